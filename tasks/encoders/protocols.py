@@ -1,0 +1,50 @@
+"""What an encoder is. Two encoders share a space only if their ``Space.id`` is the same string."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Space:
+    """A vector space: one encoder, its dimension and how its similarities become probabilities.
+
+    ``normalisation`` is ``softmax`` (CLIP) or ``sigmoid`` (SigLIP, with ``logit_bias``); ``logit_scale`` is
+    already exponentiated. ``id`` is short and safe as a folder name.
+    """
+
+    id: str
+    dimension: int
+    logit_scale: float
+    logit_bias: float = 0.0
+    normalisation: Literal["softmax", "sigmoid"] = "softmax"
+
+
+class ImageEncoder(Protocol):
+    """Images to unit vectors."""
+
+    @property
+    def space(self) -> Space: ...
+
+    def encode(self, images: Sequence[Image.Image]) -> Floats:
+        """RGB images of any size → (n, dimension) float32, unit length. Deterministic; order kept."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """Texts to unit vectors in the same space."""
+
+    @property
+    def space(self) -> Space: ...
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Texts → (n, dimension) float32, unit length. Deterministic; order kept."""
+        ...

@@ -1,0 +1,49 @@
+"""Redis connections: how they are made, and how their errors become wildtag's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError
+from redis.retry import Retry
+
+from vectordb.errors import Transient
+
+Client = redis.Redis
+
+
+class StoreUnavailable(Transient):
+    """Redis cannot be reached, is loading, is full, or refuses writes for now."""
+
+
+def connect(url: str) -> Client:
+    """A client for a ``redis://`` or ``unix://`` URL; opens no connection before its first command.
+
+    A command that met a dropped connection is tried twice more within about half a second: all that wildtag
+    sends is idempotent.
+    """
+    retry = Retry(ExponentialBackoff(cap=0.4, base=0.05), 2)
+    return redis.Redis.from_url(
+        url, retry=retry, socket_timeout=30, socket_connect_timeout=5, health_check_interval=30
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise ``StoreUnavailable`` for what time can mend; other Redis errors are bugs and pass unchanged."""
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError) as exc:
+        raise StoreUnavailable(f"Redis is out of reach: {exc}") from exc
+
+
+def text(value: Any) -> str:
+    """A bytes answer as text; keys of any bytes survive the way there and back."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+__all__ = ["Client", "RedisError", "StoreUnavailable", "connect", "text", "translated"]

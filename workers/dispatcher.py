@@ -1,0 +1,120 @@
+"""The dispatcher: events in, batches out, each object entered in the ledger before it is sent.
+
+Order matters and is the whole promise: read, look, enter, publish, acknowledge. Killed anywhere in between, the
+events are read again and every step that was already taken is harmless to repeat.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from tasks.messages import ObjectRef, Revision, Submitted
+from workers.events.event import ObjectEvent
+from workers.inbox import Inbox
+from workers.ledger import Arrival, Ledger
+from workers.publishing import Publisher
+from workers.stores.store import ObjectError, ObjectStore
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How batches are cut: sizes in objects, times in milliseconds, the deadline in seconds."""
+
+    batch_max: int
+    batch_wait_ms: int
+    in_flight_max: int
+    deadline_s: float
+
+
+class Dispatcher:
+    """Turns inbox events into batches for the first stage. One ``step`` is one turn; ``Transient`` may leave it."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        ledger: Ledger,
+        store: ObjectStore,
+        publisher: Publisher,
+        revision: Revision,
+        pace: Pace,
+        consumer: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._inbox = inbox
+        self._ledger = ledger
+        self._store = store
+        self._publisher = publisher
+        self._revision = revision
+        self._pace = pace
+        self._consumer = consumer
+        self._clock = clock
+
+    def recover(self, idle_ms: int) -> int:
+        """Deal with events that a dispatcher read and left. Gives how many."""
+        events = self._inbox.recover(self._consumer, idle_ms, self._pace.in_flight_max)
+        self._deal(events, recovered=True)
+        return len(events)
+
+    def step(self, block_ms: int = 1000) -> int:
+        """Wait for events, gather a batch's worth, send. Gives how many events were dealt with."""
+        room = self._pace.in_flight_max - self._ledger.in_flight()
+        if room <= 0:
+            time.sleep(0.05)  # the queues are full: the inbox holds what comes
+            return 0
+        events = self._inbox.read(self._consumer, room, block_ms)
+        if not events:
+            return 0
+        until = time.monotonic() + self._pace.batch_wait_ms / 1000
+        while len(events) < min(room, self._pace.batch_max):
+            left_ms = int((until - time.monotonic()) * 1000)
+            if left_ms <= 0:
+                break
+            events += self._inbox.read(self._consumer, room - len(events), left_ms)
+        self._deal(events, recovered=False)
+        return len(events)
+
+    def _deal(self, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> None:
+        arrivals, removals = self._look([event for _, event in events])
+        now = self._clock()
+        # removals first: where an object has both, the plan has kept only the later one
+        for oid, known in zip(removals, self._ledger.remove(removals), strict=True):
+            if known:
+                log.info("removed", object=oid)
+        answers = self._ledger.enter(arrivals, self._revision, now, now + self._pace.deadline_s)
+        wanted = {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
+        refs = [a.ref for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
+        for start in range(0, len(refs), self._pace.batch_max):
+            objects = tuple(refs[start : start + self._pace.batch_max])
+            self._publisher.send("embedding", Submitted(objects=objects, revision=self._revision))
+        self._inbox.done([entry for entry, _ in events])
+        if refs:
+            log.info("dispatched", objects=len(refs), events=len(events))
+
+    def _look(self, events: Sequence[ObjectEvent]) -> tuple[list[Arrival], list[str]]:
+        """What to do about each object: the latest word counts, and removals are checked in the bucket."""
+        plan: dict[str, Arrival | None] = {}
+        for event in events:
+            arrival = self._arrival(event)
+            before = plan.get(event.id)
+            if before and arrival and not arrival.verified and "" < arrival.sequence < before.sequence:
+                continue  # an older version, told later
+            plan[event.id] = arrival
+        return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None]
+
+    def _arrival(self, event: ObjectEvent) -> Arrival | None:
+        """``None``: the object is gone."""
+        if event.kind == "created" and event.etag:
+            ref = ObjectRef(event.bucket, event.key, event.etag, event.size, event.version_id)
+            return Arrival(ref, event.sequence, event.verified, event.force)
+        try:
+            info = self._store.stat(event.bucket, event.key)
+        except ObjectError as exc:
+            log.warning("event ignored", object=event.id, reason=str(exc))
+            return None
+        return None if info is None else Arrival(info.ref, info.sequence, verified=True, force=event.force)

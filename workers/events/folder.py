@@ -1,0 +1,84 @@
+"""Watches a folder: what changes in it becomes events, once the files are at rest.
+
+The watch tells quickly; the sweep (``workers.reconcile``) finds what the watch missed, at the start and from
+time to time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import structlog
+from watchfiles import Change, watch
+
+from workers.events.event import ObjectEvent
+from workers.stores.folder import FolderStore, ignored, key_of
+from workers.stores.store import ObjectInfo
+
+log = structlog.get_logger()
+
+STEP_MS = 50
+
+
+class Settling:
+    """Holds files back until neither size nor time of change has moved for a while.
+
+    A writer that pauses longer is read too early; its next write is a new version and is tagged again.
+    """
+
+    def __init__(self, settle_s: float) -> None:
+        self._settle_s = settle_s
+        self._waiting: dict[str, tuple[str, float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def touch(self, key: str, now: float) -> None:
+        """This file changed."""
+        etag, _ = self._waiting.get(key, ("", 0.0))
+        self._waiting[key] = (etag, now)
+
+    def rested(
+        self, look: Callable[[str], ObjectInfo | None], now: float
+    ) -> Iterator[tuple[str, ObjectInfo | None]]:
+        """The files that are at rest, with what they are now: ``None`` for one that is gone."""
+        for key, (etag, since) in list(self._waiting.items()):
+            if now - since < self._settle_s and etag:
+                continue
+            info = look(key)
+            current = info.ref.etag if info else ""
+            if info is None or (current == etag and now - since >= self._settle_s):
+                del self._waiting[key]
+                yield key, info
+            elif current != etag:
+                self._waiting[key] = (current, now)
+
+
+def follow(
+    store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event
+) -> Iterator[list[ObjectEvent]]:
+    """Events in lists, as files come to rest or go; an empty list about every second when nothing happens."""
+    settling = Settling(settle_s)
+    # rust_timeout makes the watch return regularly, so that files can be looked at again
+    for changes in watch(
+        root, watch_filter=None, debounce=200, step=STEP_MS, rust_timeout=100, yield_on_timeout=True,
+        stop_event=stop, raise_interrupt=False, ignore_permission_denied=True,
+    ):  # fmt: skip
+        now = time.monotonic()
+        for change, path in changes:
+            key = key_of(root, path)
+            if ignored(key):
+                continue
+            if change is not Change.deleted and Path(path).is_dir():
+                for info in store.list(bucket):  # a folder was moved in: its files make no events of their own
+                    if info.ref.key.startswith(f"{key}/"):
+                        settling.touch(info.ref.key, now)
+                continue
+            settling.touch(key, now)
+        yield [
+            ObjectEvent.seen(info) if info else ObjectEvent("removed", bucket, key, verified=True)
+            for key, info in settling.rested(lambda key: store.stat(bucket, key), now)
+        ]

@@ -1,0 +1,96 @@
+"""The keeper: nothing in the ledger is forgotten.
+
+It looks for objects whose deadline passed and does what ``workers.policy`` says: send again alone, wait while a
+stage consumes nothing, or end as ``dead``. It asks silent stages for a sign of life, since a living process that
+consumes nothing is not healthy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from tasks.messages import Revision, Submitted
+from workers.events.event import ObjectEvent
+from workers.health import Health
+from workers.inbox import Inbox
+from workers.ledger import Ledger, Overdue, token
+from workers.policy import Dead, Wait, after_deadline
+from workers.publishing import Publisher
+from workers.records import Error, Record
+
+log = structlog.get_logger()
+
+
+class Keeper:
+    """One ``step`` is one look; several keepers do no harm. ``Transient`` may leave it."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        inbox: Inbox,
+        health: Health,
+        publisher: Publisher,
+        revision: Revision,
+        *,
+        stages: Sequence[str],
+        deadline_s: float,
+        max_attempts: int,
+        give_up_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._ledger = ledger
+        self._inbox = inbox
+        self._health = health
+        self._publisher = publisher
+        self._revision = revision
+        self._stages = stages
+        self._deadline_s = deadline_s
+        self._max_attempts = max_attempts
+        self._give_up_s = give_up_s
+        self._clock = clock
+        self._probed: dict[str, float] = {}
+
+    def step(self) -> int:
+        """Deal with what is overdue and probe silent stages. Gives how many objects were overdue."""
+        if not self._ledger.in_flight():
+            return 0
+        now = self._clock()
+        consuming = self._probe(now)
+        taken = self._ledger.overdue(now, now + self._deadline_s)
+        for overdue in taken:
+            self._deal(overdue, now, consuming=consuming)
+        return len(taken)
+
+    def _probe(self, now: float) -> bool:
+        """Whether every stage has made progress within a deadline; those silent for a third of it are asked."""
+        beats = self._health.beats()
+        lifetime = self._deadline_s / 3
+        for stage in self._stages:
+            if now - max(beats.get(stage, 0.0), self._probed.get(stage, 0.0)) > lifetime:
+                self._publisher.probe(stage, lifetime)
+                self._probed[stage] = now
+        return all(now - beats.get(stage, 0.0) < self._deadline_s for stage in self._stages)
+
+    def _deal(self, overdue: Overdue, now: float, *, consuming: bool) -> None:
+        action = after_deadline(
+            overdue, now, consuming=consuming, max_attempts=self._max_attempts, give_up_s=self._give_up_s
+        )
+        if isinstance(action, Wait):
+            return
+        log.warning("overdue", object=overdue.ref.id, stage=overdue.stage, attempts=overdue.attempts,
+                    then=type(action).__name__.lower())  # fmt: skip
+        if isinstance(action, Dead):
+            space_id, _, captions_version = overdue.revision.partition("/")
+            self._ledger.finish([
+                Record(bucket=overdue.ref.bucket, key=overdue.ref.key, etag=overdue.ref.etag, state="dead",
+                       space_id=space_id, captions_version=captions_version, version_id=overdue.ref.version_id,
+                       error=Error(action.code, action.reason), finished_at=now),
+            ], now)  # fmt: skip
+        elif overdue.revision == token(self._revision):
+            self._publisher.send("embedding", Submitted(objects=(overdue.ref,), revision=self._revision))
+        else:  # the captions were changed meanwhile: enter it again under what is current
+            ref = overdue.ref
+            self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id)])

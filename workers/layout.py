@@ -1,0 +1,83 @@
+"""The Redis layout: every key that wildtag writes, and nothing else may write them.
+
+``P`` is the prefix of the settings, ``OID`` is ``bucket/key``. The scripts in ``workers/scripts`` build key names
+themselves, so all keys must live on one server (a primary with replicas, not a cluster).
+
+=====================  ==========  ==========================================================================
+key                    type        holds
+=====================  ==========  ==========================================================================
+``P inbox``            stream      object events that no dispatcher has dealt with; field ``event``: msgpack
+``P ledger``           sorted set  OID → deadline (Unix seconds) of every accepted object without a record
+``P entry:OID``        hash        of an object in the ledger: ``ref`` (msgpack), ``etag``, ``revision``,
+                                   ``sequence``, ``stage``, ``attempts``, ``accepted_at``, ``fault``
+``P record:OID``       hash        the final word: ``etag``, ``revision``, ``sequence``, ``state``, ``labels``
+                                   (JSON list), ``body`` (JSON record)
+``P records``          sorted set  OID → time of its record (Unix seconds)
+``P state:STATE``      sorted set  the same, of the records in one state: done, failed, dead
+``P tag:LABEL``        sorted set  OID → score, of the records with that tag
+``P tags``             sorted set  label → number of records that carry it
+``P feed``             stream      finished objects, newest last, trimmed; fields ``oid``, ``state``, ``body``
+``P health``           hash        stage or process → time of its last progress (Unix seconds)
+``P lock:NAME``        string      a lock with a lifetime
+``P cache:KEY``        string      what can be computed again (word vectors, parsed captions), with a lifetime
+``P rpc:ID``           list        one answer of the process that owns the caption index, with a lifetime
+=====================  ==========  ==========================================================================
+
+Celery keeps its queues beside these under its own names (``embedding``, ``unacked``, ``_kombu.*``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The names of the keys under one prefix."""
+
+    prefix: str
+
+    @property
+    def inbox(self) -> str:
+        return f"{self.prefix}inbox"
+
+    @property
+    def ledger(self) -> str:
+        return f"{self.prefix}ledger"
+
+    @property
+    def records(self) -> str:
+        return f"{self.prefix}records"
+
+    @property
+    def tags(self) -> str:
+        return f"{self.prefix}tags"
+
+    @property
+    def feed(self) -> str:
+        return f"{self.prefix}feed"
+
+    @property
+    def health(self) -> str:
+        return f"{self.prefix}health"
+
+    def entry(self, oid: str) -> str:
+        return f"{self.prefix}entry:{oid}"
+
+    def record(self, oid: str) -> str:
+        return f"{self.prefix}record:{oid}"
+
+    def state(self, state: str) -> str:
+        return f"{self.prefix}state:{state}"
+
+    def tag(self, label: str) -> str:
+        return f"{self.prefix}tag:{label}"
+
+    def lock(self, name: str) -> str:
+        return f"{self.prefix}lock:{name}"
+
+    def cache(self, key: str) -> str:
+        return f"{self.prefix}cache:{key}"
+
+    def rpc(self, request: str) -> str:
+        return f"{self.prefix}rpc:{request}"

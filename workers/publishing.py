@@ -1,0 +1,63 @@
+"""Messages onto the queues, with a line in Flower that a person can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from tasks.messages import Batch, ObjectRef
+from vectordb.errors import Transient
+
+
+class BrokerUnavailable(Transient):
+    """The broker did not take the message."""
+
+
+class Publisher:
+    """Sends batches to stages. Raises ``BrokerUnavailable`` and has then sent nothing."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def send(self, stage: str, batch: Batch, *, pause: float = 0.0, retries: int = 0) -> None:
+        """Put a batch on the queue of a stage, to be taken after ``pause`` seconds."""
+        args, label = (batch.encode(),), describe(batch.objects)
+        self._send(stage, f"wildtag.{stage}", args, label, pause=pause, retries=retries)
+
+    def probe(self, stage: str, lifetime: float) -> None:
+        """Ask whoever consumes a stage's queue for a sign of life; worthless after ``lifetime`` seconds."""
+        self._send(stage, f"wildtag.probe.{stage}", (), f"({stage})", expires=lifetime)
+
+    def search(self, request: str, vectors: bytes, limit: int) -> None:
+        """Ask the owner of the caption index; the answer comes under ``Keys.rpc(request)``."""
+        self._send("retrieval", "wildtag.search", (request, vectors, limit), f"(search {request})", expires=60)
+
+    def _send(
+        self,
+        queue: str,
+        name: str,
+        args: tuple[Any, ...],
+        argsrepr: str,
+        *,
+        pause: float = 0.0,
+        retries: int = 0,
+        expires: float | None = None,
+    ) -> None:
+        try:
+            self._app.send_task(
+                name, args=args, queue=queue, argsrepr=argsrepr, kwargsrepr="", ignore_result=True,
+                countdown=pause or None, retries=retries, expires=expires,
+            )  # fmt: skip
+        except (OperationalError, RedisError, OSError) as exc:
+            raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
+
+
+def describe(objects: Sequence[ObjectRef]) -> str:
+    """``3 objects: photos/cat.jpg, photos/dog.jpg …``."""
+    names = ", ".join(ref.id for ref in objects[:2])
+    more = " …" if len(objects) > 2 else ""
+    return f"{len(objects)} object{'s' * (len(objects) != 1)}: {names}{more}"

@@ -1,0 +1,188 @@
+"""Records: the final word on an object, and how they are read. They are written by the ledger alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+import msgspec
+
+from tasks.messages import Tag
+from workers.connection import Client, text, translated
+from workers.layout import Keys
+
+State = Literal["done", "failed", "dead"]
+STATES: tuple[State, ...] = ("done", "failed", "dead")
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """A caption that was retrieved for the object; ``similarity`` is the cosine to its vector."""
+
+    caption: str
+    similarity: float
+
+
+class Error(msgspec.Struct, frozen=True):
+    """Why there are no tags: ``code`` for machines, ``reason`` for people."""
+
+    code: str
+    reason: str
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """The final word on one version of one object.
+
+    ``tags[i].evidence`` are positions in ``evidence``. ``timings_ms``: per stage the object's share of the wall
+    time that its batch spent there, and ``total`` from acceptance to this record.
+    """
+
+    bucket: str
+    key: str
+    etag: str
+    state: State
+    tags: tuple[Tag, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    space_id: str
+    captions_version: str
+    timings_ms: dict[str, float] = {}
+    error: Error | None = None
+    version_id: str | None = None
+    finished_at: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """``bucket/key``."""
+        return f"{self.bucket}/{self.key}"
+
+    def json(self) -> bytes:
+        """One line of JSON."""
+        return msgspec.json.encode(self)
+
+
+@dataclass(frozen=True)
+class FeedItem:
+    """An entry of the feed. ``record`` is ``None`` when the object was removed."""
+
+    id: str
+    oid: str
+    record: Record | None
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An object that is on its way."""
+
+    oid: str
+    stage: str
+    attempts: int
+    accepted_at: float
+    fault: str | None
+
+
+class Records:
+    """Reads records, their indexes and the feed. Raises ``StoreUnavailable``."""
+
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
+
+    def get(self, oids: Sequence[str]) -> list[Record | None]:
+        """The record of each object, ``None`` where there is none."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.hget(self._keys.record(oid), "body")
+            return [None if body is None else decode(body) for body in pipe.execute()]
+
+    def versions(self, oids: Sequence[str]) -> list[tuple[str, str] | None]:
+        """(etag, revision) of each object's record: what a sweep compares."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.hmget(self._keys.record(oid), "etag", "revision")
+            answers = pipe.execute()
+        return [(text(etag), text(revision)) if etag is not None else None for etag, revision in answers]
+
+    def ids(self, page: int = 500) -> Iterator[str]:
+        """The ids of all records, in no particular order."""
+        with translated():
+            for member, _ in self._redis.zscan_iter(self._keys.records, count=page):
+                yield text(member)
+
+    def latest(self, limit: int | None = None, state: State | None = None) -> Iterator[Record]:
+        """Records, newest first, in pages."""
+        key = self._keys.state(state) if state else self._keys.records
+        with translated():
+            start, wanted = 0, limit if limit is not None else 2**62
+            while wanted > 0:
+                page = min(wanted, 500)
+                oids = [text(o) for o in self._redis.zrevrange(key, start, start + page - 1)]
+                if not oids:
+                    return
+                yield from (record for record in self.get(oids) if record is not None)
+                start, wanted = start + page, wanted - page
+
+    def pending(self, limit: int = 100) -> list[Pending]:
+        """Objects in the ledger, the earliest deadline first."""
+        with translated():
+            oids = [text(o) for o in self._redis.zrange(self._keys.ledger, 0, limit - 1)]
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.hmget(self._keys.entry(oid), "stage", "attempts", "accepted_at", "fault")
+            answers = pipe.execute()
+        return [
+            Pending(oid, text(a[0]), int(a[1]), float(a[2]), text(a[3]) if a[3] else None)
+            for oid, a in zip(oids, answers, strict=True)
+            if a[0] is not None
+        ]
+
+    def counts(self) -> dict[str, int]:
+        """How many objects wait in the inbox, are on their way, and have a record in each state."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.xlen(self._keys.inbox)
+            pipe.zcard(self._keys.ledger)
+            for state in STATES:
+                pipe.zcard(self._keys.state(state))
+            return dict(zip(("inbox", "in_flight", *STATES), pipe.execute(), strict=True))
+
+    def common_tags(self, limit: int = 20) -> list[tuple[str, int]]:
+        """The most frequent tags with the number of objects that carry them."""
+        with translated():
+            rows = self._redis.zrevrange(self._keys.tags, 0, limit - 1, withscores=True)
+        return [(text(label), int(n)) for label, n in rows]
+
+    def feed_end(self) -> str:
+        """The id of the newest entry of the feed: start here to see only what is new."""
+        with translated():
+            newest = self._redis.xrevrange(self._keys.feed, count=1)
+        return text(newest[0][0]) if newest else "0-0"
+
+    def feed(self, after: str, block_ms: int, count: int = 100) -> list[FeedItem]:
+        """What came after an id; waits up to ``block_ms`` when there is nothing."""
+        with translated():
+            answer = self._redis.xread({self._keys.feed: after}, count=count, block=block_ms)
+        entries = answer[0][1] if answer else []
+        if isinstance(answer, dict):  # RESP3 answers with a map
+            entries = next(iter(answer.values()))[0] if answer else []
+        return [
+            FeedItem(text(i), text(f[b"oid"]), decode(f[b"body"]) if f[b"body"] else None) for i, f in entries
+        ]
+
+
+def decode(body: bytes) -> Record:
+    """Read a record's JSON."""
+    return msgspec.json.decode(body, type=Record)
+
+
+def batched(items: Iterator[str], size: int) -> Iterator[list[str]]:
+    """Lists of up to ``size`` items."""
+    while page := list(islice(items, size)):
+        yield page
+
+
+def as_state(value: str) -> State | None:
+    """The state of this name, if it is one."""
+    return next((state for state in STATES if state == value), None)

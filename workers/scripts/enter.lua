@@ -1,0 +1,30 @@
+-- Enter one object in the ledger, unless there is nothing to do.
+-- ARGV: prefix, oid, etag, revision, sequence ('' unknown), ref, now, deadline, verified (1/0), force (1/0)
+-- Returns: entered | again | duplicate | done | stale
+local prefix, oid, etag, revision, sequence = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local verified, force = ARGV[9] == '1', ARGV[10] == '1'
+local entry_key, record_key, ledger = prefix .. 'entry:' .. oid, prefix .. 'record:' .. oid, prefix .. 'ledger'
+
+local record = redis.call('HMGET', record_key, 'etag', 'revision', 'sequence')
+local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence')
+
+local function older(than)
+    return not verified and sequence ~= '' and than and than ~= '' and sequence < than
+end
+
+if record[1] == etag and record[2] == revision and not force then
+    -- what the bucket holds is what the record says: an entry for another version is a leftover of a late event
+    if verified and entry[1] and entry[1] ~= etag then
+        redis.call('DEL', entry_key)
+        redis.call('ZREM', ledger, oid)
+    end
+    if not entry[1] or verified then return 'done' end
+end
+if entry[1] == etag and entry[2] == revision then return force and 'again' or 'duplicate' end
+if older(record[3]) or older(entry[3]) then return 'stale' end
+
+redis.call('DEL', entry_key)
+redis.call('HSET', entry_key, 'ref', ARGV[6], 'etag', etag, 'revision', revision, 'sequence', sequence,
+    'stage', 'queued', 'attempts', 0, 'accepted_at', ARGV[7])
+redis.call('ZADD', ledger, ARGV[8], oid)
+return 'entered'

@@ -1,0 +1,16 @@
+-- Take up to LIMIT overdue objects and push their deadline on, so that two keepers never take the same one.
+-- ARGV: prefix, now, deadline, limit
+-- Returns: a list of [oid, ref, revision, stage, attempts, accepted_at, fault]
+local prefix = ARGV[1]
+local taken = {}
+for _, oid in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'ledger', '-inf', ARGV[2], 'LIMIT', 0, ARGV[4])) do
+    local entry = redis.call('HMGET', prefix .. 'entry:' .. oid, 'ref', 'revision', 'stage', 'attempts',
+        'accepted_at', 'fault')
+    if entry[1] then
+        redis.call('ZADD', prefix .. 'ledger', ARGV[3], oid)
+        taken[#taken + 1] = {oid, entry[1], entry[2], entry[3], entry[4], entry[5], entry[6] or ''}
+    else
+        redis.call('ZREM', prefix .. 'ledger', oid)
+    end
+end
+return taken

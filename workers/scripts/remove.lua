@@ -1,0 +1,12 @@
+-- The object is gone: forget its record and whatever was still to be done for it.
+-- ARGV: prefix, oid, feed_length
+-- Returns: removed | unknown
+local prefix, oid = ARGV[1], ARGV[2]
+local waited = redis.call('DEL', prefix .. 'entry:' .. oid) == 1
+redis.call('ZREM', prefix .. 'ledger', oid)
+local known = unindex(prefix, oid)
+redis.call('DEL', prefix .. 'record:' .. oid)
+redis.call('ZREM', prefix .. 'records', oid)
+if not known and not waited then return 'unknown' end
+redis.call('XADD', prefix .. 'feed', 'MAXLEN', '~', ARGV[3], '*', 'oid', oid, 'state', 'removed', 'body', '')
+return 'removed'

@@ -1,0 +1,81 @@
+"""Every setting, in one frozen object, read from ``WILDTAG_*`` at an entry point and handed down."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+STAGES = ("embedding", "retrieval", "extraction", "scoring")
+
+
+def _default_home() -> Path:
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "wildtag"
+
+
+class Settings(BaseSettings):
+    """What can be chosen. Times are in seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="WILDTAG_", frozen=True, env_ignore_empty=True)
+
+    home: Path = Field(default_factory=_default_home, description="where the embedded stack keeps everything")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="records, ledger and inbox")
+    broker_url: str | None = Field(None, description="Celery's broker; the same Redis when not given")
+    key_prefix: str = Field("wildtag:", description="before every Redis key")
+
+    bucket: str = Field("inbox", pattern=r"^[a-z0-9][a-z0-9.-]{1,62}$", description="the bucket to follow")
+    inbox: Path | None = Field(None, description="the folder that is the bucket; home/inbox when not given")
+    max_object_bytes: PositiveInt = Field(64 * 2**20, description="larger objects are refused")
+    max_pixels: PositiveInt = Field(150_000_000, description="larger images are refused before decoding")
+    settle_ms: PositiveInt = Field(250, description="a file is read once its size rested for so long")
+    rescan_s: PositiveFloat = Field(60.0, description="how often the folder is compared with the records")
+
+    encoder: str = Field("bundled", description="bundled, or a CLIP or SigLIP model: hub name or folder")
+    captions: str = Field("starter", description="the caption database to search")
+    retrieval_limit: PositiveInt = Field(10, description="captions an image (K in the paper)")
+    duplicate_similarity: float = Field(0.94, gt=0, le=1, description="captions closer than this are one")
+    profile: Literal["phrases", "paper"] = Field("phrases", description="how candidates are extracted")
+    alpha: float = Field(0.7, ge=0, le=1, description="weight of the image against the captions")
+    max_tags: PositiveInt = Field(5, description="tags an image at the most")
+
+    batch_max: PositiveInt = Field(16, description="objects a batch at the most")
+    batch_wait_ms: PositiveInt = Field(20, description="how long a batch waits for more objects")
+    in_flight_max: PositiveInt = Field(256, description="objects on the queues at once; the rest wait")
+    deadline_s: PositiveFloat = Field(60.0, description="an object without progress for so long is sent again")
+    max_attempts: PositiveInt = Field(4, description="an object that was begun so often is dead")
+    give_up_s: PositiveFloat = Field(86_400.0, description="a transient fault is retried for so long")
+    task_time_limit_s: PositiveInt = Field(300, description="a task that takes longer is killed")
+    feed_length: PositiveInt = Field(10_000, description="finished objects that the feed remembers")
+    cache_days: PositiveInt = Field(30, description="how long an unused word vector is remembered")
+
+    flower_port: int | None = Field(None, ge=1, le=65535, description="5555, or a free one when not given")
+    threads: PositiveInt | None = Field(None, description="threads a model may use; all cores when not given")
+
+    @property
+    def inbox_folder(self) -> Path:
+        """The folder that is the bucket of the embedded stack."""
+        return self.inbox or self.home / "inbox"
+
+    @property
+    def cache_folder(self) -> Path:
+        """What can be computed again: class vectors and the like."""
+        return self.home / "cache"
+
+    @property
+    def captions_folder(self) -> Path:
+        """The caption databases."""
+        return self.home / "captions"
+
+    @property
+    def broker(self) -> str:
+        """Celery's broker URL."""
+        return self.broker_url or self.redis_url
+
+    def environment(self) -> dict[str, str]:
+        """The ``WILDTAG_*`` variables from which another process builds the same settings."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {f"WILDTAG_{name.upper()}": str(value) for name, value in values.items()}

@@ -1,0 +1,135 @@
+"""The composition root: settings in, adapters out. Each is made when it is first asked for, and once.
+
+A process makes its own ``Wiring``; after a fork the child makes another. Nothing here is shared or global.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+
+from celery import Celery
+
+from tasks.cache import Cache, LayeredCache, LRUCache
+from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
+from tasks.messages import Revision
+from vectordb.index import CaptionIndex
+from workers.app import create_app
+from workers.connection import Client, connect
+from workers.dispatcher import Dispatcher, Pace
+from workers.health import Health
+from workers.inbox import Inbox
+from workers.keeper import Keeper
+from workers.layout import Keys
+from workers.ledger import Ledger
+from workers.publishing import Publisher
+from workers.records import Records
+from workers.redis_cache import RedisCache
+from workers.settings import STAGES, Settings
+from workers.stores.folder import FolderStore
+from workers.stores.store import ObjectStore
+
+NEAR_ENTRIES = 50_000  # word vectors and parses kept in a process: about 80 MB at 384 dimensions
+
+
+class Wiring:
+    """Everything that a process of wildtag may need, by name."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self.settings = settings
+        self.clock = clock
+
+    @cached_property
+    def app(self) -> Celery:
+        return create_app(self.settings)
+
+    @cached_property
+    def redis(self) -> Client:
+        return connect(self.settings.redis_url)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self.settings.key_prefix)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.redis, self.keys, self.settings.feed_length)
+
+    @cached_property
+    def records(self) -> Records:
+        return Records(self.redis, self.keys)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        return Inbox(self.redis, self.keys)
+
+    @cached_property
+    def health(self) -> Health:
+        return Health(self.redis, self.keys, self.clock)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        return Publisher(self.app)
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        return FolderStore({self.settings.bucket: self.settings.inbox_folder})
+
+    @cached_property
+    def cache(self) -> Cache:
+        """In-process memory over Redis, for word vectors and parsed captions."""
+        far = RedisCache(self.redis, self.keys, self.settings.cache_days * 86_400)
+        return LayeredCache(LRUCache(NEAR_ENTRIES), far)
+
+    @cached_property
+    def space(self) -> Space:
+        from tasks.encoders import space_of  # noqa: PLC0415 -- encoders are heavy
+
+        return space_of(self.settings.encoder)
+
+    @cached_property
+    def revision(self) -> Revision:
+        from workers.captions import captions_version  # noqa: PLC0415 -- reads the caption list
+
+        return Revision(self.space.id, captions_version(self.settings))
+
+    @cached_property
+    def image_encoder(self) -> ImageEncoder:
+        from tasks.encoders import load_image_encoder  # noqa: PLC0415 -- loads torch
+
+        return load_image_encoder(
+            self.settings.encoder, cache_dir=self.settings.cache_folder, threads=self.settings.threads
+        )
+
+    @cached_property
+    def text_encoder(self) -> TextEncoder:
+        from tasks.encoders import load_text_encoder  # noqa: PLC0415 -- loads torch
+
+        return load_text_encoder(
+            self.settings.encoder, cache_dir=self.settings.cache_folder, threads=self.settings.threads
+        )
+
+    @cached_property
+    def index(self) -> CaptionIndex:
+        """The active captions; this process becomes their owner."""
+        from workers.captions import open_captions  # noqa: PLC0415 -- loads the index engine
+
+        return open_captions(self.settings, self.revision)
+
+    def dispatcher(self, consumer: str) -> Dispatcher:
+        """A dispatcher under this consumer name."""
+        s = self.settings
+        pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s)
+        return Dispatcher(
+            self.inbox, self.ledger, self.store, self.publisher, self.revision, pace, consumer, self.clock
+        )
+
+    def keeper(self) -> Keeper:
+        """A keeper of the ledger."""
+        s = self.settings
+        return Keeper(
+            self.ledger, self.inbox, self.health, self.publisher, self.revision,
+            stages=STAGES, deadline_s=s.deadline_s, max_attempts=s.max_attempts, give_up_s=s.give_up_s,
+            clock=self.clock,
+        )  # fmt: skip

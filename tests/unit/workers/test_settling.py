@@ -1,0 +1,42 @@
+"""A file is told only when it is at rest."""
+
+from __future__ import annotations
+
+from tasks.messages import ObjectRef
+from workers.events.folder import Settling
+from workers.stores.store import ObjectInfo
+
+
+def info(etag: str) -> ObjectInfo:
+    return ObjectInfo(ObjectRef("inbox", "a.jpg", etag), "")
+
+
+def told(settling: Settling, now: float, etag: str | None) -> list[str | None]:
+    found = settling.rested(lambda _: info(etag) if etag else None, now)
+    return [seen.ref.etag if seen else None for _, seen in found]
+
+
+def test_a_file_is_told_once_it_rested() -> None:
+    settling = Settling(0.25)
+    settling.touch("a.jpg", 10.0)
+    assert told(settling, 10.0, "one") == []
+    assert told(settling, 10.2, "one") == []
+    assert told(settling, 10.3, "one") == ["one"]
+    assert len(settling) == 0
+
+
+def test_a_file_that_grows_waits() -> None:
+    settling = Settling(0.25)
+    settling.touch("a.jpg", 10.0)
+    assert told(settling, 10.0, "one") == []
+    assert told(settling, 10.3, "two") == []
+    assert told(settling, 10.5, "two") == []
+    settling.touch("a.jpg", 10.5)
+    assert told(settling, 10.6, "two") == []
+    assert told(settling, 10.8, "two") == ["two"]
+
+
+def test_a_file_that_is_gone_is_told_at_once() -> None:
+    settling = Settling(0.25)
+    settling.touch("a.jpg", 10.0)
+    assert told(settling, 10.0, None) == [None]

@@ -1,0 +1,5 @@
+"""``python -m workers.cli``: how the supervisor starts wildtag's processes."""
+
+from workers.cli.main import app
+
+app()

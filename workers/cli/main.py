@@ -1,0 +1,29 @@
+"""The ``wildtag`` command and what all of its commands share."""
+
+from __future__ import annotations
+
+import typer
+
+from vectordb.errors import WildtagError
+from workers.cli import doctor, one_process, processes, results, stack
+
+
+class _App(typer.Typer):
+    """Ends with one line and status 1 on wildtag's own errors; a traceback is left for bugs."""
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        try:
+            return super().__call__(*args, **kwargs)
+        except WildtagError as exc:
+            typer.secho(f"wildtag: {exc}", fg="red", err=True)
+            raise SystemExit(1) from None
+
+
+app = _App(
+    name="wildtag",
+    help="Tags images without a list of tags.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+for module in (stack, one_process, results, doctor, processes):
+    module.add_to(app)

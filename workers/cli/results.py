@@ -1,0 +1,123 @@
+"""What is known: ``results``, ``watch`` and ``status``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from workers.cli.show import console, line, messages, print_json, show
+from workers.records import STATES, Record, as_state
+from workers.settings import Settings
+from workers.wiring import Wiring
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+def connected() -> Wiring:
+    """The adapters to the stack of this home, or to the Redis that the environment names."""
+    from workers.stack import running  # noqa: PLC0415 -- keeps the command line quick
+
+    settings = Settings()
+    if "redis_url" in settings.model_fields_set:
+        return Wiring(settings)
+    up = running(settings)
+    if up is None:
+        messages.print(
+            f"[red]No stack is running in {escape(str(settings.home))}.[/] Start one with [bold]wildtag up[/], "
+            "or set WILDTAG_HOME or WILDTAG_REDIS_URL to reach another."
+        )
+        raise typer.Exit(1)
+    return Wiring(up)
+
+
+def results(
+    keys: Annotated[list[str] | None, typer.Argument(help="Keys in the bucket; all when none is given.")] = None,
+    json: Json = False,
+    state: Annotated[str | None, typer.Option(help=f"Only one of {', '.join(STATES)}.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The newest so many.")] = None,
+) -> None:
+    """Show records: tags, or why there are none."""
+    if state is not None and as_state(state) is None:
+        raise typer.BadParameter(f"{state!r} is not a state; there are {', '.join(STATES)}")
+    wiring = connected()
+    if not keys:
+        found = wiring.records.latest(limit, as_state(state) if state else None)
+        if not show(found, json=json) and not json:
+            messages.print("Nothing has been tagged yet.")
+        return
+    bucket = wiring.settings.bucket
+    missing = []
+    records: list[Record] = []
+    for key, record in zip(keys, wiring.records.get([f"{bucket}/{key}" for key in keys]), strict=True):
+        if record is None:
+            missing.append(key)
+        elif state in {None, record.state}:
+            records.append(record)
+    show(records, json=json)
+    on_the_way = {p.oid: p for p in wiring.records.pending(10_000)} if missing else {}
+    for key in missing:
+        pending = on_the_way.get(f"{bucket}/{key}")
+        if pending:
+            messages.print(f"{escape(key)}: on its way ({pending.stage})")
+        else:
+            messages.print(f"[red]{escape(key)}: not known[/] in the bucket {escape(bucket)}")
+    if missing:
+        raise typer.Exit(1)
+
+
+def watch(json: Json = False) -> None:
+    """Show results as they arrive, until Ctrl-C."""
+    wiring = connected()
+    after = wiring.records.feed_end()
+    if not json:
+        messages.print(f"Watching {escape(str(wiring.settings.inbox_folder))}; Ctrl-C ends it.")
+    try:
+        while True:
+            for item in wiring.records.feed(after, block_ms=1000):
+                after = item.id
+                if item.record is None:
+                    if json:
+                        gone = msgspec.json.encode({"id": item.oid, "state": "removed"})
+                        console.out(gone.decode(), highlight=False)
+                    else:
+                        console.print(f"[dim]{escape(item.oid)}  removed[/]")
+                elif json:
+                    print_json(item.record)
+                else:
+                    console.print(line(item.record))
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+def status(json: Json = False) -> None:
+    """Say what waits, what is on its way and what is finished, and whether every stage makes progress."""
+    wiring = connected()
+    counts = wiring.records.counts()
+    now = wiring.clock()
+    beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
+    common = wiring.records.common_tags(10)
+    if json:
+        body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common),
+                "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
+        console.out(msgspec.json.encode(body).decode(), highlight=False)
+        return
+    view = Table(show_header=False, pad_edge=False, box=None)
+    for name, count in counts.items():
+        view.add_row(name.replace("_", " "), f"{count:,}")
+    view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
+    view.add_row("last progress", ", ".join(f"{name} {ago:.0f} s ago" for name, ago in beats.items()) or "–")
+    console.print(view)
+    for pending in wiring.records.pending(10):
+        fault = f": {pending.fault}" if pending.fault else ""
+        told = f"{pending.oid}  {pending.stage}, begun {pending.attempts} times{fault}"
+        console.print(f"[dim]{escape(told)}[/]")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    for command in (results, watch, status):
+        app.command()(command)

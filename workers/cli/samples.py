@@ -1,0 +1,58 @@
+"""The demonstration: photographs that scikit-image ships are dropped into the inbox, and their tags awaited."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib import resources
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from vectordb.errors import Permanent
+from workers.cli.show import add_row, console, table
+from workers.wiring import Wiring
+
+PHOTOGRAPHS = (
+    "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "astronaut.png", "camera.png", "coins.png",
+    "horse.png", "hubble_deep_field.jpg", "moon.png", "grass.png", "gravel.png", "brick.png",
+)  # fmt: skip
+PATIENCE_S = 120.0
+
+
+def tag_samples(wiring: Wiring, turn: Callable[[], None]) -> bool:
+    """Drop the photographs, show each result as it comes. ``turn`` is called while waiting. True when all came."""
+    bucket = wiring.settings.bucket
+    expected = {f"{bucket}/{key}": etag for key, etag in _drop(wiring).items()}
+    progress = Progress(
+        TextColumn("tagging"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
+    bar = progress.add_task("", total=len(expected))
+    view = table()
+    deadline = time.monotonic() + PATIENCE_S
+    with Live(Group(view, progress), console=console, refresh_per_second=8):
+        while expected and time.monotonic() < deadline:
+            oids = list(expected)
+            for oid, record in zip(oids, wiring.records.get(oids), strict=True):
+                if record is not None and record.etag == expected[oid]:
+                    del expected[oid]
+                    add_row(view, record)
+                    progress.advance(bar)
+            turn()
+            time.sleep(0.05)
+    return not expected
+
+
+def _drop(wiring: Wiring) -> dict[str, str]:
+    """Put the photographs into the inbox. Gives key → etag."""
+    try:
+        folder = resources.files("skimage.data")
+    except ModuleNotFoundError as exc:
+        raise Permanent("the sample photographs come with scikit-image: pip install 'wildtag[embedded]'") from exc
+    etags = {}
+    for name in PHOTOGRAPHS:
+        with folder.joinpath(name).open("rb") as photograph:
+            info = wiring.store.put(wiring.settings.bucket, name, photograph)
+        etags[name] = info.ref.etag
+    return etags

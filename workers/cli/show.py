@@ -1,0 +1,62 @@
+"""How records look: a table for people, one JSON object a line for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from workers.records import Record
+
+console = Console()
+messages = Console(stderr=True)
+
+
+def table() -> Table:
+    """An empty table of records."""
+    view = Table(expand=False, pad_edge=False, show_lines=False)
+    view.add_column("photo", overflow="fold", style="bold")
+    view.add_column("tags (score)", overflow="fold", ratio=3)
+    view.add_column("best caption (similarity)", overflow="fold", ratio=2)
+    return view
+
+
+def add_row(view: Table, record: Record) -> None:
+    """One record as a row."""
+    if record.error:
+        view.add_row(escape(record.key), f"[red]{record.state}[/]: {escape(record.error.reason)}", "")
+        return
+    tags = ", ".join(f"{escape(tag.label)} [dim]{tag.score:.2f}[/]" for tag in record.tags)
+    best = record.evidence[0] if record.evidence else None
+    view.add_row(escape(record.key), tags, f"{escape(best.caption)} [dim]{best.similarity:.2f}[/]" if best else "")
+
+
+def show(records: Iterable[Record], *, json: bool) -> int:
+    """Print records; gives how many there were."""
+    if json:
+        count = 0
+        for record in records:
+            print_json(record)
+            count += 1
+        return count
+    view = table()
+    for record in records:
+        add_row(view, record)
+    if view.row_count:
+        console.print(view)
+    return view.row_count
+
+
+def print_json(record: Record) -> None:
+    """One line of JSON, not wrapped and not coloured."""
+    console.out(record.json().decode(), highlight=False)
+
+
+def line(record: Record) -> str:
+    """A record in one line of markup."""
+    if record.error:
+        return f"[bold]{escape(record.key)}[/]  [red]{record.state}[/]: {escape(record.error.reason)}"
+    tags = ", ".join(f"{escape(tag.label)} [dim]{tag.score:.2f}[/]" for tag in record.tags)
+    return f"[bold]{escape(record.key)}[/]  {tags}"

@@ -1,0 +1,103 @@
+"""``up`` and ``demo``: the whole stack on this machine."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import typer
+from rich.markup import escape
+
+from workers.cli.samples import PATIENCE_S, tag_samples
+from workers.cli.show import console, messages
+from workers.settings import Settings
+from workers.wiring import Wiring
+
+
+@dataclass(frozen=True)
+class _Up:
+    """A stack that is ready."""
+
+    wiring: Wiring
+    flower: str
+    watch: Callable[[], None]
+    run: Callable[[], object]
+
+
+def up() -> None:
+    """Run the whole stack on this machine until Ctrl-C; drop images into the folder it names."""
+    with _stack(Settings()) as stack:
+        console.print(f"\nDrop images into  [bold]{escape(str(stack.wiring.settings.inbox_folder))}[/]")
+        console.print(f"Flower            [bold]{stack.flower}[/]")
+        console.print("See results with  [bold]wildtag watch[/]  and  [bold]wildtag results[/]; Ctrl-C stops.\n")
+        stack.run()
+
+
+def demo() -> None:
+    """Tag some photographs from start to end, show the results, and stop."""
+    from workers.stack import running  # noqa: PLC0415 -- keeps the command line quick
+
+    settings = Settings()
+    already = running(settings)
+    if already is not None:
+        messages.print("A stack is already running here: the photographs go to it.")
+        complete = tag_samples(Wiring(already), lambda: None)
+    else:
+        with _stack(settings) as stack:
+            complete = tag_samples(stack.wiring, stack.watch)
+    if not complete:
+        messages.print(f"[red]Some photographs took more than {PATIENCE_S:.0f} s[/]; see {settings.home / 'logs'}")
+        raise typer.Exit(1)
+
+
+def prepare() -> None:
+    """Encode the starter captions, if that has not been done, with a progress bar."""
+    from workers.captions import prepare_captions  # noqa: PLC0415 -- loads torch
+
+    prepare_captions(Settings())
+
+
+@contextmanager
+def _stack(settings: Settings) -> Iterator[_Up]:
+    from workers.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
+    from workers.redis_server import PrivateRedis  # noqa: PLC0415 -- as above
+    from workers.stack import command, free_port, services  # noqa: PLC0415 -- as above
+    from workers.supervisor import Event, Supervisor  # noqa: PLC0415 -- as above
+
+    def say(event: Event) -> None:
+        messages.print(f"[dim]{escape(str(event))}[/]")
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.inbox_folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with Supervisor(settings.home, on_event=say) as supervisor:
+            redis = PrivateRedis(settings.home)
+            port = settings.flower_port or free_port(5555)
+            here = settings.model_copy(
+                update={"redis_url": redis.url, "broker_url": redis.broker_url, "flower_port": port}
+            )
+            wiring, flower = Wiring(here), f"http://127.0.0.1:{port}"
+            if not prepared(settings):
+                # in a process of its own, which takes the text encoder's memory with it when it ends
+                subprocess.run(command("prepare"), env=here.process_environment(), check=True)
+            supervisor.start([redis.service()])
+            wiring.health.clear()
+            supervisor.start(
+                services(here, redis, port),
+                {"redis": redis.url, "inbox": str(here.inbox_folder), "flower": flower},
+            )
+            yield _Up(wiring, flower, supervisor.watch, supervisor.run)
+    except KeyboardInterrupt:
+        messages.print("Stopped.")
+        raise typer.Exit(130) from None
+    except subprocess.CalledProcessError as exc:
+        raise typer.Exit(130 if exc.returncode < 0 else 1) from None
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command()(up)
+    app.command()(demo)
+    app.command(hidden=True)(prepare)

@@ -1,0 +1,132 @@
+"""What each long-running process does. The supervisor, Compose and Kubernetes run the same commands."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import structlog
+
+from vectordb.errors import Transient
+from workers.app import create_app
+from workers.events.folder import follow
+from workers.ledger import token
+from workers.logs import configure
+from workers.reconcile import reconcile
+from workers.settings import Settings
+from workers.stores.folder import FolderStore
+from workers.wiring import Wiring
+
+log = structlog.get_logger()
+
+KEEPER_EVERY = 1.0
+RECOVER_EVERY = 30.0
+RECOVER_IDLE_MS = 30_000
+
+
+def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
+    """A Celery worker for some queues, in prefork mode: what a child loads, it loads after the fork."""
+    from workers.stages import Stages, register  # noqa: PLC0415 -- only a worker needs the stages
+
+    configure()
+    app = create_app(settings)
+    register(app, cache(lambda: Stages(Wiring(settings))))
+    app.worker_main([
+        "worker", "--queues", ",".join(queues), "--hostname", f"{'-'.join(queues)}@%h",
+        "--pool", "prefork", "--concurrency", str(concurrency), "--loglevel", "INFO",
+        "--task-events", "--without-gossip", "--without-mingle",
+    ])  # fmt: skip
+
+
+def run_dispatcher(settings: Settings) -> None:
+    """Events to batches; and the keeper beside it."""
+    configure()
+    wiring = Wiring(settings)
+    consumer = f"{socket.gethostname()}-{os.getpid()}"
+    dispatcher, keeper = wiring.dispatcher(consumer), wiring.keeper()
+    keeping = Every(KEEPER_EVERY, keeper.step)
+    recovering = Every(RECOVER_EVERY, lambda: dispatcher.recover(RECOVER_IDLE_MS))
+    beating = Every(1.0, lambda: wiring.health.beat("dispatcher"))
+    with _until_stopped() as stop:
+        _retrying(stop, wiring.inbox.prepare)
+        _retrying(stop, lambda: dispatcher.recover(0))  # a predecessor's leftovers: there is one dispatcher a home
+        while not stop.is_set():
+            _retrying(stop, lambda: dispatcher.step(block_ms=500))
+            for turn in (keeping, recovering, beating):
+                _retrying(stop, turn)
+
+
+def run_watcher(settings: Settings) -> None:
+    """Follow the inbox folder: a watch for what changes, a sweep for what the watch missed."""
+    configure()
+    wiring = Wiring(settings)
+    root, bucket = settings.inbox_folder, settings.bucket
+    root.mkdir(parents=True, exist_ok=True)
+    store = FolderStore({bucket: root})
+
+    def sweep() -> None:
+        found = reconcile(store, bucket, wiring.records, wiring.inbox, token(wiring.revision))
+        if found.sent or found.gone:
+            log.info("swept", seen=found.seen, sent=found.sent, gone=found.gone)
+
+    sweeping = Every(settings.rescan_s, sweep)
+    beating = Every(1.0, lambda: wiring.health.beat("watcher"))
+    with _until_stopped() as stop:
+        for events in follow(store, bucket, root, settings.settle_ms / 1000, stop):
+            if events:
+                _retrying(stop, lambda events=events: wiring.inbox.append(events))  # type: ignore[misc]  # bound now
+            for turn in (sweeping, beating):
+                _retrying(stop, turn)
+
+
+def run_flower(settings: Settings, port: int) -> None:
+    """Flower on the loopback address."""
+    create_app(settings).start([
+        "flower", "--address=127.0.0.1", f"--port={port}", "--max_tasks=20000", "--natural_time=True",
+    ])  # fmt: skip
+
+
+class Every:
+    """Calls something when it was last called at least ``seconds`` ago; the first time at once."""
+
+    def __init__(self, seconds: float, call: Callable[[], object]) -> None:
+        self._seconds = seconds
+        self._call = call
+        self._due = 0.0
+
+    def __call__(self) -> None:
+        """Call it if it is due. What it raises leaves it due."""
+        if time.monotonic() >= self._due:
+            self._call()
+            self._due = time.monotonic() + self._seconds
+
+
+@contextmanager
+def _until_stopped() -> Iterator[threading.Event]:
+    stop = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stop.set())
+    yield stop
+
+
+def _retrying(stop: threading.Event, call: Callable[[], object]) -> None:
+    """Repeat a call until it meets no transient fault; a fault is logged once, and again when it is over."""
+    pause = 0.1
+    while not stop.is_set():
+        try:
+            call()
+        except Transient as exc:
+            if pause < 0.2:
+                log.warning("waiting", reason=str(exc))
+            stop.wait(pause)
+            pause = min(5.0, pause * 2)
+        else:
+            if pause >= 0.2:
+                log.info("going on")
+            return

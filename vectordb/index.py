@@ -23,12 +23,24 @@ class WrongDimension(Permanent):
     """Vectors of another dimension than the index holds: they belong to another space."""
 
 
+class UnusableVectors(Permanent):
+    """Vectors that are not finite, or have no length, and so point nowhere."""
+
+
 class IndexLocked(Transient):
-    """Another process owns this index."""
+    """The index has an owner: another process, or somebody else in this one, has it open."""
+
+
+class IndexFault(Transient):
+    """The index's home failed in a way that may pass: a full disk, an unreadable file, a closed index."""
 
 
 class IndexMissing(Permanent):
     """There is no index at this place, or what is there is not one."""
+
+
+class IndexExists(Permanent):
+    """There is an index at this place already."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +59,19 @@ class CaptionIndex(Protocol):
     def dimension(self) -> int: ...
 
     def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
-        """Insert, or replace by id. ``vectors`` (n, dimension). Raises ``WrongDimension``."""
+        """Insert, or replace by id; of equal ids in one call the last counts.
+
+        ``vectors`` (n, dimension) of any length above zero; they are stored with unit length. Raises
+        ``WrongDimension`` or ``UnusableVectors``, and then nothing of the call was added.
+        """
         ...
 
     def search(self, vectors: Floats, limit: int) -> list[Neighbours]:
-        """The ``limit`` nearest captions of each row of ``vectors`` (n, dimension), as one batch."""
+        """The ``limit`` nearest captions of each row of ``vectors`` (n, dimension), as one batch.
+
+        Best first; equal similarities in the order of their ids. Fewer where the index holds fewer. Raises
+        ``WrongDimension`` or ``UnusableVectors``.
+        """
         ...
 
     def count(self) -> int:
@@ -65,3 +85,28 @@ class CaptionIndex(Protocol):
     def close(self) -> None:
         """Flush and let go; harmless when called twice."""
         ...
+
+
+def unit_rows(vectors: Floats, dimension: int) -> Floats:
+    """A C-ordered float32 copy of shape (n, dimension) with rows of unit length, or the fault in words.
+
+    Raises ``WrongDimension`` for any other shape and ``UnusableVectors`` for rows that are not finite or zero.
+    """
+    if vectors.ndim != 2 or vectors.shape[1] != dimension:
+        raise WrongDimension(f"vectors of shape {vectors.shape} in an index of dimension {dimension}")
+    rows = np.array(vectors, dtype=np.float32, order="C")
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    usable = np.isfinite(lengths[:, 0]) & (lengths[:, 0] > 0)
+    if not usable.all():
+        raise UnusableVectors(f"row {int(np.argmin(usable))} of {len(rows)} vectors is zero or not finite")
+    # a row that is a unit vector already comes back bit for bit
+    lengths[np.abs(lengths - 1) < 1e-6] = 1
+    rows /= lengths
+    return rows
+
+
+def paired(captions: Sequence[Caption], vectors: Floats, dimension: int) -> Floats:
+    """``unit_rows`` of the vectors that go with these captions; ``WrongDimension`` where the counts differ."""
+    if len(captions) != len(vectors):
+        raise WrongDimension(f"{len(captions)} captions with {len(vectors)} vectors")
+    return unit_rows(vectors, dimension)

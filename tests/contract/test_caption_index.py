@@ -1,0 +1,314 @@
+"""Every home of captions keeps the one contract, and the approximate one finds what the exact one finds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vectordb.captions import Caption
+from vectordb.edge import EdgeIndex
+from vectordb.exact import ExactIndex
+from vectordb.index import (
+    CaptionIndex,
+    Floats,
+    IndexExists,
+    IndexFault,
+    IndexLocked,
+    IndexMissing,
+    UnusableVectors,
+    WrongDimension,
+)
+
+DIMENSION = 48
+# both homes compute in float32; sums of 48 products differ in their last bits only
+NOISE = 1e-5
+
+
+@dataclass(frozen=True)
+class Home:
+    """One way to keep an index: where it lies and how it is made and found again."""
+
+    path: Path
+    create: Callable[[Path, int], CaptionIndex]
+    open: Callable[[Path], CaptionIndex]
+
+
+@pytest.fixture(params=["edge", "exact"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+    if request.param == "edge":
+        return Home(tmp_path / "edge", EdgeIndex.create, EdgeIndex.open)
+    return Home(tmp_path / "exact.npz", ExactIndex.create, ExactIndex.open)
+
+
+@pytest.fixture
+def index(home: Home) -> Iterator[CaptionIndex]:
+    index = home.create(home.path, DIMENSION)
+    yield index
+    index.close()
+
+
+def vectors_like_texts(count: int, dimension: int = DIMENSION, seed: int = 7) -> Floats:
+    """Unit vectors in clusters, as texts' vectors lie; evenly spread noise has no neighbours worth finding."""
+    random = np.random.default_rng(seed)
+    centres = random.normal(size=(max(count // 20, 1), dimension))
+    rows = centres[random.integers(0, len(centres), count)] + 0.6 * random.normal(size=(count, dimension))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows.astype(np.float32)
+
+
+def captions(count: int, start: int = 0) -> list[Caption]:
+    return [Caption.of(f"caption number {i}") for i in range(start, start + count)]
+
+
+def test_the_nearest_captions_come_best_first(index: CaptionIndex) -> None:
+    put, rows = captions(200), vectors_like_texts(200)
+    index.add(put, rows)
+    (found,) = index.search(rows[17:18], 5)
+    expected = np.argsort(-(rows @ rows[17]))[:5]
+    assert found.captions == tuple(put[i] for i in expected)
+    assert found.captions[0] == put[17]
+    np.testing.assert_allclose(found.similarities, (rows @ rows[17])[expected], atol=NOISE)
+    assert found.similarities.dtype == np.float32
+
+
+def test_a_batch_finds_what_its_queries_find_alone(index: CaptionIndex) -> None:
+    index.add(captions(300), vectors_like_texts(300))
+    queries = vectors_like_texts(16, seed=8)
+    together = index.search(queries, 10)
+    assert len(together) == 16
+    for query, found in zip(queries, together, strict=True):
+        (alone,) = index.search(query[None], 10)
+        assert alone.captions == found.captions
+        np.testing.assert_array_equal(alone.similarities, found.similarities)
+        np.testing.assert_array_equal(alone.vectors, found.vectors)
+
+
+def test_no_query_and_no_limit_find_nothing(index: CaptionIndex) -> None:
+    index.add(captions(3), vectors_like_texts(3))
+    assert index.search(np.empty((0, DIMENSION), np.float32), 10) == []
+    (found,) = index.search(vectors_like_texts(1), 0)
+    assert found.captions == ()
+    assert found.vectors.shape == (0, DIMENSION)
+
+
+def test_text_and_payload_come_back_as_they_went_in(index: CaptionIndex) -> None:
+    plain = Caption.of("a crème brûlée, 焦糖布丁")
+    rich = Caption.of("a cup", source="menu", text_length=5, deep={"list": [1, 2.5, None, True, "é"], "text": ""})
+    edge_of_ids = Caption(2**64 - 1, "the last id there is")
+    index.add([plain, rich, edge_of_ids], vectors_like_texts(3))
+    (found,) = index.search(vectors_like_texts(1), 3)
+    assert sorted(found.captions, key=lambda c: c.id) == sorted([plain, rich, edge_of_ids], key=lambda c: c.id)
+    assert {c.id: c.payload for c in index} == {c.id: c.payload for c in (plain, rich, edge_of_ids)}
+
+
+def test_vectors_come_back_equal_and_of_unit_length(index: CaptionIndex) -> None:
+    put, rows = captions(50), vectors_like_texts(50)
+    index.add(put, rows * np.linspace(0.1, 9, 50, dtype=np.float32)[:, None])
+    for i, found in enumerate(index.search(rows, 3)):
+        assert found.captions[0] == put[i]
+        assert found.vectors.shape == (3, DIMENSION)
+        assert found.vectors.dtype == np.float32
+        np.testing.assert_allclose(found.vectors[0], rows[i], atol=1e-6)
+        np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1, atol=1e-6)
+
+
+def test_the_callers_arrays_are_left_alone(index: CaptionIndex) -> None:
+    rows = vectors_like_texts(5) * np.float32(3)
+    before = rows.copy()
+    index.add(captions(5), rows)
+    index.search(rows, 2)
+    np.testing.assert_array_equal(rows, before)
+    rows[:] = 1  # and what was put in is not a view of them
+    (found,) = index.search(before[:1], 1)
+    np.testing.assert_allclose(found.vectors[0] @ before[0] / np.linalg.norm(before[0]), 1, atol=1e-6)
+
+
+def test_a_caption_that_is_added_again_is_replaced(index: CaptionIndex) -> None:
+    rows = vectors_like_texts(6)
+    index.add(captions(4), rows[:4])
+    again = Caption.of("caption number 2", source="second")
+    index.add([again], rows[4:5])
+    assert index.count() == 4
+    (found,) = index.search(rows[4:5], 1)
+    assert found.captions == (again,)
+    thrice = [Caption.of("twice in one call", n=n) for n in range(2)]
+    index.add(thrice, rows[4:6])
+    assert index.count() == 5
+    (found,) = index.search(rows[5:6], 1)
+    assert found.captions == (thrice[1],)
+
+
+def test_iteration_gives_every_caption_once_in_the_order_of_ids(index: CaptionIndex) -> None:
+    put = captions(2500)  # more than one page of any home
+    index.add(put, vectors_like_texts(2500))
+    assert list(index) == sorted(put, key=lambda c: c.id)
+
+
+def test_equal_similarities_come_in_the_order_of_ids(index: CaptionIndex) -> None:
+    row = vectors_like_texts(1)
+    put = captions(20)
+    index.add(put, np.repeat(row, 20, axis=0))
+    (found,) = index.search(row, 20)
+    assert list(found.captions) == sorted(put, key=lambda c: c.id)
+
+
+def test_an_empty_index_finds_nothing(index: CaptionIndex) -> None:
+    assert index.count() == 0
+    assert list(index) == []
+    assert index.dimension == DIMENSION
+    (first, second) = index.search(vectors_like_texts(2), 10)
+    assert first.captions == second.captions == ()
+    assert first.similarities.shape == (0,)
+    assert first.vectors.shape == (0, DIMENSION)
+
+
+def test_a_limit_above_the_count_gives_all(index: CaptionIndex) -> None:
+    index.add(captions(3), vectors_like_texts(3))
+    (found,) = index.search(vectors_like_texts(1), 10)
+    assert len(found.captions) == 3
+
+
+def test_what_was_added_is_there_after_closing_and_opening(home: Home) -> None:
+    put, rows = captions(120), vectors_like_texts(120)
+    index = home.create(home.path, DIMENSION)
+    index.add(put, rows)
+    before = index.search(rows[:4], 5)
+    index.close()
+    index.close()
+    reopened = home.open(home.path)
+    assert reopened.dimension == DIMENSION
+    assert reopened.count() == 120
+    after = reopened.search(rows[:4], 5)
+    assert [f.captions for f in after] == [f.captions for f in before]
+    np.testing.assert_allclose(after[0].vectors, before[0].vectors, atol=1e-6)
+    reopened.add(captions(10, start=500), vectors_like_texts(10, seed=9))
+    assert reopened.count() == 130
+    reopened.close()
+
+
+@pytest.mark.parametrize("shape", [(2, DIMENSION - 1), (2, DIMENSION + 1), (DIMENSION,), (1, 2, DIMENSION)])
+def test_another_dimension_is_refused(index: CaptionIndex, shape: tuple[int, ...]) -> None:
+    wrong = np.ones(shape, np.float32)
+    with pytest.raises(WrongDimension, match=str(DIMENSION)):
+        index.search(wrong, 1)
+    with pytest.raises(WrongDimension):
+        index.add(captions(len(wrong)), wrong)
+    with pytest.raises(WrongDimension, match="3 captions with 2 vectors"):
+        index.add(captions(3), vectors_like_texts(2))
+    assert index.count() == 0
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_vectors_that_point_nowhere_are_refused_with_their_row(index: CaptionIndex, value: float) -> None:
+    rows = vectors_like_texts(3)
+    rows[1] = value
+    with pytest.raises(UnusableVectors, match="row 1 of 3"):
+        index.add(captions(3), rows)
+    assert index.count() == 0
+    with pytest.raises(UnusableVectors):
+        index.search(rows, 1)
+
+
+def test_a_place_without_an_index_is_missing_and_stays_as_it_is(home: Home, tmp_path: Path) -> None:
+    for place in (tmp_path / "nowhere", tmp_path / "something"):
+        (tmp_path / "something").mkdir(exist_ok=True)
+        (tmp_path / "something" / "notes.txt").write_text("not an index")
+        with pytest.raises(IndexMissing, match=place.name):
+            home.open(place)
+    assert not (tmp_path / "nowhere").exists()
+    assert [f.name for f in (tmp_path / "something").iterdir()] == ["notes.txt"]
+
+
+def test_an_index_is_not_made_over_another(home: Home) -> None:
+    index = home.create(home.path, DIMENSION)
+    index.add(captions(3), vectors_like_texts(3))
+    index.close()
+    with pytest.raises(IndexExists):
+        home.create(home.path, DIMENSION)
+    assert home.open(home.path).count() == 3
+
+
+def test_a_shard_has_one_owner_in_one_process(tmp_path: Path) -> None:
+    first = EdgeIndex.create(tmp_path / "shard", DIMENSION)
+    with pytest.raises(IndexLocked, match="open already"):
+        EdgeIndex.open(tmp_path / "shard")
+    first.close()
+    EdgeIndex.open(tmp_path / "shard").close()
+
+
+def test_a_shard_has_one_owner_among_processes(tmp_path: Path) -> None:
+    EdgeIndex.create(tmp_path / "shard", DIMENSION).close()
+    code = (
+        "import sys; from pathlib import Path; from vectordb.edge import EdgeIndex\n"
+        "owned = EdgeIndex.open(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "shard")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"open\n"
+        with pytest.raises(IndexLocked, match="another process"):
+            EdgeIndex.open(tmp_path / "shard")
+        owner.kill()  # a killed owner's lock goes with it
+        owner.wait()
+        EdgeIndex.open(tmp_path / "shard").close()
+
+
+def test_a_forked_child_is_refused_rather_than_hung(tmp_path: Path) -> None:
+    index = EdgeIndex.create(tmp_path / "shard", DIMENSION)
+    index.add(captions(3), vectors_like_texts(3))
+    child = os.fork()
+    if child == 0:
+        try:
+            index.search(vectors_like_texts(1), 1)
+        except IndexFault:
+            index.close()
+            os._exit(7)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert index.count() == 3
+    index.close()
+
+
+def test_a_closed_index_says_so(tmp_path: Path) -> None:
+    index = EdgeIndex.create(tmp_path / "shard", DIMENSION)
+    index.close()
+    with pytest.raises(IndexFault, match="closed"):
+        index.count()
+
+
+def test_a_damaged_shard_is_no_index(tmp_path: Path) -> None:
+    EdgeIndex.create(tmp_path / "shard", DIMENSION).close()
+    for state in (tmp_path / "shard").rglob("segment.json"):
+        state.write_text("{")
+    with pytest.raises(IndexMissing):
+        EdgeIndex.open(tmp_path / "shard")
+
+
+def test_the_graph_finds_what_the_oracle_finds(tmp_path: Path) -> None:
+    put, rows = captions(4000), vectors_like_texts(4000)
+    queries = vectors_like_texts(100, seed=8)
+    index, oracle = EdgeIndex.create(tmp_path / "shard", DIMENSION), ExactIndex(DIMENSION)
+    index.add(put, rows)
+    oracle.add(put, rows)
+    assert index.indexed() == 0
+    index.optimize()
+    assert index.indexed() == index.count() == 4000
+    hits = 0
+    for found, true in zip(index.search(queries, 10), oracle.search(queries, 10), strict=True):
+        hits += len({c.id for c in found.captions} & {c.id for c in true.captions})
+        np.testing.assert_allclose(found.similarities[0], true.similarities[0], atol=NOISE)
+        assert all(np.diff(found.similarities) <= 0)
+    assert hits / (10 * len(queries)) >= 0.98
+    # what is taught after the graph was built is found at once
+    taught = Caption.of("a Moka pot")
+    index.add([taught], queries[:1])
+    assert index.search(queries[:1], 1)[0].captions == (taught,)
+    index.close()

@@ -1,0 +1,200 @@
+"""The caption index in this process: a Qdrant Edge shard in a folder. The embedded default.
+
+On disk: ``index.json`` (our word on the dimension, written last, so that a folder without it is no index) and
+the shard in ``shard/``.
+
+**One owner.** The shard's write-ahead log is locked as long as it is open: a second ``open``, in this process or
+another, raises ``IndexLocked``. The lock is also the reason why the log stays on: without it nothing keeps two
+owners apart.
+
+**Forks.** A forked child inherits the lock, keeps it after the parent closed, and hangs in its first search,
+since the library's threads did not follow it. So open after the fork; an inherited index raises ``IndexFault``
+instead of hanging.
+
+**Threads.** Calls from several threads are safe, but none of them runs beside another: the library holds the
+interpreter's lock through every call, a whole ``optimize`` included. A process that must answer meanwhile builds
+in a process of its own.
+
+**Order.** Equal similarities come in the order of ids. Where a tie crosses the ``limit``, which of its captions
+are in is the graph's choice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+import qdrant_edge as edge
+
+from vectordb.captions import Caption
+from vectordb.index import (
+    Floats,
+    IndexExists,
+    IndexFault,
+    IndexLocked,
+    IndexMissing,
+    Neighbours,
+    WrongDimension,
+    paired,
+    unit_rows,
+)
+
+# points a call: bounds the memory that the conversion to Python lists takes
+_CHUNK = 1024
+
+
+class EdgeIndex:
+    """A ``CaptionIndex`` on Qdrant Edge. ``ef``: how many candidates a search keeps; more finds more, slower."""
+
+    def __init__(self, shard: edge.EdgeShard, dimension: int, ef: int) -> None:
+        """For ``create`` and ``open``."""
+        self.dimension = dimension
+        self._shard = shard
+        self._owner = os.getpid()
+        self._closed = False
+        self._params = edge.SearchParams(hnsw_ef=ef)
+
+    @classmethod
+    def create(cls, path: Path, dimension: int, *, ef: int = 128, m: int = 16, ef_construct: int = 64) -> Self:
+        """A new, empty index in the folder ``path``. ``m`` and ``ef_construct`` shape the HNSW graph.
+
+        Raises ``IndexExists``.
+        """
+        sign = path / "index.json"
+        if sign.exists():
+            raise IndexExists(f"there is an index at {path} already")
+        config = edge.EdgeConfig(
+            vectors=edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine),
+            # the least the library allows, in kilobytes: above a handful of captions the graph is searched
+            hnsw_config=edge.HnswIndexConfig(m=m, ef_construct=ef_construct, full_scan_threshold=10),
+            # any segment is large enough for a graph, and optimising makes one segment of all
+            optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
+        )
+        path.mkdir(parents=True, exist_ok=True)
+        with _translated(path):
+            shard = edge.EdgeShard.create(str(path / "shard"), config)
+        sign.write_text(json.dumps({"dimension": dimension}))
+        return cls(shard, dimension, ef)
+
+    @classmethod
+    def open(cls, path: Path, *, ef: int = 128) -> Self:
+        """The index in the folder ``path``. Raises ``IndexMissing`` or ``IndexLocked``."""
+        # the library would make a shard out of any folder that it is pointed at, so we look first
+        try:
+            dimension = int(json.loads((path / "index.json").read_text())["dimension"])
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise IndexMissing(f"no index at {path}: {exc}") from exc
+        with _translated(path):
+            return cls(edge.EdgeShard.load(str(path / "shard")), dimension, ef)
+
+    def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
+        """See ``CaptionIndex.add``. New captions are found at once, by a full scan until ``optimize``."""
+        rows = paired(captions, vectors, self.dimension)
+        with self._used() as shard:
+            for start in range(0, len(captions), _CHUNK):
+                part = captions[start : start + _CHUNK]
+                points = [
+                    edge.Point(caption.id, row, {"text": caption.text, "extra": dict(caption.payload)})
+                    for caption, row in zip(part, rows[start : start + _CHUNK].tolist(), strict=True)
+                ]
+                shard.update(edge.UpdateOperation.upsert_points(points))
+
+    def optimize(self) -> None:
+        """Build the HNSW graph over everything added so far, then flush. Rebuilds the whole graph: seconds."""
+        with self._used() as shard:
+            shard.optimize()
+            shard.flush()
+
+    def indexed(self) -> int:
+        """How many captions the graph holds; the others are found by a full scan."""
+        with self._used() as shard:
+            return shard.info().indexed_vectors_count
+
+    def search(self, vectors: Floats, limit: int) -> list[Neighbours]:
+        """See ``CaptionIndex.search``."""
+        queries = unit_rows(vectors, self.dimension).tolist()
+        requests = [
+            edge.QueryRequest(
+                limit=limit,
+                query=edge.Query.Nearest(query),
+                with_vector=True,
+                with_payload=True,
+                params=self._params,
+            )
+            for query in queries
+        ]
+        with self._used() as shard:
+            return [self._neighbours(found) for found in shard.query_batch(edge.QueryBatchRequest(requests))]
+
+    def count(self) -> int:
+        """See ``CaptionIndex.count``."""
+        with self._used() as shard:
+            return shard.count(edge.CountRequest(exact=True))
+
+    def __iter__(self) -> Iterator[Caption]:
+        """See ``CaptionIndex.__iter__``. Read in pieces: what is added meanwhile may or may not be seen."""
+        offset: Any = None
+        while True:
+            request = edge.ScrollRequest(offset=offset, limit=_CHUNK, with_payload=True)
+            with self._used() as shard:
+                records, offset = shard.scroll(request)
+            yield from map(_caption, records)
+            if offset is None:
+                return
+
+    def close(self) -> None:
+        """See ``CaptionIndex.close``. In a forked child it does nothing: the parent is the owner."""
+        if self._closed or os.getpid() != self._owner:
+            return
+        self._closed = True
+        with _translated():
+            self._shard.flush()
+            self._shard.close()
+
+    def _neighbours(self, found: list[edge.ScoredPoint]) -> Neighbours:
+        found = sorted(found, key=lambda point: (-point.score, point.id))
+        vectors = np.array([point.vector for point in found], dtype=np.float32).reshape(-1, self.dimension)
+        similarities = np.array([point.score for point in found], dtype=np.float32)
+        return Neighbours(tuple(map(_caption, found)), similarities, vectors)
+
+    @contextmanager
+    def _used(self) -> Iterator[edge.EdgeShard]:
+        """The shard, for the process that opened it and until it is closed."""
+        if self._closed:
+            raise IndexFault("this index is closed")
+        if os.getpid() != self._owner:
+            raise IndexFault("this index was opened before a fork; open it in the process that uses it")
+        with _translated():
+            yield self._shard
+
+
+def _caption(point: edge.ScoredPoint | edge.Record) -> Caption:
+    """The caption that a point was made of."""
+    payload: dict[str, Any] = point.payload or {}
+    return Caption(cast("int", point.id), payload["text"], payload["extra"])
+
+
+@contextmanager
+def _translated(path: Path | None = None) -> Iterator[None]:
+    """Ours for the library's errors. It raises bare ``Exception``: their text is all that tells them apart."""
+    where = f" at {path}" if path else ""
+    try:
+        yield
+    except Exception as exc:
+        if type(exc) is not Exception:  # a wrong argument, and so a fault of ours, not of the library
+            raise
+        text = str(exc)
+        if "WouldBlock" in text:
+            raise IndexLocked(f"the index{where} is open already, here or in another process") from exc
+        if "Vector dimension error" in text or "expected vector size" in text:
+            raise WrongDimension(text) from exc
+        if "already contains segment data" in text:
+            raise IndexExists(f"there is an index{where} already") from exc
+        if any(sign in text for sign in ("cannot load edge shard", "no segments", "failed to load segment")):
+            raise IndexMissing(f"no index{where}: {text}") from exc
+        raise IndexFault(f"the index{where} failed: {text}") from exc

@@ -1,0 +1,117 @@
+"""Exact search over a matrix in memory: the oracle that approximate indexes are measured against.
+
+One product with every stored vector a search, so it is right and slow: fine up to some ten thousand captions.
+It is kept as one ``.npz`` file; saved by ``save`` and ``close``, each time as a whole and atomically.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from vectordb.captions import Caption
+from vectordb.index import Floats, IndexExists, IndexMissing, Neighbours, paired, unit_rows
+
+
+class ExactIndex:
+    """A ``CaptionIndex`` of numpy arrays. Searching in several threads is safe, adding meanwhile is not."""
+
+    def __init__(self, dimension: int, path: Path | None = None) -> None:
+        """An empty index; without a ``path`` it lives in memory only."""
+        self.dimension = dimension
+        self._path = path
+        self._captions: dict[int, Caption] = {}
+        self._rows: dict[int, Floats] = {}
+        self._ordered: tuple[list[Caption], Floats] | None = None
+
+    @classmethod
+    def create(cls, path: Path, dimension: int) -> Self:
+        """A new index in the file ``path``. Raises ``IndexExists``."""
+        if path.exists():
+            raise IndexExists(f"there is an index at {path} already")
+        index = cls(dimension, path)
+        index.save()
+        return index
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The index saved at ``path``. Raises ``IndexMissing``."""
+        try:
+            with np.load(path, allow_pickle=False) as saved:
+                vectors: Floats = saved["vectors"]
+                ids = saved["ids"].tolist()
+                texts: list[tuple[str, dict[str, object]]] = json.loads(saved["texts"].tobytes())
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
+            raise IndexMissing(f"no index at {path}: {exc}") from exc
+        index = cls(vectors.shape[1], path)
+        for row, (caption_id, (text, payload)) in enumerate(zip(ids, texts, strict=True)):
+            index._captions[caption_id] = Caption(caption_id, text, payload)
+            index._rows[caption_id] = vectors[row]
+        return index
+
+    def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
+        """See ``CaptionIndex.add``."""
+        rows = paired(captions, vectors, self.dimension)
+        # through JSON and back, so that what is found now is what will be found after reopening
+        kept = [Caption(c.id, c.text, json.loads(json.dumps(dict(c.payload)))) for c in captions]
+        for caption, row in zip(kept, rows, strict=True):
+            self._captions[caption.id] = caption
+            self._rows[caption.id] = row
+        self._ordered = None
+
+    def search(self, vectors: Floats, limit: int) -> list[Neighbours]:
+        """See ``CaptionIndex.search``."""
+        queries = unit_rows(vectors, self.dimension)
+        captions, matrix = self._in_order()
+        found = []
+        for query in queries:
+            # one row at a time: a product of matrices may round a row differently from one batch to another
+            similarities = matrix @ query
+            # stable, over rows in the order of ids: ties come out by id
+            best = np.argsort(-similarities, kind="stable")[:limit]
+            found.append(Neighbours(tuple(captions[i] for i in best), similarities[best], matrix[best]))
+        return found
+
+    def count(self) -> int:
+        """See ``CaptionIndex.count``."""
+        return len(self._captions)
+
+    def __iter__(self) -> Iterator[Caption]:
+        """See ``CaptionIndex.__iter__``."""
+        yield from self._in_order()[0]
+
+    def save(self) -> None:
+        """Write the file anew beside the old one, then put it in its place. Nothing without a path."""
+        if self._path is None:
+            return
+        captions, matrix = self._in_order()
+        texts = json.dumps([(caption.text, caption.payload) for caption in captions]).encode()
+        beside = self._path.with_name(self._path.name + ".part")
+        with beside.open("wb") as file:
+            np.savez(
+                file,
+                vectors=matrix,
+                ids=np.array([caption.id for caption in captions], dtype=np.uint64),
+                texts=np.frombuffer(texts, dtype=np.uint8),
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._path)
+
+    def close(self) -> None:
+        """See ``CaptionIndex.close``: saves."""
+        self.save()
+
+    def _in_order(self) -> tuple[list[Caption], Floats]:
+        """Captions and their (n, dimension) matrix in the order of ids; made anew after an ``add``."""
+        if self._ordered is None:
+            ids = sorted(self._captions)
+            matrix = np.array([self._rows[i] for i in ids], dtype=np.float32).reshape(-1, self.dimension)
+            self._ordered = [self._captions[i] for i in ids], matrix
+        return self._ordered

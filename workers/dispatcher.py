@@ -16,7 +16,7 @@ from tasks.messages import ObjectRef, Revision, Submitted
 from workers.events.event import ObjectEvent
 from workers.inbox import Inbox
 from workers.ledger import Arrival, Ledger
-from workers.publishing import Publisher
+from workers.publishing import Sender
 from workers.stores.store import ObjectError, ObjectStore
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ class Dispatcher:
         inbox: Inbox,
         ledger: Ledger,
         store: ObjectStore,
-        publisher: Publisher,
+        publisher: Sender,
         revision: Revision,
         pace: Pace,
         consumer: str,

@@ -18,7 +18,7 @@ from workers.health import Health
 from workers.inbox import Inbox
 from workers.ledger import Ledger, Overdue, token
 from workers.policy import Dead, Wait, after_deadline
-from workers.publishing import Publisher
+from workers.publishing import Sender
 from workers.records import Error, Record
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ class Keeper:
         ledger: Ledger,
         inbox: Inbox,
         health: Health,
-        publisher: Publisher,
+        publisher: Sender,
         revision: Revision,
         *,
         stages: Sequence[str],

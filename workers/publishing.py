@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -15,6 +15,18 @@ from vectordb.errors import Transient
 
 class BrokerUnavailable(Transient):
     """The broker did not take the message."""
+
+
+class Sender(Protocol):
+    """What the dispatcher and the keeper need of a publisher."""
+
+    def send(self, stage: str, batch: Batch) -> None:
+        """Put a batch on the queue of a stage."""
+        ...
+
+    def probe(self, stage: str, lifetime: float) -> None:
+        """Ask whoever consumes a stage's queue for a sign of life."""
+        ...
 
 
 class Publisher:

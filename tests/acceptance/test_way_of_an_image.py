@@ -110,12 +110,8 @@ def _flower_knows_all_stages(flower: str) -> None:
             return text
 
     def counted() -> bool:
-        metrics = read("/metrics")
-        return all(
-            f'task="wildtag.{stage}"' in line
-            for stage in STAGES
-            for line in [next((x for x in metrics.splitlines() if "task-succeeded" in x and f"wildtag.{stage}" in x), "")]
-        )
+        succeeded = [line for line in read("/metrics").splitlines() if "task-succeeded" in line]
+        return all(any(f'task="wildtag.{stage}"' in line for line in succeeded) for stage in STAGES)
 
     wait_for(counted, 20, lambda: read("/metrics"))
     page = read("/tasks")

@@ -1,0 +1,92 @@
+"""Processes are killed and Redis goes away while images flow: each image still ends with exactly one record."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+from PIL import Image
+
+from tests.acceptance.images import drop, photograph
+from tests.acceptance.stack import Stack, wait_for
+from workers.supervisor import read_stack
+
+pytestmark = pytest.mark.timeout(600)
+
+VICTIMS = [
+    "worker-embedding", "worker-retrieval", "worker-extraction", "worker-scoring", "dispatcher", "watcher", "redis",
+]  # fmt: skip
+
+
+def variants(count: int) -> list[bytes]:
+    """Different JPEGs of one photograph."""
+    cat = Image.open(io.BytesIO(photograph("chelsea.png")))
+    made = []
+    for i in range(count):
+        out = io.BytesIO()
+        cat.crop((i, 0, i + 300, 300)).save(out, "JPEG")
+        made.append(out.getvalue())
+    return made
+
+
+def kill(stack: Stack, service: str) -> None:
+    """SIGKILL a service and everything below it, as the kernel does when memory runs out."""
+    info = read_stack(stack.home)
+    assert info is not None
+    family = psutil.Process(info.pids[service])
+    for process in [*family.children(recursive=True), family]:
+        os.kill(process.pid, signal.SIGKILL)
+    wait_for(lambda: pid_of(stack, service) not in {None, family.pid}, 60, stack.said)
+
+
+def pid_of(stack: Stack, service: str) -> int | None:
+    info = read_stack(stack.home)
+    return info.pids.get(service) if info else None
+
+
+def test_every_process_may_be_killed(make_stack: Callable[..., Stack]) -> None:
+    stack = make_stack(WILDTAG_DEADLINE_S="8", WILDTAG_BATCH_MAX="4")
+    stack.start()
+    photographs = variants(20 * len(VICTIMS))
+    for round_, victim in enumerate(VICTIMS):
+        for i in range(20 * round_, 20 * (round_ + 1)):
+            drop(stack.inbox, f"{victim}/{i}.jpg", photographs[i])
+        time.sleep(0.4)  # not a wait for anything: it spreads the kills over the images' way
+        kill(stack, victim)
+    records = stack.settled(len(photographs), patience=240)
+    bad = {key: record for key, record in records.items() if record["state"] != "done"}
+    assert bad == {}
+    assert stack.stop() < 10
+
+
+def test_a_killed_stack_goes_on_where_it_was(make_stack: Callable[..., Stack]) -> None:
+    stack = make_stack(WILDTAG_DEADLINE_S="8")
+    info = stack.start()
+    for i, data in enumerate(variants(60)):
+        drop(stack.inbox, f"{i}.jpg", data)
+    wait_for(lambda: stack.counts()["in_flight"] > 0, 30, stack.said)
+    os.kill(info.supervisor.pid, signal.SIGKILL)
+    wait_for(lambda: not any(psutil.pid_exists(pid) for pid in info.pids.values()), 15, lambda: str(info))
+    stack.start()
+    assert all(record["state"] == "done" for record in stack.settled(60, patience=240).values())
+    assert stack.stop() < 10
+
+
+def test_two_stacks_on_one_machine(make_stack: Callable[..., Stack]) -> None:
+    one, two = make_stack("one"), make_stack("two")
+    first, second = one.start(), two.start()
+    assert first.addresses["flower"] != second.addresses["flower"]
+    drop(one.inbox, "cat.png", photograph("chelsea.png"))
+    drop(two.inbox, "cup.png", photograph("coffee.png"))
+    assert set(one.settled(1)) == {"cat.png"}
+    assert set(two.settled(1)) == {"cup.png"}
+    again = one.wildtag("up", check=False)
+    assert again.returncode == 1
+    assert "already running" in again.stderr
+    assert one.stop() < 10
+    assert two.stop() < 10

@@ -1,0 +1,193 @@
+"""Inbox, dispatcher and keeper over a real Redis and a real folder; only the queues are recorded, not run."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tasks.messages import Batch, ObjectRef, Revision
+from vectordb.errors import Transient
+from workers.connection import Client
+from workers.dispatcher import Dispatcher, Pace
+from workers.events.event import ObjectEvent
+from workers.health import Health
+from workers.inbox import Inbox
+from workers.keeper import Keeper
+from workers.layout import Keys
+from workers.ledger import Ledger, token
+from workers.reconcile import reconcile
+from workers.records import Record, Records
+from workers.stores.folder import FolderStore
+
+REVISION = Revision("space", "captions@1")
+
+
+@dataclass
+class Queues:
+    """Takes what is sent; refuses everything while ``away``."""
+
+    sent: list[list[str]] = field(default_factory=list)
+    probes: list[str] = field(default_factory=list)
+    away: bool = False
+
+    def send(self, stage: str, batch: Batch) -> None:
+        if self.away:
+            raise Transient("the broker is away")
+        assert stage == "embedding"
+        self.sent.append([ref.key for ref in batch.objects])
+
+    def probe(self, stage: str, lifetime: float) -> None:  # noqa: ARG002 -- the Protocol's
+        self.probes.append(stage)
+
+
+@dataclass
+class World:
+    """One bucket, one Redis, one clock."""
+
+    store: FolderStore
+    inbox: Inbox
+    ledger: Ledger
+    records: Records
+    health: Health
+    queues: Queues
+    now: float = 1000.0
+
+    def dispatcher(self, *, batch_max: int = 3, in_flight_max: int = 100) -> Dispatcher:
+        pace = Pace(batch_max, 5, in_flight_max, deadline_s=60)
+        return Dispatcher(self.inbox, self.ledger, self.store, self.queues, REVISION, pace, "me", lambda: self.now)
+
+    def keeper(self) -> Keeper:
+        return Keeper(
+            self.ledger, self.inbox, self.health, self.queues, REVISION, stages=("embedding",), deadline_s=60,
+            max_attempts=2, give_up_s=3600, clock=lambda: self.now,
+        )  # fmt: skip
+
+    def put(self, key: str, data: bytes = b"x") -> ObjectRef:
+        return self.store.put("inbox", key, io.BytesIO(data)).ref
+
+    def finish(self, ref: ObjectRef) -> None:
+        record = Record(
+            bucket=ref.bucket, key=ref.key, etag=ref.etag, state="done",
+            space_id=REVISION.space_id, captions_version=REVISION.captions_version,
+        )  # fmt: skip
+        assert self.ledger.finish([record], self.now) == [True]
+
+
+@pytest.fixture
+def world(client: Client, keys: Keys, tmp_path: Path) -> World:
+    (tmp_path / "inbox").mkdir()
+    inbox = Inbox(client, keys)
+    inbox.prepare()
+    made = World(
+        FolderStore({"inbox": tmp_path / "inbox"}), inbox, Ledger(client, keys, 100), Records(client, keys),
+        Health(client, keys, lambda: made.now), Queues(),
+    )  # fmt: skip
+    return made
+
+
+def created(ref: ObjectRef) -> ObjectEvent:
+    return ObjectEvent("created", ref.bucket, ref.key, ref.etag)
+
+
+def test_events_become_batches(world: World) -> None:
+    refs = [world.put(f"{i}.jpg") for i in range(5)]
+    world.inbox.append([created(ref) for ref in refs])
+    assert world.dispatcher().step(block_ms=10) == 5
+    assert world.queues.sent == [["0.jpg", "1.jpg", "2.jpg"], ["3.jpg", "4.jpg"]]
+    assert world.ledger.in_flight() == 5
+    assert world.records.counts()["inbox"] == 0
+
+
+def test_repeated_and_contradicting_events(world: World) -> None:
+    old, gone = world.put("a.jpg"), world.put("gone.jpg")
+    new = world.put("a.jpg", b"newer")
+    world.store.remove("inbox", "gone.jpg")
+    world.inbox.append([
+        created(old), created(new), created(new), created(gone), ObjectEvent("removed", "inbox", "gone.jpg"),
+        ObjectEvent("removed", "inbox", "a.jpg"), ObjectEvent("created", "inbox", "never.jpg"),
+    ])  # fmt: skip
+    world.dispatcher(batch_max=7).step(block_ms=10)
+    assert world.queues.sent == [["a.jpg"]]
+    world.finish(new)
+    world.inbox.append([created(new)])
+    world.dispatcher().step(block_ms=10)
+    assert len(world.queues.sent) == 1
+
+
+def test_a_broker_that_is_away_loses_nothing(world: World) -> None:
+    world.inbox.append([created(world.put("a.jpg"))])
+    world.queues.away = True
+    with pytest.raises(Transient):
+        world.dispatcher().step(block_ms=10)
+    world.queues.away = False
+    assert world.dispatcher().recover(idle_ms=0) == 1
+    assert world.queues.sent == [["a.jpg"]]
+    assert world.dispatcher().recover(idle_ms=0) == 0
+
+
+def test_no_more_is_sent_than_may_be_in_flight(world: World) -> None:
+    refs = [world.put(f"{i}.jpg") for i in range(5)]
+    world.inbox.append([created(ref) for ref in refs])
+    dispatcher = world.dispatcher(in_flight_max=2)
+    assert [dispatcher.step(block_ms=10), dispatcher.step(block_ms=10)] == [2, 0]
+    world.finish(refs[0])
+    assert dispatcher.step(block_ms=10) == 1
+    assert world.ledger.in_flight() == 2
+
+
+def test_junk_in_the_inbox_is_set_aside(world: World, client: Client, keys: Keys) -> None:
+    client.xadd(keys.inbox, {"event": b"junk"})
+    client.xadd(keys.inbox, {"other": b"field"})
+    world.inbox.append([created(world.put("a.jpg"))])
+    assert world.dispatcher().step(block_ms=10) == 1
+    assert client.xlen(keys.inbox) == 0
+
+
+def test_the_keeper_sends_again_waits_and_gives_up(world: World) -> None:
+    ref = world.put("a.jpg")
+    world.inbox.append([created(ref)])
+    world.dispatcher().step(block_ms=10)
+    keeper = world.keeper()
+
+    world.now += 61  # nobody has ever consumed the queue: it is not the object's fault
+    assert keeper.step() == 1
+    assert (len(world.queues.sent), world.queues.probes) == (1, ["embedding"])
+
+    world.health.beat("embedding")
+    world.now += 59
+    world.health.beat("embedding")
+    world.now += 2
+    assert keeper.step() == 1
+    assert world.queues.sent == [["a.jpg"], ["a.jpg"]]
+
+    for _ in range(2):
+        world.ledger.advance([ref], REVISION, "embedding", world.now + 60, begin=True)
+    world.now += 61
+    world.health.beat("embedding")
+    keeper.step()
+    (record,) = world.records.latest()
+    assert record.state == "dead"
+    assert record.error is not None
+    assert record.error.code == "poisonous"
+    assert keeper.step() == 0
+
+
+def test_the_sweep_finds_what_events_missed(world: World) -> None:
+    kept, changed, gone = world.put("kept.jpg"), world.put("changed.jpg"), world.put("gone.jpg")
+    world.inbox.append([created(ref) for ref in (kept, changed, gone)])
+    world.dispatcher().step(block_ms=10)
+    for ref in (kept, changed, gone):
+        world.finish(ref)
+    world.put("changed.jpg", b"other bytes")
+    world.store.remove("inbox", "gone.jpg")
+    world.put("new.jpg")
+    world.queues.sent.clear()
+
+    found = reconcile(world.store, "inbox", world.records, world.inbox, token(REVISION))
+    assert (found.seen, found.sent, found.gone) == (3, 2, 1)
+    world.dispatcher(batch_max=5).step(block_ms=10)
+    assert [sorted(batch) for batch in world.queues.sent] == [["changed.jpg", "new.jpg"]]
+    assert {record.key for record in world.records.latest()} == {"changed.jpg", "kept.jpg"}

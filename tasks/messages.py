@@ -22,6 +22,12 @@ class UnreadableMessage(Permanent):
     """The bytes are not a message of the kind and version that was expected."""
 
 
+class WrongSpace(Permanent):
+    """The batch's vectors, or those asked for, are of another space than the encoder's at hand."""
+
+    code = "wrong-space"
+
+
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A piece of a message."""
 
@@ -132,7 +138,7 @@ class Embedded(Batch, frozen=True, kw_only=True, tag_field="kind", tag="embedded
 
 
 class Retrieved(Batch, frozen=True, kw_only=True, tag_field="kind", tag="retrieved/1"):
-    """``centroids``: per object the unit mean of its retrieved captions' vectors: scoring's text side."""
+    """``centroids``: per object the unit mean of its hits' vectors, scoring's text side; zeros without hits."""
 
     vectors: Vectors
     centroids: Vectors
@@ -149,7 +155,7 @@ class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extract
 
 
 class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/1"):
-    """``tags``: per object, best first."""
+    """``tags``: per object, best first; empty when what the image shows is unknown."""
 
     hits: tuple[tuple[Hit, ...], ...]
     tags: tuple[tuple[Tag, ...], ...]

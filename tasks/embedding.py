@@ -1,0 +1,60 @@
+"""Embedding: images to vectors. The only stage that sees an image, and the only one that should cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from tasks.encoders.protocols import ImageEncoder
+from tasks.images import MAX_PIXELS, BadImage, decode
+from tasks.messages import Embedded, Fault, ObjectRef, Submitted, Vectors, WrongSpace
+
+
+def embed(
+    batch: Submitted,
+    images: Sequence[bytes],
+    encoder: ImageEncoder,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    near: int | None = None,
+) -> tuple[Embedded, tuple[Fault, ...]]:
+    """Decode ``images[i]`` as ``batch.objects[i]``, encode the good ones in one call.
+
+    The embedded batch holds the good ones only, perhaps none; each bad one has a fault that says why.
+    ``near``: the side in pixels that the encoder wants, which lets large JPEG images be decoded smaller.
+    Raises ``WrongSpace`` when the batch was submitted for another encoder.
+    """
+    if encoder.space.id != batch.revision.space_id:
+        raise WrongSpace(
+            f"the batch was submitted for space {batch.revision.space_id}, this worker's encoder is"
+            f" {encoder.space.id}: run all stages with the same encoder"
+        )
+    objects: list[ObjectRef] = []
+    pictures: list[Image.Image] = []
+    faults: list[Fault] = []
+    for ref, data in zip(batch.objects, images, strict=True):
+        try:
+            pictures.append(decode(data, max_pixels=max_pixels, near=near))
+        except BadImage as exc:
+            faults.append(Fault(ref, exc.code, str(exc)))
+        else:
+            objects.append(ref)
+    vectors = np.empty((0, encoder.space.dimension), dtype=np.float32)
+    if pictures:
+        vectors = encoder.encode(pictures)
+        finite = np.flatnonzero(np.isfinite(vectors).all(axis=1)).tolist()
+        if len(finite) < len(objects):  # half precision may overflow: that image fails, its neighbours do not
+            lost = sorted(set(range(len(objects))).difference(finite))
+            reason = "the encoder has no finite vector for this image"
+            faults.extend(Fault(objects[at], "no-vector", reason) for at in lost)
+            objects = [objects[at] for at in finite]
+            vectors = vectors[finite]
+    embedded = Embedded(
+        objects=tuple(objects),
+        revision=batch.revision,
+        timings_ms=batch.timings_ms,
+        vectors=Vectors.of(vectors),
+    )
+    return embedded, tuple(faults)

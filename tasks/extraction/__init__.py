@@ -1,0 +1,12 @@
+"""Extraction: from retrieved captions to candidate categories (CaSED, section 3.2: candidate generation).
+
+``extract`` is the stage. What a candidate is, a profile decides: ``phrases`` (words and noun phrases of the
+captions as they were written; the default) or ``paper`` (the reference implementation's filters and words).
+"""
+
+from __future__ import annotations
+
+from tasks.extraction.profiles import Profile, extractor
+from tasks.extraction.stage import OBJECT, Extractor, extract
+
+__all__ = ["OBJECT", "Extractor", "Profile", "extract", "extractor"]

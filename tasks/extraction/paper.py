@@ -1,0 +1,66 @@
+"""Profile ``paper``: single words, by the reference implementation's filters in its order.
+
+The one difference is the part-of-speech tagger: spaCy's small English model stands in for flair's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from tasks.cache import Cache
+from tasks.extraction.filters import FREQUENCY, apply
+from tasks.extraction.language import MODEL_VERSION, English
+from tasks.messages import Candidate, Hit
+
+# Penn Treebank: nouns, adjectives, present and past participles
+KEPT_TAGS = frozenset({"NN", "NNS", "NNP", "NNPS", "JJ", "JJR", "JJS", "VBG", "VBN"})
+
+_PREFIX = f"paper/1/{MODEL_VERSION}/"
+_words = msgspec.msgpack.Decoder(list[str])
+
+
+class PaperWords:
+    """The reference implementation's vocabulary transform.
+
+    The tagger sees what the reference's sees: the words that are left of all captions, in a row. So it is this
+    row, not a caption, that is remembered.
+    """
+
+    def __init__(self) -> None:
+        self._english = English(exclude=["parser", "attribute_ruler", "lemmatizer", "ner"])
+
+    def warm(self) -> None:
+        """Load the tagger."""
+        self._english.load()
+
+    def candidates(self, retrieved: Sequence[Sequence[Hit]], cache: Cache) -> list[tuple[Candidate, ...]]:
+        """Per object its words, in the order of their first appearance."""
+        texts = [FREQUENCY(apply(" ".join([hit.caption for hit in hits]))) for hits in retrieved]
+        kept = self._content_words(texts, cache)
+        return [_with_evidence(words, hits) for words, hits in zip(kept, retrieved, strict=True)]
+
+    def _content_words(self, texts: Sequence[str], cache: Cache) -> list[list[str]]:
+        keys = [_PREFIX + hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
+        known = cache.get_many(keys)
+        missing = {key: text for key, text, value in zip(keys, texts, known, strict=True) if value is None}
+        documents = self._english.tag([text.split() for text in missing.values()])
+        tagged = {
+            key: list(dict.fromkeys(token.text for token in document if token.tag_ in KEPT_TAGS))
+            for key, document in zip(missing, documents, strict=True)
+        }
+        if tagged:
+            cache.set_many({key: msgspec.msgpack.encode(words) for key, words in tagged.items()})
+        return [
+            tagged[key] if value is None else _words.decode(value) for key, value in zip(keys, known, strict=True)
+        ]
+
+
+def _with_evidence(words: Sequence[str], hits: Sequence[Hit]) -> tuple[Candidate, ...]:
+    captions = [frozenset(apply(hit.caption).split()) for hit in hits]
+    return tuple(
+        Candidate(word, tuple(position for position, caption in enumerate(captions) if word in caption))
+        for word in words
+    )

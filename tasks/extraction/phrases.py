@@ -1,0 +1,101 @@
+"""Profile ``phrases``: the nouns and noun phrases of the captions as they were written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from tasks.cache import Cache
+from tasks.extraction.language import MODEL_VERSION, English
+from tasks.extraction.parse import Phrase, clean, definition, noun_phrases
+from tasks.extraction.vocabulary import singular_of, spelling
+from tasks.messages import Candidate, Hit
+
+_PREFIX = f"phrases/1/{MODEL_VERSION}/"  # the number counts changes of what a caption gives
+_phrases = msgspec.msgpack.Decoder(list[Phrase])
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """Parses each caption once.
+
+    ``heads``: also the bare noun of a phrase ("pepper" of "bell pepper"). ``broader``: also what a definition
+    names beside its subject ("sweet pepper" of "bell pepper, a kind of sweet pepper"). ``least``: only labels
+    that so many captions support, unless none has as many. ``most``: candidates an object at the most, those
+    with the most support; captions of 1,000 words would have more.
+    """
+
+    heads: bool = True
+    broader: bool = True
+    least: int = 1
+    most: int = 128
+    _english: English = field(default_factory=lambda: English(exclude=["ner"]), repr=False)
+
+    def warm(self) -> None:
+        """Load the parser."""
+        self._english.load()
+
+    def candidates(self, retrieved: Sequence[Sequence[Hit]], cache: Cache) -> list[tuple[Candidate, ...]]:
+        """Per object its labels in the order of their first appearance; spellings of one label are merged."""
+        parses = self._parses({hit.id: hit.caption for hits in retrieved for hit in hits}, cache)
+        return [self._merge([parses[hit.id] for hit in hits]) for hits in retrieved]
+
+    def _parses(self, captions: Mapping[int, str], cache: Cache) -> dict[int, list[Phrase]]:
+        """The phrases of each caption; those not in the cache are parsed together."""
+        keys = [f"{_PREFIX}{number:x}" for number in captions]
+        parses: dict[int, list[Phrase]] = {}
+        fresh: dict[str, int] = {}
+        for number, key, value in zip(captions, keys, cache.get_many(keys), strict=True):
+            if value is None:
+                fresh[key] = number
+            else:
+                parses[number] = _phrases.decode(value)
+        if fresh:
+            parses.update(self._parse({number: captions[number] for number in fresh.values()}))
+            cache.set_many({key: msgspec.msgpack.encode(parses[number]) for key, number in fresh.items()})
+        return parses
+
+    def _parse(self, captions: Mapping[int, str]) -> dict[int, list[Phrase]]:
+        parses = {}
+        sentences = {}
+        for number, caption in captions.items():
+            sides = definition(caption)
+            if sides is None:
+                sentences[number] = clean(caption)
+            else:
+                parses[number] = sides
+        documents = self._english.parse(list(sentences.values()))
+        parses.update({number: noun_phrases(document) for number, document in zip(sentences, documents, strict=True)})
+        return parses
+
+    def _merge(self, captions: Sequence[Iterable[Phrase]]) -> tuple[Candidate, ...]:
+        labels: dict[str, dict[int, None]] = {}
+        for position, phrases in enumerate(captions):
+            for label, role in phrases:
+                if (self.heads or role != "head") and (self.broader or role != "broader"):
+                    labels.setdefault(label, {})[position] = None
+        merged = _merge_spellings(labels)
+        least = min(self.least, max((len(evidence) for evidence in merged.values()), default=0))
+        kept = [Candidate(label, tuple(at)) for label, at in merged.items() if len(at) >= least]
+        if len(kept) > self.most:
+            kept = sorted(kept, key=lambda candidate: -len(candidate.evidence))[: self.most]
+        return tuple(kept)
+
+
+def _merge_spellings(labels: Mapping[str, Mapping[int, None]]) -> dict[str, list[int]]:
+    """Labels that differ by hyphens, spaces or a plural, under the one that most captions have."""
+    spellings = {label: spelling(label) for label in labels}
+    known = frozenset(spellings.values())
+    groups: dict[str, list[str]] = {}
+    for label, key in spellings.items():
+        groups.setdefault(singular_of(key, known), []).append(label)
+    merged = {}
+    for group in groups.values():
+        if len(group) == 1:
+            merged[group[0]] = list(labels[group[0]])
+        else:
+            best = max(group, key=lambda label: len(labels[label]))
+            merged[best] = sorted({position for label in group for position in labels[label]})
+    return merged

@@ -1,0 +1,67 @@
+"""Words that are no candidates, and when two labels are one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from tasks.extraction.filters import PICTURE_WORDS
+
+LONGEST = 40  # letters: no word of a language that captions are written in, but base64 is
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# they say how a picture was made, not what it shows
+ABOUT_PICTURES = frozenset(PICTURE_WORDS) | _words(
+    """
+    artwork background clip closeup drawing footage foreground graphic photograph photography pic rendering
+    screenshot shot silhouette sketch snapshot stock vector view wallpaper
+    """
+)
+
+# heads that hand on to what follows them: "a kind of bird", "a pair of shoes"
+GENERIC = _words(
+    """
+    amount assortment back bit bottom breed bunch category centre center class collection couple dozen edge end
+    example form front genus group inside item kind left lot member middle number object outside pair part piece
+    right series set side something sort species stuff subject thing top type variety way
+    """
+)
+
+# adjectives that tell nothing of what is seen
+VAGUE = _words(
+    """
+    amazing another available awesome beautiful best certain common cool cute different famous few favorite
+    favourite fine first free funny general good gorgeous great last latest little lovely main many more most much
+    nice numerous other own perfect popular pretty same second several similar single some special such surrounding
+    third top total typical unidentified unknown usual various whole wonderful
+    """
+)
+
+_BETWEEN = re.compile(r"[\W_]+")
+
+
+def is_word(text: str) -> bool:
+    """Letters of any script, with apostrophes and hyphens inside."""
+    letters = text.replace("'", "").replace("’", "").replace("-", "")
+    return letters.isalpha() and 2 <= len(letters) <= LONGEST
+
+
+def is_empty(lemma: str) -> bool:
+    """Whether a noun alone says nothing: it is about pictures, or generic."""
+    return lemma in ABOUT_PICTURES or lemma in GENERIC
+
+
+def spelling(label: str) -> str:
+    """The same for "teddy bear", "teddy-bear" and "teddybear"."""
+    return _BETWEEN.sub("", label)
+
+
+def singular_of(key: str, known: Collection[str]) -> str:
+    """The known spelling that this one is the plural of, else itself."""
+    endings = (("ies", "y"), ("es", ""), ("s", ""))
+    singulars = (key.removesuffix(ending) + instead for ending, instead in endings if key.endswith(ending))
+    return next((one for one in singulars if one in known), key)

@@ -1,0 +1,129 @@
+"""Scoring: which of its candidates an image shows (CaSED, section 3.2, equations 3 to 5).
+
+The image is compared with each candidate, and so is the centroid of the captions that were retrieved for it;
+the two give a probability each, and ``alpha`` weighs them. Words are encoded once and remembered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.cache import Cache
+from tasks.encoders.protocols import Space, TextEncoder
+from tasks.messages import Candidate, Extracted, Floats, Scored, Tag, WrongSpace
+from tasks.ranking import Ranked, rank
+
+PLAIN = ("{}",)
+
+
+def score(
+    batch: Extracted,
+    encoder: TextEncoder,
+    cache: Cache,
+    *,
+    alpha: float = 0.7,
+    tau: float = 1.0,
+    max_tags: int | None = 5,
+    min_score: float = 0.0,
+    synonym_similarity: float = 1.0,
+    unknown_similarity: float = -1.0,
+    prompts: Sequence[str] = PLAIN,
+) -> Scored:
+    """The best ``max_tags`` candidates of each image (all, when ``None``), best first.
+
+    ``tau`` divides the logits. Candidates whose cosine is above ``synonym_similarity`` become one tag; a tag
+    below ``min_score`` is dropped; an image whose nearest caption is below ``unknown_similarity`` gets no tags.
+    No tags means *unknown*. ``prompts`` is the paper's UpperCaSED: a word's vector is the unit mean over them.
+    All words of the batch that are not remembered are encoded in one call.
+    Raises ``WrongSpace`` when the encoder is not the one that made the batch's vectors.
+    """
+    space = encoder.space
+    if space.id != batch.revision.space_id or space.dimension != batch.vectors.dimension:
+        raise WrongSpace(
+            f"the batch was embedded in space {batch.revision.space_id} ({batch.vectors.dimension} dimensions),"
+            f" this worker's encoder is {space.id} ({space.dimension}): run all stages with the same encoder"
+        )
+    labels = list(dict.fromkeys(candidate.label for found in batch.candidates for candidate in found))
+    words = encode_words(labels, encoder, cache, prompts)
+    position = {label: at for at, label in enumerate(labels)}
+    similarities = np.concatenate([batch.vectors.array(), batch.centroids.array()]) @ words.T
+    count = len(batch.objects)
+    tags: list[tuple[Tag, ...]] = []
+    for row, (found, hits) in enumerate(zip(batch.candidates, batch.hits, strict=True)):
+        if not hits or hits[0].similarity < unknown_similarity:
+            tags.append(())
+            continue
+        columns = [position[candidate.label] for candidate in found]
+        by_image = probabilities(similarities[row, columns], space, tau)
+        by_text = probabilities(similarities[count + row, columns], space, tau)
+        vectors = words[columns] if synonym_similarity < 1 else None
+        ranked = rank(
+            found, by_image, by_text, alpha=alpha, vectors=vectors, synonym_similarity=synonym_similarity,
+            share=space.normalisation == "softmax",
+        )  # fmt: skip
+        tags.append(tuple(_tag(found, one) for one in ranked[:max_tags] if one.score >= min_score))
+    return Scored(
+        objects=batch.objects,
+        revision=batch.revision,
+        timings_ms=batch.timings_ms,
+        hits=batch.hits,
+        tags=tuple(tags),
+    )
+
+
+def probabilities(similarities: Floats, space: Space, tau: float = 1.0) -> NDArray[np.float64]:
+    """Cosines of one image with its candidates (c,) → softmax over them (CLIP) or a sigmoid of each (SigLIP)."""
+    logits = (similarities.astype(np.float64) * space.logit_scale + space.logit_bias) / tau
+    if space.normalisation == "sigmoid":
+        each: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -logits))
+        return each
+    powers = np.exp(logits - logits.max(initial=-np.inf))
+    shares: NDArray[np.float64] = powers / powers.sum()
+    return shares
+
+
+def encode_words(labels: Sequence[str], encoder: TextEncoder, cache: Cache, prompts: Sequence[str] = PLAIN) -> Floats:
+    """The unit vector of each label, (n, dimension); only those not remembered are encoded, in one call."""
+    space = encoder.space
+    prefix = f"word/{space.id}/{_digest(prompts)}"
+    keys = [prefix + label for label in labels]
+    size = space.dimension * 4
+    vectors: list[bytes] = []
+    missing: list[int] = []
+    for at, value in enumerate(cache.get_many(keys)):
+        if value is None or len(value) != size:
+            missing.append(at)
+            value = b""  # noqa: PLW2901 -- stands in until the word is encoded below
+        vectors.append(value)
+    if missing:
+        texts = [prompt.replace("{}", labels[at]) for at in missing for prompt in prompts]
+        encoded = encoder.encode(texts).reshape(len(missing), len(prompts), space.dimension)
+        mean = encoded[:, 0] if len(prompts) == 1 else _unit(encoded.mean(axis=1))
+        for at, vector in zip(missing, mean, strict=True):
+            vectors[at] = vector.astype(np.float32, copy=False).tobytes()
+        cache.set_many({keys[at]: vectors[at] for at in missing})
+    return np.frombuffer(b"".join(vectors), dtype=np.float32).reshape(-1, space.dimension)
+
+
+def _digest(prompts: Sequence[str]) -> str:
+    """Empty for the word alone; else short and different for every other list of prompts."""
+    if tuple(prompts) == PLAIN:
+        return ""
+    return hashlib.blake2b("\n".join(prompts).encode(), digest_size=6).hexdigest() + "/"
+
+
+def _unit(vectors: Floats) -> Floats:
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    unit: Floats = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return unit
+
+
+def _tag(candidates: Sequence[Candidate], ranked: Ranked) -> Tag:
+    evidence = sorted({position for at in ranked.members for position in candidates[at].evidence})
+    return Tag(
+        candidates[ranked.members[0]].label, ranked.score, ranked.image_score, ranked.text_score, tuple(evidence)
+    )

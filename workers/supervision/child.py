@@ -1,0 +1,98 @@
+"""One run of one service: its process, its process group and its log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from workers.supervision import launch
+from workers.supervision.processes import MARK, Identity, look_up
+from workers.supervision.service import Service
+
+LOG_LIMIT = 10_000_000  # bytes; a longer log is set aside when its service starts
+LOGS_KEPT = 3
+_TAIL = 16_384  # bytes that are read to find the last lines
+
+
+class Child:
+    """A process that leads a session and a process group of its own.
+
+    Must be made in a thread that lives as long as the supervisor: the kernel ends the child with that thread.
+    """
+
+    def __init__(self, service: Service, log: Path, token: str) -> None:
+        rotate(log)
+        self._log = log
+        with log.open("ab") as out:
+            self._log_start = out.tell()
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), *service.command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **service.env, MARK: token},
+                cwd=service.cwd,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+        found = look_up(self.pid)
+        self.identity = found.identity if found else Identity(self.pid, 0)
+        """Its start time is 0 when it ended at once: no living process has that."""
+
+    def exit_status(self) -> str | None:
+        """How it ended, in words; ``None`` while it runs. The process is left to be buried."""
+        if self._process.returncode is not None:
+            return _in_words(self._process.returncode)
+        result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if result is None:
+            return None
+        return _in_words(result.si_status if result.si_code == os.CLD_EXITED else -result.si_status)
+
+    def signal(self, signum: signal.Signals) -> None:
+        """To the process itself; what it started is its own business."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signum)
+
+    def kill(self) -> None:
+        """Its whole group, at once. Safe until buried: a process that was not waited for keeps its pid."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def bury(self) -> None:
+        """After it ended: end what it left in its group, then let its pid go."""
+        self.kill()
+        self._process.wait()
+
+    def last_lines(self, count: int = 15) -> str:
+        """The last lines that this run wrote, without those of earlier runs."""
+        with contextlib.suppress(OSError), self._log.open("rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_start, end - _TAIL))
+            return "\n".join(log.read().decode(errors="replace").splitlines()[-count:])
+        return ""
+
+
+def rotate(log: Path, limit: int = LOG_LIMIT, kept: int = LOGS_KEPT) -> None:
+    """Set a log aside as ``NAME.1`` once it is longer than ``limit`` bytes; ``kept`` of them stay."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if not log.exists() or log.stat().st_size <= limit:
+        return
+    aside = [log, *(log.with_name(f"{log.name}.{number}") for number in range(1, kept + 1))]
+    for older, newer in zip(reversed(aside), reversed(aside[:-1]), strict=False):
+        if newer.exists():
+            newer.replace(older)
+
+
+def _in_words(code: int) -> str:
+    """A return code as subprocess gives it: negative for a signal."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"

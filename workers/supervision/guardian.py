@@ -1,0 +1,50 @@
+"""The supervisor's last will: when it is gone without a goodbye, end what it left behind.
+
+The kernel ends the direct children of a killed supervisor, not their children. The guardian waits for the end of its
+standard input, which the kernel closes with the supervisor, and ends what the run file still names. A
+supervisor that stops by itself removes that file first, and the guardian finds nothing to do.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from workers.supervision.home import Home, end_recorded
+
+
+class Guardian:
+    """The waiting process, as the supervisor sees it."""
+
+    def __init__(self, home: Home) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__, str(home.run / "processes.json"), home.token],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        """Let it look one last time, and go."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def main(file: Path, token: str) -> None:
+    """Wait, then end what is left of the run with this token, if the file is still about it."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    end_recorded(file, token)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

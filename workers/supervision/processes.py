@@ -1,0 +1,133 @@
+"""Processes by what cannot be mistaken: a pid counts only together with the moment its process started.
+
+Linux only: everything is read from ``/proc``. Signals go through a pidfd, so that a process that ends between the
+check and the signal is not confused with one that got its pid.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MARK = "WILDTAG_STACK"
+"""The environment variable that all descendants of a supervisor carry, with a value of its own each run."""
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, order=True)
+class Identity:
+    """A pid, and when its process started, in clock ticks after the machine did."""
+
+    pid: int
+    started: int
+
+
+@dataclass(frozen=True)
+class Process:
+    """A living process (not a zombie) and the group it is in."""
+
+    identity: Identity
+    group: int
+
+
+def boot_id() -> str:
+    """The machine's name for the time since it was switched on; start times mean something within it."""
+    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def look_up(pid: int) -> Process | None:
+    """The process with this pid, ``None`` where there is none or only a zombie."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # the name in parentheses may hold anything; behind it: state, ppid, pgrp, …, starttime as the 20th
+    fields = stat.rpartition(")")[2].split()
+    if fields[0] in "ZX":
+        return None
+    return Process(Identity(pid, int(fields[19])), int(fields[2]))
+
+
+def alive(identity: Identity) -> bool:
+    """Whether that very process is still there."""
+    found = look_up(identity.pid)
+    return found is not None and found.identity == identity
+
+
+def everyone() -> Iterator[Process]:
+    """All living processes but this one."""
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            found = look_up(int(entry.name))
+            if found is not None:
+                yield found
+
+
+def carries_mark(pid: int, token: str) -> bool:
+    """Whether the environment of a process has this token as its mark; ``False`` if it may not be read."""
+    try:
+        environment = (_PROC / str(pid) / "environ").read_bytes()
+    except OSError:
+        return False
+    return f"{MARK}={token}".encode() in environment.split(b"\0")
+
+
+def belonging(token: str, leaders: Iterable[Identity]) -> list[Identity]:
+    """What is left of a run: its leaders, the groups of leaders that live, and all that carry its mark.
+
+    A group whose leader has gone is not trusted by its number: its members must carry the mark.
+    """
+    led = {leader.pid: leader for leader in leaders}
+    living = {pid for pid, leader in led.items() if alive(leader)}
+    return [
+        process.identity
+        for process in everyone()
+        if process.group in living
+        or led.get(process.identity.pid) == process.identity
+        or carries_mark(process.identity.pid, token)
+    ]
+
+
+def send(identity: Identity, signum: signal.Signals) -> bool:
+    """Signal that very process. ``False`` when it is not there any more, or not ours to signal."""
+    try:
+        handle = os.pidfd_open(identity.pid)
+    except OSError:
+        return False
+    try:
+        if not alive(identity):
+            return False
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(handle, signum)
+            return True
+        return False
+    finally:
+        os.close(handle)
+
+
+def end_all(
+    token: str,
+    leaders: Iterable[Identity],
+    patience: float = 2.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> set[Identity]:
+    """Kill everything that belongs to a run, until nothing does; returns what was killed.
+
+    Gives up after ``patience`` seconds of waiting: a process that hangs in the kernel cannot be killed.
+    """
+    leaders = tuple(leaders)
+    ended: set[Identity] = set()
+    waited = 0.0
+    while left := belonging(token, leaders):
+        ended.update(identity for identity in left if send(identity, signal.SIGKILL))
+        if waited >= patience:
+            break
+        sleep(0.02)
+        waited += 0.02
+    return ended

@@ -1,0 +1,198 @@
+"""Run several processes as one: start them in order, keep them running, stop them without leaving anything behind.
+
+    with Supervisor(home, on_event=print) as stack:      # the home is ours, or StackRunning
+        stack.start(services, {"flower": url})           # all critical ones are ready, or StartFailed
+        stack.run()                                      # until SIGINT, SIGTERM or SIGHUP
+
+All of it happens in the thread that enters the ``with`` block, which must outlive the services. While ``start``,
+``run`` or ``stop`` is on, a signal is noted and acted upon at once; at other times inside the block it raises
+``KeyboardInterrupt`` (SIGINT) or ``SystemExit``. A second signal kills everything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from workers.supervision.child import Child
+from workers.supervision.guardian import Guardian
+from workers.supervision.home import Home, StackInfo, read_stack, this_process
+from workers.supervision.member import Member, State
+from workers.supervision.processes import end_all
+from workers.supervision.service import (
+    BadService,
+    Event,
+    Service,
+    StackRunning,
+    StartFailed,
+    check_order,
+    levels_below,
+)
+from workers.supervision.signals import Signals
+
+__all__ = [
+    "BadService", "Event", "Service", "StackInfo", "StackRunning", "StartFailed", "State", "Supervisor", "read_stack",
+]  # fmt: skip
+
+ROUND = 0.05  # seconds between two rounds
+STOP_WITHIN = 8.0  # seconds that all services together have to end by themselves
+LAST_RESORT = 1.0  # seconds that the kernel has to end those that did not
+
+
+class Supervisor:
+    """The processes of one home folder. ``on_event`` hears what happens; each event's text is one line."""
+
+    def __init__(
+        self,
+        home: Path,
+        on_event: Callable[[Event], None] = lambda _: None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._home = Home(home)
+        self._on_event = on_event
+        self._clock = clock
+        self._sleep = sleep
+        self._looked = clock()
+        self._attended = 0.0
+        self._members: dict[str, Member] = {}
+        self._addresses: dict[str, str] = {}
+        self._published: dict[str, int] | None = None
+        self._ready_at = ""
+        self._guardian: Guardian | None = None
+        self._signals = Signals()
+
+    def __enter__(self) -> Self:
+        """Take the home, and end what an earlier supervisor left there. Raises ``StackRunning``."""
+        self._home.lock()
+        self._home.retract()
+        for identity in sorted(self._home.end_leftovers()):
+            self._tell(Event("leftover", "supervisor", f"ended pid {identity.pid}, left by an earlier run"))
+        self._home.record({})
+        self._guardian = Guardian(self._home)
+        self._signals.install()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.stop()
+        finally:
+            self._signals.restore()
+            self._home.unlock()
+
+    def start(self, services: Iterable[Service], addresses: Mapping[str, str] | None = None) -> None:
+        """Start these, independent ones side by side, and return when all critical ones are ready.
+
+        May be called more than once. The call that gives ``addresses`` makes the stack complete: from then on other
+        commands find it and them (``read_stack``), until it stops.
+        Raises ``StartFailed`` with the last lines of the log, ``BadService``, ``KeyboardInterrupt`` on a signal.
+        """
+        added = tuple(services)
+        check_order([*(member.service for member in self._members.values()), *added])
+        new = [Member(service, self._spawn, self._tell) for service in added]
+        self._members.update((member.service.name, member) for member in new)
+        with self._signals.noted():
+            while not all(member.state is State.UP or not member.service.critical for member in new):
+                self.watch()
+                for member in new:
+                    if member.failures and member.service.critical:
+                        log = self._home.logs / f"{member.service.name}.log"
+                        raise StartFailed(f"{member.service.name}: {member.trouble}\n(all of it in {log})")
+                if self._signals.count:
+                    break
+                self._sleep(ROUND)
+        if self._signals.count:
+            raise KeyboardInterrupt
+        if addresses is not None:
+            self._addresses = dict(addresses)
+            self._publish()
+
+    def watch(self) -> None:
+        """One round, for a caller with a loop of its own: start, look, restart what is due. Does not block."""
+        now = self._now()
+        for member in self._members.values():
+            if member.state is State.WAITING and all(
+                self._members[name].state is State.UP for name in member.service.after
+            ):
+                member.begin(now)
+            member.step(now)
+        if self._published is not None and self._published != self._pids():
+            self._publish()
+
+    def run(self, until: Callable[[], bool] | None = None) -> bool:
+        """Keep everything running until a signal (``False``) or until ``until()`` is true (``True``)."""
+        with self._signals.noted():
+            while not self._signals.count:
+                self.watch()
+                if until is not None and until():
+                    return True
+                self._sleep(ROUND)
+        return False
+
+    def stop(self) -> None:
+        """Stop what runs, dependents first, within ten seconds; nothing is left. Harmless when called twice."""
+        with self._signals.noted():
+            self._home.retract()
+            self._published = None
+            services = {name: member.service for name, member in self._members.items()}
+            now = self._now()
+            deadline = now + STOP_WITHIN
+            while left := [member for member in self._members.values() if member.state is not State.DOWN]:
+                if now >= deadline + LAST_RESORT:
+                    break
+                needed = {name for member in left for name in member.service.after}
+                for member in left:
+                    if self._signals.count > 1 or now >= deadline:
+                        member.stop(now, 0.0)
+                    elif member.service.name not in needed and member.state is not State.ENDING:
+                        share = (deadline - now) / (1 + levels_below(member.service.name, services))
+                        member.stop(now, min(member.service.stop_timeout, share))
+                    member.step(now)
+                self._sleep(ROUND)
+                now = self._now()
+            end_all(self._home.token, [])
+            self._home.forget()
+            if self._guardian is not None:
+                self._guardian.dismiss()
+                self._guardian = None
+
+    def states(self) -> dict[str, State]:
+        """Where each service is."""
+        return {name: member.state for name, member in self._members.items()}
+
+    def _now(self) -> float:
+        """Seconds that this supervisor attended: while it was suspended, nobody's patience ran out."""
+        now = self._clock()
+        self._attended += min(now - self._looked, 1.0)
+        self._looked = now
+        return self._attended
+
+    def _spawn(self, service: Service) -> Child:
+        child = Child(service, self._home.logs / f"{service.name}.log", self._home.token)
+        running = {name: m.child.identity for name, m in self._members.items() if m.child and m.running}
+        try:
+            self._home.record({**running, service.name: child.identity})
+        except OSError:  # a full disk: what is not recorded must not run
+            child.bury()
+            raise
+        return child
+
+    def _pids(self) -> dict[str, int]:
+        return {name: m.child.pid for name, m in self._members.items() if m.child and m.running}
+
+    def _publish(self) -> None:
+        self._published = self._pids()
+        self._ready_at = self._ready_at or datetime.now(UTC).isoformat(timespec="seconds")
+        self._home.publish(StackInfo(this_process(), self._ready_at, self._addresses, self._published))
+
+    def _tell(self, event: Event) -> None:
+        with contextlib.suppress(Exception):  # a terminal that is gone, say: no service is to suffer from it
+            self._on_event(event)

@@ -38,15 +38,16 @@ class PaperWords:
 
     def candidates(self, retrieved: Sequence[Sequence[Hit]], cache: Cache) -> list[tuple[Candidate, ...]]:
         """Per object its words, in the order of their first appearance."""
-        texts = [FREQUENCY(apply(" ".join([hit.caption for hit in hits]))) for hits in retrieved]
-        kept = self._content_words(texts, cache)
+        rows = [words_of([hit.caption for hit in hits]) for hits in retrieved]
+        kept = self._content_words(rows, cache)
         return [_with_evidence(words, hits) for words, hits in zip(kept, retrieved, strict=True)]
 
-    def _content_words(self, texts: Sequence[str], cache: Cache) -> list[list[str]]:
-        keys = [_PREFIX + hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
+    def _content_words(self, rows: Sequence[Sequence[str]], cache: Cache) -> list[list[str]]:
+        """Per row its nouns, adjectives and participles, each once."""
+        keys = [_PREFIX + hashlib.blake2b(" ".join(row).encode(), digest_size=16).hexdigest() for row in rows]
         known = cache.get_many(keys)
-        missing = {key: text for key, text, value in zip(keys, texts, known, strict=True) if value is None}
-        documents = self._english.tag([text.split() for text in missing.values()])
+        missing = {key: row for key, row, value in zip(keys, rows, known, strict=True) if value is None}
+        documents = self._english.tag(list(missing.values()))
         tagged = {
             key: list(dict.fromkeys(token.text for token in document if token.tag_ in KEPT_TAGS))
             for key, document in zip(missing, documents, strict=True)
@@ -56,6 +57,11 @@ class PaperWords:
         return [
             tagged[key] if value is None else _words.decode(value) for key, value in zip(keys, known, strict=True)
         ]
+
+
+def words_of(captions: Sequence[str]) -> list[str]:
+    """What all filters but the tagger leave of one image's captions: a row of words, with repetitions."""
+    return FREQUENCY(apply(" ".join(captions))).split()
 
 
 def _with_evidence(words: Sequence[str], hits: Sequence[Hit]) -> tuple[Candidate, ...]:

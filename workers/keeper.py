@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from tasks.messages import Revision, Submitted
+from tasks.messages import Fault, Revision, Submitted
 from workers.events.event import ObjectEvent
 from workers.health import Health
 from workers.inbox import Inbox
 from workers.ledger import Ledger, Overdue, token
+from workers.outcomes import failed
 from workers.policy import Dead, Wait, after_deadline
 from workers.publishing import Sender
-from workers.records import Error, Record
 
 log = structlog.get_logger()
 
@@ -84,11 +84,10 @@ class Keeper:
                     then=type(action).__name__.lower())  # fmt: skip
         if isinstance(action, Dead):
             space_id, _, captions_version = overdue.revision.partition("/")
-            self._ledger.finish([
-                Record(bucket=overdue.ref.bucket, key=overdue.ref.key, etag=overdue.ref.etag, state="dead",
-                       space_id=space_id, captions_version=captions_version, version_id=overdue.ref.version_id,
-                       error=Error(action.code, action.reason), finished_at=now),
-            ], now)  # fmt: skip
+            batch = Submitted(objects=(overdue.ref,), revision=Revision(space_id, captions_version))
+            fault = Fault(overdue.ref, action.code, action.reason)
+            accepted = {overdue.ref.id: overdue.accepted_at}
+            self._ledger.finish(list(failed([fault], batch, now, accepted, "dead")), now)
         elif overdue.revision == token(self._revision):
             self._publisher.send("embedding", Submitted(objects=(overdue.ref,), revision=self._revision))
         else:  # the captions were changed meanwhile: enter it again under what is current

@@ -11,17 +11,18 @@ from typing import Any
 
 import msgspec
 import structlog
-from celery import Celery, Task
+from celery import Celery
+
 from tasks.embedding import embed
 from tasks.extraction import extract
+from tasks.messages import Batch, Embedded, Extracted, Fault, ObjectRef, Retrieved, Scored, Submitted
 from tasks.retrieval import retrieve
 from tasks.scoring import score
-
-from tasks.messages import Batch, Embedded, Extracted, Fault, ObjectRef, Retrieved, Scored, Submitted
 from vectordb.errors import Transient
 from workers.events.event import ObjectEvent
+from workers.outcomes import done, failed
 from workers.policy import Drop, Fail, Postpone, Retry, Split, after_error
-from workers.records import Error, Evidence, Record
+from workers.remote_index import answer
 from workers.settings import STAGES
 from workers.stores.store import ObjectError
 from workers.wiring import Wiring
@@ -34,37 +35,38 @@ class Stages:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
+        self._accepted: dict[str, float] = {}  # of the message at hand: when each object that is still wanted came
 
     def embedding(self, batch: Submitted) -> None:
         """Fetch the images that are still wanted, embed them, hand their vectors on."""
         batch, images, faults = self._fetch(batch)
+        encoder, c = self._wiring.image_encoder, self._wiring.choices
         embedded, bad = self._timed(
-            "embedding", lambda: embed(batch, images, self._wiring.image_encoder,
-                                       max_pixels=self._wiring.settings.max_pixels)
-        )  # fmt: skip
+            "embedding", lambda: embed(batch, images, encoder, max_pixels=c.max_pixels, near=c.near)
+        )
         self._fail(batch, [*faults, *bad])
         self._hand_on("retrieval", embedded)
 
     def retrieval(self, batch: Embedded) -> None:
         """Find the nearest captions."""
-        settings = self._wiring.settings
-        self._hand_on("extraction", self._timed("retrieval", lambda: retrieve(
-            batch, self._wiring.index, limit=settings.retrieval_limit,
-            duplicate_similarity=settings.duplicate_similarity,
-        )))  # fmt: skip
+        index, c = self._wiring.index, self._wiring.choices
+        retrieved = self._timed(
+            "retrieval", lambda: retrieve(batch, index, limit=c.limit, duplicate_similarity=c.duplicate_similarity)
+        )
+        self._hand_on("extraction", retrieved)
 
     def extraction(self, batch: Retrieved) -> None:
         """Extract the candidates from the captions."""
-        extractor = self._wiring.extractor
-        self._hand_on("scoring", self._timed("extraction", lambda: extract(batch, extractor, self._wiring.cache)))
+        extractor, cache = self._wiring.extractor, self._wiring.cache
+        self._hand_on("scoring", self._timed("extraction", lambda: extract(batch, extractor, cache)))
 
     def scoring(self, batch: Extracted) -> None:
         """Score the candidates and write the records."""
-        settings = self._wiring.settings
-        scored = self._timed("scoring", lambda: score(
-            batch, self._wiring.text_encoder, self._wiring.cache, alpha=settings.alpha, max_tags=settings.max_tags
-        ))  # fmt: skip
-        self._finish(scored)
+        encoder, cache, c = self._wiring.text_encoder, self._wiring.cache, self._wiring.choices
+        self._finish(self._timed("scoring", lambda: score(
+            batch, encoder, cache, alpha=c.alpha, tau=c.tau, max_tags=c.max_tags, min_score=c.min_score,
+            synonym_similarity=c.synonym_similarity, unknown_similarity=c.unknown_similarity, prompts=c.prompts,
+        )))  # fmt: skip
 
     def run(self, stage: str, data: bytes, retries: int) -> None:
         """Deal with one message of a stage, whatever it brings."""
@@ -92,6 +94,10 @@ class Stages:
             case "scoring":
                 _ = wiring.text_encoder
         wiring.health.beat(stage)
+
+    def search(self, request: str, vectors: bytes, limit: int) -> None:
+        """Answer a question about the captions that this process owns."""
+        answer(self._wiring.index, self._wiring.redis, self._wiring.keys, request, vectors, limit)
 
     # -- load
 
@@ -127,36 +133,16 @@ class Stages:
 
     # -- store
 
-    def _fail(self, batch: Batch, faults: list[Fault], state: str = "failed") -> None:
+    def _fail(self, batch: Batch, faults: list[Fault]) -> None:
         now = self._wiring.clock()
-        revision = batch.revision
-        self._wiring.ledger.finish([
-            Record(bucket=f.object.bucket, key=f.object.key, etag=f.object.etag, version_id=f.object.version_id,
-                   state="failed", space_id=revision.space_id, captions_version=revision.captions_version,
-                   error=Error(f.code, f.reason), finished_at=now,
-                   timings_ms=self._timings(f.object, batch, now))
-            for f in faults
-        ], now)  # fmt: skip
+        self._wiring.ledger.finish(list(failed(faults, batch, now, self._accepted)), now)
         for fault in faults:
-            log.warning(state, object=fault.object.id, code=fault.code, reason=fault.reason)
+            log.warning("failed", object=fault.object.id, code=fault.code, reason=fault.reason)
 
     def _finish(self, batch: Scored) -> None:
         now = self._wiring.clock()
-        revision = batch.revision
-        records = [
-            Record(bucket=ref.bucket, key=ref.key, etag=ref.etag, version_id=ref.version_id, state="done",
-                   tags=tags, evidence=tuple(Evidence(hit.caption, round(hit.similarity, 6)) for hit in hits),
-                   space_id=revision.space_id, captions_version=revision.captions_version,
-                   timings_ms=self._timings(ref, batch, now), finished_at=now)
-            for ref, hits, tags in zip(batch.objects, batch.hits, batch.tags, strict=True)
-        ]  # fmt: skip
-        written = self._wiring.ledger.finish(records, now)
+        written = self._wiring.ledger.finish(list(done(batch, now, self._accepted)), now)
         log.info("done", objects=sum(written), late=len(written) - sum(written))
-
-    def _timings(self, ref: ObjectRef, batch: Batch, now: float) -> dict[str, float]:
-        shares = {stage: round(ms / max(1, len(batch.objects)), 3) for stage, ms in batch.timings_ms.items()}
-        accepted = self._accepted.get(ref.id)
-        return shares if accepted is None else {**shares, "total": round((now - accepted) * 1000, 3)}
 
     # -- hand on
 
@@ -207,16 +193,18 @@ KINDS: dict[str, type[Batch]] = {
 def register(app: Celery, stages: Callable[[], Stages]) -> None:
     """Give an app the tasks of all stages. ``stages`` is called in the process that runs them, on first use."""
 
-    def stage_task(stage: str) -> Callable[[Any, bytes], None]:
+    def add_stage(stage: str) -> None:
+        @app.task(name=f"wildtag.{stage}", bind=True, ignore_result=True)
         def run(task: Any, data: bytes) -> None:
             stages().run(stage, data, task.request.retries)
 
-        return run
+        @app.task(name=f"wildtag.probe.{stage}", ignore_result=True)
+        def probe() -> None:
+            stages().warm(stage)
 
-    def probe_task(stage: str) -> Callable[[], None]:
-        return lambda: stages().warm(stage)
-
-    options: dict[str, Any] = {"ignore_result": True, "base": Task}
     for stage in STAGES:
-        app.task(stage_task(stage), name=f"wildtag.{stage}", bind=True, **options)
-        app.task(probe_task(stage), name=f"wildtag.probe.{stage}", **options)
+        add_stage(stage)
+
+    @app.task(name="wildtag.search", ignore_result=True)
+    def search(request: str, vectors: bytes, limit: int) -> None:
+        stages().search(request, vectors, limit)

@@ -13,7 +13,9 @@ from celery import Celery
 
 from tasks.cache import Cache, LayeredCache, LRUCache
 from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
+from tasks.extraction import Extractor, extractor
 from tasks.messages import Revision
+from tasks.pipeline import Choices
 from vectordb.index import CaptionIndex
 from workers.app import create_app
 from workers.connection import Client, connect
@@ -109,6 +111,19 @@ class Wiring:
         return load_text_encoder(
             self.settings.encoder, cache_dir=self.settings.cache_folder, threads=self.settings.threads
         )
+
+    @cached_property
+    def extractor(self) -> Extractor:
+        return extractor(self.settings.profile)
+
+    @cached_property
+    def choices(self) -> Choices:
+        """What the settings choose of the method."""
+        s = self.settings
+        return Choices(
+            max_pixels=s.max_pixels, limit=s.retrieval_limit, duplicate_similarity=s.duplicate_similarity,
+            alpha=s.alpha, max_tags=s.max_tags,
+        )  # fmt: skip
 
     @cached_property
     def index(self) -> CaptionIndex:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from importlib import resources
@@ -52,7 +53,7 @@ def _drop(wiring: Wiring) -> dict[str, str]:
         raise Permanent("the sample photographs come with scikit-image: pip install 'wildtag[embedded]'") from exc
     etags = {}
     for name in PHOTOGRAPHS:
-        with folder.joinpath(name).open("rb") as photograph:
-            info = wiring.store.put(wiring.settings.bucket, name, photograph)
+        photograph = io.BytesIO(folder.joinpath(name).read_bytes())
+        info = wiring.store.put(wiring.settings.bucket, name, photograph)
         etags[name] = info.ref.etag
     return etags

@@ -37,25 +37,11 @@ class FolderStore:
 
     def get(self, bucket: str, key: str, limit: int) -> tuple[bytes, ObjectInfo]:
         """See ``ObjectStore``. The version is that of the bytes, even if the file changes meanwhile."""
-        path = self._path(bucket, key)
         try:
-            # O_NONBLOCK: opening a pipe must not wait for its writer
-            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-                status = os.fstat(file.fileno())
-                if not modes.S_ISREG(status.st_mode):
-                    raise ObjectError("not a regular file")
-                if status.st_size > limit:
-                    raise ObjectTooLarge(f"{status.st_size:,} bytes; the limit is {limit:,}")
-                data = file.read(limit + 1)
-        except (FileNotFoundError, NotADirectoryError) as exc:
+            data, status = read_file(self._path(bucket, key), limit)
+        except ObjectGone:
             self._root(bucket)
-            raise ObjectGone("the file is gone") from exc
-        except PermissionError as exc:
-            raise ObjectForbidden("no permission to read the file") from exc
-        except OSError as exc:
-            raise ObjectError(f"the file cannot be read: {exc.strerror}") from exc
-        if len(data) > limit:
-            raise ObjectTooLarge(f"more than {limit:,} bytes")
+            raise
         return data, self._info(bucket, key, status)
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
@@ -138,6 +124,28 @@ class FolderStore:
     def _info(bucket: str, key: str, status: os.stat_result) -> ObjectInfo:
         etag = f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
         return ObjectInfo(ObjectRef(bucket, key, etag, status.st_size), f"{status.st_mtime_ns:032x}")
+
+
+def read_file(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
+    """A regular file's bytes and its status while they were read. Raises ``ObjectError``; never waits."""
+    try:
+        # O_NONBLOCK: opening a pipe must not wait for its writer
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not modes.S_ISREG(status.st_mode):
+                raise ObjectError("not a regular file")
+            if status.st_size > limit:
+                raise ObjectTooLarge(f"{status.st_size:,} bytes; the limit is {limit:,}")
+            data = file.read(limit + 1)
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise ObjectGone("the file is gone") from exc
+    except PermissionError as exc:
+        raise ObjectForbidden("no permission to read the file") from exc
+    except OSError as exc:
+        raise ObjectError(f"the file cannot be read: {exc.strerror}") from exc
+    if len(data) > limit:
+        raise ObjectTooLarge(f"more than {limit:,} bytes")
+    return data, status
 
 
 def ignored(key: str) -> bool:

@@ -1,0 +1,42 @@
+"""``doctor``: what this machine has, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from workers.cli.show import console
+from workers.settings import Settings
+
+MARKS = {True: "[green]ok[/]", False: "[red]missing[/]", None: "[yellow]note[/]"}
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
+    """Check this machine and say what is missing and how to get it."""
+    from workers.doctor import examine  # noqa: PLC0415 -- keeps the command line quick
+
+    settings = Settings()
+    checks = examine(settings)
+    if json:
+        for check in checks:
+            console.out(msgspec.json.encode(check).decode(), highlight=False)
+    else:
+        view = Table(show_header=False, box=None, pad_edge=False)
+        for check in checks:
+            remedy = f"\n[bold]{escape(check.remedy)}[/]" if check.remedy and check.ok is not True else ""
+            view.add_row(MARKS[check.ok], escape(check.name), escape(check.detail) + remedy)
+        console.print(view)
+        console.print("\nSettings in force:")
+        for name, value in settings.environment().items():
+            console.print(f"  {name}={value}", style="dim", markup=False, highlight=False)
+    if any(check.ok is False for check in checks):
+        raise typer.Exit(1)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command()(doctor)

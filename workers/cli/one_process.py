@@ -1,0 +1,68 @@
+"""``tag``: the same stages on files, in this process, without a broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from workers.cli.show import add_row, console, messages, print_json, table
+from workers.records import Record
+from workers.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+def tag(
+    files: Annotated[list[Path], typer.Argument(help="Image files; folders are searched for files.")],
+    json: Json = False,
+) -> None:
+    """Tag files here and now: one process, no queues, nothing stored."""
+    from workers.captions import prepare_captions, prepared  # noqa: PLC0415 -- keeps the command line quick
+    from workers.one_process import Tagger  # noqa: PLC0415 -- as above
+
+    settings = Settings()
+    if not prepared(settings):
+        prepare_captions(settings)
+    paths = list(_expanded(files))
+    view, failed = table(), 0
+    with Tagger(settings) as tagger:
+        batches = [paths[i : i + settings.batch_max] for i in range(0, len(paths), settings.batch_max)]
+        for batch in track(batches, "tagging", console=messages, transient=True, disable=len(batches) < 2):
+            for record in tagger.tag(batch, time.time()):
+                failed += record.state != "done"
+                _show(record, view, json=json)
+    if view.row_count:
+        console.print(view)
+    if failed:
+        messages.print(f"[red]{failed} of {len(paths)} could not be tagged[/]")
+        raise typer.Exit(1)
+
+
+def _show(record: Record, view: Table, *, json: bool) -> None:
+    if json:
+        print_json(record)
+    else:
+        add_row(view, record)
+
+
+def _expanded(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+            if not inside:
+                messages.print(f"[yellow]{escape(str(path))}: no files in it[/]")
+            yield from inside
+        else:
+            yield path
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command()(tag)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tasks.messages import Candidate, Floats
 
-DIGITS = 6  # what matrix products of other batch sizes agree on: the same image has the same tags in any batch
+DIGITS = 6  # of a score; what is beyond them is no reason to order two tags
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,9 @@ def score(
     labels = list(dict.fromkeys(candidate.label for found in batch.candidates for candidate in found))
     words = encode_words(labels, encoder, cache, prompts)
     position = {label: at for at, label in enumerate(labels)}
-    similarities = np.concatenate([batch.vectors.array(), batch.centroids.array()]) @ words.T
+    # in float64, so that what else is in the batch cannot change an image's scores by a rounding
+    queries = np.concatenate([batch.vectors.array(), batch.centroids.array()]).astype(np.float64)
+    similarities = queries @ words.astype(np.float64).T
     count = len(batch.objects)
     tags: list[tuple[Tag, ...]] = []
     for row, (found, hits) in enumerate(zip(batch.candidates, batch.hits, strict=True)):
@@ -75,9 +77,9 @@ def score(
     )
 
 
-def probabilities(similarities: Floats, space: Space, tau: float = 1.0) -> NDArray[np.float64]:
+def probabilities(similarities: NDArray[np.float64], space: Space, tau: float = 1.0) -> NDArray[np.float64]:
     """Cosines of one image with its candidates (c,) → softmax over them (CLIP) or a sigmoid of each (SigLIP)."""
-    logits = (similarities.astype(np.float64) * space.logit_scale + space.logit_bias) / tau
+    logits = (similarities * space.logit_scale + space.logit_bias) / tau
     if space.normalisation == "sigmoid":
         each: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -logits))
         return each

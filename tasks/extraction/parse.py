@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
 CHARACTERS = 6_000  # about 1,000 words: what comes after them is not a caption's subject
+LONGEST_DEFINITION = 160  # characters
 LONGEST_PHRASE = 4  # words
 MODIFIERS = frozenset({"NOUN", "PROPN", "ADJ", "VERB", "X"})
 
@@ -43,7 +44,7 @@ _SYMBOL = re.compile(r"[^\w\s.,;:!?'’&()\"/-]|_")
 
 def definition(caption: str) -> list[Phrase] | None:
     """The two sides of "X, a kind of Y" or "X is a kind of Y"; ``None`` for any other caption."""
-    match = _DEFINITION.fullmatch(caption.strip())
+    match = _DEFINITION.fullmatch(caption.strip()) if len(caption) <= LONGEST_DEFINITION else None
     if match is None:
         return None
     name, broader = (_ARTICLE.sub("", match[side].strip()).lower() for side in ("name", "broader"))

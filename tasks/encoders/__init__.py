@@ -1,0 +1,45 @@
+"""Encoders: pictures and texts to vectors of one space. Importing this loads no model and no torch.
+
+``name`` is ``bundled``, the hub name of a CLIP or SigLIP model, or a folder that holds one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
+
+BUNDLED = "bundled"
+
+
+def space_of(name: str) -> Space:
+    """The space of an encoder, without loading a tower. Cheap for ``bundled``."""
+    if name == BUNDLED:
+        from tasks.encoders.bundled import bundled_space  # noqa: PLC0415 - each family loads only its own
+
+        return bundled_space()
+    from tasks.encoders.huggingface import read_space  # noqa: PLC0415 - as above
+
+    return read_space(name)
+
+
+def load_image_encoder(name: str, *, cache_dir: Path, threads: int | None = None) -> ImageEncoder:
+    """Load the picture side of an encoder and nothing else. ``threads``: how many torch may use."""
+    if name == BUNDLED:
+        from tasks.encoders.bundled import BundledImageEncoder  # noqa: PLC0415 - as above
+
+        return BundledImageEncoder(cache_dir, threads=threads)
+    from tasks.encoders.huggingface import HFImageEncoder  # noqa: PLC0415 - as above
+
+    return HFImageEncoder(name, threads=threads)
+
+
+def load_text_encoder(name: str, *, cache_dir: Path, threads: int | None = None) -> TextEncoder:
+    """Load the text side of an encoder and nothing else. ``threads``: how many torch may use."""
+    if name == BUNDLED:
+        from tasks.encoders.bundled import BundledTextEncoder  # noqa: PLC0415 - as above
+
+        return BundledTextEncoder(cache_dir, threads=threads)
+    from tasks.encoders.huggingface import HFTextEncoder  # noqa: PLC0415 - as above
+
+    return HFTextEncoder(name, threads=threads)

@@ -1,0 +1,46 @@
+"""Arrays that are computed once and kept on disk. Whole or absent: never half written, never half read."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tasks.encoders.protocols import Floats
+
+
+def remembered(path: Path, compute: Callable[[], Mapping[str, Floats]]) -> dict[str, Floats]:
+    """The arrays kept at ``path`` (npz); where there are none that can be read, compute and keep them.
+
+    Several processes may do so at once: each writes a file of its own and renames it, the last one wins. A
+    folder that cannot be written costs the computation at every start and nothing else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: np.asarray(stored[name], dtype=np.float32) for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        arrays = dict(compute())
+    try:
+        _write(path, arrays)
+    except OSError:
+        return arrays
+    return arrays
+
+
+def _write(path: Path, arrays: Mapping[str, Floats]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            # savez accepts arrays by any name, which its stub cannot express beside allow_pickle
+            np.savez(file, allow_pickle=False, **dict(arrays))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -95,7 +95,7 @@ class PrivateRedis:
                 "apt install redis-server"
             )
         self.configuration = self.folder / "redis.conf"
-        self.socket = _socket_folder(home.resolve()) / "redis.sock"
+        self.socket = socket_folder(home.resolve()) / "redis.sock"
         password = _password_in(self.configuration) or secrets.token_hex(24)
         _write_private(
             self.configuration,
@@ -147,14 +147,18 @@ def _version(program: Path) -> tuple[int, ...] | None:
     return tuple(map(int, found.groups())) if found else None
 
 
-def _socket_folder(home: Path) -> Path:
-    """The home's own run folder if a socket fits there, else a private one with a short name."""
+def socket_folder(home: Path, *, make: bool = True) -> Path:
+    """The home's own run folder if a socket fits there, else a private one with a short name.
+
+    ``make=False``: only say which it would be. Raises ``Permanent`` when there is none.
+    """
     short = hashlib.blake2b(os.fsencode(home), digest_size=6).hexdigest()
     runtime = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     folders = [home / "run", *(Path(base) / f"wildtag-{os.getuid()}-{short}" for base in (runtime, "/tmp"))]  # noqa: S108 -- its owner and mode are checked
     for folder in folders:
         socket = os.fsencode(folder / "redis.sock")
-        if len(socket) <= LONGEST_SOCKET and PLAIN_PATH.fullmatch(os.fsdecode(socket)) and _is_private(folder):
+        fits = len(socket) <= LONGEST_SOCKET and PLAIN_PATH.fullmatch(os.fsdecode(socket))
+        if fits and (not make or _is_private(folder)):
             return folder
     raise Permanent(f"no folder for the Redis socket: tried {', '.join(map(str, folders))}; choose a shorter home")
 

@@ -18,7 +18,7 @@ def space_of(name: str) -> Space:
         from tasks.encoders.bundled import bundled_space  # noqa: PLC0415 - each family loads only its own
 
         return bundled_space()
-    from tasks.encoders.huggingface import read_space  # noqa: PLC0415 - as above
+    from tasks.encoders.checkpoint import read_space  # noqa: PLC0415 - as above
 
     return read_space(name)
 

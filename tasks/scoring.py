@@ -65,9 +65,9 @@ def score(
         vectors = words[columns] if synonym_similarity < 1 else None
         ranked = rank(
             found, by_image, by_text, alpha=alpha, vectors=vectors, synonym_similarity=synonym_similarity,
-            share=space.normalisation == "softmax",
+            share=space.normalisation == "softmax", limit=max_tags,
         )  # fmt: skip
-        tags.append(tuple(_tag(found, one) for one in ranked[:max_tags] if one.score >= min_score))
+        tags.append(tuple(_tag(found, one) for one in ranked if one.score >= min_score))
     return Scored(
         objects=batch.objects,
         revision=batch.revision,

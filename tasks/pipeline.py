@@ -14,7 +14,7 @@ from tasks.images import MAX_PIXELS
 from tasks.messages import Batch, Fault, ObjectRef, Revision, Scored, Submitted
 from tasks.retrieval import retrieve
 from tasks.scoring import PLAIN, score
-from vectordb.index import CaptionIndex
+from vectordb.index import CaptionSearch
 
 CACHED = 50_000  # word vectors and parses: about 80 MB at 384 dimensions
 M = TypeVar("M", bound=Batch)
@@ -43,7 +43,7 @@ class Pipeline:
 
     image_encoder: ImageEncoder
     text_encoder: TextEncoder
-    index: CaptionIndex
+    index: CaptionSearch
     captions_version: str
     extractor: Extractor = field(default_factory=extractor)
     cache: Cache = field(default_factory=lambda: LRUCache(CACHED))

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.messages import Embedded, Floats, Hit, Retrieved, Vectors
-from vectordb.index import CaptionIndex, Neighbours, WrongDimension
+from vectordb.index import CaptionSearch, Neighbours, WrongDimension
 
 
 def retrieve(
-    batch: Embedded, index: CaptionIndex, *, limit: int = 10, duplicate_similarity: float = 0.94
+    batch: Embedded, index: CaptionSearch, *, limit: int = 10, duplicate_similarity: float = 0.94
 ) -> Retrieved:
     """The ``limit`` nearest captions of each image, near-copies removed, and their centroid.
 

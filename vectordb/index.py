@@ -52,25 +52,29 @@ class Neighbours:
     vectors: Floats
 
 
-class CaptionIndex(Protocol):
-    """Captions searchable by vector."""
+class CaptionSearch(Protocol):
+    """Captions searchable by vector: what retrieval needs."""
 
     @property
     def dimension(self) -> int: ...
-
-    def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
-        """Insert, or replace by id; of equal ids in one call the last counts.
-
-        ``vectors`` (n, dimension) of any length above zero; they are stored with unit length. Raises
-        ``WrongDimension`` or ``UnusableVectors``, and then nothing of the call was added.
-        """
-        ...
 
     def search(self, vectors: Floats, limit: int) -> list[Neighbours]:
         """The ``limit`` nearest captions of each row of ``vectors`` (n, dimension), as one batch.
 
         Best first; equal similarities in the order of their ids. Fewer where the index holds fewer. Raises
         ``WrongDimension`` or ``UnusableVectors``.
+        """
+        ...
+
+
+class CaptionIndex(CaptionSearch, Protocol):
+    """Captions searchable by vector, and changed here."""
+
+    def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
+        """Insert, or replace by id; of equal ids in one call the last counts.
+
+        ``vectors`` (n, dimension) of any length above zero; they are stored with unit length. Raises
+        ``WrongDimension`` or ``UnusableVectors``, and then nothing of the call was added.
         """
         ...
 

@@ -51,7 +51,7 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
     def fresh(name: str) -> Callable[[], bool]:
         return lambda: time.time() - wiring.health.beats().get(name, 0.0) < FRESH
 
-    after = (redis.service().name,)
+    after = (redis.name,)
     workers = [
         Service(f"worker-{stage}", command("worker", stage), asked(stage), env=env, after=after,
                 ready_timeout=180, stop_timeout=6)
@@ -93,5 +93,9 @@ def running(settings: Settings) -> Settings | None:
     if info is None:
         return None
     return settings.model_copy(
-        update={"redis_url": info.addresses["redis"], "inbox": Path(info.addresses["inbox"])}
+        update={
+            "redis_url": info.addresses["redis"],
+            "broker_url": info.addresses["broker"],
+            "inbox": Path(info.addresses["inbox"]),
+        }
     )

@@ -86,7 +86,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             wiring.health.clear()
             supervisor.start(
                 services(here, redis, port),
-                {"redis": redis.url, "inbox": str(here.inbox_folder), "flower": flower},
+                {"redis": redis.url, "broker": redis.broker_url, "inbox": str(here.inbox_folder), "flower": flower},
             )
             yield _Up(wiring, flower, supervisor.watch, supervisor.run)
     except KeyboardInterrupt:

@@ -60,7 +60,7 @@ class EdgeIndex:
         self._params = edge.SearchParams(hnsw_ef=ef)
 
     @classmethod
-    def create(cls, path: Path, dimension: int, *, ef: int = 128, m: int = 16, ef_construct: int = 64) -> Self:
+    def create(cls, path: Path, dimension: int, *, ef: int = 128, m: int = 16, ef_construct: int = 48) -> Self:
         """A new, empty index in the folder ``path``. ``m`` and ``ef_construct`` shape the HNSW graph.
 
         Raises ``IndexExists``.

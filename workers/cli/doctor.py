@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -17,10 +18,11 @@ MARKS = {True: "[green]ok[/]", False: "[red]missing[/]", None: "[yellow]note[/]"
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
     """Check this machine and say what is missing and how to get it."""
-    from workers.doctor import examine  # noqa: PLC0415 -- keeps the command line quick
+    from workers.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
+    from workers.doctor import examine  # noqa: PLC0415 -- as above
 
     settings = Settings()
-    checks = examine(settings)
+    checks = examine(settings, prepared)
     if json:
         for check in checks:
             console.out(msgspec.json.encode(check).decode(), highlight=False)
@@ -32,7 +34,8 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object a 
         console.print(view)
         console.print("\nSettings in force:")
         for name, value in settings.environment().items():
-            console.print(f"  {name}={value}", style="dim", markup=False, highlight=False)
+            shown = re.sub(r"(?<=:)[^:@/]+(?=@)", "***", value)  # a password in a URL
+            console.print(f"  {name}={shown}", style="dim", markup=False, highlight=False)
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)
 

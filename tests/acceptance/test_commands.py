@@ -1,0 +1,75 @@
+"""The commands of the README, as a newcomer types them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.images import bad_files, drop, photograph
+from tests.acceptance.stack import Json, Stack
+from workers.cli.samples import PHOTOGRAPHS
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_demo_shows_all_photographs_and_leaves_nothing(make_stack: Callable[..., Stack]) -> None:
+    stack = make_stack(COLUMNS="160")
+    shown = stack.wildtag("demo").stdout
+    for name in PHOTOGRAPHS:
+        assert len(re.findall(rf"{re.escape(name)} .*\d\.\d\d", shown)) == 1, shown
+    assert not (stack.home / "run" / "stack.json").exists()
+
+
+def test_tag_needs_no_stack_and_agrees_with_it(make_stack: Callable[..., Stack], tmp_path: Path) -> None:
+    stack = make_stack()
+    names = ["chelsea.png", "coffee.png", "motorcycle_left.png"]
+    for name in names:
+        drop(tmp_path / "photos", name, photograph(name))
+    paths = [str(tmp_path / "photos" / name) for name in names]
+    alone = tagged_by(stack, *paths)
+    assert [record["state"] for record in alone] == ["done"] * 3
+
+    stack.start()
+    # the stack owns the captions now; the same command asks it
+    beside = tagged_by(stack, str(tmp_path / "photos"))
+    for name in names:
+        drop(stack.inbox, name, photograph(name))
+    records = stack.settled(3)
+    for name, one, other in zip(names, alone, beside, strict=True):
+        for tagged in (one, other):
+            assert [tag["label"] for tag in tagged["tags"]] == [tag["label"] for tag in records[name]["tags"]]
+            for mine, theirs in zip(tagged["tags"], records[name]["tags"], strict=True):
+                assert mine["score"] == pytest.approx(theirs["score"], abs=2e-3)
+    stack.stop()
+
+
+def tagged_by(stack: Stack, *paths: str) -> list[Json]:
+    return [json.loads(line) for line in stack.wildtag("tag", "--json", *paths).stdout.splitlines()]
+
+
+def test_tag_says_what_is_wrong_with_a_file(make_stack: Callable[..., Stack], tmp_path: Path) -> None:
+    stack = make_stack()
+    bad = bad_files()
+    for key, (data, _) in bad.items():
+        drop(tmp_path / "photos", key, data)
+    drop(tmp_path / "photos", "good.png", photograph("coffee.png"))
+    missing = str(tmp_path / "photos" / "missing.png")
+    done = stack.wildtag("tag", "--json", str(tmp_path / "photos"), missing, check=False)
+    assert done.returncode == 1
+    records = {Path(record["key"]).name: record for record in map(json.loads, done.stdout.splitlines())}
+    assert {key: record["error"]["code"] for key, record in records.items() if record["error"]} == {
+        **{key: code for key, (_, code) in bad.items()},
+        "missing.png": "gone",
+    }
+    assert records["good.png"]["state"] == "done"
+
+
+def test_doctor_finds_this_machine_fit(make_stack: Callable[..., Stack]) -> None:
+    stack = make_stack()
+    checks = [json.loads(line) for line in stack.wildtag("doctor", "--json").stdout.splitlines()]
+    assert checks
+    assert all(check["ok"] is not False for check in checks)

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
 
 
 class Cache(Protocol):
@@ -20,6 +24,16 @@ class Cache(Protocol):
     def set_many(self, items: Mapping[str, bytes]) -> None:
         """Remember these."""
         ...
+
+
+def decoded(value: bytes | None, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
+    """What was remembered; ``None`` for nothing and for bytes that another version may have left."""
+    if value is None:
+        return None
+    try:
+        return decoder.decode(value)
+    except msgspec.DecodeError:
+        return None
 
 
 class LRUCache:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tasks.cache import Cache
+from tasks.cache import Cache, decoded
 from tasks.extraction.filters import FREQUENCY, apply
 from tasks.extraction.language import MODEL_VERSION, English
 from tasks.messages import Candidate, Hit
@@ -45,8 +45,8 @@ class PaperWords:
     def _content_words(self, rows: Sequence[Sequence[str]], cache: Cache) -> list[list[str]]:
         """Per row its nouns, adjectives and participles, each once."""
         keys = [_PREFIX + hashlib.blake2b(" ".join(row).encode(), digest_size=16).hexdigest() for row in rows]
-        known = cache.get_many(keys)
-        missing = {key: row for key, row, value in zip(keys, rows, known, strict=True) if value is None}
+        known = [decoded(value, _words) for value in cache.get_many(keys)]
+        missing = {key: row for key, row, words in zip(keys, rows, known, strict=True) if words is None}
         documents = self._english.tag(list(missing.values()))
         tagged = {
             key: list(dict.fromkeys(token.text for token in document if token.tag_ in KEPT_TAGS))
@@ -54,9 +54,7 @@ class PaperWords:
         }
         if tagged:
             cache.set_many({key: msgspec.msgpack.encode(words) for key, words in tagged.items()})
-        return [
-            tagged[key] if value is None else _words.decode(value) for key, value in zip(keys, known, strict=True)
-        ]
+        return [tagged[key] if words is None else words for key, words in zip(keys, known, strict=True)]
 
 
 def words_of(captions: Sequence[str]) -> list[str]:

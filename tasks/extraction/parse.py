@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.extraction.vocabulary import VAGUE, is_empty, is_word
 
@@ -22,20 +22,20 @@ LONGEST_DEFINITION = 160  # characters
 LONGEST_PHRASE = 4  # words
 MODIFIERS = frozenset({"NOUN", "PROPN", "ADJ", "VERB", "X"})
 
-Role = Literal["phrase", "head", "broader"]
-
 
 class Phrase(NamedTuple):
-    """A label in lower case. ``head``: the bare noun of a longer phrase; ``broader``: a definition's other side."""
+    """A label in lower case. ``head``: the bare noun of a longer phrase; ``broader``: of a definition's other side."""
 
     label: str
-    role: Role
+    head: bool = False
+    broader: bool = False
 
 
 _DEFINITION = re.compile(
     r"(?P<name>[^,;:.!?]+?)(?:,| is) an? (?:kind|type|sort|breed|species|variety|form) of (?P<broader>[^,;:.!?]+)\.?",
     re.IGNORECASE,
 )
+_COMPLEMENT = re.compile(r" (?:of|in|on|for|to|with|at|from) ")
 _ARTICLE = re.compile(r"^(?:an?|the) (?=.)", re.IGNORECASE)
 _NOISE = re.compile(r"<[^>]*>|(?:https?:|www\.)\S+|\.(?:jpe?g|png|gif|webp|tiff?|bmp)\b", re.IGNORECASE)
 _BREAK = re.compile(r"\s*[|•·–—#]+\s*|\s+-+\s+|\s*\.\.\.+\s*")
@@ -50,7 +50,8 @@ def definition(caption: str) -> list[Phrase] | None:
     name, broader = (_ARTICLE.sub("", match[side].strip()).lower() for side in ("name", "broader"))
     if not all(_is_name(side) for side in (name, broader)):
         return None
-    return [Phrase(name, "phrase"), Phrase(broader, "broader")]
+    found = [Phrase(name), *_head(name), Phrase(broader, broader=True), *_head(broader, broader=True)]
+    return [phrase for phrase in dict.fromkeys(found) if not is_empty(phrase.label)]
 
 
 def clean(caption: str) -> str:
@@ -75,7 +76,7 @@ def noun_phrases(document: Doc) -> list[Phrase]:
             continue  # a piece of "state-of-the-art"
         found.extend(reversed(list(_phrases(token, modifiers))))
     if not found:
-        found = [Phrase(token.lower_, "phrase") for token in reversed(list(document)) if _stands_alone(token)]
+        found = [Phrase(token.lower_) for token in reversed(list(document)) if _stands_alone(token)]
     return list(dict.fromkeys(reversed(found)))
 
 
@@ -84,11 +85,11 @@ def _phrases(head: Token, modifiers: list[Token]) -> Iterator[Phrase]:
     lemma = head.lemma_.lower()
     for start in range(max(0, len(modifiers) + 1 - LONGEST_PHRASE), len(modifiers)):
         if start == 0 or not _hyphenated(modifiers[start - 1]):
-            yield Phrase(_joined(modifiers[start:], lemma), "phrase")
+            yield Phrase(_joined(modifiers[start:], lemma))
     if not modifiers:
-        yield Phrase(lemma, "phrase")
+        yield Phrase(lemma)
     elif not _hyphenated(modifiers[-1]):
-        yield Phrase(lemma, "head")
+        yield Phrase(lemma, head=True)
 
 
 def _joined(modifiers: list[Token], lemma: str) -> str:
@@ -134,6 +135,12 @@ def _names_something(token: Token) -> bool:
 
 def _stands_alone(token: Token) -> bool:
     return _names_something(token) and not token.is_stop
+
+
+def _head(name: str, *, broader: bool = False) -> list[Phrase]:
+    """The last word before a complement, if there are others: "cloth" of "linen cloth for tables"."""
+    *before, last = _COMPLEMENT.split(name, maxsplit=1)[0].split()
+    return [Phrase(last, head=True, broader=broader)] if before and is_word(last) else []
 
 
 def _is_name(text: str) -> bool:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tasks.cache import Cache
+from tasks.cache import Cache, decoded
 from tasks.extraction.language import MODEL_VERSION, English
 from tasks.extraction.parse import Phrase, clean, definition, noun_phrases
 from tasks.extraction.vocabulary import singular_of, spelling
 from tasks.messages import Candidate, Hit
 
-_PREFIX = f"phrases/1/{MODEL_VERSION}/"  # the number counts changes of what a caption gives
+_PREFIX = f"phrases/2/{MODEL_VERSION}/"  # the number counts changes of what a caption gives
 _phrases = msgspec.msgpack.Decoder(list[Phrase])
 
 
@@ -48,10 +48,11 @@ class Phrases:
         parses: dict[int, list[Phrase]] = {}
         fresh: dict[str, int] = {}
         for number, key, value in zip(captions, keys, cache.get_many(keys), strict=True):
-            if value is None:
+            phrases = decoded(value, _phrases)
+            if phrases is None:
                 fresh[key] = number
             else:
-                parses[number] = _phrases.decode(value)
+                parses[number] = phrases
         if fresh:
             parses.update(self._parse({number: captions[number] for number in fresh.values()}))
             cache.set_many({key: msgspec.msgpack.encode(parses[number]) for key, number in fresh.items()})
@@ -73,8 +74,8 @@ class Phrases:
     def _merge(self, captions: Sequence[Iterable[Phrase]]) -> tuple[Candidate, ...]:
         labels: dict[str, dict[int, None]] = {}
         for position, phrases in enumerate(captions):
-            for label, role in phrases:
-                if (self.heads or role != "head") and (self.broader or role != "broader"):
+            for label, head, broader in phrases:
+                if (self.heads or not head) and (self.broader or not broader):
                     labels.setdefault(label, {})[position] = None
         merged = _merge_spellings(labels)
         least = min(self.least, max((len(evidence) for evidence in merged.values()), default=0))

@@ -24,7 +24,7 @@ MODIFIERS = frozenset({"NOUN", "PROPN", "ADJ", "VERB", "X"})
 
 
 class Phrase(NamedTuple):
-    """A label in lower case. ``head``: the bare noun of a longer phrase; ``broader``: of a definition's other side."""
+    """A label in lower case. ``head``: the bare noun of a longer phrase; ``broader``: what a definition leads to."""
 
     label: str
     head: bool = False

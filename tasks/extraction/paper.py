@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tasks.cache import Cache, decoded
-from tasks.extraction.filters import FREQUENCY, apply
+from tasks.extraction.filters import FREQUENCY, apply, singular
 from tasks.extraction.language import MODEL_VERSION, English
 from tasks.messages import Candidate, Hit
 
@@ -33,8 +33,9 @@ class PaperWords:
         self._english = English(exclude=["parser", "attribute_ruler", "lemmatizer", "ner"])
 
     def warm(self) -> None:
-        """Load the tagger."""
+        """Load the tagger and the rules of plurals."""
         self._english.load()
+        singular("plurals")
 
     def candidates(self, retrieved: Sequence[Sequence[Hit]], cache: Cache) -> list[tuple[Candidate, ...]]:
         """Per object its words, in the order of their first appearance."""

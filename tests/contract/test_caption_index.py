@@ -294,21 +294,38 @@ def test_a_damaged_shard_is_no_index(tmp_path: Path) -> None:
 
 def test_the_graph_finds_what_the_oracle_finds(tmp_path: Path) -> None:
     put, rows = captions(4000), vectors_like_texts(4000)
+    # from other clusters than the captions: harder than held-out captions, which the graph finds without a miss
     queries = vectors_like_texts(100, seed=8)
-    index, oracle = EdgeIndex.create(tmp_path / "shard", DIMENSION), ExactIndex(DIMENSION)
-    index.add(put, rows)
+    oracle = ExactIndex(DIMENSION)
     oracle.add(put, rows)
-    assert index.indexed() == 0
+    truth = oracle.search(queries, 10)
+    recalls = []
+    # several threads build a graph, so no two are alike; one build's recall spreads by 0.0024 about the mean
+    for build in range(3):
+        index = EdgeIndex.create(tmp_path / str(build), DIMENSION)
+        index.add(put, rows)
+        assert index.indexed() == 0
+        index.optimize()
+        assert index.indexed() == index.count() == 4000
+        hits = 0
+        for found, true in zip(index.search(queries, 10), truth, strict=True):
+            scores = {c.id: s for c, s in zip(found.captions, found.similarities, strict=True)}
+            exact = {c.id: s for c, s in zip(true.captions, true.similarities, strict=True)}
+            hits += len(scores.keys() & exact.keys())
+            # an approximate index may miss a caption, even the best one; what it finds it must score right
+            for shared in scores.keys() & exact.keys():
+                assert scores[shared] == pytest.approx(exact[shared], abs=NOISE)
+            assert all(np.diff(found.similarities) <= 0)
+        recalls.append(hits / (10 * len(queries)))
+        index.close()
+    assert np.mean(recalls) >= 0.98, recalls
+
+
+def test_what_is_taught_after_the_graph_was_built_is_found_at_once(tmp_path: Path) -> None:
+    index = EdgeIndex.create(tmp_path / "shard", DIMENSION)
+    index.add(captions(500), vectors_like_texts(500))
     index.optimize()
-    assert index.indexed() == index.count() == 4000
-    hits = 0
-    for found, true in zip(index.search(queries, 10), oracle.search(queries, 10), strict=True):
-        hits += len({c.id for c in found.captions} & {c.id for c in true.captions})
-        np.testing.assert_allclose(found.similarities[0], true.similarities[0], atol=NOISE)
-        assert all(np.diff(found.similarities) <= 0)
-    assert hits / (10 * len(queries)) >= 0.98
-    # what is taught after the graph was built is found at once
-    taught = Caption.of("a Moka pot")
-    index.add([taught], queries[:1])
-    assert index.search(queries[:1], 1)[0].captions == (taught,)
+    taught, row = Caption.of("a Moka pot"), vectors_like_texts(1, seed=9)
+    index.add([taught], row)
+    assert index.search(row, 1)[0].captions == (taught,)
     index.close()

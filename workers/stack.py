@@ -53,8 +53,9 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
 
     after = (redis.name,)
     workers = [
-        Service(f"worker-{stage}", command("worker", stage), asked(stage), env=env, after=after,
-                ready_timeout=180, stop_timeout=6)
+        # their matrices are small: a second thread for them would only wait for the first
+        Service(f"worker-{stage}", command("worker", stage), asked(stage), after=after,
+                env=env | {"OPENBLAS_NUM_THREADS": "1"}, ready_timeout=180, stop_timeout=6)
         for stage in STAGES
     ]  # fmt: skip
     return [

@@ -122,7 +122,8 @@ class Wiring:
         s = self.settings
         return Choices(
             max_pixels=s.max_pixels, limit=s.retrieval_limit, duplicate_similarity=s.duplicate_similarity,
-            alpha=s.alpha, max_tags=s.max_tags,
+            alpha=s.alpha, max_tags=s.max_tags, min_score=s.min_score,
+            synonym_similarity=s.synonym_similarity, unknown_similarity=s.unknown_similarity,
         )  # fmt: skip
 
     @cached_property

@@ -37,7 +37,9 @@ class Stack:
                 [sys.executable, "-m", "workers.cli", "up"], env=self._env, stdout=out, stderr=out,
                 start_new_session=True,
             )  # fmt: skip
-        return wait_for(self._up, patience, self.said)
+        info = wait_for(self._up, patience, self.said)
+        assert info is not None
+        return info
 
     def stop(self) -> float:
         """Ctrl-C; gives the seconds it took. Fails when it ends badly or leaves a process behind."""

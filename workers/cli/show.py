@@ -28,9 +28,8 @@ def add_row(view: Table, record: Record) -> None:
     if record.error:
         view.add_row(escape(record.key), f"[red]{record.state}[/]: {escape(record.error.reason)}", "")
         return
-    tags = ", ".join(f"{escape(tag.label)} [dim]{tag.score:.2f}[/]" for tag in record.tags)
     best = record.evidence[0] if record.evidence else None
-    view.add_row(escape(record.key), tags, f"{escape(best.caption)} [dim]{best.similarity:.2f}[/]" if best else "")
+    view.add_row(escape(record.key), _tags(record), f"{escape(best.caption)} [dim]{best.similarity:.2f}[/]" if best else "")
 
 
 def show(records: Iterable[Record], *, json: bool) -> int:
@@ -58,5 +57,8 @@ def line(record: Record) -> str:
     """A record in one line of markup."""
     if record.error:
         return f"[bold]{escape(record.key)}[/]  [red]{record.state}[/]: {escape(record.error.reason)}"
-    tags = ", ".join(f"{escape(tag.label)} [dim]{tag.score:.2f}[/]" for tag in record.tags)
-    return f"[bold]{escape(record.key)}[/]  {tags}"
+    return f"[bold]{escape(record.key)}[/]  {_tags(record)}"
+
+
+def _tags(record: Record) -> str:
+    return ", ".join(f"{escape(tag.label)} [dim]{tag.score:.2f}[/]" for tag in record.tags) or "[yellow]unknown[/]"

@@ -95,9 +95,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         raise _translated(exc, None) from exc
     width, height = image.size
     if width * height > max_pixels:
-        raise ImageTooLarge(
-            f"the image is {width} x {height}, {width * height:,} pixels; {max_pixels:,} are allowed"
-        )
+        raise ImageTooLarge(f"the image is {width} x {height}, {width * height:,} pixels; {max_pixels:,} are allowed")
     return image
 
 

@@ -42,6 +42,7 @@ def tag_samples(wiring: Wiring, turn: Callable[[], None]) -> bool:
                     progress.advance(bar)
             turn()
             time.sleep(0.05)
+    console.print()
     return not expected
 
 

@@ -28,8 +28,8 @@ def add_row(view: Table, record: Record) -> None:
     if record.error:
         view.add_row(escape(record.key), f"[red]{record.state}[/]: {escape(record.error.reason)}", "")
         return
-    best = record.evidence[0] if record.evidence else None
-    view.add_row(escape(record.key), _tags(record), f"{escape(best.caption)} [dim]{best.similarity:.2f}[/]" if best else "")
+    best = [f"{escape(hit.caption)} [dim]{hit.similarity:.2f}[/]" for hit in record.evidence[:1]]
+    view.add_row(escape(record.key), _tags(record), *best)
 
 
 def show(records: Iterable[Record], *, json: bool) -> int:

@@ -1,0 +1,93 @@
+# wildtag: `make demo` shows it, `make up` runs it, `make test` tests it. Needs Python 3.11 or 3.12 and nothing else.
+#
+# ARGS      for the command that is run: make test ARGS='tests/unit -x'
+# PYTHON    the interpreters to try, in this order
+# PIP_FLAGS for pip, such as an index that has torch for your hardware
+
+.POSIX:
+.PHONY: help demo up test install develop lint clean constraints
+
+VENV = .venv
+ARGS =
+PYTHON = python3.11 python3.12 python3
+PIP_FLAGS =
+TORCH = 2.13.0
+
+# The first interpreter that fits and can make virtual environments, which Debian packs apart.
+MAKE_VENV = [ -x $(VENV)/bin/python ] || { \
+	unable=; \
+	for python in $(PYTHON); do \
+		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2> /dev/null || continue; \
+		"$$python" -c 'import ensurepip, venv' 2> /dev/null || { unable=$$python; continue; }; \
+		echo "Making a virtual environment in $(VENV) with $$python."; \
+		rm -rf $(VENV); "$$python" -m venv $(VENV); break; \
+	done; \
+	[ -x $(VENV)/bin/python ] || { \
+		if [ "$$unable" ]; then \
+			echo "$$unable cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv"; \
+		else \
+			echo "Python 3.11 or 3.12 is needed, and none of these is one: $(PYTHON)."; \
+			echo "On Debian and Ubuntu: sudo apt install python3 python3-venv, or make PYTHON=/path/to/python3.12"; \
+		fi >&2; exit 1; }; }
+
+# pip itself comes first: an old one needs twice the time to work out the rest. Modules are compiled when they are
+# first imported: compiling all of them takes longer than everything else.
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --no-compile --prefer-binary \
+	-c constraints.txt $(PIP_FLAGS)
+LOG = $(VENV)/install.log
+INSTALL = echo "Installing wildtag and what it needs into $(VENV): one or two minutes, and only now."; \
+	{ $(PIP) pip && $(PIP) -e ".[$$extras]"; } > $(LOG) 2>&1 & \
+	while kill -0 $$! 2> /dev/null; do \
+		if [ -t 1 ]; then printf '\r%-78.78s' "$$(tail -n 1 $(LOG))"; fi; sleep 1; \
+	done; \
+	if [ -t 1 ]; then printf '\r%78s\r' ''; fi; \
+	wait $$! || { tail -n 25 $(LOG); echo "The installation failed; all that pip said is in $(LOG)."; exit 1; } >&2
+
+help:
+	@echo 'make demo     tag some photographs from start to end, and stop'
+	@echo 'make up       run everything on this machine until Ctrl-C'
+	@echo 'make test     run all tests'
+	@echo 'make install  only install, into $(VENV)'
+	@echo 'make lint     style, types and import contracts'
+	@echo 'make clean    remove $(VENV) and everything else that was made here'
+
+demo: $(VENV)/installed
+	@exec $(VENV)/bin/wildtag demo $(ARGS)
+
+up: $(VENV)/installed
+	@exec $(VENV)/bin/wildtag up $(ARGS)
+
+test: $(VENV)/developing
+	@exec $(VENV)/bin/python -m pytest $(ARGS)
+
+install: $(VENV)/installed
+
+develop: $(VENV)/developing
+
+lint: $(VENV)/developing
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Versions move only here: takes the newest of everything that pyproject.toml allows, and pins it.
+constraints:
+	rm -rf $(VENV)
+	$(MAKE_VENV)
+	$(VENV)/bin/python -m pip --quiet install --no-compile --upgrade pip
+	$(VENV)/bin/python -m pip --quiet install --no-compile $(PIP_FLAGS) 'torch==$(TORCH)' -e '.[embedded,dev]'
+	{ grep '^#' constraints.txt; $(VENV)/bin/python -m pip freeze --all --exclude-editable | sed 's/+.*//'; } > pins
+	mv pins constraints.txt
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(MAKE_VENV)
+	@extras=embedded; $(INSTALL)
+	@touch $@
+
+$(VENV)/developing: pyproject.toml constraints.txt
+	@$(MAKE_VENV)
+	@extras=embedded,dev; $(INSTALL)
+	@touch $(VENV)/installed $@

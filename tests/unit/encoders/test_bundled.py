@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.encoders import space_of
+from tasks.encoders import load_image_encoder, space_of
 from tasks.encoders.bundled import BundledImageEncoder, BundledTextEncoder, class_names
 from tasks.encoders.requirements import need
 from tasks.images import decode
@@ -72,6 +72,15 @@ def test_a_text_has_one_vector_alone_and_in_any_company(text: BundledTextEncoder
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
 
 
+def test_a_second_look_stays_in_the_space(
+    image: BundledImageEncoder, cache_dir: Path, photographs: list[Image.Image]
+) -> None:
+    best = load_image_encoder("bundled", cache_dir=cache_dir, quality="best")
+    assert best.space == image.space
+    similarity = (best.encode(photographs) * image.encode(photographs)).sum(axis=1)
+    assert 0.8 < similarity.min() < similarity.max() < 0.99999
+
+
 def test_nothing_gives_nothing(image: BundledImageEncoder, text: BundledTextEncoder) -> None:
     assert image.encode([]).shape == text.encode([]).shape == (0, image.space.dimension)
 
@@ -94,7 +103,7 @@ def test_both_sides_share_a_space_that_costs_nothing_to_name(
     image: BundledImageEncoder, text: BundledTextEncoder
 ) -> None:
     assert image.space == text.space == space_of("bundled")
-    code = "import sys; from tasks.encoders import space_of; space_of('bundled'); assert 'torch' not in sys.modules"
+    code = "import sys; from tasks.encoders import load_image_encoder, space_of; space_of('bundled'); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

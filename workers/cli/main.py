@@ -7,7 +7,7 @@ import os
 import typer
 
 from vectordb.errors import WildtagError
-from workers.cli import doctor, one_process, processes, results, stack
+from workers.cli import doctor, evaluate, one_process, processes, results, stack
 
 
 class _App(typer.Typer):
@@ -30,5 +30,5 @@ app = _App(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for module in (stack, one_process, results, doctor, processes):
+for module in (stack, one_process, results, evaluate, doctor, processes):
     module.add_to(app)

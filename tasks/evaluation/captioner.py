@@ -1,0 +1,145 @@
+"""A captioning model as baseline: it is asked what is in the picture, its answer is split into candidates.
+
+As the paper's captioning baselines: candidates are what stands between the answer's commas, and the encoder
+compares them with the image alone. Models: what ``transformers`` loads as an image-text-to-text model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from PIL import Image
+
+from tasks.cache import Cache
+from tasks.encoders.protocols import TextEncoder
+from tasks.encoders.requirements import ModelNotLoaded, fast_dtype, need, quiet_transformers
+from tasks.evaluation.answers import SHOWN, Answer, Pictures
+from tasks.extraction import OBJECT
+from tasks.messages import Candidate, Extracted, Hit, Vectors
+from tasks.scoring import score
+from vectordb.captions import caption_id
+
+LONGEST = 30  # tokens an answer
+AT_ONCE = 4  # pictures
+LIST = "List the objects in the image, comma-separated. Omit any superfluous text."
+# families that are asked in words of their own where the model brings no chat template; others just caption
+QUESTIONS = {
+    "blip-2": "Question: what's in the image? Answer:",
+    "instructblip": "Question: what's in the image? Answer:",
+    "llava": f"<image>\nUSER: {LIST}\nASSISTANT:",
+}
+
+
+class Captioner(Protocol):
+    """Pictures to texts."""
+
+    def describe(self, pictures: Sequence[Image.Image]) -> list[str]:
+        """One text an RGB picture."""
+        ...
+
+
+class HFCaptioner:
+    """A BLIP-2, LLaVA or similar model, by hub name or folder; on a GPU where torch has one."""
+
+    def __init__(self, name: str) -> None:
+        """Raises ``ModelNotLoaded`` or ``MissingPackage``."""
+        need("transformers", "transformers")
+        import torch  # noqa: PLC0415 - torch is loaded by those who need it
+        from transformers import AutoModelForImageTextToText, AutoProcessor  # noqa: PLC0415 - takes seconds
+
+        quiet_transformers()
+        gpu = torch.cuda.is_available()
+        self._dtype = torch.float16 if gpu else fast_dtype()
+        try:
+            # neither signature carries types
+            self._processor: Any = AutoProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
+            model: Any = AutoModelForImageTextToText.from_pretrained(name, dtype=self._dtype)
+        except Exception as exc:  # files of any brokenness raise whatever they lead to
+            raise _not_loaded(name, exc) from exc
+        self._device = torch.device("cuda" if gpu else "cpu")
+        self._model = model.to(self._device).eval()
+        self._question = self._asked(model.config.model_type)
+        if tokenizer := getattr(self._processor, "tokenizer", None):
+            tokenizer.padding_side = "left"  # the answer begins where the question ends
+
+    def describe(self, pictures: Sequence[Image.Image]) -> list[str]:
+        """See ``Captioner``."""
+        texts: list[str] = []
+        for begin in range(0, len(pictures), AT_ONCE):
+            texts += self._answers(list(pictures[begin : begin + AT_ONCE]))
+        return texts
+
+    def _answers(self, pictures: list[Image.Image]) -> list[str]:
+        import torch  # noqa: PLC0415 - as above
+
+        options: dict[str, Any] = {"images": pictures, "return_tensors": "pt"}
+        if self._question is not None:
+            options |= {"text": [self._question] * len(pictures), "padding": True}
+        inputs = self._processor(**options).to(self._device)
+        inputs["pixel_values"] = inputs["pixel_values"].to(self._dtype)
+        with torch.inference_mode():
+            said = self._model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
+        asked = inputs.get("input_ids")
+        # most models repeat the question before their answer
+        if asked is not None and torch.equal(said[:, : asked.shape[1]], asked):
+            said = said[:, asked.shape[1] :]
+        return [str(text) for text in self._processor.batch_decode(said, skip_special_tokens=True)]
+
+    def _asked(self, family: str) -> str | None:
+        if getattr(self._processor, "chat_template", None):
+            content = [{"type": "image"}, {"type": "text", "text": LIST}]
+            chat = [{"role": "user", "content": content}]
+            return str(self._processor.apply_chat_template(chat, add_generation_prompt=True))
+        return QUESTIONS.get(family)
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """The method ``captioner``. The whole answer is the evidence of every candidate."""
+
+    name: str
+    captioner: Captioner
+    encoder: TextEncoder
+    cache: Cache
+
+    def prepare(self) -> None:
+        """Let the text encoder answer once."""
+        self.encoder.encode([OBJECT])
+
+    def answer(self, batch: Pictures) -> list[Answer]:
+        """See ``Method``."""
+        said = [" ".join(text.split()) for text in self.captioner.describe(batch.decode())]
+        candidates = tuple(tuple(Candidate(label, (0,)) for label in split(text)) for text in said)
+        embedded = batch.embedded
+        extracted = Extracted(
+            objects=embedded.objects,
+            revision=embedded.revision,
+            vectors=embedded.vectors,
+            centroids=Vectors.of(embedded.vectors.array() * 0),  # weighs nothing at alpha 1
+            hits=tuple((Hit(caption_id(text), text, 0.0),) for text in said),
+            candidates=candidates,
+        )
+        scored = score(extracted, self.encoder, self.cache, alpha=1.0, max_tags=SHOWN)
+        return [
+            Answer(tags, (text,), (None,), candidates=len(found))
+            for tags, text, found in zip(scored.tags, said, candidates, strict=True)
+        ]
+
+
+def split(answer: str) -> list[str]:
+    """The candidates of an answer: what stands between its commas, each once; ``object`` for an empty one."""
+    parts = (part.strip().strip(".").strip().lower() for part in answer.split(","))
+    return list(dict.fromkeys(part for part in parts if part)) or [OBJECT]
+
+
+def _not_loaded(name: str, exc: Exception) -> ModelNotLoaded:
+    cause = " ".join(str(exc).split())[:300]
+    if isinstance(exc, ImportError):
+        return ModelNotLoaded(f"the captioner {name!r} needs a package that is not installed: {cause}")
+    return ModelNotLoaded(
+        f"the captioner {name!r} could not be loaded as a folder or from the hub. Give the folder of a saved model"
+        " (config.json, model.safetensors, tokenizer and processor files), or a hub name such as"
+        f" Salesforce/blip2-flan-t5-xl or llava-hf/llava-1.5-7b-hf while the hub can be reached. Cause: {cause}"
+    )

@@ -1,0 +1,80 @@
+"""A method from its name: ``cased``, ``vocabulary:FILE``, ``captioner:MODEL`` and so on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tasks.cache import LRUCache
+from tasks.encoders.protocols import TextEncoder
+from tasks.evaluation.answers import Method
+from tasks.evaluation.captioner import Captioned, Captioner, HFCaptioner
+from tasks.evaluation.retrieving import Cased, ClosestCaption, ensemble
+from tasks.evaluation.vocabulary import Vocabulary, read_labels
+from tasks.extraction import Extractor
+from tasks.pipeline import CACHED, Choices
+from tasks.scoring import PLAIN
+from vectordb.errors import Permanent
+from vectordb.index import CaptionSearch
+
+DEFAULT = "cased"
+NAMES = {
+    DEFAULT: "the method, as wildtag tags",
+    "uppercased": "the same with prompt ensembling of the candidates",
+    "closest-caption": "the nearest caption as the label",
+    "vocabulary:FILE": "the nearest label of a fixed list; vocabulary:imagenet for ImageNet's names",
+    "captioner:MODEL": "a captioning model's answer, split into candidates",
+    "clip-upper-bound": "the nearest of the set's true labels",
+}
+
+
+class UnknownMethod(Permanent):
+    """There is no method of this name."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What methods are made of. ``labels``: the true ones of the whole set, for the upper bound.
+
+    ``naming``: the prompt of the upper bound, which alone has one in the paper. ``tell``: a method's name and how
+    many of how many labels are encoded.
+    """
+
+    index: CaptionSearch
+    encoder: TextEncoder
+    extractor: Extractor
+    choices: Choices
+    labels: Sequence[str]
+    naming: tuple[str, ...] = PLAIN
+    tell: Callable[[str, int, int], None] | None = None
+    captioner: Callable[[str], Captioner] = HFCaptioner
+
+
+def check(name: str) -> None:
+    """Raise ``UnknownMethod`` unless there is a method of this form; loads nothing."""
+    kind, colon, argument = name.partition(":")
+    known = {one.partition(":")[0]: one for one in NAMES}
+    if kind not in known or bool(argument) != (":" in known[kind]) or (colon and not argument):
+        raise UnknownMethod(f"there is no method {name!r}; there are {', '.join(NAMES)}")
+
+
+def make(name: str, tools: Tools) -> Method:
+    """The method of this name. Raises what its files and models raise when they cannot be loaded."""
+    check(name)
+    kind, _, argument = name.partition(":")
+    if kind == "closest-caption":
+        return ClosestCaption(name, tools.index)
+    if kind == "captioner":
+        return Captioned(name, tools.captioner(argument), tools.encoder, LRUCache(CACHED))
+    if kind == "vocabulary":
+        return _vocabulary(name, read_labels(argument), PLAIN, tools)
+    if kind == "clip-upper-bound":
+        return _vocabulary(name, tools.labels, tools.naming, tools)
+    prompts = ensemble() if kind == "uppercased" else tools.choices.prompts
+    return Cased(name, tools.index, tools.encoder, tools.extractor, tools.choices, prompts)
+
+
+def _vocabulary(name: str, labels: Sequence[str], prompts: tuple[str, ...], tools: Tools) -> Vocabulary:
+    tell = tools.tell
+    progress = None if tell is None else lambda done, total: tell(name, done, total)
+    return Vocabulary(name, labels, tools.encoder, prompts, progress)

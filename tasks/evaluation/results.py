@@ -1,0 +1,99 @@
+"""Answers to figures: the metrics of CaSED, section 5, with *unknown* counted as wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+
+from tasks.evaluation.answers import Answer
+from tasks.messages import Floats
+from tasks.metrics import cluster_accuracy, semantic_iou, semantic_similarity
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What a method is worth on a set.
+
+    ``seconds_per_image`` = ``embedding_seconds_per_image`` + ``own_seconds_per_image``; ``setup_seconds`` were
+    paid once. ``mean_candidates``: among how many labels it chose. ``unknown``: images that it gave no label;
+    in all three metrics they count as 0.
+    """
+
+    method: str
+    images: int
+    cluster_accuracy: float
+    semantic_iou: float
+    semantic_similarity: float
+    unique_labels: int
+    mean_candidates: float
+    unknown: int
+    seconds_per_image: float
+    embedding_seconds_per_image: float
+    own_seconds_per_image: float
+    setup_seconds: float
+
+
+class Judge:
+    """Compares labels. ``encode``: texts → (n, d) unit vectors of the sentence model; each text once ever."""
+
+    def __init__(self, encode: Callable[[Sequence[str]], Floats]) -> None:
+        self._encode = encode
+        self._vectors: dict[str, Floats] = {}
+
+    def result(
+        self,
+        method: str,
+        answers: Sequence[Answer],
+        targets: Sequence[str],
+        *,
+        embedding: float,
+        own: float,
+        setup: float,
+    ) -> tuple[Result, list[float]]:
+        """The figures of a method and each answer's semantic similarity. Times in seconds, for all images."""
+        count = len(answers)
+        labels = [answer.label for answer in answers]
+        accuracy, iou, similarity, each = self.figures(labels, targets)
+        result = Result(
+            method=method,
+            images=count,
+            cluster_accuracy=round(accuracy, 6),
+            semantic_iou=round(iou, 6),
+            semantic_similarity=round(similarity, 6),
+            unique_labels=len({label for label in labels if label is not None}),
+            mean_candidates=round(sum(answer.candidates for answer in answers) / count, 3),
+            unknown=labels.count(None),
+            seconds_per_image=round((embedding + own) / count, 6),
+            embedding_seconds_per_image=round(embedding / count, 6),
+            own_seconds_per_image=round(own / count, 6),
+            setup_seconds=round(setup, 3),
+        )
+        return result, each
+
+    def figures(
+        self, labels: Sequence[str | None], targets: Sequence[str]
+    ) -> tuple[float, float, float, list[float]]:
+        """Cluster accuracy, semantic IoU, semantic similarity, and each answer's similarity."""
+        known = [(label, target) for label, target in zip(labels, targets, strict=True) if label is not None]
+        said, true = [label for label, _ in known], [target for _, target in known]
+        self._learn([*said, *true])
+        share = len(known) / len(labels)
+        each = [
+            0.0 if label is None else semantic_similarity([label], [target], self._remembered)
+            for label, target in zip(labels, targets, strict=True)
+        ]
+        return (
+            cluster_accuracy(said, true) * share,
+            semantic_iou(said, true) * share,
+            semantic_similarity(said, true, self._remembered) * share,
+            each,
+        )
+
+    def _learn(self, texts: Sequence[str]) -> None:
+        new = sorted(set(texts).difference(self._vectors))
+        if new:
+            self._vectors.update(zip(new, self._encode(new), strict=True))
+
+    def _remembered(self, texts: Sequence[str]) -> Floats:
+        return np.stack([self._vectors[text] for text in texts])

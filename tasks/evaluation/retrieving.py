@@ -1,0 +1,76 @@
+"""The methods that search captions: CaSED, with one prompt or many, and the closest caption itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+from tasks.cache import Cache, LRUCache
+from tasks.encoders.protocols import TextEncoder
+from tasks.evaluation.answers import SHOWN, Answer, Pictures, shown
+from tasks.extraction import Extractor, extract
+from tasks.messages import Tag
+from tasks.pipeline import CACHED, Choices
+from tasks.retrieval import retrieve
+from tasks.scoring import score
+from vectordb.index import CaptionSearch
+
+
+@dataclass(frozen=True)
+class Cased:
+    """The method itself: the stages as the workers call them, with a memory of its own."""
+
+    name: str
+    index: CaptionSearch
+    encoder: TextEncoder
+    extractor: Extractor
+    choices: Choices
+    prompts: tuple[str, ...]
+    _cache: Cache = field(default_factory=lambda: LRUCache(CACHED), repr=False)
+
+    def prepare(self) -> None:
+        """Load the parser, and let the text encoder answer once."""
+        self.extractor.warm()
+        self.encoder.encode(["object"])
+
+    def answer(self, batch: Pictures) -> list[Answer]:
+        """See ``Method``."""
+        c = self.choices
+        retrieved = retrieve(
+            batch.embedded, self.index, limit=c.limit, duplicate_similarity=c.duplicate_similarity
+        )
+        extracted = extract(retrieved, self.extractor, self._cache)
+        scored = score(
+            extracted, self.encoder, self._cache, alpha=c.alpha, tau=c.tau, max_tags=c.max_tags,
+            min_score=c.min_score, synonym_similarity=c.synonym_similarity,
+            unknown_similarity=c.unknown_similarity, prompts=self.prompts,
+        )  # fmt: skip
+        return [
+            Answer(tags[:SHOWN], *shown(hits), candidates=len(candidates))
+            for tags, hits, candidates in zip(scored.tags, scored.hits, extracted.candidates, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class ClosestCaption:
+    """The nearest caption, whole, as the label."""
+
+    name: str
+    index: CaptionSearch
+
+    def prepare(self) -> None:
+        """Nothing."""
+
+    def answer(self, batch: Pictures) -> list[Answer]:
+        """See ``Method``."""
+        answers = []
+        for hits in retrieve(batch.embedded, self.index, limit=1).hits:
+            tags = tuple(Tag(hit.caption, hit.similarity, hit.similarity, 0.0, (0,)) for hit in hits)
+            answers.append(Answer(tags, *shown(hits), candidates=len(hits)))
+        return answers
+
+
+def ensemble() -> tuple[str, ...]:
+    """The prompts of ``uppercased``; ``{}`` stands for the candidate."""
+    text = files("tasks.evaluation").joinpath("prompts.txt").read_text(encoding="utf-8")
+    return tuple(line for line in map(str.strip, text.splitlines()) if line)

@@ -1,0 +1,141 @@
+"""Every picture through every method, and what the answers are worth.
+
+Each picture is read and embedded once, for all methods. A method's seconds an image hold the embedding as well,
+as if it had run alone; what it paid once, before the first picture, is told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from tasks.embedding import embed
+from tasks.encoders.protocols import ImageEncoder
+from tasks.evaluation.answers import Answer, Method, Pictures
+from tasks.evaluation.manifest import BadManifest, Item, Skipped
+from tasks.evaluation.results import Judge, Result
+from tasks.images import decode
+from tasks.messages import Embedded, ObjectRef, Revision, Submitted
+from tasks.pipeline import Choices
+from vectordb.errors import Permanent
+
+
+@dataclass(frozen=True)
+class Source:
+    """Pictures to vectors: how files are read, and the embedding stage's arguments."""
+
+    read: Callable[[Path], bytes]
+    encoder: ImageEncoder
+    revision: Revision
+    choices: Choices
+    batch: int = 16
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A picture that was evaluated: per method its answer and the answer's similarity to the true label."""
+
+    item: Item
+    answers: tuple[Answer, ...]
+    similarities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Results in the order of the methods, and the pictures in the order of the set."""
+
+    results: tuple[Result, ...]
+    pictures: tuple[Judged, ...]
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass
+class _Spent:
+    """Seconds."""
+
+    embedding: float = 0.0
+    setup: list[float] = field(default_factory=list)
+    own: list[float] = field(default_factory=list)
+
+
+def evaluate(
+    items: Sequence[Item],
+    source: Source,
+    methods: Sequence[Method],
+    judge: Judge,
+    *,
+    clock: Callable[[], float],
+    tell: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Give all pictures to all methods. ``tell``: how many of how many pictures are done.
+
+    Pictures that cannot be read are skipped. Raises ``BadManifest`` when that leaves none.
+    """
+    spent = _Spent()
+    for method in methods:
+        start = clock()
+        method.prepare()
+        spent.setup.append(clock() - start)
+        spent.own.append(0.0)
+    good: list[Item] = []
+    answers: list[list[Answer]] = [[] for _ in methods]
+    skipped: list[Skipped] = []
+    for begin in range(0, len(items), source.batch):
+        part = items[begin : begin + source.batch]
+        start = clock()
+        embedded, data, faults = embedded_of(part, source)
+        spent.embedding += clock() - start
+        skipped += faults
+        if embedded.objects:
+            good += [part[int(ref.key)] for ref in embedded.objects]
+            pictures = Pictures(embedded, partial(_decoded, data, source.choices.max_pixels))
+            for at, method in enumerate(methods):
+                start = clock()
+                answers[at] += method.answer(pictures)
+                spent.own[at] += clock() - start
+        if tell:
+            tell(begin + len(part), len(items))
+    if not good:
+        raise BadManifest(f"none of {len(items)} pictures can be read: {'; '.join(map(str, skipped[:5]))}")
+    results, similarities = [], []
+    for method, said, setup, own in zip(methods, answers, spent.setup, spent.own, strict=True):
+        result, each = judge.result(
+            method.name, said, [item.label for item in good], embedding=spent.embedding, own=own, setup=setup
+        )
+        results.append(result)
+        similarities.append(each)
+    judged = [
+        Judged(item, tuple(one[at] for one in answers), tuple(one[at] for one in similarities))
+        for at, item in enumerate(good)
+    ]
+    return Evaluation(tuple(results), tuple(judged), tuple(skipped))
+
+
+def embedded_of(items: Sequence[Item], source: Source) -> tuple[Embedded, list[bytes], list[Skipped]]:
+    """The items as one embedded batch with the bytes of its pictures, and those that cannot be in it.
+
+    The key of an object is its item's position.
+    """
+    refs, images, skipped = [], [], []
+    for at, item in enumerate(items):
+        try:
+            images.append(source.read(item.path))
+            refs.append(ObjectRef("evaluation", str(at), ""))
+        except Permanent as exc:
+            skipped.append(Skipped(item.where, f"{item.path}: {exc}"))
+    batch = Submitted(objects=tuple(refs), revision=source.revision)
+    choices = source.choices
+    embedded, faults = embed(batch, images, source.encoder, max_pixels=choices.max_pixels, near=choices.near)
+    for fault in faults:
+        item = items[int(fault.object.key)]
+        skipped.append(Skipped(item.where, f"{item.path}: {fault.reason}"))
+    data = dict(zip((ref.key for ref in refs), images, strict=True))
+    return embedded, [data[ref.key] for ref in embedded.objects], skipped
+
+
+def _decoded(images: Sequence[bytes], max_pixels: int) -> list[Image.Image]:
+    return [decode(data, max_pixels=max_pixels) for data in images]

@@ -1,0 +1,161 @@
+"""``evaluate``: how good the tags are on pictures whose labels are known, beside the paper's baselines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from vectordb.errors import WildtagError
+from workers.cli.show import console, messages
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from tasks.evaluation.manifest import Labelled
+    from tasks.evaluation.run import Evaluation
+
+NOTHING = 2  # the exit status when nothing could be evaluated
+METHODS = (
+    "cased (the default), uppercased, closest-caption, vocabulary:FILE, vocabulary:imagenet, captioner:MODEL or"
+    " clip-upper-bound; may be given several times."
+)
+
+
+def evaluate(
+    source: Annotated[Path, typer.Argument(help="A TSV (path, label), or a folder of class folders.")],
+    root: Annotated[Path | None, typer.Option(help="What the TSV's paths are relative to; else its folder.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help=METHODS)] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object with every figure.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many pictures, spread over the set.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with every picture to this HTML file.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="bundled, or a CLIP or SigLIP model's name or folder.")] = None,
+    captions: Annotated[str | None, typer.Option(help="The caption database.")] = None,
+    k: Annotated[int | None, typer.Option("--k", min=1, help="Captions an image.")] = None,
+    alpha: Annotated[float | None, typer.Option(min=0, max=1, help="Weight of the image against captions.")] = None,
+    profile: Annotated[str | None, typer.Option(help="How candidates are extracted: phrases or paper.")] = None,
+) -> None:
+    """Measure the tags on pictures whose labels are known. What is not given is as the settings say."""
+    given = {"encoder": encoder, "captions": captions, "retrieval_limit": k, "alpha": alpha, "profile": profile}
+    if profile not in {None, "phrases", "paper"}:
+        raise typer.BadParameter(f"there is no profile {profile!r}; there are phrases and paper")
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    try:
+        _evaluate(source, root, list(dict.fromkeys(method or ["cased"])), settings, limit, report, json=json)
+    except WildtagError as exc:
+        messages.print(f"[red]wildtag: {escape(str(exc))}[/]", soft_wrap=True)
+        raise typer.Exit(NOTHING) from None
+
+
+def _evaluate(
+    source: Path, root: Path | None, names: list[str], settings: Settings, limit: int | None, report: Path | None,
+    *, json: bool,
+) -> None:  # fmt: skip
+    from tasks.evaluation.manifest import read  # noqa: PLC0415 -- keeps the command line quick
+    from tasks.evaluation.methods import check  # noqa: PLC0415 -- as above
+
+    for name in names:
+        check(name)
+    if report is not None and (report.is_dir() or not report.absolute().parent.is_dir()):
+        raise typer.BadParameter(f"{report} cannot be written: it must be a file in a folder that exists")
+    labelled = read(source, root)
+    evaluation, conditions = _measured(labelled, names, settings, limit)
+    skipped = (*labelled.skipped, *evaluation.skipped)
+    for one in skipped[:20]:
+        messages.print(f"[yellow]skipped[/] {escape(str(one))}", soft_wrap=True)
+    if len(skipped) > 20:
+        messages.print(f"[yellow]skipped[/] and {len(skipped) - 20:,} more", soft_wrap=True)
+    evaluation = replace(evaluation, skipped=skipped)
+    if json:
+        body = {
+            "set": {
+                "source": str(source), "images": len(evaluation.pictures), "labels": len(labelled.labels),
+                "skipped": len(skipped), "skipped_because": [str(one) for one in skipped],
+            },
+            "results": evaluation.results,
+            "conditions": conditions,
+        }  # fmt: skip
+        console.out(msgspec.json.encode(body).decode(), highlight=False)
+    else:
+        console.print(_table(evaluation))
+        told = (
+            f"{len(evaluation.pictures):,} images, {len(labelled.labels):,} labels, {len(skipped):,} skipped;"
+            f" space {conditions['space']['id']}, captions {conditions['captions_version']}"
+        )
+        console.print(f"[dim]{escape(told)}[/]")
+    if report is not None:
+        _write(report, evaluation, source, conditions, settings.max_object_bytes)
+        messages.print(f"The pictures are in {escape(str(report))}", soft_wrap=True)
+
+
+def _measured(
+    labelled: Labelled, names: Sequence[str], settings: Settings, limit: int | None
+) -> tuple[Evaluation, dict[str, Any]]:
+    from tasks.evaluation.methods import make  # noqa: PLC0415 -- keeps the command line quick
+    from tasks.evaluation.run import evaluate as run  # noqa: PLC0415 -- as above
+    from workers.captions import prepare_captions  # noqa: PLC0415 -- as above
+    from workers.evaluation.adapters import captions_of, judge, source_of, tools_of  # noqa: PLC0415 -- as above
+    from workers.evaluation.conditions import conditions  # noqa: PLC0415 -- as above
+    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+
+    prepare_captions(settings)
+    wiring = Wiring(settings)
+    with captions_of(wiring) as index, _progress() as progress:
+        bar = progress.add_task("loading models", total=None)
+
+        def encoded(name: str, done: int, total: int) -> None:
+            progress.update(bar, description=escape(f"encoding {name}"), completed=done, total=total)
+
+        def tried(done: int, total: int) -> None:
+            progress.update(bar, description="evaluating", completed=done, total=total)
+
+        tools = tools_of(wiring, index, labelled.labels, encoded)
+        methods = [make(name, tools) for name in names]
+        items = labelled.spread(limit)
+        evaluation = run(items, source_of(wiring), methods, judge(), clock=time.perf_counter, tell=tried)
+        return evaluation, conditions(settings, wiring.space, wiring.revision)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=messages, transient=True,
+    ) as progress:  # fmt: skip
+        yield progress
+
+
+def _table(evaluation: Evaluation) -> Table:
+    from workers.evaluation.report import FIGURES  # noqa: PLC0415 -- keeps the command line quick
+
+    view = Table(pad_edge=False)
+    view.add_column("method", style="bold", overflow="fold")
+    for name in FIGURES:
+        view.add_column(name, justify="right")
+    for result in evaluation.results:
+        view.add_row(escape(result.method), *[figure(result) for figure in FIGURES.values()])
+    return view
+
+
+def _write(report: Path, evaluation: Evaluation, source: Path, conditions: dict[str, Any], limit: int) -> None:
+    from workers.evaluation.report import page  # noqa: PLC0415 -- keeps the command line quick
+    from workers.stores.folder import read_file  # noqa: PLC0415 -- as above
+
+    def data(path: Path) -> bytes:
+        return read_file(path, limit)[0]
+
+    with report.open("w", encoding="utf-8") as out:
+        out.writelines(page(evaluation, f"wildtag: evaluation of {source.name}", conditions, data))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command()(evaluate)

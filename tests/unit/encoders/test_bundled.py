@@ -103,7 +103,10 @@ def test_both_sides_share_a_space_that_costs_nothing_to_name(
     image: BundledImageEncoder, text: BundledTextEncoder
 ) -> None:
     assert image.space == text.space == space_of("bundled")
-    code = "import sys; from tasks.encoders import space_of; space_of('bundled'); assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from tasks.encoders import space_of; space_of('bundled');"
+        "assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

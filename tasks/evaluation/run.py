@@ -120,19 +120,18 @@ def embedded_of(items: Sequence[Item], source: Source) -> tuple[Embedded, list[b
 
     The key of an object is its item's position.
     """
-    refs, images, skipped = [], [], []
+    refs, images, reasons = [], [], {}
     for at, item in enumerate(items):
         try:
             images.append(source.read(item.path))
             refs.append(ObjectRef("evaluation", str(at), ""))
         except Permanent as exc:
-            skipped.append(Skipped(item.where, f"{item.path}: {exc}"))
+            reasons[at] = str(exc)
     batch = Submitted(objects=tuple(refs), revision=source.revision)
     choices = source.choices
     embedded, faults = embed(batch, images, source.encoder, max_pixels=choices.max_pixels, near=choices.near)
-    for fault in faults:
-        item = items[int(fault.object.key)]
-        skipped.append(Skipped(item.where, f"{item.path}: {fault.reason}"))
+    reasons.update((int(fault.object.key), fault.reason) for fault in faults)
+    skipped = [Skipped(items[at].where, f"{items[at].path}: {reason}") for at, reason in sorted(reasons.items())]
     data = dict(zip((ref.key for ref in refs), images, strict=True))
     return embedded, [data[ref.key] for ref in embedded.objects], skipped
 

@@ -139,7 +139,7 @@ def _table(evaluation: Evaluation) -> Table:
     view = Table(pad_edge=False)
     view.add_column("method", style="bold", overflow="fold")
     for name in FIGURES:
-        view.add_column(name, justify="right")
+        view.add_column(name, justify="right", no_wrap=True)
     for result in evaluation.results:
         view.add_row(escape(result.method), *[figure(result) for figure in FIGURES.values()])
     return view

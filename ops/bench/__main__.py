@@ -1,0 +1,35 @@
+"""``python -m ops.bench NAME …``: one benchmark, with arguments of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+from vectordb.errors import WildtagError
+
+# name → what it measures; its module of that name here has a ``main(arguments)``
+BENCHMARKS = {
+    "quality": "sweeps the choices of the method on labelled pictures",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark that the first argument names. Gives the exit status."""
+    # torch's threads wait by spinning unless told otherwise before it is loaded
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if not arguments or arguments[0] not in BENCHMARKS:
+        print("usage: python -m ops.bench NAME …, or NAME --help for its arguments\n", file=sys.stderr)
+        for name, purpose in BENCHMARKS.items():
+            print(f"  {name:10} {purpose}", file=sys.stderr)
+        return 2
+    try:
+        import_module(f"ops.bench.{arguments[0]}").main(arguments[1:])
+    except WildtagError as exc:
+        print(f"ops.bench: {exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""What the method is worth under every combination of its choices; pictures are embedded once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import msgspec
+
+from tasks.cache import Cache, LRUCache
+from tasks.encoders.protocols import TextEncoder
+from tasks.evaluation.results import Judge
+from tasks.extraction import Extractor, extract
+from tasks.messages import Embedded, Extracted
+from tasks.pipeline import CACHED
+from tasks.retrieval import retrieve
+from tasks.scoring import score
+from vectordb.index import CaptionSearch
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The values of each choice. ``scales``: of the logits, in place of the space's own."""
+
+    limits: Sequence[int]
+    alphas: Sequence[float]
+    scales: Sequence[float]
+
+    def __len__(self) -> int:
+        return len(self.limits) * len(self.alphas) * len(self.scales)
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A combination, and its figures as ``wildtag evaluate`` gives them."""
+
+    captions: str
+    profile: str
+    k: int
+    alpha: float
+    scale: float
+    cluster_accuracy: float
+    semantic_iou: float
+    semantic_similarity: float
+    unique_labels: int
+    mean_candidates: float
+
+
+def sweep(
+    embedded: Embedded,
+    targets: Sequence[str],
+    indexes: Mapping[str, CaptionSearch],
+    extractors: Mapping[str, Extractor],
+    encoder: TextEncoder,
+    grid: Grid,
+    judge: Judge,
+    *,
+    duplicate_similarity: float = 0.94,
+) -> Iterator[Row]:
+    """All combinations, by captions, profile and K. ``targets[i]`` is the true label of ``embedded.objects[i]``."""
+    cache = LRUCache(CACHED)
+    for (captions, index), limit in product(indexes.items(), grid.limits):
+        retrieved = retrieve(embedded, index, limit=limit, duplicate_similarity=duplicate_similarity)
+        for profile, extractor in extractors.items():
+            extracted = extract(retrieved, extractor, cache)
+            mean = sum(map(len, extracted.candidates)) / max(1, len(targets))
+            for alpha, scale in product(grid.alphas, grid.scales):
+                labels = _labels(extracted, encoder, cache, alpha, scale)
+                accuracy, iou, similarity, _ = judge.figures(labels, targets)
+                yield Row(
+                    captions=captions, profile=profile, k=limit, alpha=alpha, scale=scale,
+                    cluster_accuracy=round(accuracy, 6), semantic_iou=round(iou, 6),
+                    semantic_similarity=round(similarity, 6), unique_labels=len(set(labels)),
+                    mean_candidates=round(mean, 3),
+                )  # fmt: skip
+
+
+def _labels(
+    extracted: Extracted, encoder: TextEncoder, cache: Cache, alpha: float, scale: float
+) -> list[str | None]:
+    # the temperature divides the space's own scale
+    tau = encoder.space.logit_scale / scale
+    scored = score(extracted, encoder, cache, alpha=alpha, tau=tau, max_tags=1)
+    return [tags[0].label if tags else None for tags in scored.tags]

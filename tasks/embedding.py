@@ -18,12 +18,11 @@ def embed(
     encoder: ImageEncoder,
     *,
     max_pixels: int = MAX_PIXELS,
-    near: int | None = None,
 ) -> tuple[Embedded, tuple[Fault, ...]]:
     """Decode ``images[i]`` as ``batch.objects[i]``, encode the good ones in one call.
 
     The embedded batch holds the good ones only, perhaps none; each bad one has a fault that says why.
-    ``near``: the side in pixels that the encoder wants, which lets large JPEG images be decoded smaller.
+    Large JPEG images are decoded smaller, at no less than twice the side that the encoder sees.
     Raises ``WrongSpace`` when the batch was submitted for another encoder.
     """
     if encoder.space.id != batch.revision.space_id:
@@ -36,7 +35,7 @@ def embed(
     faults: list[Fault] = []
     for ref, data in zip(batch.objects, images, strict=True):
         try:
-            pictures.append(decode(data, max_pixels=max_pixels, near=near))
+            pictures.append(decode(data, max_pixels=max_pixels, near=encoder.side))
         except BadImage as exc:
             faults.append(Fault(ref, exc.code, str(exc)))
         else:

@@ -25,7 +25,6 @@ class Choices:
     """What can be chosen of the method; the names and the meanings are those of the stages' arguments."""
 
     max_pixels: int = MAX_PIXELS
-    near: int | None = None
     limit: int = 10
     duplicate_similarity: float = 0.94
     alpha: float = 0.7
@@ -63,7 +62,7 @@ class Pipeline:
         """Tag ``images[i]`` as ``batch.objects[i]``; those that cannot be tagged come back as faults."""
         c = self.choices
         start = self._now()
-        embedded, faults = embed(batch, images, self.image_encoder, max_pixels=c.max_pixels, near=c.near)
+        embedded, faults = embed(batch, images, self.image_encoder, max_pixels=c.max_pixels)
         embedded = self._timed(embedded, "embedding", start)
         start = self._now()
         retrieved = retrieve(embedded, self.index, limit=c.limit, duplicate_similarity=c.duplicate_similarity)

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     rescan_s: PositiveFloat = Field(60.0, description="how often the folder is compared with the records")
 
     encoder: str = Field("bundled", description="bundled, or a CLIP or SigLIP model: hub name or folder")
+    quality: Literal["default", "best"] = Field("default", description="best: the bundled encoder looks twice")
     captions: str = Field("starter", description="the caption database to search")
     retrieval_limit: PositiveInt = Field(10, description="captions an image (K in the paper)")
     duplicate_similarity: float = Field(0.94, gt=0, le=1, description="captions closer than this are one")

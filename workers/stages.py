@@ -42,7 +42,7 @@ class Stages:
         batch, images, faults = self._fetch(batch)
         encoder, c = self._wiring.image_encoder, self._wiring.choices
         embedded, bad = self._timed(
-            "embedding", lambda: embed(batch, images, encoder, max_pixels=c.max_pixels, near=c.near)
+            "embedding", lambda: embed(batch, images, encoder, max_pixels=c.max_pixels)
         )
         self._fail(batch, [*faults, *bad])
         self._hand_on("retrieval", embedded)

@@ -100,9 +100,8 @@ class Wiring:
     def image_encoder(self) -> ImageEncoder:
         from tasks.encoders import load_image_encoder  # noqa: PLC0415 -- loads torch
 
-        return load_image_encoder(
-            self.settings.encoder, cache_dir=self.settings.cache_folder, threads=self.settings.threads
-        )
+        s = self.settings
+        return load_image_encoder(s.encoder, cache_dir=s.cache_folder, threads=s.threads, quality=s.quality)
 
     @cached_property
     def text_encoder(self) -> TextEncoder:

@@ -29,10 +29,13 @@ class Space:
 
 
 class ImageEncoder(Protocol):
-    """Images to unit vectors."""
+    """Images to unit vectors. ``side``: pixels a side that the model sees, so that far larger ones can be shrunk."""
 
     @property
     def space(self) -> Space: ...
+
+    @property
+    def side(self) -> int: ...
 
     def encode(self, images: Sequence[Image.Image]) -> Floats:
         """RGB images of any size → (n, dimension) float32, unit length. Deterministic; order kept."""

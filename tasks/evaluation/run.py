@@ -54,12 +54,13 @@ class Evaluation:
 
 
 @dataclass
-class _Spent:
-    """Seconds."""
+class _Tally:
+    """A method's answers so far. Times in seconds."""
 
-    embedding: float = 0.0
-    setup: list[float] = field(default_factory=list)
-    own: list[float] = field(default_factory=list)
+    method: Method
+    setup: float
+    own: float = 0.0
+    answers: list[Answer] = field(default_factory=list)
 
 
 def evaluate(
@@ -75,44 +76,37 @@ def evaluate(
 
     Pictures that cannot be read are skipped. Raises ``BadManifest`` when that leaves none.
     """
-    spent = _Spent()
-    for method in methods:
-        start = clock()
-        method.prepare()
-        spent.setup.append(clock() - start)
-        spent.own.append(0.0)
+    tallies = [_Tally(method, _seconds(method.prepare, clock)) for method in methods]
     good: list[Item] = []
-    answers: list[list[Answer]] = [[] for _ in methods]
     skipped: list[Skipped] = []
+    embedding = 0.0
     for begin in range(0, len(items), source.batch):
         part = items[begin : begin + source.batch]
         start = clock()
-        embedded, data, faults = embedded_of(part, source)
-        spent.embedding += clock() - start
-        skipped += faults
+        embedded, data, bad = embedded_of(part, source)
+        embedding += clock() - start
+        skipped += bad
+        good += [part[int(ref.key)] for ref in embedded.objects]
         if embedded.objects:
-            good += [part[int(ref.key)] for ref in embedded.objects]
             pictures = Pictures(embedded, partial(_decoded, data, source.choices.max_pixels))
-            for at, method in enumerate(methods):
+            for tally in tallies:
                 start = clock()
-                answers[at] += method.answer(pictures)
-                spent.own[at] += clock() - start
+                tally.answers += tally.method.answer(pictures)
+                tally.own += clock() - start
         if tell:
             tell(begin + len(part), len(items))
     if not good:
         raise BadManifest(f"none of {len(items)} pictures can be read: {'; '.join(map(str, skipped[:5]))}")
-    results, similarities = [], []
-    for method, said, setup, own in zip(methods, answers, spent.setup, spent.own, strict=True):
-        result, each = judge.result(
-            method.name, said, [item.label for item in good], embedding=spent.embedding, own=own, setup=setup
-        )
-        results.append(result)
-        similarities.append(each)
+    targets = [item.label for item in good]
     judged = [
-        Judged(item, tuple(one[at] for one in answers), tuple(one[at] for one in similarities))
-        for at, item in enumerate(good)
+        judge.result(one.method.name, one.answers, targets, embedding=embedding, own=one.own, setup=one.setup)
+        for one in tallies
     ]
-    return Evaluation(tuple(results), tuple(judged), tuple(skipped))
+    pictures_judged = tuple(
+        Judged(item, tuple(one.answers[at] for one in tallies), tuple(each[at] for _, each in judged))
+        for at, item in enumerate(good)
+    )
+    return Evaluation(tuple(result for result, _ in judged), pictures_judged, tuple(skipped))
 
 
 def embedded_of(items: Sequence[Item], source: Source) -> tuple[Embedded, list[bytes], list[Skipped]]:
@@ -129,7 +123,7 @@ def embedded_of(items: Sequence[Item], source: Source) -> tuple[Embedded, list[b
             reasons[at] = str(exc)
     batch = Submitted(objects=tuple(refs), revision=source.revision)
     choices = source.choices
-    embedded, faults = embed(batch, images, source.encoder, max_pixels=choices.max_pixels, near=choices.near)
+    embedded, faults = embed(batch, images, source.encoder, max_pixels=choices.max_pixels)
     reasons.update((int(fault.object.key), fault.reason) for fault in faults)
     skipped = [Skipped(items[at].where, f"{items[at].path}: {reason}") for at, reason in sorted(reasons.items())]
     data = dict(zip((ref.key for ref in refs), images, strict=True))
@@ -138,3 +132,9 @@ def embedded_of(items: Sequence[Item], source: Source) -> tuple[Embedded, list[b
 
 def _decoded(images: Sequence[bytes], max_pixels: int) -> list[Image.Image]:
     return [decode(data, max_pixels=max_pixels) for data in images]
+
+
+def _seconds(work: Callable[[], None], clock: Callable[[], float]) -> float:
+    start = clock()
+    work()
+    return clock() - start

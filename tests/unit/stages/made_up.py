@@ -52,6 +52,8 @@ class MadeUpText:
 class MadeUpImages:
     """An image encoder: the vector follows from the picture's pixels; a wholly black one has no finite vector."""
 
+    side = 32
+
     def __init__(self, space: Space = SPACE) -> None:
         self.space = space
         self.calls = 0

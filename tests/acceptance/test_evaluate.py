@@ -93,6 +93,17 @@ def test_class_folders_are_a_set_and_the_table_is_for_people(
     assert "folder dog: it holds no images" in done.stderr
 
 
+def test_a_running_stack_lends_its_captions(make_stack: Callable[..., Stack], photographs: Path) -> None:
+    stack = make_stack()
+    command = ["evaluate", str(photographs.parent / "set.tsv"), "--root", str(photographs), "--json"]
+    (alone,) = json.loads(stack.wildtag(*command).stdout)["results"]
+    stack.start()
+    (beside,) = json.loads(stack.wildtag(*command).stdout)["results"]
+    stack.stop()
+    for figure in ("cluster_accuracy", "semantic_iou", "semantic_similarity", "mean_candidates"):
+        assert beside[figure] == pytest.approx(alone[figure], abs=1e-5)
+
+
 def test_where_nothing_can_be_evaluated_the_reason_is_told(
     make_stack: Callable[..., Stack], photographs: Path, tmp_path: Path
 ) -> None:

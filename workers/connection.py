@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.retry import Retry
 
 from vectordb.errors import Transient
@@ -39,6 +39,10 @@ def translated() -> Iterator[None]:
         yield
     except (redis.ConnectionError, redis.TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError) as exc:
         raise StoreUnavailable(f"Redis is out of reach: {exc}") from exc
+    except ResponseError as exc:
+        if not str(exc).startswith("MISCONF"):
+            raise
+        raise StoreUnavailable(f"Redis cannot write to its disk: {exc}") from exc
 
 
 def text(value: Any) -> str:

@@ -100,7 +100,11 @@ class Dispatcher:
         """What to do about each object: the latest word counts, and removals are checked in the bucket."""
         plan: dict[str, Arrival | None] = {}
         for event in events:
-            arrival = self._arrival(event)
+            try:
+                arrival = self._arrival(event)
+            except ObjectError as exc:
+                log.warning("event ignored", object=event.id, reason=str(exc))
+                continue
             before = plan.get(event.id)
             if before and arrival and not arrival.verified and "" < arrival.sequence < before.sequence:
                 continue  # an older version, told later
@@ -108,13 +112,9 @@ class Dispatcher:
         return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None]
 
     def _arrival(self, event: ObjectEvent) -> Arrival | None:
-        """``None``: the object is gone."""
+        """``None``: the object is gone. Raises ``ObjectError`` where the bucket cannot tell."""
         if event.kind == "created" and event.etag:
             ref = ObjectRef(event.bucket, event.key, event.etag, event.size, event.version_id)
             return Arrival(ref, event.sequence, event.verified, event.force)
-        try:
-            info = self._store.stat(event.bucket, event.key)
-        except ObjectError as exc:
-            log.warning("event ignored", object=event.id, reason=str(exc))
-            return None
+        info = self._store.stat(event.bucket, event.key)
         return None if info is None else Arrival(info.ref, info.sequence, verified=True, force=event.force)

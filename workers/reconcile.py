@@ -9,7 +9,7 @@ from itertools import islice
 from workers.events.event import ObjectEvent
 from workers.inbox import Inbox
 from workers.records import Records, batched
-from workers.stores.store import ObjectInfo, ObjectStore
+from workers.stores.store import ObjectError, ObjectInfo, ObjectStore
 
 PAGE = 500
 
@@ -35,10 +35,16 @@ def reconcile(store: ObjectStore, bucket: str, records: Records, inbox: Inbox, r
     for oids in batched((oid for oid in records.ids() if oid.startswith(f"{bucket}/")), PAGE):
         keys = [oid.removeprefix(f"{bucket}/") for oid in oids]
         gone += _send(
-            inbox,
-            (ObjectEvent("removed", bucket, key, verified=True) for key in keys if store.stat(bucket, key) is None),
+            inbox, (ObjectEvent("removed", bucket, key, verified=True) for key in keys if _gone(store, bucket, key))
         )
     return Sweep(seen, sent, gone)
+
+
+def _gone(store: ObjectStore, bucket: str, key: str) -> bool:
+    try:
+        return store.stat(bucket, key) is None
+    except ObjectError:  # what one may not look at is not gone
+        return False
 
 
 def _missing(page: list[ObjectInfo], records: Records, revision: str) -> Iterator[ObjectEvent]:

@@ -15,6 +15,7 @@ import secrets
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -127,7 +128,10 @@ class PrivateRedis:
 
 
 def _candidates(path: str | None, packages: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    on_path = shutil.which("redis-server", path=path)
+    # an activated virtual environment is on the PATH, but what it holds is the package's server, perhaps an older one
+    folders = os.environ.get("PATH", "") if path is None else path
+    kept = [f for f in folders.split(os.pathsep) if f and not Path(f).absolute().is_relative_to(sys.prefix)]
+    on_path = shutil.which("redis-server", path=os.pathsep.join(kept))
     if on_path:
         yield Path(on_path), "PATH"
     for name in packages:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 STAGES = ("embedding", "retrieval", "extraction", "scoring")
@@ -30,7 +30,9 @@ class Settings(BaseSettings):
     bucket: str = Field("inbox", pattern=r"^[a-z0-9][a-z0-9.-]{1,62}$", description="the bucket to follow")
     inbox: Path | None = Field(None, description="the folder that is the bucket; home/inbox when not given")
     max_object_bytes: PositiveInt = Field(64 * 2**20, description="larger objects are refused")
-    max_pixels: PositiveInt = Field(150_000_000, description="larger images are refused before decoding")
+    max_pixels: PositiveInt = Field(
+        150_000_000, le=178_956_970, description="larger images are refused undecoded; Pillow's own limit at most"
+    )
     settle_ms: PositiveInt = Field(250, description="a file is read once its size rested for so long")
     rescan_s: PositiveFloat = Field(60.0, description="how often the folder is compared with the records")
 
@@ -60,6 +62,11 @@ class Settings(BaseSettings):
 
     flower_port: int | None = Field(None, ge=1, le=65535, description="5555, or a free one when not given")
     threads: PositiveInt | None = Field(None, description="threads a model may use; all cores when not given")
+
+    @field_validator("home", "inbox")
+    @classmethod
+    def _expanded(cls, folder: Path | None) -> Path | None:
+        return folder.expanduser() if folder else folder
 
     @property
     def inbox_folder(self) -> Path:

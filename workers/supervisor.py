@@ -191,7 +191,10 @@ class Supervisor:
     def _publish(self) -> None:
         self._published = self._pids()
         self._ready_at = self._ready_at or datetime.now(UTC).isoformat(timespec="seconds")
-        self._home.publish(StackInfo(this_process(), self._ready_at, self._addresses, self._published))
+        try:
+            self._home.publish(StackInfo(this_process(), self._ready_at, self._addresses, self._published))
+        except OSError as exc:  # a full disk: the services go on, and the next change is published with all others
+            self._tell(Event("stuck", "supervisor", f"cannot write to {self._home.run}: {exc.strerror}"))
 
     def _tell(self, event: Event) -> None:
         with contextlib.suppress(Exception):  # a terminal that is gone, say: no service is to suffer from it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Annotated
 
@@ -21,6 +22,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object a 
     from workers.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
     from workers.doctor import examine  # noqa: PLC0415 -- as above
 
+    os.environ["HF_HUB_OFFLINE"] = "1"  # to look is not to download
     settings = Settings()
     checks = examine(settings, prepared)
     if json:

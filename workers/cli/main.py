@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import typer
+from pydantic import ValidationError
 
 from vectordb.errors import WildtagError
 from workers.cli import doctor, evaluate, one_process, processes, results, stack
@@ -20,8 +21,22 @@ class _App(typer.Typer):
         try:
             return super().__call__(*args, **kwargs)
         except WildtagError as exc:
-            typer.secho(f"wildtag: {exc}", fg="red", err=True)
+            _say(str(exc))
             raise SystemExit(1) from None
+        except ValidationError as exc:  # settings are all that is validated here
+            for error in exc.errors():
+                name = f"WILDTAG_{'_'.join(map(str, error['loc'])).upper()}"
+                _say(f"{name}={error['input']}: {error['msg']}")
+            raise SystemExit(2) from None
+        except OSError as exc:
+            if exc.filename is None:
+                raise
+            _say(f"{exc.filename}: {exc.strerror}")
+            raise SystemExit(1) from None
+
+
+def _say(what: str) -> None:
+    typer.secho(f"wildtag: {what}", fg="red", err=True)
 
 
 app = _App(

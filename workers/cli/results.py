@@ -9,9 +9,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from workers.cli.show import console, line, messages, print_json, show
+from workers.cli.show import clean, console, line, messages, print_json, show
 from workers.records import STATES, Record, as_state
 from workers.settings import Settings
+from workers.stores.folder import key_text
 from workers.wiring import Wiring
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
@@ -50,6 +51,7 @@ def results(
             messages.print("Nothing has been tagged yet.")
         return
     bucket = wiring.settings.bucket
+    keys = [key_text(key) for key in keys]  # a name that is not UTF-8 is shown as its key
     missing = []
     records: list[Record] = []
     for key, record in zip(keys, wiring.records.get([f"{bucket}/{key}" for key in keys]), strict=True):
@@ -62,9 +64,9 @@ def results(
     for key in missing:
         pending = on_the_way.get(f"{bucket}/{key}")
         if pending:
-            messages.print(f"{escape(key)}: on its way ({pending.stage})")
+            messages.print(f"{clean(key)}: on its way ({pending.stage})")
         else:
-            messages.print(f"[red]{escape(key)}: not known[/] in the bucket {escape(bucket)}")
+            messages.print(f"[red]{clean(key)}: not known[/] in the bucket {escape(bucket)}")
     if missing:
         raise typer.Exit(1)
 
@@ -84,11 +86,11 @@ def watch(json: Json = False) -> None:
                         gone = msgspec.json.encode({"id": item.oid, "state": "removed"})
                         console.out(gone.decode(), highlight=False)
                     else:
-                        console.print(f"[dim]{escape(item.oid)}  removed[/]")
+                        console.print(f"[dim]{clean(item.oid)}  removed[/]")
                 elif json:
                     print_json(item.record)
                 else:
-                    console.print(line(item.record))
+                    console.print(line(item.record), soft_wrap=True)
     except KeyboardInterrupt:
         raise typer.Exit from None
 
@@ -114,7 +116,7 @@ def status(json: Json = False) -> None:
     for pending in wiring.records.pending(10):
         fault = f": {pending.fault}" if pending.fault else ""
         told = f"{pending.oid}  {pending.stage}, begun {pending.attempts} times{fault}"
-        console.print(f"[dim]{escape(told)}[/]")
+        console.print(f"[dim]{clean(told)}[/]")
 
 
 def add_to(app: typer.Typer) -> None:

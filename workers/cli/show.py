@@ -14,6 +14,11 @@ console = Console()
 messages = Console(stderr=True)
 
 
+def clean(name: str) -> str:
+    """A name that may hold anything, safe to print: no markup, no control or direction characters."""
+    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name))
+
+
 def table() -> Table:
     """An empty table of records."""
     view = Table(expand=False, pad_edge=False, show_lines=False)
@@ -26,10 +31,10 @@ def table() -> Table:
 def add_row(view: Table, record: Record) -> None:
     """One record as a row."""
     if record.error:
-        view.add_row(escape(record.key), f"[red]{record.state}[/]: {escape(record.error.reason)}", "")
+        view.add_row(clean(record.key), f"[red]{record.state}[/]: {clean(record.error.reason)}", "")
         return
-    best = [f"{escape(hit.caption)} [dim]{hit.similarity:.2f}[/]" for hit in record.evidence[:1]]
-    view.add_row(escape(record.key), _tags(record), *best)
+    best = [f"{clean(hit.caption)} [dim]{hit.similarity:.2f}[/]" for hit in record.evidence[:1]]
+    view.add_row(clean(record.key), _tags(record), *best)
 
 
 def show(records: Iterable[Record], *, json: bool) -> int:
@@ -56,9 +61,9 @@ def print_json(record: Record) -> None:
 def line(record: Record) -> str:
     """A record in one line of markup."""
     if record.error:
-        return f"[bold]{escape(record.key)}[/]  [red]{record.state}[/]: {escape(record.error.reason)}"
-    return f"[bold]{escape(record.key)}[/]  {_tags(record)}"
+        return f"[bold]{clean(record.key)}[/]  [red]{record.state}[/]: {clean(record.error.reason)}"
+    return f"[bold]{clean(record.key)}[/]  {_tags(record)}"
 
 
 def _tags(record: Record) -> str:
-    return ", ".join(f"{escape(tag.label)} [dim]{tag.score:.2f}[/]" for tag in record.tags) or "[yellow]unknown[/]"
+    return ", ".join(f"{clean(tag.label)} [dim]{tag.score:.2f}[/]" for tag in record.tags) or "[yellow]unknown[/]"

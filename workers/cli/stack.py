@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import typer
 from rich.markup import escape
 
+from vectordb.errors import Permanent
 from workers.cli.samples import PATIENCE_S, tag_samples
 from workers.cli.show import console, messages
 from workers.settings import Settings
@@ -47,7 +48,9 @@ def demo() -> None:
     else:
         with _stack(settings) as stack:
             complete = tag_samples(stack.wiring, stack.watch)
-    if not complete:
+    if complete:
+        console.print(f"The photographs are in {escape(str(settings.inbox_folder))}. To tag your own: wildtag up")
+    else:
         messages.print(f"[red]Some photographs took more than {PATIENCE_S:.0f} s[/]; see {settings.home / 'logs'}")
         raise typer.Exit(1)
 
@@ -70,7 +73,10 @@ def _stack(settings: Settings) -> Iterator[_Up]:
         messages.print(f"[dim]{escape(str(event))}[/]")
 
     settings.home.mkdir(parents=True, exist_ok=True)
-    settings.inbox_folder.mkdir(parents=True, exist_ok=True)
+    if settings.inbox is None:
+        settings.inbox_folder.mkdir(exist_ok=True)
+    elif not settings.inbox.is_dir():  # not made: an empty folder where a disk is not mounted would cost all records
+        raise Permanent(f"the inbox {settings.inbox} is not a folder that is there")
     try:
         with Supervisor(settings.home, on_event=say) as supervisor:
             redis = PrivateRedis(settings.home)

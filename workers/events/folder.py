@@ -6,17 +6,21 @@ time to time.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from watchfiles import Change, watch
+from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from workers.events.event import ObjectEvent
 from workers.stores.folder import FolderStore, ignored, key_of
-from workers.stores.store import ObjectInfo
+from workers.stores.store import ObjectForbidden, ObjectInfo, StoreAway
 
 log = structlog.get_logger()
 
@@ -57,28 +61,63 @@ class Settling:
                 self._waiting[key] = (current, now)
 
 
-def follow(
-    store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event
-) -> Iterator[list[ObjectEvent]]:
-    """Events in lists, as files come to rest or go; an empty list about every second when nothing happens."""
+@dataclass(frozen=True)
+class Seen:
+    """What the watch has to tell: events, and whether only a sweep can tell the rest."""
+
+    events: list[ObjectEvent]
+    sweep: bool = False
+
+
+def follow(store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event) -> Iterator[Seen]:
+    """What happens in the folder, as files come to rest or go; something at least about every second.
+
+    A folder that is away is waited for, and one that was replaced is watched anew: then a sweep is needed. The
+    same holds when the watch fails, as it does over names and folders that it cannot read.
+    """
+    while not stop.is_set():
+        try:
+            yield from _watched(store, bucket, root, settle_s, stop)
+        except (OSError, WatchfilesRustInternalError, StoreAway) as exc:
+            log.warning("watch begins again", reason=str(exc))
+            yield Seen([])
+            stop.wait(1)
+
+
+def _watched(store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event) -> Iterator[Seen]:
     settling = Settling(settle_s)
+    watched = root.stat()
+    first = True
     # rust_timeout makes the watch return regularly, so that files can be looked at again
     for changes in watch(
         root, watch_filter=None, debounce=200, step=STEP_MS, rust_timeout=100, yield_on_timeout=True,
         stop_event=stop, raise_interrupt=False, ignore_permission_denied=True,
     ):  # fmt: skip
         now = time.monotonic()
+        current = root.stat()
+        if (current.st_dev, current.st_ino) != (watched.st_dev, watched.st_ino):
+            raise StoreAway(f"{root} was replaced")
+        sweep = first
         for change, path in changes:
             key = key_of(root, path)
             if ignored(key):
                 continue
-            if change is not Change.deleted and Path(path).is_dir():
-                for info in store.list(bucket):  # a folder was moved in: its files make no events of their own
+            sweep |= change is Change.deleted  # it may have been a folder, whose files make no events of their own
+            if change is not Change.deleted and os.path.isdir(path):  # noqa: PTH112 -- never raises
+                for info in store.list(bucket):  # a folder was moved in: the same
                     if info.ref.key.startswith(f"{key}/"):
                         settling.touch(info.ref.key, now)
                 continue
             settling.touch(key, now)
-        yield [
+        events = [
             ObjectEvent.seen(info) if info else ObjectEvent("removed", bucket, key, verified=True)
-            for key, info in settling.rested(lambda key: store.stat(bucket, key), now)
+            for key, info in settling.rested(lambda key: _look(store, bucket, key), now)
         ]
+        yield Seen(events, sweep)
+        first = False
+
+
+def _look(store: FolderStore, bucket: str, key: str) -> ObjectInfo | None:
+    with contextlib.suppress(ObjectForbidden):
+        return store.stat(bucket, key)
+    return None  # the dispatcher looks again before it believes in a removal

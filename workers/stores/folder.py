@@ -1,12 +1,14 @@
 """A folder as bucket: the embedded object store.
 
-Keys are relative POSIX paths. A file name that is not UTF-8 becomes a key with ``\\xNN`` in it. Hidden files,
+Keys are relative POSIX paths. A byte of a name that is not UTF-8 becomes ``\\xNN`` in its key, and a backslash that
+could be taken for the start of such becomes ``\\x5c``, so that no two files share a key. Hidden files,
 files under hidden folders and unfinished downloads are not objects. Links that lead outside the folder, devices
 and pipes are never opened.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -48,15 +50,15 @@ class FolderStore:
         """See ``ObjectStore``; whatever is not a regular file counts as an object that cannot be read."""
         if ignored(key):
             return None
+        root = self._root(bucket)
         try:
             path = self._path(bucket, key)
             status = path.stat()
-        except (ObjectForbidden, PermissionError):
-            return self._link_info(bucket, key)
-        except OSError:
-            self._root(bucket)
-            return self._link_info(bucket, key)
-        return None if modes.S_ISDIR(status.st_mode) else self._info(bucket, key, status)
+        except (ObjectForbidden, OSError):
+            return self._link_info(bucket, root, key)
+        if modes.S_ISDIR(status.st_mode):
+            return None
+        return self._info(bucket, key, status, readable=os.access(path, os.R_OK))
 
     def list(self, bucket: str) -> Iterator[ObjectInfo]:
         """See ``ObjectStore``. Links to folders are not followed."""
@@ -64,9 +66,10 @@ class FolderStore:
         for folder, folders, files in os.walk(root):
             folders[:] = [name for name in folders if not name.startswith(".")]
             for name in files:
-                info = self.stat(bucket, key_of(root, f"{folder}/{name}"))
-                if info is not None:
-                    yield info
+                with contextlib.suppress(ObjectForbidden):  # a folder that was closed meanwhile
+                    info = self.stat(bucket, key_of(root, f"{folder}/{name}"))
+                    if info is not None:
+                        yield info
 
     def put(self, bucket: str, key: str, data: BinaryIO) -> ObjectInfo:
         """See ``ObjectStore``: written beside its place under a hidden name, then renamed."""
@@ -103,26 +106,32 @@ class FolderStore:
         root = self._roots.get(bucket)
         if root is None:
             raise ObjectError(f"no folder belongs to the bucket {bucket!r}")
-        if not key or "\0" in key or key.startswith("/") or ".." in key.split("/"):
-            raise ObjectForbidden("the key leads outside the bucket")
-        path = root / key
-        if "\\x" in key and not os.path.lexists(path):
-            path = root / _undecodable(key)
-        if not path.resolve().is_relative_to(root.resolve()):
+        path = root / _name_of(key)
+        try:
+            inside = path.resolve().is_relative_to(root.resolve())
+        except (RuntimeError, OSError) as exc:  # RuntimeError: a loop of links, until Python 3.12
+            raise ObjectForbidden(f"the path cannot be followed: {exc}") from exc
+        if not inside:
             raise ObjectForbidden("the file is a link that leads outside the folder")
         return path
 
-    def _link_info(self, bucket: str, key: str) -> ObjectInfo | None:
-        """A file that cannot be followed (a broken or forbidden link) is an object too: it gets its record."""
+    def _link_info(self, bucket: str, root: Path, key: str) -> ObjectInfo | None:
+        """A file that cannot be followed (a broken or forbidden link) is an object too: it gets its record.
+
+        Raises ``ObjectForbidden`` where one may not even look: that is not the same as gone.
+        """
         try:
-            status = (self._roots[bucket] / key).lstat()
-        except (OSError, ValueError, KeyError):
+            status = (root / _name_of(key)).lstat()
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        return None if modes.S_ISDIR(status.st_mode) else self._info(bucket, key, status)
+        except OSError as exc:
+            raise ObjectForbidden(f"no permission to look: {exc.strerror}") from exc
+        return None if modes.S_ISDIR(status.st_mode) else self._info(bucket, key, status, readable=False)
 
     @staticmethod
-    def _info(bucket: str, key: str, status: os.stat_result) -> ObjectInfo:
-        etag = f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
+    def _info(bucket: str, key: str, status: os.stat_result, *, readable: bool = True) -> ObjectInfo:
+        # becoming readable is a change: it must be tried again
+        etag = f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}{'' if readable else '-unreadable'}"
         return ObjectInfo(ObjectRef(bucket, key, etag, status.st_size), f"{status.st_mtime_ns:032x}")
 
 
@@ -138,7 +147,7 @@ def read_file(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
                 raise ObjectTooLarge(f"{status.st_size:,} bytes; the limit is {limit:,}")
             data = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError) as exc:
-        raise ObjectGone("the file is gone") from exc
+        raise ObjectGone("there is no such file (any more)") from exc
     except PermissionError as exc:
         raise ObjectForbidden("no permission to read the file") from exc
     except OSError as exc:
@@ -156,10 +165,18 @@ def ignored(key: str) -> bool:
 
 def key_of(root: Path, path: str) -> str:
     """The key of a file under a root folder."""
-    relative = os.path.relpath(path, root)
-    return os.fsencode(relative).decode("utf-8", "backslashreplace")
+    return key_text(os.path.relpath(path, root))
 
 
-def _undecodable(key: str) -> str:
-    raw = re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes([int(match[1], 16)]), key.encode())
+def key_text(name: str) -> str:
+    """The key of a file name, as text that can be stored and printed."""
+    raw = re.sub(rb"\\(?=x(?:5c|[89a-f][0-9a-f]))", rb"\\x5c", os.fsencode(name))
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def _name_of(key: str) -> str:
+    """The file name of a key: ``key_text`` backwards. Raises ``ObjectForbidden`` for keys that lead outside."""
+    if not key or "\0" in key or key.startswith("/") or ".." in key.split("/"):
+        raise ObjectForbidden("the key leads outside the bucket")
+    raw = re.sub(rb"\\x(5c|[89a-f][0-9a-f])", lambda match: bytes([int(match[1], 16)]), os.fsencode(key))
     return os.fsdecode(raw)

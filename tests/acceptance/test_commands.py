@@ -73,3 +73,15 @@ def test_doctor_finds_this_machine_fit(make_stack: Callable[..., Stack]) -> None
     checks = [json.loads(line) for line in stack.wildtag("doctor", "--json").stdout.splitlines()]
     assert checks
     assert all(check["ok"] is not False for check in checks)
+
+
+def test_nonsense_settings_are_named(make_stack: Callable[..., Stack]) -> None:
+    told = make_stack(WILDTAG_MAX_TAGS="0", WILDTAG_PROFILE="abc").wildtag("status", check=False)
+    assert told.returncode == 2
+    assert "WILDTAG_MAX_TAGS=0:" in told.stderr
+    assert "WILDTAG_PROFILE=abc:" in told.stderr
+    assert "Traceback" not in told.stderr
+    missing = make_stack("other", WILDTAG_INBOX="/no/such/folder").wildtag("up", check=False)
+    assert missing.returncode == 1
+    assert "/no/such/folder" in missing.stderr
+    assert "Traceback" not in missing.stderr

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -90,3 +91,31 @@ def test_two_stacks_on_one_machine(make_stack: Callable[..., Stack]) -> None:
     assert "already running" in again.stderr
     assert one.stop() < 10
     assert two.stop() < 10
+
+
+def test_a_folder_that_comes_back_keeps_its_records(make_stack: Callable[..., Stack], tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    stack = make_stack(WILDTAG_INBOX=str(media))
+    stack.start()
+    drop(media, "cat.png", photograph("chelsea.png"))
+    drop(media, "album/cup.png", photograph("coffee.png"))
+    (media / "loop.jpg").symlink_to("loop.jpg")
+    drop(media, os.fsdecode(b"caf\xe9.png"), photograph("coffee.png"))
+    before = stack.settled(4)
+    assert before["loop.jpg"]["state"] == "failed"
+    assert before["caf\\xe9.png"]["state"] == "done"
+
+    media.rename(tmp_path / "away")
+    time.sleep(5)  # what must not happen has this long to happen
+    assert stack.results() == before
+    (tmp_path / "away").rename(media)
+    drop(media, "new.png", photograph("chelsea.png"))
+    after = stack.settled(5)
+    assert {key: record for key, record in after.items() if key != "new.png"} == before
+
+    (media / "album").rename(tmp_path / "album")  # a folder moved out takes its records with it
+    wait_for(lambda: "album/cup.png" not in stack.results(), 30, stack.said)
+    (tmp_path / "album").rename(media / "back")
+    wait_for(lambda: "back/cup.png" in stack.results(), 30, stack.said)
+    assert stack.stop() < 10

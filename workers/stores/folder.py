@@ -58,7 +58,7 @@ class FolderStore:
             return self._link_info(bucket, root, key)
         if modes.S_ISDIR(status.st_mode):
             return None
-        return self._info(bucket, key, status, readable=os.access(path, os.R_OK))
+        return self._info(bucket, key, status, readable=os.access(path, os.R_OK, effective_ids=True))
 
     def list(self, bucket: str) -> Iterator[ObjectInfo]:
         """See ``ObjectStore``. Links to folders are not followed."""

@@ -19,7 +19,7 @@ from rich.table import Table
 from ops.bench.sweep import Grid, Row, sweep
 from tasks.encoders.protocols import TextEncoder
 from tasks.encoders.storage import remembered
-from tasks.evaluation.manifest import Item, Labelled, read
+from tasks.evaluation.manifest import BadManifest, Item, read
 from tasks.evaluation.run import Source, embedded_of
 from tasks.extraction import extractor
 from tasks.messages import Embedded, Floats, Vectors
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     settings = Settings()
     prepare_captions(settings)
     wiring = Wiring(settings)
-    labelled: Labelled = read(chosen.manifest, chosen.root)
+    labelled = read(chosen.manifest, chosen.root)
     items = labelled.spread(chosen.limit)
     embedded, targets = _embedded(items, source_of(wiring))
     own = wiring.space.logit_scale
@@ -109,6 +109,8 @@ def _embedded(items: Sequence[Item], source: Source) -> tuple[Embedded, list[str
             messages.print(f"skipped {one}", markup=False, soft_wrap=True)
         batches.append(batch)
         labels += [part[int(ref.key)].label for ref in batch.objects]
+    if not labels:
+        raise BadManifest(f"none of {len(items)} pictures can be read")
     vectors = np.concatenate([batch.vectors.array() for batch in batches])
     objects = tuple(ref for batch in batches for ref in batch.objects)
     return Embedded(objects=objects, revision=source.revision, vectors=Vectors.of(vectors)), labels

@@ -78,7 +78,7 @@ class Judge:
         known = [(label, target) for label, target in zip(labels, targets, strict=True) if label is not None]
         said, true = [label for label, _ in known], [target for _, target in known]
         self._learn([*said, *true])
-        share = len(known) / len(labels)
+        share = len(known) / max(1, len(labels))
         each = [
             0.0 if label is None else semantic_similarity([label], [target], self._remembered)
             for label, target in zip(labels, targets, strict=True)

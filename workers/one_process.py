@@ -7,10 +7,9 @@ otherwise they are opened here.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tasks.messages import Fault, ObjectRef
 from tasks.pipeline import Pipeline
@@ -27,25 +26,44 @@ from workers.wiring import Wiring
 BUCKET = "files"
 
 
-class Tagger:
-    """Tags files. A context manager: it lets the captions go at the end."""
+@contextmanager
+def captions_of(wiring: Wiring) -> Iterator[CaptionSearch]:
+    """The captions, from the running stack of this home where it owns them; else opened, and let go at the end."""
+    try:
+        index = wiring.index
+    except IndexLocked:
+        up = running(wiring.settings)
+        if up is None:
+            raise
+        there = Wiring(up)
+        yield RemoteIndex(there.publisher, there.redis, there.keys, wiring.space.dimension)
+        return
+    try:
+        yield index
+    finally:
+        index.close()
 
-    def __init__(self, settings: Settings) -> None:
-        self._wiring = Wiring(settings)
 
-    def __enter__(self) -> Self:
-        wiring = self._wiring
-        self._pipeline = Pipeline(
-            wiring.image_encoder, wiring.text_encoder, self._captions(), wiring.revision.captions_version,
-            extractor=wiring.extractor, choices=wiring.choices, clock=time.perf_counter,
+@contextmanager
+def tagging(settings: Settings) -> Iterator[Tagger]:
+    """A tagger over the captions of these settings."""
+    wiring = Wiring(settings)
+    with captions_of(wiring) as captions:
+        yield Tagger(
+            Pipeline(
+                wiring.image_encoder, wiring.text_encoder, captions, wiring.revision.captions_version,
+                extractor=wiring.extractor, choices=wiring.choices, clock=time.perf_counter,
+            ),
+            settings.max_object_bytes,
         )  # fmt: skip
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if "index" in self._wiring.__dict__:
-            self._wiring.index.close()
+
+class Tagger:
+    """Tags files."""
+
+    def __init__(self, pipeline: Pipeline, max_bytes: int) -> None:
+        self._pipeline = pipeline
+        self._max_bytes = max_bytes
 
     def tag(self, paths: Sequence[Path], now: float) -> list[Record]:
         """A record for each file, in their order; ``failed`` ones say why. ``now``: Unix seconds."""
@@ -55,7 +73,7 @@ class Tagger:
         for path in paths:
             ref = ObjectRef(BUCKET, str(path), "")
             try:
-                images.append(read_file(path, self._wiring.settings.max_object_bytes)[0])
+                images.append(read_file(path, self._max_bytes)[0])
             except ObjectError as exc:
                 faults.append(Fault(ref, exc.code, str(exc)))
             else:
@@ -64,13 +82,3 @@ class Tagger:
         outcomes = [*failed([*faults, *bad], scored, now, {}), *done(scored, now, {})]
         records = {record.key: record for record in outcomes}
         return [records[str(path)] for path in paths]
-
-    def _captions(self) -> CaptionSearch:
-        try:
-            return self._wiring.index
-        except IndexLocked:
-            up = running(self._wiring.settings)
-            if up is None:
-                raise
-            there = Wiring(up)
-            return RemoteIndex(there.publisher, there.redis, there.keys, self._wiring.space.dimension)

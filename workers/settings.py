@@ -44,10 +44,11 @@ class Settings(BaseSettings):
     profile: Literal["phrases", "paper"] = Field("phrases", description="how candidates are extracted")
     alpha: float = Field(0.7, ge=0, le=1, description="weight of the image against the captions")
     max_tags: PositiveInt = Field(5, description="tags an image at the most")
-    min_score: float = Field(0.0, ge=0, le=1, description="tags that score less are dropped")
-    synonym_similarity: float = Field(1.0, gt=0, le=1, description="candidates closer than this are one tag")
-    unknown_similarity: float = Field(
-        -1.0, ge=-1, le=1, description="an image whose best caption is farther gets no tags"
+    # None: what was measured for the encoder's space
+    min_score: float | None = Field(None, ge=0, le=1, description="tags that score less are dropped")
+    synonym_similarity: float | None = Field(None, gt=0, le=1, description="candidates closer than this are one tag")
+    unknown_similarity: float | None = Field(
+        None, ge=-1, le=1, description="an image whose best caption is farther gets no tags"
     )
 
     batch_max: PositiveInt = Field(16, description="objects a batch at the most")

@@ -118,11 +118,13 @@ class Wiring:
     @cached_property
     def choices(self) -> Choices:
         """What the settings choose of the method."""
-        s = self.settings
+        s, t = self.settings, self.space.thresholds
         return Choices(
             max_pixels=s.max_pixels, limit=s.retrieval_limit, duplicate_similarity=s.duplicate_similarity,
-            alpha=s.alpha, max_tags=s.max_tags, min_score=s.min_score,
-            synonym_similarity=s.synonym_similarity, unknown_similarity=s.unknown_similarity,
+            alpha=s.alpha, max_tags=s.max_tags,
+            min_score=t.score if s.min_score is None else s.min_score,
+            synonym_similarity=t.synonym if s.synonym_similarity is None else s.synonym_similarity,
+            unknown_similarity=t.unknown if s.unknown_similarity is None else s.unknown_similarity,
         )  # fmt: skip
 
     @cached_property

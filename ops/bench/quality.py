@@ -28,8 +28,9 @@ from vectordb.index import CaptionSearch
 from vectordb.starter import captions, version
 from workers.captions import prepare_captions
 from workers.cli.show import console, messages
-from workers.evaluation.adapters import captions_of, judge, source_of
+from workers.evaluation.adapters import judge, source_of
 from workers.evaluation.conditions import conditions
+from workers.one_process import captions_of
 from workers.settings import Settings
 from workers.wiring import Wiring
 

@@ -26,11 +26,13 @@ from PIL import Image, ImageOps
 from tasks.encoders.efficientnet import CLASSES, EfficientNetLite
 from tasks.encoders.framing import framed, whiteness
 from tasks.encoders.minilm import DIMENSION, MiniLM
-from tasks.encoders.protocols import Floats, Space
+from tasks.encoders.protocols import Floats, Space, Thresholds
 from tasks.encoders.requirements import need, use_threads
 from tasks.encoders.storage import remembered
 
 LOGIT_SCALE = 10.0
+# as measured; the table is in ops/decisions/thresholds.md
+THRESHOLDS = Thresholds(unknown=0.45, synonym=0.7, score=0.05)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ RECIPE = Recipe()
 def bundled_space() -> Space:
     """The space of both bundled encoders. Loads nothing."""
     digest = hashlib.blake2b(repr(sorted(asdict(RECIPE).items())).encode(), digest_size=4).hexdigest()
-    return Space(id=f"bundled-{digest}", dimension=DIMENSION, logit_scale=LOGIT_SCALE)
+    return Space(id=f"bundled-{digest}", dimension=DIMENSION, logit_scale=LOGIT_SCALE, thresholds=THRESHOLDS)
 
 
 class BundledImageEncoder:

@@ -14,6 +14,19 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class Thresholds:
+    """What is near, alike and worth telling in one space: cosines of another mean something else.
+
+    An image whose best caption is farther than ``unknown`` gets no tags; candidates closer than ``synonym`` are
+    one tag; tags that score less than ``score`` are dropped. The defaults switch all three off.
+    """
+
+    unknown: float = -1.0
+    synonym: float = 1.0
+    score: float = 0.0
+
+
+@dataclass(frozen=True)
 class Space:
     """A vector space: one encoder, its dimension and how its similarities become probabilities.
 
@@ -26,6 +39,7 @@ class Space:
     logit_scale: float
     logit_bias: float = 0.0
     normalisation: Literal["softmax", "sigmoid"] = "softmax"
+    thresholds: Thresholds = Thresholds()
 
 
 class ImageEncoder(Protocol):

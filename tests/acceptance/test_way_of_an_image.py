@@ -52,8 +52,10 @@ def test_every_file_ends_with_exactly_one_final_record(make_stack: Callable[...,
             assert len(record["error"]["reason"]) > 10
         else:
             assert record["state"] == "done", record
-            assert 1 <= len(record["tags"]) <= 5
-            assert set(record["tags"][0]) >= {"label", "score", "image_score", "text_score"}
+            assert len(record["tags"]) <= 5
+            assert record["tags"] or key == "one pixel.png"  # of which nothing is known
+            for tag in record["tags"]:
+                assert set(tag) >= {"label", "score", "image_score", "text_score"}
             assert set(record["evidence"][0]) == {"caption", "similarity"}
             assert set(record["timings_ms"]) == {*STAGES, "total"}
     for key, wanted in PHOTOGRAPHS.items():

@@ -104,8 +104,9 @@ def _measured(
     from tasks.evaluation.methods import make  # noqa: PLC0415 -- keeps the command line quick
     from tasks.evaluation.run import evaluate as run  # noqa: PLC0415 -- as above
     from workers.captions import prepare_captions  # noqa: PLC0415 -- as above
-    from workers.evaluation.adapters import captions_of, judge, source_of, tools_of  # noqa: PLC0415 -- as above
+    from workers.evaluation.adapters import judge, source_of, tools_of  # noqa: PLC0415 -- as above
     from workers.evaluation.conditions import conditions  # noqa: PLC0415 -- as above
+    from workers.one_process import captions_of  # noqa: PLC0415 -- as above
     from workers.wiring import Wiring  # noqa: PLC0415 -- as above
 
     prepare_captions(settings)

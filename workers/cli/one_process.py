@@ -25,14 +25,14 @@ def tag(
 ) -> None:
     """Tag files here and now: one process, no queues, nothing stored."""
     from workers.captions import prepare_captions, prepared  # noqa: PLC0415 -- keeps the command line quick
-    from workers.one_process import Tagger  # noqa: PLC0415 -- as above
+    from workers.one_process import tagging  # noqa: PLC0415 -- as above
 
     settings = Settings()
     if not prepared(settings):
         prepare_captions(settings)
     paths = list(_expanded(files))
     view, failed = table(), 0
-    with Tagger(settings) as tagger:
+    with tagging(settings) as tagger:
         batches = [paths[i : i + settings.batch_max] for i in range(0, len(paths), settings.batch_max)]
         for batch in track(batches, "tagging", console=messages, transient=True, disable=len(batches) < 2):
             for record in tagger.tag(batch, time.time()):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,32 +12,18 @@ from tasks.encoders.requirements import quiet_transformers
 from tasks.evaluation.methods import Tools
 from tasks.evaluation.results import Judge
 from tasks.evaluation.run import Source
+from tasks.pipeline import Choices
 from tasks.scoring import PLAIN
-from vectordb.index import CaptionSearch, IndexLocked
-from workers.remote_index import RemoteIndex
-from workers.stack import running
+from vectordb.index import CaptionSearch
 from workers.stores.folder import read_file
 from workers.wiring import Wiring
 
 CLASS_NAME = ("a photo of a {}",)  # CLIP's prompt for a class name, which the paper's upper bound has
 
 
-@contextmanager
-def captions_of(wiring: Wiring) -> Iterator[CaptionSearch]:
-    """The captions, from the running stack of this home where it owns them; else opened, and let go at the end."""
-    try:
-        index = wiring.index
-    except IndexLocked:
-        up = running(wiring.settings)
-        if up is None:
-            raise
-        there = Wiring(up)
-        yield RemoteIndex(there.publisher, there.redis, there.keys, wiring.space.dimension)
-        return
-    try:
-        yield index
-    finally:
-        index.close()
+def answering(wiring: Wiring) -> Choices:
+    """The choices of the settings, but every picture gets an answer, as in the paper: nothing is unknown."""
+    return replace(wiring.choices, unknown_similarity=-1.0, min_score=0.0)
 
 
 def source_of(wiring: Wiring) -> Source:
@@ -45,7 +31,7 @@ def source_of(wiring: Wiring) -> Source:
     settings = wiring.settings
     return Source(
         read=partial(_bytes, settings.max_object_bytes), encoder=wiring.image_encoder, revision=wiring.revision,
-        choices=wiring.choices, batch=settings.batch_max,
+        choices=answering(wiring), batch=settings.batch_max,
     )  # fmt: skip
 
 
@@ -58,7 +44,7 @@ def tools_of(
     """What methods are made of. ``labels``: the true ones of the whole set."""
     # the bundled encoder's space is one of sentences: there a prompt draws all names together
     naming = PLAIN if wiring.settings.encoder == BUNDLED else CLASS_NAME
-    return Tools(index, wiring.text_encoder, wiring.extractor, wiring.choices, labels, naming, tell)
+    return Tools(index, wiring.text_encoder, wiring.extractor, answering(wiring), labels, naming, tell)
 
 
 def judge() -> Judge:

@@ -37,6 +37,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_time_limit": settings.task_time_limit_s,
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": {
+            "global_keyprefix": settings.key_prefix,
             # longer than any task, so that a slow one is not run twice
             "visibility_timeout": settings.task_time_limit_s * 4,
             "socket_keepalive": True,

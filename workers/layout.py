@@ -23,7 +23,8 @@ key                    type        holds
 ``P rpc:ID``           list        one answer of the process that owns the caption index, with a lifetime
 =====================  ==========  ==========================================================================
 
-Celery keeps its queues beside these under its own names (``embedding``, ``unacked``, ``_kombu.*``).
+Celery keeps its queues under the same prefix and its own names: ``P embedding`` and the other stages, ``P unacked``,
+``P unacked_index``, ``P _kombu.binding.*``.
 """
 
 from __future__ import annotations

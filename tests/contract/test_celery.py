@@ -1,0 +1,54 @@
+"""What Celery is told, held against a real Redis."""
+
+from __future__ import annotations
+
+import pytest
+from kombu.exceptions import ContentDisallowed, EncodeError
+
+from tasks.messages import ObjectRef, Revision, Submitted
+from workers.app import configuration, create_app
+from workers.connection import Client
+from workers.publishing import Publisher
+from workers.settings import STAGES, Settings
+
+
+@pytest.fixture
+def settings(redis_url: str, client: Client) -> Settings:  # noqa: ARG001 -- client empties Redis
+    return Settings(
+        redis_url=redis_url, broker_url=redis_url.replace("unix://", "redis+socket://"), key_prefix="test:"
+    )
+
+
+def test_every_key_carries_the_prefix(settings: Settings, client: Client) -> None:
+    publisher = Publisher(create_app(settings))
+    batch = Submitted(objects=(ObjectRef("inbox", "a.jpg", "e"),), revision=Revision("s", "c"))
+    for stage in STAGES:
+        publisher.send(stage, batch)
+        publisher.probe(stage, 10)
+    found = [key.decode() for key in client.scan_iter()]
+    assert all(key.startswith("test:") for key in found)
+    assert client.llen("test:embedding") == 2
+
+
+def test_flower_is_shown_which_objects(settings: Settings) -> None:
+    app = create_app(settings)
+    objects = tuple(ObjectRef("photos", f"{i}.jpg", "e") for i in range(3))
+    Publisher(app).send("embedding", Submitted(objects=objects, revision=Revision("s", "c")))
+    with app.connection_for_read() as connection:
+        message = connection.SimpleQueue("embedding", accept=["msgpack"]).get(timeout=5)
+        assert message.headers["argsrepr"] == "3 objects: photos/0.jpg, photos/1.jpg …"
+        assert message.content_type == "application/x-msgpack"
+        message.ack()
+
+
+@pytest.mark.parametrize("serializer", ["pickle", "yaml", "json"])
+def test_other_serialisations_are_refused(settings: Settings, serializer: str) -> None:
+    app = create_app(settings)
+    try:
+        app.send_task("wildtag.embedding", args=("x",), queue="embedding", serializer=serializer)
+    except EncodeError:
+        return  # yaml is not even installed
+    with app.connection_for_read() as connection:
+        queue = connection.SimpleQueue("embedding", accept=configuration(settings)["accept_content"])
+        with pytest.raises(ContentDisallowed):
+            queue.get(timeout=5).decode()

@@ -28,7 +28,7 @@ from vectordb.index import CaptionSearch
 from vectordb.starter import captions, version
 from workers.captions import prepare_captions
 from workers.cli.show import console, messages
-from workers.evaluation.adapters import judge, source_of
+from workers.evaluation.adapters import answering, judge, source_of
 from workers.evaluation.conditions import conditions
 from workers.one_process import captions_of
 from workers.settings import Settings
@@ -56,17 +56,15 @@ def main(arguments: Sequence[str]) -> None:
             indexes = {text: _made(text, wiring.text_encoder, settings.cache_folder) for text in chosen.template}
         else:
             indexes[wiring.revision.captions_version] = stack.enter_context(captions_of(wiring))
-        rows = sweep(
-            embedded, targets, indexes, profiles, wiring.text_encoder, grid, judge(),
-            duplicate_similarity=settings.duplicate_similarity,
-        )  # fmt: skip
+        choices = answering(wiring)
+        rows = sweep(embedded, targets, indexes, profiles, wiring.text_encoder, grid, judge(), choices)
         total = len(indexes) * len(profiles) * len(grid)
         found = list(track(rows, "sweeping", total=total, console=messages, transient=True))
     best = sorted(found, key=lambda row: -row.semantic_similarity)
     if chosen.json:
         body = {
             "source": str(chosen.manifest), "images": len(targets), "skipped": len(items) - len(targets),
-            "rows": best, "conditions": conditions(settings, wiring.space, wiring.revision),
+            "rows": best, "conditions": conditions(settings, wiring.space, wiring.revision, choices),
         }  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return

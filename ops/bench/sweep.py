@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import msgspec
@@ -13,7 +13,7 @@ from tasks.encoders.protocols import TextEncoder
 from tasks.evaluation.results import Judge
 from tasks.extraction import Extractor, extract
 from tasks.messages import Embedded, Extracted
-from tasks.pipeline import CACHED
+from tasks.pipeline import CACHED, Choices
 from tasks.retrieval import retrieve
 from tasks.scoring import score
 from vectordb.index import CaptionSearch
@@ -54,18 +54,22 @@ def sweep(
     encoder: TextEncoder,
     grid: Grid,
     judge: Judge,
-    *,
-    duplicate_similarity: float = 0.94,
+    choices: Choices,
 ) -> Iterator[Row]:
-    """All combinations, by captions, profile and K. ``targets[i]`` is the true label of ``embedded.objects[i]``."""
+    """All combinations, by captions, profile and K. ``targets[i]`` is the true label of ``embedded.objects[i]``.
+
+    ``choices``: what the grid leaves open.
+    """
     cache = LRUCache(CACHED)
     for (captions, index), limit in product(indexes.items(), grid.limits):
-        retrieved = retrieve(embedded, index, limit=limit, duplicate_similarity=duplicate_similarity)
+        retrieved = retrieve(embedded, index, limit=limit, duplicate_similarity=choices.duplicate_similarity)
         for profile, extractor in extractors.items():
             extracted = extract(retrieved, extractor, cache)
             mean = sum(map(len, extracted.candidates)) / max(1, len(targets))
             for alpha, scale in product(grid.alphas, grid.scales):
-                labels = _labels(extracted, encoder, cache, alpha, scale)
+                # the temperature divides the space's own scale
+                tau = encoder.space.logit_scale / scale
+                labels = _labels(extracted, encoder, cache, replace(choices, alpha=alpha, tau=tau))
                 accuracy, iou, similarity, _ = judge.figures(labels, targets)
                 yield Row(
                     captions=captions, profile=profile, k=limit, alpha=alpha, scale=scale,
@@ -75,10 +79,10 @@ def sweep(
                 )  # fmt: skip
 
 
-def _labels(
-    extracted: Extracted, encoder: TextEncoder, cache: Cache, alpha: float, scale: float
-) -> list[str | None]:
-    # the temperature divides the space's own scale
-    tau = encoder.space.logit_scale / scale
-    scored = score(extracted, encoder, cache, alpha=alpha, tau=tau, max_tags=1)
+def _labels(extracted: Extracted, encoder: TextEncoder, cache: Cache, choices: Choices) -> list[str | None]:
+    c = choices
+    scored = score(
+        extracted, encoder, cache, alpha=c.alpha, tau=c.tau, max_tags=1, min_score=c.min_score,
+        synonym_similarity=c.synonym_similarity, unknown_similarity=c.unknown_similarity, prompts=c.prompts,
+    )  # fmt: skip
     return [tags[0].label if tags else None for tags in scored.tags]

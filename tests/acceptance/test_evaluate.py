@@ -71,7 +71,8 @@ def test_every_method_is_measured_and_what_cannot_be_read_is_named(
     conditions = body["conditions"]
     assert conditions["space"]["id"].startswith("bundled")
     assert conditions["captions_version"].startswith("starter@")
-    assert {"alpha", "retrieval_limit", "profile", "encoder"} <= conditions["settings"].keys()
+    assert {"encoder", "profile", "quality"} <= conditions["settings"].keys()
+    assert conditions["choices"].items() >= {"alpha": 0.7, "limit": 10}.items()
     assert {"torch", "numpy"} <= conditions["packages"].keys()
     assert conditions["machine"]["cpu"]
     page = report.read_text(encoding="utf-8")

@@ -104,7 +104,7 @@ def _measured(
     from tasks.evaluation.methods import make  # noqa: PLC0415 -- keeps the command line quick
     from tasks.evaluation.run import evaluate as run  # noqa: PLC0415 -- as above
     from workers.captions import prepare_captions  # noqa: PLC0415 -- as above
-    from workers.evaluation.adapters import judge, source_of, tools_of  # noqa: PLC0415 -- as above
+    from workers.evaluation.adapters import answering, judge, source_of, tools_of  # noqa: PLC0415 -- as above
     from workers.evaluation.conditions import conditions  # noqa: PLC0415 -- as above
     from workers.one_process import captions_of  # noqa: PLC0415 -- as above
     from workers.wiring import Wiring  # noqa: PLC0415 -- as above
@@ -124,7 +124,7 @@ def _measured(
         methods = [make(name, tools) for name in names]
         items = labelled.spread(limit)
         evaluation = run(items, source_of(wiring), methods, judge(), clock=time.perf_counter, tell=tried)
-        return evaluation, conditions(settings, wiring.space, wiring.revision)
+        return evaluation, conditions(settings, wiring.space, wiring.revision, answering(wiring))
 
 
 @contextmanager

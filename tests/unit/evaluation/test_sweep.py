@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from tests.unit.stages.made_up import (
 )
 
 TARGETS = ["red", "blue"]
+BASE = Choices(synonym_similarity=0.4, duplicate_similarity=0.5)
 
 
 def encode(texts: Sequence[str]) -> Floats:
@@ -38,13 +40,12 @@ def test_every_combination_has_the_figures_of_the_pipeline() -> None:
     grid = Grid([3, 8], [0.2, 1.0], [SPACE.logit_scale / 2, SPACE.logit_scale])
     pictures = MadeUpImages()
     batch = embedded(pictures.encode([Image.new("RGB", (4, 4), colour) for colour in ("#f00", "#00f")]))
-    rows = list(
-        sweep(batch, TARGETS, {"made up": index_of()}, {"phrases": extractor()}, MadeUpText(), grid, Judge(encode))
-    )
+    indexes, extractors = {"made up": index_of()}, {"phrases": extractor()}
+    rows = list(sweep(batch, TARGETS, indexes, extractors, MadeUpText(), grid, Judge(encode), BASE))
     assert len(rows) == len(grid) == 8
     assert len({(row.k, row.alpha, row.scale) for row in rows}) == 8
     for row in rows:
-        choices = Choices(limit=row.k, alpha=row.alpha, tau=SPACE.logit_scale / row.scale, max_tags=1)
+        choices = replace(BASE, limit=row.k, alpha=row.alpha, tau=SPACE.logit_scale / row.scale)
         scored, _ = Pipeline(MadeUpImages(), MadeUpText(), index_of(), "1", choices=choices).run(submitted(2), images)
         labels = [tags[0].label for tags in scored.tags]
         assert row.semantic_similarity == pytest.approx(semantic_similarity(labels, TARGETS, encode), abs=1e-6)

@@ -44,4 +44,5 @@ def _record(
         bucket=ref.bucket, key=ref.key, etag=ref.etag, version_id=ref.version_id, state=state,
         space_id=batch.revision.space_id, captions_version=batch.revision.captions_version,
         timings_ms=shares, finished_at=now, tags=tags, evidence=evidence, error=error,
+        unknown=state == "done" and not tags,
     )  # fmt: skip

@@ -34,8 +34,9 @@ class Error(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """The final word on one version of one object.
 
-    ``tags[i].evidence`` are positions in ``evidence``. ``timings_ms``: per stage the object's share of the wall
-    time that its batch spent there, and ``total`` from acceptance to this record.
+    ``unknown``: it is done, and no caption is near enough to say what it shows. ``tags[i].evidence`` are positions
+    in ``evidence``. ``timings_ms``: per stage the object's share of the wall time that its batch spent there, and
+    ``total`` from acceptance to this record.
     """
 
     bucket: str
@@ -43,6 +44,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     etag: str
     state: State
     tags: tuple[Tag, ...] = ()
+    unknown: bool = False
     evidence: tuple[Evidence, ...] = ()
     space_id: str
     captions_version: str

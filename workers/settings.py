@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     duplicate_similarity: float = Field(0.94, gt=0, le=1, description="captions closer than this are one")
     profile: Literal["phrases", "paper"] = Field("phrases", description="how candidates are extracted")
     alpha: float = Field(0.7, ge=0, le=1, description="weight of the image against the captions")
+    prompts: Path | None = Field(
+        None, description="a file of prompts, {} for the word: candidates are encoded with all of them (UpperCaSED)"
+    )
     max_tags: PositiveInt = Field(5, description="tags an image at the most")
     # None: what was measured for the encoder's space
     min_score: float | None = Field(None, ge=0, le=1, description="tags that score less are dropped")
@@ -64,7 +67,7 @@ class Settings(BaseSettings):
     flower_port: int | None = Field(None, ge=1, le=65535, description="5555, or a free one when not given")
     threads: PositiveInt | None = Field(None, description="threads a model may use; all cores when not given")
 
-    @field_validator("home", "inbox")
+    @field_validator("home", "inbox", "prompts")
     @classmethod
     def _expanded(cls, folder: Path | None) -> Path | None:
         return folder.expanduser() if folder else folder

@@ -16,6 +16,7 @@ from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
 from tasks.extraction import Extractor, extractor
 from tasks.messages import Revision
 from tasks.pipeline import Choices
+from tasks.scoring import PLAIN
 from vectordb.index import CaptionIndex
 from workers.app import create_app
 from workers.connection import Client, connect
@@ -119,7 +120,9 @@ class Wiring:
     def choices(self) -> Choices:
         """What the settings choose of the method."""
         s, t = self.settings, self.space.thresholds
+        prompts = tuple(line for line in s.prompts.read_text().splitlines() if line.strip()) if s.prompts else PLAIN
         return Choices(
+            prompts=prompts,
             max_pixels=s.max_pixels, limit=s.retrieval_limit, duplicate_similarity=s.duplicate_similarity,
             alpha=s.alpha, max_tags=s.max_tags,
             min_score=t.score if s.min_score is None else s.min_score,

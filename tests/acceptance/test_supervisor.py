@@ -212,6 +212,21 @@ def test_a_signal_stops_everything_in_order(tmp_path: Path, separate: Separate, 
     wait_for(lambda: not descendants(tmp_path))
 
 
+def test_an_interrupt_counts_even_where_the_shell_ignores_it(tmp_path: Path) -> None:
+    (tmp_path / "supervise.py").write_text(SUPERVISOR)
+    script = '"$@" & wait'  # a shell without job control lets background commands ignore SIGINT
+    shell = subprocess.Popen(
+        ["sh", "-c", script, "sh", sys.executable, str(tmp_path / "supervise.py"), str(tmp_path)],
+        start_new_session=True,
+    )
+    wait_for(lambda: read_stack(tmp_path) is not None)
+    info = read_stack(tmp_path)
+    assert info is not None
+    os.kill(info.supervisor.pid, signal.SIGINT)
+    assert shell.wait(10) == 0
+    assert not alive(info.supervisor)
+
+
 def test_a_second_signal_kills_at_once(tmp_path: Path, separate: Separate) -> None:
     deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
     process = separate(deaf)

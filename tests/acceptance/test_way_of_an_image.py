@@ -53,7 +53,8 @@ def test_every_file_ends_with_exactly_one_final_record(make_stack: Callable[...,
         else:
             assert record["state"] == "done", record
             assert len(record["tags"]) <= 5
-            assert record["tags"] or key == "one pixel.png"  # of which nothing is known
+            assert bool(record["tags"]) is not record["unknown"]
+            assert record["tags"] or key == "one pixel.png"
             for tag in record["tags"]:
                 assert set(tag) >= {"label", "score", "image_score", "text_score"}
             assert set(record["evidence"][0]) == {"caption", "similarity"}

@@ -19,11 +19,14 @@ class Signals:
         self._before = contextlib.ExitStack()
 
     def install(self) -> None:
-        """Handle them, except those that are ignored, as SIGHUP under nohup."""
+        """Handle them; but a SIGHUP that is ignored stays so (nohup).
+
+        SIGINT is handled even where it is ignored, as it is for what a script starts with ``&``.
+        """
         if threading.current_thread() is not threading.main_thread():
             return
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(signum) is not signal.SIG_IGN:
+            if signum != signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:
                 self._before.callback(signal.signal, signum, signal.signal(signum, self._on_signal))
 
     def restore(self) -> None:

@@ -154,14 +154,17 @@ def _version(program: Path) -> tuple[int, ...] | None:
     return tuple(map(int, found.groups())) if found else None
 
 
-def socket_folder(home: Path, *, make: bool = True) -> Path:
+def socket_folder(home: Path, *, make: bool = True, others: Sequence[Path] | None = None) -> Path:
     """The home's own run folder if a socket fits there, else a private one with a short name.
 
+    It is made in one of ``others``: the user's runtime folder or the temporary one, when not given.
     ``make=False``: only say which it would be. Raises ``Permanent`` when there is none.
     """
-    short = hashlib.blake2b(os.fsencode(home), digest_size=6).hexdigest()
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    folders = [home / "run", *(Path(base) / f"wildtag-{os.getuid()}-{short}" for base in (runtime, "/tmp"))]  # noqa: S108 -- its owner and mode are checked
+    short = f"wildtag-{os.getuid()}-{hashlib.blake2b(os.fsencode(home), digest_size=6).hexdigest()}"
+    if others is None:
+        runtime = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+        others = (Path(runtime), Path("/tmp"))  # noqa: S108 -- the owner and mode of the folder are checked
+    folders = [home / "run", *(other / short for other in others)]
     for folder in folders:
         socket = os.fsencode(folder / "redis.sock")
         fits = len(socket) <= LONGEST_SOCKET and PLAIN_PATH.fullmatch(os.fsdecode(socket))
@@ -173,7 +176,7 @@ def socket_folder(home: Path, *, make: bool = True) -> Path:
 def _is_private(folder: Path) -> bool:
     """Whether it is a folder that only we can enter; made so where it may be."""
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
             return False

@@ -71,24 +71,29 @@ def test_data_of_a_newer_redis_is_not_passed_over_in_silence(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["deep/" * 30, "with space", "100%", "ünï"])
-def test_a_home_whose_path_does_not_suit_a_socket_gets_a_short_private_folder(tmp_path: Path, name: str) -> None:
-    home = tmp_path / name
-    folder = socket_folder(home)
-    assert home not in folder.parents
+def test_a_home_whose_path_does_not_suit_a_socket_gets_a_short_private_folder(
+    tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    runtime = tmp_path_factory.mktemp("r")
+    home = runtime / name
+    folder = socket_folder(home, others=[runtime])
+    assert folder.parent == runtime
     assert len(os.fsencode(folder / "redis.sock")) <= 100
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert socket_folder(home) == folder
-    assert socket_folder(home.with_name("another")) != folder
-    folder.rmdir()
+    assert socket_folder(home, others=[runtime]) == folder
+    assert socket_folder(runtime / f"{name}s other", others=[runtime]) != folder
 
 
-def test_a_folder_that_is_a_link_is_not_trusted(tmp_path: Path) -> None:
-    home = tmp_path / "with space"
-    folder = socket_folder(home)
+def test_a_plain_home_keeps_its_socket(tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("h")
+    assert socket_folder(home, others=[]) == home / "run"
+    assert socket_folder(home / "not made", make=False, others=[home]).parent == home
+
+
+def test_a_folder_that_is_a_link_is_not_trusted(tmp_path_factory: pytest.TempPathFactory) -> None:
+    runtime = tmp_path_factory.mktemp("r")
+    folder = socket_folder(runtime / "with space", others=[runtime])
     folder.rmdir()
-    folder.symlink_to(tmp_path)
-    try:
-        with pytest.raises(Permanent, match="no folder"):
-            socket_folder(home)
-    finally:
-        folder.unlink()
+    folder.symlink_to(runtime)
+    with pytest.raises(Permanent, match="no folder"):
+        socket_folder(runtime / "with space", others=[runtime])

@@ -31,28 +31,22 @@ def rank(
     alpha: float,
     vectors: Floats | None = None,
     synonym_similarity: float = 1.0,
-    share: bool = True,
     limit: int | None = None,
 ) -> list[Ranked]:
     """The best ``limit`` of the candidates, best first; equal scores in the order of their labels.
 
     With ``vectors`` (c, d), a candidate whose cosine to a better one is above ``synonym_similarity`` goes into
-    that one's tag. Where the probabilities share one mass (``share``, softmax) the tag has the sum of its
-    members'; where each stands for itself (sigmoid) it has its best member's.
+    that one's tag and leaves its score as it is: sums would put the largest family of words first, not the best.
     """
     scores = (alpha * by_image + (1 - alpha) * by_text).round(DIGITS).tolist()
     order = sorted(range(len(candidates)), key=lambda at: (-scores[at], candidates[at].label))
     groups = [(at,) for at in order[:limit]] if vectors is None else _together(order, vectors, synonym_similarity)
     ranked = []
-    for members in groups:
-        counted = members if share else members[:1]
-        image = float(sum(by_image[at] for at in counted))
-        text = float(sum(by_text[at] for at in counted))
-        total = round(alpha * image + (1 - alpha) * text, DIGITS)
-        ranked.append(Ranked(total, round(image, DIGITS), round(text, DIGITS), members))
-    if any(len(members) > 1 for members in groups):
-        ranked.sort(key=lambda one: (-one.score, candidates[one.members[0]].label))
-    return ranked[:limit]
+    for members in groups[:limit]:
+        best = members[0]
+        image, text = (round(float(scores_[best]), DIGITS) for scores_ in (by_image, by_text))
+        ranked.append(Ranked(scores[best], image, text, members))
+    return ranked
 
 
 def _together(order: Sequence[int], vectors: Floats, threshold: float) -> list[tuple[int, ...]]:

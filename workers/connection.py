@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.retry import Retry
 
 from vectordb.errors import Transient
@@ -48,6 +48,3 @@ def translated() -> Iterator[None]:
 def text(value: Any) -> str:
     """A bytes answer as text; keys of any bytes survive the way there and back."""
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
-
-
-__all__ = ["Client", "RedisError", "StoreUnavailable", "connect", "text", "translated"]

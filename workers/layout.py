@@ -18,7 +18,6 @@ key                    type        holds
 ``P tags``             sorted set  label → number of records that carry it
 ``P feed``             stream      finished objects, newest last, trimmed; fields ``oid``, ``state``, ``body``
 ``P health``           hash        stage or process → time of its last progress (Unix seconds)
-``P lock:NAME``        string      a lock with a lifetime
 ``P cache:KEY``        string      what can be computed again (word vectors, parsed captions), with a lifetime
 ``P rpc:ID``           list        one answer of the process that owns the caption index, with a lifetime
 =====================  ==========  ==========================================================================
@@ -73,9 +72,6 @@ class Keys:
 
     def tag(self, label: str) -> str:
         return f"{self.prefix}tag:{label}"
-
-    def lock(self, name: str) -> str:
-        return f"{self.prefix}lock:{name}"
 
     def cache(self, key: str) -> str:
         return f"{self.prefix}cache:{key}"

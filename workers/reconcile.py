@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 from workers.events.event import ObjectEvent
 from workers.inbox import Inbox
-from workers.records import Records, batched
+from workers.records import Records
 from workers.stores.store import ObjectError, ObjectInfo, ObjectStore
 
 PAGE = 500
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,20 @@ def reconcile(store: ObjectStore, bucket: str, records: Records, inbox: Inbox, r
     object is gone. Memory does not grow with the bucket. Safe beside live events: all of it may be repeated.
     """
     seen = sent = gone = 0
-    listing = store.list(bucket)
-    while page := list(islice(listing, PAGE)):
+    for page in _pages(store.list(bucket)):
         seen += len(page)
         sent += _send(inbox, _missing(page, records, revision))
-    for oids in batched((oid for oid in records.ids() if oid.startswith(f"{bucket}/")), PAGE):
+    for oids in _pages(oid for oid in records.ids() if oid.startswith(f"{bucket}/")):
         keys = [oid.removeprefix(f"{bucket}/") for oid in oids]
         gone += _send(
             inbox, (ObjectEvent("removed", bucket, key, verified=True) for key in keys if _gone(store, bucket, key))
         )
     return Sweep(seen, sent, gone)
+
+
+def _pages(items: Iterator[T]) -> Iterator[list[T]]:
+    while page := list(islice(items, PAGE)):
+        yield page
 
 
 def _gone(store: ObjectStore, bucket: str, key: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Literal
 
 import msgspec
@@ -177,12 +176,6 @@ class Records:
 def decode(body: bytes) -> Record:
     """Read a record's JSON."""
     return msgspec.json.decode(body, type=Record)
-
-
-def batched(items: Iterator[str], size: int) -> Iterator[list[str]]:
-    """Lists of up to ``size`` items."""
-    while page := list(islice(items, size)):
-        yield page
 
 
 def as_state(value: str) -> State | None:

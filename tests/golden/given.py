@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -45,25 +45,11 @@ class GivenIndex:
         ]
         self.dimension = vectors[0].shape[1]
 
-    def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
-        """Never: the captions are given."""
-        raise NotImplementedError
-
     def search(self, vectors: Floats, limit: int) -> list[Neighbours]:
         """What is given, whatever is asked."""
         assert len(vectors) == len(self._found)
         assert all(len(found.captions) <= limit for found in self._found)
         return self._found
-
-    def count(self) -> int:
-        """How many captions are given."""
-        return sum(len(found.captions) for found in self._found)
-
-    def __iter__(self) -> Iterator[Caption]:
-        return (caption for found in self._found for caption in found.captions)
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 class GivenEncoder:

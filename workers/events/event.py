@@ -37,11 +37,3 @@ class ObjectEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         """The event of an object that was seen in its bucket."""
         r = info.ref
         return cls("created", r.bucket, r.key, r.etag, r.size, r.version_id, info.sequence, verified=True)
-
-
-def sequence_of(digits: str) -> str:
-    """A hexadecimal sequencer in the padded form that compares as text; empty for what is not one."""
-    try:
-        return f"{int(digits, 16):032x}"
-    except ValueError:
-        return ""

@@ -94,18 +94,20 @@ class FolderStore:
         """See ``ObjectStore``."""
         self._path(bucket, key).unlink(missing_ok=True)
 
-    def _root(self, bucket: str) -> Path:
+    def _folder(self, bucket: str) -> Path:
         root = self._roots.get(bucket)
         if root is None:
             raise ObjectError(f"no folder belongs to the bucket {bucket!r}")
+        return root
+
+    def _root(self, bucket: str) -> Path:
+        root = self._folder(bucket)
         if not root.is_dir():
             raise StoreAway(f"the folder {root} is not there")
         return root
 
     def _path(self, bucket: str, key: str) -> Path:
-        root = self._roots.get(bucket)
-        if root is None:
-            raise ObjectError(f"no folder belongs to the bucket {bucket!r}")
+        root = self._folder(bucket)
         path = root / _name_of(key)
         try:
             inside = path.resolve().is_relative_to(root.resolve())

@@ -1,0 +1,30 @@
+"""What the readers' tests share: read a source to its end, or to its fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vectordb.readers import BadSource, source_of
+
+
+def read(*paths: Path, format: str | None = None, column: str | None = None) -> list[str]:
+    """All texts of a source."""
+    return [text for rows in source_of(paths, format=format, column=column).read() for text in rows.texts]
+
+
+def broken(*paths: Path, format: str | None = None, column: str | None = None) -> tuple[list[str], BadSource]:
+    """The texts before the fault, and the fault."""
+    texts: list[str] = []
+    with pytest.raises(BadSource) as caught:
+        for rows in source_of(paths, format=format, column=column).read():
+            texts += rows.texts
+    return texts, caught.value
+
+
+def written(path: Path, data: str | bytes) -> Path:
+    """A file with this content, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path

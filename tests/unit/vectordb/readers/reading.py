@@ -9,18 +9,20 @@ import pytest
 from vectordb.readers import BadSource, source_of
 
 
-def read(*paths: Path, format: str | None = None, column: str | None = None) -> list[str]:
+def read(*paths: Path, column: str | None = None, **options: str) -> list[str]:
     """All texts of a source."""
-    return [text for rows in source_of(paths, format=format, column=column).read() for text in rows.texts]
+    return [text for rows in source_of(paths, column=column, **options).read() for text in rows.texts]
 
 
-def broken(*paths: Path, format: str | None = None, column: str | None = None) -> tuple[list[str], BadSource]:
+def broken(*paths: Path, column: str | None = None, **options: str) -> tuple[list[str], BadSource]:
     """The texts before the fault, and the fault."""
     texts: list[str] = []
-    with pytest.raises(BadSource) as caught:
-        for rows in source_of(paths, format=format, column=column).read():
+    try:
+        for rows in source_of(paths, column=column, **options).read():
             texts += rows.texts
-    return texts, caught.value
+    except BadSource as exc:
+        return texts, exc
+    pytest.fail("nothing is wrong")
 
 
 def written(path: Path, data: str | bytes) -> Path:

@@ -6,6 +6,7 @@ import gzip
 import json
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from vectordb.readers import source_of
 
 CAPTIONS = [f"a photo of thing {i}" for i in range(3000)]
 LINES = "".join(json.dumps({"url": "http://x", "caption": text}) + "\n" for text in CAPTIONS)
-COCO = {
+COCO: dict[str, Any] = {
     "info": {"year": 2017},
     "images": [{"id": i, "file_name": f"{i}.jpg"} for i in range(100)],
     "annotations": [{"image_id": i, "id": i, "caption": text} for i, text in enumerate(CAPTIONS)],

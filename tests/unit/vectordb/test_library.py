@@ -107,7 +107,7 @@ def test_a_killed_build_is_not_found_and_the_next_one_encodes_only_what_is_missi
     assert build(library, encode).count == 50
     assert [len(call) for call in encode.calls] == [10]
     index = library.open("mini", "starter@v1")
-    assert {caption.id for caption in index} == {caption.id for caption in CAPTIONS}
+    assert {caption.id for page, _ in index.pages() for caption in page} == {caption.id for caption in CAPTIONS}
     index.close()
     hidden = {path.name for path in (tmp_path / "captions" / "mini").iterdir() if path.name.startswith(".")}
     assert hidden == {".starter@v1.lock"}

@@ -43,7 +43,7 @@ class Ingested(_Message, frozen=True, kw_only=True, tag_field="kind", tag="inges
 
 
 class Ingesting(_Message, frozen=True, kw_only=True, tag_field="kind", tag="ingesting/1"):
-    """Texts for one space. ``vectors``: where the source has them, they are not encoded. ``parse``: parse them too."""
+    """Texts for one space. ``vectors``: given where the source has them. ``parse``: say what each gives, too."""
 
     texts: tuple[str, ...]
     space_id: str
@@ -52,7 +52,7 @@ class Ingesting(_Message, frozen=True, kw_only=True, tag_field="kind", tag="inge
 
 
 def ingest(batch: Ingesting, encoder: TextEncoder | None, phrases: Phrases) -> Ingested:
-    """Encode (unless the vectors are there) and parse (if asked). Raises ``WrongSpace`` for another encoder's texts."""
+    """Encode, unless the vectors are there; parse, if asked. Raises ``WrongSpace`` for texts of another space."""
     vectors = batch.vectors
     if vectors is None:
         if encoder is None or encoder.space.id != batch.space_id:

@@ -1,4 +1,4 @@
-"""Building a version of a caption database: read, clean, drop what was there, encode, add; killed and resumed at will.
+"""Building a version of a caption database: read, clean, drop what came before, encode, add; killed and resumed.
 
 The source is gone through once, in chunks. A chunk is committed to the journal after its captions are in the index,
 so a build that is killed repeats at most the chunks that were on their way, and repeating one changes nothing: a
@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Protocol
 
@@ -80,8 +81,9 @@ class Draft:
 class Hooks:
     """What the builder tells and asks. ``wait`` is called when the index is away, and returns to try again."""
 
-    tell: Callable[[Progress], None] = lambda _: None
-    graph: Callable[[], None] = lambda: None
+    tell: Callable[[Progress], None] = lambda _: None  # after each chunk
+    graph: Callable[[], None] = lambda: None  # before the graph is built
+    consumed: Callable[[int], None] = lambda _: None  # bytes of the source, while it is read
     wait: Callable[[Transient], None] | None = None
 
 
@@ -99,7 +101,7 @@ def build(
     rows: Iterable[Rows],
     clean: Callable[[str], str],
     prepare: Prepare,
-    hooks: Hooks = Hooks(),  # noqa: B008 -- frozen
+    hooks: Hooks = Hooks(),
     *,
     afresh: bool = False,
     chunk: int = CHUNK,
@@ -128,7 +130,7 @@ def build(
         for prepared in prepare(chunks()):
             done = under_way.popleft()
             captions = _with_payloads(done.captions, prepared.payloads)
-            _persistently(lambda: building.index.add(captions, prepared.vectors), hooks.wait)  # noqa: B023 -- called here
+            _persistently(partial(building.index.add, captions, prepared.vectors), hooks.wait)
             journal.commit([caption.id for caption in captions], done.progress)
             reading.forget(done)
             hooks.tell(done.progress)
@@ -137,9 +139,10 @@ def build(
         told = reading.progress
         manifest = Manifest(
             draft.name, draft.version, draft.space_id, draft.dimension, building.index.count(), draft.template,
-            draft.created.astimezone().isoformat(), draft.origin, told.read, told.empty, told.duplicate, draft.profile,
+            draft.created.astimezone().isoformat(), draft.origin, told.read, told.empty, told.duplicate,
+            draft.profile,
         )  # fmt: skip
-        _persistently(lambda: building.finish(manifest), hooks.wait)
+        _persistently(partial(building.finish, manifest), hooks.wait)
         return Built(manifest, reading.fault)
 
 

@@ -67,7 +67,7 @@ class Manifest:
 
 
 class Building(Protocol):
-    """A version that is being built. What was added survives a kill: the next build of the version goes on with it."""
+    """A version that is being built. What was added survives a kill: the next build goes on with it."""
 
     @property
     def index(self) -> CaptionIndex:

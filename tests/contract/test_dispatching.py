@@ -54,15 +54,18 @@ class World:
     health: Health
     queues: Queues
     now: float = 1000.0
+    revision: Revision = REVISION
 
     def dispatcher(self, *, batch_max: int = 3, in_flight_max: int = 100) -> Dispatcher:
         pace = Pace(batch_max, 5, in_flight_max, deadline_s=60)
-        return Dispatcher(self.inbox, self.ledger, self.store, self.queues, REVISION, pace, "me", lambda: self.now)
+        return Dispatcher(
+            self.inbox, self.ledger, self.store, self.queues, lambda: self.revision, pace, "me", lambda: self.now
+        )
 
     def keeper(self) -> Keeper:
         return Keeper(
-            self.ledger, self.inbox, self.health, self.queues, REVISION, stages=("embedding",), deadline_s=60,
-            max_attempts=2, give_up_s=3600, clock=lambda: self.now,
+            self.ledger, self.inbox, self.health, self.queues, lambda: self.revision, stages=("embedding",),
+            deadline_s=60, max_attempts=2, give_up_s=3600, clock=lambda: self.now,
         )  # fmt: skip
 
     def put(self, key: str, data: bytes = b"x") -> ObjectRef:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from vectordb.cleaning import cleaned
-from vectordb.readers import Source
 
 from tasks.encoders import load_text_encoder, space_of
 from tasks.encoders.protocols import Space, TextEncoder
@@ -19,6 +18,7 @@ from tasks.extraction.phrases import BY
 from vectordb.building import CHUNK, Built, Draft, Hooks, Prepare, build, encoding, rows_of
 from vectordb.captions import normalise
 from vectordb.library import ChangeableLibrary, Manifest
+from vectordb.readers import Source
 from vectordb.starter import NAME, TEMPLATE, captions, version
 from workers.cli.show import messages
 from workers.settings import Settings

@@ -44,7 +44,6 @@ def import_(
     read to its end; what was read before is there.
     """
     from vectordb.readers import BadSource, source_of  # noqa: PLC0415 -- keeps the command line quick
-
     from workers.captions import switch  # noqa: PLC0415 -- as above
     from workers.importing import Import  # noqa: PLC0415 -- as above
     from workers.stack import running  # noqa: PLC0415 -- as above

@@ -12,8 +12,6 @@ import numpy as np
 from vectordb.index import Floats
 from vectordb.readers.rows import PIECE, BadSource, caption_column
 
-# rows taken from the file at once where only texts are read
-_MANY = 8 * PIECE
 # the column with vectors in our own exports
 VECTOR = "vector"
 
@@ -38,7 +36,8 @@ class _Parquet:
         self.count: int = self._file.metadata.num_rows
 
     def batches(self, names: Sequence[str], size: int) -> Iterator[Any]:
-        yield from self._file.iter_batches(size, columns=list(names))
+        for group in range(self._file.num_row_groups):  # one by one, so that a damaged one spoils no other
+            yield from self._file.iter_batches(size, row_groups=[group], columns=list(names))
 
 
 class _Arrow:
@@ -109,25 +108,22 @@ def text_pieces(
 ) -> Iterator[tuple[int, list[str], Any]]:
     """Pieces of at most 1,024 rows: the number of the first, from 0, their texts, and the batch they are from.
 
-    The batch holds the columns in ``extra`` as well. A null is an empty text. Raises ``BadSource``, after all
-    rows before the fault.
+    The batch holds the columns in ``extra`` as well. A null is an empty text. Raises ``BadSource``, after the
+    rows before the fault; of a damaged row group up to 1,023 of them are lost.
     """
     row = 0
-    batches = columns.batches(list(dict.fromkeys([name, *extra])), PIECE if extra else _MANY)
+    batches = columns.batches(list(dict.fromkeys([name, *extra])), PIECE)
     while True:
         with translated(path, f"after row {row}"):
             batch = next(batches, None)
         if batch is None:
             break
-        for start in range(0, batch.num_rows, PIECE):
-            piece = batch.slice(start, PIECE)
-            texts, fault = _texts(piece.column(name))
-            if fault:
-                if texts:
-                    yield row, texts, piece.slice(0, len(texts))
-                raise BadSource(path, f"the text is not UTF-8: {fault}", f"row {row + len(texts) + 1}")
-            yield row, texts, piece
-            row += len(texts)
+        texts, fault = _texts(batch.column(name))
+        if texts:
+            yield row, texts, batch.slice(0, len(texts))
+        row += len(texts)
+        if fault:
+            raise BadSource(path, f"the text is not UTF-8: {fault}", f"row {row + 1}")
     if row != columns.count:
         raise BadSource(path, f"{columns.count:,} rows are announced", f"after row {row}")
 

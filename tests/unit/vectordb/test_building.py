@@ -49,7 +49,12 @@ def library(tmp_path: Path) -> FolderLibrary:
 
 
 def built(
-    library: FolderLibrary, encode: Encoder, texts: Sequence[str] = TEXTS, draft: Draft = DRAFT, *, afresh: bool = False
+    library: FolderLibrary,
+    encode: Encoder,
+    texts: Sequence[str] = TEXTS,
+    draft: Draft = DRAFT,
+    *,
+    afresh: bool = False,
 ) -> Built:
     rows = rows_of(texts, size=10)
     return build(library, draft, rows, normalise, encoding(encode, 8), afresh=afresh, chunk=20)

@@ -12,6 +12,7 @@ import numpy as np
 from vectordb.index import Floats
 from vectordb.readers.rows import PIECE, BadSource, caption_column
 
+_ARROW, _STREAMED = b"ARROW1", b"\xff\xff\xff\xff"
 # bytes of a column that are read at once; without it, all that a row group holds
 _BUFFER = 1 << 20
 # the column with vectors in our own exports
@@ -47,7 +48,7 @@ class _Arrow:
         import pyarrow as pa  # noqa: PLC0415 -- heavy
 
         self._map = pa.memory_map(str(path), "r")
-        self._streamed = self._map.read_buffer(6).to_pybytes() != b"ARROW1"
+        self._streamed = self._map.read_buffer(6).to_pybytes() != _ARROW
         self._map.seek(0)
         reader = self._reader()
         self.schema = reader.schema
@@ -93,10 +94,11 @@ def opened(path: Path) -> Columns:
     with translated(path):
         with path.open("rb") as file:
             magic = file.read(6)
-        if magic[:4] == b"PAR1":
-            return _Parquet(path)
-        if magic == b"ARROW1" or magic[:4] == b"\xff\xff\xff\xff":
-            return _Arrow(path)
+        kind = _Parquet if magic[:4] == b"PAR1" else _Arrow if magic == _ARROW or magic[:4] == _STREAMED else None
+        if kind is not None:
+            columns = kind(path)
+            columns.schema.names  # noqa: B018 -- damaged names are no text, and said so only when asked for
+            return columns
     raise BadSource(path, "this is neither a Parquet nor an Arrow file" + (": it is empty" if not magic else ""))
 
 
@@ -104,7 +106,8 @@ def caption_of(path: Path, columns: Columns, wanted: str | None) -> str:
     """The column with the captions. Raises ``BadSource``."""
     textual = [field.name for field in columns.schema if _is_text(field.type)]
     name = caption_column(path, columns.schema.names, wanted, textual)
-    kind = columns.schema.field(name).type
+    with translated(path):  # there may be two of that name
+        kind = columns.schema.field(name).type
     if name not in textual:
         raise BadSource(path, f"the column {name!r} holds {kind}, not text")
     return name

@@ -13,14 +13,13 @@ A version is moved into its place when it is whole, manifest and all: what can b
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -29,13 +28,13 @@ from vectordb.edge import EdgeIndex
 from vectordb.index import IndexMissing, WrongDimension
 from vectordb.library import (
     BadSnapshot,
-    BuildRunning,
     Manifest,
     VersionActive,
     VersionExists,
     safe,
     split,
 )
+from vectordb.locks import alone
 from vectordb.options import IndexOptions
 
 _ACTIVE = "active"
@@ -214,15 +213,6 @@ def _resumed(path: Path, dimension: int, options: IndexOptions) -> EdgeIndex:
     return EdgeIndex.create(path, dimension, options)
 
 
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Nobody else, in any process, is in this block for the same version. A killed holder's lock goes with it."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_name(f".{place.name}.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise BuildRunning(f"{place.name} is being built already, or dropped or saved") from exc
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+def _alone(place: Path) -> AbstractContextManager[None]:
+    """Nobody else is in this block for the same version."""
+    return alone(place.with_name(f".{place.name}.lock"), place.name)

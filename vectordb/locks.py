@@ -15,7 +15,7 @@ from vectordb.library import BuildRunning
 def alone(file: Path, version: str) -> Iterator[None]:
     """Nobody else on this machine is in this block for the same file. A killed holder's lock goes with it.
 
-    The file is made where it is not there, and stays. Raises ``BuildRunning``, which says that it is about ``version``.
+    The file is made where it is not there, and stays. Raises ``BuildRunning``, whose text speaks of ``version``.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as held:

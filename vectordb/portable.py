@@ -100,7 +100,7 @@ def _understood() -> Iterator[None]:
     """``BadSnapshot`` for whatever a file that ``write`` did not write, or not to its end, is bound to raise."""
     try:
         yield
-    except (tarfile.TarError, EOFError, FileNotFoundError, KeyError, TypeError, ValueError) as exc:
+    except (tarfile.TarError, EOFError, FileNotFoundError, IsADirectoryError, KeyError, TypeError, ValueError) as exc:
         raise BadSnapshot(f"this is not a whole snapshot of captions: {exc}") from exc
 
 

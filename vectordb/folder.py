@@ -55,7 +55,7 @@ class FolderLibrary:
 
     def manifests(self, space_id: str | None = None) -> list[Manifest]:
         """See ``Library``."""
-        found = map(_manifest, self._root.glob(f"{safe(space_id) if space_id else '*'}/[!.]*@*"))
+        found = map(_manifest, self._root.glob(f"{'*' if space_id is None else safe(space_id)}/[!.]*@*"))
         return sorted(filter(None, found), key=lambda m: (datetime.fromisoformat(m.created), m.captions_version))
 
     def active(self, space_id: str) -> str | None:
@@ -143,19 +143,21 @@ class FolderLibrary:
             try:
                 with tarfile.open(file) as archive:
                     archive.extractall(draft, filter="data")
-            except (tarfile.TarError, EOFError) as exc:
+            except (tarfile.TarError, EOFError, FileNotFoundError, IsADirectoryError) as exc:
                 raise BadSnapshot(f"{file} is not a whole snapshot: {exc}") from exc
             (folder, *others) = [*Path(draft).glob(f"*/*/{_MANIFEST}"), None]
             manifest = _manifest(folder.parent) if folder and others == [None] else None
             if folder is None or manifest is None:
                 raise BadSnapshot(f"{file} is not a snapshot of a caption database in a folder")
-            with contextlib.suppress(FileNotFoundError):
-                (folder.parent / "index" / "shard" / "wal" / ".wal.lock").unlink()
-            EdgeIndex.open(folder.parent / "index", self._options).close()
+            try:
+                EdgeIndex.open(folder.parent / "index", self._options).close()
+            except IndexMissing as exc:
+                raise BadSnapshot(f"{file} holds no captions that can be opened: {exc}") from exc
             place = self._place(manifest.space_id, manifest.captions_version)
             with _alone(place):
                 if _manifest(place):
                     raise VersionExists(f"there is a version {manifest.captions_version} already")
+                shutil.rmtree(place, ignore_errors=True)  # a folder without a manifest is nobody's version
                 folder.parent.rename(place)
         return manifest
 

@@ -153,6 +153,8 @@ def _translated() -> Iterator[None]:
         raise ServerAway(f"the Qdrant server has too much to do: {exc}") from exc
     except ResponseHandlingException as exc:
         raise _of_transport(exc.source) from exc
+    except ValidationError as exc:  # a ValueError, of what gRPC brought
+        raise _of_transport(exc) from exc
     except (ValueError, RuntimeError) as exc:
         ours = _of_client(str(exc))
         if ours is None:  # a wrong argument, and so a fault of ours

@@ -320,7 +320,7 @@ def test_the_same_goes_over_the_wire_by_grpc() -> None:
     assert asked["Points.Upsert"].wait
     (search,) = asked["Points.QueryBatch"].query_points
     assert (search.params.hnsw_ef, search.params.quantization.oversampling, search.limit) == (77, 3.0, 10)
-    assert update.vectors_config.params_map.map[""].on_disk
+    assert update.vectors_config.params.on_disk
     assert update.quantization_config.scalar.always_ram
     assert update.optimizers_config.indexing_threshold > 0
 

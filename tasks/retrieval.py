@@ -5,10 +5,12 @@ All vectors are float32 of unit length; similarities are cosines.
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.messages import Embedded, Floats, Hit, Retrieved, Vectors
+from tasks.messages import Embedded, Floats, Hit, Parsed, Retrieved, Vectors
+from vectordb.captions import CANDIDATES, Caption
 from vectordb.index import CaptionSearch, Neighbours, WrongDimension
 
 
@@ -81,4 +83,10 @@ def centroid(vectors: Floats) -> Floats:
 
 def _hits(neighbours: Neighbours) -> tuple[Hit, ...]:
     pairs = zip(neighbours.captions, neighbours.similarities.tolist(), strict=True)
-    return tuple(Hit(caption.id, caption.text, similarity) for caption, similarity in pairs)
+    return tuple(Hit(c.id, c.text, similarity, _parsed(c)) for c, similarity in pairs)
+
+
+def _parsed(caption: Caption) -> Parsed | None:
+    """What the import found in the caption, if it looked."""
+    kept = caption.payload.get(CANDIDATES)
+    return None if kept is None else msgspec.convert(kept, Parsed)

@@ -105,7 +105,7 @@ class EdgeIndex:
                 shard.update(edge.UpdateOperation.upsert_points(points))
 
     def optimize(self) -> None:
-        """Build the HNSW graph over everything added so far, then flush. Rebuilds the whole graph: seconds."""
+        """Build the HNSW graph over everything added so far, then flush: minutes for a million captions."""
         with self._used() as shard:
             shard.optimize()
             shard.flush()
@@ -147,11 +147,11 @@ class EdgeIndex:
             records = shard.retrieve(sorted(set(ids)), with_payload=True, with_vector=False)
         return sorted(map(_caption, records), key=lambda caption: caption.id)
 
-    def pages(self, source: str | None = None) -> Iterator[tuple[list[Caption], Floats]]:
+    def pages(self, source: str | None = None, after: int = -1) -> Iterator[tuple[list[Caption], Floats]]:
         """See ``CaptionIndex.pages``. What is added meanwhile may or may not be seen."""
         only = None if source is None else edge.Filter(must=[_has_source(source)])
-        offset: Any = None
-        while True:
+        offset: Any = after + 1
+        while offset is not None and offset < 2**64:
             request = edge.ScrollRequest(
                 offset=offset, limit=PAGE, filter=only, with_payload=True, with_vector=True
             )
@@ -159,8 +159,6 @@ class EdgeIndex:
                 records, offset = shard.scroll(request)
             if records:
                 yield list(map(_caption, records)), self._matrix(records)
-            if offset is None:
-                return
 
     def close(self) -> None:
         """See ``CaptionIndex.close``. In a forked child it does nothing: the parent is the owner."""

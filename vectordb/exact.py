@@ -93,16 +93,17 @@ class ExactIndex:
         """See ``CaptionIndex.get``."""
         return [self._captions[caption_id] for caption_id in sorted(set(ids)) if caption_id in self._captions]
 
-    def pages(self, source: str | None = None) -> Iterator[tuple[list[Caption], Floats]]:
+    def pages(self, source: str | None = None, after: int = -1) -> Iterator[tuple[list[Caption], Floats]]:
         """See ``CaptionIndex.pages``."""
         captions, matrix = self._in_order()
-        rows = [row for row, c in enumerate(captions) if source is None or c.payload.get(SOURCE) == source]
+        rows = [
+            row
+            for row, caption in enumerate(captions)
+            if caption.id > after and (source is None or caption.payload.get(SOURCE) == source)
+        ]
         for start in range(0, len(rows), PAGE):
             part = rows[start : start + PAGE]
             yield [captions[row] for row in part], matrix[part]
-
-    def optimize(self) -> None:
-        """See ``CaptionIndex.optimize``: there is no graph."""
 
     def save(self) -> None:
         """Write the file anew beside the old one, then put it in its place. Nothing without a path."""

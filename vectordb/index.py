@@ -90,15 +90,11 @@ class CaptionIndex(CaptionSearch, Protocol):
         """Those of these captions that are there, in the order of their ids."""
         ...
 
-    def pages(self, source: str | None = None) -> Iterator[tuple[list[Caption], Floats]]:
-        """All captions with their vectors, in the order of ids, a page at a time.
+    def pages(self, source: str | None = None, after: int = -1) -> Iterator[tuple[list[Caption], Floats]]:
+        """All captions with their vectors, in the order of ids, ``PAGE`` at a time.
 
-        With a ``source`` only those whose payload has it under ``SOURCE``.
+        With a ``source`` only those whose payload has it under ``SOURCE``; only ids above ``after``.
         """
-        ...
-
-    def optimize(self) -> None:
-        """Build the graph over what was added since the last time. Minutes for a million captions."""
         ...
 
     def count(self) -> int:

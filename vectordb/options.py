@@ -1,4 +1,4 @@
-"""How an index is kept: graph, memory, quantisation, shards. What is left open follows from the number of captions."""
+"""How an index is kept: graph, memory, quantisation, shards. What is left open follows from its size."""
 
 from __future__ import annotations
 

@@ -150,11 +150,11 @@ class ServerIndex:
             found += map(_caption, ask(client.retrieve, self._collection, part, with_payload=True))
         return sorted(found, key=lambda caption: caption.id)
 
-    def pages(self, source: str | None = None) -> Iterator[tuple[list[Caption], Floats]]:
+    def pages(self, source: str | None = None, after: int = -1) -> Iterator[tuple[list[Caption], Floats]]:
         """See ``CaptionIndex.pages``. What is added meanwhile may or may not be seen."""
         only = None if source is None else models.Filter(must=[_has_source(source)])
-        offset: Any = None
-        while True:
+        offset: Any = after + 1
+        while offset is not None and offset < 2**64:
             records, offset = ask(
                 self._used().scroll,
                 self._collection,
@@ -166,11 +166,9 @@ class ServerIndex:
             )
             if records:
                 yield list(map(_caption, records)), self._matrix(records)
-            if offset is None:
-                return
 
     def optimize(self) -> None:
-        """See ``CaptionIndex.optimize``: from now on the server builds graphs; waits until it has nothing left to do.
+        """Let the server build graphs from now on, and wait until it has nothing left to do. Minutes for a million.
 
         int8 codes, where they are wanted, are kept in memory.
         """

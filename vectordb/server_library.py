@@ -26,9 +26,9 @@ from uuid import uuid4
 from qdrant_client import QdrantClient, models
 
 from vectordb import portable
-from vectordb.errors import WildtagError
+from vectordb.errors import Permanent, WildtagError
 from vectordb.index import IndexMissing, WrongDimension
-from vectordb.library import BuildRunning, Manifest, UnsafeName, VersionActive, VersionExists, safe, split
+from vectordb.library import Manifest, UnsafeName, VersionActive, VersionExists, safe, split
 from vectordb.locks import alone
 from vectordb.options import IndexOptions
 from vectordb.server import ServerIndex
@@ -36,6 +36,10 @@ from vectordb.server_client import ask
 from vectordb.server_registry import BUILDING, DROPPED, RESTORING, WHOLE, Claim, Record, Registry
 
 _PART = 50  # characters of a space, a name or a version that go into a collection's name: 255 are allowed in all
+
+
+class BuildTakenOver(Permanent):
+    """Another machine builds this version now, since this one gave no sign of life for a minute."""
 
 
 class ServerLibrary:
@@ -231,11 +235,13 @@ class ServerBuilding:
         self._claim = claim
 
     def finish(self, manifest: Manifest) -> None:
-        """See ``Building``. Raises ``BuildRunning`` where another builder took over, since this one seemed dead."""
+        """See ``Building``; may be called again after a ``Transient``. Raises ``BuildTakenOver``."""
         self.index.optimize()
+        whole = replace(self.record, state=WHOLE, manifest=manifest)
+        # it is whole already where the last call got no answer
         now = self._registry.record(self.record.space_id, self.record.captions_version)
-        if not self._claim.renewed() or now != self.record:
-            raise BuildRunning(f"{manifest.captions_version} was taken over by another builder")
-        self._registry.put(replace(self.record, state=WHOLE, manifest=manifest))
+        if now not in {self.record, whole} or not self._claim.renewed():
+            raise BuildTakenOver(f"{manifest.captions_version} was taken over by another builder")
+        self._registry.put(whole)
         self.index.close()
         shutil.rmtree(self._notes, ignore_errors=True)

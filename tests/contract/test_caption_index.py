@@ -207,9 +207,9 @@ def test_pages_give_every_caption_once_with_its_vector_in_the_order_of_ids(index
     assert everything(index) == sorted(put, key=lambda c: c.id)
     for page, vectors in index.pages():
         np.testing.assert_allclose(vectors, [row_of[caption.id] for caption in page], atol=1e-6)
-    middle = everything(index)[1200]
+    middle = everything(index)[PAGE // 2]
     rest = [caption for page, _ in index.pages(after=middle.id) for caption in page]
-    assert rest == everything(index)[1201:]
+    assert rest == everything(index)[PAGE // 2 + 1 :]
     assert not list(index.pages(after=2**64 - 1))
 
 

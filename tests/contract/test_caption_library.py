@@ -132,7 +132,6 @@ def test_a_version_is_not_seen_before_it_is_finished(at: At) -> None:
     library, reader = at("here"), at("here")
     with library.building("mini", "starter@v1", DIMENSION) as building:
         building.index.add(CAPTIONS, vectors(CAPTIONS))
-        building.index.optimize()
         assert reader.find("mini", "starter@v1") is None
         assert reader.manifests() == []
         with pytest.raises(IndexMissing):

@@ -14,8 +14,8 @@ from tests.contract.test_caption_library import CAPTIONS, DIMENSION, build, ever
 from vectordb.index import IndexMissing
 from vectordb.library import BuildRunning, Manifest, UnsafeName
 from vectordb.server_client import connect
-from vectordb.server_library import ServerLibrary
-from vectordb.server_registry import DROPPED, LAPSE_S, RESTORING, Registry
+from vectordb.server_library import BuildTakenOver, ServerLibrary
+from vectordb.server_registry import DROPPED, LAPSE_S, RESTORING, WHOLE, Registry
 
 
 @pytest.fixture
@@ -82,12 +82,20 @@ def test_a_dead_builders_claim_is_free_after_a_minute_and_it_cannot_finish_then(
             build(elsewhere)
         age_claims(client, LAPSE_S)
         with elsewhere.building("mini", "starter@v1", DIMENSION) as building:
-            with pytest.raises(BuildRunning, match="taken over"):
+            with pytest.raises(BuildTakenOver, match="taken over"):
                 dead.finish(manifest())
             building.index.add(CAPTIONS, vectors(CAPTIONS))
             building.finish(manifest())
-        with pytest.raises(BuildRunning, match="taken over"):
+        with pytest.raises(BuildTakenOver, match="taken over"):
             dead.finish(manifest(count=20))
+    assert library.find("mini", "starter@v1") == manifest()
+
+
+def test_a_finish_that_got_no_answer_may_be_called_again(library: ServerLibrary) -> None:
+    with library.building("mini", "starter@v1", DIMENSION) as building:
+        building.index.add(CAPTIONS, vectors(CAPTIONS))
+        building._registry.put(replace(building.record, state=WHOLE, manifest=manifest()))
+        building.finish(manifest())
     assert library.find("mini", "starter@v1") == manifest()
 
 

@@ -161,11 +161,10 @@ def prepare_captions(settings: Settings) -> None:
         library.use(space_id, wanted)
 
 
-def switch(settings: Settings, space_id: str, wanted: str) -> str:
+def switch(settings: Settings, library: ChangeableLibrary, space_id: str, wanted: str) -> str:
     """Make a version the active one; gives ``name@version``. Raises ``IndexMissing``."""
     if settings.captions is not None:
         raise Permanent(f"WILDTAG_CAPTIONS={settings.captions} decides what is searched; unset it to switch")
-    library = library_of(settings)
     to = chosen(library, space_id, wanted)
     library.use(space_id, to)
     return to

@@ -53,7 +53,8 @@ def use(name: Version) -> None:
     settings = Settings()
     if name in ("starter", starter()):  # those of this installation can be made here and now
         prepare_captions(settings.model_copy(update={"captions": "starter"}))
-    console.print(f"In use: {escape(switch(settings, Wiring(settings).space.id, name))}")
+    wiring = Wiring(settings)
+    console.print(f"In use: {escape(switch(settings, wiring.library, wiring.space.id, name))}")
 
 
 def drop(

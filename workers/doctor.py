@@ -146,7 +146,7 @@ def _captions(settings: Settings, ready: Callable[[Settings], bool] | None) -> I
         try:
             done = ready(settings)
         except WildtagError as exc:
-            yield Check.missing("captions", str(exc), f"start what keeps the captions, {kept}, or correct the settings")
+            yield Check.missing("captions", str(exc), f"start what keeps them, {kept}, or correct the settings")
             return
         detail = "there" if done else "to be encoded at the first start, which takes a minute or two"
         check = Check.fine if done else Check.remark

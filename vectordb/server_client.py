@@ -34,6 +34,7 @@ from vectordb.index import IndexExists, IndexFault, IndexLocked, IndexMissing, W
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _HOST_AND_PORT = re.compile(r"(?:localhost|[^/]*:\d+)(?:/.*)?")
 
@@ -148,7 +149,8 @@ def _translated() -> Iterator[None]:
     except rpc.RpcError as exc:
         raise _of_grpc(exc) from exc
     except UnexpectedResponse as exc:
-        raise _of_status(exc.status_code or 0, exc.content.decode(errors="replace")[:300]) from exc
+        text = f"{exc.status_code} {exc.reason_phrase}: {exc.content.decode(errors='replace')[:300]}"
+        raise _of_status(exc.status_code or 0, text) from exc
     except ResourceExhaustedResponse as exc:
         raise ServerAway(f"the Qdrant server has too much to do: {exc}") from exc
     except ResponseHandlingException as exc:
@@ -166,6 +168,8 @@ def _translated() -> Iterator[None]:
 
 def _of_grpc(exc: rpc.RpcError) -> WildtagError:
     code, text = exc.code(), str(exc.details())
+    if _UNTRUSTED in text:
+        return _untrusted(text)
     same = {
         rpc.StatusCode.UNAUTHENTICATED: 401,
         rpc.StatusCode.PERMISSION_DENIED: 403,
@@ -189,17 +193,25 @@ def _of_status(status: int, text: str) -> WildtagError:
     if status == 409 or "already exists" in text:
         return IndexExists(text)
     if status in {408, 425, 429} or (status >= 500 and status != 501):
-        return ServerAway(f"the Qdrant server is not able to answer now ({status}): {text}")
-    return ServerRefused(f"the Qdrant server refuses the request ({status}): {text}")
+        return ServerAway(f"the Qdrant server is not able to answer now: {text}")
+    return ServerRefused(f"the Qdrant server refuses the request: {text}")
 
 
 def _of_transport(source: Exception) -> WildtagError:
     """Ours for what went wrong on the way to a REST answer or back."""
     if isinstance(source, httpx.UnsupportedProtocol | ValidationError):
         return ServerRefused(f"what answers is no Qdrant server that we understand: {source}")
+    if _UNTRUSTED in str(source):
+        return _untrusted(str(source))
     if isinstance(source, httpx.TransportError):
         return ServerAway(f"no answer from the Qdrant server at {source.request.url.netloc.decode()}: {source!r}")
     return _of_client(str(source)) or ServerRefused(f"the Qdrant client failed: {source!r}")
+
+
+def _untrusted(text: str) -> WildtagError:
+    return ServerRefused(
+        f"the Qdrant server's certificate is not trusted; if it is yours, name its authority: {text}"
+    )
 
 
 def _of_client(text: str) -> WildtagError | None:

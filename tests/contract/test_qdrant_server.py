@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]  # its types are another package
+import httpx
 import numpy as np
 import pytest
 from qdrant_client import QdrantClient
 from qdrant_client import grpc as messages
+from qdrant_client.http.exceptions import ResponseHandlingException
 
 from tests.contract.qdrant_wire import Wire, collection, grpc_wire, wire
 from vectordb.captions import Caption
@@ -216,6 +218,19 @@ def test_a_server_that_is_not_there_is_away(nobody: int, by_grpc: bool) -> None:
         ServerIndex.open(client, "captions")
     assert isinstance(raised.value, Transient)
     client.close()
+
+
+def test_a_certificate_that_is_not_trusted_is_not_tried_again() -> None:
+    tries: list[int] = []
+
+    def call() -> None:
+        tries.append(1)
+        refused = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed")
+        raise ResponseHandlingException(refused)
+
+    with pytest.raises(ServerRefused, match="not trusted"):
+        ask(call)
+    assert len(tries) == 1
 
 
 def test_a_server_that_does_not_answer_is_away() -> None:

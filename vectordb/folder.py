@@ -24,6 +24,8 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
+from backports import zstd
+
 from vectordb.edge import EdgeIndex
 from vectordb.index import IndexMissing, WrongDimension
 from vectordb.library import (
@@ -101,6 +103,7 @@ class FolderLibrary:
             draft.write(captions_version)
             draft.flush()
             os.fsync(draft.fileno())
+        Path(draft.name).chmod(0o644)
         Path(draft.name).replace(pointer)
 
     def drop(self, space_id: str, captions_version: str) -> None:
@@ -123,17 +126,21 @@ class FolderLibrary:
         return sum(file.stat().st_blocks * 512 for file in place.rglob("*") if file.is_file())
 
     def snapshot(self, space_id: str, captions_version: str, file: Path) -> None:
-        """See ``ChangeableLibrary``: a tar archive of the version's folder."""
+        """See ``ChangeableLibrary``: a tar archive of the version's folder, packed by zstd (its files have holes).
+
+        Until it is written nobody else can open the version.
+        """
         place = self._place(space_id, captions_version)
         self._known(space_id, captions_version)
+        part = file.with_name(f".{file.name}.part")
         with _alone(place):
-            EdgeIndex.open(place / "index", self._options).close()  # flushed, and nobody else has it open
-            part = file.with_name(f".{file.name}.part")
+            index = EdgeIndex.open(place / "index", self._options)
             try:
-                with tarfile.open(part, "w") as archive:
+                with zstd.open(part, "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as archive:
                     archive.add(place, arcname=f"{safe(space_id)}/{place.name}")
                 part.replace(file)
             finally:
+                index.close()
                 part.unlink(missing_ok=True)
 
     def restore(self, file: Path) -> Manifest:
@@ -141,9 +148,9 @@ class FolderLibrary:
         self._root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".restoring-", dir=self._root) as draft:
             try:
-                with tarfile.open(file) as archive:
+                with zstd.open(file, "rb") as packed, tarfile.open(fileobj=packed, mode="r|") as archive:
                     archive.extractall(draft, filter="data")
-            except (tarfile.TarError, EOFError, FileNotFoundError, IsADirectoryError) as exc:
+            except (tarfile.TarError, zstd.ZstdError, EOFError, FileNotFoundError, IsADirectoryError) as exc:
                 raise BadSnapshot(f"{file} is not a whole snapshot: {exc}") from exc
             (folder, *others) = [*Path(draft).glob(f"*/*/{_MANIFEST}"), None]
             manifest = _manifest(folder.parent) if folder and others == [None] else None

@@ -360,10 +360,11 @@ def test_a_broken_snapshot_is_refused_and_nothing_of_it_is_seen(at: At, tmp_path
     at("here").snapshot("mini", "starter@v1", whole)
     library, broken = at("elsewhere"), tmp_path / "broken.tar"
     content = whole.read_bytes()
-    with tarfile.open(whole) as archive:
-        members = archive.getmembers()
-    # at the last byte that says anything, between members (tar takes that for the end), in the middle, and no tar
-    lengths = [members[-1].offset_data + 1, members[-1].offset, members[len(members) // 2].offset, len(content) // 2]
+    lengths = [len(content) - 1, len(content) // 2, 100]
+    if tarfile.is_tarfile(whole):  # not packed: its end is padding, and a cut between members passes for the end
+        with tarfile.open(whole) as archive:
+            members = archive.getmembers()
+        lengths = [members[-1].offset_data + 1, members[-1].offset, members[len(members) // 2].offset, *lengths[1:]]
     for cut in [*(content[:length] for length in lengths), b"", b"this is not a snapshot", bytes(20_000)]:
         broken.write_bytes(cut)
         with pytest.raises(BadSnapshot):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from backports import zstd
 
 from tests.contract.test_caption_library import CAPTIONS, DIMENSION, build, interrupted, manifest
 from vectordb.folder import FolderLibrary
@@ -105,9 +106,9 @@ def test_a_snapshot_whose_shard_is_damaged_is_refused(library: FolderLibrary, pl
     build(library)
     for state in place.rglob("segment.json"):
         state.write_text("{")
-    with tarfile.open(tmp_path / "saved.tar", "w") as archive:
+    with zstd.open(tmp_path / "saved.tar", "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as archive:
         archive.add(place, "mini/starter@v1")
-    with pytest.raises(BadSnapshot):
+    with pytest.raises(BadSnapshot, match="cannot|can be opened"):
         FolderLibrary(tmp_path / "elsewhere").restore(tmp_path / "saved.tar")
     assert FolderLibrary(tmp_path / "elsewhere").manifests() == []
 

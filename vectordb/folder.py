@@ -38,6 +38,7 @@ from vectordb.library import (
 )
 from vectordb.locks import alone
 from vectordb.options import IndexOptions
+from vectordb.room import size_of
 
 _ACTIVE = "active"
 _MANIFEST = "manifest.json"
@@ -86,7 +87,7 @@ class FolderLibrary:
         with _alone(place):
             if _manifest(place):
                 raise VersionExists(f"there is a version {captions_version} already")
-            work = place.with_name(f".{place.name}.building")
+            work = _work(place)
             if afresh:
                 shutil.rmtree(work, ignore_errors=True)
             index = _resumed(work / "index", dimension, self._options)
@@ -106,9 +107,19 @@ class FolderLibrary:
         Path(draft.name).chmod(0o644)
         Path(draft.name).replace(pointer)
 
+    def unfinished(self) -> list[tuple[str, str]]:
+        """See ``ChangeableLibrary``."""
+        works = sorted(self._root.glob("*/.*@*.building"))
+        return [(work.parent.name, work.name.removeprefix(".").removesuffix(".building")) for work in works]
+
     def drop(self, space_id: str, captions_version: str) -> None:
         """See ``ChangeableLibrary``. Gone at once; its files are removed after that."""
         place = self._place(space_id, captions_version)
+        if _work(place).exists():
+            with _alone(place):
+                shutil.rmtree(_work(place))
+            if _manifest(place) is None:
+                return
         self._known(space_id, captions_version)
         if self.active(space_id) == captions_version:
             raise VersionActive(f"{captions_version} is what images are tagged with; use another version first")
@@ -120,10 +131,9 @@ class FolderLibrary:
             shutil.rmtree(gone)
 
     def size(self, space_id: str, captions_version: str) -> int:
-        """See ``ChangeableLibrary``: blocks in use, since the engine's files have holes."""
+        """See ``ChangeableLibrary``."""
         self._known(space_id, captions_version)
-        place = self._place(space_id, captions_version)
-        return sum(file.stat().st_blocks * 512 for file in place.rglob("*") if file.is_file())
+        return size_of(self._place(space_id, captions_version))
 
     def snapshot(self, space_id: str, captions_version: str, file: Path) -> None:
         """See ``ChangeableLibrary``: a tar archive of the version's folder, packed by zstd (its files have holes).
@@ -200,6 +210,11 @@ class FolderBuilding:
             os.fsync(out.fileno())
         shutil.rmtree(self._place, ignore_errors=True)  # a folder without a manifest is nobody's version
         self._work.rename(self._place)
+
+
+def _work(place: Path) -> Path:
+    """Where a version is built before it is moved to its place."""
+    return place.with_name(f".{place.name}.building")
 
 
 def _manifest(place: Path) -> Manifest | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from vectordb.errors import Permanent
+from vectordb.index import IndexFault
 
 _FILE = "journal.sqlite"
 _OFFSET = 2**63  # SQLite's integers are signed, ids are not
@@ -96,6 +97,13 @@ class Journal:
 
     def commit(self, ids: Sequence[int], progress: Progress) -> None:
         """These were taken, and the source was read so far: both or neither."""
+        try:
+            self._write(ids, progress)
+        except sqlite3.OperationalError as exc:
+            raise IndexFault(f"the notes of the build cannot be written: {exc}") from exc
+        self.progress = progress
+
+    def _write(self, ids: Sequence[int], progress: Progress) -> None:
         database = self._database
         database.execute("BEGIN")
         # in the order of the table: a random order would touch every page of a large one
@@ -103,4 +111,3 @@ class Journal:
         database.executemany("INSERT OR IGNORE INTO seen VALUES (?)", rows)
         database.execute("UPDATE state SET progress = ?", (json.dumps(asdict(progress)),))
         database.execute("COMMIT")
-        self.progress = progress

@@ -122,8 +122,15 @@ class ChangeableLibrary(Library, Protocol):
         """Make a version the active one, at once for everybody. Raises ``IndexMissing``."""
         ...
 
+    def unfinished(self) -> list[tuple[str, str]]:
+        """Space and ``name@version`` of builds that are under way or were interrupted."""
+        ...
+
     def drop(self, space_id: str, captions_version: str) -> None:
-        """Remove a version. Raises ``VersionActive`` for the active one, ``IndexMissing``, ``IndexLocked``."""
+        """Remove a version, or what an interrupted build of it has left.
+
+        Raises ``VersionActive`` for the active one, ``IndexMissing``, ``IndexLocked``, ``BuildRunning``.
+        """
         ...
 
     def size(self, space_id: str, captions_version: str) -> int:

@@ -122,17 +122,23 @@ class ServerLibrary:
         alias = models.CreateAlias(collection_name=record.collection, alias_name=self._alias(space_id))
         ask(self._client.update_collection_aliases, [models.CreateAliasOperation(create_alias=alias)])
 
+    def unfinished(self) -> list[tuple[str, str]]:
+        """See ``ChangeableLibrary``."""
+        found = self._registry.records()
+        return sorted((one.space_id, one.captions_version) for one in found if one.state == BUILDING)
+
     def drop(self, space_id: str, captions_version: str) -> None:
         """See ``ChangeableLibrary``. Whoever has it open finds ``IndexMissing`` from now on."""
-        self._known(space_id, captions_version)
+        self._there(space_id, captions_version)
         with self._claimed(space_id, captions_version):
-            record, _ = self._known(space_id, captions_version)
-            if self.active(space_id) == captions_version:
+            record = self._there(space_id, captions_version)
+            if record.state == WHOLE and self.active(space_id) == captions_version:
                 raise VersionActive(f"{captions_version} is what images are tagged with; use another version first")
             # first unseen, so that no reader meets half of it and no build goes on with it
             self._registry.put(replace(record, state=DROPPED, manifest=None))
             self._delete(record.collection)
             self._registry.forget(record)
+            shutil.rmtree(self._scratch / record.collection, ignore_errors=True)
 
     def size(self, space_id: str, captions_version: str) -> int:
         """See ``ChangeableLibrary``: ``ServerIndex.size``'s estimate."""
@@ -201,6 +207,11 @@ class ServerLibrary:
     def _delete(self, collection: str) -> None:
         with contextlib.suppress(IndexMissing):
             ask(self._client.delete_collection, collection)
+
+    def _there(self, space_id: str, captions_version: str) -> Record:
+        """A version that is whole or is being built."""
+        record = self._registry.record(safe(space_id), "@".join(split(captions_version)))
+        return record if record and record.state == BUILDING else self._known(space_id, captions_version)[0]
 
     def _known(self, space_id: str, captions_version: str) -> tuple[Record, Manifest]:
         record = self._registry.record(safe(space_id), "@".join(split(captions_version)))

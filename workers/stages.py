@@ -58,15 +58,16 @@ class Stages:
         version = batch.revision.captions_version
         try:
             index = wiring.indexes.open(version)
+            retrieved = self._timed("retrieval", lambda: retrieve(
+                batch, index, limit=c.limit, duplicate_similarity=c.duplicate_similarity
+            ))  # fmt: skip
         except IndexMissing:
+            wiring.indexes.release(version)
             if version == wiring.chosen():
                 raise
             self._submit_anew(batch)  # it was dropped meanwhile
-            return
-        retrieved = self._timed(
-            "retrieval", lambda: retrieve(batch, index, limit=c.limit, duplicate_similarity=c.duplicate_similarity)
-        )
-        self._hand_on("extraction", retrieved)
+        else:
+            self._hand_on("extraction", retrieved)
 
     def extraction(self, batch: Retrieved) -> None:
         """Extract the candidates from the captions."""

@@ -269,6 +269,21 @@ def test_the_active_version_is_not_dropped_and_others_are(library: ChangeableLib
     library.open("mini", "starter@v2").close()
 
 
+def test_what_an_interrupted_build_has_left_is_listed_and_dropped(at: At) -> None:
+    library = at("here")
+    build(library)
+    with library.building("mini", "cut@off", 8) as building:
+        building.index.add(CAPTIONS[:3], vectors(CAPTIONS[:3]))
+        assert library.unfinished() == [("mini", "cut@off")]
+        with pytest.raises(BuildRunning):
+            at("here").drop("mini", "cut@off")
+    library.drop("mini", "cut@off")
+    assert library.unfinished() == []
+    assert library.manifests() == [manifest()]
+    with library.building("mini", "cut@off", 8) as building:
+        assert building.index.count() == 0
+
+
 def test_versions_come_oldest_first(library: ChangeableLibrary) -> None:
     late = manifest("a", created="2025-06-01T14:00:00+00:00")
     middle = manifest("b", "maxi", created="2025-06-01T15:30:00+02:00")

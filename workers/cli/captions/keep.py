@@ -38,6 +38,9 @@ def list_(json: Json = False) -> None:
             "[green]in use[/]" if active else "", escape(manifest.captions_version), f"{manifest.count:,}",
             manifest.space_id, manifest.created[:10], escape(manifest.origin), style=style,
         )  # fmt: skip
+    for space, version in library.unfinished():
+        if not json:
+            view.add_row("[yellow]unfinished[/]", escape(version), "", space, "", "", style="dim")
     if view.row_count:
         console.print(view)
         messages.print(f"[dim]space of the encoder in force: {here}[/]")

@@ -49,11 +49,10 @@ class Stages:
 
     def retrieval(self, batch: Embedded) -> None:
         """Find the nearest captions."""
-        index, c = self._wiring.index, self._wiring.choices
-        retrieved = self._timed(
-            "retrieval", lambda: retrieve(batch, index, limit=c.limit, duplicate_similarity=c.duplicate_similarity)
-        )
-        self._hand_on("extraction", retrieved)
+        index, typical, c = self._wiring.index, self._wiring.typical, self._wiring.choices
+        self._hand_on("extraction", self._timed("retrieval", lambda: retrieve(
+            batch, index, limit=c.limit, duplicate_similarity=c.duplicate_similarity, typical=typical,
+        )))  # fmt: skip
 
     def extraction(self, batch: Retrieved) -> None:
         """Extract the candidates from the captions."""
@@ -88,7 +87,7 @@ class Stages:
             case "embedding":
                 _ = wiring.image_encoder
             case "retrieval":
-                _ = wiring.index
+                _ = wiring.index, wiring.typical
             case "extraction":
                 wiring.extractor.warm()
             case "scoring":

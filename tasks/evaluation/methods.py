@@ -12,6 +12,7 @@ from tasks.evaluation.captioner import Captioned, Captioner, HFCaptioner
 from tasks.evaluation.retrieving import Cased, ClosestCaption, ensemble
 from tasks.evaluation.vocabulary import Vocabulary, read_labels
 from tasks.extraction import Extractor
+from tasks.messages import Floats
 from tasks.pipeline import CACHED, Choices
 from tasks.scoring import PLAIN
 from vectordb.errors import Permanent
@@ -37,7 +38,7 @@ class Tools:
     """What methods are made of. ``labels``: the true ones of the whole set, for the upper bound.
 
     ``naming``: the prompt of the upper bound, which alone has one in the paper. ``tell``: a method's name and how
-    many of how many labels are encoded.
+    many of how many labels are encoded. ``typical``: see ``tasks.retrieval.retrieve``.
     """
 
     index: CaptionSearch
@@ -48,6 +49,7 @@ class Tools:
     naming: tuple[str, ...] = PLAIN
     tell: Callable[[str, int, int], None] | None = None
     captioner: Callable[[str], Captioner] = HFCaptioner
+    typical: Floats | None = None
 
 
 def check(name: str) -> None:
@@ -71,7 +73,7 @@ def make(name: str, tools: Tools) -> Method:
     if kind == "clip-upper-bound":
         return _vocabulary(name, tools.labels, tools.naming, tools)
     prompts = ensemble() if kind == "uppercased" else tools.choices.prompts
-    return Cased(name, tools.index, tools.encoder, tools.extractor, tools.choices, prompts)
+    return Cased(name, tools.index, tools.encoder, tools.extractor, tools.choices, prompts, tools.typical)
 
 
 def _vocabulary(name: str, labels: Sequence[str], prompts: tuple[str, ...], tools: Tools) -> Vocabulary:

@@ -70,12 +70,23 @@ class Vectors(_Part, frozen=True):
         return np.frombuffer(self.data, dtype=np.float32).reshape(-1, self.dimension)
 
 
+class Parsed(_Part, frozen=True):
+    """What a profile found in a caption when it was imported. ``by``: the profile and its model, as the cache's keys.
+
+    ``phrases``: (label, whether it is the bare head of a longer one, whether a definition leads to it).
+    """
+
+    by: str
+    phrases: tuple[tuple[str, bool, bool], ...]
+
+
 class Hit(_Part, frozen=True):
     """A retrieved caption. ``similarity`` is the cosine to the image's vector."""
 
     id: int
     caption: str
     similarity: float
+    parsed: Parsed | None = None
 
 
 class Candidate(_Part, frozen=True):
@@ -137,7 +148,7 @@ class Embedded(Batch, frozen=True, kw_only=True, tag_field="kind", tag="embedded
     vectors: Vectors
 
 
-class Retrieved(Batch, frozen=True, kw_only=True, tag_field="kind", tag="retrieved/1"):
+class Retrieved(Batch, frozen=True, kw_only=True, tag_field="kind", tag="retrieved/2"):
     """``centroids``: per object the unit mean of its hits' vectors, scoring's text side; zeros without hits."""
 
     vectors: Vectors
@@ -145,7 +156,7 @@ class Retrieved(Batch, frozen=True, kw_only=True, tag_field="kind", tag="retriev
     hits: tuple[tuple[Hit, ...], ...]
 
 
-class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extracted/1"):
+class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extracted/2"):
     """``candidates``: per object, never empty."""
 
     vectors: Vectors
@@ -154,7 +165,7 @@ class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extract
     candidates: tuple[tuple[Candidate, ...], ...]
 
 
-class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/1"):
+class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2"):
     """``tags``: per object, best first; empty when what the image shows is unknown."""
 
     hits: tuple[tuple[Hit, ...], ...]

@@ -9,10 +9,12 @@ in cross-domain similarity local scaling (Conneau et al., ICLR 2018).
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.messages import Embedded, Floats, Hit, Retrieved, Vectors
+from tasks.messages import Embedded, Floats, Hit, Parsed, Retrieved, Vectors
+from vectordb.captions import CANDIDATES, Caption
 from vectordb.index import CaptionSearch, Neighbours, WrongDimension
 
 # ops/decisions/bundled-encoder.md has the figures of other values
@@ -113,4 +115,10 @@ def _only(neighbours: Neighbours, rows: NDArray[np.intp]) -> Neighbours:
 
 def _hits(neighbours: Neighbours) -> tuple[Hit, ...]:
     pairs = zip(neighbours.captions, neighbours.similarities.tolist(), strict=True)
-    return tuple(Hit(caption.id, caption.text, similarity) for caption, similarity in pairs)
+    return tuple(Hit(c.id, c.text, similarity, _parsed(c)) for c, similarity in pairs)
+
+
+def _parsed(caption: Caption) -> Parsed | None:
+    """What the import found in the caption, if it looked."""
+    kept = caption.payload.get(CANDIDATES)
+    return None if kept is None else msgspec.convert(kept, Parsed)

@@ -7,6 +7,10 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# keys of a payload that mean something here
+SOURCE = "source"  # who put it there, where that was not the import: taught captions can be listed and taken back
+CANDIDATES = "candidates"  # what the extraction stage would find in it, kept so that it need not look again
+
 
 def normalise(text: str) -> str:
     """Unicode NFC, every run of white space one space, nothing at the ends."""

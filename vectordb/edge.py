@@ -31,8 +31,9 @@ from typing import Any, Self, cast
 import numpy as np
 import qdrant_edge as edge
 
-from vectordb.captions import Caption
+from vectordb.captions import SOURCE, Caption
 from vectordb.index import (
+    PAGE,
     Floats,
     IndexExists,
     IndexFault,
@@ -43,35 +44,34 @@ from vectordb.index import (
     paired,
     unit_rows,
 )
+from vectordb.options import IndexOptions
 
-# points a call: bounds the memory that the conversion to Python lists takes
-_CHUNK = 1024
+DEFAULT = IndexOptions()
 
 
 class EdgeIndex:
-    """A ``CaptionIndex`` on Qdrant Edge. ``ef``: how many candidates a search keeps; more finds more, slower."""
+    """A ``CaptionIndex`` on Qdrant Edge."""
 
-    def __init__(self, shard: edge.EdgeShard, dimension: int, ef: int) -> None:
+    def __init__(self, shard: edge.EdgeShard, dimension: int, options: IndexOptions) -> None:
         """For ``create`` and ``open``."""
         self.dimension = dimension
         self._shard = shard
         self._owner = os.getpid()
         self._closed = False
-        self._params = edge.SearchParams(hnsw_ef=ef)
+        self._params = edge.SearchParams(hnsw_ef=options.ef)
 
     @classmethod
-    def create(cls, path: Path, dimension: int, *, ef: int = 128, m: int = 16, ef_construct: int = 48) -> Self:
-        """A new, empty index in the folder ``path``. ``m`` and ``ef_construct`` shape the HNSW graph.
-
-        Raises ``IndexExists``.
-        """
+    def create(cls, path: Path, dimension: int, options: IndexOptions = DEFAULT) -> Self:
+        """A new, empty index in the folder ``path``. Raises ``IndexExists``."""
         sign = path / "index.json"
         if sign.exists():
             raise IndexExists(f"there is an index at {path} already")
         config = edge.EdgeConfig(
             vectors=edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine),
             # the least the library allows, in kilobytes: above a handful of captions the graph is searched
-            hnsw_config=edge.HnswIndexConfig(m=m, ef_construct=ef_construct, full_scan_threshold=10),
+            hnsw_config=edge.HnswIndexConfig(
+                m=options.m, ef_construct=options.ef_construct, full_scan_threshold=10
+            ),
             # any segment is large enough for a graph, and optimising makes one segment of all
             optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
         )
@@ -79,10 +79,10 @@ class EdgeIndex:
         with _translated(path):
             shard = edge.EdgeShard.create(str(path / "shard"), config)
         sign.write_text(json.dumps({"dimension": dimension}))
-        return cls(shard, dimension, ef)
+        return cls(shard, dimension, options)
 
     @classmethod
-    def open(cls, path: Path, *, ef: int = 128) -> Self:
+    def open(cls, path: Path, options: IndexOptions = DEFAULT) -> Self:
         """The index in the folder ``path``. Raises ``IndexMissing`` or ``IndexLocked``."""
         # the library would make a shard out of any folder that it is pointed at, so we look first
         try:
@@ -90,22 +90,22 @@ class EdgeIndex:
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise IndexMissing(f"no index at {path}: {exc}") from exc
         with _translated(path):
-            return cls(edge.EdgeShard.load(str(path / "shard")), dimension, ef)
+            return cls(edge.EdgeShard.load(str(path / "shard")), dimension, options)
 
     def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
         """See ``CaptionIndex.add``. New captions are found at once, by a full scan until ``optimize``."""
         rows = paired(captions, vectors, self.dimension)
         with self._used() as shard:
-            for start in range(0, len(captions), _CHUNK):
-                part = captions[start : start + _CHUNK]
+            for start in range(0, len(captions), PAGE):
+                part = captions[start : start + PAGE]
                 points = [
                     edge.Point(caption.id, row, {"text": caption.text, "extra": dict(caption.payload)})
-                    for caption, row in zip(part, rows[start : start + _CHUNK].tolist(), strict=True)
+                    for caption, row in zip(part, rows[start : start + PAGE].tolist(), strict=True)
                 ]
                 shard.update(edge.UpdateOperation.upsert_points(points))
 
     def optimize(self) -> None:
-        """Build the HNSW graph over everything added so far, then flush. Rebuilds the whole graph: seconds."""
+        """Build the HNSW graph over everything added so far, then flush: minutes for a million captions."""
         with self._used() as shard:
             shard.optimize()
             shard.flush()
@@ -136,16 +136,29 @@ class EdgeIndex:
         with self._used() as shard:
             return shard.count(edge.CountRequest(exact=True))
 
-    def __iter__(self) -> Iterator[Caption]:
-        """See ``CaptionIndex.__iter__``. Read in pieces: what is added meanwhile may or may not be seen."""
-        offset: Any = None
-        while True:
-            request = edge.ScrollRequest(offset=offset, limit=_CHUNK, with_payload=True)
+    def remove(self, ids: Sequence[int]) -> None:
+        """See ``CaptionIndex.remove``."""
+        with self._used() as shard:
+            shard.update(edge.UpdateOperation.delete_points(list(ids)))
+
+    def get(self, ids: Sequence[int]) -> list[Caption]:
+        """See ``CaptionIndex.get``."""
+        with self._used() as shard:
+            records = shard.retrieve(sorted(set(ids)), with_payload=True, with_vector=False)
+        return sorted(map(_caption, records), key=lambda caption: caption.id)
+
+    def pages(self, source: str | None = None, after: int = -1) -> Iterator[tuple[list[Caption], Floats]]:
+        """See ``CaptionIndex.pages``. What is added meanwhile may or may not be seen."""
+        only = None if source is None else edge.Filter(must=[_has_source(source)])
+        offset: Any = after + 1
+        while offset is not None and offset < 2**64:
+            request = edge.ScrollRequest(
+                offset=offset, limit=PAGE, filter=only, with_payload=True, with_vector=True
+            )
             with self._used() as shard:
                 records, offset = shard.scroll(request)
-            yield from map(_caption, records)
-            if offset is None:
-                return
+            if records:
+                yield list(map(_caption, records)), self._matrix(records)
 
     def close(self) -> None:
         """See ``CaptionIndex.close``. In a forked child it does nothing: the parent is the owner."""
@@ -158,9 +171,12 @@ class EdgeIndex:
 
     def _neighbours(self, found: list[edge.ScoredPoint]) -> Neighbours:
         found = sorted(found, key=lambda point: (-point.score, point.id))
-        vectors = np.array([point.vector for point in found], dtype=np.float32).reshape(-1, self.dimension)
+        vectors = self._matrix(found)
         similarities = np.array([point.score for point in found], dtype=np.float32)
         return Neighbours(tuple(map(_caption, found)), similarities, vectors)
+
+    def _matrix(self, points: Sequence[edge.ScoredPoint] | Sequence[edge.Record]) -> Floats:
+        return np.array([point.vector for point in points], dtype=np.float32).reshape(-1, self.dimension)
 
     @contextmanager
     def _used(self) -> Iterator[edge.EdgeShard]:
@@ -177,6 +193,10 @@ def _caption(point: edge.ScoredPoint | edge.Record) -> Caption:
     """The caption that a point was made of."""
     payload: dict[str, Any] = point.payload or {}
     return Caption(cast("int", point.id), payload["text"], payload["extra"])
+
+
+def _has_source(source: str) -> edge.FieldCondition:
+    return edge.FieldCondition(key=f"extra.{SOURCE}", match=edge.MatchValue(source))
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from typing import Self
 
 import numpy as np
 
-from vectordb.captions import Caption
-from vectordb.index import Floats, IndexExists, IndexMissing, Neighbours, paired, unit_rows
+from vectordb.captions import SOURCE, Caption
+from vectordb.index import PAGE, Floats, IndexExists, IndexMissing, Neighbours, paired, unit_rows
 
 
 class ExactIndex:
@@ -82,9 +82,28 @@ class ExactIndex:
         """See ``CaptionIndex.count``."""
         return len(self._captions)
 
-    def __iter__(self) -> Iterator[Caption]:
-        """See ``CaptionIndex.__iter__``."""
-        yield from self._in_order()[0]
+    def remove(self, ids: Sequence[int]) -> None:
+        """See ``CaptionIndex.remove``."""
+        for caption_id in ids:
+            self._captions.pop(caption_id, None)
+            self._rows.pop(caption_id, None)
+        self._ordered = None
+
+    def get(self, ids: Sequence[int]) -> list[Caption]:
+        """See ``CaptionIndex.get``."""
+        return [self._captions[caption_id] for caption_id in sorted(set(ids)) if caption_id in self._captions]
+
+    def pages(self, source: str | None = None, after: int = -1) -> Iterator[tuple[list[Caption], Floats]]:
+        """See ``CaptionIndex.pages``."""
+        captions, matrix = self._in_order()
+        rows = [
+            row
+            for row, caption in enumerate(captions)
+            if caption.id > after and (source is None or caption.payload.get(SOURCE) == source)
+        ]
+        for start in range(0, len(rows), PAGE):
+            part = rows[start : start + PAGE]
+            yield [captions[row] for row in part], matrix[part]
 
     def save(self) -> None:
         """Write the file anew beside the old one, then put it in its place. Nothing without a path."""

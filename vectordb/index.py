@@ -1,6 +1,7 @@
 """The caption index: vectors in, nearest captions out. One Protocol, several homes.
 
-Homes: ``vectordb.edge`` (Qdrant Edge, in this process) and ``vectordb.exact`` (numpy, exact, the oracle).
+Homes: ``vectordb.edge`` (Qdrant Edge, in this process), ``vectordb.server`` (a Qdrant server) and ``vectordb.exact``
+(numpy, exact, the oracle).
 All vectors are float32 of unit length; similarity is their cosine.
 """
 
@@ -17,6 +18,8 @@ from vectordb.captions import Caption
 from vectordb.errors import Permanent, Transient
 
 Floats = NDArray[np.float32]
+
+PAGE = 1024  # captions that are handled at once where all are gone through
 
 
 class WrongDimension(Permanent):
@@ -73,17 +76,29 @@ class CaptionIndex(CaptionSearch, Protocol):
     def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
         """Insert, or replace by id; of equal ids in one call the last counts.
 
-        ``vectors`` (n, dimension) of any length above zero; they are stored with unit length. Raises
-        ``WrongDimension`` or ``UnusableVectors``, and then nothing of the call was added.
+        ``vectors`` (n, dimension) of any length above zero; they are stored with unit length. They are found at
+        once, and still there when the process is killed. Raises ``WrongDimension`` or ``UnusableVectors``, and then
+        nothing of the call was added.
+        """
+        ...
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Take captions out; harmless for ids that are not there."""
+        ...
+
+    def get(self, ids: Sequence[int]) -> list[Caption]:
+        """Those of these captions that are there, in the order of their ids."""
+        ...
+
+    def pages(self, source: str | None = None, after: int = -1) -> Iterator[tuple[list[Caption], Floats]]:
+        """All captions with their vectors, in the order of ids, ``PAGE`` at a time.
+
+        With a ``source`` only those whose payload has it under ``SOURCE``; only ids above ``after``.
         """
         ...
 
     def count(self) -> int:
         """How many captions there are."""
-        ...
-
-    def __iter__(self) -> Iterator[Caption]:
-        """All captions, in the order of their ids."""
         ...
 
     def close(self) -> None:

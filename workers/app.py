@@ -7,7 +7,7 @@ from typing import Any
 from celery import Celery
 from kombu import Queue
 
-from workers.settings import STAGES, Settings
+from workers.settings import QUEUES, Settings
 
 
 def create_app(settings: Settings) -> Celery:
@@ -27,8 +27,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # the record is the result; a result backend would only slow publishing down
         "result_backend": None,
         "task_ignore_result": True,
-        "task_queues": [Queue(stage, routing_key=stage) for stage in STAGES],
-        "task_default_queue": STAGES[0],
+        "task_queues": [Queue(name, routing_key=name) for name in QUEUES],
+        "task_default_queue": QUEUES[0],
         "task_create_missing_queues": False,
         # a message is acknowledged after its work, one is fetched at a time; lost ones are the ledger's business
         "task_acks_late": True,

@@ -1,61 +1,153 @@
-"""Which captions this stack searches, and how they come to be there on the first start."""
+"""Which captions this stack searches: where they are, which version is in use, and which this process has open."""
 
 from __future__ import annotations
 
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from tasks.encoders import load_text_encoder, space_of
-from tasks.messages import Revision
 from vectordb.errors import Permanent
-from vectordb.index import CaptionIndex
-from vectordb.library import Library
-from vectordb.starter import NAME, TEMPLATE, captions, version
-from workers.cli.show import messages
+from vectordb.folder import FolderLibrary
+from vectordb.index import CaptionIndex, IndexMissing
+from vectordb.library import ChangeableLibrary, Library
+from vectordb.starter import NAME, version
 from workers.settings import Settings
 
+LOOK_EVERY_S = 0.5  # how long a switch of version may go unnoticed
+OPEN_MAX = 2  # versions at once: the one in use, and the one before, for what is on its way
+IDLE_S = 120.0
 
-def captions_version(settings: Settings) -> str:
-    """The version of the captions that these settings name: ``starter@…``."""
-    if settings.captions != NAME:
-        raise Permanent(f"there is no caption database {settings.captions!r}; there is {NAME!r}")
+
+def library_of(settings: Settings) -> ChangeableLibrary:
+    """Where the captions of these settings are kept."""
+    return FolderLibrary(settings.captions_folder)
+
+
+def starter() -> str:
+    """The starter captions of this installation: ``starter@…``."""
     return f"{NAME}@{version()}"
 
 
+def chosen(library: Library, space_id: str, wanted: str | None) -> str:
+    """``name@version`` of what is to be searched.
+
+    ``wanted`` is ``NAME@VERSION``, ``NAME`` for its newest version, or nothing for the active version, which is the
+    starter captions where nothing was ever switched. Raises ``IndexMissing``, with what there is instead.
+    """
+    if wanted is None:
+        return library.active(space_id) or starter()
+    if wanted == NAME:
+        return starter()
+    found = [m for m in library.manifests(space_id) if wanted in (m.name, m.captions_version)]
+    if found:
+        return found[-1].captions_version
+    elsewhere = sorted({m.space_id for m in library.manifests() if wanted in (m.name, m.captions_version)})
+    if elsewhere:
+        raise IndexMissing(
+            f"the captions {wanted} are for the space {' and '.join(elsewhere)}, and the encoder at hand makes"
+            f" {space_id}: choose the encoder that made them (WILDTAG_ENCODER), or import them for this one"
+        )
+    known = ", ".join(sorted({m.name for m in library.manifests(space_id)})) or "none yet"
+    raise IndexMissing(f"there are no captions {wanted!r}; there are: {known}")
+
+
+def only(library: Library, space_id: str, wanted: str) -> str:
+    """``name@version`` of the only version, for what cannot be undone. Raises ``SeveralVersions``."""
+    if "@" in wanted:
+        return wanted
+    found = [m.captions_version for m in library.manifests(space_id) if m.name == wanted]
+    if len(found) > 1:
+        raise SeveralVersions(f"there are several versions of {wanted}; say which: {', '.join(found)}")
+    return found[0] if found else chosen(library, space_id, wanted)
+
+
+class SeveralVersions(Permanent):
+    """A name stands for more than one version where one must be named."""
+
+
+class Chosen:
+    """The version that new images are tagged with, looked up twice a second at the most."""
+
+    def __init__(
+        self, library: Library, space_id: str, wanted: str | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._library = library
+        self._space_id = space_id
+        self._wanted = wanted
+        self._clock = clock
+        self._known = ""
+        self._until = -1.0
+
+    def __call__(self) -> str:
+        """``name@version``."""
+        if self._clock() >= self._until:
+            self._known = chosen(self._library, self._space_id, self._wanted)
+            self._until = self._clock() + LOOK_EVERY_S
+        return self._known
+
+
+class Indexes:
+    """The versions that this process has open. A version is opened when it is first asked for."""
+
+    def __init__(self, library: Library, space_id: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._library = library
+        self._space_id = space_id
+        self._clock = clock
+        self._open: OrderedDict[str, tuple[CaptionIndex, float]] = OrderedDict()  # the longest unused first
+
+    def open(self, captions_version: str) -> CaptionIndex:
+        """The index of a version. Raises ``IndexMissing``, ``IndexLocked``."""
+        index, _ = self._open.get(captions_version) or (self._library.open(self._space_id, captions_version), 0)
+        self._open[captions_version] = index, self._clock()
+        self._open.move_to_end(captions_version)
+        for other, (_, used) in list(self._open.items())[:-1]:
+            if len(self._open) > OPEN_MAX or self._clock() - used > IDLE_S:
+                self.release(other)
+        return index
+
+    def release(self, captions_version: str) -> None:
+        """Close a version; harmless when it is not open."""
+        index, _ = self._open.pop(captions_version, (None, 0))
+        if index is not None:
+            index.close()
+
+
 def prepared(settings: Settings) -> bool:
-    """Whether the captions are encoded and on disk. Loads no model."""
-    library = Library(settings.captions_folder)
-    return library.find(space_of(settings.encoder).id, captions_version(settings)) is not None
+    """Whether there are captions to search. Loads no model."""
+    from tasks.encoders import space_of  # noqa: PLC0415 -- encoders are heavy
 
-
-def open_captions(settings: Settings, revision: Revision) -> CaptionIndex:
-    """Open the captions; this process then owns them. Raises ``IndexMissing``, ``IndexLocked``."""
-    return Library(settings.captions_folder).open(revision.space_id, revision.captions_version)
+    library, space_id = library_of(settings), space_of(settings.encoder).id
+    try:
+        return library.find(space_id, chosen(library, space_id, settings.captions)) is not None
+    except IndexMissing:
+        return False
 
 
 def prepare_captions(settings: Settings) -> None:
-    """Encode the starter captions and index them, with a progress bar; at once when that has been done.
+    """See that there are captions to search: the starter captions are encoded when they are wanted and not there.
 
-    A killed one goes on where it was. Raises ``BuildRunning`` when another process is at it.
+    At once when that has been done; a killed one goes on where it was. Raises ``BuildRunning`` when another process
+    is at it, ``IndexMissing`` where other captions are wanted that are not there.
     """
-    if prepared(settings):
-        return
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=messages
-    ) as progress:
-        bar = progress.add_task("Encoding captions (first start only)", total=None)
-        encoder = load_text_encoder(
-            settings.encoder, cache_dir=settings.cache_folder, threads=settings.threads
-        )
-        Library(settings.captions_folder).build(
-            captions(),
-            encoder.encode,
-            name=NAME,
-            version=version(),
-            space_id=encoder.space.id,
-            dimension=encoder.space.dimension,
-            created=datetime.now(UTC),
-            template=TEMPLATE,
-            progress=lambda done, total: progress.update(bar, completed=done, total=total),
-        )
+    from tasks.encoders import space_of  # noqa: PLC0415 -- encoders are heavy
+    from workers.importing import build_starter  # noqa: PLC0415 -- as above
+
+    library, space_id = library_of(settings), space_of(settings.encoder).id
+    wanted = chosen(library, space_id, settings.captions)
+    if library.find(space_id, wanted) is None:
+        if wanted != starter():
+            raise IndexMissing(f"the captions in use, {wanted}, are gone; choose others: wildtag captions use NAME")
+        build_starter(settings, library, datetime.now(UTC))
+    if settings.captions is None and library.active(space_id) is None:
+        library.use(space_id, wanted)
+
+
+def switch(settings: Settings, space_id: str, wanted: str) -> str:
+    """Make a version the active one; gives ``name@version``. Raises ``IndexMissing``."""
+    if settings.captions is not None:
+        raise Permanent(f"WILDTAG_CAPTIONS={settings.captions} decides what is searched; unset it to switch")
+    library = library_of(settings)
+    to = chosen(library, space_id, wanted)
+    library.use(space_id, to)
+    return to

@@ -33,7 +33,10 @@ class Pace:
 
 
 class Dispatcher:
-    """Turns inbox events into batches for the first stage. One ``step`` is one turn; ``Transient`` may leave it."""
+    """Turns inbox events into batches for the first stage. One ``step`` is one turn; ``Transient`` may leave it.
+
+    ``revision`` is asked for every batch: the captions may be switched while images come in.
+    """
 
     def __init__(
         self,
@@ -41,7 +44,7 @@ class Dispatcher:
         ledger: Ledger,
         store: ObjectStore,
         publisher: Sender,
-        revision: Revision,
+        revision: Callable[[], Revision],
         pace: Pace,
         consumer: str,
         clock: Callable[[], float] = time.time,
@@ -86,12 +89,13 @@ class Dispatcher:
         for oid, known in zip(removals, self._ledger.remove(removals), strict=True):
             if known:
                 log.info("removed", object=oid)
-        answers = self._ledger.enter(arrivals, self._revision, now, now + self._pace.deadline_s)
+        revision = self._revision()
+        answers = self._ledger.enter(arrivals, revision, now, now + self._pace.deadline_s)
         wanted = {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
         refs = [a.ref for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
         for start in range(0, len(refs), self._pace.batch_max):
             objects = tuple(refs[start : start + self._pace.batch_max])
-            self._publisher.send("embedding", Submitted(objects=objects, revision=self._revision))
+            self._publisher.send("embedding", Submitted(objects=objects, revision=revision))
         self._inbox.done([entry for entry, _ in events])
         if refs:
             log.info("dispatched", objects=len(refs), events=len(events))

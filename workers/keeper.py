@@ -16,7 +16,7 @@ from tasks.messages import Fault, Revision, Submitted
 from workers.events.event import ObjectEvent
 from workers.health import Health
 from workers.inbox import Inbox
-from workers.ledger import Ledger, Overdue, token
+from workers.ledger import Ledger, Overdue
 from workers.outcomes import failed
 from workers.policy import Dead, Wait, after_deadline
 from workers.publishing import Sender
@@ -33,7 +33,7 @@ class Keeper:
         inbox: Inbox,
         health: Health,
         publisher: Sender,
-        revision: Revision,
+        revision: Callable[[], Revision],
         *,
         stages: Sequence[str],
         deadline_s: float,
@@ -82,14 +82,14 @@ class Keeper:
             return
         log.warning("overdue", object=overdue.ref.id, stage=overdue.stage, attempts=overdue.attempts,
                     then=type(action).__name__.lower())  # fmt: skip
+        space_id, _, captions_version = overdue.revision.partition("/")
+        begun = Submitted(objects=(overdue.ref,), revision=Revision(space_id, captions_version))
         if isinstance(action, Dead):
-            space_id, _, captions_version = overdue.revision.partition("/")
-            batch = Submitted(objects=(overdue.ref,), revision=Revision(space_id, captions_version))
             fault = Fault(overdue.ref, action.code, action.reason)
             accepted = {overdue.ref.id: overdue.accepted_at}
-            self._ledger.finish(list(failed([fault], batch, now, accepted, "dead")), now)
-        elif overdue.revision == token(self._revision):
-            self._publisher.send("embedding", Submitted(objects=(overdue.ref,), revision=self._revision))
-        else:  # the captions were changed meanwhile: enter it again under what is current
+            self._ledger.finish(list(failed([fault], begun, now, accepted, "dead")), now)
+        elif space_id == self._revision().space_id:
+            self._publisher.send("embedding", begun)
+        else:  # the encoder was changed meanwhile: enter it again under what is current
             ref = overdue.ref
             self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id)])

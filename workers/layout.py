@@ -19,7 +19,7 @@ key                    type        holds
 ``P feed``             stream      finished objects, newest last, trimmed; fields ``oid``, ``state``, ``body``
 ``P health``           hash        stage or process → time of its last progress (Unix seconds)
 ``P cache:KEY``        string      what can be computed again (word vectors, parsed captions), with a lifetime
-``P rpc:ID``           list        one answer of the process that owns the caption index, with a lifetime
+``P rpc:ID``           list        one answer to a question (``workers.asking``), with a lifetime
 =====================  ==========  ==========================================================================
 
 Celery keeps its queues under the same prefix and its own names: ``P embedding`` and the other stages, ``P unacked``,

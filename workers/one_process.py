@@ -13,35 +13,15 @@ from pathlib import Path
 
 from tasks.messages import Fault, ObjectRef
 from tasks.pipeline import Pipeline
-from vectordb.index import CaptionSearch, IndexLocked
 from workers.outcomes import done, failed
+from workers.reaching import captions_of
 from workers.records import Record
-from workers.remote_index import RemoteIndex
 from workers.settings import Settings
-from workers.stack import running
 from workers.stores.folder import read_file
 from workers.stores.store import ObjectError
 from workers.wiring import Wiring
 
 BUCKET = "files"
-
-
-@contextmanager
-def captions_of(wiring: Wiring) -> Iterator[CaptionSearch]:
-    """The captions, from the running stack of this home where it owns them; else opened, and let go at the end."""
-    try:
-        index = wiring.index
-    except IndexLocked:
-        up = running(wiring.settings)
-        if up is None:
-            raise
-        there = Wiring(up)
-        yield RemoteIndex(there.publisher, there.redis, there.keys, wiring.space.dimension)
-        return
-    try:
-        yield index
-    finally:
-        index.close()
 
 
 @contextmanager

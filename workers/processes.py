@@ -71,7 +71,7 @@ def run_watcher(settings: Settings) -> None:
     store = FolderStore({bucket: root})
 
     def sweep() -> None:
-        found = reconcile(store, bucket, wiring.records, wiring.inbox, token(wiring.revision))
+        found = reconcile(store, bucket, wiring.records, wiring.inbox, token(wiring.current()))
         if found.sent or found.gone:
             log.info("swept", seen=found.seen, sent=found.sent, gone=found.gone)
 

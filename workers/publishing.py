@@ -44,9 +44,9 @@ class Publisher:
         """Ask whoever consumes a stage's queue for a sign of life; worthless after ``lifetime`` seconds."""
         self._send(stage, f"wildtag.probe.{stage}", (), f"({stage})", expires=lifetime)
 
-    def search(self, request: str, vectors: bytes, limit: int) -> None:
-        """Ask the owner of the caption index; the answer comes under ``Keys.rpc(request)``."""
-        self._send("retrieval", "wildtag.search", (request, vectors, limit), f"(search {request})", expires=60)
+    def ask(self, queue: str, task: str, request: str, data: bytes, label: str, lifetime: float) -> None:
+        """Ask whoever consumes a queue; the answer comes under ``Keys.rpc(request)``. See ``workers.asking``."""
+        self._send(queue, task, (request, data), label, expires=lifetime)
 
     def _send(
         self,

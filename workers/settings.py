@@ -10,6 +10,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 STAGES = ("embedding", "retrieval", "extraction", "scoring")
+INGESTION = "ingestion"  # captions to be encoded for an import
+QUEUES = (*STAGES, INGESTION)
 
 
 def _default_home() -> Path:
@@ -38,7 +40,9 @@ class Settings(BaseSettings):
 
     encoder: str = Field("bundled", description="bundled, or a CLIP or SigLIP model: hub name or folder")
     quality: Literal["default", "best"] = Field("default", description="best: the bundled encoder looks twice")
-    captions: str = Field("starter", description="the caption database to search")
+    captions: str | None = Field(
+        None, description="the caption database to search: NAME or NAME@VERSION; the one in use when not given"
+    )
     retrieval_limit: PositiveInt = Field(10, description="captions an image (K in the paper)")
     duplicate_similarity: float = Field(0.94, gt=0, le=1, description="captions closer than this are one")
     profile: Literal["phrases", "paper"] = Field("phrases", description="how candidates are extracted")

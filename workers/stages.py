@@ -15,14 +15,18 @@ from celery import Celery
 
 from tasks.embedding import embed
 from tasks.extraction import extract
+from tasks.extraction.phrases import Phrases
+from tasks.ingestion import Ingesting, ingest
 from tasks.messages import Batch, Embedded, Extracted, Fault, ObjectRef, Retrieved, Scored, Submitted
 from tasks.retrieval import retrieve
 from tasks.scoring import score
 from vectordb.errors import Transient
+from vectordb.index import IndexMissing
+from workers.asking import answering
 from workers.events.event import ObjectEvent
 from workers.outcomes import done, failed
 from workers.policy import Drop, Fail, Postpone, Retry, Split, after_error
-from workers.remote_index import answer
+from workers.remote_captions import ENCODE, TASK, answer
 from workers.settings import STAGES
 from workers.stores.store import ObjectError
 from workers.wiring import Wiring
@@ -35,6 +39,7 @@ class Stages:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
+        self._phrases = Phrases()
         self._accepted: dict[str, float] = {}  # of the message at hand: when each object that is still wanted came
 
     def embedding(self, batch: Submitted) -> None:
@@ -48,8 +53,17 @@ class Stages:
         self._hand_on("retrieval", embedded)
 
     def retrieval(self, batch: Embedded) -> None:
-        """Find the nearest captions."""
-        index, typical, c = self._wiring.index, self._wiring.typical, self._wiring.choices
+        """Find the nearest captions, in the version that the batch was submitted for."""
+        wiring, c = self._wiring, self._wiring.choices
+        version = batch.revision.captions_version
+        try:
+            index = wiring.indexes.open(version)
+        except IndexMissing:
+            if version == wiring.chosen():
+                raise
+            self._submit_anew(batch)  # it was dropped meanwhile
+            return
+        typical = wiring.typical
         self._hand_on("extraction", self._timed("retrieval", lambda: retrieve(
             batch, index, limit=c.limit, duplicate_similarity=c.duplicate_similarity, typical=typical,
         )))  # fmt: skip
@@ -87,16 +101,28 @@ class Stages:
             case "embedding":
                 _ = wiring.image_encoder
             case "retrieval":
-                _ = wiring.index, wiring.typical
+                wiring.indexes.open(wiring.chosen())
+                _ = wiring.typical
             case "extraction":
                 wiring.extractor.warm()
             case "scoring":
                 _ = wiring.text_encoder
         wiring.health.beat(stage)
 
-    def search(self, request: str, vectors: bytes, limit: int) -> None:
+    def captions(self, request: str, data: bytes) -> None:
         """Answer a question about the captions that this process owns."""
-        answer(self._wiring.index, self._wiring.redis, self._wiring.keys, request, vectors, limit)
+        wiring = self._wiring
+        answering(wiring.redis, wiring.keys, request, lambda: answer(wiring.indexes, data))
+
+    def encode(self, request: str, data: bytes) -> None:
+        """Encode texts for whoever asks: captions that are taught or imported, a question in words."""
+        wiring = self._wiring
+
+        def work() -> bytes:
+            asked = Ingesting.decode(data)
+            return ingest(asked, wiring.text_encoder if asked.vectors is None else None, self._phrases).encode()
+
+        answering(wiring.redis, wiring.keys, request, work)
 
     # -- load
 
@@ -158,6 +184,13 @@ class Stages:
             return message.timed(stage, elapsed), *rest
         return answer.timed(stage, elapsed)
 
+    def _submit_anew(self, batch: Batch) -> None:
+        """The dispatcher is to begin these again, under what is current."""
+        self._wiring.inbox.append([
+            ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id, force=True)
+            for ref in batch.objects
+        ])
+
     # -- when it goes wrong
 
     def _after(self, stage: str, batch: Batch | None, error: Exception, retries: int) -> None:
@@ -204,6 +237,10 @@ def register(app: Celery, stages: Callable[[], Stages]) -> None:
     for stage in STAGES:
         add_stage(stage)
 
-    @app.task(name="wildtag.search", ignore_result=True)
-    def search(request: str, vectors: bytes, limit: int) -> None:
-        stages().search(request, vectors, limit)
+    @app.task(name=TASK, ignore_result=True)
+    def captions(request: str, data: bytes) -> None:
+        stages().captions(request, data)
+
+    @app.task(name=ENCODE, ignore_result=True)
+    def encode(request: str, data: bytes) -> None:
+        stages().encode(request, data)

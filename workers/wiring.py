@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from celery import Celery
 
@@ -17,8 +18,9 @@ from tasks.extraction import Extractor, extractor
 from tasks.messages import Floats, Revision
 from tasks.pipeline import Choices
 from tasks.scoring import PLAIN
-from vectordb.index import CaptionIndex
+from vectordb.library import ChangeableLibrary
 from workers.app import create_app
+from workers.asking import Asking
 from workers.connection import Client, connect
 from workers.dispatcher import Dispatcher, Pace
 from workers.health import Health
@@ -32,6 +34,9 @@ from workers.redis_cache import RedisCache
 from workers.settings import STAGES, Settings
 from workers.stores.folder import FolderStore
 from workers.stores.store import ObjectStore
+
+if TYPE_CHECKING:
+    from workers.captions import Indexes
 
 NEAR_ENTRIES = 50_000  # word vectors and parses kept in a process: about 80 MB at 384 dimensions
 
@@ -92,10 +97,35 @@ class Wiring:
         return space_of(self.settings.encoder)
 
     @cached_property
-    def revision(self) -> Revision:
-        from workers.captions import captions_version  # noqa: PLC0415 -- reads the caption list
+    def library(self) -> ChangeableLibrary:
+        from workers.captions import library_of  # noqa: PLC0415 -- loads the index engine
 
-        return Revision(self.space.id, captions_version(self.settings))
+        return library_of(self.settings)
+
+    @property
+    def owned(self) -> bool:
+        """Whether one process owns the captions, as with Edge; a server serves all."""
+        return True
+
+    @cached_property
+    def chosen(self) -> Callable[[], str]:
+        """Gives the captions version that new images are tagged with; it may change while this process runs."""
+        from workers.captions import Chosen  # noqa: PLC0415 -- as above
+
+        return Chosen(self.library, self.space.id, self.settings.captions)
+
+    def current(self) -> Revision:
+        """What new images are tagged with at this moment."""
+        return Revision(self.space.id, self.chosen())
+
+    @cached_property
+    def revision(self) -> Revision:
+        """The same, held fixed: for whoever tags in one process, or compares."""
+        return self.current()
+
+    @cached_property
+    def asking(self) -> Asking:
+        return Asking(self.publisher, self.redis, self.keys)
 
     @cached_property
     def image_encoder(self) -> ImageEncoder:
@@ -138,25 +168,25 @@ class Wiring:
         )  # fmt: skip
 
     @cached_property
-    def index(self) -> CaptionIndex:
-        """The active captions; this process becomes their owner."""
-        from workers.captions import open_captions  # noqa: PLC0415 -- loads the index engine
+    def indexes(self) -> Indexes:
+        """The versions of the captions that this process has open, and so owns."""
+        from workers.captions import Indexes  # noqa: PLC0415 -- as above
 
-        return open_captions(self.settings, self.revision)
+        return Indexes(self.library, self.space.id)
 
     def dispatcher(self, consumer: str) -> Dispatcher:
         """A dispatcher under this consumer name."""
         s = self.settings
         pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s)
         return Dispatcher(
-            self.inbox, self.ledger, self.store, self.publisher, self.revision, pace, consumer, self.clock
+            self.inbox, self.ledger, self.store, self.publisher, self.current, pace, consumer, self.clock
         )
 
     def keeper(self) -> Keeper:
         """A keeper of the ledger."""
         s = self.settings
         return Keeper(
-            self.ledger, self.inbox, self.health, self.publisher, self.revision,
+            self.ledger, self.inbox, self.health, self.publisher, self.current,
             stages=STAGES, deadline_s=s.deadline_s, max_attempts=s.max_attempts, give_up_s=s.give_up_s,
             clock=self.clock,
         )  # fmt: skip

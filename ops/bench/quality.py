@@ -30,7 +30,7 @@ from workers.captions import prepare_captions
 from workers.cli.show import console, messages
 from workers.evaluation.adapters import answering, judge, source_of
 from workers.evaluation.conditions import conditions
-from workers.one_process import captions_of
+from workers.reaching import captions_of
 from workers.settings import Settings
 from workers.wiring import Wiring
 

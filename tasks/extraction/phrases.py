@@ -11,9 +11,9 @@ from tasks.cache import Cache, decoded
 from tasks.extraction.language import MODEL_VERSION, English
 from tasks.extraction.parse import Phrase, clean, definition, noun_phrases
 from tasks.extraction.vocabulary import singular_of, spelling
-from tasks.messages import Candidate, Hit
+from tasks.messages import Candidate, Hit, Parsed
 
-_PREFIX = f"phrases/2/{MODEL_VERSION}/"  # the number counts changes of what a caption gives
+BY = f"phrases/2/{MODEL_VERSION}"  # the number counts changes of what a caption gives
 _phrases = msgspec.msgpack.Decoder(list[Phrase])
 
 
@@ -39,22 +39,32 @@ class Phrases:
 
     def candidates(self, retrieved: Sequence[Sequence[Hit]], cache: Cache) -> list[tuple[Candidate, ...]]:
         """Per object its labels in the order of their first appearance; spellings of one label are merged."""
-        parses = self._parses({hit.id: hit.caption for hits in retrieved for hit in hits}, cache)
+        parses = self._parses({hit.id: hit for hits in retrieved for hit in hits}, cache)
         return [self._merge([parses[hit.id] for hit in hits]) for hits in retrieved]
 
-    def _parses(self, captions: Mapping[int, str], cache: Cache) -> dict[int, list[Phrase]]:
-        """The phrases of each caption; those not in the cache are parsed together."""
-        keys = [f"{_PREFIX}{number:x}" for number in captions]
-        parses: dict[int, list[Phrase]] = {}
+    def parse(self, captions: Sequence[str]) -> list[Parsed]:
+        """What each caption gives, to be kept with it: the stage then need not parse it again."""
+        parses = self._parse(dict(enumerate(captions)))
+        return [Parsed(BY, tuple((p.label, p.head, p.broader) for p in parses[at])) for at in range(len(captions))]
+
+    def _parses(self, hits: Mapping[int, Hit], cache: Cache) -> dict[int, list[Phrase]]:
+        """The phrases of each caption; those that neither the import nor the cache knows are parsed together."""
+        parses = {
+            number: [Phrase(*phrase) for phrase in hit.parsed.phrases]
+            for number, hit in hits.items()
+            if hit.parsed is not None and hit.parsed.by == BY
+        }
+        unknown = [number for number in hits if number not in parses]
+        keys = [f"{BY}/{number:x}" for number in unknown]
         fresh: dict[str, int] = {}
-        for number, key, value in zip(captions, keys, cache.get_many(keys), strict=True):
+        for number, key, value in zip(unknown, keys, cache.get_many(keys), strict=True):
             phrases = decoded(value, _phrases)
             if phrases is None:
                 fresh[key] = number
             else:
                 parses[number] = phrases
         if fresh:
-            parses.update(self._parse({number: captions[number] for number in fresh.values()}))
+            parses.update(self._parse({number: hits[number].caption for number in fresh.values()}))
             cache.set_many({key: msgspec.msgpack.encode(parses[number]) for key, number in fresh.items()})
         return parses
 

@@ -67,6 +67,10 @@ def captions(count: int, start: int = 0) -> list[Caption]:
     return [Caption.of(f"caption number {i}") for i in range(start, start + count)]
 
 
+def everything(index: CaptionIndex, source: str | None = None) -> list[Caption]:
+    return [caption for page, _ in index.pages(source) for caption in page]
+
+
 def test_the_nearest_captions_come_best_first(index: CaptionIndex) -> None:
     put, rows = captions(200), vectors_like_texts(200)
     index.add(put, rows)
@@ -105,7 +109,7 @@ def test_text_and_payload_come_back_as_they_went_in(index: CaptionIndex) -> None
     index.add([plain, rich, edge_of_ids], vectors_like_texts(3))
     (found,) = index.search(vectors_like_texts(1), 3)
     assert sorted(found.captions, key=lambda c: c.id) == sorted([plain, rich, edge_of_ids], key=lambda c: c.id)
-    assert {c.id: c.payload for c in index} == {c.id: c.payload for c in (plain, rich, edge_of_ids)}
+    assert {c.id: c.payload for c in everything(index)} == {c.id: c.payload for c in (plain, rich, edge_of_ids)}
 
 
 def test_vectors_come_back_equal_and_of_unit_length(index: CaptionIndex) -> None:
@@ -145,10 +149,40 @@ def test_a_caption_that_is_added_again_is_replaced(index: CaptionIndex) -> None:
     assert found.captions == (thrice[1],)
 
 
-def test_iteration_gives_every_caption_once_in_the_order_of_ids(index: CaptionIndex) -> None:
-    put = captions(2500)  # more than one page of any home
-    index.add(put, vectors_like_texts(2500))
-    assert list(index) == sorted(put, key=lambda c: c.id)
+def test_pages_give_every_caption_once_with_its_vector_in_the_order_of_ids(index: CaptionIndex) -> None:
+    put, rows = captions(2500), vectors_like_texts(2500)  # more than one page of any home
+    index.add(put, rows)
+    row_of = {caption.id: row for caption, row in zip(put, rows, strict=True)}
+    assert everything(index) == sorted(put, key=lambda c: c.id)
+    for page, vectors in index.pages():
+        np.testing.assert_allclose(vectors, [row_of[caption.id] for caption in page], atol=1e-6)
+    middle = everything(index)[1200]
+    rest = [caption for page, _ in index.pages(after=middle.id) for caption in page]
+    assert rest == everything(index)[1201:]
+    assert not list(index.pages(after=2**64 - 1))
+
+
+def test_captions_of_one_source_are_listed_alone(index: CaptionIndex) -> None:
+    taught = [Caption.of(f"taught {i}", source="taught") for i in range(3)]
+    menu = Caption.of("a cup", source="menu")
+    index.add([*captions(40), *taught, menu], vectors_like_texts(44))
+    assert everything(index, "taught") == sorted(taught, key=lambda c: c.id)
+    assert everything(index, "menu") == [menu]
+    assert everything(index, "nobody") == []
+
+
+def test_captions_are_looked_up_and_taken_out_by_id(index: CaptionIndex) -> None:
+    put, rows = captions(30), vectors_like_texts(30)
+    index.add(put, rows)
+    index.remove([put[3].id, put[4].id, 12345])
+    index.remove([])
+    assert index.count() == 28
+    assert index.get([put[4].id, put[7].id, 12345]) == [put[7]]
+    assert index.get([]) == []
+    (found,) = index.search(rows[3:4], 30)
+    assert put[3] not in found.captions
+    index.add(put[3:4], rows[3:4])
+    assert index.search(rows[3:4], 1)[0].captions == (put[3],)
 
 
 def test_equal_similarities_come_in_the_order_of_ids(index: CaptionIndex) -> None:
@@ -161,7 +195,7 @@ def test_equal_similarities_come_in_the_order_of_ids(index: CaptionIndex) -> Non
 
 def test_an_empty_index_finds_nothing(index: CaptionIndex) -> None:
     assert index.count() == 0
-    assert list(index) == []
+    assert everything(index) == []
     assert index.dimension == DIMENSION
     (first, second) = index.search(vectors_like_texts(2), 10)
     assert first.captions == second.captions == ()

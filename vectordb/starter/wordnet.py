@@ -31,7 +31,7 @@ class Synset:
     is_instance: bool
 
 
-def _parse(line: str) -> Synset:
+def parse(line: str) -> Synset:
     """One line of ``data.noun``: offset, category, type, words with their ids, pointers, then the gloss."""
     fields = line.partition("|")[0].split()
     end = 4 + 2 * int(fields[3], 16)
@@ -62,7 +62,7 @@ class Nouns:
 
     def __init__(self, folder: Path) -> None:
         """Reads ``data.noun``, ``index.noun`` and ``cntlist.rev``; a second or two."""
-        self.synsets = {synset.offset: synset for synset in map(_parse, _entries(folder / "data.noun"))}
+        self.synsets = {synset.offset: synset for synset in map(parse, _entries(folder / "data.noun"))}
         self._senses = {
             fields[0]: tuple(map(int, fields[-int(fields[2]) :]))
             for fields in map(str.split, _entries(folder / "index.noun"))

@@ -106,7 +106,7 @@ def _measured(
     from workers.captions import prepare_captions  # noqa: PLC0415 -- as above
     from workers.evaluation.adapters import answering, judge, source_of, tools_of  # noqa: PLC0415 -- as above
     from workers.evaluation.conditions import conditions  # noqa: PLC0415 -- as above
-    from workers.one_process import captions_of  # noqa: PLC0415 -- as above
+    from workers.reaching import captions_of  # noqa: PLC0415 -- as above
     from workers.wiring import Wiring  # noqa: PLC0415 -- as above
 
     prepare_captions(settings)

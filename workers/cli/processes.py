@@ -6,20 +6,24 @@ from typing import Annotated
 
 import typer
 
-from workers.settings import STAGES, Settings
+from workers.settings import INGESTION, QUEUES, Settings
 
 
 def worker(
-    queues: Annotated[list[str], typer.Argument(help=f"Which of {', '.join(STAGES)}.")],
+    queues: Annotated[list[str], typer.Argument(help=f"Which of {', '.join(QUEUES)}.")],
     concurrency: Annotated[int, typer.Option(min=1, help="Processes in the pool.")] = 1,
 ) -> None:
     """Consume the queues of one or more stages."""
     from workers.processes import run_worker  # noqa: PLC0415 -- keeps the command line quick
+    from workers.stack import running  # noqa: PLC0415 -- as above
 
-    unknown = [queue for queue in queues if queue not in STAGES]
+    unknown = [queue for queue in queues if queue not in QUEUES]
     if unknown:
-        raise typer.BadParameter(f"no such stage: {', '.join(unknown)}; there are {', '.join(STAGES)}")
-    run_worker(Settings(), queues, concurrency)
+        raise typer.BadParameter(f"no such stage: {', '.join(unknown)}; there are {', '.join(QUEUES)}")
+    settings = Settings()
+    if queues == [INGESTION]:  # the one that a person starts by hand, for the stack that runs here
+        settings = running(settings) or settings
+    run_worker(settings, queues, concurrency)
 
 
 def dispatcher() -> None:

@@ -21,6 +21,9 @@ if record[1] == etag and record[2] == revision and not force then
     if not entry[1] or verified then return 'done' end
 end
 if entry[1] == etag and entry[2] == revision then return force and 'again' or 'duplicate' end
+-- what is on its way finishes with the captions it began with; only vectors of another space are worth nothing
+local function space(of) return string.match(of, '^[^/]*') end
+if entry[1] == etag and space(entry[2]) == space(revision) and not force then return 'duplicate' end
 if older(record[3]) or older(entry[3]) then return 'stale' end
 
 redis.call('DEL', entry_key)

@@ -1,0 +1,228 @@
+"""Caption databases in folders of this machine, each with a Qdrant Edge index: the embedded home.
+
+::
+
+    ROOT/SPACE/NAME@VERSION/           a whole version: manifest.json and index/
+    ROOT/SPACE/active                  the name of the active version
+    ROOT/SPACE/.NAME@VERSION.building/ a version that is being built, its index and the builder's notes
+    ROOT/SPACE/.NAME@VERSION.lock      held (flock) by whoever builds, drops or saves that version
+
+A version is moved into its place when it is whole, manifest and all: what can be seen was finished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from vectordb.edge import EdgeIndex
+from vectordb.index import IndexMissing, WrongDimension
+from vectordb.library import (
+    BadSnapshot,
+    BuildRunning,
+    Manifest,
+    VersionActive,
+    VersionExists,
+    safe,
+    split,
+)
+from vectordb.options import IndexOptions
+
+_ACTIVE = "active"
+_MANIFEST = "manifest.json"
+
+
+class FolderLibrary:
+    """A ``ChangeableLibrary`` under one root folder, which need not exist yet."""
+
+    def __init__(self, root: Path, options: IndexOptions = IndexOptions()) -> None:  # noqa: B008 -- frozen
+        """Touches nothing. ``options``: of the indexes that are built here."""
+        self._root = root
+        self._options = options
+
+    def find(self, space_id: str, captions_version: str) -> Manifest | None:
+        """See ``Library``."""
+        return _manifest(self._place(space_id, captions_version))
+
+    def manifests(self, space_id: str | None = None) -> list[Manifest]:
+        """See ``Library``."""
+        found = map(_manifest, self._root.glob(f"{safe(space_id) if space_id else '*'}/[!.]*@*"))
+        return sorted(filter(None, found), key=lambda m: (datetime.fromisoformat(m.created), m.captions_version))
+
+    def active(self, space_id: str) -> str | None:
+        """See ``Library``."""
+        try:
+            return (self._root / safe(space_id) / _ACTIVE).read_text(encoding="utf-8").strip() or None
+        except OSError:
+            return None
+
+    def open(self, space_id: str, captions_version: str) -> EdgeIndex:
+        """See ``Library``."""
+        place = self._place(space_id, captions_version)
+        manifest = self._known(space_id, captions_version)
+        index = EdgeIndex.open(place / "index", self._options)
+        if index.dimension != manifest.dimension or (manifest.count and not index.count()):
+            index.close()
+            raise IndexMissing(f"the captions in {place} are damaged: remove the folder and build them again")
+        return index
+
+    @contextmanager
+    def building(
+        self, space_id: str, captions_version: str, dimension: int, *, afresh: bool = False
+    ) -> Iterator[FolderBuilding]:
+        """See ``ChangeableLibrary``."""
+        place = self._place(space_id, captions_version)
+        with _alone(place):
+            if _manifest(place):
+                raise VersionExists(f"there is a version {captions_version} already")
+            work = place.with_name(f".{place.name}.building")
+            if afresh:
+                shutil.rmtree(work, ignore_errors=True)
+            index = _resumed(work / "index", dimension, self._options)
+            try:
+                yield FolderBuilding(index, work, place)
+            finally:
+                index.close()
+
+    def use(self, space_id: str, captions_version: str) -> None:
+        """See ``ChangeableLibrary``."""
+        self._known(space_id, captions_version)
+        pointer = self._root / safe(space_id) / _ACTIVE
+        with tempfile.NamedTemporaryFile("w", dir=pointer.parent, prefix=".active-", delete=False) as draft:
+            draft.write(captions_version)
+            draft.flush()
+            os.fsync(draft.fileno())
+        Path(draft.name).replace(pointer)
+
+    def drop(self, space_id: str, captions_version: str) -> None:
+        """See ``ChangeableLibrary``. Gone at once; its files are removed after that."""
+        place = self._place(space_id, captions_version)
+        self._known(space_id, captions_version)
+        if self.active(space_id) == captions_version:
+            raise VersionActive(f"{captions_version} is what images are tagged with; use another version first")
+        with _alone(place):
+            EdgeIndex.open(place / "index", self._options).close()  # nobody else has it open
+            gone = place.with_name(f".{place.name}.dropped")
+            shutil.rmtree(gone, ignore_errors=True)
+            place.rename(gone)
+            shutil.rmtree(gone)
+
+    def size(self, space_id: str, captions_version: str) -> int:
+        """See ``ChangeableLibrary``: blocks in use, since the engine's files have holes."""
+        self._known(space_id, captions_version)
+        place = self._place(space_id, captions_version)
+        return sum(file.stat().st_blocks * 512 for file in place.rglob("*") if file.is_file())
+
+    def snapshot(self, space_id: str, captions_version: str, file: Path) -> None:
+        """See ``ChangeableLibrary``: a tar archive of the version's folder."""
+        place = self._place(space_id, captions_version)
+        self._known(space_id, captions_version)
+        with _alone(place):
+            EdgeIndex.open(place / "index", self._options).close()  # flushed, and nobody else has it open
+            part = file.with_name(f".{file.name}.part")
+            try:
+                with tarfile.open(part, "w") as archive:
+                    archive.add(place, arcname=f"{safe(space_id)}/{place.name}")
+                part.replace(file)
+            finally:
+                part.unlink(missing_ok=True)
+
+    def restore(self, file: Path) -> Manifest:
+        """See ``ChangeableLibrary``."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".restoring-", dir=self._root) as draft:
+            try:
+                with tarfile.open(file) as archive:
+                    archive.extractall(draft, filter="data")
+            except (tarfile.TarError, EOFError) as exc:
+                raise BadSnapshot(f"{file} is not a whole snapshot: {exc}") from exc
+            (folder, *others) = [*Path(draft).glob(f"*/*/{_MANIFEST}"), None]
+            manifest = _manifest(folder.parent) if folder and others == [None] else None
+            if folder is None or manifest is None:
+                raise BadSnapshot(f"{file} is not a snapshot of a caption database in a folder")
+            with contextlib.suppress(FileNotFoundError):
+                (folder.parent / "index" / "shard" / "wal" / ".wal.lock").unlink()
+            EdgeIndex.open(folder.parent / "index", self._options).close()
+            place = self._place(manifest.space_id, manifest.captions_version)
+            with _alone(place):
+                if _manifest(place):
+                    raise VersionExists(f"there is a version {manifest.captions_version} already")
+                folder.parent.rename(place)
+        return manifest
+
+    def _place(self, space_id: str, captions_version: str) -> Path:
+        return self._root / safe(space_id) / "@".join(split(captions_version))
+
+    def _known(self, space_id: str, captions_version: str) -> Manifest:
+        manifest = self.find(space_id, captions_version)
+        if manifest is None:
+            raise IndexMissing(f"no captions {captions_version} for the space {space_id} in {self._root}")
+        return manifest
+
+
+class FolderBuilding:
+    """A ``Building`` in a hidden folder beside its final place."""
+
+    def __init__(self, index: EdgeIndex, work: Path, place: Path) -> None:
+        """For ``FolderLibrary.building``."""
+        self.index = index
+        self.folder = work / "notes"
+        self.folder.mkdir(exist_ok=True)
+        self._work = work
+        self._place = place
+
+    def finish(self, manifest: Manifest) -> None:
+        """See ``Building``."""
+        self.index.optimize()
+        self.index.close()
+        shutil.rmtree(self.folder)
+        with (self._work / _MANIFEST).open("w", encoding="utf-8") as out:
+            json.dump(asdict(manifest), out, indent=2)
+            out.flush()
+            os.fsync(out.fileno())
+        shutil.rmtree(self._place, ignore_errors=True)  # a folder without a manifest is nobody's version
+        self._work.rename(self._place)
+
+
+def _manifest(place: Path) -> Manifest | None:
+    """The manifest of the version in a folder, if there is one."""
+    try:
+        return Manifest(**json.loads((place / _MANIFEST).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _resumed(path: Path, dimension: int, options: IndexOptions) -> EdgeIndex:
+    """The index of an interrupted build, or a new one where there is none that can be opened."""
+    with contextlib.suppress(IndexMissing):
+        index = EdgeIndex.open(path, options)
+        if index.dimension != dimension:
+            index.close()
+            raise WrongDimension(f"the build at {path} was begun with {index.dimension} dimensions, not {dimension}")
+        return index
+    shutil.rmtree(path.parent, ignore_errors=True)  # the builder's notes with it: they speak of what is gone
+    return EdgeIndex.create(path, dimension, options)
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Nobody else, in any process, is in this block for the same version. A killed holder's lock goes with it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_name(f".{place.name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise BuildRunning(f"{place.name} is being built already, or dropped or saved") from exc
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -1,0 +1,106 @@
+"""What a build has done so far, on disk: which captions were taken, and up to where its source was read.
+
+One SQLite file, so that memory does not grow with the source and a kill loses at most what was not committed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from vectordb.errors import Permanent
+
+_FILE = "journal.sqlite"
+_OFFSET = 2**63  # SQLite's integers are signed, ids are not
+
+
+class OtherSource(Permanent):
+    """The interrupted build was begun from something else."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Counts of captions: ``read`` from the source; ``empty``, ``duplicate`` and ``count`` (taken) add up to it."""
+
+    read: int = 0
+    empty: int = 0
+    duplicate: int = 0
+    count: int = 0
+
+    def plus(self, read: int, empty: int, duplicate: int) -> Progress:
+        """After so many more."""
+        return replace(
+            self,
+            read=self.read + read,
+            empty=self.empty + empty,
+            duplicate=self.duplicate + duplicate,
+            count=self.count + read - empty - duplicate,
+        )
+
+
+class Journal:
+    """The notes of one build."""
+
+    def __init__(self, database: sqlite3.Connection, progress: Progress) -> None:
+        """For ``opened``."""
+        self._database = database
+        self.progress = progress
+
+    @classmethod
+    @contextmanager
+    def opened(cls, folder: Path, source: str) -> Iterator[Self]:
+        """The journal in a folder, begun if there is none. ``source`` tells what is read, and how.
+
+        Raises ``OtherSource`` where the journal was begun for another.
+        """
+        database = sqlite3.connect(folder / _FILE, isolation_level=None)
+        try:
+            # a kill of the process loses nothing committed; a power cut may lose the last second, not the file
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("PRAGMA synchronous=NORMAL")
+            database.execute("CREATE TABLE IF NOT EXISTS seen (id INTEGER PRIMARY KEY) WITHOUT ROWID")
+            database.execute("CREATE TABLE IF NOT EXISTS state (source TEXT NOT NULL, progress TEXT NOT NULL)")
+            row = database.execute("SELECT source, progress FROM state").fetchone()
+            if row is None:
+                progress = Progress()
+                database.execute("INSERT INTO state VALUES (?, ?)", (source, json.dumps(asdict(progress))))
+            elif row[0] != source:
+                raise OtherSource(
+                    "an interrupted build of this version was begun from other files, or they have changed since;"
+                    " begin it afresh, or give the new one another version"
+                )
+            else:
+                progress = Progress(**json.loads(row[1]))
+            yield cls(database, progress)
+        finally:
+            database.close()
+
+    def begin_again(self) -> None:
+        """Forget everything: what was taken has been lost."""
+        self._database.execute("DELETE FROM seen")
+        self.commit([], Progress())
+
+    def seen(self, ids: Sequence[int]) -> set[int]:
+        """Those of these ids that were taken before."""
+        marks = ",".join("?" * len(ids))
+        rows = self._database.execute(
+            f"SELECT id FROM seen WHERE id IN ({marks})",  # noqa: S608 -- only question marks
+            [number - _OFFSET for number in ids],
+        )
+        return {number + _OFFSET for (number,) in rows}
+
+    def commit(self, ids: Sequence[int], progress: Progress) -> None:
+        """These were taken, and the source was read so far: both or neither."""
+        database = self._database
+        database.execute("BEGIN")
+        # in the order of the table: a random order would touch every page of a large one
+        rows = ((number - _OFFSET,) for number in sorted(ids))
+        database.executemany("INSERT OR IGNORE INTO seen VALUES (?)", rows)
+        database.execute("UPDATE state SET progress = ?", (json.dumps(asdict(progress)),))
+        database.execute("COMMIT")
+        self.progress = progress

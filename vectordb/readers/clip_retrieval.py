@@ -1,0 +1,66 @@
+"""What clip-retrieval's inference writes: ``text_emb/text_emb_0.npy`` … beside ``metadata/metadata_0.parquet`` …
+
+The files belong together by their numbers; row i of the one is row i of the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vectordb.index import Floats
+from vectordb.readers import aligned
+from vectordb.readers.columns import translated
+from vectordb.readers.rows import BadSource, Rows, Tell
+
+VECTORS, METADATA = "text_emb", "metadata"
+_NUMBER = re.compile(r"(\d+)\D*$")
+
+
+def files(folder: Path) -> tuple[Path, ...]:
+    """Pairs of a file of vectors and a file of captions, one after the other. Raises ``BadSource``."""
+    vectors = _numbered(folder / VECTORS, "*.npy")
+    metadata = _numbered(folder / METADATA, "*.parquet")
+    if not vectors:
+        images = ": it holds vectors of images only" if (folder / "img_emb").is_dir() else ""
+        raise BadSource(folder, f"there are no text_emb/*.npy{images}")
+    if odd := sorted(vectors.keys() ^ metadata.keys()):
+        have, lack = ("vectors", "captions") if odd[0] in vectors else ("captions", "vectors")
+        raise BadSource(folder, f"there are {have} with the number {odd[0]}, but no {lack}")
+    return tuple(path for number in sorted(vectors) for path in (vectors[number], metadata[number]))
+
+
+def read(paths: Sequence[Path], column: str | None, tell: Tell) -> Iterator[Rows]:
+    """The captions and vectors of pairs of files, as ``files`` gives them."""
+    before = 0
+    for vectors, metadata in zip(paths[::2], paths[1::2], strict=True):
+        start = before
+
+        def so_far(consumed: int, start: int = start) -> None:
+            tell(start + consumed)
+
+        rows = _vectors(vectors)
+
+        def fetch(a: int, b: int, rows: Floats = rows) -> Floats:
+            return np.array(rows[a:b], dtype=np.float32)
+
+        yield from aligned.read(vectors, len(rows), fetch, [metadata], column, so_far)
+        before += vectors.stat().st_size + metadata.stat().st_size
+        tell(before)
+
+
+def _numbered(folder: Path, pattern: str) -> dict[int, Path]:
+    """Files by the last number in their names: they are not written with zeros in front."""
+    return {int(found[1]): path for path in folder.glob(pattern) if (found := _NUMBER.search(path.stem))}
+
+
+def _vectors(path: Path) -> Floats:
+    """A file of vectors, mapped into memory, in whatever kind of float it holds."""
+    with translated(path):
+        rows: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
+    if rows.ndim != 2 or rows.dtype.kind != "f":
+        raise BadSource(path, f"it holds {rows.dtype} of shape {rows.shape}, not rows of floats")
+    return rows

@@ -1,0 +1,174 @@
+"""Columns of Parquet and Arrow files, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from vectordb.index import Floats
+from vectordb.readers.rows import PIECE, BadSource, caption_column
+
+# the column with vectors in our own exports
+VECTOR = "vector"
+
+
+class Columns(Protocol):
+    """An open file. ``schema`` is pyarrow's; ``count`` its rows."""
+
+    schema: Any
+    count: int
+
+    def batches(self, names: Sequence[str], size: int) -> Iterator[Any]:
+        """These columns of all rows, as pyarrow's record batches of at most ``size`` rows."""
+        ...
+
+
+class _Parquet:
+    def __init__(self, path: Path) -> None:
+        from pyarrow import parquet  # type: ignore[import-untyped]  # noqa: PLC0415 -- no annotations; heavy
+
+        self._file = parquet.ParquetFile(path, memory_map=True)
+        self.schema = self._file.schema_arrow
+        self.count: int = self._file.metadata.num_rows
+
+    def batches(self, names: Sequence[str], size: int) -> Iterator[Any]:
+        for group in range(self._file.num_row_groups):  # one by one, so that a damaged one spoils no other
+            yield from self._file.iter_batches(size, row_groups=[group], columns=list(names))
+
+
+class _Arrow:
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa  # noqa: PLC0415 -- heavy
+
+        self._map = pa.memory_map(str(path), "r")
+        self._streamed = self._map.read_buffer(6).to_pybytes() != b"ARROW1"
+        self._map.seek(0)
+        reader = self._reader()
+        self.schema = reader.schema
+        self.count = sum(batch.num_rows for batch in self._all())
+
+    def batches(self, names: Sequence[str], size: int) -> Iterator[Any]:
+        for batch in self._all():
+            chosen = batch.select(list(names))
+            for start in range(0, batch.num_rows, size):
+                yield chosen.slice(start, size)
+
+    def _reader(self) -> Any:
+        import pyarrow as pa  # noqa: PLC0415 -- heavy
+
+        self._map.seek(0)
+        return pa.ipc.open_stream(self._map) if self._streamed else pa.ipc.open_file(self._map)
+
+    def _all(self) -> Iterator[Any]:
+        reader = self._reader()
+        if self._streamed:
+            yield from reader
+        else:
+            yield from map(reader.get_batch, range(reader.num_record_batches))
+
+
+@contextmanager
+def translated(path: Path, position: str | None = None) -> Iterator[None]:
+    """What pyarrow and numpy raise while they read a file, as ``BadSource``."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, NotImplementedError) as exc:  # pyarrow's own errors are kinds of these
+        fault = str(exc).split("\n", maxsplit=1)[0][:300]
+        raise BadSource(path, f"the file is damaged, cut off, or of another format: {fault}", position) from exc
+
+
+def opened(path: Path) -> Columns:
+    """The columns of a Parquet or Arrow file, told apart by their first bytes. Raises ``BadSource``."""
+    with translated(path):
+        with path.open("rb") as file:
+            magic = file.read(6)
+        if magic[:4] == b"PAR1":
+            return _Parquet(path)
+        if magic == b"ARROW1" or magic[:4] == b"\xff\xff\xff\xff":
+            return _Arrow(path)
+    raise BadSource(path, "this is neither a Parquet nor an Arrow file" + (": it is empty" if not magic else ""))
+
+
+def caption_of(path: Path, columns: Columns, wanted: str | None) -> str:
+    """The column with the captions. Raises ``BadSource``."""
+    textual = [field.name for field in columns.schema if _is_text(field.type)]
+    name = caption_column(path, columns.schema.names, wanted, textual)
+    kind = columns.schema.field(name).type
+    if name not in textual:
+        raise BadSource(path, f"the column {name!r} holds {kind}, not text")
+    return name
+
+
+def text_pieces(
+    path: Path, columns: Columns, name: str, extra: Sequence[str] = ()
+) -> Iterator[tuple[int, list[str], Any]]:
+    """Pieces of at most 1,024 rows: the number of the first, from 0, their texts, and the batch they are from.
+
+    The batch holds the columns in ``extra`` as well. A null is an empty text. Raises ``BadSource``, after the
+    rows before the fault; of a damaged row group up to 1,023 of them are lost.
+    """
+    row = 0
+    batches = columns.batches(list(dict.fromkeys([name, *extra])), PIECE)
+    while True:
+        with translated(path, f"after row {row}"):
+            batch = next(batches, None)
+        if batch is None:
+            break
+        texts, fault = _texts(batch.column(name))
+        if texts:
+            yield row, texts, batch.slice(0, len(texts))
+        row += len(texts)
+        if fault:
+            raise BadSource(path, f"the text is not UTF-8: {fault}", f"row {row + 1}")
+    if row != columns.count:
+        raise BadSource(path, f"{columns.count:,} rows are announced", f"after row {row}")
+
+
+def vectors_of(path: Path, column: Any, row: int) -> Floats:
+    """A column of lists of numbers as (n, d) float32. Raises ``BadSource``."""
+    if column.null_count:
+        first = next(i for i, value in enumerate(column) if not value.is_valid)
+        raise BadSource(path, "there is no vector", f"row {row + first + 1}")
+    flat = column.flatten()
+    lengths = np.asarray(column.value_lengths())
+    if (lengths != lengths[0]).any() or flat.null_count:
+        raise BadSource(path, "the vectors are not all of one length, or have gaps", f"rows from {row + 1}")
+    with translated(path, f"rows from {row + 1}"):
+        return np.array(flat.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(len(column), -1)
+
+
+def _texts(column: Any) -> tuple[list[str], str]:
+    """The texts of a column; those before the first that is not UTF-8, and what is wrong with it."""
+    import pyarrow as pa  # noqa: PLC0415 -- heavy
+
+    try:
+        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            column = column.cast(pa.large_string())
+        if column.null_count:
+            column = column.fill_null("")
+        return column.to_numpy(zero_copy_only=False).tolist(), ""
+    except (pa.ArrowInvalid, UnicodeDecodeError) as exc:
+        if len(column) == 1:
+            return [], str(exc)
+    texts: list[str] = []
+    fault = ""
+    for i in range(len(column)):
+        one, fault = _texts(column.slice(i, 1))
+        if fault:
+            break
+        texts += one
+    return texts, fault
+
+
+def _is_text(kind: Any) -> bool:
+    """Whether a column's type is some kind of string."""
+    import pyarrow as pa  # noqa: PLC0415 -- heavy
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(test(kind) for test in (*tests, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_null))

@@ -1,0 +1,127 @@
+"""CSV and TSV. The column is a name where the file has a header, or a number from 1.
+
+CSV has quotes, as RFC 4180 says; a quoted field may hold line breaks. TSV has none: a tab and a line break always
+end a field, so that a stray quote in a caption swallows nothing. Only a field that is quoted as a whole loses its
+quotes. Every row has as many fields as the first one; blank lines are passed over.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+
+from vectordb.readers.lines import blocks, split
+from vectordb.readers.rows import (
+    CAPTION_NAMES,
+    BadSource,
+    Rows,
+    Tell,
+    caption_column,
+    looks_like_address,
+    packed,
+)
+
+# what else is found in the headers of lists of captions; such a word in the first row says that it is one
+_OTHER_NAMES = {"url", "image_url", "image_path", "filename", "file_name", "filepath", "image_id", "similarity"}
+_NAME = re.compile(r"[A-Za-z_#][\w .:-]{0,40}")
+_NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
+# rows from which the column is guessed where there is no header
+_SAMPLE = 100
+
+# the number of a row's last line, and its fields
+_Numbered = tuple[int, list[str]]
+
+
+def read_csv(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
+    """The captions of one file with commas. Raises ``BadSource`` for a row of another length than the first."""
+    return packed(_texts(path, column, _csv(path, tell)))
+
+
+def read_tsv(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
+    """The captions of one file with tabs; else as ``read_csv``."""
+    return packed(_texts(path, column, _tsv(path, tell)))
+
+
+def _csv(path: Path, tell: Tell) -> Iterator[_Numbered]:
+    lines = chain.from_iterable(io.StringIO(block, newline="\n") for _, block in blocks(path, tell))
+    reader = csv.reader(lines, strict=True)
+    try:
+        for row in reader:
+            if row:
+                yield reader.line_num, row
+    except csv.Error as exc:
+        fault = f"this is no CSV: {exc}; a quoted field that is never closed?"
+        raise BadSource(path, fault, f"line {reader.line_num}") from exc
+
+
+def _tsv(path: Path, tell: Tell) -> Iterator[_Numbered]:
+    for number, block in blocks(path, tell):
+        quoted = '"' in block
+        for i, line in enumerate(split(block)):
+            if line:
+                row = line.split("\t")
+                yield number + i, list(map(_unquoted, row)) if quoted and '"' in line else row
+
+
+def _unquoted(value: str) -> str:
+    """A field without its quotes, if it has them as a writer of quoted fields puts them."""
+    if len(value) > 1 and value[0] == value[-1] == '"' and '"' not in (inner := value[1:-1].replace('""', "")):
+        return value[1:-1].replace('""', '"') if inner != value[1:-1] else inner
+    return value
+
+
+def _texts(path: Path, column: str | None, rows: Iterator[_Numbered]) -> Iterator[str]:
+    sample: list[_Numbered] = []
+    fault: BadSource | None = None
+    try:
+        sample.extend(islice(rows, _SAMPLE))  # keeps what came before a fault
+    except BadSource as exc:
+        if not sample:
+            raise
+        fault = exc
+    if not sample:
+        return
+    at, header = _choice(path, column, sample)
+    width = len(sample[0][1])
+    for number, row in chain(sample[header:], _failing(fault) if fault else rows):
+        if len(row) != width:
+            raise BadSource(path, f"{len(row)} fields, where the first row has {width}", f"line {number}")
+        yield row[at]
+
+
+def _failing(fault: BadSource) -> Iterator[_Numbered]:
+    raise fault
+    yield  # makes this a generator: the fault comes when its turn has come
+
+
+def _choice(path: Path, column: str | None, sample: list[_Numbered]) -> tuple[int, bool]:
+    """Which field holds the caption, from 0, and whether the first row is a header."""
+    first = sample[0][1]
+    by_number = column is None or column.isdecimal()
+    if column is not None and column in first:
+        return first.index(column), True
+    if _is_header(first):
+        return first.index(caption_column(path, first, column, position="line 1")), True
+    numbers = [str(i + 1) for i in range(len(first))]
+    if not by_number:
+        fault = f"there is no column {column!r}; the first row holds: {', '.join(value[:40] for value in first)}"
+        raise BadSource(path, f"{fault}. Without a header give the column's number", "line 1")
+    rows = [row for _, row in sample if len(row) == len(first)]
+    textual = [number for i, number in enumerate(numbers) if _is_text([row[i] for row in rows])]
+    return int(caption_column(path, numbers, column, textual, "line 1")) - 1, False
+
+
+def _is_header(row: list[str]) -> bool:
+    """Whether a row names columns: all different, all like names, and one that is known."""
+    known = {name.lower() for name in row} & {*CAPTION_NAMES, *_OTHER_NAMES}
+    return bool(known) and len(set(row)) == len(row) and all(not name or _NAME.fullmatch(name) for name in row)
+
+
+def _is_text(values: list[str]) -> bool:
+    """Whether a column holds words: neither addresses nor numbers nor nothing."""
+    other = sum(not value or looks_like_address(value) or bool(_NUMBER.fullmatch(value)) for value in values)
+    return other * 2 < len(values)

@@ -1,0 +1,154 @@
+"""Which files a path stands for, and of what format they are: by the folder's layout, suffix, and first bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from vectordb.readers import clip_retrieval, faiss_folder, wordnet
+from vectordb.readers.rows import BadSource, is_stdin
+from vectordb.readers.stream import PACKED_SUFFIXES, head
+
+TEXT, CSV, TSV, JSONL, COCO, PARQUET, ARROW = "text", "csv", "tsv", "jsonl", "coco", "parquet", "arrow"
+WEBDATASET, WORDNET, CLIP_RETRIEVAL, FAISS = "webdataset", "wordnet", "clip-retrieval", "faiss"
+# read as bytes in their order, so from standard input as well
+STREAMED = (TEXT, CSV, TSV, JSONL, COCO, WEBDATASET)
+# whole folders, though their index or data file may be named instead
+FOLDERS = (WORDNET, CLIP_RETRIEVAL, FAISS)
+FORMATS = (*STREAMED, PARQUET, ARROW, *FOLDERS)
+
+_SUFFIXES = {
+    ".txt": TEXT,
+    ".csv": CSV,
+    ".tsv": TSV,
+    ".jsonl": JSONL,
+    ".ndjson": JSONL,
+    ".json": COCO,
+    ".parquet": PARQUET,
+    ".pq": PARQUET,
+    ".arrow": ARROW,
+    ".feather": ARROW,
+    ".tar": WEBDATASET,
+    ".tgz": WEBDATASET,
+    ".index": FAISS,
+}
+# enough for a first line of JSON, and for the place where tar says that it is one
+_HEAD = 1 << 16
+_DIGITS = re.compile(r"(\d+)")
+
+
+def expanded(path: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  # noqa: A002 -- the callers' word for it
+    """The format of what is at a path, and its files in order. Raises ``BadSource`` that says what to do."""
+    if is_stdin(path):
+        if format not in {None, *STREAMED}:
+            raise BadSource(path, f"{format} cannot be read from a pipe; these can: {', '.join(STREAMED)}")
+        return format or TEXT, (path,)
+    if not path.exists():
+        raise BadSource(path, "there is no such file or folder")
+    if path.is_dir():
+        return _folder(path, format)
+    found = format or _of_file(path)
+    if found == CLIP_RETRIEVAL:
+        raise BadSource(path, "give the folder that holds text_emb and metadata")
+    return found, faiss_folder.files(path, natural) if found == FAISS else (path,)
+
+
+def natural(path: Path) -> list[tuple[int, str]]:
+    """The order in which people count: part-2 before part-10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(path.name) if part]
+
+
+def _folder(folder: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  # noqa: A002 -- as above
+    layout = format if format in FOLDERS else None if format else _layout(folder)
+    if layout == WORDNET:
+        if not (folder / wordnet.DATA).is_file():
+            raise BadSource(folder, f"there is no {wordnet.DATA} in it")
+        return layout, (folder / wordnet.DATA,)
+    if layout == CLIP_RETRIEVAL:
+        return layout, clip_retrieval.files(folder)
+    if layout == FAISS:
+        return layout, faiss_folder.files(folder, natural)
+    there = sorted((p for p in folder.iterdir() if p.is_file() and p.name[0] not in "._"), key=natural)
+    by_format: dict[str | None, list[Path]] = {}
+    for file in there:
+        by_format.setdefault(_by_suffix(file), []).append(file)
+    known = [name for name in by_format if name is not None]
+    if format:
+        # .json may be one object a line, whatever we would guess
+        files = by_format.get(format) or (by_format.get(COCO) if format == JSONL else None) or by_format.get(None)
+        if not files:
+            raise BadSource(folder, f"there are no files of the format {format} in it")
+        return format, tuple(files)
+    if len(known) > 1:
+        raise BadSource(folder, f"it holds files of several formats; choose one: {', '.join(sorted(known))}")
+    if not known:
+        inside = "only files of unknown kinds; name their format" if there else "no files"
+        raise BadSource(folder, f"there are {inside}")
+    files = by_format[known[0]]
+    return (_of_file(files[0]) if known[0] == COCO else known[0]), tuple(files)
+
+
+def _layout(folder: Path) -> str | None:
+    """The format whose layout a folder has."""
+    if (folder / wordnet.DATA).is_file():
+        return WORDNET
+    if (folder / clip_retrieval.VECTORS).is_dir():
+        return CLIP_RETRIEVAL
+    if (folder / faiss_folder.INDEX).is_file():
+        return FAISS
+    if (folder / clip_retrieval.METADATA).is_dir():
+        raise BadSource(folder, "it holds captions in metadata, but neither text_emb nor text.index beside them")
+    return None
+
+
+def _by_suffix(path: Path) -> str | None:
+    """What a file's name says."""
+    if path.name == wordnet.DATA:
+        return WORDNET
+    suffixes = path.suffixes
+    if suffixes and suffixes[-1].lower() in PACKED_SUFFIXES and suffixes[-1].lower() != ".tgz":
+        suffixes.pop()
+    return _SUFFIXES.get(suffixes[-1].lower()) if suffixes else None
+
+
+def _of_file(path: Path) -> str:
+    """The format of one file. Raises ``BadSource`` if nothing speaks for any."""
+    named = _by_suffix(path)
+    if named not in {None, COCO}:
+        return str(named)
+    start = head(path, _HEAD)
+    if not named and (found := _by_magic(start)):
+        return found
+    text = start.decode("utf-8-sig", errors="replace").lstrip()
+    if text.startswith(("{", "[")):
+        return JSONL if _is_lines(text) else COCO
+    if named:
+        return named
+    if not text:
+        raise BadSource(path, "it is empty, and its name says nothing of its format")
+    if "\0" in text or text.count("\ufffd") > 1:
+        raise BadSource(path, f"its format is unknown; name one: {', '.join(FORMATS)}")
+    lines = text.splitlines()[:-1] or [text]
+    return TSV if all("\t" in line for line in lines) else TEXT
+
+
+def _by_magic(start: bytes) -> str | None:
+    """What a file's first bytes say."""
+    if start.startswith(b"PAR1"):
+        return PARQUET
+    if start.startswith(b"ARROW1"):
+        return ARROW
+    if start.startswith((*faiss_folder.FLAT, b"IxPT", b"IwFl", b"IwPQ", b"IwSQ", b"IHNf", b"IHNs", b"IxSQ", b"IxPq")):
+        return FAISS
+    return WEBDATASET if start[257:262] == b"ustar" else None
+
+
+def _is_lines(text: str) -> bool:
+    """Whether JSON stands one object a line: the first line is one, and more than that follows or it is a caption."""
+    line, _, rest = text.partition("\n")
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(row, dict) and (bool(rest.strip()) or "annotations" not in row)

@@ -1,0 +1,78 @@
+"""JSON lines: one object a line, the caption in one of its fields. Blank lines are passed over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from vectordb.readers.lines import blocks, split
+from vectordb.readers.rows import BadSource, Rows, Tell, caption_column, looks_like_address, packed
+
+
+def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
+    """The captions of one file.
+
+    The first object decides which field it is. An object without the field, or with null in it, gives an empty
+    text. Raises ``BadSource`` for a line that is no JSON object, or whose field is no string.
+    """
+    return packed(_texts(path, column, tell))
+
+
+def _texts(path: Path, column: str | None, tell: Tell) -> Iterator[str]:
+    caption: Callable[[str], str | None] | None = None
+    for number, block in blocks(path, tell):
+        for i, line in enumerate(split(block), number):
+            if not line or line.isspace():
+                continue
+            try:
+                if caption is None:
+                    caption = _reader(field(path, object_of(line), column, f"line {i}"))
+                yield caption(line) or ""
+            except ValueError as exc:
+                raise BadSource(path, str(exc), f"line {i}") from exc
+
+
+def field(path: Path, row: dict[str, object], wanted: str | None, position: str) -> str:
+    """The field of an object that holds its caption. Raises ``BadSource``."""
+    textual = [name for name, value in row.items() if isinstance(value, str) and not looks_like_address(value)]
+    if wanted is not None and wanted not in row:
+        raise BadSource(path, f"there is no field {wanted!r}; the fields are: {', '.join(row) or 'none'}", position)
+    return caption_column(path, list(row), wanted, textual, position)
+
+
+def text_of(row: dict[str, object], name: str) -> str:
+    """A field's text, empty where there is none. Raises ``ValueError`` if it is something else."""
+    value = row.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"the field {name!r} holds {type(value).__name__}, not a string")
+    return value or ""
+
+
+def _reader(name: str) -> Callable[[str], str | None]:
+    """Takes one field out of a line, without building the rest of it."""
+    # what msgspec refuses has a second chance: unpaired surrogates, NaN; and its words are not for people
+    row = msgspec.defstruct("Row", [("text", str | None, None)], rename={"text": name})
+    decode = msgspec.json.Decoder(row).decode
+
+    def caption(line: str) -> str | None:
+        try:
+            text: str | None = decode(line).text  # type: ignore[attr-defined]  # the struct is made at run time
+        except (msgspec.DecodeError, UnicodeError):
+            return text_of(object_of(line), name)
+        return text
+
+    return caption
+
+
+def object_of(line: str | bytes) -> dict[str, object]:
+    """A line's object. Raises ``ValueError`` with the fault in words."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as exc:
+        raise ValueError(f"this is no JSON object: {exc}") from exc
+    if isinstance(row, dict):
+        return row
+    raise ValueError(f"this is no JSON object but {type(row).__name__}")

@@ -1,0 +1,141 @@
+"""A source: caption files of one format, read in order."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vectordb.readers import (
+    clip_retrieval,
+    delimited,
+    detection,
+    faiss_folder,
+    json_array,
+    json_lines,
+    parquet,
+    text,
+    webdataset,
+    wordnet,
+)
+from vectordb.readers.rows import BadSource, Rows, Tell, is_stdin
+
+FORMATS: tuple[str, ...] = detection.FORMATS
+
+_ONE_FILE: dict[str, Callable[[Path, str | None, Tell], Iterator[Rows]]] = {
+    detection.TEXT: text.read,
+    detection.CSV: delimited.read_csv,
+    detection.TSV: delimited.read_tsv,
+    detection.JSONL: json_lines.read,
+    detection.COCO: json_array.read,
+    detection.PARQUET: parquet.read,
+    detection.ARROW: parquet.read,
+    detection.WEBDATASET: webdataset.read,
+    detection.WORDNET: wordnet.read,
+}
+_FILES_TOGETHER: dict[str, Callable[[Sequence[Path], str | None, Tell], Iterator[Rows]]] = {
+    detection.CLIP_RETRIEVAL: clip_retrieval.read,
+    detection.FAISS: faiss_folder.read,
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Caption files of one format, as ``source_of`` finds them. Nothing is read before ``read``.
+
+    ``files`` are in the order in which they are read, vectors and captions of a folder among them. ``column`` is
+    the wanted column's name, or its number from 1; None for the likeliest.
+    """
+
+    files: tuple[Path, ...]
+    format: str
+    column: str | None
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether the rows come with vectors. Looks into the first file's header where the format leaves it open."""
+        if self.format in {detection.PARQUET, detection.ARROW}:
+            return parquet.has_vectors(self.files[0])
+        return self.format in {detection.CLIP_RETRIEVAL, detection.FAISS}
+
+    def read(self, tell: Tell | None = None) -> Iterator[Rows]:
+        """All rows, each time the same in the same order; standard input only once.
+
+        ``tell`` is told, again and again, how many bytes of ``size`` have been consumed. Raises ``BadSource`` at
+        the first fault, when everything before it has been given.
+        """
+        told = tell or (lambda _: None)
+        if self.format in _FILES_TOGETHER:
+            yield from _FILES_TOGETHER[self.format](self.files, self.column, told)
+            return
+        before = 0
+        vectors: bool | None = None
+        for file in self.files:
+
+            def so_far(consumed: int, before: int = before) -> None:
+                told(before + consumed)
+
+            for rows in _ONE_FILE[self.format](file, self.column, so_far):
+                if vectors not in {None, rows.vectors is not None}:
+                    raise BadSource(file, f"it has {'no ' * bool(vectors)}vectors, unlike the files before it")
+                vectors = rows.vectors is not None
+                yield rows
+            before += _size(file)
+            told(before)
+
+    def fingerprint(self) -> str:
+        """Changes when the source or what is read of it does: from names, sizes and times of the last change.
+
+        Standard input never has the same one twice. Raises ``BadSource`` if a file is gone.
+        """
+        if any(map(is_stdin, self.files)):
+            return secrets.token_hex(16)
+        facts: list[object] = [self.format, self.column]
+        for file in self.files:
+            try:
+                stat = file.stat()
+            except OSError as exc:
+                raise BadSource(file, f"it cannot be found any more: {exc.strerror}") from exc
+            facts.append((file.name, stat.st_size, stat.st_mtime_ns))
+        return hashlib.blake2b(repr(facts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
+
+    def size(self) -> int:
+        """Bytes on disk; 0 for standard input."""
+        return sum(map(_size, self.files))
+
+
+def source_of(
+    paths: Sequence[str | Path],
+    *,
+    format: str | None = None,  # noqa: A002 -- what everybody calls it
+    column: str | None = None,
+) -> Source:
+    """The source that files and folders make up, in their order; ``-`` is standard input.
+
+    A folder stands for all files of one format in it, sorted as people count, or for the format whose layout it
+    has. ``format``, one of ``FORMATS``, overrides what name and content say. Raises ``BadSource``.
+    """
+    if format not in {None, *FORMATS}:
+        raise BadSource(Path(paths[0] if paths else "."), f"there is no format {format!r}: {', '.join(FORMATS)}")
+    if not paths:
+        raise BadSource(Path(), "no files are given")
+    files: list[Path] = []
+    found: str | None = None
+    for path in map(Path, paths):
+        one, inside = detection.expanded(path, format)
+        if found not in {None, one}:
+            raise BadSource(path, f"it is {one}, but {files[0]} is {found}: a source has one format")
+        if files and one in {detection.CLIP_RETRIEVAL, detection.FAISS}:
+            raise BadSource(path, f"only one {one} can be read at a time")
+        found = one
+        files += inside
+    return Source(tuple(files), str(found), column)
+
+
+def _size(path: Path) -> int:
+    try:
+        return 0 if is_stdin(path) else path.stat().st_size
+    except OSError as exc:
+        raise BadSource(path, f"it cannot be found any more: {exc.strerror}") from exc

@@ -1,0 +1,91 @@
+"""Asking another process over its queue: the question is a task, the answer comes in a Redis list.
+
+What an answer holds is between the two sides; an error travels as its branch, ``Transient`` or ``Permanent``, and its
+text.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from vectordb.errors import Permanent, Transient, WildtagError
+from workers.connection import Client, translated
+from workers.layout import Keys
+from workers.publishing import Publisher
+
+PATIENCE_S = 60
+ANSWER_LIFETIME_S = 120
+
+
+class Silent(Transient):
+    """Nobody answered."""
+
+
+class AskedTransient(Transient):
+    """The other process met a fault that passes."""
+
+
+class AskedPermanent(Permanent):
+    """The other process refused."""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What came back: data, or an error's branch and text."""
+
+    data: bytes = b""
+    error: tuple[Literal["transient", "permanent"], str] | None = None
+
+
+class Asking:
+    """Questions to the processes of one stack."""
+
+    def __init__(self, publisher: Publisher, client: Client, keys: Keys) -> None:
+        self._publisher = publisher
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
+
+    def ask(self, queue: str, task: str, data: bytes, label: str, patience_s: float = PATIENCE_S) -> bytes:
+        """Ask and wait. ``label`` is for people who watch the workers. Raises ``Silent`` and what was answered."""
+        request = self.send(queue, task, data, label, patience_s)
+        answer = self.take(request, patience_s)
+        if answer is None:
+            raise Silent(f"no answer from the queue {queue} within {patience_s:.0f} s; see its worker's log")
+        return answer
+
+    def send(self, queue: str, task: str, data: bytes, label: str, lifetime_s: float) -> str:
+        """Ask without waiting; gives the request that ``take`` wants. Worthless after ``lifetime_s``."""
+        request = secrets.token_hex(8)
+        self._publisher.ask(queue, task, request, data, f"({label} {request})", lifetime_s)
+        return request
+
+    def take(self, request: str, patience_s: float) -> bytes | None:
+        """The answer, ``None`` when it does not come in time. It is given once. Raises what was answered."""
+        with translated():
+            got = self._redis.blpop([self._keys.rpc(request)], timeout=patience_s)
+        if got is None:
+            return None
+        answer = msgspec.msgpack.decode(got[1], type=_Answer)
+        if answer.error is not None:
+            kind, text = answer.error
+            raise (AskedTransient if kind == "transient" else AskedPermanent)(text)
+        return answer.data
+
+
+def answering(client: Client, keys: Keys, request: str, work: Callable[[], bytes]) -> None:
+    """The other side: do the work and put its answer, or its error, where the asker waits."""
+    redis: Any = client  # as above
+    try:
+        answer = _Answer(work())
+    except WildtagError as exc:
+        answer = _Answer(error=("transient" if isinstance(exc, Transient) else "permanent", str(exc)))
+    except Exception as exc:  # a bug must not leave the asker waiting, nor end the worker
+        answer = _Answer(error=("permanent", f"{type(exc).__name__}: {exc}"))
+    with translated():
+        pipe = redis.pipeline()
+        pipe.rpush(keys.rpc(request), msgspec.msgpack.encode(answer))
+        pipe.expire(keys.rpc(request), ANSWER_LIFETIME_S)
+        pipe.execute()

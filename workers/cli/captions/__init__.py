@@ -1,0 +1,16 @@
+"""``wildtag captions …``: what wildtag can say is what its caption databases hold."""
+
+from __future__ import annotations
+
+import typer
+
+from workers.cli.captions import build, keep, look, teach
+
+captions = typer.Typer(no_args_is_help=True, help="Bring, switch, search and teach captions.")
+for module in (build, keep, look, teach):
+    module.add_to(captions)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the group."""
+    app.add_typer(captions, name="captions")

@@ -1,0 +1,140 @@
+"""``captions import``: files to a version of a caption database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from vectordb.errors import Transient
+from workers.cli.show import console, messages
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from vectordb.building import Built, Prepare
+    from workers.importing import Import
+    from workers.wiring import Wiring
+
+FAULTY = 2  # the exit status when a source could not be read, or not to its end
+
+
+def import_(
+    paths: Annotated[list[str], typer.Argument(help="Caption files or folders; - is standard input.")],
+    name: Annotated[str, typer.Option(help="What the database is called.")],
+    format_: Annotated[str | None, typer.Option("--format", help="Of the files, where they do not tell.")] = None,
+    column: Annotated[str | None, typer.Option(help="Which column or field holds the captions.")] = None,
+    version: Annotated[str | None, typer.Option(help="In place of the one that follows from the files.")] = None,
+    extract: Annotated[bool, typer.Option("--extract", help="Also find each caption's candidates now.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that encode on this machine.")] = 1,
+    queue: Annotated[bool, typer.Option("--queue", help="Encode by the workers of the queue ingestion.")] = False,
+    afresh: Annotated[bool, typer.Option("--afresh", help="Throw away what an interrupted import did.")] = False,
+    use: Annotated[bool, typer.Option("--use", help="Tag new images with it as soon as it is there.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
+) -> None:
+    """Bring captions: plain text, CSV, TSV, JSON lines, COCO, Parquet, WebDataset, WordNet, or vectors ready-made.
+
+    An import that was interrupted goes on where it was when it is started again. Exit status 2: a file could not be
+    read to its end; what was read before is there.
+    """
+    from vectordb.building import Built  # noqa: PLC0415 -- keeps the command line quick
+    from vectordb.readers import BadSource, source_of  # noqa: PLC0415 -- as above
+    from workers.captions import switch  # noqa: PLC0415 -- as above
+    from workers.importing import Import  # noqa: PLC0415 -- as above
+    from workers.stack import running  # noqa: PLC0415 -- as above
+    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+
+    if queue and workers > 1:
+        raise typer.BadParameter("--queue and --workers exclude each other")
+    settings = Settings()
+    try:
+        what = Import(source_of(paths, format=format_, column=column), name, parse=extract, version=version)
+    except BadSource as exc:
+        messages.print(f"[red]wildtag: {escape(str(exc))}[/]", soft_wrap=True)
+        raise typer.Exit(FAULTY) from None
+    wiring = Wiring(running(settings) or settings)
+    there = wiring.library.find(wiring.space.id, what.captions_version)
+    if there is not None and there.source == what.identity:
+        built = Built(there)  # the same files, read the same way: nothing is to be done
+    else:
+        try:
+            built = _built(wiring, what, workers, queue=queue, afresh=afresh)
+        except KeyboardInterrupt:
+            messages.print("Interrupted; the same command goes on where it was.")
+            raise typer.Exit(130) from None
+    made = built.manifest
+    if json:
+        told = {"manifest": made, "fault": str(built.fault) if built.fault else None}
+        console.out(msgspec.json.encode(told).decode(), highlight=False)
+    else:
+        console.print(
+            f"[bold]{escape(made.captions_version)}[/]: {made.count:,} captions of {made.read:,} read;"
+            f" {made.duplicate:,} had come before, {made.empty:,} were empty"
+        )
+    if built.fault:
+        messages.print(f"[red]wildtag: {escape(str(built.fault))}[/]", soft_wrap=True)
+        messages.print("What was read before it is kept.")
+        raise typer.Exit(FAULTY)
+    if use:
+        messages.print(f"In use: {escape(switch(settings, wiring.space.id, made.captions_version))}")
+    elif not json:
+        messages.print(f"To tag with it: wildtag captions use {escape(made.captions_version)}", highlight=False)
+
+
+def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, afresh: bool) -> Built:
+    from vectordb.building import Hooks  # noqa: PLC0415 -- keeps the command line quick
+    from vectordb.journal import Progress as Told  # noqa: PLC0415 -- as above
+    from workers.importing import local, run  # noqa: PLC0415 -- as above
+    from workers.spreading import on_the_queue  # noqa: PLC0415 -- as above
+
+    space_id = wiring.space.id
+    with _bar() as progress:
+        bar = progress.add_task("reading", total=what.source.size() or None, told="")
+        began = time.monotonic()
+        first: list[int] = []  # how many captions an interrupted import had taken
+
+        def tell(told: Told) -> None:
+            first.append(told.count) if not first else None
+            rate = (told.count - first[0]) / max(time.monotonic() - began, 0.001)
+            progress.update(bar, description="importing", told=f"{told.count:,} captions, {rate:,.0f}/s")
+
+        def wait(fault: Transient) -> None:
+            progress.update(bar, description=f"waiting: {escape(str(fault))}")
+            time.sleep(2)
+
+        def silent(seconds: int) -> None:
+            progress.update(
+                bar, description=f"no answer for {seconds} s; is there a worker? wildtag worker ingestion"
+            )
+
+        prepare: Prepare
+        if queue:
+            prepare = on_the_queue(wiring.asking, space_id, parse=what.parse, silent=silent)
+        else:
+            prepare = local(wiring.settings, workers, space_id, parse=what.parse)
+        hooks = Hooks(
+            tell=tell, wait=wait if not wiring.owned else None,
+            graph=lambda: progress.update(bar, description="building the index", total=None),
+            consumed=lambda size: progress.update(bar, completed=size),
+        )  # fmt: skip
+        return run(wiring.library, what, wiring.space, prepare, datetime.now(UTC), hooks, afresh=afresh)
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(), console=messages, transient=True,
+    ) as progress:  # fmt: skip
+        yield progress
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command("import")(import_)

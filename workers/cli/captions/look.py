@@ -1,0 +1,140 @@
+"""``captions search`` and ``captions stats``: what would be found, and what there is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+
+from vectordb.captions import CANDIDATES, SOURCE
+from workers.cli.show import console, messages
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from vectordb.captions import Caption
+    from vectordb.index import CaptionIndex, Floats
+    from workers.reaching import AtHand
+
+Json = Annotated[bool, typer.Option("--json", help="JSON in place of a table.")]
+Wanted = Annotated[str | None, typer.Option("--captions", help="NAME or NAME@VERSION; those in use when not given.")]
+
+
+def search(
+    what: Annotated[str, typer.Argument(metavar="TEXT|IMAGE", help="Words, or an image file.")],
+    limit: Annotated[int, typer.Option(min=1, help="How many captions.")] = 10,
+    captions: Wanted = None,
+    json: Json = False,
+) -> None:
+    """The captions nearest to a text or to an image, with their similarities: what tagging would work with."""
+    from workers.reaching import at_hand  # noqa: PLC0415 -- keeps the command line quick
+
+    settings = Settings()
+    with at_hand(settings, captions) as here:
+        (found,) = here.index.search(_vector(what, settings, here), limit)
+    rows = list(zip(found.captions, found.similarities.tolist(), strict=True))
+    if json:
+        for caption, similarity in rows:
+            row = {"id": f"{caption.id:016x}", "caption": caption.text, "similarity": round(similarity, 6),
+                   "source": caption.payload.get(SOURCE)}  # fmt: skip
+            console.out(msgspec.json.encode(row).decode(), highlight=False)
+        return
+    view = Table(pad_edge=False)
+    view.add_column("similarity", justify="right")
+    view.add_column("caption", overflow="fold")
+    view.add_column("taught by")
+    for caption, similarity in rows:
+        view.add_row(f"{similarity:.3f}", escape(caption.text), escape(str(caption.payload.get(SOURCE, ""))))
+    console.print(view)
+
+
+def _vector(what: str, settings: Settings, here: AtHand) -> Floats:
+    path = Path(what)
+    try:
+        is_file = path.is_file()
+    except OSError:  # a text longer than a file name may be
+        is_file = False
+    if not is_file:
+        return here.encoder().encode([what])
+    from tasks.images import decode  # noqa: PLC0415 -- keeps the command line quick
+    from workers.stores.folder import read_file  # noqa: PLC0415 -- as above
+    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+
+    encoder = Wiring(settings).image_encoder
+    data, _ = read_file(path, settings.max_object_bytes)
+    return encoder.encode([decode(data, max_pixels=settings.max_pixels, near=encoder.side)])
+
+
+def stats(
+    name: Annotated[str | None, typer.Argument(metavar="NAME[@VERSION]")] = None,
+    sample: Annotated[int, typer.Option(min=0, help="How many captions to look into for candidates.")] = 5000,
+    json: Json = False,
+) -> None:
+    """Size, space, bytes on disk, and the most frequent candidates, of the captions in use or of others."""
+    from workers.reaching import at_hand  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+
+    settings = Settings()
+    wiring = Wiring(settings)
+    with at_hand(settings, name) as here:
+        version = here.captions_version
+        told: dict[str, Any] = {"captions_version": version, "count": here.index.count()}
+        looked_into, common = _common(here.index, sample)
+    library, space_id = wiring.library, wiring.space.id
+    manifest = library.find(space_id, version)
+    told |= msgspec.to_builtins(manifest) | {"count": told["count"]} if manifest else {}
+    told |= {
+        "bytes": library.size(space_id, version),
+        "active": library.active(space_id) == version,
+        "spaces": sorted({m.space_id for m in library.manifests() if manifest and m.name == manifest.name}),
+        "sample": looked_into,
+        "candidates": dict(common),
+    }
+    if json:
+        console.out(msgspec.json.encode(told).decode(), highlight=False)
+        return
+    view = Table(show_header=False, box=None, pad_edge=False)
+    for key in ("captions_version", "count", "space_id", "dimension", "spaces", "created", "origin", "read",
+                "duplicate", "empty", "profile", "active"):  # fmt: skip
+        value = told.get(key)
+        if value not in (None, ""):
+            view.add_row(key, f"{value:,}" if type(value) is int else escape(str(value)))
+    view.add_row("on disk", decimal(told["bytes"]))
+    console.print(view)
+    if common:
+        words = ", ".join(f"{escape(label)} [dim]{count:,}[/]" for label, count in common)
+        console.print(f"\nMost frequent candidates among {looked_into:,} captions: {words}")
+
+
+def _common(index: CaptionIndex, sample: int, most: int = 20) -> tuple[int, list[tuple[str, int]]]:
+    """The most frequent labels of the first captions. Ids are hashes, so the first are a fair sample."""
+    from tasks.extraction.phrases import Phrases  # noqa: PLC0415 -- keeps the command line quick
+
+    phrases, counts, seen = Phrases(), Counter[str](), 0
+    for page, _ in index.pages():
+        part = page[: sample - seen]
+        if not part:
+            break
+        seen += len(part)
+        unknown = [caption.text for caption in part if CANDIDATES not in caption.payload]
+        counts.update(label for one in phrases.parse(unknown) for label, head, _ in one.phrases if not head)
+        counts.update(label for caption in part for label in _kept(caption))
+    if not seen:
+        messages.print("[dim]no captions were looked into[/]")
+    return seen, counts.most_common(most)
+
+
+def _kept(caption: Caption) -> list[str]:
+    kept: Any = caption.payload.get(CANDIDATES)
+    return [] if kept is None else [label for label, head, _ in kept["phrases"] if not head]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command()(search)
+    app.command()(stats)

@@ -1,0 +1,109 @@
+"""``captions add, taught, remove``: captions for the version in use, without a restart."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from vectordb.captions import SOURCE
+from workers.cli.show import console, messages
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vectordb.captions import Caption
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Wanted = Annotated[str | None, typer.Option("--captions", help="NAME or NAME@VERSION; those in use when not given.")]
+Source = Annotated[str, typer.Option(help="Who teaches: captions can be listed and taken back by it.")]
+
+
+def add(
+    texts: Annotated[list[str], typer.Argument(help="Captions; - reads them from standard input, one a line.")],
+    source: Source = "taught",
+    captions: Wanted = None,
+    json: Json = False,
+) -> None:
+    """Teach captions: images that come from now on can be tagged with them."""
+    from workers.reaching import at_hand  # noqa: PLC0415 -- keeps the command line quick
+    from workers.teaching import teach  # noqa: PLC0415 -- as above
+
+    if texts == ["-"]:
+        texts = [line for line in sys.stdin.read().splitlines() if line.strip()]
+    with at_hand(Settings(), captions) as here:
+        learnt = teach(here.index, here.encoder, texts, datetime.now(UTC), source)
+    if json:
+        _print(learnt.added, here.captions_version)
+        return
+    for caption in learnt.added:
+        console.print(f"added  [dim]{caption.id:016x}[/]  {escape(caption.text)}", highlight=False)
+    for caption in learnt.known:
+        console.print(f"known  [dim]{caption.id:016x}[/]  {escape(caption.text)}", highlight=False)
+    messages.print(f"[dim]{escape(here.captions_version)}[/]", highlight=False)
+
+
+def taught(source: Source = "taught", captions: Wanted = None, json: Json = False) -> None:
+    """The captions that were taught, the newest first."""
+    from workers import teaching  # noqa: PLC0415 -- as above
+    from workers.reaching import at_hand  # noqa: PLC0415 -- keeps the command line quick
+
+    with at_hand(Settings(), captions) as here:
+        found = teaching.taught(here.index, source)
+    if json:
+        _print(found, here.captions_version)
+        return
+    view = Table(pad_edge=False)
+    for name in ("id", "added", "caption"):
+        view.add_column(name, overflow="fold")
+    for caption in found:
+        view.add_row(f"{caption.id:016x}", str(caption.payload.get(teaching.ADDED, "")), escape(caption.text))
+    if found:
+        console.print(view)
+    else:
+        messages.print(f"{here.captions_version} holds no captions that {source!r} taught", markup=False)
+
+
+def remove(
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT|ID", help="Captions that were taught.")] = None,
+    source: Annotated[str | None, typer.Option(help="All that this source taught.")] = None,
+    captions: Wanted = None,
+    json: Json = False,
+) -> None:
+    """Take back captions that were taught."""
+    from workers import teaching  # noqa: PLC0415 -- as above
+    from workers.reaching import at_hand  # noqa: PLC0415 -- keeps the command line quick
+
+    if not texts and source is None:
+        raise typer.BadParameter("name the captions, or --source for all that it taught")
+    with at_hand(Settings(), captions) as here:
+        wanted = list(texts or [])
+        if source is not None:
+            wanted += [f"{caption.id:016x}" for caption in teaching.taught(here.index, source)]
+        gone = teaching.take_back(here.index, wanted)
+    if json:
+        _print(gone, here.captions_version)
+        return
+    for caption in gone:
+        console.print(f"removed  [dim]{caption.id:016x}[/]  {escape(caption.text)}", highlight=False)
+    if not gone:
+        messages.print("nothing to take back")
+
+
+def _print(captions: Iterable[Caption], version: str) -> None:
+    for caption in captions:
+        row = {"id": f"{caption.id:016x}", "caption": caption.text, "source": caption.payload.get(SOURCE),
+               "captions_version": version}  # fmt: skip
+        console.out(msgspec.json.encode(row).decode(), highlight=False)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    for command in (add, taught, remove):
+        app.command()(command)

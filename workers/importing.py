@@ -1,0 +1,107 @@
+"""Importing captions: from files, or from the starter list, to a version of a caption database."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, cached_property
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tasks.encoders import load_text_encoder, space_of
+from tasks.encoders.protocols import Space, TextEncoder
+from tasks.extraction.phrases import BY
+from vectordb.building import CHUNK, Built, Draft, Hooks, Prepare, build, encoding, rows_of
+from vectordb.captions import normalise
+from vectordb.cleaning import cleaned
+from vectordb.library import ChangeableLibrary, Manifest
+from vectordb.readers import Source
+from vectordb.starter import NAME, TEMPLATE, captions, version
+from workers.cli.show import messages
+from workers.settings import Settings
+from workers.spreading import in_a_pool, in_this_process
+
+
+@dataclass(frozen=True)
+class Import:
+    """What is to be imported: a source, as a version of ``name``. ``parse``: also what the captions give."""
+
+    source: Source
+    name: str
+    parse: bool = False
+    version: str | None = None
+
+    @cached_property
+    def identity(self) -> str:
+        """Tells this source, and the way it is read, from all others: a begun build goes on with no other."""
+        return json.dumps([self.source.fingerprint(), self.source.format, self.source.column, self.parse, CHUNK])
+
+    @property
+    def captions_version(self) -> str:
+        """``name@version``: the version follows from the source unless it was given."""
+        return f"{self.name}@{self.version or hashlib.blake2b(self.identity.encode(), digest_size=5).hexdigest()}"
+
+    def draft(self, space: Space, now: datetime) -> Draft:
+        """What the builder is told."""
+        return Draft(
+            name=self.name,
+            version=self.captions_version.partition("@")[2],
+            space_id=space.id,
+            dimension=space.dimension,
+            created=now,
+            source=self.identity,
+            origin=_origin(self.source.files),
+            profile=BY if self.parse else None,
+        )
+
+
+def local(settings: Settings, processes: int, space_id: str, *, parse: bool) -> Prepare:
+    """Encode on this machine, in so many processes."""
+    if processes > 1:
+        return in_a_pool(settings, processes, space_id, parse=parse)
+
+    @cache
+    def encoder() -> TextEncoder:
+        return load_text_encoder(settings.encoder, cache_dir=settings.cache_folder, threads=settings.threads)
+
+    return in_this_process(encoder, space_id, parse=parse)
+
+
+def run(
+    library: ChangeableLibrary, what: Import, space: Space, prepare: Prepare, now: datetime, hooks: Hooks,
+    *, afresh: bool = False,
+) -> Built:  # fmt: skip
+    """Build the version. Raises what ``vectordb.building.build`` raises."""
+    rows = what.source.read(hooks.consumed)
+    return build(library, what.draft(space, now), rows, cleaned, prepare, hooks, afresh=afresh)
+
+
+def build_starter(settings: Settings, library: ChangeableLibrary, now: datetime) -> Manifest:
+    """Encode the starter captions and index them, with a progress bar."""
+    space = space_of(settings.encoder)
+    texts = [caption.text for caption in captions()]
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=messages
+    ) as progress:
+        bar = progress.add_task("Encoding captions (first start only)", total=len(texts))
+        encoder = load_text_encoder(settings.encoder, cache_dir=settings.cache_folder, threads=settings.threads)
+        draft = Draft(
+            name=NAME, version=version(), space_id=space.id, dimension=space.dimension, created=now,
+            source=f"starter {version()} {CHUNK}", template=TEMPLATE, origin="WordNet 3.0, nouns one can photograph",
+        )  # fmt: skip
+        hooks = Hooks(
+            tell=lambda told: progress.update(bar, completed=told.read),
+            graph=lambda: progress.update(bar, description="Building the index (first start only)"),
+        )
+        prepare = encoding(encoder.encode, space.dimension)
+        return build(library, draft, rows_of(texts), normalise, prepare, hooks).manifest
+
+
+def _origin(files: tuple[Path, ...]) -> str:
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return f"{files[0].name}{more}" if files else ""
+
+

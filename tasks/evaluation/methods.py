@@ -53,11 +53,16 @@ class Tools:
 
 
 def check(name: str) -> None:
-    """Raise ``UnknownMethod`` unless there is a method of this form; loads nothing."""
+    """Raise ``UnknownMethod`` unless there is a method of this form, ``BadVocabulary`` if its list cannot be used.
+
+    Loads no model, so that what is wrong is told before minutes are spent.
+    """
     kind, colon, argument = name.partition(":")
     known = {one.partition(":")[0]: one for one in NAMES}
     if kind not in known or bool(argument) != (":" in known[kind]) or (colon and not argument):
         raise UnknownMethod(f"there is no method {name!r}; there are {', '.join(NAMES)}")
+    if kind == "vocabulary":
+        read_labels(argument)
 
 
 def make(name: str, tools: Tools) -> Method:

@@ -89,7 +89,8 @@ def _evaluate(
     else:
         console.print(_table(evaluation))
         told = (
-            f"{len(evaluation.pictures):,} images, {len(labelled.labels):,} labels, {len(skipped):,} skipped;"
+            f"{_count(len(evaluation.pictures), 'image')}, {_count(len(labelled.labels), 'label')},"
+            f" {len(skipped):,} skipped;"
             f" space {conditions['space']['id']}, captions {conditions['captions_version']}"
         )
         console.print(f"[dim]{escape(told)}[/]")
@@ -134,6 +135,10 @@ def _progress() -> Iterator[Progress]:
         console=messages, transient=True,
     ) as progress:  # fmt: skip
         yield progress
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _table(evaluation: Evaluation) -> Table:

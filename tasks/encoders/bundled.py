@@ -32,7 +32,7 @@ from tasks.encoders.storage import remembered
 
 LOGIT_SCALE = 10.0
 # as measured; the table is in ops/decisions/thresholds.md
-THRESHOLDS = Thresholds(unknown=0.45, synonym=0.7, score=0.03, head=0.75)
+THRESHOLDS = Thresholds(unknown=0.45, synonym=0.7, score=0.02, head=0.75)
 
 
 @dataclass(frozen=True)

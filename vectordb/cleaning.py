@@ -35,8 +35,8 @@ def cleaned(text: str, longest: int = 1000) -> str:
     and unpaired surrogates are removed; white space is one space. It is cut between words where it can be. What is
     clean already stays as it is.
     """
-    if text.isascii() and text.isprintable() and "<" not in text and "&" not in text:
-        line = " ".join(text.split())
+    if text.isprintable() and "<" not in text and "&" not in text:
+        line = " ".join(text.split()) if text.isascii() else normalise(text)
     else:
         line = _settled(text[: _AHEAD * longest])
     if len(line) > longest:
@@ -53,7 +53,7 @@ def _settled(text: str) -> str:
             text = html.unescape(_ESCAPED.sub("&", text))
         if "<" in text:
             text = _TAG.sub(" ", text)
-        if not text.isascii() or not text.isprintable():
+        if not text.isprintable():
             text = _INVISIBLE.sub("", text)
         text = normalise(text)
         if text == before:

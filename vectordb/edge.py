@@ -69,9 +69,7 @@ class EdgeIndex:
         config = edge.EdgeConfig(
             vectors=edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine),
             # the least the library allows, in kilobytes: above a handful of captions the graph is searched
-            hnsw_config=edge.HnswIndexConfig(
-                m=options.m, ef_construct=options.ef_construct, full_scan_threshold=10
-            ),
+            hnsw_config=edge.HnswIndexConfig(m=options.m, ef_construct=options.ef_construct, full_scan_threshold=10),
             # any segment is large enough for a graph, and optimising makes one segment of all
             optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
         )
@@ -152,9 +150,7 @@ class EdgeIndex:
         only = None if source is None else edge.Filter(must=[_has_source(source)])
         offset: Any = after + 1
         while offset is not None and offset < 2**64:
-            request = edge.ScrollRequest(
-                offset=offset, limit=PAGE, filter=only, with_payload=True, with_vector=True
-            )
+            request = edge.ScrollRequest(offset=offset, limit=PAGE, filter=only, with_payload=True, with_vector=True)
             with self._used() as shard:
                 records, offset = shard.scroll(request)
             if records:

@@ -13,29 +13,30 @@ A version is moved into its place when it is whole, manifest and all: what can b
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+
+from backports import zstd
 
 from vectordb.edge import EdgeIndex
 from vectordb.index import IndexMissing, WrongDimension
 from vectordb.library import (
     BadSnapshot,
-    BuildRunning,
     Manifest,
     VersionActive,
     VersionExists,
     safe,
     split,
 )
+from vectordb.locks import alone
 from vectordb.options import IndexOptions
 
 _ACTIVE = "active"
@@ -56,7 +57,7 @@ class FolderLibrary:
 
     def manifests(self, space_id: str | None = None) -> list[Manifest]:
         """See ``Library``."""
-        found = map(_manifest, self._root.glob(f"{safe(space_id) if space_id else '*'}/[!.]*@*"))
+        found = map(_manifest, self._root.glob(f"{'*' if space_id is None else safe(space_id)}/[!.]*@*"))
         return sorted(filter(None, found), key=lambda m: (datetime.fromisoformat(m.created), m.captions_version))
 
     def active(self, space_id: str) -> str | None:
@@ -102,6 +103,7 @@ class FolderLibrary:
             draft.write(captions_version)
             draft.flush()
             os.fsync(draft.fileno())
+        Path(draft.name).chmod(0o644)
         Path(draft.name).replace(pointer)
 
     def drop(self, space_id: str, captions_version: str) -> None:
@@ -124,17 +126,21 @@ class FolderLibrary:
         return sum(file.stat().st_blocks * 512 for file in place.rglob("*") if file.is_file())
 
     def snapshot(self, space_id: str, captions_version: str, file: Path) -> None:
-        """See ``ChangeableLibrary``: a tar archive of the version's folder."""
+        """See ``ChangeableLibrary``: a tar archive of the version's folder, packed by zstd (its files have holes).
+
+        Until it is written nobody else can open the version.
+        """
         place = self._place(space_id, captions_version)
         self._known(space_id, captions_version)
+        part = file.with_name(f".{file.name}.part")
         with _alone(place):
-            EdgeIndex.open(place / "index", self._options).close()  # flushed, and nobody else has it open
-            part = file.with_name(f".{file.name}.part")
+            index = EdgeIndex.open(place / "index", self._options)
             try:
-                with tarfile.open(part, "w") as archive:
+                with zstd.open(part, "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as archive:
                     archive.add(place, arcname=f"{safe(space_id)}/{place.name}")
                 part.replace(file)
             finally:
+                index.close()
                 part.unlink(missing_ok=True)
 
     def restore(self, file: Path) -> Manifest:
@@ -142,21 +148,23 @@ class FolderLibrary:
         self._root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".restoring-", dir=self._root) as draft:
             try:
-                with tarfile.open(file) as archive:
+                with zstd.open(file, "rb") as packed, tarfile.open(fileobj=packed, mode="r|") as archive:
                     archive.extractall(draft, filter="data")
-            except (tarfile.TarError, EOFError) as exc:
+            except (tarfile.TarError, zstd.ZstdError, EOFError, FileNotFoundError, IsADirectoryError) as exc:
                 raise BadSnapshot(f"{file} is not a whole snapshot: {exc}") from exc
             (folder, *others) = [*Path(draft).glob(f"*/*/{_MANIFEST}"), None]
             manifest = _manifest(folder.parent) if folder and others == [None] else None
             if folder is None or manifest is None:
                 raise BadSnapshot(f"{file} is not a snapshot of a caption database in a folder")
-            with contextlib.suppress(FileNotFoundError):
-                (folder.parent / "index" / "shard" / "wal" / ".wal.lock").unlink()
-            EdgeIndex.open(folder.parent / "index", self._options).close()
+            try:
+                EdgeIndex.open(folder.parent / "index", self._options).close()
+            except IndexMissing as exc:
+                raise BadSnapshot(f"{file} holds no captions that can be opened: {exc}") from exc
             place = self._place(manifest.space_id, manifest.captions_version)
             with _alone(place):
                 if _manifest(place):
                     raise VersionExists(f"there is a version {manifest.captions_version} already")
+                shutil.rmtree(place, ignore_errors=True)  # a folder without a manifest is nobody's version
                 folder.parent.rename(place)
         return manifest
 
@@ -214,15 +222,6 @@ def _resumed(path: Path, dimension: int, options: IndexOptions) -> EdgeIndex:
     return EdgeIndex.create(path, dimension, options)
 
 
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Nobody else, in any process, is in this block for the same version. A killed holder's lock goes with it."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_name(f".{place.name}.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise BuildRunning(f"{place.name} is being built already, or dropped or saved") from exc
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+def _alone(place: Path) -> AbstractContextManager[None]:
+    """Nobody else is in this block for the same version."""
+    return alone(place.with_name(f".{place.name}.lock"), place.name)

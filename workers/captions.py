@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from vectordb.errors import Permanent
 from vectordb.folder import FolderLibrary
 from vectordb.index import CaptionIndex, IndexMissing
 from vectordb.library import ChangeableLibrary, Library
+from vectordb.options import IndexOptions
 from vectordb.starter import NAME, version
 from workers.settings import Settings
 
@@ -21,7 +24,22 @@ IDLE_S = 120.0
 
 def library_of(settings: Settings) -> ChangeableLibrary:
     """Where the captions of these settings are kept."""
-    return FolderLibrary(settings.captions_folder)
+    s = settings
+    given: dict[str, Any] = {
+        "m": s.hnsw_m, "ef_construct": s.hnsw_ef_construct, "ef": s.hnsw_ef, "quantised": s.quantised,
+        "oversampling": s.oversampling, "on_disk": s.vectors_on_disk, "shards": s.shards, "replicas": s.replicas,
+    }  # fmt: skip
+    options = replace(IndexOptions(), **{name: value for name, value in given.items() if value is not None})
+    if s.qdrant_url is None:
+        return FolderLibrary(s.captions_folder, options)
+    from vectordb.server_client import connect  # noqa: PLC0415 -- loads gRPC
+    from vectordb.server_library import ServerLibrary  # noqa: PLC0415 -- as above
+
+    client = connect(
+        s.qdrant_url, api_key=s.qdrant_api_key, grpc=s.qdrant_grpc_port > 0, grpc_port=s.qdrant_grpc_port,
+        timeout_s=s.qdrant_timeout_s, ca_file=s.qdrant_ca_file,
+    )  # fmt: skip
+    return ServerLibrary(client, s.captions_folder, options, prefix=s.qdrant_prefix)
 
 
 def starter() -> str:
@@ -143,11 +161,10 @@ def prepare_captions(settings: Settings) -> None:
         library.use(space_id, wanted)
 
 
-def switch(settings: Settings, space_id: str, wanted: str) -> str:
+def switch(settings: Settings, library: ChangeableLibrary, space_id: str, wanted: str) -> str:
     """Make a version the active one; gives ``name@version``. Raises ``IndexMissing``."""
     if settings.captions is not None:
         raise Permanent(f"WILDTAG_CAPTIONS={settings.captions} decides what is searched; unset it to switch")
-    library = library_of(settings)
     to = chosen(library, space_id, wanted)
     library.use(space_id, to)
     return to

@@ -142,10 +142,15 @@ def _home(settings: Settings) -> Iterator[Check]:
 
 def _captions(settings: Settings, ready: Callable[[Settings], bool] | None) -> Iterator[Check]:
     if ready is not None:
-        done = ready(settings)
-        detail = "encoded" if done else "to be encoded at the first start, which takes a minute or two"
+        kept = settings.qdrant_url or settings.captions_folder
+        try:
+            done = ready(settings)
+        except WildtagError as exc:
+            yield Check.missing("captions", str(exc), f"start what keeps them, {kept}, or correct the settings")
+            return
+        detail = "there" if done else "to be encoded at the first start, which takes a minute or two"
         check = Check.fine if done else Check.remark
-        yield check("captions", f"{settings.captions} for {settings.encoder}: {detail}")
+        yield check("captions", f"{settings.captions or 'in use'}, for {settings.encoder}, in {kept}: {detail}")
 
 
 def _stack(settings: Settings) -> Check:

@@ -14,6 +14,8 @@ from workers.settings import Settings
 from workers.stack import running
 from workers.wiring import Wiring
 
+TRIES = 10
+
 
 @contextmanager
 def captions_of(wiring: Wiring) -> Iterator[CaptionIndex]:
@@ -61,8 +63,16 @@ def at_hand(settings: Settings, wanted: str | None = None) -> Iterator[AtHand]:
         index.close()
 
 
-def let_go(settings: Settings, captions_version: str) -> None:
-    """Have a running stack close a version, so that it can be saved or dropped here."""
+def taken_over(settings: Settings, captions_version: str, work: Callable[[], None]) -> None:
+    """Do what needs a version for oneself; a running stack closes it first, and waits for it meanwhile."""
     up = running(settings)
-    if up is not None and (wiring := Wiring(up)).owned:
-        RemoteIndex(wiring.asking, captions_version, wiring.space.dimension).release()
+    for left in reversed(range(TRIES)):
+        if up is not None and (wiring := Wiring(up)).owned:
+            RemoteIndex(wiring.asking, captions_version, wiring.space.dimension).release()
+        try:
+            work()
+        except IndexLocked:  # a batch came in between
+            if not left:
+                raise
+        else:
+            return

@@ -43,6 +43,24 @@ class Settings(BaseSettings):
     captions: str | None = Field(
         None, description="the caption database to search: NAME or NAME@VERSION; the one in use when not given"
     )
+    qdrant_url: str | None = Field(
+        None, description="a Qdrant server that keeps the captions, as http://localhost:6333; else folders here do"
+    )
+    qdrant_api_key: str | None = Field(None, repr=False, description="what the server wants to be shown")
+    qdrant_grpc_port: int = Field(6334, ge=0, le=65535, description="0: everything goes by REST")
+    qdrant_ca_file: Path | None = Field(None, description="certificates that an https address is checked against")
+    qdrant_timeout_s: PositiveFloat = Field(20.0, description="for one answer of the server")
+    qdrant_prefix: str = Field("wildtag-", description="before the names of collections")
+    # of caption indexes that are built; None: by the number of captions
+    hnsw_m: PositiveInt | None = Field(None, description="links a caption in the graph")
+    hnsw_ef_construct: PositiveInt | None = Field(None, description="candidates while the graph is built")
+    hnsw_ef: PositiveInt | None = Field(None, description="candidates while it is searched: more finds more, slower")
+    quantised: bool | None = Field(None, description="search over int8 codes, rescored by the vectors")
+    oversampling: float | None = Field(None, ge=1, description="how many times the wanted captions are rescored")
+    vectors_on_disk: bool | None = Field(None, description="read vectors from disk when they are needed")
+    shards: PositiveInt | None = Field(None, description="of a collection on a Qdrant server")
+    replicas: PositiveInt | None = Field(None, description="of a shard on a Qdrant server")
+
     retrieval_limit: PositiveInt = Field(10, description="captions an image (K in the paper)")
     duplicate_similarity: float = Field(0.94, gt=0, le=1, description="captions closer than this are one")
     profile: Literal["phrases", "paper"] = Field("phrases", description="how candidates are extracted")
@@ -71,7 +89,7 @@ class Settings(BaseSettings):
     flower_port: int | None = Field(None, ge=1, le=65535, description="5555, or a free one when not given")
     threads: PositiveInt | None = Field(None, description="threads a model may use; all cores when not given")
 
-    @field_validator("home", "inbox", "prompts")
+    @field_validator("home", "inbox", "prompts", "qdrant_ca_file")
     @classmethod
     def _expanded(cls, folder: Path | None) -> Path | None:
         return folder.expanduser() if folder else folder

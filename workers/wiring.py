@@ -105,7 +105,7 @@ class Wiring:
     @property
     def owned(self) -> bool:
         """Whether one process owns the captions, as with Edge; a server serves all."""
-        return True
+        return self.settings.qdrant_url is None
 
     @cached_property
     def chosen(self) -> Callable[[], str]:

@@ -42,13 +42,8 @@ def _texts(path: Path, column: str | None, tell: Tell) -> Iterator[str]:
                     if kept is not None:
                         yield kept
                     sample, kept = key, None
-                if data is None:
-                    continue
-                if name.lower().endswith(".json"):
-                    if kept is None:
-                        kept = _from_json(path, column, name, data)
-                elif column is None:
-                    kept = _decoded(path, name, data)
+                if data is not None:
+                    kept = _caption(path, column, name, data, kept)
                 count += kept is not None
         except BadSource as exc:
             fault = exc
@@ -109,6 +104,13 @@ def _key(name: str) -> str:
     """What the members of one sample have in common: the path, and the name up to its first dot."""
     folder, slash, file = name.rpartition("/")
     return folder + slash + file.partition(".")[0]
+
+
+def _caption(path: Path, column: str | None, name: str, data: bytes, kept: str | None) -> str | None:
+    """The caption of a sample that had ``kept`` as its caption before this member."""
+    if name.lower().endswith(".json"):
+        return kept if kept is not None else _from_json(path, column, name, data)
+    return kept if column is not None else _decoded(path, name, data)
 
 
 def _from_json(path: Path, column: str | None, name: str, data: bytes) -> str | None:

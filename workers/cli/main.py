@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import typer
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from vectordb.errors import WildtagError
 from workers.cli import captions, doctor, evaluate, one_process, processes, results, stack
+from workers.logs import configure
 
 
 class _App(typer.Typer):
@@ -18,6 +20,7 @@ class _App(typer.Typer):
         # torch's threads wait by spinning unless told otherwise before it is loaded; with several processes on
         # few cores that made encoding ten times slower
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        configure(logging.ERROR)  # a person is told what matters; processes that log set it up again
         try:
             return super().__call__(*args, **kwargs)
         except WildtagError as exc:

@@ -82,7 +82,7 @@ def import_(
         messages.print("What was read before it is kept.")
         raise typer.Exit(FAULTY)
     if use:
-        messages.print(f"In use: {escape(switch(settings, wiring.space.id, made.captions_version))}")
+        messages.print(f"In use: {escape(switch(settings, wiring.library, wiring.space.id, made.captions_version))}")
     elif not json:
         messages.print(f"To tag with it: wildtag captions use {escape(made.captions_version)}", highlight=False)
 

@@ -53,7 +53,8 @@ def use(name: Version) -> None:
     settings = Settings()
     if name in ("starter", starter()):  # those of this installation can be made here and now
         prepare_captions(settings.model_copy(update={"captions": "starter"}))
-    console.print(f"In use: {escape(switch(settings, Wiring(settings).space.id, name))}")
+    wiring = Wiring(settings)
+    console.print(f"In use: {escape(switch(settings, wiring.library, wiring.space.id, name))}")
 
 
 def drop(
@@ -63,7 +64,7 @@ def drop(
 ) -> None:
     """Remove a version for good; also an import that was interrupted."""
     from workers.captions import only  # noqa: PLC0415 -- keeps the command line quick
-    from workers.reaching import let_go  # noqa: PLC0415 -- as above
+    from workers.reaching import taken_over  # noqa: PLC0415 -- as above
     from workers.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = Settings()
@@ -72,8 +73,7 @@ def drop(
     version = only(wiring.library, space_id, name)
     if not yes:
         typer.confirm(f"Remove {version} for good?", abort=True)
-    let_go(settings, version)
-    wiring.library.drop(space_id, version)
+    taken_over(settings, version, lambda: wiring.library.drop(space_id, version))
     console.print(f"Removed {escape(version)}")
 
 
@@ -98,14 +98,13 @@ def export(
 def snapshot(name: Version, file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
     """Save a version to one file: a backup, or to move it to another machine."""
     from workers.captions import chosen  # noqa: PLC0415 -- keeps the command line quick
-    from workers.reaching import let_go  # noqa: PLC0415 -- as above
+    from workers.reaching import taken_over  # noqa: PLC0415 -- as above
     from workers.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = Settings()
     wiring = Wiring(settings)
     version = chosen(wiring.library, wiring.space.id, name)
-    let_go(settings, version)
-    wiring.library.snapshot(wiring.space.id, version, file)
+    taken_over(settings, version, lambda: wiring.library.snapshot(wiring.space.id, version, file))
     console.print(f"{escape(version)} is in {escape(str(file))} ({decimal(file.stat().st_size)})")
 
 

@@ -116,7 +116,7 @@ def test_other_json_is_refused(tmp_path: Path, data: str, said: str) -> None:
 
 def test_json_of_any_size_needs_little_memory(tmp_path: Path) -> None:
     """Lists before the captions are passed over; a string of 50 MB is refused, not held."""
-    many = json.dumps({"images": COCO["images"] * 2000, "annotations": COCO["annotations"] * 10})
+    many = json.dumps({"images": COCO["images"] * 300, "annotations": COCO["annotations"] * 10})
     source = source_of([written(tmp_path / "a.json", many)])
     huge = source_of([written(tmp_path / "b.json", '{"annotations": [{"caption": "' + "x" * 50_000_000 + '"}]}')])
     del many

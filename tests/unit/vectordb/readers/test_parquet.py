@@ -156,6 +156,15 @@ def test_text_that_is_not_utf8_stops_at_its_row(tmp_path: Path) -> None:
         assert fault.position == "row 1501"
 
 
+def test_names_that_are_none_or_two_are_told(tmp_path: Path) -> None:
+    """A damaged name, and one that two columns have."""
+    path = table(tmp_path / "a.parquet", {"caption": CAPTIONS})
+    path.write_bytes(path.read_bytes().replace(b"caption", b"\xff\xfeption"))
+    assert broken(path)[1].path == path
+    parquet.write_table(pa.table([["a cat"], ["a dog"]], names=["caption", "caption"]), path)
+    assert broken(path)[1].path == path
+
+
 @pytest.mark.parametrize("data", [b"", b"id,caption\n1,a cat\n"])
 def test_another_kind_of_file_is_told(tmp_path: Path, data: bytes) -> None:
     """A CSV that is given as Parquet, and nothing at all."""

@@ -11,7 +11,7 @@ from tasks.embedding import embed
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor, extract, extractor
 from tasks.images import MAX_PIXELS
-from tasks.messages import Batch, Fault, ObjectRef, Revision, Scored, Submitted
+from tasks.messages import Batch, Fault, Floats, ObjectRef, Revision, Scored, Submitted
 from tasks.retrieval import retrieve
 from tasks.scoring import PLAIN, score
 from vectordb.index import CaptionSearch
@@ -38,7 +38,10 @@ class Choices:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The adapters of the stages, and the choices. ``clock`` gives seconds; without one nothing is timed."""
+    """The adapters of the stages, and the choices. ``clock`` gives seconds; without one nothing is timed.
+
+    ``typical``: see ``tasks.retrieval.retrieve``.
+    """
 
     image_encoder: ImageEncoder
     text_encoder: TextEncoder
@@ -47,6 +50,7 @@ class Pipeline:
     extractor: Extractor = field(default_factory=extractor)
     cache: Cache = field(default_factory=lambda: LRUCache(CACHED))
     choices: Choices = Choices()
+    typical: Floats | None = None
     clock: Callable[[], float] | None = None
 
     @property
@@ -65,7 +69,9 @@ class Pipeline:
         embedded, faults = embed(batch, images, self.image_encoder, max_pixels=c.max_pixels)
         embedded = self._timed(embedded, "embedding", start)
         start = self._now()
-        retrieved = retrieve(embedded, self.index, limit=c.limit, duplicate_similarity=c.duplicate_similarity)
+        retrieved = retrieve(
+            embedded, self.index, limit=c.limit, duplicate_similarity=c.duplicate_similarity, typical=self.typical
+        )
         retrieved = self._timed(retrieved, "retrieval", start)
         start = self._now()
         extracted = self._timed(extract(retrieved, self.extractor, self.cache), "extraction", start)

@@ -15,7 +15,7 @@ DIGITS = 6  # of a score; what is beyond them is no reason to order two tags
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A tag to be. ``members``: positions of its candidates; the first gives the name."""
+    """A tag to be. ``members``: positions of its candidates; the first gives the name, the best the scores."""
 
     score: float
     image_score: float
@@ -31,12 +31,15 @@ def rank(
     alpha: float,
     vectors: Floats | None = None,
     synonym_similarity: float = 1.0,
+    head_similarity: float = 1.0,
     limit: int | None = None,
 ) -> list[Ranked]:
     """The best ``limit`` of the candidates, best first; equal scores in the order of their labels.
 
     With ``vectors`` (c, d), a candidate whose cosine to a better one is above ``synonym_similarity`` goes into
     that one's tag and leaves its score as it is: sums would put the largest family of words first, not the best.
+    The tag is named by its best candidate, or by the noun of that one ("fox" of "red fox") where the noun is in the
+    tag, too, and closer to it than ``head_similarity``: then what stands before the noun tells little.
     """
     scores = (alpha * by_image + (1 - alpha) * by_text).round(DIGITS).tolist()
     order = sorted(range(len(candidates)), key=lambda at: (-scores[at], candidates[at].label))
@@ -45,8 +48,21 @@ def rank(
     for members in groups[:limit]:
         best = members[0]
         image, text = (round(float(scores_[best]), DIGITS) for scores_ in (by_image, by_text))
-        ranked.append(Ranked(scores[best], image, text, members))
+        named = members if vectors is None else _named(members, candidates, vectors, head_similarity)
+        ranked.append(Ranked(scores[best], image, text, named))
     return ranked
+
+
+def _named(
+    members: tuple[int, ...], candidates: Sequence[Candidate], vectors: Floats, threshold: float
+) -> tuple[int, ...]:
+    """The members with the one in front that names them; the best is in front now."""
+    best = members[0]
+    for other in members[1:]:
+        is_head = candidates[best].label.endswith(f" {candidates[other].label}")
+        if is_head and vectors[best] @ vectors[other] > threshold:
+            return (other, *[at for at in members if at != other])
+    return members
 
 
 def _together(order: Sequence[int], vectors: Floats, threshold: float) -> list[tuple[int, ...]]:

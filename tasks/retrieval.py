@@ -1,6 +1,10 @@
 """Retrieval: the captions nearest to each image (CaSED, section 3.2: the restriction of the semantic space).
 
 All vectors are float32 of unit length; similarities are cosines.
+
+Beyond the paper, hubs can be held back: captions that are near to pictures of any kind, and so come up for all of
+them. What counts is then how much nearer a caption is to this image than to the pictures that it is nearest to, as
+in cross-domain similarity local scaling (Conneau et al., ICLR 2018).
 """
 
 from __future__ import annotations
@@ -13,11 +17,22 @@ from tasks.messages import Embedded, Floats, Hit, Parsed, Retrieved, Vectors
 from vectordb.captions import CANDIDATES, Caption
 from vectordb.index import CaptionSearch, Neighbours, WrongDimension
 
+# ops/decisions/bundled-encoder.md has the figures of other values
+WIDER = 3  # with typical pictures: among how many times ``limit`` captions the best are chosen
+NEAREST = 10  # typical pictures that say how much of a hub a caption is
+
 
 def retrieve(
-    batch: Embedded, index: CaptionSearch, *, limit: int = 10, duplicate_similarity: float = 0.94
+    batch: Embedded,
+    index: CaptionSearch,
+    *,
+    limit: int = 10,
+    duplicate_similarity: float = 0.94,
+    typical: Floats | None = None,
 ) -> Retrieved:
     """The ``limit`` nearest captions of each image, near-copies removed, and their centroid.
+
+    ``typical``: unit vectors (m, d) of pictures of every kind; with them hubs give way to the captions behind them.
 
     All images are searched in one call. An image may keep fewer than ``limit`` captions: the centroid is taken
     *after* the copies are gone, as in the paper's code, so that a caption that the database holds ten times
@@ -29,7 +44,10 @@ def retrieve(
             f"the images' vectors have {dimension} dimensions (space {batch.revision.space_id}), the captions'"
             f" {index.dimension}: the captions were encoded by another model and must be encoded again by this one"
         )
-    found = index.search(batch.vectors.array(), limit) if batch.objects else []
+    wide = limit if typical is None else limit * WIDER
+    found = index.search(batch.vectors.array(), wide) if batch.objects else []
+    if typical is not None:
+        found = [without_hubs(neighbours, typical, limit) for neighbours in found]
     kept = [without_copies(neighbours, duplicate_similarity) for neighbours in found]
     centroids = np.zeros((len(kept), dimension), dtype=np.float32)
     for row, neighbours in enumerate(kept):
@@ -44,14 +62,23 @@ def retrieve(
     )
 
 
+def without_hubs(neighbours: Neighbours, typical: Floats, limit: int) -> Neighbours:
+    """The ``limit`` captions whose similarity is farthest above their mean one to the typical pictures nearest them.
+
+    They stay in the order of their similarities.
+    """
+    if len(neighbours.captions) <= limit:
+        return neighbours
+    nearest = min(NEAREST, len(typical))
+    hubness = np.partition(neighbours.vectors @ typical.T, -nearest, axis=1)[:, -nearest:].mean(axis=1)
+    best = np.argsort(hubness - neighbours.similarities, kind="stable")[:limit]
+    return _only(neighbours, np.sort(best))
+
+
 def without_copies(neighbours: Neighbours, duplicate_similarity: float) -> Neighbours:
     """The first caption of each group of captions that are near-copies of each other."""
     first = first_of_each(neighbours.vectors, duplicate_similarity)
-    if len(first) == len(neighbours.captions):
-        return neighbours
-    return Neighbours(
-        tuple(neighbours.captions[i] for i in first), neighbours.similarities[first], neighbours.vectors[first]
-    )
+    return neighbours if len(first) == len(neighbours.captions) else _only(neighbours, first)
 
 
 def first_of_each(vectors: Floats, threshold: float) -> NDArray[np.intp]:
@@ -79,6 +106,11 @@ def centroid(vectors: Floats) -> Floats:
     mean = vectors.sum(axis=0, dtype=np.float64)
     unit: Floats = (mean / (np.linalg.norm(mean) or 1.0)).astype(np.float32)
     return unit
+
+
+def _only(neighbours: Neighbours, rows: NDArray[np.intp]) -> Neighbours:
+    captions = tuple(neighbours.captions[row] for row in rows)
+    return Neighbours(captions, neighbours.similarities[rows], neighbours.vectors[rows])
 
 
 def _hits(neighbours: Neighbours) -> tuple[Hit, ...]:

@@ -65,7 +65,7 @@ def score(
         vectors = words[columns] if synonym_similarity < 1 else None
         ranked = rank(
             found, by_image, by_text, alpha=alpha, vectors=vectors, synonym_similarity=synonym_similarity,
-            limit=max_tags,
+            head_similarity=space.thresholds.head, limit=max_tags,
         )  # fmt: skip
         tags.append(tuple(_tag(found, one) for one in ranked if one.score >= min_score))
     return Scored(

@@ -32,7 +32,7 @@ def tagging(settings: Settings) -> Iterator[Tagger]:
         yield Tagger(
             Pipeline(
                 wiring.image_encoder, wiring.text_encoder, captions, wiring.revision.captions_version,
-                extractor=wiring.extractor, choices=wiring.choices, clock=time.perf_counter,
+                extractor=wiring.extractor, choices=wiring.choices, clock=time.perf_counter, typical=wiring.typical,
             ),
             settings.max_object_bytes,
         )  # fmt: skip

@@ -54,12 +54,12 @@ class Stages:
 
     def retrieval(self, batch: Embedded) -> None:
         """Find the nearest captions, in the version that the batch was submitted for."""
-        wiring, c = self._wiring, self._wiring.choices
+        wiring, c, typical = self._wiring, self._wiring.choices, self._wiring.typical
         version = batch.revision.captions_version
         try:
             index = wiring.indexes.open(version)
             retrieved = self._timed("retrieval", lambda: retrieve(
-                batch, index, limit=c.limit, duplicate_similarity=c.duplicate_similarity
+                batch, index, limit=c.limit, duplicate_similarity=c.duplicate_similarity, typical=typical
             ))  # fmt: skip
         except IndexMissing:
             wiring.indexes.release(version)
@@ -103,6 +103,7 @@ class Stages:
                 _ = wiring.image_encoder
             case "retrieval":
                 wiring.indexes.open(wiring.chosen())
+                _ = wiring.typical
             case "extraction":
                 wiring.extractor.warm()
             case "scoring":

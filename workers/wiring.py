@@ -15,7 +15,7 @@ from celery import Celery
 from tasks.cache import Cache, LayeredCache, LRUCache
 from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
 from tasks.extraction import Extractor, extractor
-from tasks.messages import Revision
+from tasks.messages import Floats, Revision
 from tasks.pipeline import Choices
 from tasks.scoring import PLAIN
 from vectordb.library import ChangeableLibrary
@@ -141,6 +141,13 @@ class Wiring:
         return load_text_encoder(
             self.settings.encoder, cache_dir=self.settings.cache_folder, threads=self.settings.threads
         )
+
+    @cached_property
+    def typical(self) -> Floats | None:
+        """The vectors of pictures of every kind, where the encoder knows some: retrieval holds hubs back by them."""
+        from tasks.encoders import typical_pictures  # noqa: PLC0415 -- as above
+
+        return typical_pictures(self.settings.encoder, cache_dir=self.settings.cache_folder)
 
     @cached_property
     def extractor(self) -> Extractor:

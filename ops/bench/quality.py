@@ -57,7 +57,9 @@ def main(arguments: Sequence[str]) -> None:
         else:
             indexes[wiring.revision.captions_version] = stack.enter_context(captions_of(wiring))
         choices = answering(wiring)
-        rows = sweep(embedded, targets, indexes, profiles, wiring.text_encoder, grid, judge(), choices)
+        rows = sweep(
+            embedded, targets, indexes, profiles, wiring.text_encoder, grid, judge(), choices, wiring.typical
+        )
         total = len(indexes) * len(profiles) * len(grid)
         found = list(track(rows, "sweeping", total=total, console=messages, transient=True))
     best = sorted(found, key=lambda row: -row.semantic_similarity)

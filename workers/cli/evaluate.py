@@ -89,7 +89,8 @@ def _evaluate(
     else:
         console.print(_table(evaluation))
         told = (
-            f"{len(evaluation.pictures):,} images, {len(labelled.labels):,} labels, {len(skipped):,} skipped;"
+            f"{_count(len(evaluation.pictures), 'image')}, {_count(len(labelled.labels), 'label')},"
+            f" {len(skipped):,} skipped;"
             f" space {conditions['space']['id']}, captions {conditions['captions_version']}"
         )
         console.print(f"[dim]{escape(told)}[/]")
@@ -136,15 +137,22 @@ def _progress() -> Iterator[Progress]:
         yield progress
 
 
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _table(evaluation: Evaluation) -> Table:
     from workers.evaluation.report import FIGURES  # noqa: PLC0415 -- keeps the command line quick
 
-    view = Table(pad_edge=False)
+    # 80 columns must leave room for the names: no lines between the columns, and none that says only 0
+    view = Table(box=None, pad_edge=False)
     view.add_column("method", style="bold", overflow="fold")
-    for name in FIGURES:
+    answered = not any(result.unknown for result in evaluation.results)
+    figures = {name: figure for name, figure in FIGURES.items() if not (answered and name == "unknown")}
+    for name in figures:
         view.add_column(name, justify="right", no_wrap=True)
     for result in evaluation.results:
-        view.add_row(escape(result.method), *[figure(result) for figure in FIGURES.values()])
+        view.add_row(escape(result.method), *[figure(result) for figure in figures.values()])
     return view
 
 

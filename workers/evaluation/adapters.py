@@ -44,7 +44,9 @@ def tools_of(
     """What methods are made of. ``labels``: the true ones of the whole set."""
     # the bundled encoder's space is one of sentences: there a prompt draws all names together
     naming = PLAIN if wiring.settings.encoder == BUNDLED else CLASS_NAME
-    return Tools(index, wiring.text_encoder, wiring.extractor, answering(wiring), labels, naming, tell)
+    return Tools(
+        index, wiring.text_encoder, wiring.extractor, answering(wiring), labels, naming, tell, typical=wiring.typical
+    )
 
 
 def judge() -> Judge:

@@ -63,7 +63,8 @@ def page(
 def _counts(evaluation: Evaluation) -> str:
     count = len(evaluation.pictures)
     text = f"{count:,} pictures, the worst first by the semantic similarity of {evaluation.results[0].method}"
-    return escape(text + (f"; the worst {MOST:,} are shown." if count > MOST else "."))
+    shown = f"; the worst {MOST:,} are shown." if count > MOST else "."
+    return escape(f"{text}{shown} Behind a tag are its score and the numbers of the captions that it comes from.")
 
 
 def _figures(results: Iterable[Result]) -> str:

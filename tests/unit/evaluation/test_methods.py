@@ -139,3 +139,9 @@ def test_imagenets_names_come_with_a_package() -> None:
     labels = read_labels("imagenet")
     assert 990 < len(labels) <= 1000
     assert "goldfish" in {label.lower() for label in labels}
+
+
+def test_a_list_that_cannot_be_used_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
+    check("vocabulary:imagenet")
+    with pytest.raises(BadVocabulary, match="cannot be read"):
+        check(f"vocabulary:{tmp_path / 'missing.txt'}")

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.messages import Floats
-from tasks.retrieval import centroid, first_of_each, retrieve
+from tasks.retrieval import NEAREST, centroid, first_of_each, retrieve, without_hubs
 from tests.unit.stages.made_up import CAPTIONS, SPACE, embedded, index_of, random_units, vector_of
 from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
-from vectordb.index import WrongDimension
+from vectordb.index import Neighbours, WrongDimension
 
 
 def union_find(vectors: Floats, threshold: float) -> list[int]:
@@ -55,6 +55,41 @@ def test_copies_are_gone_before_the_centroid_is_taken() -> None:
     assert [hit.caption for hit in batch.hits[0]] == ["0", "3"]
     assert batch.centroids.array()[0] == pytest.approx([0.5**0.5, 0.5**0.5])
     assert [hit.similarity for hit in batch.hits[0]] == [1.0, 0.0]
+
+
+def test_hubs_give_way_to_the_captions_behind_them() -> None:
+    """A caption that is near to pictures of every kind goes; what is left is in the order of the cosines."""
+    index = ExactIndex(3)
+    texts = ["hub", "own", "other", "far"]
+    vectors = np.array([[0.7, 0.7, 0.1], [0.8, 0, 0.6], [0.5, 0, 0.8], [0, 1, 0]], dtype=np.float32)
+    index.add([Caption.of(text) for text in texts], vectors)
+    image = embedded(np.array([[0.9, 0.3, 0.3]], dtype=np.float32))
+    typical = np.array([[0.6, 0.8, 0], [0.8, 0.6, 0]], dtype=np.float32)
+    plain = retrieve(image, index, limit=2)
+    assert [hit.caption for hit in plain.hits[0]] == ["own", "hub"]
+    fair = retrieve(image, index, limit=2, typical=typical)
+    assert [hit.caption for hit in fair.hits[0]] == ["own", "other"]
+    first, second = fair.hits[0]
+    assert first.similarity > second.similarity
+    everything = retrieve(image, index, limit=4, typical=typical)
+    assert everything.hits == retrieve(image, index, limit=4).hits
+
+
+@given(seed=st.integers(0, 10**6), count=st.integers(0, 60), limit=st.integers(1, 20), pictures=st.integers(1, 30))
+def test_hubs_are_held_back_as_a_plain_loop_does_it(seed: int, count: int, limit: int, pictures: int) -> None:
+    vectors, typical, image = (random_units(seed + at, n, 8) for at, n in enumerate((count, pictures, 1)))
+    similarities = np.sort(vectors @ image[0])[::-1]
+    vectors = vectors[np.argsort(-(vectors @ image[0]), kind="stable")]
+    found = Neighbours(tuple(Caption(at, str(at)) for at in range(count)), similarities, vectors)
+    kept = without_hubs(found, typical, limit)
+    margins = []
+    for at, vector in enumerate(vectors):
+        near = sorted((float(vector @ one) for one in typical), reverse=True)[:NEAREST]
+        margins.append((float(similarities[at]) - sum(near) / len(near), at))
+    expected = sorted(at for _, at in sorted(margins, key=lambda one: (-one[0], one[1]))[:limit])
+    assert [caption.id for caption in kept.captions] == expected
+    assert np.array_equal(kept.vectors, vectors[expected])
+    assert np.array_equal(kept.similarities, similarities[expected])
 
 
 def test_each_image_has_its_own_captions_in_one_search() -> None:

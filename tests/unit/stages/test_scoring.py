@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.cache import LRUCache
-from tasks.encoders.protocols import Space
+from tasks.encoders.protocols import Space, Thresholds
 from tasks.messages import Floats, WrongSpace
 from tasks.scoring import score
 from tests.unit.stages.made_up import SPACE, MadeUpText, extracted, random_units, vector_of
@@ -148,6 +148,41 @@ def test_synonyms_are_one_tag_with_the_evidence_of_both(space: Space) -> None:
     assert [tag.label for tag in tags] == ["cat", "dog"]
     assert tags[0].score == apart["cat"].score
     assert tags[0].evidence == (0,)
+
+
+class Foxes(MadeUpText):
+    """ "fox", "grey fox" and "fox ball" mean about the same as "red fox", "ball" does not."""
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        angles = {"red fox": 0.0, "grey fox": 0.3, "fox": 0.4, "silver-fox": 0.45, "fox ball": 0.5, "ball": 1.2}
+        rows = np.zeros((len(texts), self.space.dimension), dtype=np.float32)
+        rows[:, :2] = [(math.cos(angles[text]), math.sin(angles[text])) for text in texts]
+        return rows
+
+
+def test_a_tag_is_named_by_its_noun_where_the_rest_tells_little() -> None:
+    space = replace(SPACE, thresholds=Thresholds(head=0.9))
+    image = np.eye(1, space.dimension, dtype=np.float32)
+    batch = extracted(image, image, [["fox ball", "ball", "fox", "grey fox", "red fox"]])
+    plain = score(batch, Foxes(), LRUCache(10), synonym_similarity=0.85).tags[0]
+    named = score(batch, Foxes(space), LRUCache(10), synonym_similarity=0.85).tags[0]
+    assert [tag.label for tag in plain] == ["red fox", "ball"]
+    assert [tag.label for tag in named] == ["fox", "ball"]
+    assert [tag.score for tag in named] == [tag.score for tag in plain]
+    far = replace(SPACE, thresholds=Thresholds(head=0.95))  # the cosine of "fox" and "red fox" is 0.92
+    assert score(batch, Foxes(far), LRUCache(10), synonym_similarity=0.85).tags[0] == plain
+    # without merging there is no tag whose name could be another's
+    alone = score(batch, Foxes(space), LRUCache(10), max_tags=1).tags[0]
+    assert [tag.label for tag in alone] == ["red fox"]
+
+
+def test_a_word_that_another_ends_in_is_no_noun_of_it() -> None:
+    space = replace(SPACE, thresholds=Thresholds(head=0.5))
+    vector = np.zeros((1, space.dimension), dtype=np.float32)
+    vector[0, :2] = math.cos(0.45), math.sin(0.45)
+    batch = extracted(vector, vector, [["fox", "silver-fox"]])
+    tags = score(batch, Foxes(space), LRUCache(9), synonym_similarity=0.9).tags[0]
+    assert [tag.label for tag in tags] == ["silver-fox"]
 
 
 def test_another_encoder_is_refused() -> None:

@@ -44,10 +44,7 @@ def retrieve(
             f"the images' vectors have {dimension} dimensions (space {batch.revision.space_id}), the captions'"
             f" {index.dimension}: the captions were encoded by another model and must be encoded again by this one"
         )
-    wide = limit if typical is None else limit * WIDER
-    found = index.search(batch.vectors.array(), wide) if batch.objects else []
-    if typical is not None:
-        found = [without_hubs(neighbours, typical, limit) for neighbours in found]
+    found = nearest(index, batch.vectors.array(), limit, typical) if batch.objects else []
     kept = [without_copies(neighbours, duplicate_similarity) for neighbours in found]
     centroids = np.zeros((len(kept), dimension), dtype=np.float32)
     for row, neighbours in enumerate(kept):
@@ -62,6 +59,13 @@ def retrieve(
     )
 
 
+def nearest(index: CaptionSearch, vectors: Floats, limit: int, typical: Floats | None) -> list[Neighbours]:
+    """The ``limit`` nearest captions of each row of ``vectors`` (n, d), copies included, without hubs if ``typical``."""
+    if typical is None:
+        return index.search(vectors, limit)
+    return [without_hubs(found, typical, limit) for found in index.search(vectors, limit * WIDER)]
+
+
 def without_hubs(neighbours: Neighbours, typical: Floats, limit: int) -> Neighbours:
     """The ``limit`` captions whose similarity is farthest above their mean one to the typical pictures nearest them.
 
@@ -69,8 +73,8 @@ def without_hubs(neighbours: Neighbours, typical: Floats, limit: int) -> Neighbo
     """
     if len(neighbours.captions) <= limit:
         return neighbours
-    nearest = min(NEAREST, len(typical))
-    hubness = np.partition(neighbours.vectors @ typical.T, -nearest, axis=1)[:, -nearest:].mean(axis=1)
+    nearby = min(NEAREST, len(typical))
+    hubness = np.partition(neighbours.vectors @ typical.T, -nearby, axis=1)[:, -nearby:].mean(axis=1)
     best = np.argsort(hubness - neighbours.similarities, kind="stable")[:limit]
     return _only(neighbours, np.sort(best))
 

@@ -52,7 +52,7 @@ def test_other_kinds_unknown_fields_and_junk_are_refused(message: Batch) -> None
     kind = type(message)
     fields = msgspec.msgpack.decode(message.encode())
     for bad in (
-        {**fields, "kind": fields["kind"].replace("/1", "/2")},
+        {**fields, "kind": fields["kind"] + "0"},
         {**fields, "surprise": 1},
         {name: value for name, value in fields.items() if name != "revision"},
     ):

@@ -18,8 +18,7 @@ from workers.settings import Settings
 
 if TYPE_CHECKING:
     from vectordb.captions import Caption
-    from vectordb.index import CaptionIndex, Floats
-    from workers.reaching import AtHand
+    from vectordb.index import CaptionIndex, Neighbours
 
 Json = Annotated[bool, typer.Option("--json", help="JSON in place of a table.")]
 Wanted = Annotated[str | None, typer.Option("--captions", help="NAME or NAME@VERSION; those in use when not given.")]
@@ -36,7 +35,10 @@ def search(
 
     settings = Settings()
     with at_hand(settings, captions) as here:
-        (found,) = here.index.search(_vector(what, settings, here), limit)
+        if _is_file(what):
+            found = _seen(Path(what), settings, here.index, limit)
+        else:
+            (found,) = here.index.search(here.encoder().encode([what]), limit)
     rows = list(zip(found.captions, found.similarities.tolist(), strict=True))
     if json:
         for caption, similarity in rows:
@@ -53,21 +55,26 @@ def search(
     console.print(view)
 
 
-def _vector(what: str, settings: Settings, here: AtHand) -> Floats:
-    path = Path(what)
+def _is_file(what: str) -> bool:
     try:
-        is_file = path.is_file()
+        return Path(what).is_file()
     except OSError:  # a text longer than a file name may be
-        is_file = False
-    if not is_file:
-        return here.encoder().encode([what])
+        return False
+
+
+def _seen(image: Path, settings: Settings, index: CaptionIndex, limit: int) -> Neighbours:
+    """The captions of an image, as the retrieval stage finds them."""
     from tasks.images import decode  # noqa: PLC0415 -- keeps the command line quick
+    from tasks.retrieval import nearest  # noqa: PLC0415 -- as above
     from workers.stores.folder import read_file  # noqa: PLC0415 -- as above
     from workers.wiring import Wiring  # noqa: PLC0415 -- as above
 
-    encoder = Wiring(settings).image_encoder
-    data, _ = read_file(path, settings.max_object_bytes)
-    return encoder.encode([decode(data, max_pixels=settings.max_pixels, near=encoder.side)])
+    wiring = Wiring(settings)
+    encoder = wiring.image_encoder
+    data, _ = read_file(image, settings.max_object_bytes)
+    vectors = encoder.encode([decode(data, max_pixels=settings.max_pixels, near=encoder.side)])
+    (found,) = nearest(index, vectors, limit, wiring.typical)
+    return found
 
 
 def stats(

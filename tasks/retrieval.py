@@ -60,7 +60,7 @@ def retrieve(
 
 
 def nearest(index: CaptionSearch, vectors: Floats, limit: int, typical: Floats | None) -> list[Neighbours]:
-    """The ``limit`` nearest captions of each row of ``vectors`` (n, d), copies included, without hubs if ``typical``."""
+    """The ``limit`` nearest captions of each row of ``vectors`` (n, d), copies included; no hubs if ``typical``."""
     if typical is None:
         return index.search(vectors, limit)
     return [without_hubs(found, typical, limit) for found in index.search(vectors, limit * WIDER)]

@@ -45,6 +45,11 @@ def translated() -> Iterator[None]:
         raise StoreUnavailable(f"Redis cannot write to its disk: {exc}") from exc
 
 
+def raw(value: str) -> bytes:
+    """The bytes of a text: ``text`` backwards."""
+    return value.encode("utf-8", "surrogateescape")
+
+
 def text(value: Any) -> str:
     """A bytes answer as text; keys of any bytes survive the way there and back."""
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)

@@ -21,6 +21,8 @@ from workers.stores.store import ObjectError, ObjectStore
 
 log = structlog.get_logger()
 
+AGAIN_BLOCK_MS = 20
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -35,21 +37,26 @@ class Pace:
 class Dispatcher:
     """Turns inbox events into batches for the first stage. One ``step`` is one turn; ``Transient`` may leave it.
 
-    ``revision`` is asked for every batch: the captions may be switched while images come in.
+    ``revision`` is asked for every batch: the captions may be switched while images come in. ``followed`` says of
+    a key whether it is tagged. What is in ``later`` has its turn when the inbox is empty and little is on its way.
     """
 
     def __init__(
         self,
         inbox: Inbox,
+        later: Inbox,
         ledger: Ledger,
         store: ObjectStore,
         publisher: Sender,
         revision: Callable[[], Revision],
+        followed: Callable[[str], bool],
         pace: Pace,
         consumer: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._inbox = inbox
+        self._later = later
+        self._followed = followed
         self._ledger = ledger
         self._store = store
         self._publisher = publisher
@@ -60,29 +67,38 @@ class Dispatcher:
 
     def recover(self, idle_ms: int) -> int:
         """Deal with events that a dispatcher read and left. Gives how many."""
-        events = self._inbox.recover(self._consumer, idle_ms, self._pace.in_flight_max)
-        self._deal(events, recovered=True)
-        return len(events)
+        count = 0
+        for inbox in (self._inbox, self._later):
+            events = inbox.recover(self._consumer, idle_ms, self._pace.in_flight_max)
+            self._deal(inbox, events, recovered=True)
+            count += len(events)
+        return count
 
     def step(self, block_ms: int = 1000) -> int:
         """Wait for events, gather a batch's worth, send. Gives how many events were dealt with."""
-        room = self._pace.in_flight_max - self._ledger.in_flight()
+        in_flight = self._ledger.in_flight()
+        room = self._pace.in_flight_max - in_flight
         if room <= 0:
             time.sleep(0.05)  # the queues are full: the inbox holds what comes
             return 0
-        events = self._inbox.read(self._consumer, room, block_ms)
+        again = self._later.length() > 0
+        events = self._inbox.read(self._consumer, room, min(block_ms, AGAIN_BLOCK_MS) if again else block_ms)
         if not events:
-            return 0
+            # little of it at once, so that what comes meanwhile does not wait behind it
+            if again and in_flight < self._pace.batch_max * 2:
+                events = self._later.read(self._consumer, self._pace.batch_max, None)
+                self._deal(self._later, events, recovered=False)
+            return len(events)
         until = time.monotonic() + self._pace.batch_wait_ms / 1000
         while len(events) < min(room, self._pace.batch_max):
             left_ms = int((until - time.monotonic()) * 1000)
             if left_ms <= 0:
                 break
             events += self._inbox.read(self._consumer, room - len(events), left_ms)
-        self._deal(events, recovered=False)
+        self._deal(self._inbox, events, recovered=False)
         return len(events)
 
-    def _deal(self, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> None:
+    def _deal(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> None:
         arrivals, removals = self._look([event for _, event in events])
         now = self._clock()
         # removals first: where an object has both, the plan has kept only the later one
@@ -96,7 +112,7 @@ class Dispatcher:
         for start in range(0, len(refs), self._pace.batch_max):
             objects = tuple(refs[start : start + self._pace.batch_max])
             self._publisher.send("embedding", Submitted(objects=objects, revision=revision))
-        self._inbox.done([entry for entry, _ in events])
+        inbox.done([entry for entry, _ in events])
         if refs:
             log.info("dispatched", objects=len(refs), events=len(events))
 
@@ -104,6 +120,8 @@ class Dispatcher:
         """What to do about each object: the latest word counts, and removals are checked in the bucket."""
         plan: dict[str, Arrival | None] = {}
         for event in events:
+            if event.kind == "created" and not self._followed(event.key):
+                continue
             try:
                 arrival = self._arrival(event)
             except ObjectError as exc:

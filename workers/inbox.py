@@ -10,7 +10,6 @@ from redis.exceptions import ResponseError
 
 from workers.connection import Client, text, translated
 from workers.events.event import ObjectEvent
-from workers.layout import Keys
 
 GROUP = "dispatcher"
 
@@ -21,9 +20,10 @@ class Inbox:
     An event that was read and never acknowledged is read again by ``recover``. Raises ``StoreUnavailable``.
     """
 
-    def __init__(self, client: Client, keys: Keys) -> None:
+    def __init__(self, client: Client, key: str) -> None:
+        """``key``: of the stream, ``Keys.inbox`` or ``Keys.later``."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
-        self._key = keys.inbox
+        self._key = key
 
     def append(self, events: Sequence[ObjectEvent]) -> None:
         """Store events in order; on return they are in Redis."""
@@ -32,6 +32,11 @@ class Inbox:
             for event in events:
                 pipe.xadd(self._key, {"event": msgspec.msgpack.encode(event)})
             pipe.execute()
+
+    def length(self) -> int:
+        """How many events nobody has dealt with."""
+        with translated():
+            return int(self._redis.xlen(self._key))
 
     def prepare(self) -> None:
         """Create the stream and its consumer group, if they are not there."""
@@ -42,8 +47,8 @@ class Inbox:
                 if "BUSYGROUP" not in str(exc):
                     raise
 
-    def read(self, consumer: str, count: int, block_ms: int) -> list[tuple[str, ObjectEvent]]:
-        """New events; waits up to ``block_ms`` for the first."""
+    def read(self, consumer: str, count: int, block_ms: int | None) -> list[tuple[str, ObjectEvent]]:
+        """New events; waits up to ``block_ms`` for the first, or not at all."""
         with translated():
             answer = self._redis.xreadgroup(GROUP, consumer, {self._key: ">"}, count=count, block=block_ms)
         if not answer:

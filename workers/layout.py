@@ -7,12 +7,16 @@ themselves, so all keys must live on one server (a primary with replicas, not a 
 key                    type        holds
 =====================  ==========  ==========================================================================
 ``P inbox``            stream      object events that no dispatcher has dealt with; field ``event``: msgpack
+``P later``            stream      the same, of objects that are tagged again when nothing else is to be done
+``P reconcile:BUCKET`` hash        how far the comparison with a bucket has come: ``prefix``, ``after``, ``began``
+``P lock:NAME``        string      who is at something that only one may do, with a lifetime
 ``P ledger``           sorted set  OID → deadline (Unix seconds) of every accepted object without a record
 ``P entry:OID``        hash        of an object in the ledger: ``ref`` (msgpack), ``etag``, ``revision``,
                                    ``sequence``, ``stage``, ``attempts``, ``accepted_at``, ``fault``
 ``P record:OID``       hash        the final word: ``etag``, ``revision``, ``sequence``, ``state``, ``labels``
                                    (JSON list), ``body`` (JSON record)
 ``P records``          sorted set  OID → time of its record (Unix seconds)
+``P objects``          sorted set  the same OIDs in the order of their bytes, as buckets list their keys (score 0)
 ``P state:STATE``      sorted set  the same, of the records in one state: done, failed, dead
 ``P tag:LABEL``        sorted set  OID → score, of the records with that tag
 ``P tags``             sorted set  label → number of records that carry it
@@ -40,6 +44,20 @@ class Keys:
     @property
     def inbox(self) -> str:
         return f"{self.prefix}inbox"
+
+    @property
+    def later(self) -> str:
+        return f"{self.prefix}later"
+
+    @property
+    def objects(self) -> str:
+        return f"{self.prefix}objects"
+
+    def reconcile(self, bucket: str) -> str:
+        return f"{self.prefix}reconcile:{bucket}"
+
+    def lock(self, name: str) -> str:
+        return f"{self.prefix}lock:{name}"
 
     @property
     def ledger(self) -> str:

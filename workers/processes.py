@@ -16,9 +16,7 @@ import structlog
 from vectordb.errors import Transient
 from workers.app import create_app
 from workers.events.folder import follow
-from workers.ledger import token
 from workers.logs import configure
-from workers.reconcile import reconcile
 from workers.settings import Settings
 from workers.stores.folder import FolderStore
 from workers.wiring import Wiring
@@ -28,6 +26,7 @@ log = structlog.get_logger()
 KEEPER_EVERY = 1.0
 RECOVER_EVERY = 30.0
 RECOVER_IDLE_MS = 30_000
+SWEEP_TURN = 0.5  # seconds that the watch may be held up by a sweep
 SWEEP_REST = 3.0  # seconds between two sweeps at the least
 
 
@@ -56,6 +55,7 @@ def run_dispatcher(settings: Settings) -> None:
     beating = Every(1.0, lambda: wiring.health.beat("dispatcher"))
     with _until_stopped() as stop:
         _retrying(stop, wiring.inbox.prepare)
+        _retrying(stop, wiring.later.prepare)
         _retrying(stop, lambda: dispatcher.recover(0))  # a predecessor's leftovers: there is one dispatcher a home
         while not stop.is_set():
             _retrying(stop, lambda: dispatcher.step(block_ms=500))
@@ -70,12 +70,7 @@ def run_watcher(settings: Settings) -> None:
     root, bucket = settings.inbox_folder, settings.bucket
     store = FolderStore({bucket: root})
 
-    def sweep() -> None:
-        found = reconcile(store, bucket, wiring.records, wiring.inbox, token(wiring.current()))
-        if found.sent or found.gone:
-            log.info("swept", seen=found.seen, sent=found.sent, gone=found.gone)
-
-    sweeping = Every(settings.rescan_s, sweep)
+    sweeping = Every(settings.rescan_s, _sweep(wiring))
     beating = Every(1.0, lambda: wiring.health.beat("watcher"))
     with _until_stopped() as stop:
         for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop):
@@ -90,6 +85,35 @@ def run_watcher(settings: Settings) -> None:
             _retrying(stop, beating)
 
 
+def run_sweeper(settings: Settings) -> None:
+    """Compare the followed bucket with its records, again and again: events are hints, and some are lost."""
+    configure()
+    wiring = Wiring(settings)
+    sweep = _sweep(wiring)
+    sweeping = Every(settings.rescan_s, sweep)
+    beating = Every(1.0, lambda: wiring.health.beat("sweeper"))
+    with _until_stopped() as stop:
+        while not stop.is_set():
+            _retrying(stop, sweeping)
+            _retrying(stop, beating)
+            stop.wait(0.1)
+
+
+def _sweep(wiring: Wiring) -> Callable[[], bool]:
+    """A turn of a pass; true at its end."""
+    sweeper = wiring.sweeper()
+
+    def sweep() -> bool:
+        if not sweeper.turn(SWEEP_TURN):
+            return False
+        found = sweeper.told
+        if found.sent or found.gone:
+            log.info("swept", seen=found.seen, sent=found.sent, gone=found.gone)
+        return True
+
+    return sweep
+
+
 def run_flower(settings: Settings, port: int) -> None:
     """Flower on the loopback address."""
     create_app(settings).start([
@@ -98,7 +122,10 @@ def run_flower(settings: Settings, port: int) -> None:
 
 
 class Every:
-    """Calls something when it was last called at least ``seconds`` ago; the first time at once."""
+    """Calls something when it was last called at least ``seconds`` ago; the first time at once.
+
+    A call that gives ``False`` is not at its end: it is due again at once.
+    """
 
     def __init__(self, seconds: float, call: Callable[[], object]) -> None:
         self._seconds = seconds
@@ -110,9 +137,9 @@ class Every:
         """Call it if it is due. When it raises, it is due again in a second."""
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + 1
-            self._call()
+            ended = self._call() is not False
             self._called = time.monotonic()
-            self._due = self._called + self._seconds
+            self._due = self._called + (self._seconds if ended else 0.0)
 
     def hasten(self, rest: float) -> None:
         """Make it due as soon as ``rest`` seconds have passed since it was last called."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from tasks.messages import Tag
-from workers.connection import Client, text, translated
+from workers.connection import Client, raw, text, translated
 from workers.layout import Keys
 
 State = Literal["done", "failed", "dead"]
+T = TypeVar("T")
 STATES: tuple[State, ...] = ("done", "failed", "dead")
+PAGE = 500
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -97,19 +100,57 @@ class Records:
                 pipe.hget(self._keys.record(oid), "body")
             return [None if body is None else decode(body) for body in pipe.execute()]
 
-    def versions(self, oids: Sequence[str]) -> list[tuple[str, str] | None]:
-        """(etag, revision) of each object's record: what a sweep compares."""
+    def keys(self, bucket: str, prefix: str = "", after: str = "", upto: str | None = None) -> Iterator[str]:
+        """The keys of a bucket that have records, in the order of their bytes, in pages.
+
+        Those that begin with ``prefix`` and come after ``after``, up to and with ``upto`` where it is given.
+        """
+        start = b"(" + raw(f"{bucket}/{after}") if after >= prefix and after else b"[" + raw(f"{bucket}/{prefix}")
+        end = b"(" + raw(f"{bucket}/{prefix}") + b"\xff" if upto is None else b"[" + raw(f"{bucket}/{upto}")
+        while True:
+            with translated():
+                page = self._redis.zrangebylex(self._keys.objects, start, end, start=0, num=PAGE)
+            for oid in map(text, page):
+                if oid.startswith(f"{bucket}/{prefix}"):
+                    yield oid.removeprefix(f"{bucket}/")
+            if len(page) < PAGE:
+                return
+            start = b"(" + page[-1]
+
+    def complete_order(self) -> None:
+        """See that all records are in the order of keys: those of an older wildtag are not."""
+        with translated():
+            if self._redis.zcard(self._keys.objects) >= self._redis.zcard(self._keys.records):
+                return
+            for members in in_pages((m for m, _ in self._redis.zscan_iter(self._keys.records, count=PAGE)), PAGE):
+                self._redis.zadd(self._keys.objects, dict.fromkeys(members, 0))
+
+    def known(self, oids: Sequence[str]) -> list[tuple[str, str]]:
+        """Of each object the etag of its record and of what is on its way; empty where there is none."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
-                pipe.hmget(self._keys.record(oid), "etag", "revision")
-            answers = pipe.execute()
-        return [(text(etag), text(revision)) if etag is not None else None for etag, revision in answers]
+                pipe.hget(self._keys.record(oid), "etag")
+                pipe.hget(self._keys.entry(oid), "etag")
+            answers = [text(etag) if etag is not None else "" for etag in pipe.execute()]
+        return list(zip(answers[::2], answers[1::2], strict=True))
 
-    def ids(self, page: int = 500) -> Iterator[str]:
-        """The ids of all records, in no particular order."""
+    def labelled(self, oids: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+        """Of each record its state, the version of the captions and its labels; empty where there is none."""
         with translated():
-            for member, _ in self._redis.zscan_iter(self._keys.records, count=page):
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.hmget(self._keys.record(oid), "state", "revision", "labels")
+            answers = pipe.execute()
+        return [
+            (text(state or b""), text(revision or b"").partition("/")[2], msgspec.json.decode(labels or b"[]"))
+            for state, revision, labels in answers
+        ]
+
+    def tagged(self, label: str) -> Iterator[str]:
+        """The ids of the records with this tag, in no particular order."""
+        with translated():
+            for member, _ in self._redis.zscan_iter(self._keys.tag(label), count=PAGE):
                 yield text(member)
 
     def latest(self, limit: int | None = None, state: State | None = None) -> Iterator[Record]:
@@ -171,6 +212,12 @@ class Records:
         return [
             FeedItem(text(i), text(f[b"oid"]), decode(f[b"body"]) if f[b"body"] else None) for i, f in entries
         ]
+
+
+def in_pages(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of ``size``, the last one excepted."""
+    while page := list(islice(items, size)):
+        yield page
 
 
 def decode(body: bytes) -> Record:

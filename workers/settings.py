@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 STAGES = ("embedding", "retrieval", "extraction", "scoring")
 INGESTION = "ingestion"  # captions to be encoded for an import
 QUEUES = (*STAGES, INGESTION)
+
+
+def _words(value: object) -> object:
+    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+"""Words separated by commas."""
 
 
 def _default_home() -> Path:
@@ -31,6 +39,12 @@ class Settings(BaseSettings):
 
     bucket: str = Field("inbox", pattern=r"^[a-z0-9][a-z0-9.-]{1,62}$", description="the bucket to follow")
     inbox: Path | None = Field(None, description="the folder that is the bucket; home/inbox when not given")
+    follow_prefixes: Words = Field((), description="only keys that begin with one of these, separated by commas")
+    follow_suffixes: Words = Field((), description="only keys that end in one of these, as .jpg,.png")
+    follow_types: Words = Field((), description="only these content types, as image/*, where the store knows them")
+    ignore_prefixes: Words = Field((), description="no keys that begin with one of these")
+    ignore_suffixes: Words = Field((), description="no keys that end in one of these")
+    output_prefix: str = Field(".wildtag/", min_length=1, description="of what wildtag writes; never followed")
     max_object_bytes: PositiveInt = Field(64 * 2**20, description="larger objects are refused")
     max_pixels: PositiveInt = Field(
         150_000_000, le=178_956_970, description="larger images are refused undecoded; Pillow's own limit at most"
@@ -117,7 +131,10 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """The ``WILDTAG_*`` variables from which another process builds the same settings."""
         values = self.model_dump(mode="json", exclude_none=True)
-        return {f"WILDTAG_{name.upper()}": str(value) for name, value in values.items()}
+        return {
+            f"WILDTAG_{name.upper()}": ",".join(value) if isinstance(value, list) else str(value)
+            for name, value in values.items()
+        }
 
     def process_environment(self) -> dict[str, str]:
         """This process's environment with these settings laid over it."""

@@ -151,6 +151,9 @@ class Stages:
             if info.ref.etag != ref.etag:
                 changed.append(ObjectEvent.seen(info))  # overwritten meanwhile: that version has its own turn
                 continue
+            if not self._wiring.following.content(info.content_type):
+                faults.append(Fault(ref, "not-followed", f"objects of type {info.content_type} are not followed"))
+                continue
             refs.append(ref)
             images.append(data)
         if changed:

@@ -23,17 +23,19 @@ from workers.app import create_app
 from workers.asking import Asking
 from workers.connection import Client, connect
 from workers.dispatcher import Dispatcher, Pace
+from workers.following import Following
 from workers.health import Health
 from workers.inbox import Inbox
 from workers.keeper import Keeper
 from workers.layout import Keys
 from workers.ledger import Ledger
 from workers.publishing import Publisher
+from workers.reconcile import Sweeper
 from workers.records import Records
 from workers.redis_cache import RedisCache
 from workers.settings import STAGES, Settings
 from workers.stores.folder import FolderStore
-from workers.stores.store import ObjectStore
+from workers.stores.store import ObjectInfo, ObjectStore
 
 if TYPE_CHECKING:
     from workers.captions import Indexes
@@ -70,7 +72,20 @@ class Wiring:
 
     @cached_property
     def inbox(self) -> Inbox:
-        return Inbox(self.redis, self.keys)
+        return Inbox(self.redis, self.keys.inbox)
+
+    @cached_property
+    def later(self) -> Inbox:
+        """Objects that are tagged again when nothing else is to be done."""
+        return Inbox(self.redis, self.keys.later)
+
+    @cached_property
+    def following(self) -> Following:
+        s = self.settings
+        return Following(
+            prefixes=s.follow_prefixes, suffixes=s.follow_suffixes, content_types=s.follow_types,
+            ignored_prefixes=s.ignore_prefixes, ignored_suffixes=s.ignore_suffixes, output=s.output_prefix,
+        )  # fmt: skip
 
     @cached_property
     def health(self) -> Health:
@@ -179,8 +194,23 @@ class Wiring:
         s = self.settings
         pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s)
         return Dispatcher(
-            self.inbox, self.ledger, self.store, self.publisher, self.current, pace, consumer, self.clock
+            self.inbox, self.later, self.ledger, self.store, self.publisher, self.current, self.following.key,
+            pace, consumer, self.clock,
         )
+
+    def sweeper(
+        self, bucket: str | None = None, *, prefix: str = "", since: float = 0.0, resume: bool = True
+    ) -> Sweeper:
+        """A sweeper of a bucket, the one that is followed if none is named. ``since``: Unix seconds."""
+        following = self.following
+
+        def wanted(info: ObjectInfo) -> bool:
+            return following.key(info.ref.key) and (info.modified is None or info.modified >= since)
+
+        return Sweeper(
+            self.store, bucket or self.settings.bucket, self.records, self.inbox, self.redis, self.keys,
+            prefix=prefix, wanted=wanted, resume=resume and not since,
+        )  # fmt: skip
 
     def keeper(self) -> Keeper:
         """A keeper of the ledger."""

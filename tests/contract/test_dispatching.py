@@ -17,7 +17,7 @@ from workers.health import Health
 from workers.inbox import Inbox
 from workers.keeper import Keeper
 from workers.layout import Keys
-from workers.ledger import Ledger, token
+from workers.ledger import Ledger
 from workers.reconcile import reconcile
 from workers.records import Record, Records
 from workers.stores.folder import FolderStore
@@ -51,6 +51,7 @@ class World:
 
     store: FolderStore
     inbox: Inbox
+    later: Inbox
     ledger: Ledger
     records: Records
     health: Health
@@ -61,7 +62,8 @@ class World:
     def dispatcher(self, *, batch_max: int = 3, in_flight_max: int = 100) -> Dispatcher:
         pace = Pace(batch_max, 5, in_flight_max, deadline_s=60)
         return Dispatcher(
-            self.inbox, self.ledger, self.store, self.queues, lambda: self.revision, pace, "me", lambda: self.now
+            self.inbox, self.later, self.ledger, self.store, self.queues, lambda: self.revision,
+            lambda key: not key.startswith("ignored/"), pace, "me", lambda: self.now,
         )
 
     def keeper(self) -> Keeper:
@@ -84,10 +86,11 @@ class World:
 @pytest.fixture
 def world(client: Client, keys: Keys, tmp_path: Path) -> World:
     (tmp_path / "inbox").mkdir()
-    inbox = Inbox(client, keys)
+    inbox, later = Inbox(client, keys.inbox), Inbox(client, keys.later)
     inbox.prepare()
+    later.prepare()
     made = World(
-        FolderStore({"inbox": tmp_path / "inbox"}), inbox, Ledger(client, keys, 100), Records(client, keys),
+        FolderStore({"inbox": tmp_path / "inbox"}), inbox, later, Ledger(client, keys, 100), Records(client, keys),
         Health(client, keys, lambda: made.now), Queues(),
     )  # fmt: skip
     return made
@@ -222,7 +225,7 @@ def test_the_sweep_finds_what_events_missed(world: World) -> None:
     world.put("new.jpg")
     world.queues.sent.clear()
 
-    found = reconcile(world.store, "inbox", world.records, world.inbox, token(REVISION))
+    (found,) = reconcile(world.store, "inbox", world.records, world.inbox)
     assert (found.seen, found.sent, found.gone) == (3, 2, 1)
     world.dispatcher(batch_max=5).step(block_ms=10)
     assert [sorted(batch) for batch in world.queues.sent] == [["changed.jpg", "new.jpg"]]

@@ -18,6 +18,7 @@ end
 redis.call('HSET', record_key, 'etag', etag, 'revision', revision, 'sequence', entry[3], 'state', state,
     'labels', #labels > 0 and cjson.encode(labels) or '[]', 'body', body)
 redis.call('ZADD', prefix .. 'records', now, oid)
+redis.call('ZADD', prefix .. 'objects', 0, oid)
 redis.call('ZADD', prefix .. 'state:' .. state, now, oid)
 redis.call('XADD', prefix .. 'feed', 'MAXLEN', '~', ARGV[8], '*', 'oid', oid, 'state', state, 'body', body)
 redis.call('DEL', entry_key)

@@ -7,6 +7,7 @@ redis.call('ZREM', prefix .. 'ledger', oid)
 local known = unindex(prefix, oid)
 redis.call('DEL', prefix .. 'record:' .. oid)
 redis.call('ZREM', prefix .. 'records', oid)
+redis.call('ZREM', prefix .. 'objects', oid)
 if not known and not waited then return 'unknown' end
 redis.call('XADD', prefix .. 'feed', 'MAXLEN', '~', ARGV[3], '*', 'oid', oid, 'state', 'removed', 'body', '')
 return 'removed'

@@ -1,0 +1,198 @@
+"""The sweep over a real Redis and a real folder: what it finds, tells twice, and where it goes on."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tasks.messages import ObjectRef, Revision, Tag
+from workers import retag
+from workers.connection import Client
+from workers.inbox import Inbox
+from workers.layout import Keys
+from workers.ledger import Arrival, Ledger
+from workers.reconcile import BACKLOG, Sweeper, SweepRunning, reconcile
+from workers.records import Record, Records
+from workers.stores.folder import FolderStore
+from workers.stores.store import ObjectInfo
+
+OLD, NEW = Revision("space", "captions@1"), Revision("space", "captions@2")
+
+
+@dataclass
+class World:
+    """A bucket with its records."""
+
+    store: FolderStore
+    client: Client
+    keys: Keys
+    inbox: Inbox
+    later: Inbox
+    ledger: Ledger
+    records: Records
+
+    def put(self, key: str, data: bytes = b"x") -> ObjectRef:
+        return self.store.put("inbox", key, io.BytesIO(data)).ref
+
+    def enter(self, *refs: ObjectRef, revision: Revision = OLD) -> None:
+        self.ledger.enter([Arrival(ref, verified=True) for ref in refs], revision, 1.0, 9.0)
+
+    def tag(self, *refs: ObjectRef, labels: tuple[str, ...] = ("cat",), revision: Revision = OLD) -> None:
+        self.enter(*refs, revision=revision)
+        tags = tuple(Tag(label, 0.5, 0.5, 0.5) for label in labels)
+        self.ledger.finish([
+            Record(bucket=ref.bucket, key=ref.key, etag=ref.etag, state="done", tags=tags,
+                   space_id=revision.space_id, captions_version=revision.captions_version)
+            for ref in refs
+        ], 2.0)  # fmt: skip
+
+    def sweeper(self, **more: object) -> Sweeper:
+        return Sweeper(self.store, "inbox", self.records, self.inbox, self.client, self.keys, **more)  # type: ignore[arg-type]  # each test knows what it gives
+
+    def told(self, inbox: Inbox | None = None) -> list[tuple[str, str]]:
+        read = (inbox or self.inbox).read("me", 10_000, None)
+        (inbox or self.inbox).done([entry for entry, _ in read])
+        return [(event.kind, event.key) for _, event in read]
+
+
+@pytest.fixture
+def world(client: Client, keys: Keys, tmp_path: Path) -> World:
+    (tmp_path / "inbox").mkdir()
+    inbox, later = Inbox(client, keys.inbox), Inbox(client, keys.later)
+    inbox.prepare()
+    later.prepare()
+    return World(
+        FolderStore({"inbox": tmp_path / "inbox"}), client, keys, inbox, later, Ledger(client, keys, 100),
+        Records(client, keys),
+    )  # fmt: skip
+
+
+def test_what_is_missing_changed_and_gone_is_told_and_nothing_else(world: World) -> None:
+    refs = {key: world.put(key) for key in ("a.jpg", "b/c.jpg", "b.jpg", "z.jpg", "é/ü.jpg", "changed.jpg")}
+    world.tag(*refs.values())
+    world.put("changed.jpg", b"other")
+    world.put("new.jpg")
+    for key in ("b.jpg", "z.jpg", "é/ü.jpg"):  # within, at the end of, and after the bucket's keys
+        world.store.remove("inbox", key)
+    *_, told = reconcile(world.store, "inbox", world.records, world.inbox)
+    assert (told.seen, told.sent, told.gone) == (4, 2, 3)
+    assert sorted(world.told()) == [
+        ("created", "changed.jpg"), ("created", "new.jpg"), ("removed", "b.jpg"), ("removed", "z.jpg"),
+        ("removed", "é/ü.jpg"),
+    ]  # fmt: skip
+
+
+def test_what_is_on_its_way_is_not_told_again(world: World) -> None:
+    world.enter(world.put("a.jpg"))
+    world.enter(world.put("b.jpg"))
+    world.put("b.jpg", b"other")
+    list(reconcile(world.store, "inbox", world.records, world.inbox))
+    assert world.told() == [("created", "b.jpg")]
+
+
+def test_other_captions_are_no_reason_to_tag_again(world: World) -> None:
+    world.tag(world.put("a.jpg"), revision=OLD)
+    world.tag(world.put("b.jpg"), revision=NEW)
+    list(reconcile(world.store, "inbox", world.records, world.inbox))
+    assert world.told() == []
+
+
+def test_a_prefix_is_compared_alone(world: World) -> None:
+    world.tag(world.put("in/gone.jpg"), world.put("out/gone.jpg"), world.put("inner.jpg"))
+    for key in ("in/gone.jpg", "out/gone.jpg", "inner.jpg"):
+        world.store.remove("inbox", key)
+    for key in ("in/new.jpg", "out/new.jpg"):
+        world.put(key)
+    list(reconcile(world.store, "inbox", world.records, world.inbox, prefix="in/"))
+    assert sorted(world.told()) == [("created", "in/new.jpg"), ("removed", "in/gone.jpg")]
+
+
+def test_records_of_an_older_wildtag_are_put_in_order_first(world: World, client: Client, keys: Keys) -> None:
+    world.tag(*(world.put(f"{number}.jpg") for number in range(5)))
+    client.delete(keys.objects)
+    world.store.remove("inbox", "3.jpg")
+    list(reconcile(world.store, "inbox", world.records, world.inbox))
+    assert world.told() == [("removed", "3.jpg")]
+
+
+def test_a_pass_that_is_interrupted_goes_on_where_it_was(world: World, client: Client, keys: Keys) -> None:
+    class Breaking(FolderStore):
+        def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
+            for number, info in enumerate(super().list(bucket, prefix, after)):
+                if number == 700:
+                    raise KeyboardInterrupt
+                yield info
+
+    names = [f"{number:04}.jpg" for number in range(1100)]
+    for name in names:
+        world.put(name)
+    root = world.store._roots["inbox"]
+    broken = World(Breaking({"inbox": root}), client, keys, world.inbox, world.later, world.ledger, world.records)
+    with pytest.raises(KeyboardInterrupt):
+        broken.sweeper().turn(60)
+    first = world.told()
+    client.delete(keys.lock("reconcile:inbox"))  # its holder is dead; the lock would have gone in a minute
+    sweeper = world.sweeper()
+    assert sweeper.turn(60)
+    assert [key for _, key in [*first, *world.told()]] == names
+    assert client.exists(keys.reconcile("inbox"), keys.lock("reconcile:inbox")) == 0
+
+
+def test_two_at_once_do_no_harm(world: World) -> None:
+    world.put("a.jpg")
+    first, second = world.sweeper(), world.sweeper()
+    first._claim()
+    with pytest.raises(SweepRunning, match="inbox"):
+        second.turn(1)
+    assert first.turn(1)
+    assert second.turn(1)
+
+
+def test_a_pass_waits_while_the_inbox_is_full(world: World, client: Client) -> None:
+    world.put("a.jpg")
+    pipe = client.pipeline()
+    for _ in range(BACKLOG + 1):
+        pipe.xadd("test:inbox", {"event": b""})
+    pipe.execute()
+    sweeper = world.sweeper()
+    assert not sweeper.turn(5)
+    assert sweeper.told.seen == 0
+    client.xtrim("test:inbox", maxlen=0)
+    assert sweeper.turn(5)
+    assert sweeper.told.seen == 1
+
+
+def test_objects_are_selected_for_tagging_again_by_everything_that_is_given(world: World) -> None:
+    world.tag(world.put("a/1.jpg"), world.put("a/2.jpg"), labels=("cat", "dog"))
+    world.tag(world.put("b/1.jpg"), labels=("cat",), revision=NEW)
+
+    def chosen(**which: str) -> list[str]:
+        pages = retag.selected(world.records, retag.Selection("inbox", **which))  # type: ignore[arg-type]  # as above
+        return sorted(key for page in pages for key in page)
+
+    assert chosen() == ["a/1.jpg", "a/2.jpg", "b/1.jpg"]
+    assert chosen(prefix="a/") == chosen(tag="dog") == chosen(captions_version="captions@1") == ["a/1.jpg", "a/2.jpg"]
+    assert chosen(captions_version="captions") == ["a/1.jpg", "a/2.jpg", "b/1.jpg"]
+    assert chosen(other_than="captions@1") == ["b/1.jpg"]
+    assert chosen(tag="cat", prefix="b/") == ["b/1.jpg"]
+    assert chosen(tag="cat", state="failed") == []
+
+
+def test_tagging_again_waits_its_turn_and_tells_how_far_it_is(world: World) -> None:
+    seen: list[int] = []
+
+    def wait(done: int) -> None:
+        seen.append(done)
+        read = world.later.read("me", 700, None)
+        assert all(event.force and not event.etag for _, event in read)
+        world.later.done([entry for entry, _ in read])
+
+    pages = iter([[f"{page}/{number}.jpg" for number in range(500)] for page in range(4)])
+    assert retag.retag(pages, "inbox", world.later, wait) == 2000
+    assert seen == sorted(seen)
+    assert seen[0] == 0
+    assert world.later.length() == 0

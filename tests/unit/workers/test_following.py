@@ -1,0 +1,52 @@
+"""Which keys and content types are followed."""
+
+from __future__ import annotations
+
+import pytest
+
+from workers.following import Following
+from workers.settings import Settings
+
+
+def test_everything_is_followed_but_what_wildtag_writes() -> None:
+    following = Following()
+    assert following.key("a/b.jpg")
+    assert not following.key(".wildtag/overlays/a.png")
+    assert following.content("application/pdf")
+
+
+@pytest.mark.parametrize(
+    ("key", "followed"),
+    [
+        ("photos/cat.jpg", True), ("photos/CAT.JPG", True), ("photos/cat.gif", False), ("other/cat.jpg", False),
+        ("photos/private/cat.jpg", False), ("photos/cat.thumb.jpg", False), ("photo", False),
+        (".wildtag/photos/cat.jpg", False),
+    ],
+)  # fmt: skip
+def test_what_is_ignored_wins(key: str, followed: bool) -> None:
+    following = Following(
+        prefixes=["photos/"], suffixes=[".jpg", ".PNG"],
+        ignored_prefixes=["photos/private/"], ignored_suffixes=[".Thumb.jpg"],
+    )  # fmt: skip
+    assert following.key(key) is followed
+
+
+@pytest.mark.parametrize(
+    ("content_type", "followed"),
+    [
+        ("image/png", True), ("IMAGE/JPEG; charset=binary", True), ("application/pdf", True), ("video/mp4", False),
+        (None, True), ("imagery/png", False),
+    ],
+)  # fmt: skip
+def test_content_types_may_be_families(content_type: str | None, followed: bool) -> None:
+    assert Following(content_types=["image/*", "application/pdf"]).content(content_type) is followed
+
+
+def test_settings_hold_words_and_hand_them_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WILDTAG_FOLLOW_SUFFIXES", ".jpg, .png,")
+    settings = Settings()
+    assert settings.follow_suffixes == (".jpg", ".png")
+    assert settings.environment()["WILDTAG_FOLLOW_SUFFIXES"] == ".jpg,.png"
+    assert "WILDTAG_IGNORE_PREFIXES" in settings.environment()
+    monkeypatch.setenv("WILDTAG_IGNORE_PREFIXES", settings.environment()["WILDTAG_IGNORE_PREFIXES"])
+    assert Settings().ignore_prefixes == ()

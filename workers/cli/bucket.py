@@ -1,0 +1,148 @@
+"""``reconcile`` and ``retag``: a bucket compared with its records, and objects tagged once more."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from workers.cli.show import console, messages
+from workers.records import as_state
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from workers.reconcile import Sweep, Sweeper
+    from workers.wiring import Wiring
+
+TURN_S = 0.5
+AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def reconcile(
+    bucket: Annotated[str | None, typer.Option(help="The bucket that is followed when not given.")] = None,
+    prefix: Annotated[str, typer.Option(help="Only keys that begin so.")] = "",
+    since: Annotated[str | None, typer.Option(help="Only objects changed since: 2025-06-01, 36h, 7d.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Objects a second at the most.")] = None,
+    afresh: Annotated[bool, typer.Option("--afresh", help="Do not go on where a pass was interrupted.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")] = False,
+) -> None:
+    """Find what events have missed: objects without a record or changed since, and records without an object."""
+    wiring = _reached()
+    earliest = _moment(since)
+    sweeper = wiring.sweeper(bucket, prefix=prefix, since=earliest, resume=not afresh)
+    began = time.monotonic()
+    try:
+        with _progress() as progress:
+            bar = progress.add_task("comparing", total=None)
+            while not sweeper.turn(TURN_S):
+                progress.update(bar, completed=sweeper.told.seen, description=f"comparing {sweeper.told.after[-40:]}")
+                _pace(sweeper, rate, began)
+    except KeyboardInterrupt:
+        messages.print("Interrupted; the next pass goes on where this one was.")
+        raise typer.Exit(130) from None
+    finally:
+        sweeper.release()
+    _say(sweeper.told, time.monotonic() - began, json=json)
+
+
+def sweeper(
+    every: Annotated[float | None, typer.Option(min=1, help="Seconds from one pass to the next.")] = None,
+) -> None:
+    """Compare the bucket with its records again and again."""
+    from workers.processes import run_sweeper  # noqa: PLC0415 -- keeps the command line quick
+
+    settings = Settings()
+    run_sweeper(settings.model_copy(update={"rescan_s": every}) if every else settings)
+
+
+def retag(
+    prefix: Annotated[str | None, typer.Option(help="Objects whose keys begin so.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Objects that carry this tag.")] = None,
+    captions: Annotated[str | None, typer.Option(help="Objects tagged with these captions, NAME[@VERSION].")] = None,
+    outdated: Annotated[bool, typer.Option("--outdated", help="Objects tagged with captions not in use.")] = False,
+    state: Annotated[str | None, typer.Option(help="Objects whose record is done, failed or dead.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All objects.")] = False,
+    bucket: Annotated[str | None, typer.Option(help="The bucket that is followed when not given.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print how many as JSON.")] = False,
+) -> None:
+    """Tag objects again, behind everything that is new. What is given must all be met."""
+    from workers import retag as again  # noqa: PLC0415 -- keeps the command line quick
+
+    if not (everything or outdated or any((prefix, tag, captions, state))):
+        raise typer.BadParameter("say which objects, or --all")
+    if state is not None and as_state(state) is None:
+        raise typer.BadParameter("a state is done, failed or dead")
+    wiring = _reached()
+    which = again.Selection(
+        bucket or wiring.settings.bucket, prefix or "", tag, as_state(state) if state else None, captions,
+        wiring.chosen() if outdated else None,
+    )  # fmt: skip
+    total = sum(map(len, again.selected(wiring.records, which)))
+    with _progress() as progress:
+        bar = progress.add_task("tagging again", total=total)
+
+        def wait(done: int) -> None:
+            progress.update(bar, completed=max(0, done))
+            time.sleep(0.2)
+
+        put = again.retag(again.selected(wiring.records, which), which.bucket, wiring.later, wait)
+    if json:
+        console.out(msgspec.json.encode({"objects": put}).decode(), highlight=False)
+    else:
+        console.print(f"{put:,} object{'' if put == 1 else 's'} sent to be tagged again")
+
+
+def _reached() -> Wiring:
+    from workers.stack import running  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+
+    settings = Settings()
+    return Wiring(running(settings) or settings)
+
+
+def _pace(sweeper: Sweeper, rate: float | None, began: float) -> None:
+    """Wait as long as the rate wants, and somewhat where the inbox is full."""
+    ahead = sweeper.told.seen / rate - (time.monotonic() - began) if rate else 0.0
+    time.sleep(max(0.05, min(ahead, 20.0)))
+
+
+def _moment(since: str | None) -> float:
+    """Unix seconds of a date, a time, or an age such as 36h."""
+    if since is None:
+        return 0.0
+    if age := re.fullmatch(r"(\d+)([smhdw])", since):
+        return (datetime.now(UTC) - timedelta(**{AGES[age[2]]: int(age[1])})).timestamp()
+    try:
+        moment = datetime.fromisoformat(since)
+    except ValueError:
+        raise typer.BadParameter(f"{since!r} is neither a date, as 2025-06-01, nor an age, as 36h") from None
+    return (moment if moment.tzinfo else moment.astimezone()).timestamp()
+
+
+def _say(told: Sweep, took: float, *, json: bool) -> None:
+    if json:
+        body = {"seen": told.seen, "sent": told.sent, "gone": told.gone, "seconds": round(took, 3)}
+        console.out(msgspec.json.encode(body).decode(), highlight=False)
+    else:
+        console.print(
+            f"{told.seen:,} objects seen, {told.sent:,} to be tagged, {told.gone:,} records of objects that are gone"
+        )
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=messages, transient=True,
+    )  # fmt: skip
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command()(reconcile)
+    app.command()(retag)
+    app.command(hidden=True)(sweeper)

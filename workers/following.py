@@ -1,0 +1,45 @@
+"""Which objects of a bucket are tagged: by key, and by content type where the store knows one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Following:
+    """What is followed and what is not. Nothing given means everything; what is ignored wins.
+
+    ``output``: the prefix of what wildtag writes itself, which is never followed. ``content_types`` may end in
+    ``/*``; an object whose type nobody knows is followed.
+    """
+
+    prefixes: Sequence[str] = ()
+    suffixes: Sequence[str] = ()
+    ignored_prefixes: Sequence[str] = ()
+    ignored_suffixes: Sequence[str] = ()
+    content_types: Sequence[str] = ()
+    output: str = ".wildtag/"
+
+    def key(self, key: str) -> bool:
+        """Whether objects of this key are tagged. Suffixes are compared without regard to case."""
+        lowered = key.lower()
+        if key.startswith((self.output, *self.ignored_prefixes)) or _ends(lowered, self.ignored_suffixes):
+            return False
+        return (not self.prefixes or key.startswith(tuple(self.prefixes))) and (
+            not self.suffixes or _ends(lowered, self.suffixes)
+        )
+
+    def content(self, content_type: str | None) -> bool:
+        """Whether objects of this content type are tagged."""
+        if not self.content_types or content_type is None:
+            return True
+        kind = content_type.partition(";")[0].strip().lower()
+        return any(
+            kind == wanted.lower() or (wanted.endswith("/*") and kind.startswith(wanted[:-1].lower()))
+            for wanted in self.content_types
+        )
+
+
+def _ends(lowered: str, suffixes: Sequence[str]) -> bool:
+    return lowered.endswith(tuple(suffix.lower() for suffix in suffixes))

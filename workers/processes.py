@@ -13,7 +13,7 @@ from functools import cache
 
 import structlog
 
-from vectordb.errors import Transient
+from vectordb.errors import Permanent, Transient
 from workers.app import create_app
 from workers.events.folder import follow
 from workers.logs import configure
@@ -112,6 +112,23 @@ def _sweep(wiring: Wiring) -> Callable[[], bool]:
         return True
 
     return sweep
+
+
+def run_writer(settings: Settings) -> None:
+    """Write tags back beside the images, as the settings say."""
+    configure()
+    if settings.write_back == "off":
+        raise Permanent("nothing is written back: WILDTAG_WRITE_BACK is off; choose tags or sidecar")
+    wiring = Wiring(settings)
+    writer = wiring.writer(f"{socket.gethostname()}-{os.getpid()}")
+    recovering = Every(RECOVER_EVERY, lambda: writer.recover(RECOVER_IDLE_MS))
+    beating = Every(1.0, lambda: wiring.health.beat("writer"))
+    with _until_stopped() as stop:
+        _retrying(stop, writer.prepare)
+        while not stop.is_set():
+            _retrying(stop, lambda: writer.step(block_ms=500))
+            for turn in (recovering, beating):
+                _retrying(stop, turn)
 
 
 def run_flower(settings: Settings, port: int) -> None:

@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     ignore_prefixes: Words = Field((), description="no keys that begin with one of these")
     ignore_suffixes: Words = Field((), description="no keys that end in one of these")
     output_prefix: str = Field(".wildtag/", min_length=1, description="of what wildtag writes; never followed")
+    write_back: Literal["off", "tags", "sidecar"] = Field(
+        "off", description="tags: the best as S3 object tags; sidecar: a JSON file for every image"
+    )
     max_object_bytes: PositiveInt = Field(64 * 2**20, description="larger objects are refused")
     max_pixels: PositiveInt = Field(
         150_000_000, le=178_956_970, description="larger images are refused undecoded; Pillow's own limit at most"

@@ -36,6 +36,7 @@ from workers.redis_cache import RedisCache
 from workers.settings import STAGES, Settings
 from workers.stores.folder import FolderStore
 from workers.stores.store import ObjectInfo, ObjectStore
+from workers.writeback import Writer
 
 if TYPE_CHECKING:
     from workers.captions import Indexes
@@ -97,7 +98,7 @@ class Wiring:
 
     @cached_property
     def store(self) -> ObjectStore:
-        return FolderStore({self.settings.bucket: self.settings.inbox_folder})
+        return FolderStore({self.settings.bucket: self.settings.inbox_folder}, self.settings.output_prefix)
 
     @cached_property
     def cache(self) -> Cache:
@@ -211,6 +212,11 @@ class Wiring:
             self.store, bucket or self.settings.bucket, self.records, self.inbox, self.redis, self.keys,
             prefix=prefix, wanted=wanted, resume=resume and not since,
         )  # fmt: skip
+
+    def writer(self, consumer: str) -> Writer:
+        """What writes tags back, under this consumer name."""
+        s = self.settings
+        return Writer(self.store, self.redis, self.keys, s.write_back, s.output_prefix, consumer)
 
     def keeper(self) -> Keeper:
         """A keeper of the ledger."""

@@ -60,6 +60,13 @@ def sweeper(
     run_sweeper(settings.model_copy(update={"rescan_s": every}) if every else settings)
 
 
+def writer() -> None:
+    """Write tags back beside the images."""
+    from workers.processes import run_writer  # noqa: PLC0415 -- keeps the command line quick
+
+    run_writer(Settings())
+
+
 def retag(
     prefix: Annotated[str | None, typer.Option(help="Objects whose keys begin so.")] = None,
     tag: Annotated[str | None, typer.Option(help="Objects that carry this tag.")] = None,
@@ -145,4 +152,5 @@ def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
     app.command()(reconcile)
     app.command()(retag)
-    app.command(hidden=True)(sweeper)
+    for command in (sweeper, writer):
+        app.command(hidden=True)(command)

@@ -34,7 +34,9 @@ UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp", "~")
 class FolderStore:
     """Maps bucket names to folders. The etag is the file's time of change, size and inode."""
 
-    def __init__(self, folders: Mapping[str, Path]) -> None:
+    def __init__(self, folders: Mapping[str, Path], output: str = ".wildtag/") -> None:
+        """``output``: a prefix of keys that are no objects to be tagged, and may be put and removed all the same."""
+        self._output = output
         self._roots = {bucket: folder.absolute() for bucket, folder in folders.items()}
 
     def get(self, bucket: str, key: str, limit: int) -> tuple[bytes, ObjectInfo]:
@@ -71,7 +73,7 @@ class FolderStore:
 
     def put(self, bucket: str, key: str, data: BinaryIO) -> ObjectInfo:
         """See ``ObjectStore``: written beside its place under a hidden name, then renamed."""
-        if ignored(key):
+        if ignored(key) and not key.startswith(self._output):
             raise ObjectForbidden("hidden and unfinished names are not objects")
         path = self._path(bucket, key)
         path.parent.mkdir(parents=True, exist_ok=True)

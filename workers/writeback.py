@@ -1,0 +1,143 @@
+"""Writing tags back beside the images: as object tags within S3's rules, or as a JSON file under the output prefix.
+
+It follows the feed with a consumer group, so a writer that was away goes on where it was. It never leads to tagging
+again: changes of object tags are no events that bring bytes, and the output prefix is not followed.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+import structlog
+from redis.exceptions import ResponseError
+
+from tasks.messages import Tag
+from vectordb.errors import Permanent
+from workers.connection import Client, text, translated
+from workers.layout import Keys
+from workers.records import Record, decode
+from workers.stores.store import ObjectStore
+
+log = structlog.get_logger()
+
+GROUP = "writer"
+OURS = "wildtag."  # what our object tags' keys begin with; all others are other people's
+MOST = 10  # object tags on an object
+LONGEST = 256  # characters of a value
+_FORBIDDEN = re.compile(r"[^a-zA-Z0-9+\-._:/@ =]")
+
+Way = Literal["off", "tags", "sidecar"]
+"""``tags``: object tags; ``sidecar``: a JSON file for every image."""
+
+
+class TagsUnsupported(Permanent):
+    """The store has no object tags."""
+
+
+class TaggedStore(Protocol):
+    """A store whose objects carry tags."""
+
+    def tags(self, bucket: str, key: str) -> Mapping[str, str]:
+        """The object's tags."""
+        ...
+
+    def set_tags(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+        """Replace all of them."""
+        ...
+
+
+def with_ours(theirs: Mapping[str, str], tags: Sequence[Tag]) -> dict[str, str]:
+    """Other people's object tags, and as many of ours as there is room for: ``wildtag.1`` is the best.
+
+    Characters that S3 does not take become a space; a label of which nothing is left is passed over.
+    """
+    kept = {key: value for key, value in theirs.items() if not key.startswith(OURS)}
+    labels = [label for tag in tags if (label := " ".join(_FORBIDDEN.sub(" ", tag.label).split())[:LONGEST])]
+    room = max(0, MOST - len(kept))
+    return kept | {f"{OURS}{place}": label for place, label in enumerate(labels[:room], 1)}
+
+
+def sidecar(record: Record) -> bytes:
+    """The record as indented JSON."""
+    return msgspec.json.format(record.json(), indent=2) + b"\n"
+
+
+class Writer:
+    """Writes what the feed tells. One ``step`` is one look; ``Transient`` may leave it, and then nothing is lost."""
+
+    def __init__(
+        self, store: ObjectStore, client: Client, keys: Keys, way: Way, output_prefix: str, consumer: str
+    ) -> None:
+        self._store = store
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._feed = keys.feed
+        self._way = way
+        self._output = output_prefix
+        self._consumer = consumer
+
+    def prepare(self) -> None:
+        """Create the consumer group, beginning with what is finished from now on."""
+        with translated():
+            try:
+                self._redis.xgroup_create(self._feed, GROUP, id="$", mkstream=True)
+            except ResponseError as exc:
+                if "BUSYGROUP" not in str(exc):
+                    raise
+
+    def step(self, block_ms: int = 1000) -> int:
+        """Write what is there: first what was read and never finished, then what is new. Gives how many entries."""
+        entries = self._read("0", None) or self._read(">", block_ms)
+        for entry, fields in entries:
+            self._write(fields)
+            with translated():
+                self._redis.xack(self._feed, GROUP, entry)
+        return len(entries)
+
+    def recover(self, idle_ms: int) -> None:
+        """Take over what another writer read so long ago and did not finish; the next steps write it."""
+        with translated():
+            self._redis.xautoclaim(self._feed, GROUP, self._consumer, idle_ms, "0-0", count=1000)
+
+    def _read(self, after: str, block_ms: int | None) -> list[tuple[Any, Mapping[bytes, bytes]]]:
+        with translated():
+            answer = self._redis.xreadgroup(GROUP, self._consumer, {self._feed: after}, count=100, block=block_ms)
+        if not answer:
+            return []
+        found = answer[self._feed.encode()][0] if isinstance(answer, dict) else answer[0][1]
+        return [(entry, fields or {}) for entry, fields in found]  # trimmed meanwhile: no fields
+
+    def _write(self, fields: Mapping[bytes, bytes]) -> None:
+        oid, state = text(fields.get(b"oid", b"")), text(fields.get(b"state", b""))
+        try:
+            if state == "removed" and self._way == "sidecar":
+                bucket, _, key = oid.partition("/")
+                self._store.remove(bucket, f"{self._output}{key}.json")
+            elif state == "done":
+                self._record(decode(fields[b"body"]))
+        except Permanent as exc:  # gone, forbidden, no such bucket: the record says all the same
+            log.warning("not written back", object=oid, reason=str(exc))
+
+    def _record(self, record: Record) -> None:
+        if self._way == "sidecar":
+            file = io.BytesIO(sidecar(record))
+            self._store.put(record.bucket, f"{self._output}{record.key}.json", file)
+            return
+        info = self._store.stat(record.bucket, record.key)
+        if info is None or info.ref.etag != record.etag:
+            return  # another version is there by now, and has a record of its own to come
+        store = _tagged(self._store)
+        theirs = store.tags(record.bucket, record.key)
+        wanted = with_ours(theirs, record.tags)
+        if wanted != dict(theirs):
+            store.set_tags(record.bucket, record.key, wanted)
+
+
+def _tagged(store: Any) -> TaggedStore:
+    if not hasattr(store, "set_tags"):
+        raise TagsUnsupported("this store has no object tags; write sidecars: WILDTAG_WRITE_BACK=sidecar")
+    tagged: TaggedStore = store
+    return tagged

@@ -1,0 +1,78 @@
+"""The composed captions and their vectors in a work folder: encoded once, in pieces, and resumed where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from ops.bench.composed import SEED, VERSION, texts
+from tasks.encoders.protocols import TextEncoder
+from vectordb.captions import Caption
+from vectordb.index import Floats
+
+PIECE = 8192  # captions in a file
+HELD_OUT = 1000
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Captions and vectors in files: piece after piece, so that nobody has to hold them all."""
+
+    folder: Path
+    count: int
+    piece: int = PIECE
+    held_out: int = HELD_OUT
+
+    def queries(self) -> tuple[list[str], Floats]:
+        """The held-out captions and their vectors."""
+        return self._read("queries")
+
+    def pieces(self) -> Iterator[tuple[list[Caption], Floats]]:
+        """Captions with their vectors, ``count`` in all."""
+        for number in range(-(-self.count // self.piece)):
+            said, vectors = self._read(f"piece-{number:05}")
+            wanted = self.count - number * self.piece
+            yield [Caption.of(text) for text in said[:wanted]], vectors[:wanted]
+
+    def make(self, encoder: Callable[[], TextEncoder], progress: Callable[[int], object]) -> int:
+        """Compose and encode what is not there yet; ``progress`` hears how many captions are. Gives how many were
+        encoded now. ``encoder`` is called only where something is missing: loading it takes seconds.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        composed = texts(SEED)
+        loaded: TextEncoder | None = None
+        made = done = 0
+        names = ["queries", *(f"piece-{number:05}" for number in range(-(-self.count // self.piece)))]
+        for name in names:
+            said = list(islice(composed, self.held_out if name == "queries" else self.piece))
+            if not self._vectors(name).exists():
+                loaded = loaded or encoder()
+                self._write(name, said, loaded.encode(said))
+                made += len(said)
+            done += len(said)
+            progress(done)
+        return made
+
+    def _vectors(self, name: str) -> Path:
+        return self.folder / f"{name}.npy"
+
+    def _read(self, name: str) -> tuple[list[str], Floats]:
+        said = self._vectors(name).with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+        vectors: Floats = np.load(self._vectors(name))
+        return said, vectors
+
+    def _write(self, name: str, said: list[str], vectors: Floats) -> None:
+        self._vectors(name).with_suffix(".txt").write_text("\n".join(said), encoding="utf-8")
+        part = self._vectors(name).with_suffix(".part")
+        with part.open("wb") as file:
+            np.save(file, vectors)
+        part.replace(self._vectors(name))
+
+
+def folder_of(work: Path, space_id: str) -> Path:
+    """Where the vectors of this recipe in this space are kept."""
+    return work / f"composed-{VERSION}-{SEED}-{space_id}"

@@ -68,7 +68,7 @@ def texts(seed: int = SEED) -> Iterator[str]:
     draw = random.Random(seed)
     english = inflect.engine()
     nouns = list(pairs())
-    plurals = [str(english.plural_noun(noun) or noun) for noun, _ in nouns]  # type: ignore[arg-type]  # its own Word
+    plurals = [str(english.plural_noun(noun) or noun) for noun, _ in nouns]
 
     def a(words: str) -> str:
         # by the letter alone, as most people do

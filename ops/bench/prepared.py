@@ -27,6 +27,11 @@ class Prepared:
     piece: int = PIECE
     held_out: int = HELD_OUT
 
+    @property
+    def truth(self) -> Path:
+        """Where the true neighbours of the queries are kept."""
+        return self.folder / f"truth-{self.count}.npy"
+
     def queries(self) -> tuple[list[str], Floats]:
         """The held-out captions and their vectors."""
         return self._read("queries")

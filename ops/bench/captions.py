@@ -75,31 +75,35 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _index(chosen: argparse.Namespace) -> dict[str, Any]:
-    given = {name: value for name in TUNED if (value := getattr(chosen, name)) is not None}
-    options = IndexOptions(**given)
+    tuned = {name: value for name in TUNED if (value := getattr(chosen, name)) is not None}
     prepared = Prepared(folder_of(chosen.work, bundled_space().id), chosen.count)
     with Progress(console=messages, transient=True) as progress:
         bar = progress.add_task("encoding captions", total=chosen.count + HELD_OUT)
-        encoded = prepared.make(
-            lambda: BundledTextEncoder(chosen.work), lambda done: progress.update(bar, completed=done)
-        )
+        prepared.make(lambda: BundledTextEncoder(chosen.work), lambda done: progress.update(bar, completed=done))
+    return measured(prepared, chosen.work, tuned, chosen.part, chosen.also_ef)
+
+
+def measured(
+    prepared: Prepared, work: Path, tuned: dict[str, Any], parts: Sequence[str], efs: Sequence[int]
+) -> dict[str, Any]:
+    """The figures of an index of the prepared captions, made or found in the folder ``work``.
+
+    ``tuned``: options other than the default ones. ``efs``: searched with beside the options' own.
+    """
     truth.find(prepared)
-    shape = f"{chosen.count}-m{options.m}-{options.ef_construct}"
-    target = chosen.work / f"index-{shape}"
-    found: dict[str, Any] = {
-        "captions": chosen.count, "encoded_now": encoded, "held_out": HELD_OUT,
-        "options": asdict(options.decided(chosen.count)),
-    }  # fmt: skip
-    common = [str(target), str(prepared.folder), str(chosen.count), json.dumps(given)]
-    if "import" in chosen.part:
+    options = IndexOptions(**tuned).decided(prepared.count)
+    target = work / f"index-{prepared.count}-m{options.m}-{options.ef_construct}"
+    found: dict[str, Any] = {"captions": prepared.count, "held_out": HELD_OUT, "options": asdict(options)}
+    common = [str(target), prepared.description(), json.dumps(tuned)]
+    if "import" in parts:
         shutil.rmtree(target, ignore_errors=True)
         found["import"] = list(_steps("ops.bench.importing", common))
-        found["captions_per_second"] = chosen.count / sum(
-            step["seconds"] for step in found["import"] if step["step"] in {"added", "built"}
-        )
-        found["on_disk_mb"] = sum(f.stat().st_blocks for f in target.rglob("*") if f.is_file()) * 512 / 1e6
-    if "serve" in chosen.part:
-        found["serve"] = list(_steps("ops.bench.serving", [*common, json.dumps(chosen.also_ef)]))
+        seconds = sum(step["seconds"] for step in found["import"] if step["step"] in {"added", "built"})
+        found["captions_per_second"] = prepared.count / seconds
+        # blocks in use, since the engine's files have holes
+        found["on_disk_mb"] = sum(file.stat().st_blocks for file in target.rglob("*") if file.is_file()) * 512 / 1e6
+    if "serve" in parts:
+        found["serve"] = list(_steps("ops.bench.serving", [*common, json.dumps(list(efs))]))
     return found
 
 

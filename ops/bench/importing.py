@@ -18,17 +18,17 @@ CALL = 2048  # captions a call of ``add``, as the import has them
 
 
 def main(arguments: list[str]) -> None:
-    """``arguments``: folder of the index, of the prepared captions, their count, options of the index as JSON."""
-    target, prepared, count, options = (
+    """``arguments``: folder of the index, description of the prepared captions, options of the index as JSON."""
+    target, prepared, options = (
         Path(arguments[0]),
-        Path(arguments[1]),
-        int(arguments[2]),
-        json.loads(arguments[3]),
+        Prepared.described(arguments[1]),
+        IndexOptions(**json.loads(arguments[2])),
     )
+    count = prepared.count
     clock = Clock()
-    index = EdgeIndex.create(target, 384, IndexOptions(**options))
+    index = EdgeIndex.create(target, prepared.queries()[1].shape[1], options)
     done, quarter = 0, max(1, count // 4)
-    for captions, vectors in Prepared(prepared, count).pieces():
+    for captions, vectors in prepared.pieces():
         for start in range(0, len(captions), CALL):
             index.add(captions[start : start + CALL], vectors[start : start + CALL])
             done += len(captions[start : start + CALL])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -26,6 +28,16 @@ class Prepared:
     count: int
     piece: int = PIECE
     held_out: int = HELD_OUT
+
+    @classmethod
+    def described(cls, description: str) -> Self:
+        """What another process was told of by ``description``."""
+        found = json.loads(description)
+        return cls(**{**found, "folder": Path(found["folder"])})
+
+    def description(self) -> str:
+        """For ``described``, in another process."""
+        return json.dumps({**asdict(self), "folder": str(self.folder)})
 
     @property
     def truth(self) -> Path:

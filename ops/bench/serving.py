@@ -25,15 +25,17 @@ from vectordb.options import IndexOptions
 BATCH = 32
 LIMIT = 10
 ROUNDS = 5
+MANY = 20_000
 TAUGHT = 100
 
 
 def main(arguments: list[str]) -> None:
-    """``arguments``: folder of the index, of the prepared captions, count, options, values of ``ef``, the last two as
-    JSON. The true neighbours of the queries lie beside the prepared captions.
+    """``arguments``: folder of the index, description of the prepared captions, options and values of ``ef`` as JSON.
+
+    The true neighbours of the queries lie beside the prepared captions.
     """
-    target, prepared = Path(arguments[0]), Prepared(Path(arguments[1]), int(arguments[2]))
-    options = IndexOptions(**json.loads(arguments[3]))
+    target, prepared = Path(arguments[0]), Prepared.described(arguments[1])
+    options, efs = IndexOptions(**json.loads(arguments[2])), json.loads(arguments[3])
     texts, queries = prepared.queries()
     truth = np.load(prepared.truth)
     begun = time.perf_counter()
@@ -41,7 +43,7 @@ def main(arguments: list[str]) -> None:
     opened = time.perf_counter() - begun
     index.search(queries[:1], LIMIT)
     _say("opened", seconds=opened, first_answer_seconds=time.perf_counter() - begun, memory=memory())
-    for ef in [options.ef, *(ef for ef in json.loads(arguments[4]) if ef != options.ef)]:
+    for ef in [options.ef, *(ef for ef in efs if ef != options.ef)]:
         index.close()
         index = EdgeIndex.open(target, replace(options, ef=ef))
         _say("searched", ef=ef, **_searched(index, queries, truth), memory=memory())
@@ -91,9 +93,6 @@ def _many(index: EdgeIndex, prepared: Prepared) -> dict[str, Any]:
         if done == MANY:
             break
     return {"queries": done, "batched_ms": 1000 * (time.perf_counter() - begun) / done}
-
-
-MANY = 20_000
 
 
 def _taught(index: EdgeIndex, texts: list[str], queries: Floats) -> dict[str, Any]:

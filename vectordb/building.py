@@ -140,7 +140,7 @@ def build(
         manifest = Manifest(
             draft.name, draft.version, draft.space_id, draft.dimension, building.index.count(), draft.template,
             draft.created.astimezone().isoformat(), draft.origin, told.read, told.empty, told.duplicate,
-            draft.profile,
+            draft.profile, draft.source,
         )  # fmt: skip
         _persistently(partial(building.finish, manifest), hooks.wait)
         return Built(manifest, reading.fault)

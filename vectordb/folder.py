@@ -13,14 +13,13 @@ A version is moved into its place when it is whole, manifest and all: what can b
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -29,13 +28,13 @@ from vectordb.edge import EdgeIndex
 from vectordb.index import IndexMissing, WrongDimension
 from vectordb.library import (
     BadSnapshot,
-    BuildRunning,
     Manifest,
     VersionActive,
     VersionExists,
     safe,
     split,
 )
+from vectordb.locks import alone
 from vectordb.options import IndexOptions
 
 _ACTIVE = "active"
@@ -56,7 +55,7 @@ class FolderLibrary:
 
     def manifests(self, space_id: str | None = None) -> list[Manifest]:
         """See ``Library``."""
-        found = map(_manifest, self._root.glob(f"{safe(space_id) if space_id else '*'}/[!.]*@*"))
+        found = map(_manifest, self._root.glob(f"{'*' if space_id is None else safe(space_id)}/[!.]*@*"))
         return sorted(filter(None, found), key=lambda m: (datetime.fromisoformat(m.created), m.captions_version))
 
     def active(self, space_id: str) -> str | None:
@@ -144,19 +143,21 @@ class FolderLibrary:
             try:
                 with tarfile.open(file) as archive:
                     archive.extractall(draft, filter="data")
-            except (tarfile.TarError, EOFError) as exc:
+            except (tarfile.TarError, EOFError, FileNotFoundError, IsADirectoryError) as exc:
                 raise BadSnapshot(f"{file} is not a whole snapshot: {exc}") from exc
             (folder, *others) = [*Path(draft).glob(f"*/*/{_MANIFEST}"), None]
             manifest = _manifest(folder.parent) if folder and others == [None] else None
             if folder is None or manifest is None:
                 raise BadSnapshot(f"{file} is not a snapshot of a caption database in a folder")
-            with contextlib.suppress(FileNotFoundError):
-                (folder.parent / "index" / "shard" / "wal" / ".wal.lock").unlink()
-            EdgeIndex.open(folder.parent / "index", self._options).close()
+            try:
+                EdgeIndex.open(folder.parent / "index", self._options).close()
+            except IndexMissing as exc:
+                raise BadSnapshot(f"{file} holds no captions that can be opened: {exc}") from exc
             place = self._place(manifest.space_id, manifest.captions_version)
             with _alone(place):
                 if _manifest(place):
                     raise VersionExists(f"there is a version {manifest.captions_version} already")
+                shutil.rmtree(place, ignore_errors=True)  # a folder without a manifest is nobody's version
                 folder.parent.rename(place)
         return manifest
 
@@ -214,15 +215,6 @@ def _resumed(path: Path, dimension: int, options: IndexOptions) -> EdgeIndex:
     return EdgeIndex.create(path, dimension, options)
 
 
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Nobody else, in any process, is in this block for the same version. A killed holder's lock goes with it."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_name(f".{place.name}.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise BuildRunning(f"{place.name} is being built already, or dropped or saved") from exc
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+def _alone(place: Path) -> AbstractContextManager[None]:
+    """Nobody else is in this block for the same version."""
+    return alone(place.with_name(f".{place.name}.lock"), place.name)

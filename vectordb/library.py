@@ -42,9 +42,9 @@ class VersionActive(Permanent):
 class Manifest:
     """What is known of a version.
 
-    ``origin``: where its captions came from, for people. ``read``, ``empty`` and ``duplicate`` count the captions of
-    its source, those with nothing to say and those that had come before. ``profile``: whose candidates are stored
-    with the captions, if any. ``created`` is ISO 8601.
+    ``origin``: where its captions came from, for people; ``source`` tells the same for comparing. ``read``, ``empty``
+    and ``duplicate`` count the captions of its source, those with nothing to say and those that had come before.
+    ``profile``: whose candidates are stored with the captions, if any. ``created`` is ISO 8601.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Manifest:
     empty: int = 0
     duplicate: int = 0
     profile: str | None = None
+    source: str = ""
 
     @property
     def captions_version(self) -> str:

@@ -52,6 +52,20 @@ def chosen(library: Library, space_id: str, wanted: str | None) -> str:
     raise IndexMissing(f"there are no captions {wanted!r}; there are: {known}")
 
 
+def only(library: Library, space_id: str, wanted: str) -> str:
+    """``name@version`` of the only version, for what cannot be undone. Raises ``SeveralVersions``."""
+    if "@" in wanted:
+        return wanted
+    found = [m.captions_version for m in library.manifests(space_id) if m.name == wanted]
+    if len(found) > 1:
+        raise SeveralVersions(f"there are several versions of {wanted}; say which: {', '.join(found)}")
+    return found[0] if found else chosen(library, space_id, wanted)
+
+
+class SeveralVersions(Permanent):
+    """A name stands for more than one version where one must be named."""
+
+
 class Chosen:
     """The version that new images are tagged with, looked up twice a second at the most."""
 

@@ -10,15 +10,15 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from vectordb.cleaning import cleaned
-from vectordb.readers import Source
 
 from tasks.encoders import load_text_encoder, space_of
 from tasks.encoders.protocols import Space, TextEncoder
 from tasks.extraction.phrases import BY
 from vectordb.building import CHUNK, Built, Draft, Hooks, Prepare, build, encoding, rows_of
 from vectordb.captions import normalise
+from vectordb.cleaning import cleaned
 from vectordb.library import ChangeableLibrary, Manifest
+from vectordb.readers import Source
 from vectordb.starter import NAME, TEMPLATE, captions, version
 from workers.cli.show import messages
 from workers.settings import Settings
@@ -39,11 +39,16 @@ class Import:
         """Tells this source, and the way it is read, from all others: a begun build goes on with no other."""
         return json.dumps([self.source.fingerprint(), self.source.format, self.source.column, self.parse, CHUNK])
 
+    @property
+    def captions_version(self) -> str:
+        """``name@version``: the version follows from the source unless it was given."""
+        return f"{self.name}@{self.version or hashlib.blake2b(self.identity.encode(), digest_size=5).hexdigest()}"
+
     def draft(self, space: Space, now: datetime) -> Draft:
-        """What the builder is told. The version follows from the source unless it was given."""
+        """What the builder is told."""
         return Draft(
             name=self.name,
-            version=self.version or hashlib.blake2b(self.identity.encode(), digest_size=5).hexdigest(),
+            version=self.captions_version.partition("@")[2],
             space_id=space.id,
             dimension=space.dimension,
             created=now,

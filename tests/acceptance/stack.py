@@ -26,7 +26,7 @@ class Stack:
     def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
         self.inbox = home / "inbox"
-        self._env = {**os.environ, "WILDTAG_HOME": str(home), **settings}
+        self.environment = {**os.environ, "WILDTAG_HOME": str(home), **settings}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, patience: float = 240) -> StackInfo:
@@ -34,7 +34,7 @@ class Stack:
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "up.log").open("ab") as out:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "workers.cli", "up"], env=self._env, stdout=out, stderr=out,
+                [sys.executable, "-m", "workers.cli", "up"], env=self.environment, stdout=out, stderr=out,
                 start_new_session=True,
             )  # fmt: skip
         info = wait_for(self._up, patience, self.said)
@@ -67,11 +67,17 @@ class Stack:
     def wildtag(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command of wildtag in this home."""
         done = subprocess.run(
-            [sys.executable, "-m", "workers.cli", *arguments], env=self._env, capture_output=True, text=True,
+            [sys.executable, "-m", "workers.cli", *arguments], env=self.environment, capture_output=True, text=True,
             timeout=180, check=False,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
         return done
+
+    def process(self, name: str) -> int:
+        """The pid of one of its services."""
+        info = read_stack(self.home)
+        assert info is not None
+        return info.pids[name]
 
     def results(self) -> dict[str, Json]:
         """All records by key; fails if an object has two."""

@@ -7,12 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
+from uuid import uuid4
 
 import numpy as np
 import pytest
 import qdrant_edge as edge
+from qdrant_client import QdrantClient
 
 from vectordb.captions import Caption
 from vectordb.edge import RENEWED, EdgeIndex
@@ -29,10 +33,14 @@ from vectordb.index import (
     WrongDimension,
 )
 from vectordb.options import IndexOptions
+from vectordb.server import ServerIndex
+from vectordb.server_client import connect
 
 DIMENSION = 48
-# both homes compute in float32; sums of 48 products differ in their last bits only
+# all homes compute in float32; sums of 48 products differ in their last bits only
 NOISE = 1e-5
+# the address of a Qdrant server, for the tests that need a real one
+REAL_SERVER = os.environ.get("WILDTAG_TEST_QDRANT_URL", "")
 
 
 @dataclass(frozen=True)
@@ -44,11 +52,51 @@ class Home:
     open: Callable[[Path], CaptionIndex]
 
 
-@pytest.fixture(params=["edge", "exact"])
-def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
-    if request.param == "edge":
-        return Home(tmp_path / "edge", EdgeIndex.create, EdgeIndex.open)
-    return Home(tmp_path / "exact.npz", ExactIndex.create, ExactIndex.open)
+class OwnClient(ServerIndex):
+    """A collection with a client of its own, as every process has one: the folder that its path lies in."""
+
+    @classmethod
+    def create_at(cls, path: Path, dimension: int) -> Self:
+        with cls._lent(connect(str(path.parent / "server"))) as client:
+            return cls.create(client, path.name, dimension)
+
+    @classmethod
+    def open_at(cls, path: Path) -> Self:
+        with cls._lent(connect(str(path.parent / "server"))) as client:
+            return cls.open(client, path.name)
+
+    @staticmethod
+    @contextmanager
+    def _lent(client: QdrantClient) -> Iterator[QdrantClient]:
+        try:
+            yield client
+        except Exception:
+            client.close()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self._client.close()
+
+
+@pytest.fixture(params=["edge", "exact", "server", *(["server-real"] if REAL_SERVER else [])])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
+    match request.param:
+        case "edge":
+            yield Home(tmp_path / "edge", EdgeIndex.create, EdgeIndex.open)
+        case "exact":
+            yield Home(tmp_path / "exact.npz", ExactIndex.create, ExactIndex.open)
+        case "server":  # the client's own database: exact, and without a server's graph, codes and payload index
+            yield Home(tmp_path / "captions", OwnClient.create_at, OwnClient.open_at)
+        case "server-real":
+            client, run = connect(REAL_SERVER), uuid4().hex
+            yield Home(
+                tmp_path / "captions",
+                lambda path, dimension: ServerIndex.create(client, f"{run}-{path.name}", dimension),
+                lambda path: ServerIndex.open(client, f"{run}-{path.name}"),
+            )
+            client.delete_collection(f"{run}-captions")
+            client.close()
 
 
 @pytest.fixture
@@ -94,8 +142,10 @@ def test_a_batch_finds_what_its_queries_find_alone(index: CaptionIndex) -> None:
     for query, found in zip(queries, together, strict=True):
         (alone,) = index.search(query[None], 10)
         assert alone.captions == found.captions
-        np.testing.assert_array_equal(alone.similarities, found.similarities)
-        np.testing.assert_array_equal(alone.vectors, found.vectors)
+        # numbers of the client's own database are not the same twice to the last bit
+        rounding = 1e-6 if isinstance(index, OwnClient) else 0
+        np.testing.assert_allclose(alone.similarities, found.similarities, rtol=0, atol=rounding)
+        np.testing.assert_allclose(alone.vectors, found.vectors, rtol=0, atol=rounding)
 
 
 def test_no_query_and_no_limit_find_nothing(index: CaptionIndex) -> None:
@@ -154,15 +204,15 @@ def test_a_caption_that_is_added_again_is_replaced(index: CaptionIndex) -> None:
 
 
 def test_pages_give_every_caption_once_with_its_vector_in_the_order_of_ids(index: CaptionIndex) -> None:
-    put, rows = captions(2500), vectors_like_texts(2500)  # more than one page of any home
+    put, rows = captions(PAGE + 100), vectors_like_texts(PAGE + 100)
     index.add(put, rows)
     row_of = {caption.id: row for caption, row in zip(put, rows, strict=True)}
     assert everything(index) == sorted(put, key=lambda c: c.id)
     for page, vectors in index.pages():
         np.testing.assert_allclose(vectors, [row_of[caption.id] for caption in page], atol=1e-6)
-    middle = everything(index)[1200]
+    middle = everything(index)[PAGE // 2]
     rest = [caption for page, _ in index.pages(after=middle.id) for caption in page]
-    assert rest == everything(index)[1201:]
+    assert rest == everything(index)[PAGE // 2 + 1 :]
     assert not list(index.pages(after=2**64 - 1))
 
 
@@ -299,15 +349,17 @@ def test_a_shard_has_one_owner_among_processes(tmp_path: Path) -> None:
         EdgeIndex.open(tmp_path / "shard").close()
 
 
-def test_a_forked_child_is_refused_rather_than_hung(tmp_path: Path) -> None:
-    index = EdgeIndex.create(tmp_path / "shard", DIMENSION)
+@pytest.mark.parametrize("create", [EdgeIndex.create, OwnClient.create_at])
+def test_a_forked_child_is_refused_rather_than_hung(
+    tmp_path: Path, create: Callable[[Path, int], CaptionIndex]
+) -> None:
+    index = create(tmp_path / "captions", DIMENSION)
     index.add(captions(3), vectors_like_texts(3))
     child = os.fork()
     if child == 0:
         try:
             index.search(vectors_like_texts(1), 1)
         except IndexFault:
-            index.close()
             os._exit(7)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
@@ -315,8 +367,9 @@ def test_a_forked_child_is_refused_rather_than_hung(tmp_path: Path) -> None:
     index.close()
 
 
-def test_a_closed_index_says_so(tmp_path: Path) -> None:
-    index = EdgeIndex.create(tmp_path / "shard", DIMENSION)
+@pytest.mark.parametrize("create", [EdgeIndex.create, OwnClient.create_at])
+def test_a_closed_index_says_so(tmp_path: Path, create: Callable[[Path, int], CaptionIndex]) -> None:
+    index = create(tmp_path / "captions", DIMENSION)
     index.close()
     with pytest.raises(IndexFault, match="closed"):
         index.count()

@@ -30,6 +30,7 @@ class Queues:
     """Takes what is sent; refuses everything while ``away``."""
 
     sent: list[list[str]] = field(default_factory=list)
+    revisions: list[Revision] = field(default_factory=list)
     probes: list[str] = field(default_factory=list)
     away: bool = False
 
@@ -38,6 +39,7 @@ class Queues:
             raise Transient("the broker is away")
         assert stage == "embedding"
         self.sent.append([ref.key for ref in batch.objects])
+        self.revisions.append(batch.revision)
 
     def probe(self, stage: str, lifetime: float) -> None:  # noqa: ARG002 -- the Protocol's
         self.probes.append(stage)
@@ -176,6 +178,37 @@ def test_the_keeper_sends_again_waits_and_gives_up(world: World) -> None:
     assert record.error is not None
     assert record.error.code == "poisonous"
     assert keeper.step() == 0
+
+
+def test_a_switch_of_captions_reaches_what_comes_and_not_what_is_on_its_way(world: World) -> None:
+    dispatcher, keeper = world.dispatcher(), world.keeper()
+    before, after = world.put("before.jpg"), world.put("after.jpg")
+    world.inbox.append([created(before)])
+    dispatcher.step(block_ms=10)
+    world.revision = Revision("space", "captions@2")
+    world.inbox.append([created(before), created(after)])
+    dispatcher.step(block_ms=10)
+    assert world.queues.sent == [["before.jpg"], ["after.jpg"]]
+    assert world.queues.revisions == [REVISION, world.revision]
+    world.health.beat("embedding")
+    world.now += 61
+    world.health.beat("embedding")
+    keeper.step()  # each is sent again with the captions it began with
+    assert dict(zip(map(str, world.queues.sent[2:]), world.queues.revisions[2:], strict=True)) == {
+        "['before.jpg']": REVISION, "['after.jpg']": world.revision,
+    }  # fmt: skip
+
+
+def test_another_encoder_begins_anew_what_is_on_its_way(world: World) -> None:
+    dispatcher, keeper = world.dispatcher(), world.keeper()
+    world.inbox.append([created(world.put("a.jpg"))])
+    dispatcher.step(block_ms=10)
+    world.revision = Revision("another", "captions@1")
+    world.now += 61
+    world.health.beat("embedding")
+    keeper.step()
+    dispatcher.step(block_ms=10)
+    assert world.queues.revisions == [REVISION, world.revision]
 
 
 def test_the_sweep_finds_what_events_missed(world: World) -> None:

@@ -76,6 +76,23 @@ def test_another_revision_is_tagged_again(ledger: Ledger) -> None:
     assert ledger.finish([record(ref("a"), "cat", revision=newer)], 103.0) == [True]
 
 
+def test_what_is_on_its_way_finishes_with_the_captions_it_began_with(ledger: Ledger) -> None:
+    enter(ledger, Arrival(ref("a")))
+    newer = Revision("space", "captions@2")
+    assert enter(ledger, Arrival(ref("a")), revision=newer) == ["duplicate"]
+    assert ledger.finish([record(ref("a"), "cat")], 101.0) == [True]
+    enter(ledger, Arrival(ref("b", "b.jpg")))
+    assert enter(ledger, Arrival(ref("b", "b.jpg"), force=True), revision=newer) == ["entered"]
+    assert ledger.finish([record(ref("b", "b.jpg"), "cat")], 102.0) == [False]
+
+
+def test_vectors_of_another_space_are_not_waited_for(ledger: Ledger) -> None:
+    enter(ledger, Arrival(ref("a")))
+    other = Revision("another space", "captions@1")
+    assert enter(ledger, Arrival(ref("a")), revision=other) == ["entered"]
+    assert ledger.finish([record(ref("a"), "cat")], 101.0) == [False]
+
+
 def test_a_late_result_never_overwrites_a_newer_version(ledger: Ledger, records: Records) -> None:
     enter(ledger, Arrival(ref("a")), Arrival(ref("b")))
     assert ledger.finish([record(ref("a"), "old")], 101.0) == [False]

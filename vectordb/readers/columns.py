@@ -12,8 +12,9 @@ import numpy as np
 from vectordb.index import Floats
 from vectordb.readers.rows import PIECE, BadSource, caption_column
 
-# rows taken from the file at once where only texts are read
-_MANY = 8 * PIECE
+_ARROW, _STREAMED = b"ARROW1", b"\xff\xff\xff\xff"
+# bytes of a column that are read at once; without it, all that a row group holds
+_BUFFER = 1 << 20
 # the column with vectors in our own exports
 VECTOR = "vector"
 
@@ -33,12 +34,13 @@ class _Parquet:
     def __init__(self, path: Path) -> None:
         from pyarrow import parquet  # type: ignore[import-untyped]  # noqa: PLC0415 -- no annotations; heavy
 
-        self._file = parquet.ParquetFile(path, memory_map=True)
+        self._file = parquet.ParquetFile(path, buffer_size=_BUFFER)
         self.schema = self._file.schema_arrow
         self.count: int = self._file.metadata.num_rows
 
     def batches(self, names: Sequence[str], size: int) -> Iterator[Any]:
-        yield from self._file.iter_batches(size, columns=list(names))
+        for group in range(self._file.num_row_groups):  # one by one, so that a damaged one spoils no other
+            yield from self._file.iter_batches(size, row_groups=[group], columns=list(names))
 
 
 class _Arrow:
@@ -46,7 +48,7 @@ class _Arrow:
         import pyarrow as pa  # noqa: PLC0415 -- heavy
 
         self._map = pa.memory_map(str(path), "r")
-        self._streamed = self._map.read_buffer(6).to_pybytes() != b"ARROW1"
+        self._streamed = self._map.read_buffer(6).to_pybytes() != _ARROW
         self._map.seek(0)
         reader = self._reader()
         self.schema = reader.schema
@@ -56,7 +58,10 @@ class _Arrow:
         for batch in self._all():
             chosen = batch.select(list(names))
             for start in range(0, batch.num_rows, size):
-                yield chosen.slice(start, size)
+                piece = chosen.slice(start, size)
+                for column in piece.columns:
+                    _as_bytes(column).validate(full=True)  # or damaged offsets would lead out of the file
+                yield piece
 
     def _reader(self) -> Any:
         import pyarrow as pa  # noqa: PLC0415 -- heavy
@@ -77,8 +82,10 @@ def translated(path: Path, position: str | None = None) -> Iterator[None]:
     """What pyarrow and numpy raise while they read a file, as ``BadSource``."""
     try:
         yield
-    except (OSError, ValueError, KeyError, NotImplementedError) as exc:  # pyarrow's own errors are kinds of these
-        fault = str(exc).split("\n", maxsplit=1)[0][:300]
+    except BadSource:
+        raise
+    except Exception as exc:  # damaged headers give errors of any kind, from the tokenizer's to want of memory
+        fault = ascii(str(exc).split("\n", maxsplit=1)[0][:300])[1:-1]  # they may hold what the file holds
         raise BadSource(path, f"the file is damaged, cut off, or of another format: {fault}", position) from exc
 
 
@@ -87,10 +94,11 @@ def opened(path: Path) -> Columns:
     with translated(path):
         with path.open("rb") as file:
             magic = file.read(6)
-        if magic[:4] == b"PAR1":
-            return _Parquet(path)
-        if magic == b"ARROW1" or magic[:4] == b"\xff\xff\xff\xff":
-            return _Arrow(path)
+        kind = _Parquet if magic[:4] == b"PAR1" else _Arrow if magic == _ARROW or magic[:4] == _STREAMED else None
+        if kind is not None:
+            columns = kind(path)
+            columns.schema.names  # noqa: B018 -- damaged names are no text, and said so only when asked for
+            return columns
     raise BadSource(path, "this is neither a Parquet nor an Arrow file" + (": it is empty" if not magic else ""))
 
 
@@ -98,7 +106,8 @@ def caption_of(path: Path, columns: Columns, wanted: str | None) -> str:
     """The column with the captions. Raises ``BadSource``."""
     textual = [field.name for field in columns.schema if _is_text(field.type)]
     name = caption_column(path, columns.schema.names, wanted, textual)
-    kind = columns.schema.field(name).type
+    with translated(path):  # there may be two of that name
+        kind = columns.schema.field(name).type
     if name not in textual:
         raise BadSource(path, f"the column {name!r} holds {kind}, not text")
     return name
@@ -109,25 +118,22 @@ def text_pieces(
 ) -> Iterator[tuple[int, list[str], Any]]:
     """Pieces of at most 1,024 rows: the number of the first, from 0, their texts, and the batch they are from.
 
-    The batch holds the columns in ``extra`` as well. A null is an empty text. Raises ``BadSource``, after all
-    rows before the fault.
+    The batch holds the columns in ``extra`` as well. A null is an empty text. Raises ``BadSource``, after the
+    rows before the fault; of a damaged row group up to 1,023 of them are lost.
     """
     row = 0
-    batches = columns.batches(list(dict.fromkeys([name, *extra])), PIECE if extra else _MANY)
+    batches = columns.batches(list(dict.fromkeys([name, *extra])), PIECE)
     while True:
         with translated(path, f"after row {row}"):
             batch = next(batches, None)
         if batch is None:
             break
-        for start in range(0, batch.num_rows, PIECE):
-            piece = batch.slice(start, PIECE)
-            texts, fault = _texts(piece.column(name))
-            if fault:
-                if texts:
-                    yield row, texts, piece.slice(0, len(texts))
-                raise BadSource(path, f"the text is not UTF-8: {fault}", f"row {row + len(texts) + 1}")
-            yield row, texts, piece
-            row += len(texts)
+        texts = _texts(batch.column(name))
+        if texts:
+            yield row, texts, batch.slice(0, len(texts))
+        row += len(texts)
+        if len(texts) < batch.num_rows:
+            raise BadSource(path, "the text is not UTF-8", f"row {row + 1}")
     if row != columns.count:
         raise BadSource(path, f"{columns.count:,} rows are announced", f"after row {row}")
 
@@ -145,27 +151,33 @@ def vectors_of(path: Path, column: Any, row: int) -> Floats:
         return np.array(flat.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(len(column), -1)
 
 
-def _texts(column: Any) -> tuple[list[str], str]:
-    """The texts of a column; those before the first that is not UTF-8, and what is wrong with it."""
+def _as_bytes(column: Any) -> Any:
+    """A column of strings as one of bytes, whose content is not looked at; any other as it is."""
     import pyarrow as pa  # noqa: PLC0415 -- heavy
 
+    kinds = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary(), pa.string_view(): pa.binary_view()}
+    return column.view(kinds[column.type]) if column.type in kinds else column
+
+
+def _texts(column: Any) -> list[str]:
+    """The texts of a column; where one is not UTF-8, those before it."""
+    import pyarrow as pa  # noqa: PLC0415 -- heavy
+
+    strings = column
     try:
         if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-            column = column.cast(pa.large_string())
-        if column.null_count:
-            column = column.fill_null("")
-        return column.to_numpy(zero_copy_only=False).tolist(), ""
-    except (pa.ArrowInvalid, UnicodeDecodeError) as exc:
+            strings = column.cast(pa.large_string())
+        if strings.null_count:
+            strings = strings.fill_null("")
+        texts: list[str] = strings.to_numpy(zero_copy_only=False).tolist()
+    except (pa.ArrowException, UnicodeDecodeError):
         if len(column) == 1:
-            return [], str(exc)
-    texts: list[str] = []
-    fault = ""
-    for i in range(len(column)):
-        one, fault = _texts(column.slice(i, 1))
-        if fault:
-            break
-        texts += one
-    return texts, fault
+            return []
+        half = len(column) // 2
+        texts = _texts(column.slice(0, half))
+        if len(texts) == half:
+            texts += _texts(column.slice(half))
+    return texts
 
 
 def _is_text(kind: Any) -> bool:

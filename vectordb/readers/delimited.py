@@ -69,8 +69,9 @@ def _tsv(path: Path, tell: Tell) -> Iterator[_Numbered]:
 
 def _unquoted(value: str) -> str:
     """A field without its quotes, if it has them as a writer of quoted fields puts them."""
-    if len(value) > 1 and value[0] == value[-1] == '"' and '"' not in (inner := value[1:-1].replace('""', "")):
-        return value[1:-1].replace('""', '"') if inner != value[1:-1] else inner
+    inner = value[1:-1]
+    if len(value) > 1 and value[0] == value[-1] == '"' and '"' not in inner.replace('""', ""):
+        return inner.replace('""', '"')
     return value
 
 

@@ -48,7 +48,8 @@ def expanded(path: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  #
         raise BadSource(path, "there is no such file or folder")
     if path.is_dir():
         return _folder(path, format)
-    found = format or _of_file(path)
+    # of a named pipe nothing may be read before its time
+    found = format or (_of_file(path) if path.is_file() else TEXT)
     if found == CLIP_RETRIEVAL:
         raise BadSource(path, "give the folder that holds text_emb and metadata")
     return found, faiss_folder.files(path, natural) if found == FAISS else (path,)

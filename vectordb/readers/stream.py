@@ -90,7 +90,7 @@ def _stream(path: Path, raw: BinaryIO) -> Stream:
         return Stream(path, raw, cast("BinaryIO", gzip.GzipFile(fileobj=raw)))
     if magic == _ZSTD:
         return Stream(path, raw, cast("BinaryIO", zstd.ZstdFile(raw)))
-    if path.name.endswith(PACKED_SUFFIXES):
+    if path.name.lower().endswith(PACKED_SUFFIXES):
         what = "it is empty" if not magic else "its first bytes are none"
         raise BadSource(
             path, f"it is called {path.suffix}, but {what}: fetch it again, or rename it if it is unpacked"

@@ -9,13 +9,19 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 from vectordb.readers.json_lines import field, object_of, text_of
 from vectordb.readers.rows import LONGEST, BadSource, Rows, Tell, packed
 from vectordb.readers.stream import Stream, opened
 
-# of each sample: where its caption stands in the archive, and the caption
-_Found = tuple[str, str]
+_READ_WHOLE = {
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+}
 
 
 def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
@@ -27,35 +33,45 @@ def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
 
 
 def _texts(path: Path, column: str | None, tell: Tell) -> Iterator[str]:
+    sample, kept, count = "", None, 0
+    fault: BadSource | None = None
     with opened(path) as stream:
-        source = _Told(stream, tell)
-        sample, kept, count = "", None, 0
-        for name, data in _members(path, source):
-            key, kind = _key(name), name.rpartition(".")[2].lower()
-            if key != sample:
-                if kept is not None:
-                    yield kept
-                sample, kept = key, None
-            if data is None or (kind == "txt" and column is not None):
-                continue
-            if kind == "json":
-                if kept is None or column is not None:
-                    kept = _from_json(path, column, name, data)
-            else:
-                kept = _decoded(path, name, data)
-            count += kept is not None
-        if kept is not None:
-            yield kept
-        if not count:
-            wanted = f"a field {column!r} in a .json" if column else "a .txt, or a .json with a caption"
-            raise BadSource(path, f"no sample in it has {wanted}")
+        try:
+            for name, data in _members(path, _Told(stream, tell)):
+                if (key := _key(name)) != sample:
+                    if kept is not None:
+                        yield kept
+                    sample, kept = key, None
+                if data is not None:
+                    kept = _caption(path, column, name, data, kept)
+                count += kept is not None
+        except BadSource as exc:
+            fault = exc
+    if kept is not None:
+        yield kept
+    if fault is not None:
+        raise fault
+    if not count:
+        wanted = f"a field {column!r} in a .json" if column else "a .txt, or a .json with a caption"
+        raise BadSource(path, f"no sample in it has {wanted}")
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header fits into memory: long names and extended headers are read whole."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _READ_WHOLE and member.size > LONGEST:
+            raise tarfile.ReadError(f"a header of {member.size:,} bytes")
+        return member
 
 
 def _members(path: Path, source: _Told) -> Iterator[tuple[str, bytes | None]]:
     """All files of an archive, with the content of those that may hold a caption."""
     last = ""
     try:
-        with tarfile.open(fileobj=source, mode="r|", errors="surrogateescape") as tar:  # type: ignore[call-overload]  # only reads
+        with tarfile.open(fileobj=source, mode="r|", tarinfo=_Member, errors="surrogateescape") as tar:  # type: ignore[call-overload]  # only reads
             while (member := tar.next()) is not None:
                 tar.members.clear()  # it would remember them all
                 last = _shown(member.name)
@@ -74,7 +90,7 @@ def _members(path: Path, source: _Told) -> Iterator[tuple[str, bytes | None]]:
         # tarfile takes a damaged header, and a file that stops between two members, for the end
         while source.read(1 << 16):
             pass
-        if source.given <= end:
+        if source.given < end + tarfile.BLOCKSIZE:  # where nothing more stands, there are blocks of zeros
             raise BadSource(path, "the archive is cut off", f"after member {last}")
         if source.last_data > end:
             fault = "a damaged header, or another archive behind this one's end"
@@ -88,6 +104,13 @@ def _key(name: str) -> str:
     """What the members of one sample have in common: the path, and the name up to its first dot."""
     folder, slash, file = name.rpartition("/")
     return folder + slash + file.partition(".")[0]
+
+
+def _caption(path: Path, column: str | None, name: str, data: bytes, kept: str | None) -> str | None:
+    """The caption of a sample that had ``kept`` as its caption before this member."""
+    if name.lower().endswith(".json"):
+        return kept if kept is not None else _from_json(path, column, name, data)
+    return kept if column is not None else _decoded(path, name, data)
 
 
 def _from_json(path: Path, column: str | None, name: str, data: bytes) -> str | None:

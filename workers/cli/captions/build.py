@@ -43,8 +43,8 @@ def import_(
     An import that was interrupted goes on where it was when it is started again. Exit status 2: a file could not be
     read to its end; what was read before is there.
     """
-    from vectordb.readers import BadSource, source_of  # noqa: PLC0415 -- keeps the command line quick
-
+    from vectordb.building import Built  # noqa: PLC0415 -- keeps the command line quick
+    from vectordb.readers import BadSource, source_of  # noqa: PLC0415 -- as above
     from workers.captions import switch  # noqa: PLC0415 -- as above
     from workers.importing import Import  # noqa: PLC0415 -- as above
     from workers.stack import running  # noqa: PLC0415 -- as above
@@ -59,11 +59,15 @@ def import_(
         messages.print(f"[red]wildtag: {escape(str(exc))}[/]", soft_wrap=True)
         raise typer.Exit(FAULTY) from None
     wiring = Wiring(running(settings) or settings)
-    try:
-        built = _built(wiring, what, workers, queue=queue, afresh=afresh)
-    except KeyboardInterrupt:
-        messages.print("Interrupted; the same command goes on where it was.")
-        raise typer.Exit(130) from None
+    there = wiring.library.find(wiring.space.id, what.captions_version)
+    if there is not None and there.source == what.identity:
+        built = Built(there)  # the same files, read the same way: nothing is to be done
+    else:
+        try:
+            built = _built(wiring, what, workers, queue=queue, afresh=afresh)
+        except KeyboardInterrupt:
+            messages.print("Interrupted; the same command goes on where it was.")
+            raise typer.Exit(130) from None
     made = built.manifest
     if json:
         told = {"manifest": made, "fault": str(built.fault) if built.fault else None}

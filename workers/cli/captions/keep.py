@@ -26,7 +26,7 @@ def list_(json: Json = False) -> None:
     library, here = wiring.library, wiring.space.id
     view = Table(pad_edge=False)
     for name in ("", "captions", "count", "space", "created", "from"):
-        view.add_column(name, justify="right" if name == "count" else "left", overflow="fold")
+        view.add_column(name, justify="right" if name == "count" else "left", no_wrap=name in ("", "captions"))
     for manifest in library.manifests():
         active = library.active(manifest.space_id) == manifest.captions_version
         if json:
@@ -36,7 +36,7 @@ def list_(json: Json = False) -> None:
         style = "" if manifest.space_id == here else "dim"
         view.add_row(
             "[green]in use[/]" if active else "", escape(manifest.captions_version), f"{manifest.count:,}",
-            manifest.space_id, manifest.created[:16].replace("T", " "), escape(manifest.origin), style=style,
+            manifest.space_id, manifest.created[:10], escape(manifest.origin), style=style,
         )  # fmt: skip
     if view.row_count:
         console.print(view)
@@ -57,21 +57,24 @@ def use(name: Version) -> None:
 
 
 def drop(
-    name: Annotated[str, typer.Argument(metavar="NAME@VERSION")],
+    name: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Its only version where none is given.")],
     space: Annotated[str | None, typer.Option(help="Of another encoder's space.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove a version for good; also an import that was interrupted."""
-    from workers.reaching import let_go  # noqa: PLC0415 -- keeps the command line quick
+    from workers.captions import only  # noqa: PLC0415 -- keeps the command line quick
+    from workers.reaching import let_go  # noqa: PLC0415 -- as above
     from workers.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = Settings()
     wiring = Wiring(settings)
+    space_id = space or wiring.space.id
+    version = only(wiring.library, space_id, name)
     if not yes:
-        typer.confirm(f"Remove {name} for good?", abort=True)
-    let_go(settings, name)
-    wiring.library.drop(space or wiring.space.id, name)
-    console.print(f"Removed {escape(name)}")
+        typer.confirm(f"Remove {version} for good?", abort=True)
+    let_go(settings, version)
+    wiring.library.drop(space_id, version)
+    console.print(f"Removed {escape(version)}")
 
 
 def export(

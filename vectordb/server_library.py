@@ -1,0 +1,247 @@
+"""Caption databases on a Qdrant server, which several machines share.
+
+::
+
+    PREFIX SPACE-NAME-VERSION-DIGEST   a collection: one version, whole or not; the digest tells apart what is cut off
+    PREFIX SPACE-active                an alias for the collection of the active version
+    PREFIX registry                    which versions there are, their manifests, and who is at work on which
+
+(without the blanks). A version is seen when its record says that it is whole: ``finish`` writes that last. Aliases
+are switched by one request, so whoever looks sees the version before or the one after. Two libraries on one server
+need prefixes of which neither begins with the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+from qdrant_client import QdrantClient, models
+
+from vectordb import portable
+from vectordb.errors import Permanent, WildtagError
+from vectordb.index import IndexMissing, WrongDimension
+from vectordb.library import Manifest, UnsafeName, VersionActive, VersionExists, safe, split
+from vectordb.locks import alone
+from vectordb.options import IndexOptions
+from vectordb.server import ServerIndex
+from vectordb.server_client import ask
+from vectordb.server_registry import BUILDING, DROPPED, RESTORING, WHOLE, Claim, Record, Registry
+
+_PART = 50  # characters of a space, a name or a version that go into a collection's name: 255 are allowed in all
+
+
+class BuildTakenOver(Permanent):
+    """Another machine builds this version now, since this one gave no sign of life for a minute."""
+
+
+class ServerLibrary:
+    """A ``ChangeableLibrary`` on one server."""
+
+    def __init__(
+        self,
+        client: QdrantClient,
+        scratch: Path,
+        options: IndexOptions = IndexOptions(),  # noqa: B008 -- frozen
+        *,
+        prefix: str = "wildtag-",
+    ) -> None:
+        """Touches nothing. Borrows the client, for the indexes it opens as well.
+
+        ``scratch``: a folder of this machine for locks and builders' notes, which need not exist yet; the same one
+        for every process that builds here. ``options``: of the indexes that are built here; ``ef`` and
+        ``oversampling`` of those that are opened. ``prefix``: at most 50 characters, or ``UnsafeName``.
+        """
+        self._client = client
+        self._scratch = scratch
+        self._options = options
+        self._prefix = safe(prefix)
+        if len(prefix) > _PART:
+            raise UnsafeName(f"the prefix {prefix} has more than {_PART} characters")
+        self._registry = Registry(client, self._prefix, replicas=options.replicas)
+
+    def find(self, space_id: str, captions_version: str) -> Manifest | None:
+        """See ``Library``."""
+        record = self._registry.record(safe(space_id), "@".join(split(captions_version)))
+        return record.manifest if record and record.state == WHOLE else None
+
+    def manifests(self, space_id: str | None = None) -> list[Manifest]:
+        """See ``Library``."""
+        wanted = None if space_id is None else safe(space_id)
+        found = [
+            record.manifest
+            for record in self._registry.records()
+            if record.manifest and record.state == WHOLE and wanted in {None, record.space_id}
+        ]
+        return sorted(found, key=lambda m: (datetime.fromisoformat(m.created), m.captions_version))
+
+    def active(self, space_id: str) -> str | None:
+        """See ``Library``."""
+        alias = self._alias(space_id)
+        aliases = ask(self._client.get_aliases).aliases
+        collection = next((known.collection_name for known in aliases if known.alias_name == alias), None)
+        if collection is None:
+            return None
+        names = (record.captions_version for record in self._registry.records() if record.collection == collection)
+        return next(names, None)
+
+    def open(self, space_id: str, captions_version: str) -> ServerIndex:
+        """See ``Library``. Any number of owners may have it open."""
+        record, manifest = self._known(space_id, captions_version)
+        index = ServerIndex.open(self._client, record.collection, self._options)
+        if index.dimension != manifest.dimension or (manifest.count and not index.count()):
+            raise IndexMissing(f"the captions in the collection {record.collection} are damaged: build them again")
+        return index
+
+    @contextmanager
+    def building(
+        self, space_id: str, captions_version: str, dimension: int, *, afresh: bool = False
+    ) -> Iterator[ServerBuilding]:
+        """See ``ChangeableLibrary``. Refused while another machine builds, too, and for a minute after that one died.
+
+        A build may be taken up on another machine than it was begun on: captions are there, the notes are not.
+        """
+        with self._claimed(space_id, captions_version) as claim:
+            build = self._begun(claim, space_id, captions_version, dimension, resume=not afresh, state=BUILDING)
+            try:
+                yield build
+            finally:
+                build.index.close()
+
+    def use(self, space_id: str, captions_version: str) -> None:
+        """See ``ChangeableLibrary``."""
+        record, _ = self._known(space_id, captions_version)
+        # takes the place of an alias of that name: there is no moment without one
+        alias = models.CreateAlias(collection_name=record.collection, alias_name=self._alias(space_id))
+        ask(self._client.update_collection_aliases, [models.CreateAliasOperation(create_alias=alias)])
+
+    def drop(self, space_id: str, captions_version: str) -> None:
+        """See ``ChangeableLibrary``. Whoever has it open finds ``IndexMissing`` from now on."""
+        self._known(space_id, captions_version)
+        with self._claimed(space_id, captions_version):
+            record, _ = self._known(space_id, captions_version)
+            if self.active(space_id) == captions_version:
+                raise VersionActive(f"{captions_version} is what images are tagged with; use another version first")
+            # first unseen, so that no reader meets half of it and no build goes on with it
+            self._registry.put(replace(record, state=DROPPED, manifest=None))
+            self._delete(record.collection)
+            self._registry.forget(record)
+
+    def size(self, space_id: str, captions_version: str) -> int:
+        """See ``ChangeableLibrary``: ``ServerIndex.size``'s estimate."""
+        return self.open(space_id, captions_version).size()
+
+    def snapshot(self, space_id: str, captions_version: str, file: Path) -> None:
+        """See ``ChangeableLibrary``. A file of ``vectordb.portable``, which a server of any release takes in.
+
+        The server's own snapshots are copies of files of one node and one release, and only the server's REST port
+        hands them out. The price is the graph, which ``restore`` builds again. What is taught meanwhile may be in.
+        """
+        _, manifest = self._known(space_id, captions_version)
+        portable.write(file, manifest, self.open(space_id, captions_version))
+
+    def restore(self, file: Path) -> Manifest:
+        """See ``ChangeableLibrary``: builds the graph, too. What is half restored is never seen, nor gone on with."""
+        with portable.reading(file) as saved:
+            manifest = saved.manifest
+            name = manifest.captions_version
+            with self._claimed(manifest.space_id, name) as claim:
+                build = self._begun(claim, manifest.space_id, name, manifest.dimension, resume=False, state=RESTORING)
+                try:
+                    for captions, vectors in saved.pages():
+                        build.index.add(captions, vectors)
+                    build.finish(manifest)
+                except BaseException:
+                    with contextlib.suppress(WildtagError):  # if it stays, the next attempt removes it
+                        self._delete(build.record.collection)
+                        self._registry.forget(build.record)
+                    raise
+        return manifest
+
+    @contextmanager
+    def _claimed(self, space_id: str, captions_version: str) -> Iterator[Claim]:
+        """Nobody else changes this version, here (at once) or elsewhere (at the latest after a minute)."""
+        collection = self._collection(space_id, captions_version)
+        with (
+            alone(self._scratch / f"{collection}.lock", captions_version),
+            self._registry.claimed(space_id, captions_version) as claim,
+        ):
+            yield claim
+
+    def _begun(
+        self, claim: Claim, space_id: str, captions_version: str, dimension: int, *, resume: bool, state: str
+    ) -> ServerBuilding:
+        """A build that was interrupted, or a new one in the place of whatever is there."""
+        record = self._registry.record(space_id, captions_version)
+        if record and record.state == WHOLE:
+            raise VersionExists(f"there is a version {captions_version} already")
+        collection = self._collection(space_id, captions_version)
+        notes = self._scratch / collection
+        if resume and record and record.state == BUILDING:
+            with contextlib.suppress(IndexMissing):
+                index = ServerIndex.open(self._client, collection, self._options)
+                if index.dimension != dimension:
+                    begun = f"the build of {captions_version} was begun with {index.dimension} dimensions"
+                    raise WrongDimension(f"{begun}, not {dimension}")
+                return ServerBuilding(index, notes, record, self._registry, claim)
+        shutil.rmtree(notes, ignore_errors=True)
+        self._delete(collection)
+        record = Record(space_id, captions_version, collection, state, uuid4().hex)
+        self._registry.put(record)
+        index = ServerIndex.create(self._client, collection, dimension, self._options)
+        return ServerBuilding(index, notes, record, self._registry, claim)
+
+    def _delete(self, collection: str) -> None:
+        with contextlib.suppress(IndexMissing):
+            ask(self._client.delete_collection, collection)
+
+    def _known(self, space_id: str, captions_version: str) -> tuple[Record, Manifest]:
+        record = self._registry.record(safe(space_id), "@".join(split(captions_version)))
+        if record is None or record.state != WHOLE or record.manifest is None:
+            raise IndexMissing(f"no captions {captions_version} for the space {space_id} on this Qdrant server")
+        return record, record.manifest
+
+    def _collection(self, space_id: str, captions_version: str) -> str:
+        parts = (safe(space_id), *split(captions_version))
+        digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=6).hexdigest()
+        return self._prefix + "-".join((*(part[:_PART] for part in parts), digest))
+
+    def _alias(self, space_id: str) -> str:
+        # as it is, for people, unless it is too long to be a name
+        known = safe(space_id)
+        if len(known) > 2 * _PART:
+            known = f"{known[:_PART]}-{hashlib.blake2b(known.encode(), digest_size=6).hexdigest()}"
+        return f"{self._prefix}{known}-active"
+
+
+class ServerBuilding:
+    """A ``Building`` in a collection that no record calls whole."""
+
+    def __init__(self, index: ServerIndex, notes: Path, record: Record, registry: Registry, claim: Claim) -> None:
+        """For ``ServerLibrary``. Notes of another build of the version are not this one's."""
+        self.index = index
+        self.record = record
+        self.folder = notes / record.build
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._notes = notes
+        self._registry = registry
+        self._claim = claim
+
+    def finish(self, manifest: Manifest) -> None:
+        """See ``Building``; may be called again after a ``Transient``. Raises ``BuildTakenOver``."""
+        self.index.optimize()
+        whole = replace(self.record, state=WHOLE, manifest=manifest)
+        # it is whole already where the last call got no answer
+        now = self._registry.record(self.record.space_id, self.record.captions_version)
+        if now not in {self.record, whole} or not self._claim.renewed():
+            raise BuildTakenOver(f"{manifest.captions_version} was taken over by another builder")
+        self._registry.put(whole)
+        self.index.close()
+        shutil.rmtree(self._notes, ignore_errors=True)

@@ -1,0 +1,202 @@
+"""What is known of the versions on a Qdrant server, and who is at work on which: points in a small collection.
+
+A version has one point with its ``Record`` and, while somebody builds or drops it, one with the *claim*. Both ids
+follow from space and version. Such a collection is there on every server, and a claim is taken by one conditional
+write (Qdrant 1.16), so of two builders on two machines one is refused. A claim is renewed every quarter of a minute,
+by a thread, and free a minute after the last time, when its builder is dead. Clocks are taken to agree to some
+seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import uuid4
+
+from qdrant_client import QdrantClient, models
+
+from vectordb.errors import WildtagError
+from vectordb.index import IndexExists, IndexMissing
+from vectordb.library import BuildRunning, Manifest
+from vectordb.server_client import ask, ask_once, is_local
+
+BUILDING, RESTORING, WHOLE, DROPPED = "building", "restoring", "whole", "dropped"
+
+BEAT_S = 15.0
+LAPSE_S = 60.0  # a claim that was not renewed for so long is nobody's
+
+_PAGE = 256
+
+
+@dataclass(frozen=True)
+class Record:
+    """A version in one of four states; only a ``WHOLE`` one has a manifest, and only that is seen.
+
+    ``build`` names the build that made the collection, since what a builder noted speaks of one build alone.
+    """
+
+    space_id: str
+    captions_version: str
+    collection: str
+    state: str
+    build: str
+    manifest: Manifest | None = None
+
+
+class Claim:
+    """The right to change a version."""
+
+    def __init__(self, registry: Registry, record_key: str) -> None:
+        """For ``Registry.claimed``."""
+        self._registry = registry
+        self._key = record_key
+        self._owner = uuid4().hex
+
+    def renewed(self) -> bool:
+        """Take the claim, or keep it: false where somebody else has it."""
+        return self._registry.take(self._key, self._owner)
+
+    def release(self) -> None:
+        """Let the next one in."""
+        self._registry.release(self._key, self._owner)
+
+
+class Registry:
+    """The collection ``PREFIXregistry``. It is made by the first claim; without it nothing is known."""
+
+    def __init__(self, client: QdrantClient, prefix: str, *, replicas: int = 1, beat_s: float = BEAT_S) -> None:
+        """Touches nothing."""
+        self._client = client
+        self._collection = f"{prefix}registry"
+        self._replicas = replicas
+        self._beat_s = beat_s
+
+    def record(self, space_id: str, captions_version: str) -> Record | None:
+        """What is known of a version."""
+        try:
+            points = ask(self._client.retrieve, self._collection, [_id("record", space_id, captions_version)])
+        except IndexMissing:
+            return None
+        return _record(points[0]) if points else None
+
+    def records(self) -> list[Record]:
+        """What is known of all versions, in no order."""
+        found: list[Record | None] = []
+        offset: Any = None
+        while True:
+            try:
+                points, offset = ask(self._client.scroll, self._collection, limit=_PAGE, offset=offset)
+            except IndexMissing:
+                return []
+            found += map(_record, points)
+            if offset is None:
+                return [record for record in found if record]
+
+    def put(self, record: Record) -> None:
+        """Write what is known from now on. For the holder of the claim."""
+        point_id = _id("record", record.space_id, record.captions_version)
+        self._write(point_id, {"record": asdict(record)})
+
+    def forget(self, record: Record) -> None:
+        """Take a record out. For the holder of the claim."""
+        ids = models.PointIdsList(points=[_id("record", record.space_id, record.captions_version)])
+        ask(self._client.delete, self._collection, ids, wait=True)
+
+    @contextmanager
+    def claimed(self, space_id: str, captions_version: str) -> Iterator[Claim]:
+        """Nobody else, on any machine, is in this block for the same version. Raises ``BuildRunning``."""
+        self._prepare()
+        claim = Claim(self, f"{space_id}/{captions_version}")
+        if not claim.renewed():
+            raise BuildRunning(f"{captions_version} is being built already, or dropped, from another machine perhaps")
+        done = threading.Event()
+        beat = threading.Thread(target=self._keep, args=(claim, done), name="claim", daemon=True)
+        beat.start()
+        try:
+            yield claim
+        finally:
+            done.set()
+            beat.join()
+            with contextlib.suppress(WildtagError):  # it lapses by itself
+                claim.release()
+
+    def take(self, key: str, owner: str) -> bool:
+        """For ``Claim``. The point is written where there is none, or the same owner's, or one that has lapsed."""
+        now = time.time()
+        other = self._holder(key)
+        # an older server writes whatever the condition; looking first leaves it a race of milliseconds
+        if other and other["owner"] != owner and other["beat"] >= now - LAPSE_S:
+            return False
+        free = models.Filter(
+            should=[
+                models.FieldCondition(key="owner", match=models.MatchValue(value=owner)),
+                models.FieldCondition(key="beat", range=models.Range(lt=now - LAPSE_S)),
+            ]
+        )
+        self._write(_id("claim", key), {"owner": owner, "beat": now}, free)
+        return self._holder(key).get("owner") == owner
+
+    def release(self, key: str, owner: str) -> None:
+        """For ``Claim``. Another owner's stays."""
+        ours = models.Filter(
+            must=[
+                models.HasIdCondition(has_id=[_id("claim", key)]),
+                models.FieldCondition(key="owner", match=models.MatchValue(value=owner)),
+            ]
+        )
+        ask(self._client.delete, self._collection, models.FilterSelector(filter=ours), wait=True)
+
+    def _keep(self, claim: Claim, done: threading.Event) -> None:
+        while not done.wait(self._beat_s):
+            # a server that is away may be back in time; who has lost the claim learns it when it matters
+            with contextlib.suppress(WildtagError):
+                claim.renewed()
+
+    def _holder(self, key: str) -> dict[str, Any]:
+        points = ask(self._client.retrieve, self._collection, [_id("claim", key)])
+        return (points[0].payload if points else None) or {}
+
+    def _prepare(self) -> None:
+        if ask(self._client.collection_exists, self._collection):
+            return
+        with contextlib.suppress(IndexExists):  # somebody else was quicker
+            # of no use, but every server takes a vector
+            vectors = models.VectorParams(size=1, distance=models.Distance.DOT)
+            ask_once(self._client.create_collection, self._collection, vectors, replication_factor=self._replicas)
+        if not is_local(self._client):  # a strict server filters by what has an index only
+            for key, kind in (("owner", models.PayloadSchemaType.KEYWORD), ("beat", models.PayloadSchemaType.FLOAT)):
+                ask(self._client.create_payload_index, self._collection, key, kind)
+
+    def _write(self, point_id: int, payload: dict[str, Any], only: models.Filter | None = None) -> None:
+        point = models.PointStruct(id=point_id, vector=[1.0], payload=payload)
+        ask(
+            self._client.upsert,
+            self._collection,
+            [point],
+            wait=True,
+            ordering=models.WriteOrdering.STRONG,
+            update_filter=only,
+        )
+
+
+def _id(*parts: str) -> int:
+    digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=8)
+    return int.from_bytes(digest.digest(), "big")
+
+
+def _record(point: models.Record) -> Record | None:
+    """The record in a point, if it is one that we understand."""
+    payload = (point.payload or {}).get("record")
+    if payload is None:
+        return None
+    try:
+        manifest = payload.pop("manifest")
+        return Record(**payload, manifest=Manifest(**manifest) if manifest else None)
+    except (KeyError, TypeError):
+        return None

@@ -123,9 +123,9 @@ class EdgeIndex:
                     self._renew()
 
     def optimize(self) -> None:
-        """Build the HNSW graph over everything added so far, then flush. Rebuilds the whole graph: seconds.
+        """Build the HNSW graph over everything added so far, then flush. Few new captions are put into the graph there is.
 
-        What the options leave open is decided by the count of now, so an index that has grown changes its ways.
+        What the options leave open is decided by the count of now: an index that has become large is built anew.
         """
         with self._used():
             self._renew(_config(self.dimension, self._options.decided(self.count())))

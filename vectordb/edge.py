@@ -16,8 +16,8 @@ interpreter's lock through every call, a whole ``optimize`` included. A process 
 in a process of its own.
 
 **Memory.** The files of what is added stay mapped as long as the shard is open, and the log grows until it is
-flushed. So every ``RENEWED`` captions the shard is closed and opened again, and building takes the same memory for
-any number of captions. What a finished index takes follows from its options: ops/decisions/caption-index.md.
+flushed. So every ``RENEWED`` captions the shard is closed and opened again, and adding takes nearly the same memory
+for any number of captions. What building and searching take is in ops/decisions/caption-index.md.
 
 **Order.** Equal similarities come in the order of ids. Where a tie crosses the ``limit``, which of its captions
 are in is the graph's choice.
@@ -31,6 +31,7 @@ import struct
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -85,7 +86,9 @@ class EdgeIndex:
             raise IndexExists(f"there is an index at {path} already")
         path.mkdir(parents=True, exist_ok=True)
         with _translated(path):
-            shard = edge.EdgeShard.create(str(path / "shard"), _config(dimension, options.decided(0)))
+            # on disk until the graph is built: opened anew, an import would read all of it back into memory
+            begun = replace(options.decided(0), on_disk=True)
+            shard = edge.EdgeShard.create(str(path / "shard"), _config(dimension, begun))
             shard.update(_index_of_sources())
             shard.close()
         sign.write_text(json.dumps({"dimension": dimension}))
@@ -123,7 +126,7 @@ class EdgeIndex:
                     self._renew()
 
     def optimize(self) -> None:
-        """Build the HNSW graph over everything added so far, then flush. Few new captions are put into the graph there is.
+        """Build the HNSW graph over everything added so far, then flush. Few new ones are put into the graph there is.
 
         What the options leave open is decided by the count of now: an index that has become large is built anew.
         """

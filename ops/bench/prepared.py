@@ -56,18 +56,19 @@ class Prepared:
             yield [Caption.of(text) for text in said[:wanted]], vectors[:wanted]
 
     def make(self, encoder: Callable[[], TextEncoder], progress: Callable[[int], object]) -> int:
-        """Compose and encode what is not there yet; ``progress`` hears how many captions are. Gives how many were
-        encoded now. ``encoder`` is called only where something is missing: loading it takes seconds.
+        """Compose and encode what is not there yet. Gives how many captions were encoded now.
+
+        ``encoder`` is called only where something is missing: loading it takes seconds. ``progress`` hears how many
+        captions are there.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        composed = texts(SEED)
-        loaded: TextEncoder | None = None
-        made = done = 0
         names = ["queries", *(f"piece-{number:05}" for number in range(-(-self.count // self.piece)))]
+        if all(self._vectors(name).exists() for name in names):
+            return 0
+        loaded, composed, made, done = encoder(), texts(SEED), 0, 0
         for name in names:
             said = list(islice(composed, self.held_out if name == "queries" else self.piece))
             if not self._vectors(name).exists():
-                loaded = loaded or encoder()
                 self._write(name, said, loaded.encode(said))
                 made += len(said)
             done += len(said)

@@ -126,7 +126,7 @@ class EdgeIndex:
                     self._renew()
 
     def optimize(self) -> None:
-        """Build the HNSW graph over everything added so far, then flush. Few new ones are put into the graph there is.
+        """Build the HNSW graph over everything added so far, then flush. Few new ones go into the graph there is.
 
         What the options leave open is decided by the count of now: an index that has become large is built anew.
         """

@@ -20,7 +20,7 @@ def need_room(folder: Path, size: int, purpose: str) -> None:
     free = disk.f_bavail * disk.f_frsize
     if free < size + MARGIN:
         raise DiskFull(
-            f"the disk of {folder} is full: {_mib(free)} MiB are free, {_mib(size + MARGIN)} are needed to {purpose}"
+            f"the disk of {folder} is full: {_mib(free)} MiB are free, {_mib(size + MARGIN)} MiB are needed to {purpose}"
         )
 
 

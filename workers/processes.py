@@ -85,13 +85,13 @@ def run_watcher(settings: Settings) -> None:
             _retrying(stop, beating)
 
 
-def run_sweeper(settings: Settings) -> None:
+def run_reconcile(settings: Settings) -> None:
     """Compare the followed bucket with its records, again and again: events are hints, and some are lost."""
     configure()
     wiring = Wiring(settings)
     sweep = _sweep(wiring)
     sweeping = Every(settings.rescan_s, sweep)
-    beating = Every(1.0, lambda: wiring.health.beat("sweeper"))
+    beating = Every(1.0, lambda: wiring.health.beat("reconcile"))
     with _until_stopped() as stop:
         while not stop.is_set():
             _retrying(stop, sweeping)

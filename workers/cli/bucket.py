@@ -29,9 +29,17 @@ def reconcile(
     since: Annotated[str | None, typer.Option(help="Only objects changed since: 2025-06-01, 36h, 7d.")] = None,
     rate: Annotated[float | None, typer.Option(min=0.1, help="Objects a second at the most.")] = None,
     afresh: Annotated[bool, typer.Option("--afresh", help="Do not go on where a pass was interrupted.")] = False,
+    every: Annotated[float | None, typer.Option(min=1, help="Pass after pass, so many seconds apart.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")] = False,
 ) -> None:
     """Find what events have missed: objects without a record or changed since, and records without an object."""
+    if every is not None:
+        if bucket or prefix or since or rate or afresh or json:
+            raise typer.BadParameter("--every compares the whole bucket that is followed; give nothing else with it")
+        from workers.processes import run_reconcile  # noqa: PLC0415 -- keeps the command line quick
+
+        run_reconcile(Settings().model_copy(update={"rescan_s": every}))
+        return
     wiring = _reached()
     earliest = _moment(since)
     sweeper = wiring.sweeper(bucket, prefix=prefix, since=earliest, resume=not afresh)
@@ -48,16 +56,6 @@ def reconcile(
     finally:
         sweeper.release()
     _say(sweeper.told, time.monotonic() - began, json=json)
-
-
-def sweeper(
-    every: Annotated[float | None, typer.Option(min=1, help="Seconds from one pass to the next.")] = None,
-) -> None:
-    """Compare the bucket with its records again and again."""
-    from workers.processes import run_sweeper  # noqa: PLC0415 -- keeps the command line quick
-
-    settings = Settings()
-    run_sweeper(settings.model_copy(update={"rescan_s": every}) if every else settings)
 
 
 def writer() -> None:
@@ -152,5 +150,4 @@ def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
     app.command()(reconcile)
     app.command()(retag)
-    for command in (sweeper, writer):
-        app.command(hidden=True)(command)
+    app.command(hidden=True)(writer)

@@ -7,6 +7,12 @@ themselves, so all keys must live on one server (a primary with replicas, not a 
 key                    type        holds
 =====================  ==========  ==========================================================================
 ``P inbox``            stream      object events that no dispatcher has dealt with; field ``event``: msgpack
+``P junk``             stream      notifications that could not be read, newest last, trimmed; fields ``source``,
+                                   ``reason``, ``size`` (bytes), ``body`` (its beginning)
+``P told``             hash        what the event sources were told, counted: ``SOURCE:events``,
+                                   ``SOURCE:ignored:REASON``, ``SOURCE:junk``
+``P seen:KEY``         hash        of the hash KEY that MinIO keeps (Redis target, format ``namespace``): each field →
+                                   which version of the object the inbox was told of
 ``P ledger``           sorted set  OID → deadline (Unix seconds) of every accepted object without a record
 ``P entry:OID``        hash        of an object in the ledger: ``ref`` (msgpack), ``etag``, ``revision``,
                                    ``sequence``, ``stage``, ``attempts``, ``accepted_at``, ``fault``
@@ -42,6 +48,14 @@ class Keys:
         return f"{self.prefix}inbox"
 
     @property
+    def junk(self) -> str:
+        return f"{self.prefix}junk"
+
+    @property
+    def told(self) -> str:
+        return f"{self.prefix}told"
+
+    @property
     def ledger(self) -> str:
         return f"{self.prefix}ledger"
 
@@ -60,6 +74,9 @@ class Keys:
     @property
     def health(self) -> str:
         return f"{self.prefix}health"
+
+    def seen(self, key: str) -> str:
+        return f"{self.prefix}seen:{key}"
 
     def entry(self, oid: str) -> str:
         return f"{self.prefix}entry:{oid}"

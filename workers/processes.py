@@ -90,6 +90,14 @@ def run_watcher(settings: Settings) -> None:
             _retrying(stop, beating)
 
 
+def run_gateway(settings: Settings) -> None:
+    """Take in events over HTTP."""
+    from workers.gateway.serving import serve  # noqa: PLC0415 -- only the gateway needs a web server
+
+    configure()
+    serve(settings)
+
+
 def run_flower(settings: Settings, port: int) -> None:
     """Flower on the loopback address."""
     create_app(settings).start([

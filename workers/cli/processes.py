@@ -40,6 +40,21 @@ def watcher() -> None:
     run_watcher(Settings())
 
 
+def gateway(
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+) -> None:
+    """Take in events over HTTP."""
+    from workers.processes import run_gateway  # noqa: PLC0415 -- keeps the command line quick
+    from workers.stack import running  # noqa: PLC0415 -- as above
+
+    settings = Settings()
+    if "redis_url" not in settings.model_fields_set:  # started by hand, for the stack that runs here
+        settings = running(settings) or settings
+    chosen = {"gateway_host": host, "gateway_port": port}
+    run_gateway(settings.model_copy(update={name: value for name, value in chosen.items() if value is not None}))
+
+
 def flower(port: Annotated[int, typer.Option(min=1, max=65535)] = 5555) -> None:
     """Flower on the loopback address."""
     from workers.processes import run_flower  # noqa: PLC0415 -- keeps the command line quick
@@ -49,5 +64,5 @@ def flower(port: Annotated[int, typer.Option(min=1, max=65535)] = 5555) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    for command in (worker, dispatcher, watcher, flower):
+    for command in (worker, dispatcher, watcher, gateway, flower):
         app.command(hidden=True)(command)

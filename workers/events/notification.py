@@ -187,6 +187,8 @@ def _key(written: str, *, encoded: bool) -> str:
         length = len(key.encode())
     except UnicodeError as exc:
         raise _Unreadable("the key is not UTF-8") from exc
-    if not 0 < length <= LONGEST_KEY:
-        raise _Unreadable("the key is empty" if not length else f"the key has {length} bytes, more than {LONGEST_KEY}")
+    if not length:
+        raise _Unreadable("the key is empty")
+    if length > LONGEST_KEY:
+        raise _Unreadable(f"the key has {length} bytes, more than {LONGEST_KEY}")
     return key

@@ -16,6 +16,7 @@ import structlog
 from vectordb.errors import Transient
 from workers.app import create_app
 from workers.events.folder import follow
+from workers.events.listener import Connect, Listener
 from workers.ledger import token
 from workers.logs import configure
 from workers.reconcile import reconcile
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 KEEPER_EVERY = 1.0
 RECOVER_EVERY = 30.0
 RECOVER_IDLE_MS = 30_000
+TARGET_REST = 0.2  # seconds between two looks at an empty list
 SWEEP_REST = 3.0  # seconds between two sweeps at the least
 
 
@@ -96,6 +98,59 @@ def run_gateway(settings: Settings) -> None:
 
     configure()
     serve(settings)
+
+
+def run_redis_target(settings: Settings) -> None:
+    """Take over what MinIO's Redis target writes."""
+    configure()
+    wiring = Wiring(settings)
+    target = wiring.redis_target
+    rest = TARGET_REST if settings.redis_target_format == "access" else settings.redis_target_every_s
+    beating = Every(1.0, lambda: wiring.health.beat("redis-target"))
+    taken = 0
+
+    def take() -> None:
+        nonlocal taken
+        taken = target.step()
+
+    with _until_stopped() as stop:
+        while not stop.is_set():
+            _retrying(stop, take)
+            _retrying(stop, beating)
+            if not taken:
+                stop.wait(rest)
+
+
+def run_listener(settings: Settings, connect: Connect | None = None) -> None:
+    """Listen to the bucket, and sweep it after every connection: nobody tells what happened before."""
+    configure()
+    wiring = Wiring(settings)
+    beating = Every(1.0, lambda: wiring.health.beat("listener"))
+
+    def catch_up() -> None:
+        revision = token(wiring.current())
+        found = reconcile(wiring.store, settings.bucket, wiring.records, wiring.inbox, revision)
+        log.info("caught up", seen=found.seen, sent=found.sent, gone=found.gone)
+
+    listener = Listener(connect or wiring.listening, settings.bucket, wiring.reception, catch_up, alive=beating)
+    failed: list[Exception] = []
+
+    def follow(stop: threading.Event) -> None:
+        try:
+            listener.follow(stop)
+        except Exception as exc:  # the main thread raises it
+            failed.append(exc)
+            stop.set()
+
+    with _until_stopped() as stop:
+        # in a thread of its own: a silent server may keep it waiting for minutes, and signals must be heard
+        thread = threading.Thread(target=follow, args=(stop,), daemon=True, name="listener")
+        thread.start()
+        while not stop.wait(1.0):
+            pass
+        thread.join(2)
+    if failed:
+        raise failed[0]
 
 
 def run_flower(settings: Settings, port: int) -> None:

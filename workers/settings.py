@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     )
     redis_target_url: str | None = Field(None, description="the Redis that MinIO fills; the same when not given")
     redis_target_key: str = Field("minio-events", min_length=1, description="the key that MinIO fills there")
+    redis_target_every_s: PositiveFloat = Field(5.0, description="how often the hash of the format namespace is read")
     redis_target_format: Literal["access", "namespace"] = Field(
         "access", description="as MinIO was told: a list of events, or a hash of objects"
     )

@@ -28,7 +28,8 @@ def serve(settings: Settings) -> None:
     mailbox = Mailbox(connect_async(settings.redis_url), Keys(settings.key_prefix))
     uvicorn.run(
         create_app(mailbox, bucket=settings.bucket, token=token), host=host, port=settings.gateway_port,
-        access_log=False, log_config=None, server_header=False, lifespan="on",
+        # httptools: a third less CPU an event than h11; uvloop saves a tenth more, which nobody needs here
+        http="httptools", loop="asyncio", access_log=False, log_config=None, server_header=False, lifespan="on",
         timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=5,
     )  # fmt: skip
 

@@ -121,18 +121,25 @@ def run_redis_target(settings: Settings) -> None:
                 stop.wait(rest)
 
 
-def run_listener(settings: Settings, connect: Connect | None = None) -> None:
-    """Listen to the bucket, and sweep it after every connection: nobody tells what happened before."""
+def run_listener(
+    settings: Settings, connect: Connect | None = None, catch_up: Callable[[], object] | None = None
+) -> None:
+    """Listen to the bucket, and sweep it after every connection: nobody tells what happened before.
+
+    The settings say to what, and how it is swept, where that is not given.
+    """
     configure()
     wiring = Wiring(settings)
     beating = Every(1.0, lambda: wiring.health.beat("listener"))
 
-    def catch_up() -> None:
+    def sweep() -> None:
         revision = token(wiring.current())
         found = reconcile(wiring.store, settings.bucket, wiring.records, wiring.inbox, revision)
         log.info("caught up", seen=found.seen, sent=found.sent, gone=found.gone)
 
-    listener = Listener(connect or wiring.listening, settings.bucket, wiring.reception, catch_up, alive=beating)
+    listener = Listener(
+        connect or wiring.listening, settings.bucket, wiring.reception, catch_up or sweep, alive=beating
+    )
     failed: list[Exception] = []
 
     def follow(stop: threading.Event) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -20,8 +23,11 @@ from workers.connection import Client
 from workers.events.listener import Dropped, Listener, connecting, lines
 from workers.events.notification import LARGEST
 from workers.events.reception import Reception
+from workers.health import Health
 from workers.inbox import Inbox
 from workers.layout import Keys
+from workers.processes import run_listener
+from workers.settings import Settings
 
 Script = list[Callable[[], Iterable[bytes]]]
 
@@ -156,6 +162,47 @@ def test_a_line_without_an_end_takes_no_memory() -> None:
     assert LARGEST < len(found[0]) < 2 * LARGEST
     assert found[1] == line("next").strip()
     assert not any(lines([b" "] * 1000))
+
+
+# -- the process
+
+SILENT = """
+import contextlib, sys, time
+from workers.processes import run_listener
+from workers.settings import Settings
+
+@contextlib.contextmanager
+def connect():
+    def chunks():
+        yield b" "
+        time.sleep(600)
+    yield chunks()
+
+run_listener(Settings(), connect, lambda: print("caught up", flush=True))
+"""
+
+
+def test_a_process_stops_though_the_server_is_silent(
+    redis_url: str, client: Client, keys: Keys, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path, redis_url=redis_url, key_prefix=keys.prefix, bucket=BUCKET)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SILENT], env=settings.process_environment(), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "caught up\n"
+        until(lambda: "listener" in Health(client, keys, time.time).beats())
+        process.terminate()
+        assert process.wait(15) == 0
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_a_folder_has_nothing_to_listen_to(redis_url: str, tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match="wildtag watcher"):
+        run_listener(Settings(home=tmp_path, redis_url=redis_url))
 
 
 # -- minio's client against a server that talks as MinIO does

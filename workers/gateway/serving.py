@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
+import structlog
 import uvicorn
 
 from vectordb.errors import Permanent
@@ -12,6 +13,8 @@ from workers.gateway.app import create_app
 from workers.gateway.mailbox import Mailbox
 from workers.layout import Keys
 from workers.settings import Settings
+
+log = structlog.get_logger()
 
 # seconds; senders written in Go keep an idle connection for 90: closing first would meet a request on its way
 KEEP_ALIVE = 120
@@ -25,6 +28,7 @@ def serve(settings: Settings) -> None:
             f"{host} can be reached from other machines, and anybody could tell of events: "
             "set WILDTAG_WEBHOOK_TOKEN, or listen on 127.0.0.1"
         )
+    log.info("gateway", host=host, port=settings.gateway_port, bucket=settings.bucket, token=token is not None)
     mailbox = Mailbox(connect_async(settings.redis_url), Keys(settings.key_prefix))
     uvicorn.run(
         create_app(mailbox, bucket=settings.bucket, token=token), host=host, port=settings.gateway_port,

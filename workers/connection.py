@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.retry import Retry
@@ -14,6 +16,7 @@ from redis.retry import Retry
 from vectordb.errors import Transient
 
 Client = redis.Redis
+AsyncClient = redis.asyncio.Redis
 
 
 class StoreUnavailable(Transient):
@@ -29,6 +32,14 @@ def connect(url: str) -> Client:
     retry = Retry(ExponentialBackoff(cap=0.4, base=0.05), 2)
     return redis.Redis.from_url(
         url, retry=retry, socket_timeout=30, socket_connect_timeout=5, health_check_interval=30
+    )
+
+
+def connect_async(url: str) -> AsyncClient:
+    """The same for an event loop, and more impatient: whoever waits for it is on the other end of a request."""
+    retry = AsyncRetry(ExponentialBackoff(cap=0.2, base=0.05), 1)
+    return redis.asyncio.Redis.from_url(
+        url, retry=retry, socket_timeout=5, socket_connect_timeout=2, health_check_interval=30
     )
 
 

@@ -14,6 +14,11 @@ from workers.events.event import ObjectEvent
 GROUP = "dispatcher"
 
 
+def fields(event: ObjectEvent) -> dict[Any, Any]:
+    """An event as an entry of the stream."""
+    return {"event": msgspec.msgpack.encode(event)}
+
+
 class Inbox:
     """Append events; read them with a consumer group; forget them once they are dealt with.
 
@@ -30,7 +35,7 @@ class Inbox:
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for event in events:
-                pipe.xadd(self._key, {"event": msgspec.msgpack.encode(event)})
+                pipe.xadd(self._key, fields(event))
             pipe.execute()
 
     def length(self) -> int:

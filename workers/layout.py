@@ -10,6 +10,12 @@ key                    type        holds
 ``P later``            stream      the same, of objects that are tagged again when nothing else is to be done
 ``P reconcile:BUCKET`` hash        how far the comparison with a bucket has come: ``prefix``, ``after``, ``began``
 ``P lock:NAME``        string      who is at something that only one may do, with a lifetime
+``P junk``             stream      notifications that could not be read, newest last, trimmed; fields ``source``,
+                                   ``reason``, ``size`` (bytes), ``body`` (its beginning)
+``P told``             hash        what the event sources were told, counted: ``SOURCE:events``,
+                                   ``SOURCE:ignored:REASON``, ``SOURCE:junk``
+``P seen:KEY``         hash        of the hash KEY that MinIO keeps (Redis target, format ``namespace``): each field →
+                                   which version of the object the inbox was told of
 ``P ledger``           sorted set  OID → deadline (Unix seconds) of every accepted object without a record
 ``P entry:OID``        hash        of an object in the ledger: ``ref`` (msgpack), ``etag``, ``revision``,
                                    ``sequence``, ``stage``, ``attempts``, ``accepted_at``, ``fault``
@@ -60,6 +66,14 @@ class Keys:
         return f"{self.prefix}lock:{name}"
 
     @property
+    def junk(self) -> str:
+        return f"{self.prefix}junk"
+
+    @property
+    def told(self) -> str:
+        return f"{self.prefix}told"
+
+    @property
     def ledger(self) -> str:
         return f"{self.prefix}ledger"
 
@@ -78,6 +92,9 @@ class Keys:
     @property
     def health(self) -> str:
         return f"{self.prefix}health"
+
+    def seen(self, key: str) -> str:
+        return f"{self.prefix}seen:{key}"
 
     def entry(self, oid: str) -> str:
         return f"{self.prefix}entry:{oid}"

@@ -55,6 +55,18 @@ class Settings(BaseSettings):
     settle_ms: PositiveInt = Field(250, description="a file is read once its size rested for so long")
     rescan_s: PositiveFloat = Field(60.0, description="how often the folder is compared with the records")
 
+    gateway_host: str = Field("127.0.0.1", description="the address that the gateway listens on")
+    gateway_port: int = Field(8080, ge=1, le=65535, description="its port")
+    webhook_token: str | None = Field(
+        None, min_length=8, pattern=r"^[!-~]+$", repr=False, description="what senders of events must show (Bearer)"
+    )
+    redis_target_url: str | None = Field(None, description="the Redis that MinIO fills; the same when not given")
+    redis_target_key: str = Field("minio-events", min_length=1, description="the key that MinIO fills there")
+    redis_target_every_s: PositiveFloat = Field(5.0, description="how often the hash of the format namespace is read")
+    redis_target_format: Literal["access", "namespace"] = Field(
+        "access", description="as MinIO was told: a list of events, or a hash of objects"
+    )
+
     encoder: str = Field("bundled", description="bundled, or a CLIP or SigLIP model: hub name or folder")
     quality: Literal["default", "best"] = Field("default", description="best: the bundled encoder looks twice")
     captions: str | None = Field(

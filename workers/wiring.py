@@ -18,11 +18,15 @@ from tasks.extraction import Extractor, extractor
 from tasks.messages import Floats, Revision
 from tasks.pipeline import Choices
 from tasks.scoring import PLAIN
+from vectordb.errors import Permanent
 from vectordb.library import ChangeableLibrary
 from workers.app import create_app
 from workers.asking import Asking
 from workers.connection import Client, connect
 from workers.dispatcher import Dispatcher, Pace
+from workers.events.listener import Connect
+from workers.events.reception import Reception
+from workers.events.redis_target import AccessList, NamespaceHash
 from workers.following import Following
 from workers.health import Health
 from workers.inbox import Inbox
@@ -87,6 +91,24 @@ class Wiring:
             prefixes=s.follow_prefixes, suffixes=s.follow_suffixes, content_types=s.follow_types,
             ignored_prefixes=s.ignore_prefixes, ignored_suffixes=s.ignore_suffixes, output=s.output_prefix,
         )  # fmt: skip
+
+    @cached_property
+    def reception(self) -> Reception:
+        return Reception(self.redis, self.keys)
+
+    @cached_property
+    def redis_target(self) -> AccessList | NamespaceHash:
+        """What MinIO's Redis target fills, in the format that the settings name."""
+        s = self.settings
+        target = connect(s.redis_target_url) if s.redis_target_url else self.redis
+        if s.redis_target_format == "access":
+            return AccessList(target, s.redis_target_key, s.bucket, self.reception)
+        return NamespaceHash(target, s.redis_target_key, s.bucket, self.reception, self.redis, self.keys)
+
+    @cached_property
+    def listening(self) -> Connect:
+        """Connects to the bucket's own news. Raises ``Permanent`` where it has none."""
+        raise Permanent("the bucket is a folder: `wildtag watcher` follows it, and nothing can be listened to")
 
     @cached_property
     def health(self) -> Health:

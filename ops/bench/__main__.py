@@ -11,6 +11,7 @@ from vectordb.errors import WildtagError
 # name → what it measures; its module of that name here has a ``main(arguments)``
 BENCHMARKS = {
     "captions": "encodes, imports and searches a million captions",
+    "events": "what the receiving path takes: webhook events a second, and how long each waits",
     "quality": "sweeps the choices of the method on labelled pictures",
 }
 

@@ -36,7 +36,7 @@ def reconcile(
     if every is not None:
         if bucket or prefix or since or rate or afresh or json:
             raise typer.BadParameter("--every compares the whole bucket that is followed; give nothing else with it")
-        from workers.processes import run_reconcile  # noqa: PLC0415 -- keeps the command line quick
+        from workers.bucket_processes import run_reconcile  # noqa: PLC0415 -- keeps the command line quick
 
         run_reconcile(Settings().model_copy(update={"rescan_s": every}))
         return
@@ -60,7 +60,7 @@ def reconcile(
 
 def writer() -> None:
     """Write tags back beside the images."""
-    from workers.processes import run_writer  # noqa: PLC0415 -- keeps the command line quick
+    from workers.bucket_processes import run_writer  # noqa: PLC0415 -- keeps the command line quick
 
     run_writer(Settings())
 

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from vectordb.errors import WildtagError
-from workers.cli import bucket, captions, doctor, evaluate, one_process, processes, results, stack
+from workers.cli import bucket, captions, doctor, evaluate, events, one_process, processes, results, stack
 from workers.logs import configure
 
 
@@ -29,7 +29,8 @@ class _App(typer.Typer):
         except ValidationError as exc:  # settings are all that is validated here
             for error in exc.errors():
                 name = f"WILDTAG_{'_'.join(map(str, error['loc'])).upper()}"
-                _say(f"{name}={error['input']}: {error['msg']}")
+                given = "***" if name.endswith(("_TOKEN", "_API_KEY")) else error["input"]
+                _say(f"{name}={given}: {error['msg']}")
             raise SystemExit(2) from None
         except OSError as exc:
             if exc.filename is None:
@@ -48,5 +49,5 @@ app = _App(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for module in (stack, one_process, results, captions, bucket, evaluate, doctor, processes):
+for module in (stack, one_process, results, captions, bucket, evaluate, events, doctor, processes):
     module.add_to(app)

@@ -35,9 +35,47 @@ def dispatcher() -> None:
 
 def watcher() -> None:
     """Follow the inbox folder."""
-    from workers.processes import run_watcher  # noqa: PLC0415 -- keeps the command line quick
+    from workers.bucket_processes import run_watcher  # noqa: PLC0415 -- keeps the command line quick
 
     run_watcher(Settings())
+
+
+def gateway(
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+) -> None:
+    """Take in events over HTTP."""
+    from workers.processes import run_gateway  # noqa: PLC0415 -- keeps the command line quick
+
+    chosen = {"gateway_host": host, "gateway_port": port}
+    run_gateway(_here().model_copy(update={name: value for name, value in chosen.items() if value is not None}))
+
+
+listen = typer.Typer(no_args_is_help=True, help="Follow a bucket by what its server tells.")
+
+
+@listen.command("redis")
+def listen_redis() -> None:
+    """Take over what MinIO's Redis target writes."""
+    from workers.bucket_processes import run_redis_target  # noqa: PLC0415 -- keeps the command line quick
+
+    run_redis_target(_here())
+
+
+@listen.command("bucket")
+def listen_bucket() -> None:
+    """Listen to the bucket over MinIO's listen API."""
+    from workers.bucket_processes import run_listener  # noqa: PLC0415 -- keeps the command line quick
+
+    run_listener(_here())
+
+
+def _here() -> Settings:
+    """For what may be started by hand: the settings of the stack that runs here, unless a Redis is named."""
+    from workers.stack import running  # noqa: PLC0415 -- keeps the command line quick
+
+    settings = Settings()
+    return settings if "redis_url" in settings.model_fields_set else running(settings) or settings
 
 
 def flower(port: Annotated[int, typer.Option(min=1, max=65535)] = 5555) -> None:
@@ -49,5 +87,6 @@ def flower(port: Annotated[int, typer.Option(min=1, max=65535)] = 5555) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    for command in (worker, dispatcher, watcher, flower):
+    for command in (worker, dispatcher, watcher, gateway, flower):
         app.command(hidden=True)(command)
+    app.add_typer(listen, name="listen", hidden=True)

@@ -1,0 +1,54 @@
+"""A redis-server that a test may kill and start again."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import redis
+
+from workers.connection import Client, connect
+from workers.redis_server import find_redis
+
+
+class OwnRedis:
+    """Append-only and synced at every write, so that what it has answered survives its being killed."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="wt-", dir="/tmp"))  # a socket's path must be short
+        self._socket = self._folder / "redis.sock"
+        self._server: subprocess.Popen[bytes] | None = None
+        self.url = f"unix://{self._socket}"
+
+    def start(self) -> Client:
+        """Start it, wait until it answers, give a client."""
+        self._server = subprocess.Popen(
+            [find_redis().path, "--port", "0", "--unixsocket", self._socket, "--dir", self._folder, "--save", "",
+             "--appendonly", "yes", "--appendfsync", "always"],
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        client = connect(self.url)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                client.ping()
+            except redis.ConnectionError:
+                assert time.monotonic() < deadline, "the redis-server does not answer"
+                time.sleep(0.02)
+            else:
+                return client
+
+    def kill(self) -> None:
+        """End it without a farewell."""
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait(10)
+            self._server = None
+
+    def close(self) -> None:
+        """End it and forget what it held."""
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)

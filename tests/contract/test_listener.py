@@ -1,0 +1,293 @@
+"""Listening: each line is stored, each connection is caught up with, and minio's client does what it is taken to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from minio import Minio
+from urllib3.exceptions import ProtocolError
+
+from tests.unit.events.samples import BUCKET, record, value
+from vectordb.errors import Permanent, Transient
+from workers.bucket_processes import run_listener
+from workers.connection import Client
+from workers.events.listener import Dropped, Listener, connecting, lines
+from workers.events.notification import LARGEST
+from workers.events.reception import Reception
+from workers.health import Health
+from workers.inbox import Inbox
+from workers.layout import Keys
+from workers.settings import Settings
+
+Script = list[Callable[[], Iterable[bytes]]]
+
+
+def line(key: str) -> bytes:
+    return value(record(key=key, encoded=False)) + b"\n"
+
+
+class Scripted:
+    """A server: each connection is a list of what it sends; after the last it stops the listener."""
+
+    def __init__(self, connections: Script) -> None:
+        self.stop = threading.Event()
+        self._left = list(connections)
+
+    @contextmanager
+    def __call__(self) -> Iterator[Iterable[bytes]]:
+        if not self._left:
+            self.stop.set()
+            yield [b" "]
+            return
+        yield self._left.pop(0)()
+
+
+def ends(error: Exception, *sent: bytes) -> Callable[[], Iterable[bytes]]:
+    def connection() -> Iterator[bytes]:
+        yield from sent
+        raise error
+
+    return connection
+
+
+@pytest.fixture
+def reception(client: Client, keys: Keys) -> Reception:
+    return Reception(client, keys)
+
+
+@pytest.fixture
+def inbox(client: Client, keys: Keys) -> Inbox:
+    made = Inbox(client, keys.inbox)
+    made.prepare()
+    return made
+
+
+def told(inbox: Inbox) -> list[str]:
+    return [event.key for _, event in inbox.read("me", 1000, 1)]
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_is_heard_is_stored_and_every_connection_caught_up_with(reception: Reception, inbox: Inbox) -> None:
+    caught_up = threading.Semaphore(0)
+
+    def after_a_look() -> Iterator[bytes]:
+        """Sends only when the bucket was looked at: so that every connection has its own look."""
+        assert caught_up.acquire(timeout=20)
+        yield line("été 2026/a+b.jpg")
+        yield b'{"Records":null}\n'
+
+    def dropped() -> Iterator[bytes]:
+        assert caught_up.acquire(timeout=20)
+        yield line("b.jpg")[:50]
+        yield line("b.jpg")[50:] + b"  "
+        raise Dropped("cut")
+
+    server = Scripted([after_a_look, dropped, ends(Dropped("at once"))])
+    beats: list[float] = []
+    Listener(server, BUCKET, reception, caught_up.release, lambda: beats.append(0), 0.001).follow(server.stop)
+    assert told(inbox) == ["été 2026/a+b.jpg", "b.jpg"]
+    assert len(beats) >= 4
+    assert reception.counts() == {"listen:events": 2}
+
+
+def test_a_look_that_fails_is_taken_again_while_listening_goes_on(reception: Reception, inbox: Inbox) -> None:
+    looks: list[str] = []
+    seen = threading.Event()
+
+    def catch_up() -> None:
+        looks.append("look")
+        if len(looks) < 3:
+            raise Transient("the store is away")
+        seen.set()
+
+    def connection() -> Iterator[bytes]:
+        yield line("heard meanwhile.jpg")
+        assert seen.wait(20)
+
+    server = Scripted([connection])
+    Listener(server, BUCKET, reception, catch_up, first_pause=0.001).follow(server.stop)
+    assert told(inbox) == ["heard meanwhile.jpg"]
+
+
+def test_a_fault_in_the_look_ends_the_listener(reception: Reception) -> None:
+    def catch_up() -> None:
+        raise KeyError("a bug")
+
+    stop = threading.Event()
+
+    @contextmanager
+    def connect() -> Iterator[Iterable[bytes]]:
+        yield (b" " for _ in iter(lambda: stop.wait(0.01), None))
+
+    with pytest.raises(KeyError):
+        Listener(connect, BUCKET, reception, catch_up).follow(stop)
+
+
+def test_junk_is_set_aside(reception: Reception, inbox: Inbox) -> None:
+    server = Scripted([lambda: [b"nonsense\n", b"\xff\n", line("good")]])
+    Listener(server, BUCKET, reception, lambda: None, first_pause=0.001).follow(server.stop)
+    assert told(inbox) == ["good"]
+    assert [aside.junk.body for aside in reception.junk()] == [b"\xff", b"nonsense"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=12)), st.data())
+def test_lines_do_not_depend_on_how_they_are_cut(parts: list[bytes], data: st.DataObject) -> None:
+    whole = b"\n".join(parts) + b"\n"
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
+    chunks = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    assert [x.strip() for x in lines(chunks) if x.strip()] == [x.strip() for x in whole.split(b"\n") if x.strip()]
+
+
+def test_a_line_without_an_end_takes_no_memory() -> None:
+    endless = [b"x" * 65_536] * 100 + [b"\n" + line("next")]
+    found = [x for x in lines(endless) if x]
+    assert len(found) == 2
+    assert LARGEST < len(found[0]) < 2 * LARGEST
+    assert found[1] == line("next").strip()
+    assert not any(lines([b" "] * 1000))
+
+
+# -- the process
+
+SILENT = """
+import contextlib, sys, time
+from workers.bucket_processes import run_listener
+from workers.settings import Settings
+
+@contextlib.contextmanager
+def connect():
+    def chunks():
+        yield b" "
+        time.sleep(600)
+    yield chunks()
+
+run_listener(Settings(), connect, lambda: print("caught up", flush=True))
+"""
+
+
+def test_a_process_stops_though_the_server_is_silent(
+    redis_url: str, client: Client, keys: Keys, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path, redis_url=redis_url, key_prefix=keys.prefix, bucket=BUCKET)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SILENT], env=settings.process_environment(), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "caught up\n"
+        until(lambda: "listener" in Health(client, keys, time.time).beats())
+        process.terminate()
+        assert process.wait(15) == 0
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_a_folder_has_nothing_to_listen_to(redis_url: str, tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match="wildtag watcher"):
+        run_listener(Settings(home=tmp_path, redis_url=redis_url))
+
+
+# -- minio's client against a server that talks as MinIO does
+
+
+class Bucket(BaseHTTPRequestHandler):
+    """The listen API: sends what it is told to in chunks, then ends in one of three ways."""
+
+    protocol_version = "HTTP/1.1"
+    sends: tuple[bytes, ...] = ()
+    end = "farewell"
+    refuses: tuple[int, str] | None = None
+
+    def do_GET(self) -> None:
+        if self.refuses:
+            status, code = self.refuses
+            xml = f"<Error><Code>{code}</Code><Message>no</Message><Resource>/</Resource></Error>".encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(xml)))
+            self.end_headers()
+            self.wfile.write(xml)
+            return
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for data in self.sends:
+            self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+            self.wfile.flush()
+            time.sleep(0.02)
+        if self.end == "farewell":
+            self.wfile.write(b"0\r\n\r\n")
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving(handler: type[Bucket]) -> Iterator[Minio]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"127.0.0.1:{server.server_address[1]}"
+        yield Minio(address, access_key="a", secret_key="b", secure=False, region="us-east-1")  # noqa: S106 -- nobody's
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_pieces_come_as_they_are_sent_and_a_farewell_ends_them() -> None:
+    class Talks(Bucket):
+        sends = (b" ", line("a")[:30], line("a")[30:], b" ", line("b"))
+
+    with serving(Talks) as client, connecting(client, BUCKET)() as chunks:
+        assert [x.strip() for x in lines(chunks) if x.strip()] == [line("a").strip(), line("b").strip()]
+
+
+def test_a_connection_that_breaks_is_transient() -> None:
+    class Breaks(Bucket):
+        sends = (line("a"),)
+        end = "break"
+
+    with serving(Breaks) as client:
+        heard: list[bytes] = []
+        with pytest.raises(Dropped) as caught, connecting(client, BUCKET)() as chunks:
+            heard.extend(lines(chunks))
+        assert line("a").strip() in heard
+        assert isinstance(caught.value.__cause__, ProtocolError)
+
+
+@pytest.mark.parametrize(
+    ("refuses", "error"),
+    [((403, "AccessDenied"), Permanent), ((404, "NoSuchBucket"), Permanent), ((501, "NotImplemented"), Permanent),
+     ((409, "OperationAborted"), Dropped)],
+)  # fmt: skip
+def test_refusals_are_told_apart(refuses: tuple[int, str], error: type[Exception]) -> None:
+    handler = type("Refuses", (Bucket,), {"refuses": refuses})
+    with serving(handler) as client, pytest.raises(error, match=refuses[1]), connecting(client, BUCKET)():
+        pass
+
+
+def test_nobody_there_is_transient() -> None:
+    with serving(Bucket) as client:
+        pass
+    client._http.connection_pool_kw["retries"] = False
+    with pytest.raises(Dropped), connecting(client, BUCKET)():
+        pass

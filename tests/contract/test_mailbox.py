@@ -1,0 +1,111 @@
+"""What requests want stored travels together, each hears of its own fate, and a browser is not listened to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import pytest
+
+from tests.unit.events.samples import BUCKET, body, record
+from workers.connection import Client, StoreUnavailable, connect_async
+from workers.events.event import ObjectEvent
+from workers.events.reception import Deposit
+from workers.gateway.app import create_app
+from workers.gateway.mailbox import MOST_WAITING, Mailbox
+from workers.layout import Keys
+
+MEGABYTE = 2**20
+
+
+def deposit(number: int) -> Deposit:
+    return Deposit((ObjectEvent("created", BUCKET, str(number)),), {"test:events": 1})
+
+
+def run(redis_url: str, keys: Keys, use: Callable[[Mailbox], Awaitable[None]]) -> None:
+    async def main() -> None:
+        mailbox = Mailbox(connect_async(redis_url), keys)
+        try:
+            await use(mailbox)
+        finally:
+            await mailbox.close()
+
+    asyncio.run(main())
+
+
+def test_what_waits_together_travels_together(redis_url: str, client: Client, keys: Keys) -> None:
+    async def use(mailbox: Mailbox) -> None:
+        await asyncio.gather(*(mailbox.put(deposit(number), 100) for number in range(2000)))
+
+    client.config_resetstat()
+    run(redis_url, keys, use)
+    assert client.xlen(keys.inbox) == 2000
+    # counts are added up before they are sent: so many additions, so many round trips
+    assert client.info("commandstats")["cmdstat_hincrby"]["calls"] <= 10
+    assert client.hget(keys.told, "test:events") == b"2000"
+
+
+def test_one_that_gives_up_takes_nobody_along(redis_url: str, client: Client, keys: Keys) -> None:
+    async def use(mailbox: Mailbox) -> None:
+        waiting = [asyncio.create_task(mailbox.put(deposit(number), 100)) for number in range(10)]
+        await asyncio.sleep(0)
+        waiting[3].cancel()
+        done = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(x) for x in done] == [asyncio.CancelledError if i == 3 else type(None) for i in range(10)]
+
+    run(redis_url, keys, use)
+    assert client.xlen(keys.inbox) >= 9
+
+
+def test_while_redis_is_slow_only_so_much_waits(redis_url: str, client: Client, keys: Keys) -> None:
+    async def use(mailbox: Mailbox) -> None:
+        await mailbox.reachable()
+        client.client_pause(300)
+        many = MOST_WAITING // MEGABYTE + 5
+        done = await asyncio.gather(
+            *(mailbox.put(deposit(number), MEGABYTE) for number in range(many)), return_exceptions=True
+        )
+        assert sum(isinstance(x, StoreUnavailable) for x in done) == 5
+        await mailbox.put(deposit(0), MEGABYTE)  # there is room again
+
+    run(redis_url, keys, use)
+
+
+def test_without_redis_everybody_hears_of_it(keys: Keys) -> None:
+    async def use(mailbox: Mailbox) -> None:
+        done = await asyncio.gather(*(mailbox.put(deposit(n), 1) for n in range(5)), return_exceptions=True)
+        assert [type(x) for x in done] == [StoreUnavailable] * 5
+
+    run("unix:///nobody/listens/here.sock", keys, use)
+
+
+async def status_of(app: Any, headers: dict[str, str]) -> int:
+    """POST an event to the application itself."""
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body(record()), "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": "/v1/events/minio", "raw_path": b"/v1/events/minio", "query_string": b"", "root_path": "",
+        "headers": [(name.encode(), shown.encode()) for name, shown in headers.items()],
+        "client": None, "server": None,
+    }  # fmt: skip
+    await app(scope, receive, send)
+    return int(sent[0]["status"])
+
+
+@pytest.mark.parametrize(("headers", "status"), [({}, 200), ({"origin": "https://example.org"}, 403)])
+def test_without_a_token_no_page_in_a_browser_may_tell(
+    redis_url: str, client: Client, keys: Keys, headers: dict[str, str], status: int
+) -> None:
+    async def use(mailbox: Mailbox) -> None:
+        assert await status_of(create_app(mailbox, bucket=BUCKET, token=None), headers) == status
+
+    run(redis_url, keys, use)
+    assert client.xlen(keys.inbox) == (status == 200)

@@ -1,0 +1,63 @@
+"""Samples that were laid beside the checkout, or where WILDTAG_EVENTS says: every one gives what it must give."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from workers.events.event import ObjectEvent
+from workers.events.notification import Told, access_entry, listened, namespace_value, webhook
+
+BESIDE = Path(__file__).parents[4] / "shared" / "events"
+FOLDER = Path(os.environ.get("WILDTAG_EVENTS") or BESIDE)
+BUCKET = "images"
+ETAG = "9b2cf535f27731c974343645a3985328"
+ORDER = "17c0f2b1a4e3d201".zfill(32)
+
+
+def created(key: str, etag: str = ETAG, size: int = 48213, version: str | None = None) -> Told:
+    return Told((ObjectEvent("created", BUCKET, key, etag, size, version, ORDER),))
+
+
+def removed(key: str, version: str | None = None) -> Told:
+    return Told((ObjectEvent("removed", BUCKET, key, version_id=version, sequence=ORDER),))
+
+
+EXPECTED = {
+    "listen-keepalive": Told(),
+    "listen-put": created("été 2026/a+b.jpg"),
+    "redis-access": created("inbox/cat.jpg"),
+    "redis-namespace-value": created("inbox/cat.jpg"),
+    "webhook-copy-versioned": created("copy.png", size=1024, version="8a1b6c4e-2f59-4c3b-9d7a-0e1f2a3b4c5d"),
+    "webhook-delete-marker": removed("inbox/cat.jpg", "0d2f6c4e-2f59-4c3b-9d7a-0e1f2a3b4c5d"),
+    "webhook-empty-object": created("empty.jpg", "d41d8cd98f00b204e9800998ecf8427e", 0),
+    "webhook-key-plus-in-top-level": created("my cat.jpg"),
+    "webhook-multipart": created("raw/huge.tiff", f"{ETAG}-5", 73400320),
+    "webhook-put": created("inbox/cat.jpg"),
+    "webhook-put-tagging": Told(ignored=("PutTagging",)),
+    "webhook-put-unicode-plus": created("été 2026/a+b c&d=é.jpg"),
+    "webhook-removed": removed("inbox/cat.jpg"),
+    "webhook-removed-missing": removed("never/was.jpg"),
+}
+READERS = {"listen": listened, "redis-access": access_entry, "redis-namespace": namespace_value, "webhook": webhook}
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    if not FOLDER.is_dir():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"no samples of events at {FOLDER}; set WILDTAG_EVENTS")
+        pytest.skip(f"no samples of events at {FOLDER}")
+    return FOLDER
+
+
+def test_there_is_no_sample_that_nobody_looks_at(folder: Path) -> None:
+    assert {path.stem for path in folder.glob("*.json")} <= set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_sample_gives_what_it_must(folder: Path, name: str) -> None:
+    (read,) = (reader for start, reader in READERS.items() if name.startswith(start))
+    assert read((folder / f"{name}.json").read_bytes(), BUCKET) == EXPECTED[name]

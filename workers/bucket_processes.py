@@ -1,0 +1,156 @@
+"""The processes that follow a bucket: what happens in it becomes events, and tags may go back beside the images."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from vectordb.errors import Permanent, Transient
+from workers.events.folder import follow
+from workers.events.listener import Connect, Listener
+from workers.logs import configure
+from workers.loops import Every, retrying, until_stopped
+from workers.processes import RECOVER_EVERY, RECOVER_IDLE_MS
+from workers.settings import Settings
+from workers.stores.folder import FolderStore
+from workers.wiring import Wiring
+
+log = structlog.get_logger()
+
+SWEEP_TURN = 0.5  # seconds that the watch may be held up by a sweep
+SWEEP_REST = 3.0  # seconds between two sweeps at the least
+TARGET_REST = 0.2  # seconds between two looks at an empty list
+
+
+def run_watcher(settings: Settings) -> None:
+    """Follow the inbox folder: a watch for what changes, a sweep for what the watch missed."""
+    configure()
+    wiring = Wiring(settings)
+    root, bucket = settings.inbox_folder, settings.bucket
+    store = FolderStore({bucket: root})
+
+    sweeping = Every(settings.rescan_s, _sweep(wiring))
+    beating = Every(1.0, lambda: wiring.health.beat("watcher"))
+    with until_stopped() as stop:
+        for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop):
+            if seen.events:
+                retrying(stop, lambda seen=seen: wiring.inbox.append(seen.events))  # type: ignore[misc]  # bound now
+            if seen.sweep:
+                sweeping.hasten(SWEEP_REST)
+            try:
+                sweeping()
+            except Transient as exc:
+                log.warning("not swept", reason=str(exc))  # the watch goes on, and the records stay
+            retrying(stop, beating)
+
+
+def run_reconcile(settings: Settings) -> None:
+    """Compare the followed bucket with its records, again and again: events are hints, and some are lost."""
+    configure()
+    wiring = Wiring(settings)
+    sweep = _sweep(wiring)
+    sweeping = Every(settings.rescan_s, sweep)
+    beating = Every(1.0, lambda: wiring.health.beat("reconcile"))
+    with until_stopped() as stop:
+        while not stop.is_set():
+            retrying(stop, sweeping)
+            retrying(stop, beating)
+            stop.wait(0.1)
+
+
+def _sweep(wiring: Wiring) -> Callable[[], bool]:
+    """A turn of a pass; true at its end."""
+    sweeper = wiring.sweeper()
+
+    def sweep() -> bool:
+        if not sweeper.turn(SWEEP_TURN):
+            return False
+        found = sweeper.told
+        if found.sent or found.gone:
+            log.info("swept", seen=found.seen, sent=found.sent, gone=found.gone)
+        return True
+
+    return sweep
+
+
+def run_writer(settings: Settings) -> None:
+    """Write tags back beside the images, as the settings say."""
+    configure()
+    if settings.write_back == "off":
+        raise Permanent("nothing is written back: WILDTAG_WRITE_BACK is off; choose tags or sidecar")
+    wiring = Wiring(settings)
+    writer = wiring.writer(f"{socket.gethostname()}-{os.getpid()}")
+    recovering = Every(RECOVER_EVERY, lambda: writer.recover(RECOVER_IDLE_MS))
+    beating = Every(1.0, lambda: wiring.health.beat("writer"))
+    with until_stopped() as stop:
+        retrying(stop, writer.prepare)
+        while not stop.is_set():
+            retrying(stop, lambda: writer.step(block_ms=500))
+            for turn in (recovering, beating):
+                retrying(stop, turn)
+
+
+def run_redis_target(settings: Settings) -> None:
+    """Take over what MinIO's Redis target writes."""
+    configure()
+    wiring = Wiring(settings)
+    target = wiring.redis_target
+    rest = TARGET_REST if settings.redis_target_format == "access" else settings.redis_target_every_s
+    beating = Every(1.0, lambda: wiring.health.beat("redis-target"))
+    taken = 0
+
+    def take() -> None:
+        nonlocal taken
+        taken = target.step()
+
+    with until_stopped() as stop:
+        while not stop.is_set():
+            retrying(stop, take)
+            retrying(stop, beating)
+            if not taken:
+                stop.wait(rest)
+
+
+def run_listener(
+    settings: Settings, connect: Connect | None = None, catch_up: Callable[[], object] | None = None
+) -> None:
+    """Listen to the bucket, and sweep it after every connection: nobody tells what happened before.
+
+    The settings say to what, and how it is swept, where that is not given.
+    """
+    configure()
+    wiring = Wiring(settings)
+    beating = Every(1.0, lambda: wiring.health.beat("listener"))
+
+    def sweep() -> None:
+        sweeper = wiring.sweeper(resume=False)
+        while not sweeper.turn(SWEEP_TURN):
+            time.sleep(0.05)
+        log.info("caught up", seen=sweeper.told.seen, sent=sweeper.told.sent, gone=sweeper.told.gone)
+
+    listener = Listener(
+        connect or wiring.listening, settings.bucket, wiring.reception, catch_up or sweep, alive=beating
+    )
+    failed: list[Exception] = []
+
+    def follow(stop: threading.Event) -> None:
+        try:
+            listener.follow(stop)
+        except Exception as exc:  # the main thread raises it
+            failed.append(exc)
+            stop.set()
+
+    with until_stopped() as stop:
+        # in a thread of its own: a silent server may keep it waiting for minutes, and signals must be heard
+        thread = threading.Thread(target=follow, args=(stop,), daemon=True, name="listener")
+        thread.start()
+        while not stop.wait(1.0):
+            pass
+        thread.join(2)
+    if failed:
+        raise failed[0]

@@ -1,0 +1,59 @@
+"""``events``: what the event sources were told, and what of it could not be read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from workers.cli.results import Json, connected
+from workers.cli.show import clean, console, messages
+from workers.events.reception import Reception
+
+app = typer.Typer(no_args_is_help=True, help="What MinIO and other servers told, and what could not be read.")
+
+
+@app.command()
+def junk(json: Json = False, limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50) -> None:
+    """List notifications that were set aside, newest first, with the reason."""
+    found = _reception().junk(limit)
+    if json:
+        for aside in found:
+            body = aside.junk.body.decode("utf-8", "backslashreplace")
+            line = {"at": aside.at, **msgspec.structs.asdict(aside.junk), "body": body}
+            console.out(msgspec.json.encode(line).decode(), highlight=False)
+        return
+    if not found:
+        messages.print("Nothing has been set aside.")
+        return
+    view = Table("when", "source", "bytes", "reason", "begins with", pad_edge=False, box=None)
+    for aside in found:
+        begins = aside.junk.body[:60].decode("utf-8", "replace")
+        when = datetime.fromtimestamp(aside.at, UTC).astimezone().isoformat(" ", "seconds")
+        view.add_row(when, aside.junk.source, f"{aside.junk.size:,}", clean(aside.junk.reason), clean(begins))
+    console.print(view)
+
+
+@app.command()
+def counts(json: Json = False) -> None:
+    """Count what each source was told: events, records left alone (and why), and junk."""
+    found = _reception().counts()
+    if json:
+        console.out(msgspec.json.encode(found).decode(), highlight=False)
+        return
+    view = Table(show_header=False, pad_edge=False, box=None)
+    for name, count in found.items():
+        view.add_row(clean(name.replace(":", " ")), f"{count:,}")
+    console.print(view)
+
+
+def _reception() -> Reception:
+    return connected().reception
+
+
+def add_to(app_: typer.Typer) -> None:
+    """Register this module's commands."""
+    app_.add_typer(app, name="events")

@@ -1,0 +1,168 @@
+"""Reads what MinIO's Redis target writes, in both of its formats.
+
+``access``: a list of everything that happened. Entries are read, stored, and only then taken off the list, and only
+those that are still at its head: whatever is killed in between, an entry is at least told twice and never lost, and
+two readers do no harm to each other.
+
+``namespace``: a hash of what is there. It is read again and again and compared with what the inbox was told, which
+a hash of our own remembers (``workers.layout``); memory does not grow with either. What comes and goes between two
+looks is not seen, and every look costs a read of the whole hash: ``access`` is the better choice.
+
+The list or hash may be on another Redis. Everything here raises ``StoreUnavailable`` when either is away, and may be
+called again then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from vectordb.errors import Permanent
+from workers.connection import Client, translated
+from workers.events.event import ObjectEvent
+from workers.events.notification import Told, access_entry, namespace_value
+from workers.events.reception import Command, Reception, deposit
+from workers.layout import Keys
+
+SOURCE = "redis"
+PAGE = 200  # entries of a list or fields of a hash at once
+
+# Take entries off the head of a list, as far as they are those that were stored; equal entries tell the same.
+_TAKE = """
+local taken = 0
+for _, digest in ipairs(ARGV) do
+    local head = redis.call('LINDEX', KEYS[1], 0)
+    if not head or redis.sha1hex(head) ~= digest then break end
+    redis.call('LPOP', KEYS[1])
+    taken = taken + 1
+end
+return taken
+"""
+
+
+class WrongFormat(Permanent):
+    """The key holds what the other format writes, or something else altogether."""
+
+
+class AccessList:
+    """The list ``key`` on ``target``, for events of one bucket."""
+
+    def __init__(self, target: Client, key: str, bucket: str, reception: Reception) -> None:
+        self._redis: Any = target  # redis-py types every answer as "awaitable or value"
+        self._key = key
+        self._bucket = bucket
+        self._reception = reception
+        self._take: Any = target.register_script(_TAKE)
+
+    def step(self) -> int:
+        """Store a page of entries and take them off the list. Gives how many there were."""
+        entries = self._page()
+        if entries:
+            self._reception.store([deposit(SOURCE, access_entry(e, self._bucket), e) for e in entries])
+            self._remove(entries)
+        return len(entries)
+
+    def _page(self) -> list[bytes]:
+        with translated(), _explained(self._key, "access"):
+            page: list[bytes] = self._redis.lrange(self._key, 0, PAGE - 1)
+        return page
+
+    def _remove(self, entries: Sequence[bytes]) -> None:
+        digests = [hashlib.sha1(entry, usedforsecurity=False).hexdigest() for entry in entries]
+        with translated():
+            self._take(keys=[self._key], args=digests)
+
+
+class NamespaceHash:
+    """The hash ``key`` on ``target``; ``here`` is our own Redis, which remembers what was seen."""
+
+    def __init__(
+        self, target: Client, key: str, bucket: str, reception: Reception, here: Client, keys: Keys
+    ) -> None:
+        self._redis: Any = target  # as above
+        self._here: Any = here
+        self._key = key
+        self._seen = keys.seen(key)
+        self._bucket = bucket
+        self._reception = reception
+
+    def step(self) -> int:
+        """One look at the whole hash: tell of what changed and what is gone. Gives how many fields that were."""
+        told = sum(self._changed(page) for page in self._pages())
+        return told + sum(self._vanished(page) for page in self._seen_pages())
+
+    def _pages(self) -> Iterator[dict[bytes, bytes]]:
+        cursor = -1
+        while cursor:
+            with translated(), _explained(self._key, "namespace"):
+                cursor, page = self._redis.hscan(self._key, cursor=max(cursor, 0), count=PAGE)
+            if page:
+                yield page
+
+    def _seen_pages(self) -> Iterator[list[bytes]]:
+        cursor = -1
+        while cursor:
+            with translated():
+                cursor, page = self._here.hscan(self._seen, cursor=max(cursor, 0), count=PAGE)
+            if page:
+                yield list(page)
+
+    def _changed(self, page: dict[bytes, bytes]) -> int:
+        with translated():
+            before = self._here.hmget(self._seen, list(page))
+        deposits, also = [], list[Command]()
+        for (field, value), known in zip(page.items(), before, strict=True):
+            told = namespace_value(value, self._bucket)
+            version = _version(told, value)
+            if version != known:
+                deposits.append(deposit(SOURCE, told, value))
+                also.append(("HSET", self._seen, field, version))
+        if also:
+            self._reception.store(deposits, also)
+        return len(also)
+
+    def _vanished(self, fields: list[bytes]) -> int:
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for field in fields:
+                pipe.hexists(self._key, field)
+            there = pipe.execute()
+        gone = [field for field, exists in zip(fields, there, strict=True) if not exists]
+        if gone:
+            deposits = [deposit(SOURCE, self._removed(field), field) for field in gone]
+            self._reception.store(deposits, [("HDEL", self._seen, *gone)])
+        return len(gone)
+
+    def _removed(self, field: bytes) -> Told:
+        try:
+            bucket, _, key = field.decode().partition("/")
+        except UnicodeDecodeError:
+            return Told()  # its value was set aside when it was there
+        if bucket != self._bucket or not key:
+            return Told()
+        return Told(events=(ObjectEvent("removed", bucket, key),))
+
+
+def _version(told: Told, value: bytes) -> bytes:
+    """What an object is told by: news that leave it as it is, such as other tags, leave this as it is."""
+    if len(told.events) == 1 and (told.events[0].etag or told.events[0].kind == "removed"):
+        event = told.events[0]
+        return f"{event.kind} {event.etag} {event.version_id or ''}".encode()
+    return b"? " + hashlib.sha1(value, usedforsecurity=False).digest()
+
+
+@contextmanager
+def _explained(key: str, wanted: str) -> Iterator[None]:
+    try:
+        yield
+    except ResponseError as exc:
+        if "WRONGTYPE" not in str(exc):
+            raise
+        raise WrongFormat(
+            f"the key {key} is not what the format {wanted} writes: let WILDTAG_REDIS_TARGET_FORMAT say what "
+            "MINIO_NOTIFY_REDIS_FORMAT says"
+        ) from exc

@@ -34,7 +34,9 @@ UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp", "~")
 class FolderStore:
     """Maps bucket names to folders. The etag is the file's time of change, size and inode."""
 
-    def __init__(self, folders: Mapping[str, Path]) -> None:
+    def __init__(self, folders: Mapping[str, Path], output: str = ".wildtag/") -> None:
+        """``output``: a prefix of keys that are no objects to be tagged, and may be put and removed all the same."""
+        self._output = output
         self._roots = {bucket: folder.absolute() for bucket, folder in folders.items()}
 
     def get(self, bucket: str, key: str, limit: int) -> tuple[bytes, ObjectInfo]:
@@ -60,20 +62,18 @@ class FolderStore:
             return None
         return self._info(bucket, key, status, readable=os.access(path, os.R_OK, effective_ids=True))
 
-    def list(self, bucket: str) -> Iterator[ObjectInfo]:
-        """See ``ObjectStore``. Links to folders are not followed."""
+    def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
+        """See ``ObjectStore``. Links to folders are not followed. One folder's names are held at a time."""
         root = self._root(bucket)
-        for folder, folders, files in os.walk(root):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            for name in files:
-                with contextlib.suppress(ObjectForbidden):  # a folder that was closed meanwhile
-                    info = self.stat(bucket, key_of(root, f"{folder}/{name}"))
-                    if info is not None:
-                        yield info
+        for key in _keys(root, "", prefix.encode(), after.encode()):
+            with contextlib.suppress(ObjectForbidden):  # a folder that was closed meanwhile
+                info = self.stat(bucket, key)
+                if info is not None:
+                    yield info
 
     def put(self, bucket: str, key: str, data: BinaryIO) -> ObjectInfo:
         """See ``ObjectStore``: written beside its place under a hidden name, then renamed."""
-        if ignored(key):
+        if ignored(key) and not key.startswith(self._output):
             raise ObjectForbidden("hidden and unfinished names are not objects")
         path = self._path(bucket, key)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,8 @@ class FolderStore:
     def _info(bucket: str, key: str, status: os.stat_result, *, readable: bool = True) -> ObjectInfo:
         # becoming readable is a change: it must be tried again
         etag = f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}{'' if readable else '-unreadable'}"
-        return ObjectInfo(ObjectRef(bucket, key, etag, status.st_size), f"{status.st_mtime_ns:032x}")
+        ref = ObjectRef(bucket, key, etag, status.st_size)
+        return ObjectInfo(ref, f"{status.st_mtime_ns:032x}", modified=status.st_mtime)
 
 
 def read_file(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
@@ -157,6 +158,25 @@ def read_file(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
     if len(data) > limit:
         raise ObjectTooLarge(f"more than {limit:,} bytes")
     return data, status
+
+
+def _keys(root: Path, folder: str, prefix: bytes, after: bytes) -> Iterator[str]:
+    """The keys of the files under a folder (empty, or a key and a slash) in the order of their bytes."""
+    try:
+        with os.scandir(root / _name_of(folder) if folder else root) as entries:
+            found = [
+                (f"{folder}{key_text(entry.name)}{'/' if entry.is_dir(follow_symlinks=False) else ''}".encode())
+                for entry in entries
+                if not entry.name.startswith(".")
+            ]
+    except OSError:  # gone or closed meanwhile
+        return
+    for key in sorted(found):  # a folder sorts by its slash, as its keys do
+        if not key.endswith(b"/"):
+            if key.startswith(prefix) and key > after:
+                yield key.decode()
+        elif (key.startswith(prefix) or prefix.startswith(key)) and (key > after or after.startswith(key)):
+            yield from _keys(root, key.decode(), prefix, after)
 
 
 def ignored(key: str) -> bool:

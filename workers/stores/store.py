@@ -40,10 +40,15 @@ class StoreAway(Transient):
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One version of an object; ``sequence`` orders its versions (32 hexadecimal digits)."""
+    """One version of an object; ``sequence`` orders its versions (32 hexadecimal digits).
+
+    ``modified``: Unix seconds. ``content_type``: where the store knows one.
+    """
 
     ref: ObjectRef
     sequence: str
+    modified: float | None = None
+    content_type: str | None = None
 
 
 class ObjectStore(Protocol):
@@ -57,8 +62,8 @@ class ObjectStore(Protocol):
         """The current version, ``None`` when there is no object."""
         ...
 
-    def list(self, bucket: str) -> Iterator[ObjectInfo]:
-        """All objects, in no particular order, in constant memory."""
+    def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
+        """The objects whose keys begin with ``prefix`` and come after ``after``, in the order of the keys' bytes."""
         ...
 
     def put(self, bucket: str, key: str, data: BinaryIO) -> ObjectInfo:

@@ -42,9 +42,9 @@ class Settings(BaseSettings):
     s3_access_key: str | None = Field(None, description="the name of the key pair")
     s3_secret_key: str | None = Field(None, repr=False, description="its secret")
     s3_credentials_file: Path | None = Field(
-        None, description="has both instead, as ~/.aws/credentials or two lines; or only the secret of s3_access_key"
+        None, description="has both, as ~/.aws/credentials or two lines; or only the secret of s3_access_key"
     )
-    s3_iam: bool = Field(False, description="when no key pair is given, ask the cloud that this machine is in for one")
+    s3_iam: bool = Field(default=False, description="where no key pair is given, ask the cloud for one")
     s3_ca_file: Path | None = Field(None, description="certificates that an https address is checked against")
     max_object_bytes: PositiveInt = Field(64 * 2**20, description="larger objects are refused")
     max_pixels: PositiveInt = Field(
@@ -115,7 +115,8 @@ class Settings(BaseSettings):
         if url is None:
             return None
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or "@" in parts.netloc:
+        place = parts.hostname and not parts.path.strip("/") and "@" not in parts.netloc
+        if parts.scheme not in {"http", "https"} or not place:
             raise ValueError("is no address of an S3 server; one looks like https://minio.example:9000")
         _ = parts.port  # raises ValueError for what is no port
         return f"{parts.scheme}://{parts.netloc}"

@@ -1,8 +1,8 @@
 """Buckets on an S3 server: MinIO, and whatever speaks S3.
 
-The current version of an object counts; a delete marker means that it is gone. ``sequence`` stays empty: what S3 says of
-an object is when it was last modified, to the second, and events carry the server's sequencer, which is another scale.
-What this store has seen is verified, which needs no order.
+The current version of an object counts; a delete marker means that it is gone. ``sequence`` stays empty: what S3 says
+of an object is when it was last modified, to the second, and events carry the server's sequencer, which is another
+scale. What this store has seen is verified, which needs no order.
 
 Keys that end in a slash and hold nothing are folders of clients that show some, and no objects.
 """
@@ -74,7 +74,7 @@ class S3Store:
         return None if _folder(key, found.size) else _info(bucket, key, found.metadata or {}, found.size)
 
     def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
-        """See ``ObjectStore``: a page of 1,000 at a time. An error in between is met by going on after the last key."""
+        """See ``ObjectStore``: a page of 1,000 at a time. After an error, go on after the last key."""
         with translated(self.asked(bucket)):
             for found in self.connection.client.list_objects(
                 bucket, prefix=prefix or None, recursive=True, start_after=after or None

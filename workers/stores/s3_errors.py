@@ -39,6 +39,7 @@ from workers.stores.store import (
 )
 
 MISSING = {"NoSuchKey", "NoSuchVersion", "NoSuchObject"}
+DENIED = {"AccessDenied", "AllAccessDisabled", "Forbidden"}
 CREDENTIALS = {
     "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidTokenId",
     "TokenRefreshRequired", "InvalidClientTokenId", "UnrecognizedClientException", "AccountProblem",
@@ -98,39 +99,47 @@ def unnamed(exc: S3Error) -> bool:
 
 
 def _of_code(exc: S3Error, asked: Asked) -> WildtagError:
-    code, said = exc.code or "", f"{exc.code}: {exc.message}"
+    code, said, server = exc.code or "", f"{exc.code}: {exc.message}", f"the S3 server at {asked.endpoint}"
     if code == "NoSuchBucket":
         return missing_bucket(asked)
-    if code in MISSING and asked.key is not None:
-        return ObjectGone("there is no such object (any more)")
-    if code in CREDENTIALS:
-        return StoreRefuses(f"the S3 server at {asked.endpoint} refuses {asked.who()}: {said}")
-    if code in CLOCK:
-        return StoreRefuses(
-            f"the clocks of this machine and of the S3 server at {asked.endpoint} differ too much; set them: {said}"
-        )
-    if code in REGION:
-        return StoreRefuses(
-            f"the bucket {asked.bucket} is not in the region {asked.region}; set WILDTAG_S3_REGION: {said}"
-        )
-    if code in PASSES or exc.response.status >= 500 and exc.response.status != 501 or exc.response.status in {408, 429}:
-        return StoreAway(f"the S3 server at {asked.endpoint} is not able to answer now: {said}")
-    if code in {"AccessDenied", "AllAccessDisabled", "Forbidden"}:
-        if asked.key is not None:
-            return ObjectForbidden(f"{asked.who()} may not read or change this object: {said}")
+    refused = {
+        **dict.fromkeys(CREDENTIALS, f"{server} refuses {asked.who()}"),
+        **dict.fromkeys(CLOCK, f"the clocks of this machine and of {server} differ too much; set them"),
+        **dict.fromkeys(
+            REGION, f"the bucket {asked.bucket} is not in the region {asked.region}; set WILDTAG_S3_REGION"
+        ),
+    }
+    if code in refused:
+        return StoreRefuses(f"{refused[code]}: {said}")
+    status = exc.response.status
+    if code in PASSES or status in {408, 429} or (status >= 500 and status != 501):
+        return StoreAway(f"{server} is not able to answer now: {said}")
+    return _of_bucket(code, said, asked) if asked.key is None else _of_object(code, said, asked)
+
+
+def _of_bucket(code: str, said: str, asked: Asked) -> WildtagError:
+    if code in DENIED:
         return StoreRefuses(f"{asked.who()} may not do this with the bucket {asked.bucket}: {said}")
+    return BucketRefused(code, f"the S3 server refuses this for the bucket {asked.bucket}: {said}")
+
+
+def _of_object(code: str, said: str, asked: Asked) -> WildtagError:
+    if code in MISSING:
+        return ObjectGone("there is no such object (any more)")
+    if code in DENIED:
+        return ObjectForbidden(f"{asked.who()} may not read or change this object: {said}")
     if code == "InvalidObjectState":
         return ObjectError("the object is archived and must be restored before it can be read")
-    if asked.key is not None:
-        return ObjectError(f"the S3 server refuses: {said}")
-    return BucketRefused(code, f"the S3 server refuses this for the bucket {asked.bucket}: {said}")
+    return ObjectError(f"the S3 server refuses: {said}")
 
 
 def missing_bucket(asked: Asked) -> WildtagError:
     """Ours for a bucket that is not there."""
     text = f"there is no bucket {asked.bucket} at {asked.endpoint}"
     if asked.followed:
-        return BucketMissing(f"{text}; was it removed, or is WILDTAG_BUCKET another? wildtag s3 setup --create makes it")
+        return BucketMissing(
+            f"{text}; was it removed, or is WILDTAG_BUCKET another? wildtag s3 setup --create makes it"
+        )
     return ObjectError(text)
 
 

@@ -106,7 +106,7 @@ def made_up(answer: Callable[[str, str], Answer]) -> Iterator[Told]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     told = Told(f"http://127.0.0.1:{server.server_port}", answer)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
     thread.start()
     try:
         yield told

@@ -14,7 +14,8 @@ from workers.stores.s3 import S3Store
 from workers.stores.store import ObjectForbidden, ObjectGone, ObjectStore, ObjectTooLarge
 
 KEYS = [
-    "a.jpg", "nested/deeper/b.jpg", "with space + plus %41.jpg", "übergroß/日本.png", "a..b/x.jpg", "%2F%20+/&=?#;.jpg",
+    "a.jpg", "nested/deeper/b.jpg", "with space + plus %41.jpg", "übergroß/日本.png", "a..b/x.jpg",
+    "%2F%20+/&=?#;.jpg",
     "quotes'\"<>&amp;.jpg", "emoji \N{SMILING FACE WITH SMILING EYES}\N{COMBINING ACUTE ACCENT}.jpg",
 ]  # fmt: skip
 LONGEST = "/".join(["é" * 50 + "x" * 45] * 7) + "yyy"  # 1,024 bytes: no name in it is too long for a folder

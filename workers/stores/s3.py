@@ -24,7 +24,7 @@ from urllib3.response import BaseHTTPResponse
 from tasks.messages import ObjectRef
 from workers.stores.s3_connection import S3Connection
 from workers.stores.s3_errors import MISSING, Asked, missing_bucket, translated, unnamed
-from workers.stores.store import ObjectError, ObjectForbidden, ObjectGone, ObjectInfo, ObjectTooLarge
+from workers.stores.store import ObjectError, ObjectForbidden, ObjectGone, ObjectInfo, ObjectTooLarge, StoreAway
 
 CHUNK = 2**18
 PART = 8 * 2**20  # of a stream: what is held of it at once; 10,000 of them are the most
@@ -195,6 +195,8 @@ def _read(response: BaseHTTPResponse, limit: int) -> bytes:
 
 def _info(bucket: str, key: str, headers: Mapping[str, str], size: int | None) -> ObjectInfo:
     etag = headers.get("etag", "").replace('"', "")
+    if not etag:
+        raise StoreAway(f"what answers for {bucket}/{key} is no S3 server: it names no etag")
     ref = ObjectRef(bucket, key, etag, size, _version(headers.get("x-amz-version-id")))
     stamp = headers.get("last-modified")
     try:

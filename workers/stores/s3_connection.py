@@ -127,7 +127,7 @@ def _from_file(path: Path, access_key: str | None) -> Credentials:
     try:
         text = path.read_text(encoding="utf-8")
         if text.lstrip().startswith("["):
-            return AWSConfigProvider(str(path)).retrieve()
+            return _from_profile(text)
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         if access_key and len(lines) == 1:
             return Credentials(access_key, lines[0])
@@ -140,6 +140,18 @@ def _from_file(path: Path, access_key: str | None) -> Credentials:
             f"{path} is no credentials file: it has neither the form of ~/.aws/credentials nor two lines, key and "
             "secret, nor one line, the secret of WILDTAG_S3_ACCESS_KEY"
         ) from None
+
+
+def _from_profile(text: str) -> Credentials:
+    # without interpolation, which takes a % in a secret for something else
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(text)
+    profile = os.environ.get("AWS_PROFILE") or "default"
+    return Credentials(
+        parser.get(profile, "aws_access_key_id"),
+        parser.get(profile, "aws_secret_access_key"),
+        parser.get(profile, "aws_session_token", fallback=None),
+    )
 
 
 def _pool(ca_file: Path | None) -> urllib3.PoolManager:

@@ -84,8 +84,8 @@ def translated(asked: Asked) -> Iterator[None]:
     except WildtagError:
         raise
     except S3Error as exc:
-        raise _of_code(exc, asked) from exc
-    except (ServerError, InvalidResponseError, ParseError, UnicodeDecodeError) as exc:
+        raise (_of_code(exc, asked) if exc.code else _of_no_s3(exc, asked)) from exc
+    except (ServerError, InvalidResponseError, ParseError, ValueError) as exc:  # ValueError: XML of something else
         raise _of_no_s3(exc, asked) from exc
     except MinioException as exc:
         raise StoreAway(f"the S3 client failed: {exc}") from exc

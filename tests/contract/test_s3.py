@@ -115,7 +115,8 @@ def test_tags_are_replaced_as_a_whole(s3: S3Store, bucket: str) -> None:
 
 def test_presigned_addresses_let_others_in(s3: S3Store, bucket: str) -> None:
     key = "ü +%/a.jpg"
-    request = urllib.request.Request(s3.upload_url(bucket, key, 60), b"bytes", {"Content-Type": "image/jpeg"}, method="PUT")
+    kind = {"Content-Type": "image/jpeg"}
+    request = urllib.request.Request(s3.upload_url(bucket, key, 60), b"bytes", kind, method="PUT")
     urllib.request.urlopen(request, timeout=30).close()
     assert s3.get(bucket, key, 5)[0] == b"bytes"
     with urllib.request.urlopen(s3.download_url(bucket, key, 60), timeout=30) as answer:

@@ -24,6 +24,7 @@ from workers.records import Pending, Record, Records
 from workers.stores.store import ObjectInfo, ObjectStore
 
 STEP_S = 0.1
+SILENT_S = 15.0  # a dispatcher says every second that it is there
 T = TypeVar("T")
 
 
@@ -77,7 +78,7 @@ class Probe:
     def _no_event(self) -> Check:
         waiting, silent = self._records.counts()["inbox"], self._silent("dispatcher")
         said = f"nothing took it up within {self._wait_s:g} s"
-        if silent is None or silent > self._wait_s:
+        if silent is None or silent > SILENT_S:
             what = "is not running" if silent is None else f"made no progress for {silent:.0f} s"
             return Check.missing("event", f"{said}: the dispatcher {what}", "start it: wildtag up, or its container")
         if waiting:
@@ -85,8 +86,8 @@ class Probe:
         return Check.missing(
             "event",
             f"{said}: no event of it arrived",
-            "does the bucket tell of this key (wildtag s3 setup), is what is told running and reached by the server "
-            "(the endpoint in its MINIO_NOTIFY_… variables, its log), is the key followed? Until then the sweep finds it",
+            "does the bucket tell of this key (wildtag s3 setup), is what it tells running, can the server reach it "
+            "(see its MINIO_NOTIFY_… variables and its log)? Until then only a sweep finds images",
         )
 
     def _stuck(self, pending: Pending | None) -> Check:

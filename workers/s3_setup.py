@@ -109,7 +109,7 @@ def _told(store: S3Store, bucket: str, wish: Entry, environment: Mapping[str, st
     except BucketRefused as exc:
         return Check.missing("notification", str(exc), _remedy(exc, wish, environment))
     except Transient as exc:
-        remedy = f"allow s3:GetBucketNotification and s3:PutBucketNotification on arn:aws:s3:::{bucket}"
+        remedy = f"see the message; needed are s3:GetBucketNotification and s3:PutBucketNotification for {bucket}"
         return Check.missing("notification", str(exc), remedy)
     except ParseError as exc:
         return Check.missing("notification", f"what is configured is no XML: {exc}", "look into the server's log")

@@ -74,11 +74,12 @@ class Answer:
 
 @dataclass
 class Told:
-    """``answer`` is asked for every request, by its method and path; ``asked`` keeps them."""
+    """``answer`` is asked for every request, by its method and path; ``asked`` keeps them, and ``body`` the last."""
 
     url: str
     answer: Callable[[str, str], Answer]
     asked: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def made_up(answer: Callable[[str, str], Answer]) -> Iterator[Told]:
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length") or 0))
+            told.body = self.rfile.read(int(self.headers.get("content-length") or 0))
             told.asked.append((self.command, self.path))
             said = told.answer(self.command, self.path)
             self.send_response(said.status)

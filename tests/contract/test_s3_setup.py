@@ -6,27 +6,33 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
 
-from tests.contract.s3_server import Answer, made_up, refusal, store_at
+from tests.contract.s3_server import Answer, Told, made_up, refusal, store_at
 from workers.s3_setup import set_up
 from workers.stores.s3 import S3Store
 from workers.stores.s3_notification import CREATED, REMOVED, WANTED, Entry, arn_of, entries, merged, read
 
 ARN = arn_of("webhook", "WILDTAG", "us-east-1")
+LISTING = b"<ListBucketResult><Name>photos</Name><IsTruncated>false</IsTruncated></ListBucketResult>"
 THEIRS = "arn:aws:sqs:us-east-1:123456789012:theirs"
 
 
+OURS = "arn:aws:sqs:us-east-1:123456789012:ours"  # moto takes AWS's only
+
+Done = subprocess.CompletedProcess[str]
+
+
 @pytest.fixture
-def command(moto_url: str, bucket: str) -> Callable[..., subprocess.CompletedProcess[str]]:
+def command(moto_url: str, bucket: str) -> Callable[..., Done]:
     """Runs the command as a person does."""
 
-    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **settings: str) -> Done:
         environment = {
             **os.environ, "WILDTAG_S3_ENDPOINT": moto_url, "WILDTAG_S3_ACCESS_KEY": "AKIATEST",
             "WILDTAG_S3_SECRET_KEY": "hidden-secret", "WILDTAG_BUCKET": bucket, "COLUMNS": "200", **settings,
@@ -42,24 +48,41 @@ def command(moto_url: str, bucket: str) -> Callable[..., subprocess.CompletedPro
     return run
 
 
-def answers(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+@pytest.fixture
+def minio() -> Iterator[Told]:
+    """A made-up MinIO with an empty bucket, which takes its own ARNs and gives them back with its region."""
+    kept = b""
+
+    def answer(method: str, path: str) -> Answer:
+        nonlocal kept
+        if "?notification" in path:
+            if method == "PUT":
+                kept = server.body.replace(b"arn:minio:sqs::", b"arn:minio:sqs:us-east-1:")
+            return Answer(body=kept or configuration())
+        return Answer(body=LISTING) if "list-type" in path or method == "HEAD" else Answer(404, refusal("NoSuchKey"))
+
+    with made_up(answer) as server:
+        yield server
+
+
+def answers(done: Done) -> dict[str, Any]:
     """What was printed as JSON, by name."""
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {line.get("name", "environment"): line for line in lines}
 
 
 def test_setup_makes_the_bucket_adds_to_what_is_there_and_does_so_once(
-    command: Callable[..., subprocess.CompletedProcess[str]], moto_url: str, bucket: str
+    command: Callable[..., Done], moto_url: str, bucket: str
 ) -> None:
     refused = command("setup", "--json")
     assert refused.returncode == 1
     assert "--create" in answers(refused)["bucket"]["remedy"]
-    assert command("setup", "--create", "--prefix", "not yet/").returncode == 0
+    assert command("setup", "--create", "--arn", OURS).returncode == 0
     client = store_at(moto_url).connection.client
     queue = QueueConfig(queue=THEIRS, events=["s3:ObjectCreated:*"], config_id="theirs",
                         prefix_filter_rule=PrefixFilterRule("logs/"))  # fmt: skip
     client.set_bucket_notification(bucket, NotificationConfig(queue_config_list=[queue]))
-    options = ("setup", "--prefix", "a & b +%/é", "--suffix", ".jpg", "--json")
+    options = ("setup", "--arn", OURS, "--prefix", "a & b +%/é", "--suffix", ".jpg", "--json")
     first, second = command(*options), command(*options)
     assert (first.returncode, second.returncode) == (0, 0)
     assert answers(first)["notification"]["detail"].endswith("added")
@@ -67,18 +90,32 @@ def test_setup_makes_the_bucket_adds_to_what_is_there_and_does_so_once(
     told = entries(read(store_at(moto_url), bucket))
     assert told == [
         Entry(THEIRS, "logs/", "", ("s3:ObjectCreated:*",)),
-        Entry(ARN, "a & b +%/é", ".jpg", WANTED),
+        Entry(OURS, "a & b +%/é", ".jpg", WANTED),
     ]
-    environment = answers(second)["environment"]["environment"]
-    assert environment["MINIO_NOTIFY_WEBHOOK_ENDPOINT_WILDTAG"].endswith("/v1/events/minio")
+
+
+@pytest.mark.parametrize("target", ["webhook", "redis"])
+def test_setup_prints_what_minio_must_be_started_with(
+    command: Callable[..., Done], minio: Told, target: str
+) -> None:
+    options = ("setup", "--target", target, "--redis-key", "mine")
+    first = command(*options, "--json", WILDTAG_S3_ENDPOINT=minio.url)
+    second = command(*options, WILDTAG_S3_ENDPOINT=minio.url)
+    assert (first.returncode, second.returncode) == (0, 0), first.stdout + second.stdout
+    said = answers(first)
+    assert f":WILDTAG:{target} is told of all keys; added" in said["notification"]["detail"]
+    assert "nothing is to do" in second.stdout
+    environment = said["environment"]["environment"]
     assert environment["MINIO_API_SYNC_EVENTS"] == "on"
-    people = command(*options[:-1])
-    assert "MINIO_NOTIFY_WEBHOOK_QUEUE_DIR_WILDTAG=" in people.stdout
-    assert "nothing is to do" in people.stdout
+    assert all(f"{name}={value}" in second.stdout for name, value in environment.items())
+    if target == "webhook":
+        assert environment["MINIO_NOTIFY_WEBHOOK_ENDPOINT_WILDTAG"].endswith("/v1/events/minio")
+    else:
+        assert environment["MINIO_NOTIFY_REDIS_KEY_WILDTAG"] == "mine"
 
 
 def test_a_target_that_the_server_does_not_know_is_explained(
-    command: Callable[..., subprocess.CompletedProcess[str]],
+    command: Callable[..., Done],
 ) -> None:
     done = command("setup", "--create", "--json", "--arn", "arn:aws:sqs:nowhere:1:x")
     assert done.returncode == 1
@@ -88,22 +125,13 @@ def test_a_target_that_the_server_does_not_know_is_explained(
     assert "no ARN" in wrong.stderr
 
 
-def test_nobody_there_and_nobody_named(command: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_nobody_there_and_nobody_named(command: Callable[..., Done]) -> None:
     done = command("setup", "--json", WILDTAG_S3_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 1
     assert "127.0.0.1:9" in answers(done)["server"]["detail"]
     unset = command("doctor", WILDTAG_S3_ENDPOINT="")
     assert unset.returncode == 1
     assert "WILDTAG_S3_ENDPOINT" in unset.stderr
-
-
-def test_the_redis_target_has_its_own_environment(
-    command: Callable[..., subprocess.CompletedProcess[str]],
-) -> None:
-    done = command("setup", "--create", "--json", "--target", "redis", "--redis-key", "mine")
-    said = answers(done)
-    assert said["environment"]["environment"]["MINIO_NOTIFY_REDIS_KEY_WILDTAG"] == "mine"
-    assert ":redis is told" in said["notification"]["detail"]
 
 
 @pytest.mark.parametrize(
@@ -117,13 +145,11 @@ def test_the_redis_target_has_its_own_environment(
     ],
 )
 def test_what_a_server_refuses_is_explained(refused: str, code: str, says: str) -> None:
-    listing = b"<ListBucketResult><Name>photos</Name><IsTruncated>false</IsTruncated></ListBucketResult>"
-
     def answer(method: str, path: str) -> Answer:
         if "?notification" in path:
             return Answer(400, refusal(code)) if method == refused else Answer(body=b"")
         if "list-type" in path or method == "HEAD":
-            return Answer(body=listing)
+            return Answer(body=LISTING)
         return Answer(404, refusal("NoSuchKey"))
 
     with made_up(answer) as server:
@@ -158,6 +184,10 @@ def configuration(*inside: str, namespace: bool = True) -> bytes:
     return f"<NotificationConfiguration{xmlns}>{''.join(inside)}</NotificationConfiguration>".encode()
 
 
+def parts(xml: bytes) -> list[bytes]:
+    return [ET.tostring(element) for element in ET.fromstring(xml)]  # noqa: S314 -- our own
+
+
 QUEUE = f"""<QueueConfiguration><Id>1</Id><Queue>{THEIRS}</Queue><Event>s3:ObjectCreated:*</Event><Filter><S3Key>
 <FilterRule><Name>Prefix</Name><Value>logs/</Value></FilterRule></S3Key></Filter></QueueConfiguration>"""
 OTHERS = (
@@ -173,9 +203,7 @@ def test_what_others_put_there_stays_to_the_letter(namespace: bool) -> None:
     wish = Entry(ARN, "in/", ".png")
     after = merged(before, wish)
     assert after is not None
-    assert [ET.tostring(e) for e in ET.fromstring(after)][:3] == [
-        ET.tostring(e) for e in ET.fromstring(configuration(*OTHERS))
-    ]
+    assert parts(after)[:3] == parts(configuration(*OTHERS))
     assert entries(after)[-1] == wish
     assert merged(after, wish) is None
 

@@ -133,10 +133,15 @@ def _element(wish: Entry) -> ET.Element:
 
 
 def _parsed(configuration: bytes) -> ET.Element:
-    """All of it in S3's namespace, which some servers leave out. Raises ``ParseError`` for what is no XML."""
-    root = ET.fromstring(configuration) if configuration.strip() else _made("NotificationConfiguration")  # noqa: S314 -- of the server that has the images
+    """All of it in S3's namespace, which some servers leave out. Raises ``ParseError`` for anything else."""
+    if not configuration.strip():
+        return _made("NotificationConfiguration")
+    root = ET.fromstring(configuration)  # noqa: S314 -- from the server that is trusted with the images
+    if "Notification" not in _name(root):
+        raise ET.ParseError(f"a {_name(root)} came instead")
     for element in root.iter():
         element.tag = _qualified(_name(element))
+    root.tag = _qualified("NotificationConfiguration")  # some say it as the response that it is
     return root
 
 

@@ -180,6 +180,14 @@ class Records:
             if a[0] is not None
         ]
 
+    def on_its_way(self, oid: str) -> Pending | None:
+        """Where one object is; ``None`` when the ledger does not wait for it."""
+        with translated():
+            a = self._redis.hmget(self._keys.entry(oid), "stage", "attempts", "accepted_at", "fault")
+        if a[0] is None:
+            return None
+        return Pending(oid, text(a[0]), int(a[1]), float(a[2]), text(a[3]) if a[3] else None)
+
     def counts(self) -> dict[str, int]:
         """How many objects wait in the inbox, are on their way, and have a record in each state."""
         with translated():

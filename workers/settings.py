@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -48,6 +49,20 @@ class Settings(BaseSettings):
     write_back: Literal["off", "tags", "sidecar"] = Field(
         "off", description="tags: the best as S3 object tags; sidecar: a JSON file for every image"
     )
+    s3_endpoint: str | None = Field(
+        None, description="an S3 server that has the bucket, as http://minio:9000; else a folder is the bucket"
+    )
+    s3_public_endpoint: str | None = Field(
+        None, description="where others reach that server: addresses that are handed out point there"
+    )
+    s3_region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="of the bucket")
+    s3_access_key: str | None = Field(None, description="the name of the key pair")
+    s3_secret_key: str | None = Field(None, repr=False, description="its secret")
+    s3_credentials_file: Path | None = Field(
+        None, description="has both, as ~/.aws/credentials or two lines; or only the secret of s3_access_key"
+    )
+    s3_iam: bool = Field(default=False, description="where no key pair is given, ask the cloud for one")
+    s3_ca_file: Path | None = Field(None, description="certificates that an https address is checked against")
     max_object_bytes: PositiveInt = Field(64 * 2**20, description="larger objects are refused")
     max_pixels: PositiveInt = Field(
         150_000_000, le=178_956_970, description="larger images are refused undecoded; Pillow's own limit at most"
@@ -118,10 +133,22 @@ class Settings(BaseSettings):
     flower_port: int | None = Field(None, ge=1, le=65535, description="5555, or a free one when not given")
     threads: PositiveInt | None = Field(None, description="threads a model may use; all cores when not given")
 
-    @field_validator("home", "inbox", "prompts", "qdrant_ca_file")
+    @field_validator("home", "inbox", "prompts", "qdrant_ca_file", "s3_credentials_file", "s3_ca_file")
     @classmethod
     def _expanded(cls, folder: Path | None) -> Path | None:
         return folder.expanduser() if folder else folder
+
+    @field_validator("s3_endpoint", "s3_public_endpoint")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        place = parts.hostname and not parts.path.strip("/") and "@" not in parts.netloc
+        if parts.scheme not in {"http", "https"} or not place:
+            raise ValueError("is no address of an S3 server; one looks like https://minio.example:9000")
+        _ = parts.port  # raises ValueError for what is no port
+        return f"{parts.scheme}://{parts.netloc}"
 
     @property
     def inbox_folder(self) -> Path:

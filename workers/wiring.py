@@ -44,6 +44,7 @@ from workers.writeback import Writer
 
 if TYPE_CHECKING:
     from workers.captions import Indexes
+    from workers.stores.s3 import S3Store
 
 NEAR_ENTRIES = 50_000  # word vectors and parses kept in a process: about 80 MB at 384 dimensions
 
@@ -120,7 +121,25 @@ class Wiring:
 
     @cached_property
     def store(self) -> ObjectStore:
+        if self.settings.s3_endpoint is not None:
+            return self.s3
         return FolderStore({self.settings.bucket: self.settings.inbox_folder}, self.settings.output_prefix)
+
+    @cached_property
+    def s3(self) -> S3Store:
+        """The bucket on an S3 server: what ``store`` is when ``s3_endpoint`` is set, with all it can do besides."""
+        from workers.stores.s3 import S3Store  # noqa: PLC0415 -- the client is not for those who have a folder
+        from workers.stores.s3_connection import S3Connection, S3Options  # noqa: PLC0415 -- as above
+
+        s = self.settings
+        if s.s3_endpoint is None:
+            raise Permanent("no S3 server is named: set WILDTAG_S3_ENDPOINT, as http://minio:9000")
+        options = S3Options(
+            s.s3_endpoint, s.s3_public_endpoint or s.s3_endpoint, s.s3_region,
+            access_key=s.s3_access_key, secret_key=s.s3_secret_key, credentials_file=s.s3_credentials_file,
+            ca_file=s.s3_ca_file, iam=s.s3_iam,
+        )  # fmt: skip
+        return S3Store(S3Connection(options), frozenset({s.bucket}))
 
     @cached_property
     def cache(self) -> Cache:

@@ -20,7 +20,7 @@ CONSOLE = "\n".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
 
 def test_every_wildtag_command_exists() -> None:
     known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # a group, as it has commands
-    told = set(re.findall(r"wildtag ([a-z]+)", CONSOLE))
+    told = set(re.findall(r"wildtag ([a-z0-9]+)", CONSOLE))
     assert told
     assert told <= known
 
@@ -35,7 +35,7 @@ def test_every_make_target_exists(target: str) -> None:
 
 def test_every_setting_it_names_exists() -> None:
     settings = {f"WILDTAG_{name.upper()}" for name in Settings.model_fields}
-    assert set(re.findall(r"WILDTAG_[A-Z_]+[A-Z]", README)) <= settings
+    assert set(re.findall(r"WILDTAG_[A-Z0-9_]+[A-Z]", README)) <= settings
 
 
 def test_every_folder_it_names_exists() -> None:

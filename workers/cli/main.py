@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from vectordb.errors import WildtagError
-from workers.cli import bucket, captions, doctor, evaluate, events, one_process, processes, results, stack
+from workers.cli import bucket, captions, doctor, evaluate, events, one_process, processes, results, s3, stack
 from workers.logs import configure
 
 
@@ -49,5 +49,5 @@ app = _App(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for module in (stack, one_process, results, captions, bucket, evaluate, events, doctor, processes):
+for module in (stack, one_process, results, captions, bucket, evaluate, events, s3, doctor, processes):
     module.add_to(app)

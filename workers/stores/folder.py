@@ -71,7 +71,9 @@ class FolderStore:
                 if info is not None:
                     yield info
 
-    def put(self, bucket: str, key: str, data: BinaryIO) -> ObjectInfo:
+    def put(
+        self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None  # noqa: ARG002 -- not kept
+    ) -> ObjectInfo:
         """See ``ObjectStore``: written beside its place under a hidden name, then renamed."""
         if ignored(key) and not key.startswith(self._output):
             raise ObjectForbidden("hidden and unfinished names are not objects")

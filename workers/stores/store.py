@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -38,9 +38,28 @@ class StoreAway(Transient):
     """The store cannot be reached."""
 
 
+class StoreRefuses(Transient):
+    """The store answers, but not to us: credentials, permissions on the bucket, clock, region or certificate.
+
+    Somebody can mend that, so images wait: what waits and why is in ``wildtag status``, and ``give_up_s`` ends it.
+    """
+
+
+class BucketMissing(Transient):
+    """The bucket that is followed is not there.
+
+    Not the end of its images, whose records would be lost over a bucket that is only being restored, or a name with
+    a mistake in it. They wait as they do for ``StoreRefuses``.
+    """
+
+
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One version of an object; ``sequence`` orders its versions (32 hexadecimal digits).
+    """One version of an object.
+
+    ``sequence``: orders the versions of one key, on the scale of the events of the same store (32 hexadecimal
+    digits); empty where the store's answers have nothing that compares with its events. What was seen in the bucket
+    counts as verified and needs none.
 
     ``modified``: Unix seconds. ``content_type``: where the store knows one.
     """
@@ -52,7 +71,9 @@ class ObjectInfo:
 
 
 class ObjectStore(Protocol):
-    """Buckets of objects. ``ObjectError`` for one object's faults, ``StoreAway`` for the store's."""
+    """Buckets of objects. ``ObjectError`` for one object's faults; ``StoreAway``, ``StoreRefuses`` and
+    ``BucketMissing`` for the store's.
+    """
 
     def get(self, bucket: str, key: str, limit: int) -> tuple[bytes, ObjectInfo]:
         """The bytes and the version they are of; never more than ``limit`` bytes are read."""
@@ -66,10 +87,34 @@ class ObjectStore(Protocol):
         """The objects whose keys begin with ``prefix`` and come after ``after``, in the order of the keys' bytes."""
         ...
 
-    def put(self, bucket: str, key: str, data: BinaryIO) -> ObjectInfo:
-        """Store an object, whole or not at all."""
+    def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
+        """Store an object, whole or not at all, read to the end of ``data``."""
         ...
 
     def remove(self, bucket: str, key: str) -> None:
         """Remove an object; harmless when it is not there."""
+        ...
+
+
+class ObjectTags(Protocol):
+    """Stores whose objects carry tags: at most 10, of 128 and 256 characters, and of few characters at that."""
+
+    def tags(self, bucket: str, key: str) -> dict[str, str]:
+        """The object's tags."""
+        ...
+
+    def set_tags(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+        """Replace all of them. ``ObjectError`` where the store does not take these."""
+        ...
+
+
+class PresignedUrls(Protocol):
+    """Stores that let others in for one object and some time, by addresses that need no credentials."""
+
+    def download_url(self, bucket: str, key: str, lifetime_s: int) -> str:
+        """An address to GET the object from, for up to 7 days. Whether there is an object is not looked at."""
+        ...
+
+    def upload_url(self, bucket: str, key: str, lifetime_s: int) -> str:
+        """An address to PUT the object to."""
         ...

@@ -1,0 +1,117 @@
+"""S3 servers for tests: moto in a process of its own, and a made-up one that answers as it is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from workers.stores.s3 import S3Store
+from workers.stores.s3_connection import S3Connection, S3Options
+
+# on a free port, which it says: moto_server itself would have to be given one
+_SERVE = """
+import sys
+from werkzeug.serving import make_server
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+@contextmanager
+def moto() -> Iterator[str]:
+    """The address of a moto server."""
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as server:
+        try:
+            assert server.stdout is not None
+            url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    urllib.request.urlopen(f"{url}/moto-api/", timeout=5).close()
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
+            yield url
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+def store_at(endpoint: str, *followed: str, **options: object) -> S3Store:
+    """A store on a server, with any credentials unless they are given."""
+    given = {"access_key": "AKIATEST", "secret_key": "secret", "public_endpoint": endpoint, **options}
+    return S3Store(S3Connection(S3Options(endpoint, region="us-east-1", **given)), followed)  # type: ignore[arg-type]  # a test names what it gives
+
+
+def refusal(code: str, message: str = "because") -> bytes:
+    """The body of an S3 error."""
+    return f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+
+
+@dataclass
+class Answer:
+    """What the made-up server says. ``promised``: the length that it announces; ``None``: it announces none."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    promised: int | None = -1
+
+
+@dataclass
+class Told:
+    """``answer`` is asked for every request, by its method and path; ``asked`` keeps them, and ``body`` the last."""
+
+    url: str
+    answer: Callable[[str, str], Answer]
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+
+
+@contextmanager
+def made_up(answer: Callable[[str, str], Answer]) -> Iterator[Told]:
+    """The server, on a free port of the loopback interface."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_any(self) -> None:
+            told.body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            told.asked.append((self.command, self.path))
+            said = told.answer(self.command, self.path)
+            self.send_response(said.status)
+            for name, value in {"Content-Type": "application/xml", **said.headers}.items():
+                self.send_header(name, value)
+            if said.promised is not None:
+                self.send_header("Content-Length", str(len(said.body) if said.promised < 0 else said.promised))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(said.body)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 -- the names that http.server calls
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name that http.server uses
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    told = Told(f"http://127.0.0.1:{server.server_port}", answer)
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
+    thread.start()
+    try:
+        yield told
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

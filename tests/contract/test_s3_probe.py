@@ -1,0 +1,169 @@
+"""The probe of ``wildtag s3 doctor``: where it stops is said, and it leaves nothing behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tasks.messages import ObjectRef, Revision
+from tests.contract.s3_server import store_at
+from workers.connection import Client
+from workers.health import Health
+from workers.inbox import Inbox
+from workers.layout import Keys
+from workers.ledger import Arrival, Ledger
+from workers.records import Error, Record, Records
+from workers.s3_probe import picture
+from workers.stores.s3 import S3Store
+from workers.stores.s3_notification import Entry, merged, write
+
+REVISION = Revision("space", "captions")
+KEYS = Keys("wildtag:")
+
+Doctor = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def store(moto_url: str, bucket: str) -> S3Store:
+    made = store_at(moto_url, bucket)
+    made.connection.client.make_bucket(bucket)
+    return made
+
+
+@pytest.fixture
+def doctor(store: S3Store, redis_url: str, bucket: str) -> Doctor:
+    """Runs the command as a person does; gives its exit status and its checks by name."""
+
+    def run(*arguments: str, **settings: str) -> tuple[int, dict[str, Any]]:
+        environment = {
+            **os.environ, "WILDTAG_S3_ENDPOINT": store.connection.options.endpoint, "WILDTAG_S3_ACCESS_KEY": "A",
+            "WILDTAG_S3_SECRET_KEY": "s", "WILDTAG_BUCKET": bucket, "WILDTAG_REDIS_URL": redis_url, **settings,
+        }  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "workers.cli", "s3", "doctor", "--json", *arguments], env=environment,
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.stderr == ""
+        return done.returncode, {check["name"]: check for check in map(json.loads, done.stdout.splitlines())}
+
+    return run
+
+
+@contextmanager
+def taking(
+    store: S3Store, client: Client, bucket: str, then: Callable[[Ledger, ObjectRef], None]
+) -> Iterator[list[str]]:
+    """Stands for events, dispatcher and stages: enters what comes into the bucket, and does ``then`` with it."""
+    ledger, over, seen = Ledger(client, KEYS, 100), threading.Event(), list[str]()
+
+    def turn() -> None:
+        while not over.wait(0.02):
+            for info in store.list(bucket):
+                if info.ref.key not in seen:
+                    seen.append(info.ref.key)
+                    ledger.enter([Arrival(info.ref)], REVISION, time.time(), time.time() + 60)
+                    then(ledger, info.ref)
+
+    thread = threading.Thread(target=turn)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+def done(ledger: Ledger, ref: ObjectRef, error: Error | None = None) -> None:
+    record = Record(
+        bucket=ref.bucket, key=ref.key, etag=ref.etag, state="failed" if error else "done", error=error,
+        space_id=REVISION.space_id, captions_version=REVISION.captions_version,
+    )  # fmt: skip
+    ledger.finish([record], time.time())
+
+
+def test_a_probe_that_arrives(
+    doctor: Doctor, store: S3Store, client: Client, bucket: str
+) -> None:
+    added = merged(b"", Entry("arn:aws:sqs:us-east-1:1:ours", "in +é/", ".PNG"))
+    assert added is not None
+    write(store, bucket, added)
+    with taking(store, client, bucket, done) as seen:
+        status, checks = doctor("--wait", "30")
+    assert status == 0, checks
+    assert list(checks) == ["server", "bucket", "objects", "notification", "stored", "event", "record"]
+    assert checks["record"]["ok"]
+    (key,) = seen
+    assert key.startswith("in +é/wildtag-probe-")
+    assert key.endswith(".PNG")
+    assert list(store.list(bucket)) == []
+    inbox = Inbox(client, KEYS.inbox)
+    inbox.prepare()
+    ((_, event),) = inbox.read("test", 10, 10)
+    assert (event.kind, event.key, event.verified) == ("removed", key, True)
+
+
+def test_where_it_stops_is_said(
+    doctor: Doctor, store: S3Store, client: Client, bucket: str
+) -> None:
+    status, checks = doctor("--wait", "0.2")
+    assert (status, list(checks)[-1]) == (1, "event")
+    assert "dispatcher is not running" in checks["event"]["detail"]
+    assert checks["notification"]["ok"] is None
+    Health(client, KEYS, time.time).beat("dispatcher")
+    status, checks = doctor("--wait", "0.5")
+    assert "events wait before it" in checks["event"]["detail"]  # the removal of the one before, which nobody took
+    client.delete(KEYS.inbox)
+    Health(client, KEYS, time.time).beat("dispatcher")
+    status, checks = doctor("--wait", "0.5", "--prefix", "x/")
+    assert "no event of it arrived" in checks["event"]["detail"]
+    assert "wildtag s3 setup" in checks["event"]["remedy"]
+    with taking(store, client, bucket, lambda *_: None):
+        status, checks = doctor("--wait", "1.5")
+    assert (status, list(checks)[-1]) == (1, "record")
+    assert "stopped at queued, begun 0 times" in checks["record"]["detail"]
+    with taking(store, client, bucket, lambda ledger, ref: done(ledger, ref, Error("unreadable", "no image"))):
+        status, checks = doctor("--wait", "30")
+    assert status == 1
+    assert "failed: no image" in checks["record"]["detail"]
+    assert list(store.list(bucket)) == []
+
+
+def test_without_redis_it_says_so(doctor: Doctor, store: S3Store, bucket: str) -> None:
+    status, checks = doctor("--wait", "1", WILDTAG_REDIS_URL="redis://127.0.0.1:9/0")
+    assert status == 1
+    assert "Redis" in checks["followed"]["detail"]
+    assert list(store.list(bucket)) == []
+
+
+def test_a_bucket_that_is_not_there(doctor: Doctor) -> None:
+    status, checks = doctor("--bucket", "some-other-bucket")
+    assert (status, list(checks)) == (1, ["server", "bucket"])
+    assert "--create" in checks["bucket"]["remedy"]
+
+
+def test_the_picture_is_one() -> None:
+    image = Image.open(io.BytesIO(picture()))
+    assert (image.format, image.size, image.mode) == ("PNG", (160, 120), "RGB")
+    assert len(image.getcolors(20_000) or ()) > 500
+
+
+def test_records_know_where_an_object_is(client: Client, keys: Keys) -> None:
+    records, ledger = Records(client, keys), Ledger(client, keys, 10)
+    assert records.on_its_way("photos/a.jpg") is None
+    ref = ObjectRef("photos", "a.jpg", "e", 1)
+    ledger.enter([Arrival(ref)], REVISION, 5.0, 10.0)
+    ledger.postpone([ref], REVISION, 20.0, "the store is away")
+    pending = records.on_its_way("photos/a.jpg")
+    assert pending is not None
+    assert (pending.stage, pending.accepted_at, pending.fault) == ("waiting", 5.0, "the store is away")

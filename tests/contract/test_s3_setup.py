@@ -1,0 +1,258 @@
+"""Setting a bucket up: others' entries stay, twice is once, and what goes wrong is explained. By the commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
+
+from tests.contract.s3_server import Answer, Told, made_up, refusal, store_at
+from workers.s3_setup import set_up
+from workers.stores.s3 import S3Store
+from workers.stores.s3_notification import CREATED, REMOVED, WANTED, Entry, arn_of, entries, merged, read
+
+ARN = arn_of("webhook", "WILDTAG", "us-east-1")
+LISTING = b"<ListBucketResult><Name>photos</Name><IsTruncated>false</IsTruncated></ListBucketResult>"
+THEIRS = "arn:aws:sqs:us-east-1:123456789012:theirs"
+
+
+OURS = "arn:aws:sqs:us-east-1:123456789012:ours"  # moto takes AWS's only
+
+Done = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def command(moto_url: str, bucket: str) -> Callable[..., Done]:
+    """Runs the command as a person does."""
+
+    def run(*arguments: str, **settings: str) -> Done:
+        environment = {
+            **os.environ, "WILDTAG_S3_ENDPOINT": moto_url, "WILDTAG_S3_ACCESS_KEY": "AKIATEST",
+            "WILDTAG_S3_SECRET_KEY": "hidden-secret", "WILDTAG_BUCKET": bucket, "COLUMNS": "200", **settings,
+        }  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "workers.cli", "s3", *arguments], env=environment, capture_output=True, text=True,
+            timeout=120, check=False,
+        )  # fmt: skip
+        assert "hidden-secret" not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def minio() -> Iterator[Told]:
+    """A made-up MinIO with an empty bucket, which takes its own ARNs and gives them back with its region."""
+    kept = b""
+
+    def answer(method: str, path: str) -> Answer:
+        nonlocal kept
+        if "?notification" in path:
+            if method == "PUT":
+                kept = server.body.replace(b"arn:minio:sqs::", b"arn:minio:sqs:us-east-1:")
+            return Answer(body=kept or configuration())
+        return Answer(body=LISTING) if "list-type" in path or method == "HEAD" else Answer(404, refusal("NoSuchKey"))
+
+    with made_up(answer) as server:
+        yield server
+
+
+def answers(done: Done) -> dict[str, Any]:
+    """What was printed as JSON, by name."""
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return {line.get("name", "environment"): line for line in lines}
+
+
+def test_setup_makes_the_bucket_adds_to_what_is_there_and_does_so_once(
+    command: Callable[..., Done], moto_url: str, bucket: str
+) -> None:
+    refused = command("setup", "--json")
+    assert refused.returncode == 1
+    assert "--create" in answers(refused)["bucket"]["remedy"]
+    assert command("setup", "--create", "--arn", OURS).returncode == 0
+    client = store_at(moto_url).connection.client
+    queue = QueueConfig(queue=THEIRS, events=["s3:ObjectCreated:*"], config_id="theirs",
+                        prefix_filter_rule=PrefixFilterRule("logs/"))  # fmt: skip
+    client.set_bucket_notification(bucket, NotificationConfig(queue_config_list=[queue]))
+    options = ("setup", "--arn", OURS, "--prefix", "a & b +%/é", "--suffix", ".jpg", "--json")
+    first, second = command(*options), command(*options)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert answers(first)["notification"]["detail"].endswith("added")
+    assert answers(second)["notification"]["detail"].endswith("nothing is to do")
+    told = entries(read(store_at(moto_url), bucket))
+    assert told == [
+        Entry(THEIRS, "logs/", "", ("s3:ObjectCreated:*",)),
+        Entry(OURS, "a & b +%/é", ".jpg", WANTED),
+    ]
+
+
+@pytest.mark.parametrize("target", ["webhook", "redis"])
+def test_setup_prints_what_minio_must_be_started_with(
+    command: Callable[..., Done], minio: Told, target: str
+) -> None:
+    options = ("setup", "--target", target, "--redis-key", "mine")
+    first = command(*options, "--json", WILDTAG_S3_ENDPOINT=minio.url)
+    second = command(*options, WILDTAG_S3_ENDPOINT=minio.url)
+    assert (first.returncode, second.returncode) == (0, 0), first.stdout + second.stdout
+    said = answers(first)
+    assert f":WILDTAG:{target} is told of all keys; added" in said["notification"]["detail"]
+    assert "nothing is to do" in second.stdout
+    environment = said["environment"]["environment"]
+    assert environment["MINIO_API_SYNC_EVENTS"] == "on"
+    assert all(f"{name}={value}" in second.stdout for name, value in environment.items())
+    if target == "webhook":
+        assert environment["MINIO_NOTIFY_WEBHOOK_ENDPOINT_WILDTAG"].endswith("/v1/events/minio")
+    else:
+        assert environment["MINIO_NOTIFY_REDIS_KEY_WILDTAG"] == "mine"
+
+
+def test_a_target_that_the_server_does_not_know_is_explained(
+    command: Callable[..., Done],
+) -> None:
+    done = command("setup", "--create", "--json", "--arn", "arn:aws:sqs:nowhere:1:x")
+    assert done.returncode == 1
+    assert "exist" in answers(done)["notification"]["remedy"]
+    wrong = command("setup", "--arn", "nonsense")
+    assert wrong.returncode == 2
+    assert "no ARN" in wrong.stderr
+
+
+def test_nobody_there_and_nobody_named(command: Callable[..., Done]) -> None:
+    done = command("setup", "--json", WILDTAG_S3_ENDPOINT="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert "127.0.0.1:9" in answers(done)["server"]["detail"]
+    unset = command("doctor", WILDTAG_S3_ENDPOINT="")
+    assert unset.returncode == 1
+    assert "WILDTAG_S3_ENDPOINT" in unset.stderr
+
+
+@pytest.mark.parametrize(
+    ("refused", "code", "says"),
+    [
+        ("PUT", "InvalidARN", "start it anew"),
+        ("PUT", "InvalidRegion", "see"),
+        ("PUT", "AccessDenied", "s3:PutBucketNotification"),
+        ("GET", "AccessDenied", "s3:PutBucketNotification"),
+        ("PUT", "NotImplemented", "reconcile"),
+    ],
+)
+def test_what_a_server_refuses_is_explained(refused: str, code: str, says: str) -> None:
+    def answer(method: str, path: str) -> Answer:
+        if "?notification" in path:
+            return Answer(400, refusal(code)) if method == refused else Answer(body=b"")
+        if "list-type" in path or method == "HEAD":
+            return Answer(body=LISTING)
+        return Answer(404, refusal("NoSuchKey"))
+
+    with made_up(answer) as server:
+        *fine, last = set_up(store_at(server.url, "photos"), "photos", Entry(ARN), {"A": "b"}, create=False)
+    assert all(check.ok for check in fine)
+    assert last.ok is False
+    assert says in last.remedy
+
+
+def test_objects_that_may_be_listed_and_not_read() -> None:
+    listing = (
+        b"<ListBucketResult><Name>photos</Name><IsTruncated>false</IsTruncated>"
+        b"<Contents><Key>a.jpg</Key><ETag>e</ETag><Size>3</Size></Contents></ListBucketResult>"
+    )
+
+    def answer(method: str, path: str) -> Answer:
+        if "list-type" in path or method == "HEAD":
+            return Answer(body=listing)
+        return Answer(403, refusal("AccessDenied"))
+
+    with made_up(answer) as server:
+        *_, last = set_up(store_at(server.url, "photos"), "photos", Entry(ARN), {}, create=False)
+    assert last.ok is False
+    assert "s3:GetObject" in last.remedy
+
+
+# -- merging
+
+
+def configuration(*inside: str, namespace: bool = True) -> bytes:
+    xmlns = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"' if namespace else ""
+    return f"<NotificationConfiguration{xmlns}>{''.join(inside)}</NotificationConfiguration>".encode()
+
+
+def parts(xml: bytes) -> list[bytes]:
+    return [ET.tostring(element) for element in ET.fromstring(xml)]  # noqa: S314 -- our own
+
+
+QUEUE = f"""<QueueConfiguration><Id>1</Id><Queue>{THEIRS}</Queue><Event>s3:ObjectCreated:*</Event><Filter><S3Key>
+<FilterRule><Name>Prefix</Name><Value>logs/</Value></FilterRule></S3Key></Filter></QueueConfiguration>"""
+OTHERS = (
+    QUEUE,
+    "<TopicConfiguration><Topic>arn:aws:sns:r:1:t</Topic><Event>s3:ObjectRemoved:*</Event></TopicConfiguration>",
+    "<EventBridgeConfiguration/>",
+)
+
+
+@pytest.mark.parametrize("namespace", [True, False])
+def test_what_others_put_there_stays_to_the_letter(namespace: bool) -> None:
+    before = configuration(*OTHERS, namespace=namespace)
+    wish = Entry(ARN, "in/", ".png")
+    after = merged(before, wish)
+    assert after is not None
+    assert parts(after)[:3] == parts(configuration(*OTHERS))
+    assert entries(after)[-1] == wish
+    assert merged(after, wish) is None
+
+
+@pytest.mark.parametrize("empty", [b"", b" ", configuration(), configuration(namespace=False)])
+def test_the_first_entry(empty: bytes) -> None:
+    after = merged(empty, Entry(ARN))
+    assert after is not None
+    assert entries(after) == [Entry(ARN)]
+
+
+def test_the_region_that_a_server_puts_into_its_arns_makes_no_second_entry() -> None:
+    after = merged(configuration(), Entry(arn_of("webhook", "WILDTAG", "")))
+    assert after is not None
+    assert merged(after, Entry(ARN)) is None
+    other = merged(after, Entry(arn_of("webhook", "OTHER", "")))
+    assert other is not None
+    assert len(entries(other)) == 2
+
+
+def test_an_entry_of_ours_gets_the_events_that_it_lacks() -> None:
+    before = merged(configuration(), Entry(ARN, events=("s3:ObjectCreated:Put",)))
+    assert before is not None
+    after = merged(before, Entry(ARN))
+    assert after is not None
+    (entry,) = entries(after)
+    assert set(entry.events) == set(WANTED)
+    assert entry.missing == ()
+
+
+@pytest.mark.parametrize(
+    ("events", "missing"),
+    [
+        (("s3:ObjectCreated:*", REMOVED), ()),
+        ((*CREATED, "s3:ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated"), ()),
+        ((*CREATED, "s3:ObjectRemoved:Delete"), (REMOVED,)),
+        (("s3:ObjectCreated:Put",), (*CREATED[1:], REMOVED)),
+    ],
+)
+def test_which_events_are_enough(events: tuple[str, ...], missing: tuple[str, ...]) -> None:
+    assert Entry(ARN, events=events).missing == missing
+
+
+def test_a_wish_for_a_topic_or_a_function() -> None:
+    for kind, element in (("sns", "Topic"), ("lambda", "CloudFunction"), ("sqs", "Queue")):
+        after = merged(b"", Entry(f"arn:aws:{kind}:r:1:x"))
+        assert after is not None
+        assert f"<{element}Configuration>" in after.decode()
+
+
+def test_a_real_server_takes_what_is_merged(s3: S3Store, bucket: str) -> None:
+    assert entries(read(s3, bucket)) == []

@@ -1,0 +1,223 @@
+"""Buckets on an S3 server: MinIO, and whatever speaks S3.
+
+The current version of an object counts; a delete marker means that it is gone. ``sequence`` stays empty: what S3 says
+of an object is when it was last modified, to the second, and events carry the server's sequencer, which is another
+scale. What this store has seen is verified, which needs no order.
+
+Keys that end in a slash and hold nothing are folders of clients that show some, and no objects.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, BinaryIO
+
+from minio.commonconfig import Tags
+from minio.error import S3Error
+from minio.helpers import check_bucket_name, check_object_name
+from urllib3.exceptions import DecodeError
+from urllib3.response import BaseHTTPResponse
+
+from tasks.messages import ObjectRef
+from workers.stores.s3_connection import S3Connection
+from workers.stores.s3_errors import MISSING, Asked, missing_bucket, translated, unnamed
+from workers.stores.store import ObjectError, ObjectForbidden, ObjectGone, ObjectInfo, ObjectTooLarge, StoreAway
+
+CHUNK = 2**18
+PART = 8 * 2**20  # of a stream: what is held of it at once; 10,000 of them are the most
+
+
+class S3Store:
+    """``ObjectStore``, ``ObjectTags`` and ``PresignedUrls``, over one server.
+
+    ``followed``: the buckets whose absence must not pass for the end of their objects (``BucketMissing``).
+    """
+
+    def __init__(self, connection: S3Connection, followed: Collection[str]) -> None:
+        self.connection = connection
+        self._followed = followed
+
+    def get(self, bucket: str, key: str, limit: int) -> tuple[bytes, ObjectInfo]:
+        """See ``ObjectStore``. A larger object is refused by what its answer announces, before it is read."""
+        with translated(self.asked(bucket, key)):
+            response = self.connection.client.get_object(bucket, key)
+            try:
+                announced = _size(response.headers)
+                if announced is not None and announced > limit:
+                    raise ObjectTooLarge(f"{announced:,} bytes; the limit is {limit:,}")
+                data = _read(response, limit)
+            except DecodeError as exc:
+                raise ObjectError(f"the object is not in the encoding that it names: {exc}") from exc
+            finally:
+                response.close()  # what was not read to its end is not worth reading
+        if _folder(key, len(data)):
+            raise ObjectGone("a folder, and no object")
+        return data, _info(bucket, key, response.headers, len(data) if announced is None else announced)
+
+    def stat(self, bucket: str, key: str) -> ObjectInfo | None:
+        """See ``ObjectStore``. Raises ``ObjectForbidden`` where one may not even look."""
+        asked = self.asked(bucket, key)
+        with translated(asked):
+            try:
+                found = self.connection.client.stat_object(bucket, key)
+            except S3Error as exc:
+                if exc.code in MISSING:  # a HEAD is not told what is missing, the object or all of its bucket
+                    if not self.exists(bucket):
+                        raise missing_bucket(asked) from exc
+                    return None
+                if unnamed(exc):
+                    return self._looked(bucket, key)
+                raise
+        return None if _folder(key, found.size) else _info(bucket, key, found.metadata or {}, found.size)
+
+    def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
+        """See ``ObjectStore``: a page of 1,000 at a time. After an error, go on after the last key."""
+        with translated(self.asked(bucket)):
+            for found in self.connection.client.list_objects(
+                bucket, prefix=prefix or None, recursive=True, start_after=after or None
+            ):
+                key = found.object_name or ""
+                if not _folder(key, found.size):
+                    ref = ObjectRef(bucket, key, found.etag or "", found.size, _version(found.version_id))
+                    yield ObjectInfo(ref, "", modified=_seconds(found.last_modified))
+
+    def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
+        """See ``ObjectStore``: in parts of 8 MiB, which the server puts together at the end."""
+        counted: Any = _Counted(data)
+        with translated(self.asked(bucket, key)):
+            made = self.connection.client.put_object(
+                bucket, key, counted, length=-1, part_size=PART, num_parallel_uploads=1,
+                content_type=content_type or "application/octet-stream",
+            )  # fmt: skip
+        ref = ObjectRef(bucket, key, (made.etag or "").strip('"'), counted.bytes, _version(made.version_id))
+        return ObjectInfo(ref, "", content_type=content_type)
+
+    def remove(self, bucket: str, key: str) -> None:
+        """See ``ObjectStore``. In a versioned bucket older versions stay, behind a delete marker."""
+        with translated(self.asked(bucket, key)):
+            self.connection.client.remove_object(bucket, key)
+
+    def tags(self, bucket: str, key: str) -> dict[str, str]:
+        """See ``ObjectTags``."""
+        with translated(self.asked(bucket, key)):
+            return dict(self.connection.client.get_object_tags(bucket, key) or {})
+
+    def set_tags(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+        """See ``ObjectTags``. To set none removes all."""
+        asked, wanted = self.asked(bucket, key), Tags.new_object_tags()
+        try:
+            for name, value in tags.items():
+                wanted[name] = value
+        except ValueError as exc:
+            raise ObjectError(f"S3 does not take these tags: {exc}") from exc
+        with translated(asked):
+            if wanted:
+                self.connection.client.set_object_tags(bucket, key, wanted)
+            else:
+                self.connection.client.delete_object_tags(bucket, key)
+
+    def download_url(self, bucket: str, key: str, lifetime_s: int) -> str:
+        """See ``PresignedUrls``."""
+        return self._url("GET", bucket, key, lifetime_s)
+
+    def upload_url(self, bucket: str, key: str, lifetime_s: int) -> str:
+        """See ``PresignedUrls``."""
+        return self._url("PUT", bucket, key, lifetime_s)
+
+    def exists(self, bucket: str) -> bool:
+        """Whether there is such a bucket, also where one may not look into it."""
+        with translated(self.asked(bucket)):
+            try:
+                return bool(self.connection.client.bucket_exists(bucket))
+            except S3Error as exc:
+                if exc.response.status == 403:
+                    return True
+                raise
+
+    def asked(self, bucket: str, key: str | None = None) -> Asked:
+        """The frame of a request. Raises ``ObjectForbidden`` for names that the client would not send."""
+        try:
+            check_bucket_name(bucket)
+            if key is not None:
+                check_object_name(key)
+                key.encode()
+        except ValueError as exc:  # an encoding error is one, too
+            raise ObjectForbidden(f"no object of S3 has this name: {exc}") from exc
+        options = self.connection.options
+        return Asked(
+            options.endpoint, options.region, lambda: self.connection.who, bucket, key, bucket in self._followed
+        )
+
+    def _looked(self, bucket: str, key: str) -> ObjectInfo | None:
+        """What a GET of one byte says, which is told why it is refused."""
+        try:
+            response = self.connection.client.get_object(bucket, key, length=1)
+        except S3Error as exc:
+            if exc.code in MISSING:
+                return None
+            raise
+        response.close()
+        whole = response.headers.get("content-range", "").rpartition("/")[2]
+        return _info(bucket, key, response.headers, int(whole) if whole.isdigit() else None)
+
+    def _url(self, method: str, bucket: str, key: str, lifetime_s: int) -> str:
+        with translated(self.asked(bucket, key)):
+            return str(
+                self.connection.public.get_presigned_url(method, bucket, key, expires=timedelta(seconds=lifetime_s))
+            )
+
+
+class _Counted(io.RawIOBase):
+    """A stream that counts what is read of it."""
+
+    def __init__(self, data: BinaryIO) -> None:
+        self._data = data
+        self.bytes = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        got = self._data.read(size)
+        self.bytes += len(got)
+        return got
+
+
+def _read(response: BaseHTTPResponse, limit: int) -> bytes:
+    """The body. Raises ``ObjectTooLarge`` when it goes beyond the limit, whatever was announced."""
+    held = io.BytesIO()  # gives its bytes away without copying them
+    while chunk := response.read(min(CHUNK, limit + 1 - held.tell())):
+        held.write(chunk)
+        if held.tell() > limit:
+            raise ObjectTooLarge(f"more than {limit:,} bytes")
+    return held.getvalue()
+
+
+def _info(bucket: str, key: str, headers: Mapping[str, str], size: int | None) -> ObjectInfo:
+    etag = headers.get("etag", "").replace('"', "")
+    if not etag:
+        raise StoreAway(f"what answers for {bucket}/{key} is no S3 server: it names no etag")
+    ref = ObjectRef(bucket, key, etag, size, _version(headers.get("x-amz-version-id")))
+    stamp = headers.get("last-modified")
+    try:
+        modified = _seconds(parsedate_to_datetime(stamp)) if stamp else None
+    except ValueError:
+        modified = None
+    return ObjectInfo(ref, "", modified=modified, content_type=headers.get("content-type"))
+
+
+def _size(headers: Mapping[str, str]) -> int | None:
+    announced = headers.get("content-length", "")
+    return int(announced) if announced.isdigit() else None
+
+
+def _version(version: str | None) -> str | None:
+    return None if version == "null" else version  # the one version of a bucket that keeps none
+
+
+def _seconds(at: datetime | None) -> float | None:
+    return None if at is None else at.timestamp()
+
+
+def _folder(key: str, size: int | None) -> bool:
+    return key.endswith("/") and not size

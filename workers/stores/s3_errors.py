@@ -1,0 +1,161 @@
+"""What an S3 server or the way to it can raise, in our words.
+
+=================================================  =====================================================
+what happened                                      what it becomes
+=================================================  =====================================================
+no such key, or a delete marker                    ``ObjectGone``
+the bucket that is followed is not there           ``BucketMissing``
+another bucket is not there                        ``ObjectError``: an event of a bucket that is not ours
+access denied, to an object                        ``ObjectForbidden``
+access denied, to the bucket                       ``StoreRefuses``
+key pair, signature, token, clock, region          ``StoreRefuses``, which says what to look at
+a certificate that is not trusted                  ``StoreRefuses``
+no connection, no answer in time, 5xx, slow down   ``StoreAway``
+an answer that is not S3's                         ``StoreAway``
+any other refusal, of an object                    ``ObjectError``
+any other refusal, of the bucket                   ``BucketRefused``
+=================================================  =====================================================
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from xml.etree.ElementTree import ParseError
+
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
+
+from vectordb.errors import Permanent, WildtagError
+from workers.stores.store import (
+    BucketMissing,
+    ObjectError,
+    ObjectForbidden,
+    ObjectGone,
+    StoreAway,
+    StoreRefuses,
+)
+
+MISSING = {"NoSuchKey", "NoSuchVersion", "NoSuchObject"}
+DENIED = {"AccessDenied", "AllAccessDisabled", "Forbidden"}
+CREDENTIALS = {
+    "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidTokenId",
+    "TokenRefreshRequired", "InvalidClientTokenId", "UnrecognizedClientException", "AccountProblem",
+    "XMinioInvalidIAMCredentials",
+}  # fmt: skip
+CLOCK = {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"}
+REGION = {
+    "AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "Redirect", "InvalidRegion",
+    "IllegalLocationConstraintException",
+}  # fmt: skip
+PASSES = {
+    "SlowDown", "SlowDownRead", "SlowDownWrite", "InternalError", "ServiceUnavailable", "RequestTimeout",
+    "OperationAborted", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "XMinioServerNotInitialized",
+}  # fmt: skip
+
+
+class BucketRefused(Permanent):
+    """The server does not do this for the bucket, now or later. ``code`` is S3's."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked, for the words of an error. ``who`` says as whom, in words."""
+
+    endpoint: str
+    region: str
+    who: Callable[[], str]
+    bucket: str
+    key: str | None = None
+    followed: bool = True
+
+
+@contextmanager
+def translated(asked: Asked) -> Iterator[None]:
+    """Raise ours for what minio-py and urllib3 raise."""
+    try:
+        yield
+    except WildtagError:
+        raise
+    except S3Error as exc:
+        raise (_of_code(exc, asked) if exc.code else _of_no_s3(exc, asked)) from exc
+    except (ServerError, InvalidResponseError, ParseError, ValueError) as exc:  # ValueError: XML of something else
+        raise _of_no_s3(exc, asked) from exc
+    except MinioException as exc:
+        raise StoreAway(f"the S3 client failed: {exc}") from exc
+    except HTTPError as exc:
+        raise _of_transport(exc, asked) from exc
+
+
+def unnamed(exc: S3Error) -> bool:
+    """Whether this refusal came without its reason, as refusals of HEAD do: a GET would be told."""
+    return exc.response.status in {400, 403} and not exc.response.data
+
+
+def _of_code(exc: S3Error, asked: Asked) -> WildtagError:
+    code, said, server = exc.code or "", f"{exc.code}: {exc.message}", f"the S3 server at {asked.endpoint}"
+    if code == "NoSuchBucket":
+        return missing_bucket(asked)
+    refused = {
+        **dict.fromkeys(CREDENTIALS, f"{server} refuses {asked.who()}"),
+        **dict.fromkeys(CLOCK, f"the clocks of this machine and of {server} differ too much; set them"),
+        **dict.fromkeys(
+            REGION, f"the bucket {asked.bucket} is not in the region {asked.region}; set WILDTAG_S3_REGION"
+        ),
+    }
+    if code in refused:
+        return StoreRefuses(f"{refused[code]}: {said}")
+    status = exc.response.status
+    if code in PASSES or status in {408, 429} or (status >= 500 and status != 501):
+        return StoreAway(f"{server} is not able to answer now: {said}")
+    return _of_bucket(code, said, asked) if asked.key is None else _of_object(code, said, asked)
+
+
+def _of_bucket(code: str, said: str, asked: Asked) -> WildtagError:
+    if code in DENIED:
+        return StoreRefuses(f"{asked.who()} may not do this with the bucket {asked.bucket}: {said}")
+    return BucketRefused(code, f"the S3 server refuses this for the bucket {asked.bucket}: {said}")
+
+
+def _of_object(code: str, said: str, asked: Asked) -> WildtagError:
+    if code in MISSING:
+        return ObjectGone("there is no such object (any more)")
+    if code in DENIED:
+        return ObjectForbidden(f"{asked.who()} may not read or change this object: {said}")
+    if code == "InvalidObjectState":
+        return ObjectError("the object is archived and must be restored before it can be read")
+    return ObjectError(f"the S3 server refuses: {said}")
+
+
+def missing_bucket(asked: Asked) -> WildtagError:
+    """Ours for a bucket that is not there."""
+    text = f"there is no bucket {asked.bucket} at {asked.endpoint}"
+    if asked.followed:
+        return BucketMissing(
+            f"{text}; was it removed, or is WILDTAG_BUCKET another? wildtag s3 setup --create makes it"
+        )
+    return ObjectError(text)
+
+
+def _of_no_s3(exc: Exception, asked: Asked) -> WildtagError:
+    """Not the answers of an S3 server: those of a proxy, of a server that is starting, or of something else."""
+    return StoreAway(f"no answer of an S3 server from {asked.endpoint}: {' '.join(str(exc).split())[:300]}")
+
+
+def _of_transport(exc: HTTPError, asked: Asked) -> WildtagError:
+    reason = exc.reason if isinstance(exc, MaxRetryError) and exc.reason is not None else exc
+    if isinstance(reason, SSLError) and (
+        isinstance(reason.args[0] if reason.args else None, ssl.SSLCertVerificationError)
+        or "CERTIFICATE_VERIFY_FAILED" in str(reason)
+    ):
+        return StoreRefuses(
+            f"the certificate of {asked.endpoint} is not trusted; if it is yours, name its authority by "
+            f"WILDTAG_S3_CA_FILE: {reason}"
+        )
+    return StoreAway(f"no answer from the S3 server at {asked.endpoint}: {reason}")

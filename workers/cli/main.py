@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from vectordb.errors import WildtagError
 from workers.cli import captions, doctor, evaluate, one_process, processes, results, stack
 from workers.logs import configure
+from workers.settings import Settings
 
 
 class _App(typer.Typer):
@@ -29,7 +30,8 @@ class _App(typer.Typer):
         except ValidationError as exc:  # settings are all that is validated here
             for error in exc.errors():
                 name = f"WILDTAG_{'_'.join(map(str, error['loc'])).upper()}"
-                _say(f"{name}={error['input']}: {error['msg']}")
+                value = "***" if Settings.is_secret(name) else error["input"]
+                _say(f"{name}={value}: {error['msg']}")
             raise SystemExit(2) from None
         except OSError as exc:
             if exc.filename is None:

@@ -7,31 +7,16 @@ encoded as one, so that the same captions get the same vectors wherever it happe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
 
 import msgspec
 
 from tasks.encoders.protocols import TextEncoder
 from tasks.extraction.phrases import Phrases
-from tasks.messages import Parsed, UnreadableMessage, Vectors, WrongSpace
+from tasks.messages import Message, Parsed, Vectors, WrongSpace
 from vectordb.captions import CANDIDATES
 
 
-class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    def encode(self) -> bytes:
-        """The message as msgpack bytes."""
-        return msgspec.msgpack.encode(self)
-
-    @classmethod
-    def decode(cls, data: bytes) -> Self:
-        """Read a message of exactly this kind and version, or raise ``UnreadableMessage``."""
-        try:
-            return msgspec.msgpack.decode(data, type=cls)
-        except msgspec.DecodeError as exc:
-            raise UnreadableMessage(f"not a {cls.__name__} message: {exc}") from exc
-
-
-class Ingested(_Message, frozen=True, kw_only=True, tag_field="kind", tag="ingested/1"):
+class Ingested(Message, frozen=True, kw_only=True, tag_field="kind", tag="ingested/1"):
     """``vectors``: one unit vector a text; ``parsed``: what each gives, empty where nobody asked."""
 
     vectors: Vectors
@@ -42,7 +27,7 @@ class Ingested(_Message, frozen=True, kw_only=True, tag_field="kind", tag="inges
         return [{CANDIDATES: msgspec.to_builtins(one)} for one in self.parsed]
 
 
-class Ingesting(_Message, frozen=True, kw_only=True, tag_field="kind", tag="ingesting/1"):
+class Ingesting(Message, frozen=True, kw_only=True, tag_field="kind", tag="ingesting/1"):
     """Texts for one space. ``vectors``: given where the source has them. ``parse``: say what each gives, too."""
 
     texts: tuple[str, ...]

@@ -114,12 +114,8 @@ class Fault(_Part, frozen=True):
     reason: str
 
 
-class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every message holds. ``timings_ms``: stage → wall milliseconds the whole batch spent in it."""
-
-    objects: tuple[ObjectRef, ...]
-    revision: Revision
-    timings_ms: dict[str, float] = {}
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What can be put on a queue."""
 
     def encode(self) -> bytes:
         """The message as msgpack bytes."""
@@ -132,6 +128,14 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             return msgspec.msgpack.decode(data, type=cls)
         except msgspec.DecodeError as exc:
             raise UnreadableMessage(f"not a {cls.__name__} message: {exc}") from exc
+
+
+class Batch(Message, frozen=True, kw_only=True):
+    """Objects that travel together. ``timings_ms``: stage → wall milliseconds the whole batch spent in it."""
+
+    objects: tuple[ObjectRef, ...]
+    revision: Revision
+    timings_ms: dict[str, float] = {}
 
     def timed(self, stage: str, milliseconds: float) -> Self:
         """The same message with the time that a stage took."""

@@ -151,6 +151,7 @@ def test_no_secret_is_in_the_files() -> None:
             if SECRET.search(variable):
                 assert re.search(r"\$\{\w+:\?", value), f"{variable} of {name}"
     assert {name for name in documented() if SECRET.search(name)} == set(unset())
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", sorted(OURS))

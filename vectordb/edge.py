@@ -15,6 +15,10 @@ instead of hanging.
 interpreter's lock through every call, a whole ``optimize`` included. A process that must answer meanwhile builds
 in a process of its own.
 
+**Memory.** The files of what is added stay mapped as long as the shard is open, and the log grows until it is
+flushed. So every ``RENEWED`` captions the shard is closed and opened again, and adding takes nearly the same memory
+for any number of captions. What building and searching take is in ops/decisions/caption-index.md.
+
 **Order.** Equal similarities come in the order of ids. Where a tie crosses the ``limit``, which of its captions
 are in is the graph's choice.
 """
@@ -23,8 +27,11 @@ from __future__ import annotations
 
 import json
 import os
+import struct
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -47,18 +54,29 @@ from vectordb.index import (
 from vectordb.options import IndexOptions
 
 DEFAULT = IndexOptions()
+RENEWED = 32_768  # captions that are added between two reopenings of the shard
+
+_SOURCE = f"extra.{SOURCE}"
 
 
 class EdgeIndex:
     """A ``CaptionIndex`` on Qdrant Edge."""
 
-    def __init__(self, shard: edge.EdgeShard, dimension: int, options: IndexOptions) -> None:
-        """For ``create`` and ``open``."""
+    def __init__(self, path: Path, dimension: int, options: IndexOptions) -> None:
+        """For ``create`` and ``open``: the shard in ``path`` exists."""
         self.dimension = dimension
-        self._shard = shard
+        self._path = path
+        self._options = options
         self._owner = os.getpid()
         self._closed = False
-        self._params = edge.SearchParams(hnsw_ef=options.ef)
+        self._turn = threading.RLock()  # none of the others' calls while the shard is exchanged
+        self._added = 0
+        self._packed = struct.Struct(f"{dimension}f").pack
+        # says nothing to a graph over float32
+        rescored = edge.QuantizationSearchParams(rescore=True, oversampling=options.oversampling)
+        self._params = edge.SearchParams(hnsw_ef=options.ef, quantization=rescored)
+        with _translated(path):
+            self._shard = edge.EdgeShard.load(str(path / "shard"))
 
     @classmethod
     def create(cls, path: Path, dimension: int, options: IndexOptions = DEFAULT) -> Self:
@@ -66,47 +84,56 @@ class EdgeIndex:
         sign = path / "index.json"
         if sign.exists():
             raise IndexExists(f"there is an index at {path} already")
-        config = edge.EdgeConfig(
-            vectors=edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine),
-            # the least the library allows, in kilobytes: above a handful of captions the graph is searched
-            hnsw_config=edge.HnswIndexConfig(m=options.m, ef_construct=options.ef_construct, full_scan_threshold=10),
-            # any segment is large enough for a graph, and optimising makes one segment of all
-            optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
-        )
         path.mkdir(parents=True, exist_ok=True)
         with _translated(path):
-            shard = edge.EdgeShard.create(str(path / "shard"), config)
+            # on disk until the graph is built: opened anew, an import would read all of it back into memory
+            begun = replace(options.decided(0), on_disk=True)
+            shard = edge.EdgeShard.create(str(path / "shard"), _config(dimension, begun))
+            shard.update(_index_of_sources())
+            shard.close()
         sign.write_text(json.dumps({"dimension": dimension}))
-        return cls(shard, dimension, options)
+        return cls(path, dimension, options)
 
     @classmethod
     def open(cls, path: Path, options: IndexOptions = DEFAULT) -> Self:
-        """The index in the folder ``path``. Raises ``IndexMissing`` or ``IndexLocked``."""
+        """The index in the folder ``path``. Raises ``IndexMissing`` or ``IndexLocked``.
+
+        How it is kept is as it was built; ``options`` say how it is searched, and how the next ``optimize`` builds.
+        """
         # the library would make a shard out of any folder that it is pointed at, so we look first
         try:
             dimension = int(json.loads((path / "index.json").read_text())["dimension"])
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise IndexMissing(f"no index at {path}: {exc}") from exc
-        with _translated(path):
-            return cls(edge.EdgeShard.load(str(path / "shard")), dimension, options)
+        return cls(path, dimension, options)
 
     def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
-        """See ``CaptionIndex.add``. New captions are found at once, by a full scan until ``optimize``."""
+        """See ``CaptionIndex.add``. New captions are found at once, by a full scan until ``optimize``.
+
+        Raises ``IndexLocked`` where another process opens the index while the shard is opened again.
+        """
         rows = paired(captions, vectors, self.dimension)
-        with self._used() as shard:
-            for start in range(0, len(captions), PAGE):
-                part = captions[start : start + PAGE]
-                points = [
-                    edge.Point(caption.id, row, {"text": caption.text, "extra": dict(caption.payload)})
-                    for caption, row in zip(part, rows[start : start + PAGE].tolist(), strict=True)
-                ]
+        for start in range(0, len(captions), PAGE):
+            part = captions[start : start + PAGE]
+            points = [
+                edge.Point(caption.id, row, {"text": caption.text, "extra": dict(caption.payload)})
+                for caption, row in zip(part, rows[start : start + PAGE].tolist(), strict=True)
+            ]
+            with self._used() as shard:
                 shard.update(edge.UpdateOperation.upsert_points(points))
+                self._added += len(points)
+                if self._added >= RENEWED:
+                    self._renew()
 
     def optimize(self) -> None:
-        """Build the HNSW graph over everything added so far, then flush: minutes for a million captions."""
-        with self._used() as shard:
-            shard.optimize()
-            shard.flush()
+        """Build the HNSW graph over everything added so far, then flush. Few new ones go into the graph there is.
+
+        What the options leave open is decided by the count of now: an index that has become large is built anew.
+        """
+        with self._used():
+            self._renew(_config(self.dimension, self._options.decided(self.count())))
+            self._shard.optimize()
+            self._shard.flush()
 
     def indexed(self) -> int:
         """How many captions the graph holds; the others are found by a full scan."""
@@ -127,7 +154,8 @@ class EdgeIndex:
             for query in queries
         ]
         with self._used() as shard:
-            return [self._neighbours(found) for found in shard.query_batch(edge.QueryBatchRequest(requests))]
+            batch = shard.query_batch(edge.QueryBatchRequest(requests))
+        return [self._neighbours(found) for found in batch]
 
     def count(self) -> int:
         """See ``CaptionIndex.count``."""
@@ -147,7 +175,12 @@ class EdgeIndex:
 
     def pages(self, source: str | None = None, after: int = -1) -> Iterator[tuple[list[Caption], Floats]]:
         """See ``CaptionIndex.pages``. What is added meanwhile may or may not be seen."""
-        only = None if source is None else edge.Filter(must=[_has_source(source)])
+        only = None
+        if source is not None:
+            only = edge.Filter(must=[edge.FieldCondition(key=_SOURCE, match=edge.MatchValue(source))])
+            with self._used() as shard:
+                if _SOURCE not in shard.info().payload_schema:  # an index from before there was one
+                    shard.update(_index_of_sources())
         offset: Any = after + 1
         while offset is not None and offset < 2**64:
             request = edge.ScrollRequest(offset=offset, limit=PAGE, filter=only, with_payload=True, with_vector=True)
@@ -160,10 +193,19 @@ class EdgeIndex:
         """See ``CaptionIndex.close``. In a forked child it does nothing: the parent is the owner."""
         if self._closed or os.getpid() != self._owner:
             return
-        self._closed = True
-        with _translated():
-            self._shard.flush()
-            self._shard.close()
+        with self._turn:
+            self._closed = True
+            with _translated():
+                self._shard.flush()
+                self._shard.close()
+
+    def _renew(self, config: edge.EdgeConfig | None = None) -> None:
+        """Close the shard and open it again, for another ``config`` if one is given; it lets the lock go between."""
+        self.close()
+        with _translated(self._path):
+            self._shard = edge.EdgeShard.load(str(self._path / "shard"), config)
+        self._closed = False
+        self._added = 0
 
     def _neighbours(self, found: list[edge.ScoredPoint]) -> Neighbours:
         found = sorted(found, key=lambda point: (-point.score, point.id))
@@ -172,17 +214,20 @@ class EdgeIndex:
         return Neighbours(tuple(map(_caption, found)), similarities, vectors)
 
     def _matrix(self, points: Sequence[edge.ScoredPoint] | Sequence[edge.Record]) -> Floats:
-        return np.array([point.vector for point in points], dtype=np.float32).reshape(-1, self.dimension)
+        # a third faster than numpy's reading of lists; into a bytearray, so that the array can be written to
+        packed = bytearray().join([self._packed(*cast("list[float]", point.vector)) for point in points])
+        return np.frombuffer(packed, dtype=np.float32).reshape(-1, self.dimension)
 
     @contextmanager
     def _used(self) -> Iterator[edge.EdgeShard]:
-        """The shard, for the process that opened it and until it is closed."""
-        if self._closed:
-            raise IndexFault("this index is closed")
-        if os.getpid() != self._owner:
+        """The shard, for the process that opened it and until it is closed, one thread at a time."""
+        if os.getpid() != self._owner:  # asked first: after a fork the lock may be held by a thread that is not here
             raise IndexFault("this index was opened before a fork; open it in the process that uses it")
-        with _translated():
-            yield self._shard
+        with self._turn:
+            if self._closed:
+                raise IndexFault("this index is closed")
+            with _translated():
+                yield self._shard
 
 
 def _caption(point: edge.ScoredPoint | edge.Record) -> Caption:
@@ -191,8 +236,27 @@ def _caption(point: edge.ScoredPoint | edge.Record) -> Caption:
     return Caption(cast("int", point.id), payload["text"], payload["extra"])
 
 
-def _has_source(source: str) -> edge.FieldCondition:
-    return edge.FieldCondition(key=f"extra.{SOURCE}", match=edge.MatchValue(source))
+def _config(dimension: int, options: IndexOptions) -> edge.EdgeConfig:
+    """How the library is to keep an index of ``options`` in which nothing is left open."""
+    codes = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, memory=edge.Memory.Pinned)
+    return edge.EdgeConfig(
+        vectors=edge.EdgeVectorParams(
+            size=dimension,
+            distance=edge.Distance.Cosine,
+            memory=edge.Memory.Cold if options.on_disk else edge.Memory.Cached,
+            quantization_config=codes if options.quantised else None,
+        ),
+        # the least the library allows, in kilobytes: above a handful of captions the graph is searched
+        hnsw_config=edge.HnswIndexConfig(m=options.m, ef_construct=options.ef_construct, full_scan_threshold=10),
+        # any segment is large enough for a graph, and optimising makes one segment of all
+        optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
+    )
+
+
+def _index_of_sources() -> edge.UpdateOperation:
+    """So that the few captions of a source are found among a million. No graph of their own: nobody searches them."""
+    kept = edge.KeywordIndexParams(memory=edge.Memory.Cold, enable_hnsw=False)
+    return edge.UpdateOperation.create_field_index(_SOURCE, kept)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from vectordb.errors import WildtagError
 
 # name → what it measures; its module of that name here has a ``main(arguments)``
 BENCHMARKS = {
+    "captions": "encodes, imports and searches a million captions",
     "quality": "sweeps the choices of the method on labelled pictures",
 }
 

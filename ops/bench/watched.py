@@ -1,0 +1,91 @@
+"""A process of its own for what is measured, and its memory seen from outside.
+
+The index holds the interpreter's lock through a whole build, so nothing inside that process could watch it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from vectordb.errors import Permanent
+
+INTERVAL = 0.05  # seconds between two looks
+FIELDS = {"VmRSS": "resident", "RssAnon": "anonymous", "RssFile": "file"}
+
+
+class Clock:
+    """Seconds since it was made: on the wall, and of all the process's threads on any core.
+
+    The second hardly depends on what else the machine does.
+    """
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter(), time.process_time()
+
+    def seconds(self) -> dict[str, float]:
+        """Ready for JSON."""
+        wall, cpu = self._begun
+        return {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+
+
+class MeasurementFailed(Permanent):
+    """The process that measured ended before it had said everything."""
+
+
+def memory(pid: int | str = "self") -> dict[str, float]:
+    """What a process has in memory, in MB of a million bytes: all, its own, and pages of files.
+
+    The kernel may take pages of files back whenever it needs room; they are read again when they are needed.
+    """
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    return {
+        name: round(int(fields[field].split()[0]) * 1024 / 1e6, 1)
+        for field, name in FIELDS.items()
+        if field in fields
+    }
+
+
+def watched(module: str, arguments: Sequence[str]) -> Iterator[tuple[dict[str, Any], dict[str, float]]]:
+    """Run ``python -m module``, which prints an object of JSON a line when a step is done.
+
+    Gives each with the largest memory seen since the line before it. Raises ``MeasurementFailed``.
+    """
+    # two threads that spin would take the cores from each other
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        peak: dict[str, float] = {}
+        done = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(process.pid, peak, done))
+        watcher.start()
+        try:
+            assert process.stdout is not None  # noqa: S101 -- a pipe was asked for
+            for line in process.stdout:
+                largest = dict(peak)
+                peak.clear()
+                yield json.loads(line), largest
+        finally:
+            done.set()
+            watcher.join()
+            if sys.exc_info()[0] is not None:
+                process.kill()
+    if process.returncode:
+        raise MeasurementFailed(f"{module} ended with {process.returncode}; what it said is above")
+
+
+def _watch(pid: int, peak: dict[str, float], done: threading.Event) -> None:
+    while not done.wait(INTERVAL):
+        try:
+            for name, value in memory(pid).items():
+                peak[name] = max(peak.get(name, 0.0), value)
+        except (OSError, ProcessLookupError):
+            return

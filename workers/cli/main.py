@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from vectordb.errors import WildtagError
-from workers.cli import captions, doctor, evaluate, one_process, processes, results, stack
+from workers.cli import alive, captions, doctor, evaluate, one_process, processes, results, stack
 from workers.logs import configure
 from workers.settings import Settings
 
@@ -50,5 +50,5 @@ app = _App(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for module in (stack, one_process, results, captions, evaluate, doctor, processes):
+for module in (stack, one_process, results, captions, evaluate, doctor, processes, alive):
     module.add_to(app)

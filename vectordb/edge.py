@@ -52,6 +52,7 @@ from vectordb.index import (
     unit_rows,
 )
 from vectordb.options import IndexOptions
+from vectordb.room import need_room, size_of
 
 DEFAULT = IndexOptions()
 RENEWED = 32_768  # captions that are added between two reopenings of the shard
@@ -110,7 +111,7 @@ class EdgeIndex:
     def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
         """See ``CaptionIndex.add``. New captions are found at once, by a full scan until ``optimize``.
 
-        Raises ``IndexLocked`` where another process opens the index while the shard is opened again.
+        Raises ``DiskFull``; ``IndexLocked`` where another process opens the index while the shard is opened again.
         """
         rows = paired(captions, vectors, self.dimension)
         for start in range(0, len(captions), PAGE):
@@ -120,6 +121,7 @@ class EdgeIndex:
                 for caption, row in zip(part, rows[start : start + PAGE].tolist(), strict=True)
             ]
             with self._used() as shard:
+                need_room(self._path, 2 * rows.itemsize * self.dimension * len(points), "add captions")
                 shard.update(edge.UpdateOperation.upsert_points(points))
                 self._added += len(points)
                 if self._added >= RENEWED:
@@ -131,6 +133,8 @@ class EdgeIndex:
         What the options leave open is decided by the count of now: an index that has become large is built anew.
         """
         with self._used():
+            # the new segment is written beside the old one
+            need_room(self._path, size_of(self._path) * 3 // 2, "build the graph")
             self._renew(_config(self.dimension, self._options.decided(self.count())))
             self._shard.optimize()
             self._shard.flush()

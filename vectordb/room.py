@@ -19,9 +19,8 @@ def need_room(folder: Path, size: int, purpose: str) -> None:
     disk = os.statvfs(folder)
     free = disk.f_bavail * disk.f_frsize
     if free < size + MARGIN:
-        raise DiskFull(
-            f"the disk of {folder} is full: {_mib(free)} MiB are free, {_mib(size + MARGIN)} are needed to {purpose}"
-        )
+        needed = f"{_mib(size + MARGIN)} MiB are needed to {purpose}"
+        raise DiskFull(f"the disk of {folder} is full: {_mib(free)} MiB are free, {needed}")
 
 
 def size_of(folder: Path) -> int:

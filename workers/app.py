@@ -48,6 +48,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         # a model may take minutes to load on its first start; the pool must not give up on the child
         "worker_proc_alive_timeout": 600.0,
+        # where REMAP_SIGTERM=SIGQUIT is set, as in a container, a stop finishes what can be finished in this time and
+        # puts the rest back on its queue; without it a stop waits for the work at hand
+        "worker_soft_shutdown_timeout": 20.0,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "enable_utc": True,
     }

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vectordb.errors import Permanent
-from vectordb.folder import FolderLibrary
 from vectordb.index import CaptionIndex, IndexMissing
 from vectordb.library import ChangeableLibrary, Library
 from vectordb.options import IndexOptions
@@ -31,6 +30,8 @@ def library_of(settings: Settings) -> ChangeableLibrary:
     }  # fmt: skip
     options = replace(IndexOptions(), **{name: value for name, value in given.items() if value is not None})
     if s.qdrant_url is None:
+        from vectordb.folder import FolderLibrary  # noqa: PLC0415 -- Edge is for one machine, and not in a container
+
         return FolderLibrary(s.captions_folder, options)
     from vectordb.server_client import connect  # noqa: PLC0415 -- loads gRPC
     from vectordb.server_library import ServerLibrary  # noqa: PLC0415 -- as above

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from functools import cache
 
+from vectordb.errors import Permanent
 from workers.app import create_app
 from workers.logs import configure
 from workers.loops import Every, retrying, until_stopped
@@ -58,8 +60,22 @@ def run_gateway(settings: Settings) -> None:
     serve(settings)
 
 
-def run_flower(settings: Settings, port: int) -> None:
-    """Flower on the loopback address."""
+def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> None:
+    """Flower: on the loopback address, or on another one for those who know its user and password.
+
+    Whoever reaches Flower can stop workers. Raises ``Permanent`` when it would be open to other machines.
+    """
+    if not settings.flower_auth and not _is_loopback(address):
+        raise Permanent(f"Flower listens on {address} only for those it knows: set WILDTAG_FLOWER_AUTH=USER:PASSWORD")
+    # the arguments are read in this process; the password is on no command line
+    auth = [f"--basic_auth={settings.flower_auth}"] if settings.flower_auth else []
     create_app(settings).start([
-        "flower", "--address=127.0.0.1", f"--port={port}", "--max_tasks=20000", "--natural_time=True",
+        "flower", f"--address={address}", f"--port={port}", *auth, "--max_tasks=20000", "--natural_time=True",
     ])  # fmt: skip
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:  # a name, which may lead anywhere
+        return address == "localhost"

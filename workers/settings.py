@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     cache_days: PositiveInt = Field(30, description="how long an unused word vector is remembered")
 
     flower_port: int | None = Field(None, ge=1, le=65535, description="5555, or a free one when not given")
+    flower_auth: str | None = Field(
+        None, repr=False, pattern=r"^[^:,]+:[^,]+$", description="USER:PASSWORD that Flower asks for"
+    )
     threads: PositiveInt | None = Field(None, description="threads a model may use; all cores when not given")
 
     @field_validator("home", "inbox", "prompts", "qdrant_ca_file", "s3_credentials_file", "s3_ca_file")
@@ -177,6 +180,12 @@ class Settings(BaseSettings):
             f"WILDTAG_{name.upper()}": ",".join(value) if isinstance(value, list) else str(value)
             for name, value in values.items()
         }
+
+    @classmethod
+    def is_secret(cls, variable: str) -> bool:
+        """Whether a ``WILDTAG_*`` variable holds what is never to be shown."""
+        field = cls.model_fields.get(variable.removeprefix("WILDTAG_").lower())
+        return field is not None and not field.repr
 
     def process_environment(self) -> dict[str, str]:
         """This process's environment with these settings laid over it."""

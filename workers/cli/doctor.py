@@ -37,7 +37,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object a 
         console.print("\nSettings in force:")
         for name, value in settings.environment().items():
             shown = re.sub(r"(?<=:)[^:@/]+(?=@)", "***", value)  # a password in a URL
-            shown = "***" if name.endswith(("_API_KEY", "_TOKEN")) else shown
+            shown = "***" if settings.is_secret(name) else shown
             console.print(f"  {name}={shown}", style="dim", markup=False, highlight=False)
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)

@@ -9,8 +9,21 @@ import typer
 from pydantic import ValidationError
 
 from vectordb.errors import WildtagError
-from workers.cli import bucket, captions, doctor, evaluate, events, one_process, processes, results, s3, stack
+from workers.cli import (
+    alive,
+    bucket,
+    captions,
+    doctor,
+    evaluate,
+    events,
+    one_process,
+    processes,
+    results,
+    s3,
+    stack,
+)
 from workers.logs import configure
+from workers.settings import Settings
 
 
 class _App(typer.Typer):
@@ -29,8 +42,8 @@ class _App(typer.Typer):
         except ValidationError as exc:  # settings are all that is validated here
             for error in exc.errors():
                 name = f"WILDTAG_{'_'.join(map(str, error['loc'])).upper()}"
-                given = "***" if name.endswith(("_TOKEN", "_API_KEY")) else error["input"]
-                _say(f"{name}={given}: {error['msg']}")
+                value = "***" if Settings.is_secret(name) else error["input"]
+                _say(f"{name}={value}: {error['msg']}")
             raise SystemExit(2) from None
         except OSError as exc:
             if exc.filename is None:
@@ -49,5 +62,5 @@ app = _App(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for module in (stack, one_process, results, captions, bucket, evaluate, events, s3, doctor, processes):
+for module in (stack, one_process, results, captions, bucket, evaluate, events, s3, doctor, processes, alive):
     module.add_to(app)

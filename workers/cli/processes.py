@@ -78,11 +78,16 @@ def _here() -> Settings:
     return settings if "redis_url" in settings.model_fields_set else running(settings) or settings
 
 
-def flower(port: Annotated[int, typer.Option(min=1, max=65535)] = 5555) -> None:
-    """Flower on the loopback address."""
+def flower(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5555,
+    address: Annotated[
+        str, typer.Option(help="Where to listen; beyond this machine only with WILDTAG_FLOWER_AUTH.")
+    ] = "127.0.0.1",
+) -> None:
+    """Flower, on the loopback address unless told otherwise."""
     from workers.processes import run_flower  # noqa: PLC0415 -- keeps the command line quick
 
-    run_flower(Settings(), port)
+    run_flower(Settings(), port, address)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,0 +1,329 @@
+"""docker-compose.yml, .env.example and the Dockerfile agree with each other, with the schema and with the code.
+
+Nothing is started: there is no Docker where most tests run.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+
+from workers.app import configuration
+from workers.cli.main import app
+from workers.pulse import NAMES
+from workers.settings import QUEUES, Settings
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+DOCKERFILE = ROOT / "ops" / "docker" / "Dockerfile"
+TEXT = COMPOSE.read_text()
+FILE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = FILE["services"]
+OURS = {name for name, service in SERVICES.items() if service["image"].startswith("wildtag:")}
+WORKERS = {name for name in OURS if SERVICES[name].get("command", [""])[:1] == ["worker"]}
+# those whose end others wait for: they have no health, and are not begun again once they were right
+ONE_SHOTS = {
+    name
+    for service in SERVICES.values()
+    for name, on in service.get("depends_on", {}).items()
+    if on["condition"] == "service_completed_successfully"
+}
+LASTING = set(SERVICES) - ONE_SHOTS
+
+VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<how>[-?])(?P<rest>[^}]*))?\}")
+SECRET = re.compile(r"PASSWORD|SECRET|_KEY|_TOKEN|_AUTH|REDIS_URL")
+LETTERS = "abcdefgh1234"
+
+
+def documented() -> dict[str, str]:
+    """Variables of .env.example with their values; a # before one shows a default."""
+    return dict(re.findall(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+
+def unset() -> list[str]:
+    """Those that a person must give a value."""
+    return re.findall(r"^([A-Z][A-Z0-9_]*)=$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+
+
+def filled() -> dict[str, str]:
+    """What a person puts into .env."""
+    return {name: f"me:{LETTERS}" if name.endswith("_AUTH") else LETTERS for name in unset()}
+
+
+def interpolated(value: object, given: Mapping[str, str]) -> str:
+    """A value as Compose hands it on."""
+
+    def one(found: re.Match[str]) -> str:
+        return given.get(found["name"]) or (found["rest"] if found["how"] == "-" else "")
+
+    return VARIABLE.sub(one, str(value)).replace("$$", "$")
+
+
+def environment(service: str, given: Mapping[str, str]) -> dict[str, str]:
+    return {name: interpolated(value, given) for name, value in SERVICES[service].get("environment", {}).items()}
+
+
+def commands() -> Iterator[Any]:
+    """Every wildtag command, as arguments: of services, and of health checks."""
+    for name in sorted(OURS):
+        service = SERVICES[name]
+        if "entrypoint" not in service:
+            yield pytest.param([interpolated(part, {}) for part in service["command"]], id=name)
+        match service.get("healthcheck", {}).get("test"):
+            case ["CMD", "wildtag", *arguments]:
+                yield pytest.param(arguments, id=f"{name}-health")
+
+
+def seconds(told: str) -> float:
+    found = re.fullmatch(r"(\d+)s", told)
+    assert found, told
+    return float(found[1])
+
+
+def test_the_schema_of_compose_files_accepts_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def compose() -> list[str]:
+    """Compose itself, where it is installed; it needs no Docker to read a file."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]) is None:
+            continue
+        said = subprocess.run([*command, "version"], capture_output=True, text=True, check=False)
+        if said.returncode == 0 and re.search(r"v?(?:[2-9]|\d\d)\.\d", said.stdout):
+            return command
+    pytest.skip("there is no Compose here")
+
+
+def test_compose_accepts_it_once_the_secrets_are_set(compose: list[str], tmp_path: Path) -> None:
+    env = tmp_path / "env"
+    env.write_text("\n".join(f"{name}={value}" for name, value in filled().items()))
+    for profile in ([], ["--profile", "ingestion"]):
+        done = subprocess.run(
+            [*compose, "--file", COMPOSE, "--env-file", env, *profile, "config", "--quiet"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+
+def test_compose_says_which_secrets_are_missing(compose: list[str], tmp_path: Path) -> None:
+    (tmp_path / "env").touch()
+    done = subprocess.run(
+        [*compose, "--file", COMPOSE, "--env-file", tmp_path / "env", "config", "--quiet"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "set it in .env" in done.stderr
+
+
+def test_every_variable_is_documented_and_every_documented_one_is_used() -> None:
+    assert {found["name"] for found in VARIABLE.finditer(TEXT)} == set(documented())
+
+
+def test_what_is_shown_as_a_default_is_the_default() -> None:
+    for found in VARIABLE.finditer(TEXT):
+        told = documented()[found["name"]]
+        if found["how"] == "-":
+            assert found["rest"] == told, found["name"]
+        else:
+            assert found["how"] == "?", f"{found['name']} has neither a default nor a hint"
+            assert found["rest"], found["name"]
+            assert found["name"] in unset()
+
+
+def test_no_secret_is_in_the_files() -> None:
+    for name, service in SERVICES.items():
+        for variable, value in service.get("environment", {}).items():
+            if SECRET.search(variable):
+                assert re.search(r"\$\{\w+:\?", value), f"{variable} of {name}"
+    assert {name for name in documented() if SECRET.search(name)} == set(unset())
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_every_setting_exists_and_its_value_is_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {k: v for k, v in environment(name, filled()).items() if k.startswith("WILDTAG_")}
+    assert set(given) <= {f"WILDTAG_{field.upper()}" for field in Settings.model_fields}
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    Settings()
+
+
+def test_every_documented_setting_exists_and_its_example_parses(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {k: v for k, v in (documented() | filled()).items() if k.startswith("WILDTAG_")}
+    assert set(given) <= {f"WILDTAG_{field.upper()}" for field in Settings.model_fields}
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    Settings()
+
+
+@pytest.mark.parametrize("arguments", list(commands()))
+def test_every_command_exists_with_its_options(arguments: list[str]) -> None:
+    command: Any = typer.main.get_command(app)
+    rest = list(arguments)
+    while hasattr(command, "commands"):
+        assert rest[0] in command.commands, f"there is no {' '.join(arguments)}"
+        command = command.commands[rest.pop(0)]
+    command.make_context(command.name, rest)  # reads the arguments and runs nothing
+
+
+def test_every_queue_has_a_worker_of_its_own() -> None:
+    assert {tuple(SERVICES[name]["command"]) for name in WORKERS} == {("worker", queue) for queue in QUEUES}
+
+
+def test_workers_can_be_scaled() -> None:
+    for name in WORKERS:
+        assert not {"container_name", "ports", "hostname"} & set(SERVICES[name]), name
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_everybody_is_confined(name: str) -> None:
+    service = SERVICES[name]
+    uid, _, gid = service["user"].partition(":")
+    assert int(uid) > 0
+    assert int(gid) > 0
+    assert service["read_only"]
+    assert service["init"]
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert {"max-size", "max-file"} <= set(service["logging"]["options"])
+    assert {"memory", "pids"} <= set(service["deploy"]["resources"]["limits"])
+
+
+@pytest.mark.parametrize("name", sorted(LASTING))
+def test_what_lasts_is_begun_again_and_looked_after(name: str) -> None:
+    service = SERVICES[name]
+    assert service["restart"] == "unless-stopped"
+    assert {"test", "interval", "timeout", "retries", "start_period"} <= set(service["healthcheck"])
+    assert seconds(service["stop_grace_period"]) >= 10
+
+
+@pytest.mark.parametrize("name", sorted(ONE_SHOTS))
+def test_a_one_shot_is_tried_a_few_times_and_has_no_health(name: str) -> None:
+    assert re.fullmatch(r"on-failure:\d", SERVICES[name]["restart"])
+    assert "healthcheck" not in SERVICES[name]
+
+
+def test_health_is_progress() -> None:
+    asked = {}
+    for name in LASTING & OURS:
+        test = SERVICES[name]["healthcheck"]["test"]
+        if test[:3] == ["CMD", "wildtag", "alive"]:
+            asked[name] = test[3]
+            assert test[3] in NAMES
+            assert test[4] == "--within"
+            # it may wait for an answer, and then has to be believed
+            assert seconds(SERVICES[name]["healthcheck"]["timeout"]) >= float(test[5]) + 15
+    assert {name: SERVICES[name]["command"][1] for name in WORKERS}.items() <= asked.items()
+    assert LASTING & OURS - set(asked) == {"gateway", "flower"}, "these answer by HTTP"
+
+
+def test_a_stop_leaves_workers_the_time_that_they_take() -> None:
+    soft = configuration(Settings())["worker_soft_shutdown_timeout"]
+    for name in WORKERS:
+        assert SERVICES[name]["environment"]["REMAP_SIGTERM"] == "SIGQUIT"
+        assert SERVICES[name]["stop_signal"] == "SIGTERM"
+        assert seconds(SERVICES[name]["stop_grace_period"]) >= soft + 10
+
+
+def test_images_are_pinned() -> None:
+    for name in set(SERVICES) - OURS:
+        image = interpolated(SERVICES[name]["image"], {})
+        assert re.fullmatch(r"[\w.]+\.io/[\w/-]+:(v?\d+\.\d+\.\d+|RELEASE\.\d{4}-)\S*", image), image
+        assert SERVICES[name]["image"] != image, "by a variable"
+    assert not re.search(r":latest\b", TEXT + DOCKERFILE.read_text())
+
+
+def test_nothing_is_published_beyond_this_machine_by_default() -> None:
+    for service in SERVICES.values():
+        for port in service.get("ports", []):
+            assert interpolated(port, {}).startswith("127.0.0.1:"), port
+            assert port.startswith("${PUBLISH_ADDRESS:-127.0.0.1}:")
+
+
+def test_who_needs_no_way_out_has_none() -> None:
+    assert FILE["networks"]["backend"]["internal"] is True
+    outside = {name for name, service in SERVICES.items() if "outside" in service["networks"]}
+    assert outside == {name for name, service in SERVICES.items() if "ports" in service} | {"setup-captions"}
+
+
+def test_every_secret_is_told_only_to_those_who_use_it() -> None:
+    def told(variable: str) -> set[str]:
+        return {name for name in OURS if variable in SERVICES[name].get("environment", {})}
+
+    assert told("WILDTAG_S3_SECRET_KEY") == {"setup-bucket", "dispatcher", "reconcile", "worker-embedding"}
+    assert told("WILDTAG_QDRANT_API_KEY") == {"setup-captions", "dispatcher", "reconcile", "worker-retrieval"}
+    assert told("WILDTAG_WEBHOOK_TOKEN") == {"gateway"}
+    assert told("WILDTAG_FLOWER_AUTH") == {"flower"}
+
+
+def test_volumes_are_ours_before_anybody_else_mounts_them() -> None:
+    mounted: dict[str, str] = dict(volume.split(":") for volume in SERVICES["volumes"]["volumes"])
+    assert set(mounted) == set(FILE["volumes"])
+    made = re.findall(r"/(?:volumes|var/lib)/[\w-]+", DOCKERFILE.read_text().partition("install -d")[2])
+    assert set(mounted.values()) <= set(made)
+    for name in set(SERVICES) - OURS:
+        assert SERVICES[name]["depends_on"]["volumes"]["condition"] == "service_completed_successfully"
+        for volume in SERVICES[name]["volumes"]:
+            assert volume["volume"]["nocopy"], "its image would give the volume another owner"
+
+
+def test_minio_loses_no_event_and_sends_them_to_the_gateway() -> None:
+    told, gateway = environment("minio", filled()), environment("gateway", filled())
+    assert told["MINIO_API_SYNC_EVENTS"] == "on"
+    port = gateway["WILDTAG_GATEWAY_PORT"]
+    assert told["MINIO_NOTIFY_WEBHOOK_ENDPOINT_WILDTAG"] == f"http://gateway:{port}/v1/events/minio"
+    assert told["MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_WILDTAG"] == gateway["WILDTAG_WEBHOOK_TOKEN"]
+    assert len(told["MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_WILDTAG"].split()) == 1
+    queue = told["MINIO_NOTIFY_WEBHOOK_QUEUE_DIR_WILDTAG"]
+    assert queue in {volume["target"] for volume in SERVICES["minio"]["volumes"]}
+
+
+def test_the_build_is_one_of_the_dockerfile() -> None:
+    builds = [service["build"] for service in SERVICES.values() if "build" in service]
+    assert len(builds) == 1, "one service builds the image that all share"
+    (build,) = builds
+    assert ROOT / build["dockerfile"] == DOCKERFILE
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE.read_text(), re.MULTILINE))
+    assert {interpolated(build["target"], {}), "cpu", "cuda"} <= stages
+    arguments = set(re.findall(r"^ARG (\w+)", DOCKERFILE.read_text(), re.MULTILINE))
+    assert set(build["args"]) <= arguments
+
+
+def test_the_image_runs_as_nobody_special_and_names_no_package_index() -> None:
+    text = DOCKERFILE.read_text()
+    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["10001:10001"]
+    assert "ARG TORCH_INDEX=\n" in text
+    assert not re.search(r"index-url[ =]\"?https?:", text)
+    assert "HEALTHCHECK" not in text, "Compose asks each of them another question"
+
+
+def test_the_image_gets_no_file_that_it_does_not_need() -> None:
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
+    assert lines[0] == "*"
+    copied = set(re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE.read_text(), re.MULTILINE))
+    assert {f"!{name}" for line in copied for name in line.split()} == {line for line in lines if line[0] == "!"}
+
+
+def test_hadolint_finds_nothing() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    if not hadolint.exists():
+        pytest.skip("there is no hadolint for this machine")
+    done = subprocess.run([hadolint, DOCKERFILE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

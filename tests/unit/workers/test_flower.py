@@ -1,0 +1,44 @@
+"""Flower is open to other machines only with a user and a password, which are shown nowhere."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from vectordb.errors import Permanent
+from workers.cli.main import app
+from workers.processes import run_flower
+from workers.settings import Settings
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "flower.example"])  # noqa: S104 -- it is refused
+def test_it_does_not_listen_for_everybody(address: str) -> None:
+    with pytest.raises(Permanent, match="WILDTAG_FLOWER_AUTH"):
+        run_flower(Settings(), 5555, address)
+
+
+@pytest.mark.parametrize("wrong", ["password", "user:", ":password", "user:pass,word"])
+def test_a_wrong_value_is_refused_and_not_repeated(
+    wrong: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WILDTAG_FLOWER_AUTH", wrong)
+    monkeypatch.setattr("sys.argv", ["wildtag", "flower"])
+    with pytest.raises(SystemExit) as ended:
+        app()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "WILDTAG_FLOWER_AUTH=***" in said
+    assert wrong not in said
+
+
+def test_doctor_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {f"WILDTAG_{name.upper()}" for name, field in Settings.model_fields.items() if not field.repr}
+    assert {"WILDTAG_FLOWER_AUTH", "WILDTAG_QDRANT_API_KEY"} <= secrets
+    for name in secrets:
+        monkeypatch.setenv(name, "somebody:hidden-value")
+    monkeypatch.setattr("workers.doctor.examine", lambda *_: [])
+    said = CliRunner().invoke(app, ["doctor"]).output
+    assert "hidden-value" not in said
+    assert "somebody:hidden-value" not in repr(Settings())
+    for name in secrets:
+        assert f"{name}=***" in said

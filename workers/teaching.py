@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from vectordb.cleaning import cleaned
-
 from tasks.encoders.protocols import TextEncoder
 from vectordb.captions import SOURCE, Caption, caption_id
+from vectordb.cleaning import cleaned
 from vectordb.errors import Permanent
 from vectordb.index import CaptionIndex
 

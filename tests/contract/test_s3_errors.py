@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.contract.s3_server import Answer, made_up, refusal, store_at
 from vectordb.errors import Transient, WildtagError
+from workers.policy import RETRIES, Postpone, Retry, after_error
 from workers.stores.s3 import S3Store
 from workers.stores.s3_errors import BucketRefused
 from workers.stores.store import (
@@ -139,6 +140,12 @@ def test_a_bucket_that_vanished_is_not_the_end_of_its_objects(moto_url: str, buc
             call(followed)
         with pytest.raises(ObjectError, match=bucket):  # of an event for a bucket that nobody follows
             call(other)
+
+
+@pytest.mark.parametrize("error", [BucketMissing, StoreRefuses, StoreAway])
+def test_what_can_be_mended_postpones_images_and_names_the_fault(error: type[WildtagError]) -> None:
+    assert isinstance(after_error(error("the bucket is gone"), 3, 0), Retry)
+    assert after_error(error("the bucket is gone"), 3, RETRIES) == Postpone(30.0, "the bucket is gone")
 
 
 def test_a_bucket_that_may_not_be_listed_is_not_an_empty_one() -> None:

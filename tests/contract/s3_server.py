@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -80,13 +81,20 @@ class Told:
     answer: Callable[[str, str], Answer]
     asked: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
+    connections: int = 0
 
 
 @contextmanager
-def made_up(answer: Callable[[str, str], Answer]) -> Iterator[Told]:
+def made_up(answer: Callable[[str, str], Answer], tls: ssl.SSLContext | None = None) -> Iterator[Told]:
     """The server, on a free port of the loopback interface."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            told.connections += 1
+            super().setup()
+
         def handle_any(self) -> None:
             told.body = self.rfile.read(int(self.headers.get("content-length") or 0))
             told.asked.append((self.command, self.path))
@@ -94,7 +102,10 @@ def made_up(answer: Callable[[str, str], Answer]) -> Iterator[Told]:
             self.send_response(said.status)
             for name, value in {"Content-Type": "application/xml", **said.headers}.items():
                 self.send_header(name, value)
-            if said.promised is not None:
+            if said.promised is None:
+                self.close_connection = True
+            else:
+                self.close_connection = said.promised not in {-1, len(said.body)}
                 self.send_header("Content-Length", str(len(said.body) if said.promised < 0 else said.promised))
             self.end_headers()
             if self.command != "HEAD":
@@ -106,7 +117,9 @@ def made_up(answer: Callable[[str, str], Answer]) -> Iterator[Told]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told = Told(f"http://127.0.0.1:{server.server_port}", answer)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    told = Told(f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}", answer)
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
     thread.start()
     try:

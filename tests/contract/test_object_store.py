@@ -40,7 +40,8 @@ def test_what_is_put_is_got(store: ObjectStore, bucket: str, key: str) -> None:
     seen = store.stat(bucket, key)
     assert seen == got
     (listed,) = store.list(bucket)
-    assert (listed.ref, listed.sequence, listed.modified) == (put.ref, put.sequence, got.modified)
+    assert (listed.ref, listed.sequence) == (put.ref, put.sequence)
+    assert listed.modified == pytest.approx(got.modified, abs=1)  # some say it more exactly in one place
     store.remove(bucket, key)
     store.remove(bucket, key)
     assert store.stat(bucket, key) is None

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import io
 import socket
+import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from tests.contract.s3_server import Answer, made_up, refusal, store_at
 from vectordb.errors import Transient, WildtagError
+from workers.policy import RETRIES, Postpone, Retry, after_error
 from workers.stores.s3 import S3Store
 from workers.stores.s3_errors import BucketRefused
 from workers.stores.store import (
@@ -132,6 +142,12 @@ def test_a_bucket_that_vanished_is_not_the_end_of_its_objects(moto_url: str, buc
             call(other)
 
 
+@pytest.mark.parametrize("error", [BucketMissing, StoreRefuses, StoreAway])
+def test_what_can_be_mended_postpones_images_and_names_the_fault(error: type[WildtagError]) -> None:
+    assert isinstance(after_error(error("the bucket is gone"), 3, 0), Retry)
+    assert after_error(error("the bucket is gone"), 3, RETRIES) == Postpone(30.0, "the bucket is gone")
+
+
 def test_a_bucket_that_may_not_be_listed_is_not_an_empty_one() -> None:
     with (
         made_up(lambda *_: Answer(403, refusal("AccessDenied"))) as server,
@@ -158,7 +174,43 @@ def test_what_answers_tls_in_the_clear_is_away() -> None:
         store_at(server.url.replace("http:", "https:")).stat("photos", "a.jpg")
 
 
+def test_a_certificate_is_trusted_when_its_authority_is_named(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    trusted, both = tmp_path / "ca.pem", tmp_path / "both.pem"
+    trusted.write_bytes(certificate.public_bytes(Encoding.PEM))
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    both.write_bytes(secret + trusted.read_bytes())
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(both)
+    with made_up(lambda *_: Answer(body=b"bytes", headers=ETAG), tls) as server:
+        assert store_at(server.url, ca_file=trusted).get("photos", "a.jpg", LIMIT)[0] == b"bytes"
+        with pytest.raises(StoreRefuses, match="WILDTAG_S3_CA_FILE"):
+            store_at(server.url).get("photos", "a.jpg", LIMIT)
+        with pytest.raises(StoreRefuses, match="cannot be read"):
+            store_at(server.url, ca_file=tmp_path / "none.pem").get("photos", "a.jpg", LIMIT)
+        both.write_text("nonsense")
+        with pytest.raises(StoreRefuses, match="has no certificates"):
+            store_at(server.url, ca_file=both).get("photos", "a.jpg", LIMIT)
+
+
 # -- bodies
+
+
+def test_a_connection_serves_many_requests() -> None:
+    with made_up(lambda *_: Answer(body=b"bytes", headers=ETAG)) as server:
+        store = store_at(server.url)
+        for limit in (5, 6, LIMIT):
+            store.get("photos", "a.jpg", limit)
+            store.stat("photos", "a.jpg")
+        assert server.connections == 1
 
 
 def test_an_object_above_the_limit_is_refused_unread() -> None:

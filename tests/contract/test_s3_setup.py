@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -92,6 +93,15 @@ def test_setup_makes_the_bucket_adds_to_what_is_there_and_does_so_once(
         Entry(THEIRS, "logs/", "", ("s3:ObjectCreated:*",)),
         Entry(OURS, "a & b +%/é", ".jpg", WANTED),
     ]
+
+
+def test_the_secret_is_in_nothing_that_doctor_prints(tmp_path: Path) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "workers.cli", "doctor"], capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "WILDTAG_HOME": str(tmp_path), "WILDTAG_S3_SECRET_KEY": "hidden-secret"},
+    )  # fmt: skip
+    assert "WILDTAG_S3_SECRET_KEY=***" in shown.stdout
+    assert "hidden-secret" not in shown.stdout + shown.stderr
 
 
 @pytest.mark.parametrize("target", ["webhook", "redis"])
@@ -254,5 +264,5 @@ def test_a_wish_for_a_topic_or_a_function() -> None:
         assert f"<{element}Configuration>" in after.decode()
 
 
-def test_a_real_server_takes_what_is_merged(s3: S3Store, bucket: str) -> None:
+def test_a_new_bucket_tells_nobody(s3: S3Store, bucket: str) -> None:
     assert entries(read(s3, bucket)) == []

@@ -128,12 +128,12 @@ class S3Store:
         return self._url("PUT", bucket, key, lifetime_s)
 
     def exists(self, bucket: str) -> bool:
-        """Whether there is such a bucket, also where one may not look into it."""
+        """Whether there is such a bucket, also where one may not look into it: whoever then does is told why not."""
         with translated(self.asked(bucket)):
             try:
                 return bool(self.connection.client.bucket_exists(bucket))
             except S3Error as exc:
-                if exc.response.status == 403:
+                if unnamed(exc):
                     return True
                 raise
 

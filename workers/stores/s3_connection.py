@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -157,7 +158,9 @@ def _from_profile(text: str) -> Credentials:
 def _pool(ca_file: Path | None) -> urllib3.PoolManager:
     if ca_file is not None:
         try:
-            ca_file.read_bytes()
+            ssl.create_default_context(cafile=ca_file)
+        except ssl.SSLError as exc:  # an OSError, too
+            raise StoreRefuses(f"{ca_file} has no certificates in it: {exc}") from exc
         except OSError as exc:
             raise StoreRefuses(f"the certificates {ca_file} cannot be read: {exc.strerror}") from exc
     return urllib3.PoolManager(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -87,12 +87,8 @@ class Hooks:
     wait: Callable[[Transient], None] | None = None
 
 
-@dataclass
-class Built:
-    """A finished version. ``fault``: why its source could not be read to the end, if it could not."""
-
-    manifest: Manifest
-    fault: Permanent | None = field(default=None)
+class NothingRead(Permanent):
+    """The source holds no captions."""
 
 
 def build(
@@ -105,14 +101,27 @@ def build(
     *,
     afresh: bool = False,
     chunk: int = CHUNK,
-) -> Built:
+) -> Manifest:
     """Build a version from rows, which must be the same at every call for one ``draft.source``.
 
-    A fault of the source (any ``Permanent`` that ``rows`` raises) ends the reading: what was read before becomes the
-    version, and the fault is told with it. Raises what ``ChangeableLibrary.building`` raises, ``OtherSource``,
-    ``WrongDimension`` and ``UnusableVectors`` (with the caption's number in the source), and what ``prepare`` raises.
+    A fault of the source (any ``Permanent`` that ``rows`` raises; vectors of another dimension, zero or not finite)
+    ends the reading: what was read before becomes the version, and its manifest tells the fault. Where nothing was
+    read, the fault is raised and nothing is left; ``NothingRead`` where there is none. Raises what
+    ``ChangeableLibrary.building`` raises, ``OtherSource``, and what ``prepare`` raises.
     """
     split(draft.captions_version)
+    made, fault = _built(library, draft, rows, clean, prepare, hooks, chunk, afresh=afresh)
+    if made is not None:
+        return made
+    library.drop(draft.space_id, draft.captions_version)
+    raise fault or NothingRead(f"there are no captions in {draft.origin or 'the source'}")
+
+
+def _built(
+    library: ChangeableLibrary, draft: Draft, rows: Iterable[Rows], clean: Callable[[str], str], prepare: Prepare,
+    hooks: Hooks, chunk: int, *, afresh: bool,
+) -> tuple[Manifest | None, Permanent | None]:  # fmt: skip
+    """The finished version, or none where nothing was read; and the source's fault, if it has one."""
     with (
         library.building(draft.space_id, draft.captions_version, draft.dimension, afresh=afresh) as building,
         Journal.opened(building.folder, draft.source) as journal,
@@ -135,15 +144,17 @@ def build(
             reading.forget(done)
             hooks.tell(done.progress)
         journal.commit([], reading.progress)  # what came after the last new caption
+        told, fault = reading.progress, reading.fault
+        if not told.count:
+            return None, fault
         hooks.graph()
-        told = reading.progress
         manifest = Manifest(
             draft.name, draft.version, draft.space_id, draft.dimension, building.index.count(), draft.template,
             draft.created.astimezone().isoformat(), draft.origin, told.read, told.empty, told.duplicate,
-            draft.profile, draft.source,
+            draft.profile, draft.source, str(fault or ""),
         )  # fmt: skip
         _persistently(partial(building.finish, manifest), hooks.wait)
-        return Built(manifest, reading.fault)
+        return manifest, fault
 
 
 class _Reading:
@@ -166,10 +177,13 @@ class _Reading:
         captions: list[Caption] = []
         vectors: list[Floats] = []
         for texts, given in self._remaining():
-            fresh = self._fresh(texts)
+            usable = len(texts) if given is None else self._usable(given)
+            fresh = self._fresh(texts[:usable])
             captions += fresh.values()
             if given is not None:
-                vectors.append(self._checked(given, texts)[list(fresh)])
+                vectors.append(given[list(fresh)])
+            if self.fault is not None:
+                break
             if len(captions) >= self._chunk:
                 yield Chunk(captions, np.concatenate(vectors) if vectors else None, self.progress)
                 captions, vectors = [], []
@@ -191,8 +205,6 @@ class _Reading:
                 yield rows.texts[skip:], None if rows.vectors is None else rows.vectors[skip:]
                 skip = 0
         except Permanent as exc:
-            if isinstance(exc, (UnusableVectors, WrongDimension)):
-                raise
             self.fault = exc
 
     def _fresh(self, texts: Sequence[str]) -> dict[int, Caption]:
@@ -215,19 +227,23 @@ class _Reading:
         self.progress = self.progress.plus(len(texts), empty, len(found) - len(fresh))
         return fresh
 
-    def _checked(self, vectors: Floats, texts: Sequence[str]) -> Floats:
-        """Usable vectors, or the fault with its place in the source."""
+    def _usable(self, vectors: Floats) -> int:
+        """How many of these vectors, from the first on, can be used; where that is not all, the fault says why."""
         if vectors.ndim != 2 or vectors.shape[1] != self._dimension:
-            raise WrongDimension(
+            self.fault = WrongDimension(
                 f"the source's vectors have {vectors.shape[-1]} dimensions, those of this space {self._dimension}:"
-                " they were made by another model; import the captions without their vectors, or choose that encoder"
+                " they were made by another model; choose that encoder, or leave the vectors out (--no-vectors)"
             )
-        lengths = np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1)
+            return 0
+        with np.errstate(over="ignore", invalid="ignore"):
+            lengths = np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1)
         usable = np.isfinite(lengths) & (lengths > 0)
-        if not usable.all():
-            number = self.progress.read - len(texts) + int(np.argmin(usable)) + 1
-            raise UnusableVectors(f"the vector of caption {number:,} of the source is zero or not finite")
-        return vectors
+        if usable.all():
+            return len(vectors)
+        first = int(np.argmin(usable))
+        number = self.progress.read + first + 1
+        self.fault = UnusableVectors(f"the vector of caption {number:,} of the source is zero or not finite")
+        return first
 
 
 def _with_payloads(captions: Sequence[Caption], payloads: Sequence[Mapping[str, object]]) -> Sequence[Caption]:

@@ -44,7 +44,8 @@ class Manifest:
 
     ``origin``: where its captions came from, for people; ``source`` tells the same for comparing. ``read``, ``empty``
     and ``duplicate`` count the captions of its source, those with nothing to say and those that had come before.
-    ``profile``: whose candidates are stored with the captions, if any. ``created`` is ISO 8601.
+    ``profile``: whose candidates are stored with the captions, if any. ``fault``: why the source was not read to its
+    end, if it was not. ``created`` is ISO 8601.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Manifest:
     duplicate: int = 0
     profile: str | None = None
     source: str = ""
+    fault: str = ""
 
     @property
     def captions_version(self) -> str:
@@ -100,6 +102,10 @@ class Library(Protocol):
         """``name@version`` of the active version."""
         ...
 
+    def unfinished(self) -> list[tuple[str, str]]:
+        """Space and ``name@version`` of builds that are under way or were interrupted."""
+        ...
+
     def open(self, space_id: str, captions_version: str) -> CaptionIndex:
         """The index of a version. Raises ``IndexMissing``; ``IndexLocked`` where it has another owner."""
         ...
@@ -120,10 +126,6 @@ class ChangeableLibrary(Library, Protocol):
 
     def use(self, space_id: str, captions_version: str) -> None:
         """Make a version the active one, at once for everybody. Raises ``IndexMissing``."""
-        ...
-
-    def unfinished(self) -> list[tuple[str, str]]:
-        """Space and ``name@version`` of builds that are under way or were interrupted."""
         ...
 
     def drop(self, space_id: str, captions_version: str) -> None:

@@ -7,6 +7,7 @@ text.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -18,6 +19,8 @@ from workers.layout import Keys
 from workers.publishing import Publisher
 
 PATIENCE_S = 60
+AGAIN_S = 15.0  # seconds without an answer after which a question is asked again
+SLICE_S = 5.0
 ANSWER_LIFETIME_S = 120
 
 
@@ -50,11 +53,13 @@ class Asking:
 
     def ask(self, queue: str, task: str, data: bytes, label: str, patience_s: float = PATIENCE_S) -> bytes:
         """Ask and wait. ``label`` is for people who watch the workers. Raises ``Silent`` and what was answered."""
-        request = self.send(queue, task, data, label, patience_s)
-        answer = self.take(request, patience_s)
-        if answer is None:
-            raise Silent(f"no answer from the queue {queue} within {patience_s:.0f} s; see its worker's log")
-        return answer
+        until = time.monotonic() + patience_s
+        while (left := until - time.monotonic()) > 0:
+            # again, for a question whose worker was killed is lost; asking twice changes nothing
+            answer = self.take(self.send(queue, task, data, label, left), min(left, AGAIN_S))
+            if answer is not None:
+                return answer
+        raise Silent(f"no answer from the queue {queue} within {patience_s:.0f} s; see its worker's log")
 
     def send(self, queue: str, task: str, data: bytes, label: str, lifetime_s: float) -> str:
         """Ask without waiting; gives the request that ``take`` wants. Worthless after ``lifetime_s``."""
@@ -64,8 +69,11 @@ class Asking:
 
     def take(self, request: str, patience_s: float) -> bytes | None:
         """The answer, ``None`` when it does not come in time. It is given once. Raises what was answered."""
-        with translated():
-            got = self._redis.blpop([self._keys.rpc(request)], timeout=patience_s)
+        until = time.monotonic() + patience_s
+        got = None
+        while got is None and (left := until - time.monotonic()) > 0:
+            with translated():  # in slices, since a connection that is silent for long counts as broken
+                got = self._redis.blpop([self._keys.rpc(request)], timeout=min(left, SLICE_S))
         if got is None:
             return None
         answer = msgspec.msgpack.decode(got[1], type=_Answer)

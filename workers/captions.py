@@ -72,10 +72,14 @@ def chosen(library: Library, space_id: str, wanted: str | None) -> str:
 
 
 def only(library: Library, space_id: str, wanted: str) -> str:
-    """``name@version`` of the only version, for what cannot be undone. Raises ``SeveralVersions``."""
+    """``name@version`` of the only version, a half-built one included, for what cannot be undone.
+
+    Raises ``SeveralVersions``, ``IndexMissing``.
+    """
     if "@" in wanted:
         return wanted
     found = [m.captions_version for m in library.manifests(space_id) if m.name == wanted]
+    found += [v for space, v in library.unfinished() if space == space_id and v.partition("@")[0] == wanted]
     if len(found) > 1:
         raise SeveralVersions(f"there are several versions of {wanted}; say which: {', '.join(found)}")
     return found[0] if found else chosen(library, space_id, wanted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property
@@ -14,10 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tasks.encoders import load_text_encoder, space_of
 from tasks.encoders.protocols import Space, TextEncoder
 from tasks.extraction.phrases import BY
-from vectordb.building import CHUNK, Built, Draft, Hooks, Prepare, build, encoding, rows_of
+from vectordb.building import CHUNK, Draft, Hooks, Prepare, Rows, Texts, build, encoding, rows_of
 from vectordb.captions import normalise
 from vectordb.cleaning import cleaned
-from vectordb.library import ChangeableLibrary, Manifest
+from vectordb.library import ChangeableLibrary, Manifest, UnsafeName, safe
 from vectordb.readers import Source
 from vectordb.starter import NAME, TEMPLATE, captions, version
 from workers.cli.show import messages
@@ -27,17 +28,26 @@ from workers.spreading import in_a_pool, in_this_process
 
 @dataclass(frozen=True)
 class Import:
-    """What is to be imported: a source, as a version of ``name``. ``parse``: also what the captions give."""
+    """What is to be imported: a source, as a version of ``name``. Raises ``UnsafeName``.
+
+    ``parse``: also what the captions give. ``vectors``: whether those that the source has are taken.
+    """
 
     source: Source
     name: str
     parse: bool = False
     version: str | None = None
+    vectors: bool = True
+
+    def __post_init__(self) -> None:
+        if safe(self.name) == NAME:
+            raise UnsafeName(f"{NAME!r} is what the bundled captions are called; choose another name")
 
     @cached_property
     def identity(self) -> str:
         """Tells this source, and the way it is read, from all others: a begun build goes on with no other."""
-        return json.dumps([self.source.fingerprint(), self.source.format, self.source.column, self.parse, CHUNK])
+        source = self.source
+        return json.dumps([source.fingerprint(), source.format, source.column, self.parse, self.vectors, CHUNK])
 
     @property
     def captions_version(self) -> str:
@@ -73,9 +83,11 @@ def local(settings: Settings, processes: int, space_id: str, *, parse: bool) -> 
 def run(
     library: ChangeableLibrary, what: Import, space: Space, prepare: Prepare, now: datetime, hooks: Hooks,
     *, afresh: bool = False,
-) -> Built:  # fmt: skip
+) -> Manifest:  # fmt: skip
     """Build the version. Raises what ``vectordb.building.build`` raises."""
-    rows = what.source.read(hooks.consumed)
+    rows: Iterable[Rows] = what.source.read(hooks.consumed)
+    if not what.vectors:
+        rows = (Texts(piece.texts) for piece in rows)
     return build(library, what.draft(space, now), rows, cleaned, prepare, hooks, afresh=afresh)
 
 
@@ -97,7 +109,7 @@ def build_starter(settings: Settings, library: ChangeableLibrary, now: datetime)
             graph=lambda: progress.update(bar, description="Building the index (first start only)"),
         )
         prepare = encoding(encoder.encode, space.dimension)
-        return build(library, draft, rows_of(texts), normalise, prepare, hooks).manifest
+        return build(library, draft, rows_of(texts), normalise, prepare, hooks)
 
 
 def _origin(files: tuple[Path, ...]) -> str:

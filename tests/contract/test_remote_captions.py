@@ -151,6 +151,23 @@ def test_nobody_answers(asking: Asking, worker: Worker, client: Client) -> None:
     assert list(client.scan_iter()) == []
 
 
+def test_a_question_whose_worker_was_killed_is_asked_again(
+    asking: Asking, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.asking.AGAIN_S", 0.2)
+    worker.away = True
+    send, sent = asking.send, list[str]()
+
+    def sends(*question: object) -> str:
+        worker.away = not sent  # the second one is heard
+        sent.append("")
+        return send(*question)  # type: ignore[arg-type]  # handed on as it comes
+
+    monkeypatch.setattr(asking, "send", sends)
+    assert RemoteIndex(asking, "words@1", 16).count() == 0
+    assert len(sent) == 2
+
+
 def test_answers_nobody_takes_do_not_stay(asking: Asking, client: Client, keys: Keys) -> None:
     request = asking.send("scoring", ENCODE, Ingesting(texts=("a",), space_id="mini").encode(), "encode", 5)
     assert 0 < client.ttl(keys.rpc(request)) <= 120

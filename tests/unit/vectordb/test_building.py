@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vectordb.building import Built, Chunk, Draft, Hooks, Prepare, Prepared, Texts, build, encoding, rows_of
+from vectordb.building import Chunk, Draft, Hooks, NothingRead, Prepare, Prepared, Texts, build, encoding, rows_of
 from vectordb.captions import Caption, normalise
 from vectordb.errors import Permanent, Transient
 from vectordb.folder import FolderLibrary
-from vectordb.index import Floats, IndexFault, UnusableVectors, WrongDimension
+from vectordb.index import Floats, IndexFault, WrongDimension
 from vectordb.journal import OtherSource, Progress
-from vectordb.library import VersionExists
+from vectordb.library import Manifest, VersionExists
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 DRAFT = Draft("mine", "v1", "mini", 8, NOON, source="one")
@@ -55,7 +55,7 @@ def built(
     draft: Draft = DRAFT,
     *,
     afresh: bool = False,
-) -> Built:
+) -> Manifest:
     rows = rows_of(texts, size=10)
     return build(library, draft, rows, normalise, encoding(encode, 8), afresh=afresh, chunk=20)
 
@@ -70,7 +70,7 @@ def held(library: FolderLibrary, version: str = "mine@v1") -> dict[str, Floats]:
 
 
 def test_every_caption_is_taken_once_and_everything_is_counted(library: FolderLibrary) -> None:
-    manifest = built(library, Encoder()).manifest
+    manifest = built(library, Encoder())
     assert (manifest.read, manifest.empty, manifest.duplicate, manifest.count) == (103, 2, 10, 91)
     assert held(library).keys() == {text for text in TEXTS if text.strip()}
     assert library.find("mini", "mine@v1") == manifest
@@ -89,7 +89,7 @@ def test_a_killed_build_is_not_seen_and_goes_on_where_it_was(library: FolderLibr
         built(library, Encoder(dies_after=2))
     assert library.find("mini", "mine@v1") is None
     encode = Encoder()
-    manifest = built(library, encode).manifest
+    manifest = built(library, encode)
     assert [len(call) for call in encode.calls] == [20, 20, 11]
     assert (manifest.read, manifest.empty, manifest.duplicate, manifest.count) == (103, 2, 10, 91)
     whole = FolderLibrary(library._root.with_name("whole"))
@@ -110,7 +110,7 @@ def test_a_kill_between_index_and_journal_repeats_a_chunk_and_changes_nothing(
         patched.setattr("vectordb.journal.Journal.commit", killed)
         with pytest.raises(KeyboardInterrupt):
             built(library, Encoder())
-    assert built(library, Encoder()).manifest.count == 91
+    assert built(library, Encoder()).count == 91
     assert len(held(library)) == 91
 
 
@@ -119,7 +119,7 @@ def test_captions_that_the_index_has_lost_are_taken_again(library: FolderLibrary
         built(library, Encoder(dies_after=3))
     with library.building("mini", "mine@v1", 8) as building:  # a power cut kept the journal and lost a chunk
         building.index.remove([Caption.of(f"caption {number}").id for number in range(20)])
-    assert built(library, Encoder()).manifest.count == 91
+    assert built(library, Encoder()).count == 91
     assert len(held(library)) == 91
 
 
@@ -129,7 +129,7 @@ def test_an_interrupted_build_goes_on_with_no_other_source_unless_afresh(library
     other = replace(DRAFT, source="another")
     with pytest.raises(OtherSource, match="afresh"):
         built(library, Encoder(), ["a cup"], other)
-    assert built(library, Encoder(), ["a cup"], other, afresh=True).manifest.count == 1
+    assert built(library, Encoder(), ["a cup"], other, afresh=True).count == 1
     assert held(library).keys() == {"a cup"}
 
 
@@ -145,8 +145,11 @@ def test_a_source_that_breaks_off_leaves_what_was_read_and_its_fault(library: Fo
         raise Permanent("cut off at line 36")
 
     result = build(library, DRAFT, broken(), normalise, encoding(Encoder(), 8), chunk=20)
-    assert str(result.fault) == "cut off at line 36"
-    assert result.manifest.count == 35
+    assert result.fault == "cut off at line 36"
+    assert result.count == 35
+    kept = library.find("mini", "mine@v1")
+    assert kept is not None
+    assert kept.fault == "cut off at line 36"
     assert len(held(library)) == 35
 
 
@@ -164,12 +167,15 @@ def test_vectors_of_the_source_are_taken_as_they_are(library: FolderLibrary) -> 
         np.testing.assert_allclose(row, expected / np.linalg.norm(expected), atol=1e-6)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
-def test_a_useless_vector_is_told_by_its_number(library: FolderLibrary, value: float) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, np.float32(3e38)])
+def test_a_useless_vector_ends_the_reading_and_is_told_by_its_number(library: FolderLibrary, value: float) -> None:
     given = vectors_of(TEXTS[:30])
     given[17] = value
-    with pytest.raises(UnusableVectors, match="caption 18 "):
-        build(library, DRAFT, [Texts(TEXTS[:30], given)], normalise, encoding(Encoder(), 8))
+    pieces = [Texts(TEXTS[:10], given[:10]), Texts(TEXTS[10:30], given[10:])]
+    made = build(library, DRAFT, pieces, normalise, encoding(Encoder(), 8))
+    assert (made.count, made.read) == (17, 17)
+    assert "caption 18 " in made.fault
+    assert held(library).keys() == set(TEXTS[:17])
 
 
 def test_vectors_of_another_dimension_are_refused_with_what_to_do(library: FolderLibrary) -> None:
@@ -211,13 +217,21 @@ def test_encoders_that_work_ahead_get_the_same_result(library: FolderLibrary) ->
         return Prepared(vectors_of(texts), [{"length": len(text)} for text in texts])
 
     prepare: Prepare = ahead
-    manifest = build(library, DRAFT, rows_of(TEXTS, size=10), normalise, prepare, chunk=20).manifest
+    manifest = build(library, DRAFT, rows_of(TEXTS, size=10), normalise, prepare, chunk=20)
     assert (manifest.read, manifest.empty, manifest.duplicate, manifest.count) == (103, 2, 10, 91)
     index = library.open("mini", "mine@v1")
     assert index.get([Caption.of("the last").id]) == [Caption(Caption.of("the last").id, "the last", {"length": 8})]
     index.close()
 
 
-def test_nothing_to_build_from_makes_an_empty_version(library: FolderLibrary) -> None:
-    assert built(library, Encoder(), []).manifest.count == 0
-    assert held(library) == {}
+def test_nothing_to_build_from_leaves_nothing(library: FolderLibrary) -> None:
+    def broken() -> Iterator[Texts]:
+        yield Texts(["", " "])
+        raise Permanent("no text at all")
+
+    with pytest.raises(NothingRead, match="no captions in the source"):
+        built(library, Encoder(), ["", "  "])
+    with pytest.raises(Permanent, match="no text at all"):
+        build(library, DRAFT, broken(), normalise, encoding(Encoder(), 8))
+    assert library.manifests() == []
+    assert library.unfinished() == []

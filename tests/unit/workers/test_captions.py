@@ -27,6 +27,7 @@ class Shelf:
 
     versions: list[tuple[str, str]] = field(default_factory=list)  # space, name@version; the oldest first
     current: str | None = None
+    half: list[tuple[str, str]] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
     asked: int = 0
 
@@ -39,6 +40,9 @@ class Shelf:
             for space, version in self.versions
             if space_id in (None, space)
         ]
+
+    def unfinished(self) -> list[tuple[str, str]]:
+        return self.half
 
     def active(self, space_id: str) -> str | None:  # noqa: ARG002 -- the Protocol's
         self.asked += 1
@@ -92,6 +96,8 @@ def test_what_cannot_be_undone_wants_one_version() -> None:
         only(shelf, "mini", "cars")
     with pytest.raises(IndexMissing):
         only(shelf, "mini", "planes")
+    shelf.half = [("clip", "planes@1"), ("mini", "planes@2")]
+    assert only(shelf, "mini", "planes") == "planes@2"
 
 
 def test_a_switch_is_noticed_within_half_a_second() -> None:

@@ -18,7 +18,8 @@ from workers.cli.show import console, messages
 from workers.settings import Settings
 
 if TYPE_CHECKING:
-    from vectordb.building import Built, Prepare
+    from vectordb.building import Prepare
+    from vectordb.library import Manifest
     from workers.importing import Import
     from workers.wiring import Wiring
 
@@ -32,6 +33,7 @@ def import_(
     column: Annotated[str | None, typer.Option(help="Which column or field holds the captions.")] = None,
     version: Annotated[str | None, typer.Option(help="In place of the one that follows from the files.")] = None,
     extract: Annotated[bool, typer.Option("--extract", help="Also find each caption's candidates now.")] = False,
+    vectors: Annotated[bool, typer.Option(help="Take the vectors that the files have, or encode anew.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes that encode on this machine.")] = 1,
     queue: Annotated[bool, typer.Option("--queue", help="Encode by the workers of the queue ingestion.")] = False,
     afresh: Annotated[bool, typer.Option("--afresh", help="Throw away what an interrupted import did.")] = False,
@@ -43,7 +45,9 @@ def import_(
     An import that was interrupted goes on where it was when it is started again. Exit status 2: a file could not be
     read to its end; what was read before is there.
     """
-    from vectordb.building import Built  # noqa: PLC0415 -- keeps the command line quick
+    from vectordb.building import NothingRead  # noqa: PLC0415 -- keeps the command line quick
+    from vectordb.index import UnusableVectors, WrongDimension  # noqa: PLC0415 -- as above
+    from vectordb.library import VersionExists  # noqa: PLC0415 -- as above
     from vectordb.readers import BadSource, source_of  # noqa: PLC0415 -- as above
     from workers.captions import switch  # noqa: PLC0415 -- as above
     from workers.importing import Import  # noqa: PLC0415 -- as above
@@ -53,32 +57,30 @@ def import_(
     if queue and workers > 1:
         raise typer.BadParameter("--queue and --workers exclude each other")
     settings = Settings()
+    wiring = Wiring(running(settings) or settings)
     try:
-        what = Import(source_of(paths, format=format_, column=column), name, parse=extract, version=version)
-    except BadSource as exc:
+        source = source_of(paths, format=format_, column=column)
+        what = Import(source, name, parse=extract, version=version, vectors=vectors)
+        made = wiring.library.find(wiring.space.id, what.captions_version)
+        if made is not None and (afresh or made.source != what.identity):
+            raise VersionExists(f"there is a version {made.captions_version} already; drop it first")
+        if made is None:  # else the same files, read the same way: nothing is to be done
+            made = _built(wiring, what, workers, queue=queue, afresh=afresh)
+    except (BadSource, NothingRead, UnusableVectors, WrongDimension) as exc:
         messages.print(f"[red]wildtag: {escape(str(exc))}[/]", soft_wrap=True)
         raise typer.Exit(FAULTY) from None
-    wiring = Wiring(running(settings) or settings)
-    there = wiring.library.find(wiring.space.id, what.captions_version)
-    if there is not None and there.source == what.identity:
-        built = Built(there)  # the same files, read the same way: nothing is to be done
-    else:
-        try:
-            built = _built(wiring, what, workers, queue=queue, afresh=afresh)
-        except KeyboardInterrupt:
-            messages.print("Interrupted; the same command goes on where it was.")
-            raise typer.Exit(130) from None
-    made = built.manifest
+    except KeyboardInterrupt:
+        messages.print("Interrupted; the same command goes on where it was.")
+        raise typer.Exit(130) from None
     if json:
-        told = {"manifest": made, "fault": str(built.fault) if built.fault else None}
-        console.out(msgspec.json.encode(told).decode(), highlight=False)
+        console.out(msgspec.json.encode({"manifest": made}).decode(), highlight=False)
     else:
         console.print(
             f"[bold]{escape(made.captions_version)}[/]: {made.count:,} captions of {made.read:,} read;"
             f" {made.duplicate:,} had come before, {made.empty:,} were empty"
         )
-    if built.fault:
-        messages.print(f"[red]wildtag: {escape(str(built.fault))}[/]", soft_wrap=True)
+    if made.fault:
+        messages.print(f"[red]wildtag: {escape(made.fault)}[/]", soft_wrap=True)
         messages.print("What was read before it is kept.")
         raise typer.Exit(FAULTY)
     if use:
@@ -87,7 +89,7 @@ def import_(
         messages.print(f"To tag with it: wildtag captions use {escape(made.captions_version)}", highlight=False)
 
 
-def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, afresh: bool) -> Built:
+def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, afresh: bool) -> Manifest:
     from vectordb.building import Hooks  # noqa: PLC0415 -- keeps the command line quick
     from vectordb.journal import Progress as Told  # noqa: PLC0415 -- as above
     from workers.importing import local, run  # noqa: PLC0415 -- as above
@@ -109,9 +111,11 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, afresh: b
             time.sleep(2)
 
         def silent(seconds: int) -> None:
-            progress.update(
-                bar, description=f"no answer for {seconds} s; is there a worker? wildtag worker ingestion"
-            )
+            said = f"no answer for {seconds} s; is there a worker? Start one: wildtag worker ingestion"
+            if messages.is_terminal:
+                progress.update(bar, description=said)
+            elif seconds % 60 == 10:
+                messages.print(said)
 
         prepare: Prepare
         if queue:

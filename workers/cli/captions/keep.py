@@ -89,6 +89,8 @@ def export(
     from vectordb.export import exporter  # noqa: PLC0415 -- keeps the command line quick
     from workers.reaching import at_hand  # noqa: PLC0415 -- as above
 
+    if to is not None:
+        _writable(to)
     with at_hand(Settings(), name) as captions, exporter(to, captions.index.dimension) as write:
         count = 0
         for page, vectors in captions.index.pages(source):
@@ -104,6 +106,7 @@ def snapshot(name: Version, file: Annotated[Path, typer.Argument(help="The file 
     from workers.reaching import taken_over  # noqa: PLC0415 -- as above
     from workers.wiring import Wiring  # noqa: PLC0415 -- as above
 
+    _writable(file)
     settings = Settings()
     wiring = Wiring(settings)
     version = chosen(wiring.library, wiring.space.id, name)
@@ -124,6 +127,11 @@ def restore(
         messages.print(
             f"[yellow]It is for the space {manifest.space_id}; the encoder in force makes {wiring.space.id}.[/]"
         )
+
+
+def _writable(file: Path) -> None:
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        raise typer.BadParameter(f"{file} cannot be written: it must be a file in a folder that exists")
 
 
 def add_to(app: typer.Typer) -> None:

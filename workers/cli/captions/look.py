@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vectordb.captions import Caption
     from vectordb.index import CaptionIndex, Neighbours
 
+IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
+
 Json = Annotated[bool, typer.Option("--json", help="JSON in place of a table.")]
 Wanted = Annotated[str | None, typer.Option("--captions", help="NAME or NAME@VERSION; those in use when not given.")]
 
@@ -33,6 +35,10 @@ def search(
     """The captions nearest to a text or to an image, with their similarities: what tagging would work with."""
     from workers.reaching import at_hand  # noqa: PLC0415 -- keeps the command line quick
 
+    if not what.strip():
+        raise typer.BadParameter("give words, or an image file")
+    if Path(what).suffix.lower() in IMAGES and not _is_file(what):
+        messages.print(f"[yellow]There is no file {escape(what)}; these are the captions nearest to that text.[/]")
     settings = Settings()
     with at_hand(settings, captions) as here:
         if _is_file(what):
@@ -110,12 +116,16 @@ def stats(
                 "duplicate", "empty", "profile", "active"):  # fmt: skip
         value = told.get(key)
         if value not in (None, ""):
-            view.add_row(key, f"{value:,}" if type(value) is int else escape(str(value)))
+            view.add_row(key, f"{value:,}" if type(value) is int else escape(_plain(value)))
     view.add_row("on disk", decimal(told["bytes"]))
     console.print(view)
     if common:
         words = ", ".join(f"{escape(label)} [dim]{count:,}[/]" for label, count in common)
         console.print(f"\nMost frequent candidates among {looked_into:,} captions: {words}")
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _common(index: CaptionIndex, sample: int, most: int = 20) -> tuple[int, list[tuple[str, int]]]:

@@ -50,7 +50,7 @@ def add(
 
 
 def taught(source: Source = "taught", captions: Wanted = None, json: Json = False) -> None:
-    """The captions that were taught, the newest first."""
+    """The captions that one source taught, the newest first."""
     from workers import teaching  # noqa: PLC0415 -- as above
     from workers.reaching import at_hand  # noqa: PLC0415 -- keeps the command line quick
 
@@ -60,10 +60,11 @@ def taught(source: Source = "taught", captions: Wanted = None, json: Json = Fals
         _print(found, here.captions_version)
         return
     view = Table(pad_edge=False)
-    for name in ("id", "added", "caption"):
+    for name in ("id", "added", "by", "caption"):
         view.add_column(name, overflow="fold")
     for caption in found:
-        view.add_row(f"{caption.id:016x}", str(caption.payload.get(teaching.ADDED, "")), escape(caption.text))
+        added = str(caption.payload.get(teaching.ADDED, ""))[:16].replace("T", " ")
+        view.add_row(f"{caption.id:016x}", added, escape(source), escape(caption.text))
     if found:
         console.print(view)
     else:

@@ -23,7 +23,7 @@ def command(*arguments: str) -> tuple[str, ...]:
 
 
 def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[Service]:
-    """Workers, dispatcher, watcher and Flower over a private Redis that is already there.
+    """Workers, dispatcher, what follows the bucket, and Flower, over a private Redis that is already there.
 
     ``settings`` must name that Redis.
     """
@@ -35,19 +35,32 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
         pulse = Pulse(wiring, beats_as)
         return Service(name, command(*arguments), pulse.ready, healthy=pulse.healthy, after=after, **rest)
 
+    def following() -> list[Service]:
+        """What tells of changes: a watch for a folder; for a bucket of a server its webhook, and the sweep."""
+        if settings.s3_endpoint is None:
+            return [member("watcher", "watcher", "watcher", env=env)]
+        port = settings.gateway_port
+        return [
+            Service(
+                "gateway", command("gateway", "--port", str(port)), _answers(port, "readyz"), env=env, after=after
+            ),
+            member("reconcile", "reconcile", "reconcile", "--every", str(settings.rescan_s), env=env),
+        ]
+
     # the workers' matrices are small: a second thread for them would only wait for the first
     light = env | {"OPENBLAS_NUM_THREADS": "1"}
     return [
         *(member(f"worker-{stage}", stage, "worker", stage, env=light, ready_timeout=180, stop_timeout=6)
           for stage in STAGES),
-        *(member(name, name, name, env=env) for name in ("dispatcher", "watcher")),
+        member("dispatcher", "dispatcher", "dispatcher", env=env),
+        *following(),
         Service("flower", command("flower", "--port", str(flower_port)), _answers(flower_port), env=env, after=after),
     ]  # fmt: skip
 
 
-def _answers(port: int) -> Callable[[], bool]:
+def _answers(port: int, path: str = "healthcheck") -> Callable[[], bool]:
     def ready() -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthcheck", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=2) as answer:
             return bool(answer.status == 200)
 
     return ready

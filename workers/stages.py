@@ -28,7 +28,7 @@ from workers.outcomes import done, failed
 from workers.policy import Drop, Fail, Postpone, Retry, Split, after_error
 from workers.remote_captions import ENCODE, TASK, answer
 from workers.settings import QUEUES, STAGES
-from workers.stores.store import ObjectError
+from workers.stores.store import ObjectError, ObjectGone
 from workers.wiring import Wiring
 
 log = structlog.get_logger()
@@ -145,6 +145,10 @@ class Stages:
                 continue
             try:
                 data, info = store.get(ref.bucket, ref.key, limit)
+            except ObjectGone:
+                # an event that came late, or one of the removal to come: the dispatcher looks, and forgets the object
+                changed.append(ObjectEvent("removed", ref.bucket, ref.key, verified=True))
+                continue
             except ObjectError as exc:
                 faults.append(Fault(ref, exc.code, str(exc)))
                 continue

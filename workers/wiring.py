@@ -108,8 +108,12 @@ class Wiring:
 
     @cached_property
     def listening(self) -> Connect:
-        """Connects to the bucket's own news. Raises ``Permanent`` where it has none."""
-        raise Permanent("the bucket is a folder: `wildtag watcher` follows it, and nothing can be listened to")
+        """Connects to the bucket's own news. A property: the connection to the store belongs to who asks."""
+        from workers.events.listener import connecting  # noqa: PLC0415 -- only who listens
+
+        if self.settings.s3_endpoint is None:
+            raise Permanent("the bucket is a folder: `wildtag watcher` follows it, and nothing can be listened to")
+        return connecting(self.s3.connection.client, self.settings.bucket)
 
     @cached_property
     def health(self) -> Health:

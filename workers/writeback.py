@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -20,7 +20,7 @@ from vectordb.errors import Permanent
 from workers.connection import Client, text, translated
 from workers.layout import Keys
 from workers.records import Record, decode
-from workers.stores.store import ObjectStore
+from workers.stores.store import ObjectStore, ObjectTags
 
 log = structlog.get_logger()
 
@@ -36,18 +36,6 @@ Way = Literal["off", "tags", "sidecar"]
 
 class TagsUnsupported(Permanent):
     """The store has no object tags."""
-
-
-class TaggedStore(Protocol):
-    """A store whose objects carry tags."""
-
-    def tags(self, bucket: str, key: str) -> Mapping[str, str]:
-        """The object's tags."""
-        ...
-
-    def set_tags(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
-        """Replace all of them."""
-        ...
 
 
 def with_ours(theirs: Mapping[str, str], tags: Sequence[Tag]) -> dict[str, str]:
@@ -132,12 +120,12 @@ class Writer:
         store = _tagged(self._store)
         theirs = store.tags(record.bucket, record.key)
         wanted = with_ours(theirs, record.tags)
-        if wanted != dict(theirs):
+        if wanted != theirs:
             store.set_tags(record.bucket, record.key, wanted)
 
 
-def _tagged(store: Any) -> TaggedStore:
+def _tagged(store: Any) -> ObjectTags:
     if not hasattr(store, "set_tags"):
         raise TagsUnsupported("this store has no object tags; write sidecars: WILDTAG_WRITE_BACK=sidecar")
-    tagged: TaggedStore = store
+    tagged: ObjectTags = store
     return tagged

@@ -30,7 +30,13 @@ class _Up:
 def up() -> None:
     """Run the whole stack on this machine until Ctrl-C; drop images into the folder it names."""
     with _stack(Settings()) as stack:
-        console.print(f"\nDrop images into  [bold]{escape(str(stack.wiring.settings.inbox_folder))}[/]")
+        here = stack.wiring.settings
+        if here.s3_endpoint is None:
+            console.print(f"\nDrop images into  [bold]{escape(str(here.inbox_folder))}[/]")
+        else:
+            console.print(f"\nPut images into   [bold]{escape(f'{here.s3_endpoint}, bucket {here.bucket}')}[/]")
+            webhook = f"http://127.0.0.1:{here.gateway_port}/v1/events/minio"
+            console.print(f"Webhook           [bold]{webhook}[/]; without it the sweep finds them")
         console.print(f"Flower            [bold]{stack.flower}[/]")
         console.print("See results with  [bold]wildtag watch[/]  and  [bold]wildtag results[/]; Ctrl-C stops.\n")
         stack.run()
@@ -81,9 +87,10 @@ def _stack(settings: Settings) -> Iterator[_Up]:
         with Supervisor(settings.home, on_event=say) as supervisor:
             redis = PrivateRedis(settings.home)
             port = settings.flower_port or free_port(5555)
-            here = settings.model_copy(
-                update={"redis_url": redis.url, "broker_url": redis.broker_url, "flower_port": port}
-            )
+            here = settings.model_copy(update={
+                "redis_url": redis.url, "broker_url": redis.broker_url, "flower_port": port,
+                "gateway_port": free_port(settings.gateway_port),
+            })  # fmt: skip
             wiring, flower = Wiring(here), f"http://127.0.0.1:{port}"
             if not prepared(settings):
                 # in a process of its own, which takes the text encoder's memory with it when it ends
@@ -92,7 +99,10 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             wiring.health.clear()
             supervisor.start(
                 services(here, redis, port),
-                {"redis": redis.url, "broker": redis.broker_url, "inbox": str(here.inbox_folder), "flower": flower},
+                {
+                    "redis": redis.url, "broker": redis.broker_url, "inbox": str(here.inbox_folder), "flower": flower,
+                    "gateway": f"http://127.0.0.1:{here.gateway_port}",
+                },
             )
             yield _Up(wiring, flower, supervisor.watch, supervisor.run)
     except KeyboardInterrupt:

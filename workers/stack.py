@@ -79,6 +79,11 @@ def free_port(wanted: int) -> int:
     raise Permanent("no port of 127.0.0.1 is free")
 
 
+def reached(settings: Settings) -> Settings:
+    """These settings, or those of the stack that runs in their home where they name no Redis."""
+    return settings if "redis_url" in settings.model_fields_set else running(settings) or settings
+
+
 def running(settings: Settings) -> Settings | None:
     """The settings under which the stack of this home can be reached, ``None`` when it is not up."""
     info = read_stack(settings.home)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
 import platform
 import signal
@@ -19,11 +18,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-import redis
 
 from ops.bench.posting import TOKEN, Run, offered
+from ops.bench.private_redis import private_redis, wait_until
 from vectordb.errors import Permanent
-from workers.redis_server import find_redis
 from workers.settings import Settings
 from workers.stack import command, free_port
 
@@ -93,7 +91,10 @@ def measure(rate: int, seconds: float, connections: int) -> Report:
     cores = sorted(os.sched_getaffinity(0))
     load = os.getloadavg()
     # a socket's path must be short, so not where TMPDIR may be
-    with tempfile.TemporaryDirectory(prefix="wt-", dir="/tmp") as folder, _redis(Path(folder)) as (client, url):
+    with (
+        tempfile.TemporaryDirectory(prefix="wt-", dir="/tmp") as folder,
+        private_redis(Path(folder)) as (client, url),
+    ):
         port = free_port(8080)
         # the Redis and this process run where the gateway does not
         with _gateway(Path(folder), url, port, core=cores[0]) as process:
@@ -129,45 +130,16 @@ def _spent(pid: int) -> tuple[float, float]:
 
 
 @contextmanager
-def _redis(folder: Path) -> Iterator[tuple[redis.Redis, str]]:
-    """As the embedded stack runs it: an append-only file, synced every second."""
-    path = folder / "redis.sock"
-    server = subprocess.Popen(
-        [find_redis().path, "--port", "0", "--unixsocket", path, "--dir", folder, "--save", "",
-         "--appendonly", "yes", "--appendfsync", "everysec"],
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    client = redis.Redis(unix_socket_path=str(path))
-    try:
-        _wait(client.ping)
-        yield client, f"unix://{path}"
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-@contextmanager
 def _gateway(home: Path, url: str, port: int, core: int) -> Iterator[int]:
     settings = Settings(home=home, redis_url=url, bucket="images", gateway_port=port, webhook_token=TOKEN)
     process = subprocess.Popen(command("gateway"), env=settings.process_environment())
     os.sched_setaffinity(process.pid, {core})
     try:
-        _wait(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).status == 200)
+        wait_until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).status == 200)
         yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(15)
-
-
-def _wait(ready: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        with contextlib.suppress(OSError, redis.ConnectionError):
-            if ready():
-                return
-        if time.monotonic() > deadline:
-            raise Permanent("it did not start within 30 s")
-        time.sleep(0.05)
 
 
 def _processor() -> str:

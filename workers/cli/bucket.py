@@ -37,8 +37,9 @@ def reconcile(
         if bucket or prefix or since or rate or afresh or json:
             raise typer.BadParameter("--every compares the whole bucket that is followed; give nothing else with it")
         from workers.bucket_processes import run_reconcile  # noqa: PLC0415 -- keeps the command line quick
+        from workers.stack import reached  # noqa: PLC0415 -- as above
 
-        run_reconcile(Settings().model_copy(update={"rescan_s": every}))
+        run_reconcile(reached(Settings()).model_copy(update={"rescan_s": every}))
         return
     wiring = _reached()
     earliest = _moment(since)
@@ -61,8 +62,9 @@ def reconcile(
 def writer() -> None:
     """Write tags back beside the images."""
     from workers.bucket_processes import run_writer  # noqa: PLC0415 -- keeps the command line quick
+    from workers.stack import reached  # noqa: PLC0415 -- as above
 
-    run_writer(Settings())
+    run_writer(reached(Settings()))
 
 
 def retag(
@@ -103,11 +105,10 @@ def retag(
 
 
 def _reached() -> Wiring:
-    from workers.stack import running  # noqa: PLC0415 -- keeps the command line quick
+    from workers.stack import reached  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring import Wiring  # noqa: PLC0415 -- as above
 
-    settings = Settings()
-    return Wiring(running(settings) or settings)
+    return Wiring(reached(Settings()))
 
 
 def _pace(sweeper: Sweeper, rate: float | None, began: float) -> None:

@@ -72,10 +72,9 @@ def listen_bucket() -> None:
 
 def _here() -> Settings:
     """For what may be started by hand: the settings of the stack that runs here, unless a Redis is named."""
-    from workers.stack import running  # noqa: PLC0415 -- keeps the command line quick
+    from workers.stack import reached  # noqa: PLC0415 -- keeps the command line quick
 
-    settings = Settings()
-    return settings if "redis_url" in settings.model_fields_set else running(settings) or settings
+    return reached(Settings())
 
 
 def flower(

@@ -1,0 +1,133 @@
+"""``python -m ops.bench reconcile``: how long a sweep takes to confirm that everything in a bucket is tagged.
+
+The bucket is made up and its listing costs next to nothing, so what is measured is what the sweep adds to it: looking
+up the records in a real Redis, in pages, and comparing both sides in the order of their keys.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+from rich.progress import track
+
+from ops.bench.machine import machine, versions
+from ops.bench.private_redis import private_redis
+from ops.bench.watched import memory
+from tasks.messages import ObjectRef, Revision, Tag
+from vectordb.errors import Permanent
+from workers.cli.show import console, messages
+from workers.inbox import Inbox
+from workers.layout import Keys
+from workers.ledger import Arrival, Ledger
+from workers.reconcile import Sweeper
+from workers.records import Evidence, Record, Records
+from workers.stores.store import ObjectInfo
+
+BUCKET = "photos"
+TARGET_S = 60.0
+REVISION = Revision("space", "captions@1")
+CHUNK = 1000
+
+
+class MadeUp:
+    """An ``ObjectStore`` of so many objects."""
+
+    def __init__(self, count: int) -> None:
+        self.keys = sorted(f"2025/{number % 97:02}/IMG_{number:08}.jpg" for number in range(count))
+
+    def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
+        """See ``ObjectStore``."""
+        for key in self.keys:
+            if key > after and key.startswith(prefix):
+                yield ObjectInfo(ObjectRef(bucket, key, f"{hash(key):032x}", 5_000_000), "")
+
+    def stat(self, bucket: str, key: str) -> ObjectInfo | None:
+        """See ``ObjectStore``: what is not listed is not there."""
+        raise Permanent(f"nothing is gone, and yet {bucket}/{key} was looked up")
+
+    def get(self, bucket: str, key: str, limit: int) -> tuple[bytes, ObjectInfo]:
+        """See ``ObjectStore``: a sweep reads nothing."""
+        raise Permanent(f"a sweep has read {bucket}/{key} ({limit})")
+
+    def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
+        """See ``ObjectStore``: a sweep writes nothing."""
+        raise Permanent(f"a sweep has written {bucket}/{key} ({data}, {content_type})")
+
+    def remove(self, bucket: str, key: str) -> None:
+        """See ``ObjectStore``: a sweep removes nothing."""
+        raise Permanent(f"a sweep has removed {bucket}/{key}")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m ops.bench reconcile", description=__doc__)
+    parser.add_argument("--count", type=int, default=100_000, help="objects in the bucket, all of them tagged")
+    parser.add_argument("--rounds", type=int, default=3, help="passes over it")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    chosen = parser.parse_args(arguments)
+    told = measure(chosen.count, chosen.rounds)
+    if chosen.json:
+        console.out(msgspec.json.encode(told).decode(), highlight=False)
+        return
+    console.print(f"{told['machine']}\n{told['versions']}")
+    for one in told["passes"]:
+        console.print(
+            f"{chosen.count:,} objects confirmed in {one['seconds']:.1f} s, of which listing {told['listing_s']:.1f} s;"
+            f" memory {one['memory_mb']['resident']:.0f} MB"
+        )
+
+
+def measure(count: int, rounds: int) -> dict[str, Any]:
+    """All figures, ready for JSON. Memory is that of this process: before, and at its highest in each pass."""
+    store = MadeUp(count)
+    # a socket's path must be short, so not where TMPDIR may be
+    with tempfile.TemporaryDirectory(prefix="wt-", dir="/tmp") as folder, private_redis(Path(folder)) as (client, _):
+        keys = Keys("wildtag:")
+        ledger, records, inbox = Ledger(client, keys, 1000), Records(client, keys), Inbox(client, keys.inbox)
+        inbox.prepare()
+        infos = list(store.list(BUCKET))
+        for start in track(range(0, count, CHUNK), "tagging", console=messages, transient=True):
+            _tag(ledger, [info.ref for info in infos[start : start + CHUNK]])
+        del infos
+        began = time.perf_counter()
+        listed = sum(1 for _ in store.list(BUCKET))
+        listing = time.perf_counter() - began
+        before, passes = memory(), list[dict[str, Any]]()
+        for _ in range(rounds):
+            sweeper = Sweeper(store, BUCKET, records, inbox, client, keys)
+            began, peak = time.perf_counter(), 0.0
+            while not sweeper.turn(0.2):
+                peak = max(peak, memory()["resident"])
+            passes.append({
+                "seconds": time.perf_counter() - began, "seen": sweeper.told.seen, "sent": sweeper.told.sent,
+                "gone": sweeper.told.gone, "memory_mb": {"resident": max(peak, memory()["resident"])},
+            })  # fmt: skip
+        told = sweeper.told
+        if (told.seen, told.sent, told.gone) != (listed, 0, 0):
+            raise Permanent(f"the sweep saw {told}, and everything was tagged")
+        return {
+            "machine": machine(), "versions": versions(), "load_after": os.getloadavg(), "objects": count,
+            "listing_s": listing, "memory_before_mb": before, "passes": passes,
+            "reached": max(one["seconds"] for one in passes) - listing <= TARGET_S,
+            "redis_mb": client.info("memory")["used_memory"] / 1e6,
+        }  # fmt: skip
+
+
+def _tag(ledger: Ledger, refs: Sequence[ObjectRef]) -> None:
+    ledger.enter([Arrival(ref, verified=True) for ref in refs], REVISION, 1.0, 9.0)
+    ledger.finish([
+        Record(
+            bucket=ref.bucket, key=ref.key, etag=ref.etag, state="done", finished_at=2.0,
+            tags=tuple(Tag(f"label {number}", 0.2, 0.2, 0.2, (0,)) for number in range(3)),
+            evidence=tuple(Evidence(f"a caption of some words, number {number}", 0.5) for number in range(10)),
+            space_id=REVISION.space_id, captions_version=REVISION.captions_version,
+        )
+        for ref in refs
+    ], 2.0)  # fmt: skip

@@ -1,0 +1,177 @@
+"""A bucket of an S3 server followed by the real stack: whatever tells of an object, it ends with one right record."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import pytest
+from minio import Minio
+
+from tests.acceptance.images import photograph
+from tests.acceptance.stack import Stack, wait_for
+from tests.contract.s3_server import moto
+from workers.connection import connect
+from workers.supervisor import read_stack
+
+pytestmark = pytest.mark.timeout(600)
+
+BUCKET = "photos"
+TOKEN = "a-token-of-tests"  # noqa: S105 -- of tests
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with moto() as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(server: str) -> Minio:
+    client = Minio(server.removeprefix("http://"), "AKIATEST", "secret", secure=False, region="us-east-1")
+    client.make_bucket(BUCKET)
+    return client
+
+
+@pytest.fixture
+def stack(make_stack: Callable[..., Stack], server: str) -> Stack:
+    made = make_stack(
+        WILDTAG_S3_ENDPOINT=server, WILDTAG_S3_ACCESS_KEY="AKIATEST",
+        WILDTAG_S3_SECRET_KEY="secret",  # noqa: S106 -- moto takes any
+        WILDTAG_BUCKET=BUCKET, WILDTAG_RESCAN_S="3600", WILDTAG_WEBHOOK_TOKEN=TOKEN, WILDTAG_WRITE_BACK="tags",
+        WILDTAG_IGNORE_PREFIXES="private/",
+    )  # fmt: skip
+    made.start()
+    return made
+
+
+def put(client: Minio, key: str, name: str) -> str:
+    """Put one of the photographs; gives its etag."""
+    data = photograph(name)
+    return client.put_object(BUCKET, key, io.BytesIO(data), len(data), content_type="image/png").etag or ""
+
+
+def notification(key: str, etag: str = "", sequencer: int = 1, kind: str = "ObjectCreated:Put") -> bytes:
+    """A webhook's body, in the form that MinIO has."""
+    found = {"key": quote_plus(key), "eTag": etag, "sequencer": f"{sequencer:X}", "size": 5}
+    record = {"eventName": f"s3:{kind}", "s3": {"bucket": {"name": BUCKET}, "object": found}}
+    return json.dumps({"EventName": f"s3:{kind}", "Key": f"{BUCKET}/{key}", "Records": [record]}).encode()
+
+
+def tell(stack: Stack, body: bytes) -> int:
+    info = read_stack(stack.home)
+    assert info is not None
+    request = urllib.request.Request(
+        f"{info.addresses['gateway']}/v1/events/minio", body, {"Authorization": f"Bearer {TOKEN}"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return int(answer.status)
+
+
+def labels(record: dict[str, object]) -> set[str]:
+    assert record["state"] == "done", record
+    return {tag["label"] for tag in record["tags"]}  # type: ignore[attr-defined]  # as JSON has it
+
+
+def test_objects_are_tagged_whatever_tells_of_them(stack: Stack, bucket: Minio) -> None:
+    etags = {
+        "by/web hook+ü.png": put(bucket, "by/web hook+ü.png", "chelsea.png"),
+        "by/redis.png": put(bucket, "by/redis.png", "coffee.png"),
+        "by/nothing.png": put(bucket, "by/nothing.png", "rocket.jpg"),
+    }
+    put(bucket, "private/secret.png", "coffee.png")
+    assert tell(stack, notification("by/web hook+ü.png", etags["by/web hook+ü.png"])) == 200
+    assert tell(stack, b"this is junk") == 202
+    record = stack.settled(1)["by/web hook+ü.png"]
+    assert "cat" in " ".join(labels(record))
+    assert record["etag"] == etags["by/web hook+ü.png"]
+
+    info = read_stack(stack.home)
+    assert info is not None
+    reader = subprocess.Popen([sys.executable, "-m", "workers.cli", "listen", "redis"], env=stack.environment)
+    try:
+        event = json.loads(notification("by/redis.png", etags["by/redis.png"]))["Records"]
+        connect(info.addresses["redis"]).rpush("minio-events", json.dumps([{"Event": event, "EventTime": "now"}]))
+        assert labels(stack.settled(2)["by/redis.png"]) & {"espresso", "coffee"}
+    finally:
+        reader.terminate()
+        reader.wait(20)
+
+    told = json.loads(stack.wildtag("reconcile", "--json").stdout)
+    assert (told["seen"], told["sent"], told["gone"]) == (4, 1, 0)  # the private one is seen and not followed
+    records = stack.settled(3)
+    assert labels(records["by/nothing.png"]) & {"rocket", "missile"}
+    assert {key: record["etag"] for key, record in records.items()} == etags
+    assert [junk["source"] for junk in map(json.loads, stack.wildtag("events", "junk", "--json").stdout.splitlines())]
+
+    bucket.remove_object(BUCKET, "by/redis.png")
+    tell(stack, notification("by/redis.png", sequencer=9, kind="ObjectRemoved:Delete"))
+    wait_for(lambda: "by/redis.png" not in stack.results(), 60, stack.said)
+    bucket.remove_object(BUCKET, "by/nothing.png")  # and one of which nothing tells
+    assert json.loads(stack.wildtag("reconcile", "--json").stdout)["gone"] == 1
+    wait_for(lambda: set(stack.results()) == {"by/web hook+ü.png"}, 60, stack.said)
+
+    put(bucket, "never/there.png", "coffee.png")
+    bucket.remove_object(BUCKET, "never/there.png")
+    tell(stack, notification("never/there.png", "0" * 32))  # gone before it is fetched: no record of nothing
+    stack.settled(1)
+    stack.stop()
+
+
+def test_a_storm_of_repeated_and_shuffled_events_ends_in_the_state_of_the_bucket(
+    stack: Stack, bucket: Minio
+) -> None:
+    rng = random.Random(7)
+    names = ["chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"]
+    bodies: list[bytes] = []
+    current: dict[str, str] = {}
+    for step in range(1, 61):
+        key = f"{rng.randrange(8)}.png"
+        if key in current and rng.random() < 0.3:
+            bucket.remove_object(BUCKET, key)
+            del current[key]
+            bodies.append(notification(key, sequencer=step, kind="ObjectRemoved:Delete"))
+        else:
+            current[key] = put(bucket, key, rng.choice(names))
+            bodies.append(notification(key, current[key], step))
+        bodies.append(notification(key, "x", step, kind="ObjectCreated:PutTagging"))
+    storm = [body for body in bodies for _ in range(rng.randrange(1, 4))]
+    rng.shuffle(storm)
+    for body in storm:
+        assert tell(stack, body) in (200, 202)
+    records = stack.settled(len(current), patience=180)
+    assert {key: record["etag"] for key, record in records.items()} == current
+    assert {record["state"] for record in records.values()} == {"done"}
+    stack.stop()
+
+
+def test_tags_are_written_back_and_lead_to_nothing(stack: Stack, bucket: Minio, tmp_path: Path) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-m", "workers.cli", "writer"], env=stack.environment, stderr=(tmp_path / "log").open("wb")
+    )
+    try:
+        etag = put(bucket, "a.png", "coffee.png")
+        tell(stack, notification("a.png", etag))
+        first = stack.settled(1)["a.png"]
+
+        def written() -> dict[str, str]:
+            return dict(bucket.get_object_tags(BUCKET, "a.png") or {})
+
+        wait_for(lambda: written().get("wildtag.1"), 60, stack.said)
+        assert written()["wildtag.1"] == first["tags"][0]["label"]
+        tell(stack, notification("a.png", etag, 2, kind="ObjectCreated:PutTagging"))
+        stack.wildtag("reconcile")
+        assert stack.settled(1)["a.png"]["finished_at"] == first["finished_at"]
+        stack.wildtag("retag", "--all")
+        wait_for(lambda: stack.results()["a.png"]["finished_at"] > first["finished_at"], 60, stack.said)
+    finally:
+        writer.terminate()
+        writer.wait(20)
+    stack.stop()

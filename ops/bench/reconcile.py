@@ -79,8 +79,8 @@ def main(arguments: Sequence[str]) -> None:
     console.print(f"{told['machine']}\n{told['versions']}")
     for one in told["passes"]:
         console.print(
-            f"{chosen.count:,} objects confirmed in {one['seconds']:.1f} s, of which listing {told['listing_s']:.1f} s;"
-            f" memory {one['memory_mb']['resident']:.0f} MB"
+            f"{chosen.count:,} objects confirmed in {one['seconds']:.1f} s, of which listing"
+            f" {told['listing_s']:.1f} s; memory {one['memory_mb']['resident']:.0f} MB"
         )
 
 

@@ -68,10 +68,10 @@ class Writer:
         self._consumer = consumer
 
     def prepare(self) -> None:
-        """Create the consumer group, beginning with what is finished from now on."""
+        """Create the consumer group, beginning with all that the feed remembers: writing twice changes nothing."""
         with translated():
             try:
-                self._redis.xgroup_create(self._feed, GROUP, id="$", mkstream=True)
+                self._redis.xgroup_create(self._feed, GROUP, id="0", mkstream=True)
             except ResponseError as exc:
                 if "BUSYGROUP" not in str(exc):
                     raise

@@ -41,7 +41,8 @@ def bucket(server: str) -> Minio:
 
 
 @pytest.fixture
-def stack(make_stack: Callable[..., Stack], server: str) -> Stack:
+def stack(make_stack: Callable[..., Stack], server: str, bucket: Minio) -> Stack:  # noqa: ARG001 -- there first
+    """A stack whose first sweep finds nothing, and whose next one is hours away."""
     made = make_stack(
         WILDTAG_S3_ENDPOINT=server, WILDTAG_S3_ACCESS_KEY="AKIATEST",
         WILDTAG_S3_SECRET_KEY="secret",  # noqa: S106 -- moto takes any

@@ -58,7 +58,11 @@ def run_reconcile(settings: Settings) -> None:
     beating = Every(1.0, lambda: wiring.health.beat("reconcile"))
     with until_stopped() as stop:
         while not stop.is_set():
-            retrying(stop, sweeping)
+            try:
+                sweeping()
+            except Transient as exc:
+                log.warning("not swept", reason=str(exc))  # waiting for a bucket is no reason to be restarted
+                stop.wait(5)
             retrying(stop, beating)
             stop.wait(0.1)
 

@@ -131,8 +131,9 @@ def run_listener(
     wiring = Wiring(settings)
     beating = Every(1.0, lambda: wiring.health.beat("listener"))
 
+    sweeper = wiring.sweeper(resume=False)
+
     def sweep() -> None:
-        sweeper = wiring.sweeper(resume=False)
         while not sweeper.turn(SWEEP_TURN):
             time.sleep(0.05)
         log.info("caught up", seen=sweeper.told.seen, sent=sweeper.told.sent, gone=sweeper.told.gone)

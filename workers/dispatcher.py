@@ -13,25 +13,28 @@ from dataclasses import dataclass
 import structlog
 
 from tasks.messages import ObjectRef, Revision, Submitted
+from vectordb.errors import Permanent, Transient
 from workers.events.event import ObjectEvent
 from workers.inbox import Inbox
 from workers.ledger import Arrival, Ledger
 from workers.publishing import Sender
-from workers.stores.store import ObjectError, ObjectStore
+from workers.stores.store import ObjectStore, StoreAway
 
 log = structlog.get_logger()
 
 AGAIN_BLOCK_MS = 20
+SILENCES = 3  # events for which the store did not answer, before it is left alone for a turn
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How batches are cut: sizes in objects, times in milliseconds, the deadline in seconds."""
+    """How batches are cut: sizes in objects, times in milliseconds; the deadline and when to give up in seconds."""
 
     batch_max: int
     batch_wait_ms: int
     in_flight_max: int
     deadline_s: float
+    give_up_s: float = 86_400.0
 
 
 class Dispatcher:
@@ -99,7 +102,7 @@ class Dispatcher:
         return len(events)
 
     def _deal(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> None:
-        arrivals, removals = self._look([event for _, event in events])
+        arrivals, removals, left = self._look(events)
         now = self._clock()
         # removals first: where an object has both, the plan has kept only the later one
         for oid, known in zip(removals, self._ledger.remove(removals), strict=True):
@@ -112,31 +115,51 @@ class Dispatcher:
         for start in range(0, len(refs), self._pace.batch_max):
             objects = tuple(refs[start : start + self._pace.batch_max])
             self._publisher.send("embedding", Submitted(objects=objects, revision=revision))
-        inbox.done([entry for entry, _ in events])
+        inbox.done([entry for entry, _ in events if entry not in left])
         if refs:
             log.info("dispatched", objects=len(refs), events=len(events))
 
-    def _look(self, events: Sequence[ObjectEvent]) -> tuple[list[Arrival], list[str]]:
-        """What to do about each object: the latest word counts, and removals are checked in the bucket."""
+    def _look(self, events: Sequence[tuple[str, ObjectEvent]]) -> tuple[list[Arrival], list[str], set[str]]:
+        """What to do about each object: the latest word counts, and removals are checked in the bucket.
+
+        Also which entries are left for later, since the store does not answer for them: others do not wait behind.
+        """
         plan: dict[str, Arrival | None] = {}
-        for event in events:
+        left: set[str] = set()
+        for entry, event in events:
             if event.kind == "created" and not self._followed(event.key):
                 continue
             try:
+                if len(left) >= SILENCES and _asks(event):
+                    raise StoreAway("the store does not answer; not asked again in this turn")
                 arrival = self._arrival(event)
-            except ObjectError as exc:
+            except Permanent as exc:
                 log.warning("event ignored", object=event.id, reason=str(exc))
                 continue
+            except Transient as exc:
+                if self._clock() - int(entry.partition("-")[0]) / 1000 < self._pace.give_up_s:
+                    left.add(entry)
+                    log.warning("event put off", object=event.id, reason=str(exc))
+                else:  # the sweep finds what it told, if there is anything to find
+                    log.warning("event given up", object=event.id, reason=str(exc))
+                continue
+            if arrival and not self._followed(event.key):
+                continue  # a version was removed, and another is there
             before = plan.get(event.id)
             if before and arrival and not arrival.verified and "" < arrival.sequence < before.sequence:
                 continue  # an older version, told later
             plan[event.id] = arrival
-        return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None]
+        return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None], left
 
     def _arrival(self, event: ObjectEvent) -> Arrival | None:
         """``None``: the object is gone. Raises ``ObjectError`` where the bucket cannot tell."""
-        if event.kind == "created" and event.etag:
+        if not _asks(event):
             ref = ObjectRef(event.bucket, event.key, event.etag, event.size, event.version_id)
             return Arrival(ref, event.sequence, event.verified, event.force)
         info = self._store.stat(event.bucket, event.key)
         return None if info is None else Arrival(info.ref, info.sequence, verified=True, force=event.force)
+
+
+def _asks(event: ObjectEvent) -> bool:
+    """Whether the store must be asked what an event means."""
+    return event.kind != "created" or not event.etag

@@ -7,6 +7,7 @@ gone is looked up before it is told.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -90,7 +91,7 @@ def _lost(store: ObjectStore, bucket: str, keys: Iterator[str]) -> list[ObjectEv
 def _gone(store: ObjectStore, bucket: str, key: str) -> bool:
     try:
         return store.stat(bucket, key) is None
-    except ObjectError:  # what one may not look at is not gone
+    except (ObjectError, Transient):  # what one may not look at is not gone; nor is what nobody answers for
         return False
 
 
@@ -153,13 +154,21 @@ class Sweeper:
                     self._finish()
                     return True
                 self.told = step
+                self._claim()
                 self._note(step.after)
                 if self._clock() >= until:
                     break
         except BaseException:
             self._pass = None  # a generator that raised is over; the note says where to go on
+            with contextlib.suppress(Transient):
+                self.release()
             raise
         return False
+
+    def hold(self) -> None:
+        """Keep others from this bucket between two turns that are far apart."""
+        if self.under_way:
+            self._claim()
 
     def release(self) -> None:
         """Let somebody else sweep."""
@@ -183,7 +192,6 @@ class Sweeper:
         if self._resume:
             with translated():
                 self._redis.hset(self._marker, mapping={"prefix": self._prefix, "after": after})
-        self._claim()
 
     def _finish(self) -> None:
         self._pass = None

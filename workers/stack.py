@@ -54,6 +54,7 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
           for stage in STAGES),
         member("dispatcher", "dispatcher", "dispatcher", env=env),
         *following(),
+        *([member("writer", "writer", "writer", env=env)] if settings.write_back != "off" else []),
         Service("flower", command("flower", "--port", str(flower_port)), _answers(flower_port), env=env, after=after),
     ]  # fmt: skip
 

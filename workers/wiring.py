@@ -238,7 +238,7 @@ class Wiring:
     def dispatcher(self, consumer: str) -> Dispatcher:
         """A dispatcher under this consumer name."""
         s = self.settings
-        pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s)
+        pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s, s.give_up_s)
         return Dispatcher(
             self.inbox, self.later, self.ledger, self.store, self.publisher, self.current, self.following.key,
             pace, consumer, self.clock,
@@ -261,7 +261,7 @@ class Wiring:
     def writer(self, consumer: str) -> Writer:
         """What writes tags back, under this consumer name."""
         s = self.settings
-        return Writer(self.store, self.redis, self.keys, s.write_back, s.output_prefix, consumer)
+        return Writer(self.store, self.records, self.redis, self.keys, s.write_back, s.output_prefix, consumer)
 
     def keeper(self) -> Keeper:
         """A keeper of the ledger."""

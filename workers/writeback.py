@@ -16,10 +16,10 @@ import structlog
 from redis.exceptions import ResponseError
 
 from tasks.messages import Tag
-from vectordb.errors import Permanent
+from vectordb.errors import Permanent, Transient
 from workers.connection import Client, text, translated
 from workers.layout import Keys
-from workers.records import Record, decode
+from workers.records import Record, Records
 from workers.stores.store import ObjectStore, ObjectTags
 
 log = structlog.get_logger()
@@ -55,12 +55,20 @@ def sidecar(record: Record) -> bytes:
 
 
 class Writer:
-    """Writes what the feed tells. One ``step`` is one look; ``Transient`` may leave it, and then nothing is lost."""
+    """Writes what the feed tells of; one ``step`` is one look. Raises ``StoreUnavailable``, and loses nothing."""
 
     def __init__(
-        self, store: ObjectStore, client: Client, keys: Keys, way: Way, output_prefix: str, consumer: str
+        self,
+        store: ObjectStore,
+        records: Records,
+        client: Client,
+        keys: Keys,
+        way: Way,
+        output_prefix: str,
+        consumer: str,
     ) -> None:
         self._store = store
+        self._records = records
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._feed = keys.feed
         self._way = way
@@ -77,37 +85,44 @@ class Writer:
                     raise
 
     def step(self, block_ms: int = 1000) -> int:
-        """Write what is there: first what was read and never finished, then what is new. Gives how many entries."""
-        entries = self._read("0", None) or self._read(">", block_ms)
+        """Write what has come; gives how many entries are dealt with. What fails is left to ``recover``."""
+        with translated():
+            answer = self._redis.xreadgroup(GROUP, self._consumer, {self._feed: ">"}, count=100, block=block_ms)
+        if not answer:
+            return 0
+        return self._deal(answer[self._feed.encode()][0] if isinstance(answer, dict) else answer[0][1])
+
+    def recover(self, idle_ms: int) -> int:
+        """The same for what was read so long ago, by whichever writer, and is not dealt with."""
+        with translated():
+            claimed = self._redis.xautoclaim(self._feed, GROUP, self._consumer, idle_ms, "0-0", count=100)
+        return self._deal(claimed[1])
+
+    def _deal(self, entries: Sequence[tuple[Any, Mapping[bytes, bytes] | None]]) -> int:
+        done = 0
         for entry, fields in entries:
-            self._write(fields)
+            oid = text((fields or {}).get(b"oid", b""))  # none: it was trimmed meanwhile
+            try:
+                if oid:
+                    self._write(oid)
+            except Transient as exc:
+                log.warning("not written back yet", object=oid, reason=str(exc))
+                continue
+            except Permanent as exc:  # gone, forbidden, no such bucket: the record says all the same
+                log.warning("not written back", object=oid, reason=str(exc))
             with translated():
                 self._redis.xack(self._feed, GROUP, entry)
-        return len(entries)
+            done += 1
+        return done
 
-    def recover(self, idle_ms: int) -> None:
-        """Take over what another writer read so long ago and did not finish; the next steps write it."""
-        with translated():
-            self._redis.xautoclaim(self._feed, GROUP, self._consumer, idle_ms, "0-0", count=1000)
-
-    def _read(self, after: str, block_ms: int | None) -> list[tuple[Any, Mapping[bytes, bytes]]]:
-        with translated():
-            answer = self._redis.xreadgroup(GROUP, self._consumer, {self._feed: after}, count=100, block=block_ms)
-        if not answer:
-            return []
-        found = answer[self._feed.encode()][0] if isinstance(answer, dict) else answer[0][1]
-        return [(entry, fields or {}) for entry, fields in found]  # trimmed meanwhile: no fields
-
-    def _write(self, fields: Mapping[bytes, bytes]) -> None:
-        oid, state = text(fields.get(b"oid", b"")), text(fields.get(b"state", b""))
-        try:
-            if state == "removed" and self._way == "sidecar":
-                bucket, _, key = oid.partition("/")
-                self._store.remove(bucket, f"{self._output}{key}.json")
-            elif state == "done":
-                self._record(decode(fields[b"body"]))
-        except Permanent as exc:  # gone, forbidden, no such bucket: the record says all the same
-            log.warning("not written back", object=oid, reason=str(exc))
+    def _write(self, oid: str) -> None:
+        """Write what the record says now: the feed may tell of an older one, or late."""
+        (record,) = self._records.get([oid])
+        if record is not None and record.state == "done":
+            self._record(record)
+        elif self._way == "sidecar":
+            bucket, _, key = oid.partition("/")
+            self._store.remove(bucket, f"{self._output}{key}.json")
 
     def _record(self, record: Record) -> None:
         if self._way == "sidecar":

@@ -92,12 +92,12 @@ def test_a_switch_under_load_fails_no_image_and_every_record_names_one_version(
         while not stop.is_set():
             drop(stack.inbox, f"{dropped.total()}.png", images[dropped.total() % len(images)])
             dropped["all"] += 1
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     thread = threading.Thread(target=keep_dropping)
     thread.start()
     try:
-        for name in ("two", "one", "two"):
+        for name in ("two", "one"):
             wait_for(lambda: stack.counts()["done"] > 5, 60, stack.said)
             stack.wildtag("captions", "use", name)
             time.sleep(2)
@@ -123,7 +123,7 @@ def test_an_import_that_is_killed_goes_on_and_ends_with_exactly_the_right_set(
     make_stack: Callable[..., Stack], tmp_path: Path
 ) -> None:
     stack = make_stack()
-    texts = [f"a photo of {noun}" for noun, _ in list(pairs())[:12_000]]
+    texts = [f"a photo of {noun}" for noun, _ in list(pairs())[:6_000]]
     file = write(tmp_path / "nouns.txt", texts)
     command = ("captions", "import", file, "--name", "nouns")
     killed = subprocess.Popen(
@@ -137,9 +137,9 @@ def test_an_import_that_is_killed_goes_on_and_ends_with_exactly_the_right_set(
     wait_for(lambda: taken(notes) >= 2048, 120, stack.said)
     killed.kill()
     killed.wait()
-    assert taken(notes) < 12_000
+    assert taken(notes) < 6_000
     (manifest,) = [json.loads(line)["manifest"] for line in stack.wildtag(*command, "--json").stdout.splitlines()]
-    assert (manifest["read"], manifest["duplicate"], manifest["empty"]) == (12_000, 12_000 - len(set(texts)), 0)
+    assert (manifest["read"], manifest["duplicate"], manifest["empty"]) == (6_000, 6_000 - len(set(texts)), 0)
     exported = stack.wildtag("captions", "export", "nouns").stdout.splitlines()
     assert len(exported) == manifest["count"]
     assert set(exported) == {" ".join(text.split()) for text in texts}
@@ -161,7 +161,7 @@ def taken(notes: Path) -> int:
 
 def test_the_queue_and_a_pool_give_what_one_process_gives(make_stack: Callable[..., Stack], tmp_path: Path) -> None:
     stack = make_stack()
-    texts = [f"a {noun} beside {broader}" for noun, broader in list(pairs())[::6]]
+    texts = [f"a {noun} beside {broader}" for noun, broader in list(pairs())[::14]]  # more than one chunk
     file = write(tmp_path / "texts.txt", texts)
     stack.start()
     worker = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from workers.ledger import Ledger
 from workers.reconcile import reconcile
 from workers.records import Record, Records
 from workers.stores.folder import FolderStore
+from workers.stores.store import ObjectInfo, StoreAway
 
 REVISION = Revision("space", "captions@1")
 
@@ -181,6 +183,46 @@ def test_the_keeper_sends_again_waits_and_gives_up(world: World) -> None:
     assert record.error is not None
     assert record.error.code == "poisonous"
     assert keeper.step() == 0
+
+
+def test_what_the_store_does_not_answer_for_holds_nobody_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = world.store.stat
+
+    def sometimes(bucket: str, key: str) -> ObjectInfo | None:
+        if key == "broken.jpg":
+            raise StoreAway("503")
+        return stat(bucket, key)
+
+    monkeypatch.setattr(world.store, "stat", sometimes)
+    world.now = time.time()
+    world.inbox.append([ObjectEvent("removed", "inbox", "broken.jpg"), created(world.put("good.jpg"))])
+    assert world.dispatcher().step(block_ms=10) == 2
+    assert world.queues.sent == [["good.jpg"]]
+    assert world.records.counts()["inbox"] == 1
+    assert world.dispatcher().recover(idle_ms=0) == 1  # it is looked at again, and put off again
+    world.now += 86_500
+    world.dispatcher().recover(idle_ms=0)
+    assert world.records.counts()["inbox"] == 0
+
+
+def test_what_is_not_followed_is_not_tagged_whatever_tells_of_it(world: World) -> None:
+    world.inbox.append([created(world.put("ignored/a.jpg")), ObjectEvent("removed", "inbox", "ignored/a.jpg")])
+    world.dispatcher().step(block_ms=10)
+    assert world.queues.sent == []
+    assert world.ledger.in_flight() == 0
+
+
+def test_what_is_tagged_again_waits_for_what_is_new(world: World) -> None:
+    old = [world.put(f"old{number}.jpg") for number in range(3)]
+    world.later.append([ObjectEvent("created", "inbox", ref.key, force=True) for ref in old])
+    world.inbox.append([created(world.put("new.jpg"))])
+    dispatcher = world.dispatcher(batch_max=2)
+    assert [dispatcher.step(block_ms=10), dispatcher.step(block_ms=10)] == [1, 2]
+    assert world.queues.sent == [["new.jpg"], ["old0.jpg", "old1.jpg"]]
+    world.put("newer.jpg")
+    for _ in range(3):
+        dispatcher.step(block_ms=10)
+    assert world.later.length() == 0 or world.ledger.in_flight() >= 4
 
 
 def test_a_switch_of_captions_reaches_what_comes_and_not_what_is_on_its_way(world: World) -> None:

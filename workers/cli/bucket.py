@@ -48,7 +48,7 @@ def reconcile(
     try:
         with _progress() as progress:
             bar = progress.add_task("comparing", total=None)
-            while not sweeper.turn(TURN_S):
+            while not sweeper.turn(0.0 if rate else TURN_S):  # with a rate, a page at a time
                 progress.update(bar, completed=sweeper.told.seen, description=f"comparing {sweeper.told.after[-40:]}")
                 _pace(sweeper, rate, began)
     except KeyboardInterrupt:
@@ -113,8 +113,10 @@ def _reached() -> Wiring:
 
 def _pace(sweeper: Sweeper, rate: float | None, began: float) -> None:
     """Wait as long as the rate wants, and somewhat where the inbox is full."""
-    ahead = sweeper.told.seen / rate - (time.monotonic() - began) if rate else 0.0
-    time.sleep(max(0.05, min(ahead, 20.0)))
+    time.sleep(0.05)
+    while rate and (ahead := sweeper.told.seen / rate - (time.monotonic() - began)) > 0:
+        sweeper.hold()
+        time.sleep(min(ahead, 10.0))
 
 
 def _moment(since: str | None) -> float:

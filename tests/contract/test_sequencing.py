@@ -15,8 +15,8 @@ from workers.records import Record, Records
 
 REVISION = Revision("space", "captions@1")
 OID = f"{BUCKET}/walks/dog.jpg"
-# lengths differ on purpose: as texts these would come in another order
-SEQUENCERS = ["9", "FF", "100", "18A5C0FFEE123456", "18A5C0FFEE123457", "18a5c0ffee12345a", "F8A5C0FFEE123456"]
+# lengths and cases differ on purpose
+SEQUENCERS = ["0055AED6DCD90281E5", "0055AED6DD", "18A5C0FFEE123456", "18A5C0FFEE123457", "18a5c0ffee12345a", "F8"]
 STEPS = st.tuples(st.sampled_from(["told", "told", "result", "removed"]), st.integers(0, len(SEQUENCERS) - 1))
 
 

@@ -76,6 +76,11 @@ def doctor(
         raise typer.Exit(1)
     there = connected()
     told = followed(store, settings.bucket)
+    following = there.following
+    if prefix is None and following.prefixes and not told.prefix.startswith(tuple(following.prefixes)):
+        prefix = following.prefixes[0]
+    if suffix is None and following.suffixes and not told.suffix:
+        suffix = following.suffixes[0]
     probe = Probe(
         store, there.records, there.inbox, there.health, settings.bucket, wait_s=wait,
         prefix=told.prefix if prefix is None else prefix, suffix=told.suffix if suffix is None else suffix,

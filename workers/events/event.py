@@ -12,7 +12,7 @@ from workers.stores.store import ObjectInfo
 class ObjectEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One change in a bucket.
 
-    ``sequence`` orders the writes of one key: hexadecimal, padded to 32 digits, empty when unknown.
+    ``sequence`` orders the writes of one key: hexadecimal, filled up to 32 digits, empty when unknown.
     ``verified``: the source has looked into the bucket itself. ``force``: tag even what is already tagged.
     ``etag`` is empty when the source does not know it; the store is asked then.
     """

@@ -108,11 +108,15 @@ def namespace_value(value: bytes, bucket: str) -> Told:
 
 
 def padded(sequencer: str) -> str:
-    """A hexadecimal sequencer so that texts compare as the numbers do; empty when it is none."""
+    """A hexadecimal sequencer so that texts compare in the order of the writes; empty when it is none.
+
+    Of two the shorter one counts as if zeros followed it, as Amazon's description of event messages has it; MinIO's
+    all have one length.
+    """
     digits = sequencer.strip().lower()
     if not 0 < len(digits) <= SEQUENCE_DIGITS or not set(digits) <= set("0123456789abcdef"):
         return ""
-    return digits.zfill(SEQUENCE_DIGITS)
+    return digits.ljust(SEQUENCE_DIGITS, "0")
 
 
 def _told(

@@ -14,7 +14,7 @@ BESIDE = Path(__file__).parents[4] / "shared" / "events"
 FOLDER = Path(os.environ.get("WILDTAG_EVENTS") or BESIDE)
 BUCKET = "images"
 ETAG = "9b2cf535f27731c974343645a3985328"
-ORDER = "17c0f2b1a4e3d201".zfill(32)
+ORDER = "17c0f2b1a4e3d201".ljust(32, "0")
 
 
 def created(key: str, etag: str = ETAG, size: int = 48213, version: str | None = None) -> Told:

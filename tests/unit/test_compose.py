@@ -113,7 +113,7 @@ if COMPOSE_ITSELF := _compose():  # the schema is checked everywhere; Compose is
     def test_compose_accepts_it_once_the_secrets_are_set(tmp_path: Path) -> None:
         env = tmp_path / "env"
         env.write_text("\n".join(f"{name}={value}" for name, value in filled().items()))
-        for profile in ([], ["--profile", "ingestion"]):
+        for profile in ([], ["--profile", "ingestion"], ["--profile", "write-back"]):
             done = subprocess.run(
                 [*COMPOSE_ITSELF, "--file", COMPOSE, "--env-file", env, *profile, "config", "--quiet"],
                 capture_output=True, text=True, check=False,
@@ -267,7 +267,7 @@ def test_every_secret_is_told_only_to_those_who_use_it() -> None:
     def told(variable: str) -> set[str]:
         return {name for name in OURS if variable in SERVICES[name].get("environment", {})}
 
-    assert told("WILDTAG_S3_SECRET_KEY") == {"setup-bucket", "dispatcher", "reconcile", "worker-embedding"}
+    assert told("WILDTAG_S3_SECRET_KEY") == {"setup-bucket", "dispatcher", "reconcile", "worker-embedding", "writer"}
     assert told("WILDTAG_QDRANT_API_KEY") == {"setup-captions", "dispatcher", "reconcile", "worker-retrieval"}
     assert told("WILDTAG_WEBHOOK_TOKEN") == {"gateway"}
     assert told("WILDTAG_FLOWER_AUTH") == {"flower"}

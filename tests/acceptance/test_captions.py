@@ -82,7 +82,7 @@ def test_a_switch_under_load_fails_no_image_and_every_record_names_one_version(
     (first, second) = (
         next(row["captions_version"] for row in rows(stack, "list") if row["name"] == name) for name in ("one", "two")
     )
-    stack.wildtag("captions", "use", "one")
+    stack.wildtag("captions", "use", "two")
     stack.start()
     images = [photograph(name) for name in ("coffee.png", "rocket.jpg", "chelsea.png", "motorcycle_left.png")]
     stop = threading.Event()
@@ -97,7 +97,7 @@ def test_a_switch_under_load_fails_no_image_and_every_record_names_one_version(
     thread = threading.Thread(target=keep_dropping)
     thread.start()
     try:
-        for name in ("two", "one"):
+        for name in ("one", "two"):
             wait_for(lambda: stack.counts()["done"] > 5, 60, stack.said)
             stack.wildtag("captions", "use", name)
             time.sleep(2)

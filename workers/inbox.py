@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from redis.exceptions import ResponseError
 
 from workers.connection import Client, text, translated
 from workers.events.event import ObjectEvent
+from workers.streams import claim_idle, create_group, read_group
 
 GROUP = "dispatcher"
 
@@ -45,26 +45,15 @@ class Inbox:
 
     def prepare(self) -> None:
         """Create the stream and its consumer group, if they are not there."""
-        with translated():
-            try:
-                self._redis.xgroup_create(self._key, GROUP, id="0", mkstream=True)
-            except ResponseError as exc:
-                if "BUSYGROUP" not in str(exc):
-                    raise
+        create_group(self._redis, self._key, GROUP)
 
     def read(self, consumer: str, count: int, block_ms: int | None) -> list[tuple[str, ObjectEvent]]:
         """New events; waits up to ``block_ms`` for the first, or not at all."""
-        with translated():
-            answer = self._redis.xreadgroup(GROUP, consumer, {self._key: ">"}, count=count, block=block_ms)
-        if not answer:
-            return []
-        return self._decoded(answer[self._key.encode()][0] if isinstance(answer, dict) else answer[0][1])
+        return self._decoded(read_group(self._redis, self._key, GROUP, consumer, count, block_ms))
 
     def recover(self, consumer: str, idle_ms: int, count: int) -> list[tuple[str, ObjectEvent]]:
         """Events that some dispatcher read at least ``idle_ms`` ago and did not finish."""
-        with translated():
-            answer = self._redis.xautoclaim(self._key, GROUP, consumer, idle_ms, "0-0", count=count)
-        return self._decoded(answer[1])
+        return self._decoded(claim_idle(self._redis, self._key, GROUP, consumer, idle_ms, count))
 
     def done(self, ids: Sequence[str]) -> None:
         """These events are dealt with."""

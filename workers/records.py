@@ -12,6 +12,7 @@ import msgspec
 from tasks.messages import Tag
 from workers.connection import Client, raw, text, translated
 from workers.layout import Keys
+from workers.streams import entries
 
 State = Literal["done", "failed", "dead"]
 T = TypeVar("T")
@@ -214,11 +215,9 @@ class Records:
         """What came after an id; waits up to ``block_ms`` when there is nothing."""
         with translated():
             answer = self._redis.xread({self._keys.feed: after}, count=count, block=block_ms)
-        entries = answer[0][1] if answer else []
-        if isinstance(answer, dict):  # RESP3 answers with a map
-            entries = next(iter(answer.values()))[0] if answer else []
         return [
-            FeedItem(text(i), text(f[b"oid"]), decode(f[b"body"]) if f[b"body"] else None) for i, f in entries
+            FeedItem(text(i), text(f[b"oid"]), decode(f[b"body"]) if f[b"body"] else None)
+            for i, f in entries(answer)
         ]
 
 

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import msgspec
 import structlog
-from redis.exceptions import ResponseError
 
 from tasks.messages import Tag
 from vectordb.errors import Permanent, Transient
@@ -21,6 +20,7 @@ from workers.connection import Client, text, translated
 from workers.layout import Keys
 from workers.records import Record, Records
 from workers.stores.store import ObjectStore, ObjectTags
+from workers.streams import claim_idle, create_group, read_group
 
 log = structlog.get_logger()
 
@@ -77,26 +77,15 @@ class Writer:
 
     def prepare(self) -> None:
         """Create the consumer group, beginning with all that the feed remembers: writing twice changes nothing."""
-        with translated():
-            try:
-                self._redis.xgroup_create(self._feed, GROUP, id="0", mkstream=True)
-            except ResponseError as exc:
-                if "BUSYGROUP" not in str(exc):
-                    raise
+        create_group(self._redis, self._feed, GROUP)
 
     def step(self, block_ms: int = 1000) -> int:
         """Write what has come; gives how many entries are dealt with. What fails is left to ``recover``."""
-        with translated():
-            answer = self._redis.xreadgroup(GROUP, self._consumer, {self._feed: ">"}, count=100, block=block_ms)
-        if not answer:
-            return 0
-        return self._deal(answer[self._feed.encode()][0] if isinstance(answer, dict) else answer[0][1])
+        return self._deal(read_group(self._redis, self._feed, GROUP, self._consumer, 100, block_ms))
 
     def recover(self, idle_ms: int) -> int:
         """The same for what was read so long ago, by whichever writer, and is not dealt with."""
-        with translated():
-            claimed = self._redis.xautoclaim(self._feed, GROUP, self._consumer, idle_ms, "0-0", count=100)
-        return self._deal(claimed[1])
+        return self._deal(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, 100))
 
     def _deal(self, entries: Sequence[tuple[Any, Mapping[bytes, bytes] | None]]) -> int:
         done = 0

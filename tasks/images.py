@@ -81,6 +81,18 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, near: int | None = None
             raise _translated(exc, image.format) from exc
 
 
+def recognised(head: bytes) -> str | None:
+    """The media type of the image that these first 16 bytes or more begin, ``None`` where they begin none.
+
+    Nothing is decoded, so what follows may still be damaged.
+    """
+    for name in _formats():
+        accept = Image.OPEN[name][1]
+        if accept and accept(head[:16]) is True:
+            return Image.MIME[name]
+    return None
+
+
 def _open(data: bytes, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=_formats())

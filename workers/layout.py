@@ -18,7 +18,8 @@ key                    type        holds
                                    which version of the object the inbox was told of
 ``P ledger``           sorted set  OID → deadline (Unix seconds) of every accepted object without a record
 ``P entry:OID``        hash        of an object in the ledger: ``ref`` (msgpack), ``etag``, ``revision``,
-                                   ``sequence``, ``stage``, ``attempts``, ``accepted_at``, ``fault``
+                                   ``sequence``, ``stage``, ``attempts``, ``accepted_at``, ``fault``,
+                                   ``at:STAGE`` (when it came to each, Unix seconds)
 ``P record:OID``       hash        the final word: ``etag``, ``revision``, ``sequence``, ``state``, ``labels``
                                    (JSON list), ``body`` (JSON record)
 ``P records``          sorted set  OID → time of its record (Unix seconds)
@@ -29,6 +30,7 @@ key                    type        holds
 ``P feed``             stream      finished objects, newest last, trimmed; fields ``oid``, ``state``, ``body``
 ``P health``           hash        stage or process → time of its last progress (Unix seconds)
 ``P cache:KEY``        string      what can be computed again (word vectors, parsed captions), with a lifetime
+``P idempotency:ID``   string      what an upload with an Idempotency-Key led to (JSON), with a lifetime
 ``P rpc:ID``           list        one answer to a question (``workers.asking``), with a lifetime
 =====================  ==========  ==========================================================================
 
@@ -110,6 +112,9 @@ class Keys:
 
     def cache(self, key: str) -> str:
         return f"{self.prefix}cache:{key}"
+
+    def idempotency(self, digest: str) -> str:
+        return f"{self.prefix}idempotency:{digest}"
 
     def rpc(self, request: str) -> str:
         return f"{self.prefix}rpc:{request}"

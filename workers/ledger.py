@@ -71,10 +71,17 @@ class Ledger:
         return [cast("Entered", text(answer)) for answer in self._many(self._enter, rows)]
 
     def advance(
-        self, refs: Sequence[ObjectRef], revision: Revision, stage: str, deadline: float, *, begin: bool = False
+        self,
+        refs: Sequence[ObjectRef],
+        revision: Revision,
+        stage: str,
+        deadline: float,
+        *,
+        now: float,
+        begin: bool = False,
     ) -> list[float | None]:
         """Push deadlines on. Gives when each object was accepted, ``None`` for those nobody waits for any more."""
-        rows = [(r.id, r.etag, token(revision), stage, deadline, int(begin)) for r in refs]
+        rows = [(r.id, r.etag, token(revision), stage, deadline, int(begin), now) for r in refs]
         return [None if answer is None else float(answer) for answer in self._many(self._advance, rows)]
 
     def finish(self, records: Sequence[Record], now: float) -> list[bool]:

@@ -129,8 +129,9 @@ class Stages:
 
     def _advance(self, stage: str, batch: Batch, *, begin: bool) -> dict[str, float]:
         wiring = self._wiring
-        deadline = wiring.clock() + wiring.settings.deadline_s
-        answers = wiring.ledger.advance(batch.objects, batch.revision, stage, deadline, begin=begin)
+        now = wiring.clock()
+        deadline = now + wiring.settings.deadline_s
+        answers = wiring.ledger.advance(batch.objects, batch.revision, stage, deadline, now=now, begin=begin)
         return {ref.id: at for ref, at in zip(batch.objects, answers, strict=True) if at is not None}
 
     def _fetch(self, batch: Submitted) -> tuple[Submitted, list[bytes], list[Fault]]:

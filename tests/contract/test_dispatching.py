@@ -174,7 +174,7 @@ def test_the_keeper_sends_again_waits_and_gives_up(world: World) -> None:
     assert world.queues.sent == [["a.jpg"], ["a.jpg"]]
 
     for _ in range(2):
-        world.ledger.advance([ref], REVISION, "embedding", world.now + 60, begin=True)
+        world.ledger.advance([ref], REVISION, "embedding", world.now + 60, now=world.now, begin=True)
     world.now += 61
     world.health.beat("embedding")
     keeper.step()

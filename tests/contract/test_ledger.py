@@ -143,7 +143,7 @@ def test_removing_forgets_everything(ledger: Ledger, records: Records, client: C
 def test_deadlines(ledger: Ledger) -> None:
     enter(ledger, Arrival(ref("a")), Arrival(ref("x", "dog.jpg")))
     assert ledger.overdue(159.0, 300.0) == []
-    begun = ledger.advance([ref("a"), ref("gone", "no.jpg")], REVISION, "embedding", 200.0, begin=True)
+    begun = ledger.advance([ref("a"), ref("gone", "no.jpg")], REVISION, "embedding", 200.0, now=100.0, begin=True)
     assert begun == [100.0, None]
     (taken,) = ledger.overdue(161.0, 300.0)
     assert (taken.ref.key, taken.stage, taken.attempts) == ("dog.jpg", "queued", 0)
@@ -154,11 +154,11 @@ def test_deadlines(ledger: Ledger) -> None:
 
 def test_a_transient_fault_is_no_attempt(ledger: Ledger) -> None:
     enter(ledger, Arrival(ref("a")))
-    ledger.advance([ref("a")], REVISION, "embedding", 200.0, begin=True)
+    ledger.advance([ref("a")], REVISION, "embedding", 200.0, now=100.0, begin=True)
     ledger.postpone([ref("a"), ref("z", "no.jpg")], REVISION, 170.0, "the store is away")
     (taken,) = ledger.overdue(171.0, 300.0)
     assert (taken.attempts, taken.fault) == (0, "the store is away")
-    ledger.advance([ref("a")], REVISION, "embedding", 200.0, begin=True)
+    ledger.advance([ref("a")], REVISION, "embedding", 200.0, now=100.0, begin=True)
     (taken,) = ledger.overdue(201.0, 300.0)
     assert taken.fault is None
 

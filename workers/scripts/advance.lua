@@ -1,11 +1,11 @@
 -- An object begins a stage: push its deadline on. Only the version and revision that the ledger waits for counts.
--- ARGV: prefix, oid, etag, revision, stage, deadline, begin (1: counts as an attempt)
+-- ARGV: prefix, oid, etag, revision, stage, deadline, begin (1: counts as an attempt), now
 -- Returns: accepted_at, or false when nobody waits for this result any more
 local prefix, oid = ARGV[1], ARGV[2]
 local entry_key = prefix .. 'entry:' .. oid
 local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'accepted_at')
 if entry[1] ~= ARGV[3] or entry[2] ~= ARGV[4] then return false end
-redis.call('HSET', entry_key, 'stage', ARGV[5])
+redis.call('HSET', entry_key, 'stage', ARGV[5], 'at:' .. ARGV[5], ARGV[8])
 redis.call('HDEL', entry_key, 'fault')
 if ARGV[7] == '1' then redis.call('HINCRBY', entry_key, 'attempts', 1) end
 redis.call('ZADD', prefix .. 'ledger', ARGV[6], oid)

@@ -1,0 +1,198 @@
+"""The image in the body of a request, as it comes: raw, or the first file of a form. It is never whole in memory.
+
+What is sent says of itself what it is by its first bytes; the type that a request claims is not asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio.from_thread
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from tasks.images import recognised
+from workers.gateway.problems import Problem
+
+HEAD = 2**18  # bytes: what is read before anything is decided; smaller images are stored from there
+CHUNK_S = 30.0  # seconds that the next piece of a body may take
+FIELDS = 2**16  # bytes of a form before its file: names and other fields
+
+
+class Body:
+    """One image on its way in. ``head``: its beginning; ``whole``: nothing comes after it.
+
+    ``content_type`` follows from the head. ``digest``: SHA-256 of what has been read, at the end of the whole.
+    """
+
+    def __init__(self, head: bytes, rest: AsyncIterator[bytes] | None, content_type: str, limit: int) -> None:
+        self.head = head
+        self.whole = rest is None
+        self.content_type = content_type
+        self._rest = rest
+        self._limit = limit
+        self._hash = hashlib.sha256(head)
+        self._size = len(head)
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    async def next(self) -> bytes:
+        """The next piece after the head; nothing at the end. Raises ``Problem``, ``ClientDisconnect``."""
+        piece = b"" if self._rest is None else await anext(self._rest, b"")
+        self._size += len(piece)
+        if self._size > self._limit:
+            raise too_large(self._limit)
+        self._hash.update(piece)
+        return piece
+
+    async def drain(self) -> str:
+        """Read to the end and keep nothing; gives the digest."""
+        while await self.next():
+            pass
+        return self.digest
+
+    def file(self) -> io.RawIOBase | io.BytesIO:
+        """A stream for a thread of the event loop's, which waits for the pieces as they come."""
+        return io.BytesIO(self.head) if self.whole else _Piped(self)
+
+
+class _Piped(io.RawIOBase):
+    """A body as a file, read in a worker thread."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._left = memoryview(body.head)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any, /) -> int:
+        if not self._left:
+            self._left = memoryview(anyio.from_thread.run(self._body.next))
+        size = min(len(into), len(self._left))
+        into[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
+
+
+async def received(request: Request, limit: int) -> Body:
+    """The image of a request, once it is known to be one. Raises ``Problem``, ``ClientDisconnect``."""
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    form = kind == b"multipart/form-data"
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit + (FIELDS if form else 0):
+        raise too_large(limit)
+    pieces = _paced(request)
+    if form:
+        pieces = _first_file(pieces, options.get(b"boundary", b""))
+    head = bytearray()
+    ended = False
+    while len(head) < HEAD and not ended:
+        piece = await anext(pieces, b"")
+        head += piece
+        ended = not piece
+    if not head:
+        raise Problem("bad-request", "the request has no image in it")
+    if len(head) > limit:
+        raise too_large(limit)
+    content_type = recognised(bytes(head[:64]))
+    if content_type is None:
+        raise Problem("not-an-image", "the first bytes are not of an image of a kind that is read")
+    return Body(bytes(head), None if ended else pieces, content_type, limit)
+
+
+def too_large(limit: int) -> Problem:
+    """More than ``limit`` bytes."""
+    return Problem("too-large", f"the image has more than {limit:,} bytes, which is the limit")
+
+
+async def _paced(request: Request) -> AsyncIterator[bytes]:
+    stream = request.stream()
+    while True:
+        try:
+            piece = await asyncio.wait_for(anext(stream, None), CHUNK_S)
+        except TimeoutError:
+            raise Problem("timeout", f"nothing came for {CHUNK_S:.0f} s", headers={"Connection": "close"}) from None
+        if piece is None:
+            return
+        if piece:
+            yield piece
+
+
+async def _first_file(pieces: AsyncIterator[bytes], boundary: bytes) -> AsyncIterator[bytes]:
+    """The bytes of the first part of a form that is a file; what comes after it is not looked at."""
+    form = _Form()
+    try:
+        parser = MultipartParser(boundary, form.callbacks())
+        before = 0
+        async for piece in pieces:
+            parser.write(piece)
+            for data in form.taken():
+                yield data
+            if form.ended:
+                async for _ in pieces:  # the connection is of use again only once all is read
+                    pass
+                return
+            if not form.begun:
+                before += len(piece)
+                if before > FIELDS:
+                    raise Problem("bad-request", "the form has no file at its beginning")
+    except FormParserError as exc:
+        raise Problem("bad-request", f"the form cannot be read: {exc}") from exc
+    if form.begun:
+        raise Problem("bad-request", "the form ends in the middle of its file")
+    raise Problem("bad-request", "the form has no file in it")
+
+
+class _Form:
+    """What a multipart parser tells, reduced to the first file."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.ended = False
+        self._headers: dict[bytes, bytes] = {}
+        self._name = self._value = b""
+        self._data: list[bytes] = []
+
+    def callbacks(self) -> Any:
+        return {
+            "on_part_begin": self._headers.clear,
+            "on_header_field": self._field,
+            "on_header_value": self._of_field,
+            "on_header_end": self._header,
+            "on_headers_finished": self._headers_end,
+            "on_part_data": self._part_data,
+            "on_part_end": self._part_end,
+        }
+
+    def taken(self) -> list[bytes]:
+        taken, self._data = self._data, []
+        return taken
+
+    def _field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _of_field(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header(self) -> None:
+        self._headers[self._name.lower()] = self._value
+        self._name = self._value = b""
+
+    def _headers_end(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        self.begun = self.begun or b"filename" in options
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        if self.begun and not self.ended:
+            self._data.append(data[start:end])
+
+    def _part_end(self) -> None:
+        self.ended = self.begun

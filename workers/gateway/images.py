@@ -1,0 +1,215 @@
+"""Where images are: by id for uploads, by bucket and key for everything. Polling, long polling, and events."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import anyio.to_thread
+import msgspec
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from workers.api_keys import Scope
+from workers.events.event import ObjectEvent
+from workers.gateway import models
+from workers.gateway.access import Access
+from workers.gateway.news import News
+from workers.gateway.problems import Problem
+from workers.gateway.services import Options, Services
+from workers.gateway.streams import Streams, event
+from workers.progress import Progress, ProgressReader
+from workers.records import as_state
+
+LONGEST_WAIT = 60.0  # seconds
+LONGEST_STREAM = 3600.0
+_ID = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{2,4})?")
+
+Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="seconds to wait: for the final word, or with If-None-Match for a change")]
+Since = Annotated[float, Query(ge=0, description="a record that was written by then (its `finished_at`) is not what is waited for")]
+Match = Annotated[str | None, Header(alias="If-None-Match")]
+
+
+class Images:
+    """Answers where images are."""
+
+    def __init__(self, services: Services, options: Options, reader: ProgressReader, news: News) -> None:
+        self._services = services
+        self._options = options
+        self._reader = reader
+        self._news = news
+
+    def key(self, name: str) -> str:
+        """The key of an upload. Raises ``Problem`` for what is no id."""
+        if not _ID.fullmatch(name):
+            raise Problem("not-found", "there is no image with this id")
+        return f"{self._options.upload_prefix}{name}"
+
+    def oid(self, name: str) -> str:
+        """``bucket/key`` of an upload."""
+        return f"{self._options.bucket}/{self.key(name)}"
+
+    def id(self, key: str) -> str | None:
+        """The id of a key, if it is an upload."""
+        name = key.removeprefix(self._options.upload_prefix)
+        return name if name != key and _ID.fullmatch(name) else None
+
+    def object(self, bucket: str, key: str) -> str:
+        """``bucket/key`` of an object that may be asked after."""
+        if bucket != self._options.bucket or not key:
+            raise Problem("not-found", f"there is no object {key[:200]!r} in a bucket {bucket[:63]!r}")
+        return f"{bucket}/{key}"
+
+    def look(self, oid: str, since: float = 0.0) -> Progress:
+        """Where it is. Blocks. Raises ``Problem`` where there is no such object."""
+        (progress,) = self._reader.look([oid], since)
+        if progress is not None:
+            return progress
+        bucket, _, key = oid.partition("/")
+        info = self._services.store.stat(bucket, key)  # its event may not have been dealt with
+        if info is None:
+            raise Problem("not-found", "there is no such image")
+        (progress,) = self._reader.look([oid], since)
+        return progress or Progress(bucket=bucket, key=key, etag=info.ref.etag, state="queued")
+
+    async def settled(self, oid: str, wait: float, since: float = 0.0, known: str | None = None) -> Progress:
+        """Where it is once it is final, or (``known``) not as its ETag says any more; at the latest after ``wait``."""
+        progress = None
+        async for progress in self._news.steps(oid, lambda: self.look(oid, since), wait):
+            if known is not None and etag(progress) != known:
+                break
+        assert progress is not None  # noqa: S101 -- there is always a first step
+        return progress
+
+    async def stream(self, oid: str, since: float) -> AsyncIterator[bytes]:
+        """Every step as an event, the last of which is final."""
+        last = ""
+        async for progress in self._news.steps(oid, lambda: self.look(oid, since), LONGEST_STREAM):
+            if (tag := etag(progress)) != last:
+                last = tag
+                yield event(document(progress, self.id(progress.key)), name="state")
+
+    def forget(self, name: str) -> None:
+        """Remove an upload."""
+        bucket, _, key = self.oid(name).partition("/")
+        if self._services.store.stat(bucket, key) is None:
+            raise Problem("not-found", "there is no image with this id")
+        self._services.store.remove(bucket, key)
+        self._services.inbox.append([ObjectEvent("removed", bucket, key)])
+
+    def again(self, oid: str) -> Progress:
+        """Have an object tagged once more; gives where it was."""
+        before = self.look(oid)
+        bucket, _, key = oid.partition("/")
+        self._services.inbox.append([ObjectEvent("created", bucket, key, force=True)])
+        return before
+
+
+def document(progress: Progress, name: str | None) -> bytes:
+    """The JSON of it."""
+    body = {"id": name, **{field: getattr(progress, field) for field in progress.__struct_fields__}}
+    return msgspec.json.encode(body)
+
+
+def etag(progress: Progress) -> str:
+    """Changes with every step, and not with the position in the queue."""
+    told = f"{progress.etag} {progress.state} {progress.attempts} {progress.fault} {progress.finished_at}"
+    return f'W/"{hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16]}"'
+
+
+def answered(progress: Progress, name: str | None, *, status: int = 200) -> Response:
+    """An answer with an ETag."""
+    headers = {"ETag": etag(progress), "Cache-Control": "no-cache"}
+    return Response(document(progress, name), status, headers, "application/json")
+
+
+def router(images: Images, services: Services, access: Access, streams: Streams) -> APIRouter:  # noqa: C901 -- a list
+    """The routes."""
+    routes = APIRouter(tags=["images"])
+    reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
+    usual = models.problems(400, 422, 429, 503)
+    known: Any = {
+        "response_model": models.Progress,
+        "responses": usual | models.problems(404) | {304: {"description": "It is as If-None-Match says."}},
+        "dependencies": reading,
+    }
+
+    async def polled(oid: str, wait: float, since: float, match: str | None, name: str | None) -> Response:
+        begin = time.monotonic()
+        progress = await images.settled(oid, wait, since, match)
+        if match is not None and match in (etag(progress), "*"):
+            return Response(status_code=304, headers={"ETag": etag(progress)})
+        answer = answered(progress, name)
+        if not progress.final:
+            answer.headers["Retry-After"] = "1" if time.monotonic() - begin < 1 else "0"
+        return answer
+
+    def streamed(oid: str, since: float) -> StreamingResponse:
+        return streams.response(images.stream(oid, since))
+
+    @routes.get("/v1/images/{id}", **known)
+    async def image(id: str, wait: Wait = 0.0, since: Since = 0.0, match: Match = None) -> Response:  # noqa: A002
+        """Where an uploaded image is, with its record once that is written."""
+        return await polled(images.oid(id), wait, since, match, id)
+
+    @routes.get("/v1/images/{id}/events", **models.stream(404, 422, 429, 503), dependencies=reading)
+    async def image_events(id: str, since: Since = 0.0) -> Response:  # noqa: A002
+        """Every step of an image as server-sent events; ends with the final one."""
+        await anyio.to_thread.run_sync(images.look, images.oid(id))
+        return streamed(images.oid(id), since)
+
+    @routes.delete("/v1/images/{id}", status_code=204, responses=usual | models.problems(404), dependencies=writing)
+    def forget(id: str) -> Response:  # noqa: A002
+        """Remove an uploaded image and, with it, its record."""
+        images.forget(id)
+        return Response(status_code=204)
+
+    again: Any = {
+        "status_code": 202, "response_model": models.Progress, "responses": usual | models.problems(404),
+        "dependencies": writing,
+    }  # fmt: skip
+
+    def retagged(oid: str, address: str, name: str | None) -> Response:
+        before = images.again(oid)
+        answer = answered(before, name, status=202)
+        answer.headers["Location"] = f"{address}?since={before.finished_at or 0.0!r}"
+        return answer
+
+    @routes.post("/v1/images/{id}:retag", **again)
+    def retag_image(id: str) -> Response:  # noqa: A002
+        """Have an uploaded image tagged once more. `Location` says where to wait for the new record."""
+        return retagged(images.oid(id), f"/v1/images/{id}", id)
+
+    @routes.post("/v1/objects/{bucket}/{key:path}:retag", **again)
+    def retag_object(request: Request, bucket: str, key: str) -> Response:
+        """Have an object tagged once more. `Location` says where to wait for the new record."""
+        return retagged(images.object(bucket, key), request.url.path.removesuffix(":retag"), images.id(key))
+
+    @routes.get("/v1/objects/{bucket}/{key:path}:events", **models.stream(404, 422, 429, 503), dependencies=reading)
+    async def object_events(bucket: str, key: str, since: Since = 0.0) -> Response:
+        """Every step of an object as server-sent events; ends with the final one."""
+        oid = images.object(bucket, key)
+        await anyio.to_thread.run_sync(images.look, oid)
+        return streamed(oid, since)
+
+    @routes.get("/v1/objects/{bucket}/{key:path}", **known)
+    async def object_(bucket: str, key: str, wait: Wait = 0.0, since: Since = 0.0, match: Match = None) -> Response:
+        """Where an object of the bucket is, with its record once that is written."""
+        return await polled(images.object(bucket, key), wait, since, match, images.id(key))
+
+    @routes.get("/v1/objects", response_model=models.Records, responses=usual, dependencies=reading)
+    def newest(
+        state: Annotated[models.State | None, Query(description="only records in this state")] = None,
+        limit: models.Limit = 50,
+        cursor: models.Cursor = None,
+    ) -> Response:
+        """The records, newest first."""
+        start = models.position(cursor)
+        found = services.records.bodies(start, limit, as_state(state) if state else None)
+        more = str(start + limit) if len(found) == limit else None
+        return models.json({"objects": list(map(msgspec.Raw, found)), "cursor": more})
+
+    return routes

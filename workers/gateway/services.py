@@ -1,0 +1,78 @@
+"""What the gateway works with: adapters and choices, made by the composition root and handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from vectordb.captions import Caption
+from workers.api_keys import ApiKeys
+from workers.batches import Batches
+from workers.gateway.idempotency import Idempotency
+from workers.gateway.mailbox import Mailbox
+from workers.health import Health
+from workers.inbox import Inbox
+from workers.notifying import DeadLetters
+from workers.records import Records
+from workers.stores.store import ObjectStore
+
+
+class CaptionDesk(Protocol):
+    """Teaches and searches the captions in use, in whichever process has them. Raises ``Transient`` when it is silent."""
+
+    def teach(self, texts: Sequence[str], source: str) -> list[tuple[Caption, bool]]:
+        """Add captions; each with whether it is new."""
+        ...
+
+    def search(self, text: str, limit: int) -> list[tuple[Caption, float]]:
+        """The captions nearest to a text, with the cosine."""
+        ...
+
+    def take_back(self, caption: str) -> None:
+        """Take a taught caption out, by its id. Raises ``NotTaught``."""
+        ...
+
+    def version(self) -> str:
+        """``name@version`` of the captions in use."""
+        ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """The adapters. Except for the mailbox they block, and are called in threads."""
+
+    mailbox: Mailbox
+    records: Records
+    inbox: Inbox
+    store: ObjectStore
+    health: Health
+    keys: ApiKeys
+    idempotency: Idempotency
+    batches: Batches
+    captions: CaptionDesk
+    dead_letters: DeadLetters
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The choices. Sizes in bytes.
+
+    ``token``: what senders of bucket events show. ``open``: whoever reaches the gateway by the loopback address needs
+    no key. ``admin_key``: one that is known from the start. ``rate``: requests a second and caller, ``None`` for any.
+    """
+
+    bucket: str
+    token: str | None = None
+    open: bool = True
+    admin_key: str | None = None
+    upload_prefix: str = "uploads/"
+    max_object_bytes: int = 64 * 2**20
+    max_pixels: int = 150_000_000
+    backlog_max: int = 10_000
+    uploads_max: int = 32
+    streams_max: int = 500
+    rate: float | None = None
+    cors_origins: Sequence[str] = ()
+    flower: str | None = None

@@ -1,0 +1,188 @@
+"""Images come in: ``POST /v1/images`` through here, ``POST /v1/uploads`` straight to the store.
+
+An image is stored before it is announced, and announced before it is answered for: what got ``202`` is tagged.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+import secrets
+import time
+from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel
+
+from vectordb.errors import Transient
+from workers.events.event import ObjectEvent
+from workers.gateway import models
+from workers.gateway.access import Access, Caller
+from workers.gateway.bodies import Body, received
+from workers.gateway.idempotency import Stored
+from workers.gateway.images import LONGEST_WAIT, Images, answered
+from workers.gateway.problems import Problem
+from workers.gateway.services import Options, Services
+from workers.api_keys import Scope
+from workers.progress import Progress, ProgressReader
+from workers.stores.store import ObjectInfo
+
+URL_LIFETIME_S = 3600
+BACKLOG_EVERY_S = 0.25  # how old the length of what waits may be
+_KEY = re.compile(r"[!-~]{1,200}")
+SUFFIXES = {
+    "image/avif": ".avif", "image/bmp": ".bmp", "image/gif": ".gif", "image/jp2": ".jp2", "image/jpeg": ".jpg",
+    "image/png": ".png", "image/tiff": ".tif", "image/webp": ".webp", "image/x-icon": ".ico",
+    "image/x-portable-anymap": ".ppm",
+}  # fmt: skip
+
+
+class WantedUpload(BaseModel):
+    """What is going to be uploaded."""
+
+    content_type: str = "image/jpeg"
+
+
+class Uploads:
+    """Takes images in. ``images`` says where they are afterwards."""
+
+    def __init__(self, services: Services, options: Options, images: Images, reader: ProgressReader) -> None:
+        self._services = services
+        self._options = options
+        self._images = images
+        self._reader = reader
+        self._at_once = 0
+        self._waiting = (0, -1.0)
+        self._threads = anyio.CapacityLimiter(options.uploads_max)
+
+    async def take(self, request: Request, caller: Caller) -> str:
+        """Store the image of a request and announce it; gives its id. Raises ``Problem`` and stores nothing then."""
+        async with self._place():
+            await self._room()
+            body = await received(request, self._options.max_object_bytes)
+            key = request.headers.get("idempotency-key")
+            return await (self._store(body) if key is None else self._once(body, caller, key))
+
+    async def _once(self, body: Body, caller: Caller, key: str) -> str:
+        if not _KEY.fullmatch(key):
+            raise Problem("bad-request", "an Idempotency-Key has 1 to 200 visible ASCII characters")
+        memory = self._services.idempotency
+        began = await anyio.to_thread.run_sync(memory.begin, caller.name, key)
+        if began == "at-work":
+            raise Problem.later("conflict", "a request with this Idempotency-Key is at work", 1)
+        if isinstance(began, Stored):
+            if await body.drain() != began.digest:
+                raise Problem("mismatch", "this Idempotency-Key came with another image before")
+            return began.id
+        stored: Stored | None = None
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._keep_claim, caller, key)
+                name = await self._store(body)
+                stored = Stored(name, body.digest)
+                tasks.cancel_scope.cancel()
+            return stored.id
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(memory.end, caller.name, key, stored)
+
+    async def _keep_claim(self, caller: Caller, key: str) -> None:
+        while True:
+            await anyio.sleep(20)
+            await anyio.to_thread.run_sync(self._services.idempotency.go_on, caller.name, key)
+
+    async def _store(self, body: Body) -> str:
+        name = new_id(SUFFIXES.get(body.content_type, ""))
+        await anyio.to_thread.run_sync(self._put, name, body, limiter=self._threads)
+        return name
+
+    def _put(self, name: str, body: Body) -> None:
+        bucket, key = self._options.bucket, self._images.key(name)
+        store = self._services.store
+        info: ObjectInfo = store.put(bucket, key, body.file(), body.content_type)  # type: ignore[arg-type]  # it reads
+        try:
+            self._services.inbox.append([ObjectEvent.seen(info)])
+        except Transient:
+            store.remove(bucket, key)  # who asked is told that it failed, and comes again
+            raise
+
+    async def _room(self) -> None:
+        """Raises ``Problem`` when so much waits that more would wait for too long."""
+        waiting, then = self._waiting
+        now = time.monotonic()
+        if now - then > BACKLOG_EVERY_S:
+            waiting = await anyio.to_thread.run_sync(self._reader.waiting)
+            self._waiting = waiting, now
+        if waiting >= self._options.backlog_max:
+            raise Problem.later("busy", f"{waiting:,} images wait already; come again later", 10)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        if self._at_once >= self._options.uploads_max:
+            raise Problem.later("too-many", f"{self._at_once} uploads are coming in at this moment", 1)
+        self._at_once += 1
+        try:
+            yield
+        finally:
+            self._at_once -= 1
+
+
+def new_id(suffix: str) -> str:
+    """A name for an image that nobody guesses; later ones sort behind earlier ones."""
+    return f"{int(time.time() * 1000):012x}{secrets.token_hex(10)}{suffix}"
+
+
+def router(uploads: Uploads, images: Images, services: Services, options: Options, access: Access) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(tags=["images"])
+    writer = access.needing(Scope.WRITE)
+
+    @routes.post(
+        "/v1/images", status_code=202, response_model=models.Progress, openapi_extra=models.IMAGE_BODY,
+        responses=models.problems(400, 408, 409, 413, 415, 422, 429, 503)
+        | {200: {"model": models.Progress, "description": "It was ready within `wait`."}},
+    )  # fmt: skip
+    async def upload(
+        request: Request,
+        caller: Annotated[Caller, Depends(writer)],
+        wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="seconds to wait for the record")] = 0.0,
+    ) -> Response:
+        """Store an image and have it tagged. The body is the image itself, or a form whose first file it is."""
+        name = await uploads.take(request, caller)
+        oid = images.oid(name)
+        bucket, _, key = oid.partition("/")
+        progress = Progress(bucket=bucket, key=key, etag="", state="queued")
+        if wait:
+            progress = await images.settled(oid, wait)
+        answer = answered(progress, name, status=200 if wait and progress.final else 202)
+        answer.headers["Location"] = f"/v1/images/{name}"
+        if not progress.final:
+            answer.headers["Retry-After"] = "1"
+        return answer
+
+    @routes.post(
+        "/v1/uploads", status_code=201, response_model=models.DirectUpload,
+        responses=models.problems(413, 415, 422, 429, 501, 503), dependencies=[Depends(writer)],
+    )  # fmt: skip
+    def direct(wanted: WantedUpload) -> Any:
+        """An address to PUT an image to, without its bytes passing through here; then poll the id."""
+        store: Any = services.store
+        if not hasattr(store, "upload_url"):
+            raise Problem("unsupported", "the bucket is a folder: use POST /v1/images, or an S3 server (WILDTAG_S3_ENDPOINT)")
+        suffix = SUFFIXES.get(wanted.content_type)
+        if suffix is None:
+            raise Problem("not-an-image", f"images are {', '.join(SUFFIXES)}")
+        name = new_id(suffix)
+        url = store.upload_url(options.bucket, images.key(name), URL_LIFETIME_S)
+        body = {
+            "id": name, "url": url, "method": "PUT", "headers": {"Content-Type": wanted.content_type},
+            "expires_at": services.clock() + URL_LIFETIME_S,
+        }  # fmt: skip
+        return Response(msgspec.json.encode(body), 201, {"Location": f"/v1/images/{name}"}, "application/json")
+
+    return routes

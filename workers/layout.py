@@ -31,6 +31,7 @@ key                    type        holds
 ``P health``           hash        stage or process → time of its last progress (Unix seconds)
 ``P cache:KEY``        string      what can be computed again (word vectors, parsed captions), with a lifetime
 ``P idempotency:ID``   string      what an upload with an Idempotency-Key led to (JSON), with a lifetime
+``P api-keys``         hash        id of an API key → JSON: ``sha256`` of its secret, ``name``, ``scope``, ``created``
 ``P rpc:ID``           list        one answer to a question (``workers.asking``), with a lifetime
 =====================  ==========  ==========================================================================
 
@@ -94,6 +95,10 @@ class Keys:
     @property
     def health(self) -> str:
         return f"{self.prefix}health"
+
+    @property
+    def api_keys(self) -> str:
+        return f"{self.prefix}api-keys"
 
     def seen(self, key: str) -> str:
         return f"{self.prefix}seen:{key}"

@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     webhook_token: str | None = Field(
         None, min_length=8, pattern=r"^[!-~]+$", repr=False, description="what senders of events must show (Bearer)"
     )
+    admin_key: str | None = Field(
+        None, min_length=16, pattern=r"^[!-~]+$", repr=False, description="an API key that allows everything"
+    )
     redis_target_url: str | None = Field(None, description="the Redis that MinIO fills; the same when not given")
     redis_target_key: str = Field("minio-events", min_length=1, description="the key that MinIO fills there")
     redis_target_every_s: PositiveFloat = Field(5.0, description="how often the hash of the format namespace is read")

@@ -20,6 +20,7 @@ from tasks.pipeline import Choices
 from tasks.scoring import PLAIN
 from vectordb.errors import Permanent
 from vectordb.library import ChangeableLibrary
+from workers.api_keys import ApiKeys
 from workers.app import create_app
 from workers.asking import Asking
 from workers.connection import Client, connect
@@ -92,6 +93,10 @@ class Wiring:
             prefixes=s.follow_prefixes, suffixes=s.follow_suffixes, content_types=s.follow_types,
             ignored_prefixes=s.ignore_prefixes, ignored_suffixes=s.ignore_suffixes, output=s.output_prefix,
         )  # fmt: skip
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        return ApiKeys(self.redis, self.keys, self.settings.admin_key, self.clock)
 
     @cached_property
     def reception(self) -> Reception:

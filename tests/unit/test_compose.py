@@ -41,7 +41,7 @@ LASTING = set(SERVICES) - ONE_SHOTS
 
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<how>[-?])(?P<rest>[^}]*))?\}")
 SECRET = re.compile(r"PASSWORD|SECRET|_KEY|_TOKEN|_AUTH|REDIS_URL")
-LETTERS = "abcdefgh1234"
+LETTERS = "abcdefgh12345678"
 
 
 def documented() -> dict[str, str]:
@@ -270,6 +270,7 @@ def test_every_secret_is_told_only_to_those_who_use_it() -> None:
     assert told("WILDTAG_S3_SECRET_KEY") == {"setup-bucket", "dispatcher", "reconcile", "worker-embedding", "writer"}
     assert told("WILDTAG_QDRANT_API_KEY") == {"setup-captions", "dispatcher", "reconcile", "worker-retrieval"}
     assert told("WILDTAG_WEBHOOK_TOKEN") == {"gateway"}
+    assert told("WILDTAG_ADMIN_KEY") == {"gateway"}
     assert told("WILDTAG_FLOWER_AUTH") == {"flower"}
 
 

@@ -16,6 +16,7 @@ from workers.cli import (
     doctor,
     evaluate,
     events,
+    keys,
     one_process,
     processes,
     results,
@@ -62,5 +63,5 @@ app = _App(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for module in (stack, one_process, results, captions, bucket, evaluate, events, s3, doctor, processes, alive):
+for module in (stack, one_process, results, captions, bucket, evaluate, events, s3, keys, doctor, processes, alive):
     module.add_to(app)

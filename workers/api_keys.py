@@ -25,7 +25,6 @@ PRESENTED = re.compile(r"wt_([0-9a-f]{12})_([0-9a-f]{48})")
 NAME = re.compile(r"[\w.@+-][\w.@+ -]{0,63}")
 NOBODY = "-"  # no key has this id
 NO_DIGEST = "-" * 64  # of no secret: not hexadecimal
-SETTINGS = "settings"  # id and name of the key that is not in Redis
 
 
 class Scope(IntEnum):
@@ -74,15 +73,11 @@ UNKNOWN = msgspec.json.encode(_Stored(NO_DIGEST, "", Scope.READ.label, 0.0))  # 
 
 
 class ApiKeys:
-    """The keys in Redis, and the one that the settings give. Raises ``StoreUnavailable``."""
+    """The keys in Redis; the one of the settings is not among them. Raises ``StoreUnavailable``."""
 
-    def __init__(
-        self, client: Client, keys: Keys, admin: str | None = None, clock: Callable[[], float] = time.time
-    ) -> None:
-        """``admin``: a key of any form that is not in Redis and allows everything."""
+    def __init__(self, client: Client, keys: Keys, clock: Callable[[], float] = time.time) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
-        self._admin = NO_DIGEST if admin is None else digest(admin)
         self._clock = clock
 
     def create(self, name: str, scope: Scope) -> str:
@@ -117,27 +112,16 @@ class ApiKeys:
 
     def look_up(self, presented: str) -> ApiKey | None:
         """Whose key this is; ``None`` if it is nobody's. One that is not known takes as long as one that is."""
+        found = PRESENTED.fullmatch(presented)
+        key_id, secret = found.groups() if found else (NOBODY, presented)
         with translated():
-            return self.judged(presented, self._redis.hget(self._keys.api_keys, id_in(presented)))
-
-    def judged(self, presented: str, body: bytes | None) -> ApiKey | None:
-        """``look_up`` for an event loop, which gets ``body``, the field ``id_in(presented)`` of the hash, itself."""
+            body = self._redis.hget(self._keys.api_keys, key_id)
         stored = msgspec.json.decode(body or UNKNOWN, type=_Stored)
-        known = hmac.compare_digest(digest(presented.rpartition("_")[2]), stored.sha256)
-        admin = hmac.compare_digest(digest(presented), self._admin)
-        if admin:
-            return ApiKey(SETTINGS, SETTINGS, Scope.ADMIN, 0.0)
-        return stored.key(id_in(presented)) if known else None
+        return stored.key(key_id) if hmac.compare_digest(digest(secret), stored.sha256) else None
 
 
 def _read(answer: dict[bytes, bytes]) -> list[ApiKey]:
     return [msgspec.json.decode(body, type=_Stored).key(text(key_id)) for key_id, body in answer.items()]
-
-
-def id_in(presented: str) -> str:
-    """The id that a key says it has; one that nobody has where it is no key at all."""
-    found = PRESENTED.fullmatch(presented)
-    return found[1] if found else NOBODY
 
 
 def digest(secret: str) -> str:

@@ -96,7 +96,7 @@ class Wiring:
 
     @cached_property
     def api_keys(self) -> ApiKeys:
-        return ApiKeys(self.redis, self.keys, self.settings.admin_key, self.clock)
+        return ApiKeys(self.redis, self.keys, self.clock)
 
     @cached_property
     def reception(self) -> Reception:

@@ -10,14 +10,12 @@ from pathlib import Path
 import pytest
 
 from vectordb.errors import Permanent
-from workers.api_keys import ApiKey, ApiKeys, Scope, id_in
+from workers.api_keys import ApiKey, ApiKeys, Scope
 from workers.connection import Client, StoreUnavailable, connect
 from workers.layout import Keys
 from workers.settings import Settings
 from workers.stack import command
 from workers.wiring import Wiring
-
-ADMIN = "an-admin-key-of-tests"
 
 
 @pytest.fixture
@@ -69,7 +67,7 @@ def test_what_is_nearly_a_key_is_none(api_keys: ApiKeys, change: object) -> None
     assert api_keys.look_up(change(api_keys.create("camera", Scope.ADMIN))) is None
 
 
-@pytest.mark.parametrize("presented", ["", "-", "wt__", "é" * 64, "\udcff", "x" * 1_000_000, "settings", "-" * 64])
+@pytest.mark.parametrize("presented", ["", "-", "wt__", "é" * 64, "\udcff", "x" * 1_000_000, "-" * 64])
 def test_whatever_is_presented_is_answered(api_keys: ApiKeys, presented: str) -> None:
     assert api_keys.look_up(presented) is None
 
@@ -100,23 +98,6 @@ def test_a_name_is_given_once(api_keys: ApiKeys) -> None:
 def test_a_name_can_be_printed(api_keys: ApiKeys, name: str) -> None:
     with pytest.raises(Permanent, match="no name"):
         api_keys.create(name, Scope.READ)
-
-
-def test_the_key_of_the_settings_allows_everything_and_is_not_in_redis(client: Client, keys: Keys) -> None:
-    known = ApiKeys(client, keys, ADMIN)
-    assert found(known, ADMIN).scope is Scope.ADMIN
-    assert known.look_up(ADMIN + "x") is None
-    assert ApiKeys(client, keys).look_up(ADMIN) is None
-    assert known.list() == ()
-    assert list(client.scan_iter()) == []
-
-
-def test_a_key_is_known_to_an_event_loop_that_reads_redis_by_itself(api_keys: ApiKeys, client: Client) -> None:
-    presented = api_keys.create("camera", Scope.READ)
-    body = client.hget(Keys("test:").api_keys, id_in(presented))
-    assert isinstance(body, bytes)
-    assert api_keys.judged(presented, body) == api_keys.look_up(presented)
-    assert api_keys.judged(presented, None) is None
 
 
 def test_without_redis_nobody_is_refused_for_good(keys: Keys, tmp_path: Path) -> None:

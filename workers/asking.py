@@ -46,13 +46,15 @@ class _Answer(msgspec.Struct, frozen=True):
 class Asking:
     """Questions to the processes of one stack."""
 
-    def __init__(self, publisher: Publisher, client: Client, keys: Keys) -> None:
+    def __init__(self, publisher: Publisher, client: Client, keys: Keys, patience_s: float = PATIENCE_S) -> None:
         self._publisher = publisher
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
+        self._patience_s = patience_s
 
-    def ask(self, queue: str, task: str, data: bytes, label: str, patience_s: float = PATIENCE_S) -> bytes:
+    def ask(self, queue: str, task: str, data: bytes, label: str, patience_s: float | None = None) -> bytes:
         """Ask and wait. ``label`` is for people who watch the workers. Raises ``Silent`` and what was answered."""
+        patience_s = self._patience_s if patience_s is None else patience_s
         until = time.monotonic() + patience_s
         while (left := until - time.monotonic()) > 0:
             # again, for a question whose worker was killed is lost; asking twice changes nothing

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 class Following:
     """What is followed and what is not. Nothing given means everything; what is ignored wins.
 
-    ``output``: the prefix of what wildtag writes itself, which is never followed. ``content_types`` may end in
+    ``output``: the prefix of what wildtag writes itself, which is never followed. ``uploads``: the prefix of what was
+    handed in to be tagged, which needs no other reason. ``content_types`` may end in
     ``/*``; an object whose type nobody knows is followed.
     """
 
@@ -20,12 +21,15 @@ class Following:
     ignored_suffixes: Sequence[str] = ()
     content_types: Sequence[str] = ()
     output: str = ".wildtag/"
+    uploads: str | None = None
 
     def key(self, key: str) -> bool:
         """Whether objects of this key are tagged. Suffixes are compared without regard to case."""
         lowered = key.lower()
         if key.startswith((self.output, *self.ignored_prefixes)) or _ends(lowered, self.ignored_suffixes):
             return False
+        if self.uploads is not None and key.startswith(self.uploads):
+            return True
         return (not self.prefixes or key.startswith(tuple(self.prefixes))) and (
             not self.suffixes or _ends(lowered, self.suffixes)
         )

@@ -31,6 +31,11 @@ key                    type        holds
 ``P health``           hash        stage or process → time of its last progress (Unix seconds)
 ``P cache:KEY``        string      what can be computed again (word vectors, parsed captions), with a lifetime
 ``P idempotency:ID``   string      what an upload with an Idempotency-Key led to (JSON), with a lifetime
+``P batches``          set         ids of batches whose objects are not all known yet
+``P batch:ID``         hash        a batch: ``created_at``, ``complete``; over a prefix ``prefix``, ``after``, ``force``
+``P batch:ID:open``    sorted set  its objects (OID) that are not at their end → when they came to it (Unix ms)
+``P batch:ID:counts``  hash        state → how many of its objects ended so
+``P batch:ID:failed``  sorted set  its objects that ended without tags
 ``P api-keys``         hash        id of an API key → JSON: ``sha256`` of its secret, ``name``, ``scope``, ``created``
 ``P rpc:ID``           list        one answer to a question (``workers.asking``), with a lifetime
 =====================  ==========  ==========================================================================
@@ -117,6 +122,13 @@ class Keys:
 
     def cache(self, key: str) -> str:
         return f"{self.prefix}cache:{key}"
+
+    @property
+    def batches(self) -> str:
+        return f"{self.prefix}batches"
+
+    def batch(self, batch: str, part: str = "") -> str:
+        return f"{self.prefix}batch:{batch}" + (f":{part}" if part else "")
 
     def idempotency(self, digest: str) -> str:
         return f"{self.prefix}idempotency:{digest}"

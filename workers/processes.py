@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import socket
 from functools import cache
 
+import structlog
+
 from vectordb.errors import Permanent
+from workers.addresses import loopback
 from workers.app import create_app
 from workers.logs import configure
 from workers.loops import Every, retrying, until_stopped
 from workers.settings import Settings
 from workers.wiring import Wiring
+
+log = structlog.get_logger()
 
 KEEPER_EVERY = 1.0
 RECOVER_EVERY = 30.0
@@ -53,11 +57,17 @@ def run_dispatcher(settings: Settings) -> None:
 
 
 def run_gateway(settings: Settings) -> None:
-    """Take in events over HTTP."""
-    from workers.gateway.serving import serve  # noqa: PLC0415 -- only the gateway needs a web server
+    """Take in images and events over HTTP, and say what became of them."""
+    from workers.gateway.app import create_app as gateway_app  # noqa: PLC0415 -- only the gateway needs a web server
+    from workers.gateway.serving import serve  # noqa: PLC0415 -- as above
+    from workers.gateway_wiring import options, services  # noqa: PLC0415 -- as above
 
     configure()
-    serve(settings)
+    wiring = Wiring(settings)
+    chosen = options(wiring)
+    host, port = settings.gateway_host, settings.gateway_port
+    log.info("gateway", host=host, port=port, bucket=settings.bucket, open=chosen.open)
+    serve(gateway_app(services(wiring), chosen), host, port)
 
 
 def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> None:
@@ -65,17 +75,10 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
 
     Whoever reaches Flower can stop workers. Raises ``Permanent`` when it would be open to other machines.
     """
-    if not settings.flower_auth and not _is_loopback(address):
+    if not settings.flower_auth and not loopback(address):
         raise Permanent(f"Flower listens on {address} only for those it knows: set WILDTAG_FLOWER_AUTH=USER:PASSWORD")
     # the arguments are read in this process; the password is on no command line
     auth = [f"--basic_auth={settings.flower_auth}"] if settings.flower_auth else []
     create_app(settings).start([
         "flower", f"--address={address}", f"--port={port}", *auth, "--max_tasks=20000", "--natural_time=True",
     ])  # fmt: skip
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:  # a name, which may lead anywhere
-        return address == "localhost"

@@ -57,15 +57,14 @@ class ProgressReader:
             return []
         with translated():
             pipe = self._redis.pipeline(transaction=False)
-            pipe.zcard(self._keys.ledger)
             for oid in oids:
                 pipe.hmget(self._keys.entry(oid), "etag", "stage", "attempts", "accepted_at", "fault", *TIMES)
                 pipe.zrank(self._keys.ledger, oid)
                 pipe.hmget(self._keys.record(oid), "etag", "state", "body")
                 pipe.zscore(self._keys.records, oid)
-            answers = pipe.execute()[1:]
+            answers = pipe.execute()
         rows = [answers[i : i + 4] for i in range(0, len(answers), 4)]
-        return [_progress(oid, *row, since) for oid, row in zip(oids, rows, strict=True)]
+        return [_progress(oid, since, *row) for oid, row in zip(oids, rows, strict=True)]
 
     def tokens(self, oids: Sequence[str]) -> list[str]:
         """Of each object something that changes whenever its progress does; cheaper than to ``look``."""
@@ -89,7 +88,7 @@ class ProgressReader:
 
 
 def _progress(
-    oid: str, entry: list[bytes | None], rank: int | None, record: list[bytes | None], at: float | None, since: float
+    oid: str, since: float, entry: list[bytes | None], rank: int | None, record: list[bytes | None], at: float | None
 ) -> Progress | None:
     bucket, _, key = oid.partition("/")
     etag, stage, attempts, accepted, fault, *times = entry

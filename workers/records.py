@@ -12,7 +12,7 @@ import msgspec
 from tasks.messages import Tag
 from workers.connection import Client, raw, text, translated
 from workers.layout import Keys
-from workers.streams import entries
+from workers.streams import Entries, entries
 
 State = Literal["done", "failed", "dead"]
 T = TypeVar("T")
@@ -154,6 +154,46 @@ class Records:
             for member, _ in self._redis.zscan_iter(self._keys.tag(label), count=PAGE):
                 yield text(member)
 
+    def bodies(self, start: int, limit: int, state: State | None = None) -> list[bytes]:
+        """The JSON of the records from a place on, newest first."""
+        with translated():
+            oids = self._redis.zrevrange(
+                self._keys.state(state) if state else self._keys.records, start, start + limit - 1
+            )
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.hget(self._keys.record(text(oid)), "body")
+            return [body for body in pipe.execute() if body is not None]
+
+    def best(self, label: str, min_score: float, start: int, limit: int) -> list[tuple[bytes | None, float]]:
+        """Records with a tag as JSON, and the tag's score in each, the best first, from a place on."""
+        with translated():
+            rows = self._redis.zrevrangebyscore(
+                self._keys.tag(label), "+inf", min_score, start=start, num=limit, withscores=True
+            )
+            pipe = self._redis.pipeline(transaction=False)
+            for oid, _ in rows:
+                pipe.hget(self._keys.record(text(oid)), "body")
+            return [(body, score) for (_, score), body in zip(rows, pipe.execute(), strict=True)]
+
+    def tags(self, prefix: str, start: int, limit: int) -> tuple[list[tuple[str, int]], int | None]:
+        """Tags that begin so with the number of objects that carry them, the most frequent first, and where to go on.
+
+        ``start`` is a place among all tags: those of other beginnings are passed over.
+        """
+        found: list[tuple[str, int]] = []
+        while True:
+            with translated():
+                rows = self._redis.zrevrange(self._keys.tags, start, start + PAGE - 1, withscores=True)
+            for place, (label, count) in enumerate(rows, start):
+                if text(label).startswith(prefix):
+                    if len(found) == limit:
+                        return found, place
+                    found.append((text(label), int(count)))
+            if len(rows) < PAGE:
+                return found, None
+            start += PAGE
+
     def latest(self, limit: int | None = None, state: State | None = None) -> Iterator[Record]:
         """Records, newest first, in pages."""
         key = self._keys.state(state) if state else self._keys.records
@@ -211,14 +251,26 @@ class Records:
             newest = self._redis.xrevrange(self._keys.feed, count=1)
         return text(newest[0][0]) if newest else "0-0"
 
+    def feed_begin(self) -> str | None:
+        """The id of the oldest entry that the feed remembers."""
+        with translated():
+            oldest = self._redis.xrange(self._keys.feed, count=1)
+        return text(oldest[0][0]) if oldest else None
+
+    def feed_page(self, after: str, count: int) -> list[FeedItem]:
+        """What the feed remembers after an id; does not wait."""
+        with translated():
+            return _items(self._redis.xrange(self._keys.feed, f"({after}", count=count))
+
     def feed(self, after: str, block_ms: int, count: int = 100) -> list[FeedItem]:
         """What came after an id; waits up to ``block_ms`` when there is nothing."""
         with translated():
             answer = self._redis.xread({self._keys.feed: after}, count=count, block=block_ms)
-        return [
-            FeedItem(text(i), text(f[b"oid"]), decode(f[b"body"]) if f[b"body"] else None)
-            for i, f in entries(answer)
-        ]
+        return _items(entries(answer))
+
+
+def _items(found: Entries) -> list[FeedItem]:
+    return [FeedItem(text(i), text(f[b"oid"]), decode(f[b"body"]) if f[b"body"] else None) for i, f in found]
 
 
 def in_pages(items: Iterator[T], size: int) -> Iterator[list[T]]:

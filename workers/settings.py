@@ -78,6 +78,20 @@ class Settings(BaseSettings):
     admin_key: str | None = Field(
         None, min_length=16, pattern=r"^[!-~]+$", repr=False, description="an API key that allows everything"
     )
+    key_required: bool | None = Field(
+        None, description="whether the gateway asks for an API key; when not given, not on the loopback address"
+    )
+    upload_prefix: str = Field(
+        "uploads/", pattern=r"^[^/.].*/$", description="of what comes in by the gateway; followed whatever else is"
+    )
+    uploads_max: PositiveInt = Field(32, description="uploads that may come in at once")
+    streams_max: PositiveInt = Field(500, description="event streams that may be open at once")
+    request_rate: PositiveFloat | None = Field(
+        None, description="requests a second and API key; any number when not given"
+    )
+    backlog_max: PositiveInt = Field(10_000, description="objects that may wait before uploads are refused (503)")
+    cors_origins: Words = Field((), description="whose pages may call the gateway, as https://example.org")
+    flower_url: str | None = Field(None, description="where people reach Flower: the page links there")
     redis_target_url: str | None = Field(None, description="the Redis that MinIO fills; the same when not given")
     redis_target_key: str = Field("minio-events", min_length=1, description="the key that MinIO fills there")
     redis_target_every_s: PositiveFloat = Field(5.0, description="how often the hash of the format namespace is read")

@@ -35,25 +35,21 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
         pulse = Pulse(wiring, beats_as)
         return Service(name, command(*arguments), pulse.ready, healthy=pulse.healthy, after=after, **rest)
 
-    def following() -> list[Service]:
-        """What tells of changes: a watch for a folder; for a bucket of a server its webhook, and the sweep."""
+    def following() -> Service:
+        """What tells of changes besides the gateway: a watch for a folder; for a bucket of a server the sweep."""
         if settings.s3_endpoint is None:
-            return [member("watcher", "watcher", "watcher", env=env)]
-        port = settings.gateway_port
-        return [
-            Service(
-                "gateway", command("gateway", "--port", str(port)), _answers(port, "readyz"), env=env, after=after
-            ),
-            member("reconcile", "reconcile", "reconcile", "--every", str(settings.rescan_s), env=env),
-        ]
+            return member("watcher", "watcher", "watcher", env=env)
+        return member("reconcile", "reconcile", "reconcile", "--every", str(settings.rescan_s), env=env)
 
+    port = settings.gateway_port
     # the workers' matrices are small: a second thread for them would only wait for the first
     light = env | {"OPENBLAS_NUM_THREADS": "1"}
     return [
         *(member(f"worker-{stage}", stage, "worker", stage, env=light, ready_timeout=180, stop_timeout=6)
           for stage in STAGES),
         member("dispatcher", "dispatcher", "dispatcher", env=env),
-        *following(),
+        following(),
+        Service("gateway", command("gateway", "--port", str(port)), _answers(port, "readyz"), env=env, after=after),
         *([member("writer", "writer", "writer", env=env)] if settings.write_back != "off" else []),
         Service("flower", command("flower", "--port", str(flower_port)), _answers(flower_port), env=env, after=after),
     ]  # fmt: skip

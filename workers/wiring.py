@@ -92,6 +92,7 @@ class Wiring:
         return Following(
             prefixes=s.follow_prefixes, suffixes=s.follow_suffixes, content_types=s.follow_types,
             ignored_prefixes=s.ignore_prefixes, ignored_suffixes=s.ignore_suffixes, output=s.output_prefix,
+            uploads=s.upload_prefix,
         )  # fmt: skip
 
     @cached_property

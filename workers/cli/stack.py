@@ -37,6 +37,7 @@ def up() -> None:
             console.print(f"\nPut images into   [bold]{escape(f'{here.s3_endpoint}, bucket {here.bucket}')}[/]")
             webhook = f"http://127.0.0.1:{here.gateway_port}/v1/events/minio"
             console.print(f"Webhook           [bold]{webhook}[/]; without it the sweep finds them")
+        console.print(f"or onto the page  [bold]http://127.0.0.1:{here.gateway_port}/[/]")
         console.print(f"Flower            [bold]{stack.flower}[/]")
         console.print("See results with  [bold]wildtag watch[/]  and  [bold]wildtag results[/]; Ctrl-C stops.\n")
         stack.run()
@@ -89,7 +90,8 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             port = settings.flower_port or free_port(5555)
             here = settings.model_copy(update={
                 "redis_url": redis.url, "broker_url": redis.broker_url, "flower_port": port,
-                "gateway_port": free_port(settings.gateway_port),
+                "gateway_port": free_port(settings.gateway_port), "gateway_host": "127.0.0.1",
+                "flower_url": settings.flower_url or f"http://127.0.0.1:{port}",
             })  # fmt: skip
             wiring, flower = Wiring(here), f"http://127.0.0.1:{port}"
             if not prepared(settings):

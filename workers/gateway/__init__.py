@@ -1,1 +1,1 @@
-"""The HTTP gateway: what comes in from outside, and later what is asked. It loads no model."""
+"""The HTTP gateway: what comes in from outside and what is asked, and the page for people. It loads no model."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 from starlette.datastructures import Headers
 
+from workers.addresses import loopback
 from workers.api_keys import ApiKey, ApiKeys, Scope
 from workers.gateway.problems import Problem
 
@@ -30,7 +30,7 @@ BELIEVED_S = 2.0  # how long a key that was taken back may still work
 KNOWN_MAX = 1000
 
 # shows in the specification that a key may be wanted; the look at it is ours, for the cookie
-bearer = HTTPBearer(auto_error=False, description="an API key, `wildtag keys create`; not needed on the loopback address")
+bearer = HTTPBearer(auto_error=False, description="an API key (`wildtag keys create`); the loopback address needs none")
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,15 @@ class Access:
         if request.method not in ("GET", "HEAD") and "authorization" not in request.headers:
             _same_origin(request)
         if found.scope < needed:
-            raise Problem("forbidden", f"this key's scope is {found.scope.name.lower()}; {needed.name.lower()} is needed")
+            raise Problem("forbidden", f"this key's scope is {found.scope.label}; {needed.label} is needed")
         self._count(found)
         return found
 
-    def needing(self, scope: Scope) -> Callable[[Request], object]:
-        """A dependency that gives the ``Caller``."""
+    def needing(self, scope: Scope) -> Callable[..., object]:
+        """A dependency that lets those in who may, and leaves the ``Caller`` in ``request.state``."""
 
-        async def dependency(request: Request, _: Annotated[object, Depends(bearer)]) -> Caller:
-            return await self.caller(request, scope)
+        async def dependency(request: Request, _: Annotated[object, Depends(bearer)]) -> None:
+            request.state.caller = await self.caller(request, scope)
 
         return dependency
 
@@ -153,14 +153,6 @@ def router(access: Access) -> APIRouter:
         return answer
 
     return routes
-
-
-def loopback(host: str) -> bool:
-    """Whether a host name or address can only mean this machine."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _shown(headers: Headers, cookie: str | None) -> str | None:

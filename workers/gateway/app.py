@@ -1,100 +1,105 @@
-"""The gateway's routes.
-
-``POST /v1/events/minio`` answers 2xx only when what was told is in Redis. That holds for junk as well, which is set
-aside with its reason: servers that keep events in a folder send the same one again until it is accepted, and would
-never get past it. 503 means that nothing is certain and the event must come again.
-"""
+"""The gateway's application: its routes, what they share, and what runs beside them. It loads no model."""
 
 from __future__ import annotations
 
-import hmac
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
 
-import structlog
-from fastapi import FastAPI, Request, Response
-from starlette.requests import ClientDisconnect
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware.cors import CORSMiddleware
 
-from vectordb.errors import Transient
-from workers.events.notification import LARGEST, Told, webhook
-from workers.events.reception import deposit
-from workers.gateway.mailbox import Mailbox
+from workers.gateway import (
+    access,
+    batches,
+    captions,
+    feed,
+    health,
+    images,
+    models,
+    page,
+    problems,
+    tags,
+    thumbnails,
+    uploads,
+    webhook,
+)
+from workers.gateway.guards import Guards
+from workers.gateway.news import News
+from workers.gateway.services import Options, Services
+from workers.gateway.streams import Streams
 
-log = structlog.get_logger()
+DESCRIPTION = """Tags images without a list of tags. Upload an image and poll it, or follow the bucket images land in.
 
-SOURCE = "webhook"
+Errors are problem documents (RFC 9457) whose `type` is stable. Keys, where they are needed, go in
+`Authorization: Bearer`. Times are Unix seconds, unless a name says otherwise."""
+WEBHOOK = "/v1/events/minio"
 
 
-def create_app(mailbox: Mailbox, *, bucket: str, token: str | None) -> FastAPI:
-    """An application that stores through ``mailbox`` what is told of ``bucket``.
-
-    Without a ``token`` everybody who reaches it may tell of events: it must not be reachable from outside then.
-    """
+def create_app(services: Services, options: Options) -> FastAPI:
+    """An application over these services."""
+    news = News(services.records, services.progress)
+    streams = Streams(options.streams_max)
+    doors = access.Access(services.keys, admin_key=options.admin_key, open_=options.open, rate=options.rate)
+    where = images.Images(services, options, news)
+    metrics = health.Metrics(services, streams)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        await mailbox.close()
+        listing = asyncio.create_task(batches.listing(services.batches))
+        async with news.running():
+            yield
+        listing.cancel()
+        await asyncio.gather(listing, return_exceptions=True)
+        await services.mailbox.close()
 
-    async def minio(request: Request) -> Response:
-        refused = _refused(request, token)
-        if refused is not None:
-            return refused
-        try:
-            body, size = await _body(request)
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody is there to read it
-        told = webhook(body, bucket) if size <= LARGEST else Told(junk=(f"larger than {LARGEST} bytes",))
-        if told.junk:
-            log.warning("notification set aside", reason=told.junk[0], size=size)
-        try:
-            await mailbox.put(deposit(SOURCE, told, body, size), len(body))
-        except Transient as exc:
-            return _away(exc)
-        return Response(status_code=202 if told.junk else 200)
-
-    async def ready() -> Response:
-        try:
-            await mailbox.reachable()
-        except Transient as exc:
-            return _away(exc)
-        return Response("ready\n", media_type="text/plain")
-
-    app = FastAPI(title="wildtag", lifespan=lifespan, openapi_url=None)
+    app = FastAPI(title="wildtag", version=version("wildtag"), description=DESCRIPTION, lifespan=lifespan,
+                  docs_url=None, redoc_url=None)  # fmt: skip
+    problems.install(app)
     # a plain route: FastAPI's own would look for parameters in each of a thousand requests a second and find none
-    app.add_route("/v1/events/minio", minio, methods=["POST"])
-    app.add_api_route("/healthz", lambda: Response("alive\n", media_type="text/plain"), response_class=Response)
-    app.add_api_route("/readyz", ready, response_class=Response)
+    notified = webhook.webhook_route(services.mailbox, bucket=options.bucket, token=options.token)
+    app.add_route(WEBHOOK, notified, methods=["POST"])
+    for router in (
+        uploads.router(uploads.Uploads(services, options, where), where, services, options, doors),
+        images.router(where, services, doors, streams),
+        thumbnails.router(thumbnails.Thumbnails(services.store, options), where, services.store, doors),
+        batches.router(services.batches, where, doors),
+        tags.router(services.records, doors),
+        feed.router(services.records, news, doors, streams),
+        captions.router(services.captions, doors),
+        access.router(doors),
+        health.router(services, options, doors, metrics),
+    ):
+        app.include_router(router)
+    page.install(app)
+    app.add_middleware(Guards, streamed=frozenset({"/v1/images", WEBHOOK}), pages=page.policy)
+    app.add_middleware(health.Measuring, metrics=metrics)
+    if options.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=options.cors_origins, allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"],
+            expose_headers=["ETag", "Location", "Retry-After"],
+        )  # fmt: skip
+    app.openapi = lambda: specification(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
 
-def _refused(request: Request, token: str | None) -> Response | None:
-    """Why this request is not listened to, ``None`` when it is."""
-    if token is None:
-        # a page in somebody's browser may reach the loopback address; browsers say where such a request comes from
-        return Response(status_code=403) if "origin" in request.headers else None
-    shown = request.headers.get("authorization", "").encode("latin-1")
-    if hmac.compare_digest(shown, f"Bearer {token}".encode()):
-        return None
-    return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
-
-
-async def _body(request: Request) -> tuple[bytes, int]:
-    """The body and its size; of one that is too large the beginning only, and the size that is known by then.
-
-    The server drops what is still to come of it: to hang up would look like a failure, and it would come again.
-    """
-    announced = request.headers.get("content-length", "")
-    size = int(announced) if announced.isdecimal() else 0
-    if size > LARGEST:
-        return b"", size
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST:
-            return bytes(body[:LARGEST]), max(size, len(body))
-    return bytes(body), len(body)
-
-
-def _away(exc: Transient) -> Response:
-    return Response(f"{exc}\n", status_code=503, media_type="text/plain", headers={"Retry-After": "1"})
+def specification(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document: what FastAPI finds, and what it cannot see."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
+    spec = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes,
+        openapi_version="3.1.0",
+    )  # fmt: skip
+    schemas = spec["components"]["schemas"]
+    problem = models.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas["Problem"] = problem
+    for name in ("HTTPValidationError", "ValidationError"):  # errors are problem documents here
+        schemas.pop(name, None)
+    spec["paths"][WEBHOOK] = models.WEBHOOK
+    app.openapi_schema = spec
+    return spec

@@ -21,25 +21,29 @@ from workers.gateway.news import News
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
 from workers.gateway.streams import Streams, event
-from workers.progress import Progress, ProgressReader
+from workers.progress import Progress
 from workers.records import as_state
 
 LONGEST_WAIT = 60.0  # seconds
 LONGEST_STREAM = 3600.0
 _ID = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{2,4})?")
 
-Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="seconds to wait: for the final word, or with If-None-Match for a change")]
-Since = Annotated[float, Query(ge=0, description="a record that was written by then (its `finished_at`) is not what is waited for")]
+Wait = Annotated[
+    float,
+    Query(ge=0, le=LONGEST_WAIT, description="seconds to wait: for the final word, or with If-None-Match for a change"),
+]
+Since = Annotated[
+    float, Query(ge=0, description="a record that was written by then (its `finished_at`) is not what is waited for")
+]
 Match = Annotated[str | None, Header(alias="If-None-Match")]
 
 
 class Images:
     """Answers where images are."""
 
-    def __init__(self, services: Services, options: Options, reader: ProgressReader, news: News) -> None:
+    def __init__(self, services: Services, options: Options, news: News) -> None:
         self._services = services
         self._options = options
-        self._reader = reader
         self._news = news
 
     def key(self, name: str) -> str:
@@ -65,18 +69,18 @@ class Images:
 
     def look(self, oid: str, since: float = 0.0) -> Progress:
         """Where it is. Blocks. Raises ``Problem`` where there is no such object."""
-        (progress,) = self._reader.look([oid], since)
+        (progress,) = self._services.progress.look([oid], since)
         if progress is not None:
             return progress
         bucket, _, key = oid.partition("/")
         info = self._services.store.stat(bucket, key)  # its event may not have been dealt with
         if info is None:
             raise Problem("not-found", "there is no such image")
-        (progress,) = self._reader.look([oid], since)
+        (progress,) = self._services.progress.look([oid], since)
         return progress or Progress(bucket=bucket, key=key, etag=info.ref.etag, state="queued")
 
     async def settled(self, oid: str, wait: float, since: float = 0.0, known: str | None = None) -> Progress:
-        """Where it is once it is final, or (``known``) not as its ETag says any more; at the latest after ``wait``."""
+        """Where it is once it is final, or (``known``) not as its ETag says any more; after ``wait`` at the latest."""
         progress = None
         async for progress in self._news.steps(oid, lambda: self.look(oid, since), wait):
             if known is not None and etag(progress) != known:

@@ -37,7 +37,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from vectordb.errors import Permanent, Transient
-from workers.stores.store import ObjectError, ObjectForbidden, ObjectGone, ObjectTooLarge
+from workers.stores.store import ObjectForbidden, ObjectGone, ObjectTooLarge
 
 log = structlog.get_logger()
 
@@ -49,6 +49,10 @@ _STATUS = {
     "mismatch": 422, "invalid": 422, "too-many": 429, "internal": 500, "unsupported": 501, "unavailable": 503,
     "busy": 503,
 }  # fmt: skip
+_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (ObjectGone, "not-found"), (ObjectTooLarge, "too-large"), (ObjectForbidden, "forbidden"),
+    (Permanent, "bad-request"),
+)  # fmt: skip
 _NAMES = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}  # of what the framework refuses
 
 
@@ -80,20 +84,14 @@ class Problem(Exception):
 
 
 def of(exc: Exception) -> Problem:
-    """What an error of wildtag's is to whoever asked."""
-    match exc:
-        case Problem():
-            return exc
-        case ObjectGone():
-            return Problem("not-found", str(exc))
-        case ObjectTooLarge():
-            return Problem("too-large", str(exc))
-        case ObjectForbidden():
-            return Problem("forbidden", str(exc))
-        case Transient():
-            return Problem.later("unavailable", str(exc), 2)
-        case ObjectError() | Permanent():
-            return Problem("bad-request", str(exc))
+    """What an error is to whoever asked."""
+    if isinstance(exc, Problem):
+        return exc
+    if isinstance(exc, Transient):
+        return Problem.later("unavailable", str(exc), 2)
+    for kind, name in _KINDS:
+        if isinstance(exc, kind):
+            return Problem(name, str(exc))
     return Problem("internal", "something went wrong here; the gateway's log says what")
 
 

@@ -13,13 +13,16 @@ from workers.gateway.idempotency import Idempotency
 from workers.gateway.mailbox import Mailbox
 from workers.health import Health
 from workers.inbox import Inbox
-from workers.notifying import DeadLetters
+from workers.progress import ProgressReader
 from workers.records import Records
 from workers.stores.store import ObjectStore
 
 
 class CaptionDesk(Protocol):
-    """Teaches and searches the captions in use, in whichever process has them. Raises ``Transient`` when it is silent."""
+    """Teaches and searches the captions in use, in whichever process has them.
+
+    Raises ``Transient`` when that is silent.
+    """
 
     def teach(self, texts: Sequence[str], source: str) -> list[tuple[Caption, bool]]:
         """Add captions; each with whether it is new."""
@@ -44,6 +47,7 @@ class Services:
 
     mailbox: Mailbox
     records: Records
+    progress: ProgressReader
     inbox: Inbox
     store: ObjectStore
     health: Health
@@ -51,7 +55,6 @@ class Services:
     idempotency: Idempotency
     batches: Batches
     captions: CaptionDesk
-    dead_letters: DeadLetters
     clock: Callable[[], float]
 
 

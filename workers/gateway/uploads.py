@@ -5,12 +5,11 @@ An image is stored before it is announced, and announced before it is answered f
 
 from __future__ import annotations
 
-import mimetypes
 import re
 import secrets
 import time
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import anyio
@@ -20,6 +19,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from vectordb.errors import Transient
+from workers.api_keys import Scope
 from workers.events.event import ObjectEvent
 from workers.gateway import models
 from workers.gateway.access import Access, Caller
@@ -28,8 +28,7 @@ from workers.gateway.idempotency import Stored
 from workers.gateway.images import LONGEST_WAIT, Images, answered
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
-from workers.api_keys import Scope
-from workers.progress import Progress, ProgressReader
+from workers.progress import Progress
 from workers.stores.store import ObjectInfo
 
 URL_LIFETIME_S = 3600
@@ -51,11 +50,10 @@ class WantedUpload(BaseModel):
 class Uploads:
     """Takes images in. ``images`` says where they are afterwards."""
 
-    def __init__(self, services: Services, options: Options, images: Images, reader: ProgressReader) -> None:
+    def __init__(self, services: Services, options: Options, images: Images) -> None:
         self._services = services
         self._options = options
         self._images = images
-        self._reader = reader
         self._at_once = 0
         self._waiting = (0, -1.0)
         self._threads = anyio.CapacityLimiter(options.uploads_max)
@@ -86,7 +84,7 @@ class Uploads:
                 name = await self._store(body)
                 stored = Stored(name, body.digest)
                 tasks.cancel_scope.cancel()
-            return stored.id
+            return name
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(memory.end, caller.name, key, stored)
@@ -116,7 +114,7 @@ class Uploads:
         waiting, then = self._waiting
         now = time.monotonic()
         if now - then > BACKLOG_EVERY_S:
-            waiting = await anyio.to_thread.run_sync(self._reader.waiting)
+            waiting = await anyio.to_thread.run_sync(self._services.progress.waiting)
             self._waiting = waiting, now
         if waiting >= self._options.backlog_max:
             raise Problem.later("busy", f"{waiting:,} images wait already; come again later", 10)
@@ -140,20 +138,19 @@ def new_id(suffix: str) -> str:
 def router(uploads: Uploads, images: Images, services: Services, options: Options, access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["images"])
-    writer = access.needing(Scope.WRITE)
+    writing = [Depends(access.needing(Scope.WRITE))]
 
     @routes.post(
-        "/v1/images", status_code=202, response_model=models.Progress, openapi_extra=models.IMAGE_BODY,
+        "/v1/images", status_code=202, response_model=models.Progress, openapi_extra=models.IMAGE_BODY, dependencies=writing,
         responses=models.problems(400, 408, 409, 413, 415, 422, 429, 503)
         | {200: {"model": models.Progress, "description": "It was ready within `wait`."}},
     )  # fmt: skip
     async def upload(
         request: Request,
-        caller: Annotated[Caller, Depends(writer)],
         wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="seconds to wait for the record")] = 0.0,
     ) -> Response:
         """Store an image and have it tagged. The body is the image itself, or a form whose first file it is."""
-        name = await uploads.take(request, caller)
+        name = await uploads.take(request, request.state.caller)
         oid = images.oid(name)
         bucket, _, key = oid.partition("/")
         progress = Progress(bucket=bucket, key=key, etag="", state="queued")
@@ -167,13 +164,13 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
 
     @routes.post(
         "/v1/uploads", status_code=201, response_model=models.DirectUpload,
-        responses=models.problems(413, 415, 422, 429, 501, 503), dependencies=[Depends(writer)],
+        responses=models.problems(413, 415, 422, 429, 501, 503), dependencies=writing,
     )  # fmt: skip
     def direct(wanted: WantedUpload) -> Any:
         """An address to PUT an image to, without its bytes passing through here; then poll the id."""
         store: Any = services.store
         if not hasattr(store, "upload_url"):
-            raise Problem("unsupported", "the bucket is a folder: use POST /v1/images, or an S3 server (WILDTAG_S3_ENDPOINT)")
+            raise Problem("unsupported", "the bucket is a folder: use POST /v1/images, or a bucket of an S3 server")
         suffix = SUFFIXES.get(wanted.content_type)
         if suffix is None:
             raise Problem("not-an-image", f"images are {', '.join(SUFFIXES)}")

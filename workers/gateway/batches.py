@@ -1,0 +1,86 @@
+"""Batches over HTTP; see ``workers.batches``."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Annotated
+
+import anyio.to_thread
+import structlog
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, Field, model_validator
+
+from vectordb.errors import WildtagError
+from workers.api_keys import Scope
+from workers.batches import Batches
+from workers.gateway import models
+from workers.gateway.access import Access
+from workers.gateway.images import Images
+from workers.gateway.problems import Problem
+
+log = structlog.get_logger()
+
+MOST = 10_000  # objects that are named one by one; a prefix may hold any number
+REST_S = 1.0
+_ID = re.compile(r"[0-9a-f]{24}")
+
+Key = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class Wanted(BaseModel):
+    """Exactly one of `keys`, `prefix` and `uploads`. `force`: tag what is tagged already once more."""
+
+    keys: list[Key] | None = Field(None, min_length=1, max_length=MOST)
+    prefix: Annotated[str, Field(max_length=1024)] | None = None
+    uploads: list[Annotated[str, Field(max_length=64)]] | None = Field(None, min_length=1, max_length=MOST)
+    force: bool = False
+
+    @model_validator(mode="after")
+    def _one(self) -> Wanted:
+        if sum(part is not None for part in (self.keys, self.prefix, self.uploads)) != 1:
+            raise ValueError("give exactly one of keys, prefix and uploads")
+        return self
+
+
+async def listing(batches: Batches) -> None:
+    """List what batches over prefixes hold, for as long as this lasts."""
+    while True:
+        try:
+            worked = await anyio.to_thread.run_sync(batches.turn, abandon_on_cancel=True)
+        except WildtagError as exc:
+            log.warning("batches are not listed", reason=str(exc))
+            worked = False
+        await asyncio.sleep(0.0 if worked else REST_S)
+
+
+def router(batches: Batches, images: Images, access: Access) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(tags=["batches"])
+    reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
+    usual = models.problems(400, 404, 422, 429, 503)
+
+    def stands(batch: str, start: int, limit: int, status: int = 200) -> Response:
+        found = batches.status(batch, start, limit) if _ID.fullmatch(batch) else None
+        if found is None:
+            raise Problem("not-found", "there is no batch with this id")
+        return models.json(found, status, {"Location": f"/v1/batches/{batch}"} if status == 202 else None)
+
+    @routes.post("/v1/batches", status_code=202, response_model=models.Batch, responses=usual, dependencies=writing)
+    def begin(wanted: Wanted) -> Response:
+        """Have objects of the bucket tagged, and count them together. What is tagged already counts at once."""
+        if wanted.prefix is not None:
+            batch = batches.of_prefix(wanted.prefix, force=wanted.force)
+        elif wanted.keys is not None:
+            batch = batches.of_keys(list(dict.fromkeys(wanted.keys)), announce=True, force=wanted.force)
+        else:
+            keys = [images.key(name) for name in dict.fromkeys(wanted.uploads or ())]
+            batch = batches.of_keys(keys, announce=wanted.force, force=wanted.force)
+        return stands(batch, 0, 50, 202)
+
+    @routes.get("/v1/batches/{id}", response_model=models.Batch, responses=usual, dependencies=reading)
+    def batch(id: str, limit: models.Limit = 50, cursor: models.Cursor = None) -> Response:  # noqa: A002
+        """How a batch stands: its objects by state, and those without tags with the reasons, in pages."""
+        return stands(id, models.position(cursor), limit)
+
+    return routes

@@ -1,0 +1,67 @@
+"""``GET /v1/feed``: finished objects as they come, from where a listener was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import anyio.to_thread
+import msgspec
+from fastapi import APIRouter, Depends, Header, Response
+
+from workers.api_keys import Scope
+from workers.gateway import models
+from workers.gateway.access import Access
+from workers.gateway.news import News
+from workers.gateway.problems import Problem
+from workers.gateway.streams import Streams, event
+from workers.records import FeedItem, Records
+
+PAGE = 100
+_ID = re.compile(r"\d{1,20}-\d{1,20}")
+
+
+def order(entry: str) -> tuple[int, int]:
+    """What the ids of a stream are compared by."""
+    at, _, sequence = entry.partition("-")
+    return int(at), int(sequence)
+
+
+async def items(records: Records, news: News, after: str | None) -> AsyncIterator[bytes]:
+    """What comes, and before it what came ``after`` an entry; ``gap`` where some of that is not remembered."""
+    with news.subscribed() as coming:
+        last = after or "0-0"
+        if after is not None:
+            oldest = await anyio.to_thread.run_sync(records.feed_begin)
+            if oldest is not None and (0, 0) < order(after) < order(oldest):
+                yield event(msgspec.json.encode({"oldest": oldest}), name="gap")
+            while page := await anyio.to_thread.run_sync(records.feed_page, last, PAGE):
+                for item in page:
+                    yield _event(item)
+                last = page[-1].id
+        while (fresh := await coming.get()) is not None:
+            if order(fresh.id) > order(last):
+                yield _event(fresh)
+
+
+def _event(item: FeedItem) -> bytes:
+    if item.record is None:
+        bucket, _, key = item.oid.partition("/")
+        gone = {"bucket": bucket, "key": key, "state": "removed"}
+        return event(msgspec.json.encode(gone), name="removed", id=item.id)
+    return event(item.record.json(), name=item.record.state, id=item.id)
+
+
+def router(records: Records, news: News, access: Access, streams: Streams) -> APIRouter:
+    """The route."""
+    routes = APIRouter(tags=["feed"])
+
+    @routes.get("/v1/feed", **models.stream(400, 422, 429, 503), dependencies=[Depends(access.needing(Scope.READ))])
+    async def feed(last: Annotated[str | None, Header(alias="Last-Event-ID")] = None) -> Response:
+        """Finished and removed objects as server-sent events. `Last-Event-ID` goes on where a listener was."""
+        if last is not None and not _ID.fullmatch(last):
+            raise Problem("bad-request", "this Last-Event-ID is none of ours")
+        return streams.response(items(records, news, last))
+
+    return routes

@@ -1,0 +1,144 @@
+"""How it is: for load balancers, for the page and for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from vectordb.errors import Transient, WildtagError
+from workers.api_keys import Scope
+from workers.gateway import models
+from workers.gateway.access import Access
+from workers.gateway.services import Options, Services
+from workers.gateway.streams import Streams
+from workers.settings import STAGES
+
+BEATING = (*STAGES, "dispatcher")
+SILENT_S = 120.0  # seconds without a sign from a stage while objects wait, after which the page says so
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class Metrics:
+    """What the gateway counts of itself, and what it reads of the rest when it is asked."""
+
+    def __init__(self, services: Services, streams: Streams) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "wildtag_http_requests", "requests answered", ["method", "route", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "wildtag_http_request_seconds", "until the headers of the answer were sent", ["route"],
+            registry=self.registry, buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+        )  # fmt: skip
+        self.registry.register(_Rest(services, streams))
+
+
+class _Rest(Collector):
+    def __init__(self, services: Services, streams: Streams) -> None:
+        self._services = services
+        self._streams = streams
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # asked at registration, when Redis may be away
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily("wildtag_event_streams", "event streams that are open", value=self._streams.open)
+        try:
+            counts, beats = self._services.records.counts(), self._services.health.beats()
+        except Transient:
+            yield GaugeMetricFamily("wildtag_redis_up", "whether Redis answers", value=0)
+            return
+        yield GaugeMetricFamily("wildtag_redis_up", "whether Redis answers", value=1)
+        objects = GaugeMetricFamily("wildtag_objects", "objects by where they are", labels=["state"])
+        for state, count in counts.items():
+            objects.add_metric([state], count)
+        yield objects
+        ago = GaugeMetricFamily("wildtag_seconds_since_progress", "by stage or process", labels=["name"])
+        now = self._services.clock()
+        for name, at in beats.items():
+            ago.add_metric([name], max(0.0, now - at))
+        yield ago
+
+
+class Measuring:
+    """Middleware that counts requests by route, never by address: keys are not for metrics."""
+
+    def __init__(self, app: Any, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begin = time.perf_counter()
+
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "other")
+                self._metrics.requests.labels(scope["method"][:10], route, message["status"]).inc()
+                self._metrics.seconds.labels(route).observe(time.perf_counter() - begin)
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+def router(services: Services, options: Options, access: Access, metrics: Metrics) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(tags=["health"])
+    reading = [Depends(access.needing(Scope.READ))]
+
+    @routes.get("/healthz", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    def alive() -> Response:
+        """The process lives."""
+        return Response("alive\n", media_type="text/plain")
+
+    @routes.get(
+        "/readyz", response_model=models.Ready, responses={503: {"model": models.Ready, "description": "not ready"}}
+    )
+    async def ready() -> Response:
+        """Whether requests can be served: Redis and the store answer."""
+        missing: dict[str, str] = {}
+        try:
+            await services.mailbox.reachable()
+        except WildtagError as exc:
+            missing["redis"] = str(exc)
+        try:
+            await anyio.to_thread.run_sync(services.store.stat, options.bucket, f"{options.upload_prefix}ready")
+        except WildtagError as exc:
+            missing["store"] = str(exc)
+        headers = {"Retry-After": "1"} if missing else None
+        return models.json({"ready": not missing, "missing": missing}, 503 if missing else 200, headers)
+
+    @routes.get("/v1/status", response_model=models.Status, responses=models.problems(429, 503), dependencies=reading)
+    def status() -> Response:
+        """What waits, what is on its way and what is finished, and when each stage was last heard of."""
+        now = services.clock()
+        try:
+            version: str | None = services.captions.version()
+        except WildtagError:
+            version = None
+        return models.json({
+            "bucket": options.bucket, "counts": services.records.counts(),
+            "seconds_since_progress": {n: round(now - at, 1) for n, at in services.health.beats().items()},
+            "captions_version": version, "flower": options.flower,
+        })  # fmt: skip
+
+    @routes.get(
+        "/metrics", response_class=Response, dependencies=reading,
+        responses=models.problems(429) | {200: {"content": {"text/plain": {}}}},
+    )  # fmt: skip
+    def told() -> Response:
+        """Metrics for Prometheus."""
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return routes

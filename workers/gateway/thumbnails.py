@@ -1,0 +1,92 @@
+"""Small pictures of objects. What leaves here was decoded and encoded anew: nothing of the original's bytes does."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections import OrderedDict
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+
+from tasks.images import BadImage, decode
+from workers.api_keys import Scope
+from workers.gateway import models
+from workers.gateway.access import Access
+from workers.gateway.images import Images
+from workers.gateway.problems import Problem
+from workers.gateway.services import Options
+from workers.stores.store import ObjectStore
+
+SIDES = (160, 320, 640)
+KEPT = 32 * 2**20  # bytes of thumbnails
+AT_ONCE = 2  # decoders: each may hold a large picture
+MOST_PIXELS = 50_000_000
+
+
+class Thumbnails:
+    """Makes them, and keeps the last ones. Used by several threads."""
+
+    def __init__(self, store: ObjectStore, options: Options) -> None:
+        self._store = store
+        self._limit = options.max_object_bytes
+        self._pixels = min(options.max_pixels, MOST_PIXELS)
+        self._kept: OrderedDict[tuple[str, str, int], bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._decoding = threading.Semaphore(AT_ONCE)
+
+    def of(self, bucket: str, key: str, etag: str, side: int) -> bytes:
+        """WebP of at most ``side`` pixels a side. Raises ``Problem``, and what the store raises."""
+        name = (f"{bucket}/{key}", etag, side)
+        with self._lock:
+            if (kept := self._kept.get(name)) is not None:
+                self._kept.move_to_end(name)
+                return kept
+        with self._decoding:
+            data, _ = self._store.get(bucket, key, self._limit)
+            try:
+                image = decode(data, max_pixels=self._pixels, near=side)
+            except BadImage as exc:
+                raise Problem("not-an-image", str(exc)) from exc
+            image.thumbnail((side, side))
+            file = io.BytesIO()
+            image.save(file, "WEBP", quality=75, method=2)
+        made = file.getvalue()
+        with self._lock:
+            self._bytes += len(made) - len(self._kept.pop(name, b""))
+            self._kept[name] = made
+            while self._bytes > KEPT:
+                self._bytes -= len(self._kept.popitem(last=False)[1])
+        return made
+
+
+def router(thumbnails: Thumbnails, images: Images, store: ObjectStore, access: Access) -> APIRouter:
+    """The route."""
+    routes = APIRouter(tags=["images"], dependencies=[Depends(access.needing(Scope.READ))])
+
+    @routes.get(
+        "/v1/thumbnails/{bucket}/{key:path}", response_class=Response,
+        responses=models.problems(400, 404, 413, 415, 422, 429, 503)
+        | {200: {"content": {"image/webp": {}}}, 304: {"description": "It is as If-None-Match says."}},
+    )  # fmt: skip
+    def thumbnail(
+        bucket: str,
+        key: str,
+        size: Annotated[int, Query(ge=1, le=SIDES[-1], description="pixels of the longer side, at the least")] = 320,
+        match: Annotated[str | None, Header(alias="If-None-Match")] = None,
+    ) -> Response:
+        """A small picture of an object, as WebP."""
+        images.object(bucket, key)
+        info = store.stat(bucket, key)
+        if info is None:
+            raise Problem("not-found", "there is no such object")
+        side = next(side for side in SIDES if side >= size)
+        digest = hashlib.sha256(f"{info.ref.etag} {side}".encode()).hexdigest()[:16]
+        headers = {"ETag": f'"{digest}"', "Cache-Control": "private, max-age=60"}
+        if match == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(thumbnails.of(bucket, key, info.ref.etag, side), 200, headers, "image/webp")
+
+    return routes

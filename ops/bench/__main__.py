@@ -12,6 +12,7 @@ from vectordb.errors import WildtagError
 BENCHMARKS = {
     "captions": "encodes, imports and searches a million captions",
     "events": "what the receiving path takes: webhook events a second, and how long each waits",
+    "gateway": "uploads a second, event streams at once, and how long one image takes on an idle stack",
     "reconcile": "how long a sweep takes to confirm that a bucket is tagged",
     "quality": "sweeps the choices of the method on labelled pictures",
 }

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import msgspec
 
-from ops.bench.posting import TOKEN, Run, offered
-from ops.bench.private_redis import private_redis, wait_until
+from ops.bench.gateway_process import Measured, gateway, measured
+from ops.bench.posting import TOKEN, notification, offered
+from ops.bench.private_redis import private_redis
 from vectordb.errors import Permanent
 from workers.settings import Settings
 from workers.stack import command, free_port
@@ -39,19 +40,6 @@ class Machine(msgspec.Struct, frozen=True):
     python: str
     redis: str
     packages: dict[str, str]
-
-
-class Measured(msgspec.Struct, frozen=True):
-    """A run and what it cost the gateway, in seconds a second: ``cpu`` that it used, and ``kept_waiting``, in which
-    it had something to do and others had its core. Latencies of a gateway that was kept waiting are the machine's.
-    """
-
-    run: Run
-    cpu: float
-    kept_waiting: float
-
-    def __str__(self) -> str:
-        return f"{self.run}; gateway: {self.cpu:.2f} of a core, kept waiting for it {self.kept_waiting:.2f}"
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -95,12 +83,12 @@ def measure(rate: int, seconds: float, connections: int) -> Report:
         tempfile.TemporaryDirectory(prefix="wt-", dir="/tmp") as folder,
         private_redis(Path(folder)) as (client, url),
     ):
-        port = free_port(8080)
+        settings = Settings(home=Path(folder), redis_url=url, bucket="images", webhook_token=TOKEN)
         # the Redis and this process run where the gateway does not
-        with _gateway(Path(folder), url, port, core=cores[0]) as process:
+        with gateway(settings, core=cores[0]) as (process, port):
             os.sched_setaffinity(0, cores[1:] or cores)
-            fixed = _measured(process, lambda: offered("127.0.0.1", port, rate, seconds, connections))
-            saturated = _measured(process, lambda: offered("127.0.0.1", port, None, seconds, connections))
+            fixed = measured(process, lambda: offered(port, rate, seconds, connections, notification, b"200"))
+            saturated = measured(process, lambda: offered(port, None, seconds, connections, notification, b"200"))
             stored = int(client.xlen("wildtag:inbox"))
         packages = {name: version(name) for name in PACKAGES}
         server = str(client.info("server")["redis_version"])
@@ -113,33 +101,6 @@ def measure(rate: int, seconds: float, connections: int) -> Report:
         connections, fixed, saturated, stored,
         reached=run.per_second >= TARGET_RATE * 0.99 and run.p99_ms <= TARGET_P99_MS and not run.refused,
     )  # fmt: skip
-
-
-def _measured(gateway: int, run: Callable[[], Coroutine[None, None, Run]]) -> Measured:
-    began, before = time.perf_counter(), _spent(gateway)
-    done = asyncio.run(run())
-    lasted = time.perf_counter() - began
-    cpu, waited = ((after - b) / lasted for after, b in zip(_spent(gateway), before, strict=True))
-    return Measured(done, round(cpu, 3), round(waited, 3))
-
-
-def _spent(pid: int) -> tuple[float, float]:
-    """Seconds of CPU that a process's main thread used, and for which it waited for a core."""
-    used, waited, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
-    return int(used) / 1e9, int(waited) / 1e9
-
-
-@contextmanager
-def _gateway(home: Path, url: str, port: int, core: int) -> Iterator[int]:
-    settings = Settings(home=home, redis_url=url, bucket="images", gateway_port=port, webhook_token=TOKEN)
-    process = subprocess.Popen(command("gateway"), env=settings.process_environment())
-    os.sched_setaffinity(process.pid, {core})
-    try:
-        wait_until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).status == 200)
-        yield process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(15)
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""Sends webhook events over connections that are kept alive, and times the answers.
+"""Sends requests over connections that are kept alive, and times the answers.
 
 It writes HTTP/1.1 itself: a client library on the same machine would cost more than what is measured.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from urllib.parse import quote_plus
 
 import msgspec
@@ -15,8 +16,8 @@ TOKEN = "bench-token"  # noqa: S105 -- of the benchmark's own gateway
 
 
 class Run(msgspec.Struct, frozen=True):
-    """``offered``: events a second, none when each connection sent as soon as it may; times from when an event was
-    due to its answer, so that waiting for a connection counts.
+    """``offered``: requests a second, none when each connection sent as soon as it may; times from when a request
+    was due to its answer, so that waiting for a connection counts.
     """
 
     offered: int | None
@@ -34,20 +35,29 @@ class Run(msgspec.Struct, frozen=True):
                 f"p50 {self.p50_ms:.1f} ms, p99 {self.p99_ms:.1f} ms, worst {self.worst_ms:.1f} ms")  # fmt: skip
 
 
-async def offered(host: str, port: int, rate: int | None, seconds: float, connections: int) -> Run:
-    """Send for so many seconds; ``rate`` events a second, or without one as many as are taken."""
-    sender = _Sender(seconds, rate)
+async def offered(
+    port: int, rate: int | None, seconds: float, connections: int, request: Callable[[int], bytes], accepted: bytes
+) -> Run:
+    """Send for so many seconds; ``rate`` requests a second, or without one as many as are taken.
+
+    ``request``: the bytes of the request with a number; ``accepted``: the status of its answer.
+    """
+    sender = _Sender(seconds, rate, request, accepted)
     async with asyncio.TaskGroup() as group:
         if rate:
             group.create_task(sender.pace(rate, connections))
         for _ in range(connections):
-            group.create_task(sender.send(host, port))
+            group.create_task(sender.send(port))
     return sender.run()
 
 
 class _Sender:
-    def __init__(self, seconds: float, rate: int | None) -> None:
+    def __init__(
+        self, seconds: float, rate: int | None, request: Callable[[int], bytes], accepted: bytes
+    ) -> None:
         self._rate = rate
+        self._request = request
+        self._accepted = accepted
         self._began = time.perf_counter()
         self._until = self._began + seconds
         self._due: asyncio.Queue[float | None] = asyncio.Queue()
@@ -56,7 +66,7 @@ class _Sender:
         self._refused = 0
 
     async def pace(self, rate: int, connections: int) -> None:
-        """Say when each event is due, then to each connection that it is over."""
+        """Say when each request is due, then to each connection that it is over."""
         sent = 0
         while (now := time.perf_counter()) < self._until:
             while sent < (now - self._began) * rate:
@@ -66,16 +76,16 @@ class _Sender:
         for _ in range(connections):
             self._due.put_nowait(None)
 
-    async def send(self, host: str, port: int) -> None:
-        """One connection: an event, its answer, the next."""
-        reader, writer = await asyncio.open_connection(host, port)
+    async def send(self, port: int) -> None:
+        """One connection: a request, its answer, the next."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while (at := await self._next()) is not None:
             self._number += 1
-            writer.write(_request(self._number))
+            writer.write(self._request(self._number))
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)
             await reader.readexactly(length)
-            if head.split(b" ", 2)[1] == b"200":
+            if head.split(b" ", 2)[1] == self._accepted:
                 self._took.append(time.perf_counter() - at)
             else:
                 self._refused += 1
@@ -96,8 +106,8 @@ class _Sender:
         return Run(self._rate, round(lasted, 2), count, self._refused, round(count / lasted, 1), p50, p99, worst)
 
 
-def _request(number: int) -> bytes:
-    """An upload of one object, with everything around it that a server tells."""
+def notification(number: int) -> bytes:
+    """A webhook's request: an upload of one object, with everything around it that a server tells."""
     key = f"été 2026/photo {number}.jpg"
     body = msgspec.json.encode({
         "EventName": "s3:ObjectCreated:Put", "Key": f"images/{key}",
@@ -123,3 +133,10 @@ def _request(number: int) -> bytes:
             f"Content-Length: {len(body)}\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
             "Accept-Encoding: gzip\r\n\r\n")  # fmt: skip
     return head.encode() + body
+
+
+def upload(image: bytes) -> Callable[[int], bytes]:
+    """Requests that upload an image."""
+    head = f"POST /v1/images HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(image)}\r\n\r\n"
+    request = head.encode() + image
+    return lambda _: request

@@ -22,6 +22,7 @@ from workers.cli import (
     results,
     s3,
     stack,
+    upload,
 )
 from workers.logs import configure
 from workers.settings import Settings
@@ -63,5 +64,7 @@ app = _App(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for module in (stack, one_process, results, captions, bucket, evaluate, events, s3, keys, doctor, processes, alive):
+for module in (
+    stack, one_process, upload, results, captions, bucket, evaluate, events, s3, keys, doctor, processes, alive,
+):  # fmt: skip
     module.add_to(app)

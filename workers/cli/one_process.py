@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from workers.cli.files import expanded
 from workers.cli.show import add_row, console, messages, print_json, table
 from workers.records import Record
 from workers.settings import Settings
@@ -30,7 +29,7 @@ def tag(
     settings = Settings()
     if not prepared(settings):
         prepare_captions(settings)
-    paths = list(_expanded(files))
+    paths = list(expanded(files))
     view, failed = table(), 0
     with tagging(settings) as tagger:
         batches = [paths[i : i + settings.batch_max] for i in range(0, len(paths), settings.batch_max)]
@@ -50,17 +49,6 @@ def _show(record: Record, view: Table, *, json: bool) -> None:
         print_json(record)
     else:
         add_row(view, record)
-
-
-def _expanded(paths: list[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-            if not inside:
-                messages.print(f"[yellow]{escape(str(path))}: no files in it[/]")
-            yield from inside
-        else:
-            yield path
 
 
 def add_to(app: typer.Typer) -> None:

@@ -27,12 +27,17 @@ def connected() -> Wiring:
         return Wiring(settings)
     up = running(settings)
     if up is None:
-        messages.print(
-            f"[red]No stack is running in {escape(str(settings.home))}.[/] Start one with [bold]wildtag up[/], "
-            "or set WILDTAG_HOME or WILDTAG_REDIS_URL to reach another."
-        )
-        raise typer.Exit(1)
+        raise no_stack(settings, "set WILDTAG_HOME or WILDTAG_REDIS_URL to reach another")
     return Wiring(up)
+
+
+def no_stack(settings: Settings, otherwise: str) -> typer.Exit:
+    """Say that no stack runs in this home, and what to do; gives what ends the command."""
+    messages.print(
+        f"[red]No stack is running in {escape(str(settings.home))}.[/] Start one with [bold]wildtag up[/], "
+        f"or {otherwise}."
+    )
+    return typer.Exit(1)
 
 
 def results(

@@ -1,0 +1,20 @@
+"""Files that are named on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from workers.cli.show import clean, messages
+
+
+def expanded(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files, and those in the folders and in their folders; hidden ones only where they are named."""
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+            if not inside:
+                messages.print(f"[yellow]{clean(str(path))}: no files in it[/]")
+            yield from inside
+        else:
+            yield path

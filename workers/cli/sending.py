@@ -1,0 +1,99 @@
+"""Many files to the gateway: a few uploads at once, and more images waited for meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from vectordb.errors import WildtagError
+from workers.client import ApiError, Away, Image
+from workers.records import Error
+
+UPLOADS = 4
+AWAITED = 16  # images whose tags are waited for: about a batch
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of a file. ``image``: where it is; with an ``error`` as well it is stored, and was not finished.
+
+    ``hopeless``: the other files would fare no better.
+    """
+
+    path: Path
+    image: Image | None = None
+    error: Error | None = None
+    hopeless: bool = False
+
+    @property
+    def fine(self) -> bool:
+        """Whether nothing went wrong so far."""
+        return self.error is None and self.image is not None and self.image.state not in {"failed", "dead"}
+
+
+class Sending:
+    """Sends files by ``upload`` and waits for their images by ``settle``, both of which are called in threads.
+
+    The threads are daemons: a request that is under way does not keep whoever interrupts.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], upload: Callable[[Path], Image], settle: Callable[[Image], Image]
+    ) -> None:
+        self._upload = upload
+        self._settle = settle
+        self._left = len(paths)
+        self._files: SimpleQueue[Path] = SimpleQueue()
+        self._uploaded: SimpleQueue[tuple[Path, Image]] = SimpleQueue()
+        self._finished: SimpleQueue[Sent | Exception] = SimpleQueue()
+        self._stopped = threading.Event()
+        for path in paths:
+            self._files.put(path)
+
+    def __iter__(self) -> Iterator[Sent]:
+        """Each file once, as soon as it is dealt with; behind one that is ``hopeless`` none is begun."""
+        works = [self._uploading] * min(UPLOADS, self._left) + [self._settling] * min(AWAITED, self._left)
+        for work in works:
+            threading.Thread(target=work, daemon=True).start()
+        for _ in range(self._left):
+            sent = self._finished.get()
+            if isinstance(sent, Exception):
+                raise sent
+            yield sent
+            if sent.hopeless:
+                break
+        self._stopped.set()
+
+    def _uploading(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                path = self._files.get_nowait()
+            except Empty:
+                return
+            try:
+                self._uploaded.put((path, self._upload(path)))
+            except Exception as exc:  # the main thread hears of it, whatever it is
+                self._finished.put(_failed(path, None, exc))
+
+    def _settling(self) -> None:
+        while not self._stopped.is_set():
+            path, image = self._uploaded.get()
+            try:
+                self._finished.put(Sent(path, self._settle(image)))
+            except Exception as exc:  # as above
+                self._finished.put(_failed(path, image, exc))
+
+
+def _failed(path: Path, image: Image | None, exc: Exception) -> Sent | Exception:
+    """What an error means for a file; a bug is given as it is."""
+    match exc:
+        case ApiError():
+            return Sent(path, image, Error(exc.type, exc.detail), hopeless=exc.status in {401, 403})
+        case WildtagError():
+            return Sent(path, image, Error(getattr(exc, "code", "refused"), str(exc)), hopeless=isinstance(exc, Away))
+        case OSError():
+            return Sent(path, image, Error("unreadable", exc.strerror or str(exc)))
+    return exc

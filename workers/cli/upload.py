@@ -1,0 +1,118 @@
+"""``upload``: files to the gateway, here or elsewhere, and their tags back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from vectordb.errors import Permanent
+from workers.cli.files import expanded
+from workers.cli.results import Json, no_stack
+from workers.cli.sending_bars import SendingBars
+from workers.cli.show import add_row, clean, console, messages, table
+from workers.settings import Settings
+from workers.stores.folder import key_text
+
+if TYPE_CHECKING:
+    from workers.cli.sending import Sent
+
+PATIENCE_S = 600.0  # for a gateway that has too much to do: whoever sends thousands of files can wait
+
+
+def upload(
+    files: Annotated[list[Path], typer.Argument(help="Image files.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the tags and show them.")] = False,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the tags of one image.")] = 600.0,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Take the files in folders.")] = False,
+    url: Annotated[str | None, typer.Option(help="Of the gateway; the running stack's when not given.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="The API key; better in WILDTAG_API_KEY, where no list of processes shows it.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Send images to the gateway, several at once. Exit status 1: some did not get there, or were not tagged."""
+    from workers.cli.sending import Sending  # noqa: PLC0415 -- keeps the command line quick
+    from workers.client import Client, Image  # noqa: PLC0415 -- as above
+
+    settings = Settings() if key is None else Settings(api_key=key)
+    paths = list(dict.fromkeys(expanded(files) if recursive else files))
+    bars = SendingBars(len(paths), "tagged" if wait else "uploaded")
+    done: dict[Path, Sent] = {}
+    with Client(url or _gateway(settings), settings.api_key, patience=PATIENCE_S) as client:
+        client.ping()
+
+        def uploaded(path: Path) -> Image:
+            if path.is_dir():
+                raise Permanent("is a folder; --recursive takes the files in it")
+            with path.open("rb") as file, bars.reading(file, path.stat().st_size, _name(path)) as counted:
+                return client.upload(counted)
+
+        def settled(image: Image) -> Image:
+            return client.wait(image.id, timeout) if wait else image
+
+        # lines of JSON and bars do not share a terminal
+        with bars.shown(json and console.is_terminal):
+            for sent in Sending(paths, uploaded, settled):
+                done[sent.path] = sent
+                bars.advance(_in_short(sent))
+                _say(sent, json=json)
+    if not json:
+        _show([done[path] for path in paths if path in done], wait=wait)
+    failed = len(paths) - sum(sent.fine for sent in done.values())
+    if failed:
+        messages.print(f"[red]{failed} of {len(paths)} failed[/]")
+        raise typer.Exit(1)
+
+
+def _gateway(settings: Settings) -> str:
+    from workers.supervisor import read_stack  # noqa: PLC0415 -- keeps the command line quick
+
+    info = read_stack(settings.home)
+    if info is None:
+        raise no_stack(settings, "name a gateway with [bold]--url[/]")
+    return info.addresses["gateway"]
+
+
+def _name(path: Path) -> str:
+    return clean(key_text(str(path)))
+
+
+def _in_short(sent: Sent) -> str:
+    record = sent.image.record if sent.image else None
+    return ", ".join([_name(sent.path), *(clean(tag.label) for tag in (record.tags if record else ())[:2])])
+
+
+def _say(sent: Sent, *, json: bool) -> None:
+    """A line for what went wrong; with ``json`` an object for every file."""
+    if sent.error is not None:
+        messages.print(f"[red]{_name(sent.path)}: {clean(sent.error.reason)}[/]", soft_wrap=True)
+    if json:
+        image = sent.image
+        told = {
+            "file": key_text(str(sent.path)), "id": image and image.id, "state": image and image.state,
+            "record": image and image.record, "error": sent.error,
+        }  # fmt: skip
+        console.out(msgspec.json.encode(told).decode(), highlight=False)
+
+
+def _show(all_: list[Sent], *, wait: bool) -> None:
+    """A table of what got there."""
+    view = table() if wait else Table("photo", "id", pad_edge=False)
+    for sent in all_:
+        if sent.image is None or (wait and sent.image.record is None):
+            continue
+        if sent.image.record is not None and wait:
+            add_row(view, msgspec.structs.replace(sent.image.record, key=key_text(str(sent.path))))
+        else:
+            view.add_row(_name(sent.path), sent.image.id)
+    if view.row_count:
+        console.print(view)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command()(upload)

@@ -1,0 +1,12 @@
+"""The gateway from Python: ``with Client(url, key) as wildtag: image = wildtag.upload("cat.jpg", wait=60)``."""
+
+from __future__ import annotations
+
+from workers.client.answers import Found, Image, News, Record, Tag, Taught
+from workers.client.client import Client
+from workers.client.errors import ApiError, Away, NotFinished, Postponed, Refused, StrangeAnswer
+
+__all__ = [
+    "ApiError", "Away", "Client", "Found", "Image", "News", "NotFinished", "Postponed", "Record", "Refused",
+    "StrangeAnswer", "Tag", "Taught",
+]  # fmt: skip

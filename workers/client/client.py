@@ -1,0 +1,201 @@
+"""A client of the gateway. Blocks; threads may share one."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, BinaryIO, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from vectordb.errors import Transient
+from workers.client.answers import Found, FoundPage, Image, News, Record, Taught, TaughtAll
+from workers.client.body import opened
+from workers.client.errors import Away, NotFinished, Refused, StrangeAnswer
+from workers.client.server_events import ServerEvent, server_events
+from workers.client.transport import Transport
+from workers.records import STATES
+
+T = TypeVar("T")
+
+SLICE_S = 25.0  # of a long poll: some proxies cut what is silent for half a minute
+PAGE = 200  # objects in an answer
+PAUSE_S = 1.0  # before the feed is opened anew, or asking again what came back at once unchanged
+
+
+class Client:
+    """Talks to the gateway at ``url``, and shows it an API key.
+
+    A request that met a broken connection, or a gateway that has too much to do, is sent again for ``patience``
+    seconds, with the pauses that the gateway asks for. ``timeout``: seconds for connecting and for each part of an
+    answer. All methods raise ``Refused`` and ``Postponed``, which are ``ApiError``s, ``Away`` and ``StrangeAnswer``.
+    """
+
+    def __init__(self, url: str, key: str | None = None, *, timeout: float = 30.0, patience: float = 60.0) -> None:
+        self._transport = Transport(url, key, timeout, patience)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.close()
+
+    def ping(self) -> None:
+        """Raises at once when nobody answers there."""
+        self._transport.ask("GET", "/healthz", patience=0.0)
+
+    def upload(
+        self,
+        source: str | os.PathLike[str] | bytes | BinaryIO,
+        *,
+        content_type: str | None = None,
+        wait: float = 0.0,
+        idempotency_key: str | None = None,
+    ) -> Image:
+        """Store an image and have it tagged; with ``wait``, where it is after so many seconds at most.
+
+        However often it has to be sent it is stored once, under ``idempotency_key`` or a key of this call's own.
+        Raises ``OSError`` for a file that cannot be read.
+        """
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        with opened(source, content_type) as body:
+            image = _read(self._transport.ask("POST", "/v1/images", body=body, headers=headers), Image)
+        if wait > 0:
+            try:
+                return self._latest(image.id, wait)
+            except Transient:
+                pass  # it is stored, which whoever called must hear of
+        return image
+
+    def get(self, id: str) -> Image:  # noqa: A002 -- the gateway's own word
+        """Where an image is."""
+        return _read(self._transport.ask("GET", _image(id)), Image)
+
+    def wait(
+        self,
+        id: str,  # noqa: A002 -- as above
+        timeout: float,
+        *,
+        since: float = 0.0,
+        on_change: Callable[[Image], object] | None = None,
+    ) -> Image:
+        """The image once it is final; ``on_change`` hears of every step on the way.
+
+        A record from ``since`` or before is not what is waited for: after ``retag`` that is the ``finished_at`` of
+        what it gave. Raises ``NotFinished`` after ``timeout`` seconds.
+        """
+        image = self._latest(id, timeout, since, on_change)
+        if not image.final:
+            fault = f": {image.fault}" if image.fault else ""
+            raise NotFinished(f"not finished after {timeout:g} s, but {image.state}{fault}")
+        return image
+
+    def find(self, label: str, min_score: float = 0.0) -> Iterator[Found]:
+        """The objects that carry a tag, in the gateway's order, page by page."""
+        params = {"min_score": str(min_score), "limit": str(PAGE)}
+        while True:
+            answer = self._transport.ask("GET", f"/v1/tags/{quote(label, safe='')}/objects", params=params)
+            page = _read(answer, FoundPage)
+            yield from page.objects
+            if page.cursor is None:
+                return
+            params["cursor"] = page.cursor
+
+    def feed(self, after: str | None = None) -> Iterator[News]:
+        """What is finished or removed, as it happens: from now on, or behind an entry. Does not end by itself.
+
+        A connection that breaks is made anew where it broke; after that a ``gap`` says if something was missed.
+        """
+        while True:
+            listening = False
+            try:
+                with self._transport.stream("/v1/feed", {"Last-Event-ID": after} if after else {}) as pieces:
+                    listening = True
+                    for event in server_events(pieces):
+                        after = event.id or after
+                        yield _news(event)
+            except Away:
+                if not listening:  # the transport was patient already
+                    raise
+            time.sleep(PAUSE_S)
+
+    def delete(self, id: str) -> bool:  # noqa: A002 -- as above
+        """Remove an image and its record. Whether there was one."""
+        try:
+            self._transport.ask("DELETE", _image(id))
+        except Refused as exc:
+            if exc.status != httpx.codes.NOT_FOUND:
+                raise
+            return False
+        return True
+
+    def retag(self, id: str) -> Image:  # noqa: A002 -- as above
+        """Have an image tagged once more; gives where it was before."""
+        return _read(self._transport.ask("POST", f"{_image(id)}:retag"), Image)
+
+    def teach(self, captions: Sequence[str], source: str | None = None) -> tuple[Taught, ...]:
+        """Add captions to those that are searched. ``source`` keeps teachers apart."""
+        lesson: dict[str, Any] = {"captions": list(captions), **({} if source is None else {"source": source})}
+        return _read(self._transport.ask("POST", "/v1/captions", json=lesson), TaughtAll).captions
+
+    def _latest(
+        self, name: str, timeout: float, since: float = 0.0, on_change: Callable[[Image], object] | None = None
+    ) -> Image:
+        """Where an image is once it is final, or after ``timeout``, by long polls.
+
+        Without If-None-Match the gateway answers when the image is final, with it at the next step.
+        """
+        until = time.monotonic() + timeout
+        image: Image | None = None
+        headers: dict[str, str] = {}
+        while True:
+            began = time.monotonic()
+            left = max(0.0, until - began)
+            slice_s = 0.0 if on_change and image is None else min(left, SLICE_S)
+            answer = self._transport.ask(
+                "GET", _image(name), headers=headers, longer=slice_s, patience=min(left, self._transport.patience),
+                params={"wait": f"{slice_s:.3f}", **({"since": repr(since)} if since else {})},
+            )  # fmt: skip
+            changed = answer.status_code != httpx.codes.NOT_MODIFIED
+            if changed or image is None:
+                image = _read(answer, Image)
+                if on_change is not None:
+                    headers = {"If-None-Match": answer.headers.get("ETag", "")}
+                    on_change(image)
+            if image.final or left <= 0:
+                return image
+            if not (changed and on_change) and time.monotonic() - began < min(PAUSE_S, slice_s):
+                time.sleep(min(PAUSE_S, left))
+
+
+def _image(name: str) -> str:
+    return f"/v1/images/{quote(name, safe='')}"
+
+
+def _news(event: ServerEvent) -> News:
+    if event.name in STATES:
+        record = _decoded(event.data, Record)
+        return News(event.id, event.name, record.bucket, record.key, record)
+    return msgspec.structs.replace(_decoded(event.data, News), id=event.id, state=event.name)
+
+
+def _read(answer: httpx.Response, of: type[T]) -> T:
+    return _decoded(answer.content, of)
+
+
+def _decoded(data: bytes, of: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data, type=of)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise StrangeAnswer(f"this is no answer of a wildtag gateway: {exc}") from exc

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
 
     gateway_host: str = Field("127.0.0.1", description="the address that the gateway listens on")
     gateway_port: int = Field(8080, ge=1, le=65535, description="its port")
+    api_key: str | None = Field(
+        None, pattern=r"^[!-~]+$", repr=False, description="what `wildtag upload` shows a gateway"
+    )
     webhook_token: str | None = Field(
         None, min_length=8, pattern=r"^[!-~]+$", repr=False, description="what senders of events must show (Bearer)"
     )
@@ -92,9 +95,6 @@ class Settings(BaseSettings):
     backlog_max: PositiveInt = Field(10_000, description="objects that may wait before uploads are refused (503)")
     cors_origins: Words = Field((), description="whose pages may call the gateway, as https://example.org")
     flower_url: str | None = Field(None, description="where people reach Flower: the page links there")
-    api_key: str | None = Field(
-        None, pattern=r"^[!-~]+$", repr=False, description="what `wildtag upload` shows a gateway"
-    )
     redis_target_url: str | None = Field(None, description="the Redis that MinIO fills; the same when not given")
     redis_target_key: str = Field("minio-events", min_length=1, description="the key that MinIO fills there")
     redis_target_every_s: PositiveFloat = Field(5.0, description="how often the hash of the format namespace is read")

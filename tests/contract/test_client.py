@@ -158,6 +158,13 @@ def test_who_is_asked_to_wait_for_too_long_is_told_so(gateway: MadeUpGateway, cl
     assert len(gateway.asked) == 1
 
 
+def test_what_is_invalid_is_named(gateway: MadeUpGateway, client: Client) -> None:
+    body = {"detail": "no", "errors": [{"where": "query.limit", "reason": "9"}]}
+    gateway.tell(IMAGES, Answer(422, json.dumps(body).encode()))
+    with pytest.raises(Refused, match=r"no \(query\.limit: 9\)"):
+        client.upload(CAT)
+
+
 def test_an_error_of_a_proxy_is_an_error_too(gateway: MadeUpGateway, client: Client) -> None:
     past = {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}
     gateway.tell(IMAGES, Answer(502, b"<html>", past), Answer(404, b"\xff"))
@@ -267,10 +274,14 @@ def test_objects_are_found_page_by_page(gateway: MadeUpGateway, client: Client) 
     assert {asked.query["min_score"] for asked in gateway.asked} == {"0.3"}
 
 
-def test_captions_are_taught(gateway: MadeUpGateway, client: Client) -> None:
-    taught = client.teach(["a moka pot", "a kettle"], source="tests")
-    assert [(one.caption, one.added) for one in taught] == [("a moka pot", True), ("a kettle", True)]
-    assert json.loads(gateway.asked[-1].body)["source"] == "tests"
+def test_any_number_of_captions_is_taught(gateway: MadeUpGateway, client: Client) -> None:
+    captions = [f"a moka pot for {number}" for number in range(250)]
+    taught = client.teach(captions, source="tests")
+    assert [(one.caption, one.added) for one in taught] == [(caption, True) for caption in captions]
+    lessons = [json.loads(asked.body) for asked in gateway.asked]
+    assert [(len(lesson["captions"]), lesson["source"]) for lesson in lessons] == [
+        (100, "tests"), (100, "tests"), (50, "tests"),
+    ]  # fmt: skip
 
 
 def test_the_feed_goes_on_where_it_broke(gateway: MadeUpGateway, client: Client) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -141,6 +143,22 @@ def test_a_key_that_is_none_is_not_shown(wildtag: Wildtag, photos: Path) -> None
     assert run.returncode == 2
     assert "WILDTAG_API_KEY" in run.stderr
     assert "geheim" not in run.stderr
+
+
+def test_it_can_be_interrupted_while_the_gateway_is_silent(gateway: MadeUpGateway, photos: Path) -> None:
+    gateway.steps = ["queued"]
+    run = subprocess.Popen(
+        command("upload", "--wait", str(photos / "a.jpg"), "--url", gateway.url), stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not gateway.stored:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    with gateway.lock:
+        run.send_signal(signal.SIGINT)
+        _, told = run.communicate(timeout=10)
+    assert run.returncode == 130
+    assert "Interrupted; 0 of 1" in told
 
 
 def test_nobody_there_is_told_at_once(wildtag: Wildtag, photos: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 LIGHT = [
     "vectordb.library", "vectordb.starter", "tasks.messages", "tasks.retrieval", "tasks.scoring", "tasks.encoders",
     "workers.app", "workers.wiring", "workers.processes", "workers.stages", "workers.stack", "workers.cli.main",
-    "workers.gateway.serving", "workers.api_keys", "workers.events.listener",
+    "workers.gateway.serving", "workers.api_keys", "workers.client", "workers.events.listener",
 ]  # fmt: skip
 
 CHECK = """

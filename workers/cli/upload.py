@@ -54,12 +54,15 @@ def upload(
         def settled(image: Image) -> Image:
             return client.wait(image.id, timeout) if wait else image
 
-        # lines of JSON and bars do not share a terminal
-        with bars.shown(json and console.is_terminal):
-            for sent in Sending(paths, uploaded, settled):
-                done[sent.path] = sent
-                bars.advance(_in_short(sent))
-                _say(sent, json=json)
+        try:
+            with bars.shown(json and console.is_terminal):  # lines of JSON and bars do not share a terminal
+                for sent in Sending(paths, uploaded, settled):
+                    done[sent.path] = sent
+                    bars.advance(_in_short(sent))
+                    _say(sent, json=json)
+        except KeyboardInterrupt:
+            messages.print(f"Interrupted; {len(done)} of {len(paths)} were dealt with.")
+            raise typer.Exit(130) from None
     if not json:
         _show([done[path] for path in paths if path in done], wait=wait)
     failed = len(paths) - sum(sent.fine for sent in done.values())

@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 SLICE_S = 25.0  # of a long poll: some proxies cut what is silent for half a minute
 PAGE = 200  # objects in an answer
+LESSON = 100  # captions in a request: the gateway takes no more
 PAUSE_S = 1.0  # before the feed is opened anew, or asking again what came back at once unchanged
 
 
@@ -115,7 +116,7 @@ class Client:
     def feed(self, after: str | None = None) -> Iterator[News]:
         """What is finished or removed, as it happens: from now on, or behind an entry. Does not end by itself.
 
-        A connection that breaks is made anew where it broke; after that a ``gap`` says if something was missed.
+        A connection that breaks is made anew behind the last entry; then a ``gap`` says if something was missed.
         """
         while True:
             listening = False
@@ -146,8 +147,13 @@ class Client:
 
     def teach(self, captions: Sequence[str], source: str | None = None) -> tuple[Taught, ...]:
         """Add captions to those that are searched. ``source`` keeps teachers apart."""
-        lesson: dict[str, Any] = {"captions": list(captions), **({} if source is None else {"source": source})}
-        return _read(self._transport.ask("POST", "/v1/captions", json=lesson), TaughtAll).captions
+        taught: list[Taught] = []
+        for start in range(0, len(captions), LESSON):
+            lesson: dict[str, Any] = {"captions": list(captions[start : start + LESSON])}
+            if source is not None:
+                lesson["source"] = source
+            taught += _read(self._transport.ask("POST", "/v1/captions", json=lesson), TaughtAll).captions
+        return tuple(taught)
 
     def _latest(
         self, name: str, timeout: float, since: float = 0.0, on_change: Callable[[Image], object] | None = None

@@ -26,12 +26,20 @@ PREFIX = "urn:wildtag:problem:"
 PASSING = frozenset({408, 425, 429, 502, 503, 504})
 
 
+class _Invalid(msgspec.Struct, frozen=True):
+    """A parameter or field that is not as it should be."""
+
+    where: str
+    reason: str
+
+
 class _Problem(msgspec.Struct, frozen=True):
     """A problem document (RFC 9457)."""
 
     type: str = "about:blank"
     title: str = ""
     detail: str = ""
+    errors: tuple[_Invalid, ...] = ()
 
 
 class ApiError(WildtagError):
@@ -89,6 +97,8 @@ def problem_of(answer: httpx.Response) -> ApiError:
     passing = answer.status_code in PASSING or (answer.status_code == HTTPStatus.CONFLICT and later is not None)
     error = Postponed if passing else Refused
     detail = problem.detail or f"{answer.status_code} {phrase}".rstrip()
+    if problem.errors:
+        detail += f" ({'; '.join(f'{invalid.where}: {invalid.reason}' for invalid in problem.errors)})"
     return error(detail, problem.type.removeprefix(PREFIX), answer.status_code, later)
 
 

@@ -13,7 +13,8 @@ key                    type        holds
 ``P junk``             stream      notifications that could not be read, newest last, trimmed; fields ``source``,
                                    ``reason``, ``size`` (bytes), ``body`` (its beginning)
 ``P told``             hash        what the event sources were told, counted: ``SOURCE:events``,
-                                   ``SOURCE:ignored:REASON``, ``SOURCE:junk``
+                                   ``SOURCE:ignored:REASON``, ``SOURCE:junk``;
+                                   ``dispatcher:removals unseen``: the store does not say whether they are true
 ``P seen:KEY``         hash        of the hash KEY that MinIO keeps (Redis target, format ``namespace``): each field →
                                    which version of the object the inbox was told of
 ``P ledger``           sorted set  OID → deadline (Unix seconds) of every accepted object without a record

@@ -240,14 +240,18 @@ class Wiring:
         s = self.settings
         pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s, s.give_up_s)
         return Dispatcher(
-            self.inbox, self.later, self.ledger, self.store, self.publisher, self.current, self.following.key,
-            pace, consumer, self.clock,
+            self.inbox, self.later, self.ledger, self.store, self.publisher, self.reception, self.current,
+            self.following.key, pace, consumer, self.clock,
         )
 
     def sweeper(
-        self, bucket: str | None = None, *, prefix: str = "", since: float = 0.0, resume: bool = True
-    ) -> Sweeper:
-        """A sweeper of a bucket, the one that is followed if none is named. ``since``: Unix seconds."""
+        self, bucket: str | None = None, *, prefix: str = "", since: float = 0.0, resume: bool = True,
+        rate: float | None = None,
+    ) -> Sweeper:  # fmt: skip
+        """A sweeper of a bucket, the one that is followed if none is named. ``since``: Unix seconds.
+
+        ``rate``: of the settings when not given.
+        """
         following = self.following
 
         def wanted(info: ObjectInfo) -> bool:

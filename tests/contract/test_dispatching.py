@@ -14,6 +14,7 @@ from vectordb.errors import Transient
 from workers.connection import Client
 from workers.dispatcher import Dispatcher, Pace
 from workers.events.event import ObjectEvent
+from workers.events.reception import Reception
 from workers.health import Health
 from workers.inbox import Inbox
 from workers.keeper import Keeper
@@ -22,7 +23,8 @@ from workers.ledger import Ledger
 from workers.reconcile import reconcile
 from workers.records import Record, Records
 from workers.stores.folder import FolderStore
-from workers.stores.store import ObjectInfo, StoreAway
+from workers.stores.lookup import SILENCES, THREADS
+from workers.stores.store import ObjectForbidden, ObjectInfo, StoreAway
 
 REVISION = Revision("space", "captions@1")
 
@@ -58,13 +60,14 @@ class World:
     records: Records
     health: Health
     queues: Queues
+    reception: Reception
     now: float = 1000.0
     revision: Revision = REVISION
 
     def dispatcher(self, *, batch_max: int = 3, in_flight_max: int = 100) -> Dispatcher:
         pace = Pace(batch_max, 5, in_flight_max, deadline_s=60)
         return Dispatcher(
-            self.inbox, self.later, self.ledger, self.store, self.queues, lambda: self.revision,
+            self.inbox, self.later, self.ledger, self.store, self.queues, self.reception, lambda: self.revision,
             lambda key: not key.startswith("ignored/"), pace, "me", lambda: self.now,
         )
 
@@ -93,7 +96,7 @@ def world(client: Client, keys: Keys, tmp_path: Path) -> World:
     later.prepare()
     made = World(
         FolderStore({"inbox": tmp_path / "inbox"}), inbox, later, Ledger(client, keys, 100), Records(client, keys),
-        Health(client, keys, lambda: made.now), Queues(),
+        Health(client, keys, lambda: made.now), Queues(), Reception(client, keys),
     )  # fmt: skip
     return made
 
@@ -202,6 +205,39 @@ def test_what_the_store_does_not_answer_for_holds_nobody_up(world: World, monkey
     assert world.dispatcher().recover(idle_ms=0) == 1  # it is looked at again, and put off again
     world.now += 86_500
     world.dispatcher().recover(idle_ms=0)
+    assert world.records.counts()["inbox"] == 0
+
+
+def test_what_a_silent_store_was_not_asked_is_not_given_up_however_old_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(bucket: str, key: str) -> ObjectInfo | None:
+        raise StoreAway(f"no answer for {bucket}/{key}")
+
+    monkeypatch.setattr(world.store, "stat", silent)
+    world.inbox.append([ObjectEvent("removed", "inbox", f"{number}.jpg") for number in range(40)])
+    world.now = time.time() + 86_500
+    world.dispatcher().step(block_ms=10)
+    assert 40 - SILENCES - THREADS < world.records.counts()["inbox"] <= 40 - SILENCES
+
+
+def test_removals_that_the_store_gives_no_word_of_are_counted_and_cost_no_record(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(bucket: str, key: str) -> ObjectInfo | None:
+        raise ObjectForbidden(f"403 for {bucket}/{key}")
+
+    refs = [world.put(f"{number}.jpg") for number in range(3)]
+    world.inbox.append([created(ref) for ref in refs])
+    world.dispatcher().step(block_ms=10)
+    for ref in refs:
+        world.finish(ref)
+    monkeypatch.setattr(world.store, "stat", forbidden)
+    world.inbox.append([ObjectEvent("removed", "inbox", ref.key) for ref in refs])
+    world.inbox.append([ObjectEvent("created", "inbox", "no etag.jpg")])
+    world.dispatcher().step(block_ms=10)
+    assert world.reception.counts() == {"dispatcher:removals unseen": 3}
+    assert world.records.counts()["done"] == 3
     assert world.records.counts()["inbox"] == 0
 
 

@@ -259,7 +259,7 @@ class Wiring:
 
         return Sweeper(
             self.store, bucket or self.settings.bucket, self.records, self.inbox, self.redis, self.keys,
-            prefix=prefix, wanted=wanted, resume=resume and not since,
+            prefix=prefix, wanted=wanted, resume=resume and not since, rate=rate or self.settings.reconcile_rate,
         )  # fmt: skip
 
     def writer(self, consumer: str) -> Writer:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from minio.commonconfig import ENABLED
+from minio.versioningconfig import VersioningConfig
 
 from tasks.messages import Batch, ObjectRef, Revision
 from vectordb.errors import Transient
@@ -24,7 +27,8 @@ from workers.reconcile import reconcile
 from workers.records import Record, Records
 from workers.stores.folder import FolderStore
 from workers.stores.lookup import SILENCES, THREADS
-from workers.stores.store import ObjectForbidden, ObjectInfo, StoreAway
+from workers.stores.s3 import S3Store
+from workers.stores.store import ObjectForbidden, ObjectInfo, ObjectStore, StoreAway
 
 REVISION = Revision("space", "captions@1")
 
@@ -34,6 +38,7 @@ class Queues:
     """Takes what is sent; refuses everything while ``away``."""
 
     sent: list[list[str]] = field(default_factory=list)
+    refs: list[ObjectRef] = field(default_factory=list)
     revisions: list[Revision] = field(default_factory=list)
     probes: list[str] = field(default_factory=list)
     away: bool = False
@@ -43,6 +48,7 @@ class Queues:
             raise Transient("the broker is away")
         assert stage == "embedding"
         self.sent.append([ref.key for ref in batch.objects])
+        self.refs.extend(batch.objects)
         self.revisions.append(batch.revision)
 
     def probe(self, stage: str, lifetime: float) -> None:  # noqa: ARG002 -- the Protocol's
@@ -53,7 +59,7 @@ class Queues:
 class World:
     """One bucket, one Redis, one clock."""
 
-    store: FolderStore
+    store: ObjectStore
     inbox: Inbox
     later: Inbox
     ledger: Ledger
@@ -290,6 +296,55 @@ def test_another_encoder_begins_anew_what_is_on_its_way(world: World) -> None:
     keeper.step()
     dispatcher.step(block_ms=10)
     assert world.queues.revisions == [REVISION, world.revision]
+
+
+def test_of_the_versions_of_an_object_the_current_one_counts_whatever_is_told_when(
+    world: World, s3: S3Store, bucket: str
+) -> None:
+    client = s3.connection.client
+    client.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
+    world = replace(world, store=s3)
+    dispatcher = world.dispatcher(batch_max=1)
+    oldest, older, newest = (s3.put(bucket, "a.jpg", io.BytesIO(data)).ref for data in (b"1", b"22", b"333"))
+
+    def tell(kind: Literal["created", "removed"], ref: ObjectRef, sequence: int) -> list[str]:
+        """The etags of what is sent for it."""
+        event = ObjectEvent(
+            kind, bucket, ref.key, ref.etag if kind == "created" else "", version_id=ref.version_id,
+            sequence=f"{sequence:032x}",
+        )  # fmt: skip
+        world.inbox.append([event])
+        before = len(world.queues.refs)
+        dispatcher.step(block_ms=10)
+        return [sent.etag for sent in world.queues.refs[before:]]
+
+    def recorded() -> list[str]:
+        return [record.etag for record in world.records.latest()]
+
+    assert tell("created", newest, 3) == [newest.etag]
+    assert tell("created", older, 2) == []  # while the newer is on its way …
+    world.finish(newest)
+    assert tell("created", oldest, 1) == []  # … and when it is tagged
+    assert recorded() == [newest.etag]
+
+    s3.remove(bucket, "a.jpg")
+    assert tell("removed", newest, 4) == []
+    assert recorded() == []
+    (marker,) = (f for f in client.list_objects(bucket, include_version=True) if f.is_delete_marker)
+    client.remove_object(bucket, "a.jpg", marker.version_id)
+    assert tell("removed", newest, 5) == [newest.etag]  # it is back
+    world.finish(newest)
+
+    client.remove_object(bucket, "a.jpg", oldest.version_id)
+    assert tell("removed", oldest, 6) == []
+    assert recorded() == [newest.etag]
+    client.remove_object(bucket, "a.jpg", newest.version_id)
+    assert tell("removed", newest, 7) == [older.etag]  # the next older is the current one
+    world.finish(older)
+    assert recorded() == [older.etag]
+    client.remove_object(bucket, "a.jpg", older.version_id)
+    assert tell("removed", older, 8) == []
+    assert (recorded(), world.ledger.in_flight()) == ([], 0)
 
 
 def test_the_sweep_finds_what_events_missed(world: World) -> None:

@@ -8,7 +8,7 @@ key                    type        holds
 =====================  ==========  ==========================================================================
 ``P inbox``            stream      object events that no dispatcher has dealt with; field ``event``: msgpack
 ``P later``            stream      the same, of objects that are tagged again when nothing else is to be done
-``P reconcile:BUCKET`` hash        how far the comparison with a bucket has come: ``prefix``, ``after``, ``began``
+``P reconcile:BUCKET`` hash        how far the comparison with a bucket has come: ``prefix``, ``after``
 ``P lock:NAME``        string      who is at something that only one may do, with a lifetime
 ``P junk``             stream      notifications that could not be read, newest last, trimmed; fields ``source``,
                                    ``reason``, ``size`` (bytes), ``body`` (its beginning)

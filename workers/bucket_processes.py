@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import structlog
 
 from vectordb.errors import Permanent, Transient
 from workers.events.folder import follow
-from workers.events.listener import Connect, Listener
+from workers.events.listener import CatchUp, Connect, Listener
 from workers.logs import configure
 from workers.loops import Every, retrying, until_stopped
 from workers.processes import RECOVER_EVERY, RECOVER_IDLE_MS
+from workers.reconcile import Sweeper
 from workers.settings import Settings
 from workers.stores.folder import FolderStore
 from workers.wiring import Wiring
@@ -34,9 +35,10 @@ def run_watcher(settings: Settings) -> None:
     root, bucket = settings.inbox_folder, settings.bucket
     store = FolderStore({bucket: root})
 
-    sweeping = Every(settings.rescan_s, _sweep(wiring))
+    sweeper = wiring.sweeper()
+    sweeping = Every(settings.rescan_s, _sweep(sweeper))
     beating = Every(1.0, lambda: wiring.health.beat("watcher"))
-    with until_stopped() as stop:
+    with until_stopped() as stop, _let_go(sweeper):
         for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop):
             if seen.events:
                 retrying(stop, lambda seen=seen: wiring.inbox.append(seen.events))  # type: ignore[misc]  # bound now
@@ -53,10 +55,10 @@ def run_reconcile(settings: Settings) -> None:
     """Compare the followed bucket with its records, again and again: events are hints, and some are lost."""
     configure()
     wiring = Wiring(settings)
-    sweep = _sweep(wiring)
-    sweeping = Every(settings.rescan_s, sweep)
+    sweeper = wiring.sweeper()
+    sweeping = Every(settings.rescan_s, _sweep(sweeper))
     beating = Every(1.0, lambda: wiring.health.beat("reconcile"))
-    with until_stopped() as stop:
+    with until_stopped() as stop, _let_go(sweeper):
         while not stop.is_set():
             try:
                 sweeping()
@@ -67,9 +69,8 @@ def run_reconcile(settings: Settings) -> None:
             stop.wait(0.1)
 
 
-def _sweep(wiring: Wiring) -> Callable[[], bool]:
+def _sweep(sweeper: Sweeper) -> Callable[[], bool]:
     """A turn of a pass; true at its end."""
-    sweeper = wiring.sweeper()
 
     def sweep() -> bool:
         if not sweeper.turn(SWEEP_TURN):
@@ -80,6 +81,16 @@ def _sweep(wiring: Wiring) -> Callable[[], bool]:
         return True
 
     return sweep
+
+
+@contextmanager
+def _let_go(sweeper: Sweeper) -> Iterator[None]:
+    """Afterwards whoever comes next may sweep at once: this process again, say, when it is started anew."""
+    try:
+        yield
+    finally:
+        with suppress(Transient):  # the lock ends by itself, a little later
+            sweeper.release()
 
 
 def run_writer(settings: Settings) -> None:
@@ -120,9 +131,7 @@ def run_redis_target(settings: Settings) -> None:
                 stop.wait(rest)
 
 
-def run_listener(
-    settings: Settings, connect: Connect | None = None, catch_up: Callable[[], object] | None = None
-) -> None:
+def run_listener(settings: Settings, connect: Connect | None = None, catch_up: CatchUp | None = None) -> None:
     """Listen to the bucket, and sweep it after every connection: nobody tells what happened before.
 
     The settings say to what, and how it is swept, where that is not given.
@@ -130,13 +139,16 @@ def run_listener(
     configure()
     wiring = Wiring(settings)
     beating = Every(1.0, lambda: wiring.health.beat("listener"))
-
+    # no other process may go on where this one was: what it has seen was seen since its own last connection
     sweeper = wiring.sweeper(resume=False)
 
-    def sweep() -> None:
-        while not sweeper.turn(SWEEP_TURN):
-            time.sleep(0.05)
+    def sweep(*, connected: bool) -> bool:
+        if connected:
+            sweeper.again()
+        if not sweeper.turn(SWEEP_TURN):
+            return False
         log.info("caught up", seen=sweeper.told.seen, sent=sweeper.told.sent, gone=sweeper.told.gone)
+        return True
 
     listener = Listener(
         connect or wiring.listening, settings.bucket, wiring.reception, catch_up or sweep, alive=beating
@@ -150,7 +162,7 @@ def run_listener(
             failed.append(exc)
             stop.set()
 
-    with until_stopped() as stop:
+    with until_stopped() as stop, _let_go(sweeper):
         # in a thread of its own: a silent server may keep it waiting for minutes, and signals must be heard
         thread = threading.Thread(target=follow, args=(stop,), daemon=True, name="listener")
         thread.start()

@@ -7,7 +7,7 @@ events are read again and every step that was already taken is harmless to repea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -15,15 +15,17 @@ import structlog
 from tasks.messages import ObjectRef, Revision, Submitted
 from vectordb.errors import Permanent, Transient
 from workers.events.event import ObjectEvent
+from workers.events.reception import Deposit, Reception
 from workers.inbox import Inbox
 from workers.ledger import Arrival, Ledger
 from workers.publishing import Sender
-from workers.stores.store import ObjectStore, StoreAway
+from workers.stores.lookup import NotAsked, Place, Seen, look
+from workers.stores.store import ObjectForbidden, ObjectStore
 
 log = structlog.get_logger()
 
 AGAIN_BLOCK_MS = 20
-SILENCES = 3  # events for which the store did not answer, before it is left alone for a turn
+UNSEEN = "dispatcher:removals unseen"  # among the counts of what was told
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Dispatcher:
         ledger: Ledger,
         store: ObjectStore,
         publisher: Sender,
+        reception: Reception,
         revision: Callable[[], Revision],
         followed: Callable[[str], bool],
         pace: Pace,
@@ -63,6 +66,7 @@ class Dispatcher:
         self._ledger = ledger
         self._store = store
         self._publisher = publisher
+        self._reception = reception
         self._revision = revision
         self._pace = pace
         self._consumer = consumer
@@ -126,18 +130,21 @@ class Dispatcher:
         """
         plan: dict[str, Arrival | None] = {}
         left: set[str] = set()
+        unseen: dict[str, str] = {}
+        events = [(entry, event) for entry, event in events if event.kind == "removed" or self._followed(event.key)]
+        seen = look(self._store, ((event.bucket, event.key) for _, event in events if _asks(event)))
         for entry, event in events:
-            if event.kind == "created" and not self._followed(event.key):
-                continue
             try:
-                if len(left) >= SILENCES and _asks(event):
-                    raise StoreAway("the store does not answer; not asked again in this turn")
-                arrival = self._arrival(event)
+                arrival = _arrival(event, seen)
             except Permanent as exc:
-                log.warning("event ignored", object=event.id, reason=str(exc))
+                if event.kind == "removed" and isinstance(exc, ObjectForbidden):
+                    unseen[event.id] = str(exc)
+                else:
+                    log.warning("event ignored", object=event.id, reason=str(exc))
                 continue
             except Transient as exc:
-                if self._clock() - int(entry.partition("-")[0]) / 1000 < self._pace.give_up_s:
+                # what the store was not asked is never given up
+                if isinstance(exc, NotAsked) or self._clock() - _told_at(entry) < self._pace.give_up_s:
                     left.add(entry)
                     log.warning("event put off", object=event.id, reason=str(exc))
                 else:  # the sweep finds what it told, if there is anything to find
@@ -149,17 +156,33 @@ class Dispatcher:
             if before and arrival and not arrival.verified and "" < arrival.sequence < before.sequence:
                 continue  # an older version, told later
             plan[event.id] = arrival
+        self._tell_unseen(unseen)
         return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None], left
 
-    def _arrival(self, event: ObjectEvent) -> Arrival | None:
-        """``None``: the object is gone. Raises ``ObjectError`` where the bucket cannot tell."""
-        if not _asks(event):
-            ref = ObjectRef(event.bucket, event.key, event.etag, event.size, event.version_id)
-            return Arrival(ref, event.sequence, event.verified, event.force)
-        info = self._store.stat(event.bucket, event.key)
-        return None if info is None else Arrival(info.ref, info.sequence, verified=True, force=event.force)
+    def _tell_unseen(self, unseen: Mapping[str, str]) -> None:
+        """Removals that the store gives no word about: what is gone keeps its record, and somebody has to know."""
+        if unseen:
+            oid, reason = next(iter(unseen.items()))
+            log.warning("removals unseen, and their records kept", removals=len(unseen), one=oid, reason=reason)
+            self._reception.store([Deposit(counts={UNSEEN: len(unseen)})])
+
+
+def _arrival(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None:
+    """``None``: the object is gone. Raises what the store answered for an object that it had to be asked about."""
+    if not _asks(event):
+        ref = ObjectRef(event.bucket, event.key, event.etag, event.size, event.version_id)
+        return Arrival(ref, event.sequence, event.verified, event.force)
+    found = seen[event.bucket, event.key]
+    if isinstance(found, Permanent | Transient):
+        raise found
+    return None if found is None else Arrival(found.ref, found.sequence, verified=True, force=event.force)
 
 
 def _asks(event: ObjectEvent) -> bool:
     """Whether the store must be asked what an event means."""
     return event.kind != "created" or not event.etag
+
+
+def _told_at(entry: str) -> float:
+    """When the inbox took an entry, in Unix seconds."""
+    return int(entry.partition("-")[0]) / 1000

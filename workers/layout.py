@@ -8,12 +8,13 @@ key                    type        holds
 =====================  ==========  ==========================================================================
 ``P inbox``            stream      object events that no dispatcher has dealt with; field ``event``: msgpack
 ``P later``            stream      the same, of objects that are tagged again when nothing else is to be done
-``P reconcile:BUCKET`` hash        how far the comparison with a bucket has come: ``prefix``, ``after``, ``began``
+``P reconcile:BUCKET`` hash        how far the comparison with a bucket has come: ``prefix``, ``after``
 ``P lock:NAME``        string      who is at something that only one may do, with a lifetime
 ``P junk``             stream      notifications that could not be read, newest last, trimmed; fields ``source``,
                                    ``reason``, ``size`` (bytes), ``body`` (its beginning)
 ``P told``             hash        what the event sources were told, counted: ``SOURCE:events``,
-                                   ``SOURCE:ignored:REASON``, ``SOURCE:junk``
+                                   ``SOURCE:ignored:REASON``, ``SOURCE:junk``;
+                                   ``dispatcher:removals unseen``: the store does not say whether they are true
 ``P seen:KEY``         hash        of the hash KEY that MinIO keeps (Redis target, format ``namespace``): each field →
                                    which version of the object the inbox was told of
 ``P ledger``           sorted set  OID → deadline (Unix seconds) of every accepted object without a record

@@ -8,18 +8,20 @@ gone is looked up before it is told.
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vectordb.errors import Transient
+from vectordb.errors import Permanent, Transient
 from workers.connection import Client, text, translated
 from workers.events.event import ObjectEvent
 from workers.inbox import Inbox
 from workers.layout import Keys
 from workers.records import PAGE, Records, in_pages
+from workers.stores.lookup import look
 from workers.stores.store import ObjectError, ObjectInfo, ObjectStore
 
 BACKLOG = 2000  # events in the inbox from which on a pass waits: what it has told must be dealt with first
@@ -42,6 +44,10 @@ class Sweep:
     gone: int = 0
     after: str = ""
 
+    def and_then(self, more: Sweep) -> Sweep:
+        """Both together."""
+        return Sweep(self.seen + more.seen, self.sent + more.sent, self.gone + more.gone, more.after)
+
 
 def reconcile(
     store: ObjectStore,
@@ -63,13 +69,19 @@ def reconcile(
     for page in in_pages(store.list(bucket, prefix, after), PAGE):
         last = page[-1].ref.key
         changed = _changed(page, records, wanted)
+        inbox.append(changed)
+        seen, sent = seen + len(page), sent + len(changed)
         there = {info.ref.key for info in page}
-        lost = _lost(store, bucket, (k for k in records.keys(bucket, prefix, after, last) if k not in there))
-        inbox.append([*changed, *lost])
-        seen, sent, gone, after = seen + len(page), sent + len(changed), gone + len(lost), last
+        for number, keys in enumerate(in_pages(records.keys(bucket, prefix, after, last), PAGE)):
+            if number:  # many records and few objects: of a mass deletion, too, only so much at a time
+                yield Sweep(seen, sent, gone, after)
+            lost = _lost(store, bucket, [key for key in keys if key not in there])
+            inbox.append(lost)
+            gone, after = gone + len(lost), keys[-1]
+        after = last
         yield Sweep(seen, sent, gone, after)
     for keys in in_pages(records.keys(bucket, prefix, after), PAGE):
-        lost = _lost(store, bucket, iter(keys))
+        lost = _lost(store, bucket, keys)
         inbox.append(lost)
         gone, after = gone + len(lost), keys[-1]
         yield Sweep(seen, sent, gone, after)
@@ -84,21 +96,21 @@ def _changed(page: list[ObjectInfo], records: Records, wanted: Callable[[ObjectI
     ]
 
 
-def _lost(store: ObjectStore, bucket: str, keys: Iterator[str]) -> list[ObjectEvent]:
-    return [ObjectEvent("removed", bucket, key, verified=True) for key in keys if _gone(store, bucket, key)]
-
-
-def _gone(store: ObjectStore, bucket: str, key: str) -> bool:
-    try:
-        return store.stat(bucket, key) is None
-    except (ObjectError, Transient):  # what one may not look at is not gone; nor is what nobody answers for
-        return False
+def _lost(store: ObjectStore, bucket: str, keys: Sequence[str]) -> list[ObjectEvent]:
+    """What is gone of these. What one may not look at is not; nor is what nobody answers for."""
+    lost = []
+    for (_, key), found in look(store, ((bucket, key) for key in keys)).items():
+        if found is None:
+            lost.append(ObjectEvent("removed", bucket, key, verified=True))
+        elif isinstance(found, Permanent) and not isinstance(found, ObjectError):
+            raise found  # a fault of the bucket
+    return lost
 
 
 class Sweeper:
-    """Passes over one bucket, in turns. A pass that is interrupted goes on where it was, in whichever process.
+    """Passes over one bucket, in turns. A pass that is interrupted goes on where it was.
 
-    Two at once do no harm: the second is refused with ``SweepRunning``, for as long as the first makes progress.
+    Two at once do no harm: the second is refused with ``SweepRunning``, for as long as the first has its turns.
     """
 
     def __init__(
@@ -113,9 +125,12 @@ class Sweeper:
         prefix: str = "",
         wanted: Callable[[ObjectInfo], bool] = lambda _: True,
         resume: bool = True,
+        rate: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``resume``: whether passes may go on where one was interrupted. One that compares only a part must not."""
+        """``resume``: whether other processes may go on where a pass was interrupted, and the first one where another
+        was. Passes that compare only a part must not. ``rate``: objects a second at the most, page by page.
+        """
         self._store = store
         self._bucket = bucket
         self._records = records
@@ -126,49 +141,47 @@ class Sweeper:
         self._prefix = prefix
         self._wanted = wanted
         self._resume = resume
+        self._rate = rate
         self._clock = clock
+        self._due = -math.inf
         self._token = secrets.token_hex(8)
         self._pass: Iterator[Sweep] | None = None
+        self._at: str | None = None  # the last key that was dealt with; not of a pass that is over
+        self._again = ""  # up to where the pass goes through the bucket once more …
+        self._upto = ""  # … and the same, when it has begun to
+        self._before = Sweep()  # what it had seen when it began, went on, or began once more
         self.told = Sweep()
         """What the pass under way, or the last one, has seen."""
-
-    @property
-    def under_way(self) -> bool:
-        """Whether a pass has begun and not ended."""
-        return self._pass is not None
 
     def turn(self, budget_s: float) -> bool:
         """Go on with the pass, or begin one, for about so long. True when it has come to its end.
 
-        Does nothing while the inbox is full. Raises ``SweepRunning``, ``StoreAway``, ``StoreUnavailable``; the
-        pass then goes on at the next turn.
+        Does nothing while the inbox is full or the rate is reached. Raises ``SweepRunning``, ``StoreAway``,
+        ``StoreUnavailable``; the pass then goes on at the next turn.
         """
         self._claim()
-        if self._pass is None:
-            self._pass = self._begun()
         until = self._clock() + budget_s
         try:
-            while self._inbox.length() <= BACKLOG:
-                step = next(self._pass, None)
-                if step is None:
+            while self._clock() >= self._due and self._inbox.length() <= BACKLOG:
+                self._pass = self._pass or self._begun()
+                began = self._clock()
+                if self._over(next(self._pass, None), began):
                     self._finish()
                     return True
-                self.told = step
                 self._claim()
-                self._note(step.after)
+                self._note()
                 if self._clock() >= until:
                     break
         except BaseException:
-            self._pass = None  # a generator that raised is over; the note says where to go on
+            self._pass = None  # a generator that raised is over; it is known where to go on
             with contextlib.suppress(Transient):
                 self.release()
             raise
         return False
 
-    def hold(self) -> None:
-        """Keep others from this bucket between two turns that are far apart."""
-        if self.under_way:
-            self._claim()
+    def again(self) -> None:
+        """Have the pass under way, if there is one, come back to what it has seen so far: that may have changed."""
+        self._again, self._upto = self._at or "", ""
 
     def release(self) -> None:
         """Let somebody else sweep."""
@@ -177,24 +190,40 @@ class Sweeper:
                 self._redis.delete(self._lock)
 
     def _begun(self) -> Iterator[Sweep]:
-        after = ""
+        if self._at is None:
+            self._at, self.told = "", Sweep()
         if self._resume:
             with translated():
                 prefix, noted = self._redis.hmget(self._marker, "prefix", "after")
-            after = text(noted) if noted is not None and text(prefix) == self._prefix else ""
-        self.told = Sweep()
+            self._at = text(noted) if noted is not None and text(prefix) == self._prefix else ""
+        self._before = self.told
         return reconcile(
             self._store, self._bucket, self._records, self._inbox,
-            prefix=self._prefix, after=after, wanted=self._wanted,
+            prefix=self._prefix, after=self._at, wanted=self._wanted,
         )  # fmt: skip
 
-    def _note(self, after: str) -> None:
+    def _over(self, step: Sweep | None, began: float) -> bool:
+        """Take in what was seen, from ``began`` on. Whether that was the last of it."""
+        if step is None:
+            if not self._again:
+                return True
+            self._at, self._upto, self._again = "", self._again, ""
+            self._pass = None
+            return False
+        before, self.told = self.told, self._before.and_then(step)
+        self._at = step.after
+        if self._rate:
+            self._due = began + (self.told.seen + self.told.gone - before.seen - before.gone) / self._rate
+        return "" < self._upto <= self._at
+
+    def _note(self) -> None:
         if self._resume:
             with translated():
-                self._redis.hset(self._marker, mapping={"prefix": self._prefix, "after": after})
+                self._redis.hset(self._marker, mapping={"prefix": self._prefix, "after": self._at})
 
     def _finish(self) -> None:
-        self._pass = None
+        self._pass = self._at = None
+        self._again = self._upto = ""
         if self._resume:
             with translated():
                 self._redis.delete(self._marker)

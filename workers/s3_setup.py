@@ -9,10 +9,11 @@ from xml.etree.ElementTree import ParseError
 from vectordb.errors import Transient, WildtagError
 from workers.doctor import Check
 from workers.stores.s3 import S3Store
-from workers.stores.s3_errors import BucketRefused, translated
+from workers.stores.s3_errors import BucketForbidden, BucketRefused, translated
 from workers.stores.s3_notification import Entry, entries, merged, read, write
 from workers.stores.store import ObjectError, ObjectGone
 
+UNLISTED = "removals are not seen and no sweep finds what events have missed while it may not be listed"
 PROBED = "wildtag-probe"  # a key that nobody has: to be told that it is missing is to be allowed to read
 
 
@@ -58,7 +59,7 @@ def followed(store: S3Store, bucket: str) -> Entry:
 
 def bucket_checks(store: S3Store, bucket: str, *, create: bool) -> Iterator[Check]:
     """The server, the bucket, and what one may do in it."""
-    endpoint = store.connection.options.endpoint
+    endpoint, there = store.connection.options.endpoint, False
     try:
         there = store.exists(bucket)
         made = not there and create
@@ -68,6 +69,10 @@ def bucket_checks(store: S3Store, bucket: str, *, create: bool) -> Iterator[Chec
         first = next(store.list(bucket), None) if there or made else None
     except BucketRefused as exc:
         yield Check.missing("bucket", str(exc), "choose another name; it may belong to somebody else")
+        return
+    except BucketForbidden as exc:
+        allow, said = ("s3:ListBucket", f"{exc}; {UNLISTED}") if there else ("s3:CreateBucket", str(exc))
+        yield Check.missing("bucket", said, f"allow {allow} on arn:aws:s3:::{bucket}, if it is yours")
         return
     except Transient as exc:
         yield Check.missing("server", str(exc), "see WILDTAG_S3_ENDPOINT and what the message names")

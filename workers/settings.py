@@ -68,7 +68,10 @@ class Settings(BaseSettings):
         150_000_000, le=178_956_970, description="larger images are refused undecoded; Pillow's own limit at most"
     )
     settle_ms: PositiveInt = Field(250, description="a file is read once its size rested for so long")
-    rescan_s: PositiveFloat = Field(60.0, description="how often the folder is compared with the records")
+    rescan_s: PositiveFloat = Field(60.0, description="how often the bucket is compared with the records")
+    reconcile_rate: float | None = Field(
+        None, ge=0.1, description="objects a second at the most that it looks at then; no limit when not given"
+    )
 
     gateway_host: str = Field("127.0.0.1", description="the address that the gateway listens on")
     gateway_port: int = Field(8080, ge=1, le=65535, description="its port")

@@ -246,14 +246,18 @@ class Wiring:
         s = self.settings
         pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s, s.give_up_s)
         return Dispatcher(
-            self.inbox, self.later, self.ledger, self.store, self.publisher, self.current, self.following.key,
-            pace, consumer, self.clock,
+            self.inbox, self.later, self.ledger, self.store, self.publisher, self.reception, self.current,
+            self.following.key, pace, consumer, self.clock,
         )
 
     def sweeper(
-        self, bucket: str | None = None, *, prefix: str = "", since: float = 0.0, resume: bool = True
-    ) -> Sweeper:
-        """A sweeper of a bucket, the one that is followed if none is named. ``since``: Unix seconds."""
+        self, bucket: str | None = None, *, prefix: str = "", since: float = 0.0, resume: bool = True,
+        rate: float | None = None,
+    ) -> Sweeper:  # fmt: skip
+        """A sweeper of a bucket, the one that is followed if none is named. ``since``: Unix seconds.
+
+        ``rate``: of the settings when not given.
+        """
         following = self.following
 
         def wanted(info: ObjectInfo) -> bool:
@@ -261,7 +265,7 @@ class Wiring:
 
         return Sweeper(
             self.store, bucket or self.settings.bucket, self.records, self.inbox, self.redis, self.keys,
-            prefix=prefix, wanted=wanted, resume=resume and not since,
+            prefix=prefix, wanted=wanted, resume=resume and not since, rate=rate or self.settings.reconcile_rate,
         )  # fmt: skip
 
     def writer(self, consumer: str) -> Writer:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from minio.commonconfig import ENABLED
+from minio.versioningconfig import VersioningConfig
 
 from tasks.messages import Batch, ObjectRef, Revision
 from vectordb.errors import Transient
 from workers.connection import Client
 from workers.dispatcher import Dispatcher, Pace
 from workers.events.event import ObjectEvent
+from workers.events.reception import Reception
 from workers.health import Health
 from workers.inbox import Inbox
 from workers.keeper import Keeper
@@ -22,7 +26,9 @@ from workers.ledger import Ledger
 from workers.reconcile import reconcile
 from workers.records import Record, Records
 from workers.stores.folder import FolderStore
-from workers.stores.store import ObjectInfo, StoreAway
+from workers.stores.lookup import SILENCES, THREADS
+from workers.stores.s3 import S3Store
+from workers.stores.store import ObjectForbidden, ObjectInfo, ObjectStore, StoreAway
 
 REVISION = Revision("space", "captions@1")
 
@@ -32,6 +38,7 @@ class Queues:
     """Takes what is sent; refuses everything while ``away``."""
 
     sent: list[list[str]] = field(default_factory=list)
+    refs: list[ObjectRef] = field(default_factory=list)
     revisions: list[Revision] = field(default_factory=list)
     probes: list[str] = field(default_factory=list)
     away: bool = False
@@ -41,6 +48,7 @@ class Queues:
             raise Transient("the broker is away")
         assert stage == "embedding"
         self.sent.append([ref.key for ref in batch.objects])
+        self.refs.extend(batch.objects)
         self.revisions.append(batch.revision)
 
     def probe(self, stage: str, lifetime: float) -> None:  # noqa: ARG002 -- the Protocol's
@@ -51,20 +59,21 @@ class Queues:
 class World:
     """One bucket, one Redis, one clock."""
 
-    store: FolderStore
+    store: ObjectStore
     inbox: Inbox
     later: Inbox
     ledger: Ledger
     records: Records
     health: Health
     queues: Queues
+    reception: Reception
     now: float = 1000.0
     revision: Revision = REVISION
 
     def dispatcher(self, *, batch_max: int = 3, in_flight_max: int = 100) -> Dispatcher:
         pace = Pace(batch_max, 5, in_flight_max, deadline_s=60)
         return Dispatcher(
-            self.inbox, self.later, self.ledger, self.store, self.queues, lambda: self.revision,
+            self.inbox, self.later, self.ledger, self.store, self.queues, self.reception, lambda: self.revision,
             lambda key: not key.startswith("ignored/"), pace, "me", lambda: self.now,
         )
 
@@ -93,7 +102,7 @@ def world(client: Client, keys: Keys, tmp_path: Path) -> World:
     later.prepare()
     made = World(
         FolderStore({"inbox": tmp_path / "inbox"}), inbox, later, Ledger(client, keys, 100), Records(client, keys),
-        Health(client, keys, lambda: made.now), Queues(),
+        Health(client, keys, lambda: made.now), Queues(), Reception(client, keys),
     )  # fmt: skip
     return made
 
@@ -205,6 +214,39 @@ def test_what_the_store_does_not_answer_for_holds_nobody_up(world: World, monkey
     assert world.records.counts()["inbox"] == 0
 
 
+def test_what_a_silent_store_was_not_asked_is_not_given_up_however_old_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(bucket: str, key: str) -> ObjectInfo | None:
+        raise StoreAway(f"no answer for {bucket}/{key}")
+
+    monkeypatch.setattr(world.store, "stat", silent)
+    world.inbox.append([ObjectEvent("removed", "inbox", f"{number}.jpg") for number in range(40)])
+    world.now = time.time() + 86_500
+    world.dispatcher().step(block_ms=10)
+    assert 40 - SILENCES - THREADS < world.records.counts()["inbox"] <= 40 - SILENCES
+
+
+def test_removals_that_the_store_gives_no_word_of_are_counted_and_cost_no_record(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(bucket: str, key: str) -> ObjectInfo | None:
+        raise ObjectForbidden(f"403 for {bucket}/{key}")
+
+    refs = [world.put(f"{number}.jpg") for number in range(3)]
+    world.inbox.append([created(ref) for ref in refs])
+    world.dispatcher().step(block_ms=10)
+    for ref in refs:
+        world.finish(ref)
+    monkeypatch.setattr(world.store, "stat", forbidden)
+    world.inbox.append([ObjectEvent("removed", "inbox", ref.key) for ref in refs])
+    world.inbox.append([ObjectEvent("created", "inbox", "no etag.jpg")])
+    world.dispatcher().step(block_ms=10)
+    assert world.reception.counts() == {"dispatcher:removals unseen": 3}
+    assert world.records.counts()["done"] == 3
+    assert world.records.counts()["inbox"] == 0
+
+
 def test_what_is_not_followed_is_not_tagged_whatever_tells_of_it(world: World) -> None:
     world.inbox.append([created(world.put("ignored/a.jpg")), ObjectEvent("removed", "inbox", "ignored/a.jpg")])
     world.dispatcher().step(block_ms=10)
@@ -254,6 +296,55 @@ def test_another_encoder_begins_anew_what_is_on_its_way(world: World) -> None:
     keeper.step()
     dispatcher.step(block_ms=10)
     assert world.queues.revisions == [REVISION, world.revision]
+
+
+def test_of_the_versions_of_an_object_the_current_one_counts_whatever_is_told_when(
+    world: World, s3: S3Store, bucket: str
+) -> None:
+    client = s3.connection.client
+    client.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
+    world = replace(world, store=s3)
+    dispatcher = world.dispatcher(batch_max=1)
+    oldest, older, newest = (s3.put(bucket, "a.jpg", io.BytesIO(data)).ref for data in (b"1", b"22", b"333"))
+
+    def tell(kind: Literal["created", "removed"], ref: ObjectRef, sequence: int) -> list[str]:
+        """The etags of what is sent for it."""
+        event = ObjectEvent(
+            kind, bucket, ref.key, ref.etag if kind == "created" else "", version_id=ref.version_id,
+            sequence=f"{sequence:032x}",
+        )  # fmt: skip
+        world.inbox.append([event])
+        before = len(world.queues.refs)
+        dispatcher.step(block_ms=10)
+        return [sent.etag for sent in world.queues.refs[before:]]
+
+    def recorded() -> list[str]:
+        return [record.etag for record in world.records.latest()]
+
+    assert tell("created", newest, 3) == [newest.etag]
+    assert tell("created", older, 2) == []  # while the newer is on its way …
+    world.finish(newest)
+    assert tell("created", oldest, 1) == []  # … and when it is tagged
+    assert recorded() == [newest.etag]
+
+    s3.remove(bucket, "a.jpg")
+    assert tell("removed", newest, 4) == []
+    assert recorded() == []
+    (marker,) = (f for f in client.list_objects(bucket, include_version=True) if f.is_delete_marker)
+    client.remove_object(bucket, "a.jpg", marker.version_id)
+    assert tell("removed", newest, 5) == [newest.etag]  # it is back
+    world.finish(newest)
+
+    client.remove_object(bucket, "a.jpg", oldest.version_id)
+    assert tell("removed", oldest, 6) == []
+    assert recorded() == [newest.etag]
+    client.remove_object(bucket, "a.jpg", newest.version_id)
+    assert tell("removed", newest, 7) == [older.etag]  # the next older is the current one
+    world.finish(older)
+    assert recorded() == [older.etag]
+    client.remove_object(bucket, "a.jpg", older.version_id)
+    assert tell("removed", older, 8) == []
+    assert (recorded(), world.ledger.in_flight()) == ([], 0)
 
 
 def test_the_sweep_finds_what_events_missed(world: World) -> None:

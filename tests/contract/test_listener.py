@@ -27,7 +27,10 @@ from workers.events.reception import Reception
 from workers.health import Health
 from workers.inbox import Inbox
 from workers.layout import Keys
+from workers.reconcile import Sweeper
+from workers.records import PAGE, Records
 from workers.settings import Settings
+from workers.stores.folder import FolderStore
 
 Script = list[Callable[[], Iterable[bytes]]]
 
@@ -100,21 +103,29 @@ def test_what_is_heard_is_stored_and_every_connection_caught_up_with(reception: 
 
     server = Scripted([after_a_look, dropped, ends(Dropped("at once"))])
     beats: list[float] = []
-    Listener(server, BUCKET, reception, caught_up.release, lambda: beats.append(0), 0.001).follow(server.stop)
+
+    def catch_up(*, connected: bool) -> bool:
+        assert connected
+        caught_up.release()
+        return True
+
+    Listener(server, BUCKET, reception, catch_up, lambda: beats.append(0), 0.001).follow(server.stop)
     assert told(inbox) == ["été 2026/a+b.jpg", "b.jpg"]
     assert len(beats) >= 4
     assert reception.counts() == {"listen:events": 2}
 
 
 def test_a_look_that_fails_is_taken_again_while_listening_goes_on(reception: Reception, inbox: Inbox) -> None:
-    looks: list[str] = []
+    looks: list[bool] = []
     seen = threading.Event()
 
-    def catch_up() -> None:
-        looks.append("look")
+    def catch_up(*, connected: bool) -> bool:
+        looks.append(connected)
         if len(looks) < 3:
             raise Transient("the store is away")
-        seen.set()
+        if len(looks) == 5:
+            seen.set()
+        return len(looks) == 5
 
     def connection() -> Iterator[bytes]:
         yield line("heard meanwhile.jpg")
@@ -123,11 +134,47 @@ def test_a_look_that_fails_is_taken_again_while_listening_goes_on(reception: Rec
     server = Scripted([connection])
     Listener(server, BUCKET, reception, catch_up, first_pause=0.001).follow(server.stop)
     assert told(inbox) == ["heard meanwhile.jpg"]
+    assert looks[:5] == [True, False, False, False, False]  # of one connection
+
+
+def test_a_blip_while_the_bucket_is_swept_misses_nothing_of_what_was_seen_before(
+    reception: Reception, inbox: Inbox, client: Client, keys: Keys, tmp_path: Path
+) -> None:
+    for number in range(3 * PAGE):
+        (tmp_path / f"{number:05}.jpg").write_bytes(b"x")
+    store, records = FolderStore({BUCKET: tmp_path}), Records(client, keys)
+    sweeper = Sweeper(store, BUCKET, records, inbox, client, keys, resume=False)
+    done, connections = threading.Event(), [0]
+
+    def catch_up(*, connected: bool) -> bool:
+        if connected:
+            sweeper.again()
+        if not sweeper.turn(0):  # a page
+            return False
+        if connections[0] == 2:
+            done.set()
+        return True
+
+    def breaks() -> Iterator[bytes]:
+        until(lambda: sweeper.told.seen >= PAGE)
+        yield b" "
+        (tmp_path / "00000 unheard.jpg").write_bytes(b"x")
+        connections[0] = 2
+        raise Dropped("cut")
+
+    def lasts() -> Iterator[bytes]:
+        while not done.wait(0.01):
+            yield b" "
+
+    server = Scripted([breaks, lasts])
+    Listener(server, BUCKET, reception, catch_up, first_pause=0.001).follow(server.stop)
+    heard = [event.key for _, event in inbox.read("me", 10_000, 1)]
+    assert set(heard) == {path.name for path in tmp_path.iterdir()}
 
 
 def test_a_fault_in_the_look_ends_the_listener(reception: Reception) -> None:
-    def catch_up() -> None:
-        raise KeyError("a bug")
+    def catch_up(*, connected: bool) -> bool:
+        raise KeyError(f"a bug {connected}")
 
     stop = threading.Event()
 
@@ -141,7 +188,7 @@ def test_a_fault_in_the_look_ends_the_listener(reception: Reception) -> None:
 
 def test_junk_is_set_aside(reception: Reception, inbox: Inbox) -> None:
     server = Scripted([lambda: [b"nonsense\n", b"\xff\n", line("good")]])
-    Listener(server, BUCKET, reception, lambda: None, first_pause=0.001).follow(server.stop)
+    Listener(server, BUCKET, reception, lambda *, connected: connected, first_pause=0.001).follow(server.stop)
     assert told(inbox) == ["good"]
     assert [aside.junk.body for aside in reception.junk()] == [b"\xff", b"nonsense"]
 
@@ -170,6 +217,7 @@ SILENT = """
 import contextlib, sys, time
 from workers.bucket_processes import run_listener
 from workers.settings import Settings
+from workers.stores.folder import FolderStore
 
 @contextlib.contextmanager
 def connect():
@@ -178,26 +226,26 @@ def connect():
         time.sleep(600)
     yield chunks()
 
-run_listener(Settings(), connect, lambda: print("caught up", flush=True))
+run_listener(Settings(), connect)
 """
 
 
-def test_a_process_stops_though_the_server_is_silent(
-    redis_url: str, client: Client, keys: Keys, tmp_path: Path
+def test_a_process_sweeps_and_stops_though_the_server_is_silent(
+    redis_url: str, client: Client, keys: Keys, inbox: Inbox, tmp_path: Path
 ) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "before.jpg").write_bytes(b"x")
     settings = Settings(home=tmp_path, redis_url=redis_url, key_prefix=keys.prefix, bucket=BUCKET)
-    process = subprocess.Popen(
-        [sys.executable, "-c", SILENT], env=settings.process_environment(), stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", SILENT], env=settings.process_environment())
     try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "caught up\n"
+        until(lambda: inbox.length() == 1)
         until(lambda: "listener" in Health(client, keys, time.time).beats())
         process.terminate()
         assert process.wait(15) == 0
     finally:
         process.kill()
         process.wait(10)
+    assert told(inbox) == ["before.jpg"]
 
 
 def test_a_folder_has_nothing_to_listen_to(redis_url: str, tmp_path: Path) -> None:

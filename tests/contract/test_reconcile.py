@@ -15,10 +15,10 @@ from workers.connection import Client
 from workers.inbox import Inbox
 from workers.layout import Keys
 from workers.ledger import Arrival, Ledger
-from workers.reconcile import BACKLOG, Sweeper, SweepRunning, reconcile
-from workers.records import Record, Records
+from workers.reconcile import BACKLOG, Sweep, Sweeper, SweepRunning, reconcile
+from workers.records import PAGE, Record, Records
 from workers.stores.folder import FolderStore
-from workers.stores.store import ObjectInfo
+from workers.stores.store import ObjectInfo, StoreAway
 
 OLD, NEW = Revision("space", "captions@1"), Revision("space", "captions@2")
 
@@ -37,6 +37,13 @@ class World:
 
     def put(self, key: str, data: bytes = b"x") -> ObjectRef:
         return self.store.put("inbox", key, io.BytesIO(data)).ref
+
+    def many(self, count: int) -> list[str]:
+        """Put so many objects; gives their keys in order."""
+        names = [f"{number:05}.jpg" for number in range(count)]
+        for name in names:
+            (self.store._roots["inbox"] / name).write_bytes(b"x")
+        return names
 
     def enter(self, *refs: ObjectRef, revision: Revision = OLD) -> None:
         self.ledger.enter([Arrival(ref, verified=True) for ref in refs], revision, 1.0, 9.0)
@@ -86,6 +93,19 @@ def test_what_is_missing_changed_and_gone_is_told_and_nothing_else(world: World)
     ]  # fmt: skip
 
 
+def test_of_a_mass_deletion_only_so_much_is_told_at_a_time(world: World) -> None:
+    count = 2 * PAGE + 100
+    world.tag(*(ObjectRef("inbox", f"gone/{number:05}.jpg", "e") for number in range(count)))
+    world.tag(world.put("a.jpg"), world.put("z.jpg"))
+    before = Sweep()
+    for told in reconcile(world.store, "inbox", world.records, world.inbox):
+        assert told.gone - before.gone <= PAGE
+        assert told.after > before.after
+        before = told
+    assert (before.seen, before.sent, before.gone, before.after) == (2, 0, count, "z.jpg")
+    assert [kind for kind, _ in world.told()] == ["removed"] * count
+
+
 def test_what_is_on_its_way_is_not_told_again(world: World) -> None:
     world.enter(world.put("a.jpg"))
     world.enter(world.put("b.jpg"))
@@ -127,9 +147,7 @@ def test_a_pass_that_is_interrupted_goes_on_where_it_was(world: World, client: C
                     raise KeyboardInterrupt
                 yield info
 
-    names = [f"{number:04}.jpg" for number in range(1100)]
-    for name in names:
-        world.put(name)
+    names = world.many(1100)
     root = world.store._roots["inbox"]
     broken = World(Breaking({"inbox": root}), client, keys, world.inbox, world.later, world.ledger, world.records)
     with pytest.raises(KeyboardInterrupt):
@@ -140,6 +158,71 @@ def test_a_pass_that_is_interrupted_goes_on_where_it_was(world: World, client: C
     assert sweeper.turn(60)
     assert [key for _, key in [*first, *world.told()]] == names
     assert client.exists(keys.reconcile("inbox"), keys.lock("reconcile:inbox")) == 0
+
+
+def test_a_pass_goes_on_where_it_was_when_the_store_was_away(world: World, client: Client, keys: Keys) -> None:
+    asked: list[str] = []
+
+    class Blinking(FolderStore):
+        def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
+            asked.append(after)
+            for number, info in enumerate(super().list(bucket, prefix, after)):
+                if number == PAGE + 200 and len(asked) == 1:
+                    raise StoreAway("503")
+                yield info
+
+    names = world.many(3 * PAGE)
+    blinking = World(
+        Blinking(world.store._roots), client, keys, world.inbox, world.later, world.ledger, world.records
+    )
+    sweeper = blinking.sweeper(resume=False)
+    with pytest.raises(StoreAway):
+        sweeper.turn(60)
+    assert client.exists(keys.lock("reconcile:inbox")) == 0
+    assert sweeper.turn(60)
+    assert asked == ["", names[PAGE - 1]]
+    assert sweeper.told.seen == 3 * PAGE
+    assert [key for _, key in world.told()] == names
+    assert sweeper.turn(60)  # and the next one begins at the beginning
+    assert asked[2:] == [""]
+    assert sweeper.told.seen == 3 * PAGE
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_pass_comes_back_to_what_it_had_seen_and_no_further(world: World, resume: bool) -> None:
+    names = world.many(3 * PAGE)
+    world.tag(*(info.ref for info in world.store.list("inbox")))
+    sweeper = world.sweeper(resume=resume)
+    sweeper.again()  # nothing is under way
+    assert not sweeper.turn(0)
+    world.store.remove("inbox", names[1])
+    world.store.remove("inbox", names[-1])
+    sweeper.again()
+    assert not sweeper.turn(0)
+    sweeper.again()  # up to the second page, now
+    world.put(names[PAGE + 1], b"changed")
+    assert sweeper.turn(60)
+    assert sorted(world.told()) == [("created", names[PAGE + 1]), ("removed", names[1]), ("removed", names[-1])]
+    assert 5 * PAGE - 3 <= sweeper.told.seen <= 6 * PAGE - 3  # it ends with a page
+    sweeper.again()
+    assert sweeper.turn(60)
+    assert sweeper.told.seen == 3 * PAGE - 2
+
+
+def test_a_rate_holds_a_pass_to_so_many_objects_a_second(world: World) -> None:
+    now = 0.0
+    names = world.many(2 * PAGE)
+    world.tag(*(ObjectRef("inbox", f"zz/{number:05}.jpg", "e") for number in range(PAGE)))
+    sweeper = world.sweeper(rate=100.0, clock=lambda: now)
+    for page in range(3):  # two of objects, one of records of what is gone
+        assert not sweeper.turn(60)
+        assert sweeper.told.seen + sweeper.told.gone == (page + 1) * PAGE
+        now += PAGE / 100 - 0.1
+        assert not sweeper.turn(60)
+        assert sweeper.told.seen + sweeper.told.gone == (page + 1) * PAGE
+        now += 0.2
+    assert sweeper.turn(60)
+    assert len(world.told()) == len(names) + PAGE
 
 
 def test_two_at_once_do_no_harm(world: World) -> None:

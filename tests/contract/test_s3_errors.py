@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import socket
 import ssl
 from collections.abc import Callable
@@ -20,13 +21,15 @@ from cryptography.x509.oid import NameOID
 from tests.contract.s3_server import Answer, made_up, refusal, store_at
 from vectordb.errors import Transient, WildtagError
 from workers.policy import RETRIES, Postpone, Retry, after_error
+from workers.stores.lookup import NotAsked, look
 from workers.stores.s3 import S3Store
-from workers.stores.s3_errors import BucketRefused
+from workers.stores.s3_errors import BucketForbidden, BucketRefused
 from workers.stores.store import (
     BucketMissing,
     ObjectError,
     ObjectForbidden,
     ObjectGone,
+    ObjectInfo,
     ObjectTooLarge,
     StoreAway,
     StoreRefuses,
@@ -142,6 +145,34 @@ def test_a_bucket_that_vanished_is_not_the_end_of_its_objects(moto_url: str, buc
             call(other)
 
 
+def test_a_bucket_that_vanishes_in_the_middle_of_a_storm_takes_no_object_with_it() -> None:
+    gone_after = 60
+    requests = itertools.count()
+
+    def answer(method: str, path: str) -> Answer:  # noqa: ARG001 -- all requests are looks
+        if next(requests) > gone_after:
+            return Answer(404)
+        missing = path.startswith("/photos/missing")
+        return Answer(404) if missing else Answer(body=b"bytes", headers=ETAG)
+
+    keys = [f"{'missing' if number % 2 else 'there'}-{number}.jpg" for number in range(200)]
+    with made_up(answer) as server:
+        seen = look(store_at(server.url, "photos"), [("photos", key) for key in keys])
+    assert {type(found) for (_, key), found in seen.items() if key.startswith("there")} <= {
+        ObjectInfo, BucketMissing, NotAsked,
+    }  # fmt: skip
+    assert None in seen.values()
+    assert any(isinstance(found, BucketMissing) for found in seen.values())
+
+
+def test_a_missing_object_that_one_may_not_be_told_of_is_forbidden_and_says_what_to_allow() -> None:
+    with (
+        made_up(lambda *_: Answer(403, refusal("AccessDenied"))) as server,
+        pytest.raises(ObjectForbidden, match="s3:ListBucket on arn:aws:s3:::photos"),
+    ):
+        store_at(server.url, "photos").stat("photos", "a.jpg")
+
+
 @pytest.mark.parametrize("error", [BucketMissing, StoreRefuses, StoreAway])
 def test_what_can_be_mended_postpones_images_and_names_the_fault(error: type[WildtagError]) -> None:
     assert isinstance(after_error(error("the bucket is gone"), 3, 0), Retry)
@@ -151,7 +182,7 @@ def test_what_can_be_mended_postpones_images_and_names_the_fault(error: type[Wil
 def test_a_bucket_that_may_not_be_listed_is_not_an_empty_one() -> None:
     with (
         made_up(lambda *_: Answer(403, refusal("AccessDenied"))) as server,
-        pytest.raises(StoreRefuses, match="AKIATEST"),
+        pytest.raises(BucketForbidden, match="AKIATEST"),
     ):
         list(store_at(server.url, "photos").list("photos"))
     with (

@@ -15,7 +15,7 @@ import pytest
 from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
 
 from tests.contract.s3_server import Answer, Told, made_up, refusal, store_at
-from workers.s3_setup import set_up
+from workers.s3_setup import look, set_up
 from workers.stores.s3 import S3Store
 from workers.stores.s3_notification import CREATED, REMOVED, WANTED, Entry, arn_of, entries, merged, read
 
@@ -184,6 +184,29 @@ def test_objects_that_may_be_listed_and_not_read() -> None:
         *_, last = set_up(store_at(server.url, "photos"), "photos", Entry(ARN), {}, create=False)
     assert last.ok is False
     assert "s3:GetObject" in last.remedy
+
+
+def test_a_key_pair_that_may_not_list_the_bucket_is_told_what_it_will_miss() -> None:
+    def answer(method: str, path: str) -> Answer:  # noqa: ARG001 -- the path decides
+        return Answer(403, refusal("AccessDenied")) if "list-type" in path else Answer()
+
+    with made_up(answer) as server:
+        store = store_at(server.url, "photos")
+        for checks in (look(store, "photos"), set_up(store, "photos", Entry(ARN), {}, create=True)):
+            *_, last = checks
+            assert (last.name, last.ok) == ("bucket", False)
+            assert "removals are not seen" in last.detail
+            assert "s3:ListBucket on arn:aws:s3:::photos" in last.remedy
+
+
+def test_a_key_pair_that_may_not_make_the_bucket_is_told_so() -> None:
+    def answer(method: str, path: str) -> Answer:  # noqa: ARG001 -- the method decides
+        return Answer(404) if method == "HEAD" else Answer(403, refusal("AccessDenied"))
+
+    with made_up(answer) as server:
+        *_, last = set_up(store_at(server.url, "photos"), "photos", Entry(ARN), {}, create=True)
+    assert last.ok is False
+    assert "s3:CreateBucket" in last.remedy
 
 
 # -- merging

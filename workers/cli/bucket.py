@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -11,12 +13,13 @@ import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from vectordb.errors import Transient
 from workers.cli.show import console, messages
 from workers.records import as_state
 from workers.settings import Settings
 
 if TYPE_CHECKING:
-    from workers.reconcile import Sweep, Sweeper
+    from workers.reconcile import Sweep
     from workers.wiring import Wiring
 
 TURN_S = 0.5
@@ -27,35 +30,41 @@ def reconcile(
     bucket: Annotated[str | None, typer.Option(help="The bucket that is followed when not given.")] = None,
     prefix: Annotated[str, typer.Option(help="Only keys that begin so.")] = "",
     since: Annotated[str | None, typer.Option(help="Only objects changed since: 2025-06-01, 36h, 7d.")] = None,
-    rate: Annotated[float | None, typer.Option(min=0.1, help="Objects a second at the most.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, help="Objects a second at the most; else WILDTAG_RECONCILE_RATE.")
+    ] = None,
     afresh: Annotated[bool, typer.Option("--afresh", help="Do not go on where a pass was interrupted.")] = False,
     every: Annotated[float | None, typer.Option(min=1, help="Pass after pass, so many seconds apart.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")] = False,
 ) -> None:
     """Find what events have missed: objects without a record or changed since, and records without an object."""
     if every is not None:
-        if bucket or prefix or since or rate or afresh or json:
-            raise typer.BadParameter("--every compares the whole bucket that is followed; give nothing else with it")
+        if bucket or prefix or since or afresh or json:
+            raise typer.BadParameter("--every compares the whole bucket that is followed; give only --rate with it")
         from workers.bucket_processes import run_reconcile  # noqa: PLC0415 -- keeps the command line quick
         from workers.stack import reached  # noqa: PLC0415 -- as above
 
-        run_reconcile(reached(Settings()).model_copy(update={"rescan_s": every}))
+        settings = reached(Settings())
+        rate = rate or settings.reconcile_rate
+        run_reconcile(settings.model_copy(update={"rescan_s": every, "reconcile_rate": rate}))
         return
     wiring = _reached()
     earliest = _moment(since)
-    sweeper = wiring.sweeper(bucket, prefix=prefix, since=earliest, resume=not afresh)
+    sweeper = wiring.sweeper(bucket, prefix=prefix, since=earliest, resume=not afresh, rate=rate)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it, nobody waits for its lock
     began = time.monotonic()
     try:
         with _progress() as progress:
             bar = progress.add_task("comparing", total=None)
-            while not sweeper.turn(0.0 if rate else TURN_S):  # with a rate, a page at a time
+            while not sweeper.turn(TURN_S):
                 progress.update(bar, completed=sweeper.told.seen, description=f"comparing {sweeper.told.after[-40:]}")
-                _pace(sweeper, rate, began)
+                time.sleep(0.05)
     except KeyboardInterrupt:
         messages.print("Interrupted; the next pass goes on where this one was.")
         raise typer.Exit(130) from None
     finally:
-        sweeper.release()
+        with contextlib.suppress(Transient):  # the lock ends by itself, a little later
+            sweeper.release()
     _say(sweeper.told, time.monotonic() - began, json=json)
 
 
@@ -109,14 +118,6 @@ def _reached() -> Wiring:
     from workers.wiring import Wiring  # noqa: PLC0415 -- as above
 
     return Wiring(reached(Settings()))
-
-
-def _pace(sweeper: Sweeper, rate: float | None, began: float) -> None:
-    """Wait as long as the rate wants, and somewhat where the inbox is full."""
-    time.sleep(0.05)
-    while rate and (ahead := sweeper.told.seen / rate - (time.monotonic() - began)) > 0:
-        sweeper.hold()
-        time.sleep(min(ahead, 10.0))
 
 
 def _moment(since: str | None) -> float:

@@ -1,7 +1,7 @@
 """Listens to a bucket over the listen API of MinIO, for as long as the process lives.
 
 The server remembers nothing: what happens while nobody is connected is lost. So after every connection, the first one
-included, the bucket is compared with the records (``catch_up``), beside the listening and not before it, since a
+included, the bucket is compared with the records (``CatchUp``), beside the listening and not before it, since a
 listener that does not read loses events too.
 """
 
@@ -26,6 +26,7 @@ log = structlog.get_logger()
 SOURCE = "listen"
 EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
 FIRST_PAUSE = 0.5  # seconds
+REST = 0.05  # seconds between two turns of catching up
 LONGEST_PAUSE = 30.0
 STEADY = 10.0  # a connection that lasted so long was a good one
 # answers that time alone does not change
@@ -84,8 +85,19 @@ def _dropped() -> Iterator[None]:
         raise Permanent(f"cannot be listened to: {exc}") from exc
 
 
+class CatchUp(Protocol):
+    """Looks through the bucket, in turns."""
+
+    def __call__(self, *, connected: bool) -> bool:
+        """Take a turn; true when all was looked at. It may raise ``Transient``, and then goes on where it was.
+
+        ``connected``: a connection was made since the last turn, and what was seen before may have changed unheard.
+        """
+        ...
+
+
 class Listener:
-    """Stores what a bucket tells; ``catch_up`` is called after each connection, and again while it fails.
+    """Stores what a bucket tells; ``catch_up`` gets its turns after each connection, until it is at its end.
 
     ``alive`` is called for every sign of life, keep-alives included: at most every half second from a quiet MinIO.
     A server that sends none looks silent until something happens.
@@ -96,7 +108,7 @@ class Listener:
         connect: Connect,
         bucket: str,
         reception: Reception,
-        catch_up: Callable[[], object],
+        catch_up: CatchUp,
         alive: Callable[[], object] = lambda: None,
         first_pause: float = FIRST_PAUSE,
     ) -> None:
@@ -150,14 +162,19 @@ class Listener:
 
     def _catching_up(self, stop: threading.Event, behind: threading.Event) -> None:
         pause = self._first_pause
-        while behind.wait() and not stop.is_set():
+        done = True
+        while not stop.is_set():
+            # what was connected during a turn counts for the next one, so that nothing is taken for seen
+            connected = behind.wait(None if done else REST)
             behind.clear()
+            if stop.is_set():
+                return
             try:
-                self._catch_up()
+                done = self._catch_up(connected=connected)
                 pause = self._first_pause
             except Transient as exc:
+                done = False
                 log.warning("not caught up", reason=str(exc))
-                behind.set()
                 stop.wait(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
             except Exception as exc:  # of a thread that nobody would hear end: ``follow`` raises it

@@ -23,7 +23,8 @@ from urllib3.response import BaseHTTPResponse
 
 from tasks.messages import ObjectRef
 from workers.stores.s3_connection import S3Connection
-from workers.stores.s3_errors import MISSING, Asked, missing_bucket, translated, unnamed
+from workers.stores.s3_errors import DENIED, MISSING, Asked, missing_bucket, translated, unnamed
+from workers.stores.s3_presence import Presence
 from workers.stores.store import ObjectError, ObjectForbidden, ObjectGone, ObjectInfo, ObjectTooLarge, StoreAway
 
 CHUNK = 2**18
@@ -39,6 +40,7 @@ class S3Store:
     def __init__(self, connection: S3Connection, followed: Collection[str]) -> None:
         self.connection = connection
         self._followed = followed
+        self._there = Presence(self.exists)
 
     def get(self, bucket: str, key: str, limit: int) -> tuple[bytes, ObjectInfo]:
         """See ``ObjectStore``. A larger object is refused by what its answer announces, before it is read."""
@@ -65,7 +67,7 @@ class S3Store:
                 found = self.connection.client.stat_object(bucket, key)
             except S3Error as exc:
                 if exc.code in MISSING:  # a HEAD is not told what is missing, the object or all of its bucket
-                    if not self.exists(bucket):
+                    if not self._there(bucket):
                         raise missing_bucket(asked) from exc
                     return None
                 if unnamed(exc):
@@ -158,6 +160,11 @@ class S3Store:
         except S3Error as exc:
             if exc.code in MISSING:
                 return None
+            if exc.code in DENIED:
+                raise ObjectForbidden(
+                    f"{self.connection.who} may not look at this object ({exc.code}); S3 says so of objects that are "
+                    f"gone, too, to whom s3:ListBucket on arn:aws:s3:::{bucket} is not allowed"
+                ) from exc
             raise
         response.close()
         whole = response.headers.get("content-range", "").rpartition("/")[2]

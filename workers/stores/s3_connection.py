@@ -77,10 +77,11 @@ class S3Connection:
         place = (os.getpid(), endpoint)
         if place not in self._clients:
             parts = urlsplit(endpoint)
-            self._clients[place] = Minio(
+            made = Minio(
                 parts.netloc, secure=parts.scheme == "https", region=self.options.region, credentials=self._found,
                 http_client=_pool(self.options.ca_file),
             )  # fmt: skip
+            self._clients.setdefault(place, made)  # threads that come first at once share one
         return self._clients[place]
 
 

@@ -7,7 +7,7 @@ no such key, or a delete marker                    ``ObjectGone``
 the bucket that is followed is not there           ``BucketMissing``
 another bucket is not there                        ``ObjectError``: an event of a bucket that is not ours
 access denied, to an object                        ``ObjectForbidden``
-access denied, to the bucket                       ``StoreRefuses``
+access denied, to the bucket                       ``BucketForbidden``, a ``StoreRefuses``
 key pair, signature, token, clock, region          ``StoreRefuses``, which says what to look at
 a certificate that is not trusted                  ``StoreRefuses``
 no connection, no answer in time, 5xx, slow down   ``StoreAway``
@@ -54,6 +54,10 @@ PASSES = {
     "SlowDown", "SlowDownRead", "SlowDownWrite", "InternalError", "ServiceUnavailable", "RequestTimeout",
     "OperationAborted", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "XMinioServerNotInitialized",
 }  # fmt: skip
+
+
+class BucketForbidden(StoreRefuses):
+    """The key pair is a good one, and may not do this with the bucket."""
 
 
 class BucketRefused(Permanent):
@@ -119,7 +123,7 @@ def _of_code(exc: S3Error, asked: Asked) -> WildtagError:
 
 def _of_bucket(code: str, said: str, asked: Asked) -> WildtagError:
     if code in DENIED:
-        return StoreRefuses(f"{asked.who()} may not do this with the bucket {asked.bucket}: {said}")
+        return BucketForbidden(f"{asked.who()} may not do this with the bucket {asked.bucket}: {said}")
     return BucketRefused(code, f"the S3 server refuses this for the bucket {asked.bucket}: {said}")
 
 

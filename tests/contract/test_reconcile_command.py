@@ -1,0 +1,154 @@
+"""``wildtag reconcile`` as a person and as the stack runs it: over a real Redis and a folder, in a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workers.connection import Client
+from workers.inbox import Inbox
+from workers.layout import Keys
+from workers.records import PAGE
+
+PATIENCE = 30
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "inbox"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def environment(redis_url: str, keys: Keys, tmp_path: Path, folder: Path) -> dict[str, str]:
+    return {
+        **os.environ, "WILDTAG_HOME": str(tmp_path), "WILDTAG_INBOX": str(folder), "WILDTAG_REDIS_URL": redis_url,
+        "WILDTAG_KEY_PREFIX": keys.prefix,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def inbox(client: Client, keys: Keys) -> Inbox:
+    made = Inbox(client, keys.inbox)
+    made.prepare()
+    return made
+
+
+@pytest.fixture
+def wildtag(environment: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a command."""
+
+    def start(*arguments: str, **settings: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "workers.cli", *arguments], env=environment | settings, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    return start
+
+
+def said(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """What it printed as JSON."""
+    out, error = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, error
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def told(inbox: Inbox) -> list[str]:
+    read = inbox.read("me", 10_000, None)
+    inbox.done([entry for entry, _ in read])
+    return [event.key for _, event in read]
+
+
+def aged(path: Path, days: float) -> None:
+    path.write_bytes(b"x")
+    then = (datetime.now(UTC) - timedelta(days=days)).timestamp()
+    os.utime(path, (then, then))
+
+
+def test_since_tells_of_what_has_changed_since_and_leaves_no_mark(
+    wildtag: Callable[..., subprocess.Popen[str]], folder: Path, inbox: Inbox, client: Client, keys: Keys
+) -> None:
+    aged(folder / "old.jpg", 10)
+    aged(folder / "week.jpg", 6)
+    aged(folder / "new.jpg", 0)
+    for since, sent in (
+        ("36h", ["new.jpg"]),
+        (str((datetime.now(UTC) - timedelta(days=8)).date()), ["new.jpg", "week.jpg"]),
+    ):
+        found = said(wildtag("reconcile", "--since", since, "--json"))
+        assert (found["seen"], found["sent"], found["gone"]) == (3, len(sent), 0)
+        assert told(inbox) == sent
+    assert client.exists(keys.reconcile("inbox")) == 0
+    process = wildtag("reconcile", "--since", "yesterday")
+    _, error = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert "36h" in error
+
+
+@pytest.mark.parametrize("how", ["option", "setting"])
+def test_a_rate_is_kept(
+    wildtag: Callable[..., subprocess.Popen[str]], folder: Path, inbox: Inbox, how: str
+) -> None:
+    count = PAGE + 1
+    for number in range(count):
+        (folder / f"{number}.jpg").write_bytes(b"x")
+    given = ("--rate", "1000") if how == "option" else ()
+    found = said(wildtag("reconcile", "--json", *given, WILDTAG_RECONCILE_RATE="1000" if not given else "9999"))
+    assert found["seen"] == count
+    assert found["seconds"] >= PAGE / 1000
+    assert len(told(inbox)) == count
+
+
+LISTENS = """
+import contextlib, time
+from workers.bucket_processes import run_listener
+from workers.settings import Settings
+
+@contextlib.contextmanager
+def connect():
+    def chunks():
+        yield b" "
+        time.sleep(600)
+    yield chunks()
+
+run_listener(Settings(), connect)
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["-m", "workers.cli", "reconcile"], ["-m", "workers.cli", "reconcile", "--every", "60"],
+     ["-m", "workers.cli", "watcher"], ["-c", LISTENS]],
+    ids=["once", "again and again", "watcher", "listener"],
+)  # fmt: skip
+def test_who_is_stopped_in_the_middle_of_a_pass_lets_others_sweep_at_once(
+    environment: dict[str, str], folder: Path, inbox: Inbox, client: Client, keys: Keys, command: list[str]
+) -> None:
+    for number in range(PAGE + 100):
+        (folder / f"{number:05}.jpg").write_bytes(b"x")
+    slow = environment | {"WILDTAG_RECONCILE_RATE": "1"}  # the second page is minutes away
+    process = subprocess.Popen([sys.executable, *command], env=slow)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while inbox.length() < PAGE:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert client.exists(keys.lock("reconcile:inbox")) == 1
+        process.terminate()
+        assert process.wait(PATIENCE) in {0, 130}
+    finally:
+        process.kill()
+        process.wait(10)
+    assert client.exists(keys.lock("reconcile:inbox")) == 0

@@ -267,8 +267,10 @@ def test_every_secret_is_told_only_to_those_who_use_it() -> None:
     def told(variable: str) -> set[str]:
         return {name for name in OURS if variable in SERVICES[name].get("environment", {})}
 
-    assert told("WILDTAG_S3_SECRET_KEY") == {"setup-bucket", "gateway", "dispatcher", "reconcile", "worker-embedding", "writer"}
-    assert told("WILDTAG_QDRANT_API_KEY") == {"setup-captions", "dispatcher", "reconcile", "worker-retrieval"}
+    at_the_store = {"setup-bucket", "gateway", "dispatcher", "reconcile", "worker-embedding", "writer"}
+    assert told("WILDTAG_S3_SECRET_KEY") == at_the_store
+    reading_captions = {"setup-captions", "gateway", "dispatcher", "reconcile", "worker-retrieval"}
+    assert told("WILDTAG_QDRANT_API_KEY") == reading_captions
     assert told("WILDTAG_WEBHOOK_TOKEN") == {"gateway"}
     assert told("WILDTAG_ADMIN_KEY") == {"gateway"}
     assert told("WILDTAG_FLOWER_AUTH") == {"flower"}

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -42,7 +42,10 @@ class Caller:
 
 
 class Access:
-    """Decides who gets in. ``open``: without a key too, by the loopback address."""
+    """Decides who gets in. ``open_``: without a key too, by the loopback address.
+
+    ``origins``: whose pages may change things besides our own.
+    """
 
     def __init__(
         self,
@@ -51,12 +54,14 @@ class Access:
         admin_key: str | None,
         open_: bool,
         rate: float | None,
+        origins: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keys = keys
         self._admin = None if admin_key is None else hashlib.sha256(admin_key.encode()).digest()
         self._open = open_
         self._rate = rate
+        self._origins = origins
         self._clock = clock
         self._known: OrderedDict[bytes, tuple[Caller | None, float]] = OrderedDict()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # requests left, and when that was
@@ -77,7 +82,7 @@ class Access:
         if found is None:
             raise Problem("unauthorized", "this API key is not known", headers={"WWW-Authenticate": "Bearer"})
         if request.method not in ("GET", "HEAD") and "authorization" not in request.headers:
-            _same_origin(request)
+            self.same_origin(request)
         if found.scope < needed:
             raise Problem("forbidden", f"this key's scope is {found.scope.label}; {needed.label} is needed")
         self._count(found)
@@ -90,6 +95,13 @@ class Access:
             request.state.caller = await self.caller(request, scope)
 
         return dependency
+
+    def same_origin(self, request: Request) -> None:
+        """Raises ``Problem`` for what a page of another site wants changed."""
+        origin = request.headers.get("origin")
+        if origin is None or origin in self._origins or urlsplit(origin).netloc == request.headers.get("host"):
+            return
+        raise Problem("forbidden", f"pages of {origin[:200]} may not change anything here")
 
     async def known(self, shown: str) -> Caller | None:
         """Whose key this is."""
@@ -135,7 +147,7 @@ def router(access: Access) -> APIRouter:
     @routes.post("/v1/session", status_code=204)
     async def sign_in(request: Request, session: Session) -> Response:
         """Exchange an API key for a cookie. Only pages need it."""
-        _same_origin(request)
+        access.same_origin(request)
         if not session.key.isascii() or await access.known(session.key) is None:
             raise Problem("unauthorized", "this API key is not known", headers={"WWW-Authenticate": "Bearer"})
         answer = Response(status_code=204)
@@ -163,9 +175,3 @@ def _shown(headers: Headers, cookie: str | None) -> str | None:
 def _only_here(request: Request) -> None:
     if not loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or ""):
         raise Problem("forbidden", "without an API key only 127.0.0.1 and localhost are answered")
-
-
-def _same_origin(request: Request) -> None:
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise Problem("forbidden", f"pages of {origin[:200]} may not change anything here")

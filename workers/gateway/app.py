@@ -43,7 +43,8 @@ def create_app(services: Services, options: Options) -> FastAPI:
     """An application over these services."""
     news = News(services.records, services.progress)
     streams = Streams(options.streams_max)
-    doors = access.Access(services.keys, admin_key=options.admin_key, open_=options.open, rate=options.rate)
+    doors = access.Access(services.keys, admin_key=options.admin_key, open_=options.open, rate=options.rate,
+                          origins=options.cors_origins)  # fmt: skip
     where = images.Images(services, options, news)
     metrics = health.Metrics(services, streams)
 

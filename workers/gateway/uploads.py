@@ -5,6 +5,7 @@ An image is stored before it is announced, and announced before it is answered f
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -78,14 +79,13 @@ class Uploads:
                 raise Problem("mismatch", "this Idempotency-Key came with another image before")
             return began.id
         stored: Stored | None = None
+        claim = asyncio.create_task(self._keep_claim(caller, key))
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._keep_claim, caller, key)
-                name = await self._store(body)
-                stored = Stored(name, body.digest)
-                tasks.cancel_scope.cancel()
+            name = await self._store(body)
+            stored = Stored(name, body.digest)
             return name
         finally:
+            claim.cancel()
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(memory.end, caller.name, key, stored)
 

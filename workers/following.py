@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Following:
     """What is followed and what is not. Nothing given means everything; what is ignored wins.
 
-    ``output``: the prefix of what wildtag writes itself, which is never followed. ``content_types`` may end in
-    ``/*``; an object whose type nobody knows is followed.
+    ``output``: the prefix of what wildtag writes itself, which is never followed. Content types may end in ``/*``;
+    an object whose type nobody knows is followed.
     """
 
     prefixes: Sequence[str] = ()
@@ -19,6 +19,7 @@ class Following:
     ignored_prefixes: Sequence[str] = ()
     ignored_suffixes: Sequence[str] = ()
     content_types: Sequence[str] = ()
+    ignored_types: Sequence[str] = ()
     output: str = ".wildtag/"
 
     def key(self, key: str) -> bool:
@@ -32,13 +33,18 @@ class Following:
 
     def content(self, content_type: str | None) -> bool:
         """Whether objects of this content type are tagged."""
-        if not self.content_types or content_type is None:
+        if content_type is None:
             return True
         kind = content_type.partition(";")[0].strip().lower()
-        return any(
-            kind == wanted.lower() or (wanted.endswith("/*") and kind.startswith(wanted[:-1].lower()))
-            for wanted in self.content_types
+        return not _is_one(kind, self.ignored_types) and (
+            not self.content_types or _is_one(kind, self.content_types)
         )
+
+
+def _is_one(kind: str, types: Sequence[str]) -> bool:
+    return any(
+        kind == one.lower() or (one.endswith("/*") and kind.startswith(one[:-1].lower())) for one in types
+    )
 
 
 def _ends(lowered: str, suffixes: Sequence[str]) -> bool:

@@ -24,7 +24,7 @@ key                    type        holds
                                    (JSON list), ``body`` (JSON record)
 ``P records``          sorted set  OID → time of its record (Unix seconds)
 ``P objects``          sorted set  the same OIDs in the order of their bytes, as buckets list their keys (score 0)
-``P state:STATE``      sorted set  the same, of the records in one state: done, failed, dead
+``P state:STATE``      sorted set  the same, of the records in one state: done, failed, dead, skipped
 ``P tag:LABEL``        sorted set  OID → score, of the records with that tag
 ``P tags``             sorted set  label → number of records that carry it
 ``P feed``             stream      finished objects, newest last, trimmed; fields ``oid``, ``state``, ``body``

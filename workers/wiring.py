@@ -90,7 +90,8 @@ class Wiring:
         s = self.settings
         return Following(
             prefixes=s.follow_prefixes, suffixes=s.follow_suffixes, content_types=s.follow_types,
-            ignored_prefixes=s.ignore_prefixes, ignored_suffixes=s.ignore_suffixes, output=s.output_prefix,
+            ignored_prefixes=s.ignore_prefixes, ignored_suffixes=s.ignore_suffixes, ignored_types=s.ignore_types,
+            output=s.output_prefix,
         )  # fmt: skip
 
     @cached_property

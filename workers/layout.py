@@ -14,7 +14,10 @@ key                    type        holds
                                    ``reason``, ``size`` (bytes), ``body`` (its beginning)
 ``P told``             hash        what the event sources were told, counted: ``SOURCE:events``,
                                    ``SOURCE:ignored:REASON``, ``SOURCE:junk``;
-                                   ``dispatcher:removals unseen``: the store does not say whether they are true
+                                   ``dispatcher:removals unseen``: the store does not say whether they are true;
+                                   ``writer:gaps``: the feed had forgotten what no writer had read
+``P catching-up``      hash        there while a writer goes through all records after such a gap: ``after``, the last
+                                   key, and ``again`` where there was another gap meanwhile
 ``P seen:KEY``         hash        of the hash KEY that MinIO keeps (Redis target, format ``namespace``): each field →
                                    which version of the object the inbox was told of
 ``P ledger``           sorted set  OID → deadline (Unix seconds) of every accepted object without a record
@@ -73,6 +76,10 @@ class Keys:
     @property
     def told(self) -> str:
         return f"{self.prefix}told"
+
+    @property
+    def catching_up(self) -> str:
+        return f"{self.prefix}catching-up"
 
     @property
     def ledger(self) -> str:

@@ -266,7 +266,9 @@ class Wiring:
     def writer(self, consumer: str) -> Writer:
         """What writes tags back, under this consumer name."""
         s = self.settings
-        return Writer(self.store, self.records, self.redis, self.keys, s.write_back, s.output_prefix, consumer)
+        return Writer(
+            self.store, self.records, self.redis, self.keys, s.bucket, s.write_back, s.output_prefix, consumer
+        )
 
     def keeper(self) -> Keeper:
         """A keeper of the ledger."""

@@ -11,8 +11,8 @@ class Following:
     """What is followed and what is not. Nothing given means everything; what is ignored wins.
 
     ``output``: the prefix of what wildtag writes itself, which is never followed. ``uploads``: the prefix of what was
-    handed in to be tagged, which needs no other reason. ``content_types`` may end in
-    ``/*``; an object whose type nobody knows is followed.
+    handed in to be tagged, which needs no other reason. Content types may end in ``/*``; an object whose type nobody
+    knows is followed.
     """
 
     prefixes: Sequence[str] = ()
@@ -20,6 +20,7 @@ class Following:
     ignored_prefixes: Sequence[str] = ()
     ignored_suffixes: Sequence[str] = ()
     content_types: Sequence[str] = ()
+    ignored_types: Sequence[str] = ()
     output: str = ".wildtag/"
     uploads: str | None = None
 
@@ -36,13 +37,18 @@ class Following:
 
     def content(self, content_type: str | None) -> bool:
         """Whether objects of this content type are tagged."""
-        if not self.content_types or content_type is None:
+        if content_type is None:
             return True
         kind = content_type.partition(";")[0].strip().lower()
-        return any(
-            kind == wanted.lower() or (wanted.endswith("/*") and kind.startswith(wanted[:-1].lower()))
-            for wanted in self.content_types
+        return not _is_one(kind, self.ignored_types) and (
+            not self.content_types or _is_one(kind, self.content_types)
         )
+
+
+def _is_one(kind: str, types: Sequence[str]) -> bool:
+    return any(
+        kind == one.lower() or (one.endswith("/*") and kind.startswith(one[:-1].lower())) for one in types
+    )
 
 
 def _ends(lowered: str, suffixes: Sequence[str]) -> bool:

@@ -14,7 +14,10 @@ key                    type        holds
                                    ``reason``, ``size`` (bytes), ``body`` (its beginning)
 ``P told``             hash        what the event sources were told, counted: ``SOURCE:events``,
                                    ``SOURCE:ignored:REASON``, ``SOURCE:junk``;
-                                   ``dispatcher:removals unseen``: the store does not say whether they are true
+                                   ``dispatcher:removals unseen``: the store does not say whether they are true;
+                                   ``writer:gaps``: the feed had forgotten what no writer had read
+``P catching-up``      hash        there while a writer goes through all records after such a gap: ``after``, the last
+                                   key, and ``again`` where there was another gap meanwhile
 ``P seen:KEY``         hash        of the hash KEY that MinIO keeps (Redis target, format ``namespace``): each field →
                                    which version of the object the inbox was told of
 ``P ledger``           sorted set  OID → deadline (Unix seconds) of every accepted object without a record
@@ -25,7 +28,7 @@ key                    type        holds
                                    (JSON list), ``body`` (JSON record)
 ``P records``          sorted set  OID → time of its record (Unix seconds)
 ``P objects``          sorted set  the same OIDs in the order of their bytes, as buckets list their keys (score 0)
-``P state:STATE``      sorted set  the same, of the records in one state: done, failed, dead
+``P state:STATE``      sorted set  the same, of the records in one state: done, failed, dead, skipped
 ``P tag:LABEL``        sorted set  OID → score, of the records with that tag
 ``P tags``             sorted set  label → number of records that carry it
 ``P feed``             stream      finished objects, newest last, trimmed; fields ``oid``, ``state``, ``body``
@@ -81,6 +84,10 @@ class Keys:
     @property
     def told(self) -> str:
         return f"{self.prefix}told"
+
+    @property
+    def catching_up(self) -> str:
+        return f"{self.prefix}catching-up"
 
     @property
     def ledger(self) -> str:

@@ -5,6 +5,7 @@ what happened                               what follows
 ==========================================  =====================================================
 ``Transient`` in a stage                    the batch again, with growing pauses
 … still, after ``RETRIES`` times            the ledger waits, then sends each object again
+HEAD and GET of an object disagree          the same at once, for that object alone
 ``UnreadableMessage``                       nothing: the ledger sends the objects again
 any other error, several objects            each object alone, so that only the guilty one fails
 any other error, one object                 a ``failed`` record
@@ -24,6 +25,7 @@ from vectordb.errors import Permanent, Transient
 from workers.ledger import Overdue
 
 RETRIES = 5
+POSTPONED_S = 30.0  # until the ledger comes back to an object that a transient fault has stopped
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def after_error(error: Exception, objects: int, retries: int) -> Retry | Postpon
     """What a worker does with a message whose stage raised."""
     if isinstance(error, Transient):
         # 0.5, 1, 2, 4, 8 s: long enough for a restart of a service, far below any visibility timeout
-        return Retry(0.5 * 2**retries) if retries < RETRIES else Postpone(30.0, str(error))
+        return Retry(0.5 * 2**retries) if retries < RETRIES else Postpone(POSTPONED_S, str(error))
     if isinstance(error, UnreadableMessage):
         return Drop()
     if objects > 1:

@@ -14,9 +14,9 @@ from workers.connection import Client, raw, text, translated
 from workers.layout import Keys
 from workers.streams import Entries, entries
 
-State = Literal["done", "failed", "dead"]
+State = Literal["done", "failed", "dead", "skipped"]
 T = TypeVar("T")
-STATES: tuple[State, ...] = ("done", "failed", "dead")
+STATES: tuple[State, ...] = ("done", "failed", "dead", "skipped")
 PAGE = 500
 
 
@@ -35,7 +35,7 @@ class Error(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """The final word on one version of one object.
+    """The final word on one version of one object. ``skipped``: it is none that is to be tagged, which is no fault.
 
     ``unknown``: it is done, and no caption is near enough to say what it shows. ``tags[i].evidence`` are positions
     in ``evidence``. ``timings_ms``: per stage the object's share of the wall time that its batch spent there, and

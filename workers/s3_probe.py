@@ -11,6 +11,7 @@ import io
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 from PIL import Image, ImageDraw, ImageFilter
@@ -18,29 +19,88 @@ from PIL import Image, ImageDraw, ImageFilter
 from vectordb.errors import WildtagError
 from workers.doctor import Check
 from workers.events.event import ObjectEvent
+from workers.following import Following
 from workers.health import Health
 from workers.inbox import Inbox
 from workers.records import Pending, Record, Records
+from workers.stores.s3_notification import Entry
 from workers.stores.store import ObjectInfo, ObjectStore
+
+NAME = "wildtag-probe-"
+FORMATS = {
+    "image/png": ("PNG", ".png"), "image/jpeg": ("JPEG", ".jpg"), "image/webp": ("WEBP", ".webp"),
+    "image/gif": ("GIF", ".gif"), "image/tiff": ("TIFF", ".tif"), "image/bmp": ("BMP", ".bmp"),
+}  # fmt: skip
+"""Content types in which a probe can be made: Pillow's name of the format, and the usual end of keys."""
 
 STEP_S = 0.1
 SILENT_S = 15.0  # a dispatcher says every second that it is there
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Disguise:
+    """What a probe looks like: its key before and after the name, and its content type."""
+
+    prefix: str = ""
+    suffix: str = ".png"
+    content_type: str = "image/png"
+
+    def key(self, name: str) -> str:
+        """The key of a probe of this name."""
+        return f"{self.prefix}{name}{self.suffix}"
+
+
+def disguises(following: Following, told: Entry, prefix: str | None, suffix: str | None) -> Iterator[Disguise]:
+    """Those under which a probe is followed; such that the bucket also tells of come first.
+
+    ``told``: the keys that somebody is told of. ``prefix`` and ``suffix``: a person's choice, where there is one.
+    """
+    for content_type in filter(following.content, FORMATS):
+        for made in _made(following, told, prefix, suffix, content_type):
+            if following.key(made.key(NAME)):
+                yield made
+
+
+def unfollowed(following: Following, told: Entry, prefix: str | None, suffix: str | None) -> Check:
+    """Why there is no disguise."""
+    if not any(map(following.content, FORMATS)):
+        said = f"objects of the types that a probe can have are not tagged: {', '.join(FORMATS)}"
+        return Check.missing("followed", said, "see WILDTAG_FOLLOW_TYPES and WILDTAG_IGNORE_TYPES")
+    tried = dict.fromkeys(made.key(f"{NAME}…") for made in _made(following, told, prefix, suffix, "image/png"))
+    return Check.missing(
+        "followed",
+        f"no key that a probe can have passes the filters of keys: {', '.join(tried)}",
+        "see WILDTAG_FOLLOW_PREFIXES, WILDTAG_FOLLOW_SUFFIXES, WILDTAG_IGNORE_PREFIXES and WILDTAG_IGNORE_SUFFIXES, "
+        "or give --prefix and --suffix of keys that are tagged",
+    )
+
+
+def _made(
+    following: Following, told: Entry, prefix: str | None, suffix: str | None, content_type: str
+) -> Iterator[Disguise]:
+    usual = FORMATS[content_type][1]
+    prefixes = [told.prefix, *following.prefixes] if prefix is None else [prefix]
+    suffixes = [told.suffix or usual, usual, *following.suffixes] if suffix is None else [suffix or usual]
+    for one in sorted(prefixes, key=lambda this: not this.startswith(told.prefix)):
+        for other in sorted(suffixes, key=lambda this: not this.endswith(told.suffix)):
+            yield Disguise(one, other, content_type)
+
+
 class Probe:
-    """One probe in one bucket, under a key that is followed. ``wait_s``: for the event, and again for the record."""
+    """One probe in one bucket. ``wait_s``: for the event, and again for the record."""
 
     def __init__(
         self, store: ObjectStore, records: Records, inbox: Inbox, health: Health, bucket: str,
-        *, prefix: str = "", suffix: str = "", wait_s: float = 30.0, clock: Callable[[], float] = time.time,
+        disguise: Disguise, *, wait_s: float = 30.0, clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._store = store
         self._records = records
         self._inbox = inbox
         self._health = health
         self._bucket = bucket
-        self._key = f"{prefix}wildtag-probe-{uuid.uuid4().hex}{suffix or '.png'}"
+        self._key = disguise.key(f"{NAME}{uuid.uuid4().hex}")
+        self._content_type = disguise.content_type
         self._oid = f"{bucket}/{self._key}"
         self._wait_s = wait_s
         self._clock = clock
@@ -48,7 +108,8 @@ class Probe:
     def follow(self) -> Iterator[Check]:
         """Each step as it is reached; the last one says where it stopped, or that it did not."""
         try:
-            info = self._store.put(self._bucket, self._key, io.BytesIO(picture()), "image/png")
+            image = io.BytesIO(picture(FORMATS[self._content_type][0]))
+            info = self._store.put(self._bucket, self._key, image, self._content_type)
         except WildtagError as exc:
             yield Check.missing("stored", str(exc), f"allow s3:PutObject on arn:aws:s3:::{self._bucket}/*")
             return
@@ -123,8 +184,8 @@ class Probe:
             self._inbox.append([ObjectEvent("removed", self._bucket, self._key, verified=True)])
 
 
-def picture() -> bytes:
-    """A small PNG with the light and the soft edges of a photograph: a ball on a lawn, under a sky."""
+def picture(image_format: str = "PNG") -> bytes:
+    """A small image with the light and the soft edges of a photograph: a ball on a lawn, under a sky."""
     image = Image.linear_gradient("L").resize((160, 120))
     picture = Image.merge("RGB", (image.point(lambda v: 130 - v // 3), image.point(lambda v: 200 - v // 3), image))
     draw = ImageDraw.Draw(picture)
@@ -132,5 +193,5 @@ def picture() -> bytes:
     draw.ellipse((55, 45, 105, 95), fill=(200, 60, 40))
     draw.ellipse((65, 52, 80, 66), fill=(240, 150, 130))
     held = io.BytesIO()
-    picture.filter(ImageFilter.GaussianBlur(1.5)).save(held, "PNG")
+    picture.filter(ImageFilter.GaussianBlur(1.5)).save(held, image_format)
     return held.getvalue()

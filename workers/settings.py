@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     follow_types: Words = Field((), description="only these content types, as image/*, where the store knows them")
     ignore_prefixes: Words = Field((), description="no keys that begin with one of these")
     ignore_suffixes: Words = Field((), description="no keys that end in one of these")
+    ignore_types: Words = Field((), description="none of these content types, as image/svg+xml")
     output_prefix: str = Field(".wildtag/", min_length=1, description="of what wildtag writes; never followed")
     write_back: Literal["off", "tags", "sidecar"] = Field(
         "off", description="tags: the best as S3 object tags; sidecar: a JSON file for every image"

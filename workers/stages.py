@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -17,18 +17,18 @@ from tasks.embedding import embed
 from tasks.extraction import extract
 from tasks.extraction.phrases import Phrases
 from tasks.ingestion import Ingesting, ingest
-from tasks.messages import Batch, Embedded, Extracted, Fault, ObjectRef, Retrieved, Scored, Submitted
+from tasks.messages import Batch, Embedded, Extracted, Fault, Retrieved, Scored, Submitted
 from tasks.retrieval import retrieve
 from tasks.scoring import score
 from vectordb.errors import Transient
 from vectordb.index import IndexMissing
 from workers.asking import answering
 from workers.events.event import ObjectEvent
+from workers.fetching import fetch
 from workers.outcomes import done, failed
-from workers.policy import Drop, Fail, Postpone, Retry, Split, after_error
+from workers.policy import POSTPONED_S, Drop, Fail, Postpone, Retry, Split, after_error
 from workers.remote_captions import ENCODE, TASK, answer
 from workers.settings import QUEUES, STAGES
-from workers.stores.store import ObjectError, ObjectGone
 from workers.wiring import Wiring
 
 log = structlog.get_logger()
@@ -49,7 +49,7 @@ class Stages:
         embedded, bad = self._timed(
             "embedding", lambda: embed(batch, images, encoder, max_pixels=c.max_pixels)
         )
-        self._fail(batch, [*faults, *bad])
+        self._end(batch, [*faults, *bad])
         self._hand_on("retrieval", embedded)
 
     def retrieval(self, batch: Embedded) -> None:
@@ -135,43 +135,29 @@ class Stages:
         return {ref.id: at for ref, at in zip(batch.objects, answers, strict=True) if at is not None}
 
     def _fetch(self, batch: Submitted) -> tuple[Submitted, list[bytes], list[Fault]]:
-        """The images of the objects that the ledger still waits for, and a fault for each that has none."""
-        store, limit = self._wiring.store, self._wiring.settings.max_object_bytes
-        refs: list[ObjectRef] = []
-        images: list[bytes] = []
-        faults: list[Fault] = []
-        changed: list[ObjectEvent] = []
-        for ref in batch.objects:
-            if ref.id not in self._accepted:
-                continue
-            try:
-                data, info = store.get(ref.bucket, ref.key, limit)
-            except ObjectGone:
-                # an event that came late, or one of the removal to come: the dispatcher looks, and forgets the object
-                changed.append(ObjectEvent("removed", ref.bucket, ref.key, verified=True))
-                continue
-            except ObjectError as exc:
-                faults.append(Fault(ref, exc.code, str(exc)))
-                continue
-            if info.ref.etag != ref.etag:
-                changed.append(ObjectEvent.seen(info))  # overwritten meanwhile: that version has its own turn
-                continue
-            if not self._wiring.following.content(info.content_type):
-                faults.append(Fault(ref, "not-followed", f"objects of type {info.content_type} are not followed"))
-                continue
-            refs.append(ref)
-            images.append(data)
-        if changed:
-            self._wiring.inbox.append(changed)
-        return msgspec.structs.replace(batch, objects=tuple(refs)), images, faults
+        """The images of the objects that the ledger still waits for, and a fault for each that cannot be read."""
+        wiring = self._wiring
+        found = fetch(
+            wiring.store, [ref for ref in batch.objects if ref.id in self._accepted],
+            wiring.settings.max_object_bytes, wiring.following.content,
+        )  # fmt: skip
+        if found.told:
+            wiring.inbox.append(found.told)
+        for ref, fault in found.waiting:
+            wiring.ledger.postpone([ref], batch.revision, wiring.clock() + POSTPONED_S, fault)
+        self._end(batch, found.skipped, "skipped")
+        return msgspec.structs.replace(batch, objects=tuple(found.refs)), found.images, found.faults
 
     # -- store
 
-    def _fail(self, batch: Batch, faults: list[Fault]) -> None:
+    def _end(self, batch: Batch, faults: list[Fault], state: Literal["failed", "skipped"] = "failed") -> None:
+        """Records of objects that get no tags."""
         now = self._wiring.clock()
-        self._wiring.ledger.finish(list(failed(faults, batch, now, self._accepted)), now)
+        self._wiring.ledger.finish(list(failed(faults, batch, now, self._accepted, state)), now)
         for fault in faults:
-            log.warning("failed", object=fault.object.id, code=fault.code, reason=fault.reason)
+            (log.info if state == "skipped" else log.warning)(
+                state, object=fault.object.id, code=fault.code, reason=fault.reason
+            )
 
     def _finish(self, batch: Scored) -> None:
         now = self._wiring.clock()
@@ -221,7 +207,7 @@ class Stages:
                     for ref in batch.objects:
                         wiring.publisher.send("embedding", Submitted(objects=(ref,), revision=batch.revision))
                 case Fail(code, reason):
-                    self._fail(batch, [Fault(batch.objects[0], code, reason)])
+                    self._end(batch, [Fault(batch.objects[0], code, reason)])
         except Transient as exc:
             log.warning("left to the ledger", stage=stage, error=str(exc))
 

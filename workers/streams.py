@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from itertools import chain
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from workers.connection import translated
+from workers.connection import text, translated
 
 Entries = list[tuple[Any, Any]]
 """Pairs of an id and its fields, as redis-py gives them; an entry that was trimmed meanwhile has no fields."""
@@ -31,8 +33,37 @@ def read_group(client: Any, key: str, group: str, consumer: str, count: int, blo
 def claim_idle(client: Any, key: str, group: str, consumer: str, idle_ms: int, count: int) -> Entries:
     """Entries that some consumer read at least ``idle_ms`` ago and did not acknowledge; they are this one's now."""
     with translated():
-        claimed: Entries = client.xautoclaim(key, group, consumer, idle_ms, "0-0", count=count)[1]
-        return claimed
+        _, claimed, *deleted = client.xautoclaim(key, group, consumer, idle_ms, "0-0", count=count)
+    found: Entries = [(entry, fields) for entry, fields in claimed if entry is not None]  # Redis 6 says None
+    return found + [(entry, None) for entry in chain(*deleted)]
+
+
+def forgotten(client: Any, key: str, group: str) -> bool:
+    """Whether the stream was cut beyond what the group has read. A Redis before 7 does not say whether it was cut
+    at all; then a group that has read nothing counts as one that has missed something.
+    """
+    with translated():
+        stream = client.xinfo_stream(key)
+        (read,) = (g["last-delivered-id"] for g in client.xinfo_groups(key) if text(g["name"]) == group)
+    cut = stream.get("entries-added", math.inf) > stream["length"]
+    first = stream["first-entry"]
+    return first is not None and cut and _place(read) < _place(first[0])
+
+
+def drop_forgotten(client: Any, key: str, group: str) -> int:
+    """Acknowledge what was read, is not dealt with, and was cut off meanwhile; gives how many entries."""
+    dropped = 0
+    with translated():
+        while first := client.xrange(key, count=1):
+            cut = client.xpending_range(key, group, "-", f"({text(first[0][0])}", 1000)
+            if not cut:
+                break
+            dropped += client.xack(key, group, *(entry["message_id"] for entry in cut))
+    return dropped
+
+
+def _place(entry: Any) -> tuple[int, ...]:
+    return tuple(map(int, text(entry).split("-")))
 
 
 def entries(answer: Any) -> Entries:

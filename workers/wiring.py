@@ -91,8 +91,8 @@ class Wiring:
         s = self.settings
         return Following(
             prefixes=s.follow_prefixes, suffixes=s.follow_suffixes, content_types=s.follow_types,
-            ignored_prefixes=s.ignore_prefixes, ignored_suffixes=s.ignore_suffixes, output=s.output_prefix,
-            uploads=s.upload_prefix,
+            ignored_prefixes=s.ignore_prefixes, ignored_suffixes=s.ignore_suffixes, ignored_types=s.ignore_types,
+            output=s.output_prefix, uploads=s.upload_prefix,
         )  # fmt: skip
 
     @cached_property
@@ -271,7 +271,9 @@ class Wiring:
     def writer(self, consumer: str) -> Writer:
         """What writes tags back, under this consumer name."""
         s = self.settings
-        return Writer(self.store, self.records, self.redis, self.keys, s.write_back, s.output_prefix, consumer)
+        return Writer(
+            self.store, self.records, self.redis, self.keys, s.bucket, s.write_back, s.output_prefix, consumer
+        )
 
     def keeper(self) -> Keeper:
         """A keeper of the ledger."""

@@ -1,6 +1,7 @@
 """Writing tags back beside the images: as object tags within S3's rules, or as a JSON file under the output prefix.
 
-It follows the feed with a consumer group, so a writer that was away goes on where it was. It never leads to tagging
+It follows the feed with a consumer group, so a writer that was away goes on where it was. The feed remembers only so
+much: where it has forgotten what no writer has read, all records are gone through once. It never leads to tagging
 again: changes of object tags are no events that bring bytes, and the output prefix is not followed.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal
 
 import msgspec
@@ -16,15 +18,17 @@ import structlog
 
 from tasks.messages import Tag
 from vectordb.errors import Permanent, Transient
-from workers.connection import Client, text, translated
+from workers.connection import Client, raw, text, translated
 from workers.layout import Keys
 from workers.records import Record, Records
 from workers.stores.store import ObjectStore, ObjectTags
-from workers.streams import claim_idle, create_group, read_group
+from workers.streams import claim_idle, create_group, drop_forgotten, forgotten, read_group
 
 log = structlog.get_logger()
 
 GROUP = "writer"
+GAPS = "writer:gaps"
+PAGE = 100  # entries of the feed, or records, at a time
 OURS = "wildtag."  # what our object tags' keys begin with; all others are other people's
 MOST = 10  # object tags on an object
 LONGEST = 256  # characters of a value
@@ -63,6 +67,7 @@ class Writer:
         records: Records,
         client: Client,
         keys: Keys,
+        bucket: str,
         way: Way,
         output_prefix: str,
         consumer: str,
@@ -71,6 +76,9 @@ class Writer:
         self._records = records
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._feed = keys.feed
+        self._told = keys.told
+        self._catching_up = keys.catching_up
+        self._bucket = bucket
         self._way = way
         self._output = output_prefix
         self._consumer = consumer
@@ -80,29 +88,89 @@ class Writer:
         create_group(self._redis, self._feed, GROUP)
 
     def step(self, block_ms: int = 1000) -> int:
-        """Write what has come; gives how many entries are dealt with. What fails is left to ``recover``."""
-        return self._deal(read_group(self._redis, self._feed, GROUP, self._consumer, 100, block_ms))
+        """Write what has come; gives how many entries are dealt with. What fails is left to ``recover``.
+
+        After a gap in the feed also a page of all records.
+        """
+        again = self._catch_up()
+        if forgotten(self._redis, self._feed, GROUP):
+            self._gap("the feed has forgotten entries that no writer had read")
+        return self._deal(
+            read_group(self._redis, self._feed, GROUP, self._consumer, PAGE, None if again else block_ms)
+        )
 
     def recover(self, idle_ms: int) -> int:
         """The same for what was read so long ago, by whichever writer, and is not dealt with."""
-        return self._deal(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, 100))
+        if dropped := drop_forgotten(self._redis, self._feed, GROUP):
+            self._gap(f"the feed has forgotten {dropped:,} entries that were read and not yet written")
+        return self._deal(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, PAGE))
 
     def _deal(self, entries: Sequence[tuple[Any, Mapping[bytes, bytes] | None]]) -> int:
         done = 0
         for entry, fields in entries:
-            oid = text((fields or {}).get(b"oid", b""))  # none: it was trimmed meanwhile
-            try:
-                if oid:
-                    self._write(oid)
-            except Transient as exc:
-                log.warning("not written back yet", object=oid, reason=str(exc))
+            if fields is None:
+                self._gap("the feed has just forgotten an entry that was not yet written")
+            elif not self._written(text(fields[b"oid"])):
                 continue
-            except Permanent as exc:  # gone, forbidden, no such bucket: the record says all the same
-                log.warning("not written back", object=oid, reason=str(exc))
             with translated():
                 self._redis.xack(self._feed, GROUP, entry)
             done += 1
         return done
+
+    def _gap(self, reason: str) -> None:
+        """Have all records gone through: at once, or once more after the round that is under way."""
+        self._records.complete_order()
+        with translated():
+            new = self._redis.hsetnx(self._catching_up, "after", b"") or self._redis.hset(
+                self._catching_up, "again", 1
+            )
+            if new:
+                self._redis.hincrby(self._told, GAPS, 1)
+                log.warning("gap in the feed", reason=reason, then="all records are gone through")
+
+    def _catch_up(self) -> bool:
+        """A page of the records, where there was a gap. Whether to go on with it at once."""
+        with translated():
+            after, again = self._redis.hmget(self._catching_up, "after", "again")
+        if after is None and again is None:
+            return False
+        last, done = text(after or b""), 0
+        for key in islice(self._records.keys(self._bucket, after=last), PAGE):
+            if not self._written(f"{self._bucket}/{key}"):
+                break  # the store is away
+            last, done = key, done + 1
+        else:
+            if done < PAGE:
+                self._caught_up()
+                return False
+        with translated():
+            self._redis.hset(self._catching_up, "after", raw(last))
+        return done == PAGE
+
+    def _caught_up(self) -> None:
+        """The end of a round; there is another one after another gap."""
+
+        def note(pipe: Any) -> None:
+            again = pipe.hexists(self._catching_up, "again")
+            pipe.multi()
+            pipe.delete(self._catching_up)
+            if again:
+                pipe.hset(self._catching_up, "after", b"")
+
+        with translated():
+            self._redis.transaction(note, self._catching_up)
+        log.info("caught up with all records", bucket=self._bucket)
+
+    def _written(self, oid: str) -> bool:
+        """Whether an object is dealt with; not while its store is away."""
+        try:
+            self._write(oid)
+        except Transient as exc:
+            log.warning("not written back yet", object=oid, reason=str(exc))
+            return False
+        except Permanent as exc:  # gone, forbidden, no such bucket: the record says all the same
+            log.warning("not written back", object=oid, reason=str(exc))
+        return True
 
     def _write(self, oid: str) -> None:
         """Write what the record says now: the feed may tell of an older one, or late."""
@@ -116,7 +184,7 @@ class Writer:
     def _record(self, record: Record) -> None:
         if self._way == "sidecar":
             file = io.BytesIO(sidecar(record))
-            self._store.put(record.bucket, f"{self._output}{record.key}.json", file)
+            self._store.put(record.bucket, f"{self._output}{record.key}.json", file, "application/json")
             return
         info = self._store.stat(record.bucket, record.key)
         if info is None or info.ref.etag != record.etag:

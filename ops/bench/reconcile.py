@@ -28,7 +28,7 @@ from workers.layout import Keys
 from workers.ledger import Arrival, Ledger
 from workers.reconcile import Sweeper
 from workers.records import Evidence, Record, Records
-from workers.stores.store import ObjectInfo
+from workers.stores.store import ObjectInfo, Wanted, anything
 
 BUCKET = "photos"
 TARGET_S = 60.0
@@ -52,7 +52,9 @@ class MadeUp:
         """See ``ObjectStore``: what is not listed is not there."""
         raise Permanent(f"nothing is gone, and yet {bucket}/{key} was looked up")
 
-    def get(self, bucket: str, key: str, limit: int) -> tuple[bytes, ObjectInfo]:
+    def get(
+        self, bucket: str, key: str, limit: int, wanted: Wanted = anything  # noqa: ARG002 -- the Protocol's
+    ) -> tuple[bytes, ObjectInfo]:
         """See ``ObjectStore``: a sweep reads nothing."""
         raise Permanent(f"a sweep has read {bucket}/{key} ({limit})")
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import psutil
 
+from workers.records import STATES
 from workers.supervisor import StackInfo, read_stack
 
 Json = dict[str, Any]
@@ -96,7 +97,7 @@ class Stack:
 
         def check() -> bool:
             counts = self.counts()
-            finished = sum(counts[state] for state in ("done", "failed", "dead"))
+            finished = sum(counts[state] for state in STATES)
             return finished == records and not counts["inbox"] and not counts["in_flight"]
 
         wait_for(check, patience, lambda: f"{self.counts()}\n{self.said()}")

@@ -11,7 +11,7 @@ import pytest
 from tests.contract.conftest import SERVERS
 from workers.stores.folder import FolderStore
 from workers.stores.s3 import S3Store
-from workers.stores.store import ObjectForbidden, ObjectGone, ObjectStore, ObjectTooLarge
+from workers.stores.store import ObjectForbidden, ObjectGone, ObjectStore, ObjectTooLarge, ObjectUnwanted
 
 KEYS = [
     "a.jpg", "nested/deeper/b.jpg", "with space + plus %41.jpg", "übergroß/日本.png", "a..b/x.jpg",
@@ -63,6 +63,15 @@ def test_more_than_the_limit_is_not_read(store: ObjectStore, bucket: str) -> Non
     store.put(bucket, "a.jpg", io.BytesIO(b"123456"))
     with pytest.raises(ObjectTooLarge, match="6 bytes"):
         store.get(bucket, "a.jpg", limit=5)
+
+
+def test_what_is_not_wanted_is_met_and_not_read(store: ObjectStore, bucket: str) -> None:
+    """Not even where it is too large, which is a fault only of what is wanted."""
+    put = store.put(bucket, "a.jpg", io.BytesIO(b"123456"), "image/png")
+    with pytest.raises(ObjectUnwanted) as raised:
+        store.get(bucket, "a.jpg", 5, lambda info: info.ref.etag != put.ref.etag)
+    assert raised.value.met == store.stat(bucket, "a.jpg")
+    assert store.get(bucket, "a.jpg", 6, lambda info: info.ref.etag == put.ref.etag)[0] == b"123456"
 
 
 def test_an_empty_object(store: ObjectStore, bucket: str) -> None:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tasks.messages import ObjectRef
 from tests.contract.s3_server import Answer, made_up, refusal, store_at
 from vectordb.errors import Transient, WildtagError
 from workers.policy import RETRIES, Postpone, Retry, after_error
@@ -31,6 +32,7 @@ from workers.stores.store import (
     ObjectGone,
     ObjectInfo,
     ObjectTooLarge,
+    ObjectUnwanted,
     StoreAway,
     StoreRefuses,
 )
@@ -246,16 +248,28 @@ def test_a_connection_serves_many_requests() -> None:
 
 def test_an_object_above_the_limit_is_refused_unread() -> None:
     with (
-        made_up(lambda *_: Answer(body=b"", promised=10**12)) as server,
-        pytest.raises(ObjectTooLarge, match="1,000,000,000,000 bytes"),
+        made_up(lambda *_: Answer(body=b"", headers=ETAG, promised=10**12)) as server,
+        pytest.raises(ObjectTooLarge, match="1,000,000,000,000 bytes") as raised,
     ):
         store_at(server.url).get("photos", "a.jpg", LIMIT)
+    assert raised.value.met is not None
+    assert raised.value.met.ref.etag == "e"
+
+
+def test_an_object_that_is_not_wanted_is_left_unread_whatever_its_size() -> None:
+    headers = {**ETAG, "Content-Type": "video/mp4", "x-amz-version-id": "v"}
+    with (
+        made_up(lambda *_: Answer(body=b"", headers=headers, promised=10**12)) as server,
+        pytest.raises(ObjectUnwanted) as raised,
+    ):
+        store_at(server.url).get("photos", "a.mp4", LIMIT, lambda info: info.content_type != "video/mp4")
+    assert raised.value.met.ref == ObjectRef("photos", "a.mp4", "e", 10**12, "v")
 
 
 @pytest.mark.parametrize("size", [LIMIT + 1, 10 * 2**20])
 def test_an_object_that_grows_while_it_is_read(size: int) -> None:
     with (
-        made_up(lambda *_: Answer(body=b"x" * size, promised=None)) as server,
+        made_up(lambda *_: Answer(body=b"x" * size, headers=ETAG, promised=None)) as server,
         pytest.raises(ObjectTooLarge, match="more than 100 bytes"),
     ):
         store_at(server.url).get("photos", "a.jpg", LIMIT)
@@ -268,13 +282,13 @@ def test_a_body_of_unknown_length_within_the_limit() -> None:
 
 
 def test_a_body_that_ends_too_early() -> None:
-    with made_up(lambda *_: Answer(body=b"half", promised=8)) as server, pytest.raises(StoreAway):
+    with made_up(lambda *_: Answer(body=b"half", headers=ETAG, promised=8)) as server, pytest.raises(StoreAway):
         store_at(server.url).get("photos", "a.jpg", LIMIT)
 
 
 def test_a_body_that_is_not_in_the_encoding_it_names() -> None:
     with (
-        made_up(lambda *_: Answer(body=b"plain", headers={"Content-Encoding": "gzip"})) as server,
+        made_up(lambda *_: Answer(body=b"plain", headers={**ETAG, "Content-Encoding": "gzip"})) as server,
         pytest.raises(ObjectError, match="encoding"),
     ):
         store_at(server.url).get("photos", "a.jpg", LIMIT)

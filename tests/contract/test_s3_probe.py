@@ -19,12 +19,13 @@ from PIL import Image
 from tasks.messages import ObjectRef, Revision
 from tests.contract.s3_server import store_at
 from workers.connection import Client
+from workers.following import Following
 from workers.health import Health
 from workers.inbox import Inbox
 from workers.layout import Keys
 from workers.ledger import Arrival, Ledger
 from workers.records import Error, Record, Records
-from workers.s3_probe import picture
+from workers.s3_probe import FORMATS, Disguise, disguises, picture
 from workers.stores.s3 import S3Store
 from workers.stores.s3_notification import Entry, merged, write
 
@@ -139,6 +140,49 @@ def test_where_it_stops_is_said(
     assert list(store.list(bucket)) == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"WILDTAG_IGNORE_PREFIXES": "wildtag-"}, "wildtag-probe-….png"),
+        ({"WILDTAG_FOLLOW_PREFIXES": "in/", "WILDTAG_IGNORE_PREFIXES": "in/"}, "in/wildtag-probe-….png"),
+        ({"WILDTAG_FOLLOW_SUFFIXES": ".JPG", "WILDTAG_IGNORE_SUFFIXES": "jpg,png"}, "wildtag-probe-….JPG"),
+        ({"WILDTAG_FOLLOW_TYPES": "video/*"}, "WILDTAG_FOLLOW_TYPES"),
+        ({"WILDTAG_IGNORE_TYPES": "image/*"}, "WILDTAG_IGNORE_TYPES"),
+    ],
+)
+def test_filters_that_no_probe_can_pass_are_named(
+    doctor: Doctor, store: S3Store, bucket: str, settings: dict[str, str], names: str
+) -> None:
+    status, checks = doctor("--wait", "0.2", **settings)
+    assert (status, list(checks)[-1]) == (1, "followed")
+    assert names in checks["followed"]["detail"] + checks["followed"]["remedy"]
+    assert list(store.list(bucket)) == []
+
+
+@pytest.mark.parametrize(
+    ("following", "told", "chosen", "made"),
+    [
+        (Following(), Entry(""), (None, None), ("", ".png", "image/png")),
+        (Following(), Entry("", "in/", ".JPG"), (None, None), ("in/", ".JPG", "image/png")),
+        (Following(), Entry("", "in/", ".JPG"), ("x/", ""), ("x/", ".png", "image/png")),
+        (Following(prefixes=["in/a/", "b/"]), Entry("", "in/"), (None, None), ("in/a/", ".png", "image/png")),
+        (Following(prefixes=["b/", "in/"]), Entry("", "in/a/"), (None, None), ("in/a/", ".png", "image/png")),
+        (Following(prefixes=["b/"]), Entry("", "in/"), (None, None), ("b/", ".png", "image/png")),
+        (Following(suffixes=[".tif"], ignored_suffixes=["png"]), Entry(""), (None, None), ("", ".tif", "image/png")),
+        (Following(content_types=["image/jpeg"]), Entry(""), (None, None), ("", ".jpg", "image/jpeg")),
+        (Following(ignored_prefixes=["in/p"], prefixes=["in/private", "in/b"]), Entry("", "in/"), (None, None),
+         ("in/b", ".png", "image/png")),
+        (Following(ignored_prefixes=["x/"]), Entry(""), ("x/", None), None),
+    ],
+)  # fmt: skip
+def test_a_probe_looks_like_what_is_followed_and_told_of(
+    following: Following, told: Entry, chosen: tuple[str | None, str | None], made: tuple[str, str, str] | None
+) -> None:
+    first = next(disguises(following, told, *chosen), None)
+    assert first == (made and Disguise(*made))
+    assert first is None or following.key(first.key("wildtag-probe-0"))
+
+
 def test_without_redis_it_says_so(doctor: Doctor, store: S3Store, bucket: str) -> None:
     status, checks = doctor("--wait", "1", WILDTAG_REDIS_URL="redis://127.0.0.1:9/0")
     assert status == 1
@@ -152,10 +196,11 @@ def test_a_bucket_that_is_not_there(doctor: Doctor) -> None:
     assert "--create" in checks["bucket"]["remedy"]
 
 
-def test_the_picture_is_one() -> None:
-    image = Image.open(io.BytesIO(picture()))
-    assert (image.format, image.size, image.mode) == ("PNG", (160, 120), "RGB")
-    assert len(image.getcolors(20_000) or ()) > 500
+@pytest.mark.parametrize("image_format", [image_format for image_format, _ in FORMATS.values()])
+def test_the_picture_is_one(image_format: str) -> None:
+    image = Image.open(io.BytesIO(picture(image_format)))
+    assert (image.format, image.size) == (image_format, (160, 120))
+    assert len(image.convert("RGB").getcolors(20_000) or ()) > 100
 
 
 def test_records_know_where_an_object_is(client: Client, keys: Keys) -> None:

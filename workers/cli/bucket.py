@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vectordb.errors import Transient
 from workers.cli.show import console, messages
-from workers.records import as_state
+from workers.records import STATES, as_state
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def retag(
     tag: Annotated[str | None, typer.Option(help="Objects that carry this tag.")] = None,
     captions: Annotated[str | None, typer.Option(help="Objects tagged with these captions, NAME[@VERSION].")] = None,
     outdated: Annotated[bool, typer.Option("--outdated", help="Objects tagged with captions not in use.")] = False,
-    state: Annotated[str | None, typer.Option(help="Objects whose record is done, failed or dead.")] = None,
+    state: Annotated[str | None, typer.Option(help=f"Objects whose record is one of {', '.join(STATES)}.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All objects.")] = False,
     bucket: Annotated[str | None, typer.Option(help="The bucket that is followed when not given.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print how many as JSON.")] = False,
@@ -92,7 +92,7 @@ def retag(
     if not (everything or outdated or any((prefix, tag, captions, state))):
         raise typer.BadParameter("say which objects, or --all")
     if state is not None and as_state(state) is None:
-        raise typer.BadParameter("a state is done, failed or dead")
+        raise typer.BadParameter(f"a state is one of {', '.join(STATES)}")
     wiring = _reached()
     which = again.Selection(
         bucket or wiring.settings.bucket, prefix or "", tag, as_state(state) if state else None, captions,

@@ -67,7 +67,7 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Put an image into the bucket, follow it to its record, and say where it stopped. It is removed again."""
-    from workers.s3_probe import Probe  # noqa: PLC0415 -- keeps the command line quick
+    from workers.s3_probe import Probe, disguises, unfollowed  # noqa: PLC0415 -- keeps the command line quick
     from workers.s3_setup import followed, look  # noqa: PLC0415 -- as above
 
     settings = _settings(bucket)
@@ -76,15 +76,11 @@ def doctor(
         raise typer.Exit(1)
     there = connected()
     told = followed(store, settings.bucket)
-    following = there.following
-    if prefix is None and following.prefixes and not told.prefix.startswith(tuple(following.prefixes)):
-        prefix = following.prefixes[0]
-    if suffix is None and following.suffixes and not told.suffix:
-        suffix = following.suffixes[0]
-    probe = Probe(
-        store, there.records, there.inbox, there.health, settings.bucket, wait_s=wait,
-        prefix=told.prefix if prefix is None else prefix, suffix=told.suffix if suffix is None else suffix,
-    )  # fmt: skip
+    disguise = next(disguises(there.following, told, prefix, suffix), None)
+    if disguise is None:
+        _say([unfollowed(there.following, told, prefix, suffix)], json=json)
+        raise typer.Exit(1)
+    probe = Probe(store, there.records, there.inbox, there.health, settings.bucket, disguise, wait_s=wait)
     if not _say(probe.follow(), json=json):
         raise typer.Exit(1)
 

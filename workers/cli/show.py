@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from workers.records import Record
+from workers.records import Error, Record, State
 
 console = Console()
 messages = Console(stderr=True)
@@ -31,7 +31,7 @@ def table() -> Table:
 def add_row(view: Table, record: Record) -> None:
     """One record as a row."""
     if record.error:
-        view.add_row(clean(record.key), f"[red]{record.state}[/]: {clean(record.error.reason)}", "")
+        view.add_row(clean(record.key), _why(record.state, record.error), "")
         return
     best = [f"{clean(hit.caption)} [dim]{hit.similarity:.2f}[/]" for hit in record.evidence[:1]]
     view.add_row(clean(record.key), _tags(record), *best)
@@ -61,8 +61,12 @@ def print_json(record: Record) -> None:
 def line(record: Record) -> str:
     """A record in one line of markup."""
     if record.error:
-        return f"[bold]{clean(record.key)}[/]  [red]{record.state}[/]: {clean(record.error.reason)}"
+        return f"[bold]{clean(record.key)}[/]  {_why(record.state, record.error)}"
     return f"[bold]{clean(record.key)}[/]  {_tags(record)}"
+
+
+def _why(state: State, error: Error) -> str:
+    return f"[{'dim' if state == 'skipped' else 'red'}]{state}[/]: {clean(error.reason)}"
 
 
 def _tags(record: Record) -> str:

@@ -12,12 +12,15 @@ from itertools import chain
 from typing import Any
 
 import msgspec
+import structlog
 
 from workers.connection import Client, text, translated
 from workers.events.event import ObjectEvent
 from workers.events.notification import Told
 from workers.inbox import fields
 from workers.layout import Keys
+
+log = structlog.get_logger()
 
 JUNK_KEPT = 1000  # notifications; the oldest go first
 BODY_KEPT = 4096  # bytes of each
@@ -94,6 +97,8 @@ class Reception:
             for command in (*commands(deposits, self._keys), *also):
                 pipe.execute_command(*command)
             pipe.execute()
+        for aside in (one.junk for one in deposits if one.junk is not None):
+            log.warning("notification set aside", source=aside.source, reason=aside.reason, size=aside.size)
 
     def junk(self, limit: int = JUNK_KEPT) -> list[SetAside]:
         """What was set aside last, newest first."""

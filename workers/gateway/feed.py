@@ -31,10 +31,11 @@ def order(entry: str) -> tuple[int, int]:
 async def items(records: Records, news: News, after: str | None) -> AsyncIterator[bytes]:
     """What comes, and before it what came ``after`` an entry; ``gap`` where some of that is not remembered."""
     with news.subscribed() as coming:
-        last = after or await anyio.to_thread.run_sync(records.feed_end)
         if after is None:
+            last = await anyio.to_thread.run_sync(records.feed_end)
             yield f"id: {last}\n\n".encode()  # so that whoever is cut off before the first event goes on from here
         else:
+            last = after
             oldest = await anyio.to_thread.run_sync(records.feed_begin)
             if oldest is not None and (0, 0) < order(after) < order(oldest):
                 yield event(msgspec.json.encode({"oldest": oldest}), name="gap")

@@ -14,7 +14,7 @@ import re
 import shutil
 import stat as modes
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,7 +25,10 @@ from workers.stores.store import (
     ObjectGone,
     ObjectInfo,
     ObjectTooLarge,
+    ObjectUnwanted,
     StoreAway,
+    Wanted,
+    anything,
 )
 
 UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp", "~")
@@ -39,12 +42,21 @@ class FolderStore:
         self._output = output
         self._roots = {bucket: folder.absolute() for bucket, folder in folders.items()}
 
-    def get(self, bucket: str, key: str, limit: int) -> tuple[bytes, ObjectInfo]:
+    def get(
+        self, bucket: str, key: str, limit: int, wanted: Wanted = anything
+    ) -> tuple[bytes, ObjectInfo]:
         """See ``ObjectStore``. The version is that of the bytes, even if the file changes meanwhile."""
+
+        def look(status: os.stat_result) -> None:
+            met = self._info(bucket, key, status)
+            if not wanted(met):
+                raise ObjectUnwanted(met)
+
         try:
-            data, status = read_file(self._path(bucket, key), limit)
-        except ObjectGone:
-            self._root(bucket)
+            data, status = read_file(self._path(bucket, key), limit, look)
+        except ObjectGone as exc:
+            if (self._root(bucket) / _name_of(key)).is_symlink():  # it is there, and ``stat`` says so
+                raise ObjectError("the file is a link that leads nowhere") from exc
             raise
         return data, self._info(bucket, key, status)
 
@@ -140,14 +152,20 @@ class FolderStore:
         return ObjectInfo(ref, f"{status.st_mtime_ns:032x}", modified=status.st_mtime)
 
 
-def read_file(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
-    """A regular file's bytes and its status while they were read. Raises ``ObjectError``; never waits."""
+def read_file(
+    path: Path, limit: int, look: Callable[[os.stat_result], None] = lambda _: None
+) -> tuple[bytes, os.stat_result]:
+    """A regular file's bytes and its status while they were read. Raises ``ObjectError``; never waits.
+
+    ``look`` is shown the status before anything is read, and may raise.
+    """
     try:
         # O_NONBLOCK: opening a pipe must not wait for its writer
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             status = os.fstat(file.fileno())
             if not modes.S_ISREG(status.st_mode):
                 raise ObjectError("not a regular file")
+            look(status)
             if status.st_size > limit:
                 raise ObjectTooLarge(f"{status.st_size:,} bytes; the limit is {limit:,}")
             data = file.read(limit + 1)

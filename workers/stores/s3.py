@@ -25,9 +25,20 @@ from tasks.messages import ObjectRef
 from workers.stores.s3_connection import S3Connection
 from workers.stores.s3_errors import DENIED, MISSING, Asked, missing_bucket, translated, unnamed
 from workers.stores.s3_presence import Presence
-from workers.stores.store import ObjectError, ObjectForbidden, ObjectGone, ObjectInfo, ObjectTooLarge, StoreAway
+from workers.stores.store import (
+    ObjectError,
+    ObjectForbidden,
+    ObjectGone,
+    ObjectInfo,
+    ObjectTooLarge,
+    ObjectUnwanted,
+    StoreAway,
+    Wanted,
+    anything,
+)
 
 CHUNK = 2**18
+NO_OBJECT = "a folder, and no object"
 PART = 8 * 2**20  # of a stream: what is held of it at once; 10,000 of them are the most
 
 
@@ -42,22 +53,31 @@ class S3Store:
         self._followed = followed
         self._there = Presence(self.exists)
 
-    def get(self, bucket: str, key: str, limit: int) -> tuple[bytes, ObjectInfo]:
-        """See ``ObjectStore``. A larger object is refused by what its answer announces, before it is read."""
+    def get(
+        self, bucket: str, key: str, limit: int, wanted: Wanted = anything
+    ) -> tuple[bytes, ObjectInfo]:
+        """See ``ObjectStore``. What is refused is refused by the answer's headers, before its body is read."""
         with translated(self.asked(bucket, key)):
             response = self.connection.client.get_object(bucket, key)
             try:
                 announced = _size(response.headers)
+                met = _info(bucket, key, response.headers, announced)
+                if announced is not None and _folder(key, announced):
+                    raise ObjectGone(NO_OBJECT)
+                if not wanted(met):
+                    raise ObjectUnwanted(met)
                 if announced is not None and announced > limit:
-                    raise ObjectTooLarge(f"{announced:,} bytes; the limit is {limit:,}")
-                data = _read(response, limit)
+                    raise ObjectTooLarge(f"{announced:,} bytes; the limit is {limit:,}", met)
+                data = _read(response, limit, met)
             except DecodeError as exc:
-                raise ObjectError(f"the object is not in the encoding that it names: {exc}") from exc
+                raise ObjectError(f"the object is not in the encoding that it names: {exc}", met) from exc
             finally:
                 response.close()  # what was not read to its end is not worth reading
-        if _folder(key, len(data)):
-            raise ObjectGone("a folder, and no object")
-        return data, _info(bucket, key, response.headers, len(data) if announced is None else announced)
+        if announced is None:
+            if _folder(key, len(data)):
+                raise ObjectGone(NO_OBJECT)
+            met = _info(bucket, key, response.headers, len(data))
+        return data, met
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
         """See ``ObjectStore``. Raises ``ObjectForbidden`` where one may not even look."""
@@ -190,13 +210,13 @@ class _Counted(io.RawIOBase):
         return got
 
 
-def _read(response: BaseHTTPResponse, limit: int) -> bytes:
+def _read(response: BaseHTTPResponse, limit: int, met: ObjectInfo) -> bytes:
     """The body. Raises ``ObjectTooLarge`` when it goes beyond the limit, whatever was announced."""
     held = io.BytesIO()  # gives its bytes away without copying them
     while chunk := response.read(min(CHUNK, limit + 1 - held.tell())):
         held.write(chunk)
         if held.tell() > limit:
-            raise ObjectTooLarge(f"more than {limit:,} bytes")
+            raise ObjectTooLarge(f"more than {limit:,} bytes", met)
     return held.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -10,10 +10,34 @@ from tasks.messages import ObjectRef
 from vectordb.errors import Permanent, Transient
 
 
+@dataclass(frozen=True)
+class ObjectInfo:
+    """One version of an object.
+
+    ``sequence``: orders the versions of one key, on the scale of the events of the same store (32 hexadecimal
+    digits); empty where the store's answers have nothing that compares with its events. What was seen in the bucket
+    counts as verified and needs none.
+
+    ``modified``: Unix seconds. ``content_type``: where the store knows one.
+    """
+
+    ref: ObjectRef
+    sequence: str
+    modified: float | None = None
+    content_type: str | None = None
+
+
 class ObjectError(Permanent):
-    """This object cannot be read, now or later. ``code`` names the reason for machines."""
+    """This object cannot be read, now or later. ``code`` names the reason for machines.
+
+    ``met``: the version of which that is said, where the store got so far as to tell.
+    """
 
     code = "unreadable"
+
+    def __init__(self, text: str, met: ObjectInfo | None = None) -> None:
+        super().__init__(text)
+        self.met = met
 
 
 class ObjectGone(ObjectError):
@@ -26,6 +50,16 @@ class ObjectTooLarge(ObjectError):
     """More bytes than the limit."""
 
     code = "too-large"
+
+
+class ObjectUnwanted(ObjectError):
+    """Whoever asked did not want what was met, and it was not read."""
+
+    code = "unwanted"
+
+    def __init__(self, met: ObjectInfo) -> None:
+        super().__init__("not what was asked for", met)
+        self.met: ObjectInfo = met
 
 
 class ObjectForbidden(ObjectError):
@@ -53,21 +87,13 @@ class BucketMissing(Transient):
     """
 
 
-@dataclass(frozen=True)
-class ObjectInfo:
-    """One version of an object.
+Wanted = Callable[[ObjectInfo], bool]
+"""Whether an object is to be read, by what is known of it before that."""
 
-    ``sequence``: orders the versions of one key, on the scale of the events of the same store (32 hexadecimal
-    digits); empty where the store's answers have nothing that compares with its events. What was seen in the bucket
-    counts as verified and needs none.
 
-    ``modified``: Unix seconds. ``content_type``: where the store knows one.
-    """
-
-    ref: ObjectRef
-    sequence: str
-    modified: float | None = None
-    content_type: str | None = None
+def anything(_: ObjectInfo) -> bool:
+    """Wants every object."""
+    return True
 
 
 class ObjectStore(Protocol):
@@ -75,8 +101,13 @@ class ObjectStore(Protocol):
     ``BucketMissing`` for the store's.
     """
 
-    def get(self, bucket: str, key: str, limit: int) -> tuple[bytes, ObjectInfo]:
-        """The bytes and the version they are of; never more than ``limit`` bytes are read."""
+    def get(
+        self, bucket: str, key: str, limit: int, wanted: Wanted = anything
+    ) -> tuple[bytes, ObjectInfo]:
+        """The bytes and the version they are of; never more than ``limit`` bytes are read.
+
+        Nothing is read of what is not ``wanted``, whatever its size: ``ObjectUnwanted``.
+        """
         ...
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:

@@ -42,6 +42,17 @@ def test_content_types_may_be_families(content_type: str | None, followed: bool)
     assert Following(content_types=["image/*", "application/pdf"]).content(content_type) is followed
 
 
+@pytest.mark.parametrize(
+    ("content_type", "followed"),
+    [("image/png", True), ("image/SVG+xml; charset=utf-8", False), ("image/x-raw", False), ("video/mp4", False),
+     (None, True)],
+)  # fmt: skip
+def test_content_types_that_are_ignored_win(content_type: str | None, followed: bool) -> None:
+    following = Following(content_types=["image/*"], ignored_types=["image/svg+xml", "image/x-raw"])
+    assert following.content(content_type) is followed
+    assert Following(ignored_types=["video/*", "image/svg+xml", "image/x-raw"]).content(content_type) is followed
+
+
 def test_settings_hold_words_and_hand_them_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WILDTAG_FOLLOW_SUFFIXES", ".jpg, .png,")
     settings = Settings()

@@ -13,7 +13,7 @@ from tasks.messages import ObjectRef
 from vectordb.errors import Permanent
 from workers.stores.lookup import SILENCES, THREADS, NotAsked, look
 from workers.stores.s3_presence import Presence
-from workers.stores.store import ObjectError, ObjectForbidden, ObjectInfo, StoreAway
+from workers.stores.store import ObjectError, ObjectForbidden, ObjectInfo, StoreAway, Wanted, anything
 
 PATIENCE = 20
 
@@ -33,7 +33,9 @@ class Answering:
     def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
         raise NotImplementedError
 
-    def get(self, bucket: str, key: str, limit: int) -> tuple[bytes, ObjectInfo]:
+    def get(
+        self, bucket: str, key: str, limit: int, wanted: Wanted = anything
+    ) -> tuple[bytes, ObjectInfo]:
         raise NotImplementedError
 
     def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:

@@ -1,0 +1,418 @@
+"""Whatever a notification says and an S3 server answers, it ends in a counted, logged, explained outcome.
+
+From the notification over the inbox, the dispatcher and the embedding stage to the record, over a real Redis; the
+queues are run in this process, and the stages after the embedding are taken as done. ``settle`` fails when anything
+goes on for ever.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from minio.commonconfig import ENABLED
+from minio.versioningconfig import VersioningConfig
+from structlog.testing import capture_logs
+
+from tasks.messages import Batch
+from tests.contract.s3_server import Answer, Told, made_up, refusal
+from tests.unit.events.samples import BUCKET, body, record
+from tests.unit.stages.made_up import SPACE, MadeUpImages, picture
+from workers.connection import Client
+from workers.events.event import ObjectEvent
+from workers.events.notification import LARGEST, webhook
+from workers.events.reception import deposit
+from workers.policy import RETRIES
+from workers.publishing import Publisher
+from workers.reconcile import reconcile
+from workers.records import Error, Record
+from workers.settings import STAGES, Settings
+from workers.stages import Stages
+from workers.stores.s3 import S3Store
+from workers.wiring import Wiring
+
+GIVE_UP_S = 3600.0
+LIMIT = 10_000
+IMAGE = picture((200, 60, 40))
+ETAG = "0" * 32
+
+
+class Queues(Publisher):
+    """Keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Batch, int]] = []
+
+    def send(self, stage: str, batch: Batch, *, pause: float = 0.0, retries: int = 0) -> None:  # noqa: ARG002 -- not waited
+        self.sent.append((stage, batch, retries))
+
+    def probe(self, stage: str, lifetime: float) -> None:
+        pass
+
+
+@dataclass
+class World:
+    """One process with all that a notification goes through. ``now``: Unix seconds."""
+
+    settings: Settings
+    now: float = 1_800_000_000.0
+    logged: list[MutableMapping[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.wiring = wiring = Wiring(self.settings, lambda: self.now)
+        self.queues = wiring.publisher = Queues()
+        wiring.image_encoder, wiring.space, wiring.chosen = MadeUpImages(), SPACE, lambda: "captions@1"
+        self.stages, self.dispatcher, self.keeper = Stages(wiring), wiring.dispatcher("me"), wiring.keeper()
+        wiring.inbox.prepare()
+        wiring.later.prepare()
+
+    def tell(self, data: bytes) -> None:
+        """What the gateway does with the body of a POST."""
+        self.wiring.reception.store([deposit("webhook", webhook(data, self.settings.bucket), data)])
+
+    def tell_of(self, key: str, etag: str = ETAG, **more: Any) -> None:
+        self.tell(body(record(key=key, bucket=self.settings.bucket, eTag=etag, **more)))
+
+    def settle(self) -> None:
+        """Until nothing is to be done at once."""
+        with capture_logs() as logged:
+            for _ in range(50):
+                self.dispatcher.step(1)
+                if not self.queues.sent and not self.wiring.inbox.length():
+                    self.logged += logged
+                    return
+                while self.queues.sent:
+                    self._work(*self.queues.sent.pop(0))
+        raise AssertionError(f"it goes on for ever: {logged}")
+
+    def later(self, seconds: float) -> None:
+        """The keeper's look when so much time has passed, and what follows."""
+        self.now += seconds
+        for stage in STAGES:
+            self.wiring.health.beat(stage)
+        with capture_logs() as logged:
+            self.keeper.step()
+        self.logged += logged
+        self.settle()
+
+    def sweep(self) -> int:
+        """What a sweep finds to be tagged."""
+        *_, found = reconcile(self.wiring.store, self.settings.bucket, self.wiring.records, self.wiring.inbox)
+        return found.sent
+
+    def records(self) -> dict[str, Record]:
+        return {found.key: found for found in self.wiring.records.latest()}
+
+    def error(self, key: str) -> tuple[str, Error]:
+        """The state of an object without tags, and why."""
+        found = self.records()[key]
+        assert found.error is not None
+        assert self.wiring.records.counts()[found.state] == 1
+        return found.state, found.error
+
+    def waiting(self) -> list[tuple[str, int, str]]:
+        return [(p.oid.partition("/")[2], p.attempts, p.fault or "") for p in self.wiring.records.pending()]
+
+    def events(self) -> list[str]:
+        """The names of what was logged."""
+        return [line["event"] for line in self.logged]
+
+    def _work(self, stage: str, batch: Batch, retries: int) -> None:
+        if stage == "embedding":
+            self.stages.run(stage, batch.encode(), retries)
+        else:
+            self.wiring.ledger.finish([
+                Record(bucket=r.bucket, key=r.key, etag=r.etag, version_id=r.version_id, state="done",
+                       space_id=batch.revision.space_id, captions_version=batch.revision.captions_version)
+                for r in batch.objects
+            ], self.now)  # fmt: skip
+
+
+Make = Callable[..., World]
+
+
+@pytest.fixture
+def make(redis_url: str, client: Client, bucket: str) -> Make:  # noqa: ARG001 -- empties Redis
+    """Makes a world over an S3 server."""
+
+    def made(endpoint: str, **settings: object) -> World:
+        given = {
+            "redis_url": redis_url, "key_prefix": "test:", "bucket": bucket, "s3_endpoint": endpoint,
+            "s3_access_key": "AKIATEST", "s3_secret_key": "secret", "max_object_bytes": LIMIT,
+            "give_up_s": GIVE_UP_S, **settings,
+        }  # fmt: skip
+        return World(Settings(**given))  # type: ignore[arg-type]  # a test names what it gives
+
+    return made
+
+
+@pytest.fixture
+def store(make_s3: Callable[[str], S3Store]) -> S3Store:
+    return make_s3("moto")
+
+
+@pytest.fixture
+def world(make: Make, store: S3Store) -> World:
+    return make(store.connection.options.endpoint)
+
+
+def put(store: S3Store, world: World, key: str, data: bytes = IMAGE, kind: str = "image/png") -> str:
+    return store.put(world.settings.bucket, key, io.BytesIO(data), kind).ref.etag
+
+
+# -- what is told
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"no json", b"", b"\xff\xfe", b"x" * (LARGEST + 1), b"[" * 100_000, b'{"Records":[' + b"[" * 5000,
+        b'{"Records":[{"eventName":"s3:ObjectCreated:Put"}]}', b'{"Records":[{"s3":{}}]}', b'{"Records":"none"}',
+        body(record(key="x" * 1025)), body(record(key="")), body(record(size=-1)),
+    ],
+    ids=["no-json", "empty", "no-utf8", "huge", "nested", "nested-records", "no-object", "no-name", "no-list",
+         "key-of-1025-bytes", "no-key", "negative"],
+)  # fmt: skip
+def test_what_cannot_be_read_is_set_aside(world: World, data: bytes) -> None:
+    data = data.replace(BUCKET.encode(), world.settings.bucket.encode())
+    with capture_logs() as logged:
+        world.tell(data)
+    assert world.wiring.reception.counts() == {"webhook:junk": 1}
+    (aside,) = world.wiring.reception.junk()
+    assert aside.junk.reason
+    assert aside.junk.size == len(data)
+    assert [line["event"] for line in logged] == ["notification set aside"]
+    world.settle()
+    assert world.records() == {}
+
+
+def test_what_is_more_than_needed_is_passed_over(world: World, store: S3Store) -> None:
+    etag = put(store, world, "a.png")
+    told = record(key="a.png", bucket=world.settings.bucket, eTag=etag, extra={"deep": [[]]}, userMetadata={"x": "y"})
+    world.tell(body(told | {"more": 1}, record(key="b.png", bucket="other")))
+    world.settle()
+    assert world.wiring.reception.counts() == {"webhook:events": 1, "webhook:ignored:other-bucket": 1}
+    assert {key: found.state for key, found in world.records().items()} == {"a.png": "done"}
+
+
+def test_a_key_of_1024_bytes_goes_the_whole_way(world: World, store: S3Store) -> None:
+    key = "é/" + "k" * 1021
+    assert len(key.encode()) == 1024
+    world.tell_of(key, put(store, world, key))
+    world.settle()
+    assert world.records()[key].state == "done"
+    assert world.sweep() == 0
+
+
+# -- what is fetched
+
+
+def test_an_object_that_is_gone_before_it_is_fetched_leaves_nothing_but_a_line(world: World) -> None:
+    world.tell_of("a.png")
+    world.settle()
+    assert (world.records(), world.wiring.ledger.in_flight()) == ({}, 0)
+    assert world.events().count("gone") == 1
+
+
+def test_an_object_above_the_limit_has_failed(world: World, store: S3Store) -> None:
+    etag = put(store, world, "a.png", b"x" * (LIMIT + 1))
+    world.tell_of("a.png", etag)
+    world.settle()
+    assert world.error("a.png") == ("failed", Error("too-large", "10,001 bytes; the limit is 10,000"))
+    assert "failed" in world.events()
+    assert world.sweep() == 0
+
+
+def test_what_is_no_image_has_failed(world: World, store: S3Store) -> None:
+    world.tell_of("a.png", put(store, world, "a.png", b"no image"))
+    world.settle()
+    assert world.error("a.png")[0] == "failed"
+    assert world.sweep() == 0
+
+
+@pytest.mark.parametrize("data", [IMAGE, b"x" * (LIMIT + 1)], ids=["fine", "too-large"])
+def test_the_record_is_of_the_version_that_was_met(world: World, store: S3Store, data: bytes) -> None:
+    """The etag changes between the event and the fetch; of a fault, too, it is the one of the bytes."""
+    world.tell_of("a.png", put(store, world, "a.png", picture((1, 2, 3))))
+    etag = put(store, world, "a.png", data)
+    world.settle()
+    assert world.records()["a.png"].etag == etag
+    assert world.records()["a.png"].state == ("done" if data == IMAGE else "failed")
+    assert world.events().count("overwritten") == 1
+    assert world.sweep() == 0
+
+
+def test_a_swept_object_of_a_versioned_bucket_has_its_version(world: World, store: S3Store) -> None:
+    store.connection.client.set_bucket_versioning(world.settings.bucket, VersioningConfig(ENABLED))
+    keys = {"good.png": IMAGE, "bad.png": b"no image", "large.png": b"x" * (LIMIT + 1)}
+    refs = {key: store.put(world.settings.bucket, key, io.BytesIO(data)).ref for key, data in keys.items()}
+    assert world.sweep() == 3
+    world.settle()
+    assert {key: found.version_id for key, found in world.records().items()} == {
+        key: ref.version_id for key, ref in refs.items()
+    }
+    assert all(ref.version_id for ref in refs.values())
+
+
+# -- what is not followed
+
+
+def test_a_type_that_is_not_followed_is_skipped_and_looked_at_again_when_it_changes(
+    make: Make, store: S3Store
+) -> None:
+    endpoint = store.connection.options.endpoint
+    world = make(endpoint, follow_types=("image/*",), ignore_types=("image/svg+xml",))
+    for key, kind in {"a.mp4": "video/mp4", "b.svg": "image/svg+xml", "c.png": "image/png"}.items():
+        world.tell_of(key, put(store, world, key, b"x" * (LIMIT + 1) if key == "a.mp4" else IMAGE, kind))
+    world.settle()
+    assert {key: found.state for key, found in world.records().items()} == {
+        "a.mp4": "skipped", "b.svg": "skipped", "c.png": "done",
+    }  # fmt: skip
+    skipped = world.records()["a.mp4"].error
+    assert skipped == Error("not-followed", "objects of type video/mp4 are not followed")
+    counts = world.wiring.records.counts()
+    assert (counts["skipped"], counts["failed"], counts["in_flight"]) == (2, 0, 0)
+    assert world.events().count("skipped") == 2
+    assert world.sweep() == 0, "no sweep tells of it again"
+
+    put(store, world, "b.svg", picture((9, 9, 9)), "image/png")
+    assert world.sweep() == 1
+    world.settle()
+    assert world.records()["b.svg"].state == "done"
+
+    after = make(endpoint, follow_types=("image/*", "video/*"))  # the settings were changed
+    assert after.sweep() == 0
+    after.wiring.later.append([ObjectEvent("created", after.settings.bucket, "a.mp4", force=True)])  # wildtag retag
+    after.settle()
+    after.settle()
+    assert after.error("a.mp4")[0] == "failed"
+    assert after.wiring.records.counts()["skipped"] == 0
+
+
+# -- a server that says one thing and another
+
+
+@dataclass
+class Cached:
+    """An S3 server behind a cache: what HEAD says, and what GET gives; ``None``: there is no such object."""
+
+    head: str | None
+    get: str | None
+
+    def answer(self, method: str, path: str) -> Answer:
+        if path.count("/") < 2 or path.endswith("/"):
+            return Answer()  # the bucket is there
+        etag = self.head if method == "HEAD" else self.get
+        if etag is None:
+            return Answer(404, refusal("NoSuchKey"))
+        return Answer(200, IMAGE, {"ETag": f'"{etag}"', "Content-Type": "image/png"})
+
+
+@pytest.mark.parametrize(
+    ("get", "says"), [(None, "the version new by the one, no object by the other"), ("old", "the version old by the")]
+)
+def test_while_head_and_get_disagree_an_object_waits(make: Make, get: str | None, says: str) -> None:
+    cached = Cached("new", get)
+    with made_up(cached.answer) as server:
+        world = make(server.url, max_attempts=2)
+        world.tell_of("a.png", "new")
+        world.settle()
+        for _ in range(5):  # more often than it may be begun
+            ((key, attempts, fault),) = world.waiting()
+            assert (key, attempts) == ("a.png", 0)
+            assert fault.startswith("HEAD and GET disagree: ")
+            assert says in fault
+            world.later(31)
+        assert "disagreement" in world.events()
+        assert world.records() == {}
+        cached.get = "new"
+        world.later(31)
+        assert world.records()["a.png"].state == "done"
+
+
+def test_a_disagreement_that_does_not_pass_is_given_up_with_its_reason(make: Make) -> None:
+    with made_up(Cached("new", "old").answer) as server:
+        world = make(server.url)
+        world.tell_of("a.png", "new")
+        world.settle()
+        world.later(GIVE_UP_S + 1)
+        state, error = world.error("a.png")
+        assert (state, error.code) == ("dead", "gave-up")
+        assert "HEAD and GET disagree" in error.reason
+        assert world.wiring.ledger.in_flight() == 0
+        assert world.records()["a.png"].etag == "new", "so that no sweep tells of it again"
+
+
+# -- a server that refuses
+
+
+@contextmanager
+def refusing(status: int, code: str) -> Iterator[Told]:
+    """A server that answers everything alike."""
+
+    def answer(method: str, path: str) -> Answer:  # noqa: ARG001 -- all are answered alike
+        return Answer(status, refusal(code))
+
+    with made_up(answer) as server:
+        yield server
+
+
+REFUSALS = [
+    (403, "InvalidAccessKeyId", "AKIATEST"), (403, "SignatureDoesNotMatch", "AKIATEST"),
+    (403, "RequestTimeTooSkewed", "clocks"), (400, "ExpiredToken", "AKIATEST"), (404, "NoSuchBucket", "no bucket"),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "says"), REFUSALS)
+def test_what_concerns_all_objects_makes_them_wait_and_is_named(
+    make: Make, status: int, code: str, says: str
+) -> None:
+    with refusing(status, code) as server:
+        world = make(server.url)
+        world.tell_of("a.png")
+        world.settle()
+        assert world.events().count("fault") == RETRIES + 1
+        ((key, attempts, fault),) = world.waiting()
+        assert (key, attempts) == ("a.png", 0)
+        assert says in fault
+        world.later(31)
+        assert world.waiting() == [(key, attempts, fault)]
+        world.later(GIVE_UP_S)
+        state, error = world.error("a.png")
+        assert (state, error.code) == ("dead", "gave-up")
+        assert says in error.reason
+        assert world.wiring.ledger.in_flight() == 0
+
+
+@pytest.mark.parametrize(("status", "code", "says"), REFUSALS)
+def test_an_event_that_nobody_can_check_waits_in_the_inbox_and_is_given_up(
+    make: Make, status: int, code: str, says: str
+) -> None:
+    """Without an order in it, what an event says must be looked up; that is refused."""
+    with refusing(status, code) as server:
+        world = make(server.url)
+        world.tell_of("a.png", sequencer=None)
+        world.now = time.time()  # entries of the inbox have the time of Redis
+        with capture_logs() as logged:
+            world.dispatcher.step(1)
+            assert [line["event"] for line in logged] == ["event put off"]
+            assert says in logged[0]["reason"]
+            assert world.wiring.inbox.length() == 1
+            world.now += GIVE_UP_S + 60
+            world.dispatcher.recover(0)
+        assert [line["event"] for line in logged] == ["event put off", "event given up"]
+        assert world.wiring.inbox.length() == 0
+
+
+def test_one_object_that_may_not_be_read_has_failed(make: Make) -> None:
+    with refusing(403, "AccessDenied") as server:
+        world = make(server.url)
+        world.tell_of("a.png")
+        world.settle()
+        state, error = world.error("a.png")
+        assert (state, error.code) == ("failed", "forbidden")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from workers.gateway.problems import MEDIA_TYPE
 from workers.gateway.problems import Problem as Refused
 
-State = Literal["done", "failed", "dead"]
+State = Literal["done", "failed", "dead", "skipped"]
 Limit = Annotated[int, Query(ge=1, le=500, description="how many at the most")]
 Cursor = Annotated[
     str | None, Query(max_length=1000, description="where to go on: the `cursor` of the answer before")
@@ -77,7 +77,7 @@ class Progress(BaseModel):
     bucket: str
     key: str
     etag: str
-    state: Literal["queued", "embedding", "retrieval", "extraction", "scoring", "done", "failed", "dead"]
+    state: Literal["queued", "embedding", "retrieval", "extraction", "scoring", "done", "failed", "dead", "skipped"]
     position: int | None = Field(description="while it is queued: how many objects are ahead of it")
     accepted_at: float | None
     stages: dict[str, float] = Field(description="when it came to each stage")

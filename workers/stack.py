@@ -55,6 +55,7 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
         member("dispatcher", "dispatcher", "dispatcher", env=env),
         *following(),
         *([member("writer", "writer", "writer", env=env)] if settings.write_back != "off" else []),
+        *([member("notifier", "notifier", "notifier", env=env)] if settings.notify_url is not None else []),
         Service("flower", command("flower", "--port", str(flower_port)), _answers(flower_port), env=env, after=after),
     ]  # fmt: skip
 

@@ -8,7 +8,8 @@ import sys
 LIGHT = [
     "vectordb.library", "vectordb.starter", "tasks.messages", "tasks.retrieval", "tasks.scoring", "tasks.encoders",
     "workers.app", "workers.wiring", "workers.processes", "workers.stages", "workers.stack", "workers.cli.main",
-    "workers.gateway.serving", "workers.events.listener",
+    "workers.gateway.serving", "workers.events.listener", "workers.notifying.process",
+    "workers.notifying.dead_letters",
 ]  # fmt: skip
 
 CHECK = """

@@ -21,6 +21,7 @@ from workers.cli import (
     results,
     s3,
     stack,
+    webhooks,
 )
 from workers.logs import configure
 from workers.settings import Settings
@@ -62,5 +63,7 @@ app = _App(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for module in (stack, one_process, results, captions, bucket, evaluate, events, s3, doctor, processes, alive):
+for module in (
+    stack, one_process, results, captions, bucket, evaluate, events, webhooks, s3, doctor, processes, alive,
+):  # fmt: skip
     module.add_to(app)

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from tasks.messages import ObjectRef, Revision
+from tests.contract.own_redis import OwnRedis
 from tests.contract.receiver import Receiver, Reply, Request, receiving
-from workers.connection import Client
+from workers.connection import Client, StoreUnavailable
 from workers.layout import Keys
 from workers.ledger import Arrival, Ledger
 from workers.notifying.dead_letters import DeadLetters
@@ -343,6 +344,33 @@ def test_while_too_many_wait_the_feed_is_left_to_remember(world: World) -> None:
         notifier.step(20)
     assert world.outbox.waiting() == 2
     assert set(world.receiver.keys()) == {"a", "b"}
+
+
+def test_an_answer_that_comes_while_redis_is_away_is_kept_until_it_is_back(keys: Keys, receiver: Receiver) -> None:
+    own = OwnRedis()
+    try:
+        world = World(own.start(), keys, receiver)
+        under_way, go_on = threading.Event(), threading.Event()
+
+        def answer(_: Request) -> Reply:
+            under_way.set()
+            go_on.wait(PATIENCE_S)
+            return Reply()
+
+        receiver.answer = answer
+        world.finish("a.jpg")
+        with world.notifier(timeout_s=PATIENCE_S) as notifier:
+            world.work(notifier, under_way.is_set)
+            own.kill()
+            go_on.set()
+            with pytest.raises(StoreUnavailable):
+                world.work(notifier, world.quiet)
+            own.start()
+            world.work(notifier, world.quiet)
+        assert len(receiver.seen) == 1
+        assert told(world.outbox.counts()) == {"delivered": 1}
+    finally:
+        own.close()
 
 
 def test_a_file_of_certificates_that_is_none_is_told_at_once(tmp_path: Path) -> None:

@@ -32,6 +32,11 @@ key                    type        holds
 ``P tag:LABEL``        sorted set  OID → score, of the records with that tag
 ``P tags``             sorted set  label → number of records that carry it
 ``P feed``             stream      finished objects, newest last, trimmed; fields ``oid``, ``state``, ``body``
+``P notify:waiting``   hash        id of a webhook delivery → the delivery (msgpack), until it is delivered or dead
+``P notify:due``       sorted set  the same ids → when the next attempt is due (Unix seconds)
+``P notify:dead``      stream      deliveries that were given up, newest last, trimmed; field ``delivery``: msgpack
+``P notify:counts``    hash        attempts by what became of them, ``delivered``, ``again``, ``dead``; and ``lost``:
+                                   entries of the feed that were trimmed before the notifier read them
 ``P health``           hash        stage or process → time of its last progress (Unix seconds)
 ``P cache:KEY``        string      what can be computed again (word vectors, parsed captions), with a lifetime
 ``P idempotency:ID``   string      what an upload with an Idempotency-Key led to (JSON), with a lifetime
@@ -104,6 +109,9 @@ class Keys:
     @property
     def feed(self) -> str:
         return f"{self.prefix}feed"
+
+    def notify(self, name: str) -> str:
+        return f"{self.prefix}notify:{name}"
 
     @property
     def health(self) -> str:

@@ -20,7 +20,7 @@ ASK_AGAIN = 30.0
 LOOK_EVERY = 0.25
 
 # what may be asked after; those behind a queue answer a probe, the others beat by themselves
-NAMES = (*QUEUES, "dispatcher", "watcher", "reconcile", "writer", "listener", "redis-target")
+NAMES = (*QUEUES, "dispatcher", "watcher", "reconcile", "writer", "notifier", "listener", "redis-target")
 
 
 class State(Enum):

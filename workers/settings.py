@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from workers.notifying.signing import secrets_of
 
 STAGES = ("embedding", "retrieval", "extraction", "scoring")
 INGESTION = "ingestion"  # captions to be encoded for an import
@@ -99,6 +101,17 @@ class Settings(BaseSettings):
     backlog_max: PositiveInt = Field(10_000, description="objects that may wait before uploads are refused (503)")
     cors_origins: Words = Field((), description="whose pages may call the gateway, as https://example.org")
     flower_url: str | None = Field(None, description="where people reach Flower: the page links there")
+    notify_url: str | None = Field(
+        None, repr=False, description="where every finished object is POSTed to; a path often is a secret"
+    )
+    notify_secret: str | None = Field(
+        None, repr=False, validate_default=True,
+        description="signs it, whsec_ and base64; both of two, with a comma between, while receivers change over",
+    )  # fmt: skip
+    notify_ca_file: Path | None = Field(None, description="certificates that an https address is checked against")
+    notify_timeout_s: PositiveFloat = Field(15.0, le=300, description="for one attempt, from its start to its end")
+    notify_attempts: PositiveInt = Field(10, description="failures after which a delivery is dead: 10 take 22 hours")
+    notify_at_once: PositiveInt = Field(8, le=100, description="attempts side by side")
     redis_target_url: str | None = Field(None, description="the Redis that MinIO fills; the same when not given")
     redis_target_key: str = Field("minio-events", min_length=1, description="the key that MinIO fills there")
     redis_target_every_s: PositiveFloat = Field(5.0, description="how often the hash of the format namespace is read")
@@ -160,7 +173,9 @@ class Settings(BaseSettings):
     )
     threads: PositiveInt | None = Field(None, description="threads a model may use; all cores when not given")
 
-    @field_validator("home", "inbox", "prompts", "qdrant_ca_file", "s3_credentials_file", "s3_ca_file")
+    @field_validator(
+        "home", "inbox", "prompts", "qdrant_ca_file", "s3_credentials_file", "s3_ca_file", "notify_ca_file"
+    )
     @classmethod
     def _expanded(cls, folder: Path | None) -> Path | None:
         return folder.expanduser() if folder else folder
@@ -176,6 +191,26 @@ class Settings(BaseSettings):
             raise ValueError("is no address of an S3 server; one looks like https://minio.example:9000")
         _ = parts.port  # raises ValueError for what is no port
         return f"{parts.scheme}://{parts.netloc}"
+
+    @field_validator("notify_url")
+    @classmethod
+    def _receiver(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
+            raise ValueError("is no address to POST to; one looks like https://example.org/hooks/wildtag")
+        _ = parts.port  # raises ValueError for what is no port
+        return url
+
+    @field_validator("notify_secret")
+    @classmethod
+    def _signs(cls, told: str | None, info: ValidationInfo) -> str | None:
+        if told is not None:
+            secrets_of(told)
+        elif info.data.get("notify_url") is not None:
+            raise ValueError("is needed where WILDTAG_NOTIFY_URL is: echo whsec_$(openssl rand -base64 32)")
+        return told
 
     @property
     def inbox_folder(self) -> Path:

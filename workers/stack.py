@@ -51,6 +51,7 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
         following(),
         Service("gateway", command("gateway", "--port", str(port)), _answers(port, "readyz"), env=env, after=after),
         *([member("writer", "writer", "writer", env=env)] if settings.write_back != "off" else []),
+        *([member("notifier", "notifier", "notifier", env=env)] if settings.notify_url is not None else []),
         Service("flower", command("flower", "--port", str(flower_port)), _answers(flower_port), env=env, after=after),
     ]  # fmt: skip
 

@@ -34,6 +34,10 @@ from workers.inbox import Inbox
 from workers.keeper import Keeper
 from workers.layout import Keys
 from workers.ledger import Ledger
+from workers.notifying.dead_letters import DeadLetters
+from workers.notifying.outbox import Outbox
+from workers.notifying.plan import Plan
+from workers.notifying.signing import secrets_of
 from workers.publishing import Publisher
 from workers.reconcile import Sweeper
 from workers.records import Records
@@ -45,6 +49,8 @@ from workers.writeback import Writer
 
 if TYPE_CHECKING:
     from workers.captions import Indexes
+    from workers.notifying.notifier import Notifier, Post
+    from workers.notifying.posting import Poster
     from workers.stores.s3 import S3Store
 
 NEAR_ENTRIES = 50_000  # word vectors and parses kept in a process: about 80 MB at 384 dimensions
@@ -274,6 +280,33 @@ class Wiring:
         return Writer(
             self.store, self.records, self.redis, self.keys, s.bucket, s.write_back, s.output_prefix, consumer
         )
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(self.redis, self.keys)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        return DeadLetters(self.redis, self.keys, self.clock)
+
+    @cached_property
+    def poster(self) -> Poster:
+        from workers.notifying.posting import Poster  # noqa: PLC0415 -- only who sends needs an HTTP client
+
+        s = self.settings
+        if s.notify_url is None or s.notify_secret is None:
+            raise Permanent("nobody is to be told: set WILDTAG_NOTIFY_URL and WILDTAG_NOTIFY_SECRET")
+        return Poster(s.notify_url, secrets_of(s.notify_secret), s.notify_timeout_s, s.notify_ca_file, self.clock)
+
+    def notifier(self, post: Post, consumer: str) -> Notifier:
+        """What tells the receiver, under this consumer name."""
+        from workers.notifying.notifier import Notifier  # noqa: PLC0415 -- as above
+
+        s = self.settings
+        return Notifier(
+            self.redis, self.keys, self.outbox, post, Plan(s.notify_attempts),
+            at_once=s.notify_at_once, lease_s=2 * s.notify_timeout_s, consumer=consumer, clock=self.clock,
+        )  # fmt: skip
 
     def keeper(self) -> Keeper:
         """A keeper of the ledger."""

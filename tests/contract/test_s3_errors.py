@@ -5,20 +5,13 @@ from __future__ import annotations
 import io
 import itertools
 import socket
-import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from tasks.messages import ObjectRef
+from tests.contract.certificates import certified
 from tests.contract.s3_server import Answer, made_up, refusal, store_at
 from vectordb.errors import Transient, WildtagError
 from workers.policy import RETRIES, Postpone, Retry, after_error
@@ -208,30 +201,16 @@ def test_what_answers_tls_in_the_clear_is_away() -> None:
 
 
 def test_a_certificate_is_trusted_when_its_authority_is_named(tmp_path: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    trusted, both = tmp_path / "ca.pem", tmp_path / "both.pem"
-    trusted.write_bytes(certificate.public_bytes(Encoding.PEM))
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    both.write_bytes(secret + trusted.read_bytes())
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(both)
+    trusted, tls = certified(tmp_path)
     with made_up(lambda *_: Answer(body=b"bytes", headers=ETAG), tls) as server:
         assert store_at(server.url, ca_file=trusted).get("photos", "a.jpg", LIMIT)[0] == b"bytes"
         with pytest.raises(StoreRefuses, match="WILDTAG_S3_CA_FILE"):
             store_at(server.url).get("photos", "a.jpg", LIMIT)
         with pytest.raises(StoreRefuses, match="cannot be read"):
             store_at(server.url, ca_file=tmp_path / "none.pem").get("photos", "a.jpg", LIMIT)
-        both.write_text("nonsense")
+        trusted.write_text("nonsense")
         with pytest.raises(StoreRefuses, match="has no certificates"):
-            store_at(server.url, ca_file=both).get("photos", "a.jpg", LIMIT)
+            store_at(server.url, ca_file=trusted).get("photos", "a.jpg", LIMIT)
 
 
 # -- bodies

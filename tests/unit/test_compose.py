@@ -41,6 +41,7 @@ LASTING = set(SERVICES) - ONE_SHOTS
 
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<how>[-?])(?P<rest>[^}]*))?\}")
 SECRET = re.compile(r"PASSWORD|SECRET|_KEY|_TOKEN|_AUTH|REDIS_URL")
+OPTIONAL = {"WILDTAG_NOTIFY_SECRET"}  # only who starts a profile needs it; Compose would ask everybody for it
 LETTERS = "abcdefgh12345678"
 
 
@@ -113,7 +114,7 @@ if COMPOSE_ITSELF := _compose():  # the schema is checked everywhere; Compose is
     def test_compose_accepts_it_once_the_secrets_are_set(tmp_path: Path) -> None:
         env = tmp_path / "env"
         env.write_text("\n".join(f"{name}={value}" for name, value in filled().items()))
-        for profile in ([], ["--profile", "ingestion"], ["--profile", "write-back"]):
+        for profile in ([], *(["--profile", name] for name in ("ingestion", "write-back", "notify"))):
             done = subprocess.run(
                 [*COMPOSE_ITSELF, "--file", COMPOSE, "--env-file", env, *profile, "config", "--quiet"],
                 capture_output=True, text=True, check=False,
@@ -149,8 +150,10 @@ def test_no_secret_is_in_the_files() -> None:
     for name, service in SERVICES.items():
         for variable, value in service.get("environment", {}).items():
             if SECRET.search(variable):
-                assert re.search(r"\$\{\w+:\?", value), f"{variable} of {name}"
-    assert {name for name in documented() if SECRET.search(name)} == set(unset())
+                given = re.search(r"\$\{(?P<name>\w+):(?P<how>\?|-\})", value)
+                assert given, f"{variable} of {name}"
+                assert (given["how"] == "?") == (given["name"] not in OPTIONAL), f"{variable} of {name}"
+    assert {name for name in documented() if SECRET.search(name)} == set(unset()) | OPTIONAL
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
@@ -260,7 +263,8 @@ def test_nothing_is_published_beyond_this_machine_by_default() -> None:
 def test_who_needs_no_way_out_has_none() -> None:
     assert FILE["networks"]["backend"]["internal"] is True
     outside = {name for name, service in SERVICES.items() if "outside" in service["networks"]}
-    assert outside == {name for name, service in SERVICES.items() if "ports" in service} | {"setup-captions"}
+    reached = {name for name, service in SERVICES.items() if "ports" in service}
+    assert outside == reached | {"setup-captions", "notifier"}
 
 
 def test_every_secret_is_told_only_to_those_who_use_it() -> None:
@@ -274,6 +278,7 @@ def test_every_secret_is_told_only_to_those_who_use_it() -> None:
     assert told("WILDTAG_WEBHOOK_TOKEN") == {"gateway"}
     assert told("WILDTAG_ADMIN_KEY") == {"gateway"}
     assert told("WILDTAG_FLOWER_AUTH") == {"flower"}
+    assert told("WILDTAG_NOTIFY_SECRET") == told("WILDTAG_NOTIFY_URL") == {"notifier"}
 
 
 def test_volumes_are_ours_before_anybody_else_mounts_them() -> None:

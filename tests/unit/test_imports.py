@@ -9,6 +9,7 @@ LIGHT = [
     "vectordb.library", "vectordb.starter", "tasks.messages", "tasks.retrieval", "tasks.scoring", "tasks.encoders",
     "workers.app", "workers.wiring", "workers.processes", "workers.stages", "workers.stack", "workers.cli.main",
     "workers.gateway.serving", "workers.api_keys", "workers.client", "workers.events.listener",
+    "workers.notifying.process", "workers.notifying.dead_letters",
 ]  # fmt: skip
 
 CHECK = """

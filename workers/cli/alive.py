@@ -13,7 +13,7 @@ from workers.settings import Settings
 
 
 def alive(
-    name: Annotated[str, typer.Argument(help="A queue, or dispatcher, watcher or reconcile.")],
+    name: Annotated[str, typer.Argument(help="A queue, or dispatcher, watcher, reconcile, writer, notifier.")],
     within: Annotated[
         float, typer.Option(min=1, help="Seconds: progress may be so old, and a silent worker has as long to answer.")
     ] = 60.0,

@@ -23,6 +23,7 @@ from workers.cli import (
     s3,
     stack,
     upload,
+    webhooks,
 )
 from workers.logs import configure
 from workers.settings import Settings
@@ -65,6 +66,7 @@ app = _App(
     pretty_exceptions_show_locals=False,
 )
 for module in (
-    stack, one_process, upload, results, captions, bucket, evaluate, events, s3, keys, doctor, processes, alive,
+    stack, one_process, upload, results, captions, bucket, evaluate, events, webhooks, s3, keys, doctor, processes,
+    alive,
 ):  # fmt: skip
     module.add_to(app)

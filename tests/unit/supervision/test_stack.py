@@ -1,0 +1,26 @@
+"""Which services one machine runs follows from the settings."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from workers.redis_server import PrivateRedis
+from workers.settings import Settings
+from workers.stack import services
+
+
+def names(home: Path, **given: str) -> set[str]:
+    settings = Settings.model_validate({"home": home, **given})
+    return {service.name for service in services(settings, PrivateRedis(home), 5555)}
+
+
+def test_who_has_a_receiver_runs_a_notifier(tmp_path: Path) -> None:
+    secret = f"whsec_{base64.b64encode(bytes(32)).decode()}"
+    without = names(tmp_path)
+    assert names(tmp_path, notify_url="http://127.0.0.1:9/", notify_secret=secret) == without | {"notifier"}
+    assert "notifier" not in without
+
+
+def test_who_writes_back_runs_a_writer(tmp_path: Path) -> None:
+    assert names(tmp_path, write_back="sidecar") == names(tmp_path) | {"writer"}

@@ -1,0 +1,118 @@
+"""``notifier`` and ``webhooks``: telling a receiver of finished objects, and what became of it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from workers.cli.results import Json, connected
+from workers.cli.show import clean, console, messages
+from workers.notifying.dead_letters import DeadLetter, DeadLetters
+from workers.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Deliveries to the receiver at WILDTAG_NOTIFY_URL.")
+
+PAGE = 500
+
+
+def notifier() -> None:
+    """Tell a receiver of every finished object."""
+    from workers.notifying.process import run_notifier  # noqa: PLC0415 -- keeps the command line quick
+    from workers.stack import reached  # noqa: PLC0415 -- as above
+
+    run_notifier(reached(Settings()))
+
+
+@app.command()
+def dead(
+    json: Json = False, limit: Annotated[int | None, typer.Option(min=1, help="The newest so many.")] = None
+) -> None:
+    """List deliveries that were given up, newest first, with the reason."""
+    view = Table("id", "when", "object", "attempts", "reason", pad_edge=False, box=None)
+    for count, letter in enumerate(_all(connected().dead_letters)):
+        if count == limit:
+            break
+        if json:
+            console.out(msgspec.json.encode(letter).decode(), highlight=False)
+            continue
+        when = datetime.fromtimestamp(letter.died_at, UTC).astimezone().isoformat(" ", "seconds")
+        what = clean(f"{letter.bucket}/{letter.key}")
+        view.add_row(letter.id, when, what, str(letter.attempts), clean(letter.reason))
+    if view.row_count:
+        console.print(view)
+    elif not json:
+        messages.print("No delivery was given up.")
+
+
+@app.command()
+def replay(
+    ids: Annotated[list[str] | None, typer.Argument(help="As `wildtag webhooks dead` lists them.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that are listed.")] = False,
+) -> None:
+    """Send deliveries again that were given up."""
+    if bool(ids) == everything:
+        raise typer.BadParameter("say which, or --all")
+    letters = connected().dead_letters
+    # listed first: what dies again meanwhile is not meant
+    wanted = ids or [letter.id for letter in _all(letters)]
+    missing = [letter for letter in wanted if not letters.replay(letter)]
+    messages.print(f"{len(wanted) - len(missing):,} of {len(wanted):,} to be sent again")
+    if missing and ids:
+        messages.print(f"[red]Not there (any more):[/] {clean(', '.join(missing))}")
+        raise typer.Exit(1)
+
+
+@app.command()
+def counts(json: Json = False) -> None:
+    """Count deliveries that wait, and attempts by what became of them; ``lost``: never read from the feed."""
+    found = connected().outbox.counts()
+    if json:
+        console.out(msgspec.json.encode(found).decode(), highlight=False)
+        return
+    view = Table(show_header=False, pad_edge=False, box=None)
+    for name, count in found.items():
+        view.add_row(name, f"{count:,}")
+    console.print(view)
+
+
+@app.command("test")
+def try_out(json: Json = False) -> None:
+    """Send one signed delivery of the type webhook.test and print what came back; exit status 1 unless it is 2xx."""
+    from workers.notifying.delivery import trial  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+
+    delivery = trial(secrets.token_hex(8), time.time())
+    began = time.monotonic()
+    with Wiring(Settings()).poster as poster:
+        answer = poster.post(delivery).result()
+    took = round(time.monotonic() - began, 3)
+    if json:
+        body = {
+            "delivery": delivery.id, "taken": answer.taken, "status": answer.status, "said": answer.said,
+            "seconds": took,
+        }  # fmt: skip
+        console.out(msgspec.json.encode(body).decode(), highlight=False)
+    else:
+        console.print(f"{delivery.id}: {clean(str(answer))} ({took:.2f} s)", soft_wrap=True)
+    if not answer.taken:
+        raise typer.Exit(1)
+
+
+def _all(letters: DeadLetters) -> Iterator[DeadLetter]:
+    after = None
+    while page := letters.list(PAGE, after):
+        yield from page
+        after = page[-1].id
+
+
+def add_to(app_: typer.Typer) -> None:
+    """Register this module's commands."""
+    app_.command(hidden=True)(notifier)
+    app_.add_typer(app, name="webhooks")

@@ -1,0 +1,165 @@
+"""The notifier: follows the feed, and sees to it that the receiver is told of every finished object at least once.
+
+An entry of the feed is acknowledged in the same transaction that lets its delivery wait. A delivery waits until the
+receiver has answered 2xx, or it is a dead letter. While it is being sent it is due once more when the time of an
+attempt is over, so a notifier that is killed holds nothing up and loses nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Any
+
+import msgspec
+import structlog
+
+from workers.connection import Client, text
+from workers.layout import Keys
+from workers.notifying.delivery import Delivery, delivery_of
+from workers.notifying.outbox import Outbox
+from workers.notifying.plan import Answer, Plan
+from workers.streams import Entries, claim_idle, create_group, drop_forgotten, read_group, skip_lost
+
+log = structlog.get_logger()
+
+GROUP = "notifier"
+READ = 100  # entries at once
+WAITING_MOST = 50_000  # deliveries; while there are more, the feed is left to remember
+GLANCE = 0.05  # seconds; how long an attempt is waited for before the feed is looked at again
+
+Post = Callable[[Delivery], "Future[Answer]"]
+
+
+class Notifier:
+    """One ``step`` is one look. Raises ``StoreUnavailable``, and loses nothing.
+
+    ``at_once``: attempts side by side, so that one slow answer holds up no other. ``lease_s``: longer than an attempt
+    may take.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        keys: Keys,
+        outbox: Outbox,
+        post: Post,
+        plan: Plan,
+        *,
+        at_once: int,
+        lease_s: float,
+        consumer: str,
+        clock: Callable[[], float],
+        waiting_most: int = WAITING_MOST,
+    ) -> None:
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._feed = keys.feed
+        self._outbox = outbox
+        self._post = post
+        self._plan = plan
+        self._at_once = at_once
+        self._lease = lease_s
+        self._consumer = consumer
+        self._clock = clock
+        self._waiting_most = waiting_most
+        self._full = False
+        self._chance = random.Random()  # noqa: S311 -- jitter
+        self._resume = 0.0  # when the receiver wants to be sent to again
+        self._sent: dict[str, tuple[Delivery, Future[Answer]]] = {}
+
+    def prepare(self) -> None:
+        """Create the consumer group, beginning with all that the feed remembers."""
+        create_group(self._redis, self._feed, GROUP)
+
+    def step(self, block_ms: int = 500) -> int:
+        """Take in what has come, begin what is due, settle what is answered; gives how many attempts that is.
+
+        Waits up to ``block_ms`` for the feed when nothing is on its way.
+        """
+        if self._crowded():
+            time.sleep(GLANCE)
+        else:
+            self._take_in(None if self._sent else block_ms)
+        self._begin()
+        return self.settle(GLANCE)
+
+    def recover(self, idle_ms: int) -> None:
+        """Take in what some notifier read at least so long ago and did not take in: it was killed."""
+        if lost := drop_forgotten(self._redis, self._feed, GROUP):
+            self._tell_lost(lost)
+        self._accept(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, READ))
+
+    def settle(self, patience: float) -> int:
+        """Keep what became of the attempts that are answered; waits for the first up to ``patience`` seconds."""
+        if not self._sent:
+            return 0
+        done, _ = wait([future for _, future in self._sent.values()], patience, FIRST_COMPLETED)
+        for delivery, future in list(self._sent.values()):
+            if future in done:
+                self._settle(delivery, future.result())
+                del self._sent[delivery.id]  # not before: Redis may be away, and the answer is to be kept
+        return len(done)
+
+    def abandon(self, patience: float) -> None:
+        """Before the end: settle what is answered within ``patience`` seconds. The rest is sent again later."""
+        until = self._clock() + patience
+        while self._sent and (left := until - self._clock()) > 0:
+            self.settle(left)
+        for _, future in self._sent.values():
+            future.cancel()
+
+    def _take_in(self, block_ms: int | None) -> None:
+        if lost := skip_lost(self._redis, self._feed, GROUP):
+            self._tell_lost(lost)
+        self._accept(read_group(self._redis, self._feed, GROUP, self._consumer, READ, block_ms))
+
+    def _crowded(self) -> bool:
+        full = self._outbox.waiting() >= self._waiting_most
+        if full and not self._full:
+            log.warning("too many deliveries wait: the feed is not read on", waiting=self._waiting_most)
+        self._full = full
+        return full
+
+    def _accept(self, entries: Entries) -> None:
+        if not entries:
+            return
+        now, deliveries, lost = self._clock(), [], 0
+        for entry, fields in entries:
+            if not fields:
+                lost += 1  # it was read, and trimmed before it was taken in
+            elif record := fields.get(b"body"):  # none: the object was removed
+                try:
+                    deliveries.append(delivery_of(text(entry), record, now))
+                except msgspec.DecodeError as exc:  # of another wildtag
+                    log.warning("a record cannot be read: the receiver is not told of it", reason=str(exc))
+                    lost += 1
+        self._outbox.accept(deliveries, GROUP, [entry for entry, _ in entries])
+        if lost:
+            self._tell_lost(lost)
+
+    def _tell_lost(self, lost: int) -> None:
+        log.error("entries of the feed are lost: the receiver is not told of them", entries=lost)
+        self._outbox.accept([], GROUP, [], lost)
+
+    def _begin(self) -> None:
+        now, room = self._clock(), self._at_once - len(self._sent)
+        if room <= 0 or now < self._resume:
+            return
+        for delivery in self._outbox.take(now, now + self._lease, room):
+            if delivery.id not in self._sent:
+                self._sent[delivery.id] = (delivery, self._post(delivery))
+
+    def _settle(self, delivery: Delivery, answer: Answer) -> None:
+        now = self._clock()
+        self._resume = max(self._resume, now + answer.hold)
+        if not answer.taken:
+            delivery = msgspec.structs.replace(delivery, attempts=delivery.attempts + 1, reason=str(answer))
+        verdict = self._plan.verdict(answer, delivery.attempts, now, self._chance.random())
+        self._outbox.settle(delivery, verdict)
+        if verdict.outcome != "delivered":
+            log.warning(
+                "not delivered", outcome=verdict.outcome, delivery=delivery.id, attempts=delivery.attempts,
+                object=f"{delivery.bucket}/{delivery.key}", reason=delivery.reason,
+            )  # fmt: skip

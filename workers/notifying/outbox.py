@@ -1,0 +1,70 @@
+"""Deliveries in Redis: those that wait, each with the time of its next attempt, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+from workers.connection import Client, text, translated
+from workers.layout import Keys
+from workers.notifying.delivery import Delivery
+from workers.notifying.plan import Verdict
+
+DEAD_KEPT = 10_000  # dead letters; the oldest go first
+
+
+class Outbox:
+    """Accept, take, settle. Each is whole or not there, and may be repeated. Raises ``StoreUnavailable``."""
+
+    def __init__(self, client: Client, keys: Keys, dead_kept: int = DEAD_KEPT) -> None:
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
+        self._dead_kept = dead_kept
+        self._take = self._redis.register_script(_source("take_deliveries"))
+        self._settle = self._redis.register_script(_source("settle_delivery"))
+
+    def accept(self, deliveries: Sequence[Delivery], group: str, entries: Sequence[Any], lost: int = 0) -> None:
+        """Let deliveries wait, due at once, and acknowledge the feed's entries. ``lost``: to be counted as such."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=True)
+            for one in deliveries:
+                pipe.hsetnx(self._keys.notify("waiting"), one.id, msgspec.msgpack.encode(one))
+                pipe.zadd(self._keys.notify("due"), {one.id: one.since}, nx=True)
+            if entries:
+                pipe.xack(self._keys.feed, group, *entries)
+            if lost:
+                pipe.hincrby(self._keys.notify("counts"), "lost", lost)
+            pipe.execute()
+
+    def take(self, now: float, again: float, limit: int) -> list[Delivery]:
+        """Deliveries that are due; unless they are settled before, they are due once more at ``again``."""
+        with translated():
+            taken = self._take(args=[self._keys.prefix, now, again, limit])
+        return [msgspec.msgpack.decode(one, type=Delivery) for one in taken]
+
+    def settle(self, delivery: Delivery, verdict: Verdict) -> None:
+        """Keep what became of an attempt."""
+        packed = msgspec.msgpack.encode(delivery)
+        with translated():
+            self._settle(
+                args=[self._keys.prefix, delivery.id, verdict.outcome, verdict.at, packed, self._dead_kept]
+            )
+
+    def waiting(self) -> int:
+        """How many deliveries are neither delivered nor dead."""
+        with translated():
+            return int(self._redis.hlen(self._keys.notify("waiting")))
+
+    def counts(self) -> Mapping[str, int]:
+        """How many wait, and ever: ``delivered``, ``again`` (attempts that failed), ``dead`` and ``lost``."""
+        with translated():
+            told = {text(name): int(n) for name, n in self._redis.hgetall(self._keys.notify("counts")).items()}
+        names = ("delivered", "again", "dead", "lost")
+        return {"waiting": self.waiting()} | {name: told.get(name, 0) for name in names}
+
+
+def _source(name: str) -> str:
+    return resources.files("workers.scripts").joinpath(f"{name}.lua").read_text()

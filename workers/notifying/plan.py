@@ -1,0 +1,74 @@
+"""What an answer means: delivered, once more and when, or given up. Pure: time and chance are arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FIRST_WAIT = 5.0  # seconds
+GROWTH = 3.2  # ten attempts take 22 hours
+LONGEST_WAIT = 86_400.0
+JITTER = 0.2  # a wait is up to so much longer or shorter, so that what failed together does not come together
+HOLD_MOST = 60.0  # seconds that one answer may hold up everything
+ASKS_TO_WAIT = frozenset({429, 503})
+GONE = 410
+
+Outcome = Literal["delivered", "again", "dead"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of an attempt. ``status`` is ``None`` when no answer came, and ``said`` says why.
+
+    ``said``: the beginning of the body. ``retry_after``: seconds that the receiver asks for, 0 when it does not.
+    """
+
+    status: int | None
+    said: str = ""
+    retry_after: float = 0.0
+
+    @property
+    def taken(self) -> bool:
+        """The receiver has it."""
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def hold(self) -> float:
+        """Seconds for which the receiver wants nothing at all."""
+        return min(self.retry_after, HOLD_MOST) if self.status in ASKS_TO_WAIT else 0.0
+
+    def __str__(self) -> str:
+        if self.status is None:
+            return self.said
+        redirected = " (redirects are not followed)" if 300 <= self.status < 400 else ""
+        return f"HTTP {self.status}{redirected}{f': {self.said}' if self.said else ''}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a delivery. ``at``: when the next attempt is due (Unix seconds)."""
+
+    outcome: Outcome
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How often a delivery is tried, and how long after each failure (seconds)."""
+
+    attempts: int
+    first_wait: float = FIRST_WAIT
+
+    def wait(self, failed: int, chance: float) -> float:
+        """After so many failures. ``chance`` is from 0 to 1."""
+        usual: float = min(self.first_wait * GROWTH ** min(failed - 1, 50), LONGEST_WAIT)
+        return usual * (1 + JITTER * (2 * chance - 1))
+
+    def verdict(self, answer: Answer, failed: int, now: float, chance: float) -> Verdict:
+        """For an attempt that ended ``now``. ``failed``: failures so far, this one included if it is one."""
+        if answer.taken:
+            return Verdict("delivered")
+        if answer.status == GONE or failed >= self.attempts:
+            return Verdict("dead")
+        asked = min(answer.retry_after, LONGEST_WAIT) if answer.status in ASKS_TO_WAIT else 0.0
+        return Verdict("again", now + max(self.wait(failed, chance), asked))

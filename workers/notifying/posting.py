@@ -1,0 +1,112 @@
+"""The POST itself: signed, within a time, and never more of the answer than a line."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import anyio
+import httpx
+from anyio.from_thread import start_blocking_portal
+
+from vectordb.errors import Permanent
+from workers.notifying.delivery import Delivery
+from workers.notifying.plan import Answer
+from workers.notifying.signing import signed
+
+EXCERPT = 300  # characters of an answer that are kept
+READ_MOST = 4096  # bytes of it that are read
+
+
+class BadCertificates(Permanent):
+    """The file of certificates cannot be read."""
+
+
+class BadReceiver(Permanent):
+    """Nothing can be sent to such an address."""
+
+
+class Poster:
+    """Sends deliveries side by side, on an event loop in a thread of its own. A context; opens nothing before.
+
+    The loop is there for the time limit: it holds for the whole attempt, where a thread's would begin again with each
+    byte that a slow receiver sends.
+    """
+
+    def __init__(
+        self, url: str, keys: Sequence[bytes], timeout_s: float, ca_file: Path | None, clock: Callable[[], float]
+    ) -> None:
+        self._url = url
+        self._keys = keys
+        self._timeout = timeout_s
+        self._ca_file = ca_file
+        self._clock = clock
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            context = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True  # never unchecked
+            httpx.URL(self._url)
+        except httpx.InvalidURL as exc:
+            raise BadReceiver(f"WILDTAG_NOTIFY_URL is no address: {exc}") from exc
+        except OSError as exc:
+            raise BadCertificates(f"WILDTAG_NOTIFY_CA_FILE={self._ca_file} cannot be read: {exc}") from exc
+        self._client = httpx.AsyncClient(
+            verify=context, timeout=self._timeout, follow_redirects=False,
+            headers={"user-agent": "wildtag", "content-type": "application/json", "accept-encoding": "identity"},
+        )  # fmt: skip
+        self._portal = self._open.enter_context(start_blocking_portal())
+        self._open.callback(self._portal.call, self._client.aclose)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    def post(self, delivery: Delivery) -> Future[Answer]:
+        """Begin an attempt. What ends it is an answer in every case; cancelling the future abandons it."""
+        return self._portal.start_task_soon(self._post, delivery)
+
+    async def _post(self, delivery: Delivery) -> Answer:
+        headers = signed(self._keys, delivery.id, delivery.body, self._clock())
+        try:
+            with anyio.fail_after(self._timeout):
+                async with self._client.stream("POST", self._url, content=delivery.body, headers=headers) as answer:
+                    said = await _beginning(answer)
+        except TimeoutError:
+            return Answer(None, f"no answer within {self._timeout:g} s")
+        except httpx.TimeoutException:
+            return Answer(None, f"no answer within {self._timeout:g} s")
+        except (httpx.HTTPError, OSError) as exc:
+            return Answer(None, f"{type(exc).__name__}: {exc}"[:EXCERPT])
+        return Answer(answer.status_code, said, retry_after(answer.headers.get("retry-after"), self._clock()))
+
+
+async def _beginning(answer: httpx.Response) -> str:
+    """The first characters of a body, as it came: what is packed stays so, and cannot swell."""
+    found = b""
+    async for part in answer.aiter_raw():
+        found += part
+        if len(found) > READ_MOST:
+            break
+    shown = found[: 4 * EXCERPT].decode("utf-8", "replace")
+    return " ".join("".join(c if c.isprintable() else " " for c in shown).split())[:EXCERPT]
+
+
+def retry_after(told: str | None, now: float) -> float:
+    """Seconds that a ``Retry-After`` asks for, as a number or a date; 0 when it says nothing."""
+    if not told:
+        return 0.0
+    if told.strip().isdecimal() and len(told) < 10:
+        return float(told)
+    try:
+        return max(0.0, parsedate_to_datetime(told).timestamp() - now)
+    except (ValueError, OverflowError):
+        return 0.0

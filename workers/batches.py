@@ -85,7 +85,8 @@ class Batches:
         with translated():
             for start in range(0, len(keys), PAGE):
                 pipe = self._redis.pipeline(transaction=True)
-                self._enter(pipe, batch, self._keys.inbox if announce else None, keys[start : start + PAGE], force=force)
+                page, stream = keys[start : start + PAGE], self._keys.inbox if announce else None
+                self._enter(pipe, batch, stream, page, force=force)
                 pipe.execute()
         return batch
 

@@ -41,7 +41,7 @@ key                    type        holds
 ``P cache:KEY``        string      what can be computed again (word vectors, parsed captions), with a lifetime
 ``P idempotency:ID``   string      what an upload with an Idempotency-Key led to (JSON), with a lifetime
 ``P batches``          set         ids of batches whose objects are not all known yet
-``P batch:ID``         hash        a batch: ``created_at``, ``complete``; over a prefix ``prefix``, ``after``, ``force``
+``P batch:ID``         hash        a batch: ``created_at``, ``complete``; of a prefix ``prefix``, ``after``, ``force``
 ``P batch:ID:open``    sorted set  its objects (OID) that are not at their end → when they came to it (Unix ms)
 ``P batch:ID:counts``  hash        state → how many of its objects ended so
 ``P batch:ID:failed``  sorted set  its objects that ended without tags

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import platform
-import signal
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,7 +18,6 @@ from ops.bench.posting import TOKEN, notification, offered
 from ops.bench.private_redis import private_redis
 from vectordb.errors import Permanent
 from workers.settings import Settings
-from workers.stack import command, free_port
 
 PACKAGES = ("fastapi", "starlette", "uvicorn", "httptools", "redis", "msgspec")
 TARGET_RATE = 1000  # events a second

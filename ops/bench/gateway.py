@@ -1,4 +1,4 @@
-"""What the gateway takes: uploads a second, its memory over many of them, event streams, and one image on an idle stack.
+"""What the gateway takes: uploads a second, its memory over many, event streams, and one image on an idle stack.
 
 The first three run the real gateway over a Redis of its own and a folder, with no worker behind it; the last one the
 whole embedded stack.
@@ -64,7 +64,7 @@ class Streams(msgspec.Struct, frozen=True):
 
 
 class Idle(msgspec.Struct, frozen=True):
-    """One image on an idle stack, in milliseconds: from the first byte to the record, and the encoder's share of it."""
+    """One image on an idle stack, in milliseconds: from the first byte to the record; the encoder's share of it."""
 
     images: int
     upload_to_record_p50: float
@@ -118,8 +118,9 @@ def measure(chosen: argparse.Namespace) -> Report:
             asyncio.run(offered(port, None, 3, 4, sending, b"202"))  # at least as many as memory is compared with
             before = memory(process)["resident"]
             warm = int(client.xlen("wildtag:inbox"))
-            fixed = measured(process, lambda: offered(port, chosen.rate, chosen.seconds, chosen.connections, sending, b"202"))
-            saturated = measured(process, lambda: offered(port, None, chosen.seconds / 2, chosen.connections, sending, b"202"))
+            seconds, connections = chosen.seconds, chosen.connections
+            fixed = measured(process, lambda: offered(port, chosen.rate, seconds, connections, sending, b"202"))
+            saturated = measured(process, lambda: offered(port, None, seconds / 2, connections, sending, b"202"))
             uploads = warm + fixed.run.accepted + saturated.run.accepted
             seen = Memory(uploads, before, memory(process)["resident"])
             streams = asyncio.run(_streams(port, chosen.streams, Ledger(client, Keys("wildtag:"), 10_000)))
@@ -191,7 +192,8 @@ async def _streams(port: int, count: int, ledger: Ledger) -> Streams:
 
 def _record(ledger: Ledger, number: int) -> None:
     """One object from its acceptance to its record."""
-    ref, revision, now = ObjectRef("inbox", f"bench/{number}.jpg", f"{number}"), Revision("bench", "bench@1"), time.time()
+    ref, revision = ObjectRef("inbox", f"bench/{number}.jpg", f"{number}"), Revision("bench", "bench@1")
+    now = time.time()
     ledger.enter([Arrival(ref)], revision, now, now + 60)
     ledger.finish([Record(bucket=ref.bucket, key=ref.key, etag=ref.etag, state="done", space_id=revision.space_id,
                           captions_version=revision.captions_version, finished_at=now)], now)  # fmt: skip
@@ -204,19 +206,22 @@ def _idle(home: Path | None, images: int) -> Idle:
     file = io.BytesIO()
     Image.fromarray(data.chelsea()).save(file, "JPEG", quality=90)
     whole, encoder = [], []
-    with tempfile.TemporaryDirectory(prefix="wt-", dir="/tmp") as folder, _stack(home or Path(folder)) as address:
-        with httpx.Client(base_url=address, timeout=60) as client:
-            for number in range(images + 5):
-                began = time.perf_counter()
-                # other bytes each time, as other photographs are
-                answer = client.post("/v1/images", params={"wait": 30}, content=file.getvalue() + bytes([number]))
-                took = (time.perf_counter() - began) * 1000
-                record = answer.raise_for_status().json()["record"]
-                client.delete(f"/v1/images/{answer.json()['id']}").raise_for_status()
-                if number >= 5:  # the first ones find models and caches cold
-                    whole.append(took)
-                    encoder.append(record["timings_ms"]["embedding"])
-                time.sleep(0.2)
+    with (
+        tempfile.TemporaryDirectory(prefix="wt-", dir="/tmp") as folder,
+        _stack(home or Path(folder)) as address,
+        httpx.Client(base_url=address, timeout=60) as client,
+    ):
+        for number in range(images + 5):
+            began = time.perf_counter()
+            # other bytes each time, as other photographs are
+            answer = client.post("/v1/images", params={"wait": 30}, content=file.getvalue() + bytes([number]))
+            took = (time.perf_counter() - began) * 1000
+            record = answer.raise_for_status().json()["record"]
+            client.delete(f"/v1/images/{answer.json()['id']}").raise_for_status()
+            if number >= 5:  # the first ones find models and caches cold
+                whole.append(took)
+                encoder.append(record["timings_ms"]["embedding"])
+            time.sleep(0.2)
     over = [w - e for w, e in zip(whole, encoder, strict=True)]
     p50 = [round(statistics.median(values), 1) for values in (whole, encoder, over)]
     return Idle(images, *p50)
@@ -247,10 +252,10 @@ def _text(report: Report) -> str:
         f"writing and syncing one file of {SIZE:,} bytes: p99 {report.disk_p99_ms} ms",
         f"fixed      {report.fixed}",
         f"saturated  {report.saturated}",
-        f"memory     {report.memory.before:.0f} MB after the first uploads, {report.memory.after:.0f} MB after "
-        f"{report.memory.uploads:,}",
-        f"streams    {report.streams.told} of {report.streams.open} told; the last one after "
-        f"p50 {report.streams.p50_ms} ms, worst {report.streams.worst_ms} ms",
+        (f"memory     {report.memory.before:.0f} MB after the first uploads, {report.memory.after:.0f} MB after "
+         f"{report.memory.uploads:,}"),
+        (f"streams    {report.streams.told} of {report.streams.open} told; the last one after "
+         f"p50 {report.streams.p50_ms} ms, worst {report.streams.worst_ms} ms"),
     ]
     if report.idle is not None:
         i = report.idle

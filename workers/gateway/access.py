@@ -30,7 +30,9 @@ BELIEVED_S = 2.0  # how long a key that was taken back may still work
 KNOWN_MAX = 1000
 
 # shows in the specification that a key may be wanted; the look at it is ours, for the cookie
-bearer = HTTPBearer(auto_error=False, description="an API key (`wildtag keys create`); the loopback address needs none")
+bearer = HTTPBearer(
+    auto_error=False, description="an API key (`wildtag keys create`); the loopback address needs none"
+)
 
 
 @dataclass(frozen=True)

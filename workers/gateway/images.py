@@ -30,7 +30,9 @@ _ID = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{2,4})?")
 
 Wait = Annotated[
     float,
-    Query(ge=0, le=LONGEST_WAIT, description="seconds to wait: for the final word, or with If-None-Match for a change"),
+    Query(
+        ge=0, le=LONGEST_WAIT, description="seconds to wait: for the final word, or with If-None-Match for a change"
+    ),
 ]
 Since = Annotated[
     float, Query(ge=0, description="a record that was written by then (its `finished_at`) is not what is waited for")
@@ -80,7 +82,7 @@ class Images:
         return progress or Progress(bucket=bucket, key=key, etag=info.ref.etag, state="queued")
 
     async def settled(self, oid: str, wait: float, since: float = 0.0, known: str | None = None) -> Progress:
-        """Where it is once it is final, or (``known``) not as its ETag says any more; after ``wait`` at the latest."""
+        """Where it is once it is final, or (``known``) not as its ETag says; after ``wait`` at the latest."""
         progress = None
         async for progress in self._news.steps(oid, lambda: self.look(oid, since), wait):
             if known is not None and etag(progress) != known:

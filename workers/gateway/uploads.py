@@ -141,7 +141,8 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
     writing = [Depends(access.needing(Scope.WRITE))]
 
     @routes.post(
-        "/v1/images", status_code=202, response_model=models.Progress, openapi_extra=models.IMAGE_BODY, dependencies=writing,
+        "/v1/images", status_code=202, response_model=models.Progress, openapi_extra=models.IMAGE_BODY,
+        dependencies=writing,
         responses=models.problems(400, 408, 409, 413, 415, 422, 429, 503)
         | {200: {"model": models.Progress, "description": "It was ready within `wait`."}},
     )  # fmt: skip

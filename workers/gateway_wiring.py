@@ -28,6 +28,7 @@ def services(wiring: Wiring) -> Services:
             wiring.clock,
         ),
         captions=Desk(wiring),
+        dead_letters=wiring.dead_letters,
         clock=wiring.clock,
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from workers.gateway import (
     access,
     batches,
     captions,
+    deliveries,
     feed,
     health,
     images,
@@ -71,6 +72,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
         tags.router(services.records, doors),
         feed.router(services.records, news, doors, streams),
         captions.router(services.captions, doors),
+        deliveries.router(services.dead_letters, doors),
         access.router(doors),
         health.router(services, options, doors, metrics),
     ):

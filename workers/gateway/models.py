@@ -184,6 +184,27 @@ class FoundCaptions(BaseModel):
     captions: list[FoundCaption]
 
 
+class DeadLetter(BaseModel):
+    """A webhook that was given up. `since`: when it was due first; `delivery`: what its receiver knows it by."""
+
+    id: str
+    delivery: str
+    type: str
+    bucket: str
+    key: str
+    since: float
+    died_at: float
+    attempts: int
+    reason: str
+
+
+class DeadLetters(BaseModel):
+    """Webhooks that were given up, the newest first."""
+
+    deliveries: list[DeadLetter]
+    cursor: str | None
+
+
 class Status(BaseModel):
     """The state of the system."""
 

@@ -13,6 +13,7 @@ from workers.gateway.idempotency import Idempotency
 from workers.gateway.mailbox import Mailbox
 from workers.health import Health
 from workers.inbox import Inbox
+from workers.notifying.dead_letters import DeadLetters
 from workers.progress import ProgressReader
 from workers.records import Records
 from workers.stores.store import ObjectStore
@@ -55,6 +56,7 @@ class Services:
     idempotency: Idempotency
     batches: Batches
     captions: CaptionDesk
+    dead_letters: DeadLetters
     clock: Callable[[], float]
 
 

@@ -78,15 +78,20 @@ def test_a_killed_stack_goes_on_where_it_was(make_stack: Callable[..., Stack]) -
     assert stack.stop() < 10
 
 
-def test_two_stacks_on_one_machine(make_stack: Callable[..., Stack], running: Stack) -> None:
+def test_two_stacks_on_one_machine(make_stack: Callable[..., Stack], running: Stack, tmp_path: Path) -> None:
     one, two = running, make_stack("two")
+    (tmp_path / "cups.txt").write_text("a cup of coffee\na bowl of soup\n", encoding="utf-8")
+    two.wildtag("captions", "import", str(tmp_path / "cups.txt"), "--name", "cups", "--use")  # before it starts
     first, second = read_stack(one.home), two.start()
     assert first is not None
     assert first.addresses["flower"] != second.addresses["flower"]
     drop(one.inbox, "one of two/cat.png", photograph("chelsea.png"))
     drop(two.inbox, "one of two/cup.png", photograph("coffee.png"))
-    assert set(one.settled(1, under="one of two/")) == {"one of two/cat.png"}
-    assert set(two.settled(1)) == {"one of two/cup.png"}
+    ones, twos = one.settled(1, under="one of two/"), two.settled(1)
+    assert set(ones) == {"one of two/cat.png"}
+    assert set(twos) == {"one of two/cup.png"}
+    assert ones["one of two/cat.png"]["captions_version"].startswith("starter@")
+    assert twos["one of two/cup.png"]["captions_version"].startswith("cups@")
     again = one.wildtag("up", check=False)
     assert again.returncode == 1
     assert "already running" in again.stderr

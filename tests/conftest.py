@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import redis
+import structlog
 
 from workers.connection import Client, connect
 from workers.layout import Keys
@@ -45,6 +46,13 @@ def redis_url() -> Iterator[str]:
     server.terminate()
     server.wait(10)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def plain_logging() -> Iterator[None]:
+    """A command that runs in this process sets logging up for all of it, to a stream that ends with its test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

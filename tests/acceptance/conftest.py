@@ -17,9 +17,18 @@ import pytest
 
 from tests.acceptance.stack import Stack, started
 
+HERE = Path(__file__).parent
 
+
+@pytest.hookimpl(tryfirst=True)  # before groups are made of the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those who share the stack come last, so that it costs nobody else anything."""
+    """All of them in one process, so that they share what was prepared; those who share the stack last.
+
+    While it runs it takes a little of the cores from everybody else.
+    """
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("acceptance"))
     items.sort(key=lambda item: "running" in getattr(item, "fixturenames", ()))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import cache
 
 import inflect
 
@@ -66,9 +67,7 @@ def texts(seed: int = SEED) -> Iterator[str]:
     """Distinct captions without end, always the same for a seed."""
     # for reproducibility, not for secrecy
     draw = random.Random(seed)
-    english = inflect.engine()
-    nouns = list(pairs())
-    plurals = [str(english.plural_noun(noun) or noun) for noun, _ in nouns]
+    nouns, plurals = _nouns()
 
     def a(words: str) -> str:
         # by the letter alone, as most people do
@@ -91,3 +90,11 @@ def texts(seed: int = SEED) -> Iterator[str]:
         if text not in seen:
             seen.add(text)
             yield text
+
+
+@cache
+def _nouns() -> tuple[list[tuple[str, str]], list[str]]:
+    """The starter list, and its nouns in the plural, which take a second to make."""
+    english = inflect.engine()
+    nouns = list(pairs())
+    return nouns, [str(english.plural_noun(noun) or noun) for noun, _ in nouns]

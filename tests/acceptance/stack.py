@@ -1,20 +1,30 @@
-"""The real stack as a person starts it: ``wildtag up`` in a home of its own, driven by files and read as JSON."""
+"""The real stack as a person starts it: ``wildtag up`` in a home of its own, driven by files and read as JSON.
+
+A command costs about a second of a core, which the stack itself then lacks: what is waited for is looked up in Redis,
+and when it is there the command line is asked.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 
-from workers.records import STATES
+from vectordb.errors import Transient
+from workers.connection import connect
+from workers.layout import Keys
+from workers.records import STATES, Records
+from workers.settings import Settings
 from workers.supervisor import StackInfo, read_stack
 
 Json = dict[str, Any]
@@ -22,13 +32,14 @@ T = TypeVar("T")
 
 
 class Stack:
-    """A running stack. Everything it is asked goes through the command line."""
+    """A running stack. What a test asserts, the command line has said."""
 
     def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
         self.inbox = home / "inbox"
         self.environment = {**os.environ, "WILDTAG_HOME": str(home), **settings}
         self._process: subprocess.Popen[bytes] | None = None
+        self._readers: dict[str, Records] = {}
 
     def start(self, patience: float = 240) -> StackInfo:
         """Start it and wait until it says it is up."""
@@ -92,26 +103,71 @@ class Stack:
         counts: Mapping[str, int] = json.loads(self.wildtag("status", "--json").stdout)["counts"]
         return counts
 
-    def settled(self, records: int, patience: float = 120) -> dict[str, Json]:
-        """Wait until nothing is on its way and there are so many records; then all of them."""
+    def known(self) -> dict[str, Json]:
+        """The records by key, to wait for one: as ``results``, but read here."""
+        return {record["key"]: record for record in (json.loads(r.json()) for r in self._records().latest())}
 
-        def check() -> bool:
-            counts = self.counts()
+    def tally(self) -> Mapping[str, int]:
+        """The counts, to wait for one: as ``counts``, but read here."""
+        return self._records().counts()
+
+    def settled(self, records: int, patience: float = 120, under: str = "") -> dict[str, Json]:
+        """Wait until nothing is on its way and so many keys that begin with ``under`` have records; then those."""
+
+        def beneath(known: Mapping[str, Json]) -> dict[str, Json]:
+            return {key: record for key, record in known.items() if key.startswith(under)}
+
+        def at_rest(counts: Mapping[str, int], known: Callable[[], Mapping[str, Json]]) -> dict[str, Json] | None:
+            if counts["inbox"] or counts["in_flight"]:
+                return None
+            found = known()
             finished = sum(counts[state] for state in STATES)
-            return finished == records and not counts["inbox"] and not counts["in_flight"]
+            return beneath(found) if finished == len(found) and len(beneath(found)) == records else None
 
-        wait_for(check, patience, lambda: f"{self.counts()}\n{self.said()}")
-        return self.results()
+        def seen() -> bool:
+            try:
+                return at_rest(self.tally(), self.known) is not None
+            except Transient:  # a test has killed Redis, and it is not back yet
+                return False
+
+        began = time.monotonic()
+        wait_for(seen, patience, lambda: f"{self.counts()}\n{self.said()}")
+        left = max(10.0, began + patience - time.monotonic())
+        told = wait_for(
+            lambda: [found] if (found := at_rest(self.counts(), self.results)) is not None else [], left, self.said
+        )
+        return told[0]
 
     def said(self) -> str:
         """What ``up`` printed and what its processes logged, the last of it."""
         logs = [self.home / "up.log", *sorted((self.home / "logs").glob("*.log"))]
         return "\n".join(f"== {log.name}\n{log.read_text(errors='replace')[-3000:]}" for log in logs if log.exists())
 
+    def _records(self) -> Records:
+        info = read_stack(self.home)
+        assert info is not None, self.said()
+        address = info.addresses["redis"]
+        if address not in self._readers:
+            self._readers[address] = Records(connect(address), Keys(Settings.model_fields["key_prefix"].default))
+        return self._readers[address]
+
     def _up(self) -> StackInfo | None:
         assert self._process is not None
         assert self._process.poll() is None, self.said()
         return read_stack(self.home)
+
+
+@contextmanager
+def started(prepared: Path, home: Path, **settings: str) -> Iterator[Stack]:
+    """A stack in a home with the captions of another one, started, and in the end stopped as a person stops it."""
+    shutil.copytree(prepared, home)
+    stack = Stack(home, **settings)
+    try:
+        stack.start()
+        yield stack
+        assert stack.stop() < 10
+    finally:
+        stack.kill()
 
 
 def wait_for(check: Callable[[], T], patience: float, explain: Callable[[], str]) -> T:

@@ -8,14 +8,15 @@ import random
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote_plus
 
 import pytest
 from minio import Minio
 
 from tests.acceptance.images import photograph
-from tests.acceptance.stack import Stack, wait_for
+from tests.acceptance.stack import Stack, started, wait_for
 from tests.contract.s3_server import moto
 from workers.connection import connect
 from workers.supervisor import read_stack
@@ -26,30 +27,36 @@ BUCKET = "photos"
 TOKEN = "a-token-of-tests"  # noqa: S105 -- of tests
 
 
-@pytest.fixture
-def server() -> Iterator[str]:
-    with moto() as url:
-        yield url
+@pytest.fixture(scope="module")
+def followed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Minio]]:
+    """A stack whose first sweep finds nothing, and whose next one is hours away; and a client to its bucket."""
+    with moto() as server:
+        client = Minio(server.removeprefix("http://"), "AKIATEST", "secret", secure=False, region="us-east-1")
+        client.make_bucket(BUCKET)
+        with started(
+            prepared, tmp_path_factory.mktemp("bucket") / "home",
+            WILDTAG_S3_ENDPOINT=server, WILDTAG_S3_ACCESS_KEY="AKIATEST",
+            WILDTAG_S3_SECRET_KEY="secret",  # noqa: S106 -- moto takes any
+            WILDTAG_BUCKET=BUCKET, WILDTAG_RESCAN_S="3600", WILDTAG_WEBHOOK_TOKEN=TOKEN, WILDTAG_WRITE_BACK="tags",
+            WILDTAG_IGNORE_PREFIXES="private/",
+        ) as stack:  # fmt: skip
+            yield stack, client
 
 
 @pytest.fixture
-def bucket(server: str) -> Minio:
-    client = Minio(server.removeprefix("http://"), "AKIATEST", "secret", secure=False, region="us-east-1")
-    client.make_bucket(BUCKET)
-    return client
+def stack(followed: tuple[Stack, Minio]) -> Stack:
+    return followed[0]
 
 
 @pytest.fixture
-def stack(make_stack: Callable[..., Stack], server: str, bucket: Minio) -> Stack:  # noqa: ARG001 -- there first
-    """A stack whose first sweep finds nothing, and whose next one is hours away."""
-    made = make_stack(
-        WILDTAG_S3_ENDPOINT=server, WILDTAG_S3_ACCESS_KEY="AKIATEST",
-        WILDTAG_S3_SECRET_KEY="secret",  # noqa: S106 -- moto takes any
-        WILDTAG_BUCKET=BUCKET, WILDTAG_RESCAN_S="3600", WILDTAG_WEBHOOK_TOKEN=TOKEN, WILDTAG_WRITE_BACK="tags",
-        WILDTAG_IGNORE_PREFIXES="private/",
-    )  # fmt: skip
-    made.start()
-    return made
+def bucket(followed: tuple[Stack, Minio]) -> Iterator[Minio]:
+    """Empty, and after the test emptied again, with the records of what was in it."""
+    stack, client = followed
+    yield client
+    for found in client.list_objects(BUCKET, recursive=True):
+        client.remove_object(BUCKET, str(found.object_name))
+    stack.wildtag("reconcile", "--json")
+    wait_for(lambda: not any(stack.tally().values()), 60, stack.said)
 
 
 def put(client: Minio, key: str, name: str) -> str:
@@ -119,22 +126,22 @@ def test_objects_are_tagged_whatever_tells_of_them(stack: Stack, bucket: Minio) 
     assert records["by/web hook+ü.png"]["finished_at"] == record["finished_at"]  # … which has led to nothing
     stack.wildtag("retag", "--prefix", "by/web")
     wait_for(
-        lambda: stack.results()["by/web hook+ü.png"]["finished_at"] > record["finished_at"], 60, stack.said
+        lambda: stack.known()["by/web hook+ü.png"]["finished_at"] > record["finished_at"], 60, stack.said
     )
     assert [junk["source"] for junk in map(json.loads, stack.wildtag("events", "junk", "--json").stdout.splitlines())]
 
     bucket.remove_object(BUCKET, "by/redis.png")
     tell(stack, notification("by/redis.png", sequencer=9, kind="ObjectRemoved:Delete"))
-    wait_for(lambda: "by/redis.png" not in stack.results(), 60, stack.said)
+    wait_for(lambda: "by/redis.png" not in stack.known(), 60, stack.said)
     bucket.remove_object(BUCKET, "by/nothing.png")  # and one of which nothing tells
     assert json.loads(stack.wildtag("reconcile", "--json").stdout)["gone"] == 1
-    wait_for(lambda: set(stack.results()) == {"by/web hook+ü.png"}, 60, stack.said)
+    wait_for(lambda: set(stack.known()) == {"by/web hook+ü.png"}, 60, stack.said)
+    assert set(stack.results()) == {"by/web hook+ü.png"}
 
     put(bucket, "never/there.png", "coffee.png")
     bucket.remove_object(BUCKET, "never/there.png")
     tell(stack, notification("never/there.png", "0" * 32))  # gone before it is fetched: no record of nothing
     stack.settled(1)
-    stack.stop()
 
 
 def test_a_storm_of_repeated_and_shuffled_events_ends_in_the_state_of_the_bucket(
@@ -161,4 +168,3 @@ def test_a_storm_of_repeated_and_shuffled_events_ends_in_the_state_of_the_bucket
     records = stack.settled(len(current), patience=180)
     assert {key: record["etag"] for key, record in records.items()} == current
     assert {record["state"] for record in records.values()} == {"done"}
-    stack.stop()

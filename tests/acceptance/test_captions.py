@@ -11,12 +11,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
-from tests.acceptance.images import drop, photograph
+from tests.acceptance.images import drop, one_pixel, photograph
 from tests.acceptance.stack import Json, Stack, wait_for
 from vectordb.starter.captions import pairs
 
@@ -34,14 +35,31 @@ def write(path: Path, lines: list[str]) -> str:
     return str(path)
 
 
-def test_a_thing_the_captions_cannot_name_is_named_after_one_was_taught(
-    make_stack: Callable[..., Stack], tmp_path: Path
-) -> None:
-    stack = make_stack()
+def noticed(stack: Stack, name: str) -> None:
+    """Wait until new images are tagged with these captions: a switch may go unnoticed for half a second."""
+
+    def version() -> str:
+        key = f"noticed/{uuid4().hex}.png"
+        drop(stack.inbox, key, one_pixel())
+        wait_for(lambda: key in stack.known(), 60, stack.said)
+        return str(stack.known()[key]["captions_version"])
+
+    wait_for(lambda: version().startswith(f"{name}@"), 60, stack.said)
+
+
+@pytest.fixture
+def stack(running: Stack) -> Iterator[Stack]:
+    """The running stack. A test may put other captions in use there; in the end it has its own again."""
+    yield running
+    running.wildtag("captions", "use", "starter")
+    noticed(running, "starter")
+
+
+def test_a_thing_the_captions_cannot_name_is_named_after_one_was_taught(stack: Stack, tmp_path: Path) -> None:
     stack.wildtag("captions", "import", write(tmp_path / "streets.txt", STREETS), "--name", "streets", "--use")
-    stack.start()
-    drop(stack.inbox, "before.png", photograph("coffee.png"))
-    assert "espresso" not in labels(stack.settled(1)["before.png"])
+    noticed(stack, "streets")
+    drop(stack.inbox, "taught/before.png", photograph("coffee.png"))
+    assert "espresso" not in labels(stack.settled(1, under="taught/")["taught/before.png"])
 
     began = time.monotonic()
     (added,) = rows(stack, "add", "a photo of an espresso", "--source", "me")
@@ -50,8 +68,8 @@ def test_a_thing_the_captions_cannot_name_is_named_after_one_was_taught(
     stack.wildtag("captions", "list")
     started = time.monotonic() - nothing  # what the command line itself costs on this machine
     assert took - started < 1, (took, started)
-    drop(stack.inbox, "after.png", photograph("coffee.png"))
-    record = stack.settled(2)["after.png"]
+    drop(stack.inbox, "taught/after.png", photograph("coffee.png"))
+    record = stack.settled(2, under="taught/")["taught/after.png"]
     assert record["tags"][0]["label"] == "espresso"
     assert record["evidence"][record["tags"][0]["evidence"][0]]["caption"] == "a photo of an espresso"
 
@@ -63,9 +81,8 @@ def test_a_thing_the_captions_cannot_name_is_named_after_one_was_taught(
     wait_for(lambda: rows(stack, "taught", "--source", "me"), 60, stack.said)
     (gone,) = rows(stack, "remove", added["id"])
     assert gone["caption"] == "a photo of an espresso"
-    drop(stack.inbox, "later.png", photograph("coffee.png"))
-    assert "espresso" not in labels(stack.settled(3)["later.png"])
-    stack.stop()
+    drop(stack.inbox, "taught/later.png", photograph("coffee.png"))
+    assert "espresso" not in labels(stack.settled(3, under="taught/")["taught/later.png"])
 
 
 def labels(record: Json) -> set[str]:
@@ -73,24 +90,21 @@ def labels(record: Json) -> set[str]:
     return {tag["label"] for tag in record["tags"]}
 
 
-def test_a_switch_under_load_fails_no_image_and_every_record_names_one_version(
-    make_stack: Callable[..., Stack], tmp_path: Path
-) -> None:
-    stack = make_stack(WILDTAG_RESCAN_S="3600")  # the sweep, which tags again with what is current, stays out of it
+def test_a_switch_under_load_fails_no_image_and_every_record_names_one_version(stack: Stack, tmp_path: Path) -> None:
     for name in ("one", "two"):
         stack.wildtag("captions", "import", write(tmp_path / f"{name}.txt", [*STREETS, name]), "--name", name)
     (first, second) = (
         next(row["captions_version"] for row in rows(stack, "list") if row["name"] == name) for name in ("one", "two")
     )
     stack.wildtag("captions", "use", "two")
-    stack.start()
+    noticed(stack, "two")
     images = [photograph(name) for name in ("coffee.png", "rocket.jpg", "chelsea.png", "motorcycle_left.png")]
     stop = threading.Event()
     dropped = Counter[str]()
 
     def keep_dropping() -> None:
         while not stop.is_set():
-            drop(stack.inbox, f"{dropped.total()}.png", images[dropped.total() % len(images)])
+            drop(stack.inbox, f"switch/{dropped.total()}.png", images[dropped.total() % len(images)])
             dropped["all"] += 1
             time.sleep(0.1)
 
@@ -98,13 +112,13 @@ def test_a_switch_under_load_fails_no_image_and_every_record_names_one_version(
     thread.start()
     try:
         for name in ("one", "two"):
-            wait_for(lambda: stack.counts()["done"] > 5, 60, stack.said)
+            wait_for(lambda: sum(key.startswith("switch/") for key in stack.known()) > 5, 60, stack.said)
             stack.wildtag("captions", "use", name)
             time.sleep(2)
     finally:
         stop.set()
         thread.join()
-    records = stack.settled(dropped.total(), patience=180)
+    records = stack.settled(dropped.total(), patience=180, under="switch/")
     assert {record["state"] for record in records.values()} == {"done"}
     versions = Counter(record["captions_version"] for record in records.values())
     assert versions.keys() == {first, second}, versions
@@ -116,7 +130,6 @@ def test_a_switch_under_load_fails_no_image_and_every_record_names_one_version(
     assert "use another version first" in refused.stderr
     stack.wildtag("captions", "drop", "one", "--yes")
     assert "one" not in [row["name"] for row in rows(stack, "list")]
-    stack.stop()
 
 
 def test_an_import_that_is_killed_goes_on_and_ends_with_exactly_the_right_set(
@@ -159,11 +172,10 @@ def taken(notes: Path) -> int:
     return int(json.loads(row[0])["count"]) if row else 0
 
 
-def test_the_queue_and_a_pool_give_what_one_process_gives(make_stack: Callable[..., Stack], tmp_path: Path) -> None:
-    stack = make_stack()
+def test_the_queue_and_a_pool_give_what_one_process_gives(running: Stack, tmp_path: Path) -> None:
+    stack = running
     texts = [f"a {noun} beside {broader}" for noun, broader in list(pairs())[::14]]  # more than one chunk
     file = write(tmp_path / "texts.txt", texts)
-    stack.start()
     worker = subprocess.Popen(
         [sys.executable, "-m", "workers.cli", "worker", "ingestion"], env=stack.environment,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -187,7 +199,6 @@ def test_the_queue_and_a_pool_give_what_one_process_gives(make_stack: Callable[.
     stack.wildtag("captions", "export", "queue", "--to", str(tmp_path / "queue.jsonl"))
     for line in (tmp_path / "queue.jsonl").read_text().splitlines()[:50]:
         assert json.loads(line)["candidates"]["phrases"]
-    stack.stop()
 
 
 def test_what_cannot_be_read_is_told_with_its_place_and_what_was_read_is_kept(
@@ -211,17 +222,18 @@ def test_what_cannot_be_read_is_told_with_its_place_and_what_was_read_is_kept(
     assert "the columns are: url, alt" in column.stderr
 
 
-def test_a_saved_version_is_taken_in_by_another_home(make_stack: Callable[..., Stack], tmp_path: Path) -> None:
-    here, there = make_stack("here"), make_stack("there")
-    here.wildtag("captions", "import", write(tmp_path / "streets.txt", STREETS), "--name", "streets", "--use")
-    here.start()  # also the version that a running stack has open
+def test_a_saved_version_is_taken_in_by_another_home(
+    make_stack: Callable[..., Stack], stack: Stack, tmp_path: Path
+) -> None:
+    here, there = stack, make_stack("there")
+    here.wildtag("captions", "import", write(tmp_path / "saved.txt", STREETS), "--name", "saved", "--use")
+    noticed(here, "saved")  # also the version that a running stack has open
     here.wildtag("captions", "add", "a photo of an espresso")
-    here.wildtag("captions", "snapshot", "streets", str(tmp_path / "streets.tar"))
-    here.stop()
-    there.wildtag("captions", "restore", str(tmp_path / "streets.tar"))
-    assert set(there.wildtag("captions", "export", "streets").stdout.splitlines()) == {
+    here.wildtag("captions", "snapshot", "saved", str(tmp_path / "saved.tar"))
+    there.wildtag("captions", "restore", str(tmp_path / "saved.tar"))
+    assert set(there.wildtag("captions", "export", "saved").stdout.splitlines()) == {
         *STREETS, "a photo of an espresso",
     }  # fmt: skip
-    again = there.wildtag("captions", "restore", str(tmp_path / "streets.tar"), check=False)
+    again = there.wildtag("captions", "restore", str(tmp_path / "saved.tar"), check=False)
     assert again.returncode == 1
     assert "already" in again.stderr

@@ -24,27 +24,27 @@ def test_demo_shows_all_photographs_and_leaves_nothing(make_stack: Callable[...,
     assert not (stack.home / "run" / "stack.json").exists()
 
 
-def test_tag_needs_no_stack_and_agrees_with_it(make_stack: Callable[..., Stack], tmp_path: Path) -> None:
-    stack = make_stack()
+def test_tag_needs_no_stack_and_agrees_with_it(
+    make_stack: Callable[..., Stack], running: Stack, tmp_path: Path
+) -> None:
     names = ["chelsea.png", "coffee.png", "motorcycle_left.png"]
     for name in names:
         drop(tmp_path / "photos", name, photograph(name))
     paths = [str(tmp_path / "photos" / name) for name in names]
-    alone = tagged_by(stack, *paths)
+    alone = tagged_by(make_stack(), *paths)
     assert [record["state"] for record in alone] == ["done"] * 3
 
-    stack.start()
-    # the stack owns the captions now; the same command asks it
-    beside = tagged_by(stack, str(tmp_path / "photos"))
+    # a stack owns its captions; the same command asks it
+    beside = tagged_by(running, str(tmp_path / "photos"))
     for name in names:
-        drop(stack.inbox, name, photograph(name))
-    records = stack.settled(3)
+        drop(running.inbox, f"to compare/{name}", photograph(name))
+    records = running.settled(3, under="to compare/")
     for name, one, other in zip(names, alone, beside, strict=True):
         for tagged in (one, other):
-            assert [tag["label"] for tag in tagged["tags"]] == [tag["label"] for tag in records[name]["tags"]]
-            for mine, theirs in zip(tagged["tags"], records[name]["tags"], strict=True):
-                assert mine["score"] == pytest.approx(theirs["score"], abs=2e-3)
-    stack.stop()
+            theirs = records[f"to compare/{name}"]["tags"]
+            assert [tag["label"] for tag in tagged["tags"]] == [tag["label"] for tag in theirs]
+            for tag, their in zip(tagged["tags"], theirs, strict=True):
+                assert tag["score"] == pytest.approx(their["score"], abs=2e-3)
 
 
 def tagged_by(stack: Stack, *paths: str) -> list[Json]:

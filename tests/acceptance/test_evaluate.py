@@ -94,13 +94,12 @@ def test_class_folders_are_a_set_and_the_table_is_for_people(
     assert "folder dog: it holds no images" in done.stderr
 
 
-def test_a_running_stack_lends_its_captions(make_stack: Callable[..., Stack], photographs: Path) -> None:
-    stack = make_stack()
+def test_a_running_stack_lends_its_captions(
+    make_stack: Callable[..., Stack], running: Stack, photographs: Path
+) -> None:
     command = ["evaluate", str(photographs.parent / "set.tsv"), "--root", str(photographs), "--json"]
-    (alone,) = json.loads(stack.wildtag(*command).stdout)["results"]
-    stack.start()
-    (beside,) = json.loads(stack.wildtag(*command).stdout)["results"]
-    stack.stop()
+    (alone,) = json.loads(make_stack().wildtag(*command).stdout)["results"]
+    (beside,) = json.loads(running.wildtag(*command).stdout)["results"]
     for figure in ("cluster_accuracy", "semantic_iou", "semantic_similarity", "mean_candidates"):
         assert beside[figure] == pytest.approx(alone[figure], abs=1e-5)
 

@@ -70,7 +70,7 @@ def test_a_killed_stack_goes_on_where_it_was(make_stack: Callable[..., Stack]) -
     info = stack.start()
     for i, data in enumerate(variants(60)):
         drop(stack.inbox, f"{i}.jpg", data)
-    wait_for(lambda: stack.counts()["in_flight"] > 0, 30, stack.said)
+    wait_for(lambda: stack.tally()["in_flight"] > 0, 30, stack.said)
     os.kill(info.supervisor.pid, signal.SIGKILL)
     wait_for(lambda: not any(psutil.pid_exists(pid) for pid in info.pids.values()), 15, lambda: str(info))
     stack.start()
@@ -78,19 +78,25 @@ def test_a_killed_stack_goes_on_where_it_was(make_stack: Callable[..., Stack]) -
     assert stack.stop() < 10
 
 
-def test_two_stacks_on_one_machine(make_stack: Callable[..., Stack]) -> None:
-    one, two = make_stack("one"), make_stack("two")
-    first, second = one.start(), two.start()
+def test_two_stacks_on_one_machine(make_stack: Callable[..., Stack], running: Stack, tmp_path: Path) -> None:
+    one, two = running, make_stack("two")
+    (tmp_path / "cups.txt").write_text("a cup of coffee\na bowl of soup\n", encoding="utf-8")
+    two.wildtag("captions", "import", str(tmp_path / "cups.txt"), "--name", "cups", "--use")  # before it starts
+    first, second = read_stack(one.home), two.start()
+    assert first is not None
     assert first.addresses["flower"] != second.addresses["flower"]
-    drop(one.inbox, "cat.png", photograph("chelsea.png"))
-    drop(two.inbox, "cup.png", photograph("coffee.png"))
-    assert set(one.settled(1)) == {"cat.png"}
-    assert set(two.settled(1)) == {"cup.png"}
+    drop(one.inbox, "one of two/cat.png", photograph("chelsea.png"))
+    drop(two.inbox, "one of two/cup.png", photograph("coffee.png"))
+    ones, twos = one.settled(1, under="one of two/"), two.settled(1)
+    assert set(ones) == {"one of two/cat.png"}
+    assert set(twos) == {"one of two/cup.png"}
+    assert ones["one of two/cat.png"]["captions_version"].startswith("starter@")
+    assert twos["one of two/cup.png"]["captions_version"].startswith("cups@")
     again = one.wildtag("up", check=False)
     assert again.returncode == 1
     assert "already running" in again.stderr
-    assert one.stop() < 10
     assert two.stop() < 10
+    assert read_stack(one.home) == first
 
 
 def test_a_folder_that_comes_back_keeps_its_records(make_stack: Callable[..., Stack], tmp_path: Path) -> None:
@@ -115,7 +121,9 @@ def test_a_folder_that_comes_back_keeps_its_records(make_stack: Callable[..., St
     assert {key: record for key, record in after.items() if key != "new.png"} == before
 
     (media / "album").rename(tmp_path / "album")  # a folder moved out takes its records with it
-    wait_for(lambda: "album/cup.png" not in stack.results(), 30, stack.said)
+    wait_for(lambda: "album/cup.png" not in stack.known(), 30, stack.said)
     (tmp_path / "album").rename(media / "back")
-    wait_for(lambda: "back/cup.png" in stack.results(), 30, stack.said)
+    wait_for(lambda: "back/cup.png" in stack.known(), 30, stack.said)
+    assert stack.results().keys() >= {"back/cup.png"}
+    assert "album/cup.png" not in stack.results()
     assert stack.stop() < 10

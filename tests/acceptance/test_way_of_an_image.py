@@ -81,7 +81,7 @@ def stack_times(records: dict[str, dict[str, object]]) -> dict[str, object]:
 def _restarted(stack: Stack) -> dict[str, dict[str, object]]:
     (stack.inbox / "rocket.jpg").unlink()
     stack.start(60)
-    wait_for(lambda: "rocket.jpg" not in stack.results(), 30, stack.said)
+    wait_for(lambda: "rocket.jpg" not in stack.known(), 30, stack.said)
     return stack.results()
 
 
@@ -93,7 +93,7 @@ def _overwriting_and_removing(stack: Stack, records: dict[str, dict[str, object]
     os.replace(stack.inbox.parent / "moved.png", stack.inbox / "chelsea.png")  # noqa: PTH105 -- the call that is meant
 
     def changed() -> bool:
-        now = stack.results()
+        now = stack.known()
         return (
             now["coffee.png"]["etag"] != records["coffee.png"]["etag"]
             and now["chelsea.png"]["etag"] != records["chelsea.png"]["etag"]
@@ -123,16 +123,15 @@ def _flower_knows_all_stages(flower: str) -> None:
     assert all(f"{stage}@" in workers for stage in STAGES)
 
 
-def test_results_of_unknown_keys_say_so(make_stack: Callable[..., Stack]) -> None:
-    stack = make_stack()
-    silent = stack.wildtag("results", check=False)
+def test_results_of_unknown_keys_say_so(
+    make_stack: Callable[..., Stack], running: Stack, begun: tuple[Stack, str]
+) -> None:
+    silent = make_stack().wildtag("results", check=False)
     assert silent.returncode == 1
     assert "wildtag up" in " ".join(silent.stderr.split())
-    stack.start()
-    empty = stack.wildtag("results")
-    assert "Nothing has been tagged" in empty.stderr
-    unknown = stack.wildtag("results", "no such.jpg", check=False)
+    _, said_when_new = begun
+    assert "Nothing has been tagged" in said_when_new
+    unknown = running.wildtag("results", "no such.jpg", check=False)
     assert (unknown.returncode, "not known" in unknown.stderr) == (1, True)
-    status = json.loads(stack.wildtag("status", "--json").stdout)
+    status = json.loads(running.wildtag("status", "--json").stdout)
     assert set(status["seconds_since_progress"]) >= {*STAGES, "dispatcher", "watcher"}
-    stack.stop()

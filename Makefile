@@ -57,10 +57,10 @@ demo: $(VENV)/installed
 up: $(VENV)/installed
 	@exec $(VENV)/bin/wildtag up $(ARGS)
 
-# The acceptance tests, one after the other, in one process, and all others beside them: they often wait.
+# What starts whole stacks, one after the other, in one process, and all others beside it: it often waits.
 # ARGS='-n 0' runs everything in one process.
 test: $(VENV)/developing
-	@exec $(VENV)/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@exec $(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 install: $(VENV)/installed
 

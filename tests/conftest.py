@@ -9,13 +9,29 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 import structlog
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it has no types
 
 from workers.connection import Client, connect
 from workers.layout import Keys
+
+STACKS = ("tests/acceptance/", "tests/browser/")  # what starts whole stacks: never two of them at once
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # as above
+    """Modules stay together; all that start stacks are in one process, one after the other, beside the others."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "stacks" if nodeid.startswith(STACKS) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Who runs what, when there are several processes (``make test``)."""
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,15 @@
+// Puts the page together.
+
+import * as drop from "./drop.js";
+import * as feed from "./feed.js";
+import * as session from "./session.js";
+import * as status from "./status.js";
+import * as views from "./views.js";
+import * as wall from "./wall.js";
+
+session.install();
+status.install();
+drop.install();
+wall.install();
+views.install();
+feed.open();

@@ -4,6 +4,7 @@ import * as connection from "./connection.js";
 
 const PREFIX = "urn:wildtag:problem:";
 const TRIES = 5;
+const PATIENCE_MS = 30_000;
 const SENTENCES = {
   "bad-key": () => "The name of this image cannot be read as text.",
   forbidden: (detail) => `This is not allowed: ${detail}.`,
@@ -57,6 +58,7 @@ export async function call(method, address, json) {
     try {
       answer = await fetch(address, {
         method,
+        signal: AbortSignal.timeout(PATIENCE_MS),
         headers: json === undefined ? {} : { "Content-Type": "application/json" },
         body: json === undefined ? undefined : JSON.stringify(json),
       });

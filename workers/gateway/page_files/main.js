@@ -1,5 +1,6 @@
 // Puts the page together.
 
+import { byId } from "./dom.js";
 import * as drop from "./drop.js";
 import * as feed from "./feed.js";
 import * as session from "./session.js";
@@ -13,3 +14,9 @@ drop.install();
 wall.install();
 views.install();
 feed.open();
+
+// the address stays as it is: what comes after its # says what is shown
+document.querySelector(".skip").onclick = (event) => {
+  event.preventDefault();
+  byId("main").focus();
+};

@@ -11,6 +11,7 @@ export function teaching(card, record) {
   const id = `caption-${(forms += 1)}`;
   let object = record;
   let taught = []; // ids of captions that were new
+  let lesson = null; // the caption whose effect is waited for
   const input = make("input", {
     id, name: "caption", required: true, maxlength: "1000", autocomplete: "off", "aria-describedby": `${id}-hint`,
   });
@@ -22,7 +23,7 @@ export function teaching(card, record) {
     { class: "teach", id: `${id}-form`, hidden: true, onsubmit: teach },
     make("label", { for: id }, "A caption for it"),
     input,
-    make("p", { class: "note", id: `${id}-hint` }, "In a few words, such as “a photo of a moka pot”. Every image after it profits."),
+    make("p", { class: "note", id: `${id}-hint` }, "In a few words, such as “a photo of a moka pot”. It helps with later images too."),
     make("p", { class: "buttons" }, submit, undo),
   );
   const toggle = make(
@@ -30,7 +31,7 @@ export function teaching(card, record) {
     { type: "button", class: "quiet", "aria-expanded": "false", "aria-controls": form.id, onclick: show },
     "Teach what it shows",
   );
-  const look = make("button", { type: "button", class: "quiet", onclick: () => again("") }, "Look again");
+  const look = make("button", { type: "button", class: "quiet", onclick: () => working(() => lookAgain("")) }, "Look again");
 
   function show() {
     form.hidden = !form.hidden;
@@ -44,7 +45,8 @@ export function teaching(card, record) {
       const [caption] = (await post("/v1/captions", { captions: [input.value], source: "page" })).captions;
       taught = caption.added ? [caption.id] : [];
       undo.hidden = !caption.added;
-      await again(caption.added ? `Learnt: “${caption.caption}”` : `“${caption.caption}” was known already`);
+      lesson = caption.caption;
+      await lookAgain(caption.added ? "Learnt. Looking again …" : "That was known already. Looking again …");
       input.value = "";
     });
   }
@@ -54,17 +56,15 @@ export function teaching(card, record) {
       for (const caption of taught) await remove(`/v1/captions/${caption}`);
       taught = [];
       undo.hidden = true;
-      await again("The caption is forgotten");
+      await lookAgain("The caption is forgotten.");
     });
   }
 
-  async function again(sentence) {
-    await working(async () => {
-      await post(`${objectPath(object)}:retag`);
-      card.again();
-      note.textContent = sentence;
-      follow(object, object.finished_at, card.status);
-    });
+  async function lookAgain(sentence) {
+    const before = await post(`${objectPath(object)}:retag`);
+    card.again();
+    note.textContent = sentence;
+    follow(object, before.finished_at ?? 0, card.status);
   }
 
   async function working(work) {
@@ -73,6 +73,7 @@ export function teaching(card, record) {
     try {
       await work();
     } catch (refused) {
+      lesson = null;
       note.textContent = refused.message;
       note.classList.add("problem");
     } finally {
@@ -84,8 +85,16 @@ export function teaching(card, record) {
     element: make("div", {}, make("p", { class: "buttons" }, toggle, look), form, note),
     about(record) {
       object = record;
+      if (lesson) note.textContent = effect(record, lesson);
+      lesson = null;
       const lost = record.state === "done" && (record.unknown || !record.tags.length);
       toggle.classList.toggle("main", lost);
     },
   };
+}
+
+function effect(record, caption) {
+  return record.evidence.some((one) => one.caption === caption)
+    ? `“${caption}” is part of the evidence now.`
+    : `“${caption}” is learnt, but other captions are nearer to this image. Another wording may come closer.`;
 }

@@ -1,4 +1,4 @@
-"""The distribution's Chromium. Nothing is downloaded: where there is none, the page is not tested, and the run says so."""
+"""The distribution's Chromium; nothing is downloaded. Where there is none the page is not tested, and the run says so."""
 
 from __future__ import annotations
 

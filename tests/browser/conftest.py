@@ -40,7 +40,9 @@ def stack(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A running stack."""
     home = tmp_path_factory.mktemp("browser") / "home"
     shutil.copytree(prepared, home)
-    made = Stack(home, WILDTAG_GATEWAY_PORT=str(free_port(0)), WILDTAG_MAX_OBJECT_BYTES=str(LARGEST))
+    # ports of its own: another stack that starts at the same moment would choose the same ones
+    ports = {f"WILDTAG_{name}_PORT": str(free_port(0)) for name in ("GATEWAY", "FLOWER")}
+    made = Stack(home, WILDTAG_MAX_OBJECT_BYTES=str(LARGEST), **ports)
     made.start()
     yield made
     made.kill()

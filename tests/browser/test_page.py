@@ -54,7 +54,7 @@ def test_the_score_shows_when_a_tag_is_pointed_at_and_is_there_for_screen_reader
     visitor.drop(("chelsea.png", photograph("chelsea.png")))
     tag = visitor.tagged("chelsea.png").locator("a.tag").first
     expect(tag.locator(".score")).to_have_css("opacity", "0")
-    expect(tag).to_have_accessible_name(re.compile(rf"^{CAT}, score 0\.\d\d$"))
+    expect(tag).to_have_accessible_name(re.compile(rf"^{CAT} ?, score 0\.\d\d$"))
     tag.hover()
     expect(tag.locator(".score")).to_have_css("opacity", "1")
 
@@ -102,6 +102,17 @@ def test_an_image_that_cannot_be_tagged_says_why(visit: Visit) -> None:
     visitor.shot("failed")
 
 
+def test_an_unknown_image_says_so_and_offers_to_be_taught(visit: Visit) -> None:
+    visitor = visit()
+    visitor.open()
+    visitor.drop(("pixel.png", one_pixel()))
+    card = visitor.tagged("pixel.png")
+    expect(card.get_by_text("no caption is near enough to say what this is")).to_be_visible()
+    expect(card.get_by_text("The nearest captions, which are too far")).to_be_visible()
+    expect(card.get_by_role("button", name="Teach what it shows")).to_be_visible()
+    visitor.shot("unknown")
+
+
 def test_a_taught_caption_changes_what_is_seen_in_the_same_image(visit: Visit) -> None:
     visitor = visit()
     visitor.open()
@@ -145,7 +156,7 @@ def test_tags_are_found_by_how_they_begin(visit: Visit) -> None:
     expect(page.get_by_text("No tag begins with “qqq”.")).to_be_visible()
 
 
-def test_the_wall_shows_what_others_put_into_the_bucket_and_forgets_what_is_removed(visit: Visit, stack: Stack) -> None:
+def test_the_wall_shows_what_comes_into_the_bucket_and_forgets_what_is_removed(visit: Visit, stack: Stack) -> None:
     visitor = visit()
     page = visitor.open()
     drop(stack.inbox, "from a camera.png", photograph("coffee.png"))
@@ -178,7 +189,7 @@ def test_a_name_that_looks_like_markup_stays_text(visit: Visit) -> None:
     assert page.locator("img[src=x]").count() == 0
 
 
-def test_links_lead_to_flower_and_to_the_documentation_which_renders(visit: Visit, stack: Stack) -> None:
+def test_links_lead_to_flower_and_to_the_documentation_which_renders(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open()
     expect(page.get_by_role("link", name="Flower")).to_have_attribute("href", re.compile(r"^http://127\.0\.0\.1:\d+"))
@@ -188,7 +199,7 @@ def test_links_lead_to_flower_and_to_the_documentation_which_renders(visit: Visi
     visitor.shot("docs")
 
 
-def test_where_there_is_nothing_yet_the_page_says_so(visit: Visit, make_gateway: Any) -> None:
+def test_where_there_is_nothing_yet_the_page_says_so(make_gateway: Any, visit: Visit) -> None:
     empty = make_gateway(WILDTAG_KEY_PREFIX="empty:")
     visitor = visit(empty.address)
     page = visitor.open()

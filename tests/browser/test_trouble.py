@@ -16,7 +16,7 @@ KEY = "a-key-of-these-tests"
 
 
 def test_when_the_server_goes_the_page_says_so_and_goes_on_when_it_is_back(
-    visit: Visit, stack: Stack, make_gateway: Any
+    stack: Stack, make_gateway: Any, visit: Visit
 ) -> None:
     gateway = make_gateway()
     visitor = visit(gateway.address)
@@ -37,7 +37,7 @@ def test_when_the_server_goes_the_page_says_so_and_goes_on_when_it_is_back(
     )
 
 
-def test_where_a_key_is_wanted_one_signs_in_and_out(visit: Visit, make_gateway: Any) -> None:
+def test_where_a_key_is_wanted_one_signs_in_and_out(make_gateway: Any, visit: Visit) -> None:
     gateway = make_gateway(WILDTAG_KEY_REQUIRED="true", WILDTAG_ADMIN_KEY=KEY)
     visitor = visit(gateway.address)
     visitor.refusals_expected = True

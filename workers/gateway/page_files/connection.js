@@ -27,8 +27,14 @@ export async function ready() {
   while (state !== "online") await new Promise((then) => changes.addEventListener("change", then, { once: true }));
 }
 
-// Finds out how it is; keeps asking while it is not well. True when it is.
-export async function check() {
+// Finds out how it is; keeps asking while it is not well. True when it is. Many may ask at once.
+let checking = null;
+export function check() {
+  checking ??= look().finally(() => (checking = null));
+  return checking;
+}
+
+async function look() {
   try {
     const answer = await fetch("/v1/status", { cache: "no-store", signal: AbortSignal.timeout(10_000) });
     // too many requests, or a key for other things: it is there

@@ -21,12 +21,16 @@ export function install() {
     event.preventDefault();
     take(pasted);
   });
+  // words may be dropped into a field; everything else dropped on a page would have the browser go there
+  const forField = (event) => !event.dataTransfer?.types.includes("Files") && event.target.closest?.("input");
   document.addEventListener("dragover", (event) => {
+    if (forField(event)) return;
     event.preventDefault();
     document.body.classList.add("dragging");
   });
   document.addEventListener("dragleave", (event) => event.relatedTarget ?? document.body.classList.remove("dragging"));
   document.addEventListener("drop", (event) => {
+    if (forField(event)) return;
     event.preventDefault();
     document.body.classList.remove("dragging");
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.());

@@ -2,6 +2,7 @@
 
 import * as connection from "./connection.js";
 
+const AGAIN_MS = 3000;
 const listeners = [];
 let source = null;
 
@@ -28,6 +29,6 @@ export function open() {
     await connection.check();
     if (mine.readyState !== EventSource.CLOSED) return; // the browser tries again
     await connection.ready();
-    if (mine === source) setTimeout(open, 1000);
+    if (mine === source) setTimeout(open, AGAIN_MS);
   };
 }

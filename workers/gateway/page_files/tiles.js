@@ -1,6 +1,7 @@
 // Small pictures with their tags, as the wall and the views of tags show them.
 
 import { oid, path, thumbnail } from "./api.js";
+import * as connection from "./connection.js";
 import { make } from "./dom.js";
 import { reason } from "./record.js";
 import { tagChip } from "./tags.js";
@@ -21,10 +22,16 @@ export function tile(record, { score } = {}) {
     : null;
   const link = make("a", { class: "look", href: objectAddress(record), title: name }, make("span", { class: "unseen" }, name));
   if (picture) {
-    picture.onerror = () => picture.replaceWith(make("span", { class: "no-picture", "aria-hidden": "true" }));
+    picture.onload = () => link.classList.remove("none");
+    picture.onerror = async () => {
+      link.classList.add("none");
+      if (await connection.check()) return; // it has no picture; while the server is away nothing has
+      await connection.ready();
+      picture.src = thumbnail(record);
+    };
     link.prepend(picture);
   } else {
-    link.prepend(make("span", { class: "no-picture", "aria-hidden": "true" }));
+    link.classList.add("none");
   }
   const words = record.state === "done"
     ? record.tags.length

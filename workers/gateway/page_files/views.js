@@ -52,11 +52,12 @@ async function tagged([label]) {
   document.title = `${label} · wildtag`;
   const address = `/v1/tags/${path(label).replaceAll("/", "%2F")}/objects?limit=${PAGE}`;
   const list = make("ul", { class: "wall wide" });
-  const more = make("button", { type: "button", class: "quiet", onclick: () => add() }, "Show more");
+  const more = make("button", { type: "button", class: "quiet", onclick: () => add().catch((refused) => (more.textContent = `${refused.message} Try again`)) }, "Show more");
   async function add(first = false) {
     const page = await get(more.dataset.cursor ? `${address}&cursor=${more.dataset.cursor}` : address);
     const tiles = page.objects.map(({ record, score }) => tile(record, { score }));
     list.append(...tiles);
+    more.textContent = "Show more";
     more.hidden = page.cursor === null;
     more.dataset.cursor = page.cursor ?? "";
     if (!first) tiles[0]?.querySelector("a").focus();

@@ -41,7 +41,13 @@ async function fill() {
 }
 
 async function older() {
-  const page = await get(`/v1/objects?limit=${PAGE}&cursor=${cursor}`);
+  let page;
+  try {
+    page = await get(`/v1/objects?limit=${PAGE}&cursor=${cursor}`);
+  } catch (refused) {
+    byId("wall-note").textContent = refused.message;
+    return;
+  }
   const there = new Set([...byId("wall").children].map((one) => one.dataset.oid));
   const fresh = page.objects.filter((record) => !there.has(oid(record))).map((record) => tile(record));
   byId("wall").append(...fresh);

@@ -1,10 +1,11 @@
-"""What tests of all tiers share: a real Redis of their own, on a unix socket."""
+"""What tests of all tiers share: a real Redis of their own, on a unix socket, and captions that are encoded once."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -83,3 +84,13 @@ def client(redis_url: str) -> Client:
 def keys() -> Keys:
     """Keys under a prefix that is not the default, so that none is written past it."""
     return Keys("test:")
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with encoded captions and nothing else, to be copied."""
+    home = tmp_path_factory.mktemp("prepared")
+    # a graph that is built in a third of the time: what is tested here does not depend on how good it is
+    env = {**os.environ, "WILDTAG_HOME": str(home), "WILDTAG_HNSW_M": "16", "WILDTAG_HNSW_EF_CONSTRUCT": "48"}
+    subprocess.run([sys.executable, "-m", "workers.cli", "prepare"], env=env, check=True, timeout=300)
+    return home

@@ -1,4 +1,4 @@
-"""The captions are encoded once for all acceptance tests and copied into each home; and one stack that runs for many.
+"""Stacks of the tests' own, and one that runs for many.
 
 A stack takes twenty seconds to start. Tests that start, kill or configure one have their own; those that only use one
 share ``running``, and each has keys of its own there.
@@ -6,10 +6,7 @@ share ``running``, and each has keys of its own there.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,29 +14,10 @@ import pytest
 
 from tests.acceptance.stack import Stack, started
 
-HERE = Path(__file__).parent
 
-
-@pytest.hookimpl(tryfirst=True)  # before groups are made of the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of them in one process, so that they share what was prepared; those who share the stack last.
-
-    While it runs it takes a little of the cores from everybody else.
-    """
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("acceptance"))
+    """Those who share the stack come last, so that it costs nobody else anything."""
     items.sort(key=lambda item: "running" in getattr(item, "fixturenames", ()))
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with encoded captions and nothing else."""
-    home = tmp_path_factory.mktemp("prepared")
-    # a graph that is built in a third of the time: what is tested here does not depend on how good it is
-    env = {**os.environ, "WILDTAG_HOME": str(home), "WILDTAG_HNSW_M": "16", "WILDTAG_HNSW_EF_CONSTRUCT": "48"}
-    subprocess.run([sys.executable, "-m", "workers.cli", "prepare"], env=env, check=True, timeout=300)
-    return home
 
 
 @pytest.fixture

@@ -1,0 +1,142 @@
+"""One stack and one browser for all tests of the page, and further gateways over that stack's Redis."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.acceptance.stack import Stack, wait_for
+from tests.browser import chromium
+from workers.settings import Settings
+from workers.stack import command, free_port, running
+
+if TYPE_CHECKING:  # it may not be installed
+    from playwright.sync_api import Browser
+
+    from tests.browser.visitor import Visitor
+
+collect_ignore_glob: list[str] = []
+if chromium.missing() and os.environ.get("CI") != "true":
+    collect_ignore_glob.append("test_*.py")
+
+LARGEST = 2 * 2**20  # bytes of an image in these tests
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say plainly when the page was left out."""
+    if collect_ignore_glob:
+        terminalreporter.write_line(chromium.MISSING.format(chromium.missing()), yellow=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def stack(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running stack."""
+    home = tmp_path_factory.mktemp("browser") / "home"
+    shutil.copytree(prepared, home)
+    # ports of its own: another stack that starts at the same moment would choose the same ones
+    ports = {f"WILDTAG_{name}_PORT": str(free_port(0)) for name in ("GATEWAY", "FLOWER")}
+    made = Stack(home, WILDTAG_MAX_OBJECT_BYTES=str(LARGEST), **ports)
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture(scope="session")
+def address(stack: Stack) -> str:
+    """Of the stack's own gateway."""
+    from workers.supervisor import read_stack  # noqa: PLC0415
+
+    info = read_stack(stack.home)
+    assert info is not None
+    return info.addresses["gateway"]
+
+
+class Gateway:
+    """One more gateway over the stack's Redis, to be stopped and started again."""
+
+    def __init__(self, stack: Stack, **settings: str) -> None:
+        here = running(Settings(home=stack.home))
+        assert here is not None
+        self.port = free_port(0)
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._environment = {**here.process_environment(), "WILDTAG_GATEWAY_PORT": str(self.port), **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._process = subprocess.Popen(command("gateway"), env=self._environment)
+        wait_for(self._answers, 60, lambda: "the gateway does not answer")
+
+    def stop(self) -> None:
+        """End it at once, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/readyz", timeout=5):
+                return True
+        except OSError:
+            return False
+
+
+@pytest.fixture
+def make_gateway(stack: Stack) -> Iterator[Callable[..., Gateway]]:
+    """Makes gateways that end with the test."""
+    made: list[Gateway] = []
+
+    def make(**settings: str) -> Gateway:
+        made.append(Gateway(stack, **settings))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for gateway in made:
+        gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    if (lacking := chromium.missing()) is not None:
+        pytest.fail(chromium.MISSING.format(lacking))
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=chromium.program(), args=chromium.FLAGS)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def shots(pytestconfig: pytest.Config) -> Path:
+    """Where screenshots are kept."""
+    folder = pytestconfig.rootpath / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str, shots: Path) -> Iterator[Callable[..., Visitor]]:
+    """Makes visitors; afterwards none may have met an error or a request that left the host."""
+    from tests.browser.visitor import Visitor  # noqa: PLC0415
+
+    made: list[Visitor] = []
+
+    def make(at: str = address, **context: Any) -> Visitor:
+        page = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}).new_page()
+        made.append(Visitor(page, at, shots))
+        return made[-1]
+
+    yield make
+    for visitor in made:
+        visitor.page.context.close()
+    assert [fault for visitor in made for fault in visitor.faults] == []

@@ -1,0 +1,58 @@
+"""The page when the server goes, wants a key, or comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import expect
+
+from tests.acceptance.images import drop, photograph
+from tests.acceptance.stack import Stack
+from tests.browser.visitor import PATIENCE_MS, Visitor
+
+Visit = Callable[..., Visitor]
+KEY = "a-key-of-these-tests"
+
+
+def test_when_the_server_goes_the_page_says_so_and_goes_on_when_it_is_back(
+    stack: Stack, make_gateway: Any, visit: Visit
+) -> None:
+    gateway = make_gateway()
+    visitor = visit(gateway.address)
+    visitor.refusals_expected = True
+    page = visitor.open()
+    expect(page.locator("#wall")).to_have_attribute("aria-busy", "false")
+    gateway.stop()
+    visitor.drop(("meanwhile.png", photograph("coffee.png")))
+    expect(page.get_by_text("wildtag does not answer.")).to_be_visible()
+    drop(stack.inbox, "unseen.png", photograph("rocket.jpg"))  # tagged while the page hears of nothing
+    visitor.shot("offline")
+    gateway.start()
+    expect(page.locator("#banner")).to_be_hidden(timeout=PATIENCE_MS)
+    assert "espresso" in visitor.labels(visitor.tagged("meanwhile.png"))
+    expect(page.locator("#wall [data-oid='inbox/unseen.png']")).to_be_visible(timeout=PATIENCE_MS)
+    assert len([key for key in stack.results() if key.startswith("uploads/")]) == len(
+        list((stack.inbox / "uploads").glob("*"))
+    )
+
+
+def test_where_a_key_is_wanted_one_signs_in_and_out(make_gateway: Any, visit: Visit) -> None:
+    gateway = make_gateway(WILDTAG_KEY_REQUIRED="true", WILDTAG_ADMIN_KEY=KEY)
+    visitor = visit(gateway.address)
+    visitor.refusals_expected = True
+    page = visitor.open()
+    field = page.get_by_label("API key")
+    expect(field).to_be_focused()
+    visitor.shot("sign-in")
+    field.fill("another-key-of-these-tests")
+    page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("This key is not known.")).to_be_visible()
+    field.fill(KEY)
+    field.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    visitor.drop(("coffee.png", photograph("coffee.png")))
+    assert "espresso" in visitor.labels(visitor.tagged("coffee.png"))
+    expect(page.locator("#wall").get_by_text("espresso").first).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(field).to_be_focused()

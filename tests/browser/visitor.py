@@ -1,0 +1,85 @@
+"""A person in front of the page: what they do, what they see, and what the browser holds against the page."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+
+PATIENCE_MS = 20_000  # for the tags of an image, on a busy machine
+_REFUSED = re.compile(r"Failed to load resource: .*")  # Chromium says so of every answer that is an error
+
+_TRANSFER = """([files]) => {
+    const transfer = new DataTransfer();
+    for (const [name, type, base64] of files) {
+        const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+        transfer.items.add(new File([bytes], name, { type }));
+    }
+    return transfer;
+}"""
+_PASTE = """([clipboardData]) => document.dispatchEvent(
+    new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }))"""
+
+
+class Visitor:
+    """One tab. ``faults``: errors of the page and requests that leave the host."""
+
+    def __init__(self, page: Page, address: str, shots: Path) -> None:
+        self.page = page
+        self.address = address
+        self.faults: list[str] = []
+        self.refusals_expected = False
+        self._shots = shots
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        page.on("request", self._asked)
+
+    def open(self, route: str = "") -> Page:
+        """Go to an address of the page."""
+        self.page.goto(f"{self.address}/{route}")
+        return self.page
+
+    def drop(self, *files: tuple[str, bytes]) -> None:
+        """Drop files onto the page."""
+        self.page.dispatch_event("#drop", "drop", {"dataTransfer": self._transfer(files)})
+
+    def paste(self, *files: tuple[str, bytes]) -> None:
+        """Paste files."""
+        self.page.evaluate(_PASTE, [self._transfer(files)])
+
+    def card(self, title: str) -> Locator:
+        """The card of an image."""
+        return self.page.get_by_role("article", name=title, exact=True)
+
+    def tagged(self, title: str) -> Locator:
+        """The card of an image, once it has its tags."""
+        card = self.card(title)
+        expect(card).to_have_attribute("data-state", "done", timeout=PATIENCE_MS)
+        return card
+
+    def labels(self, within: Locator) -> list[str]:
+        """The tags that are shown there."""
+        return within.locator(".tag .label").all_inner_texts()
+
+    def shot(self, name: str) -> None:
+        """Keep a screenshot, for people to look at."""
+        self.page.screenshot(path=self._shots / f"{name}.png")
+
+    def _transfer(self, files: tuple[tuple[str, bytes], ...]) -> Any:
+        packed = [[name, "image/png", base64.b64encode(data).decode()] for name, data in files]
+        return self.page.evaluate_handle(_TRANSFER, [packed])
+
+    def _said(self, message: ConsoleMessage) -> None:
+        refusal = self.refusals_expected and _REFUSED.fullmatch(message.text)
+        if message.type in ("error", "warning") and not refusal:
+            self.faults.append(f"{message.type}: {message.text} {message.location}")
+
+    def _asked(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
+            self.faults.append(f"asked {request.url}")

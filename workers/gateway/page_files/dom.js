@@ -1,0 +1,33 @@
+// Builds what is seen. Data only ever becomes text or an attribute, never markup.
+
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+export const byId = (id) => document.getElementById(id);
+
+// What a screen reader is to say next. Several things at once are said together.
+let saying = [];
+export function say(sentence) {
+  saying.push(sentence);
+  if (saying.length > 1) return;
+  setTimeout(() => {
+    byId("said").textContent = saying.length > 5 ? `${saying.length} news. ${saying.at(-1)}` : saying.join(" ");
+    saying = [];
+  }, 300);
+}
+
+export function duration(ms) {
+  if (ms < 10) return `${ms.toFixed(1)} ms`;
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  return ms < 120_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 60_000)} min`;
+}
+
+export const plural = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;

@@ -1,0 +1,34 @@
+// The one stream of everything that finishes or goes. It resumes by itself; where it cannot, `anew` is called.
+
+import * as connection from "./connection.js";
+
+const AGAIN_MS = 3000;
+const listeners = [];
+let source = null;
+
+// `came(record)`, `went({bucket, key})`, `anew()`: something may have been missed, so look again.
+export function listen(listener) {
+  listeners.push(listener);
+}
+
+const all = (name, ...what) => listeners.forEach((listener) => listener[name]?.(...what));
+
+export function open() {
+  source?.close();
+  source = new EventSource("/v1/feed");
+  for (const name of ["done", "failed", "dead"]) {
+    source.addEventListener(name, (event) => all("came", JSON.parse(event.data)));
+  }
+  source.addEventListener("removed", (event) => all("went", JSON.parse(event.data)));
+  source.addEventListener("gap", () => all("anew"));
+  let told = false; // with an id to go on from the stream misses nothing; before the first it may
+  for (const name of ["done", "failed", "dead", "removed"]) source.addEventListener(name, () => (told = true));
+  source.onopen = () => told || all("anew");
+  source.onerror = async () => {
+    const mine = source;
+    await connection.check();
+    if (mine.readyState !== EventSource.CLOSED) return; // the browser tries again
+    await connection.ready();
+    if (mine === source) setTimeout(open, AGAIN_MS);
+  };
+}

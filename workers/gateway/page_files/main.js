@@ -1,0 +1,22 @@
+// Puts the page together.
+
+import { byId } from "./dom.js";
+import * as drop from "./drop.js";
+import * as feed from "./feed.js";
+import * as session from "./session.js";
+import * as status from "./status.js";
+import * as views from "./views.js";
+import * as wall from "./wall.js";
+
+session.install();
+status.install();
+drop.install();
+wall.install();
+views.install();
+feed.open();
+
+// the address stays as it is: what comes after its # says what is shown
+document.querySelector(".skip").onclick = (event) => {
+  event.preventDefault();
+  byId("main").focus();
+};

@@ -1,0 +1,100 @@
+// Teaching: a caption that says what an image shows, and then another look at the same image.
+
+import { objectPath, post, remove } from "./api.js";
+import { make } from "./dom.js";
+import { follow } from "./following.js";
+
+let forms = 0;
+
+// The part of a card that teaches. `about(record)` says which image it is about.
+export function teaching(card, record) {
+  const id = `caption-${(forms += 1)}`;
+  let object = record;
+  let taught = []; // ids of captions that were new
+  let lesson = null; // the caption whose effect is waited for
+  const input = make("input", {
+    id, name: "caption", required: true, maxlength: "1000", autocomplete: "off", "aria-describedby": `${id}-hint`,
+  });
+  const note = make("p", { class: "note", role: "status" });
+  const undo = make("button", { type: "button", class: "quiet", hidden: true, onclick: takeBack }, "Take the caption back");
+  const submit = make("button", { type: "submit", class: "main" }, "Teach and look again");
+  const form = make(
+    "form",
+    { class: "teach", id: `${id}-form`, hidden: true, onsubmit: teach },
+    make("label", { for: id }, "A caption for it"),
+    input,
+    make("p", { class: "note", id: `${id}-hint` }, "In a few words, such as “a photo of a moka pot”. It helps with later images too."),
+    make("p", { class: "buttons" }, submit, undo),
+  );
+  const toggle = make(
+    "button",
+    { type: "button", class: "quiet", "aria-expanded": "false", "aria-controls": form.id, onclick: show },
+    "Teach what it shows",
+  );
+  const look = make("button", { type: "button", class: "quiet", onclick: () => working(() => lookAgain("")) }, "Look again");
+
+  function show() {
+    form.hidden = !form.hidden;
+    toggle.setAttribute("aria-expanded", String(!form.hidden));
+    if (!form.hidden) input.focus();
+  }
+
+  async function teach(event) {
+    event.preventDefault();
+    await working(async () => {
+      const [caption] = (await post("/v1/captions", { captions: [input.value], source: "page" })).captions;
+      taught = caption.added ? [caption.id] : [];
+      undo.hidden = !caption.added;
+      lesson = caption.caption;
+      await lookAgain(caption.added ? "Learnt. Looking again …" : "That was known already. Looking again …");
+      input.value = "";
+    });
+  }
+
+  async function takeBack() {
+    await working(async () => {
+      for (const caption of taught) await remove(`/v1/captions/${caption}`);
+      taught = [];
+      undo.hidden = true;
+      await lookAgain("The caption is forgotten.");
+    });
+  }
+
+  async function lookAgain(sentence) {
+    const before = await post(`${objectPath(object)}:retag`);
+    card.again();
+    note.textContent = sentence;
+    follow(object, before.finished_at ?? 0, card.status);
+  }
+
+  async function working(work) {
+    for (const button of [submit, undo, look]) button.disabled = true;
+    note.classList.remove("problem");
+    try {
+      await work();
+    } catch (refused) {
+      lesson = null;
+      note.textContent = refused.message;
+      note.classList.add("problem");
+    } finally {
+      for (const button of [submit, undo, look]) button.disabled = false;
+    }
+  }
+
+  return {
+    element: make("div", {}, make("p", { class: "buttons" }, toggle, look), form, note),
+    about(record) {
+      object = record;
+      if (lesson) note.textContent = effect(record, lesson);
+      lesson = null;
+      const lost = record.state === "done" && (record.unknown || !record.tags.length);
+      toggle.classList.toggle("main", lost);
+    },
+  };
+}
+
+function effect(record, caption) {
+  return record.evidence.some((one) => one.caption === caption)
+    ? `“${caption}” is part of the evidence now.`
+    : `“${caption}” is learnt, but other captions are nearer to this image. Another wording may come closer.`;
+}

@@ -1,0 +1,48 @@
+// Small pictures with their tags, as the wall and the views of tags show them.
+
+import { oid, path, thumbnail } from "./api.js";
+import * as connection from "./connection.js";
+import { make } from "./dom.js";
+import { reason } from "./record.js";
+import { tagChip } from "./tags.js";
+
+const SHOWN = 3;
+
+export function nameOf(record) {
+  const last = record.key.split("/").at(-1);
+  return /^[0-9a-f]{32}(\.\w+)?$/.test(last) ? "An uploaded image" : last;
+}
+
+export const objectAddress = (record) => `#/image/${path(record.bucket, record.key)}`;
+
+export function tile(record, { score } = {}) {
+  const name = nameOf(record);
+  const picture = record.state === "done"
+    ? make("img", { src: thumbnail(record), alt: "", loading: "lazy", decoding: "async" })
+    : null;
+  const link = make("a", { class: "look", href: objectAddress(record), title: name }, make("span", { class: "unseen" }, name));
+  if (picture) {
+    picture.onload = () => link.classList.remove("none");
+    picture.onerror = async () => {
+      link.classList.add("none");
+      if (await connection.check()) return; // it has no picture; while the server is away nothing has
+      await connection.ready();
+      picture.src = thumbnail(record);
+    };
+    link.prepend(picture);
+  } else {
+    link.classList.add("none");
+  }
+  const words = record.state === "done"
+    ? record.tags.length
+      ? make("ul", { class: "tags" }, ...record.tags.slice(0, SHOWN).map((tag) => make("li", {}, tagChip(tag))))
+      : make("p", { class: "unknown" }, "Unknown")
+    : make("p", { class: "problem" }, reason(record));
+  return make(
+    "li",
+    { class: "tile", "data-oid": oid(record), "data-state": record.state },
+    link,
+    score !== undefined && make("p", { class: "note" }, `Score ${score.toFixed(2)}`),
+    words,
+  );
+}

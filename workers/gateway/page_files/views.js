@@ -1,0 +1,111 @@
+// What an address of this page shows: #/ the images, #/tags, #/tag/LABEL, #/image/BUCKET/KEY.
+
+import { get, objectPath, path } from "./api.js";
+import { card } from "./card.js";
+import { byId, make, plural } from "./dom.js";
+import { follow } from "./following.js";
+import { tagChip } from "./tags.js";
+import { nameOf, tile } from "./tiles.js";
+
+const PAGE = 48;
+let turn = 0; // of the view that is shown: what comes late for another is not shown
+
+export function install() {
+  addEventListener("hashchange", () => show(true));
+  show(false);
+}
+
+async function show(moved) {
+  const mine = (turn += 1);
+  const [, name = "", ...rest] = location.hash.split("/");
+  const view = byId("view");
+  const open = { tags: allTags, tag: tagged, image }[name];
+  byId("home").hidden = Boolean(open);
+  view.hidden = !open;
+  document.title = "wildtag";
+  for (const link of document.querySelectorAll("nav a[href^='#']")) {
+    const here = link.hash === (name === "tags" ? "#/tags" : open ? "" : "#/");
+    if (here) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (open) {
+    view.replaceChildren(make("p", { class: "note" }, "One moment …"));
+    try {
+      const parts = await open(rest.map(decodeURIComponent), () => mine === turn);
+      if (mine !== turn) return;
+      view.replaceChildren(...parts);
+    } catch (failed) {
+      if (mine !== turn) return;
+      const again = make("button", { type: "button", class: "main", onclick: () => show(true) }, "Try again");
+      const sentence = failed instanceof URIError ? "This address cannot be read." : failed.message;
+      view.replaceChildren(make("p", { class: "problem" }, sentence), make("p", {}, again));
+    }
+  }
+  if (!moved) return;
+  scrollTo(0, 0);
+  (open ? (view.querySelector("h2") ?? byId("main")) : byId("main")).focus({ preventScroll: true });
+}
+
+const title = (...parts) => make("h2", { tabindex: "-1" }, ...parts);
+
+async function tagged([label]) {
+  document.title = `${label} · wildtag`;
+  const address = `/v1/tags/${path(label).replaceAll("/", "%2F")}/objects?limit=${PAGE}`;
+  const list = make("ul", { class: "wall wide" });
+  const more = make("button", { type: "button", class: "quiet", onclick: () => add().catch((refused) => (more.textContent = `${refused.message} Try again`)) }, "Show more");
+  async function add(first = false) {
+    const page = await get(more.dataset.cursor ? `${address}&cursor=${more.dataset.cursor}` : address);
+    const tiles = page.objects.map(({ record, score }) => tile(record, { score }));
+    list.append(...tiles);
+    more.textContent = "Show more";
+    more.hidden = page.cursor === null;
+    more.dataset.cursor = page.cursor ?? "";
+    if (!first) tiles[0]?.querySelector("a").focus();
+  }
+  await add(true);
+  const none = "No image carries this tag, or none does any more.";
+  const count = list.children.length;
+  return [
+    title("Tagged ", make("span", { class: "tag still" }, make("span", { class: "label" }, label))),
+    make("p", { class: "note" }, count ? `${plural(count, "image", "images")}${more.hidden ? "" : " and more"}, the surest first.` : none),
+    list,
+    make("p", {}, more),
+  ];
+}
+
+async function allTags(_, current) {
+  document.title = "Tags · wildtag";
+  const list = make("ul", { class: "tags cloud", "aria-label": "Tags, the most frequent first" });
+  const note = make("p", { class: "note", role: "status" });
+  const input = make("input", { id: "prefix", type: "search", autocomplete: "off", spellcheck: "false" });
+  async function fill() {
+    const asked = input.value;
+    const { tags, cursor } = await get(`/v1/tags?limit=200&prefix=${encodeURIComponent(asked)}`);
+    if (asked !== input.value || !current()) return;
+    const chip = ({ label, objects }) => tagChip({ label }, { title: plural(objects, "image", "images") });
+    list.replaceChildren(...tags.map((tag) => {
+      const one = chip(tag);
+      one.append(make("span", { class: "many" }, make("span", { class: "unseen" }, ", "), tag.objects.toLocaleString("en"),
+        make("span", { class: "unseen" }, tag.objects === 1 ? " image" : " images")));
+      return make("li", {}, one);
+    }));
+    note.textContent = !tags.length
+      ? asked ? `No tag begins with “${asked}”.` : "There are no tags yet: drop an image first."
+      : cursor === null ? plural(tags.length, "tag", "tags") : `The ${tags.length} most frequent tags`;
+  }
+  input.oninput = () => fill().catch((refused) => (note.textContent = refused.message));
+  await fill();
+  return [title("Tags"), make("p", { class: "find" }, make("label", { for: "prefix" }, "Beginning with "), input), note, list];
+}
+
+async function image(parts) {
+  const object = { bucket: parts[0], key: parts.slice(1).join("/") };
+  const status = await get(objectPath(object));
+  const one = card(nameOf(object), { heading: "h2" });
+  one.element.classList.add("single");
+  one.element.querySelector("h2").tabIndex = -1;
+  document.title = `${nameOf(object)} · wildtag`;
+  one.status(status);
+  if (!status.record) follow(object, 0, one.status);
+  return [one.element];
+}

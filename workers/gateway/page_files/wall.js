@@ -1,0 +1,97 @@
+// The wall of everything that comes in, whoever sent it: newest first, and still while somebody holds it.
+
+import { get, oid } from "./api.js";
+import { byId, plural } from "./dom.js";
+import * as feed from "./feed.js";
+import { tile } from "./tiles.js";
+
+const PAGE = 24;
+const MOST = 240; // tiles
+let held = false;
+let missed = [];
+let cursor = null;
+let loading = null;
+
+export function install() {
+  byId("hold").onclick = hold;
+  byId("older").onclick = older;
+  feed.listen({
+    came: (record) => (held ? keep(() => put(record)) : put(record)),
+    went: (object) => (held ? keep(() => drop(object)) : drop(object)),
+    anew: load,
+  });
+}
+
+async function load() {
+  loading ??= fill().finally(() => (loading = null));
+  await loading;
+}
+
+async function fill() {
+  const wall = byId("wall");
+  try {
+    const page = await get(`/v1/objects?limit=${PAGE}`);
+    wall.replaceChildren(...page.objects.map((record) => tile(record)));
+    cursor = page.cursor;
+    say();
+  } catch (refused) {
+    byId("wall-note").textContent = `What is here cannot be shown. ${refused.message}`;
+  }
+  wall.setAttribute("aria-busy", "false");
+}
+
+async function older() {
+  let page;
+  try {
+    page = await get(`/v1/objects?limit=${PAGE}&cursor=${cursor}`);
+  } catch (refused) {
+    byId("wall-note").textContent = refused.message;
+    return;
+  }
+  const there = new Set([...byId("wall").children].map((one) => one.dataset.oid));
+  const fresh = page.objects.filter((record) => !there.has(oid(record))).map((record) => tile(record));
+  byId("wall").append(...fresh);
+  fresh[0]?.querySelector("a").focus();
+  cursor = page.cursor;
+  say();
+}
+
+function find(object) {
+  return [...byId("wall").children].find((one) => one.dataset.oid === oid(object));
+}
+
+function put(record) {
+  const fresh = tile(record);
+  const old = find(record);
+  if (old?.contains(document.activeElement)) old.replaceWith(fresh);
+  else old?.remove();
+  if (!fresh.isConnected) byId("wall").prepend(fresh);
+  fresh.classList.add("fresh");
+  while (byId("wall").children.length > MOST) byId("wall").lastElementChild.remove();
+  say();
+}
+
+function drop(object) {
+  find(object)?.remove();
+  say();
+}
+
+function say() {
+  const empty = !byId("wall").children.length;
+  byId("wall-note").textContent = held && missed.length
+    ? `${plural(missed.length, "change waits", "changes wait")} until you let it go.`
+    : empty ? "Nothing yet. Drop an image on this page, or put files into the bucket." : "";
+  byId("older").hidden = cursor === null || byId("wall").children.length >= MOST;
+}
+
+function keep(change) {
+  missed.push(change);
+  say();
+}
+
+function hold() {
+  held = !held;
+  byId("hold").setAttribute("aria-pressed", String(held));
+  if (!held) for (const change of missed.splice(0)) change();
+  say();
+}

@@ -66,6 +66,7 @@ class Options:
 
     ``token``: what senders of bucket events show. ``open``: whoever reaches the gateway by the loopback address needs
     no key. ``admin_key``: one that is known from the start. ``rate``: requests a second and caller, ``None`` for any.
+    ``body_patience_s``: how long the next piece of a body may take.
     """
 
     bucket: str
@@ -78,6 +79,7 @@ class Options:
     backlog_max: int = 10_000
     uploads_max: int = 32
     streams_max: int = 500
+    body_patience_s: float = 30.0
     rate: float | None = None
     cors_origins: Sequence[str] = ()
     flower: str | None = None

@@ -9,6 +9,7 @@ and pipes are never opened.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -144,6 +145,8 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
+            if exc.errno == errno.ENAMETOOLONG:
+                return None
             raise ObjectForbidden(f"no permission to look: {exc.strerror}") from exc
         return None if modes.S_ISDIR(status.st_mode) else self._info(bucket, key, status, readable=False)
 

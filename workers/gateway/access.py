@@ -101,7 +101,7 @@ class Access:
     def same_origin(self, request: Request) -> None:
         """Raises ``Problem`` for what a page of another site wants changed."""
         origin = request.headers.get("origin")
-        if origin is None or origin in self._origins or urlsplit(origin).netloc == request.headers.get("host"):
+        if origin is None or origin in self._origins or _place(origin) == request.headers.get("host"):
             return
         raise Problem("forbidden", f"pages of {origin[:200]} may not change anything here")
 
@@ -175,5 +175,16 @@ def _shown(headers: Headers, cookie: str | None) -> str | None:
 
 
 def _only_here(request: Request) -> None:
-    if not loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or ""):
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:  # a bracket that is not closed, for one
+        host = None
+    if not loopback(host or ""):
         raise Problem("forbidden", "without an API key only 127.0.0.1 and localhost are answered")
+
+
+def _place(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

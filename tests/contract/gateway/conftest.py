@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.gateway.running import Running, running, wired
-from workers.connection import connect
+from tests.contract.gateway.running import Running, emptied, running, wired
 
 LIMIT = 600_000  # bytes of an image
 
@@ -23,7 +21,5 @@ def module_gateway(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def gateway(module_gateway: Running) -> Running:
     """A gateway on the loopback address, without keys, over an empty Redis and an empty folder."""
-    connect(module_gateway.wiring.settings.redis_url).flushall()
-    shutil.rmtree(module_gateway.folder)
-    module_gateway.folder.mkdir()
+    emptied(module_gateway)
     return module_gateway

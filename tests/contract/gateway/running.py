@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
+import shutil
 import socket
 import threading
 import time
@@ -20,6 +22,7 @@ from fastapi import FastAPI
 
 from tasks.messages import ObjectRef, Revision, Tag
 from tests.acceptance.images import one_pixel
+from workers.connection import connect
 from workers.gateway.app import create_app
 from workers.gateway.services import Options, Services
 from workers.gateway.serving import SERVER
@@ -109,8 +112,6 @@ class Running:
 
     def put(self, key: str, data: bytes = PIXEL) -> ObjectRef:
         """An object in the bucket."""
-        import io  # noqa: PLC0415
-
         return self.wiring.store.put(self.wiring.settings.bucket, key, io.BytesIO(data)).ref
 
     def enter(self, ref: ObjectRef, *, force: bool = False) -> None:
@@ -195,6 +196,13 @@ def wired(folder: Path, redis_url: str, kind: type[Wiring] = Wiring, **settings:
     """A wiring over a folder."""
     (folder / "inbox").mkdir(exist_ok=True)
     return kind(Settings(home=folder, redis_url=redis_url, key_prefix="test:", **settings))
+
+
+def emptied(gateway: Running) -> None:
+    """Nothing in Redis, nothing in the bucket."""
+    connect(gateway.wiring.settings.redis_url).flushall()
+    shutil.rmtree(gateway.folder)
+    gateway.folder.mkdir()
 
 
 def digest(data: bytes) -> str:

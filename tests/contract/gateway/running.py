@@ -195,7 +195,7 @@ def running(
 def wired(folder: Path, redis_url: str, kind: type[Wiring] = Wiring, **settings: Any) -> Wiring:
     """A wiring over a folder."""
     (folder / "inbox").mkdir(exist_ok=True)
-    return kind(Settings(home=folder, redis_url=redis_url, key_prefix="test:", **settings))
+    return kind(Settings(home=folder, redis_url=redis_url, **{"key_prefix": "test:", **settings}))
 
 
 def emptied(gateway: Running) -> None:

@@ -72,7 +72,7 @@ def test_an_entry_of_somebody_else_is_refused(gateway: Running, last: str) -> No
         assert problem(answer) == "bad-request"
 
 
-def test_a_reader_that_is_too_slow_is_cut_off_and_loses_nothing(redis_url: str, client: Client, tmp_path: Path) -> None:
+def test_a_reader_that_is_slow_is_cut_off_and_loses_nothing(redis_url: str, client: Client, tmp_path: Path) -> None:
     """What it did not take is dropped here, and told when it comes again from where it was."""
     client.flushall()
     large = (Evidence("x" * 15_000, 0.5),)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vectordb.captions import Caption
+from vectordb.errors import Permanent
 from workers.api_keys import ApiKeys
 from workers.batches import Batches
 from workers.gateway.idempotency import Idempotency
@@ -17,6 +18,10 @@ from workers.notifying.dead_letters import DeadLetters
 from workers.progress import ProgressReader
 from workers.records import Records
 from workers.stores.store import ObjectStore
+
+
+class NoSuchCaption(Permanent):
+    """No caption of this id was taught."""
 
 
 class CaptionDesk(Protocol):
@@ -34,7 +39,7 @@ class CaptionDesk(Protocol):
         ...
 
     def take_back(self, caption: str) -> None:
-        """Take a taught caption out, by its id. Raises ``NotTaught``."""
+        """Take a taught caption out, by its id. Raises ``NoSuchCaption``."""
         ...
 
     def version(self) -> str:

@@ -23,6 +23,7 @@ from starlette.datastructures import Headers
 
 from workers.addresses import loopback
 from workers.api_keys import ApiKey, ApiKeys, Scope
+from workers.gateway import models
 from workers.gateway.problems import Problem
 
 COOKIE = "wildtag_key"
@@ -146,7 +147,9 @@ def router(access: Access) -> APIRouter:
     """Signing in, for the page: the key becomes a cookie that no script can read."""
     routes = APIRouter(tags=["access"])
 
-    @routes.post("/v1/session", status_code=204)
+    refused = models.problems(400, 408, 413, 422, 503)
+
+    @routes.post("/v1/session", status_code=204, responses=refused)
     async def sign_in(request: Request, session: Session) -> Response:
         """Exchange an API key for a cookie. Only pages need it."""
         access.same_origin(request)

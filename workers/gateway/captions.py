@@ -31,20 +31,21 @@ class Lesson(BaseModel):
 def router(desk: CaptionDesk, access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["captions"])
-    usual = models.problems(400, 404, 422, 429, 503)
     reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
     threads = anyio.CapacityLimiter(AT_ONCE)  # of its own: the other routes go on when no worker answers
 
     @routes.post(
-        "/v1/captions", status_code=201, response_model=models.Captions, responses=usual, dependencies=writing
-    )
+        "/v1/captions", status_code=201, response_model=models.Captions, dependencies=writing,
+        responses=models.problems(400, 408, 413, 422, 429, 503),
+    )  # fmt: skip
     async def teach(lesson: Lesson) -> Response:
         """Teach captions to the version in use: they are found from now on."""
         taught = await anyio.to_thread.run_sync(desk.teach, lesson.captions, lesson.source, limiter=threads)
         rows = [{"id": f"{caption.id:016x}", "caption": caption.text, "added": added} for caption, added in taught]
         return models.json({"captions": rows}, 201)
 
-    @routes.get("/v1/captions/search", response_model=models.FoundCaptions, responses=usual, dependencies=reading)
+    @routes.get("/v1/captions/search", response_model=models.FoundCaptions, dependencies=reading,
+                responses=models.problems(400, 422, 429, 503))  # fmt: skip
     async def search(
         q: Annotated[str, Query(min_length=1, max_length=1000, description="a text")],
         limit: Annotated[int, Query(ge=1, le=100)] = 10,
@@ -58,7 +59,8 @@ def router(desk: CaptionDesk, access: Access) -> APIRouter:
         ]  # fmt: skip
         return models.json({"captions": rows})
 
-    @routes.delete("/v1/captions/{id}", status_code=204, responses=usual, dependencies=writing)
+    @routes.delete("/v1/captions/{id}", status_code=204, dependencies=writing,
+                   responses=models.problems(400, 404, 422, 429, 503))  # fmt: skip
     async def take_back(id: str) -> Response:  # noqa: A002 -- the address's name
         """Take a taught caption out again. What came with an import stays."""
         if not _ID.fullmatch(id):

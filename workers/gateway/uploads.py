@@ -170,7 +170,7 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
 
     @routes.post(
         "/v1/uploads", status_code=201, response_model=models.DirectUpload,
-        responses=models.problems(413, 415, 422, 429, 501, 503), dependencies=writing,
+        responses=models.problems(400, 408, 413, 415, 422, 429, 501, 503), dependencies=writing,
     )  # fmt: skip
     def direct(wanted: WantedUpload) -> Any:
         """An address to PUT an image to, without its bytes passing through here; then poll the id."""

@@ -24,7 +24,7 @@ from workers.wiring import Wiring
 class WithWorker(Wiring):
     """A wiring whose questions a stand-in answers as the retrieval and embedding workers do."""
 
-    space = SPACE  # type: ignore[assignment]  # cached properties there
+    space = SPACE
 
     @cached_property
     def shelf(self) -> Shelf:

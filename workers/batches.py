@@ -11,6 +11,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
 from itertools import islice
 from typing import Any
 
@@ -78,6 +79,8 @@ class Batches:
         self._bucket = bucket
         self._followed = followed
         self._clock = clock
+        script = resources.files("workers.scripts").joinpath("enter_batch.lua").read_text()
+        self._enter_batch = self._redis.register_script(script)
 
     def of_keys(self, keys: Sequence[str], *, announce: bool, force: bool = False) -> str:
         """A batch of these keys; gives its id. ``announce``: nobody has told the inbox of them yet."""
@@ -148,17 +151,15 @@ class Batches:
         return batch
 
     def _enter(self, pipe: Any, batch: str, stream: str | None, keys: Sequence[str], *, force: bool) -> None:
-        """Objects into the batch, and their events behind those that wait, in one transaction.
-
-        The score is the time before which nothing that was told of an object is told by this batch.
-        """
-        now_ms = int(self._clock() * 1000)
-        pipe.zadd(self._keys.batch(batch, "open"), {raw(f"{self._bucket}/{key}"): now_ms for key in keys})
-        pipe.expire(self._keys.batch(batch, "open"), LIFETIME_S)
-        if stream is not None:
-            for key in keys:
+        """Objects into the batch, and their events behind those that wait; see the script."""
+        args: list[Any] = [LIFETIME_S]
+        for key in keys:
+            args.append(raw(f"{self._bucket}/{key}"))
+            if stream is not None:
                 # without an etag: the dispatcher looks what the object is now, and whether it is there
-                pipe.xadd(stream, fields(ObjectEvent("created", self._bucket, key, force=force)))
+                args.append(fields(ObjectEvent("created", self._bucket, key, force=force))["event"])
+        of = self._keys.batch(batch, "open")
+        self._enter_batch(keys=[of] if stream is None else [of, stream], args=args, client=pipe)
 
     def _list(self, batch: str) -> bool:
         name = self._keys.batch(batch)

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from vectordb.captions import Caption
 from vectordb.index import CaptionIndex
 from workers.asking import Asking
+from workers.gateway.services import NoSuchCaption
 from workers.remote_captions import RemoteEncoder, RemoteIndex
-from workers.teaching import take_back, teach
+from workers.teaching import NotTaught, take_back, teach
 from workers.wiring import Wiring
 
 PATIENCE_S = 20.0  # whoever asks is on the other end of a request
@@ -39,7 +40,10 @@ class Desk:
     def take_back(self, caption: str) -> None:
         """See ``CaptionDesk``."""
         with self._index() as index:
-            take_back(index, [caption])
+            try:
+                take_back(index, [caption])
+            except NotTaught as exc:
+                raise NoSuchCaption(str(exc)) from exc
 
     def version(self) -> str:
         """See ``CaptionDesk``."""

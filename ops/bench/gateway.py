@@ -204,7 +204,7 @@ def _idle(home: Path | None, images: int) -> Idle:
     from skimage import data  # noqa: PLC0415 -- of the embedded stack alone
 
     file = io.BytesIO()
-    Image.fromarray(data.chelsea()).save(file, "JPEG", quality=90)
+    Image.fromarray(data.chelsea()).save(file, "JPEG", quality=90)  # type: ignore[no-untyped-call]  # scikit-image has no types
     whole, encoder = [], []
     with (
         tempfile.TemporaryDirectory(prefix="wt-", dir="/tmp") as folder,

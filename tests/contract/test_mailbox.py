@@ -1,18 +1,14 @@
-"""What requests want stored travels together, each hears of its own fate, and a browser is not listened to."""
+"""What requests want stored travels together, and each hears of its own fate."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
-import pytest
-
-from tests.unit.events.samples import BUCKET, body, record
+from tests.unit.events.samples import BUCKET
 from workers.connection import Client, StoreUnavailable, connect_async
 from workers.events.event import ObjectEvent
 from workers.events.reception import Deposit
-from workers.gateway.app import create_app
 from workers.gateway.mailbox import MOST_WAITING, Mailbox
 from workers.layout import Keys
 
@@ -78,34 +74,3 @@ def test_without_redis_everybody_hears_of_it(keys: Keys) -> None:
         assert [type(x) for x in done] == [StoreUnavailable] * 5
 
     run("unix:///nobody/listens/here.sock", keys, use)
-
-
-async def status_of(app: Any, headers: dict[str, str]) -> int:
-    """POST an event to the application itself."""
-    sent: list[MutableMapping[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body(record()), "more_body": False}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
-        "path": "/v1/events/minio", "raw_path": b"/v1/events/minio", "query_string": b"", "root_path": "",
-        "headers": [(name.encode(), shown.encode()) for name, shown in headers.items()],
-        "client": None, "server": None,
-    }  # fmt: skip
-    await app(scope, receive, send)
-    return int(sent[0]["status"])
-
-
-@pytest.mark.parametrize(("headers", "status"), [({}, 200), ({"origin": "https://example.org"}, 403)])
-def test_without_a_token_no_page_in_a_browser_may_tell(
-    redis_url: str, client: Client, keys: Keys, headers: dict[str, str], status: int
-) -> None:
-    async def use(mailbox: Mailbox) -> None:
-        assert await status_of(create_app(mailbox, bucket=BUCKET, token=None), headers) == status
-
-    run(redis_url, keys, use)
-    assert client.xlen(keys.inbox) == (status == 200)

@@ -23,6 +23,7 @@ from starlette.datastructures import Headers
 
 from workers.addresses import loopback
 from workers.api_keys import ApiKey, ApiKeys, Scope
+from workers.gateway import models
 from workers.gateway.problems import Problem
 
 COOKIE = "wildtag_key"
@@ -101,7 +102,7 @@ class Access:
     def same_origin(self, request: Request) -> None:
         """Raises ``Problem`` for what a page of another site wants changed."""
         origin = request.headers.get("origin")
-        if origin is None or origin in self._origins or urlsplit(origin).netloc == request.headers.get("host"):
+        if origin is None or origin in self._origins or _place(origin) == request.headers.get("host"):
             return
         raise Problem("forbidden", f"pages of {origin[:200]} may not change anything here")
 
@@ -146,7 +147,9 @@ def router(access: Access) -> APIRouter:
     """Signing in, for the page: the key becomes a cookie that no script can read."""
     routes = APIRouter(tags=["access"])
 
-    @routes.post("/v1/session", status_code=204)
+    refused = models.problems(400, 408, 413, 422, 503)
+
+    @routes.post("/v1/session", status_code=204, responses=refused)
     async def sign_in(request: Request, session: Session) -> Response:
         """Exchange an API key for a cookie. Only pages need it."""
         access.same_origin(request)
@@ -175,5 +178,16 @@ def _shown(headers: Headers, cookie: str | None) -> str | None:
 
 
 def _only_here(request: Request) -> None:
-    if not loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or ""):
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:  # a bracket that is not closed, for one
+        host = None
+    if not loopback(host or ""):
         raise Problem("forbidden", "without an API key only 127.0.0.1 and localhost are answered")
+
+
+def _place(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

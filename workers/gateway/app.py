@@ -78,7 +78,9 @@ def create_app(services: Services, options: Options) -> FastAPI:
     ):
         app.include_router(router)
     page.install(app)
-    app.add_middleware(Guards, streamed=frozenset({"/v1/images", WEBHOOK}), pages=page.policy)
+    app.add_middleware(
+        Guards, streamed=frozenset({"/v1/images", WEBHOOK}), pages=page.policy, patience_s=options.body_patience_s
+    )
     app.add_middleware(health.Measuring, metrics=metrics)
     if options.cors_origins:
         app.add_middleware(

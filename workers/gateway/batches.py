@@ -66,7 +66,8 @@ def router(batches: Batches, images: Images, access: Access) -> APIRouter:
             raise Problem("not-found", "there is no batch with this id")
         return models.json(found, status, {"Location": f"/v1/batches/{batch}"} if status == 202 else None)
 
-    @routes.post("/v1/batches", status_code=202, response_model=models.Batch, responses=usual, dependencies=writing)
+    @routes.post("/v1/batches", status_code=202, response_model=models.Batch, dependencies=writing,
+                 responses=usual | models.problems(408, 413))  # fmt: skip
     def begin(wanted: Wanted) -> Response:
         """Have objects of the bucket tagged, and count them together. What is tagged already counts at once."""
         if wanted.prefix is not None:

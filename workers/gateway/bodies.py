@@ -5,7 +5,6 @@ What is sent says of itself what it is by its first bytes; the type that a reque
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 from collections.abc import AsyncIterator
@@ -20,8 +19,7 @@ from tasks.images import recognised
 from workers.gateway.problems import Problem
 
 HEAD = 2**18  # bytes: what is read before anything is decided; smaller images are stored from there
-CHUNK_S = 30.0  # seconds that the next piece of a body may take
-FIELDS = 2**16  # bytes of a form before its file: names and other fields
+FIELDS = 2**16  # bytes of a form beside its file: names and other fields
 
 
 class Body:
@@ -89,7 +87,7 @@ async def received(request: Request, limit: int) -> Body:
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit + (FIELDS if form else 0):
         raise too_large(limit)
-    pieces = _paced(request)
+    pieces: AsyncIterator[bytes] = request.stream()
     if form:
         pieces = _first_file(pieces, options.get(b"boundary", b""))
     head = bytearray()
@@ -113,37 +111,25 @@ def too_large(limit: int) -> Problem:
     return Problem("too-large", f"the image has more than {limit:,} bytes, which is the limit")
 
 
-async def _paced(request: Request) -> AsyncIterator[bytes]:
-    stream = request.stream()
-    while True:
-        try:
-            piece = await asyncio.wait_for(anext(stream, None), CHUNK_S)
-        except TimeoutError:
-            raise Problem("timeout", f"nothing came for {CHUNK_S:.0f} s", headers={"Connection": "close"}) from None
-        if piece is None:
-            return
-        if piece:
-            yield piece
-
-
 async def _first_file(pieces: AsyncIterator[bytes], boundary: bytes) -> AsyncIterator[bytes]:
     """The bytes of the first part of a form that is a file; what comes after it is not looked at."""
     form = _Form()
     try:
         parser = MultipartParser(boundary, form.callbacks())
-        before = 0
+        besides = 0
         async for piece in pieces:
-            parser.write(piece)
+            behind = form.ended  # all of that is read, for the connection is of use again only then
+            if not behind:
+                parser.write(piece)
             for data in form.taken():
                 yield data
-            if form.ended:
-                async for _ in pieces:  # the connection is of use again only once all is read
-                    pass
-                return
-            if not form.begun:
-                before += len(piece)
-                if before > FIELDS:
-                    raise Problem("bad-request", "the form has no file at its beginning")
+            if behind or not form.begun:
+                besides += len(piece)
+                if besides > FIELDS:
+                    where = "more behind its file than is read" if behind else "no file at its beginning"
+                    raise Problem("bad-request", f"the form has {where}")
+        if form.ended:
+            return
     except FormParserError as exc:
         raise Problem("bad-request", f"the form cannot be read: {exc}") from exc
     if form.begun:

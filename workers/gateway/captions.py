@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
@@ -13,8 +15,9 @@ from workers.api_keys import Scope
 from workers.gateway import models
 from workers.gateway.access import Access
 from workers.gateway.problems import Problem
-from workers.gateway.services import CaptionDesk
+from workers.gateway.services import CaptionDesk, NoSuchCaption
 
+AT_ONCE = 8  # questions to the workers; each holds a thread for as long as they are silent
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -28,39 +31,44 @@ class Lesson(BaseModel):
 def router(desk: CaptionDesk, access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["captions"])
-    usual = models.problems(400, 404, 422, 429, 503)
     reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
+    threads = anyio.CapacityLimiter(AT_ONCE)  # of its own: the other routes go on when no worker answers
 
     @routes.post(
-        "/v1/captions", status_code=201, response_model=models.Captions, responses=usual, dependencies=writing
-    )
-    def teach(lesson: Lesson) -> Response:
+        "/v1/captions", status_code=201, response_model=models.Captions, dependencies=writing,
+        responses=models.problems(400, 408, 413, 422, 429, 503),
+    )  # fmt: skip
+    async def teach(lesson: Lesson) -> Response:
         """Teach captions to the version in use: they are found from now on."""
-        rows = [
-            {"id": f"{caption.id:016x}", "caption": caption.text, "added": added}
-            for caption, added in desk.teach(lesson.captions, lesson.source)
-        ]
+        taught = await anyio.to_thread.run_sync(desk.teach, lesson.captions, lesson.source, limiter=threads)
+        rows = [{"id": f"{caption.id:016x}", "caption": caption.text, "added": added} for caption, added in taught]
         return models.json({"captions": rows}, 201)
 
-    @routes.get("/v1/captions/search", response_model=models.FoundCaptions, responses=usual, dependencies=reading)
-    def search(
+    @routes.get("/v1/captions/search", response_model=models.FoundCaptions, dependencies=reading,
+                responses=models.problems(400, 422, 429, 503))  # fmt: skip
+    async def search(
         q: Annotated[str, Query(min_length=1, max_length=1000, description="a text")],
         limit: Annotated[int, Query(ge=1, le=100)] = 10,
     ) -> Response:
         """The captions nearest to a text."""
+        found = await anyio.to_thread.run_sync(desk.search, q, limit, limiter=threads)
         rows = [
             {"id": f"{caption.id:016x}", "caption": caption.text, "similarity": round(similarity, 6),
              "source": caption.payload.get(SOURCE)}
-            for caption, similarity in desk.search(q, limit)
+            for caption, similarity in found
         ]  # fmt: skip
         return models.json({"captions": rows})
 
-    @routes.delete("/v1/captions/{id}", status_code=204, responses=usual, dependencies=writing)
-    def take_back(id: str) -> Response:  # noqa: A002 -- the address's name
+    @routes.delete("/v1/captions/{id}", status_code=204, dependencies=writing,
+                   responses=models.problems(400, 404, 422, 429, 503))  # fmt: skip
+    async def take_back(id: str) -> Response:  # noqa: A002 -- the address's name
         """Take a taught caption out again. What came with an import stays."""
         if not _ID.fullmatch(id):
             raise Problem("not-found", "there is no caption with this id")
-        desk.take_back(id)
+        try:
+            await anyio.to_thread.run_sync(desk.take_back, id, limiter=threads)
+        except NoSuchCaption as exc:
+            raise Problem("not-found", str(exc)) from exc
         return Response(status_code=204)
 
     return routes

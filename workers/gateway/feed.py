@@ -19,7 +19,8 @@ from workers.gateway.streams import Streams, event
 from workers.records import FeedItem, Records
 
 PAGE = 100
-_ID = re.compile(r"\d{1,20}-\d{1,20}")
+LARGEST = 2**64 - 1  # of each of the two numbers in an id
+_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
 def order(entry: str) -> tuple[int, int]:
@@ -63,7 +64,7 @@ def router(records: Records, news: News, access: Access, streams: Streams) -> AP
     @routes.get("/v1/feed", **models.stream(400, 422, 429, 503), dependencies=[Depends(access.needing(Scope.READ))])
     async def feed(last: Annotated[str | None, Header(alias="Last-Event-ID")] = None) -> Response:
         """Finished and removed objects as server-sent events. `Last-Event-ID` goes on where a listener was."""
-        if last is not None and not _ID.fullmatch(last):
+        if last is not None and (not _ID.fullmatch(last) or max(order(last)) > LARGEST):
             raise Problem("bad-request", "this Last-Event-ID is none of ours")
         return streams.response(items(records, news, last))
 

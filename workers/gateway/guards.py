@@ -1,12 +1,14 @@
-"""What every request passes: sizes, keys that are text, and headers that keep browsers from harm."""
+"""What every request passes: sizes and paces, keys that are text, and headers that keep browsers from harm."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 
 from workers.gateway.problems import Problem
 
@@ -30,11 +32,17 @@ DOCS = (
 class Guards:
     """Middleware. ``streamed``: addresses whose bodies have limits of their own."""
 
-    def __init__(self, app: Any, streamed: frozenset[str], pages: Callable[[str], str | None]) -> None:
-        """``pages``: the content security policy of an address, ``None`` for the strict one."""
+    def __init__(
+        self, app: Any, streamed: frozenset[str], pages: Callable[[str], str | None], patience_s: float
+    ) -> None:
+        """``pages``: the content security policy of an address, ``None`` for the strict one.
+
+        ``patience_s``: seconds that the next piece of a body may take.
+        """
         self._app = app
         self._streamed = streamed
         self._pages = pages
+        self._patience_s = patience_s
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,23 +63,34 @@ class Guards:
         if refused is not None:
             await refused.response()(scope, receive, sending)
             return
-        limited = receive if path in self._streamed else _Limited(receive)
-        await self._app(scope, limited, sending)
+        body = _Body(receive, self._patience_s, None if path in self._streamed else LARGEST_JSON)
+        await self._app(scope, body, sending)
 
 
-class _Limited:
-    """Gives a body up to its limit."""
+class _Body:
+    """Gives a body piece by piece, up to its limit. Raises what FastAPI lets through while it reads one."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, patience_s: float, limit: int | None) -> None:
         self._receive = receive
+        self._patience_s = patience_s
+        self._limit = limit
         self._size = 0
+        self._ended = False
 
     async def __call__(self) -> Any:
-        message = await self._receive()
+        if self._ended:  # what comes now is that whoever asked has gone, which has time
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._patience_s):
+                message = await self._receive()
+        except TimeoutError:
+            close = {"Connection": "close"}
+            raise HTTPException(408, f"nothing came for {self._patience_s:g} s", close) from None
+        self._ended = not message.get("more_body", False)
         self._size += len(message.get("body", b""))
-        if self._size > LARGEST_JSON:
-            too_large = f"the body has more than {LARGEST_JSON:,} bytes"
-            raise Problem("too-large", too_large, headers={"Connection": "close"})
+        if self._limit is not None and self._size > self._limit:
+            # the rest is dropped as it comes: senders that are hung up on see no answer
+            raise HTTPException(413, f"the body has more than {self._limit:,} bytes")
         return message
 
 

@@ -7,10 +7,11 @@ import re
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import anyio.to_thread
 import msgspec
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from workers.api_keys import Scope
@@ -31,11 +32,16 @@ _ID = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{2,4})?")
 Wait = Annotated[
     float,
     Query(
-        ge=0, le=LONGEST_WAIT, description="seconds to wait: for the final word, or with If-None-Match for a change"
+        ge=0, le=LONGEST_WAIT, allow_inf_nan=False,
+        description="seconds to wait: for the final word, or with If-None-Match for a change"
     ),
 ]
 Since = Annotated[
-    float, Query(ge=0, description="a record that was written by then (its `finished_at`) is not what is waited for")
+    float,
+    Query(
+        ge=0, allow_inf_nan=False,
+        description="a record that was written by then (its `finished_at`) is not what is waited for",
+    ),
 ]
 Match = Annotated[str | None, Header(alias="If-None-Match")]
 
@@ -85,7 +91,7 @@ class Images:
         """Where it is once it is final, or (``known``) not as its ETag says; after ``wait`` at the latest."""
         progress = None
         async for progress in self._news.steps(oid, lambda: self.look(oid, since), wait):
-            if known is not None and etag(progress) != known:
+            if known is not None and not matches(known, etag(progress)):
                 break
         assert progress is not None  # noqa: S101 -- there is always a first step
         return progress
@@ -126,6 +132,12 @@ def etag(progress: Progress) -> str:
     return f'W/"{hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16]}"'
 
 
+def matches(condition: str, tag: str) -> bool:
+    """Whether an If-None-Match names this ETag; weakly, as RFC 9110 has it: proxies may have made one weak."""
+    named = [part.strip().removeprefix("W/") for part in condition.split(",")]
+    return "*" in named or tag.removeprefix("W/") in named
+
+
 def answered(progress: Progress, name: str | None, *, status: int = 200) -> Response:
     """An answer with an ETag."""
     headers = {"ETag": etag(progress), "Cache-Control": "no-cache"}
@@ -146,7 +158,7 @@ def router(images: Images, services: Services, access: Access, streams: Streams)
     async def polled(oid: str, wait: float, since: float, match: str | None, name: str | None) -> Response:
         begin = time.monotonic()
         progress = await images.settled(oid, wait, since, match)
-        if match is not None and match in (etag(progress), "*"):
+        if match is not None and matches(match, etag(progress)):
             return Response(status_code=304, headers={"ETag": etag(progress)})
         answer = answered(progress, name)
         if not progress.final:
@@ -190,9 +202,9 @@ def router(images: Images, services: Services, access: Access, streams: Streams)
         return retagged(images.oid(id), f"/v1/images/{id}", id)
 
     @routes.post("/v1/objects/{bucket}/{key:path}:retag", **again)
-    def retag_object(request: Request, bucket: str, key: str) -> Response:
+    def retag_object(bucket: str, key: str) -> Response:
         """Have an object tagged once more. `Location` says where to wait for the new record."""
-        return retagged(images.object(bucket, key), request.url.path.removesuffix(":retag"), images.id(key))
+        return retagged(images.object(bucket, key), quote(f"/v1/objects/{bucket}/{key}"), images.id(key))
 
     @routes.get("/v1/objects/{bucket}/{key:path}:events", **models.stream(404, 422, 429, 503), dependencies=reading)
     async def object_events(bucket: str, key: str, since: Since = 0.0) -> Response:

@@ -253,11 +253,15 @@ WEBHOOK = {
         "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
         "responses": {
             "200": {"description": "stored"}, "202": {"description": "set aside with its reason"},
+            "400": {"description": "the sender hung up"},
             **{
                 str(status): {
                     "description": what, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
                 }
-                for status, what in ((401, "the token is wrong"), (403, "not allowed"), (503, "nothing is stored"))
+                for status, what in (
+                    (401, "the token is wrong"), (403, "not allowed"), (408, "it came too slowly"),
+                    (503, "nothing is stored"),
+                )
             },
         },
         "security": [{"HTTPBearer": []}],
@@ -282,8 +286,8 @@ def stream(*statuses: int) -> dict[str, Any]:
     """A route that gives server-sent events."""
     return {
         "responses": problems(*statuses) | {200: {"description": "events", "content": {"text/event-stream": {}}}},
-        "response_model": None,
-    }
+        "response_model": None, "response_class": Response,  # FastAPI would add JSON to the events
+    }  # fmt: skip
 
 
 def json(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

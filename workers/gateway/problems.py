@@ -53,7 +53,8 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (ObjectGone, "not-found"), (ObjectTooLarge, "too-large"), (ObjectForbidden, "forbidden"),
     (Permanent, "bad-request"),
 )  # fmt: skip
-_NAMES = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}  # of what the framework refuses
+# of what the framework and the guards refuse
+_NAMES = {404: "not-found", 405: "method-not-allowed", 408: "timeout", 413: "too-large"}
 
 
 class Problem(Exception):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vectordb.captions import Caption
+from vectordb.errors import Permanent
 from workers.api_keys import ApiKeys
 from workers.batches import Batches
 from workers.gateway.idempotency import Idempotency
@@ -17,6 +18,10 @@ from workers.notifying.dead_letters import DeadLetters
 from workers.progress import ProgressReader
 from workers.records import Records
 from workers.stores.store import ObjectStore
+
+
+class NoSuchCaption(Permanent):
+    """No caption of this id was taught."""
 
 
 class CaptionDesk(Protocol):
@@ -34,7 +39,7 @@ class CaptionDesk(Protocol):
         ...
 
     def take_back(self, caption: str) -> None:
-        """Take a taught caption out, by its id. Raises ``NotTaught``."""
+        """Take a taught caption out, by its id. Raises ``NoSuchCaption``."""
         ...
 
     def version(self) -> str:
@@ -66,6 +71,7 @@ class Options:
 
     ``token``: what senders of bucket events show. ``open``: whoever reaches the gateway by the loopback address needs
     no key. ``admin_key``: one that is known from the start. ``rate``: requests a second and caller, ``None`` for any.
+    ``body_patience_s``: how long the next piece of a body may take.
     """
 
     bucket: str
@@ -78,6 +84,7 @@ class Options:
     backlog_max: int = 10_000
     uploads_max: int = 32
     streams_max: int = 500
+    body_patience_s: float = 30.0
     rate: float | None = None
     cors_origins: Sequence[str] = ()
     flower: str | None = None

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
 
+import structlog
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from vectordb.errors import Transient
+from vectordb.errors import WildtagError
 from workers.gateway.problems import Problem
 
+log = structlog.get_logger()
+
 PING_S = 15.0
+STUCK_S = 60.0  # seconds in which a listener takes nothing, after which it is given up
 
 
 def event(data: bytes, *, name: str, id: str | None = None) -> bytes:  # noqa: A002 -- the field's name
@@ -27,35 +33,60 @@ class Streams:
         self.open = 0
 
     def response(self, events: AsyncIterator[bytes]) -> StreamingResponse:
-        """An answer that goes on for as long as there are events. Raises ``Problem``."""
+        """An answer that goes on for as long as there are events. It raises ``Problem`` when it is begun."""
+        return _Stream(self, events)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """One of the places. Raises ``Problem`` where there is none."""
         if self.open >= self._most:
             raise Problem.later("too-many", f"{self.open} event streams are open already", 5)
-        return StreamingResponse(
-            self._kept(events), media_type="text/event-stream",
-            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
-        )  # fmt: skip
-
-    async def _kept(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         self.open += 1
-        coming: asyncio.Future[bytes | None] | None = None
         try:
-            yield KEEPALIVE_COMMENT  # the headers and this go out at once
-            while True:
-                coming = coming or asyncio.ensure_future(_next(events))
-                done, _ = await asyncio.wait([coming], timeout=PING_S)
-                if not done:
-                    yield KEEPALIVE_COMMENT
-                    continue
-                data, coming = coming.result(), None
-                if data is None:
-                    return
-                yield data
-        except (Problem, Transient):
-            return  # what was asked after is gone, or something is away: whoever listens comes again and is told
+            yield
         finally:
             self.open -= 1
-            if coming is not None:
-                coming.cancel()
+
+
+class _Stream(StreamingResponse):
+    """Has its place from before its first byte until whoever listens has gone, however it ends."""
+
+    def __init__(self, streams: Streams, events: AsyncIterator[bytes]) -> None:
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        super().__init__(_kept(events), media_type="text/event-stream", headers=headers)
+        self._streams = streams
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            async with asyncio.timeout(STUCK_S):
+                await send(message)
+
+        with self._streams.place():
+            try:
+                await super().__call__(scope, receive, sending)
+            except TimeoutError:
+                log.info("a listener takes nothing and is given up", path=scope["path"])
+
+
+async def _kept(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    coming: asyncio.Future[bytes | None] | None = None
+    try:
+        yield KEEPALIVE_COMMENT  # the headers and this go out at once
+        while True:
+            coming = coming or asyncio.ensure_future(_next(events))
+            done, _ = await asyncio.wait([coming], timeout=PING_S)
+            if not done:
+                yield KEEPALIVE_COMMENT
+                continue
+            data, coming = coming.result(), None
+            if data is None:
+                return
+            yield data
+    except (Problem, WildtagError):
+        return  # what was asked after is gone, or something is away: whoever listens comes again and is told
+    finally:
+        if coming is not None:
+            coming.cancel()
 
 
 async def _next(events: AsyncIterator[bytes]) -> bytes | None:

@@ -29,7 +29,7 @@ def router(records: Records, access: Access) -> APIRouter:
         rows = [{"label": label, "objects": count} for label, count in found]
         return models.json({"tags": rows, "cursor": None if more is None else str(more)})
 
-    @routes.get("/v1/tags/{label}/objects", response_model=models.Tagged, responses=usual)
+    @routes.get("/v1/tags/{label:path}/objects", response_model=models.Tagged, responses=usual)
     def objects(
         label: Annotated[str, Path(max_length=200)],
         min_score: Annotated[float, Query(ge=0, le=1, description="only tags of this score or more")] = 0.0,

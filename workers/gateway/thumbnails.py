@@ -14,7 +14,7 @@ from tasks.images import BadImage, decode
 from workers.api_keys import Scope
 from workers.gateway import models
 from workers.gateway.access import Access
-from workers.gateway.images import Images
+from workers.gateway.images import Images, matches
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options
 from workers.stores.store import ObjectStore
@@ -85,7 +85,7 @@ def router(thumbnails: Thumbnails, images: Images, store: ObjectStore, access: A
         side = next(side for side in SIDES if side >= size)
         digest = hashlib.sha256(f"{info.ref.etag} {side}".encode()).hexdigest()[:16]
         headers = {"ETag": f'"{digest}"', "Cache-Control": "private, max-age=60"}
-        if match == headers["ETag"]:
+        if match is not None and matches(match, headers["ETag"]):
             return Response(status_code=304, headers=headers)
         return Response(thumbnails.of(bucket, key, info.ref.etag, side), 200, headers, "image/webp")
 

@@ -6,6 +6,7 @@ An image is stored before it is announced, and announced before it is answered f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import secrets
 import time
@@ -25,7 +26,7 @@ from workers.events.event import ObjectEvent
 from workers.gateway import models
 from workers.gateway.access import Access, Caller
 from workers.gateway.bodies import Body, received
-from workers.gateway.idempotency import Stored
+from workers.gateway.idempotency import AT_WORK_S, Stored
 from workers.gateway.images import LONGEST_WAIT, Images, answered
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
@@ -33,6 +34,7 @@ from workers.progress import Progress
 from workers.stores.store import ObjectInfo
 
 URL_LIFETIME_S = 3600
+KEEP_CLAIM_S = AT_WORK_S / 3
 BACKLOG_EVERY_S = 0.25  # how old the length of what waits may be
 _KEY = re.compile(r"[!-~]{1,200}")
 SUFFIXES = {
@@ -79,20 +81,23 @@ class Uploads:
                 raise Problem("mismatch", "this Idempotency-Key came with another image before")
             return began.id
         stored: Stored | None = None
-        claim = asyncio.create_task(self._keep_claim(caller, key))
+        # no task group: it would wrap what the upload ends with, and nobody would know it for what it is
+        keeping = asyncio.create_task(self._keep_claim(caller, key))
         try:
             name = await self._store(body)
             stored = Stored(name, body.digest)
             return name
         finally:
-            claim.cancel()
+            keeping.cancel()
             with anyio.CancelScope(shield=True):
+                await asyncio.gather(keeping, return_exceptions=True)
                 await anyio.to_thread.run_sync(memory.end, caller.name, key, stored)
 
     async def _keep_claim(self, caller: Caller, key: str) -> None:
         while True:
-            await anyio.sleep(20)
-            await anyio.to_thread.run_sync(self._services.idempotency.go_on, caller.name, key)
+            await asyncio.sleep(KEEP_CLAIM_S)
+            with contextlib.suppress(Transient):  # the claim may last until Redis is back
+                await anyio.to_thread.run_sync(self._services.idempotency.go_on, caller.name, key)
 
     async def _store(self, body: Body) -> str:
         name = new_id(SUFFIXES.get(body.content_type, ""))
@@ -165,7 +170,7 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
 
     @routes.post(
         "/v1/uploads", status_code=201, response_model=models.DirectUpload,
-        responses=models.problems(413, 415, 422, 429, 501, 503), dependencies=writing,
+        responses=models.problems(400, 408, 413, 415, 422, 429, 501, 503), dependencies=writing,
     )  # fmt: skip
     def direct(wanted: WantedUpload) -> Any:
         """An address to PUT an image to, without its bytes passing through here; then poll the id."""

@@ -9,6 +9,7 @@ and pipes are never opened.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -90,19 +91,22 @@ class FolderStore:
         if ignored(key) and not key.startswith(self._output):
             raise ObjectForbidden("hidden and unfinished names are not objects")
         path = self._path(bucket, key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".put-", dir=path.parent)
         try:
-            with os.fdopen(handle, "wb") as file:
-                shutil.copyfileobj(data, file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        return self._info(bucket, key, path.stat())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=".put-", dir=path.parent)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    shutil.copyfileobj(data, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).chmod(0o644)
+                Path(temporary).replace(path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+            return self._info(bucket, key, path.stat())
+        except OSError as exc:  # a full disk, no permission, something in the way: somebody can mend that
+            raise StoreAway(f"the folder takes no file: {exc.strerror or exc}") from exc
 
     def remove(self, bucket: str, key: str) -> None:
         """See ``ObjectStore``."""
@@ -141,6 +145,8 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
+            if exc.errno == errno.ENAMETOOLONG:
+                return None
             raise ObjectForbidden(f"no permission to look: {exc.strerror}") from exc
         return None if modes.S_ISDIR(status.st_mode) else self._info(bucket, key, status, readable=False)
 

@@ -1,4 +1,4 @@
-"""The gateway as a process, over a Redis that can be killed: it stores before it answers, whatever comes."""
+"""Bucket events reach the gateway's own process, over a Redis that can be killed: it stores before it answers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import os
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -16,13 +15,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.contract.gateway.running import PIXEL, running, until, wired
 from tests.contract.own_redis import OwnRedis
 from tests.unit.events.samples import BUCKET, body, record
-from vectordb.errors import Permanent
-from workers.connection import Client
+from workers.connection import Client, connect
 from workers.events.notification import LARGEST
 from workers.events.reception import Reception
-from workers.gateway.serving import serve
 from workers.inbox import Inbox
 from workers.layout import Keys
 from workers.settings import Settings
@@ -75,41 +73,42 @@ class Gateway:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     redis = OwnRedis()
     client = redis.start()
     port = free_port(0)
+    home = tmp_path_factory.mktemp("home")
+    (home / "inbox").mkdir()
     settings = Settings(
-        home=tmp_path_factory.mktemp("home"), redis_url=redis.url, key_prefix="test:", bucket=BUCKET,
+        home=home, redis_url=redis.url, key_prefix="test:", bucket=BUCKET,
         gateway_port=port, webhook_token=TOKEN,
     )  # fmt: skip
-    process = subprocess.Popen(command("gateway"), env=settings.process_environment())
-    made = Gateway(port, redis, client, psutil.Process(process.pid))
+    started = subprocess.Popen(command("gateway"), env=settings.process_environment())
+    made = Gateway(port, redis, client, psutil.Process(started.pid))
     try:
         ready(made)
         yield made
     finally:
-        process.terminate()
-        process.wait(15)
+        started.terminate()
+        started.wait(15)
         redis.close()
 
 
 @pytest.fixture
-def gateway(running: Gateway) -> Gateway:
-    running.client.flushall()
-    return running
+def gateway(process: Gateway) -> Gateway:
+    process.client.flushall()
+    return process
 
 
 def ready(gateway: Gateway) -> None:
-    deadline = time.monotonic() + 60
-    while True:
+    def answers() -> bool:
+        assert gateway.process.is_running()
         try:
-            if gateway.get("/readyz") == 200:
-                return
+            return gateway.get("/readyz") == 200
         except OSError:
-            assert gateway.process.is_running()
-        assert time.monotonic() < deadline, "the gateway is not ready"
-        time.sleep(0.05)
+            return False
+
+    until(answers, 60)
 
 
 def test_an_event_is_stored(gateway: Gateway) -> None:
@@ -221,13 +220,13 @@ def test_without_redis_nothing_is_accepted_and_nothing_accepted_is_lost(gateway:
 
     sender = threading.Thread(target=send)
     sender.start()
-    wait_until(lambda: len(accepted) > 20)
+    until(lambda: len(accepted) > 20)
     gateway.redis.kill()
-    wait_until(lambda: len(refused) >= 2)
+    until(lambda: len(refused) >= 2)
     gateway_alive, gateway_ready = gateway.get("/healthz"), gateway.get("/readyz")
     between = len(accepted)
     gateway.client = gateway.redis.start()
-    wait_until(lambda: len(accepted) > between + 20)
+    until(lambda: len(accepted) > between + 20)
     stop.set()
     sender.join()
     assert (gateway_alive, gateway_ready) == (200, 503)
@@ -235,17 +234,30 @@ def test_without_redis_nothing_is_accepted_and_nothing_accepted_is_lost(gateway:
     assert set(accepted) <= set(gateway.stored)
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+@pytest.mark.parametrize(("headers", "status"), [({}, 200), ({"Origin": "https://example.org"}, 403)])
+def test_without_a_token_no_page_in_a_browser_may_tell(
+    redis_url: str, tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    connect(redis_url).flushall()
+    with running(wired(tmp_path, redis_url, bucket=BUCKET)) as open_:
+        assert open_.http.post(PATH, content=body(record()), headers=headers).status_code == status
+        assert open_.wiring.inbox.length() == (status == 200)
 
 
-def test_it_is_not_open_to_others_without_a_token(tmp_path: Path) -> None:
-    for host in ("0.0.0.0", "::", "192.0.2.1", "gateway.example"):  # noqa: S104 -- refused, which is what is tested
-        with pytest.raises(Permanent, match="WILDTAG_WEBHOOK_TOKEN"):
-            serve(Settings(home=tmp_path, gateway_host=host))
+def test_memory_does_not_grow_with_uploads(gateway: Gateway) -> None:
+    """300 images of 100 KB, after as many that fill pools and caches."""
+    connection, image = gateway.connect(), PIXEL.ljust(100_000, b"\0")
+
+    def upload(count: int) -> int:
+        for _ in range(count):
+            connection.request("POST", "/v1/images", image)
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 202
+        return int(gateway.process.memory_info().rss)
+
+    before = upload(300)
+    assert upload(300) - before < 8 * 2**20
 
 
 def test_the_command_line_shows_what_was_set_aside(gateway: Gateway, tmp_path: Path) -> None:

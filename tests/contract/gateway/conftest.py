@@ -1,0 +1,25 @@
+"""A gateway for each module of tests, with an empty Redis and an empty bucket for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.gateway.running import Running, emptied, running, wired
+
+LIMIT = 600_000  # bytes of an image
+
+
+@pytest.fixture(scope="module")
+def module_gateway(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    wiring = wired(tmp_path_factory.mktemp("home"), redis_url, max_object_bytes=LIMIT)
+    with running(wiring, body_patience_s=0.5) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def gateway(module_gateway: Running) -> Running:
+    """A gateway on the loopback address, without keys, over an empty Redis and an empty folder."""
+    emptied(module_gateway)
+    return module_gateway

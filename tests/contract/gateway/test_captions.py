@@ -1,0 +1,139 @@
+"""Captions are taught, found and taken back through the workers that have them; without a worker that is said."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any, cast
+
+import pytest
+
+from tests.contract.gateway.running import Running, emptied, problem, running, wired
+from tests.contract.test_remote_captions import SPACE, Encoder, Shelf, Worker
+from vectordb.captions import Caption
+from vectordb.exact import ExactIndex
+from vectordb.library import Library
+from workers.caption_desk import Desk
+from workers.captions import Indexes
+from workers.publishing import Publisher
+from workers.wiring import Wiring
+
+
+class WithWorker(Wiring):
+    """A wiring whose questions a stand-in answers as the retrieval and embedding workers do."""
+
+    space = SPACE
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        return Shelf(ExactIndex(16))
+
+    @cached_property
+    def worker(self) -> Worker:
+        return Worker(self.redis, self.keys, Indexes(cast("Library", self.shelf), "mini"))
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        return cast("Publisher", self.worker)
+
+    @cached_property
+    def chosen(self) -> Callable[[], str]:
+        return lambda: "words@1"
+
+
+@pytest.fixture(scope="module")
+def module_desk(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    wiring = wired(tmp_path_factory.mktemp("home"), redis_url, WithWorker)
+    with running(wiring, replaced={"captions": Desk(wiring, patience_s=0.5)}) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def desk(module_desk: Running) -> Running:
+    """A gateway whose worker knows one caption, from an import."""
+    emptied(module_desk)
+    wiring = cast("WithWorker", module_desk.wiring)
+    wiring.worker.away = False
+    index = wiring.shelf.index
+    index.remove([caption.id for page, _ in index.pages() for caption in page])
+    index.add([Caption.of("an imported caption")], Encoder().encode(["an imported caption"]))
+    return module_desk
+
+
+def teach(desk: Running, *captions: str, **more: Any) -> list[dict[str, Any]]:
+    answer = desk.http.post("/v1/captions", json={"captions": captions, **more})
+    assert answer.status_code == 201, answer.text
+    return cast("list[dict[str, Any]]", answer.json()["captions"])
+
+
+def test_what_is_taught_is_found_and_taken_back(desk: Running) -> None:
+    (taught,) = teach(desk, "a great crested grebe", source="ornithologists")
+    assert (taught["caption"], taught["added"]) == ("a great crested grebe", True)
+    assert teach(desk, "a great  crested grebe")[0] == taught | {"added": False}
+    found = desk.http.get("/v1/captions/search", params={"q": "a great crested grebe", "limit": 2}).json()["captions"]
+    assert found[0] == {
+        "id": taught["id"], "caption": "a great crested grebe", "similarity": pytest.approx(1, abs=1e-3),
+        "source": "ornithologists",
+    }  # fmt: skip
+    assert found[1]["source"] is None
+    assert desk.http.delete(f"/v1/captions/{taught['id']}").status_code == 204
+    again = desk.http.delete(f"/v1/captions/{taught['id']}")
+    assert (again.status_code, problem(again)) == (404, "not-found")
+    left = desk.http.get("/v1/captions/search", params={"q": "grebe"}).json()["captions"]
+    assert [caption["caption"] for caption in left] == ["an imported caption"]
+
+
+def test_what_came_with_an_import_stays(desk: Running) -> None:
+    refused = desk.http.delete(f"/v1/captions/{Caption.of('an imported caption').id:016x}")
+    assert (refused.status_code, problem(refused)) == (404, "not-found")
+    assert "import" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["x", "0" * 16, "0" * 15, "F" * 16])
+def test_what_is_no_caption_is_not_found(desk: Running, name: str) -> None:
+    assert problem(desk.http.delete(f"/v1/captions/{name}")) == "not-found"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"captions": []}, 422), ({"captions": [""]}, 422), ({"captions": ["x" * 1001]}, 422), ({}, 422),
+        ({"captions": ["x"] * 101}, 422), ({"captions": ["x"], "source": ""}, 422), ({"captions": ["<p></p>"]}, 400),
+        ({"captions": ["\0"]}, 400), ({"captions": ["x"], "source": "a\nb"}, 422), ({"captions": "x"}, 422),
+    ],
+)  # fmt: skip
+def test_what_says_nothing_is_not_taught(desk: Running, body: object, status: int) -> None:
+    answer = desk.http.post("/v1/captions", json=body)
+    assert (answer.status_code, problem(answer)) == (status, "invalid" if status == 422 else "bad-request")
+    assert cast("WithWorker", desk.wiring).shelf.index.count() == 1
+
+
+def test_without_a_worker_that_is_said_in_time(desk: Running) -> None:
+    cast("WithWorker", desk.wiring).worker.away = True
+    requests = [
+        desk.http.build_request("POST", "/v1/captions", json={"captions": ["a"]}),
+        desk.http.build_request("GET", "/v1/captions/search?q=a"),
+        desk.http.build_request("DELETE", "/v1/captions/" + "0" * 16),
+    ]
+    for request in requests:
+        answer = desk.http.send(request)
+        assert (answer.status_code, problem(answer)) == (503, "unavailable")
+        assert answer.headers["retry-after"]
+
+
+def test_silent_workers_keep_nobody_else_waiting(desk: Running) -> None:
+    """More ask for captions than there are threads; all other requests are answered meanwhile."""
+    cast("WithWorker", desk.wiring).worker.away = True
+    asking = [threading.Thread(target=lambda: desk.http.get("/v1/captions/search?q=a")) for _ in range(60)]
+    for thread in asking:
+        thread.start()
+    took = []
+    for _ in range(10):
+        began = time.monotonic()
+        assert desk.http.get("/v1/tags").status_code == 200
+        took.append(time.monotonic() - began)
+    assert sorted(took)[5] < 0.3
+    for thread in asking:
+        thread.join(30)

@@ -1,0 +1,102 @@
+"""The feed of finished objects: it goes on where a listener was, says what is forgotten, and waits for nobody."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.contract.gateway.running import Event, Running, events, problem, running, until, wired
+from workers.connection import Client
+from workers.gateway.news import BEHIND
+from workers.records import Evidence
+
+
+@contextmanager
+def listening(gateway: Running, last: str | None = None) -> Iterator[Iterator[Event]]:
+    """The events of the feed, from now or from after an entry."""
+    headers = {} if last is None else {"Last-Event-ID": last}
+    with gateway.http.stream("GET", "/v1/feed", headers=headers) as answer:
+        assert answer.status_code == 200
+        yield events(answer)
+
+
+def test_objects_are_told_as_they_finish(gateway: Running) -> None:
+    gateway.tagged("before.png", "cat")
+    with listening(gateway) as coming:
+        done = gateway.tagged("a b.png", "cat")
+        gateway.tagged("é.png", error="unreadable")
+        gateway.wiring.ledger.remove([done.id])
+        told = [next(coming) for _ in range(3)]
+    assert [event.name for event in told] == ["done", "failed", "removed"]
+    assert [event.data["key"] for event in told] == ["a b.png", "é.png", "a b.png"]
+    assert told[0].data["tags"][0]["label"] == "cat"
+    assert told[2].data == {"bucket": "inbox", "key": "a b.png", "state": "removed"}
+    assert all(event.id for event in told)
+
+
+def test_it_goes_on_behind_an_entry(gateway: Running) -> None:
+    for number in range(250):  # more than is read at once
+        gateway.tagged(f"{number}.png")
+    first = gateway.wiring.records.feed_begin()
+    with listening(gateway, first) as coming:
+        behind = [next(coming).data["key"] for _ in range(249)]
+        gateway.tagged("new.png")
+        assert next(coming).data["key"] == "new.png"
+    assert behind == [f"{number}.png" for number in range(1, 250)]
+    with listening(gateway, "0-0") as coming:
+        assert next(coming).data["key"] == "0.png"
+
+
+def test_what_is_not_remembered_is_a_gap(gateway: Running, client: Client) -> None:
+    for number in range(5):
+        gateway.tagged(f"{number}.png")
+    first = gateway.wiring.records.feed_begin()
+    client.xtrim("test:feed", 2, approximate=False)
+    with listening(gateway, first) as coming:
+        told = [next(coming) for _ in range(3)]
+    assert [event.name for event in told] == ["gap", "done", "done"]
+    assert told[0].data == {"oldest": told[1].id}
+    with listening(gateway, told[1].id) as coming:
+        assert next(coming).data["key"] == "4.png"
+
+
+@pytest.mark.parametrize("last", ["x", "", "1", "1-", "-1-1", f"{10**20 - 1}-0", f"0-{2**64}"])
+def test_an_entry_of_somebody_else_is_refused(gateway: Running, last: str) -> None:
+    with gateway.http.stream("GET", "/v1/feed", headers={"Last-Event-ID": last}) as answer:
+        assert answer.status_code == 400
+        answer.read()
+        assert problem(answer) == "bad-request"
+
+
+def test_a_reader_that_is_slow_is_cut_off_and_loses_nothing(redis_url: str, client: Client, tmp_path: Path) -> None:
+    """What it did not take is dropped here, and told when it comes again from where it was."""
+    client.flushall()
+    large = (Evidence("x" * 15_000, 0.5),)
+    with running(wired(tmp_path, redis_url)) as gateway:
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        slow.settimeout(20)
+        slow.connect(("127.0.0.1", gateway.port))
+        slow.sendall(b"GET /v1/feed HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        until(lambda: slow.recv(1, socket.MSG_PEEK))
+        ref = gateway.put("a.png")
+        wanted = BEHIND + 500
+        for _ in range(wanted):
+            gateway.enter(ref, force=True)
+            gateway.finish(ref, evidence=large)
+        told = b""
+        while not told.endswith(b"\r\n0\r\n\r\n"):
+            part = slow.recv(1_000_000)
+            assert part, "it was not ended in order"
+            told += part
+        slow.close()
+        ids = [line.removeprefix(b"id: ").decode() for line in told.splitlines() if line.startswith(b"id: ")]
+        taken = told.count(b"event: done")
+        assert 0 < taken < wanted
+        with listening(gateway, ids[-1]) as coming:
+            for _ in range(wanted - taken):
+                assert next(coming).name == "done"

@@ -1,0 +1,43 @@
+"""Uploads past the gateway: an address to PUT to, on the S3 server that has the bucket."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.contract.gateway.running import PIXEL, problem, running, wired
+from workers.connection import Client
+
+
+def test_an_image_is_put_to_the_server_and_known_by_its_id(
+    redis_url: str, client: Client, moto_url: str, bucket: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    wiring = wired(
+        tmp_path_factory.mktemp("home"), redis_url, bucket=bucket, s3_endpoint=moto_url, s3_access_key="AKIATEST",
+        s3_secret_key="secret",  # noqa: S106 -- moto asks for none
+    )  # fmt: skip
+    wiring.s3.connection.client.make_bucket(bucket)
+    with running(wiring) as gateway:
+        answer = gateway.http.post("/v1/uploads", json={"content_type": "image/png"})
+        assert answer.status_code == 201, answer.text
+        told = answer.json()
+        assert answer.headers["location"] == f"/v1/images/{told['id']}"
+        assert told["expires_at"] > 0
+        assert problem(gateway.http.get(f"/v1/images/{told['id']}")) == "not-found"
+        httpx.request(told["method"], told["url"], content=PIXEL, headers=told["headers"]).raise_for_status()
+        known = gateway.http.get(f"/v1/images/{told['id']}").json()
+        assert (known["state"], known["bucket"], known["id"]) == ("queued", bucket, told["id"])
+        info = wiring.store.stat(bucket, known["key"])
+        assert info is not None
+        assert info.ref.etag == known["etag"]
+        posted = gateway.http.post("/v1/images", content=PIXEL)
+        assert posted.status_code == 202
+        large = gateway.http.post("/v1/images", content=PIXEL.ljust(7_000_000, b"\0"))
+        assert large.status_code == 202
+        assert gateway.http.get(f"/v1/images/{large.json()['id']}").status_code == 200
+        assert client.xlen("test:inbox") == 2
+        for wrong in ("text/html", "image/svg+xml", ""):
+            refused = gateway.http.post("/v1/uploads", json={"content_type": wrong})
+            assert (refused.status_code, problem(refused)) == (415, "not-an-image")
+        assert gateway.http.delete(f"/v1/images/{told['id']}").status_code == 204
+        assert problem(gateway.http.get(f"/v1/images/{told['id']}")) == "not-found"

@@ -1,0 +1,86 @@
+"""Finding objects by their tags, and how the whole stands."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from tests.contract.gateway.running import Json, Running
+
+
+def pages(gateway: Running, path: str, field: str, limit: int) -> list[Json]:
+    """All rows of a list, page by page; that all but the last are full is asserted."""
+    found: list[Json] = []
+    cursor = None
+    while True:
+        page = gateway.http.get(path, params={"limit": limit, **({"cursor": cursor} if cursor else {})}).json()
+        assert len(page[field]) == limit or page["cursor"] is None
+        found += page[field]
+        cursor = page["cursor"]
+        if cursor is None:
+            return found
+
+
+def test_tags_are_listed_with_their_objects_the_most_frequent_first(gateway: Running) -> None:
+    for number in range(6):
+        gateway.tagged(f"{number}.png", *["cat", "catamaran", "dog"][: 1 + number // 2])
+    rows = pages(gateway, "/v1/tags", "tags", 2)
+    assert [(row["label"], row["objects"]) for row in rows] == [("cat", 6), ("catamaran", 4), ("dog", 2)]
+    answer = gateway.http.get("/v1/tags", params={"prefix": "cat"}).json()
+    assert [row["label"] for row in answer["tags"]] == ["cat", "catamaran"]
+    assert gateway.http.get("/v1/tags", params={"prefix": "x"}).json() == {"tags": [], "cursor": None}
+
+
+@pytest.mark.parametrize("label", ["black cat", "größe", "猫", "50%", "and/or", "?", "a#b", "..", "cat:events"])
+def test_objects_are_found_by_any_tag(gateway: Running, label: str) -> None:
+    gateway.tagged("a.png", "other", label)
+    gateway.tagged("b.png", label)
+    path = f"/v1/tags/{quote(label, safe='')}/objects" if label != ".." else "/v1/tags/%2e%2e/objects"
+    status, body = gateway.get(path)
+    assert (status, body["label"], body["cursor"]) == (200, label, None)
+    rows = [(round(row["score"], 3), row["record"]["key"]) for row in body["objects"]]
+    assert rows == [(0.9, "b.png"), (0.8, "a.png")]
+    _, best = gateway.get(f"{path}?min_score=0.85")
+    assert [row["record"]["key"] for row in best["objects"]] == ["b.png"]
+
+
+def test_objects_with_a_tag_come_in_pages(gateway: Running) -> None:
+    for number in range(5):
+        gateway.tagged(f"{number}.png", "cat")
+    rows = pages(gateway, "/v1/tags/cat/objects", "objects", 2)
+    assert sorted(row["record"]["key"] for row in rows) == [f"{number}.png" for number in range(5)]
+    assert gateway.http.get("/v1/tags/none/objects").json() == {"label": "none", "objects": [], "cursor": None}
+
+
+@pytest.mark.parametrize("score", ["nan", "inf", "-0.1", "1.1", "x"])
+def test_a_score_that_is_none_is_refused(gateway: Running, score: str) -> None:
+    assert gateway.http.get(f"/v1/tags/cat/objects?min_score={score}").status_code == 422
+
+
+def test_the_status_counts_what_waits_and_what_is_finished(gateway: Running) -> None:
+    gateway.tagged("a.png", "cat")
+    gateway.tagged("b.png", error="unreadable")
+    gateway.enter(gateway.put("c.png"))
+    gateway.upload()
+    gateway.wiring.health.beat("scoring")
+    status = gateway.http.get("/v1/status").json()
+    counts = {name: count for name, count in status["counts"].items() if count}
+    assert counts == {"inbox": 1, "in_flight": 1, "done": 1, "failed": 1}
+    assert 0 <= status["seconds_since_progress"]["scoring"] < 20
+    assert status["bucket"] == "inbox"
+
+
+def test_metrics_count_by_route_and_never_name_a_key(gateway: Running) -> None:
+    gateway.tagged("secret-name.png", "cat")
+    gateway.http.get("/v1/objects/inbox/secret-name.png")
+    gateway.http.get("/v1/nothing-here")
+    answer = gateway.http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "secret-name" not in answer.text
+    assert "nothing-here" not in answer.text
+    for line in (
+        'wildtag_http_requests_total{method="GET",route="/v1/objects/{bucket}/{key:path}",status="200"}',
+        'wildtag_objects{state="done"} 1.0', "wildtag_redis_up 1.0", "wildtag_event_streams 0.0",
+    ):  # fmt: skip
+        assert line in answer.text, line

@@ -12,7 +12,6 @@ import contextlib
 import errno
 import os
 import re
-import shutil
 import stat as modes
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +31,7 @@ from workers.stores.store import (
     anything,
 )
 
+CHUNK = 2**16  # bytes that are written at once
 UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp", "~")
 
 
@@ -91,22 +91,24 @@ class FolderStore:
         if ignored(key) and not key.startswith(self._output):
             raise ObjectForbidden("hidden and unfinished names are not objects")
         path = self._path(bucket, key)
-        try:
+        with _taking():
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(prefix=".put-", dir=path.parent)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    shutil.copyfileobj(data, file)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                while piece := data.read(CHUNK):  # what that raises is the sender's
+                    with _taking():
+                        file.write(piece)
+                with _taking():
                     file.flush()
                     os.fsync(file.fileno())
+            with _taking():
                 Path(temporary).chmod(0o644)
                 Path(temporary).replace(path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
-            return self._info(bucket, key, path.stat())
-        except OSError as exc:  # a full disk, no permission, something in the way: somebody can mend that
-            raise StoreAway(f"the folder takes no file: {exc.strerror or exc}") from exc
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return self._info(bucket, key, path.stat())
 
     def remove(self, bucket: str, key: str) -> None:
         """See ``ObjectStore``."""
@@ -156,6 +158,15 @@ class FolderStore:
         etag = f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}{'' if readable else '-unreadable'}"
         ref = ObjectRef(bucket, key, etag, status.st_size)
         return ObjectInfo(ref, f"{status.st_mtime_ns:032x}", modified=status.st_mtime)
+
+
+@contextlib.contextmanager
+def _taking() -> Iterator[None]:
+    """A full disk, no permission, something in the way: somebody can mend that."""
+    try:
+        yield
+    except OSError as exc:
+        raise StoreAway(f"the folder takes no file: {exc.strerror or exc}") from exc
 
 
 def read_file(

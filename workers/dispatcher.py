@@ -25,6 +25,7 @@ from workers.stores.store import ObjectForbidden, ObjectStore
 log = structlog.get_logger()
 
 AGAIN_BLOCK_MS = 20
+GATHER_S = 0.005
 UNSEEN = "dispatcher:removals unseen"  # among the counts of what was told
 
 
@@ -97,11 +98,13 @@ class Dispatcher:
                 self._deal(self._later, events, recovered=False)
             return len(events)
         until = time.monotonic() + self._pace.batch_wait_ms / 1000
-        while len(events) < min(room, self._pace.batch_max):
-            left_ms = int((until - time.monotonic()) * 1000)
-            if left_ms <= 0:
+        # where nothing is on its way a lone image gains nothing by waiting for others, which form the next batch
+        while in_flight and len(events) < min(room, self._pace.batch_max):
+            left = until - time.monotonic()
+            if left <= 0:
                 break
-            events += self._inbox.read(self._consumer, room - len(events), left_ms)
+            time.sleep(min(left, GATHER_S))  # an idle Redis ends a blocking read up to 100 ms late
+            events += self._inbox.read(self._consumer, room - len(events), None)
         self._deal(self._inbox, events, recovered=False)
         return len(events)
 

@@ -33,6 +33,9 @@ class Inbox:
     def append(self, events: Sequence[ObjectEvent]) -> None:
         """Store events in order; on return they are in Redis."""
         with translated():
+            if len(events) == 1:  # a third of what a pipeline costs
+                self._redis.xadd(self._key, fields(events[0]))
+                return
             pipe = self._redis.pipeline(transaction=False)
             for event in events:
                 pipe.xadd(self._key, fields(event))

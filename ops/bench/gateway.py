@@ -167,8 +167,10 @@ async def _streams(port: int, count: int, ledger: Ledger) -> Streams:
 
         async def listen() -> None:
             async with client.stream("GET", "/v1/feed") as answer:
+                begun = False
                 async for line in answer.aiter_lines():
-                    if line.startswith(": ping"):
+                    if line.startswith("id:") and not begun:  # where it stands: from here on it misses nothing
+                        begun = True
                         opened.release()
                     elif line.startswith("data:"):
                         heard.release()

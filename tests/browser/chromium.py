@@ -1,4 +1,4 @@
-"""The distribution's Chromium; nothing is downloaded. Where there is none the page is not tested, and the run says so."""
+"""The distribution's Chromium; nothing is downloaded. Where there is none the run says that the page is untested."""
 
 from __future__ import annotations
 

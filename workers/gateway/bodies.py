@@ -25,7 +25,8 @@ FIELDS = 2**16  # bytes of a form beside its file: names and other fields
 class Body:
     """One image on its way in. ``head``: its beginning; ``whole``: nothing comes after it.
 
-    ``content_type`` follows from the head. ``digest``: SHA-256 of what has been read, at the end of the whole.
+    ``content_type`` follows from the head. ``digest``: SHA-256 of what has been read, at the end of the whole, for
+    whom ``hashed`` is called before.
     """
 
     def __init__(self, head: bytes, rest: AsyncIterator[bytes] | None, content_type: str, limit: int) -> None:
@@ -34,12 +35,16 @@ class Body:
         self.content_type = content_type
         self._rest = rest
         self._limit = limit
-        self._hash = hashlib.sha256(head)
+        self._hash: Any = None
         self._size = len(head)
+
+    def hashed(self) -> None:
+        """Compute the digest as the image comes."""
+        self._hash = hashlib.sha256(self.head)
 
     @property
     def digest(self) -> str:
-        return self._hash.hexdigest()
+        return str(self._hash.hexdigest())
 
     async def next(self) -> bytes:
         """The next piece after the head; nothing at the end. Raises ``Problem``, ``ClientDisconnect``."""
@@ -47,7 +52,8 @@ class Body:
         self._size += len(piece)
         if self._size > self._limit:
             raise too_large(self._limit)
-        self._hash.update(piece)
+        if self._hash is not None:
+            self._hash.update(piece)
         return piece
 
     async def drain(self) -> str:

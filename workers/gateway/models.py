@@ -224,7 +224,8 @@ class Ready(BaseModel):
 
 Batch.model_rebuild()
 
-IMAGE_BODY = {
+IMAGE_BODY: dict[str, Any] = {
+    "security": [{"HTTPBearer": []}],
     "requestBody": {
         "required": True,
         "content": {

@@ -73,6 +73,7 @@ class Uploads:
         if not _KEY.fullmatch(key):
             raise Problem("bad-request", "an Idempotency-Key has 1 to 200 visible ASCII characters")
         memory = self._services.idempotency
+        body.hashed()
         began = await anyio.to_thread.run_sync(memory.begin, caller.name, key)
         if began == "at-work":
             raise Problem.later("conflict", "a request with this Idempotency-Key is at work", 1)
@@ -147,7 +148,6 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
 
     @routes.post(
         "/v1/images", status_code=202, response_model=models.Progress, openapi_extra=models.IMAGE_BODY,
-        dependencies=writing,
         responses=models.problems(400, 408, 409, 413, 415, 422, 429, 503)
         | {200: {"model": models.Progress, "description": "It was ready within `wait`."}},
     )  # fmt: skip
@@ -156,7 +156,8 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
         wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="seconds to wait for the record")] = 0.0,
     ) -> Response:
         """Store an image and have it tagged. The body is the image itself, or a form whose first file it is."""
-        name = await uploads.take(request, request.state.caller)
+        # not as a dependency, which costs as much as all else that happens to an upload here
+        name = await uploads.take(request, await access.caller(request, Scope.WRITE))
         oid = images.oid(name)
         bucket, _, key = oid.partition("/")
         progress = Progress(bucket=bucket, key=key, etag="", state="queued")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ LIMIT = 2 * HEAD
 def cut(data: bytes, places: list[int]) -> Iterator[bytes]:
     """The data in pieces."""
     bounds = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         yield data[start:end]
 
 
@@ -54,7 +55,7 @@ def form(image: bytes) -> bytes:
 
 
 @given(places=st.lists(st.integers(min_value=0), max_size=30), tail=st.binary(max_size=300), large=st.booleans())
-def test_any_cutting_of_a_form_gives_the_same_image(places: list[int], tail: bytes, large: bool) -> None:  # noqa: FBT001
+def test_any_cutting_of_a_form_gives_the_same_image(places: list[int], tail: bytes, large: bool) -> None:
     image = PIXEL + (b"\r\n--XyY" * 40_000 if large else b"") + tail
     body, data = asyncio.run(whole(list(cut(form(image), places)), "multipart/form-data; boundary=XyZ"))
     assert data == image

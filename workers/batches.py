@@ -16,14 +16,18 @@ from itertools import islice
 from typing import Any
 
 import msgspec
+import structlog
 
+from vectordb.errors import WildtagError
 from workers.connection import Client, raw, text, translated
 from workers.events.event import ObjectEvent
 from workers.inbox import Inbox, fields
 from workers.layout import Keys
 from workers.progress import ProgressReader
 from workers.records import Error, decode
-from workers.stores.store import ObjectStore
+from workers.stores.store import ObjectError, ObjectStore
+
+log = structlog.get_logger()
 
 LIFETIME_S = 7 * 86_400
 PAGE = 500
@@ -113,6 +117,8 @@ class Batches:
             try:
                 if self._list(batch):
                     return True
+            except WildtagError as exc:  # those behind it have their turn
+                log.warning("a batch is not listed", batch=batch, reason=str(exc))
             finally:
                 with translated():
                     if self._redis.get(lock) == token.encode():
@@ -199,6 +205,9 @@ class Batches:
                     if at >= told_until and not new:
                         left["queued"] += 1  # the dispatcher has not come to it: this record may be an old one
                         continue
+                    if progress is None and self._there(text(member)):
+                        left["queued"] += 1  # its event is still to come
+                        continue
                     ended.append((member, "gone" if progress is None else progress.state))
                 else:
                     left[progress.state] += 1
@@ -211,6 +220,13 @@ class Batches:
                     self._redis.expire(name(batch, "counts"), LIFETIME_S)
                     self._redis.expire(name(batch, "failed"), LIFETIME_S)
         return left
+
+    def _there(self, oid: str) -> bool:
+        bucket, _, key = oid.partition("/")
+        try:
+            return self._followed(key) and self._store.stat(bucket, key) is not None
+        except ObjectError:
+            return False
 
     def _move(self, pipe: Any, batch: str, member: bytes, state: str) -> None:
         # of two who ask at once, one removes it, and only that one counts it

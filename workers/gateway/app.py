@@ -62,7 +62,9 @@ def create_app(services: Services, options: Options) -> FastAPI:
                   docs_url=None, redoc_url=None)  # fmt: skip
     problems.install(app)
     # a plain route: FastAPI's own would look for parameters in each of a thousand requests a second and find none
-    notified = webhook.webhook_route(services.mailbox, bucket=options.bucket, token=options.token)
+    notified = webhook.webhook_route(
+        services.mailbox, bucket=options.bucket, token=options.token, open_=options.open
+    )
     app.add_route(WEBHOOK, notified, methods=["POST"])
     for router in (
         uploads.router(uploads.Uploads(services, options, where), where, services, options, doors),

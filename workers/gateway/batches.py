@@ -51,6 +51,9 @@ async def listing(batches: Batches) -> None:
         except WildtagError as exc:
             log.warning("batches are not listed", reason=str(exc))
             worked = False
+        except Exception:  # a bug in the listing of one must not end that of all that come later
+            log.exception("batches are not listed")
+            worked = False
         await asyncio.sleep(0.0 if worked else REST_S)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -12,6 +13,8 @@ from starlette.exceptions import HTTPException
 
 from workers.gateway.problems import Problem
 
+SLOWEST = 1024  # bytes a second of a body that takes longer than
+SLOW_AFTER_S = 60.0  # seconds: drop by drop a few senders would hold all places for uploads
 LARGEST_JSON = 4 * 2**20  # bytes of a body that is no image and no notification
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -75,6 +78,7 @@ class _Body:
         self._patience_s = patience_s
         self._limit = limit
         self._size = 0
+        self._began = time.monotonic()
         self._ended = False
 
     async def __call__(self) -> Any:
@@ -88,6 +92,9 @@ class _Body:
             raise HTTPException(408, f"nothing came for {self._patience_s:g} s", close) from None
         self._ended = not message.get("more_body", False)
         self._size += len(message.get("body", b""))
+        lasted = time.monotonic() - self._began
+        if lasted > SLOW_AFTER_S and self._size < lasted * SLOWEST:
+            raise HTTPException(408, f"less than {SLOWEST} bytes a second came", {"Connection": "close"})
         if self._limit is not None and self._size > self._limit:
             # the rest is dropped as it comes: senders that are hung up on see no answer
             raise HTTPException(413, f"the body has more than {self._limit:,} bytes")

@@ -102,6 +102,11 @@ class News:
                 log.warning("the feed is not read", reason=str(exc))
                 await asyncio.sleep(1)
                 continue
+            except Exception:  # an entry of another wildtag, say: those who wait need the ones behind it
+                log.exception("the feed cannot be read; going on at its end")
+                after = ""
+                await asyncio.sleep(1)
+                continue
             for item in items:
                 after = item.id
                 for event in self._watched.get(item.oid, ()):

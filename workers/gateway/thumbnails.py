@@ -8,6 +8,8 @@ import threading
 from collections import OrderedDict
 from typing import Annotated
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from tasks.images import BadImage, decode
@@ -35,7 +37,7 @@ class Thumbnails:
         self._kept: OrderedDict[tuple[str, str, int], bytes] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
-        self._decoding = threading.Semaphore(AT_ONCE)
+        self.threads = anyio.CapacityLimiter(AT_ONCE)  # of their own, so that nothing else waits behind them
 
     def of(self, bucket: str, key: str, etag: str, side: int) -> bytes:
         """WebP of at most ``side`` pixels a side. Raises ``Problem``, and what the store raises."""
@@ -44,15 +46,14 @@ class Thumbnails:
             if (kept := self._kept.get(name)) is not None:
                 self._kept.move_to_end(name)
                 return kept
-        with self._decoding:
-            data, _ = self._store.get(bucket, key, self._limit)
-            try:
-                image = decode(data, max_pixels=self._pixels, near=side)
-            except BadImage as exc:
-                raise Problem("not-an-image", str(exc)) from exc
-            image.thumbnail((side, side))
-            file = io.BytesIO()
-            image.save(file, "WEBP", quality=75, method=2)
+        data, _ = self._store.get(bucket, key, self._limit)
+        try:
+            image = decode(data, max_pixels=self._pixels, near=side)
+        except BadImage as exc:
+            raise Problem("not-an-image", str(exc)) from exc
+        image.thumbnail((side, side))
+        file = io.BytesIO()
+        image.save(file, "WEBP", quality=75, method=2)
         made = file.getvalue()
         with self._lock:
             self._bytes += len(made) - len(self._kept.pop(name, b""))
@@ -71,7 +72,7 @@ def router(thumbnails: Thumbnails, images: Images, store: ObjectStore, access: A
         responses=models.problems(400, 404, 413, 415, 422, 429, 503)
         | {200: {"content": {"image/webp": {}}}, 304: {"description": "It is as If-None-Match says."}},
     )  # fmt: skip
-    def thumbnail(
+    async def thumbnail(
         bucket: str,
         key: str,
         size: Annotated[int, Query(ge=1, le=SIDES[-1], description="pixels of the longer side, at the least")] = 320,
@@ -79,7 +80,7 @@ def router(thumbnails: Thumbnails, images: Images, store: ObjectStore, access: A
     ) -> Response:
         """A small picture of an object, as WebP."""
         images.object(bucket, key)
-        info = store.stat(bucket, key)
+        info = await anyio.to_thread.run_sync(store.stat, bucket, key)
         if info is None:
             raise Problem("not-found", "there is no such object")
         side = next(side for side in SIDES if side >= size)
@@ -87,6 +88,9 @@ def router(thumbnails: Thumbnails, images: Images, store: ObjectStore, access: A
         headers = {"ETag": f'"{digest}"', "Cache-Control": "private, max-age=60"}
         if match is not None and matches(match, headers["ETag"]):
             return Response(status_code=304, headers=headers)
-        return Response(thumbnails.of(bucket, key, info.ref.etag, side), 200, headers, "image/webp")
+        data = await anyio.to_thread.run_sync(
+            thumbnails.of, bucket, key, info.ref.etag, side, limiter=thumbnails.threads
+        )
+        return Response(data, 200, headers, "image/webp")
 
     return routes

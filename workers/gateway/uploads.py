@@ -64,7 +64,7 @@ class Uploads:
     async def take(self, request: Request, caller: Caller) -> str:
         """Store the image of a request and announce it; gives its id. Raises ``Problem`` and stores nothing then."""
         async with self._place():
-            await self._room()
+            await self.room()
             body = await received(request, self._options.max_object_bytes)
             key = request.headers.get("idempotency-key")
             return await (self._store(body) if key is None else self._once(body, caller, key))
@@ -115,7 +115,7 @@ class Uploads:
             store.remove(bucket, key)  # who asked is told that it failed, and comes again
             raise
 
-    async def _room(self) -> None:
+    async def room(self) -> None:
         """Raises ``Problem`` when so much waits that more would wait for too long."""
         waiting, then = self._waiting
         now = time.monotonic()
@@ -173,8 +173,9 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
         "/v1/uploads", status_code=201, response_model=models.DirectUpload,
         responses=models.problems(400, 408, 413, 415, 422, 429, 501, 503), dependencies=writing,
     )  # fmt: skip
-    def direct(wanted: WantedUpload) -> Any:
+    async def direct(wanted: WantedUpload) -> Any:
         """An address to PUT an image to, without its bytes passing through here; then poll the id."""
+        await uploads.room()
         store: Any = services.store
         if not hasattr(store, "upload_url"):
             raise Problem("unsupported", "the bucket is a folder: use POST /v1/images, or a bucket of an S3 server")

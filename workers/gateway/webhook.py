@@ -29,14 +29,14 @@ SOURCE = "webhook"
 Route = Callable[[Request], Awaitable[Response]]
 
 
-def webhook_route(mailbox: Mailbox, *, bucket: str, token: str | None) -> Route:
+def webhook_route(mailbox: Mailbox, *, bucket: str, token: str | None, open_: bool) -> Route:
     """What answers notifications: stores through ``mailbox`` what is told of ``bucket``.
 
-    Without a ``token`` everybody who reaches it may tell of events: it must not be reachable from outside then.
+    Without a ``token`` everybody who reaches it may tell of events where it is ``open_``, and nobody where it is not.
     """
 
     async def minio(request: Request) -> Response:
-        refused = _refused(request, token)
+        refused = _refused(request, token, open_=open_)
         if refused is not None:
             return refused
         try:
@@ -55,14 +55,14 @@ def webhook_route(mailbox: Mailbox, *, bucket: str, token: str | None) -> Route:
     return minio
 
 
-def _refused(request: Request, token: str | None) -> Response | None:
+def _refused(request: Request, token: str | None, *, open_: bool) -> Response | None:
     """Why this request is not listened to, ``None`` when it is."""
-    if token is None:
+    if token is None and open_:
         # a page in somebody's browser may reach the loopback address; browsers say where such a request comes from
         alien = "origin" in request.headers
         return Problem("forbidden", "pages may not tell of events").response() if alien else None
     shown = request.headers.get("authorization", "").encode("latin-1")
-    if hmac.compare_digest(shown, f"Bearer {token}".encode()):
+    if token is not None and hmac.compare_digest(shown, f"Bearer {token}".encode()):
         return None
     refused = Problem("unauthorized", "the webhook's token is needed", headers={"WWW-Authenticate": "Bearer"})
     return refused.response()

@@ -14,7 +14,7 @@ from workers.connection import Client, text, translated
 from workers.layout import Keys
 from workers.notifying.delivery import Delivery
 
-_ID = re.compile(r"\d{1,20}-\d{1,20}")
+_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # a digit fewer than the largest that Redis counts to
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

@@ -84,7 +84,7 @@ class Poster:
             return Answer(None, f"no answer within {self._timeout:g} s")
         except httpx.TimeoutException:
             return Answer(None, f"no answer within {self._timeout:g} s")
-        except (httpx.HTTPError, OSError) as exc:
+        except Exception as exc:  # whatever it is, it is this delivery's and not the notifier's end
             return Answer(None, f"{type(exc).__name__}: {exc}"[:EXCERPT])
         return Answer(answer.status_code, said, retry_after(answer.headers.get("retry-after"), self._clock()))
 

@@ -17,6 +17,7 @@ import redis
 import structlog
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it has no types
 
+from tests.browser import chromium
 from workers.connection import Client, connect
 from workers.layout import Keys
 
@@ -33,6 +34,14 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # as above
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     """Who runs what, when there are several processes (``make test``)."""
     return Scheduling(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say plainly when the page was left out. Of several processes, the one that says it loads no other conftest."""
+    browser = Path(__file__).parent / "browser"
+    asked = any(browser.is_relative_to(Path(argument.partition("::")[0]).absolute()) for argument in config.args)
+    if asked and (lacking := chromium.missing()) is not None:
+        terminalreporter.write_line(chromium.MISSING.format(lacking), yellow=True, bold=True)
 
 
 @pytest.fixture(scope="session")

@@ -29,12 +29,6 @@ if chromium.missing() and os.environ.get("CI") != "true":
 LARGEST = 2 * 2**20  # bytes of an image in these tests
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say plainly when the page was left out."""
-    if collect_ignore_glob:
-        terminalreporter.write_line(chromium.MISSING.format(chromium.missing()), yellow=True, bold=True)
-
-
 @pytest.fixture(scope="session")
 def stack(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running stack."""

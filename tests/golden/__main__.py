@@ -8,56 +8,61 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.golden.checks import Case, Check, classification, dedupe, scoring, text_transforms
+from tests.golden.checks import (
+    Case,
+    Check,
+    classification,
+    dedupe,
+    dense_crops,
+    scoring,
+    segmentation,
+    text_transforms,
+)
 
 SHOWN = 3  # differences printed of a file
 
 
 @dataclass(frozen=True)
 class Report:
-    """What became of one file's cases. ``note`` instead of numbers: why they were not run."""
+    """What became of one file's cases."""
 
     name: str
-    passed: int = 0
-    total: int = 0
-    wrong: tuple[str, ...] = ()
-    note: str = ""
+    passed: int
+    total: int
+    wrong: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.note or f'{self.passed}/{self.total}'}"
+        return f"{self.name}: {self.passed}/{self.total}"
 
 
-# file → the list of cases within it (the file itself when there is no key) → its check, or why there is none
-LATER = "not run: segmentation is not implemented yet"
-FORMAT: dict[str, dict[str | None, Check | str]] = {
+# file → the list of cases within it (the file itself when there is no key) → its check
+FORMAT: dict[str, dict[str | None, Check]] = {
     "text_transforms.json": {None: text_transforms},
     "scoring.json": {None: scoring},
     "dedupe.json": {None: dedupe},
-    "metrics.json": {"classification": classification, "segmentation": LATER},
-    "dense_crops.json": {None: LATER},
+    "metrics.json": {"classification": classification, "segmentation": segmentation},
+    "dense_crops.json": {None: dense_crops},
 }
 
 
 def run(folder: Path) -> Iterator[Report]:
-    """A report for every list of cases of every file of the format that is there."""
+    """A report for every file of the format that is there."""
     for name, parts in FORMAT.items():
         path = folder / name
         if not path.exists():
             continue
         content = json.loads(path.read_text(encoding="utf-8"))
-        for key, check in parts.items():
-            title = f"{name} {key}" if key and isinstance(check, str) else name
-            if isinstance(check, str):
-                yield Report(title, note=check)
-                continue
-            cases = content.get(key, []) if key else content
-            differences = [_checked(check, case) for case in cases]
-            yield Report(
-                title,
-                passed=sum(not wrong for wrong in differences),
-                total=len(cases),
-                wrong=tuple(f"case {number}: {text}" for number, wrong in enumerate(differences) for text in wrong),
-            )
+        cases = [
+            (f"{key} case {number}" if key else f"case {number}", _checked(check, case))
+            for key, check in parts.items()
+            for number, case in enumerate(content.get(key, []) if key else content)
+        ]
+        yield Report(
+            name,
+            passed=sum(not wrong for _, wrong in cases),
+            total=len(cases),
+            wrong=tuple(f"{title}: {text}" for title, wrong in cases for text in wrong),
+        )
 
 
 def _checked(check: Check, case: Case) -> list[str]:

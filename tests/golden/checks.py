@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import msgspec
 import numpy as np
+from PIL import Image
 
 from tasks.cache import LRUCache
 from tasks.encoders.protocols import Space
+from tasks.evaluation.overlaps import Compared, overlaps
 from tasks.extraction import extract
 from tasks.extraction.filters import FREQUENCY, WORD_FILTERS
 from tasks.extraction.paper import words_of
@@ -20,9 +23,11 @@ from tasks.messages import Floats
 from tasks.metrics import cluster_accuracy, semantic_iou, semantic_similarity
 from tasks.retrieval import retrieve
 from tasks.scoring import score
+from tasks.segmentation.grids import accumulated, boxes_of, coverage, crops, grids
 from tests.golden.given import SPACE_ID, GivenEncoder, GivenExtractor, GivenIndex, embedded, unit
 
 TOLERANCE = 2e-5  # the files' numbers are rounded to 6 or 7 digits
+CROP_SIDE = 6  # pixels, of the resized crops whose means the files hold
 
 Case = Mapping[str, Any]
 Check = Callable[[Case], list[str]]
@@ -91,6 +96,37 @@ def classification(case: Case) -> list[str]:
         for name, value in ours.items()
         if not abs(value - case[name]) <= TOLERANCE
     ]
+
+
+def segmentation(case: Case) -> list[str]:
+    """All metrics of whole sets of segmentations."""
+    images = [Compared(one["names"], np.array(one["label_map"]), np.array(one["target"])) for one in case["images"]]
+    ours = msgspec.to_builtins(overlaps(images, case["classes"], _sentences()))
+    return [
+        f"{name}: {value} instead of {case[name]}"
+        for name, value in ours.items()
+        if not abs(value - case[name]) <= TOLERANCE
+    ]
+
+
+def dense_crops(case: Case) -> list[str]:
+    """Boxes and pixels of the crops of all grids, and the map that given vectors of them accumulate to."""
+    wanted = grids(case["grid_sizes"], half_strides=case["stride_grid"])
+    boxes = boxes_of(wanted)
+    height, width, side = case["height"], case["width"], case["pixel_map_size"]
+    y, x = np.indices((height, width))
+    channels = [Image.fromarray(each.astype(np.float32)) for each in (y / height, x / width, (y // 7 + x // 5) % 2)]
+    means = [[np.asarray(crop).mean() for crop in crops(channel, wanted, CROP_SIDE)] for channel in channels]
+    cells = accumulated(np.asarray(case["crop_vectors"], np.float32), coverage(boxes, (side, side)))
+    pairs = {"boxes_xywh": boxes, "crop_means": np.transpose(means), "pixel_vectors": cells}
+    wrong = []
+    for name, ours in pairs.items():
+        theirs = np.asarray(case[name])
+        if ours.shape != theirs.shape:
+            wrong.append(f"{name}: {ours.shape} instead of {theirs.shape}")
+        elif not (np.abs(ours - theirs) <= TOLERANCE).all():
+            wrong.append(f"{name}: up to {np.abs(ours - theirs).max()} apart")
+    return wrong
 
 
 @cache

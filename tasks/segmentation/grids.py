@@ -1,0 +1,104 @@
+"""Crops on grids, and the map that their vectors are accumulated into (DenseCaSED, arXiv 2404.10864).
+
+Boxes are relative: x, y, width and height as shares of the image's sides. The steps and their roundings are those of
+the reference implementation: its crops and its map are what these functions give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tasks.messages import Floats
+
+SIZES = (2, 4, 8)  # cells a side, as in the paper
+_BILINEAR = Image.Resampling.BILINEAR  # antialiased when it shrinks
+
+
+@dataclass(frozen=True)
+class Grid:
+    """``size`` × ``size`` cells, moved down and right by half a cell where ``down`` and ``right`` say so.
+
+    A moved grid has one row or column of cells less.
+    """
+
+    size: int
+    down: bool = False
+    right: bool = False
+
+    @property
+    def rows(self) -> int:
+        return self.size - self.down
+
+    @property
+    def columns(self) -> int:
+        return self.size - self.right
+
+    def boxes(self) -> Floats:
+        """(rows × columns, 4), row by row."""
+        y, x = np.indices((self.rows, self.columns), dtype=np.float64).reshape(2, -1)
+        boxes = np.stack([x + self.right / 2, y + self.down / 2, np.ones_like(x), np.ones_like(x)], axis=1)
+        shares: Floats = (boxes / self.size).astype(np.float32)
+        return shares
+
+
+def grids(sizes: Sequence[int] = SIZES, *, half_strides: bool = True) -> list[Grid]:
+    """The grids of these sizes, with ``half_strides`` each also moved by half a cell: 283 cells for 2, 4 and 8."""
+    found = []
+    for size in sizes:
+        found.append(Grid(size))
+        if half_strides and size > 1:
+            found += [Grid(size, right=True), Grid(size, down=True), Grid(size, down=True, right=True)]
+    return found
+
+
+def boxes_of(wanted: Sequence[Grid]) -> Floats:
+    """The boxes of all cells of these grids, (n, 4), in the order of ``crops``."""
+    return np.concatenate([np.empty((0, 4), np.float32), *[grid.boxes() for grid in wanted]])
+
+
+def crops(image: Image.Image, wanted: Sequence[Grid], side: int | None = None) -> Iterator[Image.Image]:
+    """The crop of each cell of these grids, squeezed to a square of ``side`` pixels; as it is, without one.
+
+    The image is made a multiple of the grid first, so that every pixel belongs to one cell; an image that is smaller
+    than the grid grows to a pixel a cell. Any of Pillow's modes.
+    """
+    fitted: dict[int, Image.Image] = {}
+    for grid in wanted:
+        width, height = (max(1, length // grid.size) for length in image.size)
+        if grid.size not in fitted:
+            fitted = {grid.size: image.resize((width * grid.size, height * grid.size), _BILINEAR)}
+        whole = fitted[grid.size]
+        left, top = grid.right * (width // 2), grid.down * (height // 2)
+        for row in range(grid.rows):
+            for column in range(grid.columns):
+                x, y = left + column * width, top + row * height
+                crop = whole.crop((x, y, x + width, y + height))
+                yield crop if side is None else crop.resize((side, side), _BILINEAR)
+
+
+def coverage(boxes: Floats, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells of a map of ``shape`` (rows, columns) each box covers: (n, rows, columns).
+
+    Edges are cut to whole cells, in float32, as the reference does.
+    """
+    rows, columns = shape
+    scale = np.array([columns, rows, columns, rows], np.float32)
+    x, y, width, height = (boxes * scale).astype(np.int64).T[:, :, None]
+    across = (x <= np.arange(columns)) & (np.arange(columns) < x + width)
+    down = (y <= np.arange(rows)) & (np.arange(rows) < y + height)
+    covered: NDArray[np.bool_] = down[:, :, None] & across[:, None, :]
+    return covered
+
+
+def accumulated(vectors: Floats, covered: NDArray[np.bool_]) -> Floats:
+    """The unit mean of the vectors (n, d) whose boxes cover a cell: (rows, columns, d); zeros where none does."""
+    count, rows, columns = covered.shape
+    sums = covered.reshape(count, -1).T.astype(np.float32) @ vectors
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    cells: Floats = sums / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return cells.reshape(rows, columns, -1)

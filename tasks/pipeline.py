@@ -11,7 +11,7 @@ from tasks.embedding import embed
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor, extract, extractor
 from tasks.images import MAX_PIXELS
-from tasks.messages import Batch, Fault, Floats, ObjectRef, Revision, Scored, Submitted
+from tasks.messages import Batch, Embedded, Extracted, Fault, Floats, ObjectRef, Revision, Scored, Submitted
 from tasks.retrieval import retrieve
 from tasks.scoring import PLAIN, score
 from vectordb.index import CaptionSearch
@@ -64,24 +64,31 @@ class Pipeline:
 
     def run(self, batch: Submitted, images: Sequence[bytes]) -> tuple[Scored, tuple[Fault, ...]]:
         """Tag ``images[i]`` as ``batch.objects[i]``; those that cannot be tagged come back as faults."""
+        start = self._now()
+        embedded, faults = embed(batch, images, self.image_encoder, max_pixels=self.choices.max_pixels)
+        return self.score(self.candidates(self._timed(embedded, "embedding", start))), faults
+
+    def candidates(self, batch: Embedded) -> Extracted:
+        """Retrieval and extraction."""
         c = self.choices
         start = self._now()
-        embedded, faults = embed(batch, images, self.image_encoder, max_pixels=c.max_pixels)
-        embedded = self._timed(embedded, "embedding", start)
-        start = self._now()
         retrieved = retrieve(
-            embedded, self.index, limit=c.limit, duplicate_similarity=c.duplicate_similarity, typical=self.typical
+            batch, self.index, limit=c.limit, duplicate_similarity=c.duplicate_similarity, typical=self.typical
         )
         retrieved = self._timed(retrieved, "retrieval", start)
         start = self._now()
-        extracted = self._timed(extract(retrieved, self.extractor, self.cache), "extraction", start)
+        return self._timed(extract(retrieved, self.extractor, self.cache), "extraction", start)
+
+    def score(self, batch: Extracted) -> Scored:
+        """Scoring."""
+        c = self.choices
         start = self._now()
         scored = score(
-            extracted, self.text_encoder, self.cache, alpha=c.alpha, tau=c.tau, max_tags=c.max_tags,
+            batch, self.text_encoder, self.cache, alpha=c.alpha, tau=c.tau, max_tags=c.max_tags,
             min_score=c.min_score, synonym_similarity=c.synonym_similarity,
             unknown_similarity=c.unknown_similarity, prompts=c.prompts,
         )  # fmt: skip
-        return self._timed(scored, "scoring", start), faults
+        return self._timed(scored, "scoring", start)
 
     def _now(self) -> float:
         return 0.0 if self.clock is None else self.clock()

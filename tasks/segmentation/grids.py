@@ -16,6 +16,7 @@ from PIL import Image
 from tasks.messages import Floats
 
 SIZES = (2, 4, 8)  # cells a side, as in the paper
+FLAT = 6  # levels of 255 that the pixels of one colour may differ by in each channel: the noise of a JPEG
 _BILINEAR = Image.Resampling.BILINEAR  # antialiased when it shrinks
 
 

@@ -1,0 +1,147 @@
+"""From what a way draws, label by label on any raster, to segments of the image.
+
+A drawing holds a plane of scores for each label. Stretched over the image, the highest plane wins each pixel; specks
+go to what is around them; connected pixels of one label are a segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage  # type: ignore[import-untyped]  # scipy has no stubs of its own
+
+from tasks.messages import Floats, Hit
+from tasks.segmentation.results import UNKNOWN, Evidence, Mask, RunLengths, Segment, Segmented
+
+SIDE = 1024  # pixels of the longer side that are decided one by one; larger images get these magnified
+SPECK = 0.004  # share of the image
+SHOWN = 5  # captions of a segment
+_CORNERS = np.ones((3, 3), dtype=bool)  # pixels that touch at a corner are connected
+
+Numbers = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a way saw. ``labels``: without unknown. ``planes``: (1 + labels, rows, columns), the first is unknown's.
+
+    ``parts``: (n, rows, columns), where each thing that was named lies; ``hits``: for each of them the captions that
+    hold a label. ``encoded``, ``looked_up``: see ``Segmented``.
+    """
+
+    labels: tuple[str, ...]
+    planes: Floats
+    parts: Mask
+    hits: Sequence[Mapping[str, Sequence[Hit]]]
+    encoded: int
+    looked_up: int
+
+
+def segmented(drawing: Drawing, way: str, size: tuple[int, int], *, speck: float = SPECK) -> Segmented:
+    """The segments of an image of ``size`` (width, height); those under the share ``speck`` of it are absorbed."""
+    winners, scores = stretched(drawing.planes, working(size))
+    winners = without_specks(winners, speck)
+    pieces, labels = pieces_of(winners)
+    means = ndimage.mean(scores, pieces, np.arange(1, len(labels) + 1)) if labels else []
+    whole = _magnified(pieces, size)
+    boxes = ndimage.find_objects(whole)
+    found = []
+    for number, (label, mean) in enumerate(zip(labels, means, strict=True), 1):
+        down, across = boxes[number - 1]
+        mask = whole == number
+        name = drawing.labels[label - 1]
+        found.append(
+            Segment(
+                label=name,
+                score=round(min(1.0, max(0.0, float(mean))), 6),
+                box=(across.start, down.start, across.stop - across.start, down.stop - down.start),
+                area=round(float(np.count_nonzero(mask)) / mask.size, 6),
+                mask=RunLengths.of(mask),
+                evidence=_evidence(drawing, name, pieces == number),
+            )
+        )
+    return Segmented(
+        way=way, width=size[0], height=size[1], labels=(UNKNOWN, *drawing.labels),
+        segments=tuple(sorted(found, key=lambda segment: -segment.area)),
+        encoded=drawing.encoded, looked_up=drawing.looked_up,
+    )  # fmt: skip
+
+
+def working(size: tuple[int, int], side: int = SIDE) -> tuple[int, int]:
+    """The size, with the same shape, whose longer side is ``side`` at the most."""
+    scale = min(1.0, side / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def stretched(planes: Floats, size: tuple[int, int]) -> tuple[Numbers, Floats]:
+    """Which plane is highest at each pixel of ``size``, and how high: (height, width) each. The first wins a tie.
+
+    One plane after the other, since all of them may not fit into memory.
+    """
+    winners = np.zeros((size[1], size[0]), np.intp)
+    best = np.full(winners.shape, -np.inf, np.float32)
+    for number, plane in enumerate(planes):
+        wide = np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR))
+        higher = wide > best
+        winners[higher] = number
+        best[higher] = wide[higher]
+    return winners, best
+
+
+def without_specks(winners: Numbers, share: float) -> Numbers:
+    """Connected pieces, unknown ones included, below this share take the label of the nearest pixel of the others.
+
+    The largest piece stays, however small.
+    """
+    pieces, _ = pieces_of(winners + 1)
+    sizes = np.bincount(pieces.ravel())[1:]
+    small = sizes < share * winners.size
+    small[sizes.argmax()] = False
+    if not small.any():
+        return winners
+    specks = np.concatenate([[False], small])[pieces]
+    rows, columns = ndimage.distance_transform_edt(specks, return_distances=False, return_indices=True)
+    absorbed: Numbers = winners[rows, columns]
+    return absorbed
+
+
+def pieces_of(winners: Numbers) -> tuple[NDArray[np.int32], list[int]]:
+    """The connected pieces of each label but 0, numbered from 1 on, and the label of each number."""
+    pieces = np.zeros(winners.shape, np.int32)
+    labels: list[int] = []
+    for label in np.unique(winners):
+        if label == 0:
+            continue
+        inside = winners == label
+        numbered, count = ndimage.label(inside, structure=_CORNERS)
+        pieces[inside] = numbered[inside] + len(labels)
+        labels += [int(label)] * count
+    return pieces, labels
+
+
+def _magnified(pieces: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
+    """The same at the size of the image: each of its pixels takes the nearest."""
+    if pieces.shape == (size[1], size[0]):
+        return pieces
+    (height, width), (rows, columns) = pieces.shape, (np.arange(length) for length in size[::-1])
+    return pieces[np.ix_(rows * height // size[1], columns * width // size[0])]
+
+
+def _evidence(drawing: Drawing, label: str, inside: NDArray[np.bool_]) -> tuple[Evidence, ...]:
+    """The captions of the parts that the segment meets; of all parts, where none of those holds the label."""
+    height, width = drawing.parts.shape[1:]
+    rows = (2 * np.arange(height) + 1) * inside.shape[0] // (2 * height)
+    columns = (2 * np.arange(width) + 1) * inside.shape[1] // (2 * width)
+    met = np.flatnonzero((drawing.parts & inside[np.ix_(rows, columns)]).any(axis=(1, 2)))
+    here = [drawing.hits[part][label] for part in met if label in drawing.hits[part]]
+    anywhere = here or [hits[label] for hits in drawing.hits if label in hits]
+    best: dict[int, Hit] = {}
+    for hit in (hit for hits in anywhere for hit in hits):
+        if hit.id not in best or best[hit.id].similarity < hit.similarity:
+            best[hit.id] = hit
+    ranked = sorted(best.values(), key=lambda hit: (-hit.similarity, hit.id))[:SHOWN]
+    return tuple(Evidence(id=hit.id, caption=hit.caption, similarity=round(hit.similarity, 6)) for hit in ranked)

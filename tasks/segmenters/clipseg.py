@@ -1,0 +1,51 @@
+"""Drawing names with CLIPSeg (Lüddecke and Ecker, CVPR 2022), an open-vocabulary segmenter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from tasks.encoders.requirements import ModelNotLoaded
+from tasks.messages import Floats
+from tasks.segmenters.loading import load
+
+AT_ONCE = 8  # names
+
+
+class CLIPSeg:
+    """A ``Drawer``. The image is squeezed to the model's square, and the planes are of that size."""
+
+    def __init__(self, name: str, *, threads: int | None = None) -> None:
+        """Raises ``ModelNotLoaded``."""
+        self._model, self._processor = load(name, "CLIPSegForImageSegmentation", threads)
+        from transformers import AutoTokenizer  # noqa: PLC0415 -- takes seconds
+
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(name)
+        except (OSError, ValueError, KeyError) as exc:
+            raise ModelNotLoaded(f"the model {name!r} has no tokenizer that can be loaded: {exc}") from exc
+        self._longest = int(self._model.config.text_config.max_position_embeddings)  # type: ignore[union-attr,arg-type]  # of the library's class
+
+    def draw(self, image: Image.Image, names: Sequence[str]) -> Floats:
+        """See ``Drawer.draw``."""
+        import torch  # noqa: PLC0415 -- torch is loaded by those who need it
+
+        pixels = self._processor(image, return_tensors="pt")["pixel_values"]
+        planes = []
+        with torch.inference_mode():
+            for begin in range(0, len(names), AT_ONCE):
+                some = list(names[begin : begin + AT_ONCE])
+                tokens = self._tokenizer(
+                    some, padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
+                )
+                found = self._model(
+                    input_ids=tokens["input_ids"],
+                    attention_mask=tokens["attention_mask"],
+                    pixel_values=pixels.expand(len(some), -1, -1, -1),
+                )
+                logits = found.logits.reshape(len(some), *found.logits.shape[-2:])  # one name comes without its axis
+                planes.append(torch.sigmoid(logits.float()).numpy())
+        drawn: Floats = np.concatenate(planes)
+        return drawn

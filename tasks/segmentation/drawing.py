@@ -137,7 +137,7 @@ def _evidence(drawing: Drawing, label: str, inside: NDArray[np.bool_]) -> tuple[
     rows = (2 * np.arange(height) + 1) * inside.shape[0] // (2 * height)
     columns = (2 * np.arange(width) + 1) * inside.shape[1] // (2 * width)
     met = np.flatnonzero((drawing.parts & inside[np.ix_(rows, columns)]).any(axis=(1, 2)))
-    here = [drawing.hits[part][label] for part in met if label in drawing.hits[part]]
+    here = [drawing.hits[part][label] for part in met.tolist() if label in drawing.hits[part]]
     anywhere = here or [hits[label] for hits in drawing.hits if label in hits]
     best: dict[int, Hit] = {}
     for hit in (hit for hits in anywhere for hit in hits):

@@ -29,7 +29,7 @@ _VISION = {"hidden_size": 40, "intermediate_size": 48, "num_hidden_layers": 2, "
 def save_model(folder: Path, kind: str) -> Any:
     """Build a random model of a family, save it with tokenizer and image processor, and return it."""
     torch.manual_seed(7)
-    tokenizer = _tokenizer()
+    tokenizer = letters()
     ids = {"vocab_size": len(tokenizer), "bos_token_id": 1, "eos_token_id": 2 if kind != "clip" else 3}
     if kind == "clip":
         text = {**_TEXT, **ids, "pad_token_id": 0, "max_position_embeddings": 24, "projection_dim": 99}
@@ -55,7 +55,7 @@ def save_model(folder: Path, kind: str) -> Any:
     return model
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
+def letters() -> PreTrainedTokenizerFast:
     """Letters are tokens; a text stands between its first and last token."""
     special = {"pad_token": "<pad>", "bos_token": "<s>", "unk_token": "<unk>", "eos_token": "</s>"}
     vocabulary = {token: i for i, token in enumerate([*special.values(), *string.printable])}

@@ -7,6 +7,7 @@ to ``objects[i]``. Vectors travel as float32 bytes, images never travel.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 import msgspec
@@ -174,3 +175,14 @@ class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2")
 
     hits: tuple[tuple[Hit, ...], ...]
     tags: tuple[tuple[Tag, ...], ...]
+
+    def only(self, places: Sequence[int]) -> Self:
+        """The same with these of its objects, each with its share of the times."""
+        if len(places) == len(self.objects):
+            return self
+        share = len(places) / len(self.objects)
+        return msgspec.structs.replace(
+            self, objects=tuple(self.objects[i] for i in places), hits=tuple(self.hits[i] for i in places),
+            tags=tuple(self.tags[i] for i in places),
+            timings_ms={stage: ms * share for stage, ms in self.timings_ms.items()},
+        )  # fmt: skip

@@ -21,10 +21,10 @@ import structlog
 from vectordb.errors import WildtagError
 from workers.connection import Client, raw, text, translated
 from workers.events.event import ObjectEvent
-from workers.inbox import Inbox, fields
+from workers.inbox import Inbox, fields, first_told
 from workers.layout import Keys
 from workers.progress import ProgressReader
-from workers.records import Error, decode
+from workers.record import Error, decode
 from workers.stores.store import ObjectError, ObjectStore
 
 log = structlog.get_logger()
@@ -250,9 +250,9 @@ class Batches:
         """Milliseconds: of events that were told before, the dispatcher has dealt with every one."""
         oldest = []
         with translated():
-            for stream in (self._keys.inbox, self._keys.later):
+            for stream in (self._keys.inbox, self._keys.later, self._keys.segments):
                 oldest += self._redis.xrange(stream, count=1)
-        return min((float(text(entry).partition("-")[0]) for entry, _ in oldest), default=float("inf"))
+        return min((first_told(entry, event) for entry, event in oldest), default=float("inf"))
 
     def _failures(self, oids: Sequence[str]) -> list[Failure]:
         found = []

@@ -85,6 +85,10 @@ def only(library: Library, space_id: str, wanted: str) -> str:
     return found[0] if found else chosen(library, space_id, wanted)
 
 
+class CaptionsDropped(Permanent):
+    """The captions that an object was tagged with are not there any more, and others are in use."""
+
+
 class SeveralVersions(Permanent):
     """A name stands for more than one version where one must be named."""
 

@@ -16,22 +16,26 @@ from tasks.messages import ObjectRef, Revision, Submitted
 from vectordb.errors import Permanent, Transient
 from workers.events.event import ObjectEvent
 from workers.events.reception import Deposit, Reception
-from workers.inbox import Inbox
-from workers.ledger import Arrival, Ledger
+from workers.inbox import Inbox, told_at
+from workers.ledger import SEGMENT, Arrival, Ledger
+from workers.pictures import Pictures
 from workers.publishing import Sender
+from workers.segment_queue import SegmentQueue, to_segment
 from workers.stores.lookup import NotAsked, Place, Seen, look
 from workers.stores.store import ObjectForbidden, ObjectStore
 
 log = structlog.get_logger()
 
 AGAIN_BLOCK_MS = 20
+SEGMENTS_BLOCK_MS = 100
 GATHER_S = 0.005
 UNSEEN = "dispatcher:removals unseen"  # among the counts of what was told
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How batches are cut: sizes in objects, times in milliseconds; the deadline and when to give up in seconds."""
+    """How batches are cut: sizes in objects, times in milliseconds; the deadline and when to give up in seconds.
+    """
 
     batch_max: int
     batch_wait_ms: int
@@ -44,15 +48,18 @@ class Dispatcher:
     """Turns inbox events into batches for the first stage. One ``step`` is one turn; ``Transient`` may leave it.
 
     ``revision`` is asked for every batch: the captions may be switched while images come in. ``followed`` says of
-    a key whether it is tagged. What is in ``later`` has its turn when the inbox is empty and little is on its way.
+    a key whether it is tagged. What is in ``later`` has its turn when the inbox is empty and little is on its way,
+    what is to be segmented when ``segments`` says so.
     """
 
     def __init__(
         self,
         inbox: Inbox,
         later: Inbox,
+        segments: SegmentQueue,
         ledger: Ledger,
         store: ObjectStore,
+        pictures: Pictures,
         publisher: Sender,
         reception: Reception,
         revision: Callable[[], Revision],
@@ -63,9 +70,11 @@ class Dispatcher:
     ) -> None:
         self._inbox = inbox
         self._later = later
+        self._segments = segments
         self._followed = followed
         self._ledger = ledger
         self._store = store
+        self._pictures = pictures
         self._publisher = publisher
         self._reception = reception
         self._revision = revision
@@ -76,7 +85,7 @@ class Dispatcher:
     def recover(self, idle_ms: int) -> int:
         """Deal with events that a dispatcher read and left. Gives how many."""
         count = 0
-        for inbox in (self._inbox, self._later):
+        for inbox in (self._inbox, self._later, self._segments.inbox):
             events = inbox.recover(self._consumer, idle_ms, self._pace.in_flight_max)
             self._deal(inbox, events, recovered=True)
             count += len(events)
@@ -89,14 +98,16 @@ class Dispatcher:
         if room <= 0:
             time.sleep(0.05)  # the queues are full: the inbox holds what comes
             return 0
-        again = self._later.length() > 0
+        again, segmented = self._later.length() > 0, self._segment()
+        if segmented is not None:
+            block_ms = min(block_ms, SEGMENTS_BLOCK_MS)
         events = self._inbox.read(self._consumer, room, min(block_ms, AGAIN_BLOCK_MS) if again else block_ms)
         if not events:
             # little of it at once, so that what comes meanwhile does not wait behind it
             if again and in_flight < self._pace.batch_max * 2:
                 events = self._later.read(self._consumer, self._pace.batch_max, None)
                 self._deal(self._later, events, recovered=False)
-            return len(events)
+            return len(events) + (segmented or 0)
         until = time.monotonic() + self._pace.batch_wait_ms / 1000
         # where nothing is on its way a lone image gains nothing by waiting for others, which form the next batch
         while in_flight and len(events) < min(room, self._pace.batch_max):
@@ -106,11 +117,24 @@ class Dispatcher:
             time.sleep(min(left, GATHER_S))  # an idle Redis ends a blocking read up to 100 ms late
             events += self._inbox.read(self._consumer, room - len(events), None)
         self._deal(self._inbox, events, recovered=False)
-        return len(events)
+        return len(events) + (segmented or 0)
+
+    def _segment(self) -> int | None:
+        """Send on what is to be segmented and has its turn; ``None`` where nothing waits for that."""
+        events = self._segments.read(self._consumer)
+        if events:
+            self._deal(self._segments.inbox, events, recovered=False)
+        return None if events is None else len(events)
 
     def _deal(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> None:
+        if not events:
+            return
+        if inbox is not self._segments.inbox:
+            events, taken = self._segments.sort_out(events)
+            inbox.done(taken)
         arrivals, removals, left = self._look(events)
         now = self._clock()
+        self._pictures.forget(removals)  # before their records, which know that there are some
         # removals first: where an object has both, the plan has kept only the later one
         for oid, known in zip(removals, self._ledger.remove(removals), strict=True):
             if known:
@@ -122,6 +146,11 @@ class Dispatcher:
         for start in range(0, len(refs), self._pace.batch_max):
             objects = tuple(refs[start : start + self._pace.batch_max])
             self._publisher.send("embedding", Submitted(objects=objects, revision=revision))
+        self._segments.put(
+            to_segment(ObjectEvent("created", a.ref.bucket, a.ref.key, force=a.force), answer.removeprefix(SEGMENT),
+                       min(told_at(entry) for entry, _ in events))
+            for a, answer in zip(arrivals, answers, strict=True) if answer.startswith(SEGMENT)
+        )  # fmt: skip
         inbox.done([entry for entry, _ in events if entry not in left])
         if refs:
             log.info("dispatched", objects=len(refs), events=len(events))
@@ -147,7 +176,7 @@ class Dispatcher:
                 continue
             except Transient as exc:
                 # what the store was not asked is never given up
-                if isinstance(exc, NotAsked) or self._clock() - _told_at(entry) < self._pace.give_up_s:
+                if isinstance(exc, NotAsked) or self._clock() - told_at(entry) < self._pace.give_up_s:
                     left.add(entry)
                     log.warning("event put off", object=event.id, reason=str(exc))
                 else:  # the sweep finds what it told, if there is anything to find
@@ -174,18 +203,15 @@ def _arrival(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None:
     """``None``: the object is gone. Raises what the store answered for an object that it had to be asked about."""
     if not _asks(event):
         ref = ObjectRef(event.bucket, event.key, event.etag, event.size, event.version_id)
-        return Arrival(ref, event.sequence, event.verified, event.force)
+        return Arrival(ref, event.sequence, event.verified, event.force, event.segment)
     found = seen[event.bucket, event.key]
     if isinstance(found, Permanent | Transient):
         raise found
-    return None if found is None else Arrival(found.ref, found.sequence, verified=True, force=event.force)
+    if found is None:
+        return None
+    return Arrival(found.ref, found.sequence, verified=True, force=event.force, segment=event.segment)
 
 
 def _asks(event: ObjectEvent) -> bool:
     """Whether the store must be asked what an event means."""
     return event.kind != "created" or not event.etag
-
-
-def _told_at(entry: str) -> float:
-    """When the inbox took an entry, in Unix seconds."""
-    return int(entry.partition("-")[0]) / 1000

@@ -29,6 +29,7 @@ def services(wiring: Wiring) -> Services:
         ),
         captions=Desk(wiring),
         dead_letters=wiring.dead_letters,
+        wishes=wiring.wishes,
         clock=wiring.clock,
     )  # fmt: skip
 
@@ -56,5 +57,5 @@ def options(wiring: Wiring) -> Options:
         bucket=s.bucket, token=s.webhook_token, open=not needed, admin_key=s.admin_key, upload_prefix=s.upload_prefix,
         max_object_bytes=s.max_object_bytes, max_pixels=s.max_pixels, backlog_max=s.backlog_max,
         uploads_max=s.uploads_max, streams_max=s.streams_max, rate=s.request_rate, cors_origins=s.cors_origins,
-        flower=s.flower_url,
+        flower=s.flower_url, ways=s.ways,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,19 @@ def fields(event: ObjectEvent) -> dict[Any, Any]:
     return {"event": msgspec.msgpack.encode(event)}
 
 
+def first_told(entry: Any, fields: Any) -> float:
+    """When the event of an entry was told (Unix milliseconds), wherever it waited before."""
+    with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError):
+        if told := msgspec.msgpack.decode(fields[b"event"], type=ObjectEvent).told:
+            return float(told)
+    return float(text(entry).partition("-")[0])
+
+
+def told_at(entry: str) -> float:
+    """When a stream took an entry, in Unix seconds."""
+    return int(entry.partition("-")[0]) / 1000
+
+
 class Inbox:
     """Append events; read them with a consumer group; forget them once they are dealt with.
 
@@ -26,7 +40,7 @@ class Inbox:
     """
 
     def __init__(self, client: Client, key: str) -> None:
-        """``key``: of the stream, ``Keys.inbox`` or ``Keys.later``."""
+        """``key``: of the stream, ``Keys.inbox``, ``Keys.later`` or ``Keys.segments``."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._key = key
 

@@ -20,6 +20,7 @@ from workers.ledger import Ledger, Overdue
 from workers.outcomes import failed
 from workers.policy import Dead, Wait, after_deadline
 from workers.publishing import Sender
+from workers.settings import SEGMENTATION
 
 log = structlog.get_logger()
 
@@ -58,21 +59,24 @@ class Keeper:
         if not self._ledger.in_flight():
             return 0
         now = self._clock()
-        consuming = self._probe(now)
+        silent = self._probe(now)
         taken = self._ledger.overdue(now, now + self._deadline_s)
         for overdue in taken:
-            self._deal(overdue, now, consuming=consuming)
+            # nobody else waits because pictures are not segmented
+            own = silent if overdue.stage == SEGMENTATION else silent - {SEGMENTATION}
+            self._deal(overdue, now, consuming=not own)
         return len(taken)
 
-    def _probe(self, now: float) -> bool:
-        """Whether every stage has made progress within a deadline; those silent for a third of it are asked."""
+    def _probe(self, now: float) -> set[str]:
+        """The stages that made no progress within a deadline; those silent for a third of it are asked."""
         beats = self._health.beats()
         lifetime = self._deadline_s / 3
-        for stage in self._stages:
+        stages = (*self._stages, SEGMENTATION) if self._ledger.segmenting() else self._stages
+        for stage in stages:
             if now - max(beats.get(stage, 0.0), self._probed.get(stage, 0.0)) > lifetime:
                 self._publisher.probe(stage, lifetime)
                 self._probed[stage] = now
-        return all(now - beats.get(stage, 0.0) < self._deadline_s for stage in self._stages)
+        return {stage for stage in stages if now - beats.get(stage, 0.0) >= self._deadline_s}
 
     def _deal(self, overdue: Overdue, now: float, *, consuming: bool) -> None:
         action = after_deadline(

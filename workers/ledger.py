@@ -11,26 +11,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
 
 from tasks.messages import ObjectRef, Revision
 from workers.connection import Client, text, translated
 from workers.layout import Keys
-from workers.records import Record
+from workers.record import Record
 
-Entered = Literal["entered", "again", "duplicate", "done", "stale"]
+SEGMENT = "segment:"  # before the way, where an object has to wait among those that are segmented
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """What the dispatcher knows of one object. ``verified``: seen in the bucket, not only told by an event."""
+    """What the dispatcher knows of one object. ``verified``: seen in the bucket, not only told by an event.
+
+    ``segment``: a way, ``none``, or empty for what was drawn before.
+    """
 
     ref: ObjectRef
     sequence: str = ""
     verified: bool = False
     force: bool = False
+    segment: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,14 +65,17 @@ class Ledger:
 
     def enter(
         self, arrivals: Sequence[Arrival], revision: Revision, now: float, deadline: float
-    ) -> list[Entered]:
-        """Accept objects. Only ``entered`` (and ``again``: forced) ones are to be sent."""
+    ) -> list[str]:
+        """Accept objects. Only ``entered`` (and ``again``: forced) ones are to be sent.
+
+        ``segment:WAY``: not accepted, for it has to wait among those that are segmented.
+        """
         rows = [
             (a.ref.id, a.ref.etag, token(revision), a.sequence, msgspec.msgpack.encode(a.ref), now, deadline,
-             int(a.verified), int(a.force))
+             int(a.verified), int(a.force), a.segment)
             for a in arrivals
         ]  # fmt: skip
-        return [cast("Entered", text(answer)) for answer in self._many(self._enter, rows)]
+        return [text(answer) for answer in self._many(self._enter, rows)]
 
     def advance(
         self,
@@ -85,10 +92,10 @@ class Ledger:
         return [None if answer is None else float(answer) for answer in self._many(self._advance, rows)]
 
     def finish(self, records: Sequence[Record], now: float) -> list[bool]:
-        """Write final records. ``False`` where the ledger did not wait for that version: nothing was written."""
+        """Write final records. ``False`` where the ledger did not wait for that: nothing was written."""
         rows = [
             (r.id, r.etag, token(Revision(r.space_id, r.captions_version)), r.state, r.json(), now,
-             self._feed_length, *(value for tag in r.tags for value in (tag.label, tag.score)))
+             self._feed_length, r.way, *(value for tag in r.tags for value in (tag.label, tag.score)))
             for r in records
         ]  # fmt: skip
         return [answer == b"written" for answer in self._many(self._finish, rows)]
@@ -113,6 +120,19 @@ class Ledger:
     def postpone(self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str) -> None:
         """Come back to these objects later, since ``fault`` will pass."""
         self._many(self._postpone, [(r.id, r.etag, token(revision), until, fault) for r in refs])
+
+    def ways(self, refs: Sequence[ObjectRef]) -> list[str]:
+        """How each object is to be segmented; empty where it is not."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for ref in refs:
+                pipe.hget(self._keys.entry(ref.id), "segment")
+            return [text(way or b"") for way in pipe.execute()]
+
+    def segmenting(self) -> int:
+        """How many objects that are on their way are to be segmented."""
+        with translated():
+            return int(self._redis.scard(self._keys.segmenting))
 
     def in_flight(self) -> int:
         """How many objects are accepted and have no record."""

@@ -15,7 +15,7 @@ from tasks.messages import Fault, ObjectRef
 from tasks.pipeline import Pipeline
 from workers.outcomes import done, failed
 from workers.reaching import captions_of
-from workers.records import Record
+from workers.record import Record
 from workers.settings import Settings
 from workers.stores.folder import read_file
 from workers.stores.store import ObjectError
@@ -30,12 +30,9 @@ def tagging(settings: Settings) -> Iterator[Tagger]:
     wiring = Wiring(settings)
     with captions_of(wiring) as captions:
         yield Tagger(
-            Pipeline(
-                wiring.image_encoder, wiring.text_encoder, captions, wiring.revision.captions_version,
-                extractor=wiring.extractor, choices=wiring.choices, clock=time.perf_counter, typical=wiring.typical,
-            ),
+            wiring.pipeline(captions, wiring.revision.captions_version, time.perf_counter),
             settings.max_object_bytes,
-        )  # fmt: skip
+        )
 
 
 class Tagger:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tasks.messages import Batch, Fault, ObjectRef, Scored, Tag
-from workers.records import Error, Evidence, Record, State
+from workers.record import Error, Evidence, Record, Segmentation, State
 
 Accepted = Mapping[str, float]
 """Object id → when it was accepted, in Unix seconds."""
 
 
-def done(batch: Scored, now: float, accepted: Accepted) -> Iterator[Record]:
-    """A ``done`` record for each object of the batch."""
+def done(
+    batch: Scored, now: float, accepted: Accepted, segmentation: Segmentation | None = None
+) -> Iterator[Record]:
+    """A ``done`` record for each object of the batch. ``segmentation``: of the one object that it holds."""
     for ref, hits, tags in zip(batch.objects, batch.hits, batch.tags, strict=True):
         evidence = tuple(Evidence(hit.caption, round(hit.similarity, 6)) for hit in hits)
-        yield _record("done", ref, batch, now, accepted, tags=tags, evidence=evidence)
+        yield _record("done", ref, batch, now, accepted, tags=tags, evidence=evidence, segmentation=segmentation)
 
 
 def failed(
@@ -36,6 +38,7 @@ def _record(
     tags: tuple[Tag, ...] = (),
     evidence: tuple[Evidence, ...] = (),
     error: Error | None = None,
+    segmentation: Segmentation | None = None,
 ) -> Record:
     shares = {stage: round(ms / max(1, len(batch.objects)), 3) for stage, ms in batch.timings_ms.items()}
     if ref.id in accepted:
@@ -44,5 +47,6 @@ def _record(
         bucket=ref.bucket, key=ref.key, etag=ref.etag, version_id=ref.version_id, state=state,
         space_id=batch.revision.space_id, captions_version=batch.revision.captions_version,
         timings_ms=shares, finished_at=now, tags=tags, evidence=evidence, error=error,
+        segmentation=segmentation,
         unknown=state == "done" and not tags,
     )  # fmt: skip

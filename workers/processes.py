@@ -49,6 +49,7 @@ def run_dispatcher(settings: Settings) -> None:
     with until_stopped() as stop:
         retrying(stop, wiring.inbox.prepare)
         retrying(stop, wiring.later.prepare)
+        retrying(stop, wiring.segments.prepare)
         retrying(stop, lambda: dispatcher.recover(0))  # a predecessor's leftovers: there is one dispatcher a home
         while not stop.is_set():
             retrying(stop, lambda: dispatcher.step(block_ms=500))

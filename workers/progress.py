@@ -9,10 +9,11 @@ import msgspec
 
 from workers.connection import Client, text, translated
 from workers.layout import Keys
-from workers.records import STATES
-from workers.settings import STAGES
+from workers.record import STATES
+from workers.settings import SEGMENTATION, STAGES
 
-TIMES = tuple(f"at:{stage}" for stage in STAGES)  # the ledger's fields, see workers/scripts/advance.lua
+ALL_STAGES = (*STAGES, SEGMENTATION)
+TIMES = tuple(f"at:{stage}" for stage in ALL_STAGES)  # the ledger's fields, see workers/scripts/advance.lua
 FINAL = frozenset(STATES)
 
 
@@ -79,10 +80,11 @@ class ProgressReader:
         return [f"{entry}{at}" for entry, at in zip(answers[::2], answers[1::2], strict=True)]
 
     def waiting(self) -> int:
-        """How many objects nobody has begun or finished: in the inbox and in the ledger."""
+        """How many objects nobody has begun or finished: in the inbox, before they are segmented, in the ledger."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             pipe.xlen(self._keys.inbox)
+            pipe.xlen(self._keys.segments)
             pipe.zcard(self._keys.ledger)
             return sum(pipe.execute())
 
@@ -98,7 +100,7 @@ def _progress(
             bucket=bucket, key=key, etag=text(etag or b""), state="queued" if state == "waiting" else state,
             position=rank if state in ("queued", "waiting") else None,
             accepted_at=float(accepted or 0), attempts=int(attempts or 0), fault=text(fault) if fault else None,
-            stages={name: float(t) for name, t in zip(STAGES, times, strict=True) if t is not None},
+            stages={name: float(t) for name, t in zip(ALL_STAGES, times, strict=True) if t is not None},
         )  # fmt: skip
     if record[2] is None or at is None:
         return None

@@ -1,69 +1,21 @@
-"""Records: the final word on an object, and how they are read. They are written by the ledger alone."""
+"""How records, their indexes and the feed are read. They are written by the ledger alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from tasks.messages import Tag
 from workers.connection import Client, raw, text, translated
 from workers.layout import Keys
+from workers.record import STATES, Record, State, decode
 from workers.streams import Entries, entries
 
-State = Literal["done", "failed", "dead", "skipped"]
 T = TypeVar("T")
-STATES: tuple[State, ...] = ("done", "failed", "dead", "skipped")
 PAGE = 500
-
-
-class Evidence(msgspec.Struct, frozen=True):
-    """A caption that was retrieved for the object; ``similarity`` is the cosine to its vector."""
-
-    caption: str
-    similarity: float
-
-
-class Error(msgspec.Struct, frozen=True):
-    """Why there are no tags: ``code`` for machines, ``reason`` for people."""
-
-    code: str
-    reason: str
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """The final word on one version of one object. ``skipped``: it is none that is to be tagged, which is no fault.
-
-    ``unknown``: it is done, and no caption is near enough to say what it shows. ``tags[i].evidence`` are positions
-    in ``evidence``. ``timings_ms``: per stage the object's share of the wall time that its batch spent there, and
-    ``total`` from acceptance to this record.
-    """
-
-    bucket: str
-    key: str
-    etag: str
-    state: State
-    tags: tuple[Tag, ...] = ()
-    unknown: bool = False
-    evidence: tuple[Evidence, ...] = ()
-    space_id: str
-    captions_version: str
-    timings_ms: dict[str, float] = {}
-    error: Error | None = None
-    version_id: str | None = None
-    finished_at: float = 0.0
-
-    @property
-    def id(self) -> str:
-        """``bucket/key``."""
-        return f"{self.bucket}/{self.key}"
-
-    def json(self) -> bytes:
-        """One line of JSON."""
-        return msgspec.json.encode(self)
 
 
 @dataclass(frozen=True)
@@ -230,14 +182,15 @@ class Records:
         return Pending(oid, text(a[0]), int(a[1]), float(a[2]), text(a[3]) if a[3] else None)
 
     def counts(self) -> dict[str, int]:
-        """How many objects wait in the inbox, are on their way, and have a record in each state."""
+        """How many objects wait in the inbox, or to be segmented, are on their way, have a record in each state."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             pipe.xlen(self._keys.inbox)
+            pipe.xlen(self._keys.segments)
             pipe.zcard(self._keys.ledger)
             for state in STATES:
                 pipe.zcard(self._keys.state(state))
-            return dict(zip(("inbox", "in_flight", *STATES), pipe.execute(), strict=True))
+            return dict(zip(("inbox", "segments", "in_flight", *STATES), pipe.execute(), strict=True))
 
     def common_tags(self, limit: int = 20) -> list[tuple[str, int]]:
         """The most frequent tags with the number of objects that carry them."""
@@ -277,13 +230,3 @@ def in_pages(items: Iterator[T], size: int) -> Iterator[list[T]]:
     """The items in lists of ``size``, the last one excepted."""
     while page := list(islice(items, size)):
         yield page
-
-
-def decode(body: bytes) -> Record:
-    """Read a record's JSON."""
-    return msgspec.json.decode(body, type=Record)
-
-
-def as_state(value: str) -> State | None:
-    """The state of this name, if it is one."""
-    return next((state for state in STATES if state == value), None)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from workers.events.event import ObjectEvent
 from workers.inbox import Inbox
-from workers.records import PAGE, Records, State, in_pages
+from workers.record import State
+from workers.records import PAGE, Records, in_pages
 
 AHEAD = 1000  # objects that wait at once: the rest stays with whoever asked
 

@@ -22,7 +22,8 @@ from workers.events.event import ObjectEvent
 from workers.following import Following
 from workers.health import Health
 from workers.inbox import Inbox
-from workers.records import Pending, Record, Records
+from workers.record import Record
+from workers.records import Pending, Records
 from workers.stores.s3_notification import Entry
 from workers.stores.store import ObjectInfo, ObjectStore
 

@@ -12,7 +12,7 @@ from typing import Any
 from vectordb.errors import Permanent
 from workers.pulse import Pulse
 from workers.redis_server import PrivateRedis
-from workers.settings import STAGES, Settings
+from workers.settings import SEGMENTATION, STAGES, Settings
 from workers.supervisor import Service, read_stack
 from workers.wiring import Wiring
 
@@ -46,7 +46,7 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
     light = env | {"OPENBLAS_NUM_THREADS": "1"}
     return [
         *(member(f"worker-{stage}", stage, "worker", stage, env=light, ready_timeout=180, stop_timeout=6)
-          for stage in STAGES),
+          for stage in (*STAGES, SEGMENTATION)),
         member("dispatcher", "dispatcher", "dispatcher", env=env),
         following(),
         Service("gateway", command("gateway", "--port", str(port)), _answers(port, "readyz"), env=env, after=after),

@@ -1,5 +1,7 @@
 """The worker side of the stages. Each task has four moves: load, call the stage, store, hand on.
 
+Objects that are to be segmented go on alone after ``scoring``; the others are at their end there.
+
 What a fault leads to is decided in ``workers.policy`` and carried out in ``Stages.run``.
 """
 
@@ -7,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import structlog
@@ -23,13 +26,18 @@ from tasks.scoring import score
 from vectordb.errors import Transient
 from vectordb.index import IndexMissing
 from workers.asking import answering
+from workers.captions import CaptionsDropped
 from workers.events.event import ObjectEvent
 from workers.fetching import fetch
 from workers.outcomes import done, failed
 from workers.policy import POSTPONED_S, Drop, Fail, Postpone, Retry, Split, after_error
+from workers.record import Error, Segmentation
 from workers.remote_captions import ENCODE, TASK, answer
-from workers.settings import QUEUES, STAGES
+from workers.settings import QUEUES, SEGMENTATION
 from workers.wiring import Wiring
+
+if TYPE_CHECKING:
+    from workers.segment_worker import Segmenter
 
 log = structlog.get_logger()
 
@@ -77,10 +85,41 @@ class Stages:
     def scoring(self, batch: Extracted) -> None:
         """Score the candidates and write the records."""
         encoder, cache, c = self._wiring.text_encoder, self._wiring.cache, self._wiring.choices
-        self._finish(self._timed("scoring", lambda: score(
+        scored: Scored = self._timed("scoring", lambda: score(
             batch, encoder, cache, alpha=c.alpha, tau=c.tau, max_tags=c.max_tags, min_score=c.min_score,
             synonym_similarity=c.synonym_similarity, unknown_similarity=c.unknown_similarity, prompts=c.prompts,
-        )))  # fmt: skip
+        ))  # fmt: skip
+        ways = self._wiring.ledger.ways(batch.objects)
+        self._finish(scored.only([place for place, way in enumerate(ways) if not way]))
+        for place in (place for place, way in enumerate(ways) if way):
+            alone = scored.only([place])
+            self._advance(SEGMENTATION, alone, begin=False)
+            self._hand_on(SEGMENTATION, alone)
+
+    def segmentation(self, batch: Scored) -> None:
+        """Draw what is where in the one image of a batch, and write the record."""
+        wiring, (ref,) = self._wiring, batch.objects
+        (way,) = wiring.ledger.ways([ref])
+        if not way:  # it is not wanted any more
+            self._finish(batch)
+            return
+        _, images, faults = self._fetch(
+            Submitted(objects=batch.objects, revision=batch.revision, timings_ms=batch.timings_ms)
+        )
+        self._end(batch, faults)
+        for data in images:
+            try:
+                drawn, took = self._segmenter.draw(ref, data, way, batch.revision, lambda: self._go_on(batch))
+            except CaptionsDropped:
+                self._submit_anew(batch)
+            else:
+                self._finish(batch.timed(SEGMENTATION, took), drawn)
+
+    @cached_property
+    def _segmenter(self) -> Segmenter:
+        from workers.segment_wiring import segmenter  # noqa: PLC0415 -- only who segments needs scipy
+
+        return segmenter(self._wiring)
 
     def run(self, stage: str, data: bytes, retries: int) -> None:
         """Deal with one message of a stage, whatever it brings."""
@@ -108,6 +147,8 @@ class Stages:
                 wiring.extractor.warm()
             case "scoring" | "ingestion":
                 _ = wiring.text_encoder
+            case "segmentation":
+                pass  # where nothing is segmented, no memory is taken: its models are loaded by the first image
         wiring.health.beat(queue)
 
     def captions(self, request: str, data: bytes) -> None:
@@ -134,6 +175,11 @@ class Stages:
         answers = wiring.ledger.advance(batch.objects, batch.revision, stage, deadline, now=now, begin=begin)
         return {ref.id: at for ref, at in zip(batch.objects, answers, strict=True) if at is not None}
 
+    def _go_on(self, batch: Batch) -> None:
+        """Say that there is progress with a batch that takes long."""
+        self._wiring.health.beat(SEGMENTATION)
+        self._advance(SEGMENTATION, batch, begin=False)
+
     def _fetch(self, batch: Submitted) -> tuple[Submitted, list[bytes], list[Fault]]:
         """The images of the objects that the ledger still waits for, and a fault for each that cannot be read."""
         wiring = self._wiring
@@ -159,10 +205,15 @@ class Stages:
                 state, object=fault.object.id, code=fault.code, reason=fault.reason
             )
 
-    def _finish(self, batch: Scored) -> None:
-        now = self._wiring.clock()
-        written = self._wiring.ledger.finish(list(done(batch, now, self._accepted)), now)
-        log.info("done", objects=sum(written), late=len(written) - sum(written))
+    def _finish(self, batch: Scored, drawn: Segmentation | None = None) -> None:
+        """Records of objects that have their tags. ``drawn``: of the one object of the batch."""
+        wiring = self._wiring
+        now = wiring.clock()
+        written = wiring.ledger.finish(list(done(batch, now, self._accepted, drawn)), now)
+        if written:
+            log.info("done", objects=sum(written), late=len(written) - sum(written))
+        if drawn is not None and not all(written):
+            self._segmenter.late(batch.objects[0])
 
     # -- hand on
 
@@ -206,6 +257,9 @@ class Stages:
                 case Split():
                     for ref in batch.objects:
                         wiring.publisher.send("embedding", Submitted(objects=(ref,), revision=batch.revision))
+                case Fail(code, reason) if isinstance(batch, Scored):  # it has its tags, whatever cannot be drawn
+                    (way,) = wiring.ledger.ways(batch.objects)
+                    self._finish(batch, Segmentation(way=way, error=Error(code, reason)) if way else None)
                 case Fail(code, reason):
                     self._end(batch, [Fault(batch.objects[0], code, reason)])
         except Transient as exc:
@@ -214,6 +268,7 @@ class Stages:
 
 KINDS: dict[str, type[Batch]] = {
     "embedding": Submitted, "retrieval": Embedded, "extraction": Retrieved, "scoring": Extracted,
+    SEGMENTATION: Scored,
 }  # fmt: skip
 
 
@@ -230,7 +285,7 @@ def register(app: Celery, stages: Callable[[], Stages]) -> None:
         def probe() -> None:
             stages().warm(queue)
 
-    for stage in STAGES:
+    for stage in KINDS:
         add_stage(stage)
     for queue in QUEUES:
         add_probe(queue)

@@ -16,9 +16,10 @@ from tasks.cache import Cache, LayeredCache, LRUCache
 from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
 from tasks.extraction import Extractor, extractor
 from tasks.messages import Floats, Revision
-from tasks.pipeline import Choices
+from tasks.pipeline import Choices, Pipeline
 from tasks.scoring import PLAIN
 from vectordb.errors import Permanent
+from vectordb.index import CaptionSearch
 from vectordb.library import ChangeableLibrary
 from workers.api_keys import ApiKeys
 from workers.app import create_app
@@ -42,15 +43,18 @@ from workers.publishing import Publisher
 from workers.reconcile import Sweeper
 from workers.records import Records
 from workers.redis_cache import RedisCache
+from workers.segment_queue import SegmentQueue
 from workers.settings import STAGES, Settings
 from workers.stores.folder import FolderStore
 from workers.stores.store import ObjectInfo, ObjectStore
+from workers.wishes import Wishes
 from workers.writeback import Writer
 
 if TYPE_CHECKING:
     from workers.captions import Indexes
     from workers.notifying.notifier import Notifier, Post
     from workers.notifying.posting import Poster
+    from workers.pictures import Pictures
     from workers.stores.s3 import S3Store
 
 NEAR_ENTRIES = 50_000  # word vectors and parses kept in a process: about 80 MB at 384 dimensions
@@ -91,6 +95,34 @@ class Wiring:
     def later(self) -> Inbox:
         """Objects that are tagged again when nothing else is to be done."""
         return Inbox(self.redis, self.keys.later)
+
+    @cached_property
+    def segments(self) -> Inbox:
+        """Objects that are to be segmented, a few at a time."""
+        return Inbox(self.redis, self.keys.segments)
+
+    def segmented(self, key: str) -> str:
+        """How an object of this key is segmented whoever sends it; empty where it is not."""
+        return self.settings.segmented(key) if self.following.key(key) else ""
+
+    @cached_property
+    def wishes(self) -> Wishes:
+        return Wishes(self.redis, self.keys)
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        from workers.pictures import Pictures  # noqa: PLC0415 -- only who draws or removes pictures needs it
+
+        return Pictures(self.store, self.redis, self.keys, self.settings.output_prefix)
+
+    def pipeline(
+        self, index: CaptionSearch, captions_version: str, clock: Callable[[], float] | None = None
+    ) -> Pipeline:
+        """The whole method over these captions. Loads both encoders."""
+        return Pipeline(
+            self.image_encoder, self.text_encoder, index, captions_version, extractor=self.extractor,
+            choices=self.choices, typical=self.typical, clock=clock,
+        )  # fmt: skip
 
     @cached_property
     def following(self) -> Following:
@@ -251,10 +283,11 @@ class Wiring:
         """A dispatcher under this consumer name."""
         s = self.settings
         pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s, s.give_up_s)
+        segments = SegmentQueue(self.segments, self.ledger, self.wishes, self.segmented, s.segmenting_max)
         return Dispatcher(
-            self.inbox, self.later, self.ledger, self.store, self.publisher, self.reception, self.current,
-            self.following.key, pace, consumer, self.clock,
-        )
+            self.inbox, self.later, segments, self.ledger, self.store, self.pictures, self.publisher, self.reception,
+            self.current, self.following.key, pace, consumer, self.clock,
+        )  # fmt: skip
 
     def sweeper(
         self, bucket: str | None = None, *, prefix: str = "", since: float = 0.0, resume: bool = True,

@@ -20,7 +20,8 @@ from tasks.messages import Tag
 from vectordb.errors import Permanent, Transient
 from workers.connection import Client, raw, text, translated
 from workers.layout import Keys
-from workers.records import Record, Records
+from workers.record import Record
+from workers.records import Records
 from workers.stores.store import ObjectStore, ObjectTags
 from workers.streams import claim_idle, create_group, drop_forgotten, forgotten, read_group
 

@@ -32,7 +32,7 @@ from ops.bench.watched import memory
 from tasks.messages import ObjectRef, Revision
 from workers.layout import Keys
 from workers.ledger import Arrival, Ledger
-from workers.records import Record
+from workers.record import Record
 from workers.settings import Settings
 from workers.stack import command
 from workers.supervisor import read_stack

@@ -27,7 +27,8 @@ from workers.inbox import Inbox
 from workers.layout import Keys
 from workers.ledger import Arrival, Ledger
 from workers.reconcile import Sweeper
-from workers.records import Evidence, Record, Records
+from workers.record import Evidence, Record
+from workers.records import Records
 from workers.stores.store import ObjectInfo, Wanted, anything
 
 BUCKET = "photos"

@@ -17,7 +17,7 @@ from scipy import ndimage  # type: ignore[import-untyped]  # scipy has no stubs 
 from tasks.messages import Floats, Hit
 from tasks.segmentation.results import UNKNOWN, Evidence, Mask, RunLengths, Segment, Segmented
 
-SIDE = 1024  # pixels of the longer side that are decided one by one; larger images get these magnified
+SIDE = 1024  # pixels of the longer side that are decided one by one
 SPECK = 0.004  # share of the image
 SHOWN = 5  # captions of a segment
 _CORNERS = np.ones((3, 3), dtype=bool)  # pixels that touch at a corner are connected
@@ -42,30 +42,30 @@ class Drawing:
 
 
 def segmented(drawing: Drawing, way: str, size: tuple[int, int], *, speck: float = SPECK) -> Segmented:
-    """The segments of an image of ``size`` (width, height); those under the share ``speck`` of it are absorbed."""
+    """The segments of an image of ``size`` (width, height); those under the share ``speck`` of it are absorbed.
+
+    Decided on a raster whose longer side is ``SIDE`` at the most, which is that of the label map.
+    """
     winners, scores = stretched(drawing.planes, working(size))
     winners = without_specks(winners, speck)
     pieces, labels = pieces_of(winners)
     means = ndimage.mean(scores, pieces, np.arange(1, len(labels) + 1)) if labels else []
-    whole = _magnified(pieces, size)
-    boxes = ndimage.find_objects(whole)
     found = []
-    for number, (label, mean) in enumerate(zip(labels, means, strict=True), 1):
-        down, across = boxes[number - 1]
-        mask = whole == number
+    for number, (label, mean, box) in enumerate(zip(labels, means, ndimage.find_objects(pieces), strict=True), 1):
+        mask = pieces == number
         name = drawing.labels[label - 1]
         found.append(
             Segment(
                 label=name,
                 score=round(min(1.0, max(0.0, float(mean))), 6),
-                box=(across.start, down.start, across.stop - across.start, down.stop - down.start),
+                box=_on_image(box, pieces.shape, size),
                 area=round(float(np.count_nonzero(mask)) / mask.size, 6),
                 mask=RunLengths.of(mask),
-                evidence=_evidence(drawing, name, pieces == number),
+                evidence=_evidence(drawing, name, mask),
             )
         )
     return Segmented(
-        way=way, width=size[0], height=size[1], labels=(UNKNOWN, *drawing.labels),
+        way=way, width=size[0], height=size[1], shape=winners.shape, labels=(UNKNOWN, *drawing.labels),
         segments=tuple(sorted(found, key=lambda segment: -segment.area)),
         encoded=drawing.encoded, looked_up=drawing.looked_up,
     )  # fmt: skip
@@ -123,12 +123,16 @@ def pieces_of(winners: Numbers) -> tuple[NDArray[np.int32], list[int]]:
     return pieces, labels
 
 
-def _magnified(pieces: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
-    """The same at the size of the image: each of its pixels takes the nearest."""
-    if pieces.shape == (size[1], size[0]):
-        return pieces
-    (height, width), (rows, columns) = pieces.shape, (np.arange(length) for length in size[::-1])
-    return pieces[np.ix_(rows * height // size[1], columns * width // size[0])]
+def _on_image(
+    box: tuple[slice, slice], shape: tuple[int, ...], size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """x, y, width and height on an image of ``size`` (width, height) of a box on a raster of ``shape``."""
+    spans = []
+    for span, cells, pixels in zip(box[::-1], shape[::-1], size, strict=True):
+        first, end = span.start * pixels // cells, -(-span.stop * pixels // cells)
+        spans.append((first, end - first))
+    (x, width), (y, height) = spans
+    return x, y, width, height
 
 
 def _evidence(drawing: Drawing, label: str, inside: NDArray[np.bool_]) -> tuple[Evidence, ...]:

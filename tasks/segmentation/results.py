@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -14,41 +12,33 @@ Mask = NDArray[np.bool_]
 LabelMap = NDArray[np.uint8 | np.uint16]
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A piece of a result."""
-
-
-class RunLengths(_Part, frozen=True):
-    """A mask as COCO's uncompressed run lengths.
+class RunLengths(msgspec.Struct, frozen=True):
+    """A mask as COCO's run-length encoding, in the compact form that its tools read.
 
     ``size``: height and width. ``counts``: how many pixels are out, in, out …, down the columns from left to right.
     """
 
     size: tuple[int, int]
-    counts: tuple[int, ...]
+    counts: str
 
     @classmethod
     def of(cls, mask: Mask) -> RunLengths:
         """Pack a mask (h, w)."""
+        from pycocotools import mask as coco  # noqa: PLC0415 -- who only reads records needs none
+
+        counts = coco.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"]
         height, width = mask.shape
-        pixels = mask.T.ravel()
-        ends = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
-        counts = np.diff(ends, prepend=0, append=pixels.size).tolist()
-        return cls(size=(height, width), counts=(0, *counts) if pixels.size and pixels[0] else tuple(counts))
+        return cls((height, width), counts if isinstance(counts, str) else counts.decode())
 
     def mask(self) -> Mask:
         """The mask (h, w)."""
-        height, width = self.size
-        inside = np.arange(len(self.counts)) % 2 == 1
-        return np.repeat(inside, self.counts).reshape(width, height).T
+        from pycocotools import mask as coco  # noqa: PLC0415 -- as above
 
-    def runs(self) -> list[tuple[int, int]]:
-        """(first, after the last) of each run of pixels that are in, counted down the columns."""
-        ends = list(accumulate(self.counts))
-        return list(zip(ends[0::2], ends[1::2], strict=False))
+        inside: Mask = coco.decode({"size": list(self.size), "counts": self.counts.encode()}).astype(bool)
+        return inside
 
 
-class Evidence(_Part, frozen=True):
+class Evidence(msgspec.Struct, frozen=True):
     """A caption that names a segment. ``similarity``: the cosine of the nearest of the segment's parts to it."""
 
     id: int
@@ -56,11 +46,11 @@ class Evidence(_Part, frozen=True):
     similarity: float
 
 
-class Segment(_Part, frozen=True):
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """A connected piece of the image with one label.
 
-    ``score``: the mean, over the pixels, of what the way says for the label. ``box``: x, y, width, height in pixels.
-    ``area``: its share of the image. ``evidence``: best first.
+    ``score``: the mean, over the pixels, of what the way says for the label. ``box``: x, y, width, height in pixels
+    of the image. ``area``: its share of the image. ``mask``: on the label map. ``evidence``: best first.
     """
 
     label: str
@@ -71,9 +61,10 @@ class Segment(_Part, frozen=True):
     evidence: tuple[Evidence, ...] = ()
 
 
-class Segmented(_Part, frozen=True):
+class Segmented(msgspec.Struct, frozen=True, kw_only=True):
     """A segmentation. Segments do not overlap; what none of them covers is unknown.
 
+    ``width``, ``height``: of the image; ``shape``: rows and columns of the label map, fewer for a large image.
     ``labels``: of the label map's values, 0 is ``unknown``. ``segments``: largest first. ``encoded``: how many crops
     went through the image encoder; ``looked_up``: how many vectors were searched for.
     """
@@ -81,17 +72,17 @@ class Segmented(_Part, frozen=True):
     way: str
     width: int
     height: int
+    shape: tuple[int, int]
     labels: tuple[str, ...]
     segments: tuple[Segment, ...]
     encoded: int
     looked_up: int
 
     def label_map(self) -> LabelMap:
-        """(height, width), positions in ``labels``: uint8 while 256 labels are enough, else uint16."""
+        """``shape``, positions in ``labels``: uint8 while 256 labels are enough, else uint16."""
         kind = np.uint8 if len(self.labels) <= 256 else np.uint16
-        pixels: LabelMap = np.zeros(self.width * self.height, kind)
+        pixels: LabelMap = np.zeros(self.shape, kind)
         number = {label: at for at, label in enumerate(self.labels)}
         for segment in self.segments:
-            for first, end in segment.mask.runs():
-                pixels[first:end] = number[segment.label]
-        return pixels.reshape(self.width, self.height).T
+            pixels[segment.mask.mask()] = number[segment.label]
+        return pixels

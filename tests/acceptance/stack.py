@@ -23,7 +23,8 @@ import psutil
 from vectordb.errors import Transient
 from workers.connection import connect
 from workers.layout import Keys
-from workers.records import STATES, Records
+from workers.record import STATES
+from workers.records import Records
 from workers.settings import Settings
 from workers.supervisor import StackInfo, read_stack
 

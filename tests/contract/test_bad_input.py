@@ -30,7 +30,7 @@ from workers.events.reception import deposit
 from workers.policy import RETRIES
 from workers.publishing import Publisher
 from workers.reconcile import reconcile
-from workers.records import Error, Record
+from workers.record import Error, Record
 from workers.settings import STAGES, Settings
 from workers.stages import Stages
 from workers.stores.s3 import S3Store
@@ -70,6 +70,7 @@ class World:
         self.stages, self.dispatcher, self.keeper = Stages(wiring), wiring.dispatcher("me"), wiring.keeper()
         wiring.inbox.prepare()
         wiring.later.prepare()
+        wiring.segments.prepare()
 
     def tell(self, data: bytes) -> None:
         """What the gateway does with the body of a POST."""

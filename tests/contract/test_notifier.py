@@ -26,7 +26,7 @@ from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Answer, Plan
 from workers.notifying.posting import BadCertificates, Poster
 from workers.notifying.signing import secrets_of
-from workers.records import Error, Record, State
+from workers.record import Error, Record, State
 
 SECRET = f"whsec_{base64.b64encode(random.Random(3).randbytes(32)).decode()}"
 LEASE_S = 1.0

@@ -16,7 +16,8 @@ from workers.inbox import Inbox
 from workers.layout import Keys
 from workers.ledger import Arrival, Ledger
 from workers.reconcile import BACKLOG, Sweep, Sweeper, SweepRunning, reconcile
-from workers.records import PAGE, Record, Records
+from workers.record import Record
+from workers.records import PAGE, Records
 from workers.stores.folder import FolderStore
 from workers.stores.store import ObjectInfo, StoreAway
 

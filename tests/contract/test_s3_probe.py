@@ -24,7 +24,8 @@ from workers.health import Health
 from workers.inbox import Inbox
 from workers.layout import Keys
 from workers.ledger import Arrival, Ledger
-from workers.records import Error, Record, Records
+from workers.record import Error, Record
+from workers.records import Records
 from workers.s3_probe import FORMATS, Disguise, disguises, picture
 from workers.stores.s3 import S3Store
 from workers.stores.s3_notification import Entry, merged, write

@@ -13,7 +13,8 @@ from workers.connection import Client
 from workers.events.notification import webhook
 from workers.layout import Keys
 from workers.ledger import Arrival, Ledger
-from workers.records import Record, Records
+from workers.record import Record
+from workers.records import Records
 
 REVISION = Revision("space", "captions@1")
 OID = f"{BUCKET}/walks/dog.jpg"

@@ -17,7 +17,8 @@ from workers.connection import Client
 from workers.events.reception import Reception
 from workers.layout import Keys
 from workers.ledger import Arrival, Ledger
-from workers.records import Record, Records
+from workers.record import Record
+from workers.records import Records
 from workers.stores.folder import FolderStore
 from workers.stores.s3 import S3Store
 from workers.stores.store import StoreAway

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vectordb.errors import Transient
 from workers.cli.show import console, messages
-from workers.records import STATES, as_state
+from workers.record import STATES, as_state
 from workers.settings import Settings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from workers.cli.files import expanded
 from workers.cli.show import add_row, console, messages, print_json, table
-from workers.records import Record
+from workers.record import Record
 from workers.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

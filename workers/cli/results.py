@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from workers.cli.show import clean, console, line, messages, print_json, show
-from workers.records import STATES, Record, as_state
+from workers.record import STATES, Record, as_state
 from workers.settings import Settings
 from workers.stores.folder import key_text
 from workers.wiring import Wiring

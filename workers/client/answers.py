@@ -1,18 +1,18 @@
-"""What the gateway answers. Fields that a newer gateway adds are passed over; ``workers.records`` explains others."""
+"""What the gateway answers. Fields that a newer gateway adds are passed over; ``workers.record`` explains others."""
 
 from __future__ import annotations
 
 import msgspec
 
 from tasks import messages
-from workers import records
+from workers import record
 
 
 class Tag(messages.Tag, frozen=True, forbid_unknown_fields=False):
     """A tag of a record; between the stages an unknown field is an error, here it is news."""
 
 
-class Record(records.Record, frozen=True, kw_only=True):
+class Record(record.Record, frozen=True, kw_only=True):
     """The final word on one version of one object."""
 
     tags: tuple[Tag, ...] = ()
@@ -41,7 +41,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def final(self) -> bool:
         """Whether nothing more is to come of this version."""
-        return self.record is not None or self.state in records.STATES
+        return self.record is not None or self.state in record.STATES
 
 
 class Found(msgspec.Struct, frozen=True):

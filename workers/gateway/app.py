@@ -23,6 +23,7 @@ from workers.gateway import (
     models,
     page,
     problems,
+    segments,
     tags,
     thumbnails,
     uploads,
@@ -47,6 +48,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
     doors = access.Access(services.keys, admin_key=options.admin_key, open_=options.open, rate=options.rate,
                           origins=options.cors_origins)  # fmt: skip
     where = images.Images(services, options, news)
+    drawing = segments.Segments(services, options)
     metrics = health.Metrics(services, streams)
 
     @asynccontextmanager
@@ -67,10 +69,11 @@ def create_app(services: Services, options: Options) -> FastAPI:
     )
     app.add_route(WEBHOOK, notified, methods=["POST"])
     for router in (
-        uploads.router(uploads.Uploads(services, options, where), where, services, options, doors),
+        uploads.router(uploads.Uploads(services, options, where, drawing), where, services, options, doors),
+        segments.router(drawing, where, services, options, doors),
         images.router(where, services, doors, streams),
         thumbnails.router(thumbnails.Thumbnails(services.store, options), where, services.store, doors),
-        batches.router(services.batches, where, doors),
+        batches.router(services.batches, where, drawing, options, doors),
         tags.router(services.records, doors),
         feed.router(services.records, news, doors, streams),
         captions.router(services.captions, doors),

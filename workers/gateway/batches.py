@@ -18,6 +18,8 @@ from workers.gateway import models
 from workers.gateway.access import Access
 from workers.gateway.images import Images
 from workers.gateway.problems import Problem
+from workers.gateway.segments import Segments, Way
+from workers.gateway.services import Options
 
 log = structlog.get_logger()
 
@@ -29,15 +31,21 @@ Key = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class Wanted(BaseModel):
-    """Exactly one of `keys`, `prefix` and `uploads`. `force`: tag what is tagged already once more."""
+    """Exactly one of `keys`, `prefix` and `uploads`. `force`: tag what is tagged already once more.
+
+    `segment`: how those named one by one are to be segmented; a prefix has its own setting.
+    """
 
     keys: list[Key] | None = Field(None, min_length=1, max_length=MOST)
     prefix: Annotated[str, Field(max_length=1024)] | None = None
     uploads: list[Annotated[str, Field(max_length=64)]] | None = Field(None, min_length=1, max_length=MOST)
     force: bool = False
+    segment: Way | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Wanted:
+        if self.segment is not None and self.prefix is not None:
+            raise ValueError("segment goes with keys or uploads; for a prefix there is WILDTAG_SEGMENT_PREFIXES")
         if sum(part is not None for part in (self.keys, self.prefix, self.uploads)) != 1:
             raise ValueError("give exactly one of keys, prefix and uploads")
         return self
@@ -57,11 +65,11 @@ async def listing(batches: Batches) -> None:
         await asyncio.sleep(0.0 if worked else REST_S)
 
 
-def router(batches: Batches, images: Images, access: Access) -> APIRouter:
+def router(batches: Batches, images: Images, segments: Segments, options: Options, access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["batches"])
     reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
-    usual = models.problems(400, 404, 422, 429, 503)
+    usual = models.problems(400, 404, 422, 429, 501, 503)
 
     def stands(batch: str, start: int, limit: int, status: int = 200) -> Response:
         found = batches.status(batch, start, limit) if _ID.fullmatch(batch) else None
@@ -73,13 +81,18 @@ def router(batches: Batches, images: Images, access: Access) -> APIRouter:
                  responses=usual | models.problems(408, 413))  # fmt: skip
     def begin(wanted: Wanted) -> Response:
         """Have objects of the bucket tagged, and count them together. What is tagged already counts at once."""
+        segments.check(wanted.segment)
         if wanted.prefix is not None:
             batch = batches.of_prefix(wanted.prefix, force=wanted.force)
         elif wanted.keys is not None:
-            batch = batches.of_keys(list(dict.fromkeys(wanted.keys)), announce=True, force=wanted.force)
+            keys = list(dict.fromkeys(wanted.keys))
+            segments.wish([f"{options.bucket}/{key}" for key in keys], wanted.segment)
+            batch = batches.of_keys(keys, announce=True, force=wanted.force)
         else:
             keys = [images.key(name) for name in dict.fromkeys(wanted.uploads or ())]
-            batch = batches.of_keys(keys, announce=wanted.force, force=wanted.force)
+            segments.wish([f"{options.bucket}/{key}" for key in keys], wanted.segment)
+            announce = wanted.force or wanted.segment is not None
+            batch = batches.of_keys(keys, announce=announce, force=wanted.force)
         return stands(batch, 0, 50, 202)
 
     @routes.get("/v1/batches/{id}", response_model=models.Batch, responses=usual, dependencies=reading)

@@ -23,7 +23,7 @@ from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
 from workers.gateway.streams import Streams, event
 from workers.progress import Progress
-from workers.records import as_state
+from workers.record import as_state
 
 LONGEST_WAIT = 60.0  # seconds
 LONGEST_STREAM = 3600.0

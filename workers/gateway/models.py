@@ -52,6 +52,58 @@ class Error(BaseModel):
     reason: str
 
 
+class Label(BaseModel):
+    """A value of a label map, by its place in the list; `colour` as `#rrggbb`. The first is `unknown`."""
+
+    label: str
+    colour: str
+
+
+class RunLengths(BaseModel):
+    """A mask as COCO's compact run-length encoding; `size`: height and width of the label map."""
+
+    size: Annotated[list[int], Field(min_length=2, max_length=2)]
+    counts: str
+
+
+class SegmentEvidence(BaseModel):
+    """A caption that names a segment."""
+
+    id: int
+    caption: str
+    similarity: float
+
+
+class Segment(BaseModel):
+    """A connected part of the image with one label. `box`: x, y, width, height in pixels; `area`: its share."""
+
+    label: str
+    score: float
+    box: Annotated[list[int], Field(min_length=4, max_length=4)]
+    area: float
+    mask: RunLengths
+    evidence: list[SegmentEvidence]
+
+
+class Pictures(BaseModel):
+    """Keys in the bucket; `/v1/label-maps` and `/v1/overlays` serve them."""
+
+    label_map: str
+    overlay: str
+
+
+class Segmentation(BaseModel):
+    """What is where. `error`: why there is none, in an image that has its tags all the same."""
+
+    way: str
+    width: int
+    height: int
+    labels: list[Label]
+    segments: list[Segment] = Field(description="largest first")
+    pictures: Pictures | None
+    error: Error | None
+
+
 class Record(BaseModel):
     """The final word on one version of one object."""
 
@@ -66,6 +118,7 @@ class Record(BaseModel):
     captions_version: str
     timings_ms: dict[str, float]
     error: Error | None
+    segmentation: Segmentation | None = Field(description="where that was asked for")
     version_id: str | None
     finished_at: float
 
@@ -77,7 +130,10 @@ class Progress(BaseModel):
     bucket: str
     key: str
     etag: str
-    state: Literal["queued", "embedding", "retrieval", "extraction", "scoring", "done", "failed", "dead", "skipped"]
+    state: Literal[
+        "queued", "embedding", "retrieval", "extraction", "scoring", "segmentation",
+        "done", "failed", "dead", "skipped",
+    ]  # fmt: skip
     position: int | None = Field(description="while it is queued: how many objects are ahead of it")
     accepted_at: float | None
     stages: dict[str, float] = Field(description="when it came to each stage")

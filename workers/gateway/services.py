@@ -18,6 +18,7 @@ from workers.notifying.dead_letters import DeadLetters
 from workers.progress import ProgressReader
 from workers.records import Records
 from workers.stores.store import ObjectStore
+from workers.wishes import Wishes
 
 
 class NoSuchCaption(Permanent):
@@ -62,6 +63,7 @@ class Services:
     batches: Batches
     captions: CaptionDesk
     dead_letters: DeadLetters
+    wishes: Wishes
     clock: Callable[[], float]
 
 
@@ -71,7 +73,7 @@ class Options:
 
     ``token``: what senders of bucket events show. ``open``: whoever reaches the gateway by the loopback address needs
     no key. ``admin_key``: one that is known from the start. ``rate``: requests a second and caller, ``None`` for any.
-    ``body_patience_s``: how long the next piece of a body may take.
+    ``body_patience_s``: how long the next piece of a body may take. ``ways``: those to segment that there are.
     """
 
     bucket: str
@@ -88,3 +90,4 @@ class Options:
     rate: float | None = None
     cors_origins: Sequence[str] = ()
     flower: str | None = None
+    ways: Sequence[str] = ("dense", "regions")

@@ -29,6 +29,7 @@ from workers.gateway.bodies import Body, received
 from workers.gateway.idempotency import AT_WORK_S, Stored
 from workers.gateway.images import LONGEST_WAIT, Images, answered
 from workers.gateway.problems import Problem
+from workers.gateway.segments import Segments, Wanted, Way
 from workers.gateway.services import Options, Services
 from workers.progress import Progress
 from workers.stores.store import ObjectInfo
@@ -45,31 +46,37 @@ SUFFIXES = {
 
 
 class WantedUpload(BaseModel):
-    """What is going to be uploaded."""
+    """What is going to be uploaded. `segment`: how it is to be segmented."""
 
     content_type: str = "image/jpeg"
+    segment: Way | None = None
 
 
 class Uploads:
     """Takes images in. ``images`` says where they are afterwards."""
 
-    def __init__(self, services: Services, options: Options, images: Images) -> None:
+    def __init__(self, services: Services, options: Options, images: Images, segments: Segments) -> None:
         self._services = services
         self._options = options
         self._images = images
+        self.segments = segments
         self._at_once = 0
         self._waiting = (0, -1.0)
         self._threads = anyio.CapacityLimiter(options.uploads_max)
 
-    async def take(self, request: Request, caller: Caller) -> str:
-        """Store the image of a request and announce it; gives its id. Raises ``Problem`` and stores nothing then."""
+    async def take(self, request: Request, caller: Caller, way: Way | None = None) -> str:
+        """Store the image of a request and announce it; gives its id. Raises ``Problem`` and stores nothing then.
+
+        ``way``: how it is to be segmented.
+        """
+        self.segments.check(way)
         async with self._place():
             await self.room()
             body = await received(request, self._options.max_object_bytes)
             key = request.headers.get("idempotency-key")
-            return await (self._store(body) if key is None else self._once(body, caller, key))
+            return await (self._store(body, way) if key is None else self._once(body, caller, key, way))
 
-    async def _once(self, body: Body, caller: Caller, key: str) -> str:
+    async def _once(self, body: Body, caller: Caller, key: str, way: Way | None) -> str:
         if not _KEY.fullmatch(key):
             raise Problem("bad-request", "an Idempotency-Key has 1 to 200 visible ASCII characters")
         memory = self._services.idempotency
@@ -85,7 +92,7 @@ class Uploads:
         # no task group: it would wrap what the upload ends with, and nobody would know it for what it is
         keeping = asyncio.create_task(self._keep_claim(caller, key))
         try:
-            name = await self._store(body)
+            name = await self._store(body, way)
             stored = Stored(name, body.digest)
             return name
         finally:
@@ -100,14 +107,15 @@ class Uploads:
             with contextlib.suppress(Transient):  # the claim may last until Redis is back
                 await anyio.to_thread.run_sync(self._services.idempotency.go_on, caller.name, key)
 
-    async def _store(self, body: Body) -> str:
+    async def _store(self, body: Body, way: Way | None) -> str:
         name = new_id(SUFFIXES.get(body.content_type, ""))
-        await anyio.to_thread.run_sync(self._put, name, body, limiter=self._threads)
+        await anyio.to_thread.run_sync(self._put, name, body, way, limiter=self._threads)
         return name
 
-    def _put(self, name: str, body: Body) -> None:
+    def _put(self, name: str, body: Body, way: Way | None) -> None:
         bucket, key = self._options.bucket, self._images.key(name)
         store = self._services.store
+        self.segments.wish([f"{bucket}/{key}"], way)  # before the watch of the bucket may see the object
         info: ObjectInfo = store.put(bucket, key, body.file(), body.content_type)  # type: ignore[arg-type]  # it reads
         try:
             self._services.inbox.append([ObjectEvent.seen(info)])
@@ -148,16 +156,17 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
 
     @routes.post(
         "/v1/images", status_code=202, response_model=models.Progress, openapi_extra=models.IMAGE_BODY,
-        responses=models.problems(400, 408, 409, 413, 415, 422, 429, 503)
+        responses=models.problems(400, 408, 409, 413, 415, 422, 429, 501, 503)
         | {200: {"model": models.Progress, "description": "It was ready within `wait`."}},
     )  # fmt: skip
     async def upload(
         request: Request,
         wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="seconds to wait for the record")] = 0.0,
+        segment: Wanted = None,
     ) -> Response:
         """Store an image and have it tagged. The body is the image itself, or a form whose first file it is."""
         # not as a dependency, which costs as much as all else that happens to an upload here
-        name = await uploads.take(request, await access.caller(request, Scope.WRITE))
+        name = await uploads.take(request, await access.caller(request, Scope.WRITE), segment)
         oid = images.oid(name)
         bucket, _, key = oid.partition("/")
         progress = Progress(bucket=bucket, key=key, etag="", state="queued")
@@ -183,6 +192,8 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
         if suffix is None:
             raise Problem("not-an-image", f"images are {', '.join(SUFFIXES)}")
         name = new_id(suffix)
+        uploads.segments.check(wanted.segment)
+        await anyio.to_thread.run_sync(uploads.segments.wish, [images.oid(name)], wanted.segment)
         url = store.upload_url(options.bucket, images.key(name), URL_LIFETIME_S)
         body = {
             "id": name, "url": url, "method": "PUT", "headers": {"Content-Type": wanted.content_type},

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from workers.records import decode
+from workers.record import decode
 
 
 class Delivery(msgspec.Struct, frozen=True):

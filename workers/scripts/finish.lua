@@ -1,26 +1,29 @@
 -- Write the final record of one object and take it out of the ledger: all or nothing.
 -- Refused unless the ledger waits for exactly this version and revision, so a record is written once and a late
--- result never overwrites a newer one.
--- ARGV: prefix, oid, etag, revision, state, body, now, feed_length, label, score, label, score, …
+-- result never overwrites a newer one; and unless it is segmented as the ledger says by now, where it has tags.
+-- ARGV: prefix, oid, etag, revision, state, body, now, feed_length, way ('' not segmented), label, score, label, …
 -- Returns: written | refused
 local prefix, oid, etag, revision, state, body, now = unpack(ARGV, 1, 7)
 local entry_key, record_key = prefix .. 'entry:' .. oid, prefix .. 'record:' .. oid
-local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence')
+local way = ARGV[9]
+local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'segment')
 if entry[1] ~= etag or entry[2] ~= revision then return 'refused' end
+if state == 'done' and (entry[4] or '') ~= way then return 'refused' end
 
 unindex(prefix, oid)
 local labels = {}
-for i = 9, #ARGV, 2 do
+for i = 10, #ARGV, 2 do
     labels[#labels + 1] = ARGV[i]
     redis.call('ZADD', prefix .. 'tag:' .. ARGV[i], ARGV[i + 1], oid)
     redis.call('ZINCRBY', prefix .. 'tags', 1, ARGV[i])
 end
 redis.call('HSET', record_key, 'etag', etag, 'revision', revision, 'sequence', entry[3], 'state', state,
-    'labels', #labels > 0 and cjson.encode(labels) or '[]', 'body', body)
+    'labels', #labels > 0 and cjson.encode(labels) or '[]', 'body', body, 'segment', way)
 redis.call('ZADD', prefix .. 'records', now, oid)
 redis.call('ZADD', prefix .. 'objects', 0, oid)
 redis.call('ZADD', prefix .. 'state:' .. state, now, oid)
 redis.call('XADD', prefix .. 'feed', 'MAXLEN', '~', ARGV[8], '*', 'oid', oid, 'state', state, 'body', body)
-redis.call('DEL', entry_key)
+redis.call('DEL', entry_key, prefix .. 'wish:' .. oid)
 redis.call('ZREM', prefix .. 'ledger', oid)
+redis.call('SREM', prefix .. 'segmenting', oid)
 return 'written'

@@ -11,6 +11,7 @@ for _, oid in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'ledger', '-inf', ARG
         taken[#taken + 1] = {oid, entry[1], entry[2], entry[3], entry[4], entry[5], entry[6] or ''}
     else
         redis.call('ZREM', prefix .. 'ledger', oid)
+        redis.call('SREM', prefix .. 'segmenting', oid)
     end
 end
 return taken

@@ -28,7 +28,7 @@ from workers.gateway.services import Options, Services
 from workers.gateway.serving import SERVER
 from workers.gateway_wiring import options, services
 from workers.ledger import Arrival
-from workers.records import Error, Record
+from workers.record import Error, Record
 from workers.settings import Settings
 from workers.wiring import Wiring
 

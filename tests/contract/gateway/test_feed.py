@@ -12,7 +12,7 @@ import pytest
 from tests.contract.gateway.running import Event, Running, events, problem, running, until, wired
 from workers.connection import Client
 from workers.gateway.news import BEHIND
-from workers.records import Evidence
+from workers.record import Evidence
 
 
 @contextmanager

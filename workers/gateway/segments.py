@@ -1,0 +1,109 @@
+"""Segmentations: asking for one, and the pictures of those that there are."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Query, Response
+
+from workers.api_keys import Scope
+from workers.gateway import models
+from workers.gateway.access import Access
+from workers.gateway.images import Images, Match, answered, matches
+from workers.gateway.problems import Problem
+from workers.gateway.services import Options, Services
+from workers.record import Pictured
+from workers.wishes import NONE
+
+Way = Literal["dense", "regions", "prompted", "none"]
+Wanted = Annotated[
+    Way | None,
+    Query(description="also say where what is: how to segment the image; none: not even if its prefix says so"),
+]
+
+
+class Segments:
+    """Notes how objects are to be segmented, and finds their pictures. Blocks."""
+
+    def __init__(self, services: Services, options: Options) -> None:
+        self._services = services
+        self._ways = options.ways
+
+    def check(self, way: Way | None) -> None:
+        """Raises ``Problem`` for a way that there is not in this deployment."""
+        if way is not None and way not in (*self._ways, NONE):
+            raise Problem("unsupported", f"there is no way {way!r} here; there are {', '.join(self._ways)}")
+
+    def wish(self, oids: list[str], way: Way | None) -> None:
+        """Have the objects segmented; they must be announced after that."""
+        if way is not None:
+            self._services.wishes.ask(oids, way)
+
+    def picture(self, oid: str, name: Literal["label_map", "overlay"]) -> tuple[str, str]:
+        """The key and the ETag of a picture."""
+        (record,) = self._services.records.get([oid])
+        pictures: Pictured | None = record.segmentation.pictures if record and record.segmentation else None
+        if record is None or pictures is None:
+            raise Problem("not-found", "there is no segmentation of this object")
+        told = f"{record.etag} {record.way} {record.finished_at}"
+        return getattr(pictures, name), f'"{hashlib.sha256(told.encode()).hexdigest()[:16]}"'
+
+
+def router(
+    segments: Segments, images: Images, services: Services, options: Options, access: Access
+) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(tags=["segmentation"])
+    reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
+    usual = models.problems(400, 404, 422, 429, 501, 503)
+    asked: Any = {
+        "status_code": 202, "response_model": models.Progress, "responses": usual, "dependencies": writing,
+    }  # fmt: skip
+
+    def segmented(oid: str, address: str, name: str | None, way: Way) -> Response:
+        segments.check(way)
+        images.look(oid)
+        segments.wish([oid], way)
+        before = images.again(oid)
+        answer = answered(before, name, status=202)
+        answer.headers["Location"] = f"{address}?since={before.finished_at or 0.0!r}"
+        return answer
+
+    @routes.post("/v1/images/{id}:segment", **asked)
+    def segment_image(id: str, way: Way = "dense") -> Response:  # noqa: A002
+        """Have an uploaded image segmented. `Location` says where to wait for its new record."""
+        return segmented(images.oid(id), f"/v1/images/{id}", id, way)
+
+    @routes.post("/v1/objects/{bucket}/{key:path}:segment", **asked)
+    def segment_object(bucket: str, key: str, way: Way = "dense") -> Response:
+        """Have an object segmented. `Location` says where to wait for its new record."""
+        oid = images.object(bucket, key)
+        return segmented(oid, quote(f"/v1/objects/{bucket}/{key}"), images.id(key), way)
+
+    async def shown(oid: str, name: Literal["label_map", "overlay"], kind: str, match: str | None) -> Response:
+        key, tag = await anyio.to_thread.run_sync(segments.picture, oid, name)
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if match is not None and matches(match, tag):
+            return Response(status_code=304, headers=headers)
+        data, _ = await anyio.to_thread.run_sync(services.store.get, options.bucket, key, options.max_object_bytes)
+        return Response(data, 200, headers, kind)
+
+    def picture(kind: str) -> Any:
+        responses = models.problems(400, 404, 413, 422, 429, 503)
+        told = {200: {"content": {kind: {}}}, 304: {"description": "It is as If-None-Match says."}}
+        return {"response_class": Response, "dependencies": reading, "responses": responses | told}
+
+    @routes.get("/v1/label-maps/{bucket}/{key:path}", **picture("image/png"))
+    async def label_map(bucket: str, key: str, match: Match = None) -> Response:
+        """The label map of a segmented object, a PNG with a palette: its values are places in the record's labels."""
+        return await shown(images.object(bucket, key), "label_map", "image/png", match)
+
+    @routes.get("/v1/overlays/{bucket}/{key:path}", **picture("image/jpeg"))
+    async def overlay(bucket: str, key: str, match: Match = None) -> Response:
+        """A segmented object in the colours of its labels, with a legend, as JPEG."""
+        return await shown(images.object(bucket, key), "overlay", "image/jpeg", match)
+
+    return routes

@@ -1,0 +1,80 @@
+"""What a worker does with an object that is to be segmented."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from tasks.images import decode
+from tasks.messages import ObjectRef, Revision
+from tasks.pipeline import Pipeline
+from tasks.segmentation.run import segment
+from vectordb.index import IndexMissing
+from workers.asking import AskedPermanent
+from workers.captions import CaptionsDropped
+from workers.events.event import ObjectEvent
+from workers.inbox import Inbox
+from workers.pictures import Pictures
+from workers.record import Segmentation
+from workers.records import Records
+from workers.segmenting import Watched, Ways, recorded
+
+log = structlog.get_logger()
+
+
+class Segmenter:
+    """Draws objects. ``pipeline``: of a version of the captions; ``chosen``: the version in use."""
+
+    def __init__(
+        self,
+        ways: Ways,
+        pipeline: Callable[[str], Pipeline],
+        chosen: Callable[[], str],
+        pictures: Pictures,
+        records: Records,
+        segments: Inbox,
+        max_pixels: int,
+    ) -> None:
+        self._ways = ways
+        self._pipeline = pipeline
+        self._chosen = chosen
+        self._pictures = pictures
+        self._records = records
+        self._segments = segments
+        self._max_pixels = max_pixels
+
+    def draw(
+        self, ref: ObjectRef, data: bytes, way: str, revision: Revision, tell: Callable[[], None]
+    ) -> tuple[Segmentation, float]:
+        """What the record says of the segmentation, whose pictures are kept; and how many milliseconds it took.
+
+        ``tell`` is called as often as there is progress. Raises ``CaptionsDropped``, a ``BadImage``, and what the
+        way, the captions and the store raise.
+        """
+        start = time.perf_counter()
+        image = decode(data, max_pixels=self._max_pixels)
+        made = self._ways(way)
+        try:
+            pipeline = self._pipeline(revision.captions_version)
+            segmented = segment(image, made, replace(pipeline, image_encoder=Watched(pipeline.image_encoder, tell)))
+        except (IndexMissing, AskedPermanent) as exc:
+            if revision.captions_version == self._chosen():
+                raise
+            raise CaptionsDropped(str(exc)) from exc
+        tell()
+        pictures = self._pictures.keep(ref, image, segmented)
+        return recorded(segmented, pictures), (time.perf_counter() - start) * 1000
+
+    def late(self, ref: ObjectRef) -> None:
+        """Nobody waited for what was drawn: the pictures go, or where another version has some, are drawn anew."""
+        (record,) = self._records.get([ref.id])
+        if record is None:
+            self._pictures.forget([ref.id])
+        elif record.etag != ref.etag and record.way:
+            log.info("drawn anew", object=ref.id, etag=record.etag, over=ref.etag)
+            self._segments.append([
+                ObjectEvent("created", ref.bucket, ref.key, force=True, segment=record.way)
+            ])

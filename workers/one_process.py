@@ -1,4 +1,4 @@
-"""The whole method in this process, for files: what ``wildtag tag`` runs.
+"""The whole method in this process, for files: what ``wildtag tag`` and ``wildtag segment`` run.
 
 The captions belong to one process. When a stack of this home runs, its retrieval worker owns them and is asked;
 otherwise they are opened here.
@@ -9,13 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from tasks.images import BadImage, decode
 from tasks.messages import Fault, ObjectRef
 from tasks.pipeline import Pipeline
+from tasks.segmentation.run import Way, segment
 from workers.outcomes import done, failed
+from workers.pictures import label_map_png, overlay_jpeg
 from workers.reaching import captions_of
-from workers.record import Record
+from workers.record import Error, Record
+from workers.segmenting import recorded
 from workers.settings import Settings
 from workers.stores.folder import read_file
 from workers.stores.store import ObjectError
@@ -35,8 +42,16 @@ def tagging(settings: Settings) -> Iterator[Tagger]:
         )
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """The pictures of a segmentation, encoded: a PNG and a JPEG."""
+
+    label_map: bytes
+    overlay: bytes
+
+
 class Tagger:
-    """Tags files."""
+    """Tags files, and segments them."""
 
     def __init__(self, pipeline: Pipeline, max_bytes: int) -> None:
         self._pipeline = pipeline
@@ -59,3 +74,18 @@ class Tagger:
         outcomes = [*failed([*faults, *bad], scored, now, {}), *done(scored, now, {})]
         records = {record.key: record for record in outcomes}
         return [records[str(path)] for path in paths]
+
+    def segment(self, path: Path, way: Way, now: float) -> tuple[Record, Drawn | None]:
+        """The record of a file, and its pictures unless it failed."""
+        (record,) = self.tag([path], now)
+        if record.state != "done":
+            return record, None
+        start = time.perf_counter()
+        try:
+            image = decode(read_file(path, self._max_bytes)[0], max_pixels=self._pipeline.choices.max_pixels)
+            segmented = segment(image, way, self._pipeline)
+        except (ObjectError, BadImage) as exc:  # it changed just now
+            return msgspec.structs.replace(record, state="failed", tags=(), error=Error(exc.code, str(exc))), None
+        timings = record.timings_ms | {"segmentation": round((time.perf_counter() - start) * 1000, 3)}
+        record = msgspec.structs.replace(record, segmentation=recorded(segmented, None), timings_ms=timings)
+        return record, Drawn(label_map_png(segmented), overlay_jpeg(image, segmented))

@@ -293,7 +293,7 @@ class Settings(BaseSettings):
         """The ``WILDTAG_*`` variables from which another process builds the same settings."""
         values = self.model_dump(mode="json", exclude_none=True)
         return {
-            f"WILDTAG_{name.upper()}": ",".join(value) if isinstance(value, list) else str(value)
+            f"WILDTAG_{name.upper()}": ",".join(map(str, value)) if isinstance(value, list) else str(value)
             for name, value in values.items()
         }
 

@@ -21,6 +21,7 @@ from workers.cli import (
     processes,
     results,
     s3,
+    segment,
     stack,
     upload,
     webhooks,
@@ -66,7 +67,7 @@ app = _App(
     pretty_exceptions_show_locals=False,
 )
 for module in (
-    stack, one_process, upload, results, captions, bucket, evaluate, events, webhooks, s3, keys, doctor, processes,
-    alive,
+    stack, one_process, segment, upload, results, captions, bucket, evaluate, events, webhooks, s3, keys, doctor,
+    processes, alive,
 ):  # fmt: skip
     module.add_to(app)

@@ -1,0 +1,173 @@
+"""``segment``: where what is, in files here and now, or in objects of the running stack."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from msgspec import structs
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, track
+from rich.table import Table
+
+from workers.asking import Silent
+from workers.cli.files import expanded
+from workers.cli.one_process import Json
+from workers.cli.results import connected
+from workers.cli.show import clean, console, messages, print_json
+from workers.events.event import ObjectEvent
+from workers.pictures import LABELS, OVERLAY
+from workers.record import Pictured, Record
+from workers.settings import WAYS, Settings
+from workers.stores.folder import key_text
+from workers.wiring import Wiring
+
+POLL_S = 0.2
+MOST_SHOWN = 12  # segments of an image in the table
+
+
+def segment(
+    what: Annotated[
+        list[str], typer.Argument(help="Image files or folders, or keys in the running stack's bucket.")
+    ],
+    way: Annotated[str, typer.Option(help=f"One of {', '.join(WAYS)}.")] = "dense",
+    out: Annotated[
+        Path, typer.Option(help="The folder for the label maps and overlays; it is made.", file_okay=False)
+    ] = Path("segments"),
+    json: Json = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for an object.")] = 600.0,
+) -> None:
+    """Say which words an image holds and where: a table of segments, a label map and an overlay.
+
+    What is there as a file is segmented in this process, and only its pictures are kept. Everything else is a key in
+    the bucket of the running stack, whose workers do it and whose record says so from then on.
+    """
+    settings = Settings()
+    if way not in settings.ways:
+        more = "; prompted needs a CLIPSeg model: WILDTAG_DRAWER" if way == "prompted" else ""
+        raise typer.BadParameter(f"there is no way {way!r}; there are {', '.join(settings.ways)}{more}")
+    paths = list(expanded(Path(one) for one in what if Path(one).exists()))
+    keys = [key_text(one) for one in what if not Path(one).exists()]
+    failed = 0
+    for record in chain(_objects(keys, way, out, timeout), _files(paths, way, out, settings)):
+        failed += record.segmentation is None or record.segmentation.error is not None
+        if json:
+            print_json(record)
+        else:
+            _show(record)
+    if failed:
+        messages.print(f"[red]{failed} of {len(paths) + len(keys)} could not be segmented[/]")
+        raise typer.Exit(1)
+
+
+def _files(paths: Sequence[Path], way: str, out: Path, settings: Settings) -> Iterator[Record]:
+    """The records of files, one after the other."""
+    from workers.captions import prepare_captions, prepared  # noqa: PLC0415 -- keeps the command line quick
+    from workers.one_process import tagging  # noqa: PLC0415 -- as above
+    from workers.segmenting import Ways  # noqa: PLC0415 -- as above
+
+    if not paths:
+        return
+    if not prepared(settings):
+        prepare_captions(settings)
+    made = Ways(settings)(way)
+    with tagging(settings) as tagger:
+        for path in track(paths, "segmenting", console=messages, transient=True, disable=len(paths) < 2):
+            record, drawn = tagger.segment(path, made, time.time())
+            yield record if drawn is None else _keep(record, out, path.name, drawn.label_map, drawn.overlay)
+
+
+def _objects(keys: Sequence[str], way: str, out: Path, timeout: float) -> Iterator[Record]:
+    """The records of objects of the running stack: all are asked for first, and come in their order."""
+    if not keys:
+        return
+    wiring = connected()
+    bucket = wiring.settings.bucket
+    there = [key for key in keys if wiring.store.stat(bucket, key) is not None]
+    for key in keys:
+        if key not in there:
+            messages.print(f"[red]{clean(key)}: neither a file nor a key in the bucket {clean(bucket)}[/]")
+    oids = [f"{bucket}/{key}" for key in there]
+    before = [record.finished_at if record else 0.0 for record in wiring.records.get(oids)]
+    wiring.wishes.ask(oids, way)
+    wiring.inbox.append([ObjectEvent("created", bucket, key, force=True) for key in there])
+    for key, since in zip(there, before, strict=True):
+        record = _awaited(wiring, key, since, timeout)
+        pictures = record.segmentation and record.segmentation.pictures
+        if pictures:
+            label_map, overlay = (
+                wiring.store.get(bucket, name, wiring.settings.max_object_bytes)[0]
+                for name in (pictures.label_map, pictures.overlay)
+            )
+            _write(out, key.replace("/", "-"), label_map, overlay)
+        yield record
+    if len(there) < len(keys):
+        raise typer.Exit(1)
+
+
+def _awaited(wiring: Wiring, key: str, since: float, timeout: float) -> Record:
+    """The next record of an object."""
+    oid, until = f"{wiring.settings.bucket}/{key}", time.monotonic() + timeout
+    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=messages,
+                   transient=True)  # fmt: skip
+    with bar:
+        task = bar.add_task(f"{clean(key)}: queued")
+        while time.monotonic() < until:
+            (record,) = wiring.records.get([oid])
+            if record is not None and record.finished_at > since:
+                return record
+            pending = wiring.records.on_its_way(oid)
+            bar.update(task, description=f"{clean(key)}: {pending.stage if pending else 'queued'}")
+            time.sleep(POLL_S)
+    raise Silent(f"{key} has no new record after {timeout:.0f} s; it is still wanted: `wildtag status` says more")
+
+
+def _keep(record: Record, out: Path, name: str, label_map: bytes, overlay: bytes) -> Record:
+    """Write the pictures of a file; gives the record with where they are."""
+    assert record.segmentation is not None  # noqa: S101 -- it has pictures
+    pictures = Pictured(*map(str, _write(out, name, label_map, overlay)))
+    return structs.replace(record, segmentation=structs.replace(record.segmentation, pictures=pictures))
+
+
+def _write(out: Path, name: str, label_map: bytes, overlay: bytes) -> tuple[Path, Path]:
+    """Write pictures; those of an earlier run are replaced."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / name
+    label_map_path, overlay_path = path.with_name(path.name + LABELS), path.with_name(path.name + OVERLAY)
+    label_map_path.write_bytes(label_map)
+    overlay_path.write_bytes(overlay)
+    return label_map_path, overlay_path
+
+
+def _show(record: Record) -> None:
+    """An image's segments, the largest first."""
+    drawn = record.segmentation
+    if drawn is None or drawn.error is not None:
+        error = record.error or (drawn and drawn.error)
+        messages.print(f"[red]{clean(record.key)}: {clean(error.reason) if error else record.state}[/]")
+        return
+    view = Table("label", "area", "score", "x, y, width, height", "best caption", title=clean(record.key),
+                 title_justify="left", pad_edge=False)  # fmt: skip
+    colours = {label.label: label.colour for label in drawn.labels}
+    for segment_ in drawn.segments[:MOST_SHOWN]:
+        best = [f"{clean(hit.caption)} [dim]{hit.similarity:.2f}[/]" for hit in segment_.evidence[:1]]
+        view.add_row(
+            f"[{colours[segment_.label]}]\N{BLACK SQUARE}[/] {clean(segment_.label)}", f"{segment_.area:.0%}",
+            f"{segment_.score:.2f}", ", ".join(map(str, segment_.box)), *best,
+        )  # fmt: skip
+    known = sum(segment_.area for segment_ in drawn.segments)
+    left = len(drawn.segments) - MOST_SHOWN
+    if left > 0:
+        view.add_row(f"[dim]and {left} smaller[/]")
+    view.add_row("[dim]unknown[/]", f"[dim]{max(0.0, 1 - known):.0%}[/]")
+    console.print(view)
+    if drawn.pictures is not None:
+        console.print(f"[dim]{clean(drawn.pictures.overlay)}[/]", soft_wrap=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command()(segment)

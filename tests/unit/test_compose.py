@@ -271,9 +271,13 @@ def test_every_secret_is_told_only_to_those_who_use_it() -> None:
     def told(variable: str) -> set[str]:
         return {name for name in OURS if variable in SERVICES[name].get("environment", {})}
 
-    at_the_store = {"setup-bucket", "gateway", "dispatcher", "reconcile", "worker-embedding", "writer"}
+    at_the_store = {
+        "setup-bucket", "gateway", "dispatcher", "reconcile", "worker-embedding", "worker-segmentation", "writer",
+    }  # fmt: skip
     assert told("WILDTAG_S3_SECRET_KEY") == at_the_store
-    reading_captions = {"setup-captions", "gateway", "dispatcher", "reconcile", "worker-retrieval"}
+    reading_captions = {
+        "setup-captions", "gateway", "dispatcher", "reconcile", "worker-retrieval", "worker-segmentation",
+    }  # fmt: skip
     assert told("WILDTAG_QDRANT_API_KEY") == reading_captions
     assert told("WILDTAG_WEBHOOK_TOKEN") == {"gateway"}
     assert told("WILDTAG_ADMIN_KEY") == {"gateway"}

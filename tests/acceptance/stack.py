@@ -24,7 +24,7 @@ from vectordb.errors import Transient
 from workers.connection import connect
 from workers.layout import Keys
 from workers.record import STATES
-from workers.records import Records
+from workers.records import Pending, Records
 from workers.settings import Settings
 from workers.supervisor import StackInfo, read_stack
 
@@ -112,6 +112,10 @@ class Stack:
         """The counts, to wait for one: as ``counts``, but read here."""
         return self._records().counts()
 
+    def pending(self) -> list[Pending]:
+        """What is on its way, to wait for it."""
+        return self._records().pending()
+
     def settled(self, records: int, patience: float = 120, under: str = "") -> dict[str, Json]:
         """Wait until nothing is on its way and so many keys that begin with ``under`` have records; then those."""
 
@@ -119,7 +123,7 @@ class Stack:
             return {key: record for key, record in known.items() if key.startswith(under)}
 
         def at_rest(counts: Mapping[str, int], known: Callable[[], Mapping[str, Json]]) -> dict[str, Json] | None:
-            if counts["inbox"] or counts["in_flight"]:
+            if counts["inbox"] or counts["segments"] or counts["in_flight"]:
                 return None
             found = known()
             finished = sum(counts[state] for state in STATES)

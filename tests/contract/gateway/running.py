@@ -114,10 +114,10 @@ class Running:
         """An object in the bucket."""
         return self.wiring.store.put(self.wiring.settings.bucket, key, io.BytesIO(data)).ref
 
-    def enter(self, ref: ObjectRef, *, force: bool = False) -> None:
+    def enter(self, ref: ObjectRef, *, force: bool = False, segment: str = "") -> None:
         """Accept an object, as the dispatcher does."""
         now = time.time()
-        arrival = Arrival(ref, verified=True, force=force)
+        arrival = Arrival(ref, verified=True, force=force, segment=segment)
         (entered,) = self.wiring.ledger.enter([arrival], REVISION, now, now + 60)
         assert entered in {"entered", "again"}
 

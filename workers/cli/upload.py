@@ -14,7 +14,7 @@ from workers.cli.files import expanded
 from workers.cli.results import Json, no_stack
 from workers.cli.sending_bars import SendingBars
 from workers.cli.show import add_row, clean, console, messages, table
-from workers.settings import Settings
+from workers.settings import WAYS, Settings
 from workers.stores.folder import key_text
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ def upload(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the tags and show them.")] = False,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the tags of one image.")] = 600.0,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Take the files in folders.")] = False,
+    segment: Annotated[
+        str | None, typer.Option(help=f"Also have them segmented: {', '.join(WAYS)}.")
+    ] = None,
     url: Annotated[str | None, typer.Option(help="Of the gateway; the running stack's when not given.")] = None,
     key: Annotated[
         str | None, typer.Option(help="The API key; better in WILDTAG_API_KEY, where no list of processes shows it.")
@@ -38,6 +41,8 @@ def upload(
     from workers.cli.sending import Sending  # noqa: PLC0415 -- keeps the command line quick
     from workers.client import Client, Image  # noqa: PLC0415 -- as above
 
+    if segment not in {None, *WAYS}:
+        raise typer.BadParameter(f"there is no way {segment!r}; there are {', '.join(WAYS)}")
     settings = Settings() if key is None else Settings(api_key=key)
     paths = list(dict.fromkeys(expanded(files) if recursive else files))
     bars = SendingBars(len(paths), "tagged" if wait else "uploaded")
@@ -49,7 +54,7 @@ def upload(
             if path.is_dir():
                 raise Permanent("is a folder; --recursive takes the files in it")
             with path.open("rb") as file, bars.reading(file, path.stat().st_size, _name(path)) as counted:
-                return client.upload(counted)
+                return client.upload(counted, segment=segment)
 
         def settled(image: Image) -> Image:
             return client.wait(image.id, timeout) if wait else image

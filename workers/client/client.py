@@ -63,15 +63,17 @@ class Client:
         content_type: str | None = None,
         wait: float = 0.0,
         idempotency_key: str | None = None,
+        segment: str | None = None,
     ) -> Image:
         """Store an image and have it tagged; with ``wait``, where it is after so many seconds at most.
 
-        However often it has to be sent it is stored once, under ``idempotency_key`` or a key of this call's own.
+        ``segment``: also have it segmented, in this way: ``dense``, ``regions``, ``prompted``. However often it has to be sent it is stored once, under ``idempotency_key`` or a key of this call's own.
         Raises ``OSError`` for a file that cannot be read.
         """
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         with opened(source, content_type) as body:
-            image = _read(self._transport.ask("POST", "/v1/images", body=body, headers=headers), Image)
+            params = {} if segment is None else {"segment": segment}
+            image = _read(self._transport.ask("POST", "/v1/images", body=body, headers=headers, params=params), Image)
         if wait > 0:
             try:
                 return self._latest(image.id, wait)
@@ -144,6 +146,10 @@ class Client:
     def retag(self, id: str) -> Image:  # noqa: A002 -- as above
         """Have an image tagged once more; gives where it was before."""
         return _read(self._transport.ask("POST", f"{_image(id)}:retag"), Image)
+
+    def segment(self, id: str, way: str = "dense") -> Image:  # noqa: A002 -- as above
+        """Have an image segmented, and tagged once more; gives where it was before."""
+        return _read(self._transport.ask("POST", f"{_image(id)}:segment", params={"way": way}), Image)
 
     def teach(self, captions: Sequence[str], source: str | None = None) -> tuple[Taught, ...]:
         """Add captions to those that are searched. ``source`` keeps teachers apart."""

@@ -67,7 +67,7 @@ class Client:
     ) -> Image:
         """Store an image and have it tagged; with ``wait``, where it is after so many seconds at most.
 
-        ``segment``: also have it segmented, in this way: ``dense``, ``regions``, ``prompted``. However often the image
+        ``segment``: also have it segmented, this way: ``dense``, ``regions``, ``prompted``. However often the image
         has to be sent it is stored once, under ``idempotency_key`` or a key of this call's own.
         Raises ``OSError`` for a file that cannot be read.
         """

@@ -22,8 +22,9 @@ SIDE = 64
 def save_sam(folder: Path) -> None:
     torch.manual_seed(3)
     vision = {
-        "hidden_size": 16, "output_channels": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": SIDE,
-        "patch_size": 8, "mlp_dim": 32, "global_attn_indexes": [1], "window_size": 4, "num_pos_feats": 8,
+        "hidden_size": 16, "output_channels": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "image_size": SIDE, "patch_size": 8, "mlp_dim": 32,
+        "global_attn_indexes": [1], "window_size": 4, "num_pos_feats": 8,
     }  # fmt: skip
     prompts = {"hidden_size": 16, "image_size": SIDE, "patch_size": 8, "mask_input_channels": 4}
     decoder = {

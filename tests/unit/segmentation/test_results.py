@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from tasks.segmentation.results import Mask, RunLengths, Segment, Segmented
+from tasks.segmentation.results import LabelMap, Mask, RunLengths, Segment, Segmented
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9))
 
@@ -36,7 +36,7 @@ def test_run_lengths_are_those_of_coco_and_come_back_as_the_mask(mask: Mask) -> 
 
 
 @given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 3)))
-def test_a_label_map_is_the_sum_of_its_segments_and_survives_a_message(labels: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_a_label_map_is_the_sum_of_its_segments_and_survives_a_message(labels: LabelMap) -> None:
     names = ("unknown", "cat", "dog", "mat")
     segments = tuple(
         Segment(label=names[at], score=1.0, box=(0, 0, 1, 1), area=0.5, mask=RunLengths.of(labels == at))

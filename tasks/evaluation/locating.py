@@ -104,7 +104,8 @@ class Remembering:
             vectors = self._encoder.encode(list(new.values()))
             known |= {key: vector.tobytes() for key, vector in zip(new, vectors, strict=True)}
             self._cache.set_many({key: known[key] for key in new})
-        return np.frombuffer(b"".join(known[key] for key in keys), np.float32).reshape(len(keys), -1)
+        joined = b"".join(known[key] for key in keys)
+        return np.frombuffer(joined, np.float32).reshape(len(keys), self.space.dimension)
 
 
 @dataclass(frozen=True)

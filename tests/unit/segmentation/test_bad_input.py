@@ -45,7 +45,7 @@ PROPOSALS: dict[str, Sequence[Mask]] = {
     "masks of another shape": [np.ones((7, 300), bool), np.ones((300, 7), bool), np.ones((1, 1), bool)],
     "masks beyond the image": [np.pad(WHOLE, ((128, 0), (0, 0)))[:, :] & (np.arange(256) >= 128)[:, None]],
     "hundreds": [np.roll(np.arange(128 * 128).reshape(128, 128) < 2000, 40 * at) for at in range(400)],
-    "numbers": [np.full((128, 128), 255, np.uint8)],  # type: ignore[list-item]  # what a model may give all the same
+    "numbers": [np.full((128, 128), 255, np.uint8).astype(bool).astype(np.uint8)],
 }
 
 

@@ -14,6 +14,7 @@ from tasks.pipeline import Pipeline
 from tasks.segmentation import Dense, Naming, Regions, Segmented, Way, segment
 from tasks.segmentation.dense import CHUNK, contested
 from tasks.segmentation.naming import batch_of
+from tasks.segmentation.results import Mask
 from tasks.segmenters.cells import Cells
 from tests.unit.segmentation.world import BLUE, CHOICES, GREY, RED, Colours, halves, noisy, pipeline
 
@@ -31,8 +32,9 @@ class Breeds(Colours):
         return unit
 
 
-def where(made: Segmented, label: str) -> np.ndarray:  # type: ignore[type-arg]
-    return made.label_map() == made.labels.index(label)
+def where(made: Segmented, label: str) -> Mask:
+    mask: Mask = made.label_map() == made.labels.index(label)
+    return mask
 
 
 def images(one: Pipeline) -> Colours:

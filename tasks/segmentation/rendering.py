@@ -72,7 +72,7 @@ def _with_legend(image: Image.Image, segmented: Segmented) -> Image.Image:
     for segment in segmented.segments:
         shares[segment.label] = shares.get(segment.label, 0.0) + segment.area
     palette = colours(len(segmented.labels))
-    size = max(11, min(28, image.width // 40))
+    size = max(14, min(28, image.width // 40))
     font = ImageFont.load_default(size)
     entries = [
         (tuple(palette[segmented.labels.index(label)].tolist()), f"{label} {share:.0%}")

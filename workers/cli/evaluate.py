@@ -31,7 +31,7 @@ METHODS = (
 )
 TASK = "classification: tags beside labels; segmentation: label maps beside label maps."
 SEGMENTS = "Segmentation:"
-WayName = Literal["dense", "regions", "prompted"]
+WAYS = ("regions", "dense", "prompted")
 
 
 def evaluate(
@@ -52,7 +52,9 @@ def evaluate(
     profile: Annotated[Literal["phrases", "paper"] | None, typer.Option(help="How candidates are extracted.")] = None,
     quality: Annotated[Literal["default", "best"] | None, typer.Option(help="Of the bundled encoder.")] = None,
     task: Annotated[Literal["classification", "segmentation"], typer.Option(help=TASK)] = "classification",
-    way: Annotated[list[WayName] | None, typer.Option(help=f"{SEGMENTS} regions (the default).")] = None,
+    way: Annotated[
+        list[str] | None, typer.Option(help=f"{SEGMENTS} {', '.join(WAYS)}; may be given several times.")
+    ] = None,
     baseline: Annotated[
         bool, typer.Option("--baseline", help=f"{SEGMENTS} the top tag everywhere, and ImageNet's names, as well.")
     ] = False,
@@ -65,7 +67,7 @@ def evaluate(
     ] = None,
     seed: Annotated[int | None, typer.Option(help=f"{SEGMENTS} of the compositions.")] = None,
     keep: Annotated[Path | None, typer.Option(help=f"{SEGMENTS} a new folder for the compositions.")] = None,
-    proposer: Annotated[
+    proposals: Annotated[
         str | None, typer.Option(help=f"{SEGMENTS} superpixels, cells, or a Segment Anything model.")
     ] = None,
     drawer: Annotated[str | None, typer.Option(help=f"{SEGMENTS} a CLIPSeg model, for prompted.")] = None,
@@ -78,7 +80,7 @@ def evaluate(
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     segments = {
         "way": way, "baseline": baseline or None, "layout": layout, "split": split, "compositions": compositions,
-        "seed": seed, "keep": keep, "proposer": proposer, "drawer": drawer,
+        "seed": seed, "keep": keep, "proposals": proposals, "drawer": drawer,
     }  # fmt: skip
     _only_for(task, {"method": method, "report": report}, segments)
     try:
@@ -86,14 +88,22 @@ def evaluate(
             pictures = source_of(source, root, layout, split, compositions, seed, keep)
             with _progress() as progress:
                 evaluate_segmentation(
-                    pictures, list(dict.fromkeys(way or ["regions"])), settings, progress, proposer=proposer,
-                    drawer=drawer, images=limit, baseline=baseline, json=json,
+                    pictures, _ways(way), settings, progress, proposals=proposals, drawer=drawer, images=limit,
+                    baseline=baseline, json=json,
                 )  # fmt: skip
         else:
             _evaluate(source, root, list(dict.fromkeys(method or ["cased"])), settings, limit, report, json=json)
     except WildtagError as exc:
         messages.print(f"[red]wildtag: {escape(str(exc))}[/]", soft_wrap=True)
         raise typer.Exit(NOTHING) from None
+
+
+def _ways(names: list[str] | None) -> list[str]:
+    """Each way that was asked for, once. Raises ``typer.BadParameter`` for one that there is not."""
+    for name in names or ():
+        if name not in WAYS:
+            raise typer.BadParameter(f"there is no way {name!r}; there are {', '.join(WAYS)}")
+    return list(dict.fromkeys(names or WAYS[:1]))
 
 
 def _only_for(task: str, classifies: dict[str, Any], segments: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tasks.evaluation.compositions import Composition
     from tasks.evaluation.segmenting import Measured
-    from workers.evaluation.segmentation import Folder, Made, WayName
+    from workers.evaluation.segmentation import Folder, Made
 
 FIGURES = {
     "nearest": "jaccard_nearest", "overlap": "jaccard_overlap", "hard": "jaccard_hard", "soft": "jaccard_soft",
@@ -30,11 +30,11 @@ SHOWN = 20  # pictures that were skipped
 
 def evaluate_segmentation(
     source: Folder | Made,
-    names: Iterable[WayName],
+    names: Iterable[str],
     settings: Settings,
     progress: Progress,
     *,
-    proposer: str | None,
+    proposals: str | None,
     drawer: str | None,
     images: int | None,
     baseline: bool,
@@ -57,7 +57,7 @@ def evaluate_segmentation(
 
     with label_maps(source, composing) as (maps, layout):
         progress.update(bar, description="loading models", completed=0, total=None)
-        ways = {name: way_of(name, proposer, drawer, settings.threads) for name in names}
+        ways = {name: way_of(name, proposals, drawer, settings.threads) for name in names}
         prepare_captions(settings)
         wiring = Wiring(settings)
         with captions_of(wiring) as index:
@@ -77,7 +77,7 @@ def evaluate_segmentation(
                 "skipped": len(skipped), "skipped_because": [str(one) for one in skipped],
             },
             "results": results,
-            "conditions": {**measured_by, "proposer": proposer, "drawer": drawer},
+            "conditions": {**measured_by, "proposals": proposals, "drawer": drawer},
         }  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from tasks.evaluation import labelmaps
 from tasks.evaluation.compositions import Composition, compositions
@@ -27,7 +26,6 @@ from vectordb.index import CaptionSearch
 from workers.evaluation.adapters import answering, read_limited, sentences
 from workers.wiring import Wiring
 
-WayName = Literal["dense", "regions", "prompted"]
 SUPERPIXELS, CELLS = "superpixels", "cells"
 
 
@@ -72,12 +70,12 @@ def label_maps(
         yield maps, "plain"
 
 
-def way_of(name: WayName, proposer: str | None, drawer: str | None, threads: int | None) -> Way:
+def way_of(name: str, proposals: str | None, drawer: str | None, threads: int | None) -> Way:
     """A way, with its models loaded. Raises ``ModelNotLoaded`` and ``MissingPackage``."""
     if name == "dense":
         return Dense()
     if name == "regions":
-        return Regions(proposer_of(proposer or SUPERPIXELS, threads))
+        return Regions(proposer_of(proposals or SUPERPIXELS, threads))
     if drawer is None:
         raise Permanent("the way prompted needs --drawer: the folder or the hub name of a CLIPSeg model")
     from tasks.segmenters.clipseg import CLIPSeg  # noqa: PLC0415 -- loads torch
@@ -97,7 +95,7 @@ def proposer_of(name: str, threads: int | None) -> Proposer:
 
 
 def methods_of(
-    wiring: Wiring, index: CaptionSearch, ways: Mapping[WayName, Way], *, baseline: bool
+    wiring: Wiring, index: CaptionSearch, ways: Mapping[str, Way], *, baseline: bool
 ) -> list[Method]:
     """The ways as wildtag segments; with ``baseline`` also the top tag, and each way with ImageNet's names.
 
@@ -115,7 +113,7 @@ def methods_of(
     found: list[Method] = [ByWay(name, way, ours) for name, way in ways.items()]
     if baseline:
         fixed = of_vocabulary(ours, read_labels(IMAGENET))
-        found += [ByWay(f"{name}, vocabulary:{IMAGENET}", way, fixed) for name, way in ways.items()]
+        found += [ByWay(f"{name}:{IMAGENET}", way, fixed) for name, way in ways.items()]
         found.append(ByTopTag(pipeline(answering(wiring))))
     return found
 
@@ -124,7 +122,7 @@ def measured(
     wiring: Wiring,
     index: CaptionSearch,
     maps: LabelMaps,
-    ways: Mapping[WayName, Way],
+    ways: Mapping[str, Way],
     *,
     baseline: bool,
     tell: Callable[[int, int], None],

@@ -12,8 +12,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from tasks.pipeline import Pipeline
-from tasks.segmentation import Way, segment
 from tasks.segmentation.rendering import overlaid
+from tasks.segmentation.run import Way, segment
 from workers.captions import prepare_captions
 from workers.evaluation.segmentation import way_of
 from workers.reaching import captions_of
@@ -45,13 +45,13 @@ def main() -> None:
 
 
 def _images() -> list[Image.Image]:
-    """Four photographs side by side, and two alone, all as wide as they are shown."""
+    """Four photographs side by side, and one alone, as wide as they are shown."""
     half = TILE // 2
     parts = [ImageOps.fit(_photograph(name), (half, half * 2 // 3)) for name in TOGETHER]
     together = Image.new("RGB", (2 * half, 2 * parts[0].height))
     for at, part in enumerate(parts):
         together.paste(part, (at % 2 * half, at // 2 * part.height))
-    return [together, *[ImageOps.contain(_photograph(name), (TILE, TILE)) for name in ("coffee.png", "rocket.jpg")]]
+    return [together, ImageOps.contain(_photograph("coffee.png"), (TILE, TILE))]
 
 
 def _photograph(name: str) -> Image.Image:

@@ -18,9 +18,10 @@ from tasks.cache import Cache, LRUCache
 from tasks.encoders.protocols import ImageEncoder, Space
 from tasks.messages import Candidate, Floats, Hit
 from tasks.pipeline import CACHED, Pipeline
-from tasks.segmentation import UNKNOWN, Way, segment
 from tasks.segmentation.naming import batch_of
-from tasks.segmentation.results import LabelMap
+from tasks.segmentation.rendering import fitted
+from tasks.segmentation.results import UNKNOWN, LabelMap
+from tasks.segmentation.run import Way, segment
 from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
 
@@ -59,7 +60,7 @@ class ByWay:
     def locate(self, image: Image.Image) -> Located:
         """See ``Method``."""
         found = segment(image, self.way, self.pipeline)
-        return Located(found.labels, found.label_map(), found.encoded)
+        return Located(found.labels, fitted(found.label_map(), image.size), found.encoded)
 
 
 @dataclass(frozen=True)

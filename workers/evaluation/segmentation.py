@@ -18,7 +18,10 @@ from tasks.evaluation.manifest import read as read_manifest
 from tasks.evaluation.segmenting import Measured, measure
 from tasks.evaluation.vocabulary import IMAGENET, read_labels
 from tasks.pipeline import Choices, Pipeline
-from tasks.segmentation import Dense, Prompted, Proposer, Regions, Way
+from tasks.segmentation.dense import Dense
+from tasks.segmentation.prompted import Prompted
+from tasks.segmentation.regions import Proposer, Regions
+from tasks.segmentation.run import Way
 from tasks.segmenters.cells import Cells
 from tasks.segmenters.superpixels import Superpixels
 from vectordb.errors import Permanent

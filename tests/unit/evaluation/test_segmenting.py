@@ -18,7 +18,9 @@ from tasks.evaluation.manifest import read as read_manifest
 from tasks.evaluation.segmenting import Measured, measure
 from tasks.images import MAX_PIXELS
 from tasks.messages import Floats
-from tasks.segmentation import Dense, Regions, segment
+from tasks.segmentation.dense import Dense
+from tasks.segmentation.regions import Regions
+from tasks.segmentation.run import segment
 from tasks.segmenters.cells import Cells
 from tests.unit.evaluation.cutouts import save_cutouts
 from tests.unit.segmentation.world import BLUE, GREY, RED, Colours, halves, noisy, pipeline, vector_of

@@ -11,9 +11,12 @@ import pytest
 from PIL import Image
 
 from tasks.messages import Floats
-from tasks.segmentation import Dense, Prompted, Regions, Segmented, Way, segment
+from tasks.segmentation.dense import Dense
+from tasks.segmentation.prompted import Prompted
+from tasks.segmentation.regions import Regions
 from tasks.segmentation.rendering import as_palette, overlaid
-from tasks.segmentation.results import Mask
+from tasks.segmentation.results import Mask, Segmented
+from tasks.segmentation.run import Way, segment
 from tasks.segmenters.cells import Cells
 from tasks.segmenters.superpixels import Superpixels
 from tests.unit.segmentation.world import RED, Colours, Drawn, Proposed, halves, noisy, pipeline

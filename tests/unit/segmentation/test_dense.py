@@ -11,10 +11,11 @@ from PIL import Image
 
 from tasks.messages import Floats
 from tasks.pipeline import Pipeline
-from tasks.segmentation import Dense, Naming, Regions, Segmented, Way, segment
-from tasks.segmentation.dense import CHUNK, contested
-from tasks.segmentation.naming import batch_of
-from tasks.segmentation.results import Mask
+from tasks.segmentation.dense import CHUNK, Dense, contested
+from tasks.segmentation.naming import Naming, batch_of
+from tasks.segmentation.regions import Regions
+from tasks.segmentation.results import Mask, Segmented
+from tasks.segmentation.run import Way, segment
 from tasks.segmenters.cells import Cells
 from tests.unit.segmentation.world import BLUE, CHOICES, GREY, RED, Colours, halves, noisy, pipeline
 

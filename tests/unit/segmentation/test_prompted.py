@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tasks.segmentation import Prompted, segment
+from tasks.segmentation.prompted import Prompted
+from tasks.segmentation.run import segment
 from tests.unit.segmentation.test_dense import images, where
 from tests.unit.segmentation.world import CHOICES, GREY, RED, Drawn, halves, noisy, pipeline
 

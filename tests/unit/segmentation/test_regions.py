@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from tasks.segmentation import Naming, Regions, segment
-from tasks.segmentation.regions import MOST, averaged, crop_of, is_plain, usable, with_unknown
+from tasks.segmentation.naming import Naming
+from tasks.segmentation.regions import MOST, Regions, averaged, crop_of, is_plain, usable, with_unknown
 from tasks.segmentation.results import Mask
+from tasks.segmentation.run import segment
 from tasks.segmenters.cells import Cells
 from tests.unit.segmentation.test_dense import images, where
 from tests.unit.segmentation.world import BLUE, GREY, RED, Proposed, halves, noisy, pipeline

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from tasks.encoders.requirements import ModelNotLoaded
-from tasks.segmentation import Prompted, Regions, segment
+from tasks.segmentation.prompted import Prompted
+from tasks.segmentation.regions import Regions
+from tasks.segmentation.run import segment
 from tasks.segmenters.cells import Cells
 from tasks.segmenters.clipseg import AT_ONCE, CLIPSeg
 from tasks.segmenters.segment_anything import SegmentAnything

@@ -203,7 +203,7 @@ def _record(ledger: Ledger, number: int) -> None:
 
 def _idle(home: Path | None, images: int) -> Idle:
     """One photograph after the other through the whole stack; the encoder's own time is what the records say."""
-    from skimage import data  # noqa: PLC0415 -- of the embedded stack alone
+    from skimage import data  # noqa: PLC0415 -- heavy, and only here
 
     file = io.BytesIO()
     Image.fromarray(data.chelsea()).save(file, "JPEG", quality=90)  # type: ignore[no-untyped-call]  # scikit-image has no types

@@ -9,12 +9,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.evaluation.manifest import Item
+from tasks.evaluation.manifest import BadManifest, Item
 
 BACKGROUND = "background"
 OPAQUE = 128  # alpha from which a pixel belongs to the cut-out
@@ -40,12 +41,13 @@ def compositions(
 ) -> Iterator[Composition]:
     """``count`` pictures of ``size`` (width, height), each of two to four cut-outs of different labels.
 
-    Items that have no transparent part are passed over. Every other background is plain, the rest textured.
+    Items that have no transparent part, or cannot be read, are passed over. Every other background is plain, the
+    rest textured. Raises ``BadManifest`` where too few labels are left.
     """
     draw = random.Random(seed)  # noqa: S311 -- for reproducibility, not for secrecy
     shuffled = list(items)
     draw.shuffle(shuffled)
-    waiting = (item for item in _endless(shuffled) if _is_cut_out(item))
+    waiting = cycle(_cut_outs(shuffled))
     for number in range(count):
         wanted = draw.randint(LEAST, MOST)
         chosen: dict[str, Item] = {}
@@ -86,19 +88,26 @@ def _parts(count: int, size: tuple[int, int]) -> list[tuple[int, int, int, int]]
     return boxes[:count]
 
 
-def _endless(items: Sequence[Item]) -> Iterator[Item]:
-    if not any(_is_cut_out(item) for item in items) or len({item.label for item in items}) < MOST:
-        raise ValueError(f"cut-outs of {MOST} labels are needed, with an alpha channel")
-    while True:
-        yield from items
+def _cut_outs(items: Sequence[Item]) -> list[Item]:
+    found = [item for item in items if _is_cut_out(item)]
+    labels = len({item.label for item in found})
+    if labels < MOST:
+        raise BadManifest(
+            f"compositions need pictures of {MOST} labels that are transparent around what they show; there are"
+            f" {labels} among {len(items)}"
+        )
+    return found
 
 
 def _is_cut_out(item: Item) -> bool:
-    with Image.open(item.path) as image:
-        if not image.has_transparency_data:
-            return False
-        inside = np.asarray(image.convert("RGBA").getchannel("A")) >= OPAQUE
-        return bool(inside.any() and not inside.all())
+    try:
+        with Image.open(item.path) as image:
+            if not image.has_transparency_data:
+                return False
+            inside = np.asarray(image.convert("RGBA").getchannel("A")) >= OPAQUE
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow has for damage
+        return False
+    return bool(inside.any() and not inside.all())
 
 
 def _background(kind: str, noise: np.random.Generator, width: int, height: int) -> Image.Image:

@@ -10,18 +10,23 @@ the background first, which is what ``write`` writes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.evaluation.compositions import BACKGROUND, Composition
-from tasks.evaluation.manifest import BadManifest
+from tasks.evaluation.manifest import BadManifest, spread
 
 Layout = Literal["voc", "context", "ade20k", "plain"]
+# what only a folder of the layout has; the first that is there decides, since Context is put into VOC's folder
+MARKS: dict[Layout, str] = {
+    "plain": "classes.txt", "ade20k": "objectInfo150.txt", "context": "SegmentationClassContext",
+    "voc": "SegmentationClass",
+}  # fmt: skip
 
 VOC = (
     BACKGROUND, "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table",
@@ -45,16 +50,19 @@ class Mapped:
     image: Path
     label_map: Path
 
-    def target(self, classes: int) -> NDArray[np.uint8]:
-        """The label map (h, w). What is no class, such as 255 for "not labelled", is background."""
+    def target(self, classes: int) -> NDArray[np.uint16]:
+        """The label map (h, w). What is no class, such as 255 for "not labelled", is background.
+
+        Raises ``BadManifest``.
+        """
         try:
             with Image.open(self.label_map) as image:
                 values = np.asarray(image)
-        except OSError as exc:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as exc:  # what Pillow has for damage
             raise BadManifest(f"the label map {self.label_map} cannot be read: {exc}") from exc
         if values.ndim != 2:
             raise BadManifest(f"{self.label_map} is no label map: it has {values.shape[-1]} channels, not one")
-        return np.where(values < classes, values, 0).astype(np.uint8)
+        return np.where(values < classes, values, 0).astype(np.uint16)
 
 
 @dataclass(frozen=True)
@@ -65,20 +73,41 @@ class LabelMaps:
     items: tuple[Mapped, ...]
     missing: tuple[Path, ...] = ()
 
+    def spread(self, limit: int | None) -> LabelMaps:
+        """The same set with at most ``limit`` pictures, spread evenly over it."""
+        return replace(self, items=spread(self.items, limit))
 
-def read(folder: Path, layout: Layout, split: str = "val") -> LabelMaps:
-    """The pictures of a split and their label maps. Raises ``BadManifest`` where there is nothing of the layout."""
+
+def layout_of(folder: Path) -> Layout:
+    """The layout that a folder has. Raises ``BadManifest`` where it has none of them."""
+    for layout, mark in MARKS.items():
+        if (folder / mark).exists():
+            return layout
+    if not folder.is_dir():
+        raise BadManifest(f"there is no folder {folder}")
+    marks = ", ".join(f"{mark} ({layout})" for layout, mark in MARKS.items())
+    raise BadManifest(f"{folder} has none of {marks}; say --layout {'|'.join(get_args(Layout))} if it is one of them")
+
+
+def read(folder: Path, layout: Layout, split: str | None = None) -> LabelMaps:
+    """The pictures of a split and their label maps; without one ``val``, of ``plain`` those in no folder of a split.
+
+    Raises ``BadManifest`` where there is nothing of the layout.
+    """
+    if layout == "plain":
+        names = tuple(line.strip() for line in _lines(folder / "classes.txt") if line.strip())
+        if not names:
+            raise BadManifest(f"{folder / 'classes.txt'} is empty; it names a class a line, the background first")
+        return _paired(folder, names, split or "")
+    split = split or "val"
     if layout == "voc":
         return _listed(folder, VOC, "SegmentationClass", "Segmentation", split)
     if layout == "context":
         if (folder / "SegmentationClassContext").is_dir():
             return _listed(folder, CONTEXT, "SegmentationClassContext", "SegmentationContext", split)
         return _paired(folder, CONTEXT, split)
-    if layout == "ade20k":
-        whole = {"val": "validation", "train": "training"}.get(split, split)
-        return _paired(folder, (BACKGROUND, *_object_names(folder / "objectInfo150.txt")), whole)
-    names = tuple(line.strip() for line in _lines(folder / "classes.txt") if line.strip())
-    return _paired(folder, names, "")
+    whole = {"val": "validation", "train": "training"}.get(split, split)
+    return _paired(folder, (BACKGROUND, *_object_names(folder / "objectInfo150.txt")), whole)
 
 
 def write(folder: Path, pictures: Iterable[Composition]) -> LabelMaps:
@@ -88,7 +117,8 @@ def write(folder: Path, pictures: Iterable[Composition]) -> LabelMaps:
     classes = [BACKGROUND]
     for number, picture in enumerate(pictures):
         classes += [name for name in picture.classes if name not in classes]
-        lookup = np.array([classes.index(name) for name in picture.classes], np.uint8)
+        places = [classes.index(name) for name in picture.classes]
+        lookup = np.array(places, np.uint8 if max(places) < 256 else np.uint16)
         picture.image.save(folder / "images" / f"{number:04}.png")
         Image.fromarray(lookup[picture.target]).save(folder / "annotations" / f"{number:04}.png")
     # a name may hold a line break as little as a tab

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from vectordb.errors import Permanent
 
 COLUMNS = ("path", "label")
+T = TypeVar("T")
 
 
 class BadManifest(Permanent):
@@ -52,11 +54,16 @@ class Labelled:
         return sorted({item.label for item in self.items})
 
     def spread(self, limit: int | None) -> tuple[Item, ...]:
-        """At most ``limit`` items, spread evenly: a set is often sorted by class, so its head is no sample."""
-        count = len(self.items)
-        if limit is None or limit >= count:
-            return self.items
-        return tuple(self.items[at * count // limit] for at in range(limit))
+        """See ``spread``."""
+        return spread(self.items, limit)
+
+
+def spread(items: Sequence[T], limit: int | None) -> tuple[T, ...]:
+    """At most ``limit`` items, spread evenly: a set is often sorted by class, so its head is no sample."""
+    count = len(items)
+    if limit is None or limit >= count:
+        return tuple(items)
+    return tuple(items[at * count // limit] for at in range(limit))
 
 
 def read(source: Path, root: Path | None = None) -> Labelled:

@@ -25,17 +25,19 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Compared:
-    """A segmentation beside the truth, both (h, w): ``label_map`` into ``names``, ``target`` into the classes."""
+    """A segmentation beside the truth. ``pixels`` (names, classes): how many have each name and each class."""
 
     names: Sequence[str]
-    label_map: Ints
-    target: Ints
+    pixels: Matrix
 
-    def __post_init__(self) -> None:
-        if self.label_map.shape != self.target.shape or not self.names:
-            raise ValueError(
-                f"{len(self.names)} names, a label map of {self.label_map.shape}, a target of {self.target.shape}"
-            )
+    @classmethod
+    def of(cls, names: Sequence[str], label_map: Ints, target: Ints, classes: int) -> Compared:
+        """Count two maps, both (h, w): ``label_map`` into ``names``, ``target`` into the ``classes`` classes."""
+        if label_map.shape != target.shape or not names:
+            raise ValueError(f"{len(names)} names, a label map of {label_map.shape}, a target of {target.shape}")
+        both = label_map.astype(np.int64).ravel() * classes + target.astype(np.int64).ravel()
+        counts = np.bincount(both, minlength=len(names) * classes)
+        return cls(tuple(names), counts.reshape(len(names), classes).astype(np.float64))
 
 
 class Overlaps(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,12 +53,12 @@ class Overlaps(msgspec.Struct, frozen=True, kw_only=True):
 
 def overlaps(images: Sequence[Compared], classes: Sequence[str], encode: Encode) -> Overlaps:
     """All figures of a set. ``encode``: texts → (n, d) unit vectors of the sentence model; each text once."""
-    tables = [_table(image, len(classes)) for image in images]
     near = _nearness([image.names for image in images], classes, encode)
     confusion = np.zeros((len(classes), len(classes)))
     number = {name: at for at, name in enumerate(classes)}
     soft, overlap, nearest, recall = (_Macro() for _ in range(4))
-    for image, table, similar in zip(images, tables, near, strict=True):
+    for image, similar in zip(images, near, strict=True):
+        table = image.pixels
         named = [number.get(name, 0) for name in image.names]
         np.add.at(confusion, named, table)
         shown = np.flatnonzero(table.sum(axis=0))
@@ -92,13 +94,6 @@ class _Macro:
 
     def mean(self) -> float:
         return _mean([sum(values) / len(values) for values in self._values.values()])
-
-
-def _table(image: Compared, classes: int) -> Matrix:
-    """How many pixels have each name (row) and each class (column)."""
-    names = len(image.names)
-    both = image.label_map.astype(np.int64).ravel() * classes + image.target.astype(np.int64).ravel()
-    return np.bincount(both, minlength=names * classes).reshape(names, classes).astype(np.float64)
 
 
 def _jaccard(table: Matrix, chosen: NDArray[np.bool_], at: int) -> float:

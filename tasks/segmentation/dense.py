@@ -43,6 +43,12 @@ class Dense:
     refine: bool = False
     naming: Naming = DEFAULT
 
+    def __post_init__(self) -> None:
+        """Raises ``ValueError`` where no crop would cover the last cells."""
+        if not any(self.cells % size == 0 for size in self.sizes):
+            sizes = ", ".join(map(str, self.sizes))
+            raise ValueError(f"a map of {self.cells} cells a side needs a grid that divides it, and there is {sizes}")
+
     def draw(self, image: Image.Image, pipeline: Pipeline) -> Drawing:
         """The map, one plane a label."""
         wanted = grids(self.sizes, half_strides=self.half_strides)

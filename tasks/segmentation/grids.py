@@ -99,7 +99,7 @@ def coverage(boxes: Floats, shape: tuple[int, int]) -> NDArray[np.bool_]:
 def accumulated(vectors: Floats, covered: NDArray[np.bool_]) -> Floats:
     """The unit mean of the vectors (n, d) whose boxes cover a cell: (rows, columns, d); zeros where none does."""
     count, rows, columns = covered.shape
-    sums = covered.reshape(count, -1).T.astype(np.float32) @ vectors
+    sums = covered.reshape(count, rows * columns).T.astype(np.float32) @ vectors
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     cells: Floats = sums / np.maximum(lengths, np.finfo(np.float32).tiny)
     return cells.reshape(rows, columns, -1)

@@ -157,6 +157,6 @@ def _stretch(image: Image.Image, mask: Mask) -> float:
 
 def _widened(first: int, end: int, wanted: float, length: int) -> tuple[int, int]:
     """The span made ``wanted`` long, to both sides, as far as 0 and ``length`` allow."""
-    missing = max(0, min(round(wanted), length) - (end - first))
-    first = min(max(0, first - missing // 2), max(0, length - (end - first) - missing))
-    return int(first), int(min(length, max(end, first + (end - first) + missing)))
+    long = max(int(end - first), min(round(wanted), length))
+    begin = min(max(0, int(first) - (long - int(end - first)) // 2), length - long)
+    return begin, begin + long

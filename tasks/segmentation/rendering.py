@@ -43,7 +43,7 @@ def overlaid(image: Image.Image, segmented: Segmented, *, strength: float = STRE
 
     The image may have another size than the one that was segmented. What is unknown stays as it is.
     """
-    labels = _fitted(segmented.label_map(), image.size)
+    labels = fitted(segmented.label_map(), image.size)
     tint = colours(len(segmented.labels))[labels]
     share = np.where(labels > 0, np.float32(strength), np.float32(0))
     share[_edges(labels) & (labels > 0)] = 1
@@ -52,7 +52,8 @@ def overlaid(image: Image.Image, segmented: Segmented, *, strength: float = STRE
     return _with_legend(Image.fromarray(mixed.round().astype(np.uint8)), segmented)
 
 
-def _fitted(labels: LabelMap, size: tuple[int, int]) -> LabelMap:
+def fitted(labels: LabelMap, size: tuple[int, int]) -> LabelMap:
+    """A label map at another size (width, height): each pixel takes the nearest."""
     rows, columns = (np.arange(new) * old // new for new, old in zip(size[::-1], labels.shape, strict=True))
     return labels[np.ix_(rows, columns)]
 
@@ -72,7 +73,7 @@ def _with_legend(image: Image.Image, segmented: Segmented) -> Image.Image:
     for segment in segmented.segments:
         shares[segment.label] = shares.get(segment.label, 0.0) + segment.area
     palette = colours(len(segmented.labels))
-    size = max(11, min(28, image.width // 40))
+    size = max(14, min(28, image.width // 40))
     font = ImageFont.load_default(size)
     entries = [
         (tuple(palette[segmented.labels.index(label)].tolist()), f"{label} {share:.0%}")

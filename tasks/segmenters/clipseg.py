@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -26,7 +27,13 @@ class CLIPSeg:
             self._tokenizer = AutoTokenizer.from_pretrained(name)
         except (OSError, ValueError, KeyError) as exc:
             raise ModelNotLoaded(f"the model {name!r} has no tokenizer that can be loaded: {exc}") from exc
-        self._longest = int(self._model.config.text_config.max_position_embeddings)  # type: ignore[union-attr,arg-type]  # of the library's class
+        text: Any = self._model.config.text_config  # type: ignore[union-attr]  # of the library's class
+        if 2 * len(self._tokenizer) < text.vocab_size:  # the library makes up an empty one where there is none
+            raise ModelNotLoaded(
+                f"the model {name!r} has no tokenizer of its own: {len(self._tokenizer):,} tokens, and the model"
+                f" knows {text.vocab_size:,}"
+            )
+        self._longest = int(text.max_position_embeddings)
 
     def draw(self, image: Image.Image, names: Sequence[str]) -> Floats:
         """See ``Drawer.draw``."""

@@ -20,8 +20,13 @@ def load(name: str, kind: str, threads: int | None) -> tuple[torch.nn.Module, An
     use_threads(threads)
     try:
         processor = transformers.AutoImageProcessor.from_pretrained(name)
-        model: torch.nn.Module = getattr(transformers, kind).from_pretrained(name)
+        model, told = getattr(transformers, kind).from_pretrained(name, output_loading_info=True)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as exc:
         cause = str(exc).strip().partition("\n")[0]
         raise ModelNotLoaded(f"the model {name!r} could not be loaded as a {kind}: {cause}") from exc
-    return model.eval().requires_grad_(requires_grad=False), processor
+    # the library makes up what a folder does not hold, such as that of a model of another kind
+    if lacking := told["missing_keys"]:
+        some = ", ".join(sorted(lacking)[:2])
+        raise ModelNotLoaded(f"the model {name!r} is no {kind}: {len(lacking)} of its weights are missing, as {some}")
+    ready: torch.nn.Module = model.eval().requires_grad_(requires_grad=False)
+    return ready, processor

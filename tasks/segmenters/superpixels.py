@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tasks.encoders.requirements import need
 from tasks.segmentation.drawing import working
 from tasks.segmentation.results import Mask
 
@@ -24,17 +23,18 @@ SMOOTHED = 0.8  # deviation of the blur before, in pixels
 
 @dataclass(frozen=True)
 class Superpixels:
-    """A ``Proposer``: the largest first. Needs scikit-image, and raises ``MissingPackage`` without it."""
+    """A ``Proposer``: the largest first."""
 
     scales: tuple[float, ...] = SCALES
 
     def propose(self, image: Image.Image) -> Sequence[Mask]:
         """See ``Proposer.propose``. Each scale's superpixels cover all of the image."""
-        segmentation = need("skimage.segmentation", "scikit-image")
+        from skimage.segmentation import felzenszwalb  # noqa: PLC0415 -- heavy
+
         pixels = np.asarray(image.resize(working(image.size, SIDE), Image.Resampling.BILINEAR))
         found: list[Mask] = []
         for scale in self.scales:
-            labels = segmentation.felzenszwalb(pixels, scale=scale, sigma=SMOOTHED, min_size=SMALLEST)
+            labels = felzenszwalb(pixels, scale=scale, sigma=SMOOTHED, min_size=SMALLEST)
             found += [labels == label for label in np.unique(labels)]
         found.sort(key=lambda mask: -np.count_nonzero(mask))
         return [np.asarray(Image.fromarray(mask).resize(image.size, Image.Resampling.NEAREST)) for mask in found]

@@ -100,8 +100,12 @@ def classification(case: Case) -> list[str]:
 
 def segmentation(case: Case) -> list[str]:
     """All metrics of whole sets of segmentations."""
-    images = [Compared(one["names"], np.array(one["label_map"]), np.array(one["target"])) for one in case["images"]]
-    ours = msgspec.to_builtins(overlaps(images, case["classes"], _sentences()))
+    classes = case["classes"]
+    images = [
+        Compared.of(one["names"], np.array(one["label_map"]), np.array(one["target"]), len(classes))
+        for one in case["images"]
+    ]
+    ours = msgspec.to_builtins(overlaps(images, classes, _sentences()))
     return [
         f"{name}: {value} instead of {case[name]}"
         for name, value in ours.items()

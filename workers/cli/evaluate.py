@@ -1,4 +1,4 @@
-"""``evaluate``: how good the tags are on pictures whose labels are known, beside the paper's baselines."""
+"""``evaluate``: how good tags and segmentations are where the truth is known, beside the paper's baselines."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from vectordb.errors import WildtagError
+from workers.cli.evaluate_segmentation import evaluate_segmentation, source_of
 from workers.cli.show import console, messages
 from workers.settings import Settings
 
@@ -28,14 +29,21 @@ METHODS = (
     "cased (the default), uppercased, closest-caption, vocabulary:FILE, vocabulary:imagenet, captioner:MODEL or"
     " clip-upper-bound; may be given several times."
 )
+TASK = "classification: tags beside labels; segmentation: label maps beside label maps."
+SEGMENTS = "Segmentation:"
+WAYS = ("regions", "dense", "prompted")
 
 
 def evaluate(
-    source: Annotated[Path, typer.Argument(help="A TSV (path, label), or a folder of class folders.")],
+    source: Annotated[
+        Path, typer.Argument(help="A TSV (path, label), a folder of class folders, or one of label maps.")
+    ],
     root: Annotated[Path | None, typer.Option(help="What the TSV's paths are relative to; else its folder.")] = None,
     method: Annotated[list[str] | None, typer.Option(help=METHODS)] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object with every figure.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many pictures, spread over the set.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "--images", min=1, help="Only so many pictures, spread over the set.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with every picture to this HTML file.")] = None,
     encoder: Annotated[str | None, typer.Option(help="bundled, or a CLIP or SigLIP model's name or folder.")] = None,
     captions: Annotated[str | None, typer.Option(help="The caption database.")] = None,
@@ -43,18 +51,67 @@ def evaluate(
     alpha: Annotated[float | None, typer.Option(min=0, max=1, help="Weight of the image against captions.")] = None,
     profile: Annotated[Literal["phrases", "paper"] | None, typer.Option(help="How candidates are extracted.")] = None,
     quality: Annotated[Literal["default", "best"] | None, typer.Option(help="Of the bundled encoder.")] = None,
+    task: Annotated[Literal["classification", "segmentation"], typer.Option(help=TASK)] = "classification",
+    way: Annotated[
+        list[str] | None, typer.Option(help=f"{SEGMENTS} {', '.join(WAYS)}; may be given several times.")
+    ] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help=f"{SEGMENTS} the top tag everywhere, and ImageNet's names, as well.")
+    ] = False,
+    layout: Annotated[
+        Literal["voc", "context", "ade20k", "plain"] | None, typer.Option(help=f"{SEGMENTS} of the folder.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help=f"{SEGMENTS} which pictures; val, if there are splits.")] = None,
+    compositions: Annotated[
+        int | None, typer.Option(min=1, help=f"{SEGMENTS} so many pictures made of the TSV's cut-outs.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help=f"{SEGMENTS} of the compositions.")] = None,
+    keep: Annotated[Path | None, typer.Option(help=f"{SEGMENTS} a new folder for the compositions.")] = None,
+    proposals: Annotated[
+        str | None, typer.Option(help=f"{SEGMENTS} superpixels, cells, or a Segment Anything model.")
+    ] = None,
+    drawer: Annotated[str | None, typer.Option(help=f"{SEGMENTS} a CLIPSeg model, for prompted.")] = None,
 ) -> None:
-    """Measure the tags on pictures whose labels are known. What is not given is as the settings say."""
+    """Measure tags or segmentations on pictures whose truth is known. What is not given is as the settings say."""
     given: dict[str, Any] = {
         "encoder": encoder, "captions": captions, "retrieval_limit": k, "alpha": alpha, "profile": profile,
-        "quality": quality,
+        "quality": quality, "proposals": proposals, "drawer": drawer,
     }  # fmt: skip
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    segments = {
+        "way": way, "baseline": baseline or None, "layout": layout, "split": split, "compositions": compositions,
+        "seed": seed, "keep": keep, "proposals": proposals, "drawer": drawer,
+    }  # fmt: skip
+    _only_for(task, {"method": method, "report": report}, segments)
     try:
-        _evaluate(source, root, list(dict.fromkeys(method or ["cased"])), settings, limit, report, json=json)
+        if task == "segmentation":
+            pictures = source_of(source, root, layout, split, compositions, seed, keep)
+            with _progress() as progress:
+                evaluate_segmentation(
+                    pictures, _ways(way), settings, progress, images=limit,
+                    baseline=baseline, json=json,
+                )  # fmt: skip
+        else:
+            _evaluate(source, root, list(dict.fromkeys(method or ["cased"])), settings, limit, report, json=json)
     except WildtagError as exc:
         messages.print(f"[red]wildtag: {escape(str(exc))}[/]", soft_wrap=True)
         raise typer.Exit(NOTHING) from None
+
+
+def _ways(names: list[str] | None) -> list[str]:
+    """Each way that was asked for, once. Raises ``typer.BadParameter`` for one that there is not."""
+    for name in names or ():
+        if name not in WAYS:
+            raise typer.BadParameter(f"there is no way {name!r}; there are {', '.join(WAYS)}")
+    return list(dict.fromkeys(names or WAYS[:1]))
+
+
+def _only_for(task: str, classifies: dict[str, Any], segments: dict[str, Any]) -> None:
+    """Raise ``typer.BadParameter`` for an option of the other task."""
+    wrong, other = (segments, "segmentation") if task == "classification" else (classifies, "classification")
+    for name, value in wrong.items():
+        if value is not None:
+            raise typer.BadParameter(f"--{name} is for --task {other}")
 
 
 def _evaluate(

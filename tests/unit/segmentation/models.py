@@ -22,15 +22,16 @@ SIDE = 64
 def save_sam(folder: Path) -> None:
     torch.manual_seed(3)
     vision = {
-        "hidden_size": 16, "output_channels": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": SIDE,
-        "patch_size": 8, "mlp_dim": 32, "global_attn_indexes": [1], "window_size": 4, "num_pos_feats": 8,
+        "hidden_size": 16, "output_channels": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "image_size": SIDE, "patch_size": 8, "mlp_dim": 32,
+        "global_attn_indexes": [1], "window_size": 4, "num_pos_feats": 8,
     }  # fmt: skip
     prompts = {"hidden_size": 16, "image_size": SIDE, "patch_size": 8, "mask_input_channels": 4}
     decoder = {
         "hidden_size": 16, "mlp_dim": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "iou_head_hidden_dim": 16,
     }  # fmt: skip
     config = SamConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
-    SamModel(config).eval().save_pretrained(folder)
+    SamModel(config).save_pretrained(folder)
     processor = SamImageProcessorPil(
         size={"longest_edge": SIDE}, pad_size={"height": SIDE, "width": SIDE},
         mask_size={"longest_edge": SIDE // 2}, mask_pad_size={"height": SIDE // 2, "width": SIDE // 2},
@@ -54,6 +55,6 @@ def save_clipseg(folder: Path) -> None:
         text_config=text, vision_config=vision, projection_dim=24, reduce_dim=16, extract_layers=[0, 1],
         decoder_num_attention_heads=2, decoder_intermediate_size=32, conditional_layer=0,
     )  # fmt: skip
-    CLIPSegForImageSegmentation(config).eval().save_pretrained(folder)
+    CLIPSegForImageSegmentation(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)

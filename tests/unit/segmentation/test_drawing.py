@@ -86,12 +86,13 @@ def test_segments_tell_box_share_score_and_mask() -> None:
     assert (made.labels, made.width, made.height) == (("unknown", "cat"), 20, 10)
 
 
-def test_a_large_image_gets_a_map_of_its_own_size() -> None:
+def test_a_large_image_gets_a_smaller_map_of_its_shape() -> None:
     winners = np.zeros((4, 4), int)
     winners[:, 2:] = 1
     size = (4 * SIDE, 3 * SIDE)
     made = segmented(drawing(["cat"], planes_of(winners, 2)), "dense", size)
-    assert made.label_map().shape == size[::-1]
+    assert made.label_map().shape == made.shape == (SIDE * 3 // 4, SIDE)
+    assert (made.width, made.height) == size
     (x, y, width, height) = made.segments[0].box
     assert (y, height, x + width) == (0, 3 * SIDE, 4 * SIDE)
     assert x == pytest.approx(2 * SIDE, abs=8)

@@ -12,6 +12,8 @@ from tasks.messages import Floats
 from tasks.segmentation.grids import accumulated, boxes_of, coverage, crops, grids
 
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=3)
+_SHARE = st.floats(0, 1, width=32)
+BOXES = st.tuples(_SHARE, _SHARE, _SHARE, _SHARE)
 
 
 def slowly(vectors: Floats, boxes: Floats, rows: int, columns: int) -> Floats:
@@ -36,6 +38,16 @@ def test_accumulation_is_the_unit_mean_of_the_crops_over_each_cell(
     sizes: list[int], half_strides: bool, rows: int, columns: int, seed: int
 ) -> None:
     boxes = boxes_of(grids(sizes, half_strides=half_strides))
+    vectors = np.random.default_rng(seed).normal(size=(len(boxes), 3)).astype(np.float32)
+    ours = accumulated(vectors, coverage(boxes, (rows, columns)))
+    assert ours == pytest.approx(slowly(vectors, boxes, rows, columns), abs=1e-4)
+
+
+@given(st.lists(BOXES, max_size=9), st.integers(1, 12), st.integers(1, 12), st.integers(0, 99))
+def test_accumulation_is_right_for_any_boxes(
+    given_boxes: list[tuple[float, float, float, float]], rows: int, columns: int, seed: int
+) -> None:
+    boxes = np.array(given_boxes, np.float32).reshape(-1, 4)
     vectors = np.random.default_rng(seed).normal(size=(len(boxes), 3)).astype(np.float32)
     ours = accumulated(vectors, coverage(boxes, (rows, columns)))
     assert ours == pytest.approx(slowly(vectors, boxes, rows, columns), abs=1e-4)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.messages import Floats
-from tasks.segmentation.naming import Naming, distinct, named
+from tasks.segmentation.naming import Naming, batch_of, distinct, named
 from tests.unit.segmentation.world import CHOICES, SPACE, axis, pipeline
 
 RED, TABBY, BLUE, NOTHING, GREY = axis(0), axis(0, 0.25), axis(2), np.zeros(SPACE.dimension, np.float32), axis(3)
@@ -24,16 +24,10 @@ def names(*vectors: Floats, naming: Naming = Naming(), sizes: list[float] | None
 
 def test_two_parts_that_would_be_a_cat_and_a_tabby_are_one_the_larger_says_which() -> None:
     apart = replace(pipeline(), choices=replace(CHOICES, synonym_similarity=1.0))
-    own = [apart.score(apart.candidates(_batch(vector))).tags[0][0].label for vector in (RED, TABBY)]
+    own = [apart.score(apart.candidates(batch_of(vector[None], apart))).tags[0][0].label for vector in (RED, TABBY)]
     assert own == ["cat", "tabby"]
     assert names(RED, TABBY, BLUE, sizes=[3, 1, 2]) == ["cat", "cat", "bridge"]
     assert names(RED, TABBY, BLUE, sizes=[1, 3, 2]) == ["tabby", "tabby", "bridge"]
-
-
-def _batch(vector: Floats):  # type: ignore[no-untyped-def]
-    from tasks.segmentation.naming import batch_of
-
-    return batch_of(vector[None], pipeline())
 
 
 def test_what_no_caption_is_near_to_and_what_has_no_vector_is_unknown() -> None:

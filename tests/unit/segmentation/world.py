@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
 from tasks.encoders.protocols import Space
+from tasks.extraction import extractor
 from tasks.messages import Floats
 from tasks.pipeline import Choices, Pipeline
+from tasks.segmentation.results import Mask
 from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
 
@@ -48,7 +50,7 @@ class Colours:
     """The mean colour, without its grey, is the direction. It counts what it was shown."""
 
     space = SPACE
-    side = 8
+    side = 16
 
     def __init__(self) -> None:
         self.seen = 0
@@ -63,7 +65,8 @@ class Colours:
             vivid = pixels - pixels.min(axis=2, keepdims=True)
             vectors[row, :3] = vivid.mean(axis=(0, 1))
             vectors[row, 3] = 8.0  # what all pictures have in common, and a grey one has nothing but
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit
 
 
 class Searches(ExactIndex):
@@ -76,6 +79,7 @@ class Searches(ExactIndex):
         return super().search(vectors, limit)
 
 
+EXTRACTOR = extractor()  # loads its parser once, with the first captions
 CHOICES = Choices(limit=2, unknown_similarity=0.3, synonym_similarity=0.9, duplicate_similarity=2.0)
 
 
@@ -83,12 +87,12 @@ def pipeline(captions: Sequence[str] = CAPTIONS, choices: Choices = CHOICES) -> 
     index = Searches(SPACE.dimension)
     if captions:
         index.add([Caption.of(text) for text in captions], np.stack([vector_of(text) for text in captions]))
-    return Pipeline(Colours(), Texts(), index, "1", choices=choices)
+    return Pipeline(Colours(), Texts(), index, "1", extractor=EXTRACTOR, choices=choices)
 
 
 def noisy(colour: tuple[int, int, int], width: int, height: int, seed: int = 0) -> Image.Image:
     """A colour that no crop is plain of."""
-    pixels = np.random.default_rng(seed).integers(-15, 16, size=(height, width, 3)) + np.array(colour)
+    pixels = np.random.default_rng(seed).integers(-15, 16, size=(height, width, 1)) + np.array(colour)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
@@ -97,3 +101,28 @@ def halves(left: tuple[int, int, int] = RED, right: tuple[int, int, int] = BLUE,
     image = noisy(left, side, side)
     image.paste(noisy(right, side // 2, side, 1), (side // 2, 0))
     return image
+
+
+class Proposed:
+    """A proposer that gives what it was made with."""
+
+    def __init__(self, masks: Sequence[Mask]) -> None:
+        self._masks = masks
+
+    def propose(self, image: Image.Image) -> Sequence[Mask]:  # noqa: ARG002 -- whatever it shows
+        return self._masks
+
+
+class Drawn:
+    """A drawer that gives the planes it was made with, and nothing for other names. It notes what it is asked."""
+
+    def __init__(self, planes: Mapping[str, Sequence[Sequence[float]]]) -> None:
+        self._planes = {name: np.array(plane, np.float32) for name, plane in planes.items()}
+        self._nothing = np.zeros_like(next(iter(self._planes.values()), np.zeros((1, 1), np.float32)))
+        self.asked: list[str] = []
+        self.sizes: list[tuple[int, int]] = []
+
+    def draw(self, image: Image.Image, names: Sequence[str]) -> Floats:
+        self.asked += names
+        self.sizes.append(image.size)
+        return np.stack([self._planes.get(name, self._nothing) for name in names])

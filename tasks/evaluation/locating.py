@@ -1,0 +1,138 @@
+"""Ways to say what is where, as an evaluation compares them: those of segmentation, and the paper's baselines.
+
+The baselines are the image's top tag spread over all of it, and a fixed vocabulary in place of the captions, with
+everything else of a way left as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from tasks.cache import Cache, LRUCache
+from tasks.encoders.protocols import ImageEncoder, Space
+from tasks.messages import Candidate, Floats, Hit
+from tasks.pipeline import CACHED, Pipeline
+from tasks.segmentation.naming import batch_of
+from tasks.segmentation.rendering import fitted
+from tasks.segmentation.results import UNKNOWN, LabelMap
+from tasks.segmentation.run import Way, segment
+from vectordb.captions import Caption
+from vectordb.exact import ExactIndex
+
+TOP_TAG = "top-tag"
+REMEMBERED = 2048  # vectors, of some pictures' crops
+
+
+@dataclass(frozen=True)
+class Located:
+    """``names[0]`` stands for what has no name. ``label_map`` (h, w): positions in ``names``."""
+
+    names: tuple[str, ...]
+    label_map: LabelMap
+    encoded: int
+
+
+class Method(Protocol):
+    """A way to say what is where."""
+
+    @property
+    def name(self) -> str: ...
+
+    def locate(self, image: Image.Image) -> Located:
+        """What is where in an RGB image."""
+        ...
+
+
+@dataclass(frozen=True)
+class ByWay:
+    """A way of segmentation with the captions, or the fixed vocabulary, of the pipeline."""
+
+    name: str
+    way: Way
+    pipeline: Pipeline
+
+    def locate(self, image: Image.Image) -> Located:
+        """See ``Method``."""
+        found = segment(image, self.way, self.pipeline)
+        return Located(found.labels, fitted(found.label_map(), image.size), found.encoded)
+
+
+@dataclass(frozen=True)
+class ByTopTag:
+    """The best tag of the whole image, everywhere."""
+
+    pipeline: Pipeline
+    name: str = TOP_TAG
+
+    def locate(self, image: Image.Image) -> Located:
+        """See ``Method``."""
+        batch = batch_of(self.pipeline.image_encoder.encode([image]), self.pipeline)
+        (tags,) = self.pipeline.score(self.pipeline.candidates(batch)).tags
+        names = (UNKNOWN, *(tag.label for tag in tags[:1]))
+        return Located(names, np.full((image.height, image.width), len(names) - 1, np.uint8), 1)
+
+
+class Remembering:
+    """An image encoder that does not encode again what it encoded lately.
+
+    Methods that look at the same crops share the cost, which is nearly all of it.
+    """
+
+    def __init__(self, encoder: ImageEncoder) -> None:
+        self._encoder = encoder
+        self._cache = LRUCache(REMEMBERED)
+
+    @property
+    def space(self) -> Space:
+        return self._encoder.space
+
+    @property
+    def side(self) -> int:
+        return self._encoder.side
+
+    def encode(self, images: Sequence[Image.Image]) -> Floats:
+        """See ``ImageEncoder.encode``."""
+        keys = [_digest(image) for image in images]
+        known = {key: value for key, value in zip(keys, self._cache.get_many(keys), strict=True) if value is not None}
+        new = {key: image for key, image in zip(keys, images, strict=True) if key not in known}
+        if new:
+            vectors = self._encoder.encode(list(new.values()))
+            known |= {key: vector.tobytes() for key, vector in zip(new, vectors, strict=True)}
+            self._cache.set_many({key: known[key] for key in new})
+        joined = b"".join(known[key] for key in keys)
+        return np.frombuffer(joined, np.float32).reshape(len(keys), self.space.dimension)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An ``Extractor`` of captions that are names: each is its own candidate."""
+
+    def candidates(self, retrieved: Sequence[Sequence[Hit]], cache: Cache) -> list[tuple[Candidate, ...]]:  # noqa: ARG002 -- nothing is parsed
+        """See ``Extractor.candidates``."""
+        return [tuple(Candidate(hit.caption, (at,)) for at, hit in enumerate(hits)) for hits in retrieved]
+
+    def warm(self) -> None:
+        """Nothing."""
+
+
+def of_vocabulary(pipeline: Pipeline, names: Sequence[str]) -> Pipeline:
+    """The pipeline with these names in place of captions: the nearest one is the tag, and nothing is unknown."""
+    index = ExactIndex(pipeline.index.dimension)
+    index.add([Caption.of(name) for name in names], pipeline.text_encoder.encode(list(names)))
+    choices = replace(
+        pipeline.choices, limit=1, alpha=1.0, duplicate_similarity=2.0, unknown_similarity=-1.0, min_score=0.0
+    )
+    return replace(
+        pipeline, index=index, captions_version="fixed", extractor=Whole(), cache=LRUCache(CACHED), typical=None,
+        choices=choices,
+    )  # fmt: skip
+
+
+def _digest(image: Image.Image) -> str:
+    return hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() + f"/{image.width}x{image.height}"

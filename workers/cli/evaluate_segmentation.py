@@ -1,0 +1,126 @@
+"""``evaluate --task segmentation``: what is where, beside label maps that are there or made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from workers.cli.show import console, messages
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.evaluation.compositions import Composition
+    from tasks.evaluation.segmenting import Measured
+    from workers.evaluation.segmentation import Folder, Made
+
+FIGURES = {
+    "nearest": "jaccard_nearest", "overlap": "jaccard_overlap", "hard": "jaccard_hard", "soft": "jaccard_soft",
+    "hard recall": "recall_hard", "soft recall": "recall_soft",
+}  # fmt: skip
+SHOWN = 20  # pictures that were skipped
+
+
+def evaluate_segmentation(
+    source: Folder | Made,
+    names: Iterable[str],
+    settings: Settings,
+    progress: Progress,
+    *,
+    images: int | None,
+    baseline: bool,
+    json: bool,
+) -> None:
+    """Measure, and print a table or one JSON object. ``progress`` is running."""
+    from workers.captions import prepare_captions  # noqa: PLC0415 -- keeps the command line quick
+    from workers.evaluation.conditions import conditions  # noqa: PLC0415 -- as above
+    from workers.evaluation.segmentation import label_maps, measured  # noqa: PLC0415 -- as above
+    from workers.reaching import captions_of  # noqa: PLC0415 -- as above
+    from workers.segmenting import Ways  # noqa: PLC0415 -- as above
+    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+
+    bar = progress.add_task("reading", total=None)
+
+    def composing(made: Iterable[Composition]) -> Iterable[Composition]:
+        return progress.track(made, task_id=bar, description="composing")
+
+    def tried(done: int, total: int) -> None:
+        progress.update(bar, description="evaluating", completed=done, total=total)
+
+    with label_maps(source, composing) as (maps, layout):
+        progress.update(bar, description="loading models", completed=0, total=None)
+        made = Ways(settings)
+        ways = {name: made(name) for name in names}
+        prepare_captions(settings)
+        wiring = Wiring(settings)
+        with captions_of(wiring) as index:
+            results, skipped = measured(
+                wiring, index, maps.spread(images), ways, baseline=baseline, tell=tried
+            )
+            measured_by = conditions(settings, wiring.space, wiring.revision, wiring.choices)
+    progress.stop()
+    for one in skipped[:SHOWN]:
+        messages.print(f"[yellow]skipped[/] {escape(str(one))}", soft_wrap=True)
+    if len(skipped) > SHOWN:
+        messages.print(f"[yellow]skipped[/] and {len(skipped) - SHOWN:,} more", soft_wrap=True)
+    if json:
+        body: dict[str, Any] = {
+            "set": {
+                **_told(source), "layout": layout, "images": results[0].images, "classes": len(maps.classes),
+                "skipped": len(skipped), "skipped_because": [str(one) for one in skipped],
+            },
+            "results": results,
+            "conditions": {**measured_by, "proposals": settings.proposals, "drawer": settings.drawer},
+        }  # fmt: skip
+        console.out(msgspec.json.encode(body).decode(), highlight=False)
+        return
+    console.print(_table(results))
+    told = (
+        f"Jaccard and recall, macro; {results[0].images:,} images, {len(maps.classes):,} classes with the background,"
+        f" {len(skipped):,} skipped; space {wiring.space.id}, captions {wiring.revision.captions_version}"
+    )
+    console.print(f"[dim]{escape(told)}[/]")
+
+
+def source_of(
+    source: Path, root: Path | None, layout: Any, split: str | None, compositions: int | None, seed: int | None,
+    keep: Path | None,
+) -> Folder | Made:  # fmt: skip
+    """What the options name. Raises ``typer.BadParameter`` where they do not go together."""
+    from workers.evaluation.segmentation import Folder, Made  # noqa: PLC0415 -- keeps the command line quick
+
+    if compositions is None:
+        if root is not None or seed is not None or keep is not None:
+            raise typer.BadParameter("--root, --seed and --keep are for --compositions, which makes the pictures")
+        return Folder(source, layout, split)
+    if layout is not None or split is not None:
+        raise typer.BadParameter("--layout and --split are for a folder of label maps, not for --compositions")
+    if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise typer.BadParameter(f"{keep} is not empty: --keep wants a folder of its own")
+    return Made(source, root, compositions, seed or 0, keep)
+
+
+def _told(source: Folder | Made) -> dict[str, Any]:
+    from workers.evaluation.segmentation import Folder  # noqa: PLC0415 -- keeps the command line quick
+
+    if isinstance(source, Folder):
+        return {"source": str(source.path), "split": source.split}
+    return {"source": str(source.manifest), "compositions": source.count, "seed": source.seed}
+
+
+def _table(results: list[Measured]) -> Table:
+    view = Table(box=None, pad_edge=False)
+    view.add_column("method", style="bold", overflow="fold")
+    for name in (*FIGURES, "labels"):
+        view.add_column(name, justify="right")
+    for result in results:
+        figures = [f"{getattr(result.overlaps, name):.3f}" for name in FIGURES.values()]
+        view.add_row(escape(result.method), *figures, f"{result.labels:,}")
+    return view

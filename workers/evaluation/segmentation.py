@@ -1,0 +1,105 @@
+"""What an evaluation of segmentation works with: label maps that are there or made, ways, and baselines."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from tasks.evaluation import labelmaps
+from tasks.evaluation.compositions import Composition, compositions
+from tasks.evaluation.labelmaps import LabelMaps, Layout
+from tasks.evaluation.locating import ByTopTag, ByWay, Method, Remembering, of_vocabulary
+from tasks.evaluation.manifest import BadManifest, Skipped
+from tasks.evaluation.manifest import read as read_manifest
+from tasks.evaluation.segmenting import Measured, measure
+from tasks.evaluation.vocabulary import IMAGENET, read_labels
+from tasks.pipeline import Choices, Pipeline
+from tasks.segmentation.run import Way
+from vectordb.index import CaptionSearch
+from workers.evaluation.adapters import answering, read_limited, sentences
+from workers.wiring import Wiring
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Label maps that are there (``tasks.evaluation.labelmaps``). Without a ``layout`` the folder's own is found."""
+
+    path: Path
+    layout: Layout | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """Compositions of a table's cut-outs, kept in the folder ``keep`` or gone afterwards."""
+
+    manifest: Path
+    root: Path | None
+    count: int
+    seed: int = 0
+    keep: Path | None = None
+
+
+@contextmanager
+def label_maps(
+    source: Folder | Made, counted: Callable[[Iterable[Composition]], Iterable[Composition]]
+) -> Iterator[tuple[LabelMaps, Layout]]:
+    """The pictures of a source, and their layout. ``counted`` is handed those that are being made."""
+    if isinstance(source, Folder):
+        layout = source.layout or labelmaps.layout_of(source.path)
+        yield labelmaps.read(source.path, layout, source.split), layout
+        return
+    items = read_manifest(source.manifest, source.root).items
+    with ExitStack() as stack:
+        folder = source.keep
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wildtag-")))
+        try:
+            maps = labelmaps.write(folder, counted(compositions(items, source.count, seed=source.seed)))
+        except OSError as exc:
+            raise BadManifest(f"the compositions cannot be made: {exc}") from exc
+        yield maps, "plain"
+
+
+def methods_of(
+    wiring: Wiring, index: CaptionSearch, ways: Mapping[str, Way], *, baseline: bool
+) -> list[Method]:
+    """The ways as wildtag segments; with ``baseline`` also the top tag, and each way with ImageNet's names.
+
+    The top tag is that of ``wildtag evaluate``: every picture has one.
+    """
+    encoder = Remembering(wiring.image_encoder)
+
+    def pipeline(choices: Choices) -> Pipeline:
+        made = wiring.pipeline(index, wiring.revision.captions_version)
+        return replace(made, image_encoder=encoder, choices=choices)
+
+    ours = pipeline(wiring.choices)
+    found: list[Method] = [ByWay(name, way, ours) for name, way in ways.items()]
+    if baseline:
+        fixed = of_vocabulary(ours, read_labels(IMAGENET))
+        found += [ByWay(f"{name}:{IMAGENET}", way, fixed) for name, way in ways.items()]
+        found.append(ByTopTag(pipeline(answering(wiring))))
+    return found
+
+
+def measured(
+    wiring: Wiring,
+    index: CaptionSearch,
+    maps: LabelMaps,
+    ways: Mapping[str, Way],
+    *,
+    baseline: bool,
+    tell: Callable[[int, int], None],
+) -> tuple[list[Measured], tuple[Skipped, ...]]:
+    """See ``tasks.evaluation.segmenting.measure``."""
+    settings = wiring.settings
+    methods = methods_of(wiring, index, ways, baseline=baseline)
+    return measure(
+        maps, methods, sentences(), read=partial(read_limited, settings.max_object_bytes),
+        max_pixels=settings.max_pixels, tell=tell,
+    )  # fmt: skip

@@ -36,7 +36,8 @@ def stack(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     shutil.copytree(prepared, home)
     # ports of its own: another stack that starts at the same moment would choose the same ones
     ports = {f"WILDTAG_{name}_PORT": str(free_port(0)) for name in ("GATEWAY", "FLOWER")}
-    made = Stack(home, WILDTAG_MAX_OBJECT_BYTES=str(LARGEST), **ports)
+    # a model that is not there, so that one way to segment fails
+    made = Stack(home, WILDTAG_MAX_OBJECT_BYTES=str(LARGEST), WILDTAG_PROPOSALS=str(home / "no-model"), **ports)
     made.start()
     yield made
     made.kill()

@@ -1,6 +1,7 @@
 // Asks the gateway. What it refuses becomes a Refusal whose message is a sentence for people.
 
 import * as connection from "./connection.js";
+import { ended } from "./dom.js";
 
 const PREFIX = "urn:wildtag:problem:";
 const TRIES = 5;
@@ -28,7 +29,7 @@ export class Refusal extends Error {
 
 function sentence(text) {
   const trimmed = text.trim();
-  return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}${/[.!?]$/.test(trimmed) ? "" : "."}`;
+  return ended(`${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}`);
 }
 
 export function refusal(status, body, retryAfter) {

@@ -2,9 +2,12 @@
 
 import { thumbnail } from "./api.js";
 import { make, say } from "./dom.js";
+import { overlay } from "./overlay.js";
 import { reason, told, totalTime } from "./record.js";
+import { inWords } from "./segments.js";
 import { doing, thread } from "./stages.js";
 import { teaching } from "./teach.js";
+import { locating } from "./where.js";
 
 let cards = 0;
 
@@ -13,6 +16,7 @@ export function card(title, { heading = "h3", picture = null } = {}) {
   const id = `card-${(cards += 1)}`;
   const image = make("img", { alt: "", decoding: "async", src: picture });
   const frame = make("div", { class: "picture" }, image);
+  const figure = make("div", { class: "figure" }, frame);
   image.onerror = () => frame.classList.add("none");
   image.onload = () => frame.classList.remove("none");
   const state = make("p", { class: "state" });
@@ -23,13 +27,17 @@ export function card(title, { heading = "h3", picture = null } = {}) {
   const element = make(
     "article",
     { class: "card", "aria-labelledby": id, "data-state": "waiting" },
-    frame,
+    figure,
     make("div", { class: "body" }, make(heading, { id, class: "title", title }, title), state, progress, stages.element,
       results, actions),
   );
   let before = null; // the record that came before the one that is shown or waited for
+  let alone = false; // whether nothing but segments was asked for since
   let last = null;
+  let drawing = false; // whether its segments are waited for
+  let drawn = null; // the segmentation that is shown
   let lesson = null;
+  let place = null;
 
   function become(name, sentence) {
     element.dataset.state = name;
@@ -52,7 +60,7 @@ export function card(title, { heading = "h3", picture = null } = {}) {
     },
     // A status from the gateway; final ones come with the record.
     status(status) {
-      stages.show(status);
+      stages.show(status, drawing);
       if (status.state === "gone") {
         become("gone", "Removed");
         results.replaceChildren(make("p", { class: "unknown" }, "This image is not there any more."));
@@ -67,16 +75,18 @@ export function card(title, { heading = "h3", picture = null } = {}) {
       }
       final(status.record);
     },
-    // The next record is shown beside the one there is.
-    again() {
+    // The next record is shown beside the one there is; in its place, where only its segments are new (`drawing`).
+    again({ drawing: only = false } = {}) {
       before = last;
+      alone = only;
+      drawing = only || Boolean(last?.segmentation);
       become("queued", doing({ state: "queued" }));
-      stages.show({ state: "queued" });
+      stages.show({ state: "queued" }, drawing);
     },
   };
 
   function final(record) {
-    const news = before && before.finished_at !== record.finished_at;
+    const news = before && !alone && before.finished_at !== record.finished_at;
     const good = record.state === "done";
     const took = totalTime(record);
     become(record.state, good ? (took ? `Done in ${took}` : "Done") : record.state === "dead" ? "Given up" : "Not tagged");
@@ -86,10 +96,23 @@ export function card(title, { heading = "h3", picture = null } = {}) {
     );
     last = record;
     show(record);
-    if (!lesson) actions.append((lesson = teaching(self, record)).element);
+    draw(record);
+    if (!lesson) actions.append((lesson = teaching(self, record)).element, (place = locating(self, record)).element);
     lesson.about(record);
+    place.about(record);
     const tags = record.tags.map((tag) => tag.label).join(", ");
     say(`${title}: ${good ? tags || "unknown" : reason(record)}`);
+    if (alone && drawn) say(`What is where: ${inWords(drawn)}`);
+  }
+
+  // Its segments over its picture, which is whole then.
+  function draw(record) {
+    drawn = record.segmentation?.segments.length ? record.segmentation : null;
+    const parts = drawn ? overlay(record) : { layers: [], key: [] };
+    element.classList.toggle("drawn", drawn !== null);
+    if (drawn) element.style.setProperty("--ratio", String(drawn.width / drawn.height));
+    frame.replaceChildren(image, ...parts.layers);
+    figure.replaceChildren(frame, ...parts.key);
   }
 
   function show(record) {
@@ -97,7 +120,7 @@ export function card(title, { heading = "h3", picture = null } = {}) {
     const labels = record.tags.map((tag) => tag.label).join(", ");
     image.alt = labels ? `Image tagged ${labels}` : "The image";
     if (record.state !== "done") return;
-    const small = make("img", { src: thumbnail(record) });
+    const small = make("img", { src: thumbnail(record, record.segmentation ? 640 : 320) });
     small.onload = () => {
       image.src = small.src;
       if (blob) URL.revokeObjectURL(blob);

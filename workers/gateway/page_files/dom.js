@@ -31,3 +31,6 @@ export function duration(ms) {
 }
 
 export const plural = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+
+// What others said, with its full stop.
+export const ended = (words) => (/[.!?]$/.test(words) ? words : `${words}.`);

@@ -1,7 +1,7 @@
 // Follows images to their end. A browser opens few connections to a server: two images are followed by streams of
 // their own, which show every stage; the others by the feed's last words and by being asked after now and then.
 
-import { get, objectPath, oid } from "./api.js";
+import { get, objectPath, oid, post } from "./api.js";
 import * as feed from "./feed.js";
 
 const STREAMS = 2;
@@ -19,6 +19,13 @@ export function follow(object, since, tell) {
   followed.set(name, { address: objectPath(object), since, tell, source: null });
   streams();
   ask();
+}
+
+// Has an image looked at once more, by `action` on it, and its card follow that. `how`: see the card's `again`.
+export async function lookAgain(object, action, card, how) {
+  const before = await post(`${objectPath(object)}:${action}`);
+  card.again(how);
+  follow(object, before.finished_at ?? 0, card.status);
 }
 
 function stop(name) {

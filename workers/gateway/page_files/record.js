@@ -1,6 +1,6 @@
 // What a record says: its tags, the captions that are the evidence for them, and its timings.
 
-import { duration, make, plural } from "./dom.js";
+import { duration, ended, make, plural } from "./dom.js";
 import { tagList } from "./tags.js";
 
 const SHOWN = 3; // captions before "more"
@@ -26,14 +26,19 @@ export function told(record, before = null) {
     parts.push(tagList(record.tags, before === null ? "Tags" : "Tags now", options));
   }
   if (captions) parts.push(captions.element);
+  const where = record.segmentation;
+  if (where?.error) parts.push(make("p", { class: "problem" }, `What is where cannot be said: ${ended(where.error.reason)}`));
+  else if (where && !where.segments.length) {
+    parts.push(make("p", { class: "unknown" }, "No caption is near enough to say what is where in it."));
+  }
   return parts;
 }
 
 export function reason(record) {
-  const why = record.error?.reason ?? "no reason is known";
+  const why = ended(record.error?.reason ?? "no reason is known");
   return record.state === "dead"
-    ? `It was begun several times and never finished: ${why}.`
-    : `It cannot be tagged: ${why}.`;
+    ? `It was begun several times and never finished: ${why}`
+    : `It cannot be tagged: ${why}`;
 }
 
 function evidence(record) {

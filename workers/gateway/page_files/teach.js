@@ -1,8 +1,8 @@
 // Teaching: a caption that says what an image shows, and then another look at the same image.
 
-import { objectPath, post, remove } from "./api.js";
+import { post, remove } from "./api.js";
 import { make } from "./dom.js";
-import { follow } from "./following.js";
+import { lookAgain } from "./following.js";
 
 let forms = 0;
 
@@ -31,7 +31,7 @@ export function teaching(card, record) {
     { type: "button", class: "quiet", "aria-expanded": "false", "aria-controls": form.id, onclick: show },
     "Teach what it shows",
   );
-  const look = make("button", { type: "button", class: "quiet", onclick: () => working(() => lookAgain("")) }, "Look again");
+  const again = make("button", { type: "button", class: "quiet", onclick: () => working(() => look("")) }, "Look again");
 
   function show() {
     form.hidden = !form.hidden;
@@ -46,7 +46,7 @@ export function teaching(card, record) {
       taught = caption.added ? [caption.id] : [];
       undo.hidden = !caption.added;
       lesson = caption.caption;
-      await lookAgain(caption.added ? "Learnt. Looking again …" : "That was known already. Looking again …");
+      await look(caption.added ? "Learnt. Looking again …" : "That was known already. Looking again …");
       input.value = "";
     });
   }
@@ -56,19 +56,17 @@ export function teaching(card, record) {
       for (const caption of taught) await remove(`/v1/captions/${caption}`);
       taught = [];
       undo.hidden = true;
-      await lookAgain("The caption is forgotten.");
+      await look("The caption is forgotten.");
     });
   }
 
-  async function lookAgain(sentence) {
-    const before = await post(`${objectPath(object)}:retag`);
-    card.again();
+  async function look(sentence) {
+    await lookAgain(object, "retag", card);
     note.textContent = sentence;
-    follow(object, before.finished_at ?? 0, card.status);
   }
 
   async function working(work) {
-    for (const button of [submit, undo, look]) button.disabled = true;
+    for (const button of [submit, undo, again]) button.disabled = true;
     note.classList.remove("problem");
     try {
       await work();
@@ -77,12 +75,12 @@ export function teaching(card, record) {
       note.textContent = refused.message;
       note.classList.add("problem");
     } finally {
-      for (const button of [submit, undo, look]) button.disabled = false;
+      for (const button of [submit, undo, again]) button.disabled = false;
     }
   }
 
   return {
-    element: make("div", {}, make("p", { class: "buttons" }, toggle, look), form, note),
+    element: make("div", {}, make("p", { class: "buttons" }, toggle, again), form, note),
     about(record) {
       object = record;
       if (lesson) note.textContent = effect(record, lesson);

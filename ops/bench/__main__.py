@@ -15,6 +15,7 @@ BENCHMARKS = {
     "gateway": "uploads a second, event streams at once, and how long one image takes on an idle stack",
     "reconcile": "how long a sweep takes to confirm that a bucket is tagged",
     "quality": "sweeps the choices of the method on labelled pictures",
+    "segmentation": "what segmenting costs beside encoding its crops, and what a coarse pass saves",
 }
 
 
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in BENCHMARKS:
         print("usage: python -m ops.bench NAME …, or NAME --help for its arguments\n", file=sys.stderr)
         for name, purpose in BENCHMARKS.items():
-            print(f"  {name:10} {purpose}", file=sys.stderr)
+            print(f"  {name:12} {purpose}", file=sys.stderr)
         return 2
     try:
         import_module(f"ops.bench.{arguments[0]}").main(arguments[1:])

@@ -50,6 +50,7 @@ def segmented(drawing: Drawing, way: str, size: tuple[int, int], *, speck: float
     winners = without_specks(winners, speck)
     pieces, labels = pieces_of(winners)
     means = ndimage.mean(scores, pieces, np.arange(1, len(labels) + 1)) if labels else []
+    pieces = np.asfortranarray(pieces)  # run lengths go down the columns
     found = []
     for number, (label, mean, box) in enumerate(zip(labels, means, ndimage.find_objects(pieces), strict=True), 1):
         mask = pieces == number

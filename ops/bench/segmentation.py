@@ -1,0 +1,119 @@
+"""``python -m ops.bench segmentation``: what segmenting costs beside encoding, and what a coarse pass saves.
+
+Of every picture, in turns in one process: the crops of ``dense`` encoded alone, dense on an empty cache, dense once
+more, dense with ``refine``, and regions of superpixels. The pictures are photographs that come with scikit-image, and
+those of a manifest. With ``--areas`` nothing is timed: dense with ``refine`` is compared with dense.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.progress import track
+from rich.table import Table
+
+from ops.bench.machine import machine, versions
+from ops.bench.pictures import PHOTOGRAPHS, Picture, of_manifest, photographs
+from ops.bench.segmenting import compared, comparison, summary, taken
+from tasks.evaluation.manifest import read
+from tasks.pipeline import Pipeline
+from tasks.segmentation.dense import Dense
+from tasks.segmentation.regions import Regions
+from tasks.segmentation.run import Way
+from tasks.segmenters.superpixels import Superpixels
+from workers.captions import prepare_captions
+from workers.cli.show import console, messages
+from workers.reaching import captions_of
+from workers.settings import Settings
+from workers.wiring import Wiring
+
+TARGET = 1.3  # of the time of dense against that of its crops alone
+WAYS: dict[str, Way] = {
+    "dense": Dense(), "dense, refine": Dense(refine=True), "regions, superpixels": Regions(Superpixels()),
+}  # fmt: skip
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, and print a table, or every figure as JSON."""
+    chosen = _parser().parse_args(arguments)
+    pictures = list(photographs(chosen.photographs))
+    if chosen.manifest:
+        pictures += of_manifest(read(chosen.manifest, chosen.root).items, chosen.made, chosen.whole, chosen.seed)
+    settings = Settings()
+    prepare_captions(settings)
+    wiring = Wiring(settings)
+    found: dict[str, Any] = {
+        "machine": machine(), "versions": versions(), "space": wiring.space.id,
+        "captions_version": wiring.revision.captions_version, "pictures": [name for name, _ in pictures],
+    }  # fmt: skip
+    with captions_of(wiring) as index:
+        pipeline = wiring.pipeline(index, wiring.revision.captions_version)
+        found |= measured(pictures, pipeline, chosen.rounds, areas=chosen.areas)
+    found["load_after"] = machine()["load"]
+    if chosen.json:
+        console.out(msgspec.json.encode(found).decode(), highlight=False)
+    else:
+        console.print(_table(found))
+
+
+def measured(pictures: Sequence[Picture], pipeline: Pipeline, rounds: int, *, areas: bool) -> dict[str, Any]:
+    """The figures, ready for JSON."""
+    shown = track(pictures, "segmenting", console=messages, transient=True)
+    if areas:
+        ways = WAYS["dense"], WAYS["dense, refine"]
+        return {"areas": comparison([compared(image, ways, pipeline) for _, image in shown])}
+    pipeline.extractor.warm()
+    pipeline.text_encoder.encode(["a word"])  # models run slower for the first time
+    costs = summary([taken(image, WAYS, pipeline, rounds) for _, image in shown])
+    return {"rounds": rounds, **costs, "target": TARGET, "reached": costs["ratio"]["cold"] <= TARGET}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ops.bench segmentation", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--photographs", type=int, default=6, help=f"of scikit-image, up to {len(PHOTOGRAPHS)}")
+    parser.add_argument("--manifest", type=Path, help="TSV with the columns path and label, or a folder of classes")
+    parser.add_argument("--root", type=Path, help="what its paths are relative to")
+    parser.add_argument("--made", type=int, default=0, help="compositions of the manifest's cut-outs")
+    parser.add_argument("--whole", type=int, default=0, help="pictures of the manifest as they are")
+    parser.add_argument("--seed", type=int, default=7, help="of the compositions and of the choice")
+    parser.add_argument("--rounds", type=int, default=3, help="of timing each picture")
+    parser.add_argument("--areas", action="store_true", help="compare labels, and time nothing")
+    parser.add_argument("--json", action="store_true", help="every figure and its conditions")
+    return parser
+
+
+def _table(found: dict[str, Any]) -> Table:
+    where, made = found["machine"], found["versions"]
+    table = Table(
+        title=f"{where['cpu']}, {where['cores']} cores, load {where['load'][0]}, then {found['load_after'][0]}",
+        caption=", ".join(f"{name} {value}" for name, value in made.items()),
+    )
+    table.add_column("what")
+    table.add_column(f"of {len(found['pictures'])} pictures", justify="right")
+    for name, figure in _rows(found):
+        table.add_row(name, figure)
+    return table
+
+
+def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if areas := found.get("areas"):
+        yield "crops, of those of the paper's grids: dense", f"{areas['of_all']['full']:.1%}"
+        yield "the same with refine", f"{areas['of_all']['coarse']:.1%}"
+        yield "crops with refine, of dense's", f"{areas['of_full']:.1%}"
+        yield "area with the same label, mean and median", f"{areas['same']:.1%}, {areas['same_median']:.1%}"
+        yield "the same but for names", f"{areas['but_for_names']:.1%}"
+        return
+    yield "the crops of dense, encoded alone, p50", f"{found['ms']['alone']:.0f} ms"
+    for state, ratio in found["ratio"].items():
+        yield f"dense over that, {state}", f"{ratio:.2f} ({found['ms'][state]:.0f} ms)"
+        yield f"its stages, {state}", ", ".join(f"{name} {part:.1%}" for name, part in found["shares"][state].items())
+    for way, crops in found["crops"].items():
+        took = found["ms"]["warm" if way not in found["ms"] else way]
+        yield f"{way}, p50", f"{crops:.0f} crops, {found['looked_up'][way]:.0f} looked up, {took:.0f} ms"

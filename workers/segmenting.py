@@ -48,7 +48,7 @@ class Ways:
         s = self._settings
         naming = Naming(source=s.segment_source)
         if name == "dense":
-            return Dense(sizes=s.segment_grids, cells=s.segment_map, naming=naming)
+            return Dense(sizes=s.segment_grids, cells=s.segment_map, refine=s.segment_refine, naming=naming)
         if name == "regions":
             return Regions(self._proposer(), most=s.regions_max, dimmed=s.dimmed, naming=naming)
         from tasks.segmenters.clipseg import CLIPSeg  # noqa: PLC0415 -- loads torch

@@ -172,6 +172,9 @@ class Settings(BaseSettings):
         (2, 4, 8), min_length=1, max_length=8, description="dense: cells a side of its grids"
     )
     segment_map: PositiveInt = Field(16, le=128, description="dense: cells a side of its map")
+    segment_refine: bool = Field(
+        default=False, description="dense: its finest grid is looked at in full only where neighbours disagree"
+    )
     proposals: str = Field(
         "superpixels", description="regions: superpixels, cells, or a Segment Anything model: hub name or folder"
     )
@@ -245,6 +248,14 @@ class Settings(BaseSettings):
             if way == "prompted" and drawer is None:
                 raise ValueError(f"is needed for {rule} in WILDTAG_SEGMENT_PREFIXES: name a CLIPSeg model")
         return drawer
+
+    @field_validator("segment_map")
+    @classmethod
+    def _covered(cls, cells: int, info: ValidationInfo) -> int:
+        sizes = info.data.get("segment_grids", (1,))
+        if not any(cells % size == 0 for size in sizes):
+            raise ValueError("needs a grid that divides it: WILDTAG_SEGMENT_GRIDS is " + ",".join(map(str, sizes)))
+        return cells
 
     @field_validator("segment_prefixes")
     @classmethod

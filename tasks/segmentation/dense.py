@@ -29,7 +29,7 @@ class Dense:
     Without ``side`` crops have the encoder's. ``flat``: crops whose pixels differ by no more show nothing and are not
     encoded; a cell that they cover for the most part is unknown. ``None`` encodes all, as the paper does.
     ``refine``: the moved grids of the finest size are looked at only where neighbours disagree without them, and
-    guessed from the crops around elsewhere: a third fewer crops, and another label on some 6 % of the area
+    guessed from the crops around elsewhere: a fifth fewer crops, and another label on some 6 % of the area
     (ops/decisions/segmentation.md).
     """
 

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from workers.notifying.signing import secrets_of
+from workers.segment_settings import SegmentSettings, Words
 
 STAGES = ("embedding", "retrieval", "extraction", "scoring")
 SEGMENTATION = "segmentation"  # of objects that are to be segmented, after the stages that all go through
 INGESTION = "ingestion"  # captions to be encoded for an import
 QUEUES = (*STAGES, SEGMENTATION, INGESTION)
-WAYS = ("dense", "regions", "prompted")  # to segment
-
-
-def _words(value: object) -> object:
-    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
-
-
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
-"""Words separated by commas."""
-Numbers = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], NoDecode, BeforeValidator(_words)]
-"""Numbers separated by commas."""
 
 
 def _default_home() -> Path:
@@ -34,10 +23,8 @@ def _default_home() -> Path:
     return Path(data).expanduser() / "wildtag"
 
 
-class Settings(BaseSettings):
+class Settings(SegmentSettings):
     """What can be chosen. Times are in seconds unless the name says otherwise."""
-
-    model_config = SettingsConfigDict(env_prefix="WILDTAG_", frozen=True, env_ignore_empty=True)
 
     home: Path = Field(default_factory=_default_home, description="where the embedded stack keeps everything")
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="records, ledger and inbox")
@@ -161,30 +148,6 @@ class Settings(BaseSettings):
         None, ge=-1, le=1, description="an image whose best caption is farther gets no tags"
     )
 
-    segment_prefixes: Words = Field(
-        (), description="objects that are segmented without being asked for: as photos/=dense,scans/=regions"
-    )
-    segmenting_max: PositiveInt = Field(4, description="objects that are segmented at once; the rest wait")
-    segment_source: Literal["part", "image"] = Field(
-        "part", description="the captions near to each part name the parts, or those near to the whole image"
-    )
-    segment_grids: Numbers = Field(
-        (2, 4, 8), min_length=1, max_length=8, description="dense: cells a side of its grids"
-    )
-    segment_map: PositiveInt = Field(16, le=128, description="dense: cells a side of its map")
-    segment_refine: bool = Field(
-        default=False, description="dense: its finest grid is looked at in full only where neighbours disagree"
-    )
-    proposals: str = Field(
-        "superpixels", description="regions: superpixels, cells, or a Segment Anything model: hub name or folder"
-    )
-    regions_max: PositiveInt = Field(64, le=512, description="regions: of an image at the most")
-    dimmed: float = Field(0.5, ge=0, le=1, description="regions: how much is taken from what is outside of one")
-    drawer: str | None = Field(
-        None, validate_default=True,
-        description="prompted: a CLIPSeg model, hub name or folder; there is no prompted way without",
-    )  # fmt: skip
-
     batch_max: PositiveInt = Field(16, description="objects a batch at the most")
     batch_wait_ms: PositiveInt = Field(20, description="how long a batch waits for more objects")
     in_flight_max: PositiveInt = Field(256, description="objects on the queues at once; the rest wait")
@@ -239,46 +202,6 @@ class Settings(BaseSettings):
         elif info.data.get("notify_url") is not None:
             raise ValueError("is needed where WILDTAG_NOTIFY_URL is: echo whsec_$(openssl rand -base64 32)")
         return told
-
-    @field_validator("drawer")
-    @classmethod
-    def _all_known(cls, drawer: str | None, info: ValidationInfo) -> str | None:
-        for rule in info.data.get("segment_prefixes", ()):
-            way = rule.rpartition("=")[2]
-            if way == "prompted" and drawer is None:
-                raise ValueError(f"is needed for {rule} in WILDTAG_SEGMENT_PREFIXES: name a CLIPSeg model")
-        return drawer
-
-    @field_validator("segment_map")
-    @classmethod
-    def _covered(cls, cells: int, info: ValidationInfo) -> int:
-        sizes = info.data.get("segment_grids", (1,))
-        if not any(cells % size == 0 for size in sizes):
-            raise ValueError("needs a grid that divides it: WILDTAG_SEGMENT_GRIDS is " + ",".join(map(str, sizes)))
-        return cells
-
-    @field_validator("segment_prefixes")
-    @classmethod
-    def _rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
-        for rule in rules:
-            _, equals, way = rule.rpartition("=")
-            if not equals or way not in WAYS:
-                raise ValueError(f"{rule} is not PREFIX=WAY with a way of {', '.join(WAYS)}")
-        return rules
-
-    @property
-    def ways(self) -> tuple[str, ...]:
-        """The ways to segment that there are with these settings."""
-        return tuple(way for way in WAYS if way != "prompted" or self.drawer is not None)
-
-    def segmented(self, key: str) -> str:
-        """How objects of this key are segmented without being asked for; empty where they are not.
-
-        The longest prefix decides.
-        """
-        rules = (rule.rpartition("=")[::2] for rule in self.segment_prefixes)
-        return max(((prefix, way) for prefix, way in rules if key.startswith(prefix)),
-                   key=lambda rule: len(rule[0]), default=("", ""))[1]  # fmt: skip
 
     @property
     def inbox_folder(self) -> Path:

@@ -21,7 +21,8 @@ from workers.cli.show import clean, console, messages, print_json
 from workers.events.event import ObjectEvent
 from workers.pictures import LABELS, OVERLAY
 from workers.record import Pictured, Record
-from workers.settings import WAYS, Settings
+from workers.segment_settings import WAYS
+from workers.settings import Settings
 from workers.stores.folder import key_text
 from workers.wiring import Wiring
 

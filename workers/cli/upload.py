@@ -14,7 +14,8 @@ from workers.cli.files import expanded
 from workers.cli.results import Json, no_stack
 from workers.cli.sending_bars import SendingBars
 from workers.cli.show import add_row, clean, console, messages, table
-from workers.settings import WAYS, Settings
+from workers.segment_settings import WAYS
+from workers.settings import Settings
 from workers.stores.folder import key_text
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ import structlog
 from vectordb.errors import WildtagError
 from workers.connection import Client, raw, text, translated
 from workers.events.event import ObjectEvent
-from workers.inbox import Inbox, fields, first_told
+from workers.inbox import Inbox, fields, told_at
 from workers.layout import Keys
 from workers.progress import ProgressReader
 from workers.record import Error, decode
@@ -250,9 +250,9 @@ class Batches:
         """Milliseconds: of events that were told before, the dispatcher has dealt with every one."""
         oldest = []
         with translated():
-            for stream in (self._keys.inbox, self._keys.later, self._keys.segments):
+            for stream in (self._keys.inbox, self._keys.later):
                 oldest += self._redis.xrange(stream, count=1)
-        return min((first_told(entry, event) for entry, event in oldest), default=float("inf"))
+        return min((told_at(text(entry)) * 1000 for entry, _ in oldest), default=float("inf"))
 
     def _failures(self, oids: Sequence[str]) -> list[Failure]:
         found = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -17,10 +17,10 @@ from vectordb.errors import Permanent, Transient
 from workers.events.event import ObjectEvent
 from workers.events.reception import Deposit, Reception
 from workers.inbox import Inbox, told_at
-from workers.ledger import SEGMENT, Arrival, Ledger
+from workers.ledger import Arrival, Ledger
 from workers.pictures import Pictures
 from workers.publishing import Sender
-from workers.segment_queue import SegmentQueue, to_segment
+from workers.segment_queue import SegmentQueue
 from workers.stores.lookup import NotAsked, Place, Seen, look
 from workers.stores.store import ObjectForbidden, ObjectStore
 
@@ -48,8 +48,8 @@ class Dispatcher:
     """Turns inbox events into batches for the first stage. One ``step`` is one turn; ``Transient`` may leave it.
 
     ``revision`` is asked for every batch: the captions may be switched while images come in. ``followed`` says of
-    a key whether it is tagged. What is in ``later`` has its turn when the inbox is empty and little is on its way,
-    what is to be segmented when ``segments`` says so.
+    a key whether it is tagged, ``rule`` how it is segmented if nobody asks. What is in ``later`` has its turn when
+    the inbox is empty and little is on its way, what is to be segmented when ``segments`` says so.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Dispatcher:
         reception: Reception,
         revision: Callable[[], Revision],
         followed: Callable[[str], bool],
+        rule: Callable[[str], str],
         pace: Pace,
         consumer: str,
         clock: Callable[[], float] = time.time,
@@ -72,6 +73,7 @@ class Dispatcher:
         self._later = later
         self._segments = segments
         self._followed = followed
+        self._rule = rule
         self._ledger = ledger
         self._store = store
         self._pictures = pictures
@@ -85,7 +87,7 @@ class Dispatcher:
     def recover(self, idle_ms: int) -> int:
         """Deal with events that a dispatcher read and left. Gives how many."""
         count = 0
-        for inbox in (self._inbox, self._later, self._segments.inbox):
+        for inbox in (self._inbox, self._later):
             events = inbox.recover(self._consumer, idle_ms, self._pace.in_flight_max)
             self._deal(inbox, events, recovered=True)
             count += len(events)
@@ -93,12 +95,14 @@ class Dispatcher:
 
     def step(self, block_ms: int = 1000) -> int:
         """Wait for events, gather a batch's worth, send. Gives how many events were dealt with."""
-        in_flight = self._ledger.in_flight()
+        segmented = self._segment()
+        # what is segmented takes long, and is not what fills the queues
+        in_flight = max(0, self._ledger.in_flight() - self._ledger.segmenting())
         room = self._pace.in_flight_max - in_flight
         if room <= 0:
             time.sleep(0.05)  # the queues are full: the inbox holds what comes
-            return 0
-        again, segmented = self._later.length() > 0, self._segment()
+            return segmented or 0
+        again = self._later.length() > 0
         if segmented is not None:
             block_ms = min(block_ms, SEGMENTS_BLOCK_MS)
         events = self._inbox.read(self._consumer, room, min(block_ms, AGAIN_BLOCK_MS) if again else block_ms)
@@ -121,44 +125,47 @@ class Dispatcher:
 
     def _segment(self) -> int | None:
         """Send on what is to be segmented and has its turn; ``None`` where nothing waits for that."""
-        events = self._segments.read(self._consumer)
+        events = self._segments.turn()
         if events:
-            self._deal(self._segments.inbox, events, recovered=False)
+            arrivals, removals, left = self._look([(event.id, event) for event in events], turn=True)
+            told = {arrival.ref.id for arrival in arrivals} | {*removals} | left
+            self._segments.drop([event.id for event in events if event.id not in told])
+            self._segments.put_off(sorted(left))
+            self._send(arrivals, removals, {"entered", "again", "duplicate"})
         return None if events is None else len(events)
 
     def _deal(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> None:
-        if not events:
-            return
-        if inbox is not self._segments.inbox:
-            events, taken = self._segments.sort_out(events)
-            inbox.done(taken)
         arrivals, removals, left = self._look(events)
+        sent = self._send(
+            arrivals, removals, {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
+        )
+        inbox.done([entry for entry, _ in events if entry not in left])
+        if sent:
+            log.info("dispatched", objects=sent, events=len(events))
+
+    def _send(self, arrivals: Sequence[Arrival], removals: Sequence[str], wanted: set[str]) -> int:
+        """Forget what is gone, enter what is there and send those of them that the ledger wants; gives how many."""
         now = self._clock()
-        self._pictures.forget(removals)  # before their records, which know that there are some
+        self._pictures.forget(removals)  # before their records: nobody would come back to them
         # removals first: where an object has both, the plan has kept only the later one
         for oid, known in zip(removals, self._ledger.remove(removals), strict=True):
             if known:
                 log.info("removed", object=oid)
         revision = self._revision()
         answers = self._ledger.enter(arrivals, revision, now, now + self._pace.deadline_s)
-        wanted = {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
         refs = [a.ref for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
         for start in range(0, len(refs), self._pace.batch_max):
             objects = tuple(refs[start : start + self._pace.batch_max])
             self._publisher.send("embedding", Submitted(objects=objects, revision=revision))
-        self._segments.put(
-            to_segment(ObjectEvent("created", a.ref.bucket, a.ref.key, force=a.force), answer.removeprefix(SEGMENT),
-                       min(told_at(entry) for entry, _ in events))
-            for a, answer in zip(arrivals, answers, strict=True) if answer.startswith(SEGMENT)
-        )  # fmt: skip
-        inbox.done([entry for entry, _ in events if entry not in left])
-        if refs:
-            log.info("dispatched", objects=len(refs), events=len(events))
+        return len(refs)
 
-    def _look(self, events: Sequence[tuple[str, ObjectEvent]]) -> tuple[list[Arrival], list[str], set[str]]:
+    def _look(
+        self, events: Sequence[tuple[str, ObjectEvent]], *, turn: bool = False
+    ) -> tuple[list[Arrival], list[str], set[str]]:
         """What to do about each object: the latest word counts, and removals are checked in the bucket.
 
         Also which entries are left for later, since the store does not answer for them: others do not wait behind.
+        ``turn``: they waited for their turn to be segmented, and are never given up.
         """
         plan: dict[str, Arrival | None] = {}
         left: set[str] = set()
@@ -176,7 +183,7 @@ class Dispatcher:
                 continue
             except Transient as exc:
                 # what the store was not asked is never given up
-                if isinstance(exc, NotAsked) or self._clock() - told_at(entry) < self._pace.give_up_s:
+                if turn or isinstance(exc, NotAsked) or self._clock() - told_at(entry) < self._pace.give_up_s:
                     left.add(entry)
                     log.warning("event put off", object=event.id, reason=str(exc))
                 else:  # the sweep finds what it told, if there is anything to find
@@ -187,7 +194,7 @@ class Dispatcher:
             before = plan.get(event.id)
             if before and arrival and not arrival.verified and "" < arrival.sequence < before.sequence:
                 continue  # an older version, told later
-            plan[event.id] = arrival
+            plan[event.id] = arrival and replace(arrival, rule=self._rule(event.key), turn=turn)
         self._tell_unseen(unseen)
         return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None], left
 
@@ -203,13 +210,11 @@ def _arrival(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None:
     """``None``: the object is gone. Raises what the store answered for an object that it had to be asked about."""
     if not _asks(event):
         ref = ObjectRef(event.bucket, event.key, event.etag, event.size, event.version_id)
-        return Arrival(ref, event.sequence, event.verified, event.force, event.segment)
+        return Arrival(ref, event.sequence, event.verified, event.force)
     found = seen[event.bucket, event.key]
     if isinstance(found, Permanent | Transient):
         raise found
-    if found is None:
-        return None
-    return Arrival(found.ref, found.sequence, verified=True, force=event.force, segment=event.segment)
+    return None if found is None else Arrival(found.ref, found.sequence, verified=True, force=event.force)
 
 
 def _asks(event: ObjectEvent) -> bool:

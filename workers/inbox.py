@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,14 +19,6 @@ def fields(event: ObjectEvent) -> dict[Any, Any]:
     return {"event": msgspec.msgpack.encode(event)}
 
 
-def first_told(entry: Any, fields: Any) -> float:
-    """When the event of an entry was told (Unix milliseconds), wherever it waited before."""
-    with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError):
-        if told := msgspec.msgpack.decode(fields[b"event"], type=ObjectEvent).told:
-            return float(told)
-    return float(text(entry).partition("-")[0])
-
-
 def told_at(entry: str) -> float:
     """When a stream took an entry, in Unix seconds."""
     return int(entry.partition("-")[0]) / 1000
@@ -40,7 +31,7 @@ class Inbox:
     """
 
     def __init__(self, client: Client, key: str) -> None:
-        """``key``: of the stream, ``Keys.inbox``, ``Keys.later`` or ``Keys.segments``."""
+        """``key``: of the stream, ``Keys.inbox`` or ``Keys.later``."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._key = key
 

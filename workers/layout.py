@@ -8,7 +8,8 @@ key                    type        holds
 =====================  ==========  ==========================================================================
 ``P inbox``            stream      object events that no dispatcher has dealt with; field ``event``: msgpack
 ``P later``            stream      the same, of objects that are tagged again when nothing else is to be done
-``P segments``         stream      the same, of objects that are to be segmented: a few of them at a time
+``P segments``         sorted set  OID → since when it waits for its turn to be segmented (Unix seconds)
+``P segments:forced``  set         those of them that are tagged again whatever they have
 ``P reconcile:BUCKET`` hash        how far the comparison with a bucket has come: ``prefix``, ``after``
 ``P lock:NAME``        string      who is at something that only one may do, with a lifetime
 ``P junk``             stream      notifications that could not be read, newest last, trimmed; fields ``source``,
@@ -24,13 +25,15 @@ key                    type        holds
 ``P ledger``           sorted set  OID → deadline (Unix seconds) of every accepted object without a record
 ``P entry:OID``        hash        of an object in the ledger: ``ref`` (msgpack), ``etag``, ``revision``,
                                    ``sequence``, ``stage``, ``attempts``, ``accepted_at``, ``fault``,
-                                   ``segment`` (the way, or empty), ``at:STAGE`` (when it came to each, Unix seconds)
+                                   ``segment`` (the way, or empty), ``asked`` (1: somebody asked for that),
+                                   ``at:STAGE`` (when it came to each, Unix seconds), ``handed`` (when it was put on
+                                   the queue of the last)
 ``P segmenting``       set         OID of those in the ledger that are to be segmented
 ``P wish:OID``         string      the way in which somebody wants it segmented, or ``none``; until its record, with a
                                    lifetime
 ``P drawn``            set         OID of the objects whose pictures (label map, overlay) are in the store, or may be
 ``P record:OID``       hash        the final word: ``etag``, ``revision``, ``sequence``, ``state``, ``labels``
-                                   (JSON list), ``segment`` (the way, or empty), ``body`` (JSON record)
+                                   (JSON list), ``segment`` and ``asked`` as of an entry, ``body`` (JSON record)
 ``P records``          sorted set  OID → time of its record (Unix seconds)
 ``P objects``          sorted set  the same OIDs in the order of their bytes, as buckets list their keys (score 0)
 ``P state:STATE``      sorted set  the same, of the records in one state: done, failed, dead, skipped
@@ -80,6 +83,10 @@ class Keys:
     @property
     def segments(self) -> str:
         return f"{self.prefix}segments"
+
+    @property
+    def segments_forced(self) -> str:
+        return f"{self.prefix}segments:forced"
 
     @property
     def segmenting(self) -> str:
@@ -149,9 +156,6 @@ class Keys:
 
     def state(self, state: str) -> str:
         return f"{self.prefix}state:{state}"
-
-    def wish(self, oid: str) -> str:
-        return f"{self.prefix}wish:{oid}"
 
     def tag(self, label: str) -> str:
         return f"{self.prefix}tag:{label}"

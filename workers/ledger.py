@@ -20,21 +20,20 @@ from workers.connection import Client, text, translated
 from workers.layout import Keys
 from workers.record import Record
 
-SEGMENT = "segment:"  # before the way, where an object has to wait among those that are segmented
-
 
 @dataclass(frozen=True)
 class Arrival:
     """What the dispatcher knows of one object. ``verified``: seen in the bucket, not only told by an event.
 
-    ``segment``: a way, ``none``, or empty for what was drawn before.
+    ``rule``: how the settings have it segmented, or empty. ``turn``: it has waited for its turn to be.
     """
 
     ref: ObjectRef
     sequence: str = ""
     verified: bool = False
     force: bool = False
-    segment: str = ""
+    rule: str = ""
+    turn: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,17 +61,18 @@ class Ledger:
         self._remove = self._script("forget_tags", "remove")
         self._overdue = self._script("overdue")
         self._postpone = self._script("postpone")
+        self._go_on = self._script("go_on")
 
     def enter(
         self, arrivals: Sequence[Arrival], revision: Revision, now: float, deadline: float
     ) -> list[str]:
         """Accept objects. Only ``entered`` (and ``again``: forced) ones are to be sent.
 
-        ``segment:WAY``: not accepted, for it has to wait among those that are segmented.
+        ``waiting``: it waits in ``Keys.segments`` for its turn to be segmented.
         """
         rows = [
             (a.ref.id, a.ref.etag, token(revision), a.sequence, msgspec.msgpack.encode(a.ref), now, deadline,
-             int(a.verified), int(a.force), a.segment)
+             int(a.verified), int(a.force), a.rule, int(a.turn))
             for a in arrivals
         ]  # fmt: skip
         return [text(answer) for answer in self._many(self._enter, rows)]
@@ -86,9 +86,13 @@ class Ledger:
         *,
         now: float,
         begin: bool = False,
+        handed: bool = False,
     ) -> list[float | None]:
-        """Push deadlines on. Gives when each object was accepted, ``None`` for those nobody waits for any more."""
-        rows = [(r.id, r.etag, token(revision), stage, deadline, int(begin), now) for r in refs]
+        """Push deadlines on. Gives when each object was accepted, ``None`` for those nobody waits for any more.
+
+        ``begin``: it counts as an attempt. ``handed``: it is only put on the stage's queue; see ``go_on``.
+        """
+        rows = [(r.id, r.etag, token(revision), stage, deadline, int(begin), now, int(handed)) for r in refs]
         return [None if answer is None else float(answer) for answer in self._many(self._advance, rows)]
 
     def finish(self, records: Sequence[Record], now: float) -> list[bool]:
@@ -128,6 +132,10 @@ class Ledger:
             for ref in refs:
                 pipe.hget(self._keys.entry(ref.id), "segment")
             return [text(way or b"") for way in pipe.execute()]
+
+    def go_on(self, ref: ObjectRef, stage: str, deadline: float) -> None:
+        """Push on the deadline of an object that takes long, and of those on the queue behind it."""
+        self._many(self._go_on, [(ref.id, stage, deadline)])
 
     def segmenting(self) -> int:
         """How many objects that are on their way are to be segmented."""

@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Sequence
 from itertools import compress
 from typing import Any
 
+import structlog
 from PIL import Image
 
 from tasks.messages import ObjectRef
 from tasks.segmentation.rendering import as_palette, overlaid
 from tasks.segmentation.results import Segmented
+from vectordb.errors import Permanent
 from workers.connection import Client, raw, translated
 from workers.layout import Keys
 from workers.record import Pictured
 from workers.stores.store import ObjectStore
 
+log = structlog.get_logger()
+
 FOLDER = "segments/"  # below the output prefix
 LABELS, OVERLAY = ".labels.png", ".overlay.jpg"
 LONGEST = 900  # bytes of a key: stores take 1,024
 LONGEST_PART = 200  # bytes between two slashes: file systems take 255
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 QUALITY = 85  # of an overlay, a JPEG
 
 
@@ -42,7 +48,7 @@ class Pictures:
     def of(self, key: str) -> Pictured:
         """The keys of an object's pictures: its own with a suffix, or where that may not be a name, a digest."""
         parts = key.split("/")
-        odd = len(key.encode()) > LONGEST or any(
+        odd = len(key.encode()) > LONGEST or _DIGEST.fullmatch(key) or any(
             part.endswith((LABELS, OVERLAY)) or len(part.encode()) > LONGEST_PART for part in parts
         )
         name = f"{self._folder}{hashlib.sha256(key.encode()).hexdigest() if odd else key}"
@@ -51,25 +57,34 @@ class Pictures:
     def keep(self, ref: ObjectRef, image: Image.Image, segmented: Segmented) -> Pictured:
         """Draw the pictures of an object and put them into the store."""
         keys = self.of(ref.key)
+        label_map, overlay = label_map_png(segmented), overlay_jpeg(image, segmented)
         with translated():
             self._redis.sadd(self._drawn, raw(ref.id))  # first: whatever happens then, they are not forgotten there
-        self._store.put(ref.bucket, keys.label_map, io.BytesIO(label_map_png(segmented)), "image/png")
-        self._store.put(ref.bucket, keys.overlay, io.BytesIO(overlay_jpeg(image, segmented)), "image/jpeg")
+        self._store.put(ref.bucket, keys.label_map, io.BytesIO(label_map), "image/png")
+        self._store.put(ref.bucket, keys.overlay, io.BytesIO(overlay), "image/jpeg")
         return keys
 
     def forget(self, oids: Sequence[str]) -> None:
-        """Remove the pictures of those objects that have some."""
+        """Remove the pictures of those objects that have some. Those that may not be removed stay, and are logged."""
         if not oids:
             return
         with translated():
             there = self._redis.smismember(self._drawn, [raw(oid) for oid in oids])
         for oid in compress(oids, there):
-            bucket, _, key = oid.partition("/")
-            keys = self.of(key)
+            self.remove(oid)
+
+    def remove(self, oid: str) -> None:
+        """Remove the pictures of an object, whether it is known to have some or not."""
+        bucket, _, key = oid.partition("/")
+        keys = self.of(key)
+        try:
             self._store.remove(bucket, keys.label_map)
             self._store.remove(bucket, keys.overlay)
-            with translated():
-                self._redis.srem(self._drawn, raw(oid))
+        except Permanent as exc:
+            log.warning("pictures are left behind", object=oid, reason=str(exc))
+            return
+        with translated():
+            self._redis.srem(self._drawn, raw(oid))
 
 
 def label_map_png(segmented: Segmented) -> bytes:

@@ -25,7 +25,8 @@ RECOVER_IDLE_MS = 30_000
 
 def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     """A Celery worker for some queues, in prefork mode: what a child loads, it loads after the fork."""
-    from workers.stages import Stages, register  # noqa: PLC0415 -- only a worker needs the stages
+    from workers.registration import register  # noqa: PLC0415 -- only a worker needs the stages
+    from workers.stages import Stages  # noqa: PLC0415 -- as above
 
     configure()
     app = create_app(settings)
@@ -49,7 +50,6 @@ def run_dispatcher(settings: Settings) -> None:
     with until_stopped() as stop:
         retrying(stop, wiring.inbox.prepare)
         retrying(stop, wiring.later.prepare)
-        retrying(stop, wiring.segments.prepare)
         retrying(stop, lambda: dispatcher.recover(0))  # a predecessor's leftovers: there is one dispatcher a home
         while not stop.is_set():
             retrying(stop, lambda: dispatcher.step(block_ms=500))

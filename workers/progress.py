@@ -63,8 +63,9 @@ class ProgressReader:
                 pipe.zrank(self._keys.ledger, oid)
                 pipe.hmget(self._keys.record(oid), "etag", "state", "body")
                 pipe.zscore(self._keys.records, oid)
+                pipe.zrank(self._keys.segments, oid)
             answers = pipe.execute()
-        rows = [answers[i : i + 4] for i in range(0, len(answers), 4)]
+        rows = [answers[i : i + 5] for i in range(0, len(answers), 5)]
         return [_progress(oid, since, *row) for oid, row in zip(oids, rows, strict=True)]
 
     def tokens(self, oids: Sequence[str]) -> list[str]:
@@ -76,21 +77,27 @@ class ProgressReader:
             for oid in oids:
                 pipe.hmget(self._keys.entry(oid), "etag", "stage", "attempts", "fault")
                 pipe.zscore(self._keys.records, oid)
+                pipe.zscore(self._keys.segments, oid)
             answers = pipe.execute()
-        return [f"{entry}{at}" for entry, at in zip(answers[::2], answers[1::2], strict=True)]
+        return [f"{answers[i]}{answers[i + 1]}{answers[i + 2]}" for i in range(0, len(answers), 3)]
 
-    def waiting(self) -> int:
-        """How many objects nobody has begun or finished: in the inbox, before they are segmented, in the ledger."""
+    def waiting(self, *, segmented: bool = False) -> int:
+        """How many objects nobody has begun or finished: in the inbox and in the ledger.
+
+        ``segmented``: those that wait to be segmented.
+        """
         with translated():
+            if segmented:
+                return int(self._redis.zcard(self._keys.segments))
             pipe = self._redis.pipeline(transaction=False)
             pipe.xlen(self._keys.inbox)
-            pipe.xlen(self._keys.segments)
             pipe.zcard(self._keys.ledger)
             return sum(pipe.execute())
 
 
 def _progress(
-    oid: str, since: float, entry: list[bytes | None], rank: int | None, record: list[bytes | None], at: float | None
+    oid: str, since: float, entry: list[bytes | None], rank: int | None, record: list[bytes | None], at: float | None,
+    segmented: int | None,
 ) -> Progress | None:
     bucket, _, key = oid.partition("/")
     etag, stage, attempts, accepted, fault, *times = entry
@@ -102,6 +109,8 @@ def _progress(
             accepted_at=float(accepted or 0), attempts=int(attempts or 0), fault=text(fault) if fault else None,
             stages={name: float(t) for name, t in zip(ALL_STAGES, times, strict=True) if t is not None},
         )  # fmt: skip
+    if segmented is not None:  # it waits for its turn to be segmented
+        return Progress(bucket=bucket, key=key, etag=text(record[0] or b""), state="queued", position=segmented)
     if record[2] is None or at is None:
         return None
     if at <= since:

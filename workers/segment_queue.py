@@ -1,71 +1,62 @@
 """Objects that are to be segmented wait for their turn beside the inbox: each takes as long as hundreds that are not.
 
-Which those are is said by wishes and by the settings. Once a few of them are on their way the others wait in a stream
-of their own, where no deadline passes.
+The ledger puts them here, once each however often they are told of. When a few of them are on their way the others
+wait, and no deadline passes. What an object is by then, the store is asked at its turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import msgspec
-
+from workers.connection import Client, raw, text, translated
 from workers.events.event import ObjectEvent
-from workers.inbox import Inbox, told_at
+from workers.layout import Keys
 from workers.ledger import Ledger
-from workers.wishes import NONE, Wishes
 
-Entries = list[tuple[str, ObjectEvent]]
+REST_S = 1.0  # after a turn that the store gave no answer for
 
 
 class SegmentQueue:
-    """Raises ``StoreUnavailable``. ``by_key``: how objects of a key are segmented whoever sends them, or empty."""
+    """Raises ``StoreUnavailable``. ``at_once``: objects that may be on their way."""
 
     def __init__(
-        self, inbox: Inbox, ledger: Ledger, wishes: Wishes, by_key: Callable[[str], str], at_once: int
+        self, client: Client, keys: Keys, ledger: Ledger, at_once: int, clock: Callable[[], float]
     ) -> None:
-        """``at_once``: objects that may be on their way."""
-        self.inbox = inbox
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
         self._ledger = ledger
-        self._wishes = wishes
-        self._by_key = by_key
         self._at_once = at_once
+        self._clock = clock
+        self._resting_until = 0.0
 
-    def read(self, consumer: str) -> Entries | None:
-        """Events whose turn it is; ``None`` where none waits."""
-        if not self.inbox.length():
-            return None
+    def turn(self) -> list[ObjectEvent] | None:
+        """Those whose turn it is, the longest waiting first; ``None`` where none waits. They stay until entered."""
+        with translated():
+            if not self._redis.zcard(self._keys.segments):
+                return None
         room = self._at_once - self._ledger.segmenting()
-        return self.inbox.read(consumer, room, None) if room > 0 else []
+        if room <= 0 or self._clock() < self._resting_until:
+            return []
+        with translated():
+            oids = self._redis.zrange(self._keys.segments, 0, room - 1)
+            forced = self._redis.smismember(self._keys.segments_forced, oids) if oids else []
+        turns = []
+        for oid, force in zip(oids, forced, strict=True):
+            bucket, _, key = text(oid).partition("/")
+            turns.append(ObjectEvent("created", bucket, key, force=bool(force)))
+        return turns
 
-    def sort_out(self, events: Sequence[tuple[str, ObjectEvent]]) -> tuple[Entries, list[str]]:
-        """Take over events of objects that are to be segmented; gives the others, and the entries that were taken."""
-        created = [event for _, event in events if event.kind == "created"]
-        wished = dict(zip((e.id for e in created), self._wishes.of([e.id for e in created]), strict=True))
-        kept: Entries = []
-        taken: dict[str, ObjectEvent] = {}
-        for entry, event in events:
-            way = wished.get(event.id) or (self._by_key(event.key) if event.kind == "created" else "")
-            if way == NONE:
-                kept.append((entry, msgspec.structs.replace(event, segment=NONE)))
-            elif way:
-                taken[entry] = to_segment(event, way, told_at(entry))
-            else:
-                kept.append((entry, event))
-        self.put(taken.values())
-        return kept, list(taken)
+    def put_off(self, oids: Sequence[str]) -> None:
+        """The store says nothing of these: others have their turn, a little later."""
+        if oids:
+            self._resting_until = self._clock() + REST_S
+            with translated():
+                self._redis.zadd(self._keys.segments, {raw(oid): self._clock() for oid in oids}, xx=True)
 
-    def put(self, events: Iterable[ObjectEvent]) -> None:
-        """Let these wait here."""
-        if waiting := list(events):
-            self.inbox.append(waiting)
-
-
-def to_segment(event: ObjectEvent, way: str, told: float) -> ObjectEvent:
-    """The event as it waits: without an etag, since until its turn the object may be another one, or gone.
-
-    ``told``: when it was told, in Unix seconds.
-    """
-    return ObjectEvent(
-        "created", event.bucket, event.key, force=event.force, segment=way, told=round(told * 1000)
-    )
+    def drop(self, oids: Sequence[str]) -> None:
+        """These are nothing to be segmented: not followed, or not to be read."""
+        if oids:
+            with translated():
+                self._redis.zrem(self._keys.segments, *map(raw, oids))
+                self._redis.srem(self._keys.segments_forced, *map(raw, oids))

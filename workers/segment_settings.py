@@ -35,7 +35,7 @@ class SegmentSettings(BaseSettings):
     segment_grids: Numbers = Field(
         (2, 4, 8), min_length=1, max_length=8, description="dense: cells a side of its grids"
     )
-    segment_map: PositiveInt = Field(16, le=128, description="dense: cells a side of its map")
+    segment_map: PositiveInt = Field(16, le=128, validate_default=True, description="dense: cells a side of its map")
     segment_refine: bool = Field(
         default=False, description="dense: its finest grid is looked at in full only where neighbours disagree"
     )

@@ -19,5 +19,6 @@ def segmenter(wiring: Wiring) -> Segmenter:
 
     s = wiring.settings
     return Segmenter(
-        Ways(s), pipeline, wiring.chosen, wiring.pictures, wiring.records, wiring.segments, s.max_pixels
-    )
+        Ways(s), pipeline, wiring.chosen, wiring.pictures, wiring.records, wiring.wishes, wiring.inbox,
+        s.max_pixels,
+    )  # fmt: skip

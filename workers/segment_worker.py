@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -12,6 +14,7 @@ from tasks.images import decode
 from tasks.messages import ObjectRef, Revision
 from tasks.pipeline import Pipeline
 from tasks.segmentation.run import segment
+from vectordb.errors import Transient
 from vectordb.index import IndexMissing
 from workers.asking import AskedPermanent
 from workers.captions import CaptionsDropped
@@ -20,7 +23,8 @@ from workers.inbox import Inbox
 from workers.pictures import Pictures
 from workers.record import Segmentation
 from workers.records import Records
-from workers.segmenting import Watched, Ways, recorded
+from workers.segmenting import Ways, recorded
+from workers.wishes import Wishes
 
 log = structlog.get_logger()
 
@@ -35,7 +39,8 @@ class Segmenter:
         chosen: Callable[[], str],
         pictures: Pictures,
         records: Records,
-        segments: Inbox,
+        wishes: Wishes,
+        inbox: Inbox,
         max_pixels: int,
     ) -> None:
         self._ways = ways
@@ -43,28 +48,26 @@ class Segmenter:
         self._chosen = chosen
         self._pictures = pictures
         self._records = records
-        self._segments = segments
+        self._wishes = wishes
+        self._inbox = inbox
         self._max_pixels = max_pixels
 
     def draw(
-        self, ref: ObjectRef, data: bytes, way: str, revision: Revision, tell: Callable[[], None]
+        self, ref: ObjectRef, data: bytes, way: str, revision: Revision
     ) -> tuple[Segmentation, float]:
         """What the record says of the segmentation, whose pictures are kept; and how many milliseconds it took.
 
-        ``tell`` is called as often as there is progress. Raises ``CaptionsDropped``, a ``BadImage``, and what the
-        way, the captions and the store raise.
+        Raises ``CaptionsDropped``, a ``BadImage``, and what the way, the captions and the store raise.
         """
         start = time.perf_counter()
         image = decode(data, max_pixels=self._max_pixels)
         made = self._ways(way)
         try:
-            pipeline = self._pipeline(revision.captions_version)
-            segmented = segment(image, made, replace(pipeline, image_encoder=Watched(pipeline.image_encoder, tell)))
+            segmented = segment(image, made, self._pipeline(revision.captions_version))
         except (IndexMissing, AskedPermanent) as exc:
             if revision.captions_version == self._chosen():
                 raise
             raise CaptionsDropped(str(exc)) from exc
-        tell()
         pictures = self._pictures.keep(ref, image, segmented)
         return recorded(segmented, pictures), (time.perf_counter() - start) * 1000
 
@@ -72,9 +75,31 @@ class Segmenter:
         """Nobody waited for what was drawn: the pictures go, or where another version has some, are drawn anew."""
         (record,) = self._records.get([ref.id])
         if record is None:
-            self._pictures.forget([ref.id])
+            if self._records.on_its_way(ref.id) is None:  # else they are its own to put in their place
+                self._pictures.remove(ref.id)
         elif record.etag != ref.etag and record.way:
             log.info("drawn anew", object=ref.id, etag=record.etag, over=ref.etag)
-            self._segments.append([
-                ObjectEvent("created", ref.bucket, ref.key, force=True, segment=record.way)
-            ])
+            self._wishes.ask([ref.id], record.way)
+            self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, force=True)])
+
+
+@contextmanager
+def telling(tell: Callable[[], None], every_s: float) -> Iterator[None]:
+    """Call ``tell`` every so often while the block is at work, from a thread: a model may take minutes for one image.
+
+    A block that hangs is ended by the time limit of its task.
+    """
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(every_s):
+            with contextlib.suppress(Transient):  # Redis is away: it may be back the next time
+                tell()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-from PIL import Image
-
-from tasks.encoders.protocols import ImageEncoder, Space
-from tasks.messages import Floats
 from tasks.segmentation.dense import Dense
 from tasks.segmentation.naming import Naming
 from tasks.segmentation.prompted import Prompted
@@ -68,30 +61,6 @@ class Ways:
         from tasks.segmenters.segment_anything import SegmentAnything  # noqa: PLC0415 -- loads torch
 
         return SegmentAnything(s.proposals, threads=s.threads)
-
-
-@dataclass(frozen=True)
-class Watched:
-    """An ``ImageEncoder`` that says whenever it has encoded some."""
-
-    encoder: ImageEncoder
-    tell: Callable[[], None]
-
-    @property
-    def space(self) -> Space:
-        """See ``ImageEncoder``."""
-        return self.encoder.space
-
-    @property
-    def side(self) -> int:
-        """See ``ImageEncoder``."""
-        return self.encoder.side
-
-    def encode(self, images: Sequence[Image.Image]) -> Floats:
-        """See ``ImageEncoder``."""
-        vectors = self.encoder.encode(images)
-        self.tell()
-        return vectors
 
 
 def recorded(segmented: Segmented, pictures: Pictured | None) -> Segmentation:

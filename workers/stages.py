@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import structlog
-from celery import Celery
 
 from tasks.embedding import embed
 from tasks.extraction import extract
 from tasks.extraction.phrases import Phrases
 from tasks.ingestion import Ingesting, ingest
-from tasks.messages import Batch, Embedded, Extracted, Fault, Retrieved, Scored, Submitted
+from tasks.messages import Batch, Embedded, Extracted, Fault, ObjectRef, Retrieved, Scored, Submitted
 from tasks.retrieval import retrieve
 from tasks.scoring import score
 from vectordb.errors import Transient
@@ -32,8 +31,9 @@ from workers.fetching import fetch
 from workers.outcomes import done, failed
 from workers.policy import POSTPONED_S, Drop, Fail, Postpone, Retry, Split, after_error
 from workers.record import Error, Segmentation
-from workers.remote_captions import ENCODE, TASK, answer
-from workers.settings import QUEUES, SEGMENTATION
+from workers.remote_captions import answer
+from workers.segment_worker import telling
+from workers.settings import SEGMENTATION
 from workers.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -89,12 +89,7 @@ class Stages:
             batch, encoder, cache, alpha=c.alpha, tau=c.tau, max_tags=c.max_tags, min_score=c.min_score,
             synonym_similarity=c.synonym_similarity, unknown_similarity=c.unknown_similarity, prompts=c.prompts,
         ))  # fmt: skip
-        ways = self._wiring.ledger.ways(batch.objects)
-        self._finish(scored.only([place for place, way in enumerate(ways) if not way]))
-        for place in (place for place, way in enumerate(ways) if way):
-            alone = scored.only([place])
-            self._advance(SEGMENTATION, alone, begin=False)
-            self._hand_on(SEGMENTATION, alone)
+        self._finish(scored)
 
     def segmentation(self, batch: Scored) -> None:
         """Draw what is where in the one image of a batch, and write the record."""
@@ -103,17 +98,18 @@ class Stages:
         if not way:  # it is not wanted any more
             self._finish(batch)
             return
-        _, images, faults = self._fetch(
-            Submitted(objects=batch.objects, revision=batch.revision, timings_ms=batch.timings_ms)
-        )
-        self._end(batch, faults)
-        for data in images:
-            try:
-                drawn, took = self._segmenter.draw(ref, data, way, batch.revision, lambda: self._go_on(batch))
-            except CaptionsDropped:
-                self._submit_anew(batch)
-            else:
-                self._finish(batch.timed(SEGMENTATION, took), drawn)
+        with telling(lambda: self._go_on(ref), wiring.settings.deadline_s / 4):
+            _, images, faults = self._fetch(
+                Submitted(objects=batch.objects, revision=batch.revision, timings_ms=batch.timings_ms)
+            )
+            self._end(batch, faults)
+            for data in images:
+                try:
+                    drawn, took = self._segmenter.draw(ref, data, way, batch.revision)
+                except CaptionsDropped:
+                    self._submit_anew(batch)
+                else:
+                    self._finish(batch.timed(SEGMENTATION, took), drawn)
 
     @cached_property
     def _segmenter(self) -> Segmenter:
@@ -175,10 +171,11 @@ class Stages:
         answers = wiring.ledger.advance(batch.objects, batch.revision, stage, deadline, now=now, begin=begin)
         return {ref.id: at for ref, at in zip(batch.objects, answers, strict=True) if at is not None}
 
-    def _go_on(self, batch: Batch) -> None:
-        """Say that there is progress with a batch that takes long."""
-        self._wiring.health.beat(SEGMENTATION)
-        self._advance(SEGMENTATION, batch, begin=False)
+    def _go_on(self, ref: ObjectRef) -> None:
+        """Say that there is progress with an object that takes long; those behind it wait for nothing else."""
+        wiring = self._wiring
+        wiring.health.beat(SEGMENTATION)
+        wiring.ledger.go_on(ref, SEGMENTATION, wiring.clock() + wiring.settings.deadline_s)
 
     def _fetch(self, batch: Submitted) -> tuple[Submitted, list[bytes], list[Fault]]:
         """The images of the objects that the ledger still waits for, and a fault for each that cannot be read."""
@@ -206,20 +203,40 @@ class Stages:
             )
 
     def _finish(self, batch: Scored, drawn: Segmentation | None = None) -> None:
-        """Records of objects that have their tags. ``drawn``: of the one object of the batch."""
+        """Records of objects that have their tags; those that are to be segmented otherwise than ``drawn`` go on.
+
+        ``drawn``: of the one object of the batch.
+        """
         wiring = self._wiring
+        ways = wiring.ledger.ways(batch.objects)
+        fits = drawn if drawn is not None and ways[0] else None  # else it is not wanted any more, or nobody waits
+        have = fits.way if fits else ""
+        ready = batch.only([place for place, way in enumerate(ways) if way == have])
         now = wiring.clock()
-        written = wiring.ledger.finish(list(done(batch, now, self._accepted, drawn)), now)
+        written = wiring.ledger.finish(list(done(ready, now, self._accepted, fits)), now)
         if written:
             log.info("done", objects=sum(written), late=len(written) - sum(written))
-        if drawn is not None and not all(written):
-            self._segmenter.late(batch.objects[0])
+        fine = {ref.id for ref, there in zip(ready.objects, written, strict=True) if there}
+        for place, ref in enumerate(batch.objects):
+            if ref.id not in fine and not self._segment(batch.only([place])) and drawn is not None:
+                self._segmenter.late(ref)
 
     # -- hand on
 
     def _hand_on(self, stage: str, batch: Batch) -> None:
         if batch.objects:
             self._wiring.publisher.send(stage, batch)
+
+    def _segment(self, alone: Scored) -> bool:
+        """Put an object on the queue of those that are segmented, if anybody still waits for it; whether so."""
+        wiring = self._wiring
+        now = wiring.clock()
+        (accepted,) = wiring.ledger.advance(
+            alone.objects, alone.revision, SEGMENTATION, now + wiring.settings.deadline_s, now=now, handed=True
+        )
+        if accepted is not None:
+            self._hand_on(SEGMENTATION, alone)
+        return accepted is not None
 
     def _timed(self, stage: str, call: Callable[[], Any]) -> Any:
         start = time.perf_counter()
@@ -270,30 +287,3 @@ KINDS: dict[str, type[Batch]] = {
     "embedding": Submitted, "retrieval": Embedded, "extraction": Retrieved, "scoring": Extracted,
     SEGMENTATION: Scored,
 }  # fmt: skip
-
-
-def register(app: Celery, stages: Callable[[], Stages]) -> None:
-    """Give an app the tasks of all stages. ``stages`` is called in the process that runs them, on first use."""
-
-    def add_stage(stage: str) -> None:
-        @app.task(name=f"wildtag.{stage}", bind=True, ignore_result=True)
-        def run(task: Any, data: bytes) -> None:
-            stages().run(stage, data, task.request.retries)
-
-    def add_probe(queue: str) -> None:
-        @app.task(name=f"wildtag.probe.{queue}", ignore_result=True)
-        def probe() -> None:
-            stages().warm(queue)
-
-    for stage in KINDS:
-        add_stage(stage)
-    for queue in QUEUES:
-        add_probe(queue)
-
-    @app.task(name=TASK, ignore_result=True)
-    def captions(request: str, data: bytes) -> None:
-        stages().captions(request, data)
-
-    @app.task(name=ENCODE, ignore_result=True)
-    def encode(request: str, data: bytes) -> None:
-        stages().encode(request, data)

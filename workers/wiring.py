@@ -97,15 +97,6 @@ class Wiring:
         return Inbox(self.redis, self.keys.later)
 
     @cached_property
-    def segments(self) -> Inbox:
-        """Objects that are to be segmented, a few at a time."""
-        return Inbox(self.redis, self.keys.segments)
-
-    def segmented(self, key: str) -> str:
-        """How an object of this key is segmented whoever sends it; empty where it is not."""
-        return self.settings.segmented(key) if self.following.key(key) else ""
-
-    @cached_property
     def wishes(self) -> Wishes:
         return Wishes(self.redis, self.keys)
 
@@ -283,10 +274,10 @@ class Wiring:
         """A dispatcher under this consumer name."""
         s = self.settings
         pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s, s.give_up_s)
-        segments = SegmentQueue(self.segments, self.ledger, self.wishes, self.segmented, s.segmenting_max)
+        segments = SegmentQueue(self.redis, self.keys, self.ledger, s.segmenting_max, self.clock)
         return Dispatcher(
             self.inbox, self.later, segments, self.ledger, self.store, self.pictures, self.publisher, self.reception,
-            self.current, self.following.key, pace, consumer, self.clock,
+            self.current, self.following.key, s.segmented, pace, consumer, self.clock,
         )  # fmt: skip
 
     def sweeper(

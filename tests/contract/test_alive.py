@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from workers.cli.main import app
 from workers.connection import Client, connect
 from workers.pulse import Pulse, State
+from workers.registration import register
 from workers.settings import QUEUES, Settings
-from workers.stages import Stages, register
+from workers.stages import Stages
 from workers.wiring import Wiring
 
 PREFIX = "test:"

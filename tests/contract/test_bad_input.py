@@ -70,7 +70,6 @@ class World:
         self.stages, self.dispatcher, self.keeper = Stages(wiring), wiring.dispatcher("me"), wiring.keeper()
         wiring.inbox.prepare()
         wiring.later.prepare()
-        wiring.segments.prepare()
 
     def tell(self, data: bytes) -> None:
         """What the gateway does with the body of a POST."""

@@ -32,7 +32,6 @@ from workers.stores.folder import FolderStore
 from workers.stores.lookup import SILENCES, THREADS
 from workers.stores.s3 import S3Store
 from workers.stores.store import ObjectForbidden, ObjectInfo, ObjectStore, StoreAway
-from workers.wishes import Wishes
 
 REVISION = Revision("space", "captions@1")
 
@@ -66,9 +65,8 @@ class World:
     store: ObjectStore
     inbox: Inbox
     later: Inbox
-    segments: Inbox
+    segments: SegmentQueue
     pictures: Pictures
-    wishes: Wishes
     ledger: Ledger
     records: Records
     health: Health
@@ -80,14 +78,10 @@ class World:
     def dispatcher(self, *, batch_max: int = 3, in_flight_max: int = 100) -> Dispatcher:
         pace = Pace(batch_max, 5, in_flight_max, deadline_s=60)
         return Dispatcher(
-            self.inbox, self.later, self.segment_queue(), self.ledger, self.store, self.pictures, self.queues,
-            self.reception, lambda: self.revision, lambda key: not key.startswith("ignored/"), pace, "me",
+            self.inbox, self.later, self.segments, self.ledger, self.store, self.pictures, self.queues,
+            self.reception, lambda: self.revision, lambda key: not key.startswith("ignored/"), lambda _: "", pace, "me",
             lambda: self.now,
         )  # fmt: skip
-
-    def segment_queue(self) -> SegmentQueue:
-        by_key = lambda key: "dense" if key.startswith("drawn/") else ""  # noqa: E731 -- short
-        return SegmentQueue(self.segments, self.ledger, self.wishes, by_key, 2)
 
     def keeper(self) -> Keeper:
         return Keeper(
@@ -109,13 +103,13 @@ class World:
 @pytest.fixture
 def world(client: Client, keys: Keys, tmp_path: Path) -> World:
     (tmp_path / "inbox").mkdir()
-    inbox, later, segments = Inbox(client, keys.inbox), Inbox(client, keys.later), Inbox(client, keys.segments)
-    for stream in (inbox, later, segments):
+    inbox, later, ledger = Inbox(client, keys.inbox), Inbox(client, keys.later), Ledger(client, keys, 100)
+    for stream in (inbox, later):
         stream.prepare()
     store = FolderStore({"inbox": tmp_path / "inbox"})
     made = World(
-        store, inbox, later, segments, Pictures(store, client, keys, ".wildtag/"), Wishes(client, keys),
-        Ledger(client, keys, 100), Records(client, keys),
+        store, inbox, later, SegmentQueue(client, keys, ledger, 2, lambda: made.now),
+        Pictures(store, client, keys, ".wildtag/"), ledger, Records(client, keys),
         Health(client, keys, lambda: made.now), Queues(), Reception(client, keys),
     )  # fmt: skip
     return made

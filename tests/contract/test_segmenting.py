@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,17 @@ from tasks.cache import LRUCache
 from tasks.messages import Batch
 from tests.unit.segmentation.world import BLUE, CHOICES, RED, SPACE, Colours, Texts, halves, pipeline
 from vectordb.index import IndexMissing
+from workers.batches import Batches
 from workers.connection import Client
 from workers.events.event import ObjectEvent
+from workers.progress import ProgressReader
 from workers.publishing import Publisher
+from workers.reconcile import reconcile
 from workers.record import Record
+from workers.segment_worker import telling
 from workers.settings import SEGMENTATION, STAGES, Settings
 from workers.stages import Stages
-from workers.stores.store import StoreAway
+from workers.stores.store import ObjectForbidden, StoreAway
 from workers.wiring import Wiring
 
 
@@ -73,7 +78,7 @@ class World:
         self.wiring.choices, self.wiring.cache = CHOICES, LRUCache(1000)
         self.stages = Stages(self.wiring)
         self.dispatcher, self.keeper = self.wiring.dispatcher("me"), self.wiring.keeper()
-        for inbox in (self.wiring.inbox, self.wiring.later, self.wiring.segments):
+        for inbox in (self.wiring.inbox, self.wiring.later):
             inbox.prepare()
 
     def put(self, key: str, image: Image.Image | bytes | None = None) -> str:
@@ -103,7 +108,7 @@ class World:
             self.dispatcher.step(1)
             if until():
                 return
-            if not self.queues.sent and not self.wiring.inbox.length() and not self.wiring.segments.length():
+            if not self.queues.sent and not self.wiring.inbox.length() and not self.waiting():
                 return
             while self.queues.sent and not until():
                 stage, batch, retries = self.queues.sent.pop(0)
@@ -114,6 +119,22 @@ class World:
         found: list[Record | None] = self.wiring.records.get([f"inbox/{key}"])
         assert found[0] is not None
         return found[0]
+
+    def waiting(self) -> int:
+        """Objects that wait for their turn to be segmented."""
+        return int(self.wiring.records.counts()["segments"])
+
+    def final(self) -> list[tuple[str, str, str]]:
+        """All final words of the feed: key, state and way."""
+        told = [item.record for item in self.wiring.records.feed_page("0-0", 1000)]
+        return [(found.key, found.state, found.way) for found in told if found is not None]
+
+    def pass_by(self, seconds: float) -> None:
+        """The keeper's look after so long, in which every stage makes progress."""
+        self.now += seconds
+        for stage in (*STAGES, SEGMENTATION):
+            self.wiring.health.beat(stage)
+        self.keeper.step()
 
     def pictures(self) -> list[str]:
         """The files under the output prefix."""
@@ -160,7 +181,7 @@ def test_who_is_asked_for_is_segmented_and_its_pictures_are_kept(world: World) -
     label_map = np.asarray(Image.open(world.settings.inbox_folder / drawn.pictures.label_map))
     assert label_map.shape == (128, 128)
     assert [drawn.labels[value].label for value in label_map[64, [5, 120]]] == ["cat", "bridge"]
-    assert world.wiring.wishes.of(["inbox/a.png"]) == [""]
+    assert world.wiring.redis.keys("test:wish:*") == []
 
 
 def test_the_settings_say_which_prefixes_are_segmented(world: World) -> None:
@@ -186,7 +207,7 @@ def test_plain_images_do_not_wait_behind_those_that_are_segmented(world: World) 
     world.dispatcher.step(1)
     world.dispatcher.step(1)
     assert world.wiring.ledger.segmenting() == 2
-    assert world.wiring.segments.length() == 4
+    assert world.waiting() == 4
     assert "plain.png" in [ref.key for stage, batch, _ in world.queues.sent for ref in batch.objects]
     world.settle()
     assert all(world.record(f"drawn/{number}.png").way for number in range(6))
@@ -411,24 +432,193 @@ def test_while_nobody_segments_those_objects_wait_and_others_do_not(world: World
     assert SEGMENTATION in world.queues.probed
 
 
-def test_long_work_pushes_its_deadline_on(world: World) -> None:
+def test_long_work_pushes_its_deadline_on_and_that_of_those_behind_it(world: World) -> None:
+    """And not that of one before it on the queue, which is lost."""
+    for number in range(3):
+        world.put(f"drawn/{number}.png")
+    while sum(stage == SEGMENTATION for stage, *_ in world.queues.sent) < 2:
+        world.dispatcher.step(1)
+        for message in [m for m in world.queues.sent if m[0] != SEGMENTATION]:
+            world.queues.sent.remove(message)
+            world.stages.run(message[0], message[1].encode(), 0)
+        world.now += 0.01
+    first, second = ((stage, batch) for stage, batch, _ in world.queues.sent)
+    world.now += 50
+    world.stages.run(SEGMENTATION, first[1].encode(), 1)  # begins, and
+    (ref,) = second[1].objects
+    world.wiring.ledger.go_on(ref, SEGMENTATION, world.now + 60)
+    assert world.wiring.ledger.overdue(world.now + 20, world.now + 20) == []
+    assert world.record(first[1].objects[0].key).way == "dense"
+
+
+def test_progress_is_told_while_a_model_is_at_work() -> None:
+    told: list[int] = []
+    with telling(lambda: told.append(1), 0.01):
+        deadline = time.monotonic() + 10
+        while len(told) < 3 and time.monotonic() < deadline:
+            time.sleep(0.005)
+    assert len(told) >= 3
+    count = len(told)
+    time.sleep(0.05)
+    assert len(told) == count
+
+
+# -- what must not happen
+
+
+def test_a_wish_is_heard_even_when_the_record_is_written_before_its_event(world: World) -> None:
+    world.put("a.png")
+    world.settle(lambda: any(stage == "scoring" for stage, *_ in world.queues.sent))
+    world.wish("a.png")
+    world.wiring.inbox.append([ObjectEvent("created", "inbox", "a.png")])
+    while world.queues.sent:
+        stage, batch, retries = world.queues.sent.pop(0)
+        world.stages.run(stage, batch.encode(), retries)
+    world.settle()
+    assert world.final() == [("a.png", "done", "dense")]
+
+
+@pytest.mark.parametrize("way", ["none", "regions"])
+def test_what_somebody_asked_for_stays_whatever_the_settings_say(world: World, way: str) -> None:
+    world.wish("drawn/a.png", way)
+    world.put("drawn/a.png")
+    world.settle()
+    world.wiring.inbox.append([ObjectEvent.seen(world.wiring.store.stat("inbox", "drawn/a.png"))])
+    world.settle()
+    has = "" if way == "none" else way
+    assert world.final() == [("drawn/a.png", "done", has)]
+    world.again("drawn/a.png")
+    world.settle()
+    assert world.record("drawn/a.png").way == has
+
+
+def test_captions_that_are_dropped_while_all_places_are_taken_end_nothing(world: World) -> None:
+    for number in range(2):
+        world.put(f"drawn/{number}.png")
+    world.settle(lambda: sum(stage == SEGMENTATION for stage, *_ in world.queues.sent) == 2)
+    world.versions.dropped.add("captions@1")
+    world.version = "captions@2"
+    for _ in range(9):
+        world.settle()
+        world.pass_by(30)
+    assert sorted(world.final()) == [(f"drawn/{number}.png", "done", "dense") for number in range(2)]
+
+
+def test_an_object_that_is_overwritten_while_it_has_the_only_place_keeps_it(make: Callable[..., World]) -> None:
+    world = make(segment_prefixes=("drawn/=dense",), segmenting_max=1)
+    world.put("drawn/a.png")
+    world.put("drawn/b.png")
+    world.settle(lambda: any(stage == SEGMENTATION for stage, *_ in world.queues.sent))
+    etag = world.put("drawn/a.png", halves(BLUE, RED))
+    for _ in range(9):
+        world.settle()
+        world.pass_by(30)
+    assert sorted(world.final()) == [("drawn/a.png", "done", "dense"), ("drawn/b.png", "done", "dense")]
+    assert world.record("drawn/a.png").etag == etag
+
+
+def test_a_store_that_was_away_has_no_more_at_once_than_before(world: World) -> None:
+    for number in range(12):
+        world.put(f"drawn/{number}.png")
+    stat = world.wiring.store.stat
+
+    def away(*_: object) -> Any:
+        raise StoreAway("gone for a moment")
+
+    world.wiring.store.stat = away
+    for _ in range(10):
+        world.now += 1
+        world.dispatcher.step(1)
+    world.wiring.store.stat = stat
+    world.now += 2
+    world.dispatcher.recover(0)
+    world.dispatcher.step(1)
+    assert world.wiring.ledger.segmenting() == 2
+    world.settle()
+    for _ in range(3):
+        world.now += 2
+        world.settle()
+    assert len(world.final()) == 12
+
+
+def test_a_sweep_does_not_multiply_what_waits(world: World) -> None:
+    for number in range(20):
+        world.put(f"drawn/{number}.png")
+    world.dispatcher.step(1)
+    for _ in range(3):
+        *_, _ = reconcile(world.wiring.store, "inbox", world.wiring.records, world.wiring.inbox)
+        for _ in range(3):
+            world.dispatcher.step(1)
+    assert world.waiting() <= 20
+    world.settle()
+    assert len(world.final()) == 20
+
+
+def test_a_batch_waits_for_what_is_to_be_segmented(world: World) -> None:
+    world.now = time.time() - 100
+    wiring = world.wiring
+    world.wish("old.png")
+    world.put("old.png")
+    world.settle()
+    batches = Batches(wiring.redis, wiring.keys, ProgressReader(wiring.redis, wiring.keys), wiring.store,
+                      wiring.later, "inbox", lambda _: True)  # fmt: skip
+    for number in range(3):
+        world.put(f"drawn/{number}.png")
+    world.settle(lambda: sum(stage == SEGMENTATION for stage, *_ in world.queues.sent) == 2)
+    batch = batches.of_prefix("old", force=True)
+    assert batches.turn()
+    for _ in range(4):
+        world.dispatcher.step(1)
+    found = batches.status(batch)
+    assert found is not None
+    assert not found.finished
+    assert found.counts == {"queued": 1}
+
+
+def test_a_wish_that_is_fulfilled_already_is_not_kept_for_the_next_version(world: World) -> None:
+    world.wish("a.png")
+    world.put("a.png")
+    world.settle()
+    world.wish("a.png")
+    world.wiring.inbox.append([ObjectEvent("created", "inbox", "a.png")])
+    world.settle()
+    world.put("a.png", halves(BLUE, RED))
+    world.settle()
+    assert world.record("a.png").way == ""
+
+
+def test_an_object_that_waits_for_its_store_takes_no_place(world: World) -> None:
     world.put("drawn/a.png")
     world.settle(lambda: any(stage == SEGMENTATION for stage, *_ in world.queues.sent))
-    encode = world.wiring.image_encoder.encode
-
-    def slow(images: Any) -> Any:
-        world.now += 50
-        assert world.wiring.ledger.overdue(world.now, world.now) == []
-        return encode(images)
-
-    world.wiring.image_encoder.encode = slow
+    (stage, batch, _) = world.queues.sent.pop()
+    world.wiring.ledger.postpone(batch.objects, batch.revision, world.now + 30, "HEAD and GET disagree")
+    assert world.wiring.ledger.segmenting() == 0
+    world.pass_by(31)
     world.settle()
     assert world.record("drawn/a.png").way == "dense"
+    assert stage == SEGMENTATION
+
+
+def test_pictures_that_may_not_be_removed_stop_nobody(world: World) -> None:
+    world.put("drawn/a.png")
+    world.settle()
+
+    def forbidden(*_: object) -> None:
+        raise ObjectForbidden("no s3:DeleteObject")
+
+    remove = world.wiring.store.remove
+    (world.settings.inbox_folder / "drawn" / "a.png").unlink()
+    world.wiring.store.remove = forbidden
+    world.wiring.inbox.append([ObjectEvent("removed", "inbox", "drawn/a.png")])
+    world.put("b.png")
+    world.settle()
+    assert world.record("b.png").state == "done"
+    world.wiring.store.remove = remove
 
 
 def test_keys_that_are_no_names_for_pictures_get_others(world: World) -> None:
     pictures = world.wiring.pictures
-    odd = ["x" * 240, "a.labels.png/b", "/".join(["y" * 100] * 10), "ü" * 120]
+    odd = ["a" * 64, "x" * 240, "a.labels.png/b", "/".join(["y" * 100] * 10), "ü" * 120]
     made = [pictures.of(key).label_map for key in odd]
     assert len(set(made)) == len(odd)
     assert all(len(name.encode()) < 1024 and len(name.rpartition("/")[2].encode()) < 255 for name in made)

@@ -52,15 +52,15 @@ def segment(
         raise typer.BadParameter(f"there is no way {way!r}; there are {', '.join(settings.ways)}{more}")
     paths = list(expanded(Path(one) for one in what if Path(one).exists()))
     keys = [key_text(one) for one in what if not Path(one).exists()]
-    failed = 0
+    total, done = len(paths) + len(keys), 0
     for record in chain(_objects(keys, way, out, timeout), _files(paths, way, out, settings)):
-        failed += record.segmentation is None or record.segmentation.error is not None
+        done += record.segmentation is not None and record.segmentation.error is None
         if json:
             print_json(record)
         else:
             _show(record)
-    if failed:
-        messages.print(f"[red]{failed} of {len(paths) + len(keys)} could not be segmented[/]")
+    if done < total:
+        messages.print(f"[red]{total - done} of {total} could not be segmented[/]")
         raise typer.Exit(1)
 
 
@@ -78,7 +78,8 @@ def _files(paths: Sequence[Path], way: str, out: Path, settings: Settings) -> It
     with tagging(settings) as tagger:
         for path in track(paths, "segmenting", console=messages, transient=True, disable=len(paths) < 2):
             record, drawn = tagger.segment(path, made, time.time())
-            yield record if drawn is None else _keep(record, out, path.name, drawn.label_map, drawn.overlay)
+            name = str(path).lstrip("./").replace("../", "").replace("/", "-") if len(paths) > 1 else path.name
+            yield record if drawn is None else _keep(record, out, name, drawn.label_map, drawn.overlay)
 
 
 def _objects(keys: Sequence[str], way: str, out: Path, timeout: float) -> Iterator[Record]:
@@ -94,7 +95,11 @@ def _objects(keys: Sequence[str], way: str, out: Path, timeout: float) -> Iterat
     oids = [f"{bucket}/{key}" for key in there]
     before = [record.finished_at if record else 0.0 for record in wiring.records.get(oids)]
     wiring.wishes.ask(oids, way)
-    wiring.inbox.append([ObjectEvent("created", bucket, key, force=True) for key in there])
+    # what is on its way has heard of it
+    on_its_way = [wiring.records.on_its_way(oid) is not None for oid in oids]
+    wiring.inbox.append([
+        ObjectEvent("created", bucket, key, force=not heard) for key, heard in zip(there, on_its_way, strict=True)
+    ])
     for key, since in zip(there, before, strict=True):
         record = _awaited(wiring, key, since, timeout)
         pictures = record.segmentation and record.segmentation.pictures
@@ -105,8 +110,6 @@ def _objects(keys: Sequence[str], way: str, out: Path, timeout: float) -> Iterat
             )
             _write(out, key.replace("/", "-"), label_map, overlay)
         yield record
-    if len(there) < len(keys):
-        raise typer.Exit(1)
 
 
 def _awaited(wiring: Wiring, key: str, since: float, timeout: float) -> Record:

@@ -15,8 +15,6 @@ class ObjectEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     ``sequence`` orders the writes of one key: hexadecimal, filled up to 32 digits, empty when unknown.
     ``verified``: the source has looked into the bucket itself. ``force``: tag even what is already tagged.
     ``etag`` is empty when the source does not know it; the store is asked then.
-    ``segment``: the way in which it is to be segmented, or ``none``. ``told``: of an event that was put elsewhere,
-    when it was told first (Unix milliseconds).
     """
 
     kind: Literal["created", "removed"]
@@ -28,8 +26,6 @@ class ObjectEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     sequence: str = ""
     verified: bool = False
     force: bool = False
-    segment: str = ""
-    told: int = 0
 
     @property
     def id(self) -> str:

@@ -112,11 +112,11 @@ class Images:
         self._services.store.remove(bucket, key)
         self._services.inbox.append([ObjectEvent("removed", bucket, key)])
 
-    def again(self, oid: str) -> Progress:
-        """Have an object tagged once more; gives where it was."""
+    def again(self, oid: str, *, only_final: bool = False) -> Progress:
+        """Have an object tagged once more, or ``only_final`` unless it is on its way; gives where it was."""
         before = self.look(oid)
         bucket, _, key = oid.partition("/")
-        self._services.inbox.append([ObjectEvent("created", bucket, key, force=True)])
+        self._services.inbox.append([ObjectEvent("created", bucket, key, force=before.final or not only_final)])
         return before
 
 

@@ -67,7 +67,7 @@ def router(
         segments.check(way)
         images.look(oid)
         segments.wish([oid], way)
-        before = images.again(oid)
+        before = images.again(oid, only_final=True)  # what is on its way has heard of it
         answer = answered(before, name, status=202)
         answer.headers["Location"] = f"{address}?since={before.finished_at or 0.0!r}"
         return answer

@@ -33,6 +33,7 @@ from workers.gateway.segments import Segments, Wanted, Way
 from workers.gateway.services import Options, Services
 from workers.progress import Progress
 from workers.stores.store import ObjectInfo
+from workers.wishes import NONE
 
 URL_LIFETIME_S = 3600
 KEEP_CLAIM_S = AT_WORK_S / 3
@@ -71,7 +72,7 @@ class Uploads:
         """
         self.segments.check(way)
         async with self._place():
-            await self.room()
+            await self.room(way)
             body = await received(request, self._options.max_object_bytes)
             key = request.headers.get("idempotency-key")
             return await (self._store(body, way) if key is None else self._once(body, caller, key, way))
@@ -85,15 +86,15 @@ class Uploads:
         if began == "at-work":
             raise Problem.later("conflict", "a request with this Idempotency-Key is at work", 1)
         if isinstance(began, Stored):
-            if await body.drain() != began.digest:
-                raise Problem("mismatch", "this Idempotency-Key came with another image before")
+            if _digest(await body.drain(), way) != began.digest:
+                raise Problem("mismatch", "this Idempotency-Key came with another image, or wish, before")
             return began.id
         stored: Stored | None = None
         # no task group: it would wrap what the upload ends with, and nobody would know it for what it is
         keeping = asyncio.create_task(self._keep_claim(caller, key))
         try:
             name = await self._store(body, way)
-            stored = Stored(name, body.digest)
+            stored = Stored(name, _digest(body.digest, way))
             return name
         finally:
             keeping.cancel()
@@ -123,15 +124,24 @@ class Uploads:
             store.remove(bucket, key)  # who asked is told that it failed, and comes again
             raise
 
-    async def room(self) -> None:
-        """Raises ``Problem`` when so much waits that more would wait for too long."""
+    async def room(self, way: Way | None = None) -> None:
+        """Raises ``Problem`` when so much waits that more would wait for too long.
+
+        ``way``: how the image that comes is to be segmented; then those that wait for that count.
+        """
+        if way not in {None, NONE}:
+            waiting = await anyio.to_thread.run_sync(lambda: self._services.progress.waiting(segmented=True))
+            self._check(waiting, "images wait to be segmented")
         waiting, then = self._waiting
         now = time.monotonic()
         if now - then > BACKLOG_EVERY_S:
             waiting = await anyio.to_thread.run_sync(self._services.progress.waiting)
             self._waiting = waiting, now
+        self._check(waiting, "images wait already")
+
+    def _check(self, waiting: int, what: str) -> None:
         if waiting >= self._options.backlog_max:
-            raise Problem.later("busy", f"{waiting:,} images wait already; come again later", 10)
+            raise Problem.later("busy", f"{waiting:,} {what}; come again later", 10)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -142,6 +152,11 @@ class Uploads:
             yield
         finally:
             self._at_once -= 1
+
+
+def _digest(of_body: str, way: Way | None) -> str:
+    """What tells a request from others under its Idempotency-Key."""
+    return of_body if way is None else f"{of_body} {way}"
 
 
 def new_id(suffix: str) -> str:

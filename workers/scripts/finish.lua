@@ -6,7 +6,7 @@
 local prefix, oid, etag, revision, state, body, now = unpack(ARGV, 1, 7)
 local entry_key, record_key = prefix .. 'entry:' .. oid, prefix .. 'record:' .. oid
 local way = ARGV[9]
-local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'segment')
+local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'segment', 'asked')
 if entry[1] ~= etag or entry[2] ~= revision then return 'refused' end
 if state == 'done' and (entry[4] or '') ~= way then return 'refused' end
 
@@ -18,12 +18,16 @@ for i = 10, #ARGV, 2 do
     redis.call('ZINCRBY', prefix .. 'tags', 1, ARGV[i])
 end
 redis.call('HSET', record_key, 'etag', etag, 'revision', revision, 'sequence', entry[3], 'state', state,
-    'labels', #labels > 0 and cjson.encode(labels) or '[]', 'body', body, 'segment', way)
+    'labels', #labels > 0 and cjson.encode(labels) or '[]', 'body', body, 'segment', way,
+    'asked', entry[5] or '')
 redis.call('ZADD', prefix .. 'records', now, oid)
 redis.call('ZADD', prefix .. 'objects', 0, oid)
 redis.call('ZADD', prefix .. 'state:' .. state, now, oid)
 redis.call('XADD', prefix .. 'feed', 'MAXLEN', '~', ARGV[8], '*', 'oid', oid, 'state', state, 'body', body)
-redis.call('DEL', entry_key, prefix .. 'wish:' .. oid)
+redis.call('DEL', entry_key)
+-- a wish that came too late for this record is still to be heard
+local wish = redis.call('GET', prefix .. 'wish:' .. oid)
+if wish and (state ~= 'done' or way == (wish ~= 'none' and wish or '')) then redis.call('DEL', prefix .. 'wish:' .. oid) end
 redis.call('ZREM', prefix .. 'ledger', oid)
 redis.call('SREM', prefix .. 'segmenting', oid)
 return 'written'

@@ -7,4 +7,5 @@ if entry[1] ~= ARGV[3] or entry[2] ~= ARGV[4] then return 0 end
 redis.call('HSET', entry_key, 'fault', ARGV[6], 'stage', 'waiting')
 if tonumber(redis.call('HGET', entry_key, 'attempts')) > 0 then redis.call('HINCRBY', entry_key, 'attempts', -1) end
 redis.call('ZADD', prefix .. 'ledger', ARGV[5], oid)
+redis.call('SREM', prefix .. 'segmenting', oid)  -- nobody waits for its place meanwhile
 return 1

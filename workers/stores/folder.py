@@ -112,7 +112,9 @@ class FolderStore:
 
     def remove(self, bucket: str, key: str) -> None:
         """See ``ObjectStore``."""
-        self._path(bucket, key).unlink(missing_ok=True)
+        path = self._path(bucket, key)
+        with _taking():
+            path.unlink(missing_ok=True)
 
     def _folder(self, bucket: str) -> Path:
         root = self._roots.get(bucket)

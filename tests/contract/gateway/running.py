@@ -114,10 +114,15 @@ class Running:
         """An object in the bucket."""
         return self.wiring.store.put(self.wiring.settings.bucket, key, io.BytesIO(data)).ref
 
+    def wish(self, oid: str) -> str | None:
+        """How somebody wants an object segmented."""
+        told = self.wiring.redis.get(f"{self.wiring.settings.key_prefix}wish:{oid}")
+        return told.decode() if isinstance(told, bytes) else None
+
     def enter(self, ref: ObjectRef, *, force: bool = False, segment: str = "") -> None:
         """Accept an object, as the dispatcher does."""
         now = time.time()
-        arrival = Arrival(ref, verified=True, force=force, segment=segment)
+        arrival = Arrival(ref, verified=True, force=force, rule=segment, turn=True)
         (entered,) = self.wiring.ledger.enter([arrival], REVISION, now, now + 60)
         assert entered in {"entered", "again"}
 

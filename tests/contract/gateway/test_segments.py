@@ -37,7 +37,7 @@ def drawn(gateway: Running) -> ObjectRef:
 def test_an_upload_may_ask_to_be_segmented(gateway: Running) -> None:
     name = gateway.upload(segment="regions")["id"]
     oid = f"inbox/uploads/{name}"
-    assert gateway.wiring.wishes.of([oid]) == ["regions"]
+    assert gateway.wish(oid) == "regions"
     assert gateway.wiring.inbox.length() == 1
 
 
@@ -55,7 +55,7 @@ def test_an_object_is_segmented_when_somebody_asks(gateway: Running) -> None:
     gateway.finish(ref, "cat")
     answer = gateway.http.post("/v1/objects/inbox/a b.png:segment", params={"way": "regions"})
     assert answer.status_code == 202
-    assert gateway.wiring.wishes.of([ref.id]) == ["regions"]
+    assert gateway.wish(ref.id) == "regions"
     waiting = gateway.http.get(answer.headers["Location"]).json()
     assert (waiting["state"], waiting["record"]) == ("queued", None)
     assert gateway.http.post("/v1/objects/inbox/nothing.png:segment").status_code == 404
@@ -65,13 +65,13 @@ def test_an_object_is_segmented_when_somebody_asks(gateway: Running) -> None:
 def test_an_upload_is_segmented_when_somebody_asks(gateway: Running) -> None:
     name = gateway.upload()["id"]
     assert gateway.http.post(f"/v1/images/{name}:segment").status_code == 202
-    assert gateway.wiring.wishes.of([f"inbox/uploads/{name}"]) == ["dense"]
+    assert gateway.wish(f"inbox/uploads/{name}") == "dense"
 
 
 def test_a_batch_may_ask_for_all_of_its_objects(gateway: Running) -> None:
     gateway.put("a.png", png("a"))
     assert gateway.http.post("/v1/batches", json={"keys": ["a.png"], "segment": "dense"}).status_code == 202
-    assert gateway.wiring.wishes.of(["inbox/a.png"]) == ["dense"]
+    assert gateway.wish("inbox/a.png") == "dense"
     answer = gateway.http.post("/v1/batches", json={"prefix": "a", "segment": "dense"})
     assert answer.status_code == 422
 

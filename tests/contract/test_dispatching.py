@@ -79,8 +79,8 @@ class World:
         pace = Pace(batch_max, 5, in_flight_max, deadline_s=60)
         return Dispatcher(
             self.inbox, self.later, self.segments, self.ledger, self.store, self.pictures, self.queues,
-            self.reception, lambda: self.revision, lambda key: not key.startswith("ignored/"), lambda _: "", pace, "me",
-            lambda: self.now,
+            self.reception, lambda: self.revision, lambda key: not key.startswith("ignored/"), lambda _: "", pace,
+            "me", lambda: self.now,
         )  # fmt: skip
 
     def keeper(self) -> Keeper:

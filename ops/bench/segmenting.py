@@ -17,6 +17,7 @@ from tasks.cache import LRUCache
 from tasks.encoders.protocols import ImageEncoder, Space
 from tasks.messages import Embedded, Extracted, Floats, Scored
 from tasks.pipeline import CACHED, Pipeline
+from tasks.segmentation.dense import CHUNK
 from tasks.segmentation.drawing import segmented
 from tasks.segmentation.results import Segmented
 from tasks.segmentation.run import Way, segment
@@ -101,7 +102,8 @@ def taken(image: Image.Image, ways: Mapping[str, Way], pipeline: Pipeline, round
     found = Taken()
     for _ in range(rounds):
         begun = time.perf_counter()
-        pipeline.image_encoder.encode(blind.shown)
+        for start in range(0, len(blind.shown), CHUNK):  # as many at once as dense has in memory
+            pipeline.image_encoder.encode(blind.shown[start : start + CHUNK])
         found.seconds["alone"].append(time.perf_counter() - begun)
         begun = time.perf_counter()
         way.draw(image, replace(pipeline, image_encoder=Blind(blind.space, blind.side)))

@@ -7,7 +7,7 @@ import * as feed from "./feed.js";
 const STREAMS = 2;
 const ASK_EVERY_MS = 700;
 const ASKED_AT_ONCE = 4;
-const FINAL = new Set(["done", "failed", "dead"]);
+const FINAL = new Set(["done", "failed", "dead", "skipped"]);
 const followed = new Map(); // by bucket/key, in the order in which they came
 let asking = false;
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import structlog
 
@@ -14,7 +11,6 @@ from tasks.images import decode
 from tasks.messages import ObjectRef, Revision
 from tasks.pipeline import Pipeline
 from tasks.segmentation.run import segment
-from vectordb.errors import Transient
 from vectordb.index import IndexMissing
 from workers.asking import AskedPermanent
 from workers.captions import CaptionsDropped
@@ -81,25 +77,3 @@ class Segmenter:
             log.info("drawn anew", object=ref.id, etag=record.etag, over=ref.etag)
             self._wishes.ask([ref.id], record.way)
             self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, force=True)])
-
-
-@contextmanager
-def telling(tell: Callable[[], None], every_s: float) -> Iterator[None]:
-    """Call ``tell`` every so often while the block is at work, from a thread: a model may take minutes for one image.
-
-    A block that hangs is ended by the time limit of its task.
-    """
-    ended = threading.Event()
-
-    def run() -> None:
-        while not ended.wait(every_s):
-            with contextlib.suppress(Transient):  # Redis is away: it may be back the next time
-                tell()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()

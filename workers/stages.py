@@ -32,8 +32,8 @@ from workers.outcomes import done, failed
 from workers.policy import POSTPONED_S, Drop, Fail, Postpone, Retry, Split, after_error
 from workers.record import Error, Segmentation
 from workers.remote_captions import answer
-from workers.segment_worker import telling
 from workers.settings import SEGMENTATION
+from workers.telling import telling
 from workers.wiring import Wiring
 
 if TYPE_CHECKING:

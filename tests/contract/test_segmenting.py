@@ -24,10 +24,10 @@ from workers.progress import ProgressReader
 from workers.publishing import Publisher
 from workers.reconcile import reconcile
 from workers.record import Record
-from workers.segment_worker import telling
 from workers.settings import SEGMENTATION, STAGES, Settings
 from workers.stages import Stages
 from workers.stores.store import ObjectForbidden, StoreAway
+from workers.telling import telling
 from workers.wiring import Wiring
 
 

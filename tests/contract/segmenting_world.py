@@ -1,0 +1,132 @@
+"""One process with everything from the inbox to the record of a segmented object, in a world of colours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from tasks.cache import LRUCache
+from tasks.messages import Batch
+from tests.unit.segmentation.world import BLUE, CHOICES, RED, SPACE, Colours, Texts, halves, pipeline
+from vectordb.index import IndexMissing
+from workers.events.event import ObjectEvent
+from workers.publishing import Publisher
+from workers.record import Record
+from workers.settings import SEGMENTATION, STAGES, Settings
+from workers.stages import Stages
+from workers.wiring import Wiring
+
+
+class Queues(Publisher):
+    """Keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Batch, int]] = []
+        self.probed: list[str] = []
+
+    def send(self, stage: str, batch: Batch, *, pause: float = 0.0, retries: int = 0) -> None:  # noqa: ARG002 -- not waited
+        self.sent.append((stage, batch, retries))
+
+    def probe(self, stage: str, lifetime: float) -> None:  # noqa: ARG002 -- not waited
+        self.probed.append(stage)
+
+
+class Versions:
+    """Captions that may be dropped."""
+
+    def __init__(self) -> None:
+        self.dropped: set[str] = set()
+
+    def open(self, version: str) -> Any:
+        if version in self.dropped:
+            raise IndexMissing(version)
+        return pipeline().index
+
+    def release(self, version: str) -> None:
+        pass
+
+
+@dataclass
+class World:
+    """One process with everything from the inbox to the record, in a world of colours. ``now``: Unix seconds."""
+
+    settings: Settings
+    now: float = 1_800_000_000.0
+    versions: Versions = field(default_factory=Versions)
+
+    def __post_init__(self) -> None:
+        wiring: Any = Wiring(self.settings, lambda: self.now)
+        self.wiring = wiring
+        self.version = "captions@1"
+        self.queues = self.wiring.publisher = Queues()
+        self.wiring.space, self.wiring.image_encoder, self.wiring.text_encoder = SPACE, Colours(), Texts()
+        self.wiring.chosen, self.wiring.typical, self.wiring.indexes = lambda: self.version, None, self.versions
+        self.wiring.choices, self.wiring.cache = CHOICES, LRUCache(1000)
+        self.stages = Stages(self.wiring)
+        self.dispatcher, self.keeper = self.wiring.dispatcher("me"), self.wiring.keeper()
+        for inbox in (self.wiring.inbox, self.wiring.later):
+            inbox.prepare()
+
+    def put(self, key: str, image: Image.Image | bytes | None = None) -> str:
+        """An object with what is told of it; gives its etag."""
+        file = io.BytesIO(image) if isinstance(image, bytes) else io.BytesIO()
+        if not isinstance(image, bytes):
+            (image or halves(RED, BLUE)).save(file, "PNG")
+            file.seek(0)
+        info = self.wiring.store.put("inbox", key, file)
+        self.wiring.inbox.append([ObjectEvent.seen(info)])
+        return str(info.ref.etag)
+
+    def wish(self, key: str, way: str = "dense") -> None:
+        self.wiring.wishes.ask([f"inbox/{key}"], way)
+
+    def again(self, key: str) -> None:
+        self.wiring.inbox.append([ObjectEvent("created", "inbox", key, force=True)])
+
+    def remove(self, key: str) -> None:
+        self.wiring.store.remove("inbox", key)
+        self.wiring.inbox.append([ObjectEvent("removed", "inbox", key)])
+
+    def settle(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Work until nothing is to be done at once, or a condition holds."""
+        for _ in range(200):
+            self.now += 0.01
+            self.dispatcher.step(1)
+            if until():
+                return
+            if not self.queues.sent and not self.wiring.inbox.length() and not self.waiting():
+                return
+            while self.queues.sent and not until():
+                stage, batch, retries = self.queues.sent.pop(0)
+                self.stages.run(stage, batch.encode(), retries)
+        raise AssertionError("it goes on for ever")
+
+    def record(self, key: str) -> Record:
+        found: list[Record | None] = self.wiring.records.get([f"inbox/{key}"])
+        assert found[0] is not None
+        return found[0]
+
+    def waiting(self) -> int:
+        """Objects that wait for their turn to be segmented."""
+        return int(self.wiring.records.counts()["segments"])
+
+    def final(self) -> list[tuple[str, str, str]]:
+        """All final words of the feed: key, state and way."""
+        told = [item.record for item in self.wiring.records.feed_page("0-0", 1000)]
+        return [(found.key, found.state, found.way) for found in told if found is not None]
+
+    def pass_by(self, seconds: float) -> None:
+        """The keeper's look after so long, in which every stage makes progress."""
+        self.now += seconds
+        for stage in (*STAGES, SEGMENTATION):
+            self.wiring.health.beat(stage)
+        self.keeper.step()
+
+    def pictures(self) -> list[str]:
+        """The files under the output prefix."""
+        root = self.settings.inbox_folder / ".wildtag"
+        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())

@@ -79,7 +79,12 @@ def crops(image: Image.Image, wanted: Sequence[Grid], side: int | None = None) -
             for column in range(grid.columns):
                 x, y = left + column * width, top + row * height
                 crop = whole.crop((x, y, x + width, y + height))
-                yield crop if side is None else crop.resize((side, side), _BILINEAR)
+                yield crop if side is None else squeezed(crop, side)
+
+
+def squeezed(crop: Image.Image, side: int) -> Image.Image:
+    """A square of ``side`` pixels."""
+    return crop.resize((side, side), _BILINEAR)
 
 
 def coverage(boxes: Floats, shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ from tests.unit.segmentation.world import RED, Colours, Searches, halves, noisy,
 
 
 class Sizes(Colours):
-    """Keeps the largest image that crops were cut from, as far as a crop shows it."""
+    """Keeps the sizes of what it was shown."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Sizes(Colours):
 
 @dataclass
 class Counted:
-    """An extractor that counts the captions which the cache did not know."""
+    """An extractor that counts its calls."""
 
     inner: Extractor = field(default_factory=extractor)
     asked: int = 0
@@ -46,12 +46,11 @@ class Counted:
         self.inner.warm()
 
 
-@given(
-    st.integers(1, 9), st.integers(1, 9), st.integers(0, 255), st.integers(0, 12), st.integers(0, 8), st.integers(0, 9)
-)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 255), st.integers(0, 12), st.integers(0, 8))
 def test_one_colour_is_what_no_channel_differs_in(
-    width: int, height: int, base: int, noise: int, levels: int, seed: int
+    width: int, height: int, base: int, noise: int, levels: int
 ) -> None:
+    seed = width + 10 * height + 100 * base
     drawn = np.random.default_rng(seed).integers(0, noise + 1, size=(height, width, 3))
     pixels = np.clip(base + drawn, 0, 255).astype(np.uint8)
     differ = max(int(pixels[:, :, at].max()) - int(pixels[:, :, at].min()) for at in range(3))

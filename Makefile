@@ -57,7 +57,7 @@ demo: $(VENV)/installed
 up: $(VENV)/installed
 	@exec $(VENV)/bin/wildtag up $(ARGS)
 
-# What starts whole stacks, one after the other, in one process, and all others beside it: it often waits.
+# What starts whole stacks, one after the other, in one process, and all others, the browser's stack too, beside it.
 # ARGS='-n 0' runs everything in one process.
 test: $(VENV)/developing
 	@exec $(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)

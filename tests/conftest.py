@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -21,14 +22,14 @@ from tests.browser import chromium
 from workers.connection import Client, connect
 from workers.layout import Keys
 
-STACKS = ("tests/acceptance/", "tests/browser/")  # what starts whole stacks: never two of them at once
+STACKS = ("tests/acceptance/", "tests/browser/")  # what starts whole stacks, of each folder one at a time
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # as above
-    """Modules stay together; all that start stacks are in one process, one after the other, beside the others."""
+    """Modules stay together, and so do folders whose tests start stacks: one process has them one after the other."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "stacks" if nodeid.startswith(STACKS) else nodeid.partition("::")[0]
+        return next((folder for folder in STACKS if nodeid.startswith(folder)), nodeid.partition("::")[0])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
@@ -97,9 +98,15 @@ def keys() -> Keys:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with encoded captions and nothing else, to be copied."""
-    home = tmp_path_factory.mktemp("prepared")
-    # a graph that is built in a third of the time: what is tested here does not depend on how good it is
-    env = {**os.environ, "WILDTAG_HOME": str(home), "WILDTAG_HNSW_M": "16", "WILDTAG_HNSW_EF_CONSTRUCT": "48"}
-    subprocess.run([sys.executable, "-m", "workers.cli", "prepare"], env=env, check=True, timeout=300)
+    """A home with encoded captions and nothing else, to be copied; made once for all processes of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    home, done = folder / "prepared", folder / "prepared.done"
+    with (folder / "prepared.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            # a graph that is built in a third of the time: what is tested here does not depend on how good it is
+            env = {**os.environ, "WILDTAG_HOME": str(home), "WILDTAG_HNSW_M": "16", "WILDTAG_HNSW_EF_CONSTRUCT": "48"}
+            subprocess.run([sys.executable, "-m", "workers.cli", "prepare"], env=env, check=True, timeout=300)
+            done.touch()
     return home

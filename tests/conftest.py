@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import redis
 import structlog
@@ -21,6 +22,10 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] 
 from tests.browser import chromium
 from workers.connection import Client, connect
 from workers.layout import Keys
+
+# a shared core may be away for longer than any example may take
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 
 STACKS = ("tests/acceptance/", "tests/browser/")  # what starts whole stacks, of each folder one at a time
 

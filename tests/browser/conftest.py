@@ -29,7 +29,7 @@ if chromium.missing() and os.environ.get("CI") != "true":
 LARGEST = 2 * 2**20  # bytes of an image in these tests
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running stack."""
     home = tmp_path_factory.mktemp("browser") / "home"
@@ -43,7 +43,7 @@ def stack(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     made.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address(stack: Stack) -> str:
     """Of the stack's own gateway."""
     from workers.supervisor import read_stack  # noqa: PLC0415
@@ -98,9 +98,9 @@ def make_gateway(stack: Stack) -> Iterator[Callable[..., Gateway]]:
         gateway.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium."""
+    """Chromium; it ends with this folder's tests, for Playwright keeps an event loop in the thread of the tests."""
     if (lacking := chromium.missing()) is not None:
         pytest.fail(chromium.MISSING.format(lacking))
     from playwright.sync_api import sync_playwright  # noqa: PLC0415

@@ -28,13 +28,19 @@ hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
 
 STACKS = ("tests/acceptance/", "tests/browser/")  # what starts whole stacks, of each folder one at a time
+# of those what starts none, and so may run beside them
+NO_STACKS = (
+    "tests/acceptance/test_evaluate_segmentation.py", "tests/acceptance/test_private_redis.py",
+    "tests/acceptance/test_supervisor.py",
+)  # fmt: skip
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # as above
     """Modules stay together, and so do folders whose tests start stacks: one process has them one after the other."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in STACKS if nodeid.startswith(folder)), nodeid.partition("::")[0])
+        folders = () if nodeid.startswith(NO_STACKS) else STACKS
+        return next((folder for folder in folders if nodeid.startswith(folder)), nodeid.partition("::")[0])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.cache import Cache
+from tasks.directions import unit
 from tasks.encoders.protocols import Space, TextEncoder
 from tasks.messages import Candidate, Extracted, Floats, Scored, Tag, WrongSpace
 from tasks.ranking import Ranked, rank
@@ -104,7 +105,7 @@ def encode_words(labels: Sequence[str], encoder: TextEncoder, cache: Cache, prom
     if missing:
         texts = [prompt.replace("{}", labels[at]) for at in missing for prompt in prompts]
         encoded = encoder.encode(texts).reshape(len(missing), len(prompts), space.dimension)
-        mean = encoded[:, 0] if len(prompts) == 1 else _unit(encoded.mean(axis=1))
+        mean = encoded[:, 0] if len(prompts) == 1 else unit(encoded.mean(axis=1))
         for at, vector in zip(missing, mean, strict=True):
             vectors[at] = vector.astype(np.float32, copy=False).tobytes()
         cache.set_many({keys[at]: vectors[at] for at in missing})
@@ -116,12 +117,6 @@ def _digest(prompts: Sequence[str]) -> str:
     if tuple(prompts) == PLAIN:
         return ""
     return hashlib.blake2b("\n".join(prompts).encode(), digest_size=6).hexdigest() + "/"
-
-
-def _unit(vectors: Floats) -> Floats:
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    unit: Floats = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return unit
 
 
 def _tag(candidates: Sequence[Candidate], ranked: Ranked) -> Tag:

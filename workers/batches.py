@@ -11,7 +11,6 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from importlib import resources
 from itertools import islice
 from typing import Any
 
@@ -19,6 +18,7 @@ import msgspec
 import structlog
 
 from vectordb.errors import WildtagError
+from workers import scripts
 from workers.connection import Client, raw, text, translated
 from workers.events.event import ObjectEvent
 from workers.inbox import Inbox, fields, told_at
@@ -83,8 +83,7 @@ class Batches:
         self._bucket = bucket
         self._followed = followed
         self._clock = clock
-        script = resources.files("workers.scripts").joinpath("enter_batch.lua").read_text()
-        self._enter_batch = self._redis.register_script(script)
+        self._enter_batch = self._redis.register_script(scripts.source("enter_batch"))
 
     def of_keys(self, keys: Sequence[str], *, announce: bool, force: bool = False) -> str:
         """A batch of these keys; gives its id. ``announce``: nobody has told the inbox of them yet."""

@@ -34,8 +34,7 @@ UNSEEN = "dispatcher:removals unseen"  # among the counts of what was told
 
 @dataclass(frozen=True)
 class Pace:
-    """How batches are cut: sizes in objects, times in milliseconds; the deadline and when to give up in seconds.
-    """
+    """How batches are cut: sizes in objects, times in milliseconds; the deadline and when to give up in seconds."""
 
     batch_max: int
     batch_wait_ms: int
@@ -96,8 +95,7 @@ class Dispatcher:
     def step(self, block_ms: int = 1000) -> int:
         """Wait for events, gather a batch's worth, send. Gives how many events were dealt with."""
         segmented = self._segment()
-        # what is segmented takes long, and is not what fills the queues
-        in_flight = max(0, self._ledger.in_flight() - self._ledger.segmenting())
+        in_flight = self._ledger.on_the_queues()
         room = self._pace.in_flight_max - in_flight
         if room <= 0:
             time.sleep(0.05)  # the queues are full: the inbox holds what comes

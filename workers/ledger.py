@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, cast
 
 import msgspec
 
 from tasks.messages import ObjectRef, Revision
+from workers import scripts
 from workers.connection import Client, text, translated
 from workers.layout import Keys
 from workers.record import Record
@@ -147,9 +147,17 @@ class Ledger:
         with translated():
             return int(self._redis.zcard(self._keys.ledger))
 
+    def on_the_queues(self) -> int:
+        """The same without those that are to be segmented, which wait in a queue of their own."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.zcard(self._keys.ledger)
+            pipe.scard(self._keys.segmenting)
+            accepted, segmenting = map(int, pipe.execute())
+        return max(0, accepted - segmenting)
+
     def _script(self, *names: str) -> Any:
-        source = "\n".join(resources.files("workers.scripts").joinpath(f"{n}.lua").read_text() for n in names)
-        return self._redis.register_script(source)
+        return self._redis.register_script(scripts.source(*names))
 
     def _many(self, script: Any, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
         if not rows:

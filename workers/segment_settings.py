@@ -80,6 +80,13 @@ class SegmentSettings(BaseSettings):
         """The ways to segment that there are with these settings."""
         return tuple(way for way in WAYS if way != "prompted" or self.drawer is not None)
 
+    def lacks(self, way: str) -> str | None:
+        """Why there is no such way with these settings; ``None`` where there is."""
+        if way in self.ways:
+            return None
+        more = "; it needs a CLIPSeg model: WILDTAG_DRAWER" if way == "prompted" else ""
+        return f"there is no way {way!r} to segment; there are {', '.join(self.ways)}{more}"
+
     def segmented(self, key: str) -> str:
         """How objects of this key are segmented without being asked for; empty where they are not.
 

@@ -29,10 +29,8 @@ class Ways:
 
     def __call__(self, name: str) -> Way:
         """The way of this name. Raises ``WayUnknown``, ``ModelNotLoaded``, ``MissingPackage``."""
-        if name not in self._settings.ways:
-            there = ", ".join(self._settings.ways)
-            more = "; it needs a CLIPSeg model: WILDTAG_DRAWER" if name == "prompted" else ""
-            raise WayUnknown(f"there is no way {name!r} to segment; there are {there}{more}")
+        if (reason := self._settings.lacks(name)) is not None:
+            raise WayUnknown(reason)
         if name not in self._made:
             self._made[name] = self._make(name)
         return self._made[name]

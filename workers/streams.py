@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from importlib import resources
 from itertools import chain
 from typing import Any
 
 from redis.exceptions import ResponseError
 
+from workers import scripts
 from workers.connection import text, translated
 
 Entries = list[tuple[Any, Any]]
@@ -88,4 +88,4 @@ def entries(answer: Any) -> Entries:
 
 @cache
 def _skip_lost() -> str:
-    return resources.files("workers.scripts").joinpath("skip_lost.lua").read_text()
+    return scripts.source("skip_lost")

@@ -7,9 +7,9 @@ object that is on its way hears of it at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any
 
+from workers import scripts
 from workers.connection import Client, raw, translated
 from workers.layout import Keys
 
@@ -23,7 +23,7 @@ class Wishes:
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._prefix = keys.prefix
-        self._ask = self._redis.register_script(resources.files("workers.scripts").joinpath("ask.lua").read_text())
+        self._ask = self._redis.register_script(scripts.source("ask"))
 
     def ask(self, oids: Sequence[str], way: str) -> None:
         """Have these objects segmented; their events are another matter, and come after this."""

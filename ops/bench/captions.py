@@ -20,11 +20,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from ops.bench import encoding, truth
 from ops.bench.composed import SEED, texts
-from ops.bench.machine import machine, versions
+from ops.bench.machine import machine, table, versions
 from ops.bench.prepared import HELD_OUT, Prepared, folder_of
 from ops.bench.watched import watched
 from tasks.encoders.bundled import BundledTextEncoder, bundled_space
@@ -50,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     if chosen.json:
         console.out(json.dumps(found), highlight=False)
     else:
-        console.print(_table(found))
+        console.print(table(found, "figure", _rows(found)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,19 +110,6 @@ def _steps(module: str, arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
     for step, peak in watched(module, arguments):
         messages.print(f"{module}: {json.dumps(step)}, peak {json.dumps(peak)}", highlight=False, soft_wrap=True)
         yield {**step, "peak_memory": peak}
-
-
-def _table(found: dict[str, Any]) -> Table:
-    where, made = found["machine"], found["versions"]
-    table = Table(
-        title=f"{where['cpu']}, {where['cores']} cores, load {where['load'][0]}, then {found['load_after'][0]}",
-        caption=", ".join(f"{name} {value}" for name, value in made.items()),
-    )
-    table.add_column("what")
-    table.add_column("figure", justify="right")
-    for name, figure in _rows(found):
-        table.add_row(name, figure)
-    return table
 
 
 def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import psutil
+from rich.table import Table
 
 PACKAGES = ("qdrant-edge-py", "torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
 
@@ -22,6 +24,20 @@ def machine() -> dict[str, Any]:
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "load": [round(value, 2) for value in os.getloadavg()],
     }
+
+
+def table(found: Mapping[str, Any], column: str, rows: Iterable[tuple[str, str]]) -> Table:
+    """Figures for people, under the ``machine`` and over the ``versions`` of what was found."""
+    where = found["machine"]
+    made = Table(
+        title=f"{where['cpu']}, {where['cores']} cores, load {where['load'][0]}, then {found['load_after'][0]}",
+        caption=", ".join(f"{name} {value}" for name, value in found["versions"].items()),
+    )
+    made.add_column("what")
+    made.add_column(column, justify="right")
+    for name, figure in rows:
+        made.add_row(name, figure)
+    return made
 
 
 def versions() -> dict[str, str]:

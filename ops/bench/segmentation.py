@@ -14,9 +14,8 @@ from typing import Any
 
 import msgspec
 from rich.progress import track
-from rich.table import Table
 
-from ops.bench.machine import machine, versions
+from ops.bench.machine import machine, table, versions
 from ops.bench.pictures import PHOTOGRAPHS, Picture, of_manifest, photographs
 from ops.bench.segmenting import compared, comparison, summary, taken
 from tasks.evaluation.manifest import read
@@ -57,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
     if chosen.json:
         console.out(msgspec.json.encode(found).decode(), highlight=False)
     else:
-        console.print(_table(found))
+        console.print(table(found, f"of {len(found['pictures'])} pictures", _rows(found)))
 
 
 def measured(pictures: Sequence[Picture], pipeline: Pipeline, rounds: int, *, areas: bool) -> dict[str, Any]:
@@ -87,19 +86,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--areas", action="store_true", help="compare labels, and time nothing")
     parser.add_argument("--json", action="store_true", help="every figure and its conditions")
     return parser
-
-
-def _table(found: dict[str, Any]) -> Table:
-    where, made = found["machine"], found["versions"]
-    table = Table(
-        title=f"{where['cpu']}, {where['cores']} cores, load {where['load'][0]}, then {found['load_after'][0]}",
-        caption=", ".join(f"{name} {value}" for name, value in made.items()),
-    )
-    table.add_column("what")
-    table.add_column(f"of {len(found['pictures'])} pictures", justify="right")
-    for name, figure in _rows(found):
-        table.add_row(name, figure)
-    return table
 
 
 def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from tasks.directions import unit
 from tasks.encoders.efficientnet import CLASSES, EfficientNetLite
 from tasks.encoders.framing import framed, whiteness
 from tasks.encoders.minilm import DIMENSION, MiniLM
@@ -101,7 +102,7 @@ class BundledTextEncoder:
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Texts → (n, 384) float32, unit length."""
-        return _unit(self._model.encode(texts) - self._centre)
+        return unit(self._model.encode(texts) - self._centre)
 
 
 def combined(scores: Floats, classes: Floats) -> Floats:
@@ -113,7 +114,7 @@ def combined(scores: Floats, classes: Floats) -> Floats:
     threshold = np.partition(logits, -RECIPE.classes, axis=1)[:, -RECIPE.classes, None]
     weights = np.where(logits >= threshold, np.exp(logits - logits.max(axis=1, keepdims=True)), 0.0)
     weights /= weights.sum(axis=1, keepdims=True)
-    return _unit((weights @ classes).astype(np.float32))
+    return unit((weights @ classes).astype(np.float32))
 
 
 def class_names() -> list[str]:
@@ -131,13 +132,7 @@ def class_vectors(cache_dir: Path) -> tuple[Floats, Floats]:
         # float32 whatever the machine: the centre is part of every vector of the space
         raw = MiniLM(dtype=torch.float32).encode(class_names())
         centre = RECIPE.centring * raw.mean(axis=0)
-        return {"centre": centre, "classes": _unit(raw - centre)}
+        return {"centre": centre, "classes": unit(raw - centre)}
 
     arrays = remembered(cache_dir / f"{bundled_space().id}.npz", compute)
     return arrays["centre"], arrays["classes"]
-
-
-def _unit(vectors: Floats) -> Floats:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Floats = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return unit

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tasks.directions import unit
 from tasks.encoders.protocols import ImageEncoder
 from tasks.messages import Floats
 from tasks.pipeline import Pipeline
@@ -130,10 +131,8 @@ class Looks:
         x, y, width, height = np.abs(boxes[missing, None] - boxes[None]).transpose(2, 0, 1)
         size = boxes[missing, None, 2]
         shared = np.maximum(0, 1 - x / size) * np.maximum(0, 1 - y / size) * (width + height < 1e-6)
-        around = shared @ self.vectors
-        lengths = np.linalg.norm(around, axis=1, keepdims=True)
         vectors = self.vectors.copy()
-        vectors[missing] = around / np.maximum(lengths, np.finfo(np.float32).tiny)
+        vectors[missing] = unit(shared @ self.vectors)
         return vectors
 
 

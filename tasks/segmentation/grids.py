@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tasks.directions import unit
 from tasks.messages import Floats
 
 SIZES = (2, 4, 8)  # cells a side, as in the paper
@@ -105,6 +106,4 @@ def accumulated(vectors: Floats, covered: NDArray[np.bool_]) -> Floats:
     """The unit mean of the vectors (n, d) whose boxes cover a cell: (rows, columns, d); zeros where none does."""
     count, rows, columns = covered.shape
     sums = covered.reshape(count, rows * columns).T.astype(np.float32) @ vectors
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    cells: Floats = sums / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return cells.reshape(rows, columns, -1)
+    return unit(sums).reshape(rows, columns, -1)

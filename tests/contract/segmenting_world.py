@@ -10,29 +10,14 @@ from typing import Any
 from PIL import Image
 
 from tasks.cache import LRUCache
-from tasks.messages import Batch
+from tests.contract.queues import Queues
 from tests.unit.segmentation.world import BLUE, CHOICES, RED, SPACE, Colours, Texts, halves, pipeline
 from vectordb.index import IndexMissing
 from workers.events.event import ObjectEvent
-from workers.publishing import Publisher
 from workers.record import Record
 from workers.settings import SEGMENTATION, STAGES, Settings
 from workers.stages import Stages
 from workers.wiring import Wiring
-
-
-class Queues(Publisher):
-    """Keeps what is sent."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, Batch, int]] = []
-        self.probed: list[str] = []
-
-    def send(self, stage: str, batch: Batch, *, pause: float = 0.0, retries: int = 0) -> None:  # noqa: ARG002 -- not waited
-        self.sent.append((stage, batch, retries))
-
-    def probe(self, stage: str, lifetime: float) -> None:  # noqa: ARG002 -- not waited
-        self.probed.append(stage)
 
 
 class Versions:

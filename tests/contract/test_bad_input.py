@@ -20,6 +20,7 @@ from minio.versioningconfig import VersioningConfig
 from structlog.testing import capture_logs
 
 from tasks.messages import Batch
+from tests.contract.queues import Queues
 from tests.contract.s3_server import Answer, Told, made_up, refusal
 from tests.unit.events.samples import BUCKET, body, record
 from tests.unit.stages.made_up import SPACE, MadeUpImages, picture
@@ -28,7 +29,6 @@ from workers.events.event import ObjectEvent
 from workers.events.notification import LARGEST, webhook
 from workers.events.reception import deposit
 from workers.policy import RETRIES
-from workers.publishing import Publisher
 from workers.reconcile import reconcile
 from workers.record import Error, Record
 from workers.settings import STAGES, Settings
@@ -40,19 +40,6 @@ GIVE_UP_S = 3600.0
 LIMIT = 10_000
 IMAGE = picture((200, 60, 40))
 ETAG = "0" * 32
-
-
-class Queues(Publisher):
-    """Keeps what is sent."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, Batch, int]] = []
-
-    def send(self, stage: str, batch: Batch, *, pause: float = 0.0, retries: int = 0) -> None:  # noqa: ARG002 -- not waited
-        self.sent.append((stage, batch, retries))
-
-    def probe(self, stage: str, lifetime: float) -> None:
-        pass
 
 
 @dataclass

@@ -7,7 +7,6 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from workers.ledger import Arrival
 from workers.settings import Settings
 from workers.stack import command, free_port
 from workers.wiring import Wiring
-
-pytestmark = pytest.mark.skipif(find_spec("workers.gateway.uploads") is None, reason="this gateway takes no uploads")
 
 REVISION = Revision("space", "captions@1")
 LIMIT = 200_000  # bytes of an image

@@ -47,9 +47,8 @@ def segment(
     the bucket of the running stack, whose workers do it and whose record says so from then on.
     """
     settings = Settings()
-    if way not in settings.ways:
-        more = "; prompted needs a CLIPSeg model: WILDTAG_DRAWER" if way == "prompted" else ""
-        raise typer.BadParameter(f"there is no way {way!r}; there are {', '.join(settings.ways)}{more}")
+    if (reason := settings.lacks(way)) is not None:
+        raise typer.BadParameter(reason)
     paths = list(expanded(Path(one) for one in what if Path(one).exists()))
     keys = [key_text(one) for one in what if not Path(one).exists()]
     total, done = len(paths) + len(keys), 0

@@ -144,6 +144,13 @@ def answered(progress: Progress, name: str | None, *, status: int = 200) -> Resp
     return Response(document(progress, name), status, headers, "application/json")
 
 
+def answered_again(before: Progress, name: str | None, address: str) -> Response:
+    """An answer for what has its turn once more; ``Location`` says where to wait for its new record."""
+    answer = answered(before, name, status=202)
+    answer.headers["Location"] = f"{address}?since={before.finished_at or 0.0!r}"
+    return answer
+
+
 def router(images: Images, services: Services, access: Access, streams: Streams) -> APIRouter:  # noqa: C901 -- a list
     """The routes."""
     routes = APIRouter(tags=["images"])
@@ -190,21 +197,16 @@ def router(images: Images, services: Services, access: Access, streams: Streams)
         "dependencies": writing,
     }  # fmt: skip
 
-    def retagged(oid: str, address: str, name: str | None) -> Response:
-        before = images.again(oid)
-        answer = answered(before, name, status=202)
-        answer.headers["Location"] = f"{address}?since={before.finished_at or 0.0!r}"
-        return answer
-
     @routes.post("/v1/images/{id}:retag", **again)
     def retag_image(id: str) -> Response:  # noqa: A002
         """Have an uploaded image tagged once more. `Location` says where to wait for the new record."""
-        return retagged(images.oid(id), f"/v1/images/{id}", id)
+        return answered_again(images.again(images.oid(id)), id, f"/v1/images/{id}")
 
     @routes.post("/v1/objects/{bucket}/{key:path}:retag", **again)
     def retag_object(bucket: str, key: str) -> Response:
         """Have an object tagged once more. `Location` says where to wait for the new record."""
-        return retagged(images.object(bucket, key), quote(f"/v1/objects/{bucket}/{key}"), images.id(key))
+        before = images.again(images.object(bucket, key))
+        return answered_again(before, images.id(key), quote(f"/v1/objects/{bucket}/{key}"))
 
     @routes.get("/v1/objects/{bucket}/{key:path}:events", **models.stream(404, 422, 429, 503), dependencies=reading)
     async def object_events(bucket: str, key: str, since: Since = 0.0) -> Response:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from workers.api_keys import Scope
 from workers.gateway import models
 from workers.gateway.access import Access
-from workers.gateway.images import Images, Match, answered, matches
+from workers.gateway.images import Images, Match, answered_again, matches
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
 from workers.record import Pictured
@@ -68,9 +68,7 @@ def router(
         images.look(oid)
         segments.wish([oid], way)
         before = images.again(oid, only_final=True)  # what is on its way has heard of it
-        answer = answered(before, name, status=202)
-        answer.headers["Location"] = f"{address}?since={before.finished_at or 0.0!r}"
-        return answer
+        return answered_again(before, name, address)
 
     @routes.post("/v1/images/{id}:segment", **asked)
     def segment_image(id: str, way: Way = "dense") -> Response:  # noqa: A002

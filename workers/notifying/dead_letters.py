@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from importlib import resources
 from typing import Any
 
 import msgspec
 
+from workers import scripts
 from workers.connection import Client, text, translated
 from workers.layout import Keys
 from workers.notifying.delivery import Delivery
@@ -38,8 +38,7 @@ class DeadLetters:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._clock = clock
-        source = resources.files("workers.scripts").joinpath("replay_delivery.lua").read_text()
-        self._replay = self._redis.register_script(source)
+        self._replay = self._redis.register_script(scripts.source("replay_delivery"))
 
     def list(self, limit: int = 50, after: str | None = None) -> list[DeadLetter]:
         """Newest first; ``after``: only those that come after this one in that order. An id of none is no error."""

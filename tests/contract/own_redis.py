@@ -11,7 +11,7 @@ from pathlib import Path
 import redis
 
 from workers.connection import Client, connect
-from workers.redis_server import find_redis
+from workers.redis_program import choose_server
 
 
 class OwnRedis:
@@ -26,7 +26,7 @@ class OwnRedis:
     def start(self) -> Client:
         """Start it, wait until it answers, give a client."""
         self._server = subprocess.Popen(
-            [find_redis().path, "--port", "0", "--unixsocket", self._socket, "--dir", self._folder, "--save", "",
+            [choose_server().program.path, "--port", "0", "--unixsocket", self._socket, "--dir", self._folder, "--save", "",
              "--appendonly", "yes", "--appendfsync", "always"],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip

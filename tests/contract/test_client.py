@@ -284,6 +284,17 @@ def test_any_number_of_captions_is_taught(gateway: MadeUpGateway, client: Client
     ]  # fmt: skip
 
 
+def test_a_feed_that_broke_before_its_first_event_goes_on_where_it_was_opened(
+    gateway: MadeUpGateway, client: Client
+) -> None:
+    kind = {"Content-Type": "text/event-stream"}
+    opened = Answer(200, b": ping\n\nid: 7-1\n\n", kind)
+    done = Answer(200, f"id: 8-0\nevent: done\ndata: {json.dumps(record('a', 'cat'))}\n\n".encode(), kind)
+    gateway.tell("/v1/feed", opened, done)
+    assert next(client.feed()).id == "8-0"
+    assert [asked.headers.get("last-event-id") for asked in gateway.asked] == [None, "7-1"]
+
+
 def test_the_feed_goes_on_where_it_broke(gateway: MadeUpGateway, client: Client) -> None:
     def stream(*events: tuple[str, str, object]) -> Answer:
         text = "".join(f": ping\n\nid: {i}\nevent: {name}\ndata: {json.dumps(data)}\n\n" for i, name, data in events)

@@ -127,8 +127,9 @@ class Client:
                 with self._transport.stream("/v1/feed", {"Last-Event-ID": after} if after else {}) as pieces:
                     listening = True
                     for event in server_events(pieces):
-                        after = event.id or after
-                        yield _news(event)
+                        after = event.id or after  # the first tells where the feed was when it was opened
+                        if event.data:
+                            yield _news(event)
             except Away:
                 if not listening:  # the transport was patient already
                     raise

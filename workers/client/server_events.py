@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ServerEvent:
-    """One event. ``id``: the last that was told, here or before."""
+    """One event. ``id``: the last that was told, here or before. Without ``data`` it tells a new ``id`` only."""
 
     id: str
     name: str
@@ -20,7 +20,7 @@ class ServerEvent:
 
 def server_events(pieces: Iterable[bytes]) -> Iterator[ServerEvent]:
     """The events of a stream, each as soon as it is complete; what is cut off at the end is none."""
-    last, name = "", "message"
+    last, told, name = "", "", "message"
     data: list[bytes] = []
     for line in _lines(pieces):
         field, _, value = line.partition(b":")
@@ -33,9 +33,9 @@ def server_events(pieces: Iterable[bytes]) -> Iterator[ServerEvent]:
             case b"data":
                 data.append(value)
             case b"" if not line:
-                if data:
+                if data or last != told:
                     yield ServerEvent(last, name, b"\n".join(data))
-                name, data = "message", []
+                told, name, data = last, "message", []
             case _:  # comments keep the connection alive, "retry" is for browsers
                 pass
 

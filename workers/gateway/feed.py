@@ -29,21 +29,18 @@ def order(entry: str) -> tuple[int, int]:
     return int(at), int(sequence)
 
 
-async def items(records: Records, news: News, after: str | None) -> AsyncIterator[bytes]:
-    """What comes, and before it what came ``after`` an entry; ``gap`` where some of that is not remembered."""
+async def items(records: Records, news: News, after: str) -> AsyncIterator[bytes]:
+    """What came ``after`` an entry, and what comes; ``gap`` where some of that is not remembered."""
     with news.subscribed() as coming:
-        if after is None:
-            last = await anyio.to_thread.run_sync(records.feed_end)
-            yield f"id: {last}\n\n".encode()  # so that whoever is cut off before the first event goes on from here
-        else:
-            last = after
-            oldest = await anyio.to_thread.run_sync(records.feed_begin)
-            if oldest is not None and (0, 0) < order(after) < order(oldest):
-                yield event(msgspec.json.encode({"oldest": oldest}), name="gap")
-            while page := await anyio.to_thread.run_sync(records.feed_page, last, PAGE):
-                for item in page:
-                    yield _event(item)
-                last = page[-1].id
+        last = after
+        yield f"id: {last}\n\n".encode()  # so that whoever is cut off before the first event goes on from here
+        oldest = await anyio.to_thread.run_sync(records.feed_begin)
+        if oldest is not None and (0, 0) < order(after) < order(oldest):
+            yield event(msgspec.json.encode({"oldest": oldest}), name="gap")
+        while page := await anyio.to_thread.run_sync(records.feed_page, last, PAGE):
+            for item in page:
+                yield _event(item)
+            last = page[-1].id
         while (fresh := await coming.get()) is not None:
             if order(fresh.id) > order(last):
                 yield _event(fresh)
@@ -66,6 +63,8 @@ def router(records: Records, news: News, access: Access, streams: Streams) -> AP
         """Finished and removed objects as server-sent events. `Last-Event-ID` goes on where a listener was."""
         if last is not None and (not _ID.fullmatch(last) or max(order(last)) > LARGEST):
             raise Problem("bad-request", "this Last-Event-ID is none of ours")
-        return streams.response(items(records, news, last))
+        # the position is taken before the answer begins: its headers promise that nothing is missed from then on
+        after = last if last is not None else await anyio.to_thread.run_sync(records.feed_end)
+        return streams.response(items(records, news, after))
 
     return routes

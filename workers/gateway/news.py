@@ -96,7 +96,10 @@ class News:
         after = ""
         while True:
             try:
-                after = after or await self._thread(self._records.feed_end)
+                if not after:
+                    after = await self._thread(self._records.feed_end)
+                    for queue in self._subscribers:  # what came before that may not have been told to them
+                        self._cut_off(queue)
                 items = await self._thread(lambda: self._records.feed(after, BLOCK_MS))  # noqa: B023 -- awaited here
             except Transient as exc:
                 log.warning("the feed is not read", reason=str(exc))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,9 @@ import pytest
 from tests.contract.gateway.running import Event, Running, events, problem, running, until, wired
 from workers.connection import Client
 from workers.gateway.news import BEHIND
+from workers.layout import Keys
 from workers.record import Evidence
+from workers.records import FeedItem, Records
 
 
 @contextmanager
@@ -36,6 +40,53 @@ def test_objects_are_told_as_they_finish(gateway: Running) -> None:
     assert told[0].data["tags"][0]["label"] == "cat"
     assert told[2].data == {"bucket": "inbox", "key": "a b.png", "state": "removed"}
     assert all(event.id for event in told)
+
+
+class SlowRecords(Records):
+    """A Redis that takes its time to say where the feed ends."""
+
+    def feed_end(self) -> str:
+        time.sleep(0.2)
+        end = super().feed_end()
+        time.sleep(0.2)
+        return end
+
+
+def test_nothing_is_missed_once_the_answer_has_begun(redis_url: str, client: Client, keys: Keys, tmp_path: Path) -> None:
+    """The position is taken before the headers are sent, however long that takes."""
+    with running(wired(tmp_path, redis_url), replaced={"records": SlowRecords(client, keys)}) as gateway:
+        for number in range(3):
+            with listening(gateway) as coming:
+                gateway.tagged(f"{number}.png")
+                assert next(coming).data["key"] == f"{number}.png"
+
+
+class TornRecords(Records):
+    """A feed that cannot be read once, as when an entry of another version is in it."""
+
+    torn = threading.Event()
+
+    def feed(self, after: str, block_ms: int, count: int = 100) -> list[FeedItem]:
+        items = super().feed(after, 100, count)
+        if items and self.torn.is_set():
+            self.torn.clear()
+            raise ValueError("an entry of another version")
+        return items
+
+
+def test_a_listener_is_cut_off_where_the_reader_skipped_something(
+    redis_url: str, client: Client, keys: Keys, tmp_path: Path
+) -> None:
+    """It comes again with its position, and is told what was skipped."""
+    with running(wired(tmp_path, redis_url), replaced={"records": TornRecords(client, keys)}) as gateway:
+        with listening(gateway) as coming:
+            gateway.tagged("a.png")
+            last = next(coming).id
+            TornRecords.torn.set()
+            gateway.tagged("b.png")
+            assert list(coming) == []
+        with listening(gateway, last) as coming:
+            assert next(coming).data["key"] == "b.png"
 
 
 def test_it_goes_on_behind_an_entry(gateway: Running) -> None:

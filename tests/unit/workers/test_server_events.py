@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from workers.client.server_events import ServerEvent, server_events
 
 STREAM = (
-    ": ping\n\nid: 1-0\nevent: done\ndata: {'a': '\u2028'}\n\n"
+    ": ping\n\nid: 0-9\n\nid: 1-0\nevent: done\ndata: {'a': '\u2028'}\n\n"
     "data:two\r\ndata: lines\r\n\r\nevent: nothing\n\nretry: 5\n: x\nid: 2-0\nevent: gap\ndata: {}\n\ndata: cut off\n"
 ).encode()
 EVENTS = [
+    ServerEvent("0-9", "message", b""),
     ServerEvent("1-0", "done", "{'a': '\u2028'}".encode()), ServerEvent("1-0", "message", b"two\nlines"),
     ServerEvent("2-0", "gap", b"{}"),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-# wildtag: `make demo` shows it, `make up` runs it, `make test` tests it. Needs Python 3.11 or 3.12 and nothing else.
+# wildtag: `make demo` shows it, `make up` runs it, `make test` tests it. Needs Python 3.11 or newer and nothing else.
 #
 # ARGS      for the command that is run: make test ARGS='tests/unit -x'
 # PYTHON    the interpreters to try, in this order
@@ -9,26 +9,11 @@
 
 VENV = .venv
 ARGS =
-PYTHON = python3.11 python3.12 python3
+PYTHON = python3 python3.14 python3.13 python3.12 python3.11
 PIP_FLAGS =
 TORCH = 2.13.0
 
-# The first interpreter that fits and can make virtual environments, which Debian packs apart.
-MAKE_VENV = [ -x $(VENV)/bin/python ] || { \
-	unable=; \
-	for python in $(PYTHON); do \
-		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2> /dev/null || continue; \
-		"$$python" -c 'import ensurepip, venv' 2> /dev/null || { unable=$$python; continue; }; \
-		echo "Making a virtual environment in $(VENV) with $$python."; \
-		rm -rf $(VENV); "$$python" -m venv $(VENV); break; \
-	done; \
-	[ -x $(VENV)/bin/python ] || { \
-		if [ "$$unable" ]; then \
-			echo "$$unable cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv"; \
-		else \
-			echo "Python 3.11 or 3.12 is needed, and none of these is one: $(PYTHON)."; \
-			echo "On Debian and Ubuntu: sudo apt install python3 python3-venv, or make PYTHON=/path/to/python3.12"; \
-		fi >&2; exit 1; }; }
+MAKE_VENV = sh ops/make-venv.sh $(VENV) $(PYTHON)
 
 # pip itself comes first: an old one needs twice the time to work out the rest. Modules are compiled when they are
 # first imported: compiling all of them takes longer than everything else.
@@ -75,13 +60,16 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Versions move only here: takes the newest of everything that pyproject.toml allows, and pins it.
+# Versions move only here: takes the newest of everything that pyproject.toml allows, and pins it. Packages that only some
+# versions of Python need stand with a marker ("; python_version …"), and are kept: look after them by hand.
 constraints:
 	rm -rf $(VENV)
 	$(MAKE_VENV)
 	$(VENV)/bin/python -m pip --quiet install --no-compile --upgrade pip
 	$(VENV)/bin/python -m pip --quiet install --no-compile $(PIP_FLAGS) 'torch==$(TORCH)' -e '.[embedded,dev]'
-	{ grep '^#' constraints.txt; $(VENV)/bin/python -m pip freeze --all --exclude-editable | sed 's/+.*//'; } > pins
+	{ grep '^#' constraints.txt; { grep ' ; ' constraints.txt; \
+		$(VENV)/bin/python -m pip freeze --all --exclude-editable | sed 's/+.*//'; \
+	} | sort --stable --ignore-case --unique --field-separator='=' --key=1,1; } > pins
 	mv pins constraints.txt
 
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -40,7 +40,7 @@ def test_everything_in_it_is_there(tmp_path: Path, kept: str, program: ServerPro
     assert program.version in writers(data_folder(tmp_path))
 
 
-def test_the_packaged_server_opens_homes_of_redis_6_and_7(tmp_path: Path) -> None:
+def test_the_packaged_server_opens_homes_of_redis_6_and_7() -> None:
     packaged = choose_server(path="").program
     for kept in ("redis-6.2.14", "redis-7.0.15"):
         assert choose_server(KEPT / kept, path="").program == packaged

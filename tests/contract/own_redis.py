@@ -26,8 +26,8 @@ class OwnRedis:
     def start(self) -> Client:
         """Start it, wait until it answers, give a client."""
         self._server = subprocess.Popen(
-            [choose_server().program.path, "--port", "0", "--unixsocket", self._socket, "--dir", self._folder, "--save", "",
-             "--appendonly", "yes", "--appendfsync", "always"],
+            [choose_server().program.path, "--port", "0", "--unixsocket", self._socket, "--dir", self._folder,
+             "--save", "", "--appendonly", "yes", "--appendfsync", "always"],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
         client = connect(self.url)

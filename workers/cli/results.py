@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -9,8 +11,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from vectordb.errors import Transient
 from workers.cli.show import clean, console, line, messages, print_json, show
 from workers.record import STATES, Record, as_state
+from workers.records import FeedItem, Records, entry_order
 from workers.settings import Settings
 from workers.stores.folder import key_text
 from workers.wiring import Wiring
@@ -77,27 +81,46 @@ def results(
 
 
 def watch(json: Json = False) -> None:
-    """Show results as they arrive, until Ctrl-C."""
+    """Show results as they arrive, until Ctrl-C. Waits while Redis is away, and goes on where it was."""
     wiring = connected()
     after = wiring.records.feed_end()
     if not json:
         messages.print(f"Watching {escape(str(wiring.settings.inbox_folder))}; Ctrl-C ends it.")
     try:
-        while True:
-            for item in wiring.records.feed(after, block_ms=1000):
-                after = item.id
-                if item.record is None:
-                    if json:
-                        gone = msgspec.json.encode({"id": item.oid, "state": "removed"})
-                        console.out(gone.decode(), highlight=False)
-                    else:
-                        console.print(f"[dim]{clean(item.oid)}  removed[/]")
-                elif json:
-                    print_json(item.record)
+        for item in _feed(wiring.records, after):
+            if item.record is None:
+                if json:
+                    gone = msgspec.json.encode({"id": item.oid, "state": "removed"})
+                    console.out(gone.decode(), highlight=False)
                 else:
-                    console.print(line(item.record), soft_wrap=True)
+                    console.print(f"[dim]{clean(item.oid)}  removed[/]")
+            elif json:
+                print_json(item.record)
+            else:
+                console.print(line(item.record), soft_wrap=True)
     except KeyboardInterrupt:
         raise typer.Exit from None
+
+
+def _feed(records: Records, after: str) -> Iterator[FeedItem]:
+    """What comes after an entry of the feed. Does not end; what is not remembered after an outage is said."""
+    away = False
+    while True:
+        try:
+            if away:
+                oldest = records.feed_begin()
+                if oldest is not None and entry_order(after) < entry_order(oldest):
+                    messages.print("[yellow]Some results are missing here:[/] the feed no longer holds them.")
+                messages.print("Going on.")
+                away = False
+            for item in records.feed(after, block_ms=1000):
+                after = item.id
+                yield item
+        except Transient as exc:
+            if not away:
+                messages.print(f"[yellow]Waiting:[/] {escape(str(exc))}", soft_wrap=True)
+            away = True
+            time.sleep(0.5)
 
 
 def status(json: Json = False) -> None:

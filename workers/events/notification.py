@@ -17,6 +17,7 @@ it goes, which is not far: it is a hint, and the bucket is asked where the hint 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import unquote_plus
 
@@ -25,6 +26,7 @@ import msgspec
 from workers.events.event import ObjectEvent
 
 LARGEST = 2**20  # bytes of a notification; an honest one has one or two thousand
+DEEPEST = 32  # levels of a notification's JSON; an honest one has six or seven
 LONGEST_KEY = 1024  # bytes of UTF-8, as S3 has it
 SEQUENCE_DIGITS = 32
 
@@ -37,6 +39,8 @@ CHANGES_NO_BYTES = frozenset({"PutTagging", "DeleteTagging", "PutRetention", "Pu
 
 OTHER_BUCKET = "other-bucket"
 OTHER_EVENT = "other-event"
+
+_MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)  # texts as a whole, and brackets
 
 Short = Annotated[str, msgspec.Meta(max_length=1024)]
 T = TypeVar("T")
@@ -124,6 +128,8 @@ def _told(
 ) -> Told:
     if len(data) > LARGEST:
         return Told(junk=(f"larger than {LARGEST} bytes",))
+    if _nested(data):
+        return Told(junk=(f"nested more than {DEEPEST} levels deep",))
     try:
         found = _decoded(data, around)
     except _Unreadable as exc:
@@ -146,6 +152,18 @@ def _told(
     return Told(tuple(events), tuple(ignored), tuple(junk))
 
 
+def _nested(data: bytes) -> bool:
+    """Whether JSON is nested deeper than ``DEEPEST``: how deep a parser gets depends on the interpreter."""
+    if data.count(b"[") + data.count(b"{") <= DEEPEST:
+        return False
+    depth = 0
+    for mark in _MARKS.finditer(data):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(mark[0], 0)
+        if depth > DEEPEST:
+            return True
+    return False
+
+
 class _Unreadable(Exception):
     """Why; it does not leave this module."""
 
@@ -155,8 +173,6 @@ def _decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeError) as exc:
         raise _Unreadable(str(exc)) from exc
-    except RecursionError as exc:
-        raise _Unreadable("nested too deeply") from exc
 
 
 def _event(record: _Record, bucket: str, *, encoded: bool, state: bool) -> ObjectEvent | str:

@@ -16,17 +16,11 @@ from workers.gateway.access import Access
 from workers.gateway.news import News
 from workers.gateway.problems import Problem
 from workers.gateway.streams import Streams, event
-from workers.records import FeedItem, Records
+from workers.records import FeedItem, Records, entry_order
 
 PAGE = 100
 LARGEST = 2**64 - 1  # of each of the two numbers in an id
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
-
-
-def order(entry: str) -> tuple[int, int]:
-    """What the ids of a stream are compared by."""
-    at, _, sequence = entry.partition("-")
-    return int(at), int(sequence)
 
 
 async def items(records: Records, news: News, after: str) -> AsyncIterator[bytes]:
@@ -35,14 +29,14 @@ async def items(records: Records, news: News, after: str) -> AsyncIterator[bytes
         last = after
         yield f"id: {last}\n\n".encode()  # so that whoever is cut off before the first event goes on from here
         oldest = await anyio.to_thread.run_sync(records.feed_begin)
-        if oldest is not None and (0, 0) < order(after) < order(oldest):
+        if oldest is not None and (0, 0) < entry_order(after) < entry_order(oldest):
             yield event(msgspec.json.encode({"oldest": oldest}), name="gap")
         while page := await anyio.to_thread.run_sync(records.feed_page, last, PAGE):
             for item in page:
                 yield _event(item)
             last = page[-1].id
         while (fresh := await coming.get()) is not None:
-            if order(fresh.id) > order(last):
+            if entry_order(fresh.id) > entry_order(last):
                 yield _event(fresh)
 
 
@@ -61,7 +55,7 @@ def router(records: Records, news: News, access: Access, streams: Streams) -> AP
     @routes.get("/v1/feed", **models.stream(400, 422, 429, 503), dependencies=[Depends(access.needing(Scope.READ))])
     async def feed(last: Annotated[str | None, Header(alias="Last-Event-ID")] = None) -> Response:
         """Finished and removed objects as server-sent events. `Last-Event-ID` goes on where a listener was."""
-        if last is not None and (not _ID.fullmatch(last) or max(order(last)) > LARGEST):
+        if last is not None and (not _ID.fullmatch(last) or max(entry_order(last)) > LARGEST):
             raise Problem("bad-request", "this Last-Event-ID is none of ours")
         # the position is taken before the answer begins: its headers promise that nothing is missed from then on
         after = last if last is not None else await anyio.to_thread.run_sync(records.feed_end)

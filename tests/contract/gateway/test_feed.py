@@ -52,7 +52,9 @@ class SlowRecords(Records):
         return end
 
 
-def test_nothing_is_missed_once_the_answer_has_begun(redis_url: str, client: Client, keys: Keys, tmp_path: Path) -> None:
+def test_nothing_is_missed_once_the_answer_has_begun(
+    redis_url: str, client: Client, keys: Keys, tmp_path: Path
+) -> None:
     """The position is taken before the headers are sent, however long that takes."""
     with running(wired(tmp_path, redis_url), replaced={"records": SlowRecords(client, keys)}) as gateway:
         for number in range(3):
@@ -67,7 +69,7 @@ class TornRecords(Records):
     torn = threading.Event()
 
     def feed(self, after: str, block_ms: int, count: int = 100) -> list[FeedItem]:
-        items = super().feed(after, 100, count)
+        items = super().feed(after, min(block_ms, 100), count)
         if items and self.torn.is_set():
             self.torn.clear()
             raise ValueError("an entry of another version")

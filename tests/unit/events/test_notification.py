@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from urllib.parse import quote_plus
 
 import msgspec
@@ -121,13 +122,26 @@ def test_the_hash_tells_what_is_there() -> None:
     assert access_entry(access(tagged), BUCKET).events == ()
 
 
-@pytest.mark.parametrize("depth", [2_000, 100_000])
+@pytest.mark.parametrize("depth", [40, 2_000, 100_000])
 @pytest.mark.parametrize("shape", ["[%s]", '{"Records":[%s]}', '{"x":%s,"Records":[]}', '[{"Event":[%s]}]'])
 def test_nesting_is_junk(depth: int, shape: str) -> None:
     nested = (shape % ("[" * depth + "]" * depth)).encode()
     for read in READERS:
         assert read(nested, BUCKET).events == ()
     assert webhook(nested, BUCKET).junk
+
+
+def test_texts_without_an_end_take_no_time() -> None:
+    begin = time.perf_counter()
+    assert webhook(b'["' + rb'\"' * 400_000 + b"[" * 100, BUCKET).junk
+    assert time.perf_counter() - begin < 2
+
+
+def test_brackets_in_texts_and_beside_each_other_are_no_nesting() -> None:
+    odd = record("s3:ObjectCreated:Put", key="[" * 100) | {"x": "[{" * 100 + '\\"', "y": [[] for _ in range(100)]}
+    assert only(webhook(body(odd), BUCKET)).key == "[" * 100
+    many = webhook(body(*[record("s3:ObjectCreated:Put", key=f"{n}.png") for n in range(200)]), BUCKET)
+    assert (len(many.events), many.junk) == (200, ())
 
 
 @pytest.mark.parametrize(

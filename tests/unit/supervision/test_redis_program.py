@@ -142,7 +142,9 @@ def test_a_home_stays_with_a_server_of_its_product(tmp_path: Path, product: Prod
         choose_server(tmp_path, "")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"server": "other", "version": "1.2.3"}', '{"server": "redis", "version": 7}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"server": "other", "version": "1.2.3"}', '{"server": "redis", "version": 7}']
+)
 def test_a_note_that_cannot_be_read_leaves_the_word_to_the_files(tmp_path: Path, text: str) -> None:
     shutil.copytree(KEPT / "valkey-9.1.2", tmp_path / "redis")
     (tmp_path / "redis" / "written-by.json").write_text(text)

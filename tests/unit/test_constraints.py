@@ -1,0 +1,65 @@
+"""Everything that an installation brings is pinned, and what only some versions of Python need says so."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PINS = [
+    Requirement(line)
+    for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")
+]  # fmt: skip
+# what PyTorch's build for CUDA brings, each of an exact version that it names itself
+CUDA = re.compile(r"nvidia-.*|cuda-.*|triton")
+
+
+def installed(extras: set[str]) -> set[str]:
+    """The names of what these extras of wildtag need here, all the way down."""
+    found: set[str] = set()
+    wanted = [("wildtag", frozenset(extras))]
+    seen = set()
+    while wanted:
+        name, more = wanted.pop()
+        if (name, more) in seen:
+            continue
+        seen.add((name, more))
+        for text in importlib.metadata.requires(name) or []:
+            need = Requirement(text)
+            if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in more or {""}):
+                below = canonicalize_name(need.name)
+                wanted.append((below, frozenset(need.extras)))
+                found.add(below)
+    return found - {"wildtag"}
+
+
+def test_everything_is_pinned_once() -> None:
+    names = [canonicalize_name(pin.name) for pin in PINS]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"==[^*]+", str(pin.specifier)) for pin in PINS)
+    assert {n for n in installed({"embedded", "dev"}) if not CUDA.fullmatch(n)} <= set(names)
+
+
+def test_pins_are_what_is_installed() -> None:
+    """So a pin that no marker keeps away from this Python can be installed on it."""
+    wrong = {}
+    for pin in PINS:
+        if pin.marker is None or pin.marker.evaluate():
+            try:
+                version = importlib.metadata.version(pin.name).partition("+")[0]
+            except importlib.metadata.PackageNotFoundError:
+                continue  # of another extra
+            if version not in pin.specifier:
+                wrong[pin.name] = version
+    assert not wrong
+
+
+def test_packages_of_some_pythons_only_carry_a_marker() -> None:
+    marked = {pin.name: str(pin.marker) for pin in PINS if pin.marker}
+    assert marked == {
+        "async-timeout": 'python_full_version < "3.11.3"', "backports.zstd": 'python_version < "3.14"',
+    }  # fmt: skip

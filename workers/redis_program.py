@@ -1,8 +1,8 @@
 """Which server the embedded stack runs: Redis or Valkey, from PATH or from a package, and which can read a home.
 
-An older server may not read the files of a newer one: Redis 6.2 starts empty over the folder that 7.0 writes, and 7.0
-refuses a base file of Valkey 9. So a home notes the server that writes it, and what the files themselves say counts as
-well. The server to run must be able to read what every one of these wrote:
+An older server may not read the files of a newer one: Redis 6.2 starts empty over the folder that 7.0 writes, and
+7.0 refuses a base file of Valkey 9. So a home notes the server that writes it, and what the files themselves say
+counts as well. The server to run must be able to read what every one of these wrote:
 
 - of one product, the same minor version or an older one;
 - Valkey reads Redis up to 7.2, the version that it was forked from; Redis 7.4 changed the format;

@@ -36,7 +36,7 @@ def test_everything_in_it_is_there(tmp_path: Path, kept: str, program: ServerPro
             assert client.get("kept") == b"yes"
             assert client.hgetall("h") == {b"f": b"v", b"zz": b"2"}
             assert client.zrange("z", 0, -1) == [b"a"]
-            assert client.xpending("st", "g")["pending"] == 1  # type: ignore[index]  # typed as awaitable, too
+            assert client.xpending("st", "g")["pending"] == 1
     assert program.version in writers(data_folder(tmp_path))
 
 

@@ -180,7 +180,8 @@ def _redis(home: Path) -> Iterator[Check]:
     try:
         choice = choose_server(data_folder(home))
     except WildtagError as exc:
-        yield Check.missing("redis-server", str(exc), f"apt install redis-server, or {EMBEDDED}")
+        remedy = f"redis-server or valkey from your system's packages, or {EMBEDDED}"
+        yield Check.missing("redis-server", str(exc), remedy)
         return
     found = choice.program
     yield Check.fine("redis-server", f"{found.version}, {found.path} ({found.source})")

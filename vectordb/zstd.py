@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import ZstdError, ZstdFile, compress
+    from compression.zstd import CompressionParameter, ZstdError, ZstdFile, compress
 else:
-    from backports.zstd import ZstdError, ZstdFile, compress
+    from backports.zstd import CompressionParameter, ZstdError, ZstdFile, compress
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 """The first bytes of a file that zstd packed."""
 
-__all__ = ["MAGIC", "ZstdError", "ZstdFile", "compress"]
+__all__ = ["MAGIC", "CompressionParameter", "ZstdError", "ZstdFile", "compress"]

@@ -14,6 +14,7 @@ from vectordb.readers.json_lines import field, object_of, text_of
 from vectordb.readers.rows import LONGEST, BadSource, Rows, Tell, packed
 from vectordb.readers.stream import Stream, opened
 
+
 def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
     """The captions of one archive, a sample without one passed over. With ``column`` only ``.json`` members count.
 

@@ -85,7 +85,7 @@ class Archive:
     def _next(self, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
         with _translated():
             member = tar.next()
-        tar.members.clear()  # it would remember them all
+        tar.members.clear()  # type: ignore[attr-defined]  # it would remember them all
         return member
 
     def _check_end(self, end: int) -> None:

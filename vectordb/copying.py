@@ -169,7 +169,8 @@ def _queries(index: CaptionIndex) -> Floats:
             rows.append(vectors[0] + 0.5 * vectors[-1])
     queries = np.array(rows, dtype=np.float32).reshape(-1, index.dimension)
     # two that point away from each other leave nothing between them
-    return queries[np.linalg.norm(queries, axis=1) > _SAME]
+    kept: Floats = queries[np.linalg.norm(queries, axis=1) > _SAME]
+    return kept
 
 
 def _covered(found: Neighbours, other: Neighbours, index: CaptionIndex, name: str) -> None:

@@ -53,7 +53,7 @@ def write(file: Path, manifest: Manifest, index: CaptionIndex, tell: Tell = sile
         with part.open("wb") as raw:
             sealed = _Hashed(raw)
             options = {CompressionParameter.compression_level: _LEVEL, CompressionParameter.checksum_flag: 1}
-            with ZstdFile(sealed, "wb", options=options) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:  # type: ignore[arg-type, call-overload]  # only written to
+            with ZstdFile(sealed, "wb", options=options) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:  # type: ignore[call-overload]  # only written to
                 _write_members(tar, manifest, index, tell)
             raw.write(_SEAL.pack(_SKIPPED, hashlib.sha256().digest_size, sealed.digest.digest()))
         part.replace(file)

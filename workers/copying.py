@@ -81,7 +81,8 @@ def _side(settings: Settings, place: str, key: str | None, *, alone: bool) -> Si
     if "://" in place:
         # what the settings say of a server is meant for the one that they name, or for the only one there is
         meant = place == settings.qdrant_url or (settings.qdrant_url is None and alone)
-        update = {"qdrant_url": place, "qdrant_api_key": key or (settings.qdrant_api_key if meant else None)}
+        shown = key or (settings.qdrant_api_key if meant else None)
+        update: dict[str, object] = {"qdrant_url": place, "qdrant_api_key": shown}
         if place != settings.qdrant_url and not _usual_ports(place):
             told = meant and "qdrant_grpc_port" in settings.model_fields_set
             update["qdrant_grpc_port"] = settings.qdrant_grpc_port if told else 0
@@ -93,8 +94,7 @@ def _side(settings: Settings, place: str, key: str | None, *, alone: bool) -> Si
             " is a home of wildtag"
         )
     name = f"the embedded home {home.resolve()}"
-    update = {"qdrant_url": None, "home": home}
-    return Side(settings.model_copy(update=update), name)
+    return Side(settings.model_copy(update={"qdrant_url": None, "home": home}), name)
 
 
 def _usual_ports(url: str) -> bool:

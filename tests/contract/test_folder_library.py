@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.contract.test_caption_library import CAPTIONS, DIMENSION, build, interrupted, manifest
+from tests.contract.homes import DIMENSION
+from tests.contract.test_caption_library import CAPTIONS, build, interrupted, manifest
 from vectordb import zstd
 from vectordb.folder import FolderLibrary
 from vectordb.index import IndexLocked, IndexMissing

@@ -109,7 +109,8 @@ def test_snapshots_of_earlier_versions_are_taken_in_by_every_home(
     assert [caption.text for caption in captions if SOURCE in caption.payload] == ["a photo of a Moka pot"]
     assert sum(CANDIDATES in caption.payload for caption in captions) == 20
     np.testing.assert_allclose(rows, vectors(captions), rtol=0, atol=LAST_BIT)
-    assert {path.name for path in (tmp_path / target).rglob(".*") if not path.name.endswith((".lock", ".owner"))} == set()
+    hidden = {path.name for path in (tmp_path / target).rglob(".*")}
+    assert {name for name in hidden if not name.endswith((".lock", ".owner"))} == set()
 
 
 def unpacked(content: bytes) -> bytes:

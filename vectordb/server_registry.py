@@ -3,8 +3,8 @@
 A version has one point with its ``Record`` and, while somebody builds or drops it, one with the *claim*. Both ids
 follow from space and version. Such a collection is there on every server, and a claim is taken by one conditional
 write (Qdrant 1.16), so of two builders on two machines one is refused. A claim is renewed every quarter of a minute,
-by a thread, and free a minute after the last time, when its builder is dead; at once for a builder of the same machine.
-Clocks are taken to agree to some seconds.
+by a thread, and free a minute after the last time, when its builder is dead; on the same machine at once. Clocks are
+taken to agree to some seconds.
 """
 
 from __future__ import annotations

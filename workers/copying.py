@@ -83,9 +83,8 @@ def _side(settings: Settings, place: str, key: str | None, *, alone: bool) -> Si
         meant = place == settings.qdrant_url or (settings.qdrant_url is None and alone)
         shown = key or (settings.qdrant_api_key if meant else None)
         update: dict[str, object] = {"qdrant_url": place, "qdrant_api_key": shown}
-        if place != settings.qdrant_url and not _usual_ports(place):
-            told = meant and "qdrant_grpc_port" in settings.model_fields_set
-            update["qdrant_grpc_port"] = settings.qdrant_grpc_port if told else 0
+        if place != settings.qdrant_url:
+            update["qdrant_grpc_port"] = _grpc_port(settings, place, meant=meant)
         return Side(settings.model_copy(update=update), _shown(place))
     home = settings.home if place == EMBEDDED else Path(place).expanduser()
     if place != EMBEDDED and not home.is_dir():
@@ -95,6 +94,15 @@ def _side(settings: Settings, place: str, key: str | None, *, alone: bool) -> Si
         )
     name = f"the embedded home {home.resolve()}"
     return Side(settings.model_copy(update={"qdrant_url": None, "home": home}), name)
+
+
+def _grpc_port(settings: Settings, url: str, *, meant: bool) -> int:
+    """That of a server which the settings do not name: REST alone, unless the port is known."""
+    if meant and "qdrant_grpc_port" in settings.model_fields_set:
+        return settings.qdrant_grpc_port
+    if not settings.qdrant_grpc_port or not _usual_ports(url):
+        return 0
+    return int(Settings.model_fields["qdrant_grpc_port"].default)
 
 
 def _usual_ports(url: str) -> bool:

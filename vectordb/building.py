@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from vectordb.errors import Permanent, Transient
 from vectordb.index import Floats, UnusableVectors, WrongDimension, paired
 from vectordb.journal import Journal, Progress
 from vectordb.library import ChangeableLibrary, Manifest, split
+
+T = TypeVar("T")
 
 CHUNK = 2048  # captions that are encoded together: enough to sort by length, a second or two of work
 
@@ -139,7 +141,7 @@ def _built(
         for prepared in prepare(chunks()):
             done = under_way.popleft()
             captions = _with_payloads(done.captions, prepared.payloads)
-            _persistently(partial(building.index.add, captions, prepared.vectors), hooks.wait)
+            persistently(partial(building.index.add, captions, prepared.vectors), hooks.wait)
             journal.commit([caption.id for caption in captions], done.progress)
             reading.forget(done)
             hooks.tell(done.progress)
@@ -153,7 +155,7 @@ def _built(
             draft.created.astimezone().isoformat(), draft.origin, told.read, told.empty, told.duplicate,
             draft.profile, draft.source, str(fault or ""),
         )  # fmt: skip
-        _persistently(partial(building.finish, manifest), hooks.wait)
+        persistently(partial(building.finish, manifest), hooks.wait)
         return manifest, fault
 
 
@@ -252,7 +254,7 @@ def _with_payloads(captions: Sequence[Caption], payloads: Sequence[Mapping[str, 
     return [Caption(c.id, c.text, payload) for c, payload in zip(captions, payloads, strict=True)]
 
 
-def _persistently(call: Callable[[], None], wait: Callable[[Transient], None] | None) -> None:
+def persistently(call: Callable[[], T], wait: Callable[[Transient], None] | None) -> T:
     """Repeat a call as long as ``wait`` is willing to wait."""
     while True:
         try:

@@ -177,11 +177,16 @@ class EdgeIndex:
             records = shard.retrieve(sorted(set(ids)), with_payload=True, with_vector=False)
         return sorted(map(_caption, records), key=lambda caption: caption.id)
 
-    def pages(self, source: str | None = None, after: int = -1) -> Iterator[tuple[list[Caption], Floats]]:
+    def pages(
+        self, source: str | None = None, after: int = -1, *, taught: bool = False
+    ) -> Iterator[tuple[list[Caption], Floats]]:
         """See ``CaptionIndex.pages``. What is added meanwhile may or may not be seen."""
         only = None
-        if source is not None:
-            only = edge.Filter(must=[edge.FieldCondition(key=_SOURCE, match=edge.MatchValue(source))])
+        if source is not None or taught:
+            if source is not None:
+                only = edge.Filter(must=[edge.FieldCondition(key=_SOURCE, match=edge.MatchValue(source))])
+            else:
+                only = edge.Filter(must_not=[edge.IsEmptyCondition(_SOURCE)])
             with self._used() as shard:
                 if _SOURCE not in shard.info().payload_schema:  # an index from before there was one
                     shard.update(_index_of_sources())

@@ -93,13 +93,17 @@ class ExactIndex:
         """See ``CaptionIndex.get``."""
         return [self._captions[caption_id] for caption_id in sorted(set(ids)) if caption_id in self._captions]
 
-    def pages(self, source: str | None = None, after: int = -1) -> Iterator[tuple[list[Caption], Floats]]:
+    def pages(
+        self, source: str | None = None, after: int = -1, *, taught: bool = False
+    ) -> Iterator[tuple[list[Caption], Floats]]:
         """See ``CaptionIndex.pages``."""
         captions, matrix = self._in_order()
         rows = [
             row
             for row, caption in enumerate(captions)
-            if caption.id > after and (source is None or caption.payload.get(SOURCE) == source)
+            if caption.id > after
+            and (source is None or caption.payload.get(SOURCE) == source)
+            and (not taught or SOURCE in caption.payload)
         ]
         for start in range(0, len(rows), PAGE):
             part = rows[start : start + PAGE]

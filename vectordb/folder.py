@@ -5,6 +5,7 @@
     ROOT/SPACE/NAME@VERSION/           a whole version: manifest.json and index/
     ROOT/SPACE/active                  the name of the active version
     ROOT/SPACE/.NAME@VERSION.building/ a version that is being built, its index and the builder's notes
+    ROOT/SPACE/.NAME@VERSION.restoring/ the same from a snapshot; nobody goes on with it
     ROOT/SPACE/.NAME@VERSION.lock      held (flock) by whoever builds, drops or saves that version
 
 A version is moved into its place when it is whole, manifest and all: what can be seen was finished.
@@ -16,7 +17,6 @@ import contextlib
 import json
 import os
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -24,12 +24,9 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from backports import zstd
-
 from vectordb.edge import EdgeIndex
 from vectordb.index import IndexMissing, WrongDimension
 from vectordb.library import (
-    BadSnapshot,
     Manifest,
     VersionActive,
     VersionExists,
@@ -39,6 +36,7 @@ from vectordb.library import (
 from vectordb.locks import alone
 from vectordb.options import IndexOptions
 from vectordb.room import size_of
+from vectordb.snapshot import Tell, fill, reading, silent, write
 
 _ACTIVE = "active"
 _MANIFEST = "manifest.json"
@@ -88,6 +86,7 @@ class FolderLibrary:
             if _manifest(place):
                 raise VersionExists(f"there is a version {captions_version} already")
             work = _work(place)
+            shutil.rmtree(_restoring(place), ignore_errors=True)
             if afresh:
                 shutil.rmtree(work, ignore_errors=True)
             index = _resumed(work / "index", dimension, self._options)
@@ -136,46 +135,34 @@ class FolderLibrary:
         return size_of(self._place(space_id, captions_version))
 
     def snapshot(self, space_id: str, captions_version: str, file: Path) -> None:
-        """See ``ChangeableLibrary``: a tar archive of the version's folder, packed by zstd (its files have holes).
+        """See ``ChangeableLibrary``. Until it is written nobody else can open the version."""
+        manifest = self._known(space_id, captions_version)
+        index = self.open(space_id, captions_version)
+        try:
+            write(file, manifest, index)
+        finally:
+            index.close()
 
-        Until it is written nobody else can open the version.
-        """
-        place = self._place(space_id, captions_version)
-        self._known(space_id, captions_version)
-        part = file.with_name(f".{file.name}.part")
-        with _alone(place):
-            index = EdgeIndex.open(place / "index", self._options)
-            try:
-                with zstd.open(part, "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as archive:
-                    archive.add(place, arcname=f"{safe(space_id)}/{place.name}")
-                part.replace(file)
-            finally:
-                index.close()
-                part.unlink(missing_ok=True)
-
-    def restore(self, file: Path) -> Manifest:
+    def restore(self, file: Path, tell: Tell = silent) -> Manifest:
         """See ``ChangeableLibrary``."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".restoring-", dir=self._root) as draft:
-            try:
-                with zstd.open(file, "rb") as packed, tarfile.open(fileobj=packed, mode="r|") as archive:
-                    archive.extractall(draft, filter="data")
-            except (tarfile.TarError, zstd.ZstdError, EOFError, FileNotFoundError, IsADirectoryError) as exc:
-                raise BadSnapshot(f"{file} is not a whole snapshot: {exc}") from exc
-            (folder, *others) = [*Path(draft).glob(f"*/*/{_MANIFEST}"), None]
-            manifest = _manifest(folder.parent) if folder and others == [None] else None
-            if folder is None or manifest is None:
-                raise BadSnapshot(f"{file} is not a snapshot of a caption database in a folder")
-            try:
-                EdgeIndex.open(folder.parent / "index", self._options).close()
-            except IndexMissing as exc:
-                raise BadSnapshot(f"{file} holds no captions that can be opened: {exc}") from exc
+        with reading(file, self._root) as saved:
+            manifest = saved.manifest
             place = self._place(manifest.space_id, manifest.captions_version)
             with _alone(place):
                 if _manifest(place):
                     raise VersionExists(f"there is a version {manifest.captions_version} already")
-                shutil.rmtree(place, ignore_errors=True)  # a folder without a manifest is nobody's version
-                folder.parent.rename(place)
+                work = _restoring(place)
+                shutil.rmtree(work, ignore_errors=True)  # of one that was killed
+                try:
+                    index = EdgeIndex.create(work / "index", manifest.dimension, self._options)
+                    try:
+                        fill(index, saved, tell)
+                        FolderBuilding(index, work, place).finish(manifest)
+                    finally:
+                        index.close()
+                    shutil.rmtree(_work(place), ignore_errors=True)  # what was half built is not needed any more
+                finally:
+                    shutil.rmtree(work, ignore_errors=True)
         return manifest
 
     def _place(self, space_id: str, captions_version: str) -> Path:
@@ -215,6 +202,11 @@ class FolderBuilding:
 def _work(place: Path) -> Path:
     """Where a version is built before it is moved to its place."""
     return place.with_name(f".{place.name}.building")
+
+
+def _restoring(place: Path) -> Path:
+    """Where a version is put together from a snapshot."""
+    return place.with_name(f".{place.name}.restoring")
 
 
 def _manifest(place: Path) -> Manifest | None:

@@ -90,10 +90,13 @@ class CaptionIndex(CaptionSearch, Protocol):
         """Those of these captions that are there, in the order of their ids."""
         ...
 
-    def pages(self, source: str | None = None, after: int = -1) -> Iterator[tuple[list[Caption], Floats]]:
+    def pages(
+        self, source: str | None = None, after: int = -1, *, taught: bool = False
+    ) -> Iterator[tuple[list[Caption], Floats]]:
         """All captions with their vectors, in the order of ids, ``PAGE`` at a time.
 
-        With a ``source`` only those whose payload has it under ``SOURCE``; only ids above ``after``.
+        With a ``source`` only those whose payload has it under ``SOURCE``, with ``taught`` those of any source; only
+        ids above ``after``.
         """
         ...
 

@@ -52,6 +52,11 @@ class Journal:
         self._database = database
         self.progress = progress
 
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Whether a build has begun a journal in this folder."""
+        return (folder / _FILE).exists()
+
     @classmethod
     @contextmanager
     def opened(cls, folder: Path, source: str) -> Iterator[Self]:
@@ -85,6 +90,11 @@ class Journal:
         """Forget everything: what was taken has been lost."""
         self._database.execute("DELETE FROM seen")
         self.commit([], Progress())
+
+    def last(self) -> int:
+        """The largest id that was taken, -1 where none was: where to go on in what comes in the order of ids."""
+        (number,) = self._database.execute("SELECT MAX(id) FROM seen").fetchone()
+        return -1 if number is None else int(number) + _OFFSET
 
     def seen(self, ids: Sequence[int]) -> set[int]:
         """Those of these ids that were taken before."""

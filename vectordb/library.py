@@ -10,6 +10,7 @@ Homes: ``vectordb.folder`` (Qdrant Edge in folders of this machine) and ``vector
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,16 +141,23 @@ class ChangeableLibrary(Library, Protocol):
         ...
 
     def snapshot(self, space_id: str, captions_version: str, file: Path) -> None:
-        """Write a version to one file, whole or not at all. Raises ``IndexMissing``, ``IndexLocked``."""
+        """Write a version to one file, whole or not at all. Raises ``IndexMissing``, ``IndexLocked``.
+
+        The file is one of ``vectordb.snapshot``, which every home takes in.
+        """
         ...
 
-    def restore(self, file: Path) -> Manifest:
-        """Take a version in from ``snapshot``'s file. Raises ``VersionExists``, ``BadSnapshot``."""
+    def restore(self, file: Path, tell: Callable[[int], None] = lambda _: None) -> Manifest:
+        """Take a version in from a snapshot of any home and any age, and build its graph.
+
+        ``tell`` hears how many captions have come in so far. What is half restored is never seen, nor gone on with.
+        Raises ``VersionExists``, ``BadSnapshot``, ``BuildRunning``.
+        """
         ...
 
 
 class BadSnapshot(Permanent):
-    """The file is not a snapshot, not a whole one, or one of another kind of home."""
+    """The file is not a snapshot, not a whole one, or a damaged one."""
 
 
 def safe(name: str) -> str:

@@ -150,9 +150,15 @@ class ServerIndex:
             found += map(_caption, ask(client.retrieve, self._collection, part, with_payload=True))
         return sorted(found, key=lambda caption: caption.id)
 
-    def pages(self, source: str | None = None, after: int = -1) -> Iterator[tuple[list[Caption], Floats]]:
+    def pages(
+        self, source: str | None = None, after: int = -1, *, taught: bool = False
+    ) -> Iterator[tuple[list[Caption], Floats]]:
         """See ``CaptionIndex.pages``. What is added meanwhile may or may not be seen."""
-        only = None if source is None else models.Filter(must=[_has_source(source)])
+        only = None
+        if source is not None:
+            only = models.Filter(must=[_has_source(source)])
+        elif taught:
+            only = models.Filter(must_not=[models.IsEmptyCondition(is_empty=models.PayloadField(key=_SOURCE_KEY))])
         offset: Any = after + 1
         while offset is not None and offset < 2**64:
             records, offset = ask(

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,7 +26,6 @@ from uuid import uuid4
 
 from qdrant_client import QdrantClient, models
 
-from vectordb import portable
 from vectordb.errors import Permanent, WildtagError
 from vectordb.index import IndexMissing, WrongDimension
 from vectordb.library import Manifest, UnsafeName, VersionActive, VersionExists, safe, split
@@ -34,6 +34,7 @@ from vectordb.options import IndexOptions
 from vectordb.server import ServerIndex
 from vectordb.server_client import ask
 from vectordb.server_registry import BUILDING, DROPPED, RESTORING, WHOLE, Claim, Record, Registry
+from vectordb.snapshot import Tell, fill, reading, silent, write
 
 _PART = 50  # characters of a space, a name or a version that go into a collection's name: 255 are allowed in all
 
@@ -145,24 +146,23 @@ class ServerLibrary:
         return self.open(space_id, captions_version).size()
 
     def snapshot(self, space_id: str, captions_version: str, file: Path) -> None:
-        """See ``ChangeableLibrary``. A file of ``vectordb.portable``, which a server of any release takes in.
+        """See ``ChangeableLibrary``. What is taught meanwhile may be in.
 
         The server's own snapshots are copies of files of one node and one release, and only the server's REST port
-        hands them out. The price is the graph, which ``restore`` builds again. What is taught meanwhile may be in.
+        hands them out.
         """
         _, manifest = self._known(space_id, captions_version)
-        portable.write(file, manifest, self.open(space_id, captions_version))
+        write(file, manifest, self.open(space_id, captions_version))
 
-    def restore(self, file: Path) -> Manifest:
-        """See ``ChangeableLibrary``: builds the graph, too. What is half restored is never seen, nor gone on with."""
-        with portable.reading(file) as saved:
+    def restore(self, file: Path, tell: Tell = silent) -> Manifest:
+        """See ``ChangeableLibrary``."""
+        with reading(file, self._scratch) as saved:
             manifest = saved.manifest
             name = manifest.captions_version
             with self._claimed(manifest.space_id, name) as claim:
                 build = self._begun(claim, manifest.space_id, name, manifest.dimension, resume=False, state=RESTORING)
                 try:
-                    for captions, vectors in saved.pages():
-                        build.index.add(captions, vectors)
+                    fill(build.index, saved, tell)
                     build.finish(manifest)
                 except BaseException:
                     with contextlib.suppress(WildtagError):  # if it stays, the next attempt removes it
@@ -177,9 +177,16 @@ class ServerLibrary:
         collection = self._collection(space_id, captions_version)
         with (
             alone(self._scratch / f"{collection}.lock", captions_version),
-            self._registry.claimed(space_id, captions_version) as claim,
+            self._registry.claimed(space_id, captions_version, self._owner()) as claim,
         ):
             yield claim
+
+    def _owner(self) -> str:
+        """Names this machine and its scratch folder, where the lock is held: whoever held it before is dead."""
+        file = self._scratch / ".owner"
+        with contextlib.suppress(FileExistsError), file.open("x") as made:
+            made.write(uuid4().hex)
+        return f"{file.read_text()}@{socket.gethostname()}"
 
     def _begun(
         self, claim: Claim, space_id: str, captions_version: str, dimension: int, *, resume: bool, state: str

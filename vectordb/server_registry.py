@@ -3,8 +3,8 @@
 A version has one point with its ``Record`` and, while somebody builds or drops it, one with the *claim*. Both ids
 follow from space and version. Such a collection is there on every server, and a claim is taken by one conditional
 write (Qdrant 1.16), so of two builders on two machines one is refused. A claim is renewed every quarter of a minute,
-by a thread, and free a minute after the last time, when its builder is dead. Clocks are taken to agree to some
-seconds.
+by a thread, and free a minute after the last time, when its builder is dead; on the same machine at once. Clocks are
+taken to agree to some seconds.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ class Record:
 class Claim:
     """The right to change a version."""
 
-    def __init__(self, registry: Registry, record_key: str) -> None:
+    def __init__(self, registry: Registry, record_key: str, owner: str) -> None:
         """For ``Registry.claimed``."""
         self._registry = registry
         self._key = record_key
-        self._owner = uuid4().hex
+        self._owner = owner
 
     def renewed(self) -> bool:
         """Take the claim, or keep it: false where somebody else has it."""
@@ -109,10 +109,14 @@ class Registry:
         ask(self._client.delete, self._collection, ids, wait=True)
 
     @contextmanager
-    def claimed(self, space_id: str, captions_version: str) -> Iterator[Claim]:
-        """Nobody else, on any machine, is in this block for the same version. Raises ``BuildRunning``."""
+    def claimed(self, space_id: str, captions_version: str, owner: str | None = None) -> Iterator[Claim]:
+        """Nobody else, on any machine, is in this block for the same version. Raises ``BuildRunning``.
+
+        ``owner``: whose claim it is, where callers of one name keep each other out by other means. The claim of one
+        that was killed is then free for the next one at once.
+        """
         self._prepare()
-        claim = Claim(self, f"{space_id}/{captions_version}")
+        claim = Claim(self, f"{space_id}/{captions_version}", owner or uuid4().hex)
         if not claim.renewed():
             raise BuildRunning(f"{captions_version} is being built already, or dropped, from another machine perhaps")
         done = threading.Event()

@@ -87,6 +87,7 @@ class Page(_Question, frozen=True, tag="page"):
 
     source: str | None
     after: int
+    taught: bool = False
 
 
 class Count(_Question, frozen=True, tag="count"):
@@ -119,8 +120,8 @@ def _done(index: CaptionIndex, question: Search | Add | Remove | Get | Page | Co
             index.remove(ids)
         case Get(_, ids):
             return list(map(_Caption.of, index.get(ids)))
-        case Page(_, source, after):
-            return [_Found.of(*page) for page in _first(index.pages(source, after))]
+        case Page(_, source, after, taught):
+            return [_Found.of(*page) for page in _first(index.pages(source, after, taught=taught))]
         case Count():
             return index.count()
     return None
@@ -163,9 +164,11 @@ class RemoteIndex:
         """See ``CaptionIndex``."""
         return [caption.caption() for caption in self._ask(Get(self._version, list(ids)), list[_Caption])]
 
-    def pages(self, source: str | None = None, after: int = -1) -> Iterator[tuple[list[Caption], Floats]]:
+    def pages(
+        self, source: str | None = None, after: int = -1, *, taught: bool = False
+    ) -> Iterator[tuple[list[Caption], Floats]]:
         """See ``CaptionIndex``. The owner goes on with its work between two pages."""
-        while found := self._ask(Page(self._version, source, after), list[_Found]):
+        while found := self._ask(Page(self._version, source, after, taught), list[_Found]):
             captions = [caption.caption() for caption in found[0].captions]
             yield captions, found[0].vectors.array()
             after = captions[-1].id

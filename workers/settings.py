@@ -123,6 +123,12 @@ class Settings(SegmentSettings):
     qdrant_ca_file: Path | None = Field(None, description="certificates that an https address is checked against")
     qdrant_timeout_s: PositiveFloat = Field(20.0, description="for one answer of the server")
     qdrant_prefix: str = Field("wildtag-", description="before the names of collections")
+    copy_from_api_key: str | None = Field(
+        None, repr=False, description="what the server that `captions copy --from` names wants to be shown"
+    )
+    copy_to_api_key: str | None = Field(
+        None, repr=False, description="what the server that `captions copy --to` names wants to be shown"
+    )
     # of caption indexes that are built; None: by the number of captions
     hnsw_m: PositiveInt | None = Field(None, description="links a caption in the graph")
     hnsw_ef_construct: PositiveInt | None = Field(None, description="candidates while the graph is built")

@@ -19,6 +19,7 @@ import pytest
 
 from tests.acceptance.images import drop, one_pixel, photograph
 from tests.acceptance.stack import Json, Stack, wait_for
+from tests.contract.qdrant_rest import rest_server
 from vectordb.starter.captions import pairs
 
 pytestmark = pytest.mark.timeout(600)
@@ -237,3 +238,34 @@ def test_a_saved_version_is_taken_in_by_another_home(
     again = there.wildtag("captions", "restore", str(tmp_path / "saved.tar"), check=False)
     assert again.returncode == 1
     assert "already" in again.stderr
+
+
+def test_captions_of_a_running_stack_are_copied_to_a_server_while_it_tags(stack: Stack, tmp_path: Path) -> None:
+    stack.wildtag("captions", "import", write(tmp_path / "up.txt", STREETS), "--name", "up", "--use")
+    noticed(stack, "up")  # so that the stack has it open
+    stack.wildtag("captions", "add", "a photo of an espresso")
+    with rest_server() as server:
+        (report,) = (json.loads(line) for line in stack.wildtag(
+            "captions", "copy", "up", "--to", server.url, "--json").stdout.splitlines())  # fmt: skip
+        assert (report["count"], report["taught"], report["already"]) == (len(STREETS) + 1, 1, False)
+        drop(stack.inbox, "copied/meanwhile.png", photograph("coffee.png"))
+        record = stack.settled(1, under="copied/")["copied/meanwhile.png"]
+        assert record["tags"][0]["label"] == "espresso"
+        there = {"WILDTAG_QDRANT_URL": server.url, "WILDTAG_QDRANT_GRPC_PORT": "0", "WILDTAG_HOME": str(tmp_path)}
+        exported = subprocess.run(
+            [sys.executable, "-m", "workers.cli", "captions", "export", report["captions_version"]],
+            env=stack.environment | there, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert set(exported.stdout.splitlines()) == {*STREETS, "a photo of an espresso"}
+
+        stack.wildtag("captions", "add", "a samovar")  # what is taught later comes when it is asked for
+        again = stack.wildtag("captions", "copy", "up", "--to", server.url)
+        assert "--taught brings them" in again.stderr
+        stack.wildtag("captions", "copy", "up", "--to", server.url, "--taught")
+        stack.wildtag("captions", "snapshot", "up", str(tmp_path / "up.tar.zst"))  # and to a file, as it goes on
+        restored = subprocess.run(
+            [sys.executable, "-m", "workers.cli", "captions", "restore", str(tmp_path / "up.tar.zst")],
+            env=stack.environment | there | {"WILDTAG_QDRANT_PREFIX": "restored-"},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert f"{len(STREETS)} captions" in restored.stdout

@@ -154,6 +154,9 @@ def test_captions_of_one_source_are_listed_alone(index: CaptionIndex) -> None:
     assert everything(index, "taught") == sorted(taught, key=lambda c: c.id)
     assert everything(index, "menu") == [menu]
     assert everything(index, "nobody") == []
+    by_anybody = [caption for page, _ in index.pages(taught=True) for caption in page]
+    assert by_anybody == sorted([*taught, menu], key=lambda c: c.id)
+    assert list(index.pages(taught=True, after=by_anybody[-1].id)) == []
 
 
 def test_captions_are_looked_up_and_taken_out_by_id(index: CaptionIndex) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from backports import zstd
 
-from tests.contract.test_caption_library import CAPTIONS, DIMENSION, build, interrupted, manifest
+from tests.contract.homes import DIMENSION
+from tests.contract.test_caption_library import CAPTIONS, build, interrupted, manifest
+from vectordb import zstd
 from vectordb.folder import FolderLibrary
 from vectordb.index import IndexLocked, IndexMissing
 from vectordb.library import BadSnapshot, BuildRunning
@@ -106,7 +107,7 @@ def test_a_snapshot_whose_shard_is_damaged_is_refused(library: FolderLibrary, pl
     build(library)
     for state in place.rglob("segment.json"):
         state.write_text("{")
-    with zstd.open(tmp_path / "saved.tar", "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as archive:
+    with zstd.ZstdFile(tmp_path / "saved.tar", "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as archive:
         archive.add(place, "mini/starter@v1")
     with pytest.raises(BadSnapshot, match="no captions that can be opened"):
         FolderLibrary(tmp_path / "elsewhere").restore(tmp_path / "saved.tar")

@@ -109,6 +109,7 @@ def test_everything_that_is_asked_is_answered_as_here(asking: Asking, shelf: She
     assert [len(page) for page, _ in pages] == [1024, 1024, 453]
     assert [caption for page, _ in pages for caption in page] == [c for page, _ in here.pages() for c in page]
     assert [page for page, _ in remote.pages("me")] == [[Caption(2**64 - 1, "the last id", {"source": "me"})]]
+    assert next(remote.pages(taught=True))[0] == [Caption(2**64 - 1, "the last id", {"source": "me"})]
     remote.remove([put[5].id])
     assert here.get([put[5].id]) == []
     assert shelf.opened == 1

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from qdrant_client import QdrantClient, models
 
-from tests.contract.test_caption_library import CAPTIONS, DIMENSION, build, everything, interrupted, manifest, vectors
+from tests.contract.homes import DIMENSION, vectors
+from tests.contract.test_caption_library import CAPTIONS, build, everything, interrupted, manifest
 from vectordb.index import IndexMissing
 from vectordb.library import BuildRunning, Manifest, UnsafeName
 from vectordb.server_client import connect
@@ -108,6 +109,20 @@ def test_a_claim_is_renewed_while_its_holder_lives(client: QdrantClient) -> None
             assert time.monotonic() < deadline
             time.sleep(0.01)
     assert client.count("wildtag-registry").count == 0  # and gone with it
+
+
+def test_the_claim_of_one_that_was_killed_here_is_free_at_once(
+    client: QdrantClient, library: ServerLibrary, elsewhere: ServerLibrary, tmp_path: Path
+) -> None:
+    library._scratch.mkdir()
+    owner = library._owner()
+    assert owner == ServerLibrary(client, tmp_path / "scratch")._owner()
+    registry = Registry(client, "wildtag-")
+    registry._prepare()
+    assert registry.take("mini/starter@v1", owner)  # and its holder is gone
+    with pytest.raises(BuildRunning):
+        build(elsewhere)
+    build(library)
 
 
 def last_beat(client: QdrantClient) -> float:

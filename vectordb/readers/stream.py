@@ -15,11 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from backports import zstd
-
+from vectordb import zstd
 from vectordb.readers.rows import BadSource, is_stdin
 
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_GZIP = b"\x1f\x8b"
 PACKED_SUFFIXES = (".gz", ".tgz", ".zst", ".zstd")
 
 
@@ -88,7 +87,7 @@ def _stream(path: Path, raw: BinaryIO) -> Stream:
         raise BadSource(path, f"it cannot be read: {exc.strerror}") from exc
     if magic.startswith(_GZIP):
         return Stream(path, raw, cast("BinaryIO", gzip.GzipFile(fileobj=raw)))
-    if magic == _ZSTD:
+    if magic == zstd.MAGIC:
         return Stream(path, raw, cast("BinaryIO", zstd.ZstdFile(raw)))
     if path.name.lower().endswith(PACKED_SUFFIXES):
         what = "it is empty" if not magic else "its first bytes are none"

@@ -6,22 +6,13 @@ archive is read as a stream; nothing is ever unpacked to disk, and names are onl
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
+from vectordb.archive import Archive, BadArchive, shown
 from vectordb.readers.json_lines import field, object_of, text_of
 from vectordb.readers.rows import LONGEST, BadSource, Rows, Tell, packed
 from vectordb.readers.stream import Stream, opened
-
-_READ_WHOLE = {
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-}
 
 
 def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
@@ -56,48 +47,22 @@ def _texts(path: Path, column: str | None, tell: Tell) -> Iterator[str]:
         raise BadSource(path, f"no sample in it has {wanted}")
 
 
-class _Member(tarfile.TarInfo):
-    """A member whose header fits into memory: long names and extended headers are read whole."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        member = super().frombuf(buf, encoding, errors)
-        if member.type in _READ_WHOLE and member.size > LONGEST:
-            raise tarfile.ReadError(f"a header of {member.size:,} bytes")
-        return member
-
-
 def _members(path: Path, source: _Told) -> Iterator[tuple[str, bytes | None]]:
     """All files of an archive, with the content of those that may hold a caption."""
-    last = ""
+    archive = Archive(source)
     try:
-        with tarfile.open(fileobj=source, mode="r|", tarinfo=_Member, errors="surrogateescape") as tar:  # type: ignore[call-overload]  # only reads
-            while (member := tar.next()) is not None:
-                tar.members.clear()  # it would remember them all
-                last = _shown(member.name)
-                if not member.isfile():
-                    continue
-                data = None
-                if member.name.lower().endswith((".txt", ".json")):
-                    if member.size > LONGEST:
-                        raise BadSource(
-                            path, f"it is longer than {LONGEST:,} bytes: this is no caption", f"member {last}"
-                        )
-                    content = tar.extractfile(member)
-                    data = content.read() if content else None
-                yield member.name, data
-            end: int = tar.offset
-        # tarfile takes a damaged header, and a file that stops between two members, for the end
-        while source.read(1 << 16):
-            pass
-        if source.given < end + tarfile.BLOCKSIZE:  # where nothing more stands, there are blocks of zeros
-            raise BadSource(path, "the archive is cut off", f"after member {last}")
-        if source.last_data > end:
-            fault = "a damaged header, or another archive behind this one's end"
-            raise BadSource(path, fault, f"after member {last}, byte {end}")
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as exc:
-        where = f"after member {last}" if last else None
-        raise BadSource(path, f"the archive is damaged, cut off, or no tar: {exc}", where) from exc
+        for member in archive:
+            if not member.isfile():
+                continue
+            data = None
+            if member.name.lower().endswith((".txt", ".json")):
+                if member.size > LONGEST:
+                    longer = f"it is longer than {LONGEST:,} bytes: this is no caption"
+                    raise BadSource(path, longer, f"member {shown(member.name)}")
+                data = archive.read(member, LONGEST)
+            yield member.name, data
+    except BadArchive as exc:
+        raise BadSource(path, str(exc), f"after member {shown(archive.last)}" if archive.last else None) from exc
 
 
 def _key(name: str) -> str:
@@ -115,7 +80,7 @@ def _caption(path: Path, column: str | None, name: str, data: bytes, kept: str |
 
 def _from_json(path: Path, column: str | None, name: str, data: bytes) -> str | None:
     """The caption in a .json member; None where it has none, and none was asked for by name."""
-    position = f"member {_shown(name)}"
+    position = f"member {shown(name)}"
     try:
         row = object_of(data)
         return text_of(row, field(path, row, column, position))
@@ -131,27 +96,17 @@ def _decoded(path: Path, name: str, data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise BadSource(path, f"byte {exc.start} is not UTF-8", f"member {_shown(name)}") from exc
-
-
-def _shown(name: str) -> str:
-    """A member's name as it may be shown: it may hold anything, and be long."""
-    return ascii(name[:200])
+        raise BadSource(path, f"byte {exc.start} is not UTF-8", f"member {shown(name)}") from exc
 
 
 class _Told:
-    """The archive's bytes for tarfile: counted, and told to whoever follows the progress."""
+    """The archive's bytes, told to whoever follows the progress."""
 
     def __init__(self, stream: Stream, tell: Tell) -> None:
         self._stream = stream
         self._tell = tell
-        self.given = 0  # bytes
-        self.last_data = 0  # where the last byte that is not zero ends
 
     def read(self, size: int) -> bytes:
         data = self._stream.read(size)
-        if used := len(data.rstrip(b"\0")):
-            self.last_data = self.given + used
-        self.given += len(data)
         self._tell(self._stream.consumed)
         return data

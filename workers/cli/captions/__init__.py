@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from workers.cli.captions import build, keep, look, teach
+from workers.cli.captions import build, copy, keep, look, teach
 
-captions = typer.Typer(no_args_is_help=True, help="Bring, switch, search and teach captions.")
-for module in (build, keep, look, teach):
+captions = typer.Typer(no_args_is_help=True, help="Bring, switch, copy, search and teach captions.")
+for module in (build, keep, copy, look, teach):
     module.add_to(captions)
 
 

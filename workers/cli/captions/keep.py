@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,7 @@ import msgspec
 import typer
 from rich.filesize import decimal
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from workers.cli.show import console, messages
@@ -101,32 +104,45 @@ def export(
 
 
 def snapshot(name: Version, file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
-    """Save a version to one file: a backup, or to move it to another machine."""
-    from workers.captions import chosen  # noqa: PLC0415 -- keeps the command line quick
-    from workers.reaching import taken_over  # noqa: PLC0415 -- as above
+    """Save a version to one file, packed by zstd: a backup, or to move it to another machine, or to a server."""
+    from vectordb.index import IndexMissing  # noqa: PLC0415 -- keeps the command line quick
+    from vectordb.snapshot import write  # noqa: PLC0415 -- as above
+    from workers.reaching import at_hand  # noqa: PLC0415 -- as above
     from workers.wiring import Wiring  # noqa: PLC0415 -- as above
 
     _writable(file)
     settings = Settings()
-    wiring = Wiring(settings)
-    version = chosen(wiring.library, wiring.space.id, name)
-    taken_over(settings, version, lambda: wiring.library.snapshot(wiring.space.id, version, file))
-    console.print(f"{escape(version)} is in {escape(str(file))} ({decimal(file.stat().st_size)})")
+    with at_hand(settings, name) as here, _bar("saving") as (progress, bar):  # a running stack goes on with its work
+        wiring = Wiring(settings)
+        manifest = wiring.library.find(wiring.space.id, here.captions_version)
+        if manifest is None:
+            raise IndexMissing(f"there are no captions {here.captions_version}")
+        progress.update(bar, total=manifest.count)
+        write(file, manifest, here.index, lambda count: progress.update(bar, completed=count))
+    console.print(f"{escape(here.captions_version)} is in {escape(str(file))} ({decimal(file.stat().st_size)})")
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="What captions snapshot wrote.")],
+    file: Annotated[Path, typer.Argument(help="What captions snapshot wrote, for any home, also long ago.")],
 ) -> None:
-    """Take in a version that was saved. It is not in use until you say so."""
+    """Take in a version that was saved, and build its index. It is not in use until you say so."""
     from workers.wiring import Wiring  # noqa: PLC0415 -- keeps the command line quick
 
     wiring = Wiring(Settings())
-    manifest = wiring.library.restore(file)
+    with _bar("restoring") as (progress, bar):
+        manifest = wiring.library.restore(file, lambda count: progress.update(bar, completed=count))
     console.print(f"Restored {escape(manifest.captions_version)}: {manifest.count:,} captions")
     if manifest.space_id != wiring.space.id:
         messages.print(
             f"[yellow]It is for the space {manifest.space_id}; the encoder in force makes {wiring.space.id}.[/]"
         )
+
+
+@contextmanager
+def _bar(description: str) -> Iterator[tuple[Progress, TaskID]]:
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f} captions")
+    with Progress(*columns, console=messages, transient=True) as progress:
+        yield progress, progress.add_task(description, total=None)
 
 
 def _writable(file: Path) -> None:

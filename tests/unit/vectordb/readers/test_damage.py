@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from backports import zstd
 
 from tests.unit.vectordb.readers.reading import written
 from tests.unit.vectordb.readers.test_parquet import arrow, lists, table
 from tests.unit.vectordb.readers.test_webdataset import tar
 from tests.unit.vectordb.readers.test_wordnet import data_noun
+from vectordb import zstd
 from vectordb.readers import BadSource, source_of
 
 CAPTIONS = [f"a photo of thing {i}" for i in range(40)]

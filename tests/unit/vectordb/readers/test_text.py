@@ -8,9 +8,9 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from backports import zstd
 
 from tests.unit.vectordb.readers.reading import broken, read, written
+from vectordb import zstd
 from vectordb.readers import source_of
 
 MANY = [f"caption {i} of a thing" for i in range(30_000)]

@@ -126,6 +126,25 @@ def test_endless_headers_are_refused(tmp_path: Path) -> None:
     assert "a header of 8,589,934,592 bytes" in fault.fault
 
 
+def test_a_chain_of_headers_is_refused(tmp_path: Path) -> None:
+    """Each is read by a call within the call for the one before it: a thousand would end in a RecursionError."""
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 2
+    one = header.tobuf(tarfile.GNU_FORMAT) + b"a\0".ljust(512, b"\0")
+    texts, fault = broken(written(tmp_path / "a.tar", tar([("a.txt", b"a cat")])[:1024] + 5000 * one))
+    assert texts == ["a cat"]
+    assert "more than 8 headers for one member" in fault.fault
+
+
+def test_a_size_below_zero_is_refused(tmp_path: Path) -> None:
+    """It would lead back to what has been read. Newer versions of Python notice it before we do."""
+    member = tarfile.TarInfo("b.txt")
+    member.pax_headers = {"size": "-1024"}
+    data = tar([("a.txt", b"a cat")])[:1024] + member.tobuf(tarfile.PAX_FORMAT) + bytes(1024)
+    texts, _ = broken(written(tmp_path / "a.tar", data))
+    assert texts == ["a cat"]
+
+
 def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
     """Neither with the number of its members nor with their sizes."""
     members = samples()[: 2 * 500]

@@ -1,0 +1,203 @@
+"""``wildtag captions copy`` as a person runs it: processes that are killed, keys, and what is said."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.encoders import space_of
+from tests.contract.qdrant_rest import RestServer, rest_server
+from vectordb.captions import SOURCE, Caption
+from vectordb.folder import FolderLibrary
+from vectordb.index import Floats
+from vectordb.library import ChangeableLibrary, Manifest
+from vectordb.options import IndexOptions
+from vectordb.server_client import connect
+from vectordb.server_library import ServerLibrary
+
+SPACE = space_of("bundled")
+CAPTIONS = [Caption.of(f"a bowl of soup, {number}", candidates={"phrases": []}) for number in range(2600)]
+TAUGHT = Caption.of("a photo of a Moka pot", **{SOURCE: "me"})
+LATE = Caption.of("a samovar", **{SOURCE: "me"})
+MANIFEST = Manifest(
+    "soups", "v1", SPACE.id, SPACE.dimension, len(CAPTIONS), None, "2025-06-01T12:00:00+00:00", origin="soups.txt",
+    read=len(CAPTIONS), source='["soups.txt"]',
+)  # fmt: skip
+KEY = "a key that nobody may see"
+
+
+def vectors(count: int) -> Floats:
+    rows = np.random.default_rng(3).normal(size=(count, SPACE.dimension)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with captions, to be used by all: copying changes nothing in it."""
+    home = tmp_path_factory.mktemp("made")
+    library = FolderLibrary(home / "captions", IndexOptions(m=8, ef_construct=32))
+    with library.building(SPACE.id, "soups@v1", SPACE.dimension) as building:
+        building.index.add([*CAPTIONS, TAUGHT], vectors(len(CAPTIONS) + 1))
+        building.finish(MANIFEST)
+    return home
+
+
+@pytest.fixture
+def server() -> Iterator[RestServer]:
+    with rest_server() as server:
+        yield server
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("WILDTAG_")}
+    light = {"WILDTAG_HNSW_M": "8", "WILDTAG_HNSW_EF_CONSTRUCT": "32", "WILDTAG_QDRANT_GRPC_PORT": "0"}
+    return {**clean, **light, "WILDTAG_HOME": str(home), **settings}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "workers.cli", "captions", *arguments]
+
+
+def run(home: Path, *arguments: str, status: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command(*arguments), env=environment(home, **settings), capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    assert KEY not in done.stdout + done.stderr
+    return done
+
+
+def copied(home: Path, *arguments: str, **settings: str) -> dict[str, Any]:
+    (line,) = run(home, "copy", "soups", "--json", *arguments, status=0, **settings).stdout.splitlines()
+    report: dict[str, Any] = json.loads(line)
+    return report
+
+
+def held(library: ChangeableLibrary) -> list[Caption]:
+    index = library.open(SPACE.id, "soups@v1")
+    found = [caption for page, _ in index.pages() for caption in page]
+    index.close()
+    return found
+
+
+def on(server: RestServer, scratch: Path) -> ServerLibrary:
+    return ServerLibrary(connect(server.url, grpc=False, api_key=server.key), scratch)
+
+
+ALL = sorted([*CAPTIONS, TAUGHT], key=lambda caption: caption.id)
+
+
+def test_a_copy_that_is_killed_goes_on_at_once_and_a_second_one_changes_nothing(
+    made: Path, server: RestServer, tmp_path: Path
+) -> None:
+    enough, gone = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        if sum(server.upserted) >= 2048 and not gone.is_set():
+            enough.set()
+            gone.wait(60)
+
+    server.before_upsert = hold
+    killed = subprocess.Popen(
+        command("copy", "soups", "--to", server.url), env=environment(made), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert enough.wait(60)
+    finally:
+        killed.kill()
+        killed.wait()
+        gone.set()
+    assert on(server, tmp_path).manifests() == []  # what is half copied is not seen
+    assert on(server, tmp_path).unfinished() == [(SPACE.id, "soups@v1")]
+
+    report = copied(made, "--to", server.url)
+    assert (report["count"], report["taught"], report["searches"], report["already"]) == (len(ALL), 1, 10, False)
+    assert report["brought"] <= len(ALL) - 1024
+    assert sum(server.upserted) <= len(ALL) + 2 * 1024
+    library = on(server, tmp_path)
+    assert library.manifests() == [MANIFEST]
+    assert library.active(SPACE.id) is None
+    assert held(library) == ALL
+
+    before = sum(server.upserted)
+    assert copied(made, "--to", server.url)["already"]
+    said = run(made, "copy", "soups@v1", "--to", server.url)
+    assert f"is in {server.url} already: {len(ALL):,} captions; it was not copied again" in said.stdout
+    assert f"WILDTAG_QDRANT_URL={server.url} wildtag captions use soups@v1" in said.stderr
+    assert sum(server.upserted) == before
+
+
+def test_a_copy_comes_back_to_another_home_and_what_was_taught_since_is_brought(
+    made: Path, server: RestServer, tmp_path: Path
+) -> None:
+    copied(made, "--to", server.url)
+    there = tmp_path / "there"
+    there.mkdir()
+    report = copied(there, "--from", server.url)
+    assert (report["brought"], report["target"]) == (len(ALL), f"the embedded home {there}")
+    assert FolderLibrary(there / "captions").manifests() == [MANIFEST]
+    assert held(FolderLibrary(there / "captions")) == ALL
+    index = on(server, tmp_path).open(SPACE.id, "soups@v1")
+    index.add([LATE], vectors(1))
+
+    said = run(there, "copy", "soups", "--from", server.url)
+    assert f"1 captions were taught to {server.url} alone; --taught brings them" in said.stderr
+    assert len(held(FolderLibrary(there / "captions"))) == len(ALL)
+    assert copied(there, "--to", "embedded", "--taught", WILDTAG_QDRANT_URL=server.url)["brought"] == 1
+    assert LATE in held(FolderLibrary(there / "captions"))
+    nothing = copied(made, "--to", str(there))  # from home to home; the other one knows more
+    assert (nothing["already"], nothing["taught"]) == (True, 0)
+
+
+def test_each_server_is_shown_its_own_key(made: Path, tmp_path: Path) -> None:
+    with rest_server(KEY) as server, rest_server("another key") as other:
+        refused = run(made, "copy", "soups", "--to", server.url, status=1)
+        assert "refuses the API key" in refused.stderr
+        copied(made, "--to", server.url, WILDTAG_QDRANT_API_KEY=KEY)
+        # the key of the server that the settings name is not for others
+        run(
+            made, "copy", "soups", "--to", other.url, status=1,
+            WILDTAG_QDRANT_URL=server.url, WILDTAG_QDRANT_API_KEY=KEY,
+        )  # fmt: skip
+        report = copied(
+            made, "--to", other.url, WILDTAG_QDRANT_URL=server.url, WILDTAG_QDRANT_API_KEY=KEY,
+            WILDTAG_COPY_TO_API_KEY="another key",
+        )  # fmt: skip
+        assert (report["source"], report["target"]) == (server.url, other.url)
+        home = tmp_path / "home"
+        home.mkdir()
+        assert copied(home, "--from", other.url, WILDTAG_COPY_FROM_API_KEY="another key")["count"] == len(ALL)
+
+
+def test_what_cannot_be_copied_is_said_in_a_line(made: Path, server: RestServer, tmp_path: Path) -> None:
+    assert "say where to" in run(made, "copy", "soups", status=1).stderr
+    assert "to itself" in run(made, "copy", "soups", "--to", "embedded", status=1).stderr
+    assert "neither a server's address" in run(made, "copy", "soups", "--to", "localhost:6333", status=1).stderr
+    assert "there are no captions 'tea'; there are: soups" in run(
+        made, "copy", "tea", "--to", server.url, status=1
+    ).stderr
+    away = "http://127.0.0.1:9"
+    assert "127.0.0.1:9" in run(made, "copy", "soups", "--to", away, status=1).stderr
+
+    library = on(server, tmp_path)
+    with library.building(SPACE.id, "soups@v1", SPACE.dimension) as building:
+        building.index.add(CAPTIONS[:3], vectors(3))
+        building.finish(replace(MANIFEST, source="other", origin="tea.txt", count=3))
+    refused = run(made, "copy", "soups", "--to", server.url, status=1)
+    assert "another soups@v1 is in" in refused.stderr
+    assert "nothing was copied" in refused.stderr
+    assert len(held(library)) == 3

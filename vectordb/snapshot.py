@@ -1,0 +1,240 @@
+"""A version as one file that every home writes and takes in: captions and vectors, and no engine's own files.
+
+A tar archive, packed by zstd, whose order counts: ``snapshot.json`` with the format and the manifest; for every page
+``pages/N.json``, a list of ``[id, text, payload]``, and ``pages/N.f32``, its (n, dimension) unit vectors as
+little-endian float32; at last ``end.json`` with the number of captions and pages and the SHA-256 of all that came
+before. Behind it stands the SHA-256 of the file itself, in a frame that zstd skips: no byte of the file can change
+without being noticed, and a damaged file is refused before anything is made of it.
+
+Written and read a page at a time. Files of earlier versions are read, too: ``vectordb.snapshot_old``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from vectordb.archive import Archive, Readable
+from vectordb.captions import Caption
+from vectordb.index import CaptionIndex, Floats, UnusableVectors, WrongDimension
+from vectordb.library import BadSnapshot, Manifest
+from vectordb.snapshot_old import MANIFEST, OldPages, edge_files, is_edge_files
+from vectordb.snapshot_parts import PAGE_MAX, SMALL, Saved, captions_of, manifest_of, understood, vectors_of
+from vectordb.zstd import MAGIC, CompressionParameter, ZstdFile
+
+FORMAT = 2  # what earlier versions wrote had no number
+_FIRST, _END = "snapshot.json", "end.json"
+_LEVEL = 3  # of zstd: vectors hardly pack, and texts do at any level
+_SEAL = struct.Struct("<II32s")  # a frame that readers of zstd skip: its magic number, its length, our digest
+_SKIPPED = 0x184D2A57
+
+Tell = Callable[[int], None]
+"""Hears how many captions have been written or read so far."""
+
+
+def silent(_: int) -> None:
+    """A ``Tell``."""
+
+
+def write(file: Path, manifest: Manifest, index: CaptionIndex, tell: Tell = silent) -> None:
+    """All captions of the index, into a file that is put in its place when it is whole."""
+    part = file.with_name(f".{file.name}.part")
+    try:
+        with part.open("wb") as raw:
+            sealed = _Hashed(raw)
+            options = {CompressionParameter.compression_level: _LEVEL, CompressionParameter.checksum_flag: 1}
+            with ZstdFile(sealed, "wb", options=options) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:  # type: ignore[call-overload]  # only written to
+                _write_members(tar, manifest, index, tell)
+            raw.write(_SEAL.pack(_SKIPPED, hashlib.sha256().digest_size, sealed.digest.digest()))
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write_members(tar: tarfile.TarFile, manifest: Manifest, index: CaptionIndex, tell: Tell) -> None:
+    told = hashlib.sha256()
+
+    def put(name: str, content: bytes) -> None:
+        _account(told, name, content)
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        tar.addfile(member, BytesIO(content))
+
+    put(_FIRST, json.dumps({"format": FORMAT, "manifest": asdict(manifest)}, indent=2).encode())
+    count = pages = 0
+    for captions, vectors in index.pages():
+        for texts, start, end in _in_parts(captions):
+            put(f"pages/{pages:06}.json", texts)
+            put(f"pages/{pages:06}.f32", np.ascontiguousarray(vectors[start:end], dtype="<f4").tobytes())
+            pages += 1
+        count += len(captions)
+        tell(count)
+    put(_END, json.dumps({"captions": count, "pages": pages, "sha256": told.hexdigest()}).encode())
+
+
+def _in_parts(captions: Sequence[Caption], start: int = 0) -> Iterator[tuple[bytes, int, int]]:
+    """A page as JSON with its first position and the one behind its last; two where it would not be read again."""
+    texts = json.dumps([(caption.id, caption.text, dict(caption.payload)) for caption in captions]).encode()
+    if len(texts) <= PAGE_MAX or len(captions) == 1:
+        yield texts, start, start + len(captions)
+        return
+    half = len(captions) // 2
+    yield from _in_parts(captions[:half], start)
+    yield from _in_parts(captions[half:], start + half)
+
+
+def fill(index: CaptionIndex, saved: Saved, tell: Tell = silent) -> None:
+    """Put all captions of a snapshot into an empty index. Raises ``BadSnapshot`` where that is not what it holds."""
+    count = 0
+    for captions, vectors in saved.pages():
+        try:
+            index.add(captions, vectors)
+        except (UnusableVectors, WrongDimension) as exc:
+            raise BadSnapshot(f"the snapshot holds what cannot be stored: {exc}") from exc
+        count += len(captions)
+        tell(count)
+    if (there := index.count()) != count:
+        raise BadSnapshot(f"the snapshot holds {count:,} captions, and {there:,} came in")
+
+
+@contextmanager
+def reading(file: Path, scratch: Path) -> Iterator[Saved]:
+    """A snapshot of any kind, known by what it holds, whatever its name.
+
+    ``scratch``: a folder of this machine, for files of the old embedded kind; it need not exist. Raises
+    ``BadSnapshot``, ``DiskFull``.
+    """
+    with ExitStack() as opened:
+        with understood():
+            raw = opened.enter_context(file.open("rb"))
+            saved = opened.enter_context(_saved(raw, scratch))
+        yield saved
+
+
+@contextmanager
+def _saved(raw: BinaryIO, scratch: Path) -> Iterator[Saved]:
+    packed = raw.read(len(MAGIC)) == MAGIC
+    sealed = packed and _is_sealed(raw)
+    size = raw.seek(0, 2)
+    raw.seek(0)
+    stream: Readable = ZstdFile(raw) if packed else raw
+    archive = Archive(stream)
+    members = iter(archive)
+    first = next(members, None)
+    if first is None:
+        raise BadSnapshot("this is not a snapshot of captions: it is empty")
+    if first.name == _FIRST:
+        if packed and not sealed:
+            raise BadSnapshot(
+                "the checksum at the end of the snapshot is missing: the file was cut off, or packed anew (then"
+                " unpack it with zstd -d, and restore that)"
+            )
+        yield _Pages(archive, members, first)
+    elif first.name == MANIFEST:
+        yield _Checked(OldPages(archive, members, first))
+    elif is_edge_files(first):
+        with edge_files(archive, members, first, size, scratch) as saved:
+            yield saved
+    else:
+        raise BadSnapshot("this is not a snapshot of captions")
+
+
+class _Pages:
+    """A ``Saved`` of today's format."""
+
+    def __init__(self, archive: Archive, members: Iterator[tarfile.TarInfo], first: tarfile.TarInfo) -> None:
+        self._archive = archive
+        self._members = members
+        self._told = hashlib.sha256()
+        data = json.loads(self._read(first, SMALL))
+        if data["format"] != FORMAT:
+            raise BadSnapshot(f"the snapshot's format is {data['format']!r}, which a newer version of wildtag wrote")
+        self.manifest = manifest_of(data["manifest"])
+
+    def pages(self) -> Iterator[tuple[list[Caption], Floats]]:
+        """See ``Saved``."""
+        with understood():
+            yield from self._pages()
+
+    def _pages(self) -> Iterator[tuple[list[Caption], Floats]]:
+        count, pages, last, dimension = 0, 0, -1, self.manifest.dimension
+        while (member := next(self._members, None)) and member.name != _END:
+            if member.name != f"pages/{pages:06}.json":
+                raise BadSnapshot(f"no page {pages} where it should be")
+            captions = captions_of(self._read(member, PAGE_MAX), last)
+            member = next(self._members, None)
+            if member is None or member.name != f"pages/{pages:06}.f32":
+                raise BadSnapshot(f"no vectors of page {pages} where they should be")
+            data = self._read(member, 4 * dimension * len(captions))
+            count, pages, last = count + len(captions), pages + 1, captions[-1].id
+            yield captions, vectors_of(data, len(captions), dimension)
+        end = {"captions": count, "pages": pages, "sha256": self._told.hexdigest()}
+        if member is None or json.loads(self._archive.read(member, SMALL)) != end:
+            raise BadSnapshot("its end is missing, or the checksum there is another one")
+        if next(self._members, None) is not None:
+            raise BadSnapshot("something follows its end")
+
+    def _read(self, member: tarfile.TarInfo, most: int) -> bytes:
+        content = self._archive.read(member, most)
+        _account(self._told, member.name, content)
+        return content
+
+
+class _Checked:
+    """A ``Saved`` whose pages raise ``BadSnapshot`` for whatever damage raises."""
+
+    def __init__(self, saved: Saved) -> None:
+        self._saved = saved
+        self.manifest = saved.manifest
+
+    def pages(self) -> Iterator[tuple[list[Caption], Floats]]:
+        """See ``Saved``."""
+        with understood():
+            yield from self._saved.pages()
+
+
+def _account(told: hashlib._Hash, name: str, content: bytes) -> None:
+    told.update(f"{name} {len(content)}\n".encode())
+    told.update(content)
+
+
+class _Hashed:
+    """A file that is written to, and the SHA-256 of it so far."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self.digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        return self._raw.write(data)
+
+
+def _is_sealed(raw: BinaryIO) -> bool:
+    """Whether the file ends with its own checksum. Raises ``BadSnapshot`` where that is another one's."""
+    size = raw.seek(0, 2)
+    if size < _SEAL.size:
+        return False
+    raw.seek(size - _SEAL.size)
+    magic, length, digest = _SEAL.unpack(raw.read(_SEAL.size))
+    if (magic, length) != (_SKIPPED, len(digest)):
+        return False
+    raw.seek(0)
+    told = hashlib.sha256()
+    left = size - _SEAL.size
+    while left and (piece := raw.read(min(1 << 20, left))):
+        told.update(piece)
+        left -= len(piece)
+    if told.digest() != digest:
+        raise BadSnapshot("the snapshot is damaged: the checksum at its end is another one")
+    return True

@@ -1,0 +1,149 @@
+"""Snapshots that earlier versions wrote, of two kinds; each is read by every home.
+
+*Pages*, from a server: a plain tar of ``manifest.json``, ``pages/N.json`` and ``pages/N.npy`` for every page, and
+``end.json`` with the number of captions. *Edge's files*, from the embedded home: a tar of the version's folder,
+``SPACE/NAME@VERSION/…``, with ``manifest.json`` and Qdrant Edge's index, packed by zstd.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from shutil import rmtree
+
+from vectordb.archive import Archive
+from vectordb.captions import Caption
+from vectordb.index import CaptionIndex, Floats, IndexFault, IndexMissing
+from vectordb.library import BadSnapshot, Manifest
+from vectordb.snapshot_parts import (
+    PAGE_MAX,
+    SMALL,
+    captions_of,
+    check_texts,
+    check_vectors,
+    manifest_of,
+    vectors_of,
+)
+from vectordb.unpacking import unpack
+
+MANIFEST, _END = "manifest.json", "end.json"
+_FOLDER = re.compile(r"[^/]+/[^/@]+@[^/@]+/?")
+_NPY = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '<f4', 'fortran_order': False, 'shape': \((\d+), (\d+)\), \} *\n", re.DOTALL
+)
+# bytes that Edge's files may take by their own account: they are mostly holes, which pack to nothing
+_UNPACKED_MAX, _UNPACKED_TIMES = 2**30, 64
+_LEFT_AFTER_S = 86_400.0  # a folder of a reader that was killed is removed after a day
+_PREFIX = ".restoring-"
+
+
+class OldPages:
+    """A ``Saved`` of the first kind. ``members``: those that follow the manifest."""
+
+    def __init__(self, archive: Archive, members: Iterator[tarfile.TarInfo], first: tarfile.TarInfo) -> None:
+        """Reads the manifest."""
+        self._archive = archive
+        self._members = members
+        self.manifest: Manifest = manifest_of(json.loads(archive.read(first, SMALL)))
+
+    def pages(self) -> Iterator[tuple[list[Caption], Floats]]:
+        """See ``Saved``."""
+        count, last, dimension = 0, -1, self.manifest.dimension
+        member: tarfile.TarInfo | None
+        while (member := next(self._members, None)) and member.name != _END:
+            captions = captions_of(self._archive.read(member, PAGE_MAX), last)
+            page = member.name.removesuffix(".json")
+            member = next(self._members, None)
+            if member is None or member.name != f"{page}.npy":
+                raise BadSnapshot(f"no {page}.npy where it should be")
+            data = self._archive.read(member, 4 * dimension * len(captions) + SMALL)
+            head = _NPY.match(data)
+            if head is None or [int(size) for size in head.groups()] != [len(captions), dimension]:
+                raise BadSnapshot(f"{page} and its vectors do not belong together")
+            count, last = count + len(captions), captions[-1].id
+            yield captions, vectors_of(memoryview(data)[head.end() :], len(captions), dimension)
+        if member is None or json.loads(self._archive.read(member, SMALL)) != {"captions": count}:
+            raise BadSnapshot("the end of the snapshot is missing")
+        if next(self._members, None) is not None:
+            raise BadSnapshot("something follows the end of the snapshot")
+
+
+class EdgeFiles:
+    """A ``Saved`` of the second kind, unpacked and open."""
+
+    def __init__(self, manifest: Manifest, index: CaptionIndex) -> None:
+        """For ``edge_files``."""
+        self.manifest = manifest
+        self._index = index
+
+    def pages(self) -> Iterator[tuple[list[Caption], Floats]]:
+        """See ``Saved``. These files have no checksum."""
+        with _unpanicked():
+            for captions, vectors in self._index.pages():
+                check_texts(captions)
+                check_vectors(vectors)
+                yield captions, vectors
+
+
+def is_edge_files(first: tarfile.TarInfo) -> bool:
+    """Whether an archive that begins with this member may be of the second kind."""
+    return first.isdir() and _FOLDER.fullmatch(first.name) is not None
+
+
+@contextmanager
+def edge_files(
+    archive: Archive, members: Iterator[tarfile.TarInfo], first: tarfile.TarInfo, packed: int, scratch: Path
+) -> Iterator[EdgeFiles]:
+    """A snapshot of the second kind, unpacked below ``scratch`` for as long as it is read.
+
+    ``packed``: bytes of the file. Raises ``BadSnapshot``, ``DiskFull``.
+    """
+    try:
+        from vectordb.edge import EdgeIndex  # noqa: PLC0415 -- Edge is not there in a container
+    except ImportError as exc:
+        raise BadSnapshot(
+            "this snapshot of an earlier version holds files of Qdrant Edge, which is not installed here:"
+            " pip install qdrant-edge-py"
+        ) from exc
+    scratch.mkdir(parents=True, exist_ok=True)
+    _sweep(scratch)
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=scratch) as draft:
+        unpack(archive, chain([first], members), Path(draft), _UNPACKED_MAX + _UNPACKED_TIMES * packed)
+        place = Path(draft) / first.name
+        if [*Path(draft).glob("*/*")] != [place] or not (place / MANIFEST).is_file():
+            raise BadSnapshot("this is not a snapshot of a caption database in a folder")
+        manifest = manifest_of(json.loads((place / MANIFEST).read_bytes()))
+        with _unpanicked():
+            index = EdgeIndex.open(place / "index")
+        try:
+            if index.dimension != manifest.dimension or (manifest.count and not index.count()):
+                raise BadSnapshot("the snapshot holds no captions that belong to its manifest")
+            yield EdgeFiles(manifest, index)
+        finally:
+            index.close()
+
+
+@contextmanager
+def _unpanicked() -> Iterator[None]:
+    """``BadSnapshot`` for what Edge raises over damaged files, its panics included."""
+    try:
+        yield
+    except (IndexMissing, IndexFault) as exc:
+        raise BadSnapshot(f"the snapshot holds no captions that can be opened: {exc}") from exc
+    except BaseException as exc:
+        if type(exc).__name__ != "PanicException":  # of its language; not importable, and no Exception
+            raise
+        raise BadSnapshot(f"the snapshot holds no captions that can be opened: {exc}") from exc
+
+
+def _sweep(scratch: Path) -> None:
+    for left in scratch.glob(f"{_PREFIX}*"):
+        if time.time() - left.stat().st_mtime > _LEFT_AFTER_S:
+            rmtree(left, ignore_errors=True)

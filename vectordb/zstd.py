@@ -1,0 +1,15 @@
+"""zstd of the standard library (Python 3.14 and newer), else its backport: the same module under one name."""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import CompressionParameter, ZstdError, ZstdFile, compress
+else:
+    from backports.zstd import CompressionParameter, ZstdError, ZstdFile, compress
+
+MAGIC = b"\x28\xb5\x2f\xfd"
+"""The first bytes of a file that zstd packed."""
+
+__all__ = ["MAGIC", "CompressionParameter", "ZstdError", "ZstdFile", "compress"]

@@ -1,0 +1,115 @@
+"""``captions copy``: a version from one home of captions to another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from workers.cli.show import console, messages
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from vectordb.library import Manifest
+    from workers.copying import Report, Side
+
+Version = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Its newest version where none is given.")]
+PLACE = (
+    "a Qdrant server's address, `embedded` for the folders of this home, or the folder of another home; where the"
+    " captions are kept (WILDTAG_QDRANT_URL) when not given."
+)
+
+
+def copy(
+    name: Version,
+    to: Annotated[str | None, typer.Option("--to", metavar="PLACE", help=f"Where to: {PLACE}")] = None,
+    source: Annotated[str | None, typer.Option("--from", metavar="PLACE", help="Where from, named alike.")] = None,
+    space: Annotated[str | None, typer.Option(help="Of another encoder's space.")] = None,
+    taught: Annotated[
+        bool, typer.Option("--taught", help="Where the version is there already, bring what was taught since.")
+    ] = False,
+    afresh: Annotated[bool, typer.Option("--afresh", help="Throw away what an interrupted copy did.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Copy a version to a Qdrant server, or back: vectors as they are, and what was taught.
+
+    A copy that was interrupted goes on where it was when it is started again, and is seen when its count and ten
+    searches agree with its source. A version that is there already is left alone. The servers' API keys come from
+    WILDTAG_COPY_FROM_API_KEY and WILDTAG_COPY_TO_API_KEY, or from WILDTAG_QDRANT_API_KEY.
+    """
+    from workers.copying import found, sides  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+
+    settings = Settings()
+    here, there = sides(settings, source, to)
+    manifest = found(here, name, space or Wiring(settings).space.id)
+    try:
+        report = _copied(here, there, manifest, taught=taught, afresh=afresh)
+    except KeyboardInterrupt:
+        messages.print("Interrupted; the same command goes on where it was.")
+        raise typer.Exit(130) from None
+    if json:
+        told = {"captions_version": manifest.captions_version, "space_id": manifest.space_id,
+                **msgspec.to_builtins(report)}  # fmt: skip
+        console.out(msgspec.json.encode(told).decode(), highlight=False)
+        return
+    _tell(report, taught=taught)
+    if there.settings.qdrant_url == settings.qdrant_url and there.settings.home == settings.home:
+        what = ""
+    elif there.settings.qdrant_url:
+        what = f"WILDTAG_QDRANT_URL={escape(there.name)} "
+    else:
+        what = f"WILDTAG_HOME={escape(str(there.settings.home))} "
+        what += "WILDTAG_QDRANT_URL= " if settings.qdrant_url else ""
+    command = f"{what}wildtag captions use {escape(manifest.captions_version)}"
+    messages.print(f"To tag with it: {command}", highlight=False, soft_wrap=True)
+
+
+def _copied(here: Side, there: Side, manifest: Manifest, *, taught: bool, afresh: bool) -> Report:
+    from vectordb.copying import Hooks  # noqa: PLC0415 -- keeps the command line quick
+    from workers.copying import Patience, copied  # noqa: PLC0415 -- as above
+
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=messages,
+        transient=True,
+    ) as progress:  # fmt: skip
+        bar = progress.add_task("copying", total=manifest.count or None)
+        patience = Patience(lambda said: progress.update(bar, description=f"waiting: {escape(said)}"))
+
+        def tell(count: int) -> None:
+            patience.progress()
+            progress.update(bar, description="copying", completed=count)
+
+        def step(what: str) -> None:
+            patience.progress()
+            progress.update(bar, description=what)
+
+        return copied(here, there, manifest, Hooks(tell, step, patience), afresh=afresh, taught=taught)
+
+
+def _tell(report: Report, *, taught: bool) -> None:
+    version, target, source = map(escape, (report.manifest.captions_version, report.target, report.source))
+    if not report.already:
+        console.print(
+            f"[bold]{version}[/]: {report.count:,} captions are in {target}, {report.taught:,} of them taught;"
+            f" {report.brought:,} came now. Count and {report.searches} searches agree with {source}",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
+        return
+    console.print(
+        f"[bold]{version}[/] is in {target} already: {report.count:,} captions; it was not copied again",
+        soft_wrap=True, highlight=False,
+    )  # fmt: skip
+    if report.taught and taught:
+        console.print(f"{report.taught:,} captions that were taught to {source} alone are there now", soft_wrap=True)
+    elif report.taught:
+        said = f"{report.taught:,} captions were taught to {source} alone; --taught brings them"
+        messages.print(f"[yellow]{said}[/]", soft_wrap=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's command."""
+    app.command()(copy)

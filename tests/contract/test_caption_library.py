@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tarfile
 import threading
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient
 
+from tests.contract.qdrant_cluster import addresses, cluster
 from vectordb.captions import Caption
 from vectordb.folder import FolderLibrary
 from vectordb.index import CaptionIndex, Floats, IndexMissing, UnusableVectors, WrongDimension
@@ -41,10 +43,23 @@ CAPTIONS = [Caption.of("word " * (1 + i % 7) + str(i), number=i) for i in range(
 At = Callable[[str], ChangeableLibrary]
 
 
-@pytest.fixture(params=["folder", "server", *(["server-real"] if REAL_SERVER else [])])
+@pytest.fixture(params=["folder", "server", "cluster", *(["server-real"] if REAL_SERVER else [])])
 def at(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[At]:
     if request.param == "folder":
         yield lambda place: FolderLibrary(tmp_path / place)
+        return
+    if request.param == "cluster":
+        with contextlib.ExitStack() as stack:
+            places: dict[str, str] = {}
+
+            def spread(place: str) -> ChangeableLibrary:
+                if place not in places:
+                    places[place] = addresses(stack.enter_context(cluster()))
+                client = connect(places[place], grpc=False)
+                stack.callback(client.close)
+                return ServerLibrary(client, tmp_path / place)
+
+            yield spread
         return
     clients: dict[str, QdrantClient] = {}
     run = uuid4().hex[:8]

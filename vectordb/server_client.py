@@ -44,7 +44,7 @@ def connect(
     grpc_port: int | Sequence[int] = GRPC_PORT,
     timeout_s: float = 20.0,
     ca_file: Path | None = None,
-    allow_plaintext_key: bool = False,
+    allow_plaintext: bool = False,
 ) -> QdrantClient:
     """A client of the server at ``url``, which may have a port (else 6333) and a path.
 
@@ -54,7 +54,7 @@ def connect(
     in whole seconds, is for one answer.
 
     ``:memory:`` or a folder's path is a database in this process, exact and slow, for tests and notebooks; a folder
-    has one owner, and ``IndexLocked`` says so. Warns with ``KeyInTheClear`` unless ``allow_plaintext_key``; raises
+    has one owner, and ``IndexLocked`` says so. Warns with ``KeyInTheClear`` unless ``allow_plaintext``; raises
     ``BadAddress``.
     """
     if url == ":memory:":
@@ -64,9 +64,9 @@ def connect(
             return QdrantClient(path=url)
     there = addresses(url, [grpc_port] if isinstance(grpc_port, int) else grpc_port)
     exposed = sorted({address.host for address in there if address.exposed})
-    if api_key and exposed and not allow_plaintext_key:
+    if api_key and exposed and not allow_plaintext:
         said = f"the Qdrant API key travels unencrypted to {', '.join(exposed)}; use https:// addresses, or set"
-        allow = "WILDTAG_QDRANT_ALLOW_PLAINTEXT_KEY=true where that network is private"
+        allow = "WILDTAG_QDRANT_ALLOW_PLAINTEXT=true where that network is private"
         warnings.warn(f"{said} {allow}", KeyInTheClear, stacklevel=2)
     options: dict[str, object] = {
         # a peer that is gone without a word is noticed while an answer is waited for

@@ -38,7 +38,7 @@ def library_of(settings: Settings) -> ChangeableLibrary:
 
     client = connect(
         s.qdrant_url, api_key=s.qdrant_api_key, grpc_port=s.qdrant_grpc_port, timeout_s=s.qdrant_timeout_s,
-        ca_file=s.qdrant_ca_file, allow_plaintext_key=s.qdrant_allow_plaintext_key,
+        ca_file=s.qdrant_ca_file, allow_plaintext=s.qdrant_allow_plaintext,
     )  # fmt: skip
     return ServerLibrary(client, s.captions_folder, options, prefix=s.qdrant_prefix)
 

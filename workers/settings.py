@@ -122,7 +122,7 @@ class Settings(SegmentSettings):
         " separated by commas; else folders here do",
     )
     qdrant_api_key: str | None = Field(None, repr=False, description="what the server wants to be shown")
-    qdrant_allow_plaintext_key: bool = Field(
+    qdrant_allow_plaintext: bool = Field(
         default=False, description="no warning about http addresses: the network in between is private"
     )
     qdrant_grpc_port: Ports = Field(
@@ -169,6 +169,9 @@ class Settings(SegmentSettings):
     flower_port: int | None = Field(None, ge=1, le=65535, description="5555, or a free one when not given")
     flower_auth: str | None = Field(
         None, repr=False, pattern=r"^[^:,]+:[^,]+$", description="USER:PASSWORD that Flower asks for"
+    )
+    liveness_folder: Path | None = Field(
+        None, description="where a process says in a file that it makes progress, for health checks that read it"
     )
     threads: PositiveInt | None = Field(None, description="threads a model may use; all cores when not given")
 

@@ -245,10 +245,10 @@ def test_a_port_of_zero_is_rest_for_that_address(nodes: list[MadeUpNode], tmp_pa
 
 def test_a_key_in_the_clear_is_said_once_for_all_addresses_or_allowed() -> None:
     three = "http://one.example,https://two.example,http://three.example:1"
-    with pytest.warns(KeyInTheClear, match=r"to one\.example, three\.example;.*ALLOW_PLAINTEXT_KEY") as seen:
+    with pytest.warns(KeyInTheClear, match=r"to one\.example, three\.example;.*ALLOW_PLAINTEXT") as seen:
         connect(three, api_key="open sesame").close()
     assert len(seen) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        connect(three, api_key="open sesame", allow_plaintext_key=True).close()
+        connect(three, api_key="open sesame", allow_plaintext=True).close()
         connect("http://127.0.0.1:1,http://localhost:2,http://[::1]:3", api_key="open sesame").close()

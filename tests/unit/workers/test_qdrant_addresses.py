@@ -39,8 +39,8 @@ def test_lists_of_addresses(given: str, kept: list[str] | None) -> None:
     [
         ",", " , ", "one:6333", "localhost", "http://", "http://:6333", "ftp://one", "http://one:0", "http://one:65536",
         "http://one:port", "http://one:", "http://one two", "http://one:6333 http://two:6333", "http://one;http://two",
-        "http://one,two", "http://[::1", "http://[one]:1", "http://[::1]x:1", "http://::1", "http://one#x", "/srv/folder",
-        ":memory:", "http//one", "http://one?", "http://one\\two", "http://one,https://", "http://o\x00ne",
+        "http://one,two", "http://[::1", "http://[one]:1", "http://[::1]x:1", "http://::1", "http://one#x",
+        "/srv/folder", ":memory:", "http//one", "http://one?", "http://one\\two", "http://one,https://", "http://o\x00ne",
         f"http://me:{SECRET}@one", f"http://me:{SECRET}@one:1,http://two", f"me:{SECRET}@one",
         f"http://one?api_key={SECRET}", f"http://me:{SECRET},x@one", f"http://me:{SECRET}/x@one",
         f"http://one#{SECRET}",

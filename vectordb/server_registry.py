@@ -184,7 +184,8 @@ class Registry:
             self._collection,
             [point],
             wait=True,
-            ordering=models.WriteOrdering.STRONG,
+            # one node puts the writes to all replicas in order; STRONG wants a certain one, which may be away
+            ordering=models.WriteOrdering.MEDIUM,
             update_filter=only,
         )
 

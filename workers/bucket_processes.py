@@ -15,7 +15,7 @@ from workers.events.folder import follow
 from workers.events.listener import CatchUp, Connect, Listener
 from workers.logs import configure
 from workers.loops import Every, retrying, until_stopped
-from workers.processes import RECOVER_EVERY, RECOVER_IDLE_MS
+from workers.processes import RECOVER_EVERY, RECOVER_IDLE_MS, alive
 from workers.reconcile import Sweeper
 from workers.settings import Settings
 from workers.stores.folder import FolderStore
@@ -38,7 +38,7 @@ def run_watcher(settings: Settings) -> None:
     sweeper = wiring.sweeper()
     sweeping = Every(settings.rescan_s, _sweep(sweeper))
     beating = Every(1.0, lambda: wiring.health.beat("watcher"))
-    with until_stopped() as stop, _let_go(sweeper):
+    with until_stopped(alive(wiring, "watcher")) as stop, _let_go(sweeper):
         for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop):
             if seen.events:
                 retrying(stop, lambda seen=seen: wiring.inbox.append(seen.events))  # type: ignore[misc]  # bound now
@@ -58,7 +58,7 @@ def run_reconcile(settings: Settings) -> None:
     sweeper = wiring.sweeper()
     sweeping = Every(settings.rescan_s, _sweep(sweeper))
     beating = Every(1.0, lambda: wiring.health.beat("reconcile"))
-    with until_stopped() as stop, _let_go(sweeper):
+    with until_stopped(alive(wiring, "reconcile")) as stop, _let_go(sweeper):
         while not stop.is_set():
             try:
                 sweeping()
@@ -102,7 +102,7 @@ def run_writer(settings: Settings) -> None:
     writer = wiring.writer(f"{socket.gethostname()}-{os.getpid()}")
     recovering = Every(RECOVER_EVERY, lambda: writer.recover(RECOVER_IDLE_MS))
     beating = Every(1.0, lambda: wiring.health.beat("writer"))
-    with until_stopped() as stop:
+    with until_stopped(alive(wiring, "writer")) as stop:
         retrying(stop, writer.prepare)
         while not stop.is_set():
             retrying(stop, lambda: writer.step(block_ms=500))
@@ -123,7 +123,7 @@ def run_redis_target(settings: Settings) -> None:
         nonlocal taken
         taken = target.step()
 
-    with until_stopped() as stop:
+    with until_stopped(alive(wiring, "redis-target")) as stop:
         while not stop.is_set():
             retrying(stop, take)
             retrying(stop, beating)
@@ -138,6 +138,7 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
     """
     configure()
     wiring = Wiring(settings)
+    wiring.liveness.begin("listener")  # its signs come from the thread that listens
     beating = Every(1.0, lambda: wiring.health.beat("listener"))
     # no other process may go on where this one was: what it has seen was seen since its own last connection
     sweeper = wiring.sweeper(resume=False)

@@ -37,8 +37,8 @@ def library_of(settings: Settings) -> ChangeableLibrary:
     from vectordb.server_library import ServerLibrary  # noqa: PLC0415 -- as above
 
     client = connect(
-        s.qdrant_url, api_key=s.qdrant_api_key, grpc=s.qdrant_grpc_port > 0, grpc_port=s.qdrant_grpc_port,
-        timeout_s=s.qdrant_timeout_s, ca_file=s.qdrant_ca_file,
+        s.qdrant_url, api_key=s.qdrant_api_key, grpc_port=s.qdrant_grpc_port, timeout_s=s.qdrant_timeout_s,
+        ca_file=s.qdrant_ca_file, allow_plaintext=s.qdrant_allow_plaintext,
     )  # fmt: skip
     return ServerLibrary(client, s.captions_folder, options, prefix=s.qdrant_prefix)
 

@@ -17,6 +17,7 @@ from vectordb.copying import SEARCHES, Copied, Hooks, copy, level, missing
 from vectordb.errors import Permanent, Transient
 from vectordb.index import CaptionIndex, IndexLocked
 from vectordb.library import Manifest, VersionExists
+from vectordb.server_addresses import GRPC_PORT, REST_PORT, BadAddress, addresses
 from workers.captions import chosen, library_of
 from workers.remote_captions import RemoteIndex
 from workers.settings import Settings
@@ -25,8 +26,6 @@ from workers.wiring import Wiring
 
 EMBEDDED = "embedded"  # the folders of this home
 PATIENCE_S = 600.0  # a side that is away for longer ends the copy; started again it goes on
-
-_REST = 6333  # Qdrant's usual port, beside which its usual gRPC port may be taken for granted
 
 
 class NoSide(Permanent):
@@ -79,13 +78,17 @@ def sides(settings: Settings, source: str | None, target: str | None) -> tuple[S
 
 def _side(settings: Settings, place: str, key: str | None, *, alone: bool) -> Side:
     if "://" in place:
+        try:
+            place = ",".join(address.url for address in addresses(place))
+        except BadAddress as exc:
+            raise NoSide(str(exc)) from None
         # what the settings say of a server is meant for the one that they name, or for the only one there is
         meant = place == settings.qdrant_url or (settings.qdrant_url is None and alone)
         shown = key or (settings.qdrant_api_key if meant else None)
         update: dict[str, object] = {"qdrant_url": place, "qdrant_api_key": shown}
         if place != settings.qdrant_url:
-            update["qdrant_grpc_port"] = _grpc_port(settings, place, meant=meant)
-        return Side(settings.model_copy(update=update), _shown(place))
+            update["qdrant_grpc_port"] = _grpc_ports(settings, place, meant=meant)
+        return Side(settings.model_copy(update=update), place)
     home = settings.home if place == EMBEDDED else Path(place).expanduser()
     if place != EMBEDDED and not home.is_dir():
         raise NoSide(
@@ -96,26 +99,13 @@ def _side(settings: Settings, place: str, key: str | None, *, alone: bool) -> Si
     return Side(settings.model_copy(update={"qdrant_url": None, "home": home}), name)
 
 
-def _grpc_port(settings: Settings, url: str, *, meant: bool) -> int:
-    """That of a server which the settings do not name: REST alone, unless the port is known."""
+def _grpc_ports(settings: Settings, url: str, *, meant: bool) -> tuple[int, ...]:
+    """Those of a server which the settings do not name: REST alone, unless the port is known."""
     if meant and "qdrant_grpc_port" in settings.model_fields_set:
         return settings.qdrant_grpc_port
-    if not settings.qdrant_grpc_port or not _usual_ports(url):
-        return 0
-    return int(Settings.model_fields["qdrant_grpc_port"].default)
-
-
-def _usual_ports(url: str) -> bool:
-    """Whether gRPC is where it usually is beside the REST port; where that is another, so would gRPC's be."""
-    try:
-        return all(urlsplit(one.strip()).port in {None, _REST} for one in url.split(","))
-    except ValueError:
-        return False
-
-
-def _shown(url: str) -> str:
-    """An address without what may be a secret."""
-    return ",".join(one.strip().rpartition("@")[2] if "@" in one else one.strip() for one in url.split(","))
+    usual = all(urlsplit(address.rest).port == REST_PORT for address in addresses(url))
+    # where REST has another port than usual, so has gRPC, and its usual one may be another server's
+    return (GRPC_PORT if usual and any(settings.qdrant_grpc_port) else 0,)
 
 
 @contextmanager

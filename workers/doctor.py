@@ -144,7 +144,7 @@ def _home(settings: Settings) -> Iterator[Check]:
 
 def _captions(settings: Settings, ready: Callable[[Settings], bool] | None) -> Iterator[Check]:
     if ready is not None:
-        kept = settings.qdrant_url or settings.captions_folder
+        kept = settings.qdrant_url.replace(",", " or ") if settings.qdrant_url else settings.captions_folder
         try:
             done = ready(settings)
         except WildtagError as exc:

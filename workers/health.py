@@ -7,18 +7,23 @@ from typing import Any
 
 from workers.connection import Client, text, translated
 from workers.layout import Keys
+from workers.liveness_files import LivenessFiles
 
 
 class Health:
     """Beats, by name. Times are Unix seconds. Raises ``StoreUnavailable``."""
 
-    def __init__(self, client: Client, keys: Keys, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, client: Client, keys: Keys, clock: Callable[[], float], files: LivenessFiles | None = None
+    ) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._key = keys.health
         self._clock = clock
+        self._files = files or LivenessFiles(None)
 
     def beat(self, name: str) -> None:
-        """``name`` made progress just now."""
+        """``name`` made progress just now: said to Redis, and in a file, whether or not Redis can be reached."""
+        self._files.touch(name)
         with translated():
             self._redis.hset(self._key, name, self._clock())
 

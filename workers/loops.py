@@ -40,10 +40,18 @@ class Every:
         self._due = min(self._due, self._called + rest)
 
 
+class Stop(threading.Event):
+    """Set when a process is to end. ``waiting`` is called by the loop while it waits for what is away."""
+
+    def __init__(self, waiting: Callable[[], object]) -> None:
+        super().__init__()
+        self.waiting = waiting
+
+
 @contextmanager
-def until_stopped() -> Iterator[threading.Event]:
+def until_stopped(waiting: Callable[[], object] = lambda: None) -> Iterator[Stop]:
     """An event that SIGTERM and SIGINT set."""
-    stop = threading.Event()
+    stop = Stop(waiting)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
     yield stop
@@ -58,6 +66,8 @@ def retrying(stop: threading.Event, call: Callable[[], object]) -> None:
         except Transient as exc:
             if pause < 0.2:
                 log.warning("waiting", reason=str(exc))
+            if isinstance(stop, Stop):
+                stop.waiting()
             stop.wait(pause)
             pause = min(5.0, pause * 2)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from functools import cache
 
 import structlog
@@ -27,15 +28,24 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     """A Celery worker for some queues, in prefork mode: what a child loads, it loads after the fork."""
     from workers.registration import register  # noqa: PLC0415 -- only a worker needs the stages
     from workers.stages import Stages  # noqa: PLC0415 -- as above
+    from workers.worker_liveness import WorkerLiveness, keep  # noqa: PLC0415 -- as above
 
     configure()
-    app = create_app(settings)
+    app, own = create_app(settings), Wiring(settings)
+    own.liveness.begin(*queues)
+    keep(app, WorkerLiveness(own, queues))
     register(app, cache(lambda: Stages(Wiring(settings))))
     app.worker_main([
         "worker", "--queues", ",".join(queues), "--hostname", f"{'-'.join(queues)}@%h",
         "--pool", "prefork", "--concurrency", str(concurrency), "--loglevel", "INFO",
         "--task-events", "--without-gossip", "--without-mingle",
     ])  # fmt: skip
+
+
+def alive(wiring: Wiring, name: str) -> Callable[[], object]:
+    """Gives the sign of life of a process, for its loop while that waits; takes back its predecessor's."""
+    wiring.liveness.begin(name)
+    return lambda: wiring.liveness.touch(name)
 
 
 def run_dispatcher(settings: Settings) -> None:
@@ -47,7 +57,7 @@ def run_dispatcher(settings: Settings) -> None:
     keeping = Every(KEEPER_EVERY, keeper.step)
     recovering = Every(RECOVER_EVERY, lambda: dispatcher.recover(RECOVER_IDLE_MS))
     beating = Every(1.0, lambda: wiring.health.beat("dispatcher"))
-    with until_stopped() as stop:
+    with until_stopped(alive(wiring, "dispatcher")) as stop:
         retrying(stop, wiring.inbox.prepare)
         retrying(stop, wiring.later.prepare)
         retrying(stop, lambda: dispatcher.recover(0))  # a predecessor's leftovers: there is one dispatcher a home

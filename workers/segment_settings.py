@@ -14,10 +14,16 @@ def _words(value: object) -> object:
     return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
 
 
+def _ports(value: object) -> object:
+    return (value,) if isinstance(value, int) else _words(value)
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 """Words separated by commas."""
 Numbers = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], NoDecode, BeforeValidator(_words)]
 """Numbers separated by commas."""
+Ports = Annotated[tuple[Annotated[int, Field(ge=0, le=65535)], ...], NoDecode, BeforeValidator(_ports)]
+"""Ports separated by commas."""
 
 
 class SegmentSettings(BaseSettings):

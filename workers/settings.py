@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
+from vectordb.server_addresses import BadAddress, addresses
 from workers.notifying.signing import secrets_of
-from workers.segment_settings import SegmentSettings, Words
+from workers.segment_settings import Ports, SegmentSettings, Words
 
 STAGES = ("embedding", "retrieval", "extraction", "scoring")
 SEGMENTATION = "segmentation"  # of objects that are to be segmented, after the stages that all go through
@@ -116,10 +117,17 @@ class Settings(SegmentSettings):
         None, description="the caption database to search: NAME or NAME@VERSION; the one in use when not given"
     )
     qdrant_url: str | None = Field(
-        None, description="a Qdrant server that keeps the captions, as http://localhost:6333; else folders here do"
+        None,
+        description="a Qdrant server that keeps the captions, as http://localhost:6333, or the nodes of one cluster,"
+        " separated by commas; else folders here do",
     )
     qdrant_api_key: str | None = Field(None, repr=False, description="what the server wants to be shown")
-    qdrant_grpc_port: int = Field(6334, ge=0, le=65535, description="0: everything goes by REST")
+    qdrant_allow_plaintext: bool = Field(
+        default=False, description="no warning about http addresses: the network in between is private"
+    )
+    qdrant_grpc_port: Ports = Field(
+        (6334,), min_length=1, description="one for all addresses, or one for each; 0: everything goes by REST"
+    )
     qdrant_ca_file: Path | None = Field(None, description="certificates that an https address is checked against")
     qdrant_timeout_s: PositiveFloat = Field(20.0, description="for one answer of the server")
     qdrant_prefix: str = Field("wildtag-", description="before the names of collections")
@@ -168,6 +176,9 @@ class Settings(SegmentSettings):
     flower_auth: str | None = Field(
         None, repr=False, pattern=r"^[^:,]+:[^,]+$", description="USER:PASSWORD that Flower asks for"
     )
+    liveness_folder: Path | None = Field(
+        None, description="where a process says in a file that it makes progress, for health checks that read it"
+    )
     threads: PositiveInt | None = Field(None, description="threads a model may use; all cores when not given")
 
     @field_validator(
@@ -188,6 +199,26 @@ class Settings(SegmentSettings):
             raise ValueError("is no address of an S3 server; one looks like https://minio.example:9000")
         _ = parts.port  # raises ValueError for what is no port
         return f"{parts.scheme}://{parts.netloc}"
+
+    @field_validator("qdrant_url")
+    @classmethod
+    def _nodes(cls, urls: str | None) -> str | None:
+        if urls is None:
+            return None
+        try:
+            return ",".join(address.url for address in addresses(urls))
+        except BadAddress as exc:
+            raise ValueError(str(exc)) from None
+
+    @field_validator("qdrant_grpc_port")
+    @classmethod
+    def _each(cls, ports: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        if "qdrant_url" not in info.data:  # it is wrong itself, which is said already
+            return ports
+        there = (info.data["qdrant_url"] or "").count(",") + 1
+        if len(ports) not in {1, there}:
+            raise ValueError(f"names {len(ports)} ports, and WILDTAG_QDRANT_URL {there} different addresses")
+        return ports
 
     @field_validator("notify_url")
     @classmethod

@@ -35,6 +35,7 @@ from workers.inbox import Inbox
 from workers.keeper import Keeper
 from workers.layout import Keys
 from workers.ledger import Ledger
+from workers.liveness_files import LivenessFiles
 from workers.notifying.dead_letters import DeadLetters
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Plan
@@ -152,7 +153,12 @@ class Wiring:
 
     @cached_property
     def health(self) -> Health:
-        return Health(self.redis, self.keys, self.clock)
+        return Health(self.redis, self.keys, self.clock, self.liveness)
+
+    @cached_property
+    def liveness(self) -> LivenessFiles:
+        """What health checks read of this process."""
+        return LivenessFiles(self.settings.liveness_folder)
 
     @cached_property
     def publisher(self) -> Publisher:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ import numpy as np
 from qdrant_client import QdrantClient
 
 from tests.contract.index_homes import REAL_SERVER
+from tests.contract.qdrant_cluster import addresses, cluster
 from vectordb.captions import Caption
 from vectordb.folder import FolderLibrary
 from vectordb.index import Floats
@@ -27,8 +28,13 @@ Homes = Callable[[str, str], ChangeableLibrary]
 
 @contextmanager
 def lent(folder: Path) -> Iterator[Homes]:
-    """Homes whose files lie in folders below this one, called after their kind; collections go at the end."""
+    """Homes whose files lie in folders below this one, called after their kind; collections go at the end.
+
+    Besides those in ``HOMES`` there is ``cluster``: a server of three made-up nodes.
+    """
     clients: dict[str, QdrantClient] = {}
+    clustered: dict[str, QdrantClient] = {}  # they end with their made-up servers
+    clusters = ExitStack()
     run = uuid4().hex[:8]
 
     def home(kind: str, place: str) -> ChangeableLibrary:
@@ -36,6 +42,11 @@ def lent(folder: Path) -> Iterator[Homes]:
             return FolderLibrary(folder / kind / place)
         if kind == "server-real":
             client = clients.setdefault(kind, connect(REAL_SERVER))
+        elif kind == "cluster":
+            if place not in clustered:
+                clustered[place] = connect(addresses(clusters.enter_context(cluster())), grpc=False)
+                clusters.callback(clustered[place].close)
+            client = clustered[place]
         else:
             client = clients.setdefault(place, connect(":memory:"))
         return ServerLibrary(client, folder / kind / place, prefix=f"{run}-{place}-")
@@ -46,6 +57,7 @@ def lent(folder: Path) -> Iterator[Homes]:
             if known.name.startswith(run):
                 client.delete_collection(known.name)
         client.close()
+    clusters.close()
 
 
 def vectors(captions: list[Caption]) -> Floats:

@@ -32,7 +32,7 @@ CAPTIONS = [Caption.of("word " * (1 + i % 7) + str(i), number=i) for i in range(
 At = Callable[[str], ChangeableLibrary]
 
 
-@pytest.fixture(params=HOMES)
+@pytest.fixture(params=[*HOMES, "cluster"])
 def at(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[At]:
     with lent(tmp_path) as homes:
         yield lambda place: homes(request.param, place)

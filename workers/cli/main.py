@@ -45,15 +45,21 @@ class _App(typer.Typer):
             raise SystemExit(1) from None
         except ValidationError as exc:  # settings are all that is validated here
             for error in exc.errors():
-                name = f"WILDTAG_{'_'.join(map(str, error['loc'])).upper()}"
-                value = "***" if Settings.is_secret(name) else error["input"]
-                _say(f"{name}={value}: {error['msg']}")
+                name = f"WILDTAG_{error['loc'][0]}".upper()  # what follows is a place in its list
+                _say(f"{name}={_shown(name, error['input'])}: {error['msg']}")
             raise SystemExit(2) from None
         except OSError as exc:
             if exc.filename is None:
                 raise
             _say(f"{exc.filename}: {exc.strerror}")
             raise SystemExit(1) from None
+
+
+def _shown(name: str, value: object) -> str:
+    """The value of a setting, without what may be secret in it: addresses may hold a password or a key."""
+    text = str(value)
+    hides = name.endswith(("_URL", "_ENDPOINT")) and not {"@", "?", "#"}.isdisjoint(text)
+    return "***" if hides or Settings.is_secret(name) else text
 
 
 def _say(what: str) -> None:

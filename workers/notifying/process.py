@@ -9,6 +9,7 @@ from contextlib import suppress
 from vectordb.errors import Transient
 from workers.logs import configure
 from workers.loops import Every, retrying, until_stopped
+from workers.processes import alive
 from workers.settings import Settings
 from workers.wiring import Wiring
 
@@ -21,7 +22,7 @@ def run_notifier(settings: Settings) -> None:
     """Tell the receiver that the settings name of every finished object."""
     configure()
     wiring = Wiring(settings)
-    with wiring.poster as poster, until_stopped() as stop:
+    with wiring.poster as poster, until_stopped(alive(wiring, "notifier")) as stop:
         notifier = wiring.notifier(poster.post, f"{socket.gethostname()}-{os.getpid()}")
         recovering = Every(RECOVER_EVERY, lambda: notifier.recover(RECOVER_IDLE_MS))
         beating = Every(1.0, lambda: wiring.health.beat("notifier"))

@@ -52,7 +52,7 @@ def test_a_key_is_shown_to_the_server_that_it_is_for_alone(tmp_path: Path) -> No
 
 def test_grpc_is_used_where_its_port_is_known(tmp_path: Path) -> None:
     def ports(source: str | None, target: str | None, **given: object) -> list[int]:
-        return [side.settings.qdrant_grpc_port for side in sides(settings(tmp_path, **given), source, target)]
+        return [side.settings.qdrant_grpc_port[0] for side in sides(settings(tmp_path, **given), source, target)]
 
     assert ports(None, A)[1] == 6334
     assert ports(None, "http://a.example")[1] == 6334
@@ -63,9 +63,10 @@ def test_grpc_is_used_where_its_port_is_known(tmp_path: Path) -> None:
     assert ports(A, B) == [6334, 0]
 
 
-def test_a_secret_in_an_address_is_not_shown(tmp_path: Path) -> None:
-    _, there = sides(settings(tmp_path), None, "https://me:secret@a.example:6333")
-    assert there.name == "a.example:6333"
+def test_a_secret_in_an_address_is_refused_and_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(NoSide) as refused:
+        sides(settings(tmp_path), None, "https://me:secret@a.example:6333")
+    assert "secret" not in str(refused.value)
 
 
 def test_patience_ends_where_nothing_goes_on() -> None:

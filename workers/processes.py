@@ -31,9 +31,11 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     from workers.worker_liveness import WorkerLiveness, keep  # noqa: PLC0415 -- as above
 
     configure()
-    app, own = create_app(settings), Wiring(settings)
-    own.liveness.begin(*queues)
-    keep(app, WorkerLiveness(own, queues))
+    app = create_app(settings)
+    if settings.liveness_folder is not None:  # else the supervisor asks
+        own = Wiring(settings)
+        own.liveness.begin(*queues)
+        keep(app, WorkerLiveness(own, queues))
     register(app, cache(lambda: Stages(Wiring(settings))))
     app.worker_main([
         "worker", "--queues", ",".join(queues), "--hostname", f"{'-'.join(queues)}@%h",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import warnings
@@ -235,6 +236,23 @@ def test_the_same_by_grpc() -> None:
         assert [index.count(), index.count()] == [7, 7]
         client.close()
     assert asked == ["first", "third", "third"]
+
+
+def test_a_node_that_swallows_what_comes_by_grpc_is_left_within_seconds() -> None:
+    counted = messages.CountResponse(result=messages.CountResult(count=7))
+    with ExitStack() as stack, cluster(2) as rest:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))  # connected to, and never answered
+        good = stack.enter_context(grpc_wire(lambda *_: counted))
+        rest[0].mood = Mood.SWALLOWS
+        client = connect(addresses(rest), grpc_port=[silent.getsockname()[1], good])
+        index = ServerIndex(client, "captions", 4, IndexOptions())
+        begin = time.monotonic()
+        assert index.count() == 7
+        assert time.monotonic() - begin < 6
+        begin = time.monotonic()
+        assert index.count() == 7
+        assert time.monotonic() - begin < 1
+        client.close()
 
 
 def test_a_port_of_zero_is_rest_for_that_address(nodes: list[MadeUpNode], tmp_path: Path) -> None:

@@ -127,7 +127,8 @@ def edge_files(
                 raise BadSnapshot("the snapshot holds no captions that belong to its manifest")
             yield EdgeFiles(manifest, index)
         finally:
-            index.close()
+            with _unpanicked():
+                index.close()
 
 
 @contextmanager

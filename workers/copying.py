@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -89,6 +90,8 @@ def _side(settings: Settings, place: str, key: str | None, *, alone: bool) -> Si
         if place != settings.qdrant_url:
             update["qdrant_grpc_port"] = _grpc_ports(settings, place, meant=meant)
         return Side(settings.model_copy(update=update), place)
+    if find_spec("qdrant_edge") is None:
+        raise NoSide(f"{place!r} needs Qdrant Edge, which is not installed here: pip install qdrant-edge-py")
     home = settings.home if place == EMBEDDED else Path(place).expanduser()
     if place != EMBEDDED and not home.is_dir():
         raise NoSide(

@@ -13,8 +13,13 @@ from tasks.messages import Batch, ObjectRef
 from vectordb.errors import Transient
 
 
+PATIENCE_S = 5.0
+
+
 class BrokerUnavailable(Transient):
     """The broker did not take the message."""
+
+    service = "broker"
 
 
 class Sender(Protocol):
@@ -47,6 +52,15 @@ class Publisher:
     def ask(self, queue: str, task: str, request: str, data: bytes, label: str, lifetime: float) -> None:
         """Ask whoever consumes a queue; the answer comes under ``Keys.rpc(request)``. See ``workers.asking``."""
         self._send(queue, task, (request, data), label, expires=lifetime)
+
+    def reach(self) -> None:
+        """Connect to the broker anew, and hang up. Raises ``BrokerUnavailable``."""
+        try:
+            with self._app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=PATIENCE_S)
+                connection.default_channel.close()
+        except (OperationalError, RedisError, OSError) as exc:
+            raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
 
     def _send(
         self,

@@ -22,7 +22,9 @@ AsyncClient = redis.asyncio.Redis
 class StoreUnavailable(Transient):
     """Redis cannot be reached, is loading, is full, or refuses writes for now."""
 
-    service = "redis"
+    def __init__(self, text: str, service: str = "redis") -> None:
+        super().__init__(text)
+        self.service = service
 
 
 def connect(url: str, *, patience_s: float = 30.0, tries: int = 3) -> Client:
@@ -47,16 +49,19 @@ def connect_async(url: str) -> AsyncClient:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise ``StoreUnavailable`` for what time can mend; other Redis errors are bugs and pass unchanged."""
+def translated(service: str = "redis") -> Iterator[None]:
+    """Raise ``StoreUnavailable`` for what time can mend; other Redis errors are bugs and pass unchanged.
+
+    ``service``: the name of a Redis that is not wildtag's own.
+    """
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError) as exc:
-        raise StoreUnavailable(f"Redis is out of reach: {exc}") from exc
+        raise StoreUnavailable(f"Redis is out of reach: {exc}", service) from exc
     except ResponseError as exc:
         if not str(exc).startswith("MISCONF"):
             raise
-        raise StoreUnavailable(f"Redis cannot write to its disk: {exc}") from exc
+        raise StoreUnavailable(f"Redis cannot write to its disk: {exc}", service) from exc
 
 
 def raw(value: str) -> bytes:

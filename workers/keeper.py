@@ -17,12 +17,15 @@ from workers.events.event import ObjectEvent
 from workers.health import Health
 from workers.inbox import Inbox
 from workers.ledger import Ledger, Overdue
+from workers.obstacle_board import Obstacle
 from workers.outcomes import failed
 from workers.policy import Dead, Wait, after_deadline
 from workers.publishing import Sender
 from workers.settings import SEGMENTATION
 
 log = structlog.get_logger()
+
+SERVICES = frozenset({"redis", "broker", "store", "captions"})  # what an object on its way may wait for
 
 
 class Keeper:
@@ -41,7 +44,10 @@ class Keeper:
         max_attempts: int,
         give_up_s: float,
         clock: Callable[[], float] = time.time,
+        away: Callable[[], Sequence[Obstacle]] = tuple,
     ) -> None:
+        """``away``: what stands in the way of any process."""
+        self._away = away
         self._ledger = ledger
         self._inbox = inbox
         self._health = health
@@ -60,11 +66,12 @@ class Keeper:
             return 0
         now = self._clock()
         silent = self._probe(now)
+        away = next((one.reason for one in self._away() if one.name in SERVICES), None)
         taken = self._ledger.overdue(now, now + self._deadline_s)
         for overdue in taken:
             # nobody else waits because pictures are not segmented
             own = silent if overdue.stage == SEGMENTATION else silent - {SEGMENTATION}
-            self._deal(overdue, now, consuming=not own)
+            self._deal(overdue, now, consuming=not own, away=away)
         return len(taken)
 
     def _probe(self, now: float) -> set[str]:
@@ -78,9 +85,9 @@ class Keeper:
                 self._probed[stage] = now
         return {stage for stage in stages if now - beats.get(stage, 0.0) >= self._deadline_s}
 
-    def _deal(self, overdue: Overdue, now: float, *, consuming: bool) -> None:
+    def _deal(self, overdue: Overdue, now: float, *, consuming: bool, away: str | None) -> None:
         action = after_deadline(
-            overdue, now, consuming=consuming, max_attempts=self._max_attempts, give_up_s=self._give_up_s
+            overdue, now, consuming=consuming, max_attempts=self._max_attempts, give_up_s=self._give_up_s, away=away
         )
         if isinstance(action, Wait):
             return

@@ -19,7 +19,7 @@ FRESH_S = 20.0
 
 
 class Obstacle(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that work waits for. ``since``: Unix seconds. ``waiting``: objects or entries, where that is known."""
+    """Something that work waits for. ``since``: Unix seconds. ``waiting``: how many objects, where that is known."""
 
     name: str
     reason: str

@@ -2,8 +2,8 @@
 
 Every loop, stage and caller of a service shares one ``Obstacles``. So an outage costs one log line when it begins,
 one a minute and one when it ends, and one probe a second, however many objects meet it. Whoever waits is woken when
-the probe succeeds. What stands is written to Redis (``workers.obstacle_board``), where ``wildtag status``, the gateway
-and the metrics find it.
+the probe succeeds. What stands is written to Redis (``workers.obstacle_board``): ``wildtag status``, the gateway and
+the metrics read it there.
 
 ::
 
@@ -114,9 +114,9 @@ class Obstacles:
         self.begin(name, str(fault), lapses=probe is None)
         return name
 
-    def stands(self, *names: str) -> bool:
-        """Whether one of these is in the way."""
-        return any(name in self._all for name in names)
+    def stands(self, *names: str, probed: bool = False) -> bool:
+        """Whether one of these is in the way. ``probed``: and a probe will see when it is gone."""
+        return any(name in self._all and (not probed or name in self._probes) for name in names)
 
     def standing(self) -> list[Obstacle]:
         """All that is in the way of this process."""
@@ -130,6 +130,16 @@ class Obstacles:
         """Wait until it is gone, at most so long; whether it is."""
         with self._changed:
             return self._changed.wait_for(lambda: name not in self._all, seconds)
+
+    def outlast(self, name: str, seconds: float) -> bool:
+        """Wait until it may be gone, at most so long; whether it is worth trying again.
+
+        Where there is no probe the next try is one, and is due in a second.
+        """
+        if name in self._probes:
+            return self.wait(name, seconds)
+        self.wait(name, min(seconds, PROBE_EVERY_S))
+        return seconds > PROBE_EVERY_S
 
     def _end(self, name: str, only: _Standing | None) -> None:
         """``only``: the very obstacle that is over; a newer one of the same name stays."""
@@ -150,7 +160,7 @@ class Obstacles:
             threading.Thread(target=self._tend, name="obstacles", daemon=True).start()
         if self._notes is not None and not self._noting:
             self._noting = True
-            threading.Thread(target=self._note, name="obstacle notes", daemon=True).start()
+            threading.Thread(target=self._note, args=(self._notes,), name="obstacle notes", daemon=True).start()
 
     def _tend(self) -> None:
         while True:
@@ -182,7 +192,7 @@ class Obstacles:
         if _answers(probe):
             self._end(name, one)
 
-    def _note(self) -> None:
+    def _note(self, notes: Notes) -> None:
         written = 0.0
         while True:
             with self._changed:
@@ -194,9 +204,8 @@ class Obstacles:
                     self._changed.wait(PROBE_EVERY_S / 4)
                     continue
                 self._unsaid = False
-            assert self._notes is not None  # else this thread was not started
             try:
-                self._notes.write(self.standing())
+                notes.write(self.standing())
                 written = time.monotonic()
             except Transient:  # Redis is away, and whoever asks it sees that
                 with self._changed:
@@ -209,6 +218,6 @@ def _answers(probe: Callable[[], object]) -> bool:
         probe()
     except Transient:
         return False
-    except Exception:  # noqa: BLE001 -- it is there, whatever it says; who needs it meets the fault
+    except Exception:
         return True
     return True

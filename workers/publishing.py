@@ -12,8 +12,7 @@ from redis.exceptions import RedisError
 from tasks.messages import Batch, ObjectRef
 from vectordb.errors import Transient
 
-
-PATIENCE_S = 5.0
+PATIENCE_S = 5
 
 
 class BrokerUnavailable(Transient):
@@ -58,7 +57,7 @@ class Publisher:
         try:
             with self._app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=PATIENCE_S)
-                connection.default_channel.close()
+                _ = connection.default_channel  # which says something to the broker
         except (OperationalError, RedisError, OSError) as exc:
             raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
 

@@ -7,8 +7,10 @@ What a fault leads to is decided in ``workers.policy`` and carried out in ``Stag
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +31,7 @@ from workers.captions import CaptionsDropped
 from workers.events.event import ObjectEvent
 from workers.fetching import fetch
 from workers.outcomes import done, failed
-from workers.policy import POSTPONED_S, Drop, Fail, Postpone, Retry, Split, after_error
+from workers.policy import PATIENCE_S, POSTPONED_S, Drop, Fail, Postpone, Requeue, Retry, Split, after_error
 from workers.record import Error, Segmentation
 from workers.remote_captions import answer
 from workers.settings import SEGMENTATION
@@ -40,6 +42,17 @@ if TYPE_CHECKING:
     from workers.segment_worker import Segmenter
 
 log = structlog.get_logger()
+
+BEAT_S = 5.0  # between two signs of life of a worker that waits for a service
+
+
+@dataclass
+class _Once:
+    """What the tries of one message share. ``begin``: it is still to be counted as begun."""
+
+    begin: bool
+    batch: Batch | None = None
+    service: str | None = None
 
 
 class Stages:
@@ -118,17 +131,47 @@ class Stages:
         return segmenter(self._wiring)
 
     def run(self, stage: str, data: bytes, retries: int) -> None:
-        """Deal with one message of a stage, whatever it brings."""
-        kind = KINDS[stage]
-        batch: Batch | None = None
-        try:
-            batch = kind.decode(data)
-            self._wiring.health.beat(stage)
-            self._accepted = self._advance(stage, batch, begin=stage == "embedding" and not retries)
-            getattr(self, stage)(batch)
-            self._wiring.health.beat(stage)
-        except Exception as exc:  # whatever it is, the ledger has the objects and the policy the answer
-            self._after(stage, batch, exc, retries)
+        """Deal with one message of a stage, whatever it brings. While a service is away it is held, and goes on then.
+
+        Those behind it wait in the queue meanwhile, and cost nothing.
+        """
+        began, limit = time.monotonic(), self._wiring.settings.task_time_limit_s
+        once = _Once(begin=stage == "embedding" and not retries)
+        while True:
+            try:
+                self._try(stage, data, once)
+            except Exception as exc:  # whatever it is, the ledger has the objects and the policy the answer
+                service = self._wiring.obstacles.met(exc) if isinstance(exc, Transient) else None
+                # where even the queue is away there is nowhere to put it back to
+                patience = limit / 2 if service in {"redis", "broker"} else min(PATIENCE_S, limit / 4)
+                if service is None or not self._outlasts(stage, service, began + patience):
+                    self._after(stage, once.batch, exc, retries, away=service is not None)
+                    return
+                once.service = service
+            else:
+                if once.service is not None:
+                    self._wiring.obstacles.end(once.service)
+                return
+
+    def _try(self, stage: str, data: bytes, once: _Once) -> None:
+        wiring = self._wiring
+        once.batch = KINDS[stage].decode(data)
+        wiring.health.beat(stage)
+        self._accepted = self._advance(stage, once.batch, begin=once.begin)
+        once.begin = False
+        getattr(self, stage)(once.batch)
+        wiring.health.beat(stage)
+
+    def _outlasts(self, stage: str, service: str, until: float) -> bool:
+        """Wait for a service; whether it is back in time. Waiting for it is no silence."""
+        wiring = self._wiring
+        while (left := until - time.monotonic()) > 0:
+            if wiring.obstacles.outlast(service, min(left, BEAT_S)):
+                return True
+            if not wiring.obstacles.stands("redis"):
+                with contextlib.suppress(Transient):
+                    wiring.health.beat(stage)
+        return False
 
     def warm(self, queue: str) -> None:
         """Load what the work on a queue needs, then say that it is there."""
@@ -256,12 +299,13 @@ class Stages:
 
     # -- when it goes wrong
 
-    def _after(self, stage: str, batch: Batch | None, error: Exception, retries: int) -> None:
-        action = after_error(error, len(batch.objects) if batch else 0, retries)
-        # what is expected to pass gets a line; everything else its traceback too
-        log.warning("fault", stage=stage, then=type(action).__name__.lower(),
-                    error=f"{type(error).__name__}: {error}",
-                    exc_info=None if isinstance(error, Transient) else error)  # fmt: skip
+    def _after(self, stage: str, batch: Batch | None, error: Exception, retries: int, *, away: bool) -> None:
+        action = after_error(error, len(batch.objects) if batch else 0, retries, away=away)
+        # what is expected to pass gets a line, or is told already; everything else its traceback too
+        (log.debug if isinstance(action, Requeue) else log.warning)(
+            "fault", stage=stage, then=type(action).__name__.lower(), error=f"{type(error).__name__}: {error}",
+            exc_info=None if isinstance(error, Transient) else error,
+        )
         if batch is None or isinstance(action, Drop):
             return
         wiring = self._wiring
@@ -269,6 +313,8 @@ class Stages:
             match action:
                 case Retry(pause):
                     wiring.publisher.send(stage, batch, pause=pause, retries=retries + 1)
+                case Requeue():  # it has been begun, and is not begun again
+                    wiring.publisher.send(stage, batch, retries=max(1, retries))
                 case Postpone(pause, fault):
                     wiring.ledger.postpone(batch.objects, batch.revision, wiring.clock() + pause, fault)
                 case Split():

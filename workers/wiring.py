@@ -309,7 +309,7 @@ class Wiring:
         segments = SegmentQueue(self.redis, self.keys, self.ledger, s.segmenting_max, self.clock)
         return Dispatcher(
             self.inbox, self.later, segments, self.ledger, self.store, self.pictures, self.publisher, self.reception,
-            self.current, self.following.key, s.segmented, pace, consumer, self.clock,
+            self.current, self.following.key, s.segmented, pace, consumer, self.clock, self.obstacles,
         )  # fmt: skip
 
     def sweeper(
@@ -334,8 +334,9 @@ class Wiring:
         """What writes tags back, under this consumer name."""
         s = self.settings
         return Writer(
-            self.store, self.records, self.redis, self.keys, s.bucket, s.write_back, s.output_prefix, consumer
-        )
+            self.store, self.records, self.redis, self.keys, s.bucket, s.write_back, s.output_prefix, consumer,
+            self.obstacles,
+        )  # fmt: skip
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -370,5 +371,5 @@ class Wiring:
         return Keeper(
             self.ledger, self.inbox, self.health, self.publisher, self.current,
             stages=STAGES, deadline_s=s.deadline_s, max_attempts=s.max_attempts, give_up_s=s.give_up_s,
-            clock=self.clock,
+            clock=self.clock, away=self.board.read,
         )  # fmt: skip

@@ -22,7 +22,7 @@ from typing import Protocol
 
 import structlog
 
-from vectordb.errors import Transient
+from vectordb.errors import Transient, WildtagError
 from workers.obstacle_board import REFRESH_S, Obstacle
 
 log = structlog.get_logger()
@@ -113,6 +113,21 @@ class Obstacles:
             return None
         self.begin(name, str(fault), lapses=probe is None)
         return name
+
+    def look(self, name: str) -> str | None:
+        """Why a service does not do its work, by its probe and now; ``None`` where it does. Notes that it is away."""
+        with self._changed:
+            known = self._all.get(name)
+        if known is not None:  # it is being probed, and a probe may take long
+            return known.reason
+        try:
+            self._probes[name]()
+        except Transient as exc:
+            self.begin(name, str(exc))
+            return str(exc)
+        except WildtagError as exc:  # it answers, and will never do what is asked
+            return str(exc)
+        return None
 
     def stands(self, *names: str, probed: bool = False) -> bool:
         """Whether one of these is in the way. ``probed``: and a probe will see when it is gone."""

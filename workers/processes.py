@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from functools import cache
@@ -11,7 +12,7 @@ import structlog
 from vectordb.errors import Permanent
 from workers.addresses import loopback
 from workers.app import create_app
-from workers.logs import configure
+from workers.logs import OnceAMinute, configure
 from workers.loops import Every, Once, retrying, take_turns, until_stopped
 from workers.settings import Settings
 from workers.wiring import Wiring
@@ -29,6 +30,8 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     from workers.stages import Stages  # noqa: PLC0415 -- as above
 
     configure()
+    # while the broker is away Celery says so at every try to reach it
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(OnceAMinute())
     app = create_app(settings)
     register(app, cache(lambda: Stages(Wiring(settings))))
     app.worker_main([

@@ -43,6 +43,7 @@ from workers.notifying.plan import Plan
 from workers.notifying.signing import secrets_of
 from workers.obstacle_board import Board
 from workers.obstacles import Obstacles
+from workers.outages import Outages
 from workers.publishing import Publisher
 from workers.reconcile import Sweeper
 from workers.records import Records
@@ -178,6 +179,11 @@ class Wiring:
             return self.space.id, self.space.dimension
 
         return Obstacles(self.board, probes(self.settings, self.publisher, store, space), self.clock)
+
+    @cached_property
+    def outages(self) -> Outages:
+        """What stands in the way of any process, for people and for metrics."""
+        return Outages(self.board, self.obstacles, self.records.counts)
 
     @cached_property
     def publisher(self) -> Publisher:

@@ -106,7 +106,7 @@ class MadeUpQdrant:
             return {"count": len(TEXTS)}
         if path.endswith("/points/query/batch"):
             self.searches += 1
-            return [self._found(search["query"], search["limit"]) for search in body["searches"]]
+            return [self._found(search["query"]["nearest"], search["limit"]) for search in body["searches"]]
         return collection(self._dimension)
 
     def _found(self, query: list[float], limit: int) -> object:

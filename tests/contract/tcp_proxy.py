@@ -11,8 +11,8 @@ Mode = Literal["open", "refusing", "silent"]
 
 
 class TcpProxy:
-    """``refusing``: connections are reset at once, as when the server is killed. ``silent``: they are taken, and nothing
-    passes any more, as when a machine hangs; what was open then stays so.
+    """``refusing``: connections are reset at once, as when the server is killed. ``silent``: they are taken, and
+    nothing passes any more, as when a machine hangs; what was open then stays so.
     """
 
     def __init__(self, host: str, port: int) -> None:

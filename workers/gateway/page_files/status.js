@@ -21,7 +21,10 @@ let obstacles = [];
 let spoken = "";
 
 export function install() {
-  connection.onChange(banner);
+  connection.onChange(() => {
+    banner();
+    if (connection.current() === "ailing") ask();
+  });
   banner();
   refresh();
 }
@@ -29,7 +32,8 @@ export function install() {
 function banner() {
   const state = connection.current();
   const element = byId("banner");
-  const sentence = BANNERS[state] ?? obstacles.map(told).join(" ");
+  const away = state === "online" || state === "ailing" ? obstacles.map(told) : [];
+  const sentence = [BANNERS[state], ...away].filter(Boolean).join(" ");
   element.hidden = !sentence;
   element.dataset.state = state === "online" && sentence ? "waiting" : state;
   if (sentence === spoken && state !== "locked") return; // a screen reader would say it again
@@ -43,6 +47,16 @@ function told({ name, reason, since, waiting }) {
   const at = new Date(since * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   const what = `${SERVICES[name]} has been away since ${at}.`;
   return waiting ? `${what} ${plural(waiting, "image waits", "images wait")} for it, and nothing is lost.` : what;
+}
+
+// What does not answer, where the server cannot say more than that.
+async function ask() {
+  try {
+    ({ obstacles } = await (await fetch("/readyz", { cache: "no-store" })).json());
+    banner();
+  } catch {
+    // it has gone altogether, and the connection says so
+  }
 }
 
 async function refresh() {

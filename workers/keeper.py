@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from tasks.messages import Fault, Revision, Submitted
+from workers.connection import StoreUnavailable
 from workers.events.event import ObjectEvent
 from workers.health import Health
 from workers.inbox import Inbox
@@ -59,12 +60,23 @@ class Keeper:
         self._give_up_s = give_up_s
         self._clock = clock
         self._probed: dict[str, float] = {}
+        self._cut_off = False
+        self._heard_from = 0.0  # since when stages can be heard
 
     def step(self) -> int:
         """Deal with what is overdue and probe silent stages. Gives how many objects were overdue."""
+        try:
+            return self._step()
+        except StoreUnavailable:
+            self._cut_off = True
+            raise
+
+    def _step(self) -> int:
         if not self._ledger.in_flight():
             return 0
         now = self._clock()
+        if self._cut_off:  # nobody could give a sign of life either
+            self._cut_off, self._heard_from = False, now
         silent = self._probe(now)
         away = next((one.reason for one in self._away() if one.name in SERVICES), None)
         taken = self._ledger.overdue(now, now + self._deadline_s)
@@ -83,7 +95,9 @@ class Keeper:
             if now - max(beats.get(stage, 0.0), self._probed.get(stage, 0.0)) > lifetime:
                 self._publisher.probe(stage, lifetime)
                 self._probed[stage] = now
-        return {stage for stage in stages if now - beats.get(stage, 0.0) >= self._deadline_s}
+        return {
+            stage for stage in stages if now - max(beats.get(stage, 0.0), self._heard_from) >= self._deadline_s
+        }
 
     def _deal(self, overdue: Overdue, now: float, *, consuming: bool, away: str | None) -> None:
         action = after_deadline(

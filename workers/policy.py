@@ -4,7 +4,7 @@
 what happened                               what follows
 ==========================================  =====================================================
 ``Transient``: a service is away            the worker waits for it with the batch, and goes on
-… still, after ``PATIENCE_S``               the batch to the end of its queue
+… still, after ``PATIENCE_S``               the batch back to its queue
 ``Transient`` of this batch alone           the batch again, with growing pauses
 … still, after ``RETRIES`` times            the ledger waits, then sends each object again
 HEAD and GET of an object disagree          the same at once, for that object alone
@@ -42,7 +42,7 @@ class Retry:
 
 @dataclass(frozen=True)
 class Requeue:
-    """The same message again, behind those that wait."""
+    """The same message again, at the head of its queue."""
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,21 @@ class Publisher:
         """Ask whoever consumes a queue; the answer comes under ``Keys.rpc(request)``. See ``workers.asking``."""
         self._send(queue, task, (request, data), label, expires=lifetime)
 
+    def put_back(self, delivery: str) -> bool:
+        """Put a message that a worker holds back to the head of its queue; it counts as redelivered.
+
+        Only a Redis broker can: false where it is another. ``delivery``: the tag under which it was handed out.
+        """
+        try:
+            with self._app.connection_for_write() as connection:
+                qos: Any = connection.default_channel.qos
+                if not hasattr(qos, "restore_by_tag"):
+                    return False
+                qos.restore_by_tag(delivery)
+        except (OperationalError, RedisError, OSError) as exc:
+            raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
+        return True
+
     def reach(self) -> None:
         """Connect to the broker anew, and hang up. Raises ``BrokerUnavailable``."""
         try:

@@ -50,6 +50,8 @@ BEAT_S = 5.0  # between two signs of life of a worker that waits for a service
 class _Once:
     """What the tries of one message share. ``begin``: it is still to be counted as begun."""
 
+    retries: int
+    delivery: str | None
     begin: bool
     batch: Batch | None = None
     service: str | None = None
@@ -130,13 +132,13 @@ class Stages:
 
         return segmenter(self._wiring)
 
-    def run(self, stage: str, data: bytes, retries: int) -> None:
+    def run(self, stage: str, data: bytes, retries: int, delivery: str | None = None) -> None:
         """Deal with one message of a stage, whatever it brings. While a service is away it is held, and goes on then.
 
-        Those behind it wait in the queue meanwhile, and cost nothing.
+        Those behind it wait in the queue meanwhile, and cost nothing. ``delivery``: see ``Publisher.put_back``.
         """
         began, limit = time.monotonic(), self._wiring.settings.task_time_limit_s
-        once = _Once(begin=stage == "embedding" and not retries)
+        once = _Once(retries, delivery, begin=stage == "embedding" and not retries)
         while True:
             try:
                 self._try(stage, data, once)
@@ -145,7 +147,7 @@ class Stages:
                 # where even the queue is away there is nowhere to put it back to
                 patience = limit / 2 if service in {"redis", "broker"} else min(PATIENCE_S, limit / 4)
                 if service is None or not self._outlasts(stage, service, began + patience):
-                    self._after(stage, once.batch, exc, retries, away=service is not None)
+                    self._after(stage, once, exc, away=service is not None)
                     return
                 once.service = service
             else:
@@ -299,7 +301,8 @@ class Stages:
 
     # -- when it goes wrong
 
-    def _after(self, stage: str, batch: Batch | None, error: Exception, retries: int, *, away: bool) -> None:
+    def _after(self, stage: str, once: _Once, error: Exception, *, away: bool) -> None:
+        batch, retries = once.batch, once.retries
         action = after_error(error, len(batch.objects) if batch else 0, retries, away=away)
         # what is expected to pass gets a line, or is told already; everything else its traceback too
         (log.debug if isinstance(action, Requeue) else log.warning)(
@@ -313,8 +316,8 @@ class Stages:
             match action:
                 case Retry(pause):
                     wiring.publisher.send(stage, batch, pause=pause, retries=retries + 1)
-                case Requeue():  # it has been begun, and is not begun again
-                    wiring.publisher.send(stage, batch, retries=max(1, retries))
+                case Requeue():
+                    self._put_back(stage, once, batch)
                 case Postpone(pause, fault):
                     wiring.ledger.postpone(batch.objects, batch.revision, wiring.clock() + pause, fault)
                 case Split():
@@ -327,6 +330,12 @@ class Stages:
                     self._end(batch, [Fault(batch.objects[0], code, reason)])
         except Transient as exc:
             log.warning("left to the ledger", stage=stage, error=str(exc))
+
+    def _put_back(self, stage: str, once: _Once, batch: Batch) -> None:
+        """Before those that came later, if the broker can; it has been begun, and is not begun again."""
+        publisher = self._wiring.publisher
+        if once.delivery is None or not publisher.put_back(once.delivery):
+            publisher.send(stage, batch, retries=max(1, once.retries))
 
 
 KINDS: dict[str, type[Batch]] = {

@@ -33,6 +33,7 @@ def configure(level: int = logging.INFO) -> None:
     # what is away is told by ``workers.obstacles``, and not by each try and each request to reach it
     stamina.instrumentation.set_on_retry_hooks([])
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

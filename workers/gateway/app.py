@@ -53,7 +53,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        listing = asyncio.create_task(batches.listing(services.batches))
+        listing = asyncio.create_task(batches.listing(services.batches, services.outages.own))
         async with news.running():
             yield
         listing.cancel()

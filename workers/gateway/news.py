@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
@@ -13,6 +12,7 @@ import anyio.to_thread
 import structlog
 
 from vectordb.errors import Transient
+from workers.gateway.patience import outlast
 from workers.obstacles import Obstacles
 from workers.progress import Progress, ProgressReader
 from workers.records import FeedItem, Records
@@ -23,7 +23,6 @@ T = TypeVar("T")
 
 LOOK_EVERY_S = 0.1
 BLOCK_MS = 1000
-REST_S = 1.0
 BEHIND = 1000  # feed items that a slow reader may be behind before it is cut off, to come again by itself
 
 
@@ -103,7 +102,7 @@ class News:
                 after = after or await self._thread(self._records.feed_end)
                 items = await self._thread(lambda: self._records.feed(after, BLOCK_MS))  # noqa: B023 -- awaited here
             except Transient as exc:
-                await self._outlast(exc)
+                await outlast(self._obstacles, exc, self._threads)
                 continue
             except Exception:  # an entry of another wildtag, say: those who wait need the ones behind it
                 log.exception("the feed cannot be read; going on at its end")
@@ -119,16 +118,6 @@ class News:
                         self._cut_off(queue)
                     else:
                         queue.put_nowait(item)
-
-    async def _outlast(self, fault: Transient) -> None:
-        """Wait until Redis is back, or a second."""
-
-        def wait() -> None:
-            name = self._obstacles.met(fault)
-            if name is None or not self._obstacles.outlast(name, REST_S):
-                time.sleep(0.1)  # it answers, and yet it does not do what is asked
-
-        await self._thread(wait)
 
     async def _look(self) -> None:
         while True:

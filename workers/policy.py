@@ -26,10 +26,11 @@ from dataclasses import dataclass
 from tasks.messages import UnreadableMessage
 from vectordb.errors import Permanent, Transient
 from workers.ledger import Overdue
+from workers.settings import SEGMENTATION
 
 RETRIES = 8
 LONGEST_PAUSE_S = 2.0  # between two tries: whoever waits for more waits too long when the fault has passed
-PATIENCE_S = 20.0  # that a worker waits with a batch for a service; its task must not reach its time limit
+PATIENCE_S = 20.0  # that a worker waits with a batch for a service; see ``patience_for``
 POSTPONED_S = 30.0  # until the ledger comes back to an object that a transient fault has stopped
 
 
@@ -106,6 +107,14 @@ def after_error(
     if isinstance(error, Permanent):
         return Fail(getattr(error, "code", "refused"), str(error))
     return Fail("internal", f"tagging it raised {type(error).__name__}: {error}")
+
+
+def patience_for(service: str, stage: str, time_limit_s: float) -> float:
+    """Seconds that a worker waits for a service with a message at hand; the rest of its time limit is for work."""
+    if service not in {"redis", "broker"}:
+        return min(PATIENCE_S, time_limit_s / 4)
+    # while even the queue is away there is nowhere to put it back to; only segmentation needs minutes afterwards
+    return time_limit_s * (0.5 if stage == SEGMENTATION else 0.8)
 
 
 def after_deadline(

@@ -59,7 +59,8 @@ class Publisher:
         """
         try:
             with self._app.connection_for_write() as connection:
-                qos: Any = connection.default_channel.qos
+                channel: Any = connection.default_channel  # which only virtual transports have a ``qos`` of
+                qos = getattr(channel, "qos", None)
                 if not hasattr(qos, "restore_by_tag"):
                     return False
                 qos.restore_by_tag(delivery)

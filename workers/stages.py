@@ -31,7 +31,7 @@ from workers.captions import CaptionsDropped
 from workers.events.event import ObjectEvent
 from workers.fetching import fetch
 from workers.outcomes import done, failed
-from workers.policy import PATIENCE_S, POSTPONED_S, Drop, Fail, Postpone, Requeue, Retry, Split, after_error
+from workers.policy import POSTPONED_S, Drop, Fail, Postpone, Requeue, Retry, Split, after_error, patience_for
 from workers.record import Error, Segmentation
 from workers.remote_captions import answer
 from workers.settings import SEGMENTATION
@@ -144,8 +144,7 @@ class Stages:
                 self._try(stage, data, once)
             except Exception as exc:  # whatever it is, the ledger has the objects and the policy the answer
                 service = self._wiring.obstacles.met(exc) if isinstance(exc, Transient) else None
-                # where even the queue is away there is nowhere to put it back to
-                patience = limit / 2 if service in {"redis", "broker"} else min(PATIENCE_S, limit / 4)
+                patience = 0.0 if service is None else patience_for(service, stage, limit)
                 if service is None or not self._outlasts(stage, service, began + patience):
                     self._after(stage, once, exc, away=service is not None)
                     return

@@ -38,6 +38,7 @@ def outlast(stack: World, service: str, begin: Callable[[], None], end: Callable
     while time.monotonic() - began < LONG_S:
         keys.append(stack.put())
         time.sleep(1)  # the outage lasts
+    told: Json
     (told,) = [one for one in stack.status()["obstacles"] if one["name"] == service]
     said = json.loads(stack.stack.wildtag("status", "--json").stdout)["obstacles"]
     assert [one["name"] for one in said] == [service]

@@ -64,7 +64,7 @@ def test_a_message_that_a_worker_holds_goes_back_before_those_that_came_later(se
         queue = connection.SimpleQueue("embedding", accept=["msgpack"])
         held = queue.get(timeout=5)
         assert "first.jpg" in held.headers["argsrepr"]
-        assert publisher.put_back(held.delivery_tag)
+        assert publisher.put_back(str(held.delivery_tag))
         held.ack()  # as a worker does in the end, whatever became of it
     with app.connection_for_read() as connection:
         queue = connection.SimpleQueue("embedding", accept=["msgpack"])
@@ -89,7 +89,7 @@ def test_a_broker_that_is_away_is_tried_once_a_second_for_as_long_as_it_takes() 
             raise Enough
 
     with pytest.raises(Enough):
-        app.connection_for_read().ensure_connection(note, None)
+        app.connection_for_read().ensure_connection(note)
     assert pauses == [1.0, 1.0, 1.0]
 
 

@@ -111,6 +111,7 @@ def status(json: Json = False) -> None:
     now = wiring.clock()
     standing = wiring.outages.standing()
     if any(one.name == "redis" for one in standing):
+        standing = [msgspec.structs.replace(one, since=None) for one in standing]  # this command has just begun
         if json:
             console.out(msgspec.json.encode({"obstacles": standing}).decode(), highlight=False)
         _show_obstacles(standing, now)

@@ -60,10 +60,10 @@ class Publisher:
         try:
             with self._app.connection_for_write() as connection:
                 channel: Any = connection.default_channel  # which only virtual transports have a ``qos`` of
-                qos = getattr(channel, "qos", None)
-                if not hasattr(qos, "restore_by_tag"):
+                restore = getattr(getattr(channel, "qos", None), "restore_by_tag", None)
+                if restore is None:
                     return False
-                qos.restore_by_tag(delivery)
+                restore(delivery)
         except (OperationalError, RedisError, OSError) as exc:
             raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
         return True

@@ -13,7 +13,13 @@ class WildtagError(Exception):
 
 
 class Transient(WildtagError):
-    """Try again later."""
+    """Try again later.
+
+    ``service``: what is away (``redis``, ``broker``, ``store``, ``captions``), where the fault says that of a service
+    and not of one object; nobody who needs that gets on until it is back.
+    """
+
+    service: str | None = None
 
 
 class Permanent(WildtagError):

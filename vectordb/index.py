@@ -33,9 +33,13 @@ class UnusableVectors(Permanent):
 class IndexLocked(Transient):
     """The index has an owner: another process, or somebody else in this one, has it open."""
 
+    service = "captions"
+
 
 class IndexFault(Transient):
     """The index's home failed in a way that may pass: a full disk, an unreadable file, a closed index."""
+
+    service = "captions"
 
 
 class IndexMissing(Permanent):

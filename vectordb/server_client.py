@@ -72,6 +72,10 @@ def connect(
         # a peer that is gone without a word is noticed while an answer is waited for
         "grpc.keepalive_time_ms": 60_000,
         "grpc.keepalive_timeout_ms": 10_000,
+        # a server that was away for long is tried as often as any other: left alone, gRPC waits up to 2 minutes
+        "grpc.initial_reconnect_backoff_ms": 200,
+        "grpc.min_reconnect_backoff_ms": 2_000,
+        "grpc.max_reconnect_backoff_ms": 1_000,
     }
     trust: ssl.SSLContext | None = None
     if ca_file is not None:

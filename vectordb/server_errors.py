@@ -21,6 +21,8 @@ _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 class ServerAway(Transient):
     """The server is not reached, does not answer in time, has too much to do, or failed."""
 
+    service = "captions"
+
 
 class ServerRefused(Permanent):
     """The server answers, but not to this: no Qdrant, one that is too old, or a request that it will never take."""

@@ -4,15 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
+import kombu
 from celery import Celery
+from celery.app.amqp import AMQP
 from kombu import Queue
 
 from workers.settings import QUEUES, Settings
 
+RECONNECT_S = 1.0
+
+
+class Connection(kombu.Connection):
+    """Tries to reach a broker that is away once a second, for as long as it takes.
+
+    Left to themselves Celery's workers wait longer and longer, up to 30 s, and end after the hundredth try.
+    """
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        """See kombu. Who names a pace of their own keeps it."""
+        pace = {"interval_start": RECONNECT_S, "interval_step": 0, "interval_max": RECONNECT_S}
+        return super().ensure_connection(*args, **(pace | options))
+
+
+class Transport(AMQP):
+    """Celery's, over our connections."""
+
+    Connection = Connection
+
 
 def create_app(settings: Settings) -> Celery:
     """A Celery app without tasks: enough to publish and to watch. Workers add theirs (``workers.stages``)."""
-    app = Celery("wildtag", broker=settings.broker, set_as_current=False)
+    app = Celery("wildtag", broker=settings.broker, amqp=Transport, set_as_current=False)
     app.conf.update(configuration(settings))
     return app
 
@@ -36,6 +58,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "task_time_limit": settings.task_time_limit_s,
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
         "broker_transport_options": {
             "global_keyprefix": settings.key_prefix,
             # longer than any task, so that a slow one is not run twice

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import structlog
 
@@ -14,7 +15,7 @@ from vectordb.errors import Permanent, Transient
 from workers.events.folder import follow
 from workers.events.listener import CatchUp, Connect, Listener
 from workers.logs import configure
-from workers.loops import Every, retrying, until_stopped
+from workers.loops import Every, Turn, retrying, take_turns, until_stopped
 from workers.processes import RECOVER_EVERY, RECOVER_IDLE_MS, alive
 from workers.reconcile import Sweeper
 from workers.settings import Settings
@@ -36,19 +37,20 @@ def run_watcher(settings: Settings) -> None:
     store = FolderStore({bucket: root})
 
     sweeper = wiring.sweeper()
+    obstacles = wiring.obstacles
     sweeping = Every(settings.rescan_s, _sweep(sweeper))
-    beating = Every(1.0, lambda: wiring.health.beat("watcher"))
+    turn = Turn(sweeping, obstacles)  # while it cannot be taken the watch goes on, and the records stay
+    beating = Turn(Every(1.0, lambda: wiring.health.beat("watcher")), obstacles)
     with until_stopped(alive(wiring, "watcher")) as stop, _let_go(sweeper):
-        for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop):
+        for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop, obstacles):
             if seen.events:
-                retrying(stop, lambda seen=seen: wiring.inbox.append(seen.events))  # type: ignore[misc]  # bound now
+                append = partial(wiring.inbox.append, seen.events)
+                retrying(stop, append, obstacles)
             if seen.sweep:
                 sweeping.hasten(SWEEP_REST)
-            try:
-                sweeping()
-            except Transient as exc:
-                log.warning("not swept", reason=str(exc))  # the watch goes on, and the records stay
-            retrying(stop, beating)
+            turn()
+            beating()
+            stop.sign()
 
 
 def run_reconcile(settings: Settings) -> None:
@@ -59,14 +61,8 @@ def run_reconcile(settings: Settings) -> None:
     sweeping = Every(settings.rescan_s, _sweep(sweeper))
     beating = Every(1.0, lambda: wiring.health.beat("reconcile"))
     with until_stopped(alive(wiring, "reconcile")) as stop, _let_go(sweeper):
-        while not stop.is_set():
-            try:
-                sweeping()
-            except Transient as exc:
-                log.warning("not swept", reason=str(exc))  # waiting for a bucket is no reason to be restarted
-                stop.wait(5)
-            retrying(stop, beating)
-            stop.wait(0.1)
+        # waiting for a bucket is no reason to be restarted
+        take_turns(stop, wiring.obstacles, sweeping, beating, lambda: stop.wait(0.1))
 
 
 def _sweep(sweeper: Sweeper) -> Callable[[], bool]:
@@ -103,11 +99,8 @@ def run_writer(settings: Settings) -> None:
     recovering = Every(RECOVER_EVERY, lambda: writer.recover(RECOVER_IDLE_MS))
     beating = Every(1.0, lambda: wiring.health.beat("writer"))
     with until_stopped(alive(wiring, "writer")) as stop:
-        retrying(stop, writer.prepare)
-        while not stop.is_set():
-            retrying(stop, lambda: writer.step(block_ms=500))
-            for turn in (recovering, beating):
-                retrying(stop, turn)
+        retrying(stop, writer.prepare, wiring.obstacles)
+        take_turns(stop, wiring.obstacles, lambda: writer.step(block_ms=500), recovering, beating)
 
 
 def run_redis_target(settings: Settings) -> None:
@@ -117,18 +110,13 @@ def run_redis_target(settings: Settings) -> None:
     target = wiring.redis_target
     rest = TARGET_REST if settings.redis_target_format == "access" else settings.redis_target_every_s
     beating = Every(1.0, lambda: wiring.health.beat("redis-target"))
-    taken = 0
-
-    def take() -> None:
-        nonlocal taken
-        taken = target.step()
-
     with until_stopped(alive(wiring, "redis-target")) as stop:
-        while not stop.is_set():
-            retrying(stop, take)
-            retrying(stop, beating)
-            if not taken:
+
+        def take() -> None:
+            if not target.step():
                 stop.wait(rest)
+
+        take_turns(stop, wiring.obstacles, take, beating)
 
 
 def run_listener(settings: Settings, connect: Connect | None = None, catch_up: CatchUp | None = None) -> None:

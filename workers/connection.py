@@ -22,17 +22,22 @@ AsyncClient = redis.asyncio.Redis
 class StoreUnavailable(Transient):
     """Redis cannot be reached, is loading, is full, or refuses writes for now."""
 
+    def __init__(self, text: str, service: str = "redis") -> None:
+        super().__init__(text)
+        self.service = service
 
-def connect(url: str) -> Client:
+
+def connect(url: str, *, patience_s: float = 30.0, tries: int = 3) -> Client:
     """A client for a ``redis://`` or ``unix://`` URL; opens no connection before its first command.
 
     A command that met a dropped connection is tried twice more within about half a second: all that wildtag
-    sends is idempotent.
+    sends is idempotent. ``patience_s``: seconds without an answer.
     """
-    retry = Retry(ExponentialBackoff(cap=0.4, base=0.05), 2)
+    retry = Retry(ExponentialBackoff(cap=0.4, base=0.05), tries - 1)
     return redis.Redis.from_url(
-        url, retry=retry, socket_timeout=30, socket_connect_timeout=5, health_check_interval=30
-    )
+        url, retry=retry, socket_timeout=patience_s, socket_connect_timeout=min(5.0, patience_s),
+        health_check_interval=30,
+    )  # fmt: skip
 
 
 def connect_async(url: str) -> AsyncClient:
@@ -44,16 +49,19 @@ def connect_async(url: str) -> AsyncClient:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise ``StoreUnavailable`` for what time can mend; other Redis errors are bugs and pass unchanged."""
+def translated(service: str = "redis") -> Iterator[None]:
+    """Raise ``StoreUnavailable`` for what time can mend; other Redis errors are bugs and pass unchanged.
+
+    ``service``: the name of a Redis that is not wildtag's own.
+    """
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError) as exc:
-        raise StoreUnavailable(f"Redis is out of reach: {exc}") from exc
+        raise StoreUnavailable(f"Redis is out of reach: {exc}", service) from exc
     except ResponseError as exc:
         if not str(exc).startswith("MISCONF"):
             raise
-        raise StoreUnavailable(f"Redis cannot write to its disk: {exc}") from exc
+        raise StoreUnavailable(f"Redis cannot write to its disk: {exc}", service) from exc
 
 
 def raw(value: str) -> bytes:

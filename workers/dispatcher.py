@@ -18,15 +18,18 @@ from workers.events.event import ObjectEvent
 from workers.events.reception import Deposit, Reception
 from workers.inbox import Inbox, told_at
 from workers.ledger import Arrival, Ledger
+from workers.obstacles import Obstacles
 from workers.pictures import Pictures
 from workers.publishing import Sender
 from workers.segment_queue import SegmentQueue
 from workers.stores.lookup import NotAsked, Place, Seen, look
 from workers.stores.store import ObjectForbidden, ObjectStore
+from workers.streams import Leftovers
 
 log = structlog.get_logger()
 
 AGAIN_BLOCK_MS = 20
+SERVICES = ("store", "captions")  # what no image gets on without
 SEGMENTS_BLOCK_MS = 100
 GATHER_S = 0.005
 UNSEEN = "dispatcher:removals unseen"  # among the counts of what was told
@@ -67,7 +70,9 @@ class Dispatcher:
         pace: Pace,
         consumer: str,
         clock: Callable[[], float] = time.time,
+        obstacles: Obstacles | None = None,
     ) -> None:
+        self._obstacles = obstacles or Obstacles(probes={"store": lambda: None})
         self._inbox = inbox
         self._later = later
         self._segments = segments
@@ -82,6 +87,7 @@ class Dispatcher:
         self._pace = pace
         self._consumer = consumer
         self._clock = clock
+        self._leftovers = {inbox: Leftovers() for inbox in (inbox, later)}
 
     def recover(self, idle_ms: int) -> int:
         """Deal with events that a dispatcher read and left. Gives how many."""
@@ -93,7 +99,23 @@ class Dispatcher:
         return count
 
     def step(self, block_ms: int = 1000) -> int:
-        """Wait for events, gather a batch's worth, send. Gives how many events were dealt with."""
+        """Wait for events, gather a batch's worth, send. Gives how many events were dealt with.
+
+        While the store or the captions are away nothing is read: what would be sent could only wait elsewhere. What
+        was read and left is taken up as soon as nothing is in the way.
+        """
+        for service in SERVICES:
+            if self._obstacles.stands(service, probed=True) and not self._obstacles.wait(service, block_ms / 1000):
+                return 0
+        try:
+            return self._resume() + self._step(block_ms)
+        except Transient:
+            # whatever was read by then, or on its way from Redis
+            for leftovers in self._leftovers.values():
+                leftovers.interrupted()
+            raise
+
+    def _step(self, block_ms: int) -> int:
         segmented = self._segment()
         in_flight = self._ledger.on_the_queues()
         room = self._pace.in_flight_max - in_flight
@@ -121,6 +143,17 @@ class Dispatcher:
         self._deal(self._inbox, events, recovered=False)
         return len(events) + (segmented or 0)
 
+    def _resume(self) -> int:
+        """Deal with events that were read before and left, a page of each stream."""
+        count, most = 0, self._pace.in_flight_max
+        for inbox, leftovers in self._leftovers.items():
+            if leftovers.due():
+                events = inbox.again(self._consumer, most, leftovers.after)
+                left = self._deal(inbox, events, recovered=True)
+                leftovers.looked(events[-1][0] if len(events) == most else None, left=left)
+                count += len(events)
+        return count
+
     def _segment(self) -> int | None:
         """Send on what is to be segmented and has its turn; ``None`` where nothing waits for that."""
         events = self._segments.turn()
@@ -132,7 +165,8 @@ class Dispatcher:
             self._send(arrivals, removals, {"entered", "again", "duplicate"})
         return None if events is None else len(events)
 
-    def _deal(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> None:
+    def _deal(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
+        """Whether some are left, since the store does not answer for them."""
         arrivals, removals, left = self._look(events)
         sent = self._send(
             arrivals, removals, {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
@@ -140,6 +174,9 @@ class Dispatcher:
         inbox.done([entry for entry, _ in events if entry not in left])
         if sent:
             log.info("dispatched", objects=sent, events=len(events))
+        if left:
+            self._leftovers[inbox].put_off(away=self._obstacles.stands(*SERVICES))
+        return bool(left)
 
     def _send(self, arrivals: Sequence[Arrival], removals: Sequence[str], wanted: set[str]) -> int:
         """Forget what is gone, enter what is there and send those of them that the ledger wants; gives how many."""
@@ -167,6 +204,7 @@ class Dispatcher:
         """
         plan: dict[str, Arrival | None] = {}
         left: set[str] = set()
+        fault: Transient | None = None
         unseen: dict[str, str] = {}
         events = [(entry, event) for entry, event in events if event.kind == "removed" or self._followed(event.key)]
         seen = look(self._store, ((event.bucket, event.key) for _, event in events if _asks(event)))
@@ -183,7 +221,7 @@ class Dispatcher:
                 # what the store was not asked is never given up
                 if turn or isinstance(exc, NotAsked) or self._clock() - told_at(entry) < self._pace.give_up_s:
                     left.add(entry)
-                    log.warning("event put off", object=event.id, reason=str(exc))
+                    fault = exc if fault is None or isinstance(fault, NotAsked) else fault
                 else:  # the sweep finds what it told, if there is anything to find
                     log.warning("event given up", object=event.id, reason=str(exc))
                 continue
@@ -194,6 +232,8 @@ class Dispatcher:
                 continue  # an older version, told later
             plan[event.id] = arrival and replace(arrival, rule=self._rule(event.key), turn=turn)
         self._tell_unseen(unseen)
+        if fault is not None and self._obstacles.met(fault) is None:
+            log.warning("events put off", events=len(left), reason=str(fault))
         return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None], left
 
     def _tell_unseen(self, unseen: Mapping[str, str]) -> None:

@@ -30,6 +30,7 @@ def services(wiring: Wiring) -> Services:
         captions=Desk(wiring),
         dead_letters=wiring.dead_letters,
         wishes=wiring.wishes,
+        outages=wiring.outages,
         clock=wiring.clock,
     )  # fmt: skip
 

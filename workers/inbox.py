@@ -9,7 +9,7 @@ import msgspec
 
 from workers.connection import Client, text, translated
 from workers.events.event import ObjectEvent
-from workers.streams import claim_idle, create_group, read_group
+from workers.streams import claim_idle, create_group, read_again, read_group
 
 GROUP = "dispatcher"
 
@@ -58,6 +58,10 @@ class Inbox:
     def read(self, consumer: str, count: int, block_ms: int | None) -> list[tuple[str, ObjectEvent]]:
         """New events; waits up to ``block_ms`` for the first, or not at all."""
         return self._decoded(read_group(self._redis, self._key, GROUP, consumer, count, block_ms))
+
+    def again(self, consumer: str, count: int, after: str) -> list[tuple[str, ObjectEvent]]:
+        """Events that this consumer has read and not finished, from behind an entry on; ``0`` is before all."""
+        return self._decoded(read_again(self._redis, self._key, GROUP, consumer, count, after))
 
     def recover(self, consumer: str, idle_ms: int, count: int) -> list[tuple[str, ObjectEvent]]:
         """Events that some dispatcher read at least ``idle_ms`` ago and did not finish."""

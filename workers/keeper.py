@@ -13,16 +13,20 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from tasks.messages import Fault, Revision, Submitted
+from workers.connection import StoreUnavailable
 from workers.events.event import ObjectEvent
 from workers.health import Health
 from workers.inbox import Inbox
 from workers.ledger import Ledger, Overdue
+from workers.obstacle_board import Obstacle
 from workers.outcomes import failed
 from workers.policy import Dead, Wait, after_deadline
 from workers.publishing import Sender
 from workers.settings import SEGMENTATION
 
 log = structlog.get_logger()
+
+SERVICES = frozenset({"redis", "broker", "store", "captions"})  # what an object on its way may wait for
 
 
 class Keeper:
@@ -41,7 +45,10 @@ class Keeper:
         max_attempts: int,
         give_up_s: float,
         clock: Callable[[], float] = time.time,
+        away: Callable[[], Sequence[Obstacle]] = tuple,
     ) -> None:
+        """``away``: what stands in the way of any process."""
+        self._away = away
         self._ledger = ledger
         self._inbox = inbox
         self._health = health
@@ -53,18 +60,30 @@ class Keeper:
         self._give_up_s = give_up_s
         self._clock = clock
         self._probed: dict[str, float] = {}
+        self._cut_off = False
+        self._heard_from = 0.0  # since when stages can be heard
 
     def step(self) -> int:
         """Deal with what is overdue and probe silent stages. Gives how many objects were overdue."""
+        try:
+            return self._step()
+        except StoreUnavailable:
+            self._cut_off = True
+            raise
+
+    def _step(self) -> int:
         if not self._ledger.in_flight():
             return 0
         now = self._clock()
+        if self._cut_off:  # nobody could give a sign of life either
+            self._cut_off, self._heard_from = False, now
         silent = self._probe(now)
+        away = next((one.reason for one in self._away() if one.name in SERVICES), None)
         taken = self._ledger.overdue(now, now + self._deadline_s)
         for overdue in taken:
             # nobody else waits because pictures are not segmented
             own = silent if overdue.stage == SEGMENTATION else silent - {SEGMENTATION}
-            self._deal(overdue, now, consuming=not own)
+            self._deal(overdue, now, consuming=not own, away=away)
         return len(taken)
 
     def _probe(self, now: float) -> set[str]:
@@ -76,11 +95,13 @@ class Keeper:
             if now - max(beats.get(stage, 0.0), self._probed.get(stage, 0.0)) > lifetime:
                 self._publisher.probe(stage, lifetime)
                 self._probed[stage] = now
-        return {stage for stage in stages if now - beats.get(stage, 0.0) >= self._deadline_s}
+        return {
+            stage for stage in stages if now - max(beats.get(stage, 0.0), self._heard_from) >= self._deadline_s
+        }
 
-    def _deal(self, overdue: Overdue, now: float, *, consuming: bool) -> None:
+    def _deal(self, overdue: Overdue, now: float, *, consuming: bool, away: str | None) -> None:
         action = after_deadline(
-            overdue, now, consuming=consuming, max_attempts=self._max_attempts, give_up_s=self._give_up_s
+            overdue, now, consuming=consuming, max_attempts=self._max_attempts, give_up_s=self._give_up_s, away=away
         )
         if isinstance(action, Wait):
             return

@@ -46,6 +46,9 @@ key                    type        holds
 ``P notify:counts``    hash        attempts by what became of them, ``delivered``, ``again``, ``dead``; and ``lost``:
                                    entries of the feed that were trimmed before the notifier read them
 ``P health``           hash        stage or process → time of its last progress (Unix seconds)
+``P obstacles``        hash        ``HOST-PID NAME`` → what that process cannot reach, since when and why, and when it
+                                   wrote so last (msgpack); see ``workers.obstacle_board``
+``P probe``            string      written to see whether Redis takes writes, with a lifetime
 ``P cache:KEY``        string      what can be computed again (word vectors, parsed captions), with a lifetime
 ``P idempotency:ID``   string      what an upload with an Idempotency-Key led to (JSON), with a lifetime
 ``P batches``          set         ids of batches whose objects are not all known yet
@@ -140,6 +143,14 @@ class Keys:
     @property
     def health(self) -> str:
         return f"{self.prefix}health"
+
+    @property
+    def obstacles(self) -> str:
+        return f"{self.prefix}obstacles"
+
+    @property
+    def probe(self) -> str:
+        return f"{self.prefix}probe"
 
     @property
     def api_keys(self) -> str:

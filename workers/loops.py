@@ -11,8 +11,13 @@ from contextlib import contextmanager
 import structlog
 
 from vectordb.errors import Transient
+from workers.obstacles import Obstacles
 
 log = structlog.get_logger()
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 1.0  # after a fault that names no service: whoever waits for more waits too long when it is over
+HELD_S = 0.5  # seconds that a loop rests while what its first turn needs is away
 
 
 class Every:
@@ -40,37 +45,97 @@ class Every:
         self._due = min(self._due, self._called + rest)
 
 
-class Stop(threading.Event):
-    """Set when a process is to end. ``waiting`` is called by the loop while it waits for what is away."""
+class Once:
+    """Calls something until it has come to its end, and then no more."""
 
-    def __init__(self, waiting: Callable[[], object]) -> None:
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+        self._ended = False
+
+    def __call__(self) -> None:
+        """Call it, unless it has come to its end."""
+        if not self._ended:
+            self._call()
+            self._ended = True
+
+
+class Stop(threading.Event):
+    """Set when a process is to end. ``sign``: says, to whoever looks after the process, that its loop goes round."""
+
+    def __init__(self, sign: Callable[[], object] = lambda: None) -> None:
         super().__init__()
-        self.waiting = waiting
+        self.sign = Every(1.0, sign)
 
 
 @contextmanager
-def until_stopped(waiting: Callable[[], object] = lambda: None) -> Iterator[Stop]:
+def until_stopped(sign: Callable[[], object] = lambda: None) -> Iterator[Stop]:
     """An event that SIGTERM and SIGINT set."""
-    stop = Stop(waiting)
+    stop = Stop(sign)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
     yield stop
 
 
-def retrying(stop: threading.Event, call: Callable[[], object]) -> None:
-    """Repeat a call until it meets no transient fault; a fault is logged once, and again when it is over."""
-    pause = 0.1
-    while not stop.is_set():
+class Turn:
+    """A call that is left out while what it needs is away. Faults that name no service are tried again soon."""
+
+    def __init__(self, call: Callable[[], object], obstacles: Obstacles) -> None:
+        self._call = call
+        self._obstacles = obstacles
+        self._service: str | None = None
+        self._pause = 0.0
+        self._due = 0.0
+
+    def __call__(self) -> bool:
+        """Take it, unless it is held up; whether it came to its end."""
+        now = time.monotonic()
+        if now < self._due or (self._service is not None and self._obstacles.stands(self._service, probed=True)):
+            return False
         try:
-            call()
+            self._call()
         except Transient as exc:
-            if pause < 0.2:
+            self._service = self._obstacles.met(exc)
+            if self._service is None and not self._pause:
                 log.warning("waiting", reason=str(exc))
-            if isinstance(stop, Stop):
-                stop.waiting()
-            stop.wait(pause)
-            pause = min(5.0, pause * 2)
+            self._pause = min(LONGEST_PAUSE_S, self._pause * 2 or FIRST_PAUSE_S)
+            self._due = time.monotonic() + self._pause
+            return False
+        if self._service is not None:
+            self._obstacles.end(self._service)  # where no probe sees it
+        elif self._pause:
+            log.info("going on")
+        self._service, self._pause, self._due = None, 0.0, 0.0
+        return True
+
+    def rest(self, stop: threading.Event, longest: float = HELD_S) -> None:
+        """Wait until it may be taken again, for ``longest`` seconds at the most."""
+        if self._service is not None and self._obstacles.stands(self._service, probed=True):
+            self._obstacles.wait(self._service, longest)
+            self._due = 0.0
         else:
-            if pause >= 0.2:
-                log.info("going on")
-            return
+            stop.wait(min(longest, max(0.0, self._due - time.monotonic())))
+
+
+def take_turns(
+    stop: Stop, obstacles: Obstacles, first: Callable[[], object], *others: Callable[[], object]
+) -> None:
+    """Take turns until ``stop``. ``first`` is the work, and rests by itself when there is none.
+
+    A turn whose service is away does not keep the others from theirs.
+    """
+    work, rest = Turn(first, obstacles), [Turn(call, obstacles) for call in others]
+    while not stop.is_set():
+        stop.sign()  # also while a service is away, which is no fault of this process
+        ended = work()
+        for turn in rest:
+            turn()
+        if not ended:
+            work.rest(stop)
+
+
+def retrying(stop: Stop, call: Callable[[], object], obstacles: Obstacles) -> None:
+    """Repeat a call until it meets no transient fault."""
+    turn = Turn(call, obstacles)
+    while not stop.is_set() and not turn():
+        stop.sign()
+        turn.rest(stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -12,8 +13,8 @@ import structlog
 from vectordb.errors import Permanent
 from workers.addresses import loopback
 from workers.app import create_app
-from workers.logs import configure
-from workers.loops import Every, retrying, until_stopped
+from workers.logs import OnceAMinute, configure
+from workers.loops import Every, Once, retrying, take_turns, until_stopped
 from workers.settings import Settings
 from workers.wiring import Wiring
 
@@ -31,6 +32,8 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     from workers.worker_liveness import WorkerLiveness, keep  # noqa: PLC0415 -- as above
 
     configure()
+    # while the broker is away Celery says so at every try to reach it
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(OnceAMinute())
     app = create_app(settings)
     if settings.liveness_folder is not None:  # else the supervisor asks
         own = Wiring(settings)
@@ -60,13 +63,13 @@ def run_dispatcher(settings: Settings) -> None:
     recovering = Every(RECOVER_EVERY, lambda: dispatcher.recover(RECOVER_IDLE_MS))
     beating = Every(1.0, lambda: wiring.health.beat("dispatcher"))
     with until_stopped(alive(wiring, "dispatcher")) as stop:
-        retrying(stop, wiring.inbox.prepare)
-        retrying(stop, wiring.later.prepare)
-        retrying(stop, lambda: dispatcher.recover(0))  # a predecessor's leftovers: there is one dispatcher a home
-        while not stop.is_set():
-            retrying(stop, lambda: dispatcher.step(block_ms=500))
-            for turn in (keeping, recovering, beating):
-                retrying(stop, turn)
+        for prepare in (wiring.inbox.prepare, wiring.later.prepare):
+            retrying(stop, prepare, wiring.obstacles)
+        # a predecessor's leftovers: there is one dispatcher a home
+        leftovers = Once(lambda: dispatcher.recover(0))
+        take_turns(
+            stop, wiring.obstacles, lambda: dispatcher.step(block_ms=500), leftovers, keeping, recovering, beating
+        )
 
 
 def run_gateway(settings: Settings) -> None:

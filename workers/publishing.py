@@ -12,9 +12,13 @@ from redis.exceptions import RedisError
 from tasks.messages import Batch, ObjectRef
 from vectordb.errors import Transient
 
+PATIENCE_S = 5
+
 
 class BrokerUnavailable(Transient):
     """The broker did not take the message."""
+
+    service = "broker"
 
 
 class Sender(Protocol):
@@ -47,6 +51,31 @@ class Publisher:
     def ask(self, queue: str, task: str, request: str, data: bytes, label: str, lifetime: float) -> None:
         """Ask whoever consumes a queue; the answer comes under ``Keys.rpc(request)``. See ``workers.asking``."""
         self._send(queue, task, (request, data), label, expires=lifetime)
+
+    def put_back(self, delivery: str) -> bool:
+        """Put a message that a worker holds back to the head of its queue; it counts as redelivered.
+
+        Only a Redis broker can: false where it is another. ``delivery``: the tag under which it was handed out.
+        """
+        try:
+            with self._app.connection_for_write() as connection:
+                channel: Any = connection.default_channel  # which only virtual transports have a ``qos`` of
+                restore = getattr(getattr(channel, "qos", None), "restore_by_tag", None)
+                if restore is None:
+                    return False
+                restore(delivery)
+        except (OperationalError, RedisError, OSError) as exc:
+            raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
+        return True
+
+    def reach(self) -> None:
+        """Connect to the broker anew, and hang up. Raises ``BrokerUnavailable``."""
+        try:
+            with self._app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=PATIENCE_S)
+                _ = connection.default_channel  # which says something to the broker
+        except (OperationalError, RedisError, OSError) as exc:
+            raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
 
     def _send(
         self,

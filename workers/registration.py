@@ -18,7 +18,10 @@ def register(app: Celery, stages: Callable[[], Stages]) -> None:
     def add_stage(stage: str) -> None:
         @app.task(name=f"wildtag.{stage}", bind=True, ignore_result=True)
         def run(task: Any, data: bytes) -> None:
-            stages().run(stage, data, task.request.retries)
+            request = task.request
+            # what was handed out before has been begun then
+            begun = request.retries or bool((request.delivery_info or {}).get("redelivered"))
+            stages().run(stage, data, int(begun), (request.properties or {}).get("delivery_tag"))
 
     def add_probe(queue: str) -> None:
         @app.task(name=f"wildtag.probe.{queue}", ignore_result=True)

@@ -7,8 +7,10 @@ What a fault leads to is decided in ``workers.policy`` and carried out in ``Stag
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +31,7 @@ from workers.captions import CaptionsDropped
 from workers.events.event import ObjectEvent
 from workers.fetching import fetch
 from workers.outcomes import done, failed
-from workers.policy import POSTPONED_S, Drop, Fail, Postpone, Retry, Split, after_error
+from workers.policy import POSTPONED_S, Drop, Fail, Postpone, Requeue, Retry, Split, after_error, patience_for
 from workers.record import Error, Segmentation
 from workers.remote_captions import answer
 from workers.settings import SEGMENTATION
@@ -40,6 +42,19 @@ if TYPE_CHECKING:
     from workers.segment_worker import Segmenter
 
 log = structlog.get_logger()
+
+BEAT_S = 5.0  # between two signs of life of a worker that waits for a service
+
+
+@dataclass
+class _Once:
+    """What the tries of one message share. ``begin``: it is still to be counted as begun."""
+
+    retries: int
+    delivery: str | None
+    begin: bool
+    batch: Batch | None = None
+    service: str | None = None
 
 
 class Stages:
@@ -117,18 +132,47 @@ class Stages:
 
         return segmenter(self._wiring)
 
-    def run(self, stage: str, data: bytes, retries: int) -> None:
-        """Deal with one message of a stage, whatever it brings."""
-        kind = KINDS[stage]
-        batch: Batch | None = None
-        try:
-            batch = kind.decode(data)
-            self._wiring.health.beat(stage)
-            self._accepted = self._advance(stage, batch, begin=stage == "embedding" and not retries)
-            getattr(self, stage)(batch)
-            self._wiring.health.beat(stage)
-        except Exception as exc:  # whatever it is, the ledger has the objects and the policy the answer
-            self._after(stage, batch, exc, retries)
+    def run(self, stage: str, data: bytes, retries: int, delivery: str | None = None) -> None:
+        """Deal with one message of a stage, whatever it brings. While a service is away it is held, and goes on then.
+
+        Those behind it wait in the queue meanwhile, and cost nothing. ``delivery``: see ``Publisher.put_back``.
+        """
+        began, limit = time.monotonic(), self._wiring.settings.task_time_limit_s
+        once = _Once(retries, delivery, begin=stage == "embedding" and not retries)
+        while True:
+            try:
+                self._try(stage, data, once)
+            except Exception as exc:  # whatever it is, the ledger has the objects and the policy the answer
+                service = self._wiring.obstacles.met(exc) if isinstance(exc, Transient) else None
+                patience = 0.0 if service is None else patience_for(service, stage, limit)
+                if service is None or not self._outlasts(stage, service, began + patience):
+                    self._after(stage, once, exc, away=service is not None)
+                    return
+                once.service = service
+            else:
+                if once.service is not None:
+                    self._wiring.obstacles.end(once.service)
+                return
+
+    def _try(self, stage: str, data: bytes, once: _Once) -> None:
+        wiring = self._wiring
+        once.batch = KINDS[stage].decode(data)
+        wiring.health.beat(stage)
+        self._accepted = self._advance(stage, once.batch, begin=once.begin)
+        once.begin = False
+        getattr(self, stage)(once.batch)
+        wiring.health.beat(stage)
+
+    def _outlasts(self, stage: str, service: str, until: float) -> bool:
+        """Wait for a service; whether it is back in time. Waiting for it is no silence."""
+        wiring = self._wiring
+        while (left := until - time.monotonic()) > 0:
+            if wiring.obstacles.outlast(service, min(left, BEAT_S)):
+                return True
+            if not wiring.obstacles.stands("redis"):
+                with contextlib.suppress(Transient):
+                    wiring.health.beat(stage)
+        return False
 
     def warm(self, queue: str) -> None:
         """Load what the work on a queue needs, then say that it is there."""
@@ -256,12 +300,14 @@ class Stages:
 
     # -- when it goes wrong
 
-    def _after(self, stage: str, batch: Batch | None, error: Exception, retries: int) -> None:
-        action = after_error(error, len(batch.objects) if batch else 0, retries)
-        # what is expected to pass gets a line; everything else its traceback too
-        log.warning("fault", stage=stage, then=type(action).__name__.lower(),
-                    error=f"{type(error).__name__}: {error}",
-                    exc_info=None if isinstance(error, Transient) else error)  # fmt: skip
+    def _after(self, stage: str, once: _Once, error: Exception, *, away: bool) -> None:
+        batch, retries = once.batch, once.retries
+        action = after_error(error, len(batch.objects) if batch else 0, retries, away=away)
+        # what is expected to pass gets a line, or is told already; everything else its traceback too
+        (log.debug if isinstance(action, Requeue) else log.warning)(
+            "fault", stage=stage, then=type(action).__name__.lower(), error=f"{type(error).__name__}: {error}",
+            exc_info=None if isinstance(error, Transient) else error,
+        )
         if batch is None or isinstance(action, Drop):
             return
         wiring = self._wiring
@@ -269,6 +315,8 @@ class Stages:
             match action:
                 case Retry(pause):
                     wiring.publisher.send(stage, batch, pause=pause, retries=retries + 1)
+                case Requeue():
+                    self._put_back(stage, once, batch)
                 case Postpone(pause, fault):
                     wiring.ledger.postpone(batch.objects, batch.revision, wiring.clock() + pause, fault)
                 case Split():
@@ -281,6 +329,12 @@ class Stages:
                     self._end(batch, [Fault(batch.objects[0], code, reason)])
         except Transient as exc:
             log.warning("left to the ledger", stage=stage, error=str(exc))
+
+    def _put_back(self, stage: str, once: _Once, batch: Batch) -> None:
+        """Before those that came later, if the broker can; it has been begun, and is not begun again."""
+        publisher = self._wiring.publisher
+        if once.delivery is None or not publisher.put_back(once.delivery):
+            publisher.send(stage, batch, retries=max(1, once.retries))
 
 
 KINDS: dict[str, type[Batch]] = {

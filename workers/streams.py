@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -11,6 +12,8 @@ from redis.exceptions import ResponseError
 
 from workers import scripts
 from workers.connection import text, translated
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # between two looks at entries that were put off for a fault of their own
 
 Entries = list[tuple[Any, Any]]
 """Pairs of an id and its fields, as redis-py gives them; an entry that was trimmed meanwhile has no fields."""
@@ -30,6 +33,53 @@ def read_group(client: Any, key: str, group: str, consumer: str, count: int, blo
     """New entries for a consumer; waits up to ``block_ms`` for the first, or not at all."""
     with translated():
         return entries(client.xreadgroup(group, consumer, {key: ">"}, count=count, block=block_ms))
+
+
+class Leftovers:
+    """Whether a consumer looks again at what it has read and not dealt with, when, and behind which entry.
+
+    ``after``: for ``read_again``.
+    """
+
+    def __init__(self) -> None:
+        self.after = "0"
+        self._some = False
+        self._due = 0.0
+        self._pause = FIRST_PAUSE_S
+
+    def due(self) -> bool:
+        """Whether to look now."""
+        return self._some and time.monotonic() >= self._due
+
+    def interrupted(self) -> None:
+        """A fault broke off what was being done: look as soon as it has passed."""
+        self._some, self._due = True, 0.0
+
+    def put_off(self, *, away: bool) -> None:
+        """Some entries are left. ``away``: until a service is back; else they are alone with their fault, and are
+        looked at again later and later.
+        """
+        self._some = True
+        self._due = 0.0 if away else time.monotonic() + self._pause
+        self._pause = FIRST_PAUSE_S if away else min(LONGEST_PAUSE_S, self._pause * 2)
+
+    def looked(self, last: str | None, *, left: bool) -> None:
+        """A page was looked at. ``last``: its last entry, where more may come behind it; ``left``: some of it."""
+        if last is not None:
+            self.after = last
+        elif self.after == "0" and not left:
+            self._some, self._pause = False, FIRST_PAUSE_S
+        else:  # from the beginning again, to be sure that nothing is left
+            self.after = "0"
+
+
+def read_again(client: Any, key: str, group: str, consumer: str, count: int, after: str = "0") -> Entries:
+    """Entries that this very consumer has read and not acknowledged, from behind ``after`` on, the oldest first.
+
+    Whoever was stopped by something that is gone by now takes them up so, and need not wait until they count as idle.
+    """
+    with translated():
+        return entries(client.xreadgroup(group, consumer, {key: after}, count=count))
 
 
 def claim_idle(client: Any, key: str, group: str, consumer: str, idle_ms: int, count: int) -> Entries:

@@ -5,10 +5,12 @@ A process makes its own ``Wiring``; after a fork the child makes another. Nothin
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 
@@ -40,6 +42,9 @@ from workers.notifying.dead_letters import DeadLetters
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Plan
 from workers.notifying.signing import secrets_of
+from workers.obstacle_board import Board
+from workers.obstacles import Obstacles
+from workers.outages import Outages
 from workers.publishing import Publisher
 from workers.reconcile import Sweeper
 from workers.records import Records
@@ -161,18 +166,51 @@ class Wiring:
         return LivenessFiles(self.settings.liveness_folder)
 
     @cached_property
+    def board(self) -> Board:
+        """What stands in the way of any process. One connection of its own: notes must not wait behind work."""
+        return Board(
+            connect(self.settings.redis_url, patience_s=5.0, tries=1), self.keys,
+            f"{socket.gethostname()}-{os.getpid()}", self.clock,
+        )  # fmt: skip
+
+    @cached_property
+    def obstacles(self) -> Obstacles:
+        """What stands in the way of this process, and the probes that see when it is gone."""
+        from workers.probes import PATIENCE_S, probes  # noqa: PLC0415 -- loads the index engine
+
+        def store() -> ObjectStore:
+            return self._store_of(read_s=PATIENCE_S, tries=1)
+
+        def space() -> tuple[str, int]:
+            return self.space.id, self.space.dimension
+
+        return Obstacles(self.board, probes(self.settings, self.publisher, store, space), self.clock)
+
+    @cached_property
+    def outages(self) -> Outages:
+        """What stands in the way of any process, for people and for metrics."""
+        return Outages(self.board, self.obstacles, self.records.counts)
+
+    @cached_property
     def publisher(self) -> Publisher:
         return Publisher(self.app)
 
     @cached_property
     def store(self) -> ObjectStore:
-        if self.settings.s3_endpoint is not None:
-            return self.s3
-        return FolderStore({self.settings.bucket: self.settings.inbox_folder}, self.settings.output_prefix)
+        return self.s3 if self.settings.s3_endpoint is not None else self._store_of()
 
     @cached_property
     def s3(self) -> S3Store:
         """The bucket on an S3 server: what ``store`` is when ``s3_endpoint`` is set, with all it can do besides."""
+        return self._s3_of()
+
+    def _store_of(self, **patience: Any) -> ObjectStore:
+        """A store with connections of its own. ``patience``: of ``S3Options``."""
+        if self.settings.s3_endpoint is not None:
+            return self._s3_of(**patience)
+        return FolderStore({self.settings.bucket: self.settings.inbox_folder}, self.settings.output_prefix)
+
+    def _s3_of(self, **patience: Any) -> S3Store:
         from workers.stores.s3 import S3Store  # noqa: PLC0415 -- the client is not for those who have a folder
         from workers.stores.s3_connection import S3Connection, S3Options  # noqa: PLC0415 -- as above
 
@@ -182,7 +220,7 @@ class Wiring:
         options = S3Options(
             s.s3_endpoint, s.s3_public_endpoint or s.s3_endpoint, s.s3_region,
             access_key=s.s3_access_key, secret_key=s.s3_secret_key, credentials_file=s.s3_credentials_file,
-            ca_file=s.s3_ca_file, iam=s.s3_iam,
+            ca_file=s.s3_ca_file, iam=s.s3_iam, **patience,
         )  # fmt: skip
         return S3Store(S3Connection(options), frozenset({s.bucket}))
 
@@ -283,7 +321,7 @@ class Wiring:
         segments = SegmentQueue(self.redis, self.keys, self.ledger, s.segmenting_max, self.clock)
         return Dispatcher(
             self.inbox, self.later, segments, self.ledger, self.store, self.pictures, self.publisher, self.reception,
-            self.current, self.following.key, s.segmented, pace, consumer, self.clock,
+            self.current, self.following.key, s.segmented, pace, consumer, self.clock, self.obstacles,
         )  # fmt: skip
 
     def sweeper(
@@ -308,8 +346,9 @@ class Wiring:
         """What writes tags back, under this consumer name."""
         s = self.settings
         return Writer(
-            self.store, self.records, self.redis, self.keys, s.bucket, s.write_back, s.output_prefix, consumer
-        )
+            self.store, self.records, self.redis, self.keys, s.bucket, s.write_back, s.output_prefix, consumer,
+            self.obstacles,
+        )  # fmt: skip
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -344,5 +383,5 @@ class Wiring:
         return Keeper(
             self.ledger, self.inbox, self.health, self.publisher, self.current,
             stages=STAGES, deadline_s=s.deadline_s, max_attempts=s.max_attempts, give_up_s=s.give_up_s,
-            clock=self.clock,
+            clock=self.clock, away=self.board.read,
         )  # fmt: skip

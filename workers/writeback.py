@@ -18,12 +18,13 @@ import structlog
 
 from tasks.messages import Tag
 from vectordb.errors import Permanent, Transient
-from workers.connection import Client, raw, text, translated
+from workers.connection import Client, StoreUnavailable, raw, text, translated
 from workers.layout import Keys
+from workers.obstacles import Obstacles
 from workers.record import Record
 from workers.records import Records
 from workers.stores.store import ObjectStore, ObjectTags
-from workers.streams import claim_idle, create_group, drop_forgotten, forgotten, read_group
+from workers.streams import Leftovers, claim_idle, create_group, drop_forgotten, forgotten, read_again, read_group
 
 log = structlog.get_logger()
 
@@ -72,7 +73,10 @@ class Writer:
         way: Way,
         output_prefix: str,
         consumer: str,
+        obstacles: Obstacles | None = None,
     ) -> None:
+        self._obstacles = obstacles or Obstacles(probes={"store": lambda: None})
+        self._leftovers = Leftovers()
         self._store = store
         self._records = records
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
@@ -89,16 +93,35 @@ class Writer:
         create_group(self._redis, self._feed, GROUP)
 
     def step(self, block_ms: int = 1000) -> int:
-        """Write what has come; gives how many entries are dealt with. What fails is left to ``recover``.
+        """Write what has come, and after a gap a page of all records; gives how many entries are dealt with.
 
-        After a gap in the feed also a page of all records.
+        What the store does not take is left: it is tried again once the store is back.
         """
+        if self._obstacles.stands("store", probed=True) and not self._obstacles.wait("store", block_ms / 1000):
+            return 0
+        try:
+            return self._resume() + self._step(block_ms)
+        except Transient:
+            self._leftovers.interrupted()
+            raise
+
+    def _step(self, block_ms: int) -> int:
         again = self._catch_up()
         if forgotten(self._redis, self._feed, GROUP):
             self._gap("the feed has forgotten entries that no writer had read")
         return self._deal(
             read_group(self._redis, self._feed, GROUP, self._consumer, PAGE, None if again else block_ms)
         )
+
+    def _resume(self) -> int:
+        """The same for a page of what this writer has read and left."""
+        if not self._leftovers.due():
+            return 0
+        entries = read_again(self._redis, self._feed, GROUP, self._consumer, PAGE, self._leftovers.after)
+        done = self._deal(entries)
+        full = len(entries) == PAGE and not self._obstacles.stands("store")
+        self._leftovers.looked(text(entries[-1][0]) if full else None, left=done < len(entries))
+        return done
 
     def recover(self, idle_ms: int) -> int:
         """The same for what was read so long ago, by whichever writer, and is not dealt with."""
@@ -112,10 +135,14 @@ class Writer:
             if fields is None:
                 self._gap("the feed has just forgotten an entry that was not yet written")
             elif not self._written(text(fields[b"oid"])):
+                if self._obstacles.stands("store"):
+                    break  # the others would only meet the same
                 continue
             with translated():
                 self._redis.xack(self._feed, GROUP, entry)
             done += 1
+        if done < len(entries):
+            self._leftovers.put_off(away=self._obstacles.stands("store"))
         return done
 
     def _gap(self, reason: str) -> None:
@@ -166,8 +193,11 @@ class Writer:
         """Whether an object is dealt with; not while its store is away."""
         try:
             self._write(oid)
+        except StoreUnavailable:
+            raise
         except Transient as exc:
-            log.warning("not written back yet", object=oid, reason=str(exc))
+            if self._obstacles.met(exc) is None:
+                log.warning("not written back yet", object=oid, reason=str(exc))
             return False
         except Permanent as exc:  # gone, forbidden, no such bucket: the record says all the same
             log.warning("not written back", object=oid, reason=str(exc))

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
 from playwright.sync_api import expect
 
 from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import Stack
 from tests.browser.visitor import PATIENCE_MS, Visitor
+from workers.obstacle_board import Board, Obstacle
+from workers.settings import Settings
+from workers.stack import running
+from workers.wiring import Wiring
 
 Visit = Callable[..., Visitor]
 KEY = "a-key-of-these-tests"
@@ -56,3 +61,21 @@ def test_where_a_key_is_wanted_one_signs_in_and_out(make_gateway: Any, visit: Vi
     expect(page.locator("#wall").get_by_text("espresso").first).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(field).to_be_focused()
+
+
+def test_what_is_away_is_named_with_what_waits_for_it(stack: Stack, visit: Visit) -> None:
+    here = running(Settings(home=stack.home))
+    assert here is not None
+    wiring = Wiring(here)
+    board = Board(wiring.redis, wiring.keys, "elsewhere-1", wiring.clock)
+    page = visit(bypass_csp=True).open()  # for axe
+    banner = page.locator("#banner")
+    expect(page.locator("#wall")).to_have_attribute("aria-busy", "false")
+    expect(banner).to_be_hidden()
+    board.write([Obstacle(name="captions", reason="no answer", since=wiring.clock() - 60, waiting=3)])
+    expect(banner).to_contain_text("The caption server has been away since")
+    expect(banner).to_contain_text("3 images wait for it, and nothing is lost.")
+    serious = [v["id"] for v in Axe().run(page).response["violations"] if v["impact"] in {"serious", "critical"}]
+    assert serious == []
+    board.write([])
+    expect(banner).to_be_hidden()

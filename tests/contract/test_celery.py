@@ -8,7 +8,7 @@ from kombu.exceptions import ContentDisallowed, EncodeError
 from tasks.messages import ObjectRef, Revision, Submitted
 from workers.app import configuration, create_app
 from workers.connection import Client
-from workers.publishing import Publisher
+from workers.publishing import BrokerUnavailable, Publisher
 from workers.settings import STAGES, Settings
 
 
@@ -52,3 +52,49 @@ def test_other_serialisations_are_refused(settings: Settings, serializer: str) -
         queue = connection.SimpleQueue("embedding", accept=configuration(settings)["accept_content"])
         with pytest.raises(ContentDisallowed):
             queue.get(timeout=5).decode()
+
+
+def test_a_message_that_a_worker_holds_goes_back_before_those_that_came_later(settings: Settings) -> None:
+    app = create_app(settings)
+    publisher = Publisher(app)
+    for key in ("first.jpg", "second.jpg"):
+        batch = Submitted(objects=(ObjectRef("b", key, "e"),), revision=Revision("s", "c"))
+        publisher.send("embedding", batch)
+    with app.connection_for_read() as connection:
+        queue = connection.SimpleQueue("embedding", accept=["msgpack"])
+        held = queue.get(timeout=5)
+        assert "first.jpg" in held.headers["argsrepr"]
+        assert publisher.put_back(str(held.delivery_tag))
+        held.ack()  # as a worker does in the end, whatever became of it
+    with app.connection_for_read() as connection:
+        queue = connection.SimpleQueue("embedding", accept=["msgpack"])
+        again, later = queue.get(timeout=5), queue.get(timeout=5)
+        assert "first.jpg" in again.headers["argsrepr"]
+        assert again.delivery_info["redelivered"]
+        assert "second.jpg" in later.headers["argsrepr"]
+
+
+def test_a_broker_that_is_away_is_tried_once_a_second_for_as_long_as_it_takes() -> None:
+    settings = Settings(broker_url="redis+socket:///nowhere/redis.sock")
+    app = create_app(settings)
+    assert app.conf.broker_connection_max_retries is None
+    pauses: list[float] = []
+
+    class Enough(Exception):
+        pass
+
+    def note(_: Exception, pause: float) -> None:
+        pauses.append(pause)
+        if len(pauses) == 3:
+            raise Enough
+
+    with pytest.raises(Enough):
+        app.connection_for_read().ensure_connection(note)
+    assert pauses == [1.0, 1.0, 1.0]
+
+
+def test_a_broker_that_is_away_is_seen_by_its_probe(settings: Settings) -> None:
+    Publisher(create_app(settings)).reach()
+    away = Publisher(create_app(Settings(broker_url="redis+socket:///nowhere/redis.sock")))
+    with pytest.raises(BrokerUnavailable):
+        away.reach()

@@ -102,6 +102,11 @@ class World:
 
 @pytest.fixture
 def world(client: Client, keys: Keys, tmp_path: Path) -> World:
+    return made_of(client, keys, tmp_path)
+
+
+def made_of(client: Client, keys: Keys, tmp_path: Path) -> World:
+    """A world over this Redis."""
     (tmp_path / "inbox").mkdir()
     inbox, later, ledger = Inbox(client, keys.inbox), Inbox(client, keys.later), Ledger(client, keys, 100)
     for stream in (inbox, later):

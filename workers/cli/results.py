@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import msgspec
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from vectordb.errors import Transient
 from workers.cli.show import clean, console, line, messages, print_json, show
+from workers.obstacle_board import Obstacle
 from workers.record import STATES, Record, as_state
 from workers.records import FeedItem, Records, entry_order
 from workers.settings import Settings
@@ -124,14 +125,24 @@ def _feed(records: Records, after: str) -> Iterator[FeedItem]:
 
 
 def status(json: Json = False) -> None:
-    """Say what waits, what is on its way and what is finished, and whether every stage makes progress."""
+    """Say what waits, what is on its way and what is finished, what is away, and whether every stage makes progress.
+
+    Exit status 1 where Redis is away, since then nothing else is known.
+    """
     wiring = connected()
-    counts = wiring.records.counts()
     now = wiring.clock()
+    standing = wiring.outages.standing()
+    if any(one.name == "redis" for one in standing):
+        standing = [msgspec.structs.replace(one, since=None) for one in standing]  # this command has just begun
+        if json:
+            console.out(msgspec.json.encode({"obstacles": standing}).decode(), highlight=False)
+        _show_obstacles(standing, now)
+        raise typer.Exit(1)
+    counts = wiring.records.counts()
     beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
     common = wiring.records.common_tags(10)
     if json:
-        body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common),
+        body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "obstacles": standing,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
@@ -141,10 +152,19 @@ def status(json: Json = False) -> None:
     view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
     view.add_row("last progress", ", ".join(f"{name} {ago:.0f} s ago" for name, ago in beats.items()) or "–")
     console.print(view)
+    _show_obstacles(standing, now)
     for pending in wiring.records.pending(10):
         fault = f": {pending.fault}" if pending.fault else ""
         told = f"{pending.oid}  {pending.stage}, begun {pending.attempts} times{fault}"
         console.print(f"[dim]{clean(told)}[/]")
+
+
+def _show_obstacles(standing: Iterable[Obstacle], now: float) -> None:
+    """What is away, since when, and what waits for it."""
+    for one in standing:
+        since = "" if one.since is None else f" for {now - one.since:.0f} s"
+        waiting = "" if one.waiting is None else f"; {one.waiting:,} objects wait for it"
+        messages.print(f"[red]{clean(one.name)} is away{since}[/]{waiting}: {clean(one.reason)}", soft_wrap=True)
 
 
 def add_to(app: typer.Typer) -> None:

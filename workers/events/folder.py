@@ -19,12 +19,14 @@ from watchfiles import Change, watch
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from workers.events.event import ObjectEvent
+from workers.obstacles import Obstacles
 from workers.stores.folder import FolderStore, ignored, key_of
 from workers.stores.store import ObjectForbidden, ObjectInfo, StoreAway
 
 log = structlog.get_logger()
 
 STEP_MS = 50
+REST_S = 1.0  # between two attempts to watch
 
 
 class Settling:
@@ -69,19 +71,27 @@ class Seen:
     sweep: bool = False
 
 
-def follow(store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event) -> Iterator[Seen]:
+def follow(
+    store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event,
+    obstacles: Obstacles | None = None,
+) -> Iterator[Seen]:  # fmt: skip
     """What happens in the folder, as files come to rest or go; something at least about every second.
 
     A folder that is away is waited for, and one that was replaced is watched anew: then a sweep is needed. The
     same holds when the watch fails, as it does over names and folders that it cannot read.
     """
+    obstacles = obstacles or Obstacles()
     while not stop.is_set():
         try:
             yield from _watched(store, bucket, root, settle_s, stop)
         except (OSError, WatchfilesRustInternalError, StoreAway) as exc:
-            log.warning("watch begins again", reason=str(exc))
+            away = obstacles.met(StoreAway(str(exc)))
+            if away is None:
+                log.warning("watch begins again", reason=str(exc))
+                stop.wait(REST_S)
             yield Seen([])
-            stop.wait(1)
+            if away is not None:
+                obstacles.wait(away, REST_S)
 
 
 def _watched(store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event) -> Iterator[Seen]:

@@ -29,6 +29,7 @@ from workers.events.reception import Command, Reception, deposit
 from workers.layout import Keys
 
 SOURCE = "redis"
+TARGET = "redis-target"  # what is away when the Redis of the list or hash is
 PAGE = 200  # entries of a list or fields of a hash at once
 
 # Take entries off the head of a list, as far as they are those that were stored; equal entries tell the same.
@@ -67,13 +68,13 @@ class AccessList:
         return len(entries)
 
     def _page(self) -> list[bytes]:
-        with translated(), _explained(self._key, "access"):
+        with translated(TARGET), _explained(self._key, "access"):
             page: list[bytes] = self._redis.lrange(self._key, 0, PAGE - 1)
         return page
 
     def _remove(self, entries: Sequence[bytes]) -> None:
         digests = [hashlib.sha1(entry, usedforsecurity=False).hexdigest() for entry in entries]
-        with translated():
+        with translated(TARGET):
             self._take(keys=[self._key], args=digests)
 
 
@@ -98,7 +99,7 @@ class NamespaceHash:
     def _pages(self) -> Iterator[dict[bytes, bytes]]:
         cursor = -1
         while cursor:
-            with translated(), _explained(self._key, "namespace"):
+            with translated(TARGET), _explained(self._key, "namespace"):
                 cursor, page = self._redis.hscan(self._key, cursor=max(cursor, 0), count=PAGE)
             if page:
                 yield page
@@ -126,7 +127,7 @@ class NamespaceHash:
         return len(also)
 
     def _vanished(self, fields: list[bytes]) -> int:
-        with translated():
+        with translated(TARGET):
             pipe = self._redis.pipeline(transaction=False)
             for field in fields:
                 pipe.hexists(self._key, field)

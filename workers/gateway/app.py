@@ -43,7 +43,7 @@ WEBHOOK = "/v1/events/minio"
 
 def create_app(services: Services, options: Options) -> FastAPI:
     """An application over these services."""
-    news = News(services.records, services.progress)
+    news = News(services.records, services.progress, services.outages.own)
     streams = Streams(options.streams_max)
     doors = access.Access(services.keys, admin_key=options.admin_key, open_=options.open, rate=options.rate,
                           origins=options.cors_origins)  # fmt: skip
@@ -53,7 +53,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        listing = asyncio.create_task(batches.listing(services.batches))
+        listing = asyncio.create_task(batches.listing(services.batches, services.outages.own))
         async with news.running():
             yield
         listing.cancel()

@@ -11,15 +11,17 @@ import structlog
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field, model_validator
 
-from vectordb.errors import WildtagError
+from vectordb.errors import Transient, WildtagError
 from workers.api_keys import Scope
 from workers.batches import Batches
 from workers.gateway import models
 from workers.gateway.access import Access
 from workers.gateway.images import Images
+from workers.gateway.patience import outlast
 from workers.gateway.problems import Problem
 from workers.gateway.segments import Segments, Way
 from workers.gateway.services import Options
+from workers.obstacles import Obstacles
 
 log = structlog.get_logger()
 
@@ -51,11 +53,15 @@ class Wanted(BaseModel):
         return self
 
 
-async def listing(batches: Batches) -> None:
+async def listing(batches: Batches, obstacles: Obstacles) -> None:
     """List what batches over prefixes hold, for as long as this lasts."""
     while True:
         try:
             worked = await anyio.to_thread.run_sync(batches.turn, abandon_on_cancel=True)
+        except Transient as exc:
+            if await outlast(obstacles, exc) is None:
+                log.warning("batches are not listed", reason=str(exc))
+            worked = False
         except WildtagError as exc:
             log.warning("batches are not listed", reason=str(exc))
             worked = False

@@ -19,6 +19,7 @@ from workers.gateway import models
 from workers.gateway.access import Access
 from workers.gateway.services import Options, Services
 from workers.gateway.streams import Streams
+from workers.obstacle_board import Obstacle
 from workers.settings import STAGES
 
 BEATING = (*STAGES, "dispatcher")
@@ -52,6 +53,7 @@ class _Rest(Collector):
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily("wildtag_event_streams", "event streams that are open", value=self._streams.open)
+        yield from self._obstacles()
         try:
             counts, beats = self._services.records.counts(), self._services.health.beats()
         except Transient:
@@ -67,6 +69,26 @@ class _Rest(Collector):
         for name, at in beats.items():
             ago.add_metric([name], max(0.0, now - at))
         yield ago
+
+
+    def _obstacles(self) -> Iterable[Metric]:
+        lasting = GaugeMetricFamily("wildtag_obstacle_seconds", "how long a service has been away", labels=["name"])
+        waiting = GaugeMetricFamily("wildtag_obstacle_waiting", "objects that wait for a service", labels=["name"])
+        for one in described(self._services.outages.standing(), self._services.clock()):
+            lasting.add_metric([one["name"]], one["seconds"])
+            if one["waiting"] is not None:
+                waiting.add_metric([one["name"]], one["waiting"])
+        yield lasting
+        yield waiting
+
+
+def described(standing: Iterable[Obstacle], now: float) -> list[dict[str, Any]]:
+    """Obstacles as the specification shows them."""
+    return [
+        {"name": one.name, "reason": one.reason, "since": one.since or now,
+         "seconds": round(max(0.0, now - (one.since or now)), 1), "waiting": one.waiting}
+        for one in standing
+    ]  # fmt: skip
 
 
 class Measuring:
@@ -106,31 +128,41 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         "/readyz", response_model=models.Ready, responses={503: {"model": models.Ready, "description": "not ready"}}
     )
     async def ready() -> Response:
-        """Whether requests can be served: Redis and the store answer."""
+        """Whether requests can be served: Redis and the store answer. What else is away is told, and no reason to
+        send nobody here: images are taken in meanwhile.
+        """
         missing: dict[str, str] = {}
         try:
             await services.mailbox.reachable()
         except WildtagError as exc:
             missing["redis"] = str(exc)
-        try:
-            await anyio.to_thread.run_sync(services.store.stat, options.bucket, f"{options.upload_prefix}ready")
-        except WildtagError as exc:
-            missing["store"] = str(exc)
+        store = await anyio.to_thread.run_sync(services.outages.look, "store")
+        if store is not None:
+            missing["store"] = store
+        standing = await anyio.to_thread.run_sync(services.outages.standing)
         headers = {"Retry-After": "1"} if missing else None
-        return models.json({"ready": not missing, "missing": missing}, 503 if missing else 200, headers)
+        body = {"ready": not missing, "missing": missing, "obstacles": described(standing, services.clock())}
+        return models.json(body, 503 if missing else 200, headers)
 
     @routes.get("/v1/status", response_model=models.Status, responses=models.problems(429, 503), dependencies=reading)
     def status() -> Response:
-        """What waits, what is on its way and what is finished, and when each stage was last heard of."""
-        now = services.clock()
+        """What waits, what is on its way and what is finished, when each stage was last heard of, what is away."""
+        version: str | None = None
+        standing = services.outages.standing()
         try:
-            version: str | None = services.captions.version()
+            if all(one.name != "captions" for one in standing):  # else it would be waited for
+                version = services.captions.version()
+        except Transient as exc:
+            services.outages.own.met(exc)
+            standing = services.outages.standing()
         except WildtagError:
-            version = None
+            pass
+        now = services.clock()
         return models.json({
             "bucket": options.bucket, "counts": services.records.counts(),
             "seconds_since_progress": {n: round(now - at, 1) for n, at in services.health.beats().items()},
             "captions_version": version, "flower": options.flower,
+            "obstacles": described(standing, now),
         })  # fmt: skip
 
     @routes.get(

@@ -261,6 +261,16 @@ class DeadLetters(BaseModel):
     cursor: str | None
 
 
+class Obstacle(BaseModel):
+    """What is away and waited for: `redis`, `broker`, `store`, `captions` (a Qdrant server), or a process's own."""
+
+    name: str
+    reason: str
+    since: float
+    seconds: float = Field(description="since it began")
+    waiting: int | None = Field(description="how many objects wait for it, where that is known")
+
+
 class Status(BaseModel):
     """The state of the system."""
 
@@ -269,13 +279,18 @@ class Status(BaseModel):
     seconds_since_progress: dict[str, float]
     captions_version: str | None
     flower: str | None
+    obstacles: list[Obstacle]
 
 
 class Ready(BaseModel):
-    """Whether requests can be served, and what is in the way."""
+    """Whether requests can be served: `missing` says what they lack.
+
+    `obstacles`: what work waits for. Without captions, say, images are taken in and tagged later.
+    """
 
     ready: bool
     missing: dict[str, str]
+    obstacles: list[Obstacle]
 
 
 Batch.model_rebuild()

@@ -12,6 +12,8 @@ import anyio.to_thread
 import structlog
 
 from vectordb.errors import Transient
+from workers.gateway.patience import outlast
+from workers.obstacles import Obstacles
 from workers.progress import Progress, ProgressReader
 from workers.records import FeedItem, Records
 
@@ -27,7 +29,8 @@ BEHIND = 1000  # feed items that a slow reader may be behind before it is cut of
 class News:
     """Tells of finished objects, and of every step of those that are watched. Lives in one event loop."""
 
-    def __init__(self, records: Records, reader: ProgressReader) -> None:
+    def __init__(self, records: Records, reader: ProgressReader, obstacles: Obstacles | None = None) -> None:
+        self._obstacles = obstacles or Obstacles()
         self._records = records
         self._reader = reader
         self._subscribers: set[asyncio.Queue[FeedItem | None]] = set()
@@ -102,8 +105,7 @@ class News:
                         self._cut_off(queue)
                 items = await self._thread(lambda: self._records.feed(after, BLOCK_MS))  # noqa: B023 -- awaited here
             except Transient as exc:
-                log.warning("the feed is not read", reason=str(exc))
-                await asyncio.sleep(1)
+                await outlast(self._obstacles, exc, self._threads)
                 continue
             except Exception:  # an entry of another wildtag, say: those who wait need the ones behind it
                 log.exception("the feed cannot be read; going on at its end")

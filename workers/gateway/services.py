@@ -15,6 +15,7 @@ from workers.gateway.mailbox import Mailbox
 from workers.health import Health
 from workers.inbox import Inbox
 from workers.notifying.dead_letters import DeadLetters
+from workers.outages import Outages
 from workers.progress import ProgressReader
 from workers.records import Records
 from workers.stores.store import ObjectStore
@@ -64,6 +65,7 @@ class Services:
     captions: CaptionDesk
     dead_letters: DeadLetters
     wishes: Wishes
+    outages: Outages
     clock: Callable[[], float]
 
 

@@ -16,12 +16,22 @@ from typing import Any
 import msgspec
 import structlog
 
+from vectordb.errors import Transient
 from workers.connection import Client, text
 from workers.layout import Keys
 from workers.notifying.delivery import Delivery, delivery_of
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Answer, Plan
-from workers.streams import Entries, claim_idle, create_group, drop_forgotten, read_group, skip_lost
+from workers.streams import (
+    Entries,
+    Leftovers,
+    claim_idle,
+    create_group,
+    drop_forgotten,
+    read_again,
+    read_group,
+    skip_lost,
+)
 
 log = structlog.get_logger()
 
@@ -67,6 +77,7 @@ class Notifier:
         self._full = False
         self._chance = random.Random()  # noqa: S311 -- jitter
         self._resume = 0.0  # when the receiver wants to be sent to again
+        self._leftovers = Leftovers()
         self._sent: dict[str, tuple[Delivery, Future[Answer]]] = {}
 
     def prepare(self) -> None:
@@ -111,6 +122,17 @@ class Notifier:
             future.cancel()
 
     def _take_in(self, block_ms: int | None) -> None:
+        try:
+            if self._leftovers.due():
+                entries = read_again(self._redis, self._feed, GROUP, self._consumer, READ)
+                self._accept(entries)
+                self._leftovers.looked(None, left=bool(entries))  # once more, to see that none is left
+            self._read(block_ms)
+        except Transient:
+            self._leftovers.interrupted()
+            raise
+
+    def _read(self, block_ms: int | None) -> None:
         if lost := skip_lost(self._redis, self._feed, GROUP):
             self._tell_lost(lost)
         self._accept(read_group(self._redis, self._feed, GROUP, self._consumer, READ, block_ms))

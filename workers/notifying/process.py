@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from vectordb.errors import Transient
 from workers.logs import configure
-from workers.loops import Every, retrying, until_stopped
+from workers.loops import Every, retrying, take_turns, until_stopped
 from workers.processes import alive
 from workers.settings import Settings
 from workers.wiring import Wiring
@@ -26,10 +26,7 @@ def run_notifier(settings: Settings) -> None:
         notifier = wiring.notifier(poster.post, f"{socket.gethostname()}-{os.getpid()}")
         recovering = Every(RECOVER_EVERY, lambda: notifier.recover(RECOVER_IDLE_MS))
         beating = Every(1.0, lambda: wiring.health.beat("notifier"))
-        retrying(stop, notifier.prepare)
-        while not stop.is_set():
-            retrying(stop, notifier.step)
-            for turn in (recovering, beating):
-                retrying(stop, turn)
+        retrying(stop, notifier.prepare, wiring.obstacles)
+        take_turns(stop, wiring.obstacles, notifier.step, recovering, beating)
         with suppress(Transient):  # then it is sent again
             notifier.abandon(FAREWELL_S)

@@ -38,6 +38,7 @@ class S3Options:
     ``public_endpoint``: where others reach the same server. ``credentials_file``: a file in the form of
     ``~/.aws/credentials``, or two lines, key and secret, or where ``access_key`` is given only the secret. It is read
     for every request, so its content may be replaced. ``iam``: ask the cloud when nothing else gives credentials.
+    ``read_s``: seconds without a single byte. ``tries``: of each request.
     """
 
     endpoint: str
@@ -48,6 +49,8 @@ class S3Options:
     credentials_file: Path | None = None
     ca_file: Path | None = None
     iam: bool = False
+    read_s: float = READ_S
+    tries: int = TRIES
 
 
 class S3Connection:
@@ -79,7 +82,7 @@ class S3Connection:
             parts = urlsplit(endpoint)
             made = Minio(
                 parts.netloc, secure=parts.scheme == "https", region=self.options.region, credentials=self._found,
-                http_client=_pool(self.options.ca_file),
+                http_client=_pool(self.options),
             )  # fmt: skip
             self._clients.setdefault(place, made)  # threads that come first at once share one
         return self._clients[place]
@@ -156,7 +159,8 @@ def _from_profile(text: str) -> Credentials:
     )
 
 
-def _pool(ca_file: Path | None) -> urllib3.PoolManager:
+def _pool(options: S3Options) -> urllib3.PoolManager:
+    ca_file = options.ca_file
     if ca_file is not None:
         try:
             ssl.create_default_context(cafile=ca_file)
@@ -165,12 +169,12 @@ def _pool(ca_file: Path | None) -> urllib3.PoolManager:
         except OSError as exc:
             raise StoreRefuses(f"the certificates {ca_file} cannot be read: {exc.strerror}") from exc
     return urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
+        timeout=urllib3.Timeout(connect=min(CONNECT_S, options.read_s), read=options.read_s),
         maxsize=10,
         cert_reqs="CERT_REQUIRED",
         ca_certs=None if ca_file is None else str(ca_file),
         retries=urllib3.Retry(
-            total=TRIES - 1,
+            total=options.tries - 1,
             redirect=False,  # what is signed for one host is worth nothing on another
             backoff_factor=0.2,
             status_forcelist=[500, 502, 503, 504],

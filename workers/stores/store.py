@@ -71,12 +71,16 @@ class ObjectForbidden(ObjectError):
 class StoreAway(Transient):
     """The store cannot be reached."""
 
+    service = "store"
+
 
 class StoreRefuses(Transient):
     """The store answers, but not to us: credentials, permissions on the bucket, clock, region or certificate.
 
     Somebody can mend that, so images wait: what waits and why is in ``wildtag status``, and ``give_up_s`` ends it.
     """
+
+    service = "store"
 
 
 class BucketMissing(Transient):
@@ -85,6 +89,8 @@ class BucketMissing(Transient):
     Not the end of its images, whose records would be lost over a bucket that is only being restored, or a name with
     a mistake in it. They wait as they do for ``StoreRefuses``.
     """
+
+    service = "store"
 
 
 Wanted = Callable[[ObjectInfo], bool]

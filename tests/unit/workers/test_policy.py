@@ -26,7 +26,8 @@ from workers.policy import (
     ("error", "objects", "retries", "action"),
     [
         (Transient("away"), 3, 0, Retry(0.5)),
-        (Transient("away"), 3, 3, Retry(4.0)),
+        (Transient("away"), 3, 1, Retry(1.0)),
+        (Transient("away"), 3, RETRIES - 1, Retry(2.0)),
         (Transient("away"), 3, RETRIES, Postpone(30.0, "away")),
         (UnreadableMessage("old"), 0, 0, Drop()),
         (Permanent("no"), 2, 0, Split()),

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import * as connection from "./connection.js";
-import { byId, duration, make, plural } from "./dom.js";
+import { byId, duration, ended, make, plural } from "./dom.js";
 import { open as openSignIn } from "./session.js";
 
 const EVERY_MS = 4000;
@@ -14,8 +14,17 @@ const BANNERS = {
   locked: "An API key is needed.",
 };
 
+// What may be away. Everything else has a name of its own, and is shown by it.
+const SERVICES = { redis: "Redis", broker: "The message broker", store: "The image store", captions: "The caption server" };
+
+let obstacles = [];
+let spoken = "";
+
 export function install() {
-  connection.onChange(banner);
+  connection.onChange(() => {
+    banner();
+    if (connection.current() === "ailing") ask();
+  });
   banner();
   refresh();
 }
@@ -23,10 +32,31 @@ export function install() {
 function banner() {
   const state = connection.current();
   const element = byId("banner");
-  element.hidden = state === "online";
-  element.dataset.state = state;
-  element.replaceChildren(BANNERS[state] ?? "");
+  const away = state === "online" || state === "ailing" ? obstacles.map(told) : [];
+  const sentence = [BANNERS[state], ...away].filter(Boolean).join(" ");
+  element.hidden = !sentence;
+  element.dataset.state = state === "online" && sentence ? "waiting" : state;
+  if (sentence === spoken && state !== "locked") return; // a screen reader would say it again
+  spoken = sentence;
+  element.replaceChildren(sentence);
   if (state === "locked") element.append(" ", make("button", { type: "button", class: "quiet", onclick: openSignIn }, "Sign in"));
+}
+
+function told({ name, reason, since, waiting }) {
+  if (!SERVICES[name]) return ended(`${name}: ${reason}`);
+  const at = new Date(since * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const what = `${SERVICES[name]} has been away since ${at}.`;
+  return waiting ? `${what} ${plural(waiting, "image waits", "images wait")} for it, and nothing is lost.` : what;
+}
+
+// What does not answer, where the server cannot say more than that.
+async function ask() {
+  try {
+    ({ obstacles } = await (await fetch("/readyz", { cache: "no-store" })).json());
+    banner();
+  } catch {
+    // it has gone altogether, and the connection says so
+  }
 }
 
 async function refresh() {
@@ -40,6 +70,8 @@ async function refresh() {
 
 function show(status) {
   const { inbox, in_flight: under, done, failed, dead } = status.counts;
+  obstacles = status.obstacles;
+  banner();
   const parts = [plural(done, "image tagged", "images tagged")];
   if (inbox + under) parts.push(`${(inbox + under).toLocaleString("en")} on the way`);
   if (failed) parts.push(`${failed.toLocaleString("en")} not tagged`);

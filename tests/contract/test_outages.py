@@ -1,0 +1,312 @@
+"""What an outage stops goes on within two seconds of its end, and costs few questions meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.messages import Revision
+from tests.contract.own_redis import OwnRedis
+from tests.contract.qdrant_wire import grpc_wire
+from tests.contract.tcp_proxy import TcpProxy
+from tests.contract.test_dispatching import World, created, made_of, world
+from vectordb.errors import Transient
+from vectordb.server_client import ServerAway, ask, connect
+from workers.connection import Client, StoreUnavailable
+from workers.connection import connect as connect_redis
+from workers.dispatcher import Dispatcher, Pace
+from workers.events.event import ObjectEvent
+from workers.keeper import Keeper
+from workers.layout import Keys
+from workers.ledger import Ledger
+from workers.loops import Turn
+from workers.obstacle_board import FRESH_S, Board, Obstacle
+from workers.obstacles import Obstacles
+from workers.outages import Outages
+from workers.record import Record
+from workers.records import Records
+from workers.stores.store import ObjectInfo, StoreAway
+from workers.writeback import Writer
+
+__all__ = ["world"]
+
+SOON_S = 2.0
+
+
+class Captions:
+    """Gives the revision, unless they are away."""
+
+    def __init__(self) -> None:
+        self.away = False
+
+    def __call__(self) -> Revision:
+        if self.away:
+            raise ServerAway("no answer")
+        return Revision("space", "captions@1")
+
+
+def dispatcher(world: World, captions: Callable[[], Revision], obstacles: Obstacles) -> Dispatcher:
+    return Dispatcher(
+        world.inbox, world.later, world.segments, world.ledger, world.store, world.pictures, world.queues,
+        world.reception, captions, lambda _: True, lambda _: "", Pace(3, 5, 100, deadline_s=60), "me",
+        lambda: world.now, obstacles,
+    )  # fmt: skip
+
+
+def sent_within(world: World, turn: Turn, keys: set[str], seconds: float) -> None:
+    """Take turns until all of these are sent."""
+    deadline = time.monotonic() + seconds
+    while keys - {key for batch in world.queues.sent for key in batch}:
+        turn()
+        assert time.monotonic() < deadline, world.queues.sent
+        time.sleep(0.01)
+
+
+def test_events_that_were_read_while_the_captions_were_away_go_on_when_they_are_back(world: World) -> None:
+    captions = Captions()
+    obstacles = Obstacles(probes={"captions": captions, "store": lambda: None})
+    taken = dispatcher(world, captions, obstacles)
+    turn = Turn(lambda: taken.step(block_ms=10), obstacles)
+    world.inbox.append([created(world.put(f"{i}.jpg")) for i in range(5)])
+    captions.away = True
+    assert not turn()
+    assert obstacles.stands("captions")
+    world.inbox.append([created(world.put("meanwhile.jpg"))])
+    assert not turn()
+    assert world.queues.sent == []
+    captions.away = False
+    sent_within(world, turn, {*(f"{i}.jpg" for i in range(5)), "meanwhile.jpg"}, SOON_S)
+    assert world.records.counts()["inbox"] == 0
+
+
+def test_events_that_the_store_had_to_be_asked_about_go_on_when_it_is_back(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, stat = [0], world.store.stat
+
+    def counting(bucket: str, key: str) -> ObjectInfo | None:
+        asked[0] += 1
+        return stat(bucket, key)
+
+    monkeypatch.setattr(world.store, "stat", counting)
+    world.now = time.time()
+    obstacles = Obstacles(probes={"store": lambda: stat("inbox", "ready")})
+    taken = dispatcher(world, lambda: Revision("space", "captions@1"), obstacles)
+    turn = Turn(lambda: taken.step(block_ms=10), obstacles)
+    for number in range(40):
+        world.put(f"{number}.jpg")
+    (tmp_path / "inbox").rename(tmp_path / "away")
+    world.inbox.append([ObjectEvent("created", "inbox", f"{number}.jpg") for number in range(40)])
+    deadline = time.monotonic() + 1.5
+    while time.monotonic() < deadline:
+        turn()
+    assert obstacles.stands("store")
+    assert asked[0] < 20  # those that were under way when it was noticed
+    (tmp_path / "away").rename(tmp_path / "inbox")
+    sent_within(world, turn, {f"{number}.jpg" for number in range(40)}, SOON_S + 1)
+
+
+def test_of_redis_that_is_killed_what_was_read_goes_on_when_it_is_back(tmp_path: Path) -> None:
+    own = OwnRedis()
+    try:
+        client = own.start()
+        made = made_of(client, Keys("test:"), tmp_path)
+        probe = connect_redis(own.url, patience_s=2, tries=1)
+
+        def reach() -> None:
+            try:
+                probe.ping()
+            except Exception as exc:
+                raise StoreUnavailable("no answer") from exc
+
+        obstacles = Obstacles(probes={"redis": reach, "store": lambda: None})
+        broken = [True]
+
+        def revision() -> Revision:
+            if broken[0]:
+                own.kill()  # between reading the events and entering their objects
+            return Revision("space", "captions@1")
+
+        taken = dispatcher(made, revision, obstacles)
+        turn = Turn(lambda: taken.step(block_ms=10), obstacles)
+        made.inbox.append([created(made.put("a.jpg"))])
+        assert not turn()
+        assert obstacles.stands("redis")
+        broken[0] = False
+        own.start()
+        sent_within(made, turn, {"a.jpg"}, SOON_S + 1)
+    finally:
+        own.close()
+
+
+def test_one_object_that_the_store_does_not_answer_for_is_no_outage(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat, asked = world.store.stat, [0]
+
+    def sometimes(bucket: str, key: str) -> ObjectInfo | None:
+        if key == "broken.jpg":
+            asked[0] += 1
+            raise StoreAway("503")
+        return stat(bucket, key)
+
+    monkeypatch.setattr(world.store, "stat", sometimes)
+    world.now = time.time()
+    obstacles = Obstacles(probes={"store": lambda: sometimes("inbox", "ready")})
+    taken = dispatcher(world, lambda: Revision("space", "captions@1"), obstacles)
+    world.inbox.append([ObjectEvent("removed", "inbox", "broken.jpg")])
+    deadline = time.monotonic() + 1.6
+    while time.monotonic() < deadline:
+        taken.step(block_ms=20)
+    assert obstacles.standing() == []
+    assert 2 <= asked[0] <= 3  # at once, after a second, and less and less often
+    world.inbox.append([created(world.put("good.jpg"))])
+    taken.step(block_ms=20)
+    assert world.queues.sent == [["good.jpg"]]
+
+
+def keeper(world: World, board: Board, give_up_s: float = 86_400) -> Keeper:
+    return Keeper(
+        world.ledger, world.inbox, world.health, world.queues, lambda: world.revision, stages=("embedding",),
+        deadline_s=60, max_attempts=2, give_up_s=give_up_s, clock=lambda: world.now, away=board.read,
+    )  # fmt: skip
+
+
+def test_an_outage_burns_no_attempts_and_sends_nothing_again(world: World, client: Client, keys: Keys) -> None:
+    board = Board(client, keys, "host-1", lambda: world.now)
+    ref = world.put("a.jpg")
+    world.inbox.append([created(ref)])
+    world.dispatcher().step(block_ms=10)
+    for _ in range(5):
+        world.ledger.advance([ref], world.revision, "embedding", world.now + 60, now=world.now, begin=True)
+    keeping = keeper(world, board)
+    for _ in range(10):
+        world.now += 61
+        world.health.beat("embedding")
+        board.write([Obstacle(name="captions", reason="no answer", since=1000.0)])
+        assert keeping.step() == 1
+    assert world.queues.sent == [["a.jpg"]]
+    assert world.records.counts()["dead"] == 0
+    board.write([Obstacle(name="captions", reason="no answer", since=1000.0)])
+    world.now += 61
+    board.write([Obstacle(name="captions", reason="no answer", since=1000.0)])
+    keeper(world, board, give_up_s=60).step()  # longer than anybody wants to wait
+    (record,) = world.records.latest()
+    assert record.error is not None
+    assert (record.state, record.error.code) == ("dead", "gave-up")
+
+
+def test_the_board_tells_of_all_processes_and_of_none_that_was_killed(client: Client, keys: Keys) -> None:
+    now = [1000.0]
+    one, two = (Board(client, keys, name, lambda: now[0]) for name in ("host-1", "host-2"))
+    one.write([
+        Obstacle(name="captions", reason="refused", since=990.0), Obstacle(name="listener", reason="deaf", since=1.0),
+    ])  # fmt: skip
+    now[0] += 1
+    two.write([Obstacle(name="captions", reason="no answer", since=995.0, waiting=3)])
+    (captions, listener) = one.read()
+    assert (captions.since, captions.reason, captions.waiting) == (990.0, "no answer", 3)
+    assert listener.name == "listener"
+    one.write([])
+    (captions,) = two.read()
+    assert captions.since == 995.0
+    now[0] += FRESH_S + 1
+    assert one.read() == []
+    assert 0 < client.ttl(keys.obstacles) <= FRESH_S * 3
+
+
+def test_what_waits_is_counted_and_redis_itself_is_told_of(client: Client, keys: Keys) -> None:
+    board = Board(client, keys, "host-1", time.time)
+    board.write([Obstacle(name="store", reason="no answer", since=time.time())])
+    outages = Outages(board, Obstacles(), lambda: {"inbox": 2, "segments": 1, "in_flight": 3, "done": 9})
+    (store,) = outages.standing()
+    assert store.waiting == 6
+    nowhere = connect_redis("unix:///nowhere/redis.sock", patience_s=1, tries=1)
+    away = Outages(Board(nowhere, keys, "host-2", time.time), Obstacles(), dict)
+    (redis,) = away.standing()
+    assert redis.name == "redis"
+
+
+def test_tags_that_could_not_be_written_back_are_written_when_the_store_is_back(
+    world: World, client: Client, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away, put = [False], world.store.put
+
+    def reach(*_: object) -> None:
+        if away[0]:
+            raise StoreAway("no answer")
+
+    def putting(*arguments: Any) -> ObjectInfo:
+        reach()
+        return put(*arguments)
+
+    monkeypatch.setattr(world.store, "put", putting)
+    records = Records(client, keys)
+    obstacles = Obstacles(probes={"store": reach})
+    writer = Writer(world.store, records, client, keys, "inbox", "sidecar", ".wildtag/", "me", obstacles)
+    writer.prepare()
+    ledger = Ledger(client, keys, 100)
+    refs = [world.put(f"{i}.jpg") for i in range(5)]
+    world.inbox.append([created(ref) for ref in refs])
+    world.dispatcher(batch_max=5).step(block_ms=10)
+    for ref in refs:
+        done = Record(bucket="inbox", key=ref.key, etag=ref.etag, state="done", space_id="space",
+                      captions_version="captions@1")  # fmt: skip
+        assert ledger.finish([done], world.now) == [True]
+    away[0] = True
+    assert writer.step(block_ms=10) == 0
+    assert obstacles.stands("store")
+    away[0] = False
+    deadline, written = time.monotonic() + SOON_S + 1, 0
+    while written < 5:
+        written += writer.step(block_ms=10)
+        assert time.monotonic() < deadline
+    assert len(list((tmp_path / "inbox" / ".wildtag").glob("*.json"))) == 5
+
+
+def test_a_fault_of_no_service_is_tried_again_within_a_second() -> None:
+    tries: list[float] = []
+
+    def call() -> None:
+        tries.append(time.monotonic())
+        if len(tries) < 8:
+            raise Transient("somebody else is at it")
+
+    turn = Turn(call, Obstacles())
+    deadline = time.monotonic() + 10
+    while not turn():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert max(b - a for a, b in pairwise(tries)) < 1.5
+
+
+def test_a_qdrant_server_that_was_away_for_long_is_reached_again_at_once_by_grpc() -> None:
+    def answer(_: str, request: object, context: object) -> object:  # noqa: ARG001 -- the library's
+        from qdrant_client.grpc import ListAliasesResponse  # noqa: PLC0415
+
+        return ListAliasesResponse()
+
+    with grpc_wire(answer) as port:
+        proxy = TcpProxy("127.0.0.1", port)
+        client = connect("http://127.0.0.1:6333", grpc=True, grpc_port=proxy.port, timeout_s=2)
+        ask(client.get_aliases)
+        proxy.become("refusing")
+        away = time.monotonic() + 10  # gRPC's pauses would be several seconds long by then
+        while time.monotonic() < away:
+            with pytest.raises(ServerAway):
+                ask(client.get_aliases)
+        proxy.become("open")
+        back = time.monotonic()
+        while True:
+            try:
+                ask(client.get_aliases)
+                break
+            except ServerAway:
+                assert time.monotonic() - back < SOON_S
+        proxy.close()
+

@@ -1,0 +1,27 @@
+"""Waiting in the event loop for a service that is away."""
+
+from __future__ import annotations
+
+import time
+
+import anyio.to_thread
+
+from vectordb.errors import Transient
+from workers.obstacles import Obstacles
+
+REST_S = 1.0
+ANSWERS_S = 0.1  # a pause where the service answers, and yet does not do what was asked
+
+
+async def outlast(obstacles: Obstacles, fault: Transient, limiter: anyio.CapacityLimiter | None = None) -> str | None:
+    """Wait a second, or until what the fault speaks of is back. Gives the service that is away."""
+
+    def wait() -> str | None:
+        name = obstacles.met(fault)
+        if name is None:
+            time.sleep(ANSWERS_S)
+        else:
+            obstacles.outlast(name, REST_S)
+        return name
+
+    return await anyio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=limiter)

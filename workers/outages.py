@@ -1,0 +1,50 @@
+"""What stands in the way of any process at this moment: for ``wildtag status``, the gateway, its page and metrics.
+
+Redis tells of all processes. That Redis itself is away, and whatever the asking process has met, it knows by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from vectordb.errors import Transient
+from workers.obstacle_board import Board, Obstacle, merged
+from workers.obstacles import Obstacles
+
+Counts = Mapping[str, int]
+ON_THE_WAY = ("inbox", "segments", "in_flight")  # of ``Records.counts``
+NEEDED = frozenset({"store", "captions", "broker"})  # what every image on its way waits for
+
+
+class Outages:
+    """``own``: the obstacles of this process. ``counts``: of objects by where they are."""
+
+    def __init__(self, board: Board, own: Obstacles, counts: Callable[[], Counts]) -> None:
+        self._board = board
+        self._counts = counts
+        self.own = own
+
+    def standing(self) -> list[Obstacle]:
+        """What is away, since when and why, and how many objects wait for it; by name. Never raises ``Transient``."""
+        found = {one.name: one for one in self.own.standing()}
+        if "redis" in found:
+            return list(found.values())
+        try:
+            noted, counts = self._board.read(), self._counts()
+        except Transient as exc:
+            self.own.begin("redis", str(exc))
+            return self.own.standing()
+        for one in noted:
+            if one.name != "redis":  # it has answered; who noted that has not had the time to say so
+                found[one.name] = merged(found.get(one.name), one)
+        waiting = sum(counts[where] for where in ON_THE_WAY)
+        return [
+            msgspec.structs.replace(one, waiting=waiting) if one.waiting is None and one.name in NEEDED else one
+            for _, one in sorted(found.items())
+        ]
+
+    def look(self, name: str) -> str | None:
+        """Why a service cannot be reached, by asking it now; ``None`` where it answers. Gives up within seconds."""
+        return self.own.look(name)

@@ -26,6 +26,7 @@ from workers.app import create_app
 from workers.asking import Asking
 from workers.connection import Client, connect
 from workers.dispatcher import Dispatcher, Pace
+from workers.event_filter import EventFilter
 from workers.events.listener import Connect
 from workers.events.reception import Reception
 from workers.events.redis_target import AccessList, NamespaceHash
@@ -277,7 +278,8 @@ class Wiring:
         segments = SegmentQueue(self.redis, self.keys, self.ledger, s.segmenting_max, self.clock)
         return Dispatcher(
             self.inbox, self.later, segments, self.ledger, self.store, self.pictures, self.publisher, self.reception,
-            self.current, self.following.key, s.segmented, pace, consumer, self.clock,
+            EventFilter(self.redis, self.keys, self.reception, self.clock), self.current, self.following.key,
+            s.segmented, pace, consumer, self.clock,
         )  # fmt: skip
 
     def sweeper(

@@ -12,7 +12,8 @@ import structlog
 
 from vectordb.errors import Permanent, Transient
 from workers.events.folder import follow
-from workers.events.listener import CatchUp, Connect, Listener
+from workers.events.listen_api import Connect
+from workers.events.listener import SOURCE, CatchUp, Listener
 from workers.logs import configure
 from workers.loops import Every, retrying, until_stopped
 from workers.processes import RECOVER_EVERY, RECOVER_IDLE_MS
@@ -52,14 +53,29 @@ def run_watcher(settings: Settings) -> None:
 
 
 def run_reconcile(settings: Settings) -> None:
-    """Compare the followed bucket with its records, again and again: events are hints, and some are lost."""
+    """Compare the followed bucket with its records, again and again: events are hints, and some are lost.
+
+    Beside that, listen to the bucket, where it is on a server: that is the fast way, and after each connection it
+    needs a sweep. One process does both, since a second one would cost 100 MB to do nothing most of the time.
+    """
     configure()
     wiring = Wiring(settings)
     sweeper = wiring.sweeper()
     sweeping = Every(settings.rescan_s, _sweep(sweeper))
     beating = Every(1.0, lambda: wiring.health.beat("reconcile"))
-    with until_stopped() as stop, _let_go(sweeper):
+    behind = threading.Event()
+
+    def catch_up(*, connected: bool) -> bool:
+        if connected:
+            behind.set()
+        return True  # what is left is for the sweep below
+
+    with until_stopped() as stop, _let_go(sweeper), _listening(wiring, catch_up, stop):
         while not stop.is_set():
+            if behind.is_set():
+                behind.clear()
+                sweeper.again()
+                sweeping.hasten(SWEEP_REST)
             try:
                 sweeping()
             except Transient as exc:
@@ -138,7 +154,6 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
     """
     configure()
     wiring = Wiring(settings)
-    beating = Every(1.0, lambda: wiring.health.beat("listener"))
     # no other process may go on where this one was: what it has seen was seen since its own last connection
     sweeper = wiring.sweeper(resume=False)
 
@@ -150,24 +165,48 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
         log.info("caught up", seen=sweeper.told.seen, sent=sweeper.told.sent, gone=sweeper.told.gone)
         return True
 
+    with until_stopped() as stop, _let_go(sweeper), _following(wiring, connect, catch_up or sweep, stop):
+        while not stop.wait(1.0):
+            pass
+
+
+@contextmanager
+def _listening(wiring: Wiring, catch_up: CatchUp, stop: threading.Event) -> Iterator[None]:
+    """Listen meanwhile, if the settings say so and the bucket is on a server."""
+    if wiring.settings.s3_endpoint is None or not wiring.settings.listen:
+        with suppress(Transient):
+            wiring.sources.forget(SOURCE)  # of another time
+        yield
+        return
+    with _following(wiring, None, catch_up, stop):
+        yield
+
+
+@contextmanager
+def _following(
+    wiring: Wiring, connect: Connect | None, catch_up: CatchUp, stop: threading.Event
+) -> Iterator[None]:
+    """Listen meanwhile, in a thread of its own: a silent server may keep it waiting, and signals must be heard."""
     listener = Listener(
-        connect or wiring.listening, settings.bucket, wiring.reception, catch_up or sweep, alive=beating
-    )
+        connect or wiring.listening, wiring.settings.bucket, wiring.reception, catch_up,
+        alive=Every(1.0, lambda: wiring.health.beat("listener")),
+        report=lambda state, reason: wiring.sources.note(SOURCE, state, reason),
+    )  # fmt: skip
     failed: list[Exception] = []
 
-    def follow(stop: threading.Event) -> None:
+    def follow() -> None:
         try:
             listener.follow(stop)
         except Exception as exc:  # the main thread raises it
             failed.append(exc)
             stop.set()
 
-    with until_stopped() as stop, _let_go(sweeper):
-        # in a thread of its own: a silent server may keep it waiting for minutes, and signals must be heard
-        thread = threading.Thread(target=follow, args=(stop,), daemon=True, name="listener")
-        thread.start()
-        while not stop.wait(1.0):
-            pass
+    thread = threading.Thread(target=follow, daemon=True, name="listener")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
         thread.join(2)
     if failed:
         raise failed[0]

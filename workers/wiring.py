@@ -27,9 +27,10 @@ from workers.asking import Asking
 from workers.connection import Client, connect
 from workers.dispatcher import Dispatcher, Pace
 from workers.event_filter import EventFilter
-from workers.events.listener import Connect
+from workers.events.listen_api import Connect
 from workers.events.reception import Reception
 from workers.events.redis_target import AccessList, NamespaceHash
+from workers.events.sources import Sources
 from workers.following import Following
 from workers.health import Health
 from workers.inbox import Inbox
@@ -145,11 +146,15 @@ class Wiring:
     @cached_property
     def listening(self) -> Connect:
         """Connects to the bucket's own news. A property: the connection to the store belongs to who asks."""
-        from workers.events.listener import connecting  # noqa: PLC0415 -- only who listens
+        from workers.events.listen_api import HEADER_S, connecting  # noqa: PLC0415 -- only who listens
 
         if self.settings.s3_endpoint is None:
             raise Permanent("the bucket is a folder: `wildtag watcher` follows it, and nothing can be listened to")
-        return connecting(self.s3.connection.client, self.settings.bucket)
+        return connecting(self.s3.connection.once(HEADER_S), self.settings.bucket)
+
+    @cached_property
+    def sources(self) -> Sources:
+        return Sources(self.redis, self.keys, self.clock)
 
     @cached_property
     def health(self) -> Health:

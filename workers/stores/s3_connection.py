@@ -11,6 +11,7 @@ import os
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import urllib3
@@ -29,6 +30,15 @@ from workers.stores.store import StoreRefuses
 CONNECT_S = 5.0
 READ_S = 30.0  # without a single byte
 TRIES = 3  # in about a second; longer than that is for the queues to wait
+TIMEOUT = urllib3.Timeout(connect=CONNECT_S, read=READ_S)
+RETRIES = urllib3.Retry(
+    total=TRIES - 1,
+    redirect=False,  # what is signed for one host is worth nothing on another
+    backoff_factor=0.2,
+    status_forcelist=[500, 502, 503, 504],
+    raise_on_status=False,  # the last answer says why
+    respect_retry_after_header=False,  # it may say minutes
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,11 @@ class S3Connection:
         """For signing addresses that others use; sends nothing."""
         return self._client(self.options.public_endpoint)
 
+    def once(self, header_s: float) -> Minio:
+        """A client of its own for an answer that takes long: it waits so long for a header, and tries once."""
+        timeout = urllib3.Timeout(connect=CONNECT_S, read=header_s)
+        return self._made(self.options.endpoint, _pool(self.options.ca_file, timeout, retries=False))
+
     @property
     def who(self) -> str:
         """As whom we ask, in words and without the secret."""
@@ -76,13 +91,16 @@ class S3Connection:
     def _client(self, endpoint: str) -> Minio:
         place = (os.getpid(), endpoint)
         if place not in self._clients:
-            parts = urlsplit(endpoint)
-            made = Minio(
-                parts.netloc, secure=parts.scheme == "https", region=self.options.region, credentials=self._found,
-                http_client=_pool(self.options.ca_file),
-            )  # fmt: skip
+            made = self._made(endpoint, _pool(self.options.ca_file, TIMEOUT, RETRIES))
             self._clients.setdefault(place, made)  # threads that come first at once share one
         return self._clients[place]
+
+    def _made(self, endpoint: str, pool: urllib3.PoolManager) -> Minio:
+        parts = urlsplit(endpoint)
+        return Minio(
+            parts.netloc, secure=parts.scheme == "https", region=self.options.region, credentials=self._found,
+            http_client=pool,
+        )  # fmt: skip
 
 
 class FoundCredentials(Provider):
@@ -156,7 +174,9 @@ def _from_profile(text: str) -> Credentials:
     )
 
 
-def _pool(ca_file: Path | None) -> urllib3.PoolManager:
+def _pool(
+    ca_file: Path | None, timeout: urllib3.Timeout, retries: urllib3.Retry | Literal[False]
+) -> urllib3.PoolManager:
     if ca_file is not None:
         try:
             ssl.create_default_context(cafile=ca_file)
@@ -165,16 +185,9 @@ def _pool(ca_file: Path | None) -> urllib3.PoolManager:
         except OSError as exc:
             raise StoreRefuses(f"the certificates {ca_file} cannot be read: {exc.strerror}") from exc
     return urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
+        timeout=timeout,
         maxsize=10,
         cert_reqs="CERT_REQUIRED",
         ca_certs=None if ca_file is None else str(ca_file),
-        retries=urllib3.Retry(
-            total=TRIES - 1,
-            redirect=False,  # what is signed for one host is worth nothing on another
-            backoff_factor=0.2,
-            status_forcelist=[500, 502, 503, 504],
-            raise_on_status=False,  # the last answer says why
-            respect_retry_after_header=False,  # it may say minutes
-        ),
+        retries=retries,
     )

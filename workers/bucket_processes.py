@@ -14,6 +14,7 @@ from vectordb.errors import Permanent, Transient
 from workers.events.folder import follow
 from workers.events.listen_api import Connect
 from workers.events.listener import SOURCE, CatchUp, Listener
+from workers.events.sources import Sources
 from workers.logs import configure
 from workers.loops import Every, retrying, until_stopped
 from workers.processes import RECOVER_EVERY, RECOVER_IDLE_MS
@@ -37,7 +38,7 @@ def run_watcher(settings: Settings) -> None:
     store = FolderStore({bucket: root})
 
     sweeper = wiring.sweeper()
-    sweeping = Every(settings.rescan_s, _sweep(sweeper))
+    sweeping = Every(settings.rescan_s, _sweep(sweeper, wiring.sources))
     beating = Every(1.0, lambda: wiring.health.beat("watcher"))
     with until_stopped() as stop, _let_go(sweeper):
         for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop):
@@ -61,7 +62,7 @@ def run_reconcile(settings: Settings) -> None:
     configure()
     wiring = Wiring(settings)
     sweeper = wiring.sweeper()
-    sweeping = Every(settings.rescan_s, _sweep(sweeper))
+    sweeping = Every(settings.rescan_s, _sweep(sweeper, wiring.sources))
     beating = Every(1.0, lambda: wiring.health.beat("reconcile"))
     behind = threading.Event()
 
@@ -85,13 +86,14 @@ def run_reconcile(settings: Settings) -> None:
             stop.wait(0.1)
 
 
-def _sweep(sweeper: Sweeper) -> Callable[[], bool]:
+def _sweep(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
     """A turn of a pass; true at its end."""
 
     def sweep() -> bool:
         if not sweeper.turn(SWEEP_TURN):
             return False
         found = sweeper.told
+        sources.note("sweep", "working")
         if found.sent or found.gone:
             log.info("swept", seen=found.seen, sent=found.sent, gone=found.gone)
         return True
@@ -162,6 +164,7 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
             sweeper.again()
         if not sweeper.turn(SWEEP_TURN):
             return False
+        wiring.sources.note("sweep", "working")
         log.info("caught up", seen=sweeper.told.seen, sent=sweeper.told.sent, gone=sweeper.told.gone)
         return True
 

@@ -4,8 +4,8 @@ Several sources may tell of one bucket at the same time, and each event then com
 an event is the same whoever tells it: what happened to which version of which object, and the server's sequencer. An
 event without a sequencer cannot be recognised and goes the usual way.
 
-Not recognised either: that an object was written again with the same bytes *and* the server's old time of change, as a
-replica is, within the memory of this filter and after it had been removed. The sweep finds such an object.
+Taken for repeated, too: that an object was removed and written again with the same bytes *and* the server's old time
+of change, as a replica may be, within the memory of this filter. The sweep finds such an object.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from workers.event_filter import EventFilter
 from workers.events.listen_api import Connect
 from workers.events.reception import Reception
 from workers.events.redis_target import AccessList, NamespaceHash
-from workers.events.sources import Sources
+from workers.events.sources import Sightings, Sources
 from workers.following import Following
 from workers.health import Health
 from workers.inbox import Inbox
@@ -155,6 +155,10 @@ class Wiring:
     @cached_property
     def sources(self) -> Sources:
         return Sources(self.redis, self.keys, self.clock)
+
+    @cached_property
+    def sightings(self) -> Sightings:
+        return Sightings(self.redis, self.keys)
 
     @cached_property
     def health(self) -> Health:

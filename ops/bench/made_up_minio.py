@@ -2,8 +2,8 @@
 
 What it does, and where that was seen:
 
-- A webhook with a queue folder is sent its events on a timer of 3 s, in order, and again until the answer is 2xx: MinIO,
-  ``internal/store/store.go``, ``retryInterval``; measured on its last public source (February 2026).
+- A webhook with a queue folder is sent its events on a timer of 3 s, in order, and again until the answer is 2xx:
+  MinIO, ``internal/store/store.go``, ``retryInterval``; measured on its last public source (February 2026).
 - The listen API with ``ping=N`` sends nothing, no header either, before the first event or the first
   ``{"Records":null}`` after N seconds; without it a blank every 500 ms: ``ListenNotificationHandler``.
 - ``deaf``: the request is taken and nothing is ever flushed: sources after commit 52eee5a2f (2025-10-23).
@@ -123,9 +123,9 @@ class Server:
         headers = {"Content-Type": "application/json"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        request = urllib.request.Request(self.webhook, json.dumps(body).encode(), headers)  # noqa: S310 -- a test's
+        request = urllib.request.Request(self.webhook, json.dumps(body).encode(), headers)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 -- as above
+            with urllib.request.urlopen(request, timeout=10) as answer:
                 return bool(200 <= answer.status < 300)
         except OSError:
             return False

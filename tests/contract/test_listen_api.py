@@ -1,4 +1,4 @@
-"""The listen API as servers really have it: pings, blanks, deaf ones, proxies that buffer, and those that have none."""
+"""The listen API as servers have it: with pings, with blanks, deaf, behind a proxy that buffers, or not at all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def server() -> Iterator[Server]:
         yield made
 
 
-def connect(url: str, ping_s: int = 1):  # type: ignore[no-untyped-def]  # noqa: ANN201 -- what it gives is long
+def connect(url: str, ping_s: int = 1):  # type: ignore[no-untyped-def]
     client = store_at(url).connection.once(HEADER_S)
     return connecting(client, BUCKET, silence_s=SILENCE_S, ping_s=ping_s)
 
@@ -142,7 +142,8 @@ def test_one_line_a_minute_says_that_it_lasts(
     server.listening = "deaf"
     with capture_logs() as logs, listening(server.url, client, keys):
         until(lambda: server.listeners >= 3)
-    assert [log["event"] for log in logs if "listening" in log["event"]][:2] == ["not listening", "still not listening"]
+    said = [log["event"] for log in logs if "listening" in log["event"]]
+    assert said[:2] == ["not listening", "still not listening"]
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 405, 501])
@@ -159,7 +160,7 @@ def test_a_server_without_a_listen_api_is_told_of_once_and_asked_seldom(
         server.refuses, server.listening = 0, "blanks"
         until(lambda: state(sources) == "working")
     assert [log["event"] for log in logs if log["log_level"] == "warning"] == [
-        "not listening: only other sources tell of the bucket"
+        "not listening: other sources tell of the bucket"
     ]
 
 

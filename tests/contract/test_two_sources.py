@@ -1,9 +1,8 @@
-"""A bucket of which two sources tell: the second event for one thing costs nothing, and the end is the bucket's state."""
+"""Two sources tell of one bucket: the second event for one thing costs nothing, and the bucket has the last word."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,7 @@ class Away:
 
 
 class Bucket:
-    """A bucket whose server tells of every change, with an order, and a world that hears of it when a test says so."""
+    """A bucket whose server tells of every change, in order, and a world that hears of it when a test says so."""
 
     def __init__(self, redis_url: str, home: Path) -> None:
         (home / "inbox").mkdir()
@@ -75,8 +74,7 @@ class Bucket:
         self.world.wiring.redis.delete("test:inbox")  # what the world itself would tell
         self.world.wiring.inbox.prepare()
         self.time += 1
-        event = ObjectEvent("created", "inbox", key, info.ref.etag, info.ref.size, None, padded(f"{self.time:X}"))
-        return event
+        return ObjectEvent("created", "inbox", key, info.ref.etag, info.ref.size, None, padded(f"{self.time:X}"))
 
     def remove(self, key: str) -> ObjectEvent:
         self.world.wiring.store.store.remove("inbox", key)
@@ -98,8 +96,8 @@ class Bucket:
 
 
 @pytest.fixture
-def bucket(redis_url: str, client: Client, tmp_path: Path) -> Iterator[Bucket]:  # noqa: ARG001 -- empties the Redis
-    yield Bucket(redis_url, tmp_path)
+def bucket(redis_url: str, client: Client, tmp_path: Path) -> Bucket:  # noqa: ARG001 -- empties the Redis
+    return Bucket(redis_url, tmp_path)
 
 
 def test_the_second_event_costs_nothing(bucket: Bucket) -> None:
@@ -200,7 +198,7 @@ def test_the_memory_has_an_end(client: Client, keys: Keys) -> None:
             (str(n), ObjectEvent("removed", "inbox", f"{n}.png", sequence="18a5")) for n in range(start, start + 2000)
         ])
     assert client.zcard(keys.heard) == KEPT
-    assert client.memory_usage(keys.heard) < 5 * 2**20
+    assert (client.memory_usage(keys.heard) or 0) < 5 * 2**20
 
 
 OPERATIONS = st.lists(

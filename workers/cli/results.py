@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -107,8 +108,9 @@ def status(json: Json = False) -> None:
     now = wiring.clock()
     beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
     common = wiring.records.common_tags(10)
+    sources = wiring.sources.conditions()
     if json:
-        body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common),
+        body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "sources": sources,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
@@ -117,6 +119,10 @@ def status(json: Json = False) -> None:
         view.add_row(name.replace("_", " "), f"{count:,}")
     view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
     view.add_row("last progress", ", ".join(f"{name} {ago:.0f} s ago" for name, ago in beats.items()) or "–")
+    for source, condition in sources.items():
+        if condition.state != "working":
+            since = datetime.fromtimestamp(condition.since, UTC).astimezone().isoformat(" ", "seconds")
+            view.add_row(source, clean(f"{condition.state} since {since}: {condition.reason}"))
     console.print(view)
     for pending in wiring.records.pending(10):
         fault = f": {pending.fault}" if pending.fault else ""

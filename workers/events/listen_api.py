@@ -61,7 +61,7 @@ def connecting(
                 raise Refused("Amazon S3 has no listen API")
             response: Any = client._execute(  # noqa: SLF001 -- see above
                 "GET", bucket, preload_content=False,
-                query_params={"prefix": prefix, "suffix": suffix, "events": WANTED, "ping": str(ping_s)},
+                query_params={"prefix": prefix, "suffix": suffix, "events": list(WANTED), "ping": str(ping_s)},
             )  # fmt: skip
             try:
                 if response.connection is not None and response.connection.sock is not None:
@@ -93,7 +93,7 @@ def _pieces(response: urllib3.HTTPResponse) -> Iterator[bytes]:
     if response.chunked:
         yield from response.stream()
         return
-    while piece := response.read1(PIECE):  # an answer of HTTP/1.0 ends with its connection; read() would wait for more
+    while piece := response.read1(PIECE):  # of HTTP/1.0, which ends with its connection; read() would wait for more
         yield piece
 
 

@@ -47,9 +47,9 @@ class CatchUp(Protocol):
 
 
 class Watched:
-    """Says how listening is: in the log when that changes, and once a minute while it is broken; always to ``report``.
+    """Says how listening is: in the log when that changes, and once a minute while it is broken.
 
-    A server that refuses is told of once.
+    A server that refuses is told of once. ``report`` hears of every connection.
     """
 
     def __init__(self, bucket: str, report: Report) -> None:
@@ -73,7 +73,7 @@ class Watched:
             log.info("listening", bucket=self._bucket, **({"after_s": round(now - self._began)} if broken else {}))
         elif state == "refused":
             if self._state != "refused":
-                log.warning("not listening: only other sources tell of the bucket", bucket=self._bucket, reason=reason)
+                log.warning("not listening: other sources tell of the bucket", bucket=self._bucket, reason=reason)
         elif not broken:
             self._began = self._reminded = now
             log.warning("not listening", bucket=self._bucket, reason=reason)

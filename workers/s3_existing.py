@@ -66,10 +66,10 @@ class Existing:
             yield Check.missing("followed", "no object of this key is tagged", remedy)
             return
         try:
+            yield from self._ways.conditions()
             since = self._stack.clock()
             self._stack.inbox.append([replace(ObjectEvent.seen(info), force=True)])
             yield from Trail(self._stack, info, since).follow()
-            yield from self._ways.conditions()
         except WildtagError as exc:  # Redis went away
             yield Check.missing("followed", str(exc), "see WILDTAG_REDIS_URL")
 

@@ -108,11 +108,13 @@ class Probe:
         try:
             put_at = self._ways.now()
             yield Check.fine("stored", self._key)
+            yield from self._ways.conditions()
             arrived = True
             for check in Trail(self._stack, info).follow():
                 arrived = check.ok is not False
                 yield check
-            yield from self._ways.delays(self._oid, put_at) if arrived else self._ways.conditions()
+            if arrived:
+                yield from self._ways.delays(self._oid, put_at)
         except WildtagError as exc:  # Redis went away
             yield Check.missing("followed", str(exc), "see WILDTAG_REDIS_URL")
         finally:

@@ -42,21 +42,17 @@ class Ways:
             time.sleep(STEP_S)
         for source in sorted({*expected, *seen}):
             yield _delay(source, seen[source] - put_at) if source in seen else _silent(source, self._patience_s)
-        yield from self.conditions()
 
     def conditions(self) -> Iterator[Check]:
-        """What is known of those that tell nothing, and of the sweep. Raises ``StoreUnavailable``."""
+        """What is known of ways that do not work, and of the sweep. Raises ``StoreUnavailable``."""
         conditions = self._sources.conditions()
         listen, sweep = conditions.get("listen"), conditions.get("sweep")
         if listen is not None and not _works(listen):
             yield _broken(listen)
-        elif listen is None:
-            yield Check.remark(
-                "listen", "nobody listens to the bucket", "see WILDTAG_LISTEN; `wildtag reconcile --every` listens"
-            )
-        if sweep is None:
-            yield Check.remark("sweep", "none has ended yet", "wildtag reconcile begins one")
-        else:
+        elif listen is None and sweep is not None:
+            said = "nobody listens to the bucket: events come as fast as the server sends them"
+            yield Check.remark("listen", said, "see WILDTAG_LISTEN; what sweeps the bucket also listens to it")
+        if sweep is not None:
             yield Check.fine("sweep", f"the last one ended {max(0.0, time.time() - sweep.at):.0f} s ago")
 
 

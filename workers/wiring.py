@@ -27,7 +27,6 @@ from workers.asking import Asking
 from workers.connection import Client, connect
 from workers.dispatcher import Dispatcher, Pace
 from workers.event_filter import EventFilter
-from workers.events.listen_api import Connect
 from workers.events.reception import Reception
 from workers.events.redis_target import AccessList, NamespaceHash
 from workers.events.sources import Sightings, Sources
@@ -54,6 +53,7 @@ from workers.writeback import Writer
 
 if TYPE_CHECKING:
     from workers.captions import Indexes
+    from workers.events.listen_api import Connect
     from workers.notifying.notifier import Notifier, Post
     from workers.notifying.posting import Poster
     from workers.pictures import Pictures

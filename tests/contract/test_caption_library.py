@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tarfile
 import threading
 import time
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient
 
+from tests.contract import real_servers
 from vectordb.captions import Caption
 from vectordb.folder import FolderLibrary
 from vectordb.index import CaptionIndex, Floats, IndexMissing, UnusableVectors, WrongDimension
@@ -30,9 +30,6 @@ from vectordb.library import (
 from vectordb.server_client import connect
 from vectordb.server_library import ServerLibrary
 
-# the address of a Qdrant server, for the tests that need a real one
-REAL_SERVER = os.environ.get("WILDTAG_TEST_QDRANT_URL", "")
-
 DIMENSION = 8
 NOON = "2025-06-01T12:00:00+00:00"
 CAPTIONS = [Caption.of("word " * (1 + i % 7) + str(i), number=i) for i in range(50)]
@@ -41,7 +38,7 @@ CAPTIONS = [Caption.of("word " * (1 + i % 7) + str(i), number=i) for i in range(
 At = Callable[[str], ChangeableLibrary]
 
 
-@pytest.fixture(params=["folder", "server", *(["server-real"] if REAL_SERVER else [])])
+@pytest.fixture(params=["folder", "server", *(["server-real"] if real_servers.QDRANT else [])])
 def at(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[At]:
     if request.param == "folder":
         yield lambda place: FolderLibrary(tmp_path / place)
@@ -51,7 +48,7 @@ def at(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[At]:
 
     def server(place: str) -> ChangeableLibrary:
         if request.param == "server-real":
-            client = clients.setdefault("real", connect(REAL_SERVER))
+            client = clients.setdefault("real", real_servers.qdrant())
         else:
             client = clients.setdefault(place, connect(":memory:"))
         return ServerLibrary(client, tmp_path / place, prefix=f"{run}-{place}-")

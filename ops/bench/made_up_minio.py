@@ -4,6 +4,7 @@ What it does, and where that was seen:
 
 - A webhook with a queue folder is sent its events on a timer of 3 s, in order, and again until the answer is 2xx:
   MinIO, ``internal/store/store.go``, ``retryInterval``; measured on its last public source (February 2026).
+- A webhook without one is sent each event at once, one time (``Save`` in ``internal/event/target/webhook.go``).
 - The listen API with ``ping=N`` sends nothing, no header either, before the first event or the first
   ``{"Records":null}`` after N seconds; without it a blank every 500 ms: ``ListenNotificationHandler``.
 - ``deaf``: the request is taken and nothing is ever flushed: sources after commit 52eee5a2f (2025-10-23).
@@ -47,6 +48,7 @@ class Server:
     upstream: str
     bucket: str
     webhook: str | None = None
+    at_once: str | None = None  # a second target, without a queue folder
     token: str | None = None
     timer_s: float = TIMER_S
     listening: Listening = "pings"
@@ -75,6 +77,8 @@ class Server:
             if self.webhook is not None:
                 self._queue.append(record)
             self._heard.notify_all()
+        if self.at_once is not None:  # once, and lost where nobody takes it
+            self._sent(record, self.at_once)
 
     def waiting(self) -> int:
         """Events in the queue folder."""
@@ -89,7 +93,7 @@ class Server:
     def send(self) -> None:
         """The queue folder's timer."""
         while not self.over.wait(self.timer_s):
-            while self._queue and self._sent(self._queue[0]):
+            while self._queue and self._sent(self._queue[0], self.webhook):
                 del self._queue[0]
 
     def listen(self, ping: str | None, write: Any) -> None:
@@ -114,8 +118,8 @@ class Server:
                 write(held)
                 held = b""
 
-    def _sent(self, record: dict[str, Any]) -> bool:
-        if self.webhook is None:
+    def _sent(self, record: dict[str, Any], target: str | None) -> bool:
+        if target is None:
             return True
         told = record["s3"]["object"]
         encoded = {**record, "s3": {**record["s3"], "object": {**told, "key": quote_plus(told["key"])}}}
@@ -123,7 +127,7 @@ class Server:
         headers = {"Content-Type": "application/json"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        request = urllib.request.Request(self.webhook, json.dumps(body).encode(), headers)
+        request = urllib.request.Request(target, json.dumps(body).encode(), headers)
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return bool(200 <= answer.status < 300)

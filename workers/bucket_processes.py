@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import structlog
 
@@ -14,7 +15,7 @@ from vectordb.errors import Permanent, Transient
 from workers.events.folder import follow
 from workers.events.listen_api import Connect
 from workers.events.listener import SOURCE, CatchUp, Listener
-from workers.events.sources import Sources
+from workers.events.sources import Sources, State
 from workers.logs import configure
 from workers.loops import Every, retrying, until_stopped
 from workers.processes import RECOVER_EVERY, RECOVER_IDLE_MS
@@ -185,6 +186,11 @@ def _listening(wiring: Wiring, catch_up: CatchUp, stop: threading.Event) -> Iter
         yield
 
 
+def _report(wiring: Wiring, state: State, reason: str) -> None:
+    """The one place where it is told how listening is, besides the log."""
+    wiring.sources.note(SOURCE, state, reason)
+
+
 @contextmanager
 def _following(
     wiring: Wiring, connect: Connect | None, catch_up: CatchUp, stop: threading.Event
@@ -193,7 +199,7 @@ def _following(
     listener = Listener(
         connect or wiring.listening, wiring.settings.bucket, wiring.reception, catch_up,
         alive=Every(1.0, lambda: wiring.health.beat("listener")),
-        report=lambda state, reason: wiring.sources.note(SOURCE, state, reason),
+        report=partial(_report, wiring),
     )  # fmt: skip
     failed: list[Exception] = []
 

@@ -13,7 +13,9 @@ import structlog
 
 from vectordb.errors import Permanent, Transient
 from workers.events.folder import follow
-from workers.events.listener import CatchUp, Connect, Listener
+from workers.events.listen_api import Connect
+from workers.events.listener import SOURCE, CatchUp, Listener
+from workers.events.sources import Sources, State
 from workers.logs import configure
 from workers.loops import Every, Turn, retrying, take_turns, until_stopped
 from workers.processes import RECOVER_EVERY, RECOVER_IDLE_MS, alive
@@ -38,7 +40,7 @@ def run_watcher(settings: Settings) -> None:
 
     sweeper = wiring.sweeper()
     obstacles = wiring.obstacles
-    sweeping = Every(settings.rescan_s, _sweep(sweeper))
+    sweeping = Every(settings.rescan_s, _sweep(sweeper, wiring.sources))
     turn = Turn(sweeping, obstacles)  # while it cannot be taken the watch goes on, and the records stay
     beating = Turn(Every(1.0, lambda: wiring.health.beat("watcher")), obstacles)
     with until_stopped(alive(wiring, "watcher")) as stop, _let_go(sweeper):
@@ -54,24 +56,45 @@ def run_watcher(settings: Settings) -> None:
 
 
 def run_reconcile(settings: Settings) -> None:
-    """Compare the followed bucket with its records, again and again: events are hints, and some are lost."""
+    """Compare the followed bucket with its records, again and again: events are hints, and some are lost.
+
+    Beside that, listen to the bucket, where it is on a server: that is the fast way, and after each connection it
+    needs a sweep. One process does both, since a second one would cost 100 MB to do nothing most of the time.
+    """
     configure()
     wiring = Wiring(settings)
     sweeper = wiring.sweeper()
-    sweeping = Every(settings.rescan_s, _sweep(sweeper))
+    sweeping = Every(settings.rescan_s, _sweep(sweeper, wiring.sources))
     beating = Every(1.0, lambda: wiring.health.beat("reconcile"))
-    with until_stopped(alive(wiring, "reconcile")) as stop, _let_go(sweeper):
+    behind = threading.Event()
+
+    def catch_up(*, connected: bool) -> bool:
+        if connected:
+            behind.set()
+        return True  # what is left is for the sweep below
+
+    def sweep() -> None:
+        if behind.is_set():
+            behind.clear()
+            sweeper.again()
+            sweeping.hasten(SWEEP_REST)
+        sweeping()
+
+    with (
+        until_stopped(alive(wiring, "reconcile")) as stop, _let_go(sweeper), _listening(wiring, catch_up, stop),
+    ):  # fmt: skip
         # waiting for a bucket is no reason to be restarted
-        take_turns(stop, wiring.obstacles, sweeping, beating, lambda: stop.wait(0.1))
+        take_turns(stop, wiring.obstacles, sweep, beating, lambda: stop.wait(0.1))
 
 
-def _sweep(sweeper: Sweeper) -> Callable[[], bool]:
+def _sweep(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
     """A turn of a pass; true at its end."""
 
     def sweep() -> bool:
         if not sweeper.turn(SWEEP_TURN):
             return False
         found = sweeper.told
+        sources.note("sweep", "working")
         if found.sent or found.gone:
             log.info("swept", seen=found.seen, sent=found.sent, gone=found.gone)
         return True
@@ -127,7 +150,6 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
     configure()
     wiring = Wiring(settings)
     wiring.liveness.begin("listener")  # its signs come from the thread that listens
-    beating = Every(1.0, lambda: wiring.health.beat("listener"))
     # no other process may go on where this one was: what it has seen was seen since its own last connection
     sweeper = wiring.sweeper(resume=False)
 
@@ -136,27 +158,61 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
             sweeper.again()
         if not sweeper.turn(SWEEP_TURN):
             return False
+        wiring.sources.note("sweep", "working")
         log.info("caught up", seen=sweeper.told.seen, sent=sweeper.told.sent, gone=sweeper.told.gone)
         return True
 
+    with until_stopped() as stop, _let_go(sweeper), _following(wiring, connect, catch_up or sweep, stop):
+        while not stop.wait(1.0):
+            pass
+
+
+@contextmanager
+def _listening(wiring: Wiring, catch_up: CatchUp, stop: threading.Event) -> Iterator[None]:
+    """Listen meanwhile, if the settings say so and the bucket is on a server."""
+    if wiring.settings.s3_endpoint is None or not wiring.settings.listen:
+        with suppress(Transient):
+            wiring.sources.forget(SOURCE)  # of another time
+        yield
+        return
+    with _following(wiring, None, catch_up, stop):
+        yield
+
+
+def _report(wiring: Wiring, state: State, reason: str) -> None:
+    """The one place where it is told how listening is, besides the log."""
+    if state in {"deaf", "away"}:
+        wiring.obstacles.begin("listener", reason)
+    else:
+        wiring.obstacles.end("listener")
+    wiring.sources.note(SOURCE, state, reason)
+
+
+@contextmanager
+def _following(
+    wiring: Wiring, connect: Connect | None, catch_up: CatchUp, stop: threading.Event
+) -> Iterator[None]:
+    """Listen meanwhile, in a thread of its own: a silent server may keep it waiting, and signals must be heard."""
     listener = Listener(
-        connect or wiring.listening, settings.bucket, wiring.reception, catch_up or sweep, alive=beating
-    )
+        connect or wiring.listening, wiring.settings.bucket, wiring.reception, catch_up,
+        alive=Every(1.0, lambda: wiring.health.beat("listener")),
+        report=partial(_report, wiring),
+    )  # fmt: skip
     failed: list[Exception] = []
 
-    def follow(stop: threading.Event) -> None:
+    def follow() -> None:
         try:
             listener.follow(stop)
         except Exception as exc:  # the main thread raises it
             failed.append(exc)
             stop.set()
 
-    with until_stopped() as stop, _let_go(sweeper):
-        # in a thread of its own: a silent server may keep it waiting for minutes, and signals must be heard
-        thread = threading.Thread(target=follow, args=(stop,), daemon=True, name="listener")
-        thread.start()
-        while not stop.wait(1.0):
-            pass
+    thread = threading.Thread(target=follow, daemon=True, name="listener")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
         thread.join(2)
     if failed:
         raise failed[0]

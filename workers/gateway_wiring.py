@@ -21,7 +21,7 @@ def services(wiring: Wiring) -> Services:
     return Services(
         mailbox=Mailbox(connect_async(s.redis_url), wiring.keys),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
-        keys=wiring.api_keys,
+        sources=wiring.sources, reception=wiring.reception, keys=wiring.api_keys,
         idempotency=Idempotency(wiring.redis, wiring.keys),
         batches=Batches(
             wiring.redis, wiring.keys, progress, wiring.store, wiring.later, s.bucket, wiring.following.key,

@@ -17,7 +17,11 @@ key                    type        holds
 ``P told``             hash        what the event sources were told, counted: ``SOURCE:events``,
                                    ``SOURCE:ignored:REASON``, ``SOURCE:junk``;
                                    ``dispatcher:removals unseen``: the store does not say whether they are true;
+                                   ``dispatcher:repeated``: told before, most often by another source;
                                    ``writer:gaps``: the feed had forgotten what no writer had read
+``P heard``            sorted set  digests of the events that were dealt with last → when (Unix seconds), trimmed
+``P sources``          hash        event source → JSON: how it is (``workers.events.sources``)
+``P sightings``        stream      events of probes, trimmed; fields ``source``, ``oid``
 ``P catching-up``      hash        there while a writer goes through all records after such a gap: ``after``, the last
                                    key, and ``again`` where there was another gap meanwhile
 ``P seen:KEY``         hash        of the hash KEY that MinIO keeps (Redis target, format ``namespace``): each field →
@@ -116,6 +120,18 @@ class Keys:
     @property
     def told(self) -> str:
         return f"{self.prefix}told"
+
+    @property
+    def heard(self) -> str:
+        return f"{self.prefix}heard"
+
+    @property
+    def sources(self) -> str:
+        return f"{self.prefix}sources"
+
+    @property
+    def sightings(self) -> str:
+        return f"{self.prefix}sightings"
 
     @property
     def catching_up(self) -> str:

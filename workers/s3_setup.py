@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from xml.etree.ElementTree import ParseError
 
 from vectordb.errors import Transient, WildtagError
@@ -18,17 +18,20 @@ PROBED = "wildtag-probe"  # a key that nobody has: to be told that it is missing
 
 
 def set_up(
-    store: S3Store, bucket: str, wish: Entry, environment: Mapping[str, str], *, create: bool
-) -> Iterator[Check]:
+    store: S3Store, bucket: str, wish: Entry, environment: Mapping[str, str], *, create: bool,
+    also: Sequence[Entry] = (),
+) -> Iterator[Check]:  # fmt: skip
     """Make the bucket if that is asked for, and have it tell of its changes. Doing it twice does nothing more.
 
-    ``environment``: what the server must be started with to know the target; empty where that is not MinIO's.
+    ``environment``: what the server must be started with to know the targets; empty where those are not MinIO's.
+    ``also``: what is wished besides.
     """
     for check in bucket_checks(store, bucket, create=create):
         yield check
         if check.ok is False:
             return
-    yield _told(store, bucket, wish, environment)
+    for one in (wish, *also):
+        yield _told(store, bucket, one, environment)
 
 
 def look(store: S3Store, bucket: str) -> Iterator[Check]:
@@ -48,13 +51,11 @@ def look(store: S3Store, bucket: str) -> Iterator[Check]:
         yield Check.remark("notification", "nobody is told of all changes", f"wildtag s3 setup --bucket {bucket}")
 
 
-def followed(store: S3Store, bucket: str) -> Entry:
-    """The keys that somebody is told of: of the first entry that tells of all changes, or any keys."""
+def told_of(store: S3Store, bucket: str) -> list[Entry]:
+    """The entries that tell of all changes; none where one may not look."""
     with contextlib.suppress(WildtagError, ParseError):
-        for entry in entries(read(store, bucket)):
-            if not entry.missing:
-                return entry
-    return Entry("")
+        return [entry for entry in entries(read(store, bucket)) if not entry.missing]
+    return []
 
 
 def bucket_checks(store: S3Store, bucket: str, *, create: bool) -> Iterator[Check]:

@@ -58,6 +58,9 @@ class Settings(SegmentSettings):
     )
     s3_iam: bool = Field(default=False, description="where no key pair is given, ask the cloud for one")
     s3_ca_file: Path | None = Field(None, description="certificates that an https address is checked against")
+    listen: bool = Field(
+        default=True, description="listen to the bucket on a server over MinIO's listen API, beside other sources"
+    )
     max_object_bytes: PositiveInt = Field(64 * 2**20, description="larger objects are refused")
     max_pixels: PositiveInt = Field(
         150_000_000, le=178_956_970, description="larger images are refused undecoded; Pillow's own limit at most"

@@ -28,9 +28,10 @@ from workers.app import create_app
 from workers.asking import Asking
 from workers.connection import Client, connect
 from workers.dispatcher import Dispatcher, Pace
-from workers.events.listener import Connect
+from workers.event_filter import EventFilter
 from workers.events.reception import Reception
 from workers.events.redis_target import AccessList, NamespaceHash
+from workers.events.sources import Sightings, Sources
 from workers.following import Following
 from workers.health import Health
 from workers.inbox import Inbox
@@ -58,6 +59,7 @@ from workers.writeback import Writer
 
 if TYPE_CHECKING:
     from workers.captions import Indexes
+    from workers.events.listen_api import Connect
     from workers.notifying.notifier import Notifier, Post
     from workers.notifying.posting import Poster
     from workers.pictures import Pictures
@@ -150,11 +152,19 @@ class Wiring:
     @cached_property
     def listening(self) -> Connect:
         """Connects to the bucket's own news. A property: the connection to the store belongs to who asks."""
-        from workers.events.listener import connecting  # noqa: PLC0415 -- only who listens
+        from workers.events.listen_api import HEADER_S, connecting  # noqa: PLC0415 -- only who listens
 
         if self.settings.s3_endpoint is None:
             raise Permanent("the bucket is a folder: `wildtag watcher` follows it, and nothing can be listened to")
-        return connecting(self.s3.connection.client, self.settings.bucket)
+        return connecting(self.s3.connection.once(HEADER_S), self.settings.bucket)
+
+    @cached_property
+    def sources(self) -> Sources:
+        return Sources(self.redis, self.keys, self.clock)
+
+    @cached_property
+    def sightings(self) -> Sightings:
+        return Sightings(self.redis, self.keys)
 
     @cached_property
     def health(self) -> Health:
@@ -321,7 +331,8 @@ class Wiring:
         segments = SegmentQueue(self.redis, self.keys, self.ledger, s.segmenting_max, self.clock)
         return Dispatcher(
             self.inbox, self.later, segments, self.ledger, self.store, self.pictures, self.publisher, self.reception,
-            self.current, self.following.key, s.segmented, pace, consumer, self.clock, self.obstacles,
+            EventFilter(self.redis, self.keys, self.reception, self.clock), self.current, self.following.key,
+            s.segmented, pace, consumer, self.clock, self.obstacles,
         )  # fmt: skip
 
     def sweeper(

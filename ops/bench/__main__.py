@@ -11,6 +11,7 @@ from vectordb.errors import WildtagError
 # name → what it measures; its module of that name here has a ``main(arguments)``
 BENCHMARKS = {
     "captions": "encodes, imports and searches a million captions",
+    "delay": "how long a picture takes from the end of its PUT to its record, by each way that tells of it",
     "events": "what the receiving path takes: webhook events a second, and how long each waits",
     "gateway": "uploads a second, event streams at once, and how long one image takes on an idle stack",
     "reconcile": "how long a sweep takes to confirm that a bucket is tagged",

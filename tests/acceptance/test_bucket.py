@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote_plus
@@ -17,30 +18,50 @@ from minio import Minio
 
 from tests.acceptance.images import photograph
 from tests.acceptance.stack import Stack, started, wait_for
-from tests.contract.s3_server import moto
+from tests.contract import real_servers
+from tests.contract.conftest import drop
+from tests.contract.s3_server import moto, store_at
 from workers.connection import connect
 from workers.supervisor import read_stack
 
 pytestmark = pytest.mark.timeout(600)
 
-BUCKET = "photos"
+BUCKET = f"wildtag-test-{uuid.uuid4().hex[:12]}"
 TOKEN = "a-token-of-tests"  # noqa: S105 -- of tests
 
 
+@pytest.fixture(scope="module", params=real_servers.S3_SERVERS)
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of an S3 server: moto, and a real one where it is named."""
+    if request.param == "real":
+        yield real_servers.S3
+        return
+    with moto() as address:
+        yield address
+
+
 @pytest.fixture(scope="module")
-def followed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Minio]]:
-    """A stack whose first sweep finds nothing, and whose next one is hours away; and a client to its bucket."""
-    with moto() as server:
-        client = Minio(server.removeprefix("http://"), "AKIATEST", "secret", secure=False, region="us-east-1")
-        client.make_bucket(BUCKET)
+def followed(
+    prepared: Path, tmp_path_factory: pytest.TempPathFactory, server: str
+) -> Iterator[tuple[Stack, Minio]]:  # fmt: skip
+    """A stack whose first sweep finds nothing, and whose next one is hours away; and a client to its bucket.
+
+    Nobody listens, so that it is told only what a test tells it.
+    """
+    access_key, secret_key = real_servers.key_pair(server)
+    store = store_at(server)
+    client = store.connection.client
+    client.make_bucket(BUCKET)
+    try:
         with started(
             prepared, tmp_path_factory.mktemp("bucket") / "home",
-            WILDTAG_S3_ENDPOINT=server, WILDTAG_S3_ACCESS_KEY="AKIATEST",
-            WILDTAG_S3_SECRET_KEY="secret",  # noqa: S106 -- moto takes any
+            WILDTAG_S3_ENDPOINT=server, WILDTAG_S3_ACCESS_KEY=access_key, WILDTAG_S3_SECRET_KEY=secret_key,
             WILDTAG_BUCKET=BUCKET, WILDTAG_RESCAN_S="3600", WILDTAG_WEBHOOK_TOKEN=TOKEN, WILDTAG_WRITE_BACK="tags",
-            WILDTAG_IGNORE_PREFIXES="private/",
+            WILDTAG_IGNORE_PREFIXES="private/", WILDTAG_LISTEN="false",
         ) as stack:  # fmt: skip
             yield stack, client
+    finally:
+        drop(store, BUCKET)
 
 
 @pytest.fixture

@@ -1,18 +1,15 @@
-"""S3 servers for the contracts: always moto; a real one too where ``WILDTAG_TEST_S3_ENDPOINT`` names it."""
+"""S3 servers for the contracts: always moto; a real one too where it is named (``tests.contract.real_servers``)."""
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.contract import real_servers
 from tests.contract.s3_server import moto, store_at
 from workers.stores.s3 import S3Store
-
-REAL = os.environ.get("WILDTAG_TEST_S3_ENDPOINT")
-SERVERS = ["moto", *(["real"] if REAL else [])]
 
 
 @pytest.fixture(scope="session")
@@ -22,31 +19,45 @@ def moto_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(params=real_servers.S3_SERVERS)
+def s3_url(request: pytest.FixtureRequest) -> str:
+    """The address of each server."""
+    return real_servers.S3 if request.param == "real" else str(request.getfixturevalue("moto_url"))
+
+
 @pytest.fixture
 def make_s3(request: pytest.FixtureRequest, bucket: str) -> Iterator[Callable[[str], S3Store]]:
-    """Makes stores with an empty bucket, on one of ``SERVERS``."""
+    """Makes stores with an empty bucket, on one of ``S3_SERVERS``."""
     made: list[S3Store] = []
 
     def make(server: str) -> S3Store:
-        if server == "moto":
-            store = store_at(request.getfixturevalue("moto_url"), bucket)
-        else:  # its credentials are found in the environment
-            assert REAL is not None
-            store = store_at(REAL, bucket, access_key=None, secret_key=None)
+        store = store_at(real_servers.S3 if server == "real" else request.getfixturevalue("moto_url"), bucket)
         store.connection.client.make_bucket(bucket)
         made.append(store)
         return store
 
     yield make
     for store in made:
-        client = store.connection.client
-        if store.exists(bucket):
-            for found in client.list_objects(bucket, recursive=True, include_version=True):
-                client.remove_object(bucket, str(found.object_name), found.version_id)
-            client.remove_bucket(bucket)
+        drop(store, bucket)
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture
+def dropped(s3_url: str, bucket: str) -> Iterator[None]:
+    """Afterwards the bucket that a test has made is not there."""
+    yield
+    drop(store_at(s3_url), bucket)
+
+
+def drop(store: S3Store, bucket: str) -> None:
+    """Remove a bucket with all versions of all that is in it, if it is there."""
+    client = store.connection.client
+    if store.exists(bucket):
+        for found in client.list_objects(bucket, recursive=True, include_version=True):
+            client.remove_object(bucket, str(found.object_name), found.version_id)
+        client.remove_bucket(bucket)
+
+
+@pytest.fixture(params=real_servers.S3_SERVERS)
 def s3(request: pytest.FixtureRequest, make_s3: Callable[[str], S3Store]) -> S3Store:
     """A store with an empty bucket, on each server."""
     return make_s3(request.param)

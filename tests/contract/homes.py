@@ -10,7 +10,7 @@ from uuid import uuid4
 import numpy as np
 from qdrant_client import QdrantClient
 
-from tests.contract.index_homes import REAL_SERVER
+from tests.contract import real_servers
 from tests.contract.qdrant_cluster import addresses, cluster
 from vectordb.captions import Caption
 from vectordb.folder import FolderLibrary
@@ -20,7 +20,7 @@ from vectordb.server_client import connect
 from vectordb.server_library import ServerLibrary
 
 DIMENSION = 8
-HOMES = ["folder", "server", *(["server-real"] if REAL_SERVER else [])]
+HOMES = ["folder", "server", *(["server-real"] if real_servers.QDRANT else [])]
 
 # the library of a kind of home, at a place of that name
 Homes = Callable[[str, str], ChangeableLibrary]
@@ -41,7 +41,7 @@ def lent(folder: Path) -> Iterator[Homes]:
         if kind == "folder":
             return FolderLibrary(folder / kind / place)
         if kind == "server-real":
-            client = clients.setdefault(kind, connect(REAL_SERVER))
+            client = clients.setdefault(kind, real_servers.qdrant())
         elif kind == "cluster":
             if place not in clustered:
                 clustered[place] = connect(addresses(clusters.enter_context(cluster())), grpc=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +19,6 @@ from vectordb.server_client import connect
 DIMENSION = 48
 # all homes compute in float32; sums of 48 products differ in their last bits only
 NOISE = 1e-5
-# the address of a Qdrant server, for the tests that need a real one
-REAL_SERVER = os.environ.get("WILDTAG_TEST_QDRANT_URL", "")
 
 
 @dataclass(frozen=True)

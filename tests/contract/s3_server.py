@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.contract.real_servers import key_pair
 from workers.stores.s3 import S3Store
 from workers.stores.s3_connection import S3Connection, S3Options
 
@@ -53,8 +54,9 @@ def moto() -> Iterator[str]:
 
 
 def store_at(endpoint: str, *followed: str, **options: object) -> S3Store:
-    """A store on a server, with any credentials unless they are given."""
-    given = {"access_key": "AKIATEST", "secret_key": "secret", "public_endpoint": endpoint, **options}
+    """A store on a server, with the credentials that it takes unless others are given."""
+    access_key, secret_key = key_pair(endpoint)
+    given = {"access_key": access_key, "secret_key": secret_key, "public_endpoint": endpoint, **options}
     return S3Store(S3Connection(S3Options(endpoint, region="us-east-1", **given)), followed)  # type: ignore[arg-type]  # a test names what it gives
 
 

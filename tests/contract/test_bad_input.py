@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 
 from tasks.messages import Batch
 from tests.contract.queues import Queues
+from tests.contract.real_servers import key_pair
 from tests.contract.s3_server import Answer, Told, made_up, refusal
 from tests.unit.events.samples import BUCKET, body, record
 from tests.unit.stages.made_up import SPACE, MadeUpImages, picture
@@ -128,19 +129,20 @@ def make(redis_url: str, client: Client, bucket: str) -> Make:  # noqa: ARG001 -
     """Makes a world over an S3 server."""
 
     def made(endpoint: str, **settings: object) -> World:
+        access_key, secret_key = key_pair(endpoint)
         given = {
             "redis_url": redis_url, "key_prefix": "test:", "bucket": bucket, "s3_endpoint": endpoint,
-            "s3_access_key": "AKIATEST", "s3_secret_key": "secret", "max_object_bytes": LIMIT,
+            "s3_access_key": access_key, "s3_secret_key": secret_key, "max_object_bytes": LIMIT,
             "give_up_s": GIVE_UP_S, **settings,
         }  # fmt: skip
-        return World(Settings(**given))  # type: ignore[arg-type]  # a test names what it gives
+        return World(Settings.model_validate(given))
 
     return made
 
 
 @pytest.fixture
-def store(make_s3: Callable[[str], S3Store]) -> S3Store:
-    return make_s3("moto")
+def store(s3: S3Store) -> S3Store:
+    return s3
 
 
 @pytest.fixture

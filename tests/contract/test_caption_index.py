@@ -9,10 +9,10 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from tests.contract import real_servers
 from tests.contract.index_homes import (
     DIMENSION,
     NOISE,
-    REAL_SERVER,
     Home,
     OwnClient,
     captions,
@@ -24,10 +24,9 @@ from vectordb.edge import EdgeIndex
 from vectordb.exact import ExactIndex
 from vectordb.index import PAGE, CaptionIndex, IndexExists, IndexMissing, UnusableVectors, WrongDimension
 from vectordb.server import ServerIndex
-from vectordb.server_client import connect
 
 
-@pytest.fixture(params=["edge", "exact", "server", *(["server-real"] if REAL_SERVER else [])])
+@pytest.fixture(params=["edge", "exact", "server", *(["server-real"] if real_servers.QDRANT else [])])
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
     match request.param:
         case "edge":
@@ -37,7 +36,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
         case "server":  # the client's own database: exact, and without a server's graph, codes and payload index
             yield Home(tmp_path / "captions", OwnClient.create_at, OwnClient.open_at)
         case "server-real":
-            client, run = connect(REAL_SERVER), uuid4().hex
+            client, run = real_servers.qdrant(), uuid4().hex
             yield Home(
                 tmp_path / "captions",
                 lambda path, dimension: ServerIndex.create(client, f"{run}-{path.name}", dimension),

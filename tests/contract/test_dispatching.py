@@ -16,6 +16,7 @@ from tasks.messages import Batch, ObjectRef, Revision
 from vectordb.errors import Transient
 from workers.connection import Client
 from workers.dispatcher import Dispatcher, Pace
+from workers.event_filter import EventFilter
 from workers.events.event import ObjectEvent
 from workers.events.reception import Reception
 from workers.health import Health
@@ -72,6 +73,7 @@ class World:
     health: Health
     queues: Queues
     reception: Reception
+    events: EventFilter
     now: float = 1000.0
     revision: Revision = REVISION
 
@@ -79,8 +81,8 @@ class World:
         pace = Pace(batch_max, 5, in_flight_max, deadline_s=60)
         return Dispatcher(
             self.inbox, self.later, self.segments, self.ledger, self.store, self.pictures, self.queues,
-            self.reception, lambda: self.revision, lambda key: not key.startswith("ignored/"), lambda _: "", pace,
-            "me", lambda: self.now,
+            self.reception, self.events, lambda: self.revision, lambda key: not key.startswith("ignored/"),
+            lambda _: "", pace, "me", lambda: self.now,
         )  # fmt: skip
 
     def keeper(self) -> Keeper:
@@ -112,10 +114,12 @@ def made_of(client: Client, keys: Keys, tmp_path: Path) -> World:
     for stream in (inbox, later):
         stream.prepare()
     store = FolderStore({"inbox": tmp_path / "inbox"})
+    reception = Reception(client, keys)
     made = World(
         store, inbox, later, SegmentQueue(client, keys, ledger, 2, lambda: made.now),
         Pictures(store, client, keys, ".wildtag/"), ledger, Records(client, keys),
-        Health(client, keys, lambda: made.now), Queues(), Reception(client, keys),
+        Health(client, keys, lambda: made.now), Queues(), reception,
+        EventFilter(client, keys, reception, lambda: made.now),
     )  # fmt: skip
     return made
 

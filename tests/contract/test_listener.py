@@ -21,7 +21,8 @@ from tests.unit.events.samples import BUCKET, record, value
 from vectordb.errors import Permanent, Transient
 from workers.bucket_processes import run_listener
 from workers.connection import Client
-from workers.events.listener import Dropped, Listener, connecting, lines
+from workers.events.listen_api import Dropped, connecting
+from workers.events.listener import Listener, lines
 from workers.events.notification import LARGEST
 from workers.events.reception import Reception
 from workers.health import Health

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import SERVERS
+from tests.contract.real_servers import S3_SERVERS
 from workers.stores.folder import FolderStore
 from workers.stores.s3 import S3Store
 from workers.stores.store import ObjectForbidden, ObjectGone, ObjectStore, ObjectTooLarge, ObjectUnwanted
@@ -21,7 +21,7 @@ KEYS = [
 LONGEST = "/".join(["é" * 50 + "x" * 45] * 7) + "yyy"  # 1,024 bytes: no name in it is too long for a folder
 
 
-@pytest.fixture(params=["folder", *SERVERS])
+@pytest.fixture(params=["folder", *S3_SERVERS])
 def store(
     request: pytest.FixtureRequest, tmp_path: Path, bucket: str, make_s3: Callable[[str], S3Store]
 ) -> ObjectStore:

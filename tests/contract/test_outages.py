@@ -53,7 +53,7 @@ class Captions:
 def dispatcher(world: World, captions: Callable[[], Revision], obstacles: Obstacles) -> Dispatcher:
     return Dispatcher(
         world.inbox, world.later, world.segments, world.ledger, world.store, world.pictures, world.queues,
-        world.reception, captions, lambda _: True, lambda _: "", Pace(3, 5, 100, deadline_s=60), "me",
+        world.reception, world.events, captions, lambda _: True, lambda _: "", Pace(3, 5, 100, deadline_s=60), "me",
         lambda: world.now, obstacles,
     )  # fmt: skip
 

@@ -25,10 +25,10 @@ HIDDEN = "hidden"
 
 @pytest.fixture(autouse=True)
 def _no_credentials_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    if "WILDTAG_TEST_S3_ENDPOINT" not in os.environ:
-        for name in [name for name in os.environ if name.startswith(("AWS_", "MINIO_"))]:
-            monkeypatch.delenv(name)
-        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    """Those of a real server were read before."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "MINIO_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
 
 
 def test_the_current_version_counts_and_a_delete_marker_is_the_end(s3: S3Store, bucket: str) -> None:

@@ -124,8 +124,8 @@ def test_what_is_no_s3_server_makes_images_wait(status: int, body: bytes) -> Non
             list(store.list("photos"))
 
 
-def test_a_bucket_that_vanished_is_not_the_end_of_its_objects(moto_url: str, bucket: str) -> None:
-    followed, other = store_at(moto_url, bucket), store_at(moto_url)
+def test_a_bucket_that_vanished_is_not_the_end_of_its_objects(s3_url: str, bucket: str) -> None:
+    followed, other = store_at(s3_url, bucket), store_at(s3_url)
     calls: list[Callable[[S3Store], object]] = [
         lambda store: store.stat(bucket, "a.jpg"),
         lambda store: store.get(bucket, "a.jpg", LIMIT),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -15,7 +16,9 @@ import pytest
 from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
 
 from tests.contract.s3_server import Answer, Told, made_up, refusal, store_at
+from workers.cli import s3 as s3_commands
 from workers.s3_setup import look, set_up
+from workers.settings import Settings
 from workers.stores.s3 import S3Store
 from workers.stores.s3_notification import CREATED, REMOVED, WANTED, Entry, arn_of, entries, merged, read
 
@@ -108,7 +111,8 @@ def test_the_secret_is_in_nothing_that_doctor_prints(tmp_path: Path) -> None:
 def test_setup_prints_what_minio_must_be_started_with(
     command: Callable[..., Done], minio: Told, target: str
 ) -> None:
-    options = ("setup", "--target", target, "--redis-key", "mine")
+    url = "http://here:1/v1/events/minio"
+    options = ("setup", "--target", target, "--redis-key", "mine", "--url", url, "--print")
     first = command(*options, "--json", WILDTAG_S3_ENDPOINT=minio.url)
     second = command(*options, WILDTAG_S3_ENDPOINT=minio.url)
     assert (first.returncode, second.returncode) == (0, 0), first.stdout + second.stdout
@@ -119,9 +123,71 @@ def test_setup_prints_what_minio_must_be_started_with(
     assert environment["MINIO_API_SYNC_EVENTS"] == "on"
     assert all(f"{name}={value}" in second.stdout for name, value in environment.items())
     if target == "webhook":
-        assert environment["MINIO_NOTIFY_WEBHOOK_ENDPOINT_WILDTAG"].endswith("/v1/events/minio")
+        assert environment["MINIO_NOTIFY_WEBHOOK_ENDPOINT_WILDTAG"] == url
     else:
         assert environment["MINIO_NOTIFY_REDIS_KEY_WILDTAG"] == "mine"
+
+
+def test_where_nothing_is_missing_nothing_is_printed(command: Callable[..., Done], minio: Told) -> None:
+    done = command("setup", WILDTAG_S3_ENDPOINT=minio.url)
+    assert done.returncode == 0
+    assert "MINIO_NOTIFY" not in done.stdout
+
+
+def test_a_second_target_is_told_at_once(command: Callable[..., Done], minio: Told) -> None:
+    done = command("setup", "--at-once", "--print", "--json", WILDTAG_S3_ENDPOINT=minio.url)
+    assert done.returncode == 0
+    environment = json.loads(done.stdout.splitlines()[-1])["environment"]
+    assert environment["MINIO_NOTIFY_WEBHOOK_QUEUE_DIR_WILDTAG"] == "/events"
+    assert environment["MINIO_NOTIFY_WEBHOOK_ENABLE_WILDTAGNOW"] == "on"
+    assert not any("QUEUE" in name and name.endswith("NOW") for name in environment)
+    told = entries(read(store_at(minio.url), "photos"))
+    assert [entry.arn.rpartition(":")[0].rpartition(":")[2] for entry in told] == ["WILDTAG", "WILDTAGNOW"]
+
+
+@pytest.fixture
+def refusing() -> Iterator[Told]:
+    """A made-up MinIO that knows no target."""
+
+    def answer(method: str, path: str) -> Answer:
+        if "?notification" in path:
+            return Answer(400, refusal("InvalidArgument", "no such ARN")) if method == "PUT" else Answer(body=b"")
+        return Answer(body=LISTING) if "list-type" in path or method == "HEAD" else Answer(404, refusal("NoSuchKey"))
+
+    with made_up(answer) as server:
+        yield server
+
+
+def test_what_is_missing_is_printed_and_the_address_asked_for(
+    command: Callable[..., Done], refusing: Told, tmp_path: Path
+) -> None:
+    done = command("setup", WILDTAG_HOME=str(tmp_path), WILDTAG_S3_ENDPOINT=refusing.url)
+    assert done.returncode == 1
+    assert "MINIO_NOTIFY_WEBHOOK_ENDPOINT_WILDTAG=$GATEWAY\n" in done.stdout
+    assert "--url" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ({}, None),
+        ({"gateway_port": 8099}, "http://127.0.0.1:8099/v1/events/minio"),
+        ({"gateway_port": 8099, "s3_endpoint": "https://minio.example"}, None),
+        ({"gateway_host": "10.0.0.7", "s3_endpoint": "http://m:9000"}, "http://10.0.0.7:8080/v1/events/minio"),
+        ({"gateway_host": "0.0.0.0"}, None),  # noqa: S104 -- no address to reach
+    ],
+)
+def test_the_address_of_the_gateway(settings: dict[str, Any], address: str | None, tmp_path: Path) -> None:
+    chosen = Settings(**{"home": tmp_path, "s3_endpoint": "http://127.0.0.1:9", **settings})
+    assert s3_commands._gateway(chosen) == address
+
+
+def test_the_stack_of_this_home_says_where_its_gateway_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = SimpleNamespace(addresses={"gateway": "http://127.0.0.1:8123"})
+    monkeypatch.setattr("workers.supervisor.read_stack", lambda _: here)
+    local = Settings(home=tmp_path, s3_endpoint="http://localhost:9000")
+    assert s3_commands._gateway(local) == "http://127.0.0.1:8123/v1/events/minio"
+    assert s3_commands._gateway(local.model_copy(update={"s3_endpoint": "https://minio.example"})) is None
 
 
 def test_a_target_that_the_server_does_not_know_is_explained(

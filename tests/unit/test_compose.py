@@ -311,6 +311,16 @@ def test_minio_loses_no_event_and_sends_them_to_the_gateway() -> None:
     assert queue in {volume["target"] for volume in SERVICES["minio"]["volumes"]}
 
 
+def test_a_fast_way_runs_beside_the_durable_one() -> None:
+    """MinIO serves a queue folder on a timer of 3 s; what sweeps the bucket also listens to it."""
+    told = environment("reconcile", filled())
+    assert (told["WILDTAG_LISTEN"], told["WILDTAG_S3_ENDPOINT"]) == ("true", "http://minio:9000")
+    assert SERVICES["reconcile"]["command"][0] == "reconcile"
+    setup = [interpolated(part, {}) for part in SERVICES["setup-bucket"]["command"]]
+    url = setup[setup.index("--url") + 1]
+    assert url == environment("minio", filled())["MINIO_NOTIFY_WEBHOOK_ENDPOINT_WILDTAG"]
+
+
 def test_the_build_is_one_of_the_dockerfile() -> None:
     builds = [service["build"] for service in SERVICES.values() if "build" in service]
     assert len(builds) == 1, "one service builds the image that all share"

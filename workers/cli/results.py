@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -141,8 +142,10 @@ def status(json: Json = False) -> None:
     counts = wiring.records.counts()
     beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
     common = wiring.records.common_tags(10)
+    sources = wiring.sources.conditions()
     if json:
         body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "obstacles": standing,
+                "sources": sources,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
@@ -151,6 +154,10 @@ def status(json: Json = False) -> None:
         view.add_row(name.replace("_", " "), f"{count:,}")
     view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
     view.add_row("last progress", ", ".join(f"{name} {ago:.0f} s ago" for name, ago in beats.items()) or "–")
+    for source, condition in sources.items():
+        if condition.state != "working":
+            since = datetime.fromtimestamp(condition.since, UTC).astimezone().isoformat(" ", "seconds")
+            view.add_row(source, clean(f"{condition.state} since {since}: {condition.reason}"))
     console.print(view)
     _show_obstacles(standing, now)
     for pending in wiring.records.pending(10):

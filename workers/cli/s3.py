@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 import typer
 from rich.markup import escape
 
+from workers.addresses import loopback
 from workers.cli.doctor import MARKS
 from workers.cli.results import Json, connected
 from workers.cli.show import clean, console
 from workers.doctor import Check
 from workers.settings import Settings
+from workers.stores.store import ObjectForbidden
 from workers.wiring import Wiring
+
+if TYPE_CHECKING:
+    from workers.s3_existing import Existing
+    from workers.s3_probe import Probe
 
 app = typer.Typer(no_args_is_help=True, help="Follow a bucket on MinIO, or another S3 server.")
 
@@ -32,10 +39,16 @@ def setup(
     target: Annotated[Literal["webhook", "redis"], typer.Option(help="Whom MinIO tells.")] = "webhook",
     name: Annotated[str, typer.Option(help="What the variables of that target end in.")] = "WILDTAG",
     url: Annotated[
-        str, typer.Option(help="Where the server reaches the gateway.")
-    ] = "http://gateway:8080/v1/events/minio",
+        str | None, typer.Option(help="Where the server reaches the gateway; the one of this home when not given.")
+    ] = None,
     redis_key: Annotated[str, typer.Option(help="The key that MinIO fills in Redis.")] = "minio-events",
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Also a webhook without a queue folder, which is told at once.")
+    ] = False,
     create: Annotated[bool, typer.Option("--create", help="Make the bucket if it is not there.")] = False,
+    show: Annotated[
+        bool, typer.Option("--print", help="Print what MinIO must be started with, also where nothing is missing.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Have a bucket tell of its changes, beside whatever else it tells; running this twice does nothing more."""
@@ -45,17 +58,56 @@ def setup(
     if arn is not None and (not arn.startswith("arn:") or len(arn.split(":")) < 6):
         raise typer.BadParameter(f"{arn!r} is no ARN; one looks like arn:minio:sqs:us-east-1:WILDTAG:webhook")
     settings = _settings(bucket)
-    environment = {} if arn else server_environment(target, name, url=url, redis_key=redis_key)
-    wish = Entry(arn or arn_of(target, name, settings.s3_region), prefix, suffix)
-    fine = _say(set_up(Wiring(settings).s3, settings.bucket, wish, environment, create=create), json=json)
-    if json and environment:
-        console.out(msgspec.json.encode({"environment": environment}).decode(), highlight=False)
-    elif environment:
-        console.print("\nMinIO must have been started with:")
-        for variable, value in environment.items():
-            console.print(f"  {variable}={value}", markup=False, highlight=False, soft_wrap=True)
+    wishes = [Entry(arn or arn_of(target, name, settings.s3_region), prefix, suffix)]
+    environment = {}
+    if arn is None:
+        reached = url or _gateway(settings) or "$GATEWAY"
+        environment = server_environment(target, name, url=reached, redis_key=redis_key)
+        if at_once:
+            other = f"{name}NOW"
+            wishes.append(Entry(arn_of("webhook", other, settings.s3_region), prefix, suffix))
+            environment |= server_environment("webhook", other, url=reached, redis_key=redis_key, queue=False)
+    elif at_once:
+        raise typer.BadParameter("--at-once is for targets of MinIO's; give each ARN in a call of its own")
+    first, *also = wishes
+    checks = set_up(Wiring(settings).s3, settings.bucket, first, environment, create=create, also=also)
+    fine = _say(checks, json=json)
+    if environment and (show or not fine):
+        _print_environment(environment, json=json)
     if not fine:
         raise typer.Exit(1)
+
+
+def _gateway(settings: Settings) -> str | None:
+    """Where the S3 server reaches the gateway of this home, as far as that is known.
+
+    An address of this machine alone is one for a server on this machine.
+    """
+    from workers.supervisor import read_stack  # noqa: PLC0415 -- keeps the command line quick
+
+    info, chosen = read_stack(settings.home), {"gateway_host", "gateway_port"} & settings.model_fields_set
+    if info is not None and "gateway" in info.addresses:
+        address = info.addresses["gateway"]
+    elif chosen and settings.gateway_host not in {"0.0.0.0", "::"}:  # noqa: S104 -- no address to reach
+        address = f"http://{settings.gateway_host}:{settings.gateway_port}"
+    else:
+        return None
+    here, server = (urlsplit(at).hostname or "" for at in (address, settings.s3_endpoint or ""))
+    return None if loopback(here) and not loopback(server) else f"{address}/v1/events/minio"
+
+
+def _print_environment(environment: Mapping[str, str], *, json: bool) -> None:
+    if json:
+        console.out(msgspec.json.encode({"environment": environment}).decode(), highlight=False)
+        return
+    console.print("\nMinIO must have been started with:")
+    for variable, value in environment.items():
+        console.print(f"  {variable}={value}", markup=False, highlight=False, soft_wrap=True)
+    if "$GATEWAY" in environment.values():
+        console.print(
+            "where $GATEWAY is the address at which the server reaches the gateway, as "
+            "http://HOST:8080/v1/events/minio: --url fills it in", markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
 
 
 @app.command()
@@ -63,26 +115,50 @@ def doctor(
     bucket: Bucket = None,
     prefix: Annotated[str | None, typer.Option(help="Of the probe; one that is followed when not given.")] = None,
     suffix: Annotated[str | None, typer.Option(help="Of the probe; the same.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Put nothing; follow this object, which is there, to another record.")
+    ] = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds for the event, and again for the record.")] = 30.0,
     json: Json = False,
 ) -> None:
-    """Put an image into the bucket, follow it to its record, and say where it stopped. It is removed again."""
-    from workers.s3_probe import Probe, disguises, unfollowed  # noqa: PLC0415 -- keeps the command line quick
-    from workers.s3_setup import followed, look  # noqa: PLC0415 -- as above
+    """Put an image into the bucket, follow it to its record, and say where it stopped and how long each way took.
+
+    It is removed again. A key pair that may not write has an object that is there tagged once more instead.
+    """
+    from workers.s3_existing import Existing  # noqa: PLC0415 -- keeps the command line quick
+    from workers.s3_probe import Probe, disguises, unfollowed  # noqa: PLC0415 -- as above
+    from workers.s3_setup import look, told_of  # noqa: PLC0415 -- as above
+    from workers.s3_trail import Stack  # noqa: PLC0415 -- as above
+    from workers.s3_ways import PATIENCE_S, Ways  # noqa: PLC0415 -- as above
+    from workers.stores.s3_notification import Entry  # noqa: PLC0415 -- as above
 
     settings = _settings(bucket)
     store = Wiring(settings).s3
     if not _say(look(store, settings.bucket), json=json):
         raise typer.Exit(1)
     there = connected()
-    told = followed(store, settings.bucket)
-    disguise = next(disguises(there.following, told, prefix, suffix), None)
-    if disguise is None:
-        _say([unfollowed(there.following, told, prefix, suffix)], json=json)
+    told = told_of(store, settings.bucket)
+    stack = Stack(there.records, there.inbox, there.health, wait)
+    ways = Ways(there.sources, there.sightings, told, patience_s=min(wait, PATIENCE_S))
+    existing = Existing(store, stack, ways, settings.bucket, there.following, key)
+    if key is not None:
+        checks = existing.follow("an object was named by --key")
+    else:
+        first = told[0] if told else Entry("")
+        disguise = next(disguises(there.following, first, prefix, suffix), None)
+        if disguise is None:
+            _say([unfollowed(there.following, first, prefix, suffix)], json=json)
+            raise typer.Exit(1)
+        checks = _followed(Probe(store, stack, ways, settings.bucket, disguise), existing)
+    if not _say(checks, json=json):
         raise typer.Exit(1)
-    probe = Probe(store, there.records, there.inbox, there.health, settings.bucket, disguise, wait_s=wait)
-    if not _say(probe.follow(), json=json):
-        raise typer.Exit(1)
+
+
+def _followed(probe: Probe, existing: Existing) -> Iterator[Check]:
+    try:
+        yield from probe.follow()
+    except ObjectForbidden as exc:
+        yield from existing.follow(str(exc))
 
 
 def _settings(bucket: str | None) -> Settings:

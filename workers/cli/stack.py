@@ -36,7 +36,8 @@ def up() -> None:
         else:
             console.print(f"\nPut images into   [bold]{escape(f'{here.s3_endpoint}, bucket {here.bucket}')}[/]")
             webhook = f"http://127.0.0.1:{here.gateway_port}/v1/events/minio"
-            console.print(f"Webhook           [bold]{webhook}[/]; without it the sweep finds them")
+            heard = "listening to the bucket tells of images" if here.listen else "the sweep finds them"
+            console.print(f"Webhook           [bold]{webhook}[/]; without it {heard}")
         console.print(f"or onto the page  [bold]http://127.0.0.1:{here.gateway_port}/[/]")
         console.print(f"Flower            [bold]{stack.flower}[/]")
         console.print("See results with  [bold]wildtag watch[/]  and  [bold]wildtag results[/]; Ctrl-C stops.\n")

@@ -1,8 +1,8 @@
 """Listens to a bucket over the listen API of MinIO, for as long as the process lives.
 
-The server remembers nothing: what happens while nobody is connected is lost. So after every connection, the first one
-included, the bucket is compared with the records (``CatchUp``), beside the listening and not before it, since a
-listener that does not read loses events too.
+The server remembers nothing: what happens while nobody is connected is lost. So after every connection that is heard,
+the first one included, the bucket is compared with the records (``CatchUp``), beside the listening and not before it,
+since a listener that does not read loses events too.
 """
 
 from __future__ import annotations
@@ -10,79 +10,27 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
-import urllib3
-from minio.error import MinioException, S3Error
 
-from vectordb.errors import Permanent, Transient
+from vectordb.errors import Transient
+from workers.events.listen_api import Connect, Deaf, Refused
 from workers.events.notification import LARGEST, Told, listened
-from workers.events.reception import Reception, deposit
+from workers.events.reception import Deposit, Reception, deposit
+from workers.events.sources import State
 
 log = structlog.get_logger()
 
 SOURCE = "listen"
-EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
 FIRST_PAUSE = 0.5  # seconds
 REST = 0.05  # seconds between two turns of catching up
-LONGEST_PAUSE = 30.0
-STEADY = 10.0  # a connection that lasted so long was a good one
-# answers that time alone does not change
-REFUSALS = frozenset({
-    "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "NoSuchBucket",
-    "NotImplemented", "MethodNotAllowed",
-})  # fmt: skip
+LONGEST_PAUSE = 1.0  # a server that is back is heard again soon
+DEAF_PAUSE = 30.0  # one that is deaf keeps a request of every try
+REFUSED_PAUSE = 60.0  # a policy, a bucket or another server may change what is refused, but not soon
+STEADY = 10.0  # a connection that was heard for so long was a good one
 
-Connect = Callable[[], AbstractContextManager[Iterable[bytes]]]
-
-
-class Dropped(Transient):
-    """The connection could not be made, or ended without a farewell."""
-
-
-class Listening(Protocol):
-    """What is needed of minio's client."""
-
-    def listen_bucket_notification(self, bucket_name: str, prefix: str, suffix: str, events: tuple[str, ...]) -> Any:
-        """As minio-py has it."""
-        ...
-
-
-def connecting(client: Listening, bucket: str, prefix: str = "", suffix: str = "") -> Connect:
-    """Opens the listen API through minio's client: gives the bytes as they come. ``Dropped`` for what ends it.
-
-    The client's own iterator hides keep-alives and makes a new connection by itself when the server closes one,
-    silently and at once: then nobody would catch up. So the response is read here.
-    """
-
-    @contextmanager
-    def connect() -> Iterator[Iterable[bytes]]:
-        with _dropped():
-            events = client.listen_bucket_notification(bucket, prefix, suffix, EVENTS)
-            response: urllib3.BaseHTTPResponse = events._func()  # noqa: SLF001 -- see above
-            try:
-                yield response.stream()
-            finally:
-                response.close()
-                response.release_conn()
-
-    return connect
-
-
-@contextmanager
-def _dropped() -> Iterator[None]:
-    try:
-        yield
-    except S3Error as exc:
-        if exc.code in REFUSALS:
-            raise Permanent(f"the bucket cannot be listened to: {exc.code}: {exc.message}") from exc
-        raise Dropped(f"{exc.code}: {exc.message}") from exc
-    except (urllib3.exceptions.HTTPError, MinioException, OSError) as exc:
-        raise Dropped(f"{type(exc).__name__}: {exc}") from exc
-    except ValueError as exc:  # what minio-py says of a bucket's name, and of Amazon
-        raise Permanent(f"cannot be listened to: {exc}") from exc
+Report = Callable[[State, str], object]
 
 
 class CatchUp(Protocol):
@@ -96,11 +44,35 @@ class CatchUp(Protocol):
         ...
 
 
+class Watched:
+    """Says how listening is. ``report`` hears of every connection, and tells what is broken.
+
+    The log has a line for a server that is heard, and one for a server that refuses, when that begins.
+    """
+
+    def __init__(self, bucket: str, report: Report) -> None:
+        self._bucket = bucket
+        self._report = report
+        self._state: State | None = None
+
+    def is_(self, state: State, reason: str = "") -> None:
+        """It is so now, or still."""
+        if state == "working":
+            log.info("listening", bucket=self._bucket)
+        elif state == "refused" and self._state != "refused":
+            log.warning("not listening: other sources tell of the bucket", bucket=self._bucket, reason=reason)
+        self._state = state
+        try:
+            self._report(state, reason)
+        except Transient as exc:  # Redis is away: it is told again with the next connection
+            log.debug("not reported", reason=str(exc))
+
+
 class Listener:
     """Stores what a bucket tells; ``catch_up`` gets its turns after each connection, until it is at its end.
 
-    ``alive`` is called for every sign of life, keep-alives included: at most every half second from a quiet MinIO.
-    A server that sends none looks silent until something happens.
+    ``alive`` is called for every sign of life, pings and keep-alives included, and for every try; ``report`` is told
+    whether the server is heard.
     """
 
     def __init__(
@@ -111,6 +83,8 @@ class Listener:
         catch_up: CatchUp,
         alive: Callable[[], object] = lambda: None,
         first_pause: float = FIRST_PAUSE,
+        report: Report = lambda state, reason: None,  # noqa: ARG005 -- nobody wants to know
+        refused_pause: float = REFUSED_PAUSE,
     ) -> None:
         self._connect = connect
         self._bucket = bucket
@@ -118,10 +92,17 @@ class Listener:
         self._catch_up = catch_up
         self._alive = alive
         self._first_pause = first_pause
+        self._refused_pause = refused_pause
+        self._watched = Watched(bucket, report)
+        self._heard = True  # whether the server was heard in the connection that is, or was last
+        self._looked = False
         self._fault: Exception | None = None
 
     def follow(self, stop: threading.Event) -> None:
-        """Listen until ``stop``, which is looked at whenever something comes in. Raises what is not ``Transient``."""
+        """Listen until ``stop``, which is looked at whenever something comes in. Raises what is a bug.
+
+        A server that refuses is asked again once a minute: what it lacks may come.
+        """
         behind = threading.Event()
         catching = threading.Thread(target=self._catching_up, args=(stop, behind), daemon=True, name="catch-up")
         catching.start()
@@ -137,22 +118,65 @@ class Listener:
     def _listening(self, stop: threading.Event, behind: threading.Event) -> None:
         pause = self._first_pause
         while not stop.is_set():
-            began, reason = time.monotonic(), "the server closed the connection"
-            try:
-                with self._connect() as chunks:
-                    log.info("listening", bucket=self._bucket)
-                    behind.set()
-                    for line in lines(chunks):
-                        self._take(line)
-                        if stop.is_set():
-                            return
-            except Transient as exc:  # what could not be stored is found when it is caught up with
-                reason = str(exc)
-            if time.monotonic() - began > STEADY:
+            began = time.monotonic()
+            state, reason = self._connected(stop, behind)
+            if stop.is_set():
+                return
+            if self._heard and time.monotonic() - began > STEADY:
                 pause = self._first_pause
-            log.warning("connects again", reason=reason, pause=pause)
+            self._sign()
+            if not self._looked:  # nothing is heard, and what is there is not known either
+                self._look(behind)
+            self._watched.is_(state, reason)
+            if state == "refused":
+                stop.wait(self._refused_pause)
+                continue
             stop.wait(pause)
-            pause = min(LONGEST_PAUSE, pause * 2)
+            pause = min(DEAF_PAUSE if state == "deaf" else LONGEST_PAUSE, pause * 2)
+
+    def _connected(self, stop: threading.Event, behind: threading.Event) -> tuple[State, str]:
+        """Listen as long as one connection lasts; gives how it ended."""
+        # a server that is never heard is no reason to look through the bucket at each try
+        trusted, self._heard = self._heard, False
+        try:
+            with self._connect() as chunks:
+                if trusted:
+                    self._look(behind)
+                for line in lines(chunks):
+                    if not self._heard:
+                        self._heard = True
+                        self._watched.is_("working")
+                        if not trusted:
+                            self._look(behind)
+                    self._take(line)
+                    if stop.is_set():
+                        break
+        except Deaf as exc:
+            self._count("deaf")
+            return "deaf", str(exc)
+        except Transient as exc:  # what could not be stored is found when it is caught up with
+            return "away", str(exc)
+        except Refused as exc:
+            self._count("refused")
+            return "refused", str(exc)
+        return "away", "the server closed the connection"
+
+    def _sign(self) -> None:
+        """The process lives, whatever the server does."""
+        try:
+            self._alive()
+        except Transient as exc:
+            log.debug("not noted", reason=str(exc))
+
+    def _look(self, behind: threading.Event) -> None:
+        self._looked = True
+        behind.set()
+
+    def _count(self, what: str) -> None:
+        try:
+            self._reception.store([Deposit(counts={f"{SOURCE}:{what}": 1})])
+        except Transient as exc:
+            log.warning("not counted", reason=str(exc))
 
     def _take(self, line: bytes) -> None:
         self._alive()

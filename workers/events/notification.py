@@ -39,6 +39,7 @@ CHANGES_NO_BYTES = frozenset({"PutTagging", "DeleteTagging", "PutRetention", "Pu
 
 OTHER_BUCKET = "other-bucket"
 OTHER_EVENT = "other-event"
+FOLDER_MARKER = "folder-marker"
 
 _MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)  # texts as a whole, and brackets
 
@@ -79,7 +80,7 @@ class _Access(msgspec.Struct, rename="pascal"):
 class Told(msgspec.Struct, frozen=True):
     """What a notification tells: events, why records were left alone, and what could not be read, with the reason.
 
-    ``ignored`` holds words out of a small set (``PutTagging``, ``other-bucket``, …), fit to be counted by.
+    ``ignored`` holds words out of a small set (``PutTagging``, ``folder-marker``, …), fit to be counted by.
     """
 
     events: tuple[ObjectEvent, ...] = ()
@@ -121,6 +122,14 @@ def padded(sequencer: str) -> str:
     if not 0 < len(digits) <= SEQUENCE_DIGITS or not set(digits) <= set("0123456789abcdef"):
         return ""
     return digits.ljust(SEQUENCE_DIGITS, "0")
+
+
+def folder_marker(key: str) -> bool:
+    """Whether an empty object of this key is a folder that a client shows, and no object.
+
+    A key that ends in a slash and has bytes is an object like any other.
+    """
+    return key.endswith("/")
 
 
 def _told(
@@ -189,6 +198,8 @@ def _event(record: _Record, bucket: str, *, encoded: bool, state: bool) -> Objec
     sequence = padded(told.sequencer or "")
     if kind == "removed":
         return ObjectEvent("removed", bucket, key, version_id=version_id, sequence=sequence)
+    if folder_marker(key) and not told.size:
+        return FOLDER_MARKER
     # an event that cannot be put in order may be an old one: without its etag the bucket is asked
     etag = (told.e_tag or "").strip('"') if sequence else ""
     return ObjectEvent("created", bucket, key, etag, told.size or 0, version_id, sequence)  # no size: no bytes

@@ -25,6 +25,8 @@ log = structlog.get_logger()
 JUNK_KEPT = 1000  # notifications; the oldest go first
 BODY_KEPT = 4096  # bytes of each
 REASONS_KEPT = 5
+PROBE = "wildtag-probe-"  # in the keys of probes, whose events are noted with their source and time
+SIGHTINGS_KEPT = 200
 
 Command = tuple[str | bytes | int, ...]
 
@@ -39,11 +41,12 @@ class Junk(msgspec.Struct, frozen=True):
 
 
 class Deposit(msgspec.Struct, frozen=True):
-    """What one notification leaves in Redis."""
+    """What one notification leaves in Redis. ``source``: who told; empty where that is of no interest."""
 
     events: tuple[ObjectEvent, ...] = ()
     counts: Mapping[str, int] = {}
     junk: Junk | None = None
+    source: str = ""
 
 
 def deposit(source: str, told: Told, body: bytes, size: int | None = None) -> Deposit:
@@ -56,7 +59,7 @@ def deposit(source: str, told: Told, body: bytes, size: int | None = None) -> De
         more = [f"and {len(told.junk) - REASONS_KEPT} more"] if len(told.junk) > REASONS_KEPT else []
         reason = "; ".join([*told.junk[:REASONS_KEPT], *more])
         junk = Junk(source, reason, len(body) if size is None else size, body[:BODY_KEPT])
-    return Deposit(told.events, +counts, junk)
+    return Deposit(told.events, +counts, junk, source)
 
 
 def commands(deposits: Iterable[Deposit], keys: Keys) -> list[Command]:
@@ -65,6 +68,10 @@ def commands(deposits: Iterable[Deposit], keys: Keys) -> list[Command]:
     counts: Counter[str] = Counter()
     for one in deposits:
         made.extend(("XADD", keys.inbox, "*", *chain(*fields(event).items())) for event in one.events)
+        made.extend(
+            ("XADD", keys.sightings, "MAXLEN", "~", SIGHTINGS_KEPT, "*", "source", one.source, "oid", event.id)
+            for event in one.events if PROBE in event.key
+        )  # fmt: skip
         if one.junk is not None:
             j = one.junk
             made.append((

@@ -9,7 +9,7 @@ from typing import Any
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
@@ -56,6 +56,7 @@ class _Rest(Collector):
         yield from self._obstacles()
         try:
             counts, beats = self._services.records.counts(), self._services.health.beats()
+            sources, told = self._services.sources.conditions(), self._services.reception.counts()
         except Transient:
             yield GaugeMetricFamily("wildtag_redis_up", "whether Redis answers", value=0)
             return
@@ -69,6 +70,14 @@ class _Rest(Collector):
         for name, at in beats.items():
             ago.add_metric([name], max(0.0, now - at))
         yield ago
+        works = GaugeMetricFamily("wildtag_event_source_works", "whether a source of events works", labels=["source"])
+        for name, condition in sources.items():
+            works.add_metric([name], float(condition.state == "working"))
+        yield works
+        events = CounterMetricFamily("wildtag_told", "what the event sources were told", labels=["source", "what"])
+        for name, count in told.items():
+            events.add_metric(list(name.partition(":")[::2]), count)
+        yield events
 
 
     def _obstacles(self) -> Iterable[Metric]:

@@ -10,6 +10,8 @@ from vectordb.captions import Caption
 from vectordb.errors import Permanent
 from workers.api_keys import ApiKeys
 from workers.batches import Batches
+from workers.events.reception import Reception
+from workers.events.sources import Sources
 from workers.gateway.idempotency import Idempotency
 from workers.gateway.mailbox import Mailbox
 from workers.health import Health
@@ -59,6 +61,8 @@ class Services:
     inbox: Inbox
     store: ObjectStore
     health: Health
+    sources: Sources
+    reception: Reception
     keys: ApiKeys
     idempotency: Idempotency
     batches: Batches

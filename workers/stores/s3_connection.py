@@ -71,6 +71,10 @@ class S3Connection:
         """For signing addresses that others use; sends nothing."""
         return self._client(self.options.public_endpoint)
 
+    def once(self, header_s: float) -> Minio:
+        """A client of its own for an answer that takes long: it waits so long for a header, and tries once."""
+        return self._made(self.options.endpoint, _pool(self.options, header_s, tries=1))
+
     @property
     def who(self) -> str:
         """As whom we ask, in words and without the secret."""
@@ -79,13 +83,16 @@ class S3Connection:
     def _client(self, endpoint: str) -> Minio:
         place = (os.getpid(), endpoint)
         if place not in self._clients:
-            parts = urlsplit(endpoint)
-            made = Minio(
-                parts.netloc, secure=parts.scheme == "https", region=self.options.region, credentials=self._found,
-                http_client=_pool(self.options),
-            )  # fmt: skip
+            made = self._made(endpoint, _pool(self.options, self.options.read_s, self.options.tries))
             self._clients.setdefault(place, made)  # threads that come first at once share one
         return self._clients[place]
+
+    def _made(self, endpoint: str, pool: urllib3.PoolManager) -> Minio:
+        parts = urlsplit(endpoint)
+        return Minio(
+            parts.netloc, secure=parts.scheme == "https", region=self.options.region, credentials=self._found,
+            http_client=pool,
+        )  # fmt: skip
 
 
 class FoundCredentials(Provider):
@@ -159,7 +166,7 @@ def _from_profile(text: str) -> Credentials:
     )
 
 
-def _pool(options: S3Options) -> urllib3.PoolManager:
+def _pool(options: S3Options, read_s: float, tries: int) -> urllib3.PoolManager:
     ca_file = options.ca_file
     if ca_file is not None:
         try:
@@ -169,12 +176,12 @@ def _pool(options: S3Options) -> urllib3.PoolManager:
         except OSError as exc:
             raise StoreRefuses(f"the certificates {ca_file} cannot be read: {exc.strerror}") from exc
     return urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=min(CONNECT_S, options.read_s), read=options.read_s),
+        timeout=urllib3.Timeout(connect=min(CONNECT_S, read_s), read=read_s),
         maxsize=10,
         cert_reqs="CERT_REQUIRED",
         ca_certs=None if ca_file is None else str(ca_file),
-        retries=urllib3.Retry(
-            total=options.tries - 1,
+        retries=tries > 1 and urllib3.Retry(
+            total=tries - 1,
             redirect=False,  # what is signed for one host is worth nothing on another
             backoff_factor=0.2,
             status_forcelist=[500, 502, 503, 504],

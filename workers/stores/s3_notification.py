@@ -45,10 +45,16 @@ def arn_of(target: Target, name: str, region: str) -> str:
     return f"arn:minio:sqs:{region}:{name}:{target}"
 
 
-def server_environment(target: Target, name: str, *, url: str, redis_key: str) -> dict[str, str]:
-    """What a MinIO server must be started with to have this target. ``$NAME`` is for the reader to fill in."""
+def server_environment(
+    target: Target, name: str, *, url: str, redis_key: str, queue: bool = True
+) -> dict[str, str]:  # fmt: skip
+    """What a MinIO server must be started with to have this target. ``$NAME`` is for the reader to fill in.
+
+    ``queue``: keep events in a folder until they are taken, and look into that every three seconds; else send each
+    at once, and lose it when nobody is there.
+    """
     at = f"MINIO_NOTIFY_{target.upper()}"
-    common = {f"{at}_QUEUE_DIR_{name}": "/events", f"{at}_QUEUE_LIMIT_{name}": "100000"}
+    common = {f"{at}_QUEUE_DIR_{name}": "/events", f"{at}_QUEUE_LIMIT_{name}": "100000"} if queue else {}
     if target == "webhook":
         own = {f"{at}_ENDPOINT_{name}": url, f"{at}_AUTH_TOKEN_{name}": "$WILDTAG_WEBHOOK_TOKEN"}
     else:

@@ -6,15 +6,18 @@ import httpx
 import pytest
 
 from tests.contract.gateway.running import PIXEL, problem, running, wired
+from tests.contract.real_servers import key_pair
 from workers.connection import Client
 
 
 def test_an_image_is_put_to_the_server_and_known_by_its_id(
-    redis_url: str, client: Client, moto_url: str, bucket: str, tmp_path_factory: pytest.TempPathFactory
+    redis_url: str, client: Client, s3_url: str, bucket: str, dropped: None,  # noqa: ARG001 -- clears up
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    access_key, secret_key = key_pair(s3_url)
     wiring = wired(
-        tmp_path_factory.mktemp("home"), redis_url, bucket=bucket, s3_endpoint=moto_url, s3_access_key="AKIATEST",
-        s3_secret_key="secret",  # noqa: S106 -- moto asks for none
+        tmp_path_factory.mktemp("home"), redis_url, bucket=bucket, s3_endpoint=s3_url, s3_access_key=access_key,
+        s3_secret_key=secret_key,
     )  # fmt: skip
     wiring.s3.connection.client.make_bucket(bucket)
     with running(wiring) as gateway:

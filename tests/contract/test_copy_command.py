@@ -53,6 +53,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with library.building(SPACE.id, "soups@v1", SPACE.dimension) as building:
         building.index.add([*CAPTIONS, TAUGHT], vectors(len(CAPTIONS) + 1))
         building.finish(MANIFEST)
+    with library.building(SPACE.id, "few@v1", SPACE.dimension) as building:
+        building.index.add(CAPTIONS[:20], vectors(20))
+        building.finish(replace(MANIFEST, name="few", count=20))
     return home
 
 
@@ -90,8 +93,8 @@ def run(home: Path, *arguments: str, status: int = 0, **settings: str) -> Done:
     return Done(out.getvalue(), err.getvalue())
 
 
-def copied(home: Path, *arguments: str, **settings: str) -> dict[str, Any]:
-    (line,) = run(home, "copy", "soups", "--json", *arguments, status=0, **settings).stdout.splitlines()
+def copied(home: Path, *arguments: str, name: str = "soups", **settings: str) -> dict[str, Any]:
+    (line,) = run(home, "copy", name, "--json", *arguments, status=0, **settings).stdout.splitlines()
     report: dict[str, Any] = json.loads(line)
     return report
 
@@ -175,29 +178,30 @@ def test_a_copy_comes_back_to_another_home_and_what_was_taught_since_is_brought(
 
 def test_each_server_is_shown_its_own_key(made: Path, tmp_path: Path) -> None:
     with rest_server(KEY) as server, rest_server("another key") as other:
-        refused = run(made, "copy", "soups", "--to", server.url, status=1)
+        refused = run(made, "copy", "few", "--to", server.url, status=1)
         assert "refuses the API key" in refused.stderr
-        copied(made, "--to", server.url, WILDTAG_QDRANT_API_KEY=KEY)
+        copied(made, "--to", server.url, name="few", WILDTAG_QDRANT_API_KEY=KEY)
         # the key of the server that the settings name is not for others
         run(
-            made, "copy", "soups", "--to", other.url, status=1,
+            made, "copy", "few", "--to", other.url, status=1,
             WILDTAG_QDRANT_URL=server.url, WILDTAG_QDRANT_API_KEY=KEY,
         )  # fmt: skip
         report = copied(
-            made, "--to", other.url, WILDTAG_QDRANT_URL=server.url, WILDTAG_QDRANT_API_KEY=KEY,
+            made, "--to", other.url, name="few", WILDTAG_QDRANT_URL=server.url, WILDTAG_QDRANT_API_KEY=KEY,
             WILDTAG_COPY_TO_API_KEY="another key",
         )  # fmt: skip
         assert (report["source"], report["target"]) == (server.url, other.url)
         home = tmp_path / "home"
         home.mkdir()
-        assert copied(home, "--from", other.url, WILDTAG_COPY_FROM_API_KEY="another key")["count"] == len(ALL)
+        back = copied(home, "--from", other.url, name="few", WILDTAG_COPY_FROM_API_KEY="another key")
+        assert back["count"] == 20
 
 
 def test_what_cannot_be_copied_is_said_in_a_line(made: Path, server: RestServer, tmp_path: Path) -> None:
     assert "say where to" in run(made, "copy", "soups", status=1).stderr
     assert "to itself" in run(made, "copy", "soups", "--to", "embedded", status=1).stderr
     assert "neither a server's address" in run(made, "copy", "soups", "--to", "localhost:6333", status=1).stderr
-    assert "there are no captions 'tea'; there are: soups" in run(
+    assert "there are no captions 'tea'; there are: few, soups" in run(
         made, "copy", "tea", "--to", server.url, status=1
     ).stderr
     away = "http://127.0.0.1:9"
@@ -211,3 +215,13 @@ def test_what_cannot_be_copied_is_said_in_a_line(made: Path, server: RestServer,
     assert "another soups@v1 is in" in refused.stderr
     assert "nothing was copied" in refused.stderr
     assert len(held(library)) == 3
+
+
+def test_a_snapshot_is_saved_and_taken_in_once(made: Path, tmp_path: Path) -> None:
+    there, file = tmp_path / "there", tmp_path / "few.backup"
+    there.mkdir()
+    assert "few@v1 is in" in run(made, "snapshot", "few", str(file)).stdout
+    assert "Restored few@v1: 20 captions" in run(there, "restore", str(file)).stdout
+    assert "there is a version few@v1 already" in run(there, "restore", str(file), status=1).stderr
+    file.write_bytes(file.read_bytes()[:-1])
+    assert "snapshot" in run(tmp_path, "restore", str(file), status=1).stderr

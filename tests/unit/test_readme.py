@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from tests.contract import real_servers
 from workers.cli.main import app
 from workers.settings import Settings
 
@@ -35,7 +36,8 @@ def test_every_make_target_exists(target: str) -> None:
 
 def test_every_setting_it_names_exists() -> None:
     settings = {f"WILDTAG_{name.upper()}" for name in Settings.model_fields}
-    assert set(re.findall(r"WILDTAG_[A-Z0-9_]+[A-Z]", README)) <= settings
+    of_tests = set(re.findall(r"WILDTAG_TEST_[A-Z0-9_]+[A-Z]", str(real_servers.__doc__)))
+    assert set(re.findall(r"WILDTAG_[A-Z0-9_]+[A-Z]", README)) <= settings | of_tests
 
 
 def test_every_folder_it_names_exists() -> None:

@@ -31,7 +31,7 @@ def probes(
     """
     s = settings
     redis = connect(s.redis_url, patience_s=PATIENCE_S, tries=1)
-    patient_store = cache(store)
+    impatient_store = cache(store)
 
     def write() -> None:  # a full Redis answers a ping, too
         with translated():
@@ -45,7 +45,7 @@ def probes(
     impatient = cache(lambda: library_of(s.model_copy(update={"qdrant_timeout_s": PATIENCE_S})))
     found: dict[str, Callable[[], object]] = {
         "redis": write,
-        "broker": publisher.reach,
-        "store": lambda: patient_store().stat(s.bucket, f"{s.upload_prefix}{KEY}"),
+        "broker": lambda: publisher.reach(),  # noqa: PLW0108 -- looked up when it is asked
+        "store": lambda: impatient_store().stat(s.bucket, f"{s.upload_prefix}{KEY}"),
     }
     return found if s.qdrant_url is None else {**found, "captions": search}

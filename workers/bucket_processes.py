@@ -14,7 +14,7 @@ import structlog
 from vectordb.errors import Permanent, Transient
 from workers.events.folder import follow
 from workers.events.listen_api import Connect
-from workers.events.listener import SOURCE, CatchUp, Listener
+from workers.events.listener import LASTS_S, SOURCE, CatchUp, Listener
 from workers.events.sources import Sources, State
 from workers.logs import configure
 from workers.loops import Every, Turn, retrying, take_turns, until_stopped
@@ -181,11 +181,7 @@ def _listening(wiring: Wiring, catch_up: CatchUp, stop: threading.Event) -> Iter
 
 def _report(wiring: Wiring, state: State, reason: str) -> None:
     """The one place where it is told how listening is, besides the log."""
-    if state in {"deaf", "away"}:
-        wiring.obstacles.begin("listener", reason)
-    else:
-        wiring.obstacles.end("listener")
-    wiring.sources.note(SOURCE, state, reason)
+    wiring.sources.note(SOURCE, state, reason, LASTS_S)
 
 
 @contextmanager
@@ -214,5 +210,7 @@ def _following(
     finally:
         stop.set()
         thread.join(2)
+        with suppress(Transient):  # else it is seen by its age
+            wiring.sources.forget(SOURCE)
     if failed:
         raise failed[0]

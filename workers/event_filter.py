@@ -18,9 +18,10 @@ import msgspec
 
 from workers.connection import Client, translated
 from workers.events.event import ObjectEvent
-from workers.events.notification import FOLDER_MARKER, folder_marker
+from workers.events.notification import FOLDER_MARKER
 from workers.events.reception import Deposit, Reception
 from workers.layout import Keys
+from workers.stores.store import folder_marker
 
 KEPT = 30_000  # events that are remembered: about 4 MB
 LIFETIME_S = 86_400
@@ -88,7 +89,7 @@ class EventFilter:
 
     def _markers(self, events: Read) -> set[str]:
         """Removals of folder markers. An object of such a key is known; its removal counts like any other."""
-        removed = [(e, event.id) for e, event in events if event.kind == "removed" and folder_marker(event.key)]
+        removed = [(e, event.id) for e, event in events if event.kind == "removed" and folder_marker(event.key, None)]
         if not removed:
             return set()
         with translated():

@@ -45,12 +45,14 @@ class Existing:
         self._following = following
         self._key = key
 
-    def follow(self, why: str) -> Iterator[Check]:
-        """Each step as it is reached. ``why`` no object is put there."""
-        yield Check.remark(
-            "not tried", f"{UNTRIED}: {why}",
-            f"to try that too, allow s3:PutObject and s3:DeleteObject on arn:aws:s3:::{self._bucket}/{PROBE}*",
-        )  # fmt: skip
+    def follow(self, refused: str | None = None) -> Iterator[Check]:
+        """Each step as it is reached. ``refused``: why no object can be put there, where that was tried."""
+        if refused is not None:
+            resource = f"arn:aws:s3:::{self._bucket}/{PROBE}*"
+            remedy = f"to try that too, allow s3:PutObject and s3:DeleteObject on {resource}"
+            yield Check.remark("not tried", f"{UNTRIED}: {refused}", remedy)
+        else:
+            yield Check.remark("not tried", f"{UNTRIED}: --key names an object", "to try that too, leave out --key")
         try:
             info = self._chosen()
         except WildtagError as exc:

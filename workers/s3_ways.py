@@ -50,8 +50,8 @@ class Ways:
         if listen is not None and not _works(listen):
             yield _broken(listen)
         elif listen is None and sweep is not None:
-            said = "nobody listens to the bucket: events come as fast as the server sends them"
-            yield Check.remark("listen", said, "see WILDTAG_LISTEN; what sweeps the bucket also listens to it")
+            said = "no process listens to the bucket: events arrive as fast as the server sends them"
+            yield Check.remark("listen", said, "see WILDTAG_LISTEN; wildtag reconcile also listens")
         if sweep is not None:
             yield Check.fine("sweep", f"the last one ended {max(0.0, time.time() - sweep.at):.0f} s ago")
 
@@ -74,13 +74,13 @@ def _delay(source: str, seconds: float) -> Check:
 
 
 def _silent(source: str, patience_s: float) -> Check:
-    said = f"told nothing of it within {patience_s:g} s"
+    said = f"no event within {patience_s:g} s"
     if source == "listen":
         return Check.remark(source, said, f"the connection lives and carries no events; {AT_ONCE}")
     where = "WILDTAG_REDIS_TARGET_URL" if source == "redis" else "the gateway"
     return Check.remark(
-        source, f"the bucket tells a target of this kind, which {said}",
-        f"is its address {where}, is its password or token right, and does that run? See the server's log",
+        source, f"the bucket has a target of this kind: {said}",
+        f"check that its address is {where}, that its password or token is right, and the server's log",
     )  # fmt: skip
 
 
@@ -96,5 +96,3 @@ def _broken(listen: Condition) -> Check:
         )
         return Check.remark("listen", said, remedy)
     return Check.remark("listen", said, "it is tried again every second")
-
-

@@ -126,7 +126,7 @@ class Settings(SegmentSettings):
     )
     qdrant_api_key: str | None = Field(None, repr=False, description="what the server wants to be shown")
     qdrant_allow_plaintext: bool = Field(
-        default=False, description="no warning about http addresses: the network in between is private"
+        default=False, description="send the Qdrant API key over http without a warning, in a private network"
     )
     qdrant_grpc_port: Ports = Field(
         (6334,), min_length=1, description="one for all addresses, or one for each; 0: everything goes by REST"

@@ -273,5 +273,3 @@ def _text(report: Report) -> str:
     lines.append("told: " + ", ".join(f"{name} {count}" for name, count in report.told.items()))
     lines.append(", ".join(f"{name}: {'reached' if ok else 'missed'}" for name, ok in report.reached.items()))
     return "\n".join(lines)
-
-

@@ -124,5 +124,3 @@ def world(prepared: Path, home: Path, **settings: str) -> Iterator[World]:
             stack.kill()
             proxy.close()
             qdrant.stop()
-
-

@@ -221,8 +221,21 @@ def test_a_state_keeps_its_beginning_until_there_is_another(client: Client, keys
     now = 160.0
     sources.note("listen", "deaf", "b")
     condition = sources.conditions()["listen"]
-    assert (condition.since, condition.at, condition.reason, condition.broken) == (100.0, 160.0, "b", True)
+    assert (condition.since, condition.at, condition.reason) == (100.0, 160.0, "b")
     sources.note("listen", "working")
     assert sources.conditions()["listen"].since == 160.0
     sources.forget("listen")
     assert sources.conditions() == {}
+
+
+def test_a_source_whose_process_has_ended_is_away(client: Client, keys: Keys) -> None:
+    """Killed, it could not say so: its last word does not count for ever."""
+    now = 100.0
+    sources = Sources(client, keys, lambda: now)
+    sources.note("listen", "working", lasts_s=60)
+    sources.note("sweep", "working")
+    now = 159.0
+    assert sources.conditions()["listen"].state == "working"
+    now = 161.0
+    assert (sources.conditions()["listen"].state, sources.conditions()["listen"].since) == ("away", 100.0)
+    assert sources.conditions()["sweep"].state == "working"

@@ -136,15 +136,15 @@ def status(json: Json = False) -> None:
     if any(one.name == "redis" for one in standing):
         standing = [msgspec.structs.replace(one, since=None) for one in standing]  # this command has just begun
         if json:
-            console.out(msgspec.json.encode({"obstacles": standing}).decode(), highlight=False)
-        _show_obstacles(standing, now)
+            console.out(msgspec.json.encode({"outages": standing}).decode(), highlight=False)
+        _show_outages(standing, now)
         raise typer.Exit(1)
     counts = wiring.records.counts()
     beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
     common = wiring.records.common_tags(10)
     sources = wiring.sources.conditions()
     if json:
-        body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "obstacles": standing,
+        body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "outages": standing,
                 "sources": sources,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
@@ -159,14 +159,14 @@ def status(json: Json = False) -> None:
             since = datetime.fromtimestamp(condition.since, UTC).astimezone().isoformat(" ", "seconds")
             view.add_row(source, clean(f"{condition.state} since {since}: {condition.reason}"))
     console.print(view)
-    _show_obstacles(standing, now)
+    _show_outages(standing, now)
     for pending in wiring.records.pending(10):
         fault = f": {pending.fault}" if pending.fault else ""
         told = f"{pending.oid}  {pending.stage}, begun {pending.attempts} times{fault}"
         console.print(f"[dim]{clean(told)}[/]")
 
 
-def _show_obstacles(standing: Iterable[Obstacle], now: float) -> None:
+def _show_outages(standing: Iterable[Obstacle], now: float) -> None:
     """What is away, since when, and what waits for it."""
     for one in standing:
         since = "" if one.since is None else f" for {now - one.since:.0f} s"

@@ -1,4 +1,4 @@
-"""``s3``: have a bucket on an S3 server tell of its changes, and find out where images get stuck."""
+"""``s3``: enable notifications of a bucket on an S3 server, and find out where images get stuck."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def setup(
     bucket: Bucket = None,
     prefix: Prefix = "",
     suffix: Suffix = "",
-    arn: Annotated[str | None, typer.Option(help="Whom the bucket tells, where it is no target of MinIO's.")] = None,
-    target: Annotated[Literal["webhook", "redis"], typer.Option(help="Whom MinIO tells.")] = "webhook",
+    arn: Annotated[str | None, typer.Option(help="ARN to notify, where it is no target of MinIO's.")] = None,
+    target: Annotated[Literal["webhook", "redis"], typer.Option(help="Kind of MinIO target.")] = "webhook",
     name: Annotated[str, typer.Option(help="What the variables of that target end in.")] = "WILDTAG",
     url: Annotated[
         str | None, typer.Option(help="Where the server reaches the gateway; the one of this home when not given.")
     ] = None,
     redis_key: Annotated[str, typer.Option(help="The key that MinIO fills in Redis.")] = "minio-events",
     at_once: Annotated[
-        bool, typer.Option("--at-once", help="Also a webhook without a queue folder, which is told at once.")
+        bool, typer.Option("--at-once", help="Also add a webhook without a queue folder: its events come at once.")
     ] = False,
     create: Annotated[bool, typer.Option("--create", help="Make the bucket if it is not there.")] = False,
     show: Annotated[
-        bool, typer.Option("--print", help="Print what MinIO must be started with, also where nothing is missing.")
+        bool, typer.Option("--print", help="Print the variables that MinIO needs, also where nothing is missing.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Have a bucket tell of its changes, beside whatever else it tells; running this twice does nothing more."""
+    """Enable notifications of a bucket. Others that are configured are kept; a second run changes nothing."""
     from workers.s3_setup import set_up  # noqa: PLC0415 -- keeps the command line quick
     from workers.stores.s3_notification import Entry, arn_of, server_environment  # noqa: PLC0415 -- as above
 
@@ -71,8 +71,10 @@ def setup(
         raise typer.BadParameter("--at-once is for targets of MinIO's; give each ARN in a call of its own")
     first, *also = wishes
     checks = set_up(Wiring(settings).s3, settings.bucket, first, environment, create=create, also=also)
-    fine = _say(checks, json=json)
-    if environment and (show or not fine):
+    failed: list[str] = []
+    fine = _say(_noting(checks, failed), json=json)
+    # the server may lack these targets; where the bucket itself cannot be reached that is not known
+    if environment and (show or "notification" in failed):
         _print_environment(environment, json=json)
     if not fine:
         raise typer.Exit(1)
@@ -89,7 +91,8 @@ def _gateway(settings: Settings) -> str | None:
     if info is not None and "gateway" in info.addresses:
         address = info.addresses["gateway"]
     elif chosen and settings.gateway_host not in {"0.0.0.0", "::"}:  # noqa: S104 -- no address to reach
-        address = f"http://{settings.gateway_host}:{settings.gateway_port}"
+        host = f"[{settings.gateway_host}]" if ":" in settings.gateway_host else settings.gateway_host
+        address = f"http://{host}:{settings.gateway_port}"
     else:
         return None
     here, server = (urlsplit(at).hostname or "" for at in (address, settings.s3_endpoint or ""))
@@ -116,14 +119,14 @@ def doctor(
     prefix: Annotated[str | None, typer.Option(help="Of the probe; one that is followed when not given.")] = None,
     suffix: Annotated[str | None, typer.Option(help="Of the probe; the same.")] = None,
     key: Annotated[
-        str | None, typer.Option(help="Put nothing; follow this object, which is there, to another record.")
+        str | None, typer.Option(help="Follow this existing object instead of uploading a probe.")
     ] = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds for the event, and again for the record.")] = 30.0,
     json: Json = False,
 ) -> None:
-    """Put an image into the bucket, follow it to its record, and say where it stopped and how long each way took.
+    """Upload a small image, follow it to its record, and report where it stopped and how long each event source took.
 
-    It is removed again. A key pair that may not write has an object that is there tagged once more instead.
+    The image is removed again. With a key pair that may not write, an existing object is tagged again instead.
     """
     from workers.s3_existing import Existing  # noqa: PLC0415 -- keeps the command line quick
     from workers.s3_probe import Probe, disguises, unfollowed  # noqa: PLC0415 -- as above
@@ -142,7 +145,7 @@ def doctor(
     ways = Ways(there.sources, there.sightings, told, patience_s=min(wait, PATIENCE_S))
     existing = Existing(store, stack, ways, settings.bucket, there.following, key)
     if key is not None:
-        checks = existing.follow("an object was named by --key")
+        checks = existing.follow()
     else:
         first = told[0] if told else Entry("")
         disguise = next(disguises(there.following, first, prefix, suffix), None)
@@ -163,6 +166,14 @@ def _followed(probe: Probe, existing: Existing) -> Iterator[Check]:
 
 def _settings(bucket: str | None) -> Settings:
     return Settings() if bucket is None else Settings(bucket=bucket)
+
+
+def _noting(checks: Iterable[Check], failed: list[str]) -> Iterator[Check]:
+    """The checks; the names of those that fail are added to ``failed``."""
+    for check in checks:
+        if check.ok is False:
+            failed.append(check.name)
+        yield check
 
 
 def _say(checks: Iterable[Check], *, json: bool) -> bool:

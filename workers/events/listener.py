@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 
 from vectordb.errors import Transient
+from workers.connection import StoreUnavailable
 from workers.events.listen_api import Connect, Deaf, Refused
 from workers.events.notification import LARGEST, Told, listened
 from workers.events.reception import Deposit, Reception, deposit
@@ -28,6 +29,9 @@ REST = 0.05  # seconds between two turns of catching up
 LONGEST_PAUSE = 1.0  # a server that is back is heard again soon
 DEAF_PAUSE = 30.0  # one that is deaf keeps a request of every try
 REFUSED_PAUSE = 60.0  # a policy, a bucket or another server may change what is refused, but not soon
+REMIND_S = 3600.0  # a server that is deaf stays so until somebody does something about it
+RENEW_S = 10.0
+LASTS_S = 3 * REFUSED_PAUSE  # a report that is older was left by a process that has ended
 STEADY = 10.0  # a connection that was heard for so long was a good one
 
 Report = Callable[[State, str], object]
@@ -45,27 +49,54 @@ class CatchUp(Protocol):
 
 
 class Watched:
-    """Says how listening is. ``report`` hears of every connection, and tells what is broken.
+    """Logs and reports how listening is: when that changes, and again and again while it lasts.
 
-    The log has a line for a server that is heard, and one for a server that refuses, when that begins.
+    ``report`` hears it every ``RENEW_S`` seconds, so that whoever reads it knows that this process lives. The log has
+    a line when listening begins to fail, one every ``REMIND_S`` seconds meanwhile, and one when it works again.
     """
 
     def __init__(self, bucket: str, report: Report) -> None:
         self._bucket = bucket
         self._report = report
         self._state: State | None = None
+        self._reason = ""
+        self._since = self._logged = self._reported = 0.0
 
     def is_(self, state: State, reason: str = "") -> None:
         """It is so now, or still."""
-        if state == "working":
-            log.info("listening", bucket=self._bucket)
-        elif state == "refused" and self._state != "refused":
-            log.warning("not listening: other sources tell of the bucket", bucket=self._bucket, reason=reason)
-        self._state = state
+        now = time.monotonic()
+        changed = state != self._state
+        if changed or state != "working":
+            self._log(state, reason, now, changed=changed)
+        if changed:
+            self._since, self._reported = now, 0.0
+        self._state, self._reason = state, reason
+        self.renew()
+
+    def renew(self) -> None:
+        """It is still so: report it, where that is due. Where Redis is away it is due until it is reported."""
+        now = time.monotonic()
+        if self._state is None or (self._reported and now - self._reported < RENEW_S):
+            return
         try:
-            self._report(state, reason)
-        except Transient as exc:  # Redis is away: it is told again with the next connection
+            self._report(self._state, self._reason)
+        except Transient as exc:
             log.debug("not reported", reason=str(exc))
+        else:
+            self._reported = now
+
+    def _log(self, state: State, reason: str, now: float, *, changed: bool) -> None:
+        if not changed and now - self._logged < REMIND_S:
+            return
+        self._logged = now
+        if state == "working":
+            after = {"after_s": round(now - self._since)} if self._state is not None else {}
+            log.info("listening", bucket=self._bucket, **after)
+        elif state == "refused":
+            log.warning("not listening: other sources tell of the bucket", bucket=self._bucket, reason=reason)
+        else:
+            lasting = {} if changed else {"for_s": round(now - self._since)}
+            log.warning("not listening", bucket=self._bucket, reason=reason, **lasting)
 
 
 class Listener:
@@ -127,15 +158,16 @@ class Listener:
             self._sign()
             if not self._looked:  # nothing is heard, and what is there is not known either
                 self._look(behind)
-            self._watched.is_(state, reason)
+            if state is not None:
+                self._watched.is_(state, reason)
             if state == "refused":
                 stop.wait(self._refused_pause)
                 continue
             stop.wait(pause)
             pause = min(DEAF_PAUSE if state == "deaf" else LONGEST_PAUSE, pause * 2)
 
-    def _connected(self, stop: threading.Event, behind: threading.Event) -> tuple[State, str]:
-        """Listen as long as one connection lasts; gives how it ended."""
+    def _connected(self, stop: threading.Event, behind: threading.Event) -> tuple[State | None, str]:
+        """Listen as long as one connection lasts; gives how it ended, ``None`` where the server is not to blame."""
         # a server that is never heard is no reason to look through the bucket at each try
         trusted, self._heard = self._heard, False
         try:
@@ -154,7 +186,9 @@ class Listener:
         except Deaf as exc:
             self._count("deaf")
             return "deaf", str(exc)
-        except Transient as exc:  # what could not be stored is found when it is caught up with
+        except StoreUnavailable as exc:  # what could not be stored is found when it is caught up with
+            return None, str(exc)
+        except Transient as exc:
             return "away", str(exc)
         except Refused as exc:
             self._count("refused")
@@ -163,6 +197,7 @@ class Listener:
 
     def _sign(self) -> None:
         """The process lives, whatever the server does."""
+        self._watched.renew()
         try:
             self._alive()
         except Transient as exc:
@@ -180,6 +215,7 @@ class Listener:
 
     def _take(self, line: bytes) -> None:
         self._alive()
+        self._watched.renew()
         told = listened(line, self._bucket)
         if told != Told():
             self._reception.store([deposit(SOURCE, told, line)])

@@ -24,6 +24,7 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from workers.events.event import ObjectEvent
+from workers.stores.store import folder_marker
 
 LARGEST = 2**20  # bytes of a notification; an honest one has one or two thousand
 DEEPEST = 32  # levels of a notification's JSON; an honest one has six or seven
@@ -124,14 +125,6 @@ def padded(sequencer: str) -> str:
     return digits.ljust(SEQUENCE_DIGITS, "0")
 
 
-def folder_marker(key: str) -> bool:
-    """Whether an empty object of this key is a folder that a client shows, and no object.
-
-    A key that ends in a slash and has bytes is an object like any other.
-    """
-    return key.endswith("/")
-
-
 def _told(
     data: bytes, bucket: str, around: type[_Body | list[_Access]], *, encoded: bool = True, state: bool = False
 ) -> Told:
@@ -198,7 +191,7 @@ def _event(record: _Record, bucket: str, *, encoded: bool, state: bool) -> Objec
     sequence = padded(told.sequencer or "")
     if kind == "removed":
         return ObjectEvent("removed", bucket, key, version_id=version_id, sequence=sequence)
-    if folder_marker(key) and not told.size:
+    if folder_marker(key, told.size):
         return FOLDER_MARKER
     # an event that cannot be put in order may be an old one: without its etag the bucket is asked
     etag = (told.e_tag or "").strip('"') if sequence else ""

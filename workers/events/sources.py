@@ -22,10 +22,17 @@ class Condition(msgspec.Struct, frozen=True):
     reason: str = ""
     at: float = 0.0
 
-    @property
-    def broken(self) -> bool:
-        """Whether it should work and does not. A server that has no listen API is not broken."""
-        return self.state in {"deaf", "away"}
+
+class _Note(Condition, frozen=True):
+    """``lasts_s``: a note that is older was left by a process that has ended; 0: it stays true."""
+
+    lasts_s: float = 0.0
+
+    def condition(self, now: float) -> Condition:
+        """What it says at a time."""
+        if self.lasts_s and now - self.at > self.lasts_s:
+            return Condition("away", self.at, "the process that listens has ended", self.at)
+        return Condition(self.state, self.since, self.reason, self.at)
 
 
 class Sightings:
@@ -59,13 +66,16 @@ class Sources:
         self._key = keys.sources
         self._clock = clock
 
-    def note(self, source: str, state: State, reason: str = "") -> None:
-        """``source`` is so from now on, or still. Other states than before begin a new ``since``."""
+    def note(self, source: str, state: State, reason: str = "", lasts_s: float = 0.0) -> None:
+        """``source`` is so from now on, or still. Other states than before begin a new ``since``.
+
+        ``lasts_s``: it is said again sooner than that as long as it is true; 0: it stays true.
+        """
         before = self.conditions().get(source)
         now = self._clock()
         since = before.since if before is not None and before.state == state else now
         with translated():
-            self._redis.hset(self._key, source, msgspec.json.encode(Condition(state, since, reason, now)))
+            self._redis.hset(self._key, source, msgspec.json.encode(_Note(state, since, reason, now, lasts_s)))
 
     def forget(self, source: str) -> None:
         """Nobody runs it any more."""
@@ -73,7 +83,10 @@ class Sources:
             self._redis.hdel(self._key, source)
 
     def conditions(self) -> Mapping[str, Condition]:
-        """What was noted last of each."""
+        """What was noted last of each; ``away`` where whoever noted it has ended."""
         with translated():
             noted = self._redis.hgetall(self._key)
-        return {text(source): msgspec.json.decode(body, type=Condition) for source, body in noted.items()}
+        now = self._clock()
+        return {
+            text(source): msgspec.json.decode(body, type=_Note).condition(now) for source, body in noted.items()
+        }

@@ -53,7 +53,7 @@ class _Rest(Collector):
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily("wildtag_event_streams", "event streams that are open", value=self._streams.open)
-        yield from self._obstacles()
+        yield from self._outages()
         try:
             counts, beats = self._services.records.counts(), self._services.health.beats()
             sources, told = self._services.sources.conditions(), self._services.reception.counts()
@@ -74,15 +74,16 @@ class _Rest(Collector):
         for name, condition in sources.items():
             works.add_metric([name], float(condition.state == "working"))
         yield works
-        events = CounterMetricFamily("wildtag_told", "what the event sources were told", labels=["source", "what"])
+        events = CounterMetricFamily(
+            "wildtag_events_received", "by event source, and what became of them", labels=["source", "what"]
+        )
         for name, count in told.items():
             events.add_metric(list(name.partition(":")[::2]), count)
         yield events
 
-
-    def _obstacles(self) -> Iterable[Metric]:
-        lasting = GaugeMetricFamily("wildtag_obstacle_seconds", "how long a service has been away", labels=["name"])
-        waiting = GaugeMetricFamily("wildtag_obstacle_waiting", "objects that wait for a service", labels=["name"])
+    def _outages(self) -> Iterable[Metric]:
+        lasting = GaugeMetricFamily("wildtag_outage_seconds", "how long a service has been away", labels=["name"])
+        waiting = GaugeMetricFamily("wildtag_outage_waiting", "objects that wait for a service", labels=["name"])
         for one in described(self._services.outages.standing(), self._services.clock()):
             lasting.add_metric([one["name"]], one["seconds"])
             if one["waiting"] is not None:
@@ -150,7 +151,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
             missing["store"] = store
         standing = await anyio.to_thread.run_sync(services.outages.standing)
         headers = {"Retry-After": "1"} if missing else None
-        body = {"ready": not missing, "missing": missing, "obstacles": described(standing, services.clock())}
+        body = {"ready": not missing, "missing": missing, "outages": described(standing, services.clock())}
         return models.json(body, 503 if missing else 200, headers)
 
     @routes.get("/v1/status", response_model=models.Status, responses=models.problems(429, 503), dependencies=reading)
@@ -171,7 +172,8 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
             "bucket": options.bucket, "counts": services.records.counts(),
             "seconds_since_progress": {n: round(now - at, 1) for n, at in services.health.beats().items()},
             "captions_version": version, "flower": options.flower,
-            "obstacles": described(standing, now),
+            "outages": described(standing, now),
+            "sources": dict(services.sources.conditions()),
         })  # fmt: skip
 
     @routes.get(

@@ -261,7 +261,7 @@ class DeadLetters(BaseModel):
     cursor: str | None
 
 
-class Obstacle(BaseModel):
+class Outage(BaseModel):
     """What is away and waited for: `redis`, `broker`, `store`, `captions` (a Qdrant server), or a process's own."""
 
     name: str
@@ -269,6 +269,15 @@ class Obstacle(BaseModel):
     since: float
     seconds: float = Field(description="since it began")
     waiting: int | None = Field(description="how many objects wait for it, where that is known")
+
+
+class Source(BaseModel):
+    """How an event source is. `deaf`: the server takes the request and sends nothing."""
+
+    state: Literal["working", "deaf", "away", "refused"]
+    since: float
+    reason: str
+    at: float = Field(description="when that was noted last")
 
 
 class Status(BaseModel):
@@ -279,18 +288,20 @@ class Status(BaseModel):
     seconds_since_progress: dict[str, float]
     captions_version: str | None
     flower: str | None
-    obstacles: list[Obstacle]
+    outages: list[Outage]
+    sources: dict[str, Source]
 
 
 class Ready(BaseModel):
     """Whether requests can be served: `missing` says what they lack.
 
-    `obstacles`: what work waits for. Without captions, say, images are taken in and tagged later.
+    `outages`: services that are away, for which work waits. Without captions, say, images are taken in and tagged
+    later.
     """
 
     ready: bool
     missing: dict[str, str]
-    obstacles: list[Obstacle]
+    outages: list[Outage]
 
 
 Batch.model_rebuild()

@@ -35,6 +35,7 @@ from workers.stores.store import (
     StoreAway,
     Wanted,
     anything,
+    folder_marker,
 )
 
 CHUNK = 2**18
@@ -62,7 +63,7 @@ class S3Store:
             try:
                 announced = _size(response.headers)
                 met = _info(bucket, key, response.headers, announced)
-                if announced is not None and _folder(key, announced):
+                if announced is not None and folder_marker(key, announced):
                     raise ObjectGone(NO_OBJECT)
                 if not wanted(met):
                     raise ObjectUnwanted(met)
@@ -74,7 +75,7 @@ class S3Store:
             finally:
                 response.close()  # what was not read to its end is not worth reading
         if announced is None:
-            if _folder(key, len(data)):
+            if folder_marker(key, len(data)):
                 raise ObjectGone(NO_OBJECT)
             met = _info(bucket, key, response.headers, len(data))
         return data, met
@@ -93,7 +94,7 @@ class S3Store:
                 if unnamed(exc):
                     return self._looked(bucket, key)
                 raise
-        return None if _folder(key, found.size) else _info(bucket, key, found.metadata or {}, found.size)
+        return None if folder_marker(key, found.size) else _info(bucket, key, found.metadata or {}, found.size)
 
     def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
         """See ``ObjectStore``: a page of 1,000 at a time. After an error, go on after the last key."""
@@ -102,7 +103,7 @@ class S3Store:
                 bucket, prefix=prefix or None, recursive=True, start_after=after or None
             ):
                 key = found.object_name or ""
-                if not _folder(key, found.size):
+                if not folder_marker(key, found.size):
                     ref = ObjectRef(bucket, key, found.etag or "", found.size, _version(found.version_id))
                     yield ObjectInfo(ref, "", modified=_seconds(found.last_modified))
 
@@ -244,7 +245,3 @@ def _version(version: str | None) -> str | None:
 
 def _seconds(at: datetime | None) -> float | None:
     return None if at is None else at.timestamp()
-
-
-def _folder(key: str, size: int | None) -> bool:
-    return key.endswith("/") and not size

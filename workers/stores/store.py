@@ -155,3 +155,11 @@ class PresignedUrls(Protocol):
     def upload_url(self, bucket: str, key: str, lifetime_s: int) -> str:
         """An address to PUT the object to."""
         ...
+
+
+def folder_marker(key: str, size: int | None) -> bool:
+    """Whether this is a folder that a client shows, and no object. ``size``: in bytes, where it is known.
+
+    A key that ends in a slash and has bytes is an object like any other.
+    """
+    return key.endswith("/") and not size

@@ -14,7 +14,7 @@ def board(gateway: Running) -> Board:
 
 
 def test_what_another_process_cannot_reach_is_told(gateway: Running) -> None:
-    assert gateway.http.get("/v1/status").json()["obstacles"] == []
+    assert gateway.http.get("/v1/status").json()["outages"] == []
     gateway.enter(gateway.put("a.png"))
     since = time.time() - 90
     notes = board(gateway)
@@ -22,21 +22,21 @@ def test_what_another_process_cannot_reach_is_told(gateway: Running) -> None:
         Obstacle(name="captions", reason="no answer from Qdrant", since=since),
         Obstacle(name="listener", reason="deaf", since=since, waiting=None),
     ])  # fmt: skip
-    captions, listener = gateway.http.get("/v1/status").json()["obstacles"]
+    captions, listener = gateway.http.get("/v1/status").json()["outages"]
     assert (captions["name"], captions["reason"], captions["waiting"]) == ("captions", "no answer from Qdrant", 1)
     assert captions["since"] == since
     assert 89 < captions["seconds"] < 120
     assert (listener["name"], listener["waiting"]) == ("listener", None)
     ready = gateway.http.get("/readyz")  # images are taken in meanwhile
     assert (ready.status_code, ready.json()["ready"], ready.json()["missing"]) == (200, True, {})
-    assert [one["name"] for one in ready.json()["obstacles"]] == ["captions", "listener"]
+    assert [one["name"] for one in ready.json()["outages"]] == ["captions", "listener"]
     told = gateway.http.get("/metrics").text
-    assert 'wildtag_obstacle_waiting{name="captions"} 1.0' in told
-    assert 'wildtag_obstacle_seconds{name="listener"}' in told
+    assert 'wildtag_outage_waiting{name="captions"} 1.0' in told
+    assert 'wildtag_outage_seconds{name="listener"}' in told
     gateway.upload()
     notes.write([])
-    assert gateway.http.get("/v1/status").json()["obstacles"] == []
-    assert "wildtag_obstacle_seconds{" not in gateway.http.get("/metrics").text
+    assert gateway.http.get("/v1/status").json()["outages"] == []
+    assert "wildtag_outage_seconds{" not in gateway.http.get("/metrics").text
 
 
 def test_a_store_that_is_away_is_named_and_found_again(gateway: Running) -> None:
@@ -45,10 +45,10 @@ def test_a_store_that_is_away_is_named_and_found_again(gateway: Running) -> None
     try:
         ready = gateway.http.get("/readyz")
         assert (ready.status_code, list(ready.json()["missing"])) == (503, ["store"])
-        assert [one["name"] for one in ready.json()["obstacles"]] == ["store"]
-        (told,) = gateway.http.get("/v1/status").json()["obstacles"]
+        assert [one["name"] for one in ready.json()["outages"]] == ["store"]
+        (told,) = gateway.http.get("/v1/status").json()["outages"]
         assert told["name"] == "store"
     finally:
         away.rename(gateway.folder)
     until(lambda: gateway.http.get("/readyz").status_code == 200, 2.5)
-    assert gateway.http.get("/v1/status").json()["obstacles"] == []
+    assert gateway.http.get("/v1/status").json()["outages"] == []

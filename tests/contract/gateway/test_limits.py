@@ -169,7 +169,7 @@ def test_without_redis_all_say_when_to_come_again_and_nothing_is_kept(tmp_path: 
     try:
         with running(wired(tmp_path, redis.url)) as gateway:
             done = gateway.tagged("a.png", "cat")
-            assert gateway.http.get("/readyz").json() == {"ready": True, "missing": {}, "obstacles": []}
+            assert gateway.http.get("/readyz").json() == {"ready": True, "missing": {}, "outages": []}
             redis.kill()
             for method, path in [
                 ("GET", "/v1/objects/inbox/a.png"), ("GET", "/v1/objects"), ("GET", "/v1/tags"),
@@ -185,10 +185,10 @@ def test_without_redis_all_say_when_to_come_again_and_nothing_is_kept(tmp_path: 
             ready = gateway.http.get("/readyz")
             assert (ready.status_code, ready.json()["ready"]) == (503, False)
             assert "redis" in ready.json()["missing"]
-            (away,) = ready.json()["obstacles"]
+            (away,) = ready.json()["outages"]
             assert away["name"] == "redis"
             assert time.time() - 60 < away["since"] <= time.time()
-            assert 'wildtag_obstacle_seconds{name="redis"}' in gateway.http.get("/metrics").text
+            assert 'wildtag_outage_seconds{name="redis"}' in gateway.http.get("/metrics").text
             assert gateway.http.get("/healthz").status_code == 200
             assert "wildtag_redis_up 0.0" in gateway.http.get("/metrics").text
             redis.start()

@@ -123,7 +123,7 @@ def snapshot(name: Version, file: Annotated[Path, typer.Argument(help="The file 
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="What captions snapshot wrote, for any home, also long ago.")],
+    file: Annotated[Path, typer.Argument(help="A snapshot file, of this or an earlier version, from either home.")],
 ) -> None:
     """Take in a version that was saved, and build its index. It is not in use until you say so."""
     from workers.wiring import Wiring  # noqa: PLC0415 -- keeps the command line quick

@@ -17,7 +17,7 @@ const BANNERS = {
 // What may be away. Everything else has a name of its own, and is shown by it.
 const SERVICES = { redis: "Redis", broker: "The message broker", store: "The image store", captions: "The caption server" };
 
-let obstacles = [];
+let outages = [];
 let spoken = "";
 
 export function install() {
@@ -32,7 +32,7 @@ export function install() {
 function banner() {
   const state = connection.current();
   const element = byId("banner");
-  const away = state === "online" || state === "ailing" ? obstacles.map(told) : [];
+  const away = state === "online" || state === "ailing" ? outages.map(told) : [];
   const sentence = [BANNERS[state], ...away].filter(Boolean).join(" ");
   element.hidden = !sentence;
   element.dataset.state = state === "online" && sentence ? "waiting" : state;
@@ -52,7 +52,7 @@ function told({ name, reason, since, waiting }) {
 // What does not answer, where the server cannot say more than that.
 async function ask() {
   try {
-    ({ obstacles } = await (await fetch("/readyz", { cache: "no-store" })).json());
+    ({ outages } = await (await fetch("/readyz", { cache: "no-store" })).json());
     banner();
   } catch {
     // it has gone altogether, and the connection says so
@@ -70,7 +70,7 @@ async function refresh() {
 
 function show(status) {
   const { inbox, in_flight: under, done, failed, dead } = status.counts;
-  obstacles = status.obstacles;
+  outages = status.outages;
   banner();
   const parts = [plural(done, "image tagged", "images tagged")];
   if (inbox + under) parts.push(`${(inbox + under).toLocaleString("en")} on the way`);

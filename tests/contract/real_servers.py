@@ -24,7 +24,7 @@ from workers.stores.s3_connection import FoundCredentials, S3Options
 
 S3 = os.environ.get("WILDTAG_TEST_S3_ENDPOINT", "")
 QDRANT = os.environ.get("WILDTAG_TEST_QDRANT_URL", "")
-_QDRANT_KEY = os.environ.get("WILDTAG_TEST_QDRANT_API_KEY") or None
+QDRANT_KEY = os.environ.get("WILDTAG_TEST_QDRANT_API_KEY") or None
 
 S3_SERVERS = ["moto", *(["real"] if S3 else [])]
 
@@ -47,4 +47,4 @@ def key_pair(endpoint: str) -> tuple[str, str]:
 
 def qdrant() -> QdrantClient:
     """A client of the real Qdrant server."""
-    return connect(QDRANT, api_key=_QDRANT_KEY)
+    return connect(QDRANT, api_key=QDRANT_KEY)

@@ -13,11 +13,13 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
 
 from tasks.encoders import space_of
+from tests.contract import real_servers
 from tests.contract.qdrant_rest import RestServer, rest_server
 from vectordb.captions import SOURCE, Caption
 from vectordb.folder import FolderLibrary
@@ -195,6 +197,29 @@ def test_each_server_is_shown_its_own_key(made: Path, tmp_path: Path) -> None:
         home.mkdir()
         back = copied(home, "--from", other.url, name="few", WILDTAG_COPY_FROM_API_KEY="another key")
         assert back["count"] == 20
+
+
+@pytest.mark.parametrize("kind", ["made-up", *(["real"] if real_servers.QDRANT else [])])
+def test_a_version_goes_to_a_server_and_comes_back_as_it_was(
+    made: Path, server: RestServer, tmp_path: Path, kind: str
+) -> None:
+    url, prefix = (real_servers.QDRANT if kind == "real" else server.url), f"t{uuid4().hex[:8]}-"
+    settings = {"WILDTAG_QDRANT_PREFIX": prefix, "WILDTAG_QDRANT_API_KEY": real_servers.QDRANT_KEY or ""}
+    (tmp_path / "captions").mkdir()
+    try:
+        assert copied(made, "--to", url, **settings)["count"] == len(CAPTIONS) + 1
+        assert copied(tmp_path, "--from", url, **settings)["brought"] == len(CAPTIONS) + 1
+    finally:
+        client = real_servers.qdrant() if kind == "real" else server.client
+        for known in client.get_collections().collections:
+            if known.name.startswith(prefix):
+                client.delete_collection(known.name)
+    here, there = (FolderLibrary(home / "captions").open(SPACE.id, "soups@v1") for home in (made, tmp_path))
+    for (captions, rows), (copies, their) in zip(here.pages(), there.pages(), strict=True):
+        assert captions == copies
+        assert np.allclose(rows, their, rtol=0, atol=1e-6)
+    here.close()
+    there.close()
 
 
 def test_what_cannot_be_copied_is_said_in_a_line(made: Path, server: RestServer, tmp_path: Path) -> None:

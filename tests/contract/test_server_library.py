@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from qdrant_client import QdrantClient, models
 
+from tests.contract import real_servers
 from tests.contract.homes import DIMENSION, vectors
 from tests.contract.test_caption_library import CAPTIONS, build, everything, interrupted, manifest
 from vectordb.index import IndexMissing
@@ -18,31 +20,40 @@ from vectordb.server_client import connect
 from vectordb.server_library import BuildTakenOver, ServerLibrary
 from vectordb.server_registry import DROPPED, LAPSE_S, RESTORING, WHOLE, Registry
 
+PREFIX = f"t{uuid4().hex[:8]}-"  # a real server has other collections, too
 
-@pytest.fixture
-def client() -> Iterator[QdrantClient]:
-    client = connect(":memory:")
+
+@pytest.fixture(params=["memory", *(["real"] if real_servers.QDRANT else [])])
+def client(request: pytest.FixtureRequest) -> Iterator[QdrantClient]:
+    client = real_servers.qdrant() if request.param == "real" else connect(":memory:")
     yield client
+    for name in collections(client):
+        client.delete_collection(name)
     client.close()
+
+
+def collections(client: QdrantClient) -> list[str]:
+    """Those of these tests."""
+    return [known.name for known in client.get_collections().collections if known.name.startswith(PREFIX)]
 
 
 @pytest.fixture
 def library(client: QdrantClient, tmp_path: Path) -> ServerLibrary:
-    return ServerLibrary(client, tmp_path / "scratch")
+    return ServerLibrary(client, tmp_path / "scratch", prefix=PREFIX)
 
 
 @pytest.fixture
 def elsewhere(client: QdrantClient, tmp_path: Path) -> ServerLibrary:
     """The same server, seen from another machine: its locks and notes are in another place."""
-    return ServerLibrary(client, tmp_path / "another machine")
+    return ServerLibrary(client, tmp_path / "another machine", prefix=PREFIX)
 
 
 def age_claims(client: QdrantClient, seconds: float) -> None:
     """As if the last sign of life of all builders were that much older."""
-    points, _ = client.scroll("wildtag-registry", limit=100)
+    points, _ = client.scroll(f"{PREFIX}registry", limit=100)
     for point in points:
         if point.payload and "beat" in point.payload:
-            client.set_payload("wildtag-registry", {"beat": point.payload["beat"] - seconds}, [point.id])
+            client.set_payload(f"{PREFIX}registry", {"beat": point.payload["beat"] - seconds}, [point.id])
 
 
 def test_a_build_on_another_machine_is_refused(library: ServerLibrary, elsewhere: ServerLibrary) -> None:
@@ -101,14 +112,14 @@ def test_a_finish_that_got_no_answer_may_be_called_again(library: ServerLibrary)
 
 
 def test_a_claim_is_renewed_while_its_holder_lives(client: QdrantClient) -> None:
-    registry = Registry(client, "wildtag-", beat_s=0.02)
+    registry = Registry(client, PREFIX, beat_s=0.02)
     with registry.claimed("mini", "starter@v1"):
         age_claims(client, 10 * LAPSE_S)
         deadline = time.monotonic() + 10
         while last_beat(client) < time.time() - LAPSE_S:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-    assert client.count("wildtag-registry").count == 0  # and gone with it
+    assert client.count(f"{PREFIX}registry").count == 0  # and gone with it
 
 
 def test_the_claim_of_one_that_was_killed_here_is_free_at_once(
@@ -116,8 +127,8 @@ def test_the_claim_of_one_that_was_killed_here_is_free_at_once(
 ) -> None:
     library._scratch.mkdir()
     owner = library._owner()
-    assert owner == ServerLibrary(client, tmp_path / "scratch")._owner()
-    registry = Registry(client, "wildtag-")
+    assert owner == ServerLibrary(client, tmp_path / "scratch", prefix=PREFIX)._owner()
+    registry = Registry(client, PREFIX)
     registry._prepare()
     assert registry.take("mini/starter@v1", owner)  # and its holder is gone
     with pytest.raises(BuildRunning):
@@ -126,7 +137,7 @@ def test_the_claim_of_one_that_was_killed_here_is_free_at_once(
 
 
 def last_beat(client: QdrantClient) -> float:
-    (point,), _ = client.scroll("wildtag-registry")
+    (point,), _ = client.scroll(f"{PREFIX}registry")
     return float((point.payload or {})["beat"])
 
 
@@ -135,7 +146,7 @@ def test_what_a_killed_drop_or_restore_left_is_not_seen_nor_built_on(
     client: QdrantClient, library: ServerLibrary, state: str
 ) -> None:
     build(library)
-    registry = Registry(client, "wildtag-")
+    registry = Registry(client, PREFIX)
     record = registry.record("mini", "starter@v1")
     assert record is not None
     registry.put(replace(record, state=state, manifest=None))
@@ -148,7 +159,7 @@ def test_what_a_killed_drop_or_restore_left_is_not_seen_nor_built_on(
 
 def test_a_collection_that_somebody_removed_says_what_to_do(client: QdrantClient, library: ServerLibrary) -> None:
     build(library)
-    (name,) = (known.name for known in client.get_collections().collections if known.name != "wildtag-registry")
+    (name,) = (name for name in collections(client) if name != f"{PREFIX}registry")
     client.delete_collection(name)
     with pytest.raises(IndexMissing, match=name):
         library.open("mini", "starter@v1")
@@ -172,14 +183,13 @@ def test_long_names_have_collections_of_their_own(client: QdrantClient, library:
         assert everything(index) == CAPTIONS[number : number + 1]
     assert library.active(b) == made[2].captions_version
     assert library.active("a-b") == "c@d"
-    aliases = [alias.alias_name for alias in client.get_aliases().aliases]
-    assert "wildtag-a-b-active" in aliases
-    collections = [known.name for known in client.get_collections().collections]
-    assert all(len(name) <= 255 for name in collections + aliases)
+    aliases = [alias.alias_name for alias in client.get_aliases().aliases if alias.alias_name.startswith(PREFIX)]
+    assert f"{PREFIX}a-b-active" in aliases
+    assert all(len(name) <= 255 for name in collections(client) + aliases)
 
 
 def test_prefixes_keep_libraries_of_one_server_apart(client: QdrantClient, tmp_path: Path) -> None:
-    one, two = (ServerLibrary(client, tmp_path, prefix=prefix) for prefix in ("one-", "two-"))
+    one, two = (ServerLibrary(client, tmp_path, prefix=prefix) for prefix in (f"{PREFIX}one-", f"{PREFIX}two-"))
     build(one)
     one.use("mini", "starter@v1")
     assert two.manifests() == []

@@ -333,7 +333,7 @@ class Stages:
     def _put_back(self, stage: str, once: _Once, batch: Batch) -> None:
         """Before those that came later, if the broker can; it has been begun, and is not begun again."""
         publisher = self._wiring.publisher
-        if once.delivery is None or not publisher.put_back(once.delivery):
+        if once.delivery is None or not publisher.put_back(stage, once.delivery):
             publisher.send(stage, batch, retries=max(1, once.retries))
 
 

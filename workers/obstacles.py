@@ -34,6 +34,14 @@ LAPSE_S = 30.0  # without a probe, an obstacle that nobody meets any more is ove
 NONE: Mapping[str, Callable[[], object]] = MappingProxyType({})
 
 
+class Away(Transient):
+    """A service is known to be away, and was not asked."""
+
+    def __init__(self, service: str, reason: str) -> None:
+        super().__init__(reason)
+        self.service = service
+
+
 class Notes(Protocol):
     """Where other processes read what stands."""
 
@@ -132,6 +140,13 @@ class Obstacles:
     def stands(self, *names: str, probed: bool = False) -> bool:
         """Whether one of these is in the way. ``probed``: and a probe will see when it is gone."""
         return any(name in self._all and (not probed or name in self._probes) for name in names)
+
+    def refuse(self, *names: str) -> None:
+        """Raise ``Away`` while one of these is in the way and a probe will see when it is gone."""
+        with self._changed:
+            for name in names:
+                if name in self._all and name in self._probes:
+                    raise Away(name, self._all[name].reason)
 
     def standing(self) -> list[Obstacle]:
         """All that is in the way of this process."""

@@ -35,7 +35,7 @@ NONE: Mapping[str, Callable[[], object]] = MappingProxyType({})
 
 
 class Away(Transient):
-    """A service is known to be away, and was not asked."""
+    """A service is said to be away, and was not asked."""
 
     def __init__(self, service: str, reason: str) -> None:
         super().__init__(reason)
@@ -136,6 +136,10 @@ class Obstacles:
         except WildtagError as exc:  # it answers, and will never do what is asked
             return str(exc)
         return None
+
+    def probed(self, name: str) -> bool:
+        """Whether there is a probe for it."""
+        return name in self._probes
 
     def stands(self, *names: str, probed: bool = False) -> bool:
         """Whether one of these is in the way. ``probed``: and a probe will see when it is gone."""

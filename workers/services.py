@@ -11,7 +11,7 @@ NEEDED = frozenset({REDIS, BROKER, STORE, CAPTIONS})
 """What every object on its way waits for."""
 
 BEGUN_WITH = (STORE, CAPTIONS)
-"""What no object is begun without: the dispatcher reads nothing while one is away, and so sends nothing that waits."""
+"""What no object is begun without: the dispatcher reads nothing while one is away."""
 
 QUEUES = frozenset({REDIS, BROKER})
 """Without these a message that a worker holds cannot be put back."""

@@ -316,6 +316,9 @@ class Stages:
                 case Retry(pause):
                     wiring.publisher.send(stage, batch, pause=pause, retries=retries + 1)
                 case Requeue():
+                    # it is held up and kills nobody: what the keeper sends meanwhile does not count against it
+                    until = wiring.clock() + wiring.settings.deadline_s
+                    wiring.ledger.postpone(batch.objects, batch.revision, until, str(error))
                     self._put_back(stage, once, batch)
                 case Postpone(pause, fault):
                     wiring.ledger.postpone(batch.objects, batch.revision, wiring.clock() + pause, fault)

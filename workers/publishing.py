@@ -78,7 +78,8 @@ class Publisher:
     def reach(self) -> None:
         """Connect to the broker anew, and hang up. Raises ``BrokerUnavailable``."""
         try:
-            with self._app.connection_for_write() as connection:
+            patience = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": PATIENCE_S}  # of Redis; AMQP has none
+            with self._app.connection_for_write(transport_options=patience) as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=PATIENCE_S)
                 _ = connection.default_channel  # which says something to the broker
         except (OperationalError, RedisError, OSError) as exc:

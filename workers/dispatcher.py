@@ -178,14 +178,18 @@ class Dispatcher:
 
     def _deal(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
         """Whether some are left, since the store does not answer for them."""
-        # what was read and not finished may have been entered without being sent: that is not repeated
-        news = events if recovered else self._events.news(events)
+        if not events:
+            return False
+        news, counts = self._events.news(events)
         arrivals, removals, left = self._look(news)
+        # what was read and not finished may have been entered without being sent
         sent = self._send(
             arrivals, removals, {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
         )
-        self._events.dealt_with([(entry, event) for entry, event in news if entry not in left])
-        inbox.done([entry for entry, _ in events if entry not in left])
+        self._events.dealt_with(
+            [(entry, event) for entry, event in news if entry not in left], counts,
+            inbox.finishing([entry for entry, _ in events if entry not in left]),
+        )  # fmt: skip
         if sent:
             log.info("dispatched", objects=sent, events=len(events))
         if left:
@@ -203,10 +207,6 @@ class Dispatcher:
         revision = self._revision()
         answers = self._ledger.enter(arrivals, revision, now, now + self._pace.deadline_s)
         refs = [a.ref for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
-        self._events.count(sum(
-            answer in {"done", "duplicate"} - wanted and _repeats(a)
-            for a, answer in zip(arrivals, answers, strict=True)
-        ))  # fmt: skip
         for start in range(0, len(refs), self._pace.batch_max):
             objects = tuple(refs[start : start + self._pace.batch_max])
             self._publisher.send("embedding", Submitted(objects=objects, revision=revision))
@@ -271,11 +271,6 @@ def _arrival(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None:
     if isinstance(found, Permanent | Transient):
         raise found
     return None if found is None else Arrival(found.ref, found.sequence, verified=True, force=event.force)
-
-
-def _repeats(arrival: Arrival) -> bool:
-    """Whether it comes from an event alone: a look into the bucket, or a wish, is no repetition."""
-    return bool(arrival.sequence) and not (arrival.verified or arrival.force or arrival.turn)
 
 
 def _asks(event: ObjectEvent) -> bool:

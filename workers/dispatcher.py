@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import structlog
@@ -23,6 +24,7 @@ from workers.obstacles import Obstacles
 from workers.pictures import Pictures
 from workers.publishing import Sender
 from workers.segment_queue import SegmentQueue
+from workers.services import BEGUN_WITH, REDIS
 from workers.stores.lookup import NotAsked, Place, Seen, look
 from workers.stores.store import ObjectForbidden, ObjectStore
 from workers.streams import Leftovers
@@ -30,7 +32,6 @@ from workers.streams import Leftovers
 log = structlog.get_logger()
 
 AGAIN_BLOCK_MS = 20
-SERVICES = ("store", "captions")  # what no image gets on without
 SEGMENTS_BLOCK_MS = 100
 GATHER_S = 0.005
 UNSEEN = "dispatcher:removals unseen"  # among the counts of what was told
@@ -93,12 +94,17 @@ class Dispatcher:
         self._leftovers = {inbox: Leftovers() for inbox in (inbox, later)}
 
     def recover(self, idle_ms: int) -> int:
-        """Deal with events that a dispatcher read and left. Gives how many."""
+        """Deal with events that a dispatcher read and left. Gives how many.
+
+        Raises ``Away`` and takes none while a service is known to be away.
+        """
+        self._obstacles.refuse(REDIS, *BEGUN_WITH)
         count = 0
-        for inbox in (self._inbox, self._later):
-            events = inbox.recover(self._consumer, idle_ms, self._pace.in_flight_max)
-            self._deal(inbox, events, recovered=True)
-            count += len(events)
+        with self._interrupted():
+            for inbox in (self._inbox, self._later):
+                events = inbox.recover(self._consumer, idle_ms, self._pace.in_flight_max)
+                self._deal(inbox, events, recovered=True)
+                count += len(events)
         return count
 
     def step(self, block_ms: int = 1000) -> int:
@@ -107,16 +113,18 @@ class Dispatcher:
         While the store or the captions are away nothing is read: what would be sent could only wait elsewhere. What
         was read and left is taken up as soon as nothing is in the way.
         """
-        for service in SERVICES:
+        for service in BEGUN_WITH:
             if self._obstacles.stands(service, probed=True) and not self._obstacles.wait(service, block_ms / 1000):
                 return 0
-        try:
+        with self._interrupted():
             return self._resume() + self._step(block_ms)
-        except Transient:
-            # whatever was read by then, or on its way from Redis
-            for leftovers in self._leftovers.values():
-                leftovers.interrupted()
-            raise
+
+    def _interrupted(self) -> ExitStack:
+        """After a fault, whatever was read by then, or on its way from Redis, is looked at again."""
+        stack = ExitStack()
+        for leftovers in self._leftovers.values():
+            stack.enter_context(leftovers.interrupted_by_faults())
+        return stack
 
     def _step(self, block_ms: int) -> int:
         segmented = self._segment()
@@ -170,18 +178,22 @@ class Dispatcher:
 
     def _deal(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
         """Whether some are left, since the store does not answer for them."""
-        # what was read and not finished may have been entered without being sent: that is not repeated
-        news = events if recovered else self._events.news(events)
+        if not events:
+            return False
+        news, counts = self._events.news(events)
         arrivals, removals, left = self._look(news)
+        # what was read and not finished may have been entered without being sent
         sent = self._send(
             arrivals, removals, {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
         )
-        self._events.dealt_with([(entry, event) for entry, event in news if entry not in left])
-        inbox.done([entry for entry, _ in events if entry not in left])
+        self._events.dealt_with(
+            [(entry, event) for entry, event in news if entry not in left], counts,
+            inbox.finishing([entry for entry, _ in events if entry not in left]),
+        )  # fmt: skip
         if sent:
             log.info("dispatched", objects=sent, events=len(events))
         if left:
-            self._leftovers[inbox].put_off(away=self._obstacles.stands(*SERVICES))
+            self._leftovers[inbox].put_off(away=self._obstacles.stands(*BEGUN_WITH))
         return bool(left)
 
     def _send(self, arrivals: Sequence[Arrival], removals: Sequence[str], wanted: set[str]) -> int:
@@ -195,10 +207,6 @@ class Dispatcher:
         revision = self._revision()
         answers = self._ledger.enter(arrivals, revision, now, now + self._pace.deadline_s)
         refs = [a.ref for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
-        self._events.count(sum(
-            answer in {"done", "duplicate"} - wanted and _repeats(a)
-            for a, answer in zip(arrivals, answers, strict=True)
-        ))  # fmt: skip
         for start in range(0, len(refs), self._pace.batch_max):
             objects = tuple(refs[start : start + self._pace.batch_max])
             self._publisher.send("embedding", Submitted(objects=objects, revision=revision))
@@ -263,11 +271,6 @@ def _arrival(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None:
     if isinstance(found, Permanent | Transient):
         raise found
     return None if found is None else Arrival(found.ref, found.sequence, verified=True, force=event.force)
-
-
-def _repeats(arrival: Arrival) -> bool:
-    """Whether it comes from an event alone: a look into the bucket, or a wish, is no repetition."""
-    return bool(arrival.sequence) and not (arrival.verified or arrival.force or arrival.turn)
 
 
 def _asks(event: ObjectEvent) -> bool:

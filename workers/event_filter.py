@@ -11,15 +11,17 @@ of change, as a replica may be, within the memory of this filter. The sweep find
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
 
 from workers.connection import Client, translated
 from workers.events.event import ObjectEvent
 from workers.events.notification import FOLDER_MARKER
-from workers.events.reception import Deposit, Reception
+from workers.events.reception import Command, Deposit, Reception
 from workers.layout import Keys
 from workers.stores.store import folder_marker
 
@@ -30,8 +32,17 @@ DIGEST = 12  # bytes: two of 30,000 events are taken for one once in 10^20
 REPEATED = "dispatcher:repeated"  # among the counts of what was told
 IGNORED = f"dispatcher:ignored:{FOLDER_MARKER}"
 
+NONE: Mapping[str, int] = MappingProxyType({})
+
 Read = Sequence[tuple[str, ObjectEvent]]
 """Events with the ids under which a stream has them."""
+
+
+class News(NamedTuple):
+    """What of some events is new, and ``counts`` of the others, by name."""
+
+    events: Read
+    counts: Mapping[str, int]
 
 
 class EventFilter:
@@ -43,8 +54,8 @@ class EventFilter:
         self._reception = reception
         self._clock = clock
 
-    def news(self, events: Read) -> list[tuple[str, ObjectEvent]]:
-        """The events that tell something new, in order; the others are counted."""
+    def news(self, events: Read) -> News:
+        """The events that tell something new, in order, and how many do not."""
         digests = [_digest(event) for _, event in events]
         known = self._known(digests)
         markers = self._markers(events)
@@ -56,28 +67,25 @@ class EventFilter:
                 fresh.append((entry, event))
             if digest is not None:
                 known.add(digest)  # of two that were read together the second is repeated
-        self.count(repeated, len(markers))
-        return fresh
+        return News(fresh, {REPEATED: repeated, IGNORED: len(markers)})
 
-    def count(self, repeated: int, markers: int = 0) -> None:
-        """Count what tells nothing new."""
-        counts = {REPEATED: repeated, IGNORED: markers}
-        if any(counts.values()):
-            self._reception.store([Deposit(counts={name: count for name, count in counts.items() if count})])
+    def dealt_with(self, events: Read, counts: Mapping[str, int] = NONE, also: Iterable[Command] = ()) -> None:
+        """These need not be dealt with again. Not to be called before they are entered.
 
-    def dealt_with(self, events: Read) -> None:
-        """These need not be dealt with again. To be called before they are acknowledged, and not before they are
-        entered: what is read again because a process ended in between must not be taken for repeated.
+        ``counts``: of the ``News``. ``also``: what acknowledges all that was read. It is one transaction: what is
+        read again because a process ended before it is neither taken for repeated nor counted twice.
         """
         digests = {digest for _, event in events if (digest := _digest(event)) is not None}
-        if not digests:
-            return
-        with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.zadd(self._keys.heard, dict.fromkeys(digests, self._clock()))
-            pipe.zremrangebyrank(self._keys.heard, 0, -KEPT - 1)
-            pipe.expire(self._keys.heard, LIFETIME_S)
-            pipe.execute()
+        heard, now = self._keys.heard, repr(self._clock())
+        noting: list[Command] = []
+        if digests:
+            noting = [
+                ("ZADD", heard, *chain.from_iterable((now, digest) for digest in digests)),
+                ("ZREMRANGEBYRANK", heard, 0, -KEPT - 1),
+                ("EXPIRE", heard, LIFETIME_S),
+            ]
+        told = Deposit(counts={name: count for name, count in counts.items() if count})
+        self._reception.store([told], [*noting, *also])
 
     def _known(self, digests: Sequence[bytes | None]) -> set[bytes]:
         asked = list({digest for digest in digests if digest is not None})

@@ -73,9 +73,13 @@ class Inbox:
             return
         with translated():
             pipe = self._redis.pipeline(transaction=True)
-            pipe.xack(self._key, GROUP, *ids)
-            pipe.xdel(self._key, *ids)
+            for command in self.finishing(ids):
+                pipe.execute_command(*command)
             pipe.execute()
+
+    def finishing(self, ids: Sequence[str]) -> list[tuple[str, ...]]:
+        """The commands of ``done``, for another transaction."""
+        return [("XACK", self._key, GROUP, *ids), ("XDEL", self._key, *ids)] if ids else []
 
     def _decoded(self, entries: list[Any]) -> list[tuple[str, ObjectEvent]]:
         events, junk = [], []

@@ -18,15 +18,12 @@ from workers.events.event import ObjectEvent
 from workers.health import Health
 from workers.inbox import Inbox
 from workers.ledger import Ledger, Overdue
-from workers.obstacle_board import Obstacle
 from workers.outcomes import failed
 from workers.policy import Dead, Wait, after_deadline
 from workers.publishing import Sender
 from workers.settings import SEGMENTATION
 
 log = structlog.get_logger()
-
-SERVICES = frozenset({"redis", "broker", "store", "captions"})  # what an object on its way may wait for
 
 
 class Keeper:
@@ -45,9 +42,9 @@ class Keeper:
         max_attempts: int,
         give_up_s: float,
         clock: Callable[[], float] = time.time,
-        away: Callable[[], Sequence[Obstacle]] = tuple,
+        away: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """``away``: what stands in the way of any process."""
+        """``away``: why objects wait for a service and not for the keeper; see ``Outages.common``."""
         self._away = away
         self._ledger = ledger
         self._inbox = inbox
@@ -78,8 +75,8 @@ class Keeper:
         if self._cut_off:  # nobody could give a sign of life either
             self._cut_off, self._heard_from = False, now
         silent = self._probe(now)
-        away = next((one.reason for one in self._away() if one.name in SERVICES), None)
         taken = self._ledger.overdue(now, now + self._deadline_s)
+        away = self._away() if taken else None
         for overdue in taken:
             # nobody else waits because pictures are not segmented
             own = silent if overdue.stage == SEGMENTATION else silent - {SEGMENTATION}

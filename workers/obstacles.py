@@ -34,6 +34,14 @@ LAPSE_S = 30.0  # without a probe, an obstacle that nobody meets any more is ove
 NONE: Mapping[str, Callable[[], object]] = MappingProxyType({})
 
 
+class Away(Transient):
+    """A service is said to be away, and was not asked."""
+
+    def __init__(self, service: str, reason: str) -> None:
+        super().__init__(reason)
+        self.service = service
+
+
 class Notes(Protocol):
     """Where other processes read what stands."""
 
@@ -75,7 +83,9 @@ class Obstacles:
         self._remind_s = remind_s
         self._changed = threading.Condition()
         self._all: dict[str, _Standing] = {}
-        self._tending = self._noting = False
+        self._tender: threading.Thread | None = None
+        self._noter: threading.Thread | None = None
+        self._complained = -REMIND_EVERY_S
         self._unsaid = False  # whether the notes differ from what stands
 
     def begin(self, name: str, reason: str, *, waiting: int | None = None, lapses: bool = False) -> None:
@@ -84,11 +94,13 @@ class Obstacles:
         ``waiting``: how many objects or entries wait for it, where the process knows. ``lapses``: it is over when
         nobody has said so for ``LAPSE_S`` seconds.
         """
+        reason = _encodable(reason)
         with self._changed:
             now = time.monotonic()
             known = self._all.get(name)
             if known is not None:
                 known.reason, known.waiting, known.met = reason, waiting, now
+                self._awake()
                 return
             self._all[name] = _Standing(reason, self._clock(), now, now, now, lapses, waiting)
             self._unsaid = True
@@ -124,14 +136,25 @@ class Obstacles:
             self._probes[name]()
         except Transient as exc:
             self.begin(name, str(exc))
-            return str(exc)
+            return _encodable(str(exc))
         except WildtagError as exc:  # it answers, and will never do what is asked
-            return str(exc)
+            return _encodable(str(exc))
         return None
+
+    def probed(self, name: str) -> bool:
+        """Whether there is a probe for it."""
+        return name in self._probes
 
     def stands(self, *names: str, probed: bool = False) -> bool:
         """Whether one of these is in the way. ``probed``: and a probe will see when it is gone."""
         return any(name in self._all and (not probed or name in self._probes) for name in names)
+
+    def refuse(self, *names: str) -> None:
+        """Raise ``Away`` while one of these is in the way and a probe will see when it is gone."""
+        with self._changed:
+            for name in names:
+                if name in self._all and name in self._probes:
+                    raise Away(name, self._all[name].reason)
 
     def standing(self) -> list[Obstacle]:
         """All that is in the way of this process."""
@@ -144,6 +167,7 @@ class Obstacles:
     def wait(self, name: str, seconds: float) -> bool:
         """Wait until it is gone, at most so long; whether it is."""
         with self._changed:
+            self._awake()
             return self._changed.wait_for(lambda: name not in self._all, seconds)
 
     def outlast(self, name: str, seconds: float) -> bool:
@@ -169,38 +193,67 @@ class Obstacles:
             self._changed.notify_all()
 
     def _awake(self) -> None:
-        """Start the threads that look after obstacles and note them; each ends when there is nothing left to do."""
-        if self._all and not self._tending:
-            self._tending = True
-            threading.Thread(target=self._tend, name="obstacles", daemon=True).start()
-        if self._notes is not None and not self._noting:
-            self._noting = True
-            threading.Thread(target=self._note, args=(self._notes,), name="obstacle notes", daemon=True).start()
+        """See to it that the threads run that look after obstacles and note them.
+
+        Each ends when there is nothing left to do. Where none can be started, whoever meets an obstacle or waits for
+        its end tries again.
+        """
+        try:
+            if self._all and not _runs(self._tender):
+                self._tender = threading.Thread(target=self._tend, name="obstacles", daemon=True)
+                self._tender.start()
+            if self._notes is not None and (self._all or self._unsaid) and not _runs(self._noter):
+                self._noter = threading.Thread(
+                    target=self._note, args=(self._notes,), name="obstacle notes", daemon=True
+                )
+                self._noter.start()
+        except RuntimeError as exc:  # a limit of the system's
+            self._complain("no thread to look after what is unavailable", exc)
 
     def _tend(self) -> None:
         while True:
             with self._changed:
-                now = time.monotonic()
-                for name, one in list(self._all.items()):
-                    self._look_after(name, one, now)
                 if not self._all:
-                    self._tending = False
+                    self._tender = None
                     return
+                now = time.monotonic()
+                due = [name for name, one in list(self._all.items()) if self._look_after(name, one, now)]
+            for name in due:
+                try:
+                    self._ask(name)
+                except Exception as exc:
+                    self._complain("looking after what is unavailable", exc)
+            with self._changed:
+                self._awake()
                 self._changed.wait(PROBE_EVERY_S / 4)
 
-    def _look_after(self, name: str, one: _Standing, now: float) -> None:
+    def _look_after(self, name: str, one: _Standing, now: float) -> bool:
+        """Whether a probe is due."""
         if one.lapses and now - one.met > LAPSE_S:
             self._end(name, one)
-            return
+            return False
         if now - one.reminded >= self._remind_s:
             one.reminded = now
             log.warning("still unavailable", service=name, seconds=round(now - one.began), reason=one.reason)
-        probe = self._probes.get(name)
         one.probing = {thread for thread in one.probing if thread.is_alive()}
-        if probe is not None and now - one.probed >= PROBE_EVERY_S and len(one.probing) < PROBES_AT_ONCE:
-            one.probed = now
-            thread = threading.Thread(target=self._probe, args=(name, one, probe), name=f"probe {name}", daemon=True)
+        if name not in self._probes or now - one.probed < PROBE_EVERY_S or len(one.probing) >= PROBES_AT_ONCE:
+            return False
+        one.probed = now
+        return True
+
+    def _ask(self, name: str) -> None:
+        """Begin a probe, beside those that hang; where there is no thread for it, in this one."""
+        with self._changed:
+            one = self._all.get(name)
+        if one is None:
+            return
+        probe = self._probes[name]
+        thread = threading.Thread(target=self._probe, args=(name, one, probe), name=f"probe {name}", daemon=True)
+        try:
             thread.start()
+        except RuntimeError:
+            self._probe(name, one, probe)
+        else:
             one.probing.add(thread)
 
     def _probe(self, name: str, one: _Standing, probe: Callable[[], object]) -> None:
@@ -212,7 +265,7 @@ class Obstacles:
         while True:
             with self._changed:
                 if not self._all and not self._unsaid:
-                    self._noting = False
+                    self._noter = None
                     return
                 due = self._unsaid or time.monotonic() - written >= REFRESH_S
                 if not due:
@@ -222,10 +275,27 @@ class Obstacles:
             try:
                 notes.write(self.standing())
                 written = time.monotonic()
-            except Transient:  # Redis is away, and whoever asks it sees that
+            except Exception as exc:  # whatever it is, the next note may be taken
+                if not isinstance(exc, Transient):  # else Redis is away, and whoever asks it sees that
+                    self._complain("what is unavailable cannot be noted for other processes", exc)
                 with self._changed:
                     self._unsaid = True
                     self._changed.wait(PROBE_EVERY_S)
+
+    def _complain(self, event: str, fault: Exception) -> None:
+        now = time.monotonic()
+        if now - self._complained >= self._remind_s:
+            self._complained = now
+            log.warning(event, reason=f"{type(fault).__name__}: {fault}")
+
+
+def _runs(thread: threading.Thread | None) -> bool:
+    return thread is not None and thread.is_alive()
+
+
+def _encodable(reason: str) -> str:
+    """What is no UTF-8, as in the name of a folder, in a form that Redis, JSON and a log take."""
+    return reason.encode("utf-8", "backslashreplace").decode()
 
 
 def _answers(probe: Callable[[], object]) -> bool:

@@ -11,11 +11,11 @@ import msgspec
 
 from vectordb.errors import Transient
 from workers.obstacle_board import Board, Obstacle, merged
-from workers.obstacles import Obstacles
+from workers.obstacles import Away, Obstacles
+from workers.services import NEEDED, REDIS
 
 Counts = Mapping[str, int]
 ON_THE_WAY = ("inbox", "segments", "in_flight")  # of ``Records.counts``
-NEEDED = frozenset({"store", "captions", "broker"})  # what every image on its way waits for
 
 
 class Outages:
@@ -29,21 +29,35 @@ class Outages:
     def standing(self) -> list[Obstacle]:
         """What is away, since when and why, and how many objects wait for it; by name. Never raises ``Transient``."""
         found = {one.name: one for one in self.own.standing()}
-        if "redis" in found:
+        if REDIS in found:
             return list(found.values())
         try:
             noted, counts = self._board.read(), self._counts()
         except Transient as exc:
-            self.own.begin("redis", str(exc))
+            self.own.begin(REDIS, str(exc))
             return self.own.standing()
         for one in noted:
-            if one.name != "redis":  # it has answered; who noted that has not had the time to say so
+            if one.name != REDIS:  # it has answered; who noted that has not had the time to say so
                 found[one.name] = merged(found.get(one.name), one)
         waiting = sum(counts[where] for where in ON_THE_WAY)
         return [
             msgspec.structs.replace(one, waiting=waiting) if one.waiting is None and one.name in NEEDED else one
             for _, one in sorted(found.items())
         ]
+
+    def common(self) -> str | None:
+        """Why what every object needs is away for this process too; ``None`` where that is so for others alone.
+
+        One of several machines may be cut off. It says so for as long as that lasts, and whoever believed it would
+        wait with the objects of all. Where there is no probe, who says so is the only user of the service, and is
+        believed. Raises ``StoreUnavailable``.
+        """
+        for one in (*self.own.standing(), *self._board.read()):
+            if one.name in NEEDED and (
+                not self.own.probed(one.name) or self.own.met(Away(one.name, one.reason)) is not None
+            ):
+                return one.reason
+        return None
 
     def look(self, name: str) -> str | None:
         """Why a service cannot be reached, by asking it now; ``None`` where it answers. Gives up within seconds."""

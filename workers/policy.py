@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from tasks.messages import UnreadableMessage
 from vectordb.errors import Permanent, Transient
 from workers.ledger import Overdue
+from workers.services import QUEUES
 from workers.settings import SEGMENTATION
 
 RETRIES = 8
@@ -111,7 +112,7 @@ def after_error(
 
 def patience_for(service: str, stage: str, time_limit_s: float) -> float:
     """Seconds that a worker waits for a service with a message at hand; the rest of its time limit is for work."""
-    if service not in {"redis", "broker"}:
+    if service not in QUEUES:
         return min(PATIENCE_S, time_limit_s / 4)
     # while even the queue is away there is nowhere to put it back to; only segmentation needs minutes afterwards
     return time_limit_s * (0.5 if stage == SEGMENTATION else 0.8)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol
+from uuid import uuid4
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import dumps, loads
 from redis.exceptions import RedisError
 
 from tasks.messages import Batch, ObjectRef
@@ -52,26 +55,31 @@ class Publisher:
         """Ask whoever consumes a queue; the answer comes under ``Keys.rpc(request)``. See ``workers.asking``."""
         self._send(queue, task, (request, data), label, expires=lifetime)
 
-    def put_back(self, delivery: str) -> bool:
-        """Put a message that a worker holds back to the head of its queue; it counts as redelivered.
+    def put_back(self, stage: str, delivery: str) -> bool:
+        """Put a message that a worker holds back to the head of its stage's queue; it counts as redelivered.
 
-        Only a Redis broker can: false where it is another. ``delivery``: the tag under which it was handed out.
+        False, and nothing is put back, where nobody holds it any more, or the broker is not Redis. ``delivery``: the
+        tag under which it was handed out. It gets another: whoever acknowledges the old one, as the worker does in
+        the end, must not acknowledge it for the worker that has it by then.
         """
         try:
             with self._app.connection_for_write() as connection:
-                channel: Any = connection.default_channel  # which only virtual transports have a ``qos`` of
-                restore = getattr(getattr(channel, "qos", None), "restore_by_tag", None)
-                if restore is None:
+                channel: Any = connection.default_channel
+                if not hasattr(channel, "unacked_key"):  # which only Redis keeps what is handed out under
                     return False
-                restore(delivery)
+                with channel.conn_or_acquire() as client:
+                    return bool(client.transaction(
+                        lambda pipe: _move(pipe, channel, stage, delivery), channel.unacked_key,
+                        value_from_callable=True,
+                    ))  # fmt: skip
         except (OperationalError, RedisError, OSError) as exc:
             raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
-        return True
 
     def reach(self) -> None:
         """Connect to the broker anew, and hang up. Raises ``BrokerUnavailable``."""
         try:
-            with self._app.connection_for_write() as connection:
+            patience = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": PATIENCE_S}  # of Redis; AMQP has none
+            with self._app.connection_for_write(transport_options=patience) as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=PATIENCE_S)
                 _ = connection.default_channel  # which says something to the broker
         except (OperationalError, RedisError, OSError) as exc:
@@ -95,6 +103,21 @@ class Publisher:
             )  # fmt: skip
         except (OperationalError, RedisError, OSError) as exc:
             raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
+
+
+def _move(pipe: Any, channel: Any, stage: str, delivery: str) -> bool:
+    """A message of kombu's from what is handed out to where a consumer takes its next one; whether it was there."""
+    packed = pipe.hget(channel.unacked_key, delivery)
+    pipe.multi()
+    if packed is None:
+        return False
+    message, _, _ = loads(bytes_to_str(packed))
+    message["headers"]["redelivered"] = message["properties"]["delivery_info"]["redelivered"] = True
+    message["properties"]["delivery_tag"] = str(uuid4())
+    pipe.hdel(channel.unacked_key, delivery)
+    pipe.zrem(channel.unacked_index_key, delivery)
+    pipe.rpush(stage, dumps(message))
+    return True
 
 
 def describe(objects: Sequence[ObjectRef]) -> str:

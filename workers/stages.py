@@ -316,6 +316,9 @@ class Stages:
                 case Retry(pause):
                     wiring.publisher.send(stage, batch, pause=pause, retries=retries + 1)
                 case Requeue():
+                    # it is held up and kills nobody: what the keeper sends meanwhile does not count against it
+                    until = wiring.clock() + wiring.settings.deadline_s
+                    wiring.ledger.postpone(batch.objects, batch.revision, until, str(error))
                     self._put_back(stage, once, batch)
                 case Postpone(pause, fault):
                     wiring.ledger.postpone(batch.objects, batch.revision, wiring.clock() + pause, fault)
@@ -333,7 +336,7 @@ class Stages:
     def _put_back(self, stage: str, once: _Once, batch: Batch) -> None:
         """Before those that came later, if the broker can; it has been begun, and is not begun again."""
         publisher = self._wiring.publisher
-        if once.delivery is None or not publisher.put_back(once.delivery):
+        if once.delivery is None or not publisher.put_back(stage, once.delivery):
             publisher.send(stage, batch, retries=max(1, once.retries))
 
 

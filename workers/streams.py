@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import chain
 from typing import Any
 
 from redis.exceptions import ResponseError
 
+from vectordb.errors import Transient
 from workers import scripts
 from workers.connection import text, translated
 
@@ -54,6 +57,15 @@ class Leftovers:
     def interrupted(self) -> None:
         """A fault broke off what was being done: look as soon as it has passed."""
         self._some, self._due = True, 0.0
+
+    @contextmanager
+    def interrupted_by_faults(self) -> Iterator[None]:
+        """Around what reads entries and deals with them: ``interrupted`` where ``Transient`` leaves it."""
+        try:
+            yield
+        except Transient:
+            self.interrupted()
+            raise
 
     def put_off(self, *, away: bool) -> None:
         """Some entries are left. ``away``: until a service is back; else they are alone with their fault, and are

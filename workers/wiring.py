@@ -394,5 +394,5 @@ class Wiring:
         return Keeper(
             self.ledger, self.inbox, self.health, self.publisher, self.current,
             stages=STAGES, deadline_s=s.deadline_s, max_attempts=s.max_attempts, give_up_s=s.give_up_s,
-            clock=self.clock, away=self.board.read,
+            clock=self.clock, away=self.outages.common,
         )  # fmt: skip

@@ -16,19 +16,21 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-import redis
+import structlog
 from celery import Celery, bootsteps
 
 from vectordb.errors import Transient
-from workers.connection import translated
+from workers.connection import connect, translated
 from workers.pulse import Pulse, State
 from workers.wiring import Wiring
+
+log = structlog.get_logger()
 
 FRESH_S = 30.0  # a beat that is so recent will do
 PATIENCE_S = 60.0  # that a silent worker has to answer
 LOOK_EVERY_S = 5.0
 STOPPED_S = 3 * LOOK_EVERY_S  # without a look, after which Celery's loop is taken to have stopped
-PING_S = 2.0
+PING_S = 2.0  # that Redis has to answer
 
 
 class WorkerLiveness:
@@ -41,6 +43,7 @@ class WorkerLiveness:
         self._wiring = wiring
         self._fresh = fresh
         self._patience = patience
+        self._client = connect(wiring.settings.redis_url, patience_s=PING_S, tries=1)
         self._pulses = {queue: self._pulse(queue) for queue in queues}
         self._looked = time.monotonic()
 
@@ -70,16 +73,14 @@ class WorkerLiveness:
             self.watch()
 
     def _reached(self) -> bool:
-        settings = self._wiring.settings
         try:
-            with translated():
-                for url in {settings.redis_url, settings.broker.replace("redis+socket://", "unix://")}:
-                    with redis.Redis.from_url(
-                        url, socket_timeout=PING_S, socket_connect_timeout=PING_S, retry=None
-                    ) as client:
-                        client.ping()
+            for call in (self._client.ping, self._wiring.publisher.reach):
+                with translated():
+                    call()
         except Transient:
             return False
+        except Exception as exc:  # it answered, whatever that was: the thread must go on
+            log.warning("asking for Redis and the broker", reason=f"{type(exc).__name__}: {exc}")
         return True
 
     def _pulse(self, queue: str) -> Pulse:

@@ -23,6 +23,7 @@ from workers.layout import Keys
 from workers.obstacles import Obstacles
 from workers.record import Record
 from workers.records import Records
+from workers.services import REDIS, STORE
 from workers.stores.store import ObjectStore, ObjectTags
 from workers.streams import Leftovers, claim_idle, create_group, drop_forgotten, forgotten, read_again, read_group
 
@@ -99,11 +100,8 @@ class Writer:
         """
         if self._obstacles.stands("store", probed=True) and not self._obstacles.wait("store", block_ms / 1000):
             return 0
-        try:
+        with self._leftovers.interrupted_by_faults():
             return self._resume() + self._step(block_ms)
-        except Transient:
-            self._leftovers.interrupted()
-            raise
 
     def _step(self, block_ms: int) -> int:
         again = self._catch_up()
@@ -124,10 +122,15 @@ class Writer:
         return done
 
     def recover(self, idle_ms: int) -> int:
-        """The same for what was read so long ago, by whichever writer, and is not dealt with."""
-        if dropped := drop_forgotten(self._redis, self._feed, GROUP):
-            self._gap(f"the feed has forgotten {dropped:,} entries that were read and not yet written")
-        return self._deal(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, PAGE))
+        """The same for what was read so long ago, by whichever writer, and is not dealt with.
+
+        Raises ``Away`` and takes nothing while a service is known to be away.
+        """
+        self._obstacles.refuse(REDIS, STORE)
+        with self._leftovers.interrupted_by_faults():
+            if dropped := drop_forgotten(self._redis, self._feed, GROUP):
+                self._gap(f"the feed has forgotten {dropped:,} entries that were read and not yet written")
+            return self._deal(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, PAGE))
 
     def _deal(self, entries: Sequence[tuple[Any, Mapping[bytes, bytes] | None]]) -> int:
         done = 0

@@ -64,7 +64,7 @@ def test_a_message_that_a_worker_holds_goes_back_before_those_that_came_later(se
         queue = connection.SimpleQueue("embedding", accept=["msgpack"])
         held = queue.get(timeout=5)
         assert "first.jpg" in held.headers["argsrepr"]
-        assert publisher.put_back(str(held.delivery_tag))
+        assert publisher.put_back("embedding", str(held.delivery_tag))
         held.ack()  # as a worker does in the end, whatever became of it
     with app.connection_for_read() as connection:
         queue = connection.SimpleQueue("embedding", accept=["msgpack"])
@@ -72,6 +72,37 @@ def test_a_message_that_a_worker_holds_goes_back_before_those_that_came_later(se
         assert "first.jpg" in again.headers["argsrepr"]
         assert again.delivery_info["redelivered"]
         assert "second.jpg" in later.headers["argsrepr"]
+
+
+def test_a_message_that_was_put_back_stays_with_who_has_taken_it_when_its_first_holder_is_done(
+    settings: Settings, client: Client
+) -> None:
+    app = create_app(settings)
+    publisher = Publisher(app)
+    publisher.send("embedding", Submitted(objects=(ObjectRef("b", "a.jpg", "e"),), revision=Revision("s", "c")))
+    with app.connection_for_read() as one, app.connection_for_read() as other:
+        first, idle = (at.SimpleQueue("embedding", accept=["msgpack"]) for at in (one, other))
+        held = first.get(timeout=5)
+        for holder, taker in ((first, idle), (idle, first)):
+            assert publisher.put_back("embedding", str(held.delivery_tag))
+            taken = taker.get(timeout=5)
+            held.ack()  # the stage is at its end, whatever became of it
+            assert taken.delivery_info["redelivered"]
+            assert client.hlen("test:unacked") == client.zcard("test:unacked_index") == 1, holder
+            held = taken
+        held.ack()
+    assert [client.llen("test:embedding"), client.hlen("test:unacked")] == [0, 0]
+
+
+def test_a_message_that_nobody_holds_is_not_put_back(settings: Settings, client: Client) -> None:
+    app = create_app(settings)
+    publisher = Publisher(app)
+    publisher.send("embedding", Submitted(objects=(ObjectRef("b", "a.jpg", "e"),), revision=Revision("s", "c")))
+    with app.connection_for_read() as connection:
+        held = connection.SimpleQueue("embedding", accept=["msgpack"]).get(timeout=5)
+        held.ack()
+    assert not publisher.put_back("embedding", str(held.delivery_tag))
+    assert client.llen("test:embedding") == 0
 
 
 def test_a_broker_that_is_away_is_tried_once_a_second_for_as_long_as_it_takes() -> None:

@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -194,6 +195,43 @@ def test_the_thread_speaks_for_a_loop_that_stands_still_only_while_redis_is_away
     time.sleep(1.1)
     liveness.watch()
     assert not file.exists(), "a loop that turns speaks for itself"
+
+
+@pytest.mark.parametrize(
+    "broker", ["amqp://127.0.0.1:1", "redis+socket:///nowhere/redis.sock?virtual_host=1", "redis://127.0.0.1:1/1"]
+)
+def test_the_thread_speaks_for_a_loop_whose_broker_is_away_whatever_broker_that_is(
+    wiring: Wiring, broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = wiring.settings.liveness_folder / "extraction"  # type: ignore[operator]  # it is set above
+    monkeypatch.setattr("workers.worker_liveness.STOPPED_S", 0.0)
+    liveness = WorkerLiveness(Wiring(wiring.settings.model_copy(update={"broker_url": broker})), ["extraction"])
+    liveness.watch()
+    assert file.exists()
+
+
+def test_the_thread_goes_on_and_does_not_speak_for_a_loop_whose_broker_answers(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = wiring.settings.liveness_folder / "extraction"  # type: ignore[operator]  # it is set above
+    monkeypatch.setattr("workers.worker_liveness.STOPPED_S", 0.0)
+    url = wiring.settings.broker
+    for broker in (f"{url}?virtual_host=1", f"{url}?virtual_host=none"):
+        liveness = WorkerLiveness(Wiring(wiring.settings.model_copy(update={"broker_url": broker})), ["extraction"])
+        liveness.watch()
+        assert not file.exists(), broker
+
+
+def test_the_thread_speaks_while_a_broker_swallows_what_it_is_asked(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = wiring.settings.liveness_folder / "extraction"  # type: ignore[operator]  # it is set above
+    monkeypatch.setattr("workers.worker_liveness.STOPPED_S", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+        broker = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        liveness = WorkerLiveness(Wiring(wiring.settings.model_copy(update={"broker_url": broker})), ["extraction"])
+        liveness.watch()
+    assert file.exists()
 
 
 # -- those that answer by HTTP, and what all of it costs

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from tasks.messages import Revision
 from tests.contract.own_redis import OwnRedis
 from tests.contract.qdrant_wire import grpc_wire
+from tests.contract.segmenting_world import World as SegmentingWorld
 from tests.contract.tcp_proxy import TcpProxy
 from tests.contract.test_dispatching import World, created, made_of, world
 from vectordb.errors import Transient
@@ -25,12 +28,17 @@ from workers.keeper import Keeper
 from workers.layout import Keys
 from workers.ledger import Ledger
 from workers.loops import Turn
+from workers.notifying.notifier import Notifier
+from workers.notifying.outbox import Outbox
+from workers.notifying.plan import Answer, Plan
 from workers.obstacle_board import FRESH_S, Board, Obstacle
-from workers.obstacles import Obstacles
+from workers.obstacles import Away, Obstacles
 from workers.outages import Outages
 from workers.record import Record
 from workers.records import Records
+from workers.settings import Settings
 from workers.stores.store import ObjectInfo, StoreAway
+from workers.streams import read_group
 from workers.writeback import Writer
 
 __all__ = ["world"]
@@ -144,6 +152,59 @@ def test_of_redis_that_is_killed_what_was_read_goes_on_when_it_is_back(tmp_path:
         own.close()
 
 
+def test_what_others_left_is_not_claimed_while_the_store_is_away(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, stat = [0], world.store.stat
+
+    def counting(bucket: str, key: str) -> ObjectInfo | None:
+        asked[0] += 1
+        return stat(bucket, key)
+
+    monkeypatch.setattr(world.store, "stat", counting)
+    world.now = time.time()
+    world.put("a.jpg")
+    world.inbox.append([ObjectEvent("created", "inbox", "a.jpg")])
+    assert len(world.inbox.read("another", 10, None)) == 1
+    obstacles = Obstacles(probes={"store": lambda: stat("inbox", "ready")})
+    taken = dispatcher(world, lambda: Revision("space", "captions@1"), obstacles)
+    (tmp_path / "inbox").rename(tmp_path / "away")
+    obstacles.begin("store", "no answer")
+    turn, work = Turn(lambda: taken.recover(0), obstacles), Turn(lambda: taken.step(block_ms=10), obstacles)
+    assert not turn()
+    assert asked[0] == 0
+    assert obstacles.standing()[0].reason == "no answer"
+    (tmp_path / "away").rename(tmp_path / "inbox")
+    back = time.monotonic()
+    while not turn():
+        assert time.monotonic() < back + SOON_S
+        turn.rest(threading.Event())
+    sent_within(world, work, {"a.jpg"}, SOON_S)
+
+
+def test_what_was_claimed_when_redis_was_killed_goes_on_when_it_is_back(tmp_path: Path) -> None:
+    own = OwnRedis()
+    try:
+        made = made_of(own.start(), Keys("test:"), tmp_path)
+        broken = [True]
+
+        def revision() -> Revision:
+            if broken[0]:
+                own.kill()  # between claiming the events and entering their objects
+            return Revision("space", "captions@1")
+
+        taken = dispatcher(made, revision, Obstacles())
+        made.inbox.append([created(made.put("a.jpg"))])
+        assert len(made.inbox.read("another", 10, None)) == 1
+        with pytest.raises(StoreUnavailable):
+            taken.recover(0)
+        broken[0] = False
+        own.start()
+        sent_within(made, Turn(lambda: taken.step(block_ms=10), Obstacles()), {"a.jpg"}, SOON_S + 1)
+    finally:
+        own.close()
+
+
 def test_one_object_that_the_store_does_not_answer_for_is_no_outage(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,10 +231,17 @@ def test_one_object_that_the_store_does_not_answer_for_is_no_outage(
     assert world.queues.sent == [["good.jpg"]]
 
 
-def keeper(world: World, board: Board, give_up_s: float = 86_400) -> Keeper:
+def keeper(world: World, board: Board, give_up_s: float = 86_400, *, answers: bool = False) -> Keeper:
+    """``answers``: whether its own process reaches the captions."""
+
+    def reach() -> None:
+        if not answers:
+            raise ServerAway("no answer")
+
+    outages = Outages(board, Obstacles(probes={"captions": reach}), dict)
     return Keeper(
         world.ledger, world.inbox, world.health, world.queues, lambda: world.revision, stages=("embedding",),
-        deadline_s=60, max_attempts=2, give_up_s=give_up_s, clock=lambda: world.now, away=board.read,
+        deadline_s=60, max_attempts=2, give_up_s=give_up_s, clock=lambda: world.now, away=outages.common,
     )  # fmt: skip
 
 
@@ -199,6 +267,47 @@ def test_an_outage_burns_no_attempts_and_sends_nothing_again(world: World, clien
     (record,) = world.records.latest()
     assert record.error is not None
     assert (record.state, record.error.code) == ("dead", "gave-up")
+
+
+def test_one_host_that_is_cut_off_keeps_no_object_from_being_sent_again(
+    world: World, client: Client, keys: Keys
+) -> None:
+    board = Board(client, keys, "cut off-1", lambda: world.now)
+    keeping = keeper(world, Board(client, keys, "here-1", lambda: world.now), give_up_s=90, answers=True)
+    world.inbox.append([created(world.put("lost.jpg"))])
+    world.dispatcher().step(block_ms=10)
+    for sent in (2, 3):  # the second time it is older than anybody wants to wait for a service
+        world.now += 61
+        world.health.beat("embedding")
+        board.write([Obstacle(name="captions", reason="no route", since=1000.0)])
+        assert keeping.step() == 1
+        assert world.queues.sent == [["lost.jpg"]] * sent
+    assert world.records.counts()["dead"] == 0
+
+
+def test_who_holds_the_captions_alone_is_believed_that_they_are_away(client: Client, keys: Keys) -> None:
+    Board(client, keys, "holder-1", time.time).write([Obstacle(name="captions", reason="locked", since=1.0)])
+    outages = Outages(Board(client, keys, "here-1", time.time), Obstacles(probes={"store": lambda: None}), dict)
+    assert outages.common() == "locked"
+    assert outages.own.standing() == []
+
+
+def test_a_batch_that_was_held_for_a_service_in_vain_has_not_been_begun(
+    redis_url: str, client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "inbox").mkdir()
+    one = SegmentingWorld(Settings.model_validate({
+        "redis_url": redis_url, "key_prefix": "test:", "home": tmp_path, "task_time_limit_s": 1,
+        "qdrant_url": "http://127.0.0.1:1",
+    }))  # fmt: skip
+    one.put("a.png")
+    one.dispatcher.step(1)
+    ((stage, batch, retries),) = one.queues.sent
+    (tmp_path / "inbox").rename(tmp_path / "away")
+    for _ in range(one.settings.max_attempts + 1):  # as often as the keeper may send it again
+        one.stages.run(stage, batch.encode(), retries)
+    assert one.queues.sent[1:] == [(stage, batch, 1)] * (one.settings.max_attempts + 1)
+    assert client.hget("test:entry:inbox/a.png", "attempts") == b"0"
 
 
 def test_the_board_tells_of_all_processes_and_of_none_that_was_killed(client: Client, keys: Keys) -> None:
@@ -267,6 +376,71 @@ def test_tags_that_could_not_be_written_back_are_written_when_the_store_is_back(
         written += writer.step(block_ms=10)
         assert time.monotonic() < deadline
     assert len(list((tmp_path / "inbox" / ".wildtag").glob("*.json"))) == 5
+
+
+def test_a_writer_claims_nothing_while_the_store_is_away(world: World, client: Client, keys: Keys) -> None:
+    away = [True]
+
+    def reach() -> None:
+        if away[0]:
+            raise StoreAway("no answer")
+
+    obstacles = Obstacles(probes={"store": reach})
+    writer = Writer(
+        world.store, Records(client, keys), client, keys, "inbox", "sidecar", ".wildtag/", "me", obstacles
+    )  # fmt: skip
+    writer.prepare()
+    finished(world, "a.jpg")
+    assert len(read_group(client, keys.feed, "writer", "another", 10, None)) == 1
+    obstacles.begin("store", "no answer")
+    with pytest.raises(Away):
+        writer.recover(0)
+    assert pending(client, keys, "writer", "another") == 1
+    away[0] = False
+    assert obstacles.wait("store", SOON_S)
+    assert writer.recover(0) == 1
+
+
+def test_what_a_writer_and_a_notifier_have_claimed_goes_on_after_a_fault(
+    world: World, client: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Writer(world.store, Records(client, keys), client, keys, "inbox", "sidecar", ".wildtag/", "me")
+    answered: Future[Answer] = Future()
+    answered.set_result(Answer(204))
+    notifier = Notifier(
+        client, keys, Outbox(client, keys), lambda _: answered, Plan(3), at_once=1, lease_s=60, consumer="me",
+        clock=time.time,
+    )  # fmt: skip
+    for reader in (writer, notifier):
+        reader.prepare()
+    finished(world, "a.jpg")
+
+    def broken(*_: object, **__: object) -> None:
+        raise StoreUnavailable("killed")
+
+    for group in ("writer", "notifier"):
+        assert len(read_group(client, keys.feed, group, "another", 10, None)) == 1
+    for reader, called, name in ((writer, Records, "get"), (notifier, Outbox, "accept")):
+        with monkeypatch.context() as patch:
+            patch.setattr(called, name, broken)
+            with pytest.raises(StoreUnavailable):
+                reader.recover(0)
+        for _ in range(2):
+            reader.step(block_ms=10)
+    assert [pending(client, keys, group, "me") for group in ("writer", "notifier")] == [0, 0]
+
+
+def finished(world: World, key: str) -> None:
+    """An object that has its record, and the feed an entry."""
+    ref = world.put(key)
+    world.inbox.append([created(ref)])
+    world.dispatcher().step(block_ms=10)
+    world.finish(ref)
+
+
+def pending(client: Any, keys: Keys, group: str, consumer: str) -> int:
+    """Entries of the feed that a consumer has read and not acknowledged."""
+    return len(client.xpending_range(keys.feed, group, "-", "+", 100, consumer))
 
 
 def test_a_fault_of_no_service_is_tried_again_within_a_second() -> None:

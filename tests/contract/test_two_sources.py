@@ -78,6 +78,10 @@ class Bucket:
 
     def remove(self, key: str) -> ObjectEvent:
         self.world.wiring.store.store.remove("inbox", key)
+        return self.removal(key)
+
+    def removal(self, key: str) -> ObjectEvent:
+        """What is told of a removal."""
         self.time += 1
         return ObjectEvent("removed", "inbox", key, sequence=padded(f"{self.time:X}"))
 
@@ -184,9 +188,40 @@ def test_an_event_that_was_read_and_not_finished_is_not_repeated(bucket: Bucket)
     assert bucket.feed() == [("inbox/a.png", "done")]
 
 
+def test_only_what_was_told_before_is_counted_as_repeated(bucket: Bucket) -> None:
+    bucket.tell(bucket.put("a.png"))
+    bucket.tell(bucket.put("a.png"))  # the same bytes, uploaded once more
+    assert bucket.count(REPEATED) == 0
+
+
+def test_what_is_dealt_with_after_a_fault_is_counted_once(bucket: Bucket) -> None:
+    event = bucket.put("a.png")
+    bucket.world.wiring.inbox.append([event, event, bucket.removal("folder/")])
+    bucket.world.dispatcher._publisher = Away()
+    for _ in range(3):
+        with pytest.raises(Transient):
+            bucket.world.dispatcher.step(1)
+    assert (bucket.count(REPEATED), bucket.count(IGNORED)) == (0, 0)
+    bucket.world.dispatcher._publisher = bucket.world.queues
+    bucket.world.dispatcher.step(1)
+    assert (bucket.count(REPEATED), bucket.count(IGNORED)) == (1, 1)
+    assert len(bucket.world.queues.sent) == 1
+
+
+def test_a_repeated_event_that_was_left_sends_nothing(bucket: Bucket) -> None:
+    event = bucket.put("a.png")
+    bucket.world.wiring.inbox.append([event])
+    bucket.world.dispatcher.step(1)
+    bucket.world.wiring.inbox.append([event])
+    bucket.world.wiring.inbox.read("another", 10, None)  # and is killed
+    bucket.world.dispatcher.recover(0)
+    assert len(bucket.world.queues.sent) == 1
+    assert bucket.count(REPEATED) == 1
+    assert bucket.world.wiring.inbox.length() == 0
+
+
 def test_the_removal_of_a_folder_marker_is_left_alone(bucket: Bucket) -> None:
-    removal = ObjectEvent("removed", "inbox", "folder/", sequence=padded("18A5"))
-    bucket.tell(removal)
+    bucket.tell(bucket.removal("folder/"))
     assert bucket.store.asked == 0
     assert (bucket.count(IGNORED), bucket.feed()) == (1, [])
 

@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 import structlog
 
-from vectordb.errors import Transient
 from workers.connection import Client, text
 from workers.layout import Keys
 from workers.notifying.delivery import Delivery, delivery_of
@@ -98,9 +97,10 @@ class Notifier:
 
     def recover(self, idle_ms: int) -> None:
         """Take in what some notifier read at least so long ago and did not take in: it was killed."""
-        if lost := drop_forgotten(self._redis, self._feed, GROUP):
-            self._tell_lost(lost)
-        self._accept(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, READ))
+        with self._leftovers.interrupted_by_faults():
+            if lost := drop_forgotten(self._redis, self._feed, GROUP):
+                self._tell_lost(lost)
+            self._accept(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, READ))
 
     def settle(self, patience: float) -> int:
         """Keep what became of the attempts that are answered; waits for the first up to ``patience`` seconds."""
@@ -122,15 +122,12 @@ class Notifier:
             future.cancel()
 
     def _take_in(self, block_ms: int | None) -> None:
-        try:
+        with self._leftovers.interrupted_by_faults():
             if self._leftovers.due():
                 entries = read_again(self._redis, self._feed, GROUP, self._consumer, READ)
                 self._accept(entries)
                 self._leftovers.looked(None, left=bool(entries))  # once more, to see that none is left
             self._read(block_ms)
-        except Transient:
-            self._leftovers.interrupted()
-            raise
 
     def _read(self, block_ms: int | None) -> None:
         if lost := skip_lost(self._redis, self._feed, GROUP):

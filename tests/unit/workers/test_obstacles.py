@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from workers.connection import StoreUnavailable
-from workers.obstacle_board import Obstacle
+import msgspec
+import pytest
+from redis.exceptions import ResponseError
+
+from workers.connection import Client, StoreUnavailable, text
+from workers.layout import Keys
+from workers.obstacle_board import Board, Obstacle
+from workers.obstacles import Obstacles
 from workers.stores.store import StoreAway
 
 PATIENCE_S = 10.0
@@ -43,3 +51,89 @@ class Notes:
         self.written.append(standing)
 
 
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def refuse_threads(patch: pytest.MonkeyPatch, *names: str) -> None:
+    """None of these can be started, as where the system allows no more."""
+    start = threading.Thread.start
+
+    def starting(thread: threading.Thread) -> None:
+        if thread.name in names:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    patch.setattr(threading.Thread, "start", starting)
+
+
+def test_who_waits_is_woken_when_a_probe_succeeds_though_one_hangs() -> None:
+    service = Service(hangs=threading.Event())
+    obstacles = Obstacles(probes={"store": service.probe})
+    obstacles.begin("store", "no answer")
+    until(lambda: len(service.asked) > 1)
+    service.away = False
+    assert obstacles.wait("store", PATIENCE_S)
+    assert len(service.asked) < 5
+
+
+def test_notes_are_written_when_redis_is_back_and_when_nothing_stands_any_more() -> None:
+    notes = Notes(away=True)
+    obstacles = Obstacles(notes, {"listener": lambda: None})
+    obstacles.begin("other", "deaf")
+    notes.away = False
+    until(lambda: notes.written)
+    assert [one.name for one in notes.written[0]] == ["other"]
+    obstacles.end("other")
+    until(lambda: notes.written[-1] == [])
+
+
+def test_a_fault_that_is_no_outage_ends_no_notes() -> None:
+    class Forbidden(Notes):
+        def write(self, standing: list[Obstacle]) -> None:
+            if self.away:
+                raise ResponseError("NOPERM")
+            super().write(standing)
+
+    notes = Forbidden(away=True)
+    obstacles = Obstacles(notes)
+    obstacles.begin("listener", "deaf")
+    time.sleep(0.2)  # it has met the fault
+    notes.away = False
+    until(lambda: notes.written)
+
+
+def test_a_reason_that_is_no_text_can_be_told(client: Client, keys: Keys) -> None:
+    board = Board(client, keys, "host-1", time.time)
+    service = Service()
+    obstacles = Obstacles(board, {"store": service.probe})
+    obstacles.begin("store", text(b"no folder /caf\xe9"))
+    until(board.read)
+    (noted,) = board.read()
+    assert noted.reason == "no folder /caf\\udce9"
+    assert json.dumps(noted.reason).encode() == msgspec.json.encode(noted.reason)
+
+
+def test_an_outage_that_began_where_no_thread_could_be_started_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, notes = Service(), Notes()
+    obstacles = Obstacles(notes, {"store": service.probe})
+    with monkeypatch.context() as patch:
+        refuse_threads(patch, "obstacles", "obstacle notes")
+        obstacles.begin("store", "no answer")
+        assert not obstacles.wait("store", 0.1)
+    service.away = False
+    assert obstacles.wait("store", PATIENCE_S)
+    until(lambda: notes.written and notes.written[-1] == [])
+
+
+def test_a_service_is_probed_though_no_thread_is_left_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service()
+    obstacles = Obstacles(probes={"store": service.probe})
+    refuse_threads(monkeypatch, "probe store")
+    obstacles.begin("store", "no answer")
+    until(lambda: service.asked)
+    service.away = False
+    assert obstacles.wait("store", PATIENCE_S)

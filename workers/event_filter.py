@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -79,8 +78,9 @@ class EventFilter:
         heard, now = self._keys.heard, repr(self._clock())
         noting: list[Command] = []
         if digests:
+            scored: list[str | bytes] = [part for digest in digests for part in (now, digest)]
             noting = [
-                ("ZADD", heard, *chain.from_iterable((now, digest) for digest in digests)),
+                ("ZADD", heard, *scored),
                 ("ZREMRANGEBYRANK", heard, 0, -KEPT - 1),
                 ("EXPIRE", heard, LIFETIME_S),
             ]

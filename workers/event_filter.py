@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -76,10 +75,13 @@ class EventFilter:
         """
         digests = {digest for _, event in events if (digest := _digest(event)) is not None}
         heard, now = self._keys.heard, repr(self._clock())
+        scored: list[str | bytes] = []
+        for digest in digests:
+            scored += [now, digest]
         noting: list[Command] = []
         if digests:
             noting = [
-                ("ZADD", heard, *chain.from_iterable((now, digest) for digest in digests)),
+                ("ZADD", heard, *scored),
                 ("ZREMRANGEBYRANK", heard, 0, -KEPT - 1),
                 ("EXPIRE", heard, LIFETIME_S),
             ]

@@ -14,6 +14,7 @@ from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, 
 from redis.retry import Retry
 
 from vectordb.errors import Transient
+from workers.services import REDIS
 
 Client = redis.Redis
 AsyncClient = redis.asyncio.Redis
@@ -22,7 +23,7 @@ AsyncClient = redis.asyncio.Redis
 class StoreUnavailable(Transient):
     """Redis cannot be reached, is loading, is full, or refuses writes for now."""
 
-    def __init__(self, text: str, service: str = "redis") -> None:
+    def __init__(self, text: str, service: str = REDIS) -> None:
         super().__init__(text)
         self.service = service
 
@@ -49,7 +50,7 @@ def connect_async(url: str) -> AsyncClient:
 
 
 @contextmanager
-def translated(service: str = "redis") -> Iterator[None]:
+def translated(service: str = REDIS) -> Iterator[None]:
     """Raise ``StoreUnavailable`` for what time can mend; other Redis errors are bugs and pass unchanged.
 
     ``service``: the name of a Redis that is not wildtag's own.

@@ -24,7 +24,7 @@ from workers.obstacles import Obstacles
 from workers.pictures import Pictures
 from workers.publishing import Sender
 from workers.segment_queue import SegmentQueue
-from workers.services import BEGUN_WITH, REDIS
+from workers.services import BEGUN_WITH, REDIS, STORE
 from workers.stores.lookup import NotAsked, Place, Seen, look
 from workers.stores.store import ObjectForbidden, ObjectStore
 from workers.streams import Leftovers
@@ -75,7 +75,7 @@ class Dispatcher:
         clock: Callable[[], float] = time.time,
         obstacles: Obstacles | None = None,
     ) -> None:
-        self._obstacles = obstacles or Obstacles(probes={"store": lambda: None})
+        self._obstacles = obstacles or Obstacles(probes={STORE: lambda: None})
         self._inbox = inbox
         self._later = later
         self._segments = segments

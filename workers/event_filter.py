@@ -76,6 +76,9 @@ class EventFilter:
         """
         digests = {digest for _, event in events if (digest := _digest(event)) is not None}
         heard, now = self._keys.heard, repr(self._clock())
+        scored: list[str | bytes] = []
+        for digest in digests:
+            scored += [now, digest]
         noting: list[Command] = []
         if digests:
             scored: list[str | bytes] = [part for digest in digests for part in (now, digest)]

@@ -15,6 +15,7 @@ from workers.captions import chosen, library_of
 from workers.connection import connect, translated
 from workers.layout import Keys
 from workers.publishing import Publisher
+from workers.services import BROKER, CAPTIONS, REDIS, STORE
 from workers.settings import Settings
 from workers.stores.store import ObjectStore
 
@@ -44,8 +45,8 @@ def probes(
 
     impatient = cache(lambda: library_of(s.model_copy(update={"qdrant_timeout_s": PATIENCE_S})))
     found: dict[str, Callable[[], object]] = {
-        "redis": write,
-        "broker": lambda: publisher.reach(),  # noqa: PLW0108 -- looked up when it is asked
-        "store": lambda: impatient_store().stat(s.bucket, f"{s.upload_prefix}{KEY}"),
+        REDIS: write,
+        BROKER: lambda: publisher.reach(),  # noqa: PLW0108 -- looked up when it is asked
+        STORE: lambda: impatient_store().stat(s.bucket, f"{s.upload_prefix}{KEY}"),
     }
-    return found if s.qdrant_url is None else {**found, "captions": search}
+    return found if s.qdrant_url is None else {**found, CAPTIONS: search}

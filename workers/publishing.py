@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from tasks.messages import Batch, ObjectRef
 from vectordb.errors import Transient
+from workers.services import BROKER
 
 PATIENCE_S = 5
 
@@ -21,7 +22,7 @@ PATIENCE_S = 5
 class BrokerUnavailable(Transient):
     """The broker did not take the message."""
 
-    service = "broker"
+    service = BROKER
 
 
 class Sender(Protocol):

@@ -34,6 +34,7 @@ from workers.outcomes import done, failed
 from workers.policy import POSTPONED_S, Drop, Fail, Postpone, Requeue, Retry, Split, after_error, patience_for
 from workers.record import Error, Segmentation
 from workers.remote_captions import answer
+from workers.services import REDIS
 from workers.settings import SEGMENTATION
 from workers.telling import telling
 from workers.wiring import Wiring
@@ -169,7 +170,7 @@ class Stages:
         while (left := until - time.monotonic()) > 0:
             if wiring.obstacles.outlast(service, min(left, BEAT_S)):
                 return True
-            if not wiring.obstacles.stands("redis"):
+            if not wiring.obstacles.stands(REDIS):
                 with contextlib.suppress(Transient):
                     wiring.health.beat(stage)
         return False

@@ -76,7 +76,7 @@ class Writer:
         consumer: str,
         obstacles: Obstacles | None = None,
     ) -> None:
-        self._obstacles = obstacles or Obstacles(probes={"store": lambda: None})
+        self._obstacles = obstacles or Obstacles(probes={STORE: lambda: None})
         self._leftovers = Leftovers()
         self._store = store
         self._records = records
@@ -98,7 +98,7 @@ class Writer:
 
         What the store does not take is left: it is tried again once the store is back.
         """
-        if self._obstacles.stands("store", probed=True) and not self._obstacles.wait("store", block_ms / 1000):
+        if self._obstacles.stands(STORE, probed=True) and not self._obstacles.wait(STORE, block_ms / 1000):
             return 0
         with self._leftovers.interrupted_by_faults():
             return self._resume() + self._step(block_ms)
@@ -117,7 +117,7 @@ class Writer:
             return 0
         entries = read_again(self._redis, self._feed, GROUP, self._consumer, PAGE, self._leftovers.after)
         done = self._deal(entries)
-        full = len(entries) == PAGE and not self._obstacles.stands("store")
+        full = len(entries) == PAGE and not self._obstacles.stands(STORE)
         self._leftovers.looked(text(entries[-1][0]) if full else None, left=done < len(entries))
         return done
 
@@ -138,14 +138,14 @@ class Writer:
             if fields is None:
                 self._gap("the feed has just forgotten an entry that was not yet written")
             elif not self._written(text(fields[b"oid"])):
-                if self._obstacles.stands("store"):
+                if self._obstacles.stands(STORE):
                     break  # the others would only meet the same
                 continue
             with translated():
                 self._redis.xack(self._feed, GROUP, entry)
             done += 1
         if done < len(entries):
-            self._leftovers.put_off(away=self._obstacles.stands("store"))
+            self._leftovers.put_off(away=self._obstacles.stands(STORE))
         return done
 
     def _gap(self, reason: str) -> None:

@@ -8,6 +8,7 @@ from typing import BinaryIO, Protocol
 
 from tasks.messages import ObjectRef
 from vectordb.errors import Permanent, Transient
+from workers.services import STORE
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class ObjectForbidden(ObjectError):
 class StoreAway(Transient):
     """The store cannot be reached."""
 
-    service = "store"
+    service = STORE
 
 
 class StoreRefuses(Transient):
@@ -80,7 +81,7 @@ class StoreRefuses(Transient):
     Somebody can mend that, so images wait: what waits and why is in ``wildtag status``, and ``give_up_s`` ends it.
     """
 
-    service = "store"
+    service = STORE
 
 
 class BucketMissing(Transient):
@@ -90,7 +91,7 @@ class BucketMissing(Transient):
     a mistake in it. They wait as they do for ``StoreRefuses``.
     """
 
-    service = "store"
+    service = STORE
 
 
 Wanted = Callable[[ObjectInfo], bool]

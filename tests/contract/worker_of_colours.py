@@ -1,0 +1,37 @@
+"""A Celery worker that embeds pictures of the world of colours, as a process."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import Any
+
+from tests.unit.segmentation.world import CHOICES, SPACE, Colours
+from workers.app import create_app
+from workers.registration import register
+from workers.settings import Settings
+from workers.stages import Stages
+from workers.wiring import Wiring
+
+
+def wired(settings: Settings) -> Any:
+    """A wiring over a real Redis and a real store, with queues that are real, too."""
+    wiring: Any = Wiring(settings)
+    wiring.space, wiring.image_encoder, wiring.choices = SPACE, Colours(), CHOICES
+    wiring.chosen = lambda: "captions@1"
+    return wiring
+
+
+def main(name: str) -> None:
+    """Work until it is stopped. The settings are in the environment."""
+    chosen = Settings()
+    app = create_app(chosen)
+    register(app, cache(lambda: Stages(wired(chosen))))
+    app.worker_main([
+        "worker", "--queues", "embedding", "--hostname", f"{name}@here", "--pool", "prefork", "--concurrency", "1",
+        "--loglevel", "WARNING", "--without-gossip", "--without-mingle",
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

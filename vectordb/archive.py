@@ -10,7 +10,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, Self
+from typing import Protocol
 
 from vectordb.errors import Permanent
 
@@ -62,7 +62,7 @@ class Archive:
             end = self._tar.offset
             self.last = member.name
             yield member
-        self._check_end(self._tar.offset)
+        self._check_end(end)  # of what was given: where a header is refused, tarfile may be behind it
 
     def read(self, member: tarfile.TarInfo, most: int) -> bytes:
         """All of the member that was given last. Raises ``BadArchive``, also where it is longer than ``most``."""
@@ -109,20 +109,20 @@ def _open(source: _Counted) -> tarfile.TarFile:
     class Member(tarfile.TarInfo):
         """A member whose headers fit into memory, and into the stack."""
 
-        @classmethod
-        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+            """Called for each header before what it announces is read: the only such place in Python 3.11 to 3.14."""
             nonlocal in_a_row
-            member = super().frombuf(buf, encoding, errors)
-            if member.type not in _READ_WHOLE:
+            if self.type not in _READ_WHOLE:
                 in_a_row = 0
-                return member
-            in_a_row += 1
-            # no error of tarfile's, which would be put into other words, or taken for the end
-            if not 0 <= member.size <= HEADER_MAX:
-                raise BadArchive(f"a header of {member.size:,} bytes")
-            if in_a_row > _HEADERS_MAX:
-                raise BadArchive(f"more than {_HEADERS_MAX} headers for one member")
-            return member
+            else:
+                in_a_row += 1
+                # no error of tarfile's, which would be put into other words, or taken for the end
+                if not 0 <= self.size <= HEADER_MAX:
+                    raise BadArchive(f"a header of {self.size:,} bytes")
+                if in_a_row > _HEADERS_MAX:
+                    raise BadArchive(f"more than {_HEADERS_MAX} headers for one member")
+            found: tarfile.TarInfo | None = super()._proc_member(archive)  # type: ignore[misc]  # typeshed leaves it out
+            return found
 
     return tarfile.open(fileobj=source, mode="r|", tarinfo=Member, errors="surrogateescape")  # type: ignore[call-overload, no-any-return]  # only reads
 

@@ -81,7 +81,6 @@ class EventFilter:
             scored += [now, digest]
         noting: list[Command] = []
         if digests:
-            scored: list[str | bytes] = [part for digest in digests for part in (now, digest)]
             noting = [
                 ("ZADD", heard, *scored),
                 ("ZREMRANGEBYRANK", heard, 0, -KEPT - 1),

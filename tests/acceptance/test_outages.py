@@ -34,20 +34,20 @@ def outlast(stack: World, service: str, begin: Callable[[], None], end: Callable
     """Put pictures before and while a service is away; the oldest has its record soon after. Gives what was told."""
     begin()
     keys, began = [stack.put()], time.monotonic()
-    wait_for(lambda: [one for one in stack.status()["obstacles"] if one["name"] == service], 40, stack.stack.said)
+    wait_for(lambda: [one for one in stack.status()["outages"] if one["name"] == service], 40, stack.stack.said)
     while time.monotonic() - began < LONG_S:
         keys.append(stack.put())
         time.sleep(1)  # the outage lasts
     told: Json
-    (told,) = [one for one in stack.status()["obstacles"] if one["name"] == service]
-    said = json.loads(stack.stack.wildtag("status", "--json").stdout)["obstacles"]
+    (told,) = [one for one in stack.status()["outages"] if one["name"] == service]
+    said = json.loads(stack.stack.wildtag("status", "--json").stdout)["outages"]
     assert [one["name"] for one in said] == [service]
     end()
     back = time.time()
     stack.await_records(keys, 60)
     waited = stack.stack.known()[keys[0]]["finished_at"] - back
     assert waited < SOON_S, f"{waited:.1f} s\n{stack.stack.said()}"
-    wait_for(lambda: not stack.status()["obstacles"], 10, lambda: str(stack.status()))
+    wait_for(lambda: not stack.status()["outages"], 10, lambda: str(stack.status()))
     assert stack.stack.tally()["dead"] == 0
     return told
 

@@ -4,7 +4,11 @@
 # usage: make-venv.sh FOLDER INTERPRETER...
 set -eu
 folder=$1; shift
-[ ! -x "$folder/bin/python" ] || exit 0
+# one whose interpreter went with an update of the system is made anew
+if [ -x "$folder/bin/python" ]; then
+	"$folder/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && exit 0
+	echo "The environment in $folder does not work any more."
+fi
 
 found= unable=
 for python in "$@"; do

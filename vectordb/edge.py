@@ -81,11 +81,12 @@ class EdgeIndex:
 
     @classmethod
     def create(cls, path: Path, dimension: int, options: IndexOptions = DEFAULT) -> Self:
-        """A new, empty index in the folder ``path``. Raises ``IndexExists``."""
+        """A new, empty index in the folder ``path``. Raises ``IndexExists``, ``DiskFull``."""
         sign = path / "index.json"
         if sign.exists():
             raise IndexExists(f"there is an index at {path} already")
         path.mkdir(parents=True, exist_ok=True)
+        need_room(path, 0, "begin an index")
         with _translated(path):
             # on disk until the graph is built: opened anew, an import would read all of it back into memory
             begun = replace(options.decided(0), on_disk=True)

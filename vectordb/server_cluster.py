@@ -192,21 +192,22 @@ class NodeCall:
         """On one node after the other, until one answers; raises what the last one that was away raised."""
         away: ServerAway | None = None
         lacking: list[IndexMissing] = []
+        believed = False  # a node that is ready lacks it: so it is missing, unless another one has it
         for node in self._cluster.candidates():
             try:
                 answer = node.call(self._name, args, kwargs)
             except ServerAway as exc:
                 node.doubtful, away = True, exc
             except IndexMissing as exc:
+                lacking.append(exc)
                 if node.state() is State.READY:
-                    self._chose(node, away)
-                    raise
-                node.doubtful = True
-                lacking.append(exc)  # it may not have heard of it yet
+                    believed = True
+                else:
+                    node.doubtful = True  # it may not have heard of it yet
             else:
                 self._chose(node, away or ("it has not caught up" if lacking else None))
                 return answer
-        if len(lacking) == self._cluster.size:
+        if believed or len(lacking) == self._cluster.size:
             raise lacking[-1]
         # one that may know better is away: nobody can say that there is no such thing
         raise away or self._cluster.away()

@@ -160,6 +160,9 @@ class ServerLibrary:
             manifest = saved.manifest
             name = manifest.captions_version
             with self._claimed(manifest.space_id, name) as claim:
+                begun = self._registry.record(manifest.space_id, name)
+                if begun and begun.state == BUILDING:
+                    raise VersionExists(f"an import of {name} is not finished: finish it, or drop it first")
                 build = self._begun(claim, manifest.space_id, name, manifest.dimension, resume=False, state=RESTORING)
                 try:
                     fill(build.index, saved, tell)

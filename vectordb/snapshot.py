@@ -103,6 +103,8 @@ def fill(index: CaptionIndex, saved: Saved, tell: Tell = silent) -> None:
             raise BadSnapshot(f"the snapshot holds what cannot be stored: {exc}") from exc
         count += len(captions)
         tell(count)
+    if not count and saved.manifest.count:
+        raise BadSnapshot(f"the snapshot holds no captions, and {saved.manifest.count:,} by its manifest")
     if (there := index.count()) != count:
         raise BadSnapshot(f"the snapshot holds {count:,} captions, and {there:,} came in")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -54,6 +55,12 @@ def manifest_of(data: object) -> Manifest:
     except msgspec.ValidationError as exc:
         raise BadSnapshot(f"this is no manifest of captions: {exc}") from exc
     split(manifest.captions_version)
+    try:
+        zoned = datetime.fromisoformat(manifest.created).tzinfo is not None
+    except ValueError:
+        zoned = False
+    if not zoned:
+        raise BadSnapshot(f"this is no manifest of captions: {manifest.created[:40]!r} is no time with a zone")
     if manifest.count < 0 or not 0 < manifest.dimension <= DIMENSION_MAX:
         raise BadSnapshot("this is no manifest of captions: its numbers make no sense")
     return manifest
@@ -61,6 +68,9 @@ def manifest_of(data: object) -> Manifest:
 
 def captions_of(data: bytes, after: int) -> list[Caption]:
     """The captions of a page: JSON's list of ``[id, text, payload]``, by ids above ``after``."""
+    # what a parser makes of them takes many times as much memory as the text
+    if data.count(b"[") + data.count(b"{") > 64 * CAPTIONS_MAX or data.count(b",") > 512 * CAPTIONS_MAX:
+        raise BadSnapshot("a page holds more values than captions have")
     rows = json.loads(data)
     if not isinstance(rows, list) or not 0 < len(rows) <= CAPTIONS_MAX:
         raise BadSnapshot("a page holds no captions")

@@ -20,6 +20,12 @@ Client = redis.Redis
 AsyncClient = redis.asyncio.Redis
 
 
+# how Redis begins the errors that pass by themselves: a full disk, replicas or a master that are away, a failover
+PASSING = (
+    "MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "BUSY ", "LOADING", "READONLY",
+)  # fmt: skip
+
+
 class StoreUnavailable(Transient):
     """Redis cannot be reached, is loading, is full, or refuses writes for now."""
 
@@ -60,9 +66,9 @@ def translated(service: str = REDIS) -> Iterator[None]:
     except (redis.ConnectionError, redis.TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError) as exc:
         raise StoreUnavailable(f"Redis is out of reach: {exc}", service) from exc
     except ResponseError as exc:
-        if not str(exc).startswith("MISCONF"):
+        if not str(exc).startswith(PASSING):
             raise
-        raise StoreUnavailable(f"Redis cannot write to its disk: {exc}", service) from exc
+        raise StoreUnavailable(f"Redis refuses for now: {exc}", service) from exc
 
 
 def raw(value: str) -> bytes:

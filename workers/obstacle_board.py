@@ -69,13 +69,21 @@ class Board:
         now = self._clock()
         with translated():
             packed = self._redis.hvals(self._key)
-        notes = sorted((msgspec.msgpack.decode(one, type=_Note) for one in packed), key=lambda note: note.at)
+        notes = sorted(filter(None, map(_read, packed)), key=lambda note: note.at)
         found: dict[str, Obstacle] = {}
         for note in notes:
             if now - note.at <= FRESH_S:
                 one = note.obstacle
                 found[one.name] = merged(found.get(one.name), one)
         return sorted(found.values(), key=lambda one: one.name)
+
+
+def _read(packed: bytes) -> _Note | None:
+    """A note; ``None`` for one of another version of wildtag."""
+    try:
+        return msgspec.msgpack.decode(packed, type=_Note)
+    except msgspec.DecodeError:
+        return None
 
 
 def merged(before: Obstacle | None, after: Obstacle) -> Obstacle:

@@ -88,9 +88,14 @@ def choose_server(
     """The first server that can read what lies in ``folder``: on ``path`` (PATH when not given), else in a package.
 
     Candidates are Redis 7.0 or newer and any Valkey. Without a ``folder`` there is nothing to read. Raises
-    ``RedisMissing``.
+    ``RedisMissing``, and ``Permanent`` where the folder holds data that no server would find.
     """
     written = writers(folder) if folder else []
+    if folder and _torn(folder / PARTS):
+        raise Permanent(
+            f"{folder / PARTS} holds data and no appendonly.aof.manifest, without which a server would start empty: "
+            "bring the manifest back, or move the folder away to start anew"
+        )
     passed_over = []
     for program, source in _candidates(path, packages):
         version = _version(program)
@@ -123,9 +128,16 @@ def _noted(folder: Path) -> ServerVersion | None:
     try:
         noted = json.loads((folder / NOTE).read_text())
         version = ServerVersion(noted["server"], tuple(map(int, noted["version"].split("."))))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        known = version.product in {"redis", "valkey"}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return version if version.product in {"redis", "valkey"} else None
+    return version if known else None
+
+
+def _torn(parts: Path) -> bool:
+    """Whether the list of an append-only file's parts is missing, and the parts are there."""
+    names = {file.name for file in parts.glob("appendonly.aof*")} if parts.is_dir() else set()
+    return bool(names) and "appendonly.aof.manifest" not in names
 
 
 def _told_by_files(folder: Path) -> Iterator[ServerVersion]:
@@ -144,10 +156,15 @@ def _told_by_files(folder: Path) -> Iterator[ServerVersion]:
 def _candidates(path: str | None, packages: Iterable[str]) -> Iterator[tuple[Path, str]]:
     # an activated virtual environment is on the PATH, but what it holds is the package's server, perhaps an older one
     folders = os.environ.get("PATH", "") if path is None else path
-    kept = [f for f in folders.split(os.pathsep) if f and not Path(f).absolute().is_relative_to(sys.prefix)]
+    virtual = sys.prefix != sys.base_prefix
+    kept = [
+        folder for folder in folders.split(os.pathsep)
+        if folder and not (virtual and Path(folder).absolute().is_relative_to(sys.prefix))
+    ]  # fmt: skip
     for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name, path=os.pathsep.join(kept)):
-            yield Path(found), "PATH"
+        for folder in dict.fromkeys(kept):
+            if found := shutil.which(name, path=folder):
+                yield Path(found), "PATH"
     for name in packages:
         package = importlib.util.find_spec(name)
         for folder in (package.submodule_search_locations or []) if package else []:
@@ -161,10 +178,10 @@ def _candidates(path: str | None, packages: Iterable[str]) -> Iterator[tuple[Pat
 def _version(program: Path) -> ServerVersion | None:
     """What it says it is, ``None`` when it does not run here."""
     try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+        done = subprocess.run([program, "--version"], capture_output=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = _SAID.search(said)
+    found = _SAID.search(done.stdout.decode(errors="replace"))
     if found is None:
         return None
     return ServerVersion("valkey" if found[1] == "Valkey" else "redis", tuple(int(found[n]) for n in (2, 3, 4)))

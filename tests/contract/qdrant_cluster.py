@@ -31,6 +31,7 @@ class Mood(Enum):
     FAILS = "answers 503"
     BREAKS_OFF = "does what it is asked and breaks off"
     UNREADY = "has not caught up"
+    FORGETS = "forgets"  # says that it is ready, and lacks a collection that the others have
 
 
 class MadeUpNode:
@@ -77,7 +78,7 @@ class MadeUpNode:
         self.calls.append((method, path))
         if self._mood is Mood.FAILS:
             return 503, "Service is unavailable"
-        if self._mood is Mood.UNREADY and any(f"/{name}" in path for name in self.lacks):
+        if self._mood in {Mood.UNREADY, Mood.FORGETS} and any(f"/{name}" in path for name in self.lacks):
             return 404, "Not found: Collection doesn't exist!"
         with self._lock:
             return _done(self._data, method, path, body)

@@ -21,6 +21,7 @@ from vectordb.captions import CANDIDATES, SOURCE, Caption
 from vectordb.index import PAGE, Floats
 from vectordb.library import BadSnapshot, ChangeableLibrary, Manifest, VersionExists
 from vectordb.snapshot import reading, write
+from vectordb.snapshot_parts import captions_of
 from vectordb.unpacking import unpack
 
 OLD = Path(__file__).parents[1] / "data" / "snapshots"  # written before the format had a number
@@ -210,6 +211,52 @@ def test_what_says_that_it_comes_from_the_future_is_told(homes: Homes, tmp_path:
     file.write_bytes(tar(("snapshot.json", b'{"format": 3, "manifest": {}}')))
     with pytest.raises(BadSnapshot, match="newer version of wildtag"):
         homes("folder", "there").restore(file)
+
+
+@pytest.mark.parametrize("target", HOMES)
+@pytest.mark.parametrize("created", ["yesterday", "2025-06-01T12:00:00", ""])
+def test_a_manifest_whose_time_cannot_be_compared_is_refused(
+    homes: Homes, target: str, created: str, tmp_path: Path
+) -> None:
+    """Every command that lists versions sorts them by it."""
+    file = tmp_path / "soups.snapshot"
+    built(homes("folder", "here"))
+    index = homes("folder", "here").open("mini", "soups@v1")
+    write(file, replace(MANIFEST, created=created), index)
+    index.close()
+    with pytest.raises(BadSnapshot, match="no time with a zone"):
+        homes(target, "there").restore(file)
+    assert homes(target, "there").manifests() == []
+
+
+@pytest.mark.parametrize("target", HOMES)
+def test_an_empty_snapshot_whose_manifest_counts_captions_is_refused(
+    homes: Homes, target: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "soups.snapshot"
+    with homes("folder", "here").building("mini", "none@v1", DIMENSION) as building:
+        write(file, MANIFEST, building.index)
+    with pytest.raises(BadSnapshot, match="holds no captions"):
+        homes(target, "there").restore(file)
+
+
+def test_a_page_of_countless_values_is_refused_before_it_is_read() -> None:
+    with pytest.raises(BadSnapshot, match="more values"):
+        captions_of(b"[" + b"[]," * 5_000_000 + b"[]]", -1)
+
+
+@pytest.mark.parametrize("target", HOMES)
+def test_a_restore_leaves_an_unfinished_import_alone(homes: Homes, target: str, tmp_path: Path) -> None:
+    """Of the same name: the embedded home takes the snapshot in beside it, a server refuses it."""
+    library, file = homes(target, "there"), tmp_path / "soups.snapshot"
+    built(homes("folder", "here"))
+    homes("folder", "here").snapshot("mini", "soups@v1", file)
+    with library.building("mini", "soups@v1", DIMENSION) as building:
+        building.index.add(CAPTIONS[:5], vectors(CAPTIONS[:5]))  # and never finished
+    if target != "folder":
+        with pytest.raises(VersionExists, match="not finished"):
+            library.restore(file)
+    assert library.unfinished() == [("mini", "soups@v1")]
 
 
 def test_memory_does_not_grow_with_the_snapshot(tmp_path: Path) -> None:

@@ -28,9 +28,12 @@ async def items(records: Records, news: News, after: str) -> AsyncIterator[bytes
     with news.subscribed() as coming:
         last = after
         yield f"id: {last}\n\n".encode()  # so that whoever is cut off before the first event goes on from here
-        oldest = await anyio.to_thread.run_sync(records.feed_begin)
-        if oldest is not None and (0, 0) < entry_order(after) < entry_order(oldest):
-            yield event(msgspec.json.encode({"oldest": oldest}), name="gap")
+        oldest, end = await anyio.to_thread.run_sync(lambda: (records.feed_begin(), records.feed_end()))
+        begun_anew = entry_order(after) > entry_order(end)  # the feed was emptied, or its clock went back
+        if begun_anew or (oldest is not None and (0, 0) < entry_order(after) < entry_order(oldest)):
+            yield event(msgspec.json.encode({"oldest": oldest or end}), name="gap")
+        if begun_anew:
+            last = "0-0"
         while page := await anyio.to_thread.run_sync(records.feed_page, last, PAGE):
             for item in page:
                 yield _event(item)

@@ -15,7 +15,7 @@ from vectordb.errors import Transient
 from workers.gateway.patience import outlast
 from workers.obstacles import Obstacles
 from workers.progress import Progress, ProgressReader
-from workers.records import FeedItem, Records
+from workers.records import FeedItem, Records, entry_order
 
 log = structlog.get_logger()
 
@@ -96,13 +96,11 @@ class News:
                     await asyncio.wait_for(stepped.wait(), left)
 
     async def _read(self) -> None:
-        after = ""
+        after, quiet = "", False
         while True:
             try:
-                if not after:
-                    after = await self._thread(self._records.feed_end)
-                    for queue in self._subscribers:  # what came before that may not have been told to them
-                        self._cut_off(queue)
+                if not after or quiet:
+                    after = await self._place(after)
                 items = await self._thread(lambda: self._records.feed(after, BLOCK_MS))  # noqa: B023 -- awaited here
             except Transient as exc:
                 await outlast(self._obstacles, exc, self._threads)
@@ -112,6 +110,7 @@ class News:
                 after = ""
                 await asyncio.sleep(1)
                 continue
+            quiet = not items
             for item in items:
                 after = item.id
                 for event in self._watched.get(item.oid, ()):
@@ -121,6 +120,17 @@ class News:
                         self._cut_off(queue)
                     else:
                         queue.put_nowait(item)
+
+    async def _place(self, after: str) -> str:
+        """Where to read on: behind ``after``, or at the end of the feed where that is not known or before it."""
+        end = await self._thread(self._records.feed_end)
+        if after and entry_order(end) >= entry_order(after):
+            return after
+        if after:
+            log.warning("the feed was emptied, or its clock went back; going on at its end")
+        for queue in self._subscribers:  # what came before that may not have been told to them
+            self._cut_off(queue)
+        return end
 
     async def _look(self) -> None:
         while True:

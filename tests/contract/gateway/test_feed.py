@@ -117,6 +117,33 @@ def test_what_is_not_remembered_is_a_gap(gateway: Running, client: Client) -> No
         assert next(coming).data["key"] == "4.png"
 
 
+def test_a_feed_that_was_emptied_is_a_gap(gateway: Running, client: Client) -> None:
+    """Also for who comes with an id above all that it holds, as after a loss of Redis or a clock that went back."""
+    gateway.tagged("a.png")
+    with listening(gateway) as coming:
+        gateway.tagged("b.png")
+        last = next(coming).id
+    client.delete("test:feed")
+    with listening(gateway, last) as coming:
+        assert next(coming).name == "gap"
+    gateway.tagged("c.png")
+    with listening(gateway, f"{2**63}-0") as coming:
+        told = [next(coming) for _ in range(2)]
+    assert [(one.name, one.data.get("key")) for one in told] == [("gap", None), ("done", "c.png")]
+
+
+def test_a_reader_notices_that_the_feed_went_back(gateway: Running, client: Client) -> None:
+    """Else nobody would be told of anything until the clock has caught up."""
+    with listening(gateway) as coming:
+        client.xadd("test:feed", {"oid": "inbox/late.png", "body": ""}, id=f"{2**62}-0")
+        assert next(coming).name == "removed"
+        client.delete("test:feed")
+        assert list(coming) == []  # cut off, to come again
+    with listening(gateway) as coming:
+        gateway.tagged("a.png")
+        assert next(coming).data["key"] == "a.png"
+
+
 @pytest.mark.parametrize("last", ["x", "", "1", "1-", "-1-1", f"{10**20 - 1}-0", f"0-{2**64}"])
 def test_an_entry_of_somebody_else_is_refused(gateway: Running, last: str) -> None:
     with gateway.http.stream("GET", "/v1/feed", headers={"Last-Event-ID": last}) as answer:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vectordb.errors import Permanent
 from workers.redis_program import (
     PACKAGE,
     Product,
@@ -149,3 +150,31 @@ def test_a_note_that_cannot_be_read_leaves_the_word_to_the_files(tmp_path: Path,
     shutil.copytree(KEPT / "valkey-9.1.2", tmp_path / "redis")
     (tmp_path / "redis" / "written-by.json").write_text(text)
     assert writers(tmp_path / "redis") == [redis(7, 0, 0), valkey(9, 1, 2)]
+
+
+@pytest.mark.parametrize("text", ['{"server": ["redis"], "version": "7.0.0"}', "[" * 100_000])
+def test_an_odd_note_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "written-by.json").write_text(text)
+    assert writers(tmp_path) == []
+
+
+def test_a_program_that_prints_anything_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "redis-server").write_bytes(b"#!/bin/sh\nprintf '\\351 Redis server v=5'\n")
+    (tmp_path / "redis-server").chmod(0o755)
+    assert choose_server(None, str(tmp_path)).program.source == PACKAGE
+
+
+def test_a_newer_one_later_on_the_path_is_found(tmp_path: Path) -> None:
+    old = fake_server(tmp_path / "old", "Redis server v=6.2.14 sha=0")
+    new = fake_server(tmp_path / "new", "Redis server v=7.2.4 sha=0")
+    choice = choose_server(None, f"{old}:{new}")
+    assert choice.program.version == redis(7, 2, 4)
+    assert "6.2.14" in choice.passed_over[0]
+
+
+def test_data_without_its_list_of_parts_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    """A server would make a new list, and start empty."""
+    shutil.copytree(KEPT / "redis-7.0.15", tmp_path / "redis")
+    (tmp_path / "redis" / "appendonlydir" / "appendonly.aof.manifest").unlink()
+    with pytest.raises(Permanent, match=r"no appendonly\.aof\.manifest"):
+        choose_server(tmp_path / "redis")

@@ -45,7 +45,7 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
     # the workers' matrices are small: a second thread for them would only wait for the first
     light = env | {"OPENBLAS_NUM_THREADS": "1"}
     return [
-        *(member(f"worker-{stage}", stage, "worker", stage, env=light, ready_timeout=180, stop_timeout=6)
+        *(member(f"worker-{stage}", stage, "worker", stage, env=light, ready_timeout=180, stop_timeout=10)
           for stage in (*STAGES, SEGMENTATION)),
         member("dispatcher", "dispatcher", "dispatcher", env=env),
         following(),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -64,17 +67,42 @@ def _answers(port: int, path: str = "healthcheck") -> Callable[[], bool]:
     return ready
 
 
-def free_port(wanted: int) -> int:
-    """This port of the loopback address if nobody has it, else one that is free."""
-    for port in (wanted, 0):
+def free_port(wanted: int, *, claim: bool = False) -> int:
+    """This port of the loopback address if nobody has it, else one that is free.
+
+    ``claim``: for as long as this process lives. Then another stack that claims its ports takes another one, although
+    nothing listens here for some seconds to come.
+    """
+    for port in (wanted, *[0] * 20):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            found = int(probe.getsockname()[1])
+            if not claim or _claimed(found):
+                return found
     raise Permanent("no port of 127.0.0.1 is free")
+
+
+_claims: list[int] = []  # open files, locked until the process ends
+
+
+def _claimed(port: int) -> bool:
+    """Whether this process has the port's lock now; where there can be no lock, nobody else has one."""
+    file = Path(tempfile.gettempdir()) / f"wildtag-{os.getuid()}-port-{port}.lock"
+    try:
+        held = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        return False
+    _claims.append(held)
+    return True
 
 
 def reached(settings: Settings) -> Settings:

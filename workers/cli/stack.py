@@ -88,10 +88,10 @@ def _stack(settings: Settings) -> Iterator[_Up]:
     try:
         with Supervisor(settings.home, on_event=say) as supervisor:
             redis = PrivateRedis(settings.home)
-            port = settings.flower_port or free_port(5555)
+            port = settings.flower_port or free_port(5555, claim=True)
             here = settings.model_copy(update={
                 "redis_url": redis.url, "broker_url": redis.broker_url, "flower_port": port,
-                "gateway_port": free_port(settings.gateway_port), "gateway_host": "127.0.0.1",
+                "gateway_port": free_port(settings.gateway_port, claim=True), "gateway_host": "127.0.0.1",
                 "flower_url": settings.flower_url or f"http://127.0.0.1:{port}",
             })  # fmt: skip
             wiring, flower = Wiring(here), f"http://127.0.0.1:{port}"

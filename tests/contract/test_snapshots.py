@@ -246,17 +246,19 @@ def test_a_page_of_countless_values_is_refused_before_it_is_read() -> None:
 
 
 @pytest.mark.parametrize("target", HOMES)
-def test_a_restore_leaves_an_unfinished_import_alone(homes: Homes, target: str, tmp_path: Path) -> None:
-    """Of the same name: the embedded home takes the snapshot in beside it, a server refuses it."""
+def test_a_refused_snapshot_leaves_an_unfinished_import_of_its_name_alone(
+    homes: Homes, target: str, tmp_path: Path
+) -> None:
     library, file = homes(target, "there"), tmp_path / "soups.snapshot"
-    built(homes("folder", "here"))
-    homes("folder", "here").snapshot("mini", "soups@v1", file)
-    with library.building("mini", "soups@v1", DIMENSION) as building:
+    written = OLD / "server.tar.zst"  # a plain tar without checksums, whose end is cut off below
+    file.write_bytes(written.read_bytes()[:4096])
+    with reading(written, tmp_path) as saved:
+        manifest = saved.manifest
+    with library.building(manifest.space_id, manifest.captions_version, manifest.dimension) as building:
         building.index.add(CAPTIONS[:5], vectors(CAPTIONS[:5]))  # and never finished
-    if target != "folder":
-        with pytest.raises(VersionExists, match="not finished"):
-            library.restore(file)
-    assert library.unfinished() == [("mini", "soups@v1")]
+    with pytest.raises(BadSnapshot):
+        library.restore(file)
+    assert library.unfinished() == [(manifest.space_id, manifest.captions_version)]
 
 
 def test_memory_does_not_grow_with_the_snapshot(tmp_path: Path) -> None:

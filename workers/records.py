@@ -222,12 +222,6 @@ class Records:
         return _items(entries(answer))
 
 
-def entry_order(entry: str) -> tuple[int, int]:
-    """What the ids of a stream's entries are compared by."""
-    at, _, sequence = entry.partition("-")
-    return int(at), int(sequence)
-
-
 def _items(found: Entries) -> list[FeedItem]:
     return [FeedItem(text(i), text(f[b"oid"]), decode(f[b"body"]) if f[b"body"] else None) for i, f in found]
 

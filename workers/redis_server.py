@@ -82,8 +82,7 @@ class PrivateRedis:
         return redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
 
     def _ready(self) -> bool:
-        with self.client() as client:
-            answers = bool(client.ping())
+        answers = self._healthy()
         if answers:
             note(self.folder, self.program.version)  # from now on it may write what only it can read
         return answers

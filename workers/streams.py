@@ -111,7 +111,7 @@ def forgotten(client: Any, key: str, group: str) -> bool:
         (read,) = (g["last-delivered-id"] for g in client.xinfo_groups(key) if text(g["name"]) == group)
     cut = stream.get("entries-added", math.inf) > stream["length"]
     first = stream["first-entry"]
-    return first is not None and cut and _place(read) < _place(first[0])
+    return first is not None and cut and entry_order(read) < entry_order(first[0])
 
 
 def drop_forgotten(client: Any, key: str, group: str) -> int:
@@ -136,7 +136,8 @@ def skip_lost(client: Any, key: str, group: str) -> int:
         return int(client.register_script(_skip_lost())(args=[key, group]))
 
 
-def _place(entry: Any) -> tuple[int, ...]:
+def entry_order(entry: Any) -> tuple[int, ...]:
+    """What the ids of a stream's entries are compared by: milliseconds and a number."""
     return tuple(map(int, text(entry).split("-")))
 
 

@@ -16,9 +16,10 @@ from vectordb.errors import Transient
 from workers.cli.show import clean, console, line, messages, print_json, show
 from workers.obstacle_board import Obstacle
 from workers.record import STATES, Record, as_state
-from workers.records import FeedItem, Records, entry_order
+from workers.records import FeedItem, Records
 from workers.settings import Settings
 from workers.stores.folder import key_text
+from workers.streams import entry_order
 from workers.wiring import Wiring
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

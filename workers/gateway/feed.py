@@ -16,7 +16,8 @@ from workers.gateway.access import Access
 from workers.gateway.news import News
 from workers.gateway.problems import Problem
 from workers.gateway.streams import Streams, event
-from workers.records import FeedItem, Records, entry_order
+from workers.records import FeedItem, Records
+from workers.streams import entry_order
 
 PAGE = 100
 LARGEST = 2**64 - 1  # of each of the two numbers in an id

@@ -15,7 +15,8 @@ from vectordb.errors import Transient
 from workers.gateway.patience import outlast
 from workers.obstacles import Obstacles
 from workers.progress import Progress, ProgressReader
-from workers.records import FeedItem, Records, entry_order
+from workers.records import FeedItem, Records
+from workers.streams import entry_order
 
 log = structlog.get_logger()
 

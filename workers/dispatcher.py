@@ -236,8 +236,9 @@ class Dispatcher:
                     log.warning("event ignored", object=event.id, reason=str(exc))
                 continue
             except Transient as exc:
-                # what the store was not asked is never given up
-                if turn or isinstance(exc, NotAsked) or self._clock() - told_at(entry) < self._pace.give_up_s:
+                # what the store was not asked is never given up, nor what it could not answer while it was away
+                patient = turn or isinstance(exc, NotAsked) or self._clock() - told_at(entry) < self._pace.give_up_s
+                if patient or self._obstacles.met(exc) is not None:
                     left.add(entry)
                     fault = exc if fault is None or isinstance(fault, NotAsked) else fault
                 else:  # the sweep finds what it told, if there is anything to find

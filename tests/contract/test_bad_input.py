@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,14 +21,13 @@ from structlog.testing import capture_logs
 from tasks.messages import Batch
 from tests.contract.queues import Queues
 from tests.contract.real_servers import key_pair
-from tests.contract.s3_server import Answer, Told, made_up, refusal
+from tests.contract.s3_server import Answer, made_up, refusal
 from tests.unit.events.samples import BUCKET, body, record
 from tests.unit.stages.made_up import SPACE, MadeUpImages, picture
 from workers.connection import Client
 from workers.events.event import ObjectEvent
 from workers.events.notification import LARGEST, webhook
 from workers.events.reception import deposit
-from workers.policy import RETRIES
 from workers.reconcile import reconcile
 from workers.record import Error, Record
 from workers.settings import STAGES, Settings
@@ -340,66 +338,99 @@ def test_a_disagreement_that_does_not_pass_is_given_up_with_its_reason(make: Mak
 # -- a server that refuses
 
 
-@contextmanager
-def refusing(status: int, code: str) -> Iterator[Told]:
-    """A server that answers everything alike."""
-
-    def answer(method: str, path: str) -> Answer:  # noqa: ARG001 -- all are answered alike
-        return Answer(status, refusal(code))
-
-    with made_up(answer) as server:
-        yield server
-
-
 REFUSALS = [
-    (403, "InvalidAccessKeyId", "AKIATEST"), (403, "SignatureDoesNotMatch", "AKIATEST"),
-    (403, "RequestTimeTooSkewed", "clocks"), (400, "ExpiredToken", "AKIATEST"), (404, "NoSuchBucket", "no bucket"),
+    (403, "InvalidAccessKeyId", "AKIATEST"),
+    (403, "SignatureDoesNotMatch", "AKIATEST"),
+    (403, "RequestTimeTooSkewed", "clocks"),
+    (400, "ExpiredToken", "AKIATEST"),
+    (404, "NoSuchBucket", "no bucket"),
 ]
+
+
+@dataclass
+class Refusing:
+    """A server that answers everything alike, until the fault is mended: then it holds one image."""
+
+    status: int
+    code: str
+    mended: bool = False
+
+    def answer(self, method: str, path: str) -> Answer:
+        if self.mended:
+            return Cached(ETAG, ETAG).answer(method, path)
+        return Answer(self.status, refusal(self.code))
 
 
 @pytest.mark.parametrize(("status", "code", "says"), REFUSALS)
 def test_what_concerns_all_objects_makes_them_wait_and_is_named(
     make: Make, status: int, code: str, says: str
 ) -> None:
-    with refusing(status, code) as server:
-        world = make(server.url)
+    with made_up(Refusing(status, code).answer) as server:
+        world = make(server.url, task_time_limit_s=1)
         world.tell_of("a.png")
-        world.settle()
-        assert world.events().count("fault") == RETRIES + 1
+        world.dispatcher.step(1)
+        with capture_logs() as logged:
+            world._work(*world.queues.sent.pop())
+        assert [line["service"] for line in logged if line["event"] == "unavailable"] == ["store"]
         ((key, attempts, fault),) = world.waiting()
         assert (key, attempts) == ("a.png", 0)
         assert says in fault
-        world.later(31)
-        assert world.waiting() == [(key, attempts, fault)]
-        world.later(GIVE_UP_S)
+        assert [(stage, ref.key) for stage, batch, _ in world.queues.sent for ref in batch.objects] == [
+            ("embedding", "a.png")
+        ], "it is put back, for when the store does its work again"
+
+        world.now += GIVE_UP_S + 1
+        world.wiring.health.beat("embedding")
+        world.keeper.step()
         state, error = world.error("a.png")
         assert (state, error.code) == ("dead", "gave-up")
         assert says in error.reason
+        world.settle()
         assert world.wiring.ledger.in_flight() == 0
+        assert world.records()["a.png"].state == "dead", "what was put back brings nothing to life"
 
 
 @pytest.mark.parametrize(("status", "code", "says"), REFUSALS)
-def test_an_event_that_nobody_can_check_waits_in_the_inbox_and_is_given_up(
+def test_events_that_nobody_can_check_stay_in_the_inbox_until_somebody_can(
     make: Make, status: int, code: str, says: str
 ) -> None:
     """Without an order in it, what an event says must be looked up; that is refused."""
-    with refusing(status, code) as server:
+    refusing = Refusing(status, code)
+    with made_up(refusing.answer) as server:
         world = make(server.url)
         world.tell_of("a.png", sequencer=None)
+        with capture_logs() as logged:
+            for _ in range(3):
+                world.dispatcher.step(1)
+        assert [line["event"] for line in logged] == ["unavailable"], "and it is asked no more"
+        assert says in logged[0]["reason"]
+        assert world.wiring.inbox.length() == 1
+        assert world.wiring.records.pending() == []
+        refusing.mended = True
+        assert world.wiring.obstacles.wait("store", 10)
+        world.settle()
+        assert world.records()["a.png"].state == "done"
+
+
+def test_an_event_that_cannot_be_checked_while_all_else_can_is_given_up(make: Make) -> None:
+    def answer(method: str, path: str) -> Answer:
+        return Answer(503, refusal("SlowDown")) if path.endswith(".png") else Cached(None, None).answer(method, path)
+
+    with made_up(answer) as server:
+        world = make(server.url)
         world.now = time.time()  # entries of the inbox have the time of Redis
+        world.tell_of("a.png", sequencer=None)
         with capture_logs() as logged:
             world.dispatcher.step(1)
-            assert [line["event"] for line in logged] == ["event put off"]
-            assert says in logged[0]["reason"]
-            assert world.wiring.inbox.length() == 1
+            assert [line["event"] for line in logged] == ["events put off"]
             world.now += GIVE_UP_S + 60
             world.dispatcher.recover(0)
-        assert [line["event"] for line in logged] == ["event put off", "event given up"]
+        assert [line["event"] for line in logged] == ["events put off", "event given up"]
         assert world.wiring.inbox.length() == 0
 
 
 def test_one_object_that_may_not_be_read_has_failed(make: Make) -> None:
-    with refusing(403, "AccessDenied") as server:
+    with made_up(Refusing(403, "AccessDenied").answer) as server:
         world = make(server.url)
         world.tell_of("a.png")
         world.settle()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from workers.gateway.app import create_app
 from workers.gateway.services import Options
-from workers.gateway_wiring import services
-from workers.settings import Settings
-from workers.wiring import Wiring
+from workers.settings.settings import Settings
+from workers.wiring.gateway import services
+from workers.wiring.wiring import Wiring
 
 FILE = Path(__file__).with_suffix(".json")
 

@@ -20,9 +20,9 @@ import structlog
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it has no types
 
 from tests.browser import chromium
-from workers.connection import Client, connect
-from workers.layout import Keys
-from workers.redis_program import choose_server
+from workers.redis.connection import Client, connect
+from workers.redis.keys import Keys
+from workers.redis.server_program import choose_server
 
 # a shared core may be away for longer than any example may take
 hypothesis.settings.register_profile("shared", deadline=None)

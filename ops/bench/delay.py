@@ -31,11 +31,11 @@ from ops.bench.machine import machine, versions
 from ops.bench.made_up_minio import Server, made_up_minio
 from ops.bench.private_redis import wait_until
 from vectordb.errors import Permanent
-from workers.records import Records
-from workers.settings import Settings
-from workers.stack import command, running
-from workers.supervisor import read_stack
-from workers.wiring import Wiring
+from workers.embedded.stack import command, running
+from workers.lifecycle.record_reader import Records
+from workers.settings.settings import Settings
+from workers.supervision.supervisor import read_stack
+from workers.wiring.wiring import Wiring
 
 BUCKET = "photos"
 PATIENCE_S = 60.0
@@ -128,9 +128,7 @@ def measure(images: int, away_s: float, home: Path | None) -> Report:
             server.hang_up()
             away = _away(bench, wiring, images, away_s) if away_s else None
             told = wiring.reception.counts()
-    reached = {
-        p.name: p.median_s <= TARGETS[p.name][0] and p.worst_s <= TARGETS[p.name][1] for p in phases
-    }
+    reached = {p.name: p.median_s <= TARGETS[p.name][0] and p.worst_s <= TARGETS[p.name][1] for p in phases}
     if away is not None:
         reached["gateway away"] = not away.lost
     return Report(conditions, versions(), phases, away, told, reached)

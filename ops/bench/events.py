@@ -17,7 +17,7 @@ from ops.bench.gateway_process import Measured, gateway, measured
 from ops.bench.posting import TOKEN, notification, offered
 from ops.bench.private_redis import private_redis
 from vectordb.errors import Permanent
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 PACKAGES = ("fastapi", "starlette", "uvicorn", "httptools", "redis", "msgspec")
 TARGET_RATE = 1000  # events a second

@@ -30,12 +30,12 @@ from ops.bench.posting import offered, upload
 from ops.bench.private_redis import private_redis, wait_until
 from ops.bench.watched import memory
 from tasks.messages import ObjectRef, Revision
-from workers.layout import Keys
-from workers.ledger import Arrival, Ledger
-from workers.record import Record
-from workers.settings import Settings
-from workers.stack import command
-from workers.supervisor import read_stack
+from workers.embedded.stack import command
+from workers.lifecycle.ledger import Arrival, Ledger
+from workers.lifecycle.record import Record
+from workers.redis.keys import Keys
+from workers.settings.settings import Settings
+from workers.supervision.supervisor import read_stack
 
 SIZE = 100_000  # bytes of an uploaded image
 TARGET_RATE = 500  # uploads a second
@@ -254,10 +254,14 @@ def _text(report: Report) -> str:
         f"writing and syncing one file of {SIZE:,} bytes: p99 {report.disk_p99_ms} ms",
         f"fixed      {report.fixed}",
         f"saturated  {report.saturated}",
-        (f"memory     {report.memory.before:.0f} MB after the first uploads, {report.memory.after:.0f} MB after "
-         f"{report.memory.uploads:,}"),
-        (f"streams    {report.streams.told} of {report.streams.open} told; the last one after "
-         f"p50 {report.streams.p50_ms} ms, worst {report.streams.worst_ms} ms"),
+        (
+            f"memory     {report.memory.before:.0f} MB after the first uploads, {report.memory.after:.0f} MB after "
+            f"{report.memory.uploads:,}"
+        ),
+        (
+            f"streams    {report.streams.told} of {report.streams.open} told; the last one after "
+            f"p50 {report.streams.p50_ms} ms, worst {report.streams.worst_ms} ms"
+        ),
     ]
     if report.idle is not None:
         i = report.idle

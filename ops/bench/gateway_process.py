@@ -17,8 +17,8 @@ import psutil
 
 from ops.bench.posting import Run
 from ops.bench.private_redis import wait_until
-from workers.settings import Settings
-from workers.stack import command, free_port
+from workers.embedded.stack import command, free_port
+from workers.settings.settings import Settings
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -64,5 +64,3 @@ def gateway(settings: Settings, core: int | None = None) -> Iterator[tuple[int, 
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(15)
-
-

@@ -52,9 +52,7 @@ async def offered(
 
 
 class _Sender:
-    def __init__(
-        self, seconds: float, rate: int | None, request: Callable[[int], bytes], accepted: bytes
-    ) -> None:
+    def __init__(self, seconds: float, rate: int | None, request: Callable[[int], bytes], accepted: bytes) -> None:
         self._rate = rate
         self._request = request
         self._accepted = accepted

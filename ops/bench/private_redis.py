@@ -12,7 +12,7 @@ from pathlib import Path
 import redis
 
 from vectordb.errors import Permanent
-from workers.redis_program import choose_server
+from workers.redis.server_program import choose_server
 
 
 @contextmanager

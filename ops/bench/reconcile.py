@@ -23,12 +23,12 @@ from ops.bench.watched import memory
 from tasks.messages import ObjectRef, Revision, Tag
 from vectordb.errors import Permanent
 from workers.cli.show import console, messages
-from workers.inbox import Inbox
-from workers.layout import Keys
-from workers.ledger import Arrival, Ledger
-from workers.reconcile import Sweeper
-from workers.record import Evidence, Record
-from workers.records import Records
+from workers.dispatch.reconcile import Sweeper
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.ledger import Arrival, Ledger
+from workers.lifecycle.record import Evidence, Record
+from workers.lifecycle.record_reader import Records
+from workers.redis.keys import Keys
 from workers.stores.store import ObjectInfo, Wanted, anything
 
 BUCKET = "photos"
@@ -54,7 +54,11 @@ class MadeUp:
         raise Permanent(f"nothing is gone, and yet {bucket}/{key} was looked up")
 
     def get(
-        self, bucket: str, key: str, limit: int, wanted: Wanted = anything  # noqa: ARG002 -- the Protocol's
+        self,
+        bucket: str,
+        key: str,
+        limit: int,
+        wanted: Wanted = anything,  # noqa: ARG002 -- the Protocol's
     ) -> tuple[bytes, ObjectInfo]:
         """See ``ObjectStore``: a sweep reads nothing."""
         raise Permanent(f"a sweep has read {bucket}/{key} ({limit})")

@@ -24,11 +24,11 @@ from tasks.segmentation.dense import Dense
 from tasks.segmentation.regions import Regions
 from tasks.segmentation.run import Way
 from tasks.segmenters.superpixels import Superpixels
-from workers.captions import prepare_captions
+from workers.captions.starter import prepare_captions
 from workers.cli.show import console, messages
-from workers.reaching import captions_of
-from workers.settings import Settings
-from workers.wiring import Wiring
+from workers.embedded.caption_access import captions_of
+from workers.settings.settings import Settings
+from workers.wiring.wiring import Wiring
 
 TARGET = 1.3  # of the time of dense against that of its crops alone
 WAYS: dict[str, Way] = {

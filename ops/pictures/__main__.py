@@ -14,11 +14,11 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from tasks.pipeline import Pipeline
 from tasks.segmentation.rendering import overlaid
 from tasks.segmentation.run import Way, segment
-from workers.captions import prepare_captions
-from workers.reaching import captions_of
-from workers.segmenting import Ways
-from workers.settings import Settings
-from workers.wiring import Wiring
+from workers.captions.starter import prepare_captions
+from workers.embedded.caption_access import captions_of
+from workers.segmentation.methods import Ways
+from workers.settings.settings import Settings
+from workers.wiring.wiring import Wiring
 
 FILE = Path(__file__).with_name("segmentation.jpg")
 WAYS = ("regions", "dense")

@@ -81,8 +81,7 @@ class BundledImageEncoder:
         """RGB images of any size → (n, 384) float32, unit length."""
         white = np.array([whiteness(image) for image in images], np.float32)
         squares = [
-            framed(image, self.side, on_white=bool(share > 0.5))
-            for image, share in zip(images, white, strict=True)
+            framed(image, self.side, on_white=bool(share > 0.5)) for image, share in zip(images, white, strict=True)
         ]
         seen = self._classifier.log_probabilities(squares)
         if self._mirrored:

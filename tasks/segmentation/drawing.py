@@ -124,9 +124,7 @@ def pieces_of(winners: Numbers) -> tuple[NDArray[np.int32], list[int]]:
     return pieces, labels
 
 
-def _on_image(
-    box: tuple[slice, slice], shape: tuple[int, ...], size: tuple[int, int]
-) -> tuple[int, int, int, int]:
+def _on_image(box: tuple[slice, slice], shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:
     """x, y, width and height on an image of ``size`` (width, height) of a box on a raster of ``shape``."""
     spans = []
     for span, cells, pixels in zip(box[::-1], shape[::-1], size, strict=True):

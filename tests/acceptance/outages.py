@@ -23,7 +23,7 @@ from tests.acceptance.stack import Json, Stack, wait_for
 from tests.contract.made_up_qdrant import MadeUpQdrant
 from tests.contract.s3_server import moto
 from tests.contract.tcp_proxy import TcpProxy
-from workers.supervisor import read_stack
+from workers.supervision.supervisor import read_stack
 
 BUCKET = "photos"
 

@@ -21,12 +21,12 @@ from typing import Any, TypeVar
 import psutil
 
 from vectordb.errors import Transient
-from workers.connection import connect
-from workers.layout import Keys
-from workers.record import STATES
-from workers.records import Pending, Records
-from workers.settings import Settings
-from workers.supervisor import StackInfo, read_stack
+from workers.lifecycle.record import STATES
+from workers.lifecycle.record_reader import Pending, Records
+from workers.redis.connection import connect
+from workers.redis.keys import Keys
+from workers.settings.settings import Settings
+from workers.supervision.supervisor import StackInfo, read_stack
 
 Json = dict[str, Any]
 T = TypeVar("T")

@@ -21,8 +21,8 @@ from tests.acceptance.stack import Stack, started, wait_for
 from tests.contract import real_servers
 from tests.contract.conftest import drop
 from tests.contract.s3_server import moto, store_at
-from workers.connection import connect
-from workers.supervisor import read_stack
+from workers.redis.connection import connect
+from workers.supervision.supervisor import read_stack
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -146,9 +146,7 @@ def test_objects_are_tagged_whatever_tells_of_them(stack: Stack, bucket: Minio) 
     assert {key: record["etag"] for key, record in records.items()} == etags
     assert records["by/web hook+ü.png"]["finished_at"] == record["finished_at"]  # … which has led to nothing
     stack.wildtag("retag", "--prefix", "by/web")
-    wait_for(
-        lambda: stack.known()["by/web hook+ü.png"]["finished_at"] > record["finished_at"], 60, stack.said
-    )
+    wait_for(lambda: stack.known()["by/web hook+ü.png"]["finished_at"] > record["finished_at"], 60, stack.said)
     assert [junk["source"] for junk in map(json.loads, stack.wildtag("events", "junk", "--json").stdout.splitlines())]
 
     bucket.remove_object(BUCKET, "by/redis.png")
@@ -165,9 +163,7 @@ def test_objects_are_tagged_whatever_tells_of_them(stack: Stack, bucket: Minio) 
     stack.settled(1)
 
 
-def test_a_storm_of_repeated_and_shuffled_events_ends_in_the_state_of_the_bucket(
-    stack: Stack, bucket: Minio
-) -> None:
+def test_a_storm_of_repeated_and_shuffled_events_ends_in_the_state_of_the_bucket(stack: Stack, bucket: Minio) -> None:
     rng = random.Random(7)
     names = ["chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"]
     bodies: list[bytes] = []

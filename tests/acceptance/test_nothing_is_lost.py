@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import Stack, wait_for
-from workers.supervisor import read_stack
+from workers.supervision.supervisor import read_stack
 
 pytestmark = pytest.mark.timeout(600)
 

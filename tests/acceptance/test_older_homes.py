@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.test_private_redis import programs
-from workers.redis_program import ServerProgram, choose_server, writers
-from workers.redis_server import PrivateRedis, data_folder
-from workers.supervisor import Supervisor
+from workers.embedded.redis_server import PrivateRedis
+from workers.redis.server_paths import data_folder
+from workers.redis.server_program import ServerProgram, choose_server, writers
+from workers.supervision.supervisor import Supervisor
 
 KEPT = Path(__file__).parents[1] / "data" / "append-only"
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.acceptance.outages import World, world
 from tests.acceptance.stack import Json, wait_for
-from workers.supervisor import read_stack
+from workers.supervision.supervisor import read_stack
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -16,9 +16,9 @@ from flower.utils.broker import Broker  # type: ignore[import-untyped]  # has no
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from workers.redis_program import RedisMissing, ServerProgram, choose_server
-from workers.redis_server import PrivateRedis
-from workers.supervisor import State, Supervisor, read_stack
+from workers.embedded.redis_server import PrivateRedis
+from workers.redis.server_program import RedisMissing, ServerProgram, choose_server
+from workers.supervision.supervisor import State, Supervisor, read_stack
 
 
 def programs() -> Iterator[ServerProgram]:

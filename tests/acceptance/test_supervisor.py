@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from workers.supervision.processes import Identity, alive, everyone, look_up
-from workers.supervisor import Event, Service, StackRunning, StartFailed, State, Supervisor, read_stack
+from workers.supervision.supervisor import Event, Service, StackRunning, StartFailed, State, Supervisor, read_stack
 
 FOREVER = "import time; time.sleep(600)"
 # a process that ends on SIGTERM and has a child that does not, whose pid it prints
@@ -33,7 +33,7 @@ WITH_RUNAWAY = WITH_DEAF_CHILD.replace("stdout=subprocess.PIPE", "stdout=subproc
 SUPERVISOR = """
 import sys
 from pathlib import Path
-from workers.supervisor import Service, Supervisor
+from workers.supervision.supervisor import Service, Supervisor
 home = Path(sys.argv[1])
 log = lambda name: home / "logs" / f"{name}.log"
 def ready(name):

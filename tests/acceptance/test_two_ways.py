@@ -19,7 +19,7 @@ from ops.bench.made_up_minio import TIMER_S, Server, made_up_minio
 from tests.acceptance.images import photograph
 from tests.acceptance.stack import Stack, started, wait_for
 from tests.contract.s3_server import moto, store_at
-from workers.supervisor import read_stack
+from workers.supervision.supervisor import read_stack
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -14,8 +14,8 @@ import pytest
 
 from tests.acceptance.stack import Stack, wait_for
 from tests.browser import chromium
-from workers.settings import Settings
-from workers.stack import command, free_port, running
+from workers.embedded.stack import command, free_port, running
+from workers.settings.settings import Settings
 
 if TYPE_CHECKING:  # it may not be installed
     from playwright.sync_api import Browser
@@ -46,7 +46,7 @@ def stack(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="package")
 def address(stack: Stack) -> str:
     """Of the stack's own gateway."""
-    from workers.supervisor import read_stack  # noqa: PLC0415
+    from workers.supervision.supervisor import read_stack  # noqa: PLC0415
 
     info = read_stack(stack.home)
     assert info is not None

@@ -11,10 +11,10 @@ from playwright.sync_api import expect
 from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import Stack
 from tests.browser.visitor import PATIENCE_MS, Visitor
-from workers.obstacle_board import Board, Obstacle
-from workers.settings import Settings
-from workers.stack import running
-from workers.wiring import Wiring
+from workers.embedded.stack import running
+from workers.outages.board import Board, Obstacle
+from workers.settings.settings import Settings
+from workers.wiring.wiring import Wiring
 
 Visit = Callable[..., Visitor]
 KEY = "a-key-of-these-tests"

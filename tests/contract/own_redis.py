@@ -10,8 +10,8 @@ from pathlib import Path
 
 import redis
 
-from workers.connection import Client, connect
-from workers.redis_program import choose_server
+from workers.redis.connection import Client, connect
+from workers.redis.server_program import choose_server
 
 
 class OwnRedis:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.messages import Batch
-from workers.publishing import Publisher
+from workers.broker.publisher import Publisher
 
 
 class Queues(Publisher):

@@ -13,11 +13,11 @@ from tasks.cache import LRUCache
 from tests.contract.queues import Queues
 from tests.unit.segmentation.world import BLUE, CHOICES, RED, SPACE, Colours, Texts, halves, pipeline
 from vectordb.index import IndexMissing
-from workers.events.event import ObjectEvent
-from workers.record import Record
-from workers.settings import SEGMENTATION, STAGES, Settings
-from workers.stages import Stages
-from workers.wiring import Wiring
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.record import Record
+from workers.settings.settings import SEGMENTATION, STAGES, Settings
+from workers.stages.runner import Stages
+from workers.wiring.wiring import Wiring
 
 
 class Versions:

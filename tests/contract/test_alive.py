@@ -10,12 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from workers.cli.main import app
-from workers.connection import Client, connect
-from workers.pulse import Pulse, State
-from workers.registration import register
-from workers.settings import QUEUES, Settings
-from workers.stages import Stages
-from workers.wiring import Wiring
+from workers.diagnostics.liveness import Pulse, State
+from workers.redis.connection import Client, connect
+from workers.settings.settings import QUEUES, Settings
+from workers.stages.registration import register
+from workers.stages.runner import Stages
+from workers.wiring.wiring import Wiring
 
 PREFIX = "test:"
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from vectordb.errors import Permanent
-from workers.api_keys import ApiKey, ApiKeys, Scope
-from workers.connection import Client, StoreUnavailable, connect
-from workers.layout import Keys
-from workers.settings import Settings
-from workers.stack import command
-from workers.wiring import Wiring
+from workers.embedded.stack import command
+from workers.gateway.api_keys import ApiKey, ApiKeys, Scope
+from workers.redis.connection import Client, StoreUnavailable, connect
+from workers.redis.keys import Keys
+from workers.settings.settings import Settings
+from workers.wiring.wiring import Wiring
 
 
 @pytest.fixture

@@ -24,16 +24,16 @@ from tests.contract.real_servers import key_pair
 from tests.contract.s3_server import Answer, made_up, refusal
 from tests.unit.events.samples import BUCKET, body, record
 from tests.unit.stages.made_up import SPACE, MadeUpImages, picture
-from workers.connection import Client
-from workers.events.event import ObjectEvent
+from workers.dispatch.reconcile import reconcile
 from workers.events.notification import LARGEST, webhook
-from workers.events.reception import deposit
-from workers.reconcile import reconcile
-from workers.record import Error, Record
-from workers.settings import STAGES, Settings
-from workers.stages import Stages
+from workers.events.sink import deposit
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.record import Error, Record
+from workers.redis.connection import Client
+from workers.settings.settings import STAGES, Settings
+from workers.stages.runner import Stages
 from workers.stores.s3 import S3Store
-from workers.wiring import Wiring
+from workers.wiring.wiring import Wiring
 
 GIVE_UP_S = 3600.0
 LIMIT = 10_000

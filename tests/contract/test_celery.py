@@ -6,10 +6,10 @@ import pytest
 from kombu.exceptions import ContentDisallowed, EncodeError
 
 from tasks.messages import ObjectRef, Revision, Submitted
-from workers.app import configuration, create_app
-from workers.connection import Client
-from workers.publishing import BrokerUnavailable, Publisher
-from workers.settings import STAGES, Settings
+from workers.broker.app import configuration, create_app
+from workers.broker.publisher import BrokerUnavailable, Publisher
+from workers.redis.connection import Client
+from workers.settings.settings import STAGES, Settings
 
 
 @pytest.fixture

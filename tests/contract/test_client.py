@@ -17,7 +17,7 @@ import pytest
 from tests.contract.made_up_gateway import Answer, MadeUpGateway, made_up_gateway, problem, record
 from vectordb.errors import Permanent, Transient
 from workers.client import ApiError, Away, Client, Image, NotFinished, Postponed, Refused, StrangeAnswer
-from workers.stack import free_port
+from workers.embedded.stack import free_port
 
 CAT = b"image of a cat"
 IMAGES = "/v1/images"

@@ -15,12 +15,12 @@ import pytest
 from tasks.messages import ObjectRef, Revision, Tag
 from tests.acceptance.images import one_pixel
 from tests.contract.own_redis import OwnRedis
-from workers.api_keys import Scope
 from workers.client import Client, NotFinished, Record, Refused
-from workers.ledger import Arrival
-from workers.settings import Settings
-from workers.stack import command, free_port
-from workers.wiring import Wiring
+from workers.embedded.stack import command, free_port
+from workers.gateway.api_keys import Scope
+from workers.lifecycle.ledger import Arrival
+from workers.settings.settings import Settings
+from workers.wiring.wiring import Wiring
 
 REVISION = Revision("space", "captions@1")
 LIMIT = 200_000  # bytes of an image

@@ -226,9 +226,10 @@ def test_what_cannot_be_copied_is_said_in_a_line(made: Path, server: RestServer,
     assert "say where to" in run(made, "copy", "soups", status=1).stderr
     assert "to itself" in run(made, "copy", "soups", "--to", "embedded", status=1).stderr
     assert "neither a server's address" in run(made, "copy", "soups", "--to", "localhost:6333", status=1).stderr
-    assert "there are no captions 'tea'; there are: few, soups" in run(
-        made, "copy", "tea", "--to", server.url, status=1
-    ).stderr
+    assert (
+        "there are no captions 'tea'; there are: few, soups"
+        in run(made, "copy", "tea", "--to", server.url, status=1).stderr
+    )
     away = "http://127.0.0.1:9"
     assert "127.0.0.1:9" in run(made, "copy", "soups", "--to", away, status=1).stderr
 

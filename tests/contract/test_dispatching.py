@@ -14,21 +14,21 @@ from minio.versioningconfig import VersioningConfig
 
 from tasks.messages import Batch, ObjectRef, Revision
 from vectordb.errors import Transient
-from workers.connection import Client
-from workers.dispatcher import Dispatcher, Pace
-from workers.event_filter import EventFilter
-from workers.events.event import ObjectEvent
-from workers.events.reception import Reception
-from workers.health import Health
-from workers.inbox import Inbox
-from workers.keeper import Keeper
-from workers.layout import Keys
-from workers.ledger import Ledger
-from workers.pictures import Pictures
-from workers.reconcile import reconcile
-from workers.record import Record
-from workers.records import Records
-from workers.segment_queue import SegmentQueue
+from workers.dispatch.dispatcher import Dispatcher, Pace
+from workers.dispatch.event_filter import EventFilter
+from workers.dispatch.keeper import Keeper
+from workers.dispatch.reconcile import reconcile
+from workers.events.sink import Reception
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.record import Record
+from workers.lifecycle.record_reader import Records
+from workers.redis.connection import Client
+from workers.redis.heartbeats import Health
+from workers.redis.keys import Keys
+from workers.segmentation.artifacts import Pictures
+from workers.segmentation.queue import SegmentQueue
 from workers.stores.folder import FolderStore
 from workers.stores.lookup import SILENCES, THREADS
 from workers.stores.s3 import S3Store

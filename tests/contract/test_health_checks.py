@@ -24,11 +24,11 @@ import pytest
 
 from tests.contract.own_redis import OwnRedis
 from tests.unit.test_compose import FILE, LASTING, SERVICES, seconds
-from workers.connection import Client
-from workers.liveness_files import LivenessFiles
-from workers.settings import Settings
-from workers.wiring import Wiring
-from workers.worker_liveness import WorkerLiveness
+from workers.diagnostics.worker_liveness import WorkerLiveness
+from workers.redis.connection import Client
+from workers.settings.settings import Settings
+from workers.supervision.liveness_files import LivenessFiles
+from workers.wiring.wiring import Wiring
 
 ALLOWED_S = 100  # seconds without progress that the checks allow
 FOLDER = FILE["x-redis"]["WILDTAG_LIVENESS_FOLDER"]
@@ -182,7 +182,7 @@ def test_the_thread_speaks_for_a_loop_that_stands_still_only_while_redis_is_away
     file = wiring.settings.liveness_folder / "extraction"  # type: ignore[operator]  # it is set above
     broker = own.url.replace("unix://", "redis+socket://")
     here = Wiring(wiring.settings.model_copy(update={"redis_url": own.url, "broker_url": broker}))
-    monkeypatch.setattr("workers.worker_liveness.STOPPED_S", 0.0)
+    monkeypatch.setattr("workers.diagnostics.worker_liveness.STOPPED_S", 0.0)
     liveness = WorkerLiveness(here, ["extraction"])
     time.sleep(0.01)
     liveness.watch()
@@ -190,7 +190,7 @@ def test_the_thread_speaks_for_a_loop_that_stands_still_only_while_redis_is_away
     own.kill()
     liveness.watch()
     assert file.exists()
-    monkeypatch.setattr("workers.worker_liveness.STOPPED_S", 60.0)
+    monkeypatch.setattr("workers.diagnostics.worker_liveness.STOPPED_S", 60.0)
     file.unlink()
     time.sleep(1.1)
     liveness.watch()
@@ -204,7 +204,7 @@ def test_the_thread_speaks_for_a_loop_whose_broker_is_away_whatever_broker_that_
     wiring: Wiring, broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = wiring.settings.liveness_folder / "extraction"  # type: ignore[operator]  # it is set above
-    monkeypatch.setattr("workers.worker_liveness.STOPPED_S", 0.0)
+    monkeypatch.setattr("workers.diagnostics.worker_liveness.STOPPED_S", 0.0)
     liveness = WorkerLiveness(Wiring(wiring.settings.model_copy(update={"broker_url": broker})), ["extraction"])
     liveness.watch()
     assert file.exists()
@@ -214,7 +214,7 @@ def test_the_thread_goes_on_and_does_not_speak_for_a_loop_whose_broker_answers(
     wiring: Wiring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = wiring.settings.liveness_folder / "extraction"  # type: ignore[operator]  # it is set above
-    monkeypatch.setattr("workers.worker_liveness.STOPPED_S", 0.0)
+    monkeypatch.setattr("workers.diagnostics.worker_liveness.STOPPED_S", 0.0)
     url = wiring.settings.broker
     for broker in (f"{url}?virtual_host=1", f"{url}?virtual_host=none"):
         liveness = WorkerLiveness(Wiring(wiring.settings.model_copy(update={"broker_url": broker})), ["extraction"])
@@ -226,7 +226,7 @@ def test_the_thread_speaks_while_a_broker_swallows_what_it_is_asked(
     wiring: Wiring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = wiring.settings.liveness_folder / "extraction"  # type: ignore[operator]  # it is set above
-    monkeypatch.setattr("workers.worker_liveness.STOPPED_S", 0.0)
+    monkeypatch.setattr("workers.diagnostics.worker_liveness.STOPPED_S", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
         broker = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         liveness = WorkerLiveness(Wiring(wiring.settings.model_copy(update={"broker_url": broker})), ["extraction"])

@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.messages import ObjectRef, Revision, Tag
-from workers.connection import Client
-from workers.layout import Keys
-from workers.ledger import Arrival, Ledger
-from workers.record import Record
-from workers.records import Records
+from workers.lifecycle.ledger import Arrival, Ledger
+from workers.lifecycle.record import Record
+from workers.lifecycle.record_reader import Records
+from workers.redis.connection import Client
+from workers.redis.keys import Keys
 
 REVISION = Revision("space", "captions@1")
 STEPS = ["enter", "look", "finish", "remove"]

@@ -12,13 +12,13 @@ from structlog.testing import capture_logs
 
 from ops.bench.made_up_minio import Server, made_up_minio
 from tests.contract.s3_server import Answer, made_up, refusal, store_at
-from workers.connection import Client, StoreUnavailable
 from workers.events.listen_api import Deaf, Dropped, Refused, connecting
 from workers.events.listener import Listener, Watched, lines
-from workers.events.reception import Reception
+from workers.events.sink import Reception
 from workers.events.sources import Sources
-from workers.inbox import Inbox
-from workers.layout import Keys
+from workers.lifecycle.inbox import Inbox
+from workers.redis.connection import Client, StoreUnavailable
+from workers.redis.keys import Keys
 
 BUCKET = "photos"
 HEADER_S, SILENCE_S = 1.6, 1.6  # for 15 and 30 seconds

@@ -19,18 +19,18 @@ from urllib3.exceptions import ProtocolError
 
 from tests.unit.events.samples import BUCKET, record, value
 from vectordb.errors import Permanent, Transient
-from workers.bucket_processes import run_listener
-from workers.connection import Client
+from workers.dispatch.reconcile import Sweeper
 from workers.events.listen_api import Dropped, connecting
 from workers.events.listener import Listener, lines
 from workers.events.notification import LARGEST
-from workers.events.reception import Reception
-from workers.health import Health
-from workers.inbox import Inbox
-from workers.layout import Keys
-from workers.reconcile import Sweeper
-from workers.records import PAGE, Records
-from workers.settings import Settings
+from workers.events.sink import Reception
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.record_reader import PAGE, Records
+from workers.processes.bucket import run_listener
+from workers.redis.connection import Client
+from workers.redis.heartbeats import Health
+from workers.redis.keys import Keys
+from workers.settings.settings import Settings
 from workers.stores.folder import FolderStore
 
 Script = list[Callable[[], Iterable[bytes]]]
@@ -216,8 +216,8 @@ def test_a_line_without_an_end_takes_no_memory() -> None:
 
 SILENT = """
 import contextlib, sys, time
-from workers.bucket_processes import run_listener
-from workers.settings import Settings
+from workers.processes.bucket import run_listener
+from workers.settings.settings import Settings
 from workers.stores.folder import FolderStore
 
 @contextlib.contextmanager

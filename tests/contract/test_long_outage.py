@@ -16,9 +16,9 @@ import pytest
 from tests.contract.tcp_proxy import TcpProxy
 from tests.contract.worker_of_colours import wired
 from tests.unit.segmentation.world import BLUE, RED, halves
-from workers.connection import Client
-from workers.events.event import ObjectEvent
-from workers.settings import Settings
+from workers.lifecycle.event import ObjectEvent
+from workers.redis.connection import Client
+from workers.settings.settings import Settings
 from workers.stores.s3 import S3Store
 from workers.stores.store import ObjectInfo
 

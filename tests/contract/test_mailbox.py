@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tests.unit.events.samples import BUCKET
-from workers.connection import Client, StoreUnavailable, connect_async
-from workers.events.event import ObjectEvent
-from workers.events.reception import Deposit
-from workers.gateway.mailbox import MOST_WAITING, Mailbox
-from workers.layout import Keys
+from workers.events.sink import Deposit
+from workers.gateway.batching_writer import MOST_WAITING, Mailbox
+from workers.lifecycle.event import ObjectEvent
+from workers.redis.connection import Client, StoreUnavailable, connect_async
+from workers.redis.keys import Keys
 
 MEGABYTE = 2**20
 

@@ -17,16 +17,16 @@ import pytest
 from tasks.messages import ObjectRef, Revision
 from tests.contract.own_redis import OwnRedis
 from tests.contract.receiver import Receiver, Reply, Request, receiving
-from workers.connection import Client, StoreUnavailable
-from workers.layout import Keys
-from workers.ledger import Arrival, Ledger
+from workers.lifecycle.ledger import Arrival, Ledger
+from workers.lifecycle.record import Error, Record, State
 from workers.notifying.dead_letters import DeadLetters
 from workers.notifying.notifier import GROUP, Notifier
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Answer, Plan
 from workers.notifying.posting import BadCertificates, Poster
-from workers.notifying.signing import secrets_of
-from workers.record import Error, Record, State
+from workers.redis.connection import Client, StoreUnavailable
+from workers.redis.keys import Keys
+from workers.settings.webhook_secrets import secrets_of
 
 SECRET = f"whsec_{base64.b64encode(random.Random(3).randbytes(32)).decode()}"
 LEASE_S = 1.0

@@ -22,8 +22,8 @@ from tests.contract.certificates import certified
 from tests.contract.receiver import Receiver, Reply, Request, receiving
 from tests.contract.test_notifier import World
 from workers.cli.main import app
-from workers.connection import Client
-from workers.layout import Keys
+from workers.redis.connection import Client
+from workers.redis.keys import Keys
 
 CHANCE = random.Random(11)
 SECRET = f"whsec_{base64.b64encode(CHANCE.randbytes(32)).decode()}"

@@ -20,26 +20,26 @@ from tests.contract.tcp_proxy import TcpProxy
 from tests.contract.test_dispatching import World, created, made_of, world
 from vectordb.errors import Transient
 from vectordb.server_client import ServerAway, ask, connect
-from workers.connection import Client, StoreUnavailable
-from workers.connection import connect as connect_redis
-from workers.dispatcher import Dispatcher, Pace
-from workers.events.event import ObjectEvent
-from workers.keeper import Keeper
-from workers.layout import Keys
-from workers.ledger import Ledger
-from workers.loops import Turn
+from workers.dispatch.dispatcher import Dispatcher, Pace
+from workers.dispatch.keeper import Keeper
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.record import Record
+from workers.lifecycle.record_reader import Records
 from workers.notifying.notifier import Notifier
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Answer, Plan
-from workers.obstacle_board import FRESH_S, Board, Obstacle
-from workers.obstacles import Away, Obstacles
-from workers.outages import Outages
-from workers.record import Record
-from workers.records import Records
-from workers.settings import Settings
+from workers.notifying.writeback import Writer
+from workers.outages.board import FRESH_S, Board, Obstacle
+from workers.outages.report import Outages
+from workers.outages.tracker import Away, Obstacles
+from workers.processes.loops import Turn
+from workers.redis.connection import Client, StoreUnavailable
+from workers.redis.connection import connect as connect_redis
+from workers.redis.keys import Keys
+from workers.redis.streams import read_group
+from workers.settings.settings import Settings
 from workers.stores.store import ObjectInfo, StoreAway
-from workers.streams import read_group
-from workers.writeback import Writer
 
 __all__ = ["world"]
 
@@ -483,4 +483,3 @@ def test_a_qdrant_server_that_was_away_for_long_is_reached_again_at_once_by_grpc
             except ServerAway:
                 assert time.monotonic() - back < SOON_S
         proxy.close()
-

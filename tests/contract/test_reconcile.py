@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from tasks.messages import ObjectRef, Revision, Tag
-from workers import retag
-from workers.connection import Client
-from workers.inbox import Inbox
-from workers.layout import Keys
-from workers.ledger import Arrival, Ledger
-from workers.reconcile import BACKLOG, Sweep, Sweeper, SweepRunning, reconcile
-from workers.record import Record
-from workers.records import PAGE, Records
+from workers.dispatch import retag
+from workers.dispatch.reconcile import BACKLOG, Sweep, Sweeper, SweepRunning, reconcile
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.ledger import Arrival, Ledger
+from workers.lifecycle.record import Record
+from workers.lifecycle.record_reader import PAGE, Records
+from workers.redis.connection import Client
+from workers.redis.keys import Keys
 from workers.stores.folder import FolderStore
 from workers.stores.store import ObjectInfo, StoreAway
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from workers.connection import Client
-from workers.inbox import Inbox
-from workers.layout import Keys
-from workers.records import PAGE
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.record_reader import PAGE
+from workers.redis.connection import Client
+from workers.redis.keys import Keys
 
 PATIENCE = 30
 
@@ -98,9 +98,7 @@ def test_since_tells_of_what_has_changed_since_and_leaves_no_mark(
 
 
 @pytest.mark.parametrize("how", ["option", "setting"])
-def test_a_rate_is_kept(
-    wildtag: Callable[..., subprocess.Popen[str]], folder: Path, inbox: Inbox, how: str
-) -> None:
+def test_a_rate_is_kept(wildtag: Callable[..., subprocess.Popen[str]], folder: Path, inbox: Inbox, how: str) -> None:
     count = PAGE + 1
     for number in range(count):
         (folder / f"{number}.jpg").write_bytes(b"x")
@@ -113,8 +111,8 @@ def test_a_rate_is_kept(
 
 LISTENS = """
 import contextlib, time
-from workers.bucket_processes import run_listener
-from workers.settings import Settings
+from workers.processes.bucket import run_listener
+from workers.settings.settings import Settings
 
 @contextlib.contextmanager
 def connect():

@@ -12,15 +12,15 @@ import pytest
 
 from tests.contract.own_redis import OwnRedis
 from tests.unit.events.samples import BUCKET, access, record, value
-from workers.connection import Client, StoreUnavailable, connect
-from workers.events.event import ObjectEvent
-from workers.events.reception import Command, Deposit, Reception
+from workers.embedded.stack import command
 from workers.events.redis_target import PAGE, AccessList, NamespaceHash, WrongFormat
-from workers.health import Health
-from workers.inbox import Inbox
-from workers.layout import Keys
-from workers.settings import Settings
-from workers.stack import command
+from workers.events.sink import Command, Deposit, Reception
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox import Inbox
+from workers.redis.connection import Client, StoreUnavailable, connect
+from workers.redis.heartbeats import Health
+from workers.redis.keys import Keys
+from workers.settings.settings import Settings
 
 KEY = "minio-events"
 

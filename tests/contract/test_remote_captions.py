@@ -17,12 +17,12 @@ from vectordb.errors import Transient
 from vectordb.exact import ExactIndex
 from vectordb.index import CaptionIndex, Floats, IndexMissing
 from vectordb.library import Library
-from workers.asking import AskedPermanent, AskedTransient, Asking, Silent, answering
-from workers.captions import Indexes
-from workers.connection import Client
-from workers.layout import Keys
-from workers.publishing import Publisher
-from workers.remote_captions import ENCODE, RemoteEncoder, RemoteIndex, answer
+from workers.broker.publisher import Publisher
+from workers.captions.remote_index import ENCODE, RemoteEncoder, RemoteIndex, answer
+from workers.captions.versions import Indexes
+from workers.redis.connection import Client
+from workers.redis.keys import Keys
+from workers.redis.rpc import AskedPermanent, AskedTransient, Asking, Silent, answering
 
 SPACE = Space("mini", 16, 10.0)
 
@@ -155,7 +155,7 @@ def test_nobody_answers(asking: Asking, worker: Worker, client: Client) -> None:
 def test_a_question_whose_worker_was_killed_is_asked_again(
     asking: Asking, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.asking.AGAIN_S", 0.2)
+    monkeypatch.setattr("workers.redis.rpc.AGAIN_S", 0.2)
     worker.away = True
     send, sent = asking.send, list[str]()
 

@@ -14,11 +14,11 @@ from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
 
 from tests.contract.s3_server import Answer, made_up, store_at
-from workers.settings import Settings
+from workers.settings.settings import Settings
 from workers.stores.s3 import PART, S3Store
 from workers.stores.s3_connection import FoundCredentials, S3Options
 from workers.stores.store import ObjectError, ObjectForbidden, ObjectGone, StoreRefuses
-from workers.wiring import Wiring
+from workers.wiring.wiring import Wiring
 
 HIDDEN = "hidden"
 
@@ -174,9 +174,7 @@ def test_credentials_in_a_file(
 ) -> None:
     file = tmp_path / "secret"
     file.write_text(text)
-    here = FoundCredentials(
-        S3Options("http://x", "http://x", "r", access_key=access_key, credentials_file=file)
-    )
+    here = FoundCredentials(S3Options("http://x", "http://x", "r", access_key=access_key, credentials_file=file))
     if found:
         credentials = here.retrieve()
         assert (credentials.access_key, credentials.secret_key) == found

@@ -14,7 +14,7 @@ from tasks.messages import ObjectRef
 from tests.contract.certificates import certified
 from tests.contract.s3_server import Answer, made_up, refusal, store_at
 from vectordb.errors import Transient, WildtagError
-from workers.policy import RETRIES, Postpone, Retry, after_error
+from workers.lifecycle.policy import RETRIES, Postpone, Retry, after_error
 from workers.stores.lookup import NotAsked, look
 from workers.stores.s3 import S3Store
 from workers.stores.s3_errors import BucketForbidden, BucketRefused

@@ -18,15 +18,15 @@ from PIL import Image
 
 from tasks.messages import ObjectRef, Revision
 from tests.contract.real_servers import key_pair
-from workers.connection import Client
-from workers.following import Following
-from workers.health import Health
-from workers.inbox import Inbox
-from workers.layout import Keys
-from workers.ledger import Arrival, Ledger
-from workers.record import Error, Record
-from workers.records import Records
-from workers.s3_probe import FORMATS, Disguise, disguises, picture
+from workers.diagnostics.s3_probe import FORMATS, Disguise, disguises, picture
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.ledger import Arrival, Ledger
+from workers.lifecycle.record import Error, Record
+from workers.lifecycle.record_reader import Records
+from workers.redis.connection import Client
+from workers.redis.heartbeats import Health
+from workers.redis.keys import Keys
+from workers.stores.object_filter import Following
 from workers.stores.s3 import S3Store
 from workers.stores.s3_errors import BucketRefused
 from workers.stores.s3_notification import Entry, merged, write
@@ -95,9 +95,7 @@ def done(ledger: Ledger, ref: ObjectRef, error: Error | None = None) -> None:
     ledger.finish([record], time.time())
 
 
-def test_a_probe_that_arrives(
-    doctor: Doctor, store: S3Store, client: Client, bucket: str
-) -> None:
+def test_a_probe_that_arrives(doctor: Doctor, store: S3Store, client: Client, bucket: str) -> None:
     added = merged(b"", Entry("arn:aws:sqs:us-east-1:1:ours", "in +é/", ".PNG"))
     assert added is not None
     prefix, suffix = "in +é/", ".PNG"
@@ -120,9 +118,7 @@ def test_a_probe_that_arrives(
     assert (event.kind, event.key, event.verified) == ("removed", key, True)
 
 
-def test_where_it_stops_is_said(
-    doctor: Doctor, store: S3Store, client: Client, bucket: str
-) -> None:
+def test_where_it_stops_is_said(doctor: Doctor, store: S3Store, client: Client, bucket: str) -> None:
     status, checks = doctor("--wait", "0.2")
     assert (status, list(checks)[-1]) == (1, "event")
     assert "dispatcher is not running" in checks["event"]["detail"]

@@ -17,8 +17,8 @@ from minio.notificationconfig import NotificationConfig, PrefixFilterRule, Queue
 
 from tests.contract.s3_server import Answer, Told, made_up, refusal, store_at
 from workers.cli import s3 as s3_commands
-from workers.s3_setup import look, set_up
-from workers.settings import Settings
+from workers.diagnostics.s3_setup import look, set_up
+from workers.settings.settings import Settings
 from workers.stores.s3 import S3Store
 from workers.stores.s3_notification import CREATED, REMOVED, WANTED, Entry, arn_of, entries, merged, read
 
@@ -108,9 +108,7 @@ def test_the_secret_is_in_nothing_that_doctor_prints(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["webhook", "redis"])
-def test_setup_prints_what_minio_must_be_started_with(
-    command: Callable[..., Done], minio: Told, target: str
-) -> None:
+def test_setup_prints_what_minio_must_be_started_with(command: Callable[..., Done], minio: Told, target: str) -> None:
     url = "http://here:1/v1/events/minio"
     options = ("setup", "--target", target, "--redis-key", "mine", "--url", url, "--print")
     first = command(*options, "--json", WILDTAG_S3_ENDPOINT=minio.url)
@@ -184,7 +182,7 @@ def test_the_address_of_the_gateway(settings: dict[str, Any], address: str | Non
 
 def test_the_stack_of_this_home_says_where_its_gateway_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = SimpleNamespace(addresses={"gateway": "http://127.0.0.1:8123"})
-    monkeypatch.setattr("workers.supervisor.read_stack", lambda _: here)
+    monkeypatch.setattr("workers.supervision.supervisor.read_stack", lambda _: here)
     local = Settings(home=tmp_path, s3_endpoint="http://localhost:9000")
     assert s3_commands._gateway(local) == "http://127.0.0.1:8123/v1/events/minio"
     assert s3_commands._gateway(local.model_copy(update={"s3_endpoint": "https://minio.example"})) is None

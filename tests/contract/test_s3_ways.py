@@ -12,24 +12,24 @@ import pytest
 
 from tasks.messages import ObjectRef, Revision
 from workers.cli.s3 import _followed
-from workers.connection import Client
-from workers.doctor import Check
-from workers.events.event import ObjectEvent
+from workers.diagnostics.doctor import Check
+from workers.diagnostics.s3_existing import Existing, newest
+from workers.diagnostics.s3_probe import Disguise, Probe
+from workers.diagnostics.s3_trail import Stack
+from workers.diagnostics.s3_ways import Ways
 from workers.events.notification import Told
-from workers.events.reception import PROBE, Reception, deposit
+from workers.events.sink import PROBE, Reception, deposit
 from workers.events.sources import Sightings, Sources, State
-from workers.following import Following
-from workers.health import Health
-from workers.inbox import Inbox
-from workers.layout import Keys
-from workers.ledger import Arrival, Ledger
-from workers.record import Record
-from workers.records import Records
-from workers.s3_existing import Existing, newest
-from workers.s3_probe import Disguise, Probe
-from workers.s3_trail import Stack
-from workers.s3_ways import Ways
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.ledger import Arrival, Ledger
+from workers.lifecycle.record import Record
+from workers.lifecycle.record_reader import Records
+from workers.redis.connection import Client
+from workers.redis.heartbeats import Health
+from workers.redis.keys import Keys
 from workers.stores.folder import FolderStore
+from workers.stores.object_filter import Following
 from workers.stores.s3_notification import Entry
 from workers.stores.store import ObjectForbidden, ObjectInfo
 

@@ -13,14 +13,14 @@ from PIL import Image
 
 from tests.contract.segmenting_world import World
 from tests.unit.segmentation.world import BLUE, RED, halves
-from workers.batches import Batches
-from workers.connection import Client
-from workers.events.event import ObjectEvent
-from workers.progress import ProgressReader
-from workers.reconcile import reconcile
-from workers.settings import SEGMENTATION, STAGES, Settings
+from workers.dispatch.batches import Batches
+from workers.dispatch.reconcile import reconcile
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.progress import ProgressReader
+from workers.redis.connection import Client
+from workers.segmentation.keepalive import telling
+from workers.settings.settings import SEGMENTATION, STAGES, Settings
 from workers.stores.store import ObjectForbidden, StoreAway
-from workers.telling import telling
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from PIL import Image
 
 from tests.contract.segmenting_world import World
 from tests.unit.segmentation.world import BLUE, RED, halves
-from workers.connection import Client
-from workers.events.event import ObjectEvent
-from workers.settings import Settings
+from workers.lifecycle.event import ObjectEvent
+from workers.redis.connection import Client
+from workers.settings.settings import Settings
 
 KEYS = ("a.png", "drawn/a.png", "drawn/b.png", "b.png")
 OPERATIONS = ("put", "remove", "repeat", "again", "dense", "regions", "none", "step", "work", "lose", "late")

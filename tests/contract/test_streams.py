@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from workers.connection import Client
-from workers.streams import create_group, drop_forgotten, read_group, skip_lost
+from workers.redis.connection import Client
+from workers.redis.streams import create_group, drop_forgotten, read_group, skip_lost
 
 
 class Stream:

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from tests.contract.segmenting_world import World
 from tests.unit.segmentation.world import BLUE, RED, halves
 from vectordb.errors import Transient
-from workers.connection import Client
-from workers.event_filter import IGNORED, KEPT, REPEATED, EventFilter
-from workers.events.event import ObjectEvent
+from workers.dispatch.event_filter import IGNORED, KEPT, REPEATED, EventFilter
 from workers.events.notification import padded
-from workers.events.reception import Reception
-from workers.layout import Keys
-from workers.settings import Settings
+from workers.events.sink import Reception
+from workers.lifecycle.event import ObjectEvent
+from workers.redis.connection import Client
+from workers.redis.keys import Keys
+from workers.settings.settings import Settings
 from workers.stores.store import ObjectInfo
 
 KEYS = ("a.png", "b.png")
@@ -229,9 +229,12 @@ def test_the_removal_of_a_folder_marker_is_left_alone(bucket: Bucket) -> None:
 def test_the_memory_has_an_end(client: Client, keys: Keys) -> None:
     events = EventFilter(client, keys, Reception(client, keys), lambda: 1.0)
     for start in range(0, KEPT + 2000, 2000):
-        events.dealt_with([
-            (str(n), ObjectEvent("removed", "inbox", f"{n}.png", sequence="18a5")) for n in range(start, start + 2000)
-        ])
+        events.dealt_with(
+            [
+                (str(n), ObjectEvent("removed", "inbox", f"{n}.png", sequence="18a5"))
+                for n in range(start, start + 2000)
+            ]
+        )
     assert client.zcard(keys.heard) == KEPT
     assert (client.memory_usage(keys.heard) or 0) < 5 * 2**20
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.contract.made_up_gateway import MadeUpGateway, made_up_gateway, problem
-from workers.stack import command, free_port
+from workers.embedded.stack import command, free_port
 
 Run = subprocess.CompletedProcess[str]
 Wildtag = Callable[..., Run]

@@ -14,10 +14,10 @@ import pytest
 
 from tasks.messages import ObjectRef, Revision
 from tests.contract.own_redis import OwnRedis
-from workers.connection import Client
-from workers.layout import Keys
-from workers.ledger import Arrival, Ledger
-from workers.record import Record
+from workers.lifecycle.ledger import Arrival, Ledger
+from workers.lifecycle.record import Record
+from workers.redis.connection import Client
+from workers.redis.keys import Keys
 
 REVISION = Revision("space", "captions@1")
 

@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.messages import ObjectRef, Revision, Tag
-from workers.connection import Client
-from workers.events.reception import Reception
-from workers.layout import Keys
-from workers.ledger import Arrival, Ledger
-from workers.record import Record
-from workers.records import Records
+from workers.events.sink import Reception
+from workers.lifecycle.ledger import Arrival, Ledger
+from workers.lifecycle.record import Record
+from workers.lifecycle.record_reader import Records
+from workers.notifying.writeback import GAPS, PAGE, Way, Writer, with_ours
+from workers.redis.connection import Client
+from workers.redis.keys import Keys
 from workers.stores.folder import FolderStore
 from workers.stores.s3 import S3Store
 from workers.stores.store import StoreAway
-from workers.writeback import GAPS, PAGE, Way, Writer, with_ours
 
 ALLOWED = set(string.ascii_letters + string.digits + "+-._:/@ =")
 

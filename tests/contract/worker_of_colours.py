@@ -7,11 +7,11 @@ from functools import cache
 from typing import Any
 
 from tests.unit.segmentation.world import CHOICES, SPACE, Colours
-from workers.app import create_app
-from workers.registration import register
-from workers.settings import Settings
-from workers.stages import Stages
-from workers.wiring import Wiring
+from workers.broker.app import create_app
+from workers.settings.settings import Settings
+from workers.stages.registration import register
+from workers.stages.runner import Stages
+from workers.wiring.wiring import Wiring
 
 
 def wired(settings: Settings) -> Any:

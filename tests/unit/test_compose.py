@@ -17,10 +17,10 @@ import pytest
 import typer.main
 import yaml
 
-from workers.app import configuration
+from workers.broker.app import configuration
 from workers.cli.main import app
-from workers.pulse import NAMES
-from workers.settings import QUEUES, Settings
+from workers.diagnostics.liveness import NAMES
+from workers.settings.settings import QUEUES, Settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"

@@ -7,9 +7,10 @@ import sys
 
 LIGHT = [
     "vectordb.library", "vectordb.starter", "tasks.messages", "tasks.retrieval", "tasks.scoring", "tasks.encoders",
-    "workers.app", "workers.wiring", "workers.processes", "workers.stages", "workers.stack", "workers.cli.main",
-    "workers.gateway.serving", "workers.api_keys", "workers.client", "workers.events.listener",
-    "workers.notifying.process", "workers.notifying.dead_letters",
+    "workers.broker.app", "workers.wiring.wiring", "workers.processes.roles",
+    "workers.stages.runner", "workers.embedded.stack", "workers.cli.main",
+    "workers.gateway.serving", "workers.gateway.api_keys", "workers.client", "workers.events.listener",
+    "workers.processes.notifier", "workers.notifying.dead_letters",
 ]  # fmt: skip
 
 CHECK = """

@@ -12,7 +12,7 @@ import typer.main
 
 from tests.contract import real_servers
 from workers.cli.main import app
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from vectordb.errors import Transient
 from workers.cli.show import messages
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 
 def alive(
@@ -22,8 +22,8 @@ def alive(
 
     Redis being out of reach counts against nobody but Redis: whoever acts on the answer would restart the wrong one.
     """
-    from workers.pulse import NAMES, Pulse, State  # noqa: PLC0415 -- keeps the command line quick
-    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+    from workers.diagnostics.liveness import NAMES, Pulse, State  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     if name not in NAMES:
         raise typer.BadParameter(f"there is no {name}; there are {', '.join(NAMES)}")

@@ -15,12 +15,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vectordb.errors import Transient
 from workers.cli.show import console, messages
-from workers.record import STATES, as_state
-from workers.settings import Settings
+from workers.lifecycle.record import STATES, as_state
+from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
-    from workers.reconcile import Sweep
-    from workers.wiring import Wiring
+    from workers.dispatch.reconcile import Sweep
+    from workers.wiring.wiring import Wiring
 
 TURN_S = 0.5
 AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -41,8 +41,8 @@ def reconcile(
     if every is not None:
         if bucket or prefix or since or afresh or json:
             raise typer.BadParameter("--every compares the whole bucket that is followed; give only --rate with it")
-        from workers.bucket_processes import run_reconcile  # noqa: PLC0415 -- keeps the command line quick
-        from workers.stack import reached  # noqa: PLC0415 -- as above
+        from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
+        from workers.processes.bucket import run_reconcile  # noqa: PLC0415 -- keeps the command line quick
 
         settings = reached(Settings())
         rate = rate or settings.reconcile_rate
@@ -70,8 +70,8 @@ def reconcile(
 
 def writer() -> None:
     """Write tags back beside the images."""
-    from workers.bucket_processes import run_writer  # noqa: PLC0415 -- keeps the command line quick
-    from workers.stack import reached  # noqa: PLC0415 -- as above
+    from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
+    from workers.processes.bucket import run_writer  # noqa: PLC0415 -- keeps the command line quick
 
     run_writer(reached(Settings()))
 
@@ -87,7 +87,7 @@ def retag(
     json: Annotated[bool, typer.Option("--json", help="Print how many as JSON.")] = False,
 ) -> None:
     """Tag objects again, behind everything that is new. What is given must all be met."""
-    from workers import retag as again  # noqa: PLC0415 -- keeps the command line quick
+    from workers.dispatch import retag as again  # noqa: PLC0415 -- keeps the command line quick
 
     if not (everything or outdated or any((prefix, tag, captions, state))):
         raise typer.BadParameter("say which objects, or --all")
@@ -114,8 +114,8 @@ def retag(
 
 
 def _reached() -> Wiring:
-    from workers.stack import reached  # noqa: PLC0415 -- keeps the command line quick
-    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+    from workers.embedded.stack import reached  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     return Wiring(reached(Settings()))
 

@@ -12,15 +12,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from workers.cli.show import console
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 MARKS = {True: "[green]ok[/]", False: "[red]missing[/]", None: "[yellow]note[/]"}
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
     """Check this machine and say what is missing and how to get it."""
-    from workers.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
-    from workers.doctor import examine  # noqa: PLC0415 -- as above
+    from workers.captions.starter import prepared  # noqa: PLC0415 -- keeps the command line quick
+    from workers.diagnostics.doctor import examine  # noqa: PLC0415 -- as above
 
     os.environ["HF_HUB_OFFLINE"] = "1"  # to look is not to download
     settings = Settings()

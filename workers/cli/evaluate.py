@@ -17,8 +17,9 @@ from rich.table import Table
 
 from vectordb.errors import WildtagError
 from workers.cli.evaluate_segmentation import evaluate_segmentation, source_of
+from workers.cli.first_start import prepare_captions
 from workers.cli.show import console, messages
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from tasks.evaluation.manifest import Labelled
@@ -161,11 +162,10 @@ def _measured(
 ) -> tuple[Evaluation, dict[str, Any]]:
     from tasks.evaluation.methods import make  # noqa: PLC0415 -- keeps the command line quick
     from tasks.evaluation.run import evaluate as run  # noqa: PLC0415 -- as above
-    from workers.captions import prepare_captions  # noqa: PLC0415 -- as above
+    from workers.embedded.caption_access import captions_of  # noqa: PLC0415 -- as above
     from workers.evaluation.adapters import answering, judge, source_of, tools_of  # noqa: PLC0415 -- as above
     from workers.evaluation.conditions import conditions  # noqa: PLC0415 -- as above
-    from workers.reaching import captions_of  # noqa: PLC0415 -- as above
-    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     prepare_captions(settings)
     wiring = Wiring(settings)

@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from workers.cli.first_start import prepare_captions
 from workers.cli.show import console, messages
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,12 +40,11 @@ def evaluate_segmentation(
     json: bool,
 ) -> None:
     """Measure, and print a table or one JSON object. ``progress`` is running."""
-    from workers.captions import prepare_captions  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.caption_access import captions_of  # noqa: PLC0415 -- as above
     from workers.evaluation.conditions import conditions  # noqa: PLC0415 -- as above
     from workers.evaluation.segmentation import label_maps, measured  # noqa: PLC0415 -- as above
-    from workers.reaching import captions_of  # noqa: PLC0415 -- as above
-    from workers.segmenting import Ways  # noqa: PLC0415 -- as above
-    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+    from workers.segmentation.methods import Ways  # noqa: PLC0415 -- as above
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     bar = progress.add_task("reading", total=None)
 
@@ -61,9 +61,7 @@ def evaluate_segmentation(
         prepare_captions(settings)
         wiring = Wiring(settings)
         with captions_of(wiring) as index:
-            results, skipped = measured(
-                wiring, index, maps.spread(images), ways, baseline=baseline, tell=tried
-            )
+            results, skipped = measured(wiring, index, maps.spread(images), ways, baseline=baseline, tell=tried)
             measured_by = conditions(settings, wiring.space, wiring.revision, wiring.choices)
     progress.stop()
     for one in skipped[:SHOWN]:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from workers.cli.results import Json, connected
 from workers.cli.show import clean, console, messages
-from workers.events.reception import Reception
+from workers.events.sink import Reception
 
 app = typer.Typer(no_args_is_help=True, help="What MinIO and other servers told, and what could not be read.")
 

@@ -9,9 +9,9 @@ import msgspec
 import typer
 from rich.table import Table
 
-from workers.api_keys import Scope
 from workers.cli.results import Json, connected
 from workers.cli.show import clean, console, messages
+from workers.gateway.api_keys import Scope
 
 app = typer.Typer(no_args_is_help=True, help="API keys: who may ask the gateway for what.")
 

@@ -26,8 +26,8 @@ from workers.cli import (
     upload,
     webhooks,
 )
-from workers.logs import configure
-from workers.settings import Settings
+from workers.processes.logs import configure
+from workers.settings.settings import Settings
 
 
 class _App(typer.Typer):

@@ -11,9 +11,10 @@ from rich.progress import track
 from rich.table import Table
 
 from workers.cli.files import expanded
+from workers.cli.first_start import prepare_captions
 from workers.cli.show import add_row, console, messages, print_json, table
-from workers.record import Record
-from workers.settings import Settings
+from workers.lifecycle.record import Record
+from workers.settings.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
@@ -23,8 +24,8 @@ def tag(
     json: Json = False,
 ) -> None:
     """Tag files here and now: one process, no queues, nothing stored."""
-    from workers.captions import prepare_captions, prepared  # noqa: PLC0415 -- keeps the command line quick
-    from workers.one_process import tagging  # noqa: PLC0415 -- as above
+    from workers.captions.starter import prepared  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.one_process import tagging  # noqa: PLC0415 -- as above
 
     settings = Settings()
     if not prepared(settings):

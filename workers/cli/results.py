@@ -14,20 +14,20 @@ from rich.table import Table
 
 from vectordb.errors import Transient
 from workers.cli.show import clean, console, line, messages, print_json, show
-from workers.obstacle_board import Obstacle
-from workers.record import STATES, Record, as_state
-from workers.records import FeedItem, Records
-from workers.settings import Settings
+from workers.lifecycle.record import STATES, Record, as_state
+from workers.lifecycle.record_reader import FeedItem, Records
+from workers.outages.board import Obstacle
+from workers.redis.streams import entry_order
+from workers.settings.settings import Settings
 from workers.stores.folder import key_text
-from workers.streams import entry_order
-from workers.wiring import Wiring
+from workers.wiring.wiring import Wiring
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 def connected() -> Wiring:
     """The adapters to the stack of this home, or to the Redis that the environment names."""
-    from workers.stack import running  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.stack import running  # noqa: PLC0415 -- keeps the command line quick
 
     settings = Settings()
     if "redis_url" in settings.model_fields_set:

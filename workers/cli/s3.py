@@ -10,18 +10,18 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from workers.addresses import loopback
 from workers.cli.doctor import MARKS
 from workers.cli.results import Json, connected
 from workers.cli.show import clean, console
-from workers.doctor import Check
-from workers.settings import Settings
+from workers.diagnostics.doctor import Check
+from workers.gateway.addresses import loopback
+from workers.settings.settings import Settings
 from workers.stores.store import ObjectForbidden
-from workers.wiring import Wiring
+from workers.wiring.wiring import Wiring
 
 if TYPE_CHECKING:
-    from workers.s3_existing import Existing
-    from workers.s3_probe import Probe
+    from workers.diagnostics.s3_existing import Existing
+    from workers.diagnostics.s3_probe import Probe
 
 app = typer.Typer(no_args_is_help=True, help="Follow a bucket on MinIO, or another S3 server.")
 
@@ -52,7 +52,7 @@ def setup(
     json: Json = False,
 ) -> None:
     """Enable notifications of a bucket. Others that are configured are kept; a second run changes nothing."""
-    from workers.s3_setup import set_up  # noqa: PLC0415 -- keeps the command line quick
+    from workers.diagnostics.s3_setup import set_up  # noqa: PLC0415 -- keeps the command line quick
     from workers.stores.s3_notification import Entry, arn_of, server_environment  # noqa: PLC0415 -- as above
 
     if arn is not None and (not arn.startswith("arn:") or len(arn.split(":")) < 6):
@@ -85,7 +85,7 @@ def _gateway(settings: Settings) -> str | None:
 
     An address of this machine alone is one for a server on this machine.
     """
-    from workers.supervisor import read_stack  # noqa: PLC0415 -- keeps the command line quick
+    from workers.supervision.supervisor import read_stack  # noqa: PLC0415 -- keeps the command line quick
 
     info, chosen = read_stack(settings.home), {"gateway_host", "gateway_port"} & settings.model_fields_set
     if info is not None and "gateway" in info.addresses:
@@ -118,9 +118,7 @@ def doctor(
     bucket: Bucket = None,
     prefix: Annotated[str | None, typer.Option(help="Of the probe; one that is followed when not given.")] = None,
     suffix: Annotated[str | None, typer.Option(help="Of the probe; the same.")] = None,
-    key: Annotated[
-        str | None, typer.Option(help="Follow this existing object instead of uploading a probe.")
-    ] = None,
+    key: Annotated[str | None, typer.Option(help="Follow this existing object instead of uploading a probe.")] = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds for the event, and again for the record.")] = 30.0,
     json: Json = False,
 ) -> None:
@@ -128,11 +126,11 @@ def doctor(
 
     The image is removed again. With a key pair that may not write, an existing object is tagged again instead.
     """
-    from workers.s3_existing import Existing  # noqa: PLC0415 -- keeps the command line quick
-    from workers.s3_probe import Probe, disguises, unfollowed  # noqa: PLC0415 -- as above
-    from workers.s3_setup import look, told_of  # noqa: PLC0415 -- as above
-    from workers.s3_trail import Stack  # noqa: PLC0415 -- as above
-    from workers.s3_ways import PATIENCE_S, Ways  # noqa: PLC0415 -- as above
+    from workers.diagnostics.s3_existing import Existing  # noqa: PLC0415 -- keeps the command line quick
+    from workers.diagnostics.s3_probe import Probe, disguises, unfollowed  # noqa: PLC0415 -- as above
+    from workers.diagnostics.s3_setup import look, told_of  # noqa: PLC0415 -- as above
+    from workers.diagnostics.s3_trail import Stack  # noqa: PLC0415 -- as above
+    from workers.diagnostics.s3_ways import PATIENCE_S, Ways  # noqa: PLC0415 -- as above
     from workers.stores.s3_notification import Entry  # noqa: PLC0415 -- as above
 
     settings = _settings(bucket)

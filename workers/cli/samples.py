@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vectordb.errors import Permanent
 from workers.cli.show import add_row, console, table
-from workers.wiring import Wiring
+from workers.wiring.wiring import Wiring
 
 PHOTOGRAPHS = (
     "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "astronaut.png", "camera.png", "coins.png",

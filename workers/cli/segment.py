@@ -13,27 +13,26 @@ from msgspec import structs
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, track
 from rich.table import Table
 
-from workers.asking import Silent
 from workers.cli.files import expanded
+from workers.cli.first_start import prepare_captions
 from workers.cli.one_process import Json
 from workers.cli.results import connected
 from workers.cli.show import clean, console, messages, print_json
-from workers.events.event import ObjectEvent
-from workers.pictures import LABELS, OVERLAY
-from workers.record import Pictured, Record
-from workers.segment_settings import WAYS
-from workers.settings import Settings
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.record import Pictured, Record
+from workers.redis.rpc import Silent
+from workers.segmentation.artifacts import LABELS, OVERLAY
+from workers.settings.segmentation import WAYS
+from workers.settings.settings import Settings
 from workers.stores.folder import key_text
-from workers.wiring import Wiring
+from workers.wiring.wiring import Wiring
 
 POLL_S = 0.2
 MOST_SHOWN = 12  # segments of an image in the table
 
 
 def segment(
-    what: Annotated[
-        list[str], typer.Argument(help="Image files or folders, or keys in the running stack's bucket.")
-    ],
+    what: Annotated[list[str], typer.Argument(help="Image files or folders, or keys in the running stack's bucket.")],
     way: Annotated[str, typer.Option(help=f"One of {', '.join(WAYS)}.")] = "dense",
     out: Annotated[
         Path, typer.Option(help="The folder for the label maps and overlays; it is made.", file_okay=False)
@@ -65,9 +64,9 @@ def segment(
 
 def _files(paths: Sequence[Path], way: str, out: Path, settings: Settings) -> Iterator[Record]:
     """The records of files, one after the other."""
-    from workers.captions import prepare_captions, prepared  # noqa: PLC0415 -- keeps the command line quick
-    from workers.one_process import tagging  # noqa: PLC0415 -- as above
-    from workers.segmenting import Ways  # noqa: PLC0415 -- as above
+    from workers.captions.starter import prepared  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.one_process import tagging  # noqa: PLC0415 -- as above
+    from workers.segmentation.methods import Ways  # noqa: PLC0415 -- as above
 
     if not paths:
         return
@@ -96,9 +95,9 @@ def _objects(keys: Sequence[str], way: str, out: Path, timeout: float) -> Iterat
     wiring.wishes.ask(oids, way)
     # what is on its way has heard of it
     on_its_way = [wiring.records.on_its_way(oid) is not None for oid in oids]
-    wiring.inbox.append([
-        ObjectEvent("created", bucket, key, force=not heard) for key, heard in zip(there, on_its_way, strict=True)
-    ])
+    wiring.inbox.append(
+        [ObjectEvent("created", bucket, key, force=not heard) for key, heard in zip(there, on_its_way, strict=True)]
+    )
     for key, since in zip(there, before, strict=True):
         record = _awaited(wiring, key, since, timeout)
         pictures = record.segmentation and record.segmentation.pictures

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 
 from vectordb.errors import WildtagError
 from workers.client import ApiError, Away, Image
-from workers.record import Error
+from workers.lifecycle.record import Error
 
 UPLOADS = 4
 AWAITED = 16  # images whose tags are waited for: about a batch

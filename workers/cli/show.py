@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from workers.record import Error, Record, State
+from workers.lifecycle.record import Error, Record, State
 
 console = Console()
 messages = Console(stderr=True)

@@ -11,10 +11,11 @@ import typer
 from rich.markup import escape
 
 from vectordb.errors import Permanent
+from workers.cli.first_start import prepare_captions
 from workers.cli.samples import PATIENCE_S, tag_samples
 from workers.cli.show import console, messages
-from workers.settings import Settings
-from workers.wiring import Wiring
+from workers.settings.settings import Settings
+from workers.wiring.wiring import Wiring
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def up() -> None:
 
 def demo() -> None:
     """Tag some photographs from start to end, show the results, and stop."""
-    from workers.stack import running  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.stack import running  # noqa: PLC0415 -- keeps the command line quick
 
     settings = Settings()
     already = running(settings)
@@ -65,17 +66,16 @@ def demo() -> None:
 
 def prepare() -> None:
     """Encode the starter captions, if that has not been done, with a progress bar."""
-    from workers.captions import prepare_captions  # noqa: PLC0415 -- loads torch
 
     prepare_captions(Settings())
 
 
 @contextmanager
 def _stack(settings: Settings) -> Iterator[_Up]:
-    from workers.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
-    from workers.redis_server import PrivateRedis  # noqa: PLC0415 -- as above
-    from workers.stack import command, free_port, services  # noqa: PLC0415 -- as above
-    from workers.supervisor import Event, Supervisor  # noqa: PLC0415 -- as above
+    from workers.captions.starter import prepared  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.redis_server import PrivateRedis  # noqa: PLC0415 -- as above
+    from workers.embedded.stack import command, free_port, services  # noqa: PLC0415 -- as above
+    from workers.supervision.supervisor import Event, Supervisor  # noqa: PLC0415 -- as above
 
     def say(event: Event) -> None:
         messages.print(f"[dim]{escape(str(event))}[/]")
@@ -103,7 +103,10 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             supervisor.start(
                 services(here, redis, port),
                 {
-                    "redis": redis.url, "broker": redis.broker_url, "inbox": str(here.inbox_folder), "flower": flower,
+                    "redis": redis.url,
+                    "broker": redis.broker_url,
+                    "inbox": str(here.inbox_folder),
+                    "flower": flower,
                     "gateway": f"http://127.0.0.1:{here.gateway_port}",
                 },
             )

@@ -14,8 +14,8 @@ from workers.cli.files import expanded
 from workers.cli.results import Json, no_stack
 from workers.cli.sending_bars import SendingBars
 from workers.cli.show import add_row, clean, console, messages, table
-from workers.segment_settings import WAYS
-from workers.settings import Settings
+from workers.settings.segmentation import WAYS
+from workers.settings.settings import Settings
 from workers.stores.folder import key_text
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ def upload(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the tags and show them.")] = False,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the tags of one image.")] = 600.0,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Take the files in folders.")] = False,
-    segment: Annotated[
-        str | None, typer.Option(help=f"Also have them segmented: {', '.join(WAYS)}.")
-    ] = None,
+    segment: Annotated[str | None, typer.Option(help=f"Also have them segmented: {', '.join(WAYS)}.")] = None,
     url: Annotated[str | None, typer.Option(help="Of the gateway; the running stack's when not given.")] = None,
     key: Annotated[
         str | None, typer.Option(help="The API key; better in WILDTAG_API_KEY, where no list of processes shows it.")
@@ -78,7 +76,7 @@ def upload(
 
 
 def _gateway(settings: Settings) -> str:
-    from workers.supervisor import read_stack  # noqa: PLC0415 -- keeps the command line quick
+    from workers.supervision.supervisor import read_stack  # noqa: PLC0415 -- keeps the command line quick
 
     info = read_stack(settings.home)
     if info is None:

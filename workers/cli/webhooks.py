@@ -15,7 +15,7 @@ from rich.table import Table
 from workers.cli.results import Json, connected
 from workers.cli.show import clean, console, messages
 from workers.notifying.dead_letters import DeadLetter, DeadLetters
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries to the receiver at WILDTAG_NOTIFY_URL.")
 
@@ -24,8 +24,8 @@ PAGE = 500
 
 def notifier() -> None:
     """Tell a receiver of every finished object."""
-    from workers.notifying.process import run_notifier  # noqa: PLC0415 -- keeps the command line quick
-    from workers.stack import reached  # noqa: PLC0415 -- as above
+    from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
+    from workers.processes.notifier import run_notifier  # noqa: PLC0415 -- keeps the command line quick
 
     run_notifier(reached(Settings()))
 
@@ -86,7 +86,7 @@ def counts(json: Json = False) -> None:
 def try_out(json: Json = False) -> None:
     """Send one signed delivery of the type webhook.test and print what came back; exit status 1 unless it is 2xx."""
     from workers.notifying.delivery import trial  # noqa: PLC0415 -- keeps the command line quick
-    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     delivery = trial(secrets.token_hex(8), time.time())
     began = time.monotonic()

@@ -1,11 +1,11 @@
-"""What the gateway answers. Fields that a newer gateway adds are passed over; ``workers.record`` explains others."""
+"""Answers of the gateway. Fields that a newer gateway adds are ignored; see ``workers.lifecycle.record``."""
 
 from __future__ import annotations
 
 import msgspec
 
 from tasks import messages
-from workers import record
+from workers.lifecycle import record
 
 
 class Tag(messages.Tag, frozen=True, forbid_unknown_fields=False):

@@ -19,7 +19,7 @@ from workers.client.body import opened
 from workers.client.errors import Away, NotFinished, Refused, StrangeAnswer
 from workers.client.server_events import ServerEvent, server_events
 from workers.client.transport import Transport
-from workers.record import STATES
+from workers.lifecycle.record import STATES
 
 T = TypeVar("T")
 

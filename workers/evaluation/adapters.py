@@ -17,7 +17,7 @@ from tasks.pipeline import Choices
 from tasks.scoring import PLAIN
 from vectordb.index import CaptionSearch
 from workers.stores.folder import read_file
-from workers.wiring import Wiring
+from workers.wiring.wiring import Wiring
 
 CLASS_NAME = ("a photo of a {}",)  # CLIP's prompt for a class name, which the paper's upper bound has
 

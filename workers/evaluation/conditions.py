@@ -13,7 +13,7 @@ from typing import Any
 from tasks.encoders.protocols import Space
 from tasks.messages import Revision
 from tasks.pipeline import Choices
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 # those that can change a figure
 PACKAGES = (

@@ -82,7 +82,7 @@ def _card(one: Judged, names: Iterable[str], read: Callable[[Path], bytes]) -> s
         for name, answer, similarity in zip(names, one.answers, one.similarities, strict=True)
     )
     return (
-        f'<article>{_thumbnail(one.item.path, read)}<div><h2>{escape(one.item.label)}</h2>'
+        f"<article>{_thumbnail(one.item.path, read)}<div><h2>{escape(one.item.label)}</h2>"
         f'<p class="where">{escape(one.item.where)} · {escape(str(one.item.path))}</p>{answers}</div></article>\n'
     )
 

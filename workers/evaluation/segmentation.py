@@ -21,7 +21,7 @@ from tasks.pipeline import Choices, Pipeline
 from tasks.segmentation.run import Way
 from vectordb.index import CaptionSearch
 from workers.evaluation.adapters import answering, read_limited, sentences
-from workers.wiring import Wiring
+from workers.wiring.wiring import Wiring
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ def label_maps(
         yield maps, "plain"
 
 
-def methods_of(
-    wiring: Wiring, index: CaptionSearch, ways: Mapping[str, Way], *, baseline: bool
-) -> list[Method]:
+def methods_of(wiring: Wiring, index: CaptionSearch, ways: Mapping[str, Way], *, baseline: bool) -> list[Method]:
     """The ways as wildtag segments; with ``baseline`` also the top tag, and each way with ImageNet's names.
 
     The top tag is that of ``wildtag evaluate``: every picture has one.

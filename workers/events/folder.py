@@ -1,6 +1,6 @@
 """Watches a folder: what changes in it becomes events, once the files are at rest.
 
-The watch tells quickly; the sweep (``workers.reconcile``) finds what the watch missed, at the start and from
+The watch tells quickly; the sweep (``workers.dispatch.reconcile``) finds what the watch missed, at the start and from
 time to time.
 """
 
@@ -18,8 +18,8 @@ import structlog
 from watchfiles import Change, watch
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
-from workers.events.event import ObjectEvent
-from workers.obstacles import Obstacles
+from workers.lifecycle.event import ObjectEvent
+from workers.outages.tracker import Obstacles
 from workers.stores.folder import FolderStore, ignored, key_of
 from workers.stores.store import ObjectForbidden, ObjectInfo, StoreAway
 
@@ -47,9 +47,7 @@ class Settling:
         etag, _ = self._waiting.get(key, ("", 0.0))
         self._waiting[key] = (etag, now)
 
-    def rested(
-        self, look: Callable[[str], ObjectInfo | None], now: float
-    ) -> Iterator[tuple[str, ObjectInfo | None]]:
+    def rested(self, look: Callable[[str], ObjectInfo | None], now: float) -> Iterator[tuple[str, ObjectInfo | None]]:
         """The files that are at rest, with what they are now: ``None`` for one that is gone."""
         for key, (etag, since) in list(self._waiting.items()):
             if now - since < self._settle_s and etag:

@@ -15,11 +15,11 @@ from typing import Protocol
 import structlog
 
 from vectordb.errors import Transient
-from workers.connection import StoreUnavailable
 from workers.events.listen_api import Connect, Deaf, Refused
 from workers.events.notification import LARGEST, Told, listened
-from workers.events.reception import Deposit, Reception, deposit
+from workers.events.sink import Deposit, Reception, deposit
 from workers.events.sources import State
+from workers.redis.connection import StoreUnavailable
 
 log = structlog.get_logger()
 

@@ -23,7 +23,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from workers.events.event import ObjectEvent
+from workers.lifecycle.event import ObjectEvent
 from workers.stores.store import folder_marker
 
 LARGEST = 2**20  # bytes of a notification; an honest one has one or two thousand

@@ -5,8 +5,8 @@ those that are still at its head: whatever is killed in between, an entry is at 
 two readers do no harm to each other.
 
 ``namespace``: a hash of what is there. It is read again and again and compared with what the inbox was told, which
-a hash of our own remembers (``workers.layout``); memory does not grow with either. What comes and goes between two
-looks is not seen, and every look costs a read of the whole hash: ``access`` is the better choice.
+a hash of our own remembers (``workers.redis.keys``); memory does not grow with either. What comes and goes between
+two looks is not seen, and every look costs a read of the whole hash: ``access`` is the better choice.
 
 The list or hash may be on another Redis. Everything here raises ``StoreUnavailable`` when either is away, and may be
 called again then.
@@ -22,11 +22,11 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from vectordb.errors import Permanent
-from workers.connection import Client, translated
-from workers.events.event import ObjectEvent
 from workers.events.notification import Told, access_entry, namespace_value
-from workers.events.reception import Command, Reception, deposit
-from workers.layout import Keys
+from workers.events.sink import Command, Reception, deposit
+from workers.lifecycle.event import ObjectEvent
+from workers.redis.connection import Client, translated
+from workers.redis.keys import Keys
 
 SOURCE = "redis"
 TARGET = "redis-target"  # what is away when the Redis of the list or hash is
@@ -81,9 +81,7 @@ class AccessList:
 class NamespaceHash:
     """The hash ``key`` on ``target``; ``here`` is our own Redis, which remembers what was seen."""
 
-    def __init__(
-        self, target: Client, key: str, bucket: str, reception: Reception, here: Client, keys: Keys
-    ) -> None:
+    def __init__(self, target: Client, key: str, bucket: str, reception: Reception, here: Client, keys: Keys) -> None:
         self._redis: Any = target  # as above
         self._here: Any = here
         self._key = key

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from workers.connection import Client, text, translated
-from workers.layout import Keys
+from workers.redis.connection import Client, text, translated
+from workers.redis.keys import Keys
 
 State = Literal["working", "deaf", "away", "refused"]
 """``deaf``: the server takes the request and sends nothing. ``refused``: it does not do this, or not for us."""
@@ -87,6 +87,4 @@ class Sources:
         with translated():
             noted = self._redis.hgetall(self._key)
         now = self._clock()
-        return {
-            text(source): msgspec.json.decode(body, type=_Note).condition(now) for source, body in noted.items()
-        }
+        return {text(source): msgspec.json.decode(body, type=_Note).condition(now) for source, body in noted.items()}

@@ -21,9 +21,9 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 from starlette.datastructures import Headers
 
-from workers.addresses import loopback
-from workers.api_keys import ApiKey, ApiKeys, Scope
 from workers.gateway import models
+from workers.gateway.addresses import loopback
+from workers.gateway.api_keys import ApiKey, ApiKeys, Scope
 from workers.gateway.problems import Problem
 
 COOKIE = "wildtag_key"

@@ -29,8 +29,8 @@ from workers.gateway import (
     uploads,
     webhook,
 )
+from workers.gateway.broadcaster import News
 from workers.gateway.guards import Guards
-from workers.gateway.news import News
 from workers.gateway.services import Options, Services
 from workers.gateway.streams import Streams
 
@@ -64,9 +64,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
                   docs_url=None, redoc_url=None)  # fmt: skip
     problems.install(app)
     # a plain route: FastAPI's own would look for parameters in each of a thousand requests a second and find none
-    notified = webhook.webhook_route(
-        services.mailbox, bucket=options.bucket, token=options.token, open_=options.open
-    )
+    notified = webhook.webhook_route(services.mailbox, bucket=options.bucket, token=options.token, open_=options.open)
     app.add_route(WEBHOOK, notified, methods=["POST"])
     for router in (
         uploads.router(uploads.Uploads(services, options, where, drawing), where, services, options, doors),

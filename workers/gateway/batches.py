@@ -1,4 +1,4 @@
-"""Batches over HTTP; see ``workers.batches``."""
+"""Batches over HTTP; see ``workers.dispatch.batches``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field, model_validator
 
 from vectordb.errors import Transient, WildtagError
-from workers.api_keys import Scope
-from workers.batches import Batches
+from workers.dispatch.batches import Batches
 from workers.gateway import models
 from workers.gateway.access import Access
+from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images
 from workers.gateway.patience import outlast
 from workers.gateway.problems import Problem
 from workers.gateway.segments import Segments, Way
 from workers.gateway.services import Options
-from workers.obstacles import Obstacles
+from workers.outages.tracker import Obstacles
 
 log = structlog.get_logger()
 

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from vectordb.captions import SOURCE
-from workers.api_keys import Scope
 from workers.gateway import models
 from workers.gateway.access import Access
+from workers.gateway.api_keys import Scope
 from workers.gateway.problems import Problem
 from workers.gateway.services import CaptionDesk, NoSuchCaption
 

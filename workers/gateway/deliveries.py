@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Response
 
-from workers.api_keys import Scope
 from workers.gateway import models
 from workers.gateway.access import Access
+from workers.gateway.api_keys import Scope
 from workers.gateway.problems import Problem
 from workers.notifying.dead_letters import DeadLetters
 

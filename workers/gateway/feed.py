@@ -10,14 +10,14 @@ import anyio.to_thread
 import msgspec
 from fastapi import APIRouter, Depends, Header, Response
 
-from workers.api_keys import Scope
 from workers.gateway import models
 from workers.gateway.access import Access
-from workers.gateway.news import News
+from workers.gateway.api_keys import Scope
+from workers.gateway.broadcaster import News
 from workers.gateway.problems import Problem
 from workers.gateway.streams import Streams, event
-from workers.records import FeedItem, Records
-from workers.streams import entry_order
+from workers.lifecycle.record_reader import FeedItem, Records
+from workers.redis.streams import entry_order
 
 PAGE = 100
 LARGEST = 2**64 - 1  # of each of the two numbers in an id

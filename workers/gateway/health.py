@@ -14,13 +14,13 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from vectordb.errors import Transient, WildtagError
-from workers.api_keys import Scope
 from workers.gateway import models
 from workers.gateway.access import Access
+from workers.gateway.api_keys import Scope
 from workers.gateway.services import Options, Services
 from workers.gateway.streams import Streams
-from workers.obstacle_board import Obstacle
-from workers.settings import STAGES
+from workers.outages.board import Obstacle
+from workers.settings.settings import STAGES
 
 BEATING = (*STAGES, "dispatcher")
 SILENT_S = 120.0  # seconds without a sign from a stage while objects wait, after which the page says so

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from workers.connection import Client, translated
-from workers.layout import Keys
+from workers.redis.connection import Client, translated
+from workers.redis.keys import Keys
 
 REMEMBERED_S = 86_400
 AT_WORK_S = 60  # how long a request that is at work is believed in without a sign from it

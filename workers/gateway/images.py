@@ -14,16 +14,16 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
-from workers.api_keys import Scope
-from workers.events.event import ObjectEvent
 from workers.gateway import models
 from workers.gateway.access import Access
-from workers.gateway.news import News
+from workers.gateway.api_keys import Scope
+from workers.gateway.broadcaster import News
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
 from workers.gateway.streams import Streams, event
-from workers.progress import Progress
-from workers.record import as_state
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.progress import Progress
+from workers.lifecycle.record import as_state
 
 LONGEST_WAIT = 60.0  # seconds
 LONGEST_STREAM = 3600.0
@@ -32,14 +32,17 @@ _ID = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{2,4})?")
 Wait = Annotated[
     float,
     Query(
-        ge=0, le=LONGEST_WAIT, allow_inf_nan=False,
-        description="seconds to wait: for the final word, or with If-None-Match for a change"
+        ge=0,
+        le=LONGEST_WAIT,
+        allow_inf_nan=False,
+        description="seconds to wait: for the final word, or with If-None-Match for a change",
     ),
 ]
 Since = Annotated[
     float,
     Query(
-        ge=0, allow_inf_nan=False,
+        ge=0,
+        allow_inf_nan=False,
         description="a record that was written by then (its `finished_at`) is not what is waited for",
     ),
 ]

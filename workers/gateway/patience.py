@@ -7,7 +7,7 @@ import time
 import anyio.to_thread
 
 from vectordb.errors import Transient
-from workers.obstacles import Obstacles
+from workers.outages.tracker import Obstacles
 
 REST_S = 1.0
 ANSWERS_S = 0.1  # a pause where the service answers, and yet does not do what was asked

@@ -60,9 +60,7 @@ _NAMES = {404: "not-found", 405: "method-not-allowed", 408: "timeout", 413: "too
 class Problem(Exception):
     """Ends a request with a problem document. ``name`` is one of the table above."""
 
-    def __init__(
-        self, name: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
-    ) -> None:
+    def __init__(self, name: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> None:
         super().__init__(detail)
         self.name = name
         self.status = _STATUS[name]

@@ -9,14 +9,14 @@ from urllib.parse import quote
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Response
 
-from workers.api_keys import Scope
 from workers.gateway import models
 from workers.gateway.access import Access
+from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images, Match, answered_again, matches
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
-from workers.record import Pictured
-from workers.wishes import NONE
+from workers.lifecycle.record import Pictured
+from workers.segmentation.requests import NONE
 
 Way = Literal["dense", "regions", "prompted", "none"]
 Wanted = Annotated[
@@ -52,9 +52,7 @@ class Segments:
         return getattr(pictures, name), f'"{hashlib.sha256(told.encode()).hexdigest()[:16]}"'
 
 
-def router(
-    segments: Segments, images: Images, services: Services, options: Options, access: Access
-) -> APIRouter:
+def router(segments: Segments, images: Images, services: Services, options: Options, access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["segmentation"])
     reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]

@@ -8,20 +8,20 @@ from typing import Protocol
 
 from vectordb.captions import Caption
 from vectordb.errors import Permanent
-from workers.api_keys import ApiKeys
-from workers.batches import Batches
-from workers.events.reception import Reception
+from workers.dispatch.batches import Batches
+from workers.events.sink import Reception
 from workers.events.sources import Sources
+from workers.gateway.api_keys import ApiKeys
+from workers.gateway.batching_writer import Mailbox
 from workers.gateway.idempotency import Idempotency
-from workers.gateway.mailbox import Mailbox
-from workers.health import Health
-from workers.inbox import Inbox
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.progress import ProgressReader
+from workers.lifecycle.record_reader import Records
 from workers.notifying.dead_letters import DeadLetters
-from workers.outages import Outages
-from workers.progress import ProgressReader
-from workers.records import Records
+from workers.outages.report import Outages
+from workers.redis.heartbeats import Health
+from workers.segmentation.requests import Wishes
 from workers.stores.store import ObjectStore
-from workers.wishes import Wishes
 
 
 class NoSuchCaption(Permanent):

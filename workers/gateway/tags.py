@@ -7,10 +7,10 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from workers.api_keys import Scope
 from workers.gateway import models
 from workers.gateway.access import Access
-from workers.records import Records
+from workers.gateway.api_keys import Scope
+from workers.lifecycle.record_reader import Records
 
 
 def router(records: Records, access: Access) -> APIRouter:

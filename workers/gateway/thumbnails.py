@@ -13,9 +13,9 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from tasks.images import BadImage, decode
-from workers.api_keys import Scope
 from workers.gateway import models
 from workers.gateway.access import Access
+from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images, matches
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options

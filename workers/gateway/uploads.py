@@ -21,19 +21,19 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from vectordb.errors import Transient
-from workers.api_keys import Scope
-from workers.events.event import ObjectEvent
 from workers.gateway import models
 from workers.gateway.access import Access, Caller
+from workers.gateway.api_keys import Scope
 from workers.gateway.bodies import Body, received
 from workers.gateway.idempotency import AT_WORK_S, Stored
 from workers.gateway.images import LONGEST_WAIT, Images, answered
 from workers.gateway.problems import Problem
 from workers.gateway.segments import Segments, Wanted, Way
 from workers.gateway.services import Options, Services
-from workers.progress import Progress
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.progress import Progress
+from workers.segmentation.requests import NONE
 from workers.stores.store import ObjectInfo
-from workers.wishes import NONE
 
 URL_LIFETIME_S = 3600
 KEEP_CLAIM_S = AT_WORK_S / 3

@@ -16,8 +16,8 @@ from starlette.requests import ClientDisconnect
 
 from vectordb.errors import Transient
 from workers.events.notification import LARGEST, Told, webhook
-from workers.events.reception import deposit
-from workers.gateway.mailbox import Mailbox
+from workers.events.sink import deposit
+from workers.gateway.batching_writer import Mailbox
 from workers.gateway.problems import Problem
 from workers.gateway.problems import of as problem_of
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from workers import scripts
-from workers.connection import Client, text, translated
-from workers.layout import Keys
 from workers.notifying.delivery import Delivery
+from workers.redis import scripts
+from workers.redis.connection import Client, text, translated
+from workers.redis.keys import Keys
 
 _ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # a digit fewer than the largest that Redis counts to
 

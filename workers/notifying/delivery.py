@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from workers.record import decode
+from workers.lifecycle.record import decode
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 import structlog
 
-from workers.connection import Client, text
-from workers.layout import Keys
 from workers.notifying.delivery import Delivery, delivery_of
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Answer, Plan
-from workers.streams import (
+from workers.redis.connection import Client, text
+from workers.redis.keys import Keys
+from workers.redis.streams import (
     Entries,
     Leftovers,
     claim_idle,

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from workers import scripts
-from workers.connection import Client, text, translated
-from workers.layout import Keys
 from workers.notifying.delivery import Delivery
 from workers.notifying.plan import Verdict
+from workers.redis import scripts
+from workers.redis.connection import Client, text, translated
+from workers.redis.keys import Keys
 
 DEAD_KEPT = 10_000  # dead letters; the oldest go first
 
@@ -49,9 +49,7 @@ class Outbox:
         """Keep what became of an attempt."""
         packed = msgspec.msgpack.encode(delivery)
         with translated():
-            self._settle(
-                args=[self._keys.prefix, delivery.id, verdict.outcome, verdict.at, packed, self._dead_kept]
-            )
+            self._settle(args=[self._keys.prefix, delivery.id, verdict.outcome, verdict.at, packed, self._dead_kept])
 
     def waiting(self) -> int:
         """How many deliveries are neither delivered nor dead."""

@@ -43,9 +43,7 @@ class FolderStore:
         self._output = output
         self._roots = {bucket: folder.absolute() for bucket, folder in folders.items()}
 
-    def get(
-        self, bucket: str, key: str, limit: int, wanted: Wanted = anything
-    ) -> tuple[bytes, ObjectInfo]:
+    def get(self, bucket: str, key: str, limit: int, wanted: Wanted = anything) -> tuple[bytes, ObjectInfo]:
         """See ``ObjectStore``. The version is that of the bytes, even if the file changes meanwhile."""
 
         def look(status: os.stat_result) -> None:
@@ -85,7 +83,11 @@ class FolderStore:
                     yield info
 
     def put(
-        self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None  # noqa: ARG002 -- not kept
+        self,
+        bucket: str,
+        key: str,
+        data: BinaryIO,
+        content_type: str | None = None,  # noqa: ARG002 -- not kept
     ) -> ObjectInfo:
         """See ``ObjectStore``: written beside its place under a hidden name, then renamed."""
         if ignored(key) and not key.startswith(self._output):

@@ -54,9 +54,7 @@ class S3Store:
         self._followed = followed
         self._there = Presence(self.exists)
 
-    def get(
-        self, bucket: str, key: str, limit: int, wanted: Wanted = anything
-    ) -> tuple[bytes, ObjectInfo]:
+    def get(self, bucket: str, key: str, limit: int, wanted: Wanted = anything) -> tuple[bytes, ObjectInfo]:
         """See ``ObjectStore``. What is refused is refused by the answer's headers, before its body is read."""
         with translated(self.asked(bucket, key)):
             response = self.connection.client.get_object(bucket, key)

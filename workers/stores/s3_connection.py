@@ -180,7 +180,8 @@ def _pool(options: S3Options, read_s: float, tries: int) -> urllib3.PoolManager:
         maxsize=10,
         cert_reqs="CERT_REQUIRED",
         ca_certs=None if ca_file is None else str(ca_file),
-        retries=tries > 1 and urllib3.Retry(
+        retries=tries > 1
+        and urllib3.Retry(
             total=tries - 1,
             redirect=False,  # what is signed for one host is worth nothing on another
             backoff_factor=0.2,

@@ -8,7 +8,7 @@ from typing import BinaryIO, Protocol
 
 from tasks.messages import ObjectRef
 from vectordb.errors import Permanent, Transient
-from workers.services import STORE
+from workers.settings.dependencies import STORE
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,7 @@ class ObjectStore(Protocol):
     ``BucketMissing`` for the store's.
     """
 
-    def get(
-        self, bucket: str, key: str, limit: int, wanted: Wanted = anything
-    ) -> tuple[bytes, ObjectInfo]:
+    def get(self, bucket: str, key: str, limit: int, wanted: Wanted = anything) -> tuple[bytes, ObjectInfo]:
         """The bytes and the version they are of; never more than ``limit`` bytes are read.
 
         Nothing is read of what is not ``wanted``, whatever its size: ``ObjectUnwanted``.

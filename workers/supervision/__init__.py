@@ -1,4 +1,4 @@
 """Running several processes as one: what a service is, its process, and what must be known about a home.
 
-``workers.supervisor`` is the door; nothing here knows what the processes do.
+``workers.supervision.supervisor`` is the door; nothing here knows what the processes do.
 """

@@ -22,15 +22,15 @@ from fastapi import FastAPI
 
 from tasks.messages import ObjectRef, Revision, Tag
 from tests.acceptance.images import one_pixel
-from workers.connection import connect
 from workers.gateway.app import create_app
 from workers.gateway.services import Options, Services
 from workers.gateway.serving import SERVER
-from workers.gateway_wiring import options, services
-from workers.ledger import Arrival
-from workers.record import Error, Record
-from workers.settings import Settings
-from workers.wiring import Wiring
+from workers.lifecycle.ledger import Arrival
+from workers.lifecycle.record import Error, Record
+from workers.redis.connection import connect
+from workers.settings.settings import Settings
+from workers.wiring.gateway import options, services
+from workers.wiring.wiring import Wiring
 
 REVISION = Revision("space", "captions@1")
 PIXEL = one_pixel()

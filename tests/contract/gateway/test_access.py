@@ -9,12 +9,12 @@ import pytest
 
 from tests.contract.gateway.running import PIXEL, Running, emptied, problem, running, until, wired
 from vectordb.errors import Permanent
-from workers.api_keys import Scope
-from workers.connection import connect
 from workers.gateway.access import BELIEVED_S
-from workers.gateway_wiring import options
-from workers.settings import Settings
-from workers.wiring import Wiring
+from workers.gateway.api_keys import Scope
+from workers.redis.connection import connect
+from workers.settings.settings import Settings
+from workers.wiring.gateway import options
+from workers.wiring.wiring import Wiring
 
 ADMIN = "an-admin-key-of-tests"
 OPEN = ["/healthz", "/readyz", "/", "/openapi.json"]

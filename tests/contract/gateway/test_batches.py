@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.gateway.running import Json, Running, problem, running, until, wired
-from workers.connection import Client
-from workers.inbox import Inbox
+from workers.lifecycle.inbox import Inbox
+from workers.redis.connection import Client
 
 
 def begun(gateway: Running, **wanted: object) -> Json:
@@ -192,5 +192,3 @@ def test_many_ask_at_once_and_each_object_is_counted_once(gateway: Running) -> N
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: stands(gateway, batch), range(16)))
     assert stands(gateway, batch)["counts"] == {"done": 300}
-
-

@@ -15,10 +15,10 @@ from tests.contract.test_remote_captions import SPACE, Encoder, Shelf, Worker
 from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
 from vectordb.library import Library
-from workers.caption_desk import Desk
-from workers.captions import Indexes
-from workers.publishing import Publisher
-from workers.wiring import Wiring
+from workers.broker.publisher import Publisher
+from workers.captions.versions import Indexes
+from workers.wiring.caption_service import Desk
+from workers.wiring.wiring import Wiring
 
 
 class WithWorker(Wiring):

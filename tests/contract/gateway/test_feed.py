@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.contract.gateway.running import Event, Running, events, problem, running, until, wired
-from workers.connection import Client
-from workers.gateway.news import BEHIND
-from workers.layout import Keys
-from workers.record import Evidence
-from workers.records import FeedItem, Records
+from workers.gateway.broadcaster import BEHIND
+from workers.lifecycle.record import Evidence
+from workers.lifecycle.record_reader import FeedItem, Records
+from workers.redis.connection import Client
+from workers.redis.keys import Keys
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.contract.gateway.running import Running, until
-from workers.obstacle_board import Board, Obstacle
+from workers.outages.board import Board, Obstacle
 
 
 def board(gateway: Running) -> Board:

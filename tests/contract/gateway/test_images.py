@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.contract.gateway.running import Running, events, problem, running, status_of, until, wired
-from workers.record import Record
+from workers.lifecycle.record import Record
 
 BUCKET = "inbox"
 AWKWARD = [

@@ -7,11 +7,15 @@ import pytest
 
 from tests.contract.gateway.running import PIXEL, problem, running, wired
 from tests.contract.real_servers import key_pair
-from workers.connection import Client
+from workers.redis.connection import Client
 
 
 def test_an_image_is_put_to_the_server_and_known_by_its_id(
-    redis_url: str, client: Client, s3_url: str, bucket: str, dropped: None,  # noqa: ARG001 -- clears up
+    redis_url: str,
+    client: Client,
+    s3_url: str,
+    bucket: str,
+    dropped: None,  # noqa: ARG001 -- clears up
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     access_key, secret_key = key_pair(s3_url)

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.contract.gateway.running import Running, png, running, wired
 from tests.contract.gateway.test_captions import WithWorker
-from workers.caption_desk import Desk
+from workers.wiring.caption_service import Desk
 
 TRIES = 20  # of each operation
 AWAY = {501, 503}

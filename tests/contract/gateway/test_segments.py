@@ -11,7 +11,7 @@ from PIL import Image
 from tasks.messages import ObjectRef
 from tasks.segmentation.results import RunLengths, Segment, Segmented
 from tests.contract.gateway.running import Running, png
-from workers.segmenting import recorded
+from workers.segmentation.methods import recorded
 
 OF_HALF = Segmented(
     way="dense", width=4, height=2, shape=(2, 4), labels=("unknown", "cat"), encoded=1, looked_up=1,

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.contract.gateway.running import Json, Running
-from workers.events.reception import Deposit
+from workers.events.sink import Deposit
 
 
 def pages(gateway: Running, path: str, field: str, limit: int) -> list[Json]:

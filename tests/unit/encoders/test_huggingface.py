@@ -42,9 +42,7 @@ def reference(model: Any, folder: str, images: list[Image.Image]) -> tuple[Any, 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     length = model.config.text_config.max_position_embeddings
     with torch.inference_mode():
-        seen = [
-            model.get_image_features(**processor([i], return_tensors="pt")).pooler_output for i in images
-        ]
+        seen = [model.get_image_features(**processor([i], return_tensors="pt")).pooler_output for i in images]
         ids = tokenizer(TEXTS, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
         read = model.get_text_features(input_ids=ids["input_ids"]).pooler_output
     unit = torch.nn.functional.normalize

@@ -41,9 +41,7 @@ class Says:
 
 
 def tools(answers: Sequence[str] = ()) -> Tools:
-    return Tools(
-        index_of(), MadeUpText(), extractor(), Choices(), ["wolf", "dog"], captioner=lambda _: Says(answers)
-    )
+    return Tools(index_of(), MadeUpText(), extractor(), Choices(), ["wolf", "dog"], captioner=lambda _: Says(answers))
 
 
 def answered(name: str, made: Tools, vectors: Sequence[str] = ("red", "blue")) -> list[Answer]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.events.event import ObjectEvent
 from workers.events.notification import Told, access_entry, namespace_value, padded, webhook
+from workers.lifecycle.event import ObjectEvent
 
 FOLDER = Path(__file__).parents[2] / "data" / "events" / "captured"
 BUCKET = "inbox"

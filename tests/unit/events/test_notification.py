@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.events.samples import BUCKET, ETAG, Json, access, body, record, value
-from workers.events.event import ObjectEvent
 from workers.events.notification import (
     LARGEST,
     Told,
@@ -23,6 +22,7 @@ from workers.events.notification import (
     padded,
     webhook,
 )
+from workers.lifecycle.event import ObjectEvent
 
 # the first draw of a text builds tables, and the machine may be busy
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -133,7 +133,7 @@ def test_nesting_is_junk(depth: int, shape: str) -> None:
 
 def test_texts_without_an_end_take_no_time() -> None:
     begin = time.perf_counter()
-    assert webhook(b'["' + rb'\"' * 400_000 + b"[" * 100, BUCKET).junk
+    assert webhook(b'["' + rb"\"" * 400_000 + b"[" * 100, BUCKET).junk
     assert time.perf_counter() - begin < 2
 
 

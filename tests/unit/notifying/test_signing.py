@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from workers.notifying.signing import secrets_of, signed
-from workers.settings import Settings
+from workers.notifying.signing import signed
+from workers.settings.settings import Settings
+from workers.settings.webhook_secrets import secrets_of
 
 SEEDED = random.Random(7)
 

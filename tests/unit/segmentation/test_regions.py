@@ -79,9 +79,7 @@ def test_hundreds_of_proposals_are_bounded() -> None:
 
 
 @pytest.mark.parametrize(("dimmed", "outside"), [(0.0, BLUE), (0.5, (84, 84, 174)), (1.0, (127, 127, 127))])
-def test_what_is_outside_of_a_region_is_dimmed_as_much_as_is_asked_for(
-    dimmed: float, outside: Sequence[int]
-) -> None:
+def test_what_is_outside_of_a_region_is_dimmed_as_much_as_is_asked_for(dimmed: float, outside: Sequence[int]) -> None:
     image = Image.new("RGB", (40, 40), RED)
     image.paste(BLUE, (20, 0, 40, 20))
     mask = ~box(40, 40, 0, 20, 20, 40)

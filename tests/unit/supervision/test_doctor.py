@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.doctor import Check, examine
-from workers.settings import Settings
+from workers.diagnostics.doctor import Check, examine
+from workers.settings.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from workers.stack import free_port
+from workers.embedded.stack import free_port
 
 
 def test_a_port_that_is_chosen_and_not_yet_listened_to_is_not_chosen_again() -> None:

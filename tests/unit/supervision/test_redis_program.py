@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vectordb.errors import Permanent
-from workers.redis_program import (
+from workers.redis.server_program import (
     PACKAGE,
     Product,
     RedisMissing,

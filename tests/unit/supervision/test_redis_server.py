@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from vectordb.errors import Permanent
-from workers.redis_program import ServerProgram, ServerVersion
-from workers.redis_server import PrivateRedis, socket_folder
+from workers.embedded.redis_server import PrivateRedis
+from workers.redis.server_paths import socket_folder
+from workers.redis.server_program import ServerProgram, ServerVersion
 
 SERVER = ServerProgram(Path("/usr/bin/redis-server"), ServerVersion("redis", (7, 0, 15)), "PATH")
 

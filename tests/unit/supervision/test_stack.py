@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from workers.redis_server import PrivateRedis
-from workers.settings import Settings
-from workers.stack import services
+from workers.embedded.redis_server import PrivateRedis
+from workers.embedded.stack import services
+from workers.settings.settings import Settings
 
 
 def names(home: Path, **given: str) -> set[str]:

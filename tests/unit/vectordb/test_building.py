@@ -62,9 +62,7 @@ def built(
 
 def held(library: FolderLibrary, version: str = "mine@v1") -> dict[str, Floats]:
     index = library.open("mini", version)
-    found = {
-        caption.text: row for page, rows in index.pages() for caption, row in zip(page, rows, strict=True)
-    }
+    found = {caption.text: row for page, rows in index.pages() for caption, row in zip(page, rows, strict=True)}
     index.close()
     return found
 

@@ -9,7 +9,7 @@ import pytest
 from vectordb.exact import ExactIndex
 from vectordb.index import CaptionIndex, IndexMissing
 from vectordb.library import Manifest, split
-from workers.captions import Chosen, Indexes, SeveralVersions, chosen, only, starter
+from workers.captions.versions import Chosen, Indexes, SeveralVersions, chosen, only, starter
 
 
 class Index(ExactIndex):

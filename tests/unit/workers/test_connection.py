@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis.exceptions import ResponseError
 
-from workers.connection import StoreUnavailable, translated
+from workers.redis.connection import StoreUnavailable, translated
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from vectordb.index import IndexFault
-from workers.copying import NoSide, Patience, sides
-from workers.settings import Settings
+from workers.embedded.caption_copying import NoSide, Patience, sides
+from workers.settings.settings import Settings
 
 A, B = "http://a.example:6333", "http://b.example:7333"
 

@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from vectordb.errors import Permanent
 from workers.cli.main import app
-from workers.processes import run_flower
-from workers.settings import Settings
+from workers.processes.roles import run_flower
+from workers.settings.settings import Settings
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "flower.example"])  # noqa: S104 -- it is refused
@@ -40,7 +40,7 @@ def test_doctor_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("workers.doctor.examine", lambda *_: [])
+    monkeypatch.setattr("workers.diagnostics.doctor.examine", lambda *_: [])
     said = CliRunner().invoke(app, ["doctor"]).output
     shown = said + repr(Settings())
     assert not [name for name, value in values.items() if value in shown]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workers.following import Following
-from workers.settings import Settings
+from workers.settings.settings import Settings
+from workers.stores.object_filter import Following
 
 
 def test_everything_is_followed_but_what_wildtag_writes() -> None:

@@ -33,9 +33,7 @@ class Answering:
     def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
         raise NotImplementedError
 
-    def get(
-        self, bucket: str, key: str, limit: int, wanted: Wanted = anything
-    ) -> tuple[bytes, ObjectInfo]:
+    def get(self, bucket: str, key: str, limit: int, wanted: Wanted = anything) -> tuple[bytes, ObjectInfo]:
         raise NotImplementedError
 
     def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:

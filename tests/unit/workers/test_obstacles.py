@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from redis.exceptions import ResponseError
 
-from workers.connection import Client, StoreUnavailable, text
-from workers.layout import Keys
-from workers.obstacle_board import Board, Obstacle
-from workers.obstacles import Obstacles
+from workers.outages.board import Board, Obstacle
+from workers.outages.tracker import Obstacles
+from workers.redis.connection import Client, StoreUnavailable, text
+from workers.redis.keys import Keys
 from workers.stores.store import StoreAway
 
 PATIENCE_S = 10.0

@@ -1,4 +1,4 @@
-"""Every row of the table in ``workers.policy``."""
+"""Every row of the table in ``workers.lifecycle.policy``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 
 from tasks.messages import ObjectRef, UnreadableMessage
 from vectordb.errors import Permanent, Transient
-from workers.ledger import Overdue
-from workers.policy import (
+from workers.lifecycle.ledger import Overdue
+from workers.lifecycle.policy import (
     RETRIES,
     Dead,
     Drop,

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from vectordb.server_addresses import Address, BadAddress, addresses
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 SECRET = "hunter2"  # noqa: S105 -- nobody's
 

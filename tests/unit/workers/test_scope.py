@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vectordb.errors import Permanent
-from workers.api_keys import Scope
-from workers.settings import Settings
+from workers.gateway.api_keys import Scope
+from workers.settings.settings import Settings
 
 
 def test_each_scope_includes_those_below() -> None:

@@ -13,7 +13,7 @@ from tasks.encoders.protocols import Space
 from vectordb.captions import SOURCE, Caption, caption_id
 from vectordb.exact import ExactIndex
 from vectordb.index import Floats
-from workers.teaching import ADDED, NothingToSay, NotTaught, take_back, taught, teach
+from workers.captions.teaching import ADDED, NothingToSay, NotTaught, take_back, taught, teach
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 

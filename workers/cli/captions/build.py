@@ -15,13 +15,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from vectordb.errors import Transient
 from workers.cli.show import console, messages
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from vectordb.building import Prepare
     from vectordb.library import Manifest
-    from workers.importing import Import
-    from workers.wiring import Wiring
+    from workers.captions.importing import Import
+    from workers.wiring.wiring import Wiring
 
 FAULTY = 2  # the exit status when a source could not be read, or not to its end
 
@@ -49,10 +49,10 @@ def import_(
     from vectordb.index import UnusableVectors, WrongDimension  # noqa: PLC0415 -- as above
     from vectordb.library import VersionExists  # noqa: PLC0415 -- as above
     from vectordb.readers import BadSource, source_of  # noqa: PLC0415 -- as above
-    from workers.captions import switch  # noqa: PLC0415 -- as above
-    from workers.importing import Import  # noqa: PLC0415 -- as above
-    from workers.stack import running  # noqa: PLC0415 -- as above
-    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+    from workers.captions.importing import Import  # noqa: PLC0415 -- as above
+    from workers.captions.versions import switch  # noqa: PLC0415 -- as above
+    from workers.embedded.stack import running  # noqa: PLC0415 -- as above
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     if queue and workers > 1:
         raise typer.BadParameter("--queue and --workers exclude each other")
@@ -92,8 +92,8 @@ def import_(
 def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, afresh: bool) -> Manifest:
     from vectordb.building import Hooks  # noqa: PLC0415 -- keeps the command line quick
     from vectordb.journal import Progress as Told  # noqa: PLC0415 -- as above
-    from workers.importing import local, run  # noqa: PLC0415 -- as above
-    from workers.spreading import on_the_queue  # noqa: PLC0415 -- as above
+    from workers.captions.encoding_backends import on_the_queue  # noqa: PLC0415 -- as above
+    from workers.captions.importing import local, run  # noqa: PLC0415 -- as above
 
     space_id = wiring.space.id
     with _bar() as progress:

@@ -10,11 +10,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from workers.cli.show import console, messages
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from vectordb.library import Manifest
-    from workers.copying import Report, Side
+    from workers.embedded.caption_copying import Report, Side
 
 Version = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Its newest version where none is given.")]
 PLACE = (
@@ -40,8 +40,8 @@ def copy(
     searches agree with its source. A version that is there already is left alone. The servers' API keys come from
     WILDTAG_COPY_FROM_API_KEY and WILDTAG_COPY_TO_API_KEY, or from WILDTAG_QDRANT_API_KEY.
     """
-    from workers.copying import found, sides  # noqa: PLC0415 -- keeps the command line quick
-    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+    from workers.embedded.caption_copying import found, sides  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = Settings()
     here, there = sides(settings, source, to)
@@ -70,7 +70,7 @@ def copy(
 
 def _copied(here: Side, there: Side, manifest: Manifest, *, taught: bool, afresh: bool) -> Report:
     from vectordb.copying import Hooks  # noqa: PLC0415 -- keeps the command line quick
-    from workers.copying import Patience, copied  # noqa: PLC0415 -- as above
+    from workers.embedded.caption_copying import Patience, copied  # noqa: PLC0415 -- as above
 
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=messages,

@@ -14,8 +14,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from workers.cli.first_start import prepare_captions
 from workers.cli.show import console, messages
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Version = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Its newest version where none is given.")]
@@ -23,7 +24,7 @@ Version = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Its newe
 
 def list_(json: Json = False) -> None:
     """The caption databases and their versions, of all spaces."""
-    from workers.wiring import Wiring  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- keeps the command line quick
 
     wiring = Wiring(Settings())
     library, here = wiring.library, wiring.space.id
@@ -53,8 +54,8 @@ def list_(json: Json = False) -> None:
 
 def use(name: Version) -> None:
     """Tag new images with these captions. Images on their way finish with those they began with."""
-    from workers.captions import prepare_captions, starter, switch  # noqa: PLC0415 -- keeps the command line quick
-    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+    from workers.captions.versions import starter, switch  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = Settings()
     if name in ("starter", starter()):  # those of this installation can be made here and now
@@ -69,9 +70,9 @@ def drop(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove a version for good; also an import that was interrupted."""
-    from workers.captions import only  # noqa: PLC0415 -- keeps the command line quick
-    from workers.reaching import taken_over  # noqa: PLC0415 -- as above
-    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+    from workers.captions.versions import only  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.caption_access import taken_over  # noqa: PLC0415 -- as above
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = Settings()
     wiring = Wiring(settings)
@@ -90,7 +91,7 @@ def export(
 ) -> None:
     """Write captions out: as text, as JSON lines with what is kept beside them, or as Parquet with their vectors."""
     from vectordb.export import exporter  # noqa: PLC0415 -- keeps the command line quick
-    from workers.reaching import at_hand  # noqa: PLC0415 -- as above
+    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- as above
 
     if to is not None:
         _writable(to)
@@ -107,8 +108,8 @@ def snapshot(name: Version, file: Annotated[Path, typer.Argument(help="The file 
     """Save a version to one file, packed by zstd: a backup, or to move it to another machine, or to a server."""
     from vectordb.index import IndexMissing  # noqa: PLC0415 -- keeps the command line quick
     from vectordb.snapshot import write  # noqa: PLC0415 -- as above
-    from workers.reaching import at_hand  # noqa: PLC0415 -- as above
-    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- as above
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     _writable(file)
     settings = Settings()
@@ -126,7 +127,7 @@ def restore(
     file: Annotated[Path, typer.Argument(help="A snapshot file, of this or an earlier version, from either home.")],
 ) -> None:
     """Take in a version that was saved, and build its index. It is not in use until you say so."""
-    from workers.wiring import Wiring  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- keeps the command line quick
 
     wiring = Wiring(Settings())
     with _bar("restoring") as (progress, bar):

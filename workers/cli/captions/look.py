@@ -14,7 +14,7 @@ from rich.table import Table
 
 from vectordb.captions import CANDIDATES, SOURCE
 from workers.cli.show import console, messages
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from vectordb.captions import Caption
@@ -33,7 +33,7 @@ def search(
     json: Json = False,
 ) -> None:
     """The captions nearest to a text or to an image, with their similarities: what tagging would work with."""
-    from workers.reaching import at_hand  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- keeps the command line quick
 
     if not what.strip():
         raise typer.BadParameter("give words, or an image file")
@@ -73,7 +73,7 @@ def _seen(image: Path, settings: Settings, index: CaptionIndex, limit: int) -> N
     from tasks.images import decode  # noqa: PLC0415 -- keeps the command line quick
     from tasks.retrieval import nearest  # noqa: PLC0415 -- as above
     from workers.stores.folder import read_file  # noqa: PLC0415 -- as above
-    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     wiring = Wiring(settings)
     encoder = wiring.image_encoder
@@ -89,8 +89,8 @@ def stats(
     json: Json = False,
 ) -> None:
     """Size, space, bytes on disk, and the most frequent candidates, of the captions in use or of others."""
-    from workers.reaching import at_hand  # noqa: PLC0415 -- keeps the command line quick
-    from workers.wiring import Wiring  # noqa: PLC0415 -- as above
+    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = Settings()
     wiring = Wiring(settings)

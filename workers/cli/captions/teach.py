@@ -13,7 +13,7 @@ from rich.table import Table
 
 from vectordb.captions import SOURCE
 from workers.cli.show import console, messages
-from workers.settings import Settings
+from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +32,8 @@ def add(
     json: Json = False,
 ) -> None:
     """Teach captions: images that come from now on can be tagged with them."""
-    from workers.reaching import at_hand  # noqa: PLC0415 -- keeps the command line quick
-    from workers.teaching import teach  # noqa: PLC0415 -- as above
+    from workers.captions.teaching import teach  # noqa: PLC0415 -- as above
+    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- keeps the command line quick
 
     if texts == ["-"]:
         texts = [line for line in sys.stdin.read().splitlines() if line.strip()]
@@ -51,8 +51,8 @@ def add(
 
 def taught(source: Source = "taught", captions: Wanted = None, json: Json = False) -> None:
     """The captions that one source taught, the newest first."""
-    from workers import teaching  # noqa: PLC0415 -- as above
-    from workers.reaching import at_hand  # noqa: PLC0415 -- keeps the command line quick
+    from workers.captions import teaching  # noqa: PLC0415 -- as above
+    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- keeps the command line quick
 
     with at_hand(Settings(), captions) as here:
         found = teaching.taught(here.index, source)
@@ -78,8 +78,8 @@ def remove(
     json: Json = False,
 ) -> None:
     """Take back captions that were taught."""
-    from workers import teaching  # noqa: PLC0415 -- as above
-    from workers.reaching import at_hand  # noqa: PLC0415 -- keeps the command line quick
+    from workers.captions import teaching  # noqa: PLC0415 -- as above
+    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- keeps the command line quick
 
     if not texts and source is None:
         raise typer.BadParameter("name the captions, or --source for all that it taught")

@@ -1,0 +1,1 @@
+"""Versions of the caption database: import, teach, ask."""

@@ -1,0 +1,132 @@
+"""Where an import's captions are encoded: in this process, in a pool of processes, or on the ``ingestion`` queue.
+
+All three give chunks to the same stage and take its answers in the order of the chunks, so the result is the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+
+from tasks.encoders.protocols import TextEncoder
+from tasks.extraction.phrases import Phrases
+from tasks.ingestion import Ingested, Ingesting, ingest
+from tasks.messages import Vectors
+from vectordb.building import Chunk, Prepare, Prepared
+from vectordb.errors import Transient
+from workers.captions.remote_index import ENCODE
+from workers.redis.rpc import Asking
+from workers.settings.settings import INGESTION, Settings
+
+AHEAD = 8  # chunks that are on the queue at once; each answer is some megabytes in Redis
+PATIENCE_S = 120  # seconds that a chunk may take before it is sent again
+
+
+class WorkerLost(Transient):
+    """A process of the pool ended, killed perhaps for want of memory."""
+
+
+def question(chunk: Chunk, space_id: str, *, parse: bool) -> Ingesting:
+    """What the stage is asked for a chunk."""
+    given = None if chunk.vectors is None else Vectors.of(chunk.vectors)
+    return Ingesting(
+        texts=tuple(caption.text for caption in chunk.captions), space_id=space_id, vectors=given, parse=parse
+    )
+
+
+def prepared(answer: Ingested) -> Prepared:
+    """What the builder adds."""
+    return Prepared(answer.vectors.array(), answer.payloads())
+
+
+def in_this_process(encoder: Callable[[], TextEncoder], space_id: str, *, parse: bool) -> Prepare:
+    """One chunk after the other. ``encoder`` is called when a chunk comes without vectors."""
+
+    def prepare(chunks: Iterator[Chunk]) -> Iterator[Prepared]:
+        phrases = Phrases()
+        for chunk in chunks:
+            model = encoder() if chunk.vectors is None else None
+            yield prepared(ingest(question(chunk, space_id, parse=parse), model, phrases))
+
+    return prepare
+
+
+def in_a_pool(settings: Settings, processes: int, space_id: str, *, parse: bool) -> Prepare:
+    """In so many processes, which share the cores. Raises ``WorkerLost``; what is committed stays."""
+
+    def prepare(chunks: Iterator[Chunk]) -> Iterator[Prepared]:
+        threads = settings.threads or max(1, (os.cpu_count() or 1) // processes)
+        alone = settings.model_copy(update={"threads": threads})
+        # spawned: neither torch nor an open index survives a fork
+        with ProcessPoolExecutor(processes, get_context("spawn"), _Pooled.begin, (alone,)) as pool:
+            under_way: deque[Future[bytes]] = deque()
+            try:
+                for chunk in chunks:
+                    data = question(chunk, space_id, parse=parse).encode()
+                    under_way.append(pool.submit(_Pooled.ingest, data))
+                    if len(under_way) > processes:
+                        yield prepared(Ingested.decode(under_way.popleft().result()))
+                while under_way:
+                    yield prepared(Ingested.decode(under_way.popleft().result()))
+            except BrokenProcessPool as exc:
+                raise WorkerLost("a process that encodes was killed; run the import again and it goes on") from exc
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    return prepare
+
+
+def on_the_queue(asking: Asking, space_id: str, *, parse: bool, silent: Callable[[int], None]) -> Prepare:
+    """By whoever consumes the queue. ``silent`` is told how long nothing has come: perhaps nobody consumes it."""
+
+    def prepare(chunks: Iterator[Chunk]) -> Iterator[Prepared]:
+        under_way: deque[tuple[bytes, str]] = deque()
+
+        def send(data: bytes) -> str:
+            return asking.send(INGESTION, ENCODE, data, "captions", PATIENCE_S * AHEAD)
+
+        def answer() -> Prepared:
+            data, request = under_way.popleft()
+            waited = 0
+            while (got := asking.take(request, 10)) is None:
+                waited += 10
+                silent(waited)
+                if waited % PATIENCE_S == 0:
+                    request = send(data)  # its worker was killed, or the answer had to wait too long
+            return prepared(Ingested.decode(got))
+
+        for chunk in chunks:
+            data = question(chunk, space_id, parse=parse).encode()
+            under_way.append((data, send(data)))
+            if len(under_way) >= AHEAD:
+                yield answer()
+        while under_way:
+            yield answer()
+
+    return prepare
+
+
+class _Pooled:
+    """What a process of the pool keeps between two chunks."""
+
+    settings: Settings
+    encoder: TextEncoder | None = None
+    phrases = Phrases()
+
+    @classmethod
+    def begin(cls, settings: Settings) -> None:
+        cls.settings = settings
+
+    @classmethod
+    def ingest(cls, data: bytes) -> bytes:
+        asked = Ingesting.decode(data)
+        if asked.vectors is None and cls.encoder is None:
+            from tasks.encoders import load_text_encoder  # noqa: PLC0415 -- loads torch
+
+            s = cls.settings
+            cls.encoder = load_text_encoder(s.encoder, cache_dir=s.cache_folder, threads=s.threads)
+        return ingest(asked, cls.encoder, cls.phrases).encode()

@@ -1,0 +1,92 @@
+"""Importing captions: from files, or from the starter list, to a version of a caption database."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, cached_property
+from pathlib import Path
+
+from tasks.encoders import load_text_encoder
+from tasks.encoders.protocols import Space, TextEncoder
+from tasks.extraction.phrases import BY
+from vectordb.building import CHUNK, Draft, Hooks, Prepare, Rows, Texts, build
+from vectordb.cleaning import cleaned
+from vectordb.library import ChangeableLibrary, Manifest, UnsafeName, safe
+from vectordb.readers import Source
+from vectordb.starter import NAME
+from workers.captions.encoding_backends import in_a_pool, in_this_process
+from workers.settings.settings import Settings
+
+
+@dataclass(frozen=True)
+class Import:
+    """What is to be imported: a source, as a version of ``name``. Raises ``UnsafeName``.
+
+    ``parse``: also what the captions give. ``vectors``: whether those that the source has are taken.
+    """
+
+    source: Source
+    name: str
+    parse: bool = False
+    version: str | None = None
+    vectors: bool = True
+
+    def __post_init__(self) -> None:
+        if safe(self.name) == NAME:
+            raise UnsafeName(f"{NAME!r} is what the bundled captions are called; choose another name")
+
+    @cached_property
+    def identity(self) -> str:
+        """Tells this source, and the way it is read, from all others: a begun build goes on with no other."""
+        source = self.source
+        return json.dumps([source.fingerprint(), source.format, source.column, self.parse, self.vectors, CHUNK])
+
+    @property
+    def captions_version(self) -> str:
+        """``name@version``: the version follows from the source unless it was given."""
+        return f"{self.name}@{self.version or hashlib.blake2b(self.identity.encode(), digest_size=5).hexdigest()}"
+
+    def draft(self, space: Space, now: datetime) -> Draft:
+        """What the builder is told."""
+        return Draft(
+            name=self.name,
+            version=self.captions_version.partition("@")[2],
+            space_id=space.id,
+            dimension=space.dimension,
+            created=now,
+            source=self.identity,
+            origin=_origin(self.source.files),
+            profile=BY if self.parse else None,
+        )
+
+
+def local(settings: Settings, processes: int, space_id: str, *, parse: bool) -> Prepare:
+    """Encode on this machine, in so many processes."""
+    if processes > 1:
+        return in_a_pool(settings, processes, space_id, parse=parse)
+
+    @cache
+    def encoder() -> TextEncoder:
+        return load_text_encoder(settings.encoder, cache_dir=settings.cache_folder, threads=settings.threads)
+
+    return in_this_process(encoder, space_id, parse=parse)
+
+
+def run(
+    library: ChangeableLibrary, what: Import, space: Space, prepare: Prepare, now: datetime, hooks: Hooks,
+    *, afresh: bool = False,
+) -> Manifest:  # fmt: skip
+    """Build the version. Raises what ``vectordb.building.build`` raises."""
+    rows: Iterable[Rows] = what.source.read(hooks.consumed)
+    if not what.vectors:
+        rows = (Texts(piece.texts) for piece in rows)
+    return build(library, what.draft(space, now), rows, cleaned, prepare, hooks, afresh=afresh)
+
+
+def _origin(files: tuple[Path, ...]) -> str:
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return f"{files[0].name}{more}" if files else ""

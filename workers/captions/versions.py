@@ -1,0 +1,148 @@
+"""Which captions this stack searches: where they are, which version is in use, and which this process has open."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from vectordb.errors import Permanent
+from vectordb.index import CaptionIndex, IndexMissing
+from vectordb.library import ChangeableLibrary, Library
+from vectordb.options import IndexOptions
+from vectordb.starter import NAME, version
+from workers.settings.settings import Settings
+
+LOOK_EVERY_S = 0.5  # how long a switch of version may go unnoticed
+OPEN_MAX = 2  # versions at once: the one in use, and the one before, for what is on its way
+IDLE_S = 120.0
+
+
+def library_of(settings: Settings) -> ChangeableLibrary:
+    """Where the captions of these settings are kept."""
+    s = settings
+    given: dict[str, Any] = {
+        "m": s.hnsw_m, "ef_construct": s.hnsw_ef_construct, "ef": s.hnsw_ef, "quantised": s.quantised,
+        "oversampling": s.oversampling, "on_disk": s.vectors_on_disk, "shards": s.shards, "replicas": s.replicas,
+    }  # fmt: skip
+    options = replace(IndexOptions(), **{name: value for name, value in given.items() if value is not None})
+    if s.qdrant_url is None:
+        from vectordb.folder import FolderLibrary  # noqa: PLC0415 -- Edge is for one machine, and not in a container
+
+        return FolderLibrary(s.captions_folder, options)
+    from vectordb.server_client import connect  # noqa: PLC0415 -- loads gRPC
+    from vectordb.server_library import ServerLibrary  # noqa: PLC0415 -- as above
+
+    client = connect(
+        s.qdrant_url, api_key=s.qdrant_api_key, grpc_port=s.qdrant_grpc_port, timeout_s=s.qdrant_timeout_s,
+        ca_file=s.qdrant_ca_file, allow_plaintext=s.qdrant_allow_plaintext,
+    )  # fmt: skip
+    return ServerLibrary(client, s.captions_folder, options, prefix=s.qdrant_prefix)
+
+
+def starter() -> str:
+    """The starter captions of this installation: ``starter@…``."""
+    return f"{NAME}@{version()}"
+
+
+def chosen(library: Library, space_id: str, wanted: str | None) -> str:
+    """``name@version`` of what is to be searched.
+
+    ``wanted`` is ``NAME@VERSION``, ``NAME`` for its newest version, or nothing for the active version, which is the
+    starter captions where nothing was ever switched. Raises ``IndexMissing``, with what there is instead.
+    """
+    if wanted is None:
+        return library.active(space_id) or starter()
+    if wanted == NAME:
+        return starter()
+    found = [m for m in library.manifests(space_id) if wanted in (m.name, m.captions_version)]
+    if found:
+        return found[-1].captions_version
+    elsewhere = sorted({m.space_id for m in library.manifests() if wanted in (m.name, m.captions_version)})
+    if elsewhere:
+        raise IndexMissing(
+            f"the captions {wanted} are for the space {' and '.join(elsewhere)}, and the encoder at hand makes"
+            f" {space_id}: choose the encoder that made them (WILDTAG_ENCODER), or import them for this one"
+        )
+    known = ", ".join(sorted({m.name for m in library.manifests(space_id)})) or "none yet"
+    raise IndexMissing(f"there are no captions {wanted!r}; there are: {known}")
+
+
+def only(library: Library, space_id: str, wanted: str) -> str:
+    """``name@version`` of the only version, a half-built one included, for what cannot be undone.
+
+    Raises ``SeveralVersions``, ``IndexMissing``.
+    """
+    if "@" in wanted:
+        return wanted
+    found = [m.captions_version for m in library.manifests(space_id) if m.name == wanted]
+    found += [v for space, v in library.unfinished() if space == space_id and v.partition("@")[0] == wanted]
+    if len(found) > 1:
+        raise SeveralVersions(f"there are several versions of {wanted}; say which: {', '.join(found)}")
+    return found[0] if found else chosen(library, space_id, wanted)
+
+
+class CaptionsDropped(Permanent):
+    """The captions that an object was tagged with are not there any more, and others are in use."""
+
+
+class SeveralVersions(Permanent):
+    """A name stands for more than one version where one must be named."""
+
+
+class Chosen:
+    """The version that new images are tagged with, looked up twice a second at the most."""
+
+    def __init__(
+        self, library: Library, space_id: str, wanted: str | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._library = library
+        self._space_id = space_id
+        self._wanted = wanted
+        self._clock = clock
+        self._known = ""
+        self._until = -1.0
+
+    def __call__(self) -> str:
+        """``name@version``."""
+        if self._clock() >= self._until:
+            self._known = chosen(self._library, self._space_id, self._wanted)
+            self._until = self._clock() + LOOK_EVERY_S
+        return self._known
+
+
+class Indexes:
+    """The versions that this process has open. A version is opened when it is first asked for."""
+
+    def __init__(self, library: Library, space_id: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._library = library
+        self._space_id = space_id
+        self._clock = clock
+        self._open: OrderedDict[str, tuple[CaptionIndex, float]] = OrderedDict()  # the longest unused first
+
+    def open(self, captions_version: str) -> CaptionIndex:
+        """The index of a version. Raises ``IndexMissing``, ``IndexLocked``."""
+        index, _ = self._open.get(captions_version) or (self._library.open(self._space_id, captions_version), 0)
+        self._open[captions_version] = index, self._clock()
+        self._open.move_to_end(captions_version)
+        for other, (_, used) in list(self._open.items())[:-1]:
+            if len(self._open) > OPEN_MAX or self._clock() - used > IDLE_S:
+                self.release(other)
+        return index
+
+    def release(self, captions_version: str) -> None:
+        """Close a version; harmless when it is not open."""
+        index, _ = self._open.pop(captions_version, (None, 0))
+        if index is not None:
+            index.close()
+
+
+def switch(settings: Settings, library: ChangeableLibrary, space_id: str, wanted: str) -> str:
+    """Make a version the active one; gives ``name@version``. Raises ``IndexMissing``."""
+    if settings.captions is not None:
+        raise Permanent(f"WILDTAG_CAPTIONS={settings.captions} decides what is searched; unset it to switch")
+    to = chosen(library, space_id, wanted)
+    library.use(space_id, to)
+    return to

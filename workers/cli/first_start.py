@@ -1,0 +1,23 @@
+"""The starter captions with a progress bar, for the commands that may be the first."""
+
+from __future__ import annotations
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from workers.cli.show import messages
+from workers.settings.settings import Settings
+
+
+def prepare_captions(settings: Settings) -> None:
+    """See ``workers.captions.starter.prepare_captions``. Nothing is shown where they are there."""
+    from workers.captions import starter  # noqa: PLC0415 -- loads torch
+
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=messages
+    ) as bars:
+        bar = bars.add_task("", total=None, visible=False)
+
+        def progress(doing: str, done: int, total: int) -> None:
+            bars.update(bar, description=f"{doing} (first start only)", completed=done, total=total, visible=True)
+
+        starter.prepare_captions(settings, progress)

@@ -1,0 +1,1 @@
+"""Doctor, S3 set-up and checks, liveness."""

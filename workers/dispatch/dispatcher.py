@@ -1,0 +1,279 @@
+"""The dispatcher: events in, batches out, each object entered in the ledger before it is sent.
+
+Order matters and is the whole promise: read, look, enter, publish, acknowledge. Killed anywhere in between, the
+events are read again and every step that was already taken is harmless to repeat.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+import structlog
+
+from tasks.messages import ObjectRef, Revision, Submitted
+from vectordb.errors import Permanent, Transient
+from workers.broker.publisher import Sender
+from workers.dispatch.event_filter import EventFilter
+from workers.events.sink import Deposit, Reception
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox import Inbox, told_at
+from workers.lifecycle.ledger import Arrival, Ledger
+from workers.outages.tracker import Obstacles
+from workers.redis.streams import Leftovers
+from workers.segmentation.artifacts import Pictures
+from workers.segmentation.queue import SegmentQueue
+from workers.settings.dependencies import BEGUN_WITH, REDIS, STORE
+from workers.stores.lookup import NotAsked, Place, Seen, look
+from workers.stores.store import ObjectForbidden, ObjectStore
+
+log = structlog.get_logger()
+
+AGAIN_BLOCK_MS = 20
+SEGMENTS_BLOCK_MS = 100
+GATHER_S = 0.005
+UNSEEN = "dispatcher:removals unseen"  # among the counts of what was told
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How batches are cut: sizes in objects, times in milliseconds; the deadline and when to give up in seconds."""
+
+    batch_max: int
+    batch_wait_ms: int
+    in_flight_max: int
+    deadline_s: float
+    give_up_s: float = 86_400.0
+
+
+class Dispatcher:
+    """Turns inbox events into batches for the first stage. One ``step`` is one turn; ``Transient`` may leave it.
+
+    ``revision`` is asked for every batch: the captions may be switched while images come in. ``followed`` says of
+    a key whether it is tagged, ``rule`` how it is segmented if nobody asks. What is in ``later`` has its turn when
+    the inbox is empty and little is on its way, what is to be segmented when ``segments`` says so.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        later: Inbox,
+        segments: SegmentQueue,
+        ledger: Ledger,
+        store: ObjectStore,
+        pictures: Pictures,
+        publisher: Sender,
+        reception: Reception,
+        events: EventFilter,
+        revision: Callable[[], Revision],
+        followed: Callable[[str], bool],
+        rule: Callable[[str], str],
+        pace: Pace,
+        consumer: str,
+        clock: Callable[[], float] = time.time,
+        obstacles: Obstacles | None = None,
+    ) -> None:
+        self._obstacles = obstacles or Obstacles(probes={STORE: lambda: None})
+        self._inbox = inbox
+        self._later = later
+        self._segments = segments
+        self._followed = followed
+        self._rule = rule
+        self._ledger = ledger
+        self._store = store
+        self._pictures = pictures
+        self._publisher = publisher
+        self._reception = reception
+        self._events = events
+        self._revision = revision
+        self._pace = pace
+        self._consumer = consumer
+        self._clock = clock
+        self._leftovers = {inbox: Leftovers() for inbox in (inbox, later)}
+
+    def recover(self, idle_ms: int) -> int:
+        """Deal with events that a dispatcher read and left. Gives how many.
+
+        Raises ``Away`` and takes none while a service is known to be away.
+        """
+        self._obstacles.refuse(REDIS, *BEGUN_WITH)
+        count = 0
+        with self._interrupted():
+            for inbox in (self._inbox, self._later):
+                events = inbox.recover(self._consumer, idle_ms, self._pace.in_flight_max)
+                self._deal(inbox, events, recovered=True)
+                count += len(events)
+        return count
+
+    def step(self, block_ms: int = 1000) -> int:
+        """Wait for events, gather a batch's worth, send. Gives how many events were dealt with.
+
+        While the store or the captions are away nothing is read: what would be sent could only wait elsewhere. What
+        was read and left is taken up as soon as nothing is in the way.
+        """
+        for service in BEGUN_WITH:
+            if self._obstacles.stands(service, probed=True) and not self._obstacles.wait(service, block_ms / 1000):
+                return 0
+        with self._interrupted():
+            return self._resume() + self._step(block_ms)
+
+    def _interrupted(self) -> ExitStack:
+        """After a fault, whatever was read by then, or on its way from Redis, is looked at again."""
+        stack = ExitStack()
+        for leftovers in self._leftovers.values():
+            stack.enter_context(leftovers.interrupted_by_faults())
+        return stack
+
+    def _step(self, block_ms: int) -> int:
+        segmented = self._segment()
+        in_flight = self._ledger.on_the_queues()
+        room = self._pace.in_flight_max - in_flight
+        if room <= 0:
+            time.sleep(0.05)  # the queues are full: the inbox holds what comes
+            return segmented or 0
+        again = self._later.length() > 0
+        if segmented is not None:
+            block_ms = min(block_ms, SEGMENTS_BLOCK_MS)
+        events = self._inbox.read(self._consumer, room, min(block_ms, AGAIN_BLOCK_MS) if again else block_ms)
+        if not events:
+            # little of it at once, so that what comes meanwhile does not wait behind it
+            if again and in_flight < self._pace.batch_max * 2:
+                events = self._later.read(self._consumer, self._pace.batch_max, None)
+                self._deal(self._later, events, recovered=False)
+            return len(events) + (segmented or 0)
+        until = time.monotonic() + self._pace.batch_wait_ms / 1000
+        # where nothing is on its way a lone image gains nothing by waiting for others, which form the next batch
+        while in_flight and len(events) < min(room, self._pace.batch_max):
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            time.sleep(min(left, GATHER_S))  # an idle Redis ends a blocking read up to 100 ms late
+            events += self._inbox.read(self._consumer, room - len(events), None)
+        self._deal(self._inbox, events, recovered=False)
+        return len(events) + (segmented or 0)
+
+    def _resume(self) -> int:
+        """Deal with events that were read before and left, a page of each stream."""
+        count, most = 0, self._pace.in_flight_max
+        for inbox, leftovers in self._leftovers.items():
+            if leftovers.due():
+                events = inbox.again(self._consumer, most, leftovers.after)
+                left = self._deal(inbox, events, recovered=True)
+                leftovers.looked(events[-1][0] if len(events) == most else None, left=left)
+                count += len(events)
+        return count
+
+    def _segment(self) -> int | None:
+        """Send on what is to be segmented and has its turn; ``None`` where nothing waits for that."""
+        events = self._segments.turn()
+        if events:
+            arrivals, removals, left = self._look([(event.id, event) for event in events], turn=True)
+            told = {arrival.ref.id for arrival in arrivals} | {*removals} | left
+            self._segments.drop([event.id for event in events if event.id not in told])
+            self._segments.put_off(sorted(left))
+            self._send(arrivals, removals, {"entered", "again", "duplicate"})
+        return None if events is None else len(events)
+
+    def _deal(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
+        """Whether some are left, since the store does not answer for them."""
+        if not events:
+            return False
+        news, counts = self._events.news(events)
+        arrivals, removals, left = self._look(news)
+        # what was read and not finished may have been entered without being sent
+        sent = self._send(
+            arrivals, removals, {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
+        )
+        self._events.dealt_with(
+            [(entry, event) for entry, event in news if entry not in left], counts,
+            inbox.finishing([entry for entry, _ in events if entry not in left]),
+        )  # fmt: skip
+        if sent:
+            log.info("dispatched", objects=sent, events=len(events))
+        if left:
+            self._leftovers[inbox].put_off(away=self._obstacles.stands(*BEGUN_WITH))
+        return bool(left)
+
+    def _send(self, arrivals: Sequence[Arrival], removals: Sequence[str], wanted: set[str]) -> int:
+        """Forget what is gone, enter what is there and send those of them that the ledger wants; gives how many."""
+        now = self._clock()
+        self._pictures.forget(removals)  # before their records: nobody would come back to them
+        # removals first: where an object has both, the plan has kept only the later one
+        for oid, known in zip(removals, self._ledger.remove(removals), strict=True):
+            if known:
+                log.info("removed", object=oid)
+        revision = self._revision()
+        answers = self._ledger.enter(arrivals, revision, now, now + self._pace.deadline_s)
+        refs = [a.ref for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
+        for start in range(0, len(refs), self._pace.batch_max):
+            objects = tuple(refs[start : start + self._pace.batch_max])
+            self._publisher.send("embedding", Submitted(objects=objects, revision=revision))
+        return len(refs)
+
+    def _look(
+        self, events: Sequence[tuple[str, ObjectEvent]], *, turn: bool = False
+    ) -> tuple[list[Arrival], list[str], set[str]]:
+        """What to do about each object: the latest word counts, and removals are checked in the bucket.
+
+        Also which entries are left for later, since the store does not answer for them: others do not wait behind.
+        ``turn``: they waited for their turn to be segmented, and are never given up.
+        """
+        plan: dict[str, Arrival | None] = {}
+        left: set[str] = set()
+        fault: Transient | None = None
+        unseen: dict[str, str] = {}
+        events = [(entry, event) for entry, event in events if event.kind == "removed" or self._followed(event.key)]
+        seen = look(self._store, ((event.bucket, event.key) for _, event in events if _asks(event)))
+        for entry, event in events:
+            try:
+                arrival = _arrival(event, seen)
+            except Permanent as exc:
+                if event.kind == "removed" and isinstance(exc, ObjectForbidden):
+                    unseen[event.id] = str(exc)
+                else:
+                    log.warning("event ignored", object=event.id, reason=str(exc))
+                continue
+            except Transient as exc:
+                # what the store was not asked is never given up, nor what it could not answer while it was away
+                patient = turn or isinstance(exc, NotAsked) or self._clock() - told_at(entry) < self._pace.give_up_s
+                if patient or self._obstacles.met(exc) is not None:
+                    left.add(entry)
+                    fault = exc if fault is None or isinstance(fault, NotAsked) else fault
+                else:  # the sweep finds what it told, if there is anything to find
+                    log.warning("event given up", object=event.id, reason=str(exc))
+                continue
+            if arrival and not self._followed(event.key):
+                continue  # a version was removed, and another is there
+            before = plan.get(event.id)
+            if before and arrival and not arrival.verified and "" < arrival.sequence < before.sequence:
+                continue  # an older version, told later
+            plan[event.id] = arrival and replace(arrival, rule=self._rule(event.key), turn=turn)
+        self._tell_unseen(unseen)
+        if fault is not None and self._obstacles.met(fault) is None:
+            log.warning("events put off", events=len(left), reason=str(fault))
+        return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None], left
+
+    def _tell_unseen(self, unseen: Mapping[str, str]) -> None:
+        """Removals that the store gives no word about: what is gone keeps its record, and somebody has to know."""
+        if unseen:
+            oid, reason = next(iter(unseen.items()))
+            log.warning("removals unseen, and their records kept", removals=len(unseen), one=oid, reason=reason)
+            self._reception.store([Deposit(counts={UNSEEN: len(unseen)})])
+
+
+def _arrival(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None:
+    """``None``: the object is gone. Raises what the store answered for an object that it had to be asked about."""
+    if not _asks(event):
+        ref = ObjectRef(event.bucket, event.key, event.etag, event.size, event.version_id)
+        return Arrival(ref, event.sequence, event.verified, event.force)
+    found = seen[event.bucket, event.key]
+    if isinstance(found, Permanent | Transient):
+        raise found
+    return None if found is None else Arrival(found.ref, found.sequence, verified=True, force=event.force)
+
+
+def _asks(event: ObjectEvent) -> bool:
+    """Whether the store must be asked what an event means."""
+    return event.kind != "created" or not event.etag

@@ -1,0 +1,115 @@
+"""The keeper: nothing in the ledger is forgotten.
+
+It looks for objects whose deadline passed and does what ``workers.lifecycle.policy`` says: send again alone, wait
+while a stage consumes nothing, or end as ``dead``. It asks silent stages for a sign of life, since a living process
+that consumes nothing is not healthy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from tasks.messages import Fault, Revision, Submitted
+from workers.broker.publisher import Sender
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.ledger import Ledger, Overdue
+from workers.lifecycle.outcomes import failed
+from workers.lifecycle.policy import Dead, Wait, after_deadline
+from workers.redis.connection import StoreUnavailable
+from workers.redis.heartbeats import Health
+from workers.settings.settings import SEGMENTATION
+
+log = structlog.get_logger()
+
+
+class Keeper:
+    """One ``step`` is one look; several keepers do no harm. ``Transient`` may leave it."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        inbox: Inbox,
+        health: Health,
+        publisher: Sender,
+        revision: Callable[[], Revision],
+        *,
+        stages: Sequence[str],
+        deadline_s: float,
+        max_attempts: int,
+        give_up_s: float,
+        clock: Callable[[], float] = time.time,
+        away: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """``away``: why objects wait for a service and not for the keeper; see ``Outages.common``."""
+        self._away = away
+        self._ledger = ledger
+        self._inbox = inbox
+        self._health = health
+        self._publisher = publisher
+        self._revision = revision
+        self._stages = stages
+        self._deadline_s = deadline_s
+        self._max_attempts = max_attempts
+        self._give_up_s = give_up_s
+        self._clock = clock
+        self._probed: dict[str, float] = {}
+        self._cut_off = False
+        self._heard_from = 0.0  # since when stages can be heard
+
+    def step(self) -> int:
+        """Deal with what is overdue and probe silent stages. Gives how many objects were overdue."""
+        try:
+            return self._step()
+        except StoreUnavailable:
+            self._cut_off = True
+            raise
+
+    def _step(self) -> int:
+        if not self._ledger.in_flight():
+            return 0
+        now = self._clock()
+        if self._cut_off:  # nobody could give a sign of life either
+            self._cut_off, self._heard_from = False, now
+        silent = self._probe(now)
+        taken = self._ledger.overdue(now, now + self._deadline_s)
+        away = self._away() if taken else None
+        for overdue in taken:
+            # nobody else waits because pictures are not segmented
+            own = silent if overdue.stage == SEGMENTATION else silent - {SEGMENTATION}
+            self._deal(overdue, now, consuming=not own, away=away)
+        return len(taken)
+
+    def _probe(self, now: float) -> set[str]:
+        """The stages that made no progress within a deadline; those silent for a third of it are asked."""
+        beats = self._health.beats()
+        lifetime = self._deadline_s / 3
+        stages = (*self._stages, SEGMENTATION) if self._ledger.segmenting() else self._stages
+        for stage in stages:
+            if now - max(beats.get(stage, 0.0), self._probed.get(stage, 0.0)) > lifetime:
+                self._publisher.probe(stage, lifetime)
+                self._probed[stage] = now
+        return {stage for stage in stages if now - max(beats.get(stage, 0.0), self._heard_from) >= self._deadline_s}
+
+    def _deal(self, overdue: Overdue, now: float, *, consuming: bool, away: str | None) -> None:
+        action = after_deadline(
+            overdue, now, consuming=consuming, max_attempts=self._max_attempts, give_up_s=self._give_up_s, away=away
+        )
+        if isinstance(action, Wait):
+            return
+        log.warning("overdue", object=overdue.ref.id, stage=overdue.stage, attempts=overdue.attempts,
+                    then=type(action).__name__.lower())  # fmt: skip
+        space_id, _, captions_version = overdue.revision.partition("/")
+        begun = Submitted(objects=(overdue.ref,), revision=Revision(space_id, captions_version))
+        if isinstance(action, Dead):
+            fault = Fault(overdue.ref, action.code, action.reason)
+            accepted = {overdue.ref.id: overdue.accepted_at}
+            self._ledger.finish(list(failed([fault], begun, now, accepted, "dead")), now)
+        elif space_id == self._revision().space_id:
+            self._publisher.send("embedding", begun)
+        else:  # the encoder was changed meanwhile: enter it again under what is current
+            ref = overdue.ref
+            self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id)])

@@ -1,0 +1,70 @@
+"""Tagging again: objects that have records go through the stages once more, behind everything that is new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.record import State
+from workers.lifecycle.record_reader import PAGE, Records, in_pages
+
+AHEAD = 1000  # objects that wait at once: the rest stays with whoever asked
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which records: all that meet everything that is given.
+
+    ``captions_version``: tagged with this one, ``NAME`` or ``NAME@VERSION``; ``other_than``: not with this one.
+    """
+
+    bucket: str
+    prefix: str = ""
+    tag: str | None = None
+    state: State | None = None
+    captions_version: str | None = None
+    other_than: str | None = None
+
+
+def selected(records: Records, which: Selection) -> Iterator[list[str]]:
+    """The keys of the records, in pages; some may be empty."""
+    for keys in in_pages(_keys(records, which), PAGE):
+        oids = [f"{which.bucket}/{key}" for key in keys]
+        told = records.labelled(oids)
+        yield [
+            key
+            for key, (state, version, labels) in zip(keys, told, strict=True)
+            if which.state in (None, state)
+            and (which.tag is None or which.tag in labels)
+            and (which.captions_version is None or which.captions_version in (version, version.partition("@")[0]))
+            and version != which.other_than
+        ]
+
+
+def _keys(records: Records, which: Selection) -> Iterator[str]:
+    """The keys that may be selected, by the narrowest index."""
+    if which.tag is None:
+        return records.keys(which.bucket, which.prefix)
+    begin = f"{which.bucket}/{which.prefix}"
+    oids = (oid for oid in records.tagged(which.tag) if oid.startswith(begin))
+    return (oid.removeprefix(f"{which.bucket}/") for oid in oids)
+
+
+def retag(pages: Iterator[Sequence[str]], bucket: str, later: Inbox, wait: Callable[[int], None]) -> int:
+    """Put objects behind everything that is new, and wait until they have had their turn; gives how many.
+
+    ``wait`` is called again and again with how many have had theirs. Interrupted, what was put there has its turn
+    all the same.
+    """
+    put = 0
+    for keys in pages:
+        while (waiting := later.length()) >= AHEAD:
+            wait(put - waiting)
+        # without an etag: the dispatcher looks what the object is now, and whether it is there
+        later.append([ObjectEvent("created", bucket, key, force=True) for key in keys])
+        put += len(keys)
+    while waiting := later.length():
+        wait(put - waiting)
+    return put

@@ -1,0 +1,1 @@
+"""Everything on one machine: the stack, its private Redis, the in-process tagger."""

@@ -1,0 +1,91 @@
+"""The whole method in this process, for files: what ``wildtag tag`` and ``wildtag segment`` run.
+
+The captions belong to one process. When a stack of this home runs, its retrieval worker owns them and is asked;
+otherwise they are opened here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from tasks.images import BadImage, decode
+from tasks.messages import Fault, ObjectRef
+from tasks.pipeline import Pipeline
+from tasks.segmentation.run import Way, segment
+from workers.embedded.caption_access import captions_of
+from workers.lifecycle.outcomes import done, failed
+from workers.lifecycle.record import Error, Record
+from workers.segmentation.artifacts import label_map_png, overlay_jpeg
+from workers.segmentation.methods import recorded
+from workers.settings.settings import Settings
+from workers.stores.folder import read_file
+from workers.stores.store import ObjectError
+from workers.wiring.wiring import Wiring
+
+BUCKET = "files"
+
+
+@contextmanager
+def tagging(settings: Settings) -> Iterator[Tagger]:
+    """A tagger over the captions of these settings."""
+    wiring = Wiring(settings)
+    with captions_of(wiring) as captions:
+        yield Tagger(
+            wiring.pipeline(captions, wiring.revision.captions_version, time.perf_counter),
+            settings.max_object_bytes,
+        )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The pictures of a segmentation, encoded: a PNG and a JPEG."""
+
+    label_map: bytes
+    overlay: bytes
+
+
+class Tagger:
+    """Tags files, and segments them."""
+
+    def __init__(self, pipeline: Pipeline, max_bytes: int) -> None:
+        self._pipeline = pipeline
+        self._max_bytes = max_bytes
+
+    def tag(self, paths: Sequence[Path], now: float) -> list[Record]:
+        """A record for each file, in their order; ``failed`` ones say why. ``now``: Unix seconds."""
+        refs: list[ObjectRef] = []
+        images: list[bytes] = []
+        faults: list[Fault] = []
+        for path in paths:
+            ref = ObjectRef(BUCKET, str(path), "")
+            try:
+                images.append(read_file(path, self._max_bytes)[0])
+            except ObjectError as exc:
+                faults.append(Fault(ref, exc.code, str(exc)))
+            else:
+                refs.append(ref)
+        scored, bad = self._pipeline.run(self._pipeline.submit(refs), images)
+        outcomes = [*failed([*faults, *bad], scored, now, {}), *done(scored, now, {})]
+        records = {record.key: record for record in outcomes}
+        return [records[str(path)] for path in paths]
+
+    def segment(self, path: Path, way: Way, now: float) -> tuple[Record, Drawn | None]:
+        """The record of a file, and its pictures unless it failed."""
+        (record,) = self.tag([path], now)
+        if record.state != "done":
+            return record, None
+        start = time.perf_counter()
+        try:
+            image = decode(read_file(path, self._max_bytes)[0], max_pixels=self._pipeline.choices.max_pixels)
+            segmented = segment(image, way, self._pipeline)
+        except (ObjectError, BadImage) as exc:  # it changed just now
+            return msgspec.structs.replace(record, state="failed", tags=(), error=Error(exc.code, str(exc))), None
+        timings = record.timings_ms | {"segmentation": round((time.perf_counter() - start) * 1000, 3)}
+        record = msgspec.structs.replace(record, segmentation=recorded(segmented, None), timings_ms=timings)
+        return record, Drawn(label_map_png(segmented), overlay_jpeg(image, segmented))

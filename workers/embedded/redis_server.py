@@ -1,0 +1,109 @@
+"""The private Redis of the embedded stack: its settings, and where to reach it.
+
+It listens on a unix socket only, in a folder that only its owner can enter, and asks for a random password all the
+same, which is kept in its configuration file (mode 600) and appears on no command line. It keeps everything in
+an append-only file and evicts nothing, since it is broker and record store in one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from workers.redis.server_paths import data_folder, socket_folder
+from workers.redis.server_program import ServerProgram, choose_server, note
+from workers.supervision.supervisor import Service
+
+_SETTINGS = """\
+port 0
+unixsocket {socket}
+unixsocketperm 700
+requirepass {password}
+dir {folder}
+daemonize no
+set-proc-title no
+appendonly yes
+appendfsync everysec
+aof-load-truncated yes
+auto-aof-rewrite-min-size 16mb
+maxmemory-policy noeviction
+save ""
+"""
+
+
+class PrivateRedis:
+    """The Redis of one home. Making one writes its configuration: hold the home (``Supervisor``) before.
+
+    ``url`` is for redis-py, ``broker_url`` for Celery, Kombu and Flower; both hold the password.
+    """
+
+    name = "redis"
+
+    def __init__(self, home: Path, program: ServerProgram | None = None) -> None:
+        self.folder = data_folder(home)
+        self.program = program or choose_server(self.folder).program
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.configuration = self.folder / "redis.conf"
+        self.socket = socket_folder(home.resolve()) / "redis.sock"
+        password = _password_in(self.configuration) or secrets.token_hex(24)
+        _write_private(
+            self.configuration,
+            _SETTINGS.format(socket=self.socket, password=password, folder=_quoted(self.folder)),
+        )
+        self.url = f"unix://:{password}@{self.socket}?db=0"
+        self.broker_url = f"redis+socket://:{password}@{self.socket}"
+
+    def service(self) -> Service:
+        """What the supervisor runs; ready when it answers, which it does not while it is loading."""
+        return Service(
+            self.name,
+            (str(self.program.path), str(self.configuration)),
+            ready=self._ready,
+            ready_timeout=120.0,  # loading a long append-only file
+            healthy=self._healthy,
+            stop_timeout=4.0,
+        )
+
+    def client(self) -> redis.Redis:
+        """A client with an answer or an error within two seconds, without retries."""
+        return redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
+
+    def _ready(self) -> bool:
+        answers = self._healthy()
+        if answers:
+            note(self.folder, self.program.version)  # from now on it may write what only it can read
+        return answers
+
+    def _healthy(self) -> bool:
+        with self.client() as client:
+            return bool(client.ping())
+
+
+def _password_in(configuration: Path) -> str | None:
+    """The password of earlier runs: clients that know it need not learn another."""
+    try:
+        found = re.search(r"^requirepass ([0-9a-f]{48})$", configuration.read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return found[1] if found else None
+
+
+def _quoted(path: Path) -> str:
+    """A path as Redis reads it from its configuration."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def _write_private(file: Path, text: str) -> None:
+    draft = file.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
+    draft.replace(file)

@@ -1,0 +1,80 @@
+"""What requests want stored, on its way to Redis: those that wait at the same time travel together."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from workers.events.sink import Deposit, commands
+from workers.redis.connection import AsyncClient, StoreUnavailable, translated
+from workers.redis.keys import Keys
+
+TOGETHER = 500  # deposits in one round trip
+MOST_WAITING = 32 * 2**20  # bytes of notifications, while Redis is slow
+
+
+class Mailbox:
+    """Stores deposits from one event loop. A round trip begins at once when none is under way; whatever comes
+    meanwhile shares the next one. So an idle gateway adds no delay and a busy one sends few, large pipelines.
+    """
+
+    def __init__(self, client: AsyncClient, keys: Keys) -> None:
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
+        self._waiting: list[tuple[Deposit, asyncio.Future[None]]] = []
+        self._bytes = 0
+        self._sending: asyncio.Task[None] | None = None
+
+    async def put(self, deposit: Deposit, size: int) -> None:
+        """On return the deposit is in Redis. ``size``: bytes that it was read from.
+
+        Raises ``StoreUnavailable`` where that is not certain, and when too much waits already.
+        """
+        if self._bytes + size > MOST_WAITING:
+            raise StoreUnavailable("Redis is slow, and too much waits for it")
+        stored = asyncio.get_running_loop().create_future()
+        self._waiting.append((deposit, stored))
+        self._bytes += size
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send())
+        try:
+            await stored
+        finally:
+            self._bytes -= size
+
+    async def reachable(self) -> None:
+        """Raises ``StoreUnavailable`` when Redis does not answer."""
+        with translated():
+            await self._redis.ping()
+
+    async def close(self) -> None:
+        """Send what waits, and hang up."""
+        if self._sending is not None:
+            await self._sending
+        await self._redis.aclose()
+
+    async def _send(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
+                error = await self._stored([deposit for deposit, _ in batch])
+                for _, stored in batch:
+                    if stored.done():  # its request was given up
+                        continue
+                    if error is None:
+                        stored.set_result(None)
+                    else:
+                        stored.set_exception(error)
+        finally:
+            self._sending = None
+
+    async def _stored(self, batch: list[Deposit]) -> Exception | None:
+        try:
+            with translated():
+                pipe = self._redis.pipeline(transaction=False)
+                for command in commands(batch, self._keys):
+                    pipe.execute_command(*command)
+                await pipe.execute()
+        except Exception as exc:  # whatever it is, every request of the batch must hear of it
+            return exc
+        return None

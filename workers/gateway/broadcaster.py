@@ -1,0 +1,157 @@
+"""What is new, for all who wait: one reader of the feed and one look at what is on its way, however many they are."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
+
+import anyio.to_thread
+import structlog
+
+from vectordb.errors import Transient
+from workers.gateway.patience import outlast
+from workers.lifecycle.progress import Progress, ProgressReader
+from workers.lifecycle.record_reader import FeedItem, Records
+from workers.outages.tracker import Obstacles
+from workers.redis.streams import entry_order
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+LOOK_EVERY_S = 0.1
+BLOCK_MS = 1000
+BEHIND = 1000  # feed items that a slow reader may be behind before it is cut off, to come again by itself
+
+
+class News:
+    """Tells of finished objects, and of every step of those that are watched. Lives in one event loop."""
+
+    def __init__(self, records: Records, reader: ProgressReader, obstacles: Obstacles | None = None) -> None:
+        self._obstacles = obstacles or Obstacles()
+        self._records = records
+        self._reader = reader
+        self._subscribers: set[asyncio.Queue[FeedItem | None]] = set()
+        self._watched: dict[str, set[asyncio.Event]] = {}
+        self._tokens: dict[str, str] = {}
+        self._someone = asyncio.Event()
+        self._threads = anyio.CapacityLimiter(2)  # of its own: waiting must not take those that answer requests
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Read while the context lasts."""
+        tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._look())]
+        try:
+            yield
+        finally:
+            for queue in self._subscribers:
+                self._cut_off(queue)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    @contextmanager
+    def subscribed(self) -> Iterator[asyncio.Queue[FeedItem | None]]:
+        """What finishes from now on; ``None``: no more is to come here, and whoever wants more begins anew."""
+        queue: asyncio.Queue[FeedItem | None] = asyncio.Queue(BEHIND)
+        self._subscribers.add(queue)
+        try:
+            yield queue
+        finally:
+            self._subscribers.discard(queue)
+
+    @contextmanager
+    def watched(self, oid: str) -> Iterator[asyncio.Event]:
+        """An event that is set at every step of an object, and perhaps once too often."""
+        event = asyncio.Event()
+        self._watched.setdefault(oid, set()).add(event)
+        self._someone.set()
+        try:
+            yield event
+        finally:
+            self._watched[oid].discard(event)
+            if not self._watched[oid]:
+                del self._watched[oid]
+                self._tokens.pop(oid, None)
+
+    async def steps(self, oid: str, look: Callable[[], Progress], seconds: float) -> AsyncIterator[Progress]:
+        """Where an object is, now and after each step, until it is at its end or the time is over.
+
+        ``look`` is called in a thread; what it raises leaves this too.
+        """
+        until = asyncio.get_running_loop().time() + seconds
+        with self.watched(oid) as stepped:
+            while True:
+                stepped.clear()
+                progress = await anyio.to_thread.run_sync(look)
+                yield progress
+                left = until - asyncio.get_running_loop().time()
+                if progress.final or left <= 0:
+                    return
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stepped.wait(), left)
+
+    async def _read(self) -> None:
+        after, quiet = "", False
+        while True:
+            try:
+                if not after or quiet:
+                    after = await self._place(after)
+                items = await self._thread(lambda: self._records.feed(after, BLOCK_MS))  # noqa: B023 -- awaited here
+            except Transient as exc:
+                await outlast(self._obstacles, exc, self._threads)
+                continue
+            except Exception:  # an entry of another wildtag, say: those who wait need the ones behind it
+                log.exception("the feed cannot be read; going on at its end")
+                after = ""
+                await asyncio.sleep(1)
+                continue
+            quiet = not items
+            for item in items:
+                after = item.id
+                for event in self._watched.get(item.oid, ()):
+                    event.set()
+                for queue in self._subscribers:
+                    if queue.qsize() >= BEHIND - 1:
+                        self._cut_off(queue)
+                    else:
+                        queue.put_nowait(item)
+
+    async def _place(self, after: str) -> str:
+        """Where to read on: behind ``after``, or at the end of the feed where that is not known or before it."""
+        end = await self._thread(self._records.feed_end)
+        if after and entry_order(end) >= entry_order(after):
+            return after
+        if after:
+            log.warning("the feed was emptied, or its clock went back; going on at its end")
+        for queue in self._subscribers:  # what came before that may not have been told to them
+            self._cut_off(queue)
+        return end
+
+    async def _look(self) -> None:
+        while True:
+            await self._someone.wait()
+            oids = list(self._watched)
+            if not oids:
+                self._someone.clear()
+                continue
+            with contextlib.suppress(Transient):  # the feed's reader says it
+                tokens = await self._thread(lambda: self._reader.tokens(oids))  # noqa: B023 -- awaited here
+                for oid, token in zip(oids, tokens, strict=True):
+                    if self._tokens.get(oid) != token and oid in self._watched:
+                        self._tokens[oid] = token
+                        for event in self._watched[oid]:
+                            event.set()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _thread(self, call: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._threads)
+
+    @staticmethod
+    def _cut_off(queue: asyncio.Queue[FeedItem | None]) -> None:
+        while not queue.empty():
+            queue.get_nowait()
+        queue.put_nowait(None)

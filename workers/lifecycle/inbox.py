@@ -1,0 +1,92 @@
+"""The inbox: a Redis stream of object events that no dispatcher has dealt with yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from workers.lifecycle.event import ObjectEvent
+from workers.redis.connection import Client, text, translated
+from workers.redis.streams import claim_idle, create_group, read_again, read_group
+
+GROUP = "dispatcher"
+
+
+def fields(event: ObjectEvent) -> dict[Any, Any]:
+    """An event as an entry of the stream."""
+    return {"event": msgspec.msgpack.encode(event)}
+
+
+def told_at(entry: str) -> float:
+    """When a stream took an entry, in Unix seconds."""
+    return int(entry.partition("-")[0]) / 1000
+
+
+class Inbox:
+    """Append events; read them with a consumer group; forget them once they are dealt with.
+
+    An event that was read and never acknowledged is read again by ``recover``. Raises ``StoreUnavailable``.
+    """
+
+    def __init__(self, client: Client, key: str) -> None:
+        """``key``: of the stream, ``Keys.inbox`` or ``Keys.later``."""
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._key = key
+
+    def append(self, events: Sequence[ObjectEvent]) -> None:
+        """Store events in order; on return they are in Redis."""
+        with translated():
+            if len(events) == 1:  # a third of what a pipeline costs
+                self._redis.xadd(self._key, fields(events[0]))
+                return
+            pipe = self._redis.pipeline(transaction=False)
+            for event in events:
+                pipe.xadd(self._key, fields(event))
+            pipe.execute()
+
+    def length(self) -> int:
+        """How many events nobody has dealt with."""
+        with translated():
+            return int(self._redis.xlen(self._key))
+
+    def prepare(self) -> None:
+        """Create the stream and its consumer group, if they are not there."""
+        create_group(self._redis, self._key, GROUP)
+
+    def read(self, consumer: str, count: int, block_ms: int | None) -> list[tuple[str, ObjectEvent]]:
+        """New events; waits up to ``block_ms`` for the first, or not at all."""
+        return self._decoded(read_group(self._redis, self._key, GROUP, consumer, count, block_ms))
+
+    def again(self, consumer: str, count: int, after: str) -> list[tuple[str, ObjectEvent]]:
+        """Events that this consumer has read and not finished, from behind an entry on; ``0`` is before all."""
+        return self._decoded(read_again(self._redis, self._key, GROUP, consumer, count, after))
+
+    def recover(self, consumer: str, idle_ms: int, count: int) -> list[tuple[str, ObjectEvent]]:
+        """Events that some dispatcher read at least ``idle_ms`` ago and did not finish."""
+        return self._decoded(claim_idle(self._redis, self._key, GROUP, consumer, idle_ms, count))
+
+    def done(self, ids: Sequence[str]) -> None:
+        """These events are dealt with."""
+        if not ids:
+            return
+        with translated():
+            pipe = self._redis.pipeline(transaction=True)
+            for command in self.finishing(ids):
+                pipe.execute_command(*command)
+            pipe.execute()
+
+    def finishing(self, ids: Sequence[str]) -> list[tuple[str, ...]]:
+        """The commands of ``done``, for another transaction."""
+        return [("XACK", self._key, GROUP, *ids), ("XDEL", self._key, *ids)] if ids else []
+
+    def _decoded(self, entries: list[Any]) -> list[tuple[str, ObjectEvent]]:
+        events, junk = [], []
+        for entry, fields in entries:
+            try:
+                events.append((text(entry), msgspec.msgpack.decode(fields[b"event"], type=ObjectEvent)))
+            except (msgspec.DecodeError, KeyError, TypeError):
+                junk.append(text(entry))
+        self.done(junk)  # not an event of this version: the sweep finds what it told
+        return events

@@ -1,0 +1,50 @@
+"""From a stage's outcome to records: the same for the queues and for one process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from tasks.messages import Batch, Fault, ObjectRef, Scored, Tag
+from workers.lifecycle.record import Error, Evidence, Record, Segmentation, State
+
+Accepted = Mapping[str, float]
+"""Object id → when it was accepted, in Unix seconds."""
+
+
+def done(batch: Scored, now: float, accepted: Accepted, segmentation: Segmentation | None = None) -> Iterator[Record]:
+    """A ``done`` record for each object of the batch. ``segmentation``: of the one object that it holds."""
+    for ref, hits, tags in zip(batch.objects, batch.hits, batch.tags, strict=True):
+        evidence = tuple(Evidence(hit.caption, round(hit.similarity, 6)) for hit in hits)
+        yield _record("done", ref, batch, now, accepted, tags=tags, evidence=evidence, segmentation=segmentation)
+
+
+def failed(
+    faults: Sequence[Fault], batch: Batch, now: float, accepted: Accepted, state: State = "failed"
+) -> Iterator[Record]:
+    """A record for each fault; ``batch`` tells the revision and the times."""
+    for fault in faults:
+        yield _record(state, fault.object, batch, now, accepted, error=Error(fault.code, fault.reason))
+
+
+def _record(
+    state: State,
+    ref: ObjectRef,
+    batch: Batch,
+    now: float,
+    accepted: Accepted,
+    *,
+    tags: tuple[Tag, ...] = (),
+    evidence: tuple[Evidence, ...] = (),
+    error: Error | None = None,
+    segmentation: Segmentation | None = None,
+) -> Record:
+    shares = {stage: round(ms / max(1, len(batch.objects)), 3) for stage, ms in batch.timings_ms.items()}
+    if ref.id in accepted:
+        shares["total"] = round((now - accepted[ref.id]) * 1000, 3)
+    return Record(
+        bucket=ref.bucket, key=ref.key, etag=ref.etag, version_id=ref.version_id, state=state,
+        space_id=batch.revision.space_id, captions_version=batch.revision.captions_version,
+        timings_ms=shares, finished_at=now, tags=tags, evidence=evidence, error=error,
+        segmentation=segmentation,
+        unknown=state == "done" and not tags,
+    )  # fmt: skip

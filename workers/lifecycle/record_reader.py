@@ -1,0 +1,232 @@
+"""How records, their indexes and the feed are read. They are written by the ledger alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+import msgspec
+
+from workers.lifecycle.record import STATES, Record, State, decode
+from workers.redis.connection import Client, raw, text, translated
+from workers.redis.keys import Keys
+from workers.redis.streams import Entries, entries
+
+T = TypeVar("T")
+PAGE = 500
+
+
+@dataclass(frozen=True)
+class FeedItem:
+    """An entry of the feed. ``record`` is ``None`` when the object was removed."""
+
+    id: str
+    oid: str
+    record: Record | None
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An object that is on its way."""
+
+    oid: str
+    stage: str
+    attempts: int
+    accepted_at: float
+    fault: str | None
+
+
+class Records:
+    """Reads records, their indexes and the feed. Raises ``StoreUnavailable``."""
+
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
+
+    def get(self, oids: Sequence[str]) -> list[Record | None]:
+        """The record of each object, ``None`` where there is none."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.hget(self._keys.record(oid), "body")
+            return [None if body is None else decode(body) for body in pipe.execute()]
+
+    def keys(self, bucket: str, prefix: str = "", after: str = "", upto: str | None = None) -> Iterator[str]:
+        """The keys of a bucket that have records, in the order of their bytes, in pages.
+
+        Those that begin with ``prefix`` and come after ``after``, up to and with ``upto`` where it is given.
+        """
+        start = b"(" + raw(f"{bucket}/{after}") if after >= prefix and after else b"[" + raw(f"{bucket}/{prefix}")
+        end = b"(" + raw(f"{bucket}/{prefix}") + b"\xff" if upto is None else b"[" + raw(f"{bucket}/{upto}")
+        while True:
+            with translated():
+                page = self._redis.zrangebylex(self._keys.objects, start, end, start=0, num=PAGE)
+            for oid in map(text, page):
+                if oid.startswith(f"{bucket}/{prefix}"):
+                    yield oid.removeprefix(f"{bucket}/")
+            if len(page) < PAGE:
+                return
+            start = b"(" + page[-1]
+
+    def complete_order(self) -> None:
+        """See that all records are in the order of keys: those of an older wildtag are not."""
+        with translated():
+            if self._redis.zcard(self._keys.objects) >= self._redis.zcard(self._keys.records):
+                return
+            for members in in_pages((m for m, _ in self._redis.zscan_iter(self._keys.records, count=PAGE)), PAGE):
+                self._redis.zadd(self._keys.objects, dict.fromkeys(members, 0))
+
+    def known(self, oids: Sequence[str]) -> list[tuple[str, str]]:
+        """Of each object the etag of its record and of what is on its way; empty where there is none."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.hget(self._keys.record(oid), "etag")
+                pipe.hget(self._keys.entry(oid), "etag")
+            answers = [text(etag) if etag is not None else "" for etag in pipe.execute()]
+        return list(zip(answers[::2], answers[1::2], strict=True))
+
+    def labelled(self, oids: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+        """Of each record its state, the version of the captions and its labels; empty where there is none."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.hmget(self._keys.record(oid), "state", "revision", "labels")
+            answers = pipe.execute()
+        return [
+            (text(state or b""), text(revision or b"").partition("/")[2], msgspec.json.decode(labels or b"[]"))
+            for state, revision, labels in answers
+        ]
+
+    def tagged(self, label: str) -> Iterator[str]:
+        """The ids of the records with this tag, in no particular order."""
+        with translated():
+            for member, _ in self._redis.zscan_iter(self._keys.tag(label), count=PAGE):
+                yield text(member)
+
+    def bodies(self, start: int, limit: int, state: State | None = None) -> list[bytes]:
+        """The JSON of the records from a place on, newest first."""
+        with translated():
+            oids = self._redis.zrevrange(
+                self._keys.state(state) if state else self._keys.records, start, start + limit - 1
+            )
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.hget(self._keys.record(text(oid)), "body")
+            return [body for body in pipe.execute() if body is not None]
+
+    def best(self, label: str, min_score: float, start: int, limit: int) -> list[tuple[bytes | None, float]]:
+        """Records with a tag as JSON, and the tag's score in each, the best first, from a place on."""
+        with translated():
+            rows = self._redis.zrevrangebyscore(
+                self._keys.tag(label), "+inf", min_score, start=start, num=limit, withscores=True
+            )
+            pipe = self._redis.pipeline(transaction=False)
+            for oid, _ in rows:
+                pipe.hget(self._keys.record(text(oid)), "body")
+            return [(body, score) for (_, score), body in zip(rows, pipe.execute(), strict=True)]
+
+    def tags(self, prefix: str, start: int, limit: int) -> tuple[list[tuple[str, int]], int | None]:
+        """Tags that begin so with the number of objects that carry them, the most frequent first, and where to go on.
+
+        ``start`` is a place among all tags: those of other beginnings are passed over.
+        """
+        found: list[tuple[str, int]] = []
+        while True:
+            with translated():
+                rows = self._redis.zrevrange(self._keys.tags, start, start + PAGE - 1, withscores=True)
+            for place, (label, count) in enumerate(rows, start):
+                if text(label).startswith(prefix):
+                    if len(found) == limit:
+                        return found, place
+                    found.append((text(label), int(count)))
+            if len(rows) < PAGE:
+                return found, None
+            start += PAGE
+
+    def latest(self, limit: int | None = None, state: State | None = None) -> Iterator[Record]:
+        """Records, newest first, in pages."""
+        key = self._keys.state(state) if state else self._keys.records
+        with translated():
+            start, wanted = 0, limit if limit is not None else 2**62
+            while wanted > 0:
+                page = min(wanted, 500)
+                oids = [text(o) for o in self._redis.zrevrange(key, start, start + page - 1)]
+                if not oids:
+                    return
+                yield from (record for record in self.get(oids) if record is not None)
+                start, wanted = start + page, wanted - page
+
+    def pending(self, limit: int = 100) -> list[Pending]:
+        """Objects in the ledger, the earliest deadline first."""
+        with translated():
+            oids = [text(o) for o in self._redis.zrange(self._keys.ledger, 0, limit - 1)]
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.hmget(self._keys.entry(oid), "stage", "attempts", "accepted_at", "fault")
+            answers = pipe.execute()
+        return [
+            Pending(oid, text(a[0]), int(a[1]), float(a[2]), text(a[3]) if a[3] else None)
+            for oid, a in zip(oids, answers, strict=True)
+            if a[0] is not None
+        ]
+
+    def on_its_way(self, oid: str) -> Pending | None:
+        """Where one object is; ``None`` when the ledger does not wait for it."""
+        with translated():
+            a = self._redis.hmget(self._keys.entry(oid), "stage", "attempts", "accepted_at", "fault")
+        if a[0] is None:
+            return None
+        return Pending(oid, text(a[0]), int(a[1]), float(a[2]), text(a[3]) if a[3] else None)
+
+    def counts(self) -> dict[str, int]:
+        """How many objects wait in the inbox, or to be segmented, are on their way, have a record in each state."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.xlen(self._keys.inbox)
+            pipe.zcard(self._keys.segments)
+            pipe.zcard(self._keys.ledger)
+            for state in STATES:
+                pipe.zcard(self._keys.state(state))
+            return dict(zip(("inbox", "segments", "in_flight", *STATES), pipe.execute(), strict=True))
+
+    def common_tags(self, limit: int = 20) -> list[tuple[str, int]]:
+        """The most frequent tags with the number of objects that carry them."""
+        with translated():
+            rows = self._redis.zrevrange(self._keys.tags, 0, limit - 1, withscores=True)
+        return [(text(label), int(n)) for label, n in rows]
+
+    def feed_end(self) -> str:
+        """The id of the newest entry of the feed: start here to see only what is new."""
+        with translated():
+            newest = self._redis.xrevrange(self._keys.feed, count=1)
+        return text(newest[0][0]) if newest else "0-0"
+
+    def feed_begin(self) -> str | None:
+        """The id of the oldest entry that the feed remembers."""
+        with translated():
+            oldest = self._redis.xrange(self._keys.feed, count=1)
+        return text(oldest[0][0]) if oldest else None
+
+    def feed_page(self, after: str, count: int) -> list[FeedItem]:
+        """What the feed remembers after an id; does not wait."""
+        with translated():
+            return _items(self._redis.xrange(self._keys.feed, f"({after}", count=count))
+
+    def feed(self, after: str, block_ms: int, count: int = 100) -> list[FeedItem]:
+        """What came after an id; waits up to ``block_ms`` when there is nothing."""
+        with translated():
+            answer = self._redis.xread({self._keys.feed: after}, count=count, block=block_ms)
+        return _items(entries(answer))
+
+
+def _items(found: Entries) -> list[FeedItem]:
+    return [FeedItem(text(i), text(f[b"oid"]), decode(f[b"body"]) if f[b"body"] else None) for i, f in found]
+
+
+def in_pages(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of ``size``, the last one excepted."""
+    while page := list(islice(items, size)):
+        yield page

@@ -1,0 +1,245 @@
+"""Writing tags back beside the images: as object tags within S3's rules, or as a JSON file under the output prefix.
+
+It follows the feed with a consumer group, so a writer that was away goes on where it was. The feed remembers only so
+much: where it has forgotten what no writer has read, all records are gone through once. It never leads to tagging
+again: changes of object tags are no events that bring bytes, and the output prefix is not followed.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, Literal
+
+import msgspec
+import structlog
+
+from tasks.messages import Tag
+from vectordb.errors import Permanent, Transient
+from workers.lifecycle.record import Record
+from workers.lifecycle.record_reader import Records
+from workers.outages.tracker import Obstacles
+from workers.redis.connection import Client, StoreUnavailable, raw, text, translated
+from workers.redis.keys import Keys
+from workers.redis.streams import (
+    Leftovers,
+    claim_idle,
+    create_group,
+    drop_forgotten,
+    forgotten,
+    read_again,
+    read_group,
+)
+from workers.settings.dependencies import REDIS, STORE
+from workers.stores.store import ObjectStore, ObjectTags
+
+log = structlog.get_logger()
+
+GROUP = "writer"
+GAPS = "writer:gaps"
+PAGE = 100  # entries of the feed, or records, at a time
+OURS = "wildtag."  # what our object tags' keys begin with; all others are other people's
+MOST = 10  # object tags on an object
+LONGEST = 256  # characters of a value
+_FORBIDDEN = re.compile(r"[^a-zA-Z0-9+\-._:/@ =]")
+
+Way = Literal["off", "tags", "sidecar"]
+"""``tags``: object tags; ``sidecar``: a JSON file for every image."""
+
+
+class TagsUnsupported(Permanent):
+    """The store has no object tags."""
+
+
+def with_ours(theirs: Mapping[str, str], tags: Sequence[Tag]) -> dict[str, str]:
+    """Other people's object tags, and as many of ours as there is room for: ``wildtag.1`` is the best.
+
+    Characters that S3 does not take become a space; a label of which nothing is left is passed over.
+    """
+    kept = {key: value for key, value in theirs.items() if not key.startswith(OURS)}
+    labels = [label for tag in tags if (label := " ".join(_FORBIDDEN.sub(" ", tag.label).split())[:LONGEST])]
+    room = max(0, MOST - len(kept))
+    return kept | {f"{OURS}{place}": label for place, label in enumerate(labels[:room], 1)}
+
+
+def sidecar(record: Record) -> bytes:
+    """The record as indented JSON."""
+    return msgspec.json.format(record.json(), indent=2) + b"\n"
+
+
+class Writer:
+    """Writes what the feed tells of; one ``step`` is one look. Raises ``StoreUnavailable``, and loses nothing."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        records: Records,
+        client: Client,
+        keys: Keys,
+        bucket: str,
+        way: Way,
+        output_prefix: str,
+        consumer: str,
+        obstacles: Obstacles | None = None,
+    ) -> None:
+        self._obstacles = obstacles or Obstacles(probes={STORE: lambda: None})
+        self._leftovers = Leftovers()
+        self._store = store
+        self._records = records
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._feed = keys.feed
+        self._told = keys.told
+        self._catching_up = keys.catching_up
+        self._bucket = bucket
+        self._way = way
+        self._output = output_prefix
+        self._consumer = consumer
+
+    def prepare(self) -> None:
+        """Create the consumer group, beginning with all that the feed remembers: writing twice changes nothing."""
+        create_group(self._redis, self._feed, GROUP)
+
+    def step(self, block_ms: int = 1000) -> int:
+        """Write what has come, and after a gap a page of all records; gives how many entries are dealt with.
+
+        What the store does not take is left: it is tried again once the store is back.
+        """
+        if self._obstacles.stands(STORE, probed=True) and not self._obstacles.wait(STORE, block_ms / 1000):
+            return 0
+        with self._leftovers.interrupted_by_faults():
+            return self._resume() + self._step(block_ms)
+
+    def _step(self, block_ms: int) -> int:
+        again = self._catch_up()
+        if forgotten(self._redis, self._feed, GROUP):
+            self._gap("the feed has forgotten entries that no writer had read")
+        return self._deal(
+            read_group(self._redis, self._feed, GROUP, self._consumer, PAGE, None if again else block_ms)
+        )
+
+    def _resume(self) -> int:
+        """The same for a page of what this writer has read and left."""
+        if not self._leftovers.due():
+            return 0
+        entries = read_again(self._redis, self._feed, GROUP, self._consumer, PAGE, self._leftovers.after)
+        done = self._deal(entries)
+        full = len(entries) == PAGE and not self._obstacles.stands(STORE)
+        self._leftovers.looked(text(entries[-1][0]) if full else None, left=done < len(entries))
+        return done
+
+    def recover(self, idle_ms: int) -> int:
+        """The same for what was read so long ago, by whichever writer, and is not dealt with.
+
+        Raises ``Away`` and takes nothing while a service is known to be away.
+        """
+        self._obstacles.refuse(REDIS, STORE)
+        with self._leftovers.interrupted_by_faults():
+            if dropped := drop_forgotten(self._redis, self._feed, GROUP):
+                self._gap(f"the feed has forgotten {dropped:,} entries that were read and not yet written")
+            return self._deal(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, PAGE))
+
+    def _deal(self, entries: Sequence[tuple[Any, Mapping[bytes, bytes] | None]]) -> int:
+        done = 0
+        for entry, fields in entries:
+            if fields is None:
+                self._gap("the feed has just forgotten an entry that was not yet written")
+            elif not self._written(text(fields[b"oid"])):
+                if self._obstacles.stands(STORE):
+                    break  # the others would only meet the same
+                continue
+            with translated():
+                self._redis.xack(self._feed, GROUP, entry)
+            done += 1
+        if done < len(entries):
+            self._leftovers.put_off(away=self._obstacles.stands(STORE))
+        return done
+
+    def _gap(self, reason: str) -> None:
+        """Have all records gone through: at once, or once more after the round that is under way."""
+        self._records.complete_order()
+        with translated():
+            new = self._redis.hsetnx(self._catching_up, "after", b"") or self._redis.hset(
+                self._catching_up, "again", 1
+            )
+            if new:
+                self._redis.hincrby(self._told, GAPS, 1)
+                log.warning("gap in the feed", reason=reason, then="all records are gone through")
+
+    def _catch_up(self) -> bool:
+        """A page of the records, where there was a gap. Whether to go on with it at once."""
+        with translated():
+            after, again = self._redis.hmget(self._catching_up, "after", "again")
+        if after is None and again is None:
+            return False
+        last, done = text(after or b""), 0
+        for key in islice(self._records.keys(self._bucket, after=last), PAGE):
+            if not self._written(f"{self._bucket}/{key}"):
+                break  # the store is away
+            last, done = key, done + 1
+        else:
+            if done < PAGE:
+                self._caught_up()
+                return False
+        with translated():
+            self._redis.hset(self._catching_up, "after", raw(last))
+        return done == PAGE
+
+    def _caught_up(self) -> None:
+        """The end of a round; there is another one after another gap."""
+
+        def note(pipe: Any) -> None:
+            again = pipe.hexists(self._catching_up, "again")
+            pipe.multi()
+            pipe.delete(self._catching_up)
+            if again:
+                pipe.hset(self._catching_up, "after", b"")
+
+        with translated():
+            self._redis.transaction(note, self._catching_up)
+        log.info("caught up with all records", bucket=self._bucket)
+
+    def _written(self, oid: str) -> bool:
+        """Whether an object is dealt with; not while its store is away."""
+        try:
+            self._write(oid)
+        except StoreUnavailable:
+            raise
+        except Transient as exc:
+            if self._obstacles.met(exc) is None:
+                log.warning("not written back yet", object=oid, reason=str(exc))
+            return False
+        except Permanent as exc:  # gone, forbidden, no such bucket: the record says all the same
+            log.warning("not written back", object=oid, reason=str(exc))
+        return True
+
+    def _write(self, oid: str) -> None:
+        """Write what the record says now: the feed may tell of an older one, or late."""
+        (record,) = self._records.get([oid])
+        if record is not None and record.state == "done":
+            self._record(record)
+        elif self._way == "sidecar":
+            bucket, _, key = oid.partition("/")
+            self._store.remove(bucket, f"{self._output}{key}.json")
+
+    def _record(self, record: Record) -> None:
+        if self._way == "sidecar":
+            file = io.BytesIO(sidecar(record))
+            self._store.put(record.bucket, f"{self._output}{record.key}.json", file, "application/json")
+            return
+        info = self._store.stat(record.bucket, record.key)
+        if info is None or info.ref.etag != record.etag:
+            return  # another version is there by now, and has a record of its own to come
+        store = _tagged(self._store)
+        theirs = store.tags(record.bucket, record.key)
+        wanted = with_ours(theirs, record.tags)
+        if wanted != theirs:
+            store.set_tags(record.bucket, record.key, wanted)
+
+
+def _tagged(store: Any) -> ObjectTags:
+    if not hasattr(store, "set_tags"):
+        raise TagsUnsupported("this store has no object tags; write sidecars: WILDTAG_WRITE_BACK=sidecar")
+    tagged: ObjectTags = store
+    return tagged

@@ -1,0 +1,32 @@
+"""The notifier as a process."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+
+from vectordb.errors import Transient
+from workers.processes.logs import configure
+from workers.processes.loops import Every, retrying, take_turns, until_stopped
+from workers.processes.roles import alive
+from workers.settings.settings import Settings
+from workers.wiring.wiring import Wiring
+
+RECOVER_EVERY = 10.0
+RECOVER_IDLE_MS = 10_000
+FAREWELL_S = 3.0  # for answers that are on their way when it is stopped
+
+
+def run_notifier(settings: Settings) -> None:
+    """Tell the receiver that the settings name of every finished object."""
+    configure()
+    wiring = Wiring(settings)
+    with wiring.poster as poster, until_stopped(alive(wiring, "notifier")) as stop:
+        notifier = wiring.notifier(poster.post, f"{socket.gethostname()}-{os.getpid()}")
+        recovering = Every(RECOVER_EVERY, lambda: notifier.recover(RECOVER_IDLE_MS))
+        beating = Every(1.0, lambda: wiring.health.beat("notifier"))
+        retrying(stop, notifier.prepare, wiring.obstacles)
+        take_turns(stop, wiring.obstacles, notifier.step, recovering, beating)
+        with suppress(Transient):  # then it is sent again
+            notifier.abandon(FAREWELL_S)

@@ -1,0 +1,1 @@
+"""Segmentation requests, their queue, methods and artifacts."""

@@ -1,0 +1,1 @@
+"""What can be configured: defaults, ranges and units, by topic."""

@@ -1,0 +1,1 @@
+"""The four stages and segmentation as Celery tasks."""

@@ -1,0 +1,77 @@
+"""What a worker does with an object that is to be segmented."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+from tasks.images import decode
+from tasks.messages import ObjectRef, Revision
+from tasks.pipeline import Pipeline
+from tasks.segmentation.run import segment
+from vectordb.index import IndexMissing
+from workers.captions.versions import CaptionsDropped
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.record import Segmentation
+from workers.lifecycle.record_reader import Records
+from workers.redis.rpc import AskedPermanent
+from workers.segmentation.artifacts import Pictures
+from workers.segmentation.methods import Ways, recorded
+from workers.segmentation.requests import Wishes
+
+log = structlog.get_logger()
+
+
+class Segmenter:
+    """Draws objects. ``pipeline``: of a version of the captions; ``chosen``: the version in use."""
+
+    def __init__(
+        self,
+        ways: Ways,
+        pipeline: Callable[[str], Pipeline],
+        chosen: Callable[[], str],
+        pictures: Pictures,
+        records: Records,
+        wishes: Wishes,
+        inbox: Inbox,
+        max_pixels: int,
+    ) -> None:
+        self._ways = ways
+        self._pipeline = pipeline
+        self._chosen = chosen
+        self._pictures = pictures
+        self._records = records
+        self._wishes = wishes
+        self._inbox = inbox
+        self._max_pixels = max_pixels
+
+    def draw(self, ref: ObjectRef, data: bytes, way: str, revision: Revision) -> tuple[Segmentation, float]:
+        """What the record says of the segmentation, whose pictures are kept; and how many milliseconds it took.
+
+        Raises ``CaptionsDropped``, a ``BadImage``, and what the way, the captions and the store raise.
+        """
+        start = time.perf_counter()
+        image = decode(data, max_pixels=self._max_pixels)
+        made = self._ways(way)
+        try:
+            segmented = segment(image, made, self._pipeline(revision.captions_version))
+        except (IndexMissing, AskedPermanent) as exc:
+            if revision.captions_version == self._chosen():
+                raise
+            raise CaptionsDropped(str(exc)) from exc
+        pictures = self._pictures.keep(ref, image, segmented)
+        return recorded(segmented, pictures), (time.perf_counter() - start) * 1000
+
+    def late(self, ref: ObjectRef) -> None:
+        """Nobody waited for what was drawn: the pictures go, or where another version has some, are drawn anew."""
+        (record,) = self._records.get([ref.id])
+        if record is None:
+            if self._records.on_its_way(ref.id) is None:  # else they are its own to put in their place
+                self._pictures.remove(ref.id)
+        elif record.etag != ref.etag and record.way:
+            log.info("drawn anew", object=ref.id, etag=record.etag, over=ref.etag)
+            self._wishes.ask([ref.id], record.way)
+            self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, force=True)])

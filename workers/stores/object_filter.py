@@ -1,0 +1,51 @@
+"""Which objects of a bucket are tagged: by key, and by content type where the store knows one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Following:
+    """What is followed and what is not. Nothing given means everything; what is ignored wins.
+
+    ``output``: the prefix of what wildtag writes itself, which is never followed. ``uploads``: the prefix of what was
+    handed in to be tagged, which needs no other reason. Content types may end in ``/*``; an object whose type nobody
+    knows is followed.
+    """
+
+    prefixes: Sequence[str] = ()
+    suffixes: Sequence[str] = ()
+    ignored_prefixes: Sequence[str] = ()
+    ignored_suffixes: Sequence[str] = ()
+    content_types: Sequence[str] = ()
+    ignored_types: Sequence[str] = ()
+    output: str = ".wildtag/"
+    uploads: str | None = None
+
+    def key(self, key: str) -> bool:
+        """Whether objects of this key are tagged. Suffixes are compared without regard to case."""
+        lowered = key.lower()
+        if key.startswith((self.output, *self.ignored_prefixes)) or _ends(lowered, self.ignored_suffixes):
+            return False
+        if self.uploads is not None and key.startswith(self.uploads):
+            return True
+        return (not self.prefixes or key.startswith(tuple(self.prefixes))) and (
+            not self.suffixes or _ends(lowered, self.suffixes)
+        )
+
+    def content(self, content_type: str | None) -> bool:
+        """Whether objects of this content type are tagged."""
+        if content_type is None:
+            return True
+        kind = content_type.partition(";")[0].strip().lower()
+        return not _is_one(kind, self.ignored_types) and (not self.content_types or _is_one(kind, self.content_types))
+
+
+def _is_one(kind: str, types: Sequence[str]) -> bool:
+    return any(kind == one.lower() or (one.endswith("/*") and kind.startswith(one[:-1].lower())) for one in types)
+
+
+def _ends(lowered: str, suffixes: Sequence[str]) -> bool:
+    return lowered.endswith(tuple(suffix.lower() for suffix in suffixes))

@@ -1,0 +1,62 @@
+"""The composition root of the gateway: what its process is made of."""
+
+from __future__ import annotations
+
+from vectordb.errors import Permanent
+from workers.dispatch.batches import Batches
+from workers.gateway.addresses import loopback
+from workers.gateway.batching_writer import Mailbox
+from workers.gateway.idempotency import Idempotency
+from workers.gateway.services import Options, Services
+from workers.lifecycle.progress import ProgressReader
+from workers.redis.connection import connect_async
+from workers.wiring.caption_service import Desk
+from workers.wiring.wiring import Wiring
+
+
+def services(wiring: Wiring) -> Services:
+    """The adapters of the gateway's process."""
+    s = wiring.settings
+    progress = ProgressReader(wiring.redis, wiring.keys)
+    return Services(
+        mailbox=Mailbox(connect_async(s.redis_url), wiring.keys),
+        records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
+        sources=wiring.sources, reception=wiring.reception, keys=wiring.api_keys,
+        idempotency=Idempotency(wiring.redis, wiring.keys),
+        batches=Batches(
+            wiring.redis, wiring.keys, progress, wiring.store, wiring.later, s.bucket, wiring.following.key,
+            wiring.clock,
+        ),
+        captions=Desk(wiring),
+        dead_letters=wiring.dead_letters,
+        wishes=wiring.wishes,
+        outages=wiring.outages,
+        clock=wiring.clock,
+    )  # fmt: skip
+
+
+def options(wiring: Wiring) -> Options:
+    """What the settings choose. Raises ``Permanent`` where strangers could reach the gateway without a key."""
+    s = wiring.settings
+    here = loopback(s.gateway_host)
+    needed = not here if s.key_required is None else s.key_required
+    if not here and not needed:
+        raise Permanent(
+            f"{s.gateway_host} can be reached from other machines: without API keys only 127.0.0.1 will do"
+        )
+    if needed and s.admin_key is None and not wiring.api_keys.list():
+        raise Permanent(
+            f"{s.gateway_host} can be reached from other machines, and there is no API key: set WILDTAG_ADMIN_KEY,"
+            " make one with `wildtag keys create`, or listen on 127.0.0.1"
+        )
+    if not here and s.webhook_token is None:
+        raise Permanent(
+            f"{s.gateway_host} can be reached from other machines, and anybody could tell of events: "
+            "set WILDTAG_WEBHOOK_TOKEN, or listen on 127.0.0.1"
+        )
+    return Options(
+        bucket=s.bucket, token=s.webhook_token, open=not needed, admin_key=s.admin_key, upload_prefix=s.upload_prefix,
+        max_object_bytes=s.max_object_bytes, max_pixels=s.max_pixels, backlog_max=s.backlog_max,
+        uploads_max=s.uploads_max, streams_max=s.streams_max, rate=s.request_rate, cors_origins=s.cors_origins,
+        flower=s.flower_url, ways=s.ways,
+    )  # fmt: skip

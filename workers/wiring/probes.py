@@ -1,0 +1,52 @@
+"""Whether a service answers, asked over connections of its own that give up early.
+
+What work waits for may hang for as long as its own timeouts allow; a probe that begins a second later sees that the
+service is back. Each raises ``Transient`` while its service is away, and is called from several threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+
+from workers.broker.publisher import Publisher
+from workers.captions.versions import chosen, library_of
+from workers.redis.connection import connect, translated
+from workers.redis.keys import Keys
+from workers.settings.dependencies import BROKER, CAPTIONS, REDIS, STORE
+from workers.settings.settings import Settings
+from workers.stores.store import ObjectStore
+
+PATIENCE_S = 5.0
+KEY = "ready"  # of an object that need not be there: looking for it reaches the store
+
+
+def probes(
+    settings: Settings, publisher: Publisher, store: Callable[[], ObjectStore], space: Callable[[], tuple[str, int]]
+) -> Mapping[str, Callable[[], object]]:
+    """By service. ``store``: gives one that is impatient. ``space``: the id and the dimension of the captions.
+
+    Captions that a process of this machine owns have no probe: who opens them is their only user.
+    """
+    s = settings
+    redis = connect(s.redis_url, patience_s=PATIENCE_S, tries=1)
+    impatient_store = cache(store)
+
+    def write() -> None:  # a full Redis answers a ping, too
+        with translated():
+            redis.set(Keys(s.key_prefix).probe, b"", ex=60)
+
+    def search() -> None:
+        library, (space_id, dimension) = impatient(), space()
+        index = library.open(space_id, chosen(library, space_id, s.captions))
+        index.search(np.full((1, dimension), dimension**-0.5, dtype=np.float32), 1)
+
+    impatient = cache(lambda: library_of(s.model_copy(update={"qdrant_timeout_s": PATIENCE_S})))
+    found: dict[str, Callable[[], object]] = {
+        REDIS: write,
+        BROKER: lambda: publisher.reach(),  # noqa: PLW0108 -- looked up when it is asked
+        STORE: lambda: impatient_store().stat(s.bucket, f"{s.upload_prefix}{KEY}"),
+    }
+    return found if s.qdrant_url is None else {**found, CAPTIONS: search}

@@ -1,0 +1,24 @@
+"""The composition root of what segments objects in a worker."""
+
+from __future__ import annotations
+
+from tasks.pipeline import Pipeline
+from workers.captions.remote_index import RemoteIndex
+from workers.segmentation.methods import Ways
+from workers.stages.segmenter import Segmenter
+from workers.wiring.wiring import Wiring
+
+
+def segmenter(wiring: Wiring) -> Segmenter:
+    """Over the captions that the retrieval worker owns, or a server has. Models are loaded by the first image."""
+
+    def pipeline(version: str) -> Pipeline:
+        if wiring.owned:
+            return wiring.pipeline(RemoteIndex(wiring.asking, version, wiring.space.dimension), version)
+        return wiring.pipeline(wiring.indexes.open(version), version)
+
+    s = wiring.settings
+    return Segmenter(
+        Ways(s), pipeline, wiring.chosen, wiring.pictures, wiring.records, wiring.wishes, wiring.inbox,
+        s.max_pixels,
+    )  # fmt: skip

@@ -21,7 +21,7 @@ M = TypeVar("M", bound=Batch)
 
 
 @dataclass(frozen=True)
-class Choices:
+class PipelineOptions:
     """What can be chosen of the method; the names and the meanings are those of the stages' arguments."""
 
     max_pixels: int = MAX_PIXELS
@@ -40,7 +40,7 @@ class Choices:
 class Pipeline:
     """The adapters of the stages, and the choices. ``clock`` gives seconds; without one nothing is timed.
 
-    ``typical``: see ``tasks.retrieval.retrieve``.
+    ``reference_vectors``: see ``tasks.retrieval.retrieve``.
     """
 
     image_encoder: ImageEncoder
@@ -49,8 +49,8 @@ class Pipeline:
     captions_version: str
     extractor: Extractor = field(default_factory=extractor)
     cache: Cache = field(default_factory=lambda: LRUCache(CACHED))
-    choices: Choices = Choices()
-    typical: Floats | None = None
+    pipeline_options: PipelineOptions = PipelineOptions()
+    reference_vectors: Floats | None = None
     clock: Callable[[], float] | None = None
 
     @property
@@ -65,15 +65,19 @@ class Pipeline:
     def run(self, batch: Submitted, images: Sequence[bytes]) -> tuple[Scored, tuple[Fault, ...]]:
         """Tag ``images[i]`` as ``batch.objects[i]``; those that cannot be tagged come back as faults."""
         start = self._now()
-        embedded, faults = embed(batch, images, self.image_encoder, max_pixels=self.choices.max_pixels)
+        embedded, faults = embed(batch, images, self.image_encoder, max_pixels=self.pipeline_options.max_pixels)
         return self.score(self.candidates(self._timed(embedded, "embedding", start))), faults
 
     def candidates(self, batch: Embedded) -> Extracted:
         """Retrieval and extraction."""
-        c = self.choices
+        c = self.pipeline_options
         start = self._now()
         retrieved = retrieve(
-            batch, self.index, limit=c.limit, duplicate_similarity=c.duplicate_similarity, typical=self.typical
+            batch,
+            self.index,
+            limit=c.limit,
+            duplicate_similarity=c.duplicate_similarity,
+            reference_vectors=self.reference_vectors,
         )
         retrieved = self._timed(retrieved, "retrieval", start)
         start = self._now()
@@ -81,7 +85,7 @@ class Pipeline:
 
     def score(self, batch: Extracted) -> Scored:
         """Scoring."""
-        c = self.choices
+        c = self.pipeline_options
         start = self._now()
         scored = score(
             batch, self.text_encoder, self.cache, alpha=c.alpha, tau=c.tau, max_tags=c.max_tags,

@@ -28,11 +28,11 @@ def retrieve(
     *,
     limit: int = 10,
     duplicate_similarity: float = 0.94,
-    typical: Floats | None = None,
+    reference_vectors: Floats | None = None,
 ) -> Retrieved:
     """The ``limit`` nearest captions of each image, near-copies removed, and their centroid.
 
-    ``typical``: unit vectors (m, d) of pictures of every kind; with them hubs give way to the captions behind them.
+    ``reference_vectors``: unit vectors (m, d) of images of every kind, for hubness correction.
 
     All images are searched in one call. An image may keep fewer than ``limit`` captions: the centroid is taken
     *after* the copies are gone, as in the paper's code, so that a caption that the database holds ten times
@@ -44,7 +44,7 @@ def retrieve(
             f"the images' vectors have {dimension} dimensions (space {batch.revision.space_id}), the captions'"
             f" {index.dimension}: the captions were encoded by another model and must be encoded again by this one"
         )
-    found = nearest(index, batch.vectors.array(), limit, typical) if batch.objects else []
+    found = nearest(index, batch.vectors.array(), limit, reference_vectors) if batch.objects else []
     kept = [without_copies(neighbours, duplicate_similarity) for neighbours in found]
     centroids = np.zeros((len(kept), dimension), dtype=np.float32)
     for row, neighbours in enumerate(kept):
@@ -59,22 +59,22 @@ def retrieve(
     )
 
 
-def nearest(index: CaptionSearch, vectors: Floats, limit: int, typical: Floats | None) -> list[Neighbours]:
-    """The ``limit`` nearest captions of each row of ``vectors`` (n, d), copies included; no hubs if ``typical``."""
-    if typical is None:
+def nearest(index: CaptionSearch, vectors: Floats, limit: int, reference_vectors: Floats | None) -> list[Neighbours]:
+    """The ``limit`` nearest captions of each row of ``vectors`` (n, d), copies included."""
+    if reference_vectors is None:
         return index.search(vectors, limit)
-    return [without_hubs(found, typical, limit) for found in index.search(vectors, limit * WIDER)]
+    return [without_hubs(found, reference_vectors, limit) for found in index.search(vectors, limit * WIDER)]
 
 
-def without_hubs(neighbours: Neighbours, typical: Floats, limit: int) -> Neighbours:
+def without_hubs(neighbours: Neighbours, reference_vectors: Floats, limit: int) -> Neighbours:
     """The ``limit`` captions whose similarity is farthest above their mean one to the typical pictures nearest them.
 
     They stay in the order of their similarities.
     """
     if len(neighbours.captions) <= limit:
         return neighbours
-    nearby = min(NEAREST, len(typical))
-    hubness = np.partition(neighbours.vectors @ typical.T, -nearby, axis=1)[:, -nearby:].mean(axis=1)
+    nearby = min(NEAREST, len(reference_vectors))
+    hubness = np.partition(neighbours.vectors @ reference_vectors.T, -nearby, axis=1)[:, -nearby:].mean(axis=1)
     best = np.argsort(hubness - neighbours.similarities, kind="stable")[:limit]
     return _only(neighbours, np.sort(best))
 

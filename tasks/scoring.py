@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.cache import Cache
-from tasks.directions import unit
 from tasks.encoders.protocols import Space, TextEncoder
 from tasks.messages import Candidate, Extracted, Floats, Scored, Tag, WrongSpace
 from tasks.ranking import Ranked, rank
+from tasks.vector_maths import unit
 
 PLAIN = ("{}",)
 

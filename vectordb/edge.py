@@ -39,6 +39,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from vectordb.captions import SOURCE, Caption
+from vectordb.disk_space import need_room, size_of
 from vectordb.index import (
     PAGE,
     Floats,
@@ -52,7 +53,6 @@ from vectordb.index import (
     unit_rows,
 )
 from vectordb.options import IndexOptions
-from vectordb.room import need_room, size_of
 
 DEFAULT = IndexOptions()
 RENEWED = 32_768  # captions that are added between two reopenings of the shard

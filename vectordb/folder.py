@@ -24,6 +24,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
+from vectordb.disk_space import size_of
 from vectordb.edge import EdgeIndex
 from vectordb.index import IndexMissing, WrongDimension
 from vectordb.library import (
@@ -35,7 +36,6 @@ from vectordb.library import (
 )
 from vectordb.locks import alone
 from vectordb.options import IndexOptions
-from vectordb.room import size_of
 from vectordb.snapshot import Tell, fill, reading, silent, write
 
 _ACTIVE = "active"

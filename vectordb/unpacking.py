@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from vectordb.archive import Archive, BadArchive, shown
-from vectordb.room import need_room
+from vectordb.disk_space import need_room
 
 MEMBERS_MAX = 100_000
 DEPTH_MAX = 32

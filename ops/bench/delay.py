@@ -127,7 +127,7 @@ def measure(images: int, away_s: float, home: Path | None) -> Report:
             server.listening = "deaf"
             server.hang_up()
             away = _away(bench, wiring, images, away_s) if away_s else None
-            told = wiring.reception.counts()
+            told = wiring.event_sink.counts()
     reached = {p.name: p.median_s <= TARGETS[p.name][0] and p.worst_s <= TARGETS[p.name][1] for p in phases}
     if away is not None:
         reached["gateway away"] = not away.lost

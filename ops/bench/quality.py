@@ -17,8 +17,8 @@ from rich.progress import track
 from rich.table import Table
 
 from ops.bench.sweep import Grid, Row, sweep
+from tasks.encoders.disk_cache import cached_on_disk
 from tasks.encoders.protocols import TextEncoder
-from tasks.encoders.storage import remembered
 from tasks.evaluation.manifest import BadManifest, Item, read
 from tasks.evaluation.run import Source, embedded_of
 from tasks.extraction import extractor
@@ -56,9 +56,17 @@ def main(arguments: Sequence[str]) -> None:
             indexes = {text: _made(text, wiring.text_encoder, settings.cache_folder) for text in chosen.template}
         else:
             indexes[wiring.revision.captions_version] = stack.enter_context(captions_of(wiring))
-        choices = answering(wiring)
+        pipeline_options = answering(wiring)
         rows = sweep(
-            embedded, targets, indexes, profiles, wiring.text_encoder, grid, judge(), choices, wiring.typical
+            embedded,
+            targets,
+            indexes,
+            profiles,
+            wiring.text_encoder,
+            grid,
+            judge(),
+            pipeline_options,
+            wiring.reference_vectors,
         )
         total = len(indexes) * len(profiles) * len(grid)
         found = list(track(rows, "sweeping", total=total, console=messages, transient=True))
@@ -66,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
     if chosen.json:
         body = {
             "source": str(chosen.manifest), "images": len(targets), "skipped": len(items) - len(targets),
-            "rows": best, "conditions": conditions(settings, wiring.space, wiring.revision, choices),
+            "rows": best, "conditions": conditions(settings, wiring.space, wiring.revision, pipeline_options),
         }  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
@@ -82,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--k", type=_numbers, default=[5, 10, 15, 20], help="captions an image: 5,10,20")
     parser.add_argument("--alpha", type=_fractions, default=[0.3, 0.5, 0.7, 0.85, 1.0], help="0.5,0.7")
     parser.add_argument("--scale", type=_fractions, help="logit scales; half, once and twice the encoder's own")
-    parser.add_argument("--profile", nargs="+", choices=PROFILES, default=list(PROFILES))
+    parser.add_argument("--profile", nargs="+", pipeline_options=PROFILES, default=list(PROFILES))
     parser.add_argument(
         "--template", action="append", help="starter captions made by this in place of the active ones: '{noun}'"
     )
@@ -129,7 +137,7 @@ def _made(template: str, encoder: TextEncoder, cache: Path) -> ExactIndex:
 
     index = ExactIndex(encoder.space.dimension)
     kept = cache / f"template-{encoder.space.id}-{version(template)}.npz"
-    index.add(unique, remembered(kept, compute)["vectors"])
+    index.add(unique, cached_on_disk(kept, compute)["vectors"])
     return index
 
 

@@ -22,7 +22,7 @@ from tasks.evaluation.manifest import read
 from tasks.pipeline import Pipeline
 from tasks.segmentation.dense import Dense
 from tasks.segmentation.regions import Regions
-from tasks.segmentation.run import Way
+from tasks.segmentation.run import SegmentationMethod
 from tasks.segmenters.superpixels import Superpixels
 from workers.captions.starter import prepare_captions
 from workers.cli.show import console, messages
@@ -31,7 +31,7 @@ from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
 TARGET = 1.3  # of the time of dense against that of its crops alone
-WAYS: dict[str, Way] = {
+WAYS: dict[str, SegmentationMethod] = {
     "dense": Dense(), "dense, refine": Dense(refine=True), "regions, superpixels": Regions(Superpixels()),
 }  # fmt: skip
 

@@ -20,7 +20,7 @@ from tasks.pipeline import CACHED, Pipeline
 from tasks.segmentation.dense import CHUNK
 from tasks.segmentation.drawing import segmented
 from tasks.segmentation.results import Segmented
-from tasks.segmentation.run import Way, segment
+from tasks.segmentation.run import SegmentationMethod, segment
 
 CROPS = 283  # of the paper's grids
 STAGES = ("cut", "encode", "retrieve", "extract", "score", "name", "draw")
@@ -91,7 +91,7 @@ class Taken:
         return median(one / alone for one, alone in zip(self.seconds[what], self.seconds["alone"], strict=True))
 
 
-def taken(image: Image.Image, ways: Mapping[str, Way], pipeline: Pipeline, rounds: int) -> Taken:
+def taken(image: Image.Image, ways: Mapping[str, SegmentationMethod], pipeline: Pipeline, rounds: int) -> Taken:
     """Time the first of ``ways`` beside its crops encoded alone, then the others, in turns.
 
     The first is run on an empty cache (``cold``) and once more (``warm``), the others after that.
@@ -125,7 +125,9 @@ def taken(image: Image.Image, ways: Mapping[str, Way], pipeline: Pipeline, round
     return found
 
 
-def watched(image: Image.Image, way: Way, pipeline: Pipeline) -> tuple[defaultdict[str, float], Segmented]:
+def watched(
+    image: Image.Image, way: SegmentationMethod, pipeline: Pipeline
+) -> tuple[defaultdict[str, float], Segmented]:
     """A segmentation, and what was spent on its stages; ``name`` is what is left, cutting included."""
     spent: defaultdict[str, float] = defaultdict(float)
     given = {one.name: getattr(pipeline, one.name) for one in fields(pipeline)}
@@ -173,7 +175,7 @@ class Compared:
     but_for_names: float
 
 
-def compared(image: Image.Image, ways: tuple[Way, Way], pipeline: Pipeline) -> Compared:
+def compared(image: Image.Image, ways: tuple[SegmentationMethod, SegmentationMethod], pipeline: Pipeline) -> Compared:
     """Segment a picture twice, and compare the label maps."""
     one, other = (segment(image, way, pipeline) for way in ways)
     return Compared((one.encoded, other.encoded), *agreement(one, other))

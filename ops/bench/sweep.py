@@ -13,7 +13,7 @@ from tasks.encoders.protocols import TextEncoder
 from tasks.evaluation.results import Judge
 from tasks.extraction import Extractor, extract
 from tasks.messages import Embedded, Extracted, Floats
-from tasks.pipeline import CACHED, Choices
+from tasks.pipeline import CACHED, PipelineOptions
 from tasks.retrieval import retrieve
 from tasks.scoring import score
 from vectordb.index import CaptionSearch
@@ -54,17 +54,21 @@ def sweep(
     encoder: TextEncoder,
     grid: Grid,
     judge: Judge,
-    choices: Choices,
-    typical: Floats | None = None,
+    pipeline_options: PipelineOptions,
+    reference_vectors: Floats | None = None,
 ) -> Iterator[Row]:
     """All combinations, by captions, profile and K. ``targets[i]`` is the true label of ``embedded.objects[i]``.
 
-    ``choices``: what the grid leaves open; ``typical``: see ``tasks.retrieval.retrieve``.
+    ``pipeline_options``: what the grid leaves open; ``reference_vectors``: see ``tasks.retrieval.retrieve``.
     """
     cache = LRUCache(CACHED)
     for (captions, index), limit in product(indexes.items(), grid.limits):
         retrieved = retrieve(
-            embedded, index, limit=limit, duplicate_similarity=choices.duplicate_similarity, typical=typical
+            embedded,
+            index,
+            limit=limit,
+            duplicate_similarity=pipeline_options.duplicate_similarity,
+            reference_vectors=reference_vectors,
         )
         for profile, extractor in extractors.items():
             extracted = extract(retrieved, extractor, cache)
@@ -72,7 +76,7 @@ def sweep(
             for alpha, scale in product(grid.alphas, grid.scales):
                 # the temperature divides the space's own scale
                 tau = encoder.space.logit_scale / scale
-                labels = _labels(extracted, encoder, cache, replace(choices, alpha=alpha, tau=tau))
+                labels = _labels(extracted, encoder, cache, replace(pipeline_options, alpha=alpha, tau=tau))
                 accuracy, iou, similarity, _ = judge.figures(labels, targets)
                 yield Row(
                     captions=captions, profile=profile, k=limit, alpha=alpha, scale=scale,
@@ -82,8 +86,10 @@ def sweep(
                 )  # fmt: skip
 
 
-def _labels(extracted: Extracted, encoder: TextEncoder, cache: Cache, choices: Choices) -> list[str | None]:
-    c = choices
+def _labels(
+    extracted: Extracted, encoder: TextEncoder, cache: Cache, pipeline_options: PipelineOptions
+) -> list[str | None]:
+    c = pipeline_options
     scored = score(
         extracted, encoder, cache, alpha=c.alpha, tau=c.tau, max_tags=1, min_score=c.min_score,
         synonym_similarity=c.synonym_similarity, unknown_similarity=c.unknown_similarity, prompts=c.prompts,

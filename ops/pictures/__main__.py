@@ -13,10 +13,10 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from tasks.pipeline import Pipeline
 from tasks.segmentation.rendering import overlaid
-from tasks.segmentation.run import Way, segment
+from tasks.segmentation.run import SegmentationMethod, segment
 from workers.captions.starter import prepare_captions
 from workers.embedded.caption_access import captions_of
-from workers.segmentation.methods import Ways
+from workers.segmentation.methods import SegmentationMethods
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
@@ -33,7 +33,7 @@ def main() -> None:
     settings = Settings()
     prepare_captions(settings)
     wiring = Wiring(settings)
-    ways = list(map(Ways(settings), WAYS))
+    ways = list(map(SegmentationMethods(settings), WAYS))
     with captions_of(wiring) as index:
         pipeline = wiring.pipeline(index, wiring.revision.captions_version)
         rows = [[_shown(image, way, pipeline) for way in ways] for image in _images()]
@@ -55,7 +55,7 @@ def _photograph(name: str) -> Image.Image:
     return Image.open(io.BytesIO(resources.files("skimage.data").joinpath(name).read_bytes())).convert("RGB")
 
 
-def _shown(image: Image.Image, way: Way, pipeline: Pipeline) -> Image.Image:
+def _shown(image: Image.Image, way: SegmentationMethod, pipeline: Pipeline) -> Image.Image:
     return overlaid(image, segment(image, way, pipeline))
 
 

@@ -42,7 +42,7 @@ def load_image_encoder(
     return HFImageEncoder(name, threads=threads)
 
 
-def typical_pictures(name: str, *, cache_dir: Path) -> Floats | None:
+def reference_vectors(name: str, *, cache_dir: Path) -> Floats | None:
     """The vectors (m, dimension) of pictures of every kind; ``None`` where none are known.
 
     For ``bundled`` they are the classes'. They come from the cache, which either encoder fills; only where it is

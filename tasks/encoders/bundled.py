@@ -23,13 +23,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from tasks.directions import unit
+from tasks.encoders.disk_cache import cached_on_disk
 from tasks.encoders.efficientnet import CLASSES, EfficientNetLite
 from tasks.encoders.framing import framed, whiteness
 from tasks.encoders.minilm import DIMENSION, MiniLM
 from tasks.encoders.protocols import Floats, Space, Thresholds
 from tasks.encoders.requirements import need, use_threads
-from tasks.encoders.storage import remembered
+from tasks.vector_maths import unit
 
 LOGIT_SCALE = 10.0
 # as measured; the table is in ops/decisions/thresholds.md
@@ -133,5 +133,5 @@ def class_vectors(cache_dir: Path) -> tuple[Floats, Floats]:
         centre = RECIPE.centring * raw.mean(axis=0)
         return {"centre": centre, "classes": unit(raw - centre)}
 
-    arrays = remembered(cache_dir / f"{bundled_space().id}.npz", compute)
+    arrays = cached_on_disk(cache_dir / f"{bundled_space().id}.npz", compute)
     return arrays["centre"], arrays["classes"]

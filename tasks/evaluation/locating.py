@@ -21,7 +21,7 @@ from tasks.pipeline import CACHED, Pipeline
 from tasks.segmentation.naming import batch_of
 from tasks.segmentation.rendering import fitted
 from tasks.segmentation.results import UNKNOWN, LabelMap
-from tasks.segmentation.run import Way, segment
+from tasks.segmentation.run import SegmentationMethod, segment
 from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
 
@@ -54,7 +54,7 @@ class ByWay:
     """A way of segmentation with the captions, or the fixed vocabulary, of the pipeline."""
 
     name: str
-    way: Way
+    way: SegmentationMethod
     pipeline: Pipeline
 
     def locate(self, image: Image.Image) -> Located:
@@ -125,12 +125,17 @@ def of_vocabulary(pipeline: Pipeline, names: Sequence[str]) -> Pipeline:
     """The pipeline with these names in place of captions: the nearest one is the tag, and nothing is unknown."""
     index = ExactIndex(pipeline.index.dimension)
     index.add([Caption.of(name) for name in names], pipeline.text_encoder.encode(list(names)))
-    choices = replace(
-        pipeline.choices, limit=1, alpha=1.0, duplicate_similarity=2.0, unknown_similarity=-1.0, min_score=0.0
+    pipeline_options = replace(
+        pipeline.pipeline_options,
+        limit=1,
+        alpha=1.0,
+        duplicate_similarity=2.0,
+        unknown_similarity=-1.0,
+        min_score=0.0,
     )
     return replace(
-        pipeline, index=index, captions_version="fixed", extractor=Whole(), cache=LRUCache(CACHED), typical=None,
-        choices=choices,
+        pipeline, index=index, captions_version="fixed", extractor=Whole(), cache=LRUCache(CACHED),
+        reference_vectors=None, pipeline_options=pipeline_options,
     )  # fmt: skip
 
 

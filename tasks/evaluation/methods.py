@@ -13,7 +13,7 @@ from tasks.evaluation.retrieving import Cased, ClosestCaption, ensemble
 from tasks.evaluation.vocabulary import Vocabulary, read_labels
 from tasks.extraction import Extractor
 from tasks.messages import Floats
-from tasks.pipeline import CACHED, Choices
+from tasks.pipeline import CACHED, PipelineOptions
 from tasks.scoring import PLAIN
 from vectordb.errors import Permanent
 from vectordb.index import CaptionSearch
@@ -38,18 +38,18 @@ class Tools:
     """What methods are made of. ``labels``: the true ones of the whole set, for the upper bound.
 
     ``naming``: the prompt of the upper bound, which alone has one in the paper. ``tell``: a method's name and how
-    many of how many labels are encoded. ``typical``: see ``tasks.retrieval.retrieve``.
+    many of how many labels are encoded. ``reference_vectors``: see ``tasks.retrieval.retrieve``.
     """
 
     index: CaptionSearch
     encoder: TextEncoder
     extractor: Extractor
-    choices: Choices
+    pipeline_options: PipelineOptions
     labels: Sequence[str]
     naming: tuple[str, ...] = PLAIN
     tell: Callable[[str, int, int], None] | None = None
     captioner: Callable[[str], Captioner] = HFCaptioner
-    typical: Floats | None = None
+    reference_vectors: Floats | None = None
 
 
 def check(name: str) -> None:
@@ -77,8 +77,10 @@ def make(name: str, tools: Tools) -> Method:
         return _vocabulary(name, read_labels(argument), PLAIN, tools)
     if kind == "clip-upper-bound":
         return _vocabulary(name, tools.labels, tools.naming, tools)
-    prompts = ensemble() if kind == "uppercased" else tools.choices.prompts
-    return Cased(name, tools.index, tools.encoder, tools.extractor, tools.choices, prompts, tools.typical)
+    prompts = ensemble() if kind == "uppercased" else tools.pipeline_options.prompts
+    return Cased(
+        name, tools.index, tools.encoder, tools.extractor, tools.pipeline_options, prompts, tools.reference_vectors
+    )
 
 
 def _vocabulary(name: str, labels: Sequence[str], prompts: tuple[str, ...], tools: Tools) -> Vocabulary:

@@ -10,7 +10,7 @@ from tasks.encoders.protocols import TextEncoder
 from tasks.evaluation.answers import SHOWN, Answer, Pictures, shown
 from tasks.extraction import Extractor, extract
 from tasks.messages import Floats, Tag
-from tasks.pipeline import CACHED, Choices
+from tasks.pipeline import CACHED, PipelineOptions
 from tasks.retrieval import retrieve
 from tasks.scoring import score
 from vectordb.index import CaptionSearch
@@ -24,9 +24,9 @@ class Cased:
     index: CaptionSearch
     encoder: TextEncoder
     extractor: Extractor
-    choices: Choices
+    pipeline_options: PipelineOptions
     prompts: tuple[str, ...]
-    typical: Floats | None = None
+    reference_vectors: Floats | None = None
     _cache: Cache = field(default_factory=lambda: LRUCache(CACHED), repr=False)
 
     def prepare(self) -> None:
@@ -36,10 +36,10 @@ class Cased:
 
     def answer(self, batch: Pictures) -> list[Answer]:
         """See ``Method``."""
-        c = self.choices
+        c = self.pipeline_options
         retrieved = retrieve(
             batch.embedded, self.index, limit=c.limit, duplicate_similarity=c.duplicate_similarity,
-            typical=self.typical,
+            reference_vectors=self.reference_vectors,
         )  # fmt: skip
         extracted = extract(retrieved, self.extractor, self._cache)
         scored = score(

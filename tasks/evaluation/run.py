@@ -20,7 +20,7 @@ from tasks.evaluation.manifest import BadManifest, Item, Skipped
 from tasks.evaluation.results import Judge, Result
 from tasks.images import decode
 from tasks.messages import Embedded, ObjectRef, Revision, Submitted
-from tasks.pipeline import Choices
+from tasks.pipeline import PipelineOptions
 from vectordb.errors import Permanent
 
 
@@ -31,7 +31,7 @@ class Source:
     read: Callable[[Path], bytes]
     encoder: ImageEncoder
     revision: Revision
-    choices: Choices
+    pipeline_options: PipelineOptions
     batch: int = 16
 
 
@@ -88,7 +88,7 @@ def evaluate(
         skipped += bad
         good += [part[int(ref.key)] for ref in embedded.objects]
         if embedded.objects:
-            pictures = Pictures(embedded, partial(_decoded, data, source.choices.max_pixels))
+            pictures = Pictures(embedded, partial(_decoded, data, source.pipeline_options.max_pixels))
             for tally in tallies:
                 start = clock()
                 tally.answers += tally.method.answer(pictures)
@@ -122,8 +122,8 @@ def embedded_of(items: Sequence[Item], source: Source) -> tuple[Embedded, list[b
         except Permanent as exc:
             reasons[at] = str(exc)
     batch = Submitted(objects=tuple(refs), revision=source.revision)
-    choices = source.choices
-    embedded, faults = embed(batch, images, source.encoder, max_pixels=choices.max_pixels)
+    pipeline_options = source.pipeline_options
+    embedded, faults = embed(batch, images, source.encoder, max_pixels=pipeline_options.max_pixels)
     reasons.update((int(fault.object.key), fault.reason) for fault in faults)
     skipped = [Skipped(items[at].where, f"{items[at].path}: {reason}") for at, reason in sorted(reasons.items())]
     data = dict(zip((ref.key for ref in refs), images, strict=True))

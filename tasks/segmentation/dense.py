@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.directions import unit
 from tasks.encoders.protocols import ImageEncoder
 from tasks.messages import Floats
 from tasks.pipeline import Pipeline
 from tasks.segmentation.drawing import Drawing
 from tasks.segmentation.grids import FLAT, SIZES, Grid, accumulated, boxes_of, coverage, crops, grids, squeezed
 from tasks.segmentation.naming import DEFAULT, Named, Naming, named
+from tasks.vector_maths import unit
 
 CHUNK = 64  # crops that are in memory at once; encoders batch them as they like
 MAP = 16  # cells a side, as in the paper

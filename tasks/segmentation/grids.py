@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.directions import unit
 from tasks.messages import Floats
+from tasks.vector_maths import unit
 
 SIZES = (2, 4, 8)  # cells a side, as in the paper
 FLAT = 6  # levels of 255 that the pixels of one colour may differ by in each channel: the noise of a JPEG

@@ -107,13 +107,13 @@ def vocabulary(
     ranked = sorted(votes, key=lambda label: (-votes[label], label))
     if not ranked:
         return {}
-    choices = pipeline.choices
-    words = encode_words(ranked, pipeline.text_encoder, pipeline.cache, choices.prompts)
+    pipeline_options = pipeline.pipeline_options
+    words = encode_words(ranked, pipeline.text_encoder, pipeline.cache, pipeline_options.prompts)
     families: dict[int, set[str]] = {}
     for at, label in enumerate(ranked):
         kept = list(families)
         near = words[kept] @ words[at] if kept else np.zeros(0)
-        if kept and near.max() > choices.synonym_similarity:
+        if kept and near.max() > pipeline_options.synonym_similarity:
             families[kept[int(near.argmax())]].add(label)
         elif len(kept) < most:
             families[at] = {label}
@@ -122,13 +122,15 @@ def vocabulary(
 
 def scored_against(labels: Sequence[str], found: Extracted, pipeline: Pipeline) -> Floats:
     """Each object's score for each of ``labels``, whatever its own candidates are: (n, labels)."""
-    choices, space = pipeline.choices, pipeline.text_encoder.space
-    words = encode_words(labels, pipeline.text_encoder, pipeline.cache, choices.prompts).astype(np.float64)
+    pipeline_options, space = pipeline.pipeline_options, pipeline.text_encoder.space
+    words = encode_words(labels, pipeline.text_encoder, pipeline.cache, pipeline_options.prompts).astype(np.float64)
     by_image, by_text = (
-        np.array([probabilities(row, space, choices.tau) for row in side.array().astype(np.float64) @ words.T])
+        np.array(
+            [probabilities(row, space, pipeline_options.tau) for row in side.array().astype(np.float64) @ words.T]
+        )
         for side in (found.vectors, found.centroids)
     )
-    mixed: Floats = (choices.alpha * by_image + (1 - choices.alpha) * by_text).astype(np.float32)
+    mixed: Floats = (pipeline_options.alpha * by_image + (1 - pipeline_options.alpha) * by_text).astype(np.float32)
     return mixed
 
 

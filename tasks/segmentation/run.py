@@ -11,7 +11,7 @@ from tasks.segmentation.drawing import SPECK, Drawing, segmented
 from tasks.segmentation.results import Segmented
 
 
-class Way(Protocol):
+class SegmentationMethod(Protocol):
     """A way to segment: ``Dense``, ``Regions`` or ``Prompted``, with its choices."""
 
     @property
@@ -22,7 +22,7 @@ class Way(Protocol):
         ...
 
 
-def segment(image: Image.Image, way: Way, pipeline: Pipeline, *, speck: float = SPECK) -> Segmented:
+def segment(image: Image.Image, way: SegmentationMethod, pipeline: Pipeline, *, speck: float = SPECK) -> Segmented:
     """What is where in an RGB image, in words that come from the pipeline's captions.
 
     The pipeline's adapters and choices name the parts; its cache keeps words and parsed captions from one image to

@@ -12,7 +12,7 @@ from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import Stack
 from tests.browser.visitor import PATIENCE_MS, Visitor
 from workers.embedded.stack import running
-from workers.outages.board import Board, Obstacle
+from workers.outages.board import Board, Outage
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
@@ -72,7 +72,7 @@ def test_what_is_away_is_named_with_what_waits_for_it(stack: Stack, visit: Visit
     banner = page.locator("#banner")
     expect(page.locator("#wall")).to_have_attribute("aria-busy", "false")
     expect(banner).to_be_hidden()
-    board.write([Obstacle(name="captions", reason="no answer", since=wiring.clock() - 60, waiting=3)])
+    board.write([Outage(name="captions", reason="no answer", since=wiring.clock() - 60, waiting=3)])
     expect(banner).to_contain_text("The caption server has been away since")
     expect(banner).to_contain_text("3 images wait for it, and nothing is lost.")
     serious = [v["id"] for v in Axe().run(page).response["violations"] if v["impact"] in {"serious", "critical"}]

@@ -49,8 +49,12 @@ class World:
         self.version = "captions@1"
         self.queues = self.wiring.publisher = Queues()
         self.wiring.space, self.wiring.image_encoder, self.wiring.text_encoder = SPACE, Colours(), Texts()
-        self.wiring.chosen, self.wiring.typical, self.wiring.indexes = lambda: self.version, None, self.versions
-        self.wiring.choices, self.wiring.cache = CHOICES, LRUCache(1000)
+        self.wiring.chosen, self.wiring.reference_vectors, self.wiring.indexes = (
+            lambda: self.version,
+            None,
+            self.versions,
+        )
+        self.wiring.pipeline_options, self.wiring.cache = CHOICES, LRUCache(1000)
         self.stages = Stages(self.wiring)
         self.dispatcher, self.keeper = self.wiring.dispatcher("me"), self.wiring.keeper()
         for inbox in (self.wiring.inbox, self.wiring.later):
@@ -67,7 +71,7 @@ class World:
         return str(info.ref.etag)
 
     def wish(self, key: str, way: str = "dense") -> None:
-        self.wiring.wishes.ask([f"inbox/{key}"], way)
+        self.wiring.segmentation_requests.ask([f"inbox/{key}"], way)
 
     def again(self, key: str) -> None:
         self.wiring.inbox.append([ObjectEvent("created", "inbox", key, force=True)])

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from workers.cli.main import app
-from workers.diagnostics.liveness import Pulse, State
+from workers.diagnostics.liveness import LivenessCheck, State
 from workers.redis.connection import Client, connect
 from workers.settings.settings import QUEUES, Settings
 from workers.stages.registration import register
@@ -98,7 +98,7 @@ def test_a_name_that_nobody_has_is_refused(wiring: Wiring) -> None:  # noqa: ARG
 
 
 def test_the_supervisor_sees_the_same(wiring: Wiring) -> None:
-    pulse = Pulse(wiring, "extraction", fresh=0.2, patience=0.3)
+    pulse = LivenessCheck(wiring, "extraction", fresh=0.2, patience=0.3)
     assert pulse.state() is State.ASKED
     assert pulse.healthy(), "it still has time to answer"
     assert pulse.settled() is State.SILENT

@@ -59,7 +59,7 @@ class World:
 
     def tell(self, data: bytes) -> None:
         """What the gateway does with the body of a POST."""
-        self.wiring.reception.store([deposit("webhook", webhook(data, self.settings.bucket), data)])
+        self.wiring.event_sink.store([deposit("webhook", webhook(data, self.settings.bucket), data)])
 
     def tell_of(self, key: str, etag: str = ETAG, **more: Any) -> None:
         self.tell(body(record(key=key, bucket=self.settings.bucket, eTag=etag, **more)))
@@ -169,8 +169,8 @@ def test_what_cannot_be_read_is_set_aside(world: World, data: bytes) -> None:
     data = data.replace(BUCKET.encode(), world.settings.bucket.encode())
     with capture_logs() as logged:
         world.tell(data)
-    assert world.wiring.reception.counts() == {"webhook:junk": 1}
-    (aside,) = world.wiring.reception.junk()
+    assert world.wiring.event_sink.counts() == {"webhook:junk": 1}
+    (aside,) = world.wiring.event_sink.junk()
     assert aside.junk.reason
     assert aside.junk.size == len(data)
     assert [line["event"] for line in logged] == ["notification set aside"]
@@ -183,7 +183,7 @@ def test_what_is_more_than_needed_is_passed_over(world: World, store: S3Store) -
     told = record(key="a.png", bucket=world.settings.bucket, eTag=etag, extra={"deep": [[]]}, userMetadata={"x": "y"})
     world.tell(body(told | {"more": 1}, record(key="b.png", bucket="other")))
     world.settle()
-    assert world.wiring.reception.counts() == {"webhook:events": 1, "webhook:ignored:other-bucket": 1}
+    assert world.wiring.event_sink.counts() == {"webhook:events": 1, "webhook:ignored:other-bucket": 1}
     assert {key: found.state for key, found in world.records().items()} == {"a.png": "done"}
 
 
@@ -407,7 +407,7 @@ def test_events_that_nobody_can_check_stay_in_the_inbox_until_somebody_can(
         assert world.wiring.inbox.length() == 1
         assert world.wiring.records.pending() == []
         refusing.mended = True
-        assert world.wiring.obstacles.wait("store", 10)
+        assert world.wiring.outage_tracker.wait("store", 10)
         world.settle()
         assert world.records()["a.png"].state == "done"
 

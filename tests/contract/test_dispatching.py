@@ -18,7 +18,7 @@ from workers.dispatch.dispatcher import Dispatcher, Pace
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.keeper import Keeper
 from workers.dispatch.reconcile import reconcile
-from workers.events.sink import Reception
+from workers.events.sink import EventSink
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Ledger
@@ -27,7 +27,7 @@ from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
-from workers.segmentation.artifacts import Pictures
+from workers.segmentation.artifacts import Artifacts
 from workers.segmentation.queue import SegmentQueue
 from workers.stores.folder import FolderStore
 from workers.stores.lookup import SILENCES, THREADS
@@ -67,12 +67,12 @@ class World:
     inbox: Inbox
     later: Inbox
     segments: SegmentQueue
-    pictures: Pictures
+    pictures: Artifacts
     ledger: Ledger
     records: Records
     health: Health
     queues: Queues
-    reception: Reception
+    event_sink: EventSink
     events: EventFilter
     now: float = 1000.0
     revision: Revision = REVISION
@@ -81,7 +81,7 @@ class World:
         pace = Pace(batch_max, 5, in_flight_max, deadline_s=60)
         return Dispatcher(
             self.inbox, self.later, self.segments, self.ledger, self.store, self.pictures, self.queues,
-            self.reception, self.events, lambda: self.revision, lambda key: not key.startswith("ignored/"),
+            self.event_sink, self.events, lambda: self.revision, lambda key: not key.startswith("ignored/"),
             lambda _: "", pace, "me", lambda: self.now,
         )  # fmt: skip
 
@@ -114,12 +114,12 @@ def made_of(client: Client, keys: Keys, tmp_path: Path) -> World:
     for stream in (inbox, later):
         stream.prepare()
     store = FolderStore({"inbox": tmp_path / "inbox"})
-    reception = Reception(client, keys)
+    event_sink = EventSink(client, keys)
     made = World(
         store, inbox, later, SegmentQueue(client, keys, ledger, 2, lambda: made.now),
-        Pictures(store, client, keys, ".wildtag/"), ledger, Records(client, keys),
-        Health(client, keys, lambda: made.now), Queues(), reception,
-        EventFilter(client, keys, reception, lambda: made.now),
+        Artifacts(store, client, keys, ".wildtag/"), ledger, Records(client, keys),
+        Health(client, keys, lambda: made.now), Queues(), event_sink,
+        EventFilter(client, keys, event_sink, lambda: made.now),
     )  # fmt: skip
     return made
 
@@ -259,7 +259,7 @@ def test_removals_that_the_store_gives_no_word_of_are_counted_and_cost_no_record
     world.inbox.append([ObjectEvent("removed", "inbox", ref.key) for ref in refs])
     world.inbox.append([ObjectEvent("created", "inbox", "no etag.jpg")])
     world.dispatcher().step(block_ms=10)
-    assert world.reception.counts() == {"dispatcher:removals unseen": 3}
+    assert world.event_sink.counts() == {"dispatcher:removals unseen": 3}
     assert world.records.counts()["done"] == 3
     assert world.records.counts()["inbox"] == 0
 

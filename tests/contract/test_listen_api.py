@@ -14,7 +14,7 @@ from ops.bench.made_up_minio import Server, made_up_minio
 from tests.contract.s3_server import Answer, made_up, refusal, store_at
 from workers.events.listen_api import Deaf, Dropped, Refused, connecting
 from workers.events.listener import Listener, Watched, lines
-from workers.events.sink import Reception
+from workers.events.sink import EventSink
 from workers.events.sources import Sources
 from workers.lifecycle.inbox import Inbox
 from workers.redis.connection import Client, StoreUnavailable
@@ -48,7 +48,7 @@ def listening(
 ) -> Iterator[tuple[Sources, Inbox, list[bool]]]:
     """A listener at work; the list has an item for each look through the bucket."""
     stop, looks = threading.Event(), list[bool]()
-    sources, reception, inbox = Sources(client, keys, time.time), Reception(client, keys), Inbox(client, keys.inbox)
+    sources, event_sink, inbox = Sources(client, keys, time.time), EventSink(client, keys), Inbox(client, keys.inbox)
     inbox.prepare()
 
     def catch_up(*, connected: bool) -> bool:
@@ -56,7 +56,7 @@ def listening(
         return True
 
     listener = Listener(
-        connect(url), BUCKET, reception, catch_up, first_pause=0.05, refused_pause=refused_pause,
+        connect(url), BUCKET, event_sink, catch_up, first_pause=0.05, refused_pause=refused_pause,
         report=lambda state, reason: sources.note("listen", state, reason),
     )  # fmt: skip
     thread = threading.Thread(target=listener.follow, args=(stop,))
@@ -104,7 +104,7 @@ def test_a_server_that_is_never_heard_is_deaf_and_said_to_be(
         since = sources.conditions()["listen"].since
         until(lambda: server.listeners >= 3)
         assert sources.conditions()["listen"].since == since
-        assert Reception(client, keys).counts()["listen:deaf"] >= 2
+        assert EventSink(client, keys).counts()["listen:deaf"] >= 2
         assert len(looks) == 1  # of what was there before; not one for each vain try
         server.happened("ObjectCreated:Put", "unheard.png", "e", 5)
         server.listening = "pings"

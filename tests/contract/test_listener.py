@@ -23,7 +23,7 @@ from workers.dispatch.reconcile import Sweeper
 from workers.events.listen_api import Dropped, connecting
 from workers.events.listener import Listener, lines
 from workers.events.notification import LARGEST
-from workers.events.sink import Reception
+from workers.events.sink import EventSink
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record_reader import PAGE, Records
 from workers.processes.bucket import run_listener
@@ -65,8 +65,8 @@ def ends(error: Exception, *sent: bytes) -> Callable[[], Iterable[bytes]]:
 
 
 @pytest.fixture
-def reception(client: Client, keys: Keys) -> Reception:
-    return Reception(client, keys)
+def event_sink(client: Client, keys: Keys) -> EventSink:
+    return EventSink(client, keys)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def test_what_is_heard_is_stored_and_every_connection_caught_up_with(reception: Reception, inbox: Inbox) -> None:
+def test_what_is_heard_is_stored_and_every_connection_caught_up_with(event_sink: EventSink, inbox: Inbox) -> None:
     caught_up = threading.Semaphore(0)
 
     def after_a_look() -> Iterator[bytes]:
@@ -110,13 +110,13 @@ def test_what_is_heard_is_stored_and_every_connection_caught_up_with(reception: 
         caught_up.release()
         return True
 
-    Listener(server, BUCKET, reception, catch_up, lambda: beats.append(0), 0.001).follow(server.stop)
+    Listener(server, BUCKET, event_sink, catch_up, lambda: beats.append(0), 0.001).follow(server.stop)
     assert told(inbox) == ["été 2026/a+b.jpg", "b.jpg"]
     assert len(beats) >= 4
-    assert reception.counts() == {"listen:events": 2}
+    assert event_sink.counts() == {"listen:events": 2}
 
 
-def test_a_look_that_fails_is_taken_again_while_listening_goes_on(reception: Reception, inbox: Inbox) -> None:
+def test_a_look_that_fails_is_taken_again_while_listening_goes_on(event_sink: EventSink, inbox: Inbox) -> None:
     looks: list[bool] = []
     seen = threading.Event()
 
@@ -133,13 +133,13 @@ def test_a_look_that_fails_is_taken_again_while_listening_goes_on(reception: Rec
         assert seen.wait(20)
 
     server = Scripted([connection])
-    Listener(server, BUCKET, reception, catch_up, first_pause=0.001).follow(server.stop)
+    Listener(server, BUCKET, event_sink, catch_up, first_pause=0.001).follow(server.stop)
     assert told(inbox) == ["heard meanwhile.jpg"]
     assert looks[:5] == [True, False, False, False, False]  # of one connection
 
 
 def test_a_blip_while_the_bucket_is_swept_misses_nothing_of_what_was_seen_before(
-    reception: Reception, inbox: Inbox, client: Client, keys: Keys, tmp_path: Path
+    event_sink: EventSink, inbox: Inbox, client: Client, keys: Keys, tmp_path: Path
 ) -> None:
     for number in range(3 * PAGE):
         (tmp_path / f"{number:05}.jpg").write_bytes(b"x")
@@ -168,12 +168,12 @@ def test_a_blip_while_the_bucket_is_swept_misses_nothing_of_what_was_seen_before
             yield b" "
 
     server = Scripted([breaks, lasts])
-    Listener(server, BUCKET, reception, catch_up, first_pause=0.001).follow(server.stop)
+    Listener(server, BUCKET, event_sink, catch_up, first_pause=0.001).follow(server.stop)
     heard = [event.key for _, event in inbox.read("me", 10_000, 1)]
     assert set(heard) == {path.name for path in tmp_path.iterdir()}
 
 
-def test_a_fault_in_the_look_ends_the_listener(reception: Reception) -> None:
+def test_a_fault_in_the_look_ends_the_listener(event_sink: EventSink) -> None:
     def catch_up(*, connected: bool) -> bool:
         raise KeyError(f"a bug {connected}")
 
@@ -184,14 +184,14 @@ def test_a_fault_in_the_look_ends_the_listener(reception: Reception) -> None:
         yield (b" " for _ in iter(lambda: stop.wait(0.01), None))
 
     with pytest.raises(KeyError):
-        Listener(connect, BUCKET, reception, catch_up).follow(stop)
+        Listener(connect, BUCKET, event_sink, catch_up).follow(stop)
 
 
-def test_junk_is_set_aside(reception: Reception, inbox: Inbox) -> None:
+def test_junk_is_set_aside(event_sink: EventSink, inbox: Inbox) -> None:
     server = Scripted([lambda: [b"nonsense\n", b"\xff\n", line("good")]])
-    Listener(server, BUCKET, reception, lambda *, connected: connected, first_pause=0.001).follow(server.stop)
+    Listener(server, BUCKET, event_sink, lambda *, connected: connected, first_pause=0.001).follow(server.stop)
     assert told(inbox) == ["good"]
-    assert [aside.junk.body for aside in reception.junk()] == [b"\xff", b"nonsense"]
+    assert [aside.junk.body for aside in event_sink.junk()] == [b"\xff", b"nonsense"]
 
 
 @settings(deadline=None)

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tests.unit.events.samples import BUCKET
-from workers.events.sink import Deposit
-from workers.gateway.batching_writer import MOST_WAITING, Mailbox
+from workers.events.sink import ReceivedEvents
+from workers.gateway.batching_writer import MOST_WAITING, BatchingWriter
 from workers.lifecycle.event import ObjectEvent
 from workers.redis.connection import Client, StoreUnavailable, connect_async
 from workers.redis.keys import Keys
@@ -15,24 +15,24 @@ from workers.redis.keys import Keys
 MEGABYTE = 2**20
 
 
-def deposit(number: int) -> Deposit:
-    return Deposit((ObjectEvent("created", BUCKET, str(number)),), {"test:events": 1})
+def deposit(number: int) -> ReceivedEvents:
+    return ReceivedEvents((ObjectEvent("created", BUCKET, str(number)),), {"test:events": 1})
 
 
-def run(redis_url: str, keys: Keys, use: Callable[[Mailbox], Awaitable[None]]) -> None:
+def run(redis_url: str, keys: Keys, use: Callable[[BatchingWriter], Awaitable[None]]) -> None:
     async def main() -> None:
-        mailbox = Mailbox(connect_async(redis_url), keys)
+        batching_writer = BatchingWriter(connect_async(redis_url), keys)
         try:
-            await use(mailbox)
+            await use(batching_writer)
         finally:
-            await mailbox.close()
+            await batching_writer.close()
 
     asyncio.run(main())
 
 
 def test_what_waits_together_travels_together(redis_url: str, client: Client, keys: Keys) -> None:
-    async def use(mailbox: Mailbox) -> None:
-        await asyncio.gather(*(mailbox.put(deposit(number), 100) for number in range(2000)))
+    async def use(batching_writer: BatchingWriter) -> None:
+        await asyncio.gather(*(batching_writer.put(deposit(number), 100) for number in range(2000)))
 
     client.config_resetstat()
     run(redis_url, keys, use)
@@ -43,8 +43,8 @@ def test_what_waits_together_travels_together(redis_url: str, client: Client, ke
 
 
 def test_one_that_gives_up_takes_nobody_along(redis_url: str, client: Client, keys: Keys) -> None:
-    async def use(mailbox: Mailbox) -> None:
-        waiting = [asyncio.create_task(mailbox.put(deposit(number), 100)) for number in range(10)]
+    async def use(batching_writer: BatchingWriter) -> None:
+        waiting = [asyncio.create_task(batching_writer.put(deposit(number), 100)) for number in range(10)]
         await asyncio.sleep(0)
         waiting[3].cancel()
         done = await asyncio.gather(*waiting, return_exceptions=True)
@@ -55,22 +55,22 @@ def test_one_that_gives_up_takes_nobody_along(redis_url: str, client: Client, ke
 
 
 def test_while_redis_is_slow_only_so_much_waits(redis_url: str, client: Client, keys: Keys) -> None:
-    async def use(mailbox: Mailbox) -> None:
-        await mailbox.reachable()
+    async def use(batching_writer: BatchingWriter) -> None:
+        await batching_writer.reachable()
         client.client_pause(300)
         many = MOST_WAITING // MEGABYTE + 5
         done = await asyncio.gather(
-            *(mailbox.put(deposit(number), MEGABYTE) for number in range(many)), return_exceptions=True
+            *(batching_writer.put(deposit(number), MEGABYTE) for number in range(many)), return_exceptions=True
         )
         assert sum(isinstance(x, StoreUnavailable) for x in done) == 5
-        await mailbox.put(deposit(0), MEGABYTE)  # there is room again
+        await batching_writer.put(deposit(0), MEGABYTE)  # there is room again
 
     run(redis_url, keys, use)
 
 
 def test_without_redis_everybody_hears_of_it(keys: Keys) -> None:
-    async def use(mailbox: Mailbox) -> None:
-        done = await asyncio.gather(*(mailbox.put(deposit(n), 1) for n in range(5)), return_exceptions=True)
+    async def use(batching_writer: BatchingWriter) -> None:
+        done = await asyncio.gather(*(batching_writer.put(deposit(n), 1) for n in range(5)), return_exceptions=True)
         assert [type(x) for x in done] == [StoreUnavailable] * 5
 
     run("unix:///nobody/listens/here.sock", keys, use)

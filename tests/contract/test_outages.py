@@ -30,10 +30,10 @@ from workers.notifying.notifier import Notifier
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Answer, Plan
 from workers.notifying.writeback import Writer
-from workers.outages.board import FRESH_S, Board, Obstacle
-from workers.outages.report import Outages
-from workers.outages.tracker import Away, Obstacles
-from workers.processes.loops import Turn
+from workers.outages.board import FRESH_S, Board, Outage
+from workers.outages.report import OutageReport
+from workers.outages.tracker import Away, OutageTracker
+from workers.processes.loops import Step
 from workers.redis.connection import Client, StoreUnavailable
 from workers.redis.connection import connect as connect_redis
 from workers.redis.keys import Keys
@@ -58,15 +58,15 @@ class Captions:
         return Revision("space", "captions@1")
 
 
-def dispatcher(world: World, captions: Callable[[], Revision], obstacles: Obstacles) -> Dispatcher:
+def dispatcher(world: World, captions: Callable[[], Revision], outage_tracker: OutageTracker) -> Dispatcher:
     return Dispatcher(
         world.inbox, world.later, world.segments, world.ledger, world.store, world.pictures, world.queues,
-        world.reception, world.events, captions, lambda _: True, lambda _: "", Pace(3, 5, 100, deadline_s=60), "me",
-        lambda: world.now, obstacles,
+        world.event_sink, world.events, captions, lambda _: True, lambda _: "", Pace(3, 5, 100, deadline_s=60), "me",
+        lambda: world.now, outage_tracker,
     )  # fmt: skip
 
 
-def sent_within(world: World, turn: Turn, keys: set[str], seconds: float) -> None:
+def sent_within(world: World, turn: Step, keys: set[str], seconds: float) -> None:
     """Take turns until all of these are sent."""
     deadline = time.monotonic() + seconds
     while keys - {key for batch in world.queues.sent for key in batch}:
@@ -77,13 +77,13 @@ def sent_within(world: World, turn: Turn, keys: set[str], seconds: float) -> Non
 
 def test_events_that_were_read_while_the_captions_were_away_go_on_when_they_are_back(world: World) -> None:
     captions = Captions()
-    obstacles = Obstacles(probes={"captions": captions, "store": lambda: None})
-    taken = dispatcher(world, captions, obstacles)
-    turn = Turn(lambda: taken.step(block_ms=10), obstacles)
+    outage_tracker = OutageTracker(probes={"captions": captions, "store": lambda: None})
+    taken = dispatcher(world, captions, outage_tracker)
+    turn = Step(lambda: taken.step(block_ms=10), outage_tracker)
     world.inbox.append([created(world.put(f"{i}.jpg")) for i in range(5)])
     captions.away = True
     assert not turn()
-    assert obstacles.stands("captions")
+    assert outage_tracker.stands("captions")
     world.inbox.append([created(world.put("meanwhile.jpg"))])
     assert not turn()
     assert world.queues.sent == []
@@ -103,9 +103,9 @@ def test_events_that_the_store_had_to_be_asked_about_go_on_when_it_is_back(
 
     monkeypatch.setattr(world.store, "stat", counting)
     world.now = time.time()
-    obstacles = Obstacles(probes={"store": lambda: stat("inbox", "ready")})
-    taken = dispatcher(world, lambda: Revision("space", "captions@1"), obstacles)
-    turn = Turn(lambda: taken.step(block_ms=10), obstacles)
+    outage_tracker = OutageTracker(probes={"store": lambda: stat("inbox", "ready")})
+    taken = dispatcher(world, lambda: Revision("space", "captions@1"), outage_tracker)
+    turn = Step(lambda: taken.step(block_ms=10), outage_tracker)
     for number in range(40):
         world.put(f"{number}.jpg")
     (tmp_path / "inbox").rename(tmp_path / "away")
@@ -113,7 +113,7 @@ def test_events_that_the_store_had_to_be_asked_about_go_on_when_it_is_back(
     deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
         turn()
-    assert obstacles.stands("store")
+    assert outage_tracker.stands("store")
     assert asked[0] < 20  # those that were under way when it was noticed
     (tmp_path / "away").rename(tmp_path / "inbox")
     sent_within(world, turn, {f"{number}.jpg" for number in range(40)}, SOON_S + 1)
@@ -132,7 +132,7 @@ def test_of_redis_that_is_killed_what_was_read_goes_on_when_it_is_back(tmp_path:
             except Exception as exc:
                 raise StoreUnavailable("no answer") from exc
 
-        obstacles = Obstacles(probes={"redis": reach, "store": lambda: None})
+        outage_tracker = OutageTracker(probes={"redis": reach, "store": lambda: None})
         broken = [True]
 
         def revision() -> Revision:
@@ -140,11 +140,11 @@ def test_of_redis_that_is_killed_what_was_read_goes_on_when_it_is_back(tmp_path:
                 own.kill()  # between reading the events and entering their objects
             return Revision("space", "captions@1")
 
-        taken = dispatcher(made, revision, obstacles)
-        turn = Turn(lambda: taken.step(block_ms=10), obstacles)
+        taken = dispatcher(made, revision, outage_tracker)
+        turn = Step(lambda: taken.step(block_ms=10), outage_tracker)
         made.inbox.append([created(made.put("a.jpg"))])
         assert not turn()
-        assert obstacles.stands("redis")
+        assert outage_tracker.stands("redis")
         broken[0] = False
         own.start()
         sent_within(made, turn, {"a.jpg"}, SOON_S + 1)
@@ -166,14 +166,14 @@ def test_what_others_left_is_not_claimed_while_the_store_is_away(
     world.put("a.jpg")
     world.inbox.append([ObjectEvent("created", "inbox", "a.jpg")])
     assert len(world.inbox.read("another", 10, None)) == 1
-    obstacles = Obstacles(probes={"store": lambda: stat("inbox", "ready")})
-    taken = dispatcher(world, lambda: Revision("space", "captions@1"), obstacles)
+    outage_tracker = OutageTracker(probes={"store": lambda: stat("inbox", "ready")})
+    taken = dispatcher(world, lambda: Revision("space", "captions@1"), outage_tracker)
     (tmp_path / "inbox").rename(tmp_path / "away")
-    obstacles.begin("store", "no answer")
-    turn, work = Turn(lambda: taken.recover(0), obstacles), Turn(lambda: taken.step(block_ms=10), obstacles)
+    outage_tracker.begin("store", "no answer")
+    turn, work = Step(lambda: taken.recover(0), outage_tracker), Step(lambda: taken.step(block_ms=10), outage_tracker)
     assert not turn()
     assert asked[0] == 0
-    assert obstacles.standing()[0].reason == "no answer"
+    assert outage_tracker.standing()[0].reason == "no answer"
     (tmp_path / "away").rename(tmp_path / "inbox")
     back = time.monotonic()
     while not turn():
@@ -193,14 +193,14 @@ def test_what_was_claimed_when_redis_was_killed_goes_on_when_it_is_back(tmp_path
                 own.kill()  # between claiming the events and entering their objects
             return Revision("space", "captions@1")
 
-        taken = dispatcher(made, revision, Obstacles())
+        taken = dispatcher(made, revision, OutageTracker())
         made.inbox.append([created(made.put("a.jpg"))])
         assert len(made.inbox.read("another", 10, None)) == 1
         with pytest.raises(StoreUnavailable):
             taken.recover(0)
         broken[0] = False
         own.start()
-        sent_within(made, Turn(lambda: taken.step(block_ms=10), Obstacles()), {"a.jpg"}, SOON_S + 1)
+        sent_within(made, Step(lambda: taken.step(block_ms=10), OutageTracker()), {"a.jpg"}, SOON_S + 1)
     finally:
         own.close()
 
@@ -218,13 +218,13 @@ def test_one_object_that_the_store_does_not_answer_for_is_no_outage(
 
     monkeypatch.setattr(world.store, "stat", sometimes)
     world.now = time.time()
-    obstacles = Obstacles(probes={"store": lambda: sometimes("inbox", "ready")})
-    taken = dispatcher(world, lambda: Revision("space", "captions@1"), obstacles)
+    outage_tracker = OutageTracker(probes={"store": lambda: sometimes("inbox", "ready")})
+    taken = dispatcher(world, lambda: Revision("space", "captions@1"), outage_tracker)
     world.inbox.append([ObjectEvent("removed", "inbox", "broken.jpg")])
     deadline = time.monotonic() + 1.6
     while time.monotonic() < deadline:
         taken.step(block_ms=20)
-    assert obstacles.standing() == []
+    assert outage_tracker.standing() == []
     assert 2 <= asked[0] <= 3  # at once, after a second, and less and less often
     world.inbox.append([created(world.put("good.jpg"))])
     taken.step(block_ms=20)
@@ -238,7 +238,7 @@ def keeper(world: World, board: Board, give_up_s: float = 86_400, *, answers: bo
         if not answers:
             raise ServerAway("no answer")
 
-    outages = Outages(board, Obstacles(probes={"captions": reach}), dict)
+    outages = OutageReport(board, OutageTracker(probes={"captions": reach}), dict)
     return Keeper(
         world.ledger, world.inbox, world.health, world.queues, lambda: world.revision, stages=("embedding",),
         deadline_s=60, max_attempts=2, give_up_s=give_up_s, clock=lambda: world.now, away=outages.common,
@@ -256,13 +256,13 @@ def test_an_outage_burns_no_attempts_and_sends_nothing_again(world: World, clien
     for _ in range(10):
         world.now += 61
         world.health.beat("embedding")
-        board.write([Obstacle(name="captions", reason="no answer", since=1000.0)])
+        board.write([Outage(name="captions", reason="no answer", since=1000.0)])
         assert keeping.step() == 1
     assert world.queues.sent == [["a.jpg"]]
     assert world.records.counts()["dead"] == 0
-    board.write([Obstacle(name="captions", reason="no answer", since=1000.0)])
+    board.write([Outage(name="captions", reason="no answer", since=1000.0)])
     world.now += 61
-    board.write([Obstacle(name="captions", reason="no answer", since=1000.0)])
+    board.write([Outage(name="captions", reason="no answer", since=1000.0)])
     keeper(world, board, give_up_s=60).step()  # longer than anybody wants to wait
     (record,) = world.records.latest()
     assert record.error is not None
@@ -279,15 +279,17 @@ def test_one_host_that_is_cut_off_keeps_no_object_from_being_sent_again(
     for sent in (2, 3):  # the second time it is older than anybody wants to wait for a service
         world.now += 61
         world.health.beat("embedding")
-        board.write([Obstacle(name="captions", reason="no route", since=1000.0)])
+        board.write([Outage(name="captions", reason="no route", since=1000.0)])
         assert keeping.step() == 1
         assert world.queues.sent == [["lost.jpg"]] * sent
     assert world.records.counts()["dead"] == 0
 
 
 def test_who_holds_the_captions_alone_is_believed_that_they_are_away(client: Client, keys: Keys) -> None:
-    Board(client, keys, "holder-1", time.time).write([Obstacle(name="captions", reason="locked", since=1.0)])
-    outages = Outages(Board(client, keys, "here-1", time.time), Obstacles(probes={"store": lambda: None}), dict)
+    Board(client, keys, "holder-1", time.time).write([Outage(name="captions", reason="locked", since=1.0)])
+    outages = OutageReport(
+        Board(client, keys, "here-1", time.time), OutageTracker(probes={"store": lambda: None}), dict
+    )
     assert outages.common() == "locked"
     assert outages.own.standing() == []
 
@@ -314,10 +316,10 @@ def test_the_board_tells_of_all_processes_and_of_none_that_was_killed(client: Cl
     now = [1000.0]
     one, two = (Board(client, keys, name, lambda: now[0]) for name in ("host-1", "host-2"))
     one.write([
-        Obstacle(name="captions", reason="refused", since=990.0), Obstacle(name="listener", reason="deaf", since=1.0),
+        Outage(name="captions", reason="refused", since=990.0), Outage(name="listener", reason="deaf", since=1.0),
     ])  # fmt: skip
     now[0] += 1
-    two.write([Obstacle(name="captions", reason="no answer", since=995.0, waiting=3)])
+    two.write([Outage(name="captions", reason="no answer", since=995.0, waiting=3)])
     (captions, listener) = one.read()
     assert (captions.since, captions.reason, captions.waiting) == (990.0, "no answer", 3)
     assert listener.name == "listener"
@@ -331,12 +333,12 @@ def test_the_board_tells_of_all_processes_and_of_none_that_was_killed(client: Cl
 
 def test_what_waits_is_counted_and_redis_itself_is_told_of(client: Client, keys: Keys) -> None:
     board = Board(client, keys, "host-1", time.time)
-    board.write([Obstacle(name="store", reason="no answer", since=time.time())])
-    outages = Outages(board, Obstacles(), lambda: {"inbox": 2, "segments": 1, "in_flight": 3, "done": 9})
+    board.write([Outage(name="store", reason="no answer", since=time.time())])
+    outages = OutageReport(board, OutageTracker(), lambda: {"inbox": 2, "segments": 1, "in_flight": 3, "done": 9})
     (store,) = outages.standing()
     assert store.waiting == 6
     nowhere = connect_redis("unix:///nowhere/redis.sock", patience_s=1, tries=1)
-    away = Outages(Board(nowhere, keys, "host-2", time.time), Obstacles(), dict)
+    away = OutageReport(Board(nowhere, keys, "host-2", time.time), OutageTracker(), dict)
     (redis,) = away.standing()
     assert redis.name == "redis"
 
@@ -356,8 +358,8 @@ def test_tags_that_could_not_be_written_back_are_written_when_the_store_is_back(
 
     monkeypatch.setattr(world.store, "put", putting)
     records = Records(client, keys)
-    obstacles = Obstacles(probes={"store": reach})
-    writer = Writer(world.store, records, client, keys, "inbox", "sidecar", ".wildtag/", "me", obstacles)
+    outage_tracker = OutageTracker(probes={"store": reach})
+    writer = Writer(world.store, records, client, keys, "inbox", "sidecar", ".wildtag/", "me", outage_tracker)
     writer.prepare()
     ledger = Ledger(client, keys, 100)
     refs = [world.put(f"{i}.jpg") for i in range(5)]
@@ -369,7 +371,7 @@ def test_tags_that_could_not_be_written_back_are_written_when_the_store_is_back(
         assert ledger.finish([done], world.now) == [True]
     away[0] = True
     assert writer.step(block_ms=10) == 0
-    assert obstacles.stands("store")
+    assert outage_tracker.stands("store")
     away[0] = False
     deadline, written = time.monotonic() + SOON_S + 1, 0
     while written < 5:
@@ -385,19 +387,19 @@ def test_a_writer_claims_nothing_while_the_store_is_away(world: World, client: C
         if away[0]:
             raise StoreAway("no answer")
 
-    obstacles = Obstacles(probes={"store": reach})
+    outage_tracker = OutageTracker(probes={"store": reach})
     writer = Writer(
-        world.store, Records(client, keys), client, keys, "inbox", "sidecar", ".wildtag/", "me", obstacles
+        world.store, Records(client, keys), client, keys, "inbox", "sidecar", ".wildtag/", "me", outage_tracker
     )  # fmt: skip
     writer.prepare()
     finished(world, "a.jpg")
     assert len(read_group(client, keys.feed, "writer", "another", 10, None)) == 1
-    obstacles.begin("store", "no answer")
+    outage_tracker.begin("store", "no answer")
     with pytest.raises(Away):
         writer.recover(0)
     assert pending(client, keys, "writer", "another") == 1
     away[0] = False
-    assert obstacles.wait("store", SOON_S)
+    assert outage_tracker.wait("store", SOON_S)
     assert writer.recover(0) == 1
 
 
@@ -451,7 +453,7 @@ def test_a_fault_of_no_service_is_tried_again_within_a_second() -> None:
         if len(tries) < 8:
             raise Transient("somebody else is at it")
 
-    turn = Turn(call, Obstacles())
+    turn = Step(call, OutageTracker())
     deadline = time.monotonic() + 10
     while not turn():
         assert time.monotonic() < deadline

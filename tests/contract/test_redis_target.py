@@ -14,7 +14,7 @@ from tests.contract.own_redis import OwnRedis
 from tests.unit.events.samples import BUCKET, access, record, value
 from workers.embedded.stack import command
 from workers.events.redis_target import PAGE, AccessList, NamespaceHash, WrongFormat
-from workers.events.sink import Command, Deposit, Reception
+from workers.events.sink import Command, EventSink, ReceivedEvents
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.redis.connection import Client, StoreUnavailable, connect
@@ -29,12 +29,12 @@ class Killed(Exception):
     """In place of a kill."""
 
 
-class Fragile(Reception):
+class Fragile(EventSink):
     """Is killed before or after it stores, once."""
 
     when: str | None = None
 
-    def store(self, deposits: Sequence[Deposit], also: Sequence[Command] = ()) -> None:  # type: ignore[override]  # narrower
+    def store(self, deposits: Sequence[ReceivedEvents], also: Sequence[Command] = ()) -> None:  # type: ignore[override]  # narrower
         when, self.when = self.when, None
         if when == "before":
             raise Killed
@@ -44,7 +44,7 @@ class Fragile(Reception):
 
 
 @pytest.fixture
-def reception(client: Client, keys: Keys) -> Fragile:
+def event_sink(client: Client, keys: Keys) -> Fragile:
     return Fragile(client, keys)
 
 
@@ -75,8 +75,8 @@ def keys_of(events: list[ObjectEvent]) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def listing(target: Client, reception: Fragile) -> AccessList:
-    return AccessList(target, KEY, BUCKET, reception)
+def listing(target: Client, event_sink: Fragile) -> AccessList:
+    return AccessList(target, KEY, BUCKET, event_sink)
 
 
 def test_every_entry_is_told_in_order(target: Client, listing: AccessList, inbox: Inbox) -> None:
@@ -89,10 +89,10 @@ def test_every_entry_is_told_in_order(target: Client, listing: AccessList, inbox
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_loses_no_entry(
-    target: Client, listing: AccessList, reception: Fragile, inbox: Inbox, when: str
+    target: Client, listing: AccessList, event_sink: Fragile, inbox: Inbox, when: str
 ) -> None:
     target.rpush(KEY, *(access(record(key=key)) for key in "abc"))
-    reception.when = when
+    event_sink.when = when
     with pytest.raises(Killed):
         listing.step()
     assert target.llen(KEY) == 3
@@ -104,45 +104,45 @@ def test_a_kill_loses_no_entry(
     assert target.llen(KEY) == 0
 
 
-def test_two_readers_lose_nothing(target: Client, reception: Fragile, inbox: Inbox) -> None:
+def test_two_readers_lose_nothing(target: Client, event_sink: Fragile, inbox: Inbox) -> None:
     """The second reads, stores and removes between the first one's storing and removing."""
     target.rpush(KEY, *(access(record(key=key)) for key in "aab"))
-    second = AccessList(target, KEY, BUCKET, reception)
+    second = AccessList(target, KEY, BUCKET, event_sink)
 
-    class Slow(Reception):
+    class Slow(EventSink):
         def store(self, deposits: Any, also: Any = ()) -> None:
             super().store(deposits, also)
             second.step()
             target.rpush(KEY, access(record(key="c")))
 
-    AccessList(target, KEY, BUCKET, Slow(reception._redis, reception._keys)).step()
+    AccessList(target, KEY, BUCKET, Slow(event_sink._redis, event_sink._keys)).step()
     assert [second.step(), target.llen(KEY)] == [1, 0]
     assert set(keys_of(told(inbox))) == {("created", key) for key in "abc"}
 
 
 def test_junk_is_set_aside_and_does_not_stand_in_the_way(
-    target: Client, listing: AccessList, reception: Fragile, inbox: Inbox
+    target: Client, listing: AccessList, event_sink: Fragile, inbox: Inbox
 ) -> None:
     tagging = record("s3:ObjectCreated:PutTagging")
     target.rpush(KEY, b"no json", access(tagging), b"[" * 5000, access(record(key="good.jpg")), b"\xff" * 9000)
     assert listing.step() == 5
     assert keys_of(told(inbox)) == [("created", "good.jpg")]
-    aside = reception.junk()
+    aside = event_sink.junk()
     assert [a.junk.body[:2] for a in aside] == [b"\xff\xff", b"[[", b"no"]
     assert [a.junk.size for a in aside] == [9000, 5000, 7]
     assert len(aside[0].junk.body) == 4096
-    assert reception.counts() == {"redis:events": 1, "redis:ignored:PutTagging": 1, "redis:junk": 3}
+    assert event_sink.counts() == {"redis:events": 1, "redis:ignored:PutTagging": 1, "redis:junk": 3}
 
 
 @pytest.mark.parametrize("make", ["access", "namespace"])
 def test_the_other_format_is_explained(
-    target: Client, reception: Fragile, client: Client, keys: Keys, make: str
+    target: Client, event_sink: Fragile, client: Client, keys: Keys, make: str
 ) -> None:
     target.set(KEY, "something")
     reader = (
-        AccessList(target, KEY, BUCKET, reception)
+        AccessList(target, KEY, BUCKET, event_sink)
         if make == "access"
-        else NamespaceHash(target, KEY, BUCKET, reception, client, keys)
+        else NamespaceHash(target, KEY, BUCKET, event_sink, client, keys)
     )
     with pytest.raises(WrongFormat, match="WILDTAG_REDIS_TARGET_FORMAT"):
         reader.step()
@@ -155,9 +155,9 @@ def mortal() -> Iterator[OwnRedis]:
     made.close()
 
 
-def test_a_redis_that_goes_away_is_waited_for(mortal: OwnRedis, reception: Fragile, inbox: Inbox) -> None:
+def test_a_redis_that_goes_away_is_waited_for(mortal: OwnRedis, event_sink: Fragile, inbox: Inbox) -> None:
     target = mortal.start()
-    listing = AccessList(target, KEY, BUCKET, reception)
+    listing = AccessList(target, KEY, BUCKET, event_sink)
     target.rpush(KEY, access(record(key="a")))
     mortal.kill()
     with pytest.raises(StoreUnavailable):
@@ -171,8 +171,8 @@ def test_a_redis_that_goes_away_is_waited_for(mortal: OwnRedis, reception: Fragi
 
 
 @pytest.fixture
-def hashing(target: Client, reception: Fragile, client: Client, keys: Keys) -> NamespaceHash:
-    return NamespaceHash(target, KEY, BUCKET, reception, client, keys)
+def hashing(target: Client, event_sink: Fragile, client: Client, keys: Keys) -> NamespaceHash:
+    return NamespaceHash(target, KEY, BUCKET, event_sink, client, keys)
 
 
 def put(target: Client, key: str, name: str = "s3:ObjectCreated:Put", **of: object) -> None:
@@ -216,7 +216,7 @@ def test_a_delete_marker_stays_in_the_hash(target: Client, hashing: NamespaceHas
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_loses_no_field(
-    target: Client, hashing: NamespaceHash, reception: Fragile, inbox: Inbox, when: str
+    target: Client, hashing: NamespaceHash, event_sink: Fragile, inbox: Inbox, when: str
 ) -> None:
     put(target, "a")
     hashing.step()
@@ -224,7 +224,7 @@ def test_a_kill_loses_no_field(
     target.hdel(KEY, f"{BUCKET}/a")
     put(target, "b")
     for _ in range(2):  # while it tells what came, and while it tells what went
-        reception.when = when
+        event_sink.when = when
         with pytest.raises(Killed):
             hashing.step()
         if when == "before":
@@ -245,12 +245,12 @@ def test_many_fields_go_by_pages(target: Client, hashing: NamespaceHash, inbox: 
 
 
 def test_junk_in_the_hash_is_set_aside_once(
-    target: Client, hashing: NamespaceHash, reception: Fragile, inbox: Inbox
+    target: Client, hashing: NamespaceHash, event_sink: Fragile, inbox: Inbox
 ) -> None:
     target.hset(KEY, mapping={b"\xff/\xff": b"none", f"{BUCKET}/x".encode(): b"{}", b"other/x": b"[]"})
     hashing.step()
     hashing.step()
-    assert len(reception.junk()) == 3
+    assert len(event_sink.junk()) == 3
     target.delete(KEY)
     hashing.step()
     assert keys_of(told(inbox)) == [("removed", "x")]

@@ -22,7 +22,7 @@ from workers.captions.remote_index import ENCODE, RemoteEncoder, RemoteIndex, an
 from workers.captions.versions import Indexes
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
-from workers.redis.rpc import AskedPermanent, AskedTransient, Asking, Silent, answering
+from workers.redis.rpc import RpcClient, RpcPermanent, RpcTimeout, RpcTransient, answering
 
 SPACE = Space("mini", 16, 10.0)
 
@@ -84,8 +84,8 @@ def worker(client: Client, keys: Keys, shelf: Shelf) -> Worker:
 
 
 @pytest.fixture
-def asking(client: Client, keys: Keys, worker: Worker) -> Asking:
-    return Asking(cast("Publisher", worker), client, keys)
+def rpc(client: Client, keys: Keys, worker: Worker) -> RpcClient:
+    return RpcClient(cast("Publisher", worker), client, keys)
 
 
 def captions(count: int) -> tuple[list[Caption], Floats]:
@@ -93,8 +93,8 @@ def captions(count: int) -> tuple[list[Caption], Floats]:
     return [Caption.of(text, n=at) for at, text in enumerate(texts)], Encoder().encode(texts)
 
 
-def test_everything_that_is_asked_is_answered_as_here(asking: Asking, shelf: Shelf) -> None:
-    remote, here = RemoteIndex(asking, "words@1", 16), shelf.index
+def test_everything_that_is_asked_is_answered_as_here(rpc: RpcClient, shelf: Shelf) -> None:
+    remote, here = RemoteIndex(rpc, "words@1", 16), shelf.index
     put, rows = captions(2500)
     remote.add(put[:2000], rows[:2000])
     remote.add([*put[2000:], Caption(2**64 - 1, "the last id", {"source": "me"})], np.vstack([rows[2000:], rows[:1]]))
@@ -115,8 +115,8 @@ def test_everything_that_is_asked_is_answered_as_here(asking: Asking, shelf: She
     assert shelf.opened == 1
 
 
-def test_the_owner_lets_go_and_opens_again_when_it_is_asked(asking: Asking, shelf: Shelf) -> None:
-    remote = RemoteIndex(asking, "words@1", 16)
+def test_the_owner_lets_go_and_opens_again_when_it_is_asked(rpc: RpcClient, shelf: Shelf) -> None:
+    remote = RemoteIndex(rpc, "words@1", 16)
     remote.count()
     remote.release()
     remote.release()
@@ -124,53 +124,53 @@ def test_the_owner_lets_go_and_opens_again_when_it_is_asked(asking: Asking, shel
     assert shelf.opened == 2
 
 
-def test_errors_keep_their_branch_and_their_text(asking: Asking, shelf: Shelf) -> None:
-    remote = RemoteIndex(asking, "words@1", 16)
+def test_errors_keep_their_branch_and_their_text(rpc: RpcClient, shelf: Shelf) -> None:
+    remote = RemoteIndex(rpc, "words@1", 16)
     shelf.fault = IndexMissing("no such captions")
-    with pytest.raises(AskedPermanent, match="no such captions"):
+    with pytest.raises(RpcPermanent, match="no such captions"):
         remote.count()
     shelf.fault = Transient("locked for now")
-    with pytest.raises(AskedTransient, match="locked for now"):
+    with pytest.raises(RpcTransient, match="locked for now"):
         remote.count()
     shelf.fault = ZeroDivisionError("a bug")
-    with pytest.raises(AskedPermanent, match="ZeroDivisionError: a bug"):
+    with pytest.raises(RpcPermanent, match="ZeroDivisionError: a bug"):
         remote.count()
 
 
-def test_texts_are_encoded_elsewhere(asking: Asking, worker: Worker) -> None:
-    vectors = RemoteEncoder(asking, SPACE).encode(["a cup", "a jug"])
+def test_texts_are_encoded_elsewhere(rpc: RpcClient, worker: Worker) -> None:
+    vectors = RemoteEncoder(rpc, SPACE).encode(["a cup", "a jug"])
     np.testing.assert_array_equal(vectors, Encoder().encode(["a cup", "a jug"]))
     assert worker.labels == ["scoring: encode"]
-    with pytest.raises(AskedPermanent, match="for space clip"):
-        RemoteEncoder(asking, Space("clip", 16, 10.0)).encode(["a cup"])
+    with pytest.raises(RpcPermanent, match="for space clip"):
+        RemoteEncoder(rpc, Space("clip", 16, 10.0)).encode(["a cup"])
 
 
-def test_nobody_answers(asking: Asking, worker: Worker, client: Client) -> None:
+def test_nobody_answers(rpc: RpcClient, worker: Worker, client: Client) -> None:
     worker.away = True
-    with pytest.raises(Silent, match="queue retrieval"):
-        asking.ask("retrieval", "wildtag.captions", b"", "count", patience_s=1)
+    with pytest.raises(RpcTimeout, match="queue retrieval"):
+        rpc.ask("retrieval", "wildtag.captions", b"", "count", patience_s=1)
     assert list(client.scan_iter()) == []
 
 
 def test_a_question_whose_worker_was_killed_is_asked_again(
-    asking: Asking, worker: Worker, monkeypatch: pytest.MonkeyPatch
+    rpc: RpcClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.redis.rpc.AGAIN_S", 0.2)
     worker.away = True
-    send, sent = asking.send, list[str]()
+    send, sent = rpc.send, list[str]()
 
     def sends(*question: object) -> str:
         worker.away = not sent  # the second one is heard
         sent.append("")
         return send(*question)  # type: ignore[arg-type]  # handed on as it comes
 
-    monkeypatch.setattr(asking, "send", sends)
-    assert RemoteIndex(asking, "words@1", 16).count() == 0
+    monkeypatch.setattr(rpc, "send", sends)
+    assert RemoteIndex(rpc, "words@1", 16).count() == 0
     assert len(sent) == 2
 
 
-def test_answers_nobody_takes_do_not_stay(asking: Asking, client: Client, keys: Keys) -> None:
-    request = asking.send("scoring", ENCODE, Ingesting(texts=("a",), space_id="mini").encode(), "encode", 5)
+def test_answers_nobody_takes_do_not_stay(rpc: RpcClient, client: Client, keys: Keys) -> None:
+    request = rpc.send("scoring", ENCODE, Ingesting(texts=("a",), space_id="mini").encode(), "encode", 5)
     assert 0 < client.ttl(keys.rpc(request)) <= 120
-    assert asking.take(request, 1) is not None
-    assert asking.take(request, 1) is None
+    assert rpc.take(request, 1) is not None
+    assert rpc.take(request, 1) is None

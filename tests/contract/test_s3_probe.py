@@ -26,7 +26,7 @@ from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
-from workers.stores.object_filter import Following
+from workers.stores.object_filter import ObjectFilter
 from workers.stores.s3 import S3Store
 from workers.stores.s3_errors import BucketRefused
 from workers.stores.s3_notification import Entry, merged, write
@@ -164,25 +164,26 @@ def test_filters_that_no_probe_can_pass_are_named(
 @pytest.mark.parametrize(
     ("following", "told", "chosen", "made"),
     [
-        (Following(), Entry(""), (None, None), ("", ".png", "image/png")),
-        (Following(), Entry("", "in/", ".JPG"), (None, None), ("in/", ".JPG", "image/png")),
-        (Following(), Entry("", "in/", ".JPG"), ("x/", ""), ("x/", ".png", "image/png")),
-        (Following(prefixes=["in/a/", "b/"]), Entry("", "in/"), (None, None), ("in/a/", ".png", "image/png")),
-        (Following(prefixes=["b/", "in/"]), Entry("", "in/a/"), (None, None), ("in/a/", ".png", "image/png")),
-        (Following(prefixes=["b/"]), Entry("", "in/"), (None, None), ("b/", ".png", "image/png")),
-        (Following(suffixes=[".tif"], ignored_suffixes=["png"]), Entry(""), (None, None), ("", ".tif", "image/png")),
-        (Following(content_types=["image/jpeg"]), Entry(""), (None, None), ("", ".jpg", "image/jpeg")),
-        (Following(ignored_prefixes=["in/p"], prefixes=["in/private", "in/b"]), Entry("", "in/"), (None, None),
+        (ObjectFilter(), Entry(""), (None, None), ("", ".png", "image/png")),
+        (ObjectFilter(), Entry("", "in/", ".JPG"), (None, None), ("in/", ".JPG", "image/png")),
+        (ObjectFilter(), Entry("", "in/", ".JPG"), ("x/", ""), ("x/", ".png", "image/png")),
+        (ObjectFilter(prefixes=["in/a/", "b/"]), Entry("", "in/"), (None, None), ("in/a/", ".png", "image/png")),
+        (ObjectFilter(prefixes=["b/", "in/"]), Entry("", "in/a/"), (None, None), ("in/a/", ".png", "image/png")),
+        (ObjectFilter(prefixes=["b/"]), Entry("", "in/"), (None, None), ("b/", ".png", "image/png")),
+        (ObjectFilter(suffixes=[".tif"], ignored_suffixes=["png"]), Entry(""), (None, None),
+         ("", ".tif", "image/png")),
+        (ObjectFilter(content_types=["image/jpeg"]), Entry(""), (None, None), ("", ".jpg", "image/jpeg")),
+        (ObjectFilter(ignored_prefixes=["in/p"], prefixes=["in/private", "in/b"]), Entry("", "in/"), (None, None),
          ("in/b", ".png", "image/png")),
-        (Following(ignored_prefixes=["x/"]), Entry(""), ("x/", None), None),
+        (ObjectFilter(ignored_prefixes=["x/"]), Entry(""), ("x/", None), None),
     ],
 )  # fmt: skip
 def test_a_probe_looks_like_what_is_followed_and_told_of(
-    following: Following, told: Entry, chosen: tuple[str | None, str | None], made: tuple[str, str, str] | None
+    object_filter: ObjectFilter, told: Entry, chosen: tuple[str | None, str | None], made: tuple[str, str, str] | None
 ) -> None:
-    first = next(disguises(following, told, *chosen), None)
+    first = next(disguises(object_filter, told, *chosen), None)
     assert first == (made and Disguise(*made))
-    assert first is None or following.key(first.key("wildtag-probe-0"))
+    assert first is None or object_filter.key(first.key("wildtag-probe-0"))
 
 
 def test_without_redis_it_says_so(doctor: Doctor, store: S3Store, bucket: str) -> None:

@@ -18,7 +18,7 @@ from workers.diagnostics.s3_probe import Disguise, Probe
 from workers.diagnostics.s3_trail import Stack
 from workers.diagnostics.s3_ways import Ways
 from workers.events.notification import Told
-from workers.events.sink import PROBE, Reception, deposit
+from workers.events.sink import PROBE, EventSink, deposit
 from workers.events.sources import Sightings, Sources, State
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
@@ -29,7 +29,7 @@ from workers.redis.connection import Client
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
 from workers.stores.folder import FolderStore
-from workers.stores.object_filter import Following
+from workers.stores.object_filter import ObjectFilter
 from workers.stores.s3_notification import Entry
 from workers.stores.store import ObjectForbidden, ObjectInfo
 
@@ -88,16 +88,16 @@ def tagging(client: Client, keys: Keys, inbox: Inbox) -> Iterator[None]:
 class Telling(FolderStore):
     """A bucket whose server tells by several sources, each so many seconds after the upload."""
 
-    def __init__(self, root: Any, reception: Reception, **delays: float) -> None:
+    def __init__(self, root: Any, event_sink: EventSink, **delays: float) -> None:
         super().__init__({BUCKET: root})
-        self._reception = reception
+        self._event_sink = event_sink
         self._delays = delays
 
     def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
         info = super().put(bucket, key, data, content_type)
         for source, delay in self._delays.items():
             told = Told((ObjectEvent.seen(info),))
-            threading.Timer(delay, self._reception.store, [[deposit(source, told, b"")]]).start()
+            threading.Timer(delay, self._event_sink.store, [[deposit(source, told, b"")]]).start()
         return info
 
 
@@ -108,7 +108,7 @@ def checks(found: Iterator[Check]) -> dict[str, Check]:
 def test_each_way_is_measured_and_a_slow_one_explained(
     client: Client, keys: Keys, stack: Stack, sources: Sources, tmp_path: Any
 ) -> None:
-    store = Telling(tmp_path, Reception(client, keys), webhook=1.4, listen=0.05)
+    store = Telling(tmp_path, EventSink(client, keys), webhook=1.4, listen=0.05)
     sources.note("listen", "working")
     sources.note("sweep", "working")
     ways = Ways(sources, Sightings(client, keys), [WEBHOOK], patience_s=8)
@@ -125,7 +125,7 @@ def test_each_way_is_measured_and_a_slow_one_explained(
 def test_a_way_that_tells_nothing_is_named(
     client: Client, keys: Keys, stack: Stack, sources: Sources, tmp_path: Any
 ) -> None:
-    store = Telling(tmp_path, Reception(client, keys), listen=0.0)
+    store = Telling(tmp_path, EventSink(client, keys), listen=0.0)
     told = [WEBHOOK, Entry("arn:minio:sqs::WILDTAG:redis"), Entry("arn:aws:sqs:r:1:x")]
     ways = Ways(sources, Sightings(client, keys), told, patience_s=0.5)
     with tagging(client, keys, stack.inbox):
@@ -164,7 +164,7 @@ def test_who_may_only_read_follows_what_is_there(
         (tmp_path / name).write_bytes(b"x")
     store = ReadOnly({BUCKET: tmp_path})
     ways = Ways(sources, Sightings(client, keys), [WEBHOOK], patience_s=0.5)
-    existing = Existing(store, stack, ways, BUCKET, Following(), key)
+    existing = Existing(store, stack, ways, BUCKET, ObjectFilter(), key)
     with tagging(client, keys, stack.inbox):
         followed = (
             existing.follow("it was named") if key else
@@ -184,7 +184,7 @@ def test_there_is_nothing_to_follow(
     client: Client, keys: Keys, stack: Stack, sources: Sources, tmp_path: Any, key: str | None, says: str
 ) -> None:
     ways = Ways(sources, Sightings(client, keys), [], patience_s=0.5)
-    *_, last = Existing(ReadOnly({BUCKET: tmp_path}), stack, ways, BUCKET, Following(), key).follow("why not")
+    *_, last = Existing(ReadOnly({BUCKET: tmp_path}), stack, ways, BUCKET, ObjectFilter(), key).follow("why not")
     assert last.ok is False
     assert says in last.detail
     assert "--key" in last.remedy
@@ -198,17 +198,17 @@ def test_the_newest_small_image_is_chosen(tmp_path: Any) -> None:
         (tmp_path / name).write_bytes(b"x" * size)
         os.utime(tmp_path / name, (1000 - age, 1000 - age))
     store = FolderStore({BUCKET: tmp_path})
-    info = newest(store, BUCKET, Following(ignored_prefixes=["ignored"]))
+    info = newest(store, BUCKET, ObjectFilter(ignored_prefixes=["ignored"]))
     assert info is not None
     assert info.ref.key == "b.JPG"
 
 
 def test_only_probes_are_noted(client: Client, keys: Keys) -> None:
-    reception, sightings = Reception(client, keys), Sightings(client, keys)
+    event_sink, sightings = EventSink(client, keys), Sightings(client, keys)
     events = tuple(ObjectEvent("created", BUCKET, key) for key in (f"in/{PROBE}1.png", "other.png"))
     before = sightings.now()
-    reception.store([deposit("webhook", Told(events), b"")])
-    reception.store([deposit("webhook", Told(events), b"")])
+    event_sink.store([deposit("webhook", Told(events), b"")])
+    event_sink.store([deposit("webhook", Told(events), b"")])
     assert client.xlen(keys.sightings) == 2
     assert list(sightings.of(f"{BUCKET}/in/{PROBE}1.png")) == ["webhook"]
     assert before - 0.01 <= sightings.of(f"{BUCKET}/in/{PROBE}1.png")["webhook"] <= sightings.now()

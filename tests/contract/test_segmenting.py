@@ -18,7 +18,7 @@ from workers.dispatch.reconcile import reconcile
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import Client
-from workers.segmentation.keepalive import telling
+from workers.segmentation.keepalive import keepalive
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
 from workers.stores.store import ObjectForbidden, StoreAway
 
@@ -334,7 +334,7 @@ def test_long_work_pushes_its_deadline_on_and_that_of_those_behind_it(world: Wor
 
 def test_progress_is_told_while_a_model_is_at_work() -> None:
     told: list[int] = []
-    with telling(lambda: told.append(1), 0.01):
+    with keepalive(lambda: told.append(1), 0.01):
         deadline = time.monotonic() + 10
         while len(told) < 3 and time.monotonic() < deadline:
             time.sleep(0.005)

@@ -16,7 +16,7 @@ from tests.unit.segmentation.world import BLUE, RED, halves
 from vectordb.errors import Transient
 from workers.dispatch.event_filter import IGNORED, KEPT, REPEATED, EventFilter
 from workers.events.notification import padded
-from workers.events.sink import Reception
+from workers.events.sink import EventSink
 from workers.lifecycle.event import ObjectEvent
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
@@ -91,7 +91,7 @@ class Bucket:
         self.world.settle()
 
     def count(self, name: str) -> int:
-        return int(self.world.wiring.reception.counts().get(name, 0))
+        return int(self.world.wiring.event_sink.counts().get(name, 0))
 
     def feed(self) -> list[tuple[str, str]]:
         """What was told of each object, in order."""
@@ -227,7 +227,7 @@ def test_the_removal_of_a_folder_marker_is_left_alone(bucket: Bucket) -> None:
 
 
 def test_the_memory_has_an_end(client: Client, keys: Keys) -> None:
-    events = EventFilter(client, keys, Reception(client, keys), lambda: 1.0)
+    events = EventFilter(client, keys, EventSink(client, keys), lambda: 1.0)
     for start in range(0, KEPT + 2000, 2000):
         events.dealt_with(
             [

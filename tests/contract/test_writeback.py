@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.messages import ObjectRef, Revision, Tag
-from workers.events.sink import Reception
+from workers.events.sink import EventSink
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
-from workers.notifying.writeback import GAPS, PAGE, Way, Writer, with_ours
+from workers.notifying.writeback import GAPS, PAGE, SegmentationMethod, Writer, with_ours
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.stores.folder import FolderStore
@@ -73,10 +73,10 @@ def test_whatever_the_labels_are_the_rules_are_kept(theirs: dict[str, str], labe
 class World:
     """A store, records that are written to it, and a writer."""
 
-    def __init__(self, client: Client, keys: Keys, root: Path, way: Way) -> None:
+    def __init__(self, client: Client, keys: Keys, root: Path, way: SegmentationMethod) -> None:
         self.store = Tagged(root)
         self.ledger = Ledger(client, keys, 100)
-        self.reception = Reception(client, keys)
+        self.event_sink = EventSink(client, keys)
         self._made: Callable[[str], Writer] = lambda name: Writer(
             self.store, Records(client, keys), client, keys, "photos", way, ".wildtag/", name
         )
@@ -174,7 +174,7 @@ def exact(client: Client) -> None:
 
 
 def gaps(world: World) -> int:
-    return world.reception.counts().get(GAPS, 0)
+    return world.event_sink.counts().get(GAPS, 0)
 
 
 @pytest.mark.usefixtures("exact")

@@ -17,7 +17,7 @@ from workers.wiring.wiring import Wiring
 def wired(settings: Settings) -> Any:
     """A wiring over a real Redis and a real store, with queues that are real, too."""
     wiring: Any = Wiring(settings)
-    wiring.space, wiring.image_encoder, wiring.choices = SPACE, Colours(), CHOICES
+    wiring.space, wiring.image_encoder, wiring.pipeline_options = SPACE, Colours(), CHOICES
     wiring.chosen = lambda: "captions@1"
     return wiring
 

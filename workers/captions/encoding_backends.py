@@ -19,7 +19,7 @@ from tasks.messages import Vectors
 from vectordb.building import Chunk, Prepare, Prepared
 from vectordb.errors import Transient
 from workers.captions.remote_index import ENCODE
-from workers.redis.rpc import Asking
+from workers.redis.rpc import RpcClient
 from workers.settings.settings import INGESTION, Settings
 
 AHEAD = 8  # chunks that are on the queue at once; each answer is some megabytes in Redis
@@ -80,19 +80,19 @@ def in_a_pool(settings: Settings, processes: int, space_id: str, *, parse: bool)
     return prepare
 
 
-def on_the_queue(asking: Asking, space_id: str, *, parse: bool, silent: Callable[[int], None]) -> Prepare:
+def on_the_queue(rpc: RpcClient, space_id: str, *, parse: bool, silent: Callable[[int], None]) -> Prepare:
     """By whoever consumes the queue. ``silent`` is told how long nothing has come: perhaps nobody consumes it."""
 
     def prepare(chunks: Iterator[Chunk]) -> Iterator[Prepared]:
         under_way: deque[tuple[bytes, str]] = deque()
 
         def send(data: bytes) -> str:
-            return asking.send(INGESTION, ENCODE, data, "captions", PATIENCE_S * AHEAD)
+            return rpc.send(INGESTION, ENCODE, data, "captions", PATIENCE_S * AHEAD)
 
         def answer() -> Prepared:
             data, request = under_way.popleft()
             waited = 0
-            while (got := asking.take(request, 10)) is None:
+            while (got := rpc.take(request, 10)) is None:
                 waited += 10
                 silent(waited)
                 if waited % PATIENCE_S == 0:

@@ -18,7 +18,7 @@ from tasks.messages import Vectors
 from vectordb.captions import Caption
 from vectordb.index import CaptionIndex, Floats, Neighbours
 from workers.captions.versions import Indexes
-from workers.redis.rpc import Asking
+from workers.redis.rpc import RpcClient
 
 TASK = "wildtag.captions"
 ENCODE = "wildtag.encode"
@@ -133,10 +133,10 @@ def _first(pages: Iterator[tuple[list[Caption], Floats]]) -> list[tuple[list[Cap
 
 
 class RemoteIndex:
-    """A ``CaptionIndex`` of one version, in the process that owns it. Raises ``Silent`` when no answer comes."""
+    """A ``CaptionIndex`` of one version, in the process that owns it. Raises ``RpcTimeout`` when no answer comes."""
 
-    def __init__(self, asking: Asking, version: str, dimension: int) -> None:
-        self._asking = asking
+    def __init__(self, rpc: RpcClient, version: str, dimension: int) -> None:
+        self._rpc = rpc
         self._version = version
         self.dimension = dimension
 
@@ -180,26 +180,26 @@ class RemoteIndex:
 
     def release(self) -> None:
         """Let the owner close the version; it opens it again when it is needed."""
-        self._asking.ask(OWNER, TASK, msgspec.msgpack.encode(Release(self._version)), "release")
+        self._rpc.ask(OWNER, TASK, msgspec.msgpack.encode(Release(self._version)), "release")
 
     def close(self) -> None:
         """See ``CaptionIndex``; the owner keeps it open."""
 
     def _ask(self, question: _Question, kind: Any) -> Any:
         label = type(question).__name__.lower()
-        data = self._asking.ask(OWNER, TASK, msgspec.msgpack.encode(question), label)
+        data = self._rpc.ask(OWNER, TASK, msgspec.msgpack.encode(question), label)
         return msgspec.msgpack.decode(data, type=kind)
 
 
 class RemoteEncoder:
     """A ``TextEncoder`` in a worker that has it loaded."""
 
-    def __init__(self, asking: Asking, space: Space, queue: str = ENCODER) -> None:
-        self._asking = asking
+    def __init__(self, rpc: RpcClient, space: Space, queue: str = ENCODER) -> None:
+        self._rpc = rpc
         self._queue = queue
         self.space = space
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """See ``TextEncoder``."""
         question = Ingesting(texts=tuple(texts), space_id=self.space.id)
-        return Ingested.decode(self._asking.ask(self._queue, ENCODE, question.encode(), "encode")).vectors.array()
+        return Ingested.decode(self._rpc.ask(self._queue, ENCODE, question.encode(), "encode")).vectors.array()

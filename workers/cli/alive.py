@@ -22,13 +22,13 @@ def alive(
 
     Redis being out of reach counts against nobody but Redis: whoever acts on the answer would restart the wrong one.
     """
-    from workers.diagnostics.liveness import NAMES, Pulse, State  # noqa: PLC0415 -- keeps the command line quick
+    from workers.diagnostics.liveness import NAMES, LivenessCheck, State  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     if name not in NAMES:
         raise typer.BadParameter(f"there is no {name}; there are {', '.join(NAMES)}")
     try:
-        state = Pulse(Wiring(Settings()), name, fresh=within, patience=within).settled()
+        state = LivenessCheck(Wiring(Settings()), name, fresh=within, patience=within).settled()
     except Transient as exc:
         messages.print(f"{name}: not known, {escape(str(exc))}", soft_wrap=True)
         return

@@ -43,7 +43,7 @@ def evaluate_segmentation(
     from workers.embedded.caption_access import captions_of  # noqa: PLC0415 -- as above
     from workers.evaluation.conditions import conditions  # noqa: PLC0415 -- as above
     from workers.evaluation.segmentation import label_maps, measured  # noqa: PLC0415 -- as above
-    from workers.segmentation.methods import Ways  # noqa: PLC0415 -- as above
+    from workers.segmentation.methods import SegmentationMethods  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     bar = progress.add_task("reading", total=None)
@@ -56,13 +56,13 @@ def evaluate_segmentation(
 
     with label_maps(source, composing) as (maps, layout):
         progress.update(bar, description="loading models", completed=0, total=None)
-        made = Ways(settings)
+        made = SegmentationMethods(settings)
         ways = {name: made(name) for name in names}
         prepare_captions(settings)
         wiring = Wiring(settings)
         with captions_of(wiring) as index:
             results, skipped = measured(wiring, index, maps.spread(images), ways, baseline=baseline, tell=tried)
-            measured_by = conditions(settings, wiring.space, wiring.revision, wiring.choices)
+            measured_by = conditions(settings, wiring.space, wiring.revision, wiring.pipeline_options)
     progress.stop()
     for one in skipped[:SHOWN]:
         messages.print(f"[yellow]skipped[/] {escape(str(one))}", soft_wrap=True)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from workers.cli.results import Json, connected
 from workers.cli.show import clean, console, messages
-from workers.events.sink import Reception
+from workers.events.sink import EventSink
 
 app = typer.Typer(no_args_is_help=True, help="What MinIO and other servers told, and what could not be read.")
 
@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="What MinIO and other servers told,
 @app.command()
 def junk(json: Json = False, limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50) -> None:
     """List notifications that were set aside, newest first, with the reason."""
-    found = _reception().junk(limit)
+    found = _event_sink().junk(limit)
     if json:
         for aside in found:
             body = aside.junk.body.decode("utf-8", "backslashreplace")
@@ -40,7 +40,7 @@ def junk(json: Json = False, limit: Annotated[int, typer.Option(min=1, help="The
 @app.command()
 def counts(json: Json = False) -> None:
     """Count what each source was told: events, records left alone (and why), and junk."""
-    found = _reception().counts()
+    found = _event_sink().counts()
     if json:
         console.out(msgspec.json.encode(found).decode(), highlight=False)
         return
@@ -50,8 +50,8 @@ def counts(json: Json = False) -> None:
     console.print(view)
 
 
-def _reception() -> Reception:
-    return connected().reception
+def _event_sink() -> EventSink:
+    return connected().event_sink
 
 
 def add_to(app_: typer.Typer) -> None:

@@ -16,7 +16,7 @@ from vectordb.errors import Transient
 from workers.cli.show import clean, console, line, messages, print_json, show
 from workers.lifecycle.record import STATES, Record, as_state
 from workers.lifecycle.record_reader import FeedItem, Records
-from workers.outages.board import Obstacle
+from workers.outages.board import Outage
 from workers.redis.streams import entry_order
 from workers.settings.settings import Settings
 from workers.stores.folder import key_text
@@ -167,7 +167,7 @@ def status(json: Json = False) -> None:
         console.print(f"[dim]{clean(told)}[/]")
 
 
-def _show_outages(standing: Iterable[Obstacle], now: float) -> None:
+def _show_outages(standing: Iterable[Outage], now: float) -> None:
     """What is away, since when, and what waits for it."""
     for one in standing:
         since = "" if one.since is None else f" for {now - one.since:.0f} s"

@@ -141,14 +141,14 @@ def doctor(
     told = told_of(store, settings.bucket)
     stack = Stack(there.records, there.inbox, there.health, wait)
     ways = Ways(there.sources, there.sightings, told, patience_s=min(wait, PATIENCE_S))
-    existing = Existing(store, stack, ways, settings.bucket, there.following, key)
+    existing = Existing(store, stack, ways, settings.bucket, there.object_filter, key)
     if key is not None:
         checks = existing.follow()
     else:
         first = told[0] if told else Entry("")
-        disguise = next(disguises(there.following, first, prefix, suffix), None)
+        disguise = next(disguises(there.object_filter, first, prefix, suffix), None)
         if disguise is None:
-            _say([unfollowed(there.following, first, prefix, suffix)], json=json)
+            _say([unfollowed(there.object_filter, first, prefix, suffix)], json=json)
             raise typer.Exit(1)
         checks = _followed(Probe(store, stack, ways, settings.bucket, disguise), existing)
     if not _say(checks, json=json):

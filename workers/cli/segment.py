@@ -20,7 +20,7 @@ from workers.cli.results import connected
 from workers.cli.show import clean, console, messages, print_json
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.record import Pictured, Record
-from workers.redis.rpc import Silent
+from workers.redis.rpc import RpcTimeout
 from workers.segmentation.artifacts import LABELS, OVERLAY
 from workers.settings.segmentation import WAYS
 from workers.settings.settings import Settings
@@ -66,13 +66,13 @@ def _files(paths: Sequence[Path], way: str, out: Path, settings: Settings) -> It
     """The records of files, one after the other."""
     from workers.captions.starter import prepared  # noqa: PLC0415 -- keeps the command line quick
     from workers.embedded.one_process import tagging  # noqa: PLC0415 -- as above
-    from workers.segmentation.methods import Ways  # noqa: PLC0415 -- as above
+    from workers.segmentation.methods import SegmentationMethods  # noqa: PLC0415 -- as above
 
     if not paths:
         return
     if not prepared(settings):
         prepare_captions(settings)
-    made = Ways(settings)(way)
+    made = SegmentationMethods(settings)(way)
     with tagging(settings) as tagger:
         for path in track(paths, "segmenting", console=messages, transient=True, disable=len(paths) < 2):
             record, drawn = tagger.segment(path, made, time.time())
@@ -92,7 +92,7 @@ def _objects(keys: Sequence[str], way: str, out: Path, timeout: float) -> Iterat
             messages.print(f"[red]{clean(key)}: neither a file nor a key in the bucket {clean(bucket)}[/]")
     oids = [f"{bucket}/{key}" for key in there]
     before = [record.finished_at if record else 0.0 for record in wiring.records.get(oids)]
-    wiring.wishes.ask(oids, way)
+    wiring.segmentation_requests.ask(oids, way)
     # what is on its way has heard of it
     on_its_way = [wiring.records.on_its_way(oid) is not None for oid in oids]
     wiring.inbox.append(
@@ -124,7 +124,7 @@ def _awaited(wiring: Wiring, key: str, since: float, timeout: float) -> Record:
             pending = wiring.records.on_its_way(oid)
             bar.update(task, description=f"{clean(key)}: {pending.stage if pending else 'queued'}")
             time.sleep(POLL_S)
-    raise Silent(f"{key} has no new record after {timeout:.0f} s; it is still wanted: `wildtag status` says more")
+    raise RpcTimeout(f"{key} has no new record after {timeout:.0f} s; it is still wanted: `wildtag status` says more")
 
 
 def _keep(record: Record, out: Path, name: str, label_map: bytes, overlay: bytes) -> Record:

@@ -1,7 +1,7 @@
 """Whether a process is at work: by its beats, and where it has nothing to do, by asking it.
 
-The supervisor keeps a ``Pulse`` for each of its services; ``wildtag alive`` takes one in a process of its own, which
-is how Compose and Kubernetes look after theirs.
+The supervisor keeps a ``LivenessCheck`` for each of its services; ``wildtag alive`` makes one in a process of its
+own, for the health checks of Compose and Kubernetes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class State(Enum):
     SILENT = "silent"
 
 
-class Pulse:
+class LivenessCheck:
     """Whether a process is at work, by its beats. Workers, which beat only when they do something, are asked.
 
     A beat is a stage's, not a process's: of several workers on one queue, it says that one of them consumes.

@@ -14,7 +14,7 @@ from workers.diagnostics.s3_trail import Stack, Trail
 from workers.diagnostics.s3_ways import Ways
 from workers.events.sink import PROBE
 from workers.lifecycle.event import ObjectEvent
-from workers.stores.object_filter import Following
+from workers.stores.object_filter import ObjectFilter
 from workers.stores.store import ObjectInfo, ObjectStore
 
 LISTED = 5_000  # objects among which the newest is looked for
@@ -23,11 +23,12 @@ ENDS = (*(end for _, end in FORMATS.values()), ".jpeg", ".tiff")
 UNTRIED = "putting an object and removing it, and so how long each source of events takes to tell of that"
 
 
-def newest(store: ObjectStore, bucket: str, following: Following) -> ObjectInfo | None:
+def newest(store: ObjectStore, bucket: str, object_filter: ObjectFilter) -> ObjectInfo | None:
     """The newest small image among the first objects of a bucket. Raises what listing raises."""
     found = [
         info for info in islice(store.list(bucket), LISTED)
-        if following.key(info.ref.key) and info.ref.key.lower().endswith(ENDS) and 0 < (info.ref.size or 0) <= SMALL
+        if object_filter.key(info.ref.key) and info.ref.key.lower().endswith(ENDS)
+        and 0 < (info.ref.size or 0) <= SMALL
     ]  # fmt: skip
     return max(found, key=lambda info: info.modified or 0.0, default=None)
 
@@ -36,13 +37,19 @@ class Existing:
     """An object of a bucket, ``key`` or the newest small image, on its way to another record."""
 
     def __init__(
-        self, store: ObjectStore, stack: Stack, ways: Ways, bucket: str, following: Following, key: str | None = None
+        self,
+        store: ObjectStore,
+        stack: Stack,
+        ways: Ways,
+        bucket: str,
+        object_filter: ObjectFilter,
+        key: str | None = None,
     ) -> None:
         self._store = store
         self._stack = stack
         self._ways = ways
         self._bucket = bucket
-        self._following = following
+        self._object_filter = object_filter
         self._key = key
 
     def follow(self, refused: str | None = None) -> Iterator[Check]:
@@ -63,7 +70,7 @@ class Existing:
             yield Check.missing("object", f"there is none: {said}", "name one that is there by --key")
             return
         yield Check.fine("object", f"{info.ref.key}, which is tagged once more")
-        if not self._following.key(info.ref.key):
+        if not self._object_filter.key(info.ref.key):
             remedy = "see WILDTAG_FOLLOW_… and WILDTAG_IGNORE_…, or name another one by --key"
             yield Check.missing("followed", "no object of this key is tagged", remedy)
             return
@@ -78,4 +85,4 @@ class Existing:
     def _chosen(self) -> ObjectInfo | None:
         if self._key is not None:
             return self._store.stat(self._bucket, self._key)
-        return newest(self._store, self._bucket, self._following)
+        return newest(self._store, self._bucket, self._object_filter)

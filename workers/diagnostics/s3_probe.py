@@ -20,7 +20,7 @@ from workers.diagnostics.s3_trail import Stack, Trail
 from workers.diagnostics.s3_ways import Ways
 from workers.events.sink import PROBE as NAME
 from workers.lifecycle.event import ObjectEvent
-from workers.stores.object_filter import Following
+from workers.stores.object_filter import ObjectFilter
 from workers.stores.s3_notification import Entry
 from workers.stores.store import ObjectForbidden, ObjectStore
 
@@ -44,23 +44,23 @@ class Disguise:
         return f"{self.prefix}{name}{self.suffix}"
 
 
-def disguises(following: Following, told: Entry, prefix: str | None, suffix: str | None) -> Iterator[Disguise]:
+def disguises(object_filter: ObjectFilter, told: Entry, prefix: str | None, suffix: str | None) -> Iterator[Disguise]:
     """Those under which a probe is followed; such that the bucket also tells of come first.
 
     ``told``: the keys that somebody is told of. ``prefix`` and ``suffix``: a person's choice, where there is one.
     """
-    for content_type in filter(following.content, FORMATS):
-        for made in _made(following, told, prefix, suffix, content_type):
-            if following.key(made.key(NAME)):
+    for content_type in filter(object_filter.content, FORMATS):
+        for made in _made(object_filter, told, prefix, suffix, content_type):
+            if object_filter.key(made.key(NAME)):
                 yield made
 
 
-def unfollowed(following: Following, told: Entry, prefix: str | None, suffix: str | None) -> Check:
+def unfollowed(object_filter: ObjectFilter, told: Entry, prefix: str | None, suffix: str | None) -> Check:
     """Why there is no disguise."""
-    if not any(map(following.content, FORMATS)):
+    if not any(map(object_filter.content, FORMATS)):
         said = f"objects of the types that a probe can have are not tagged: {', '.join(FORMATS)}"
         return Check.missing("followed", said, "see WILDTAG_FOLLOW_TYPES and WILDTAG_IGNORE_TYPES")
-    tried = dict.fromkeys(made.key(f"{NAME}…") for made in _made(following, told, prefix, suffix, "image/png"))
+    tried = dict.fromkeys(made.key(f"{NAME}…") for made in _made(object_filter, told, prefix, suffix, "image/png"))
     return Check.missing(
         "followed",
         f"no key that a probe can have passes the filters of keys: {', '.join(tried)}",
@@ -70,11 +70,11 @@ def unfollowed(following: Following, told: Entry, prefix: str | None, suffix: st
 
 
 def _made(
-    following: Following, told: Entry, prefix: str | None, suffix: str | None, content_type: str
+    object_filter: ObjectFilter, told: Entry, prefix: str | None, suffix: str | None, content_type: str
 ) -> Iterator[Disguise]:
     usual = FORMATS[content_type][1]
-    prefixes = [told.prefix, *following.prefixes] if prefix is None else [prefix]
-    suffixes = [told.suffix or usual, usual, *following.suffixes] if suffix is None else [suffix or usual]
+    prefixes = [told.prefix, *object_filter.prefixes] if prefix is None else [prefix]
+    suffixes = [told.suffix or usual, usual, *object_filter.suffixes] if suffix is None else [suffix or usual]
     for one in sorted(prefixes, key=lambda this: not this.startswith(told.prefix)):
         for other in sorted(suffixes, key=lambda this: not this.endswith(told.suffix)):
             yield Disguise(one, other, content_type)

@@ -20,7 +20,7 @@ import structlog
 from celery import Celery, bootsteps
 
 from vectordb.errors import Transient
-from workers.diagnostics.liveness import Pulse, State
+from workers.diagnostics.liveness import LivenessCheck, State
 from workers.redis.connection import connect, translated
 from workers.wiring.wiring import Wiring
 
@@ -83,8 +83,8 @@ class WorkerLiveness:
             log.warning("asking for Redis and the broker", reason=f"{type(exc).__name__}: {exc}")
         return True
 
-    def _pulse(self, queue: str) -> Pulse:
-        return Pulse(self._wiring, queue, self._fresh, self._patience)
+    def _pulse(self, queue: str) -> LivenessCheck:
+        return LivenessCheck(self._wiring, queue, self._fresh, self._patience)
 
 
 def keep(app: Celery, liveness: WorkerLiveness) -> None:

@@ -17,13 +17,13 @@ from tasks.messages import ObjectRef, Revision, Submitted
 from vectordb.errors import Permanent, Transient
 from workers.broker.publisher import Sender
 from workers.dispatch.event_filter import EventFilter
-from workers.events.sink import Deposit, Reception
+from workers.events.sink import EventSink, ReceivedEvents
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox, told_at
 from workers.lifecycle.ledger import Arrival, Ledger
-from workers.outages.tracker import Obstacles
+from workers.outages.tracker import OutageTracker
 from workers.redis.streams import Leftovers
-from workers.segmentation.artifacts import Pictures
+from workers.segmentation.artifacts import Artifacts
 from workers.segmentation.queue import SegmentQueue
 from workers.settings.dependencies import BEGUN_WITH, REDIS, STORE
 from workers.stores.lookup import NotAsked, Place, Seen, look
@@ -63,9 +63,9 @@ class Dispatcher:
         segments: SegmentQueue,
         ledger: Ledger,
         store: ObjectStore,
-        pictures: Pictures,
+        pictures: Artifacts,
         publisher: Sender,
-        reception: Reception,
+        event_sink: EventSink,
         events: EventFilter,
         revision: Callable[[], Revision],
         followed: Callable[[str], bool],
@@ -73,9 +73,9 @@ class Dispatcher:
         pace: Pace,
         consumer: str,
         clock: Callable[[], float] = time.time,
-        obstacles: Obstacles | None = None,
+        outage_tracker: OutageTracker | None = None,
     ) -> None:
-        self._obstacles = obstacles or Obstacles(probes={STORE: lambda: None})
+        self._outage_tracker = outage_tracker or OutageTracker(probes={STORE: lambda: None})
         self._inbox = inbox
         self._later = later
         self._segments = segments
@@ -85,7 +85,7 @@ class Dispatcher:
         self._store = store
         self._pictures = pictures
         self._publisher = publisher
-        self._reception = reception
+        self._event_sink = event_sink
         self._events = events
         self._revision = revision
         self._pace = pace
@@ -98,7 +98,7 @@ class Dispatcher:
 
         Raises ``Away`` and takes none while a service is known to be away.
         """
-        self._obstacles.refuse(REDIS, *BEGUN_WITH)
+        self._outage_tracker.refuse(REDIS, *BEGUN_WITH)
         count = 0
         with self._interrupted():
             for inbox in (self._inbox, self._later):
@@ -114,7 +114,9 @@ class Dispatcher:
         was read and left is taken up as soon as nothing is in the way.
         """
         for service in BEGUN_WITH:
-            if self._obstacles.stands(service, probed=True) and not self._obstacles.wait(service, block_ms / 1000):
+            if self._outage_tracker.stands(service, probed=True) and not self._outage_tracker.wait(
+                service, block_ms / 1000
+            ):
                 return 0
         with self._interrupted():
             return self._resume() + self._step(block_ms)
@@ -193,7 +195,7 @@ class Dispatcher:
         if sent:
             log.info("dispatched", objects=sent, events=len(events))
         if left:
-            self._leftovers[inbox].put_off(away=self._obstacles.stands(*BEGUN_WITH))
+            self._leftovers[inbox].put_off(away=self._outage_tracker.stands(*BEGUN_WITH))
         return bool(left)
 
     def _send(self, arrivals: Sequence[Arrival], removals: Sequence[str], wanted: set[str]) -> int:
@@ -238,7 +240,7 @@ class Dispatcher:
             except Transient as exc:
                 # what the store was not asked is never given up, nor what it could not answer while it was away
                 patient = turn or isinstance(exc, NotAsked) or self._clock() - told_at(entry) < self._pace.give_up_s
-                if patient or self._obstacles.met(exc) is not None:
+                if patient or self._outage_tracker.met(exc) is not None:
                     left.add(entry)
                     fault = exc if fault is None or isinstance(fault, NotAsked) else fault
                 else:  # the sweep finds what it told, if there is anything to find
@@ -251,7 +253,7 @@ class Dispatcher:
                 continue  # an older version, told later
             plan[event.id] = arrival and replace(arrival, rule=self._rule(event.key), turn=turn)
         self._tell_unseen(unseen)
-        if fault is not None and self._obstacles.met(fault) is None:
+        if fault is not None and self._outage_tracker.met(fault) is None:
             log.warning("events put off", events=len(left), reason=str(fault))
         return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None], left
 
@@ -260,7 +262,7 @@ class Dispatcher:
         if unseen:
             oid, reason = next(iter(unseen.items()))
             log.warning("removals unseen, and their records kept", removals=len(unseen), one=oid, reason=reason)
-            self._reception.store([Deposit(counts={UNSEEN: len(unseen)})])
+            self._event_sink.store([ReceivedEvents(counts={UNSEEN: len(unseen)})])
 
 
 def _arrival(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from workers.events.notification import FOLDER_MARKER
-from workers.events.sink import Command, Deposit, Reception
+from workers.events.sink import Command, EventSink, ReceivedEvents
 from workers.lifecycle.event import ObjectEvent
 from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
@@ -47,10 +47,10 @@ class News(NamedTuple):
 class EventFilter:
     """Recognises what was dealt with already. Raises ``StoreUnavailable``."""
 
-    def __init__(self, client: Client, keys: Keys, reception: Reception, clock: Callable[[], float]) -> None:
+    def __init__(self, client: Client, keys: Keys, event_sink: EventSink, clock: Callable[[], float]) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
-        self._reception = reception
+        self._event_sink = event_sink
         self._clock = clock
 
     def news(self, events: Read) -> News:
@@ -86,8 +86,8 @@ class EventFilter:
                 ("ZREMRANGEBYRANK", heard, 0, -KEPT - 1),
                 ("EXPIRE", heard, LIFETIME_S),
             ]
-        told = Deposit(counts={name: count for name, count in counts.items() if count})
-        self._reception.store([told], [*noting, *also])
+        told = ReceivedEvents(counts={name: count for name, count in counts.items() if count})
+        self._event_sink.store([told], [*noting, *also])
 
     def _known(self, digests: Sequence[bytes | None]) -> set[bytes]:
         asked = list({digest for digest in digests if digest is not None})

@@ -44,7 +44,7 @@ class Keeper:
         clock: Callable[[], float] = time.time,
         away: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """``away``: why objects wait for a service and not for the keeper; see ``Outages.common``."""
+        """``away``: why objects wait for a service and not for the keeper; see ``OutageReport.common``."""
         self._away = away
         self._ledger = ledger
         self._inbox = inbox

@@ -27,7 +27,7 @@ def captions_of(wiring: Wiring) -> Iterator[CaptionIndex]:
         up = running(wiring.settings)
         if up is None:
             raise
-        index = RemoteIndex(Wiring(up).asking, version, wiring.space.dimension)
+        index = RemoteIndex(Wiring(up).rpc, version, wiring.space.dimension)
     try:
         yield index
     finally:
@@ -44,20 +44,20 @@ class AtHand:
 
 
 @contextmanager
-def at_hand(settings: Settings, wanted: str | None = None) -> Iterator[AtHand]:
+def open_captions(settings: Settings, wanted: str | None = None) -> Iterator[AtHand]:
     """A version to be looked at or taught: by a running stack's workers where there is one."""
     up = running(settings)
     wiring = Wiring(up or settings)
     version = chosen(wiring.library, wiring.space.id, wanted or settings.captions)
     if up is not None and wiring.owned:
-        index: CaptionIndex = RemoteIndex(wiring.asking, version, wiring.space.dimension)
+        index: CaptionIndex = RemoteIndex(wiring.rpc, version, wiring.space.dimension)
     else:
         index = wiring.library.open(wiring.space.id, version)
     try:
         yield AtHand(
             version,
             index,
-            lambda: wiring.text_encoder if up is None else RemoteEncoder(wiring.asking, wiring.space),
+            lambda: wiring.text_encoder if up is None else RemoteEncoder(wiring.rpc, wiring.space),
         )
     finally:
         index.close()
@@ -68,7 +68,7 @@ def taken_over(settings: Settings, captions_version: str, work: Callable[[], Non
     up = running(settings)
     for left in reversed(range(TRIES)):
         if up is not None and (wiring := Wiring(up)).owned:
-            RemoteIndex(wiring.asking, captions_version, wiring.space.dimension).release()
+            RemoteIndex(wiring.rpc, captions_version, wiring.space.dimension).release()
         try:
             work()
         except IndexLocked:  # a batch came in between

@@ -118,7 +118,7 @@ def opened(side: Side, manifest: Manifest) -> Iterator[CaptionIndex]:
     wiring = Wiring(up or side.settings)
     space_id, version = manifest.space_id, manifest.captions_version
     if up is not None and wiring.owned and space_id == wiring.space.id:
-        index: CaptionIndex = RemoteIndex(wiring.asking, version, manifest.dimension)
+        index: CaptionIndex = RemoteIndex(wiring.rpc, version, manifest.dimension)
     else:
         index = library_of(side.settings).open(space_id, version)
     try:

@@ -17,7 +17,7 @@ import msgspec
 from tasks.images import BadImage, decode
 from tasks.messages import Fault, ObjectRef
 from tasks.pipeline import Pipeline
-from tasks.segmentation.run import Way, segment
+from tasks.segmentation.run import SegmentationMethod, segment
 from workers.embedded.caption_access import captions_of
 from workers.lifecycle.outcomes import done, failed
 from workers.lifecycle.record import Error, Record
@@ -75,14 +75,14 @@ class Tagger:
         records = {record.key: record for record in outcomes}
         return [records[str(path)] for path in paths]
 
-    def segment(self, path: Path, way: Way, now: float) -> tuple[Record, Drawn | None]:
+    def segment(self, path: Path, way: SegmentationMethod, now: float) -> tuple[Record, Drawn | None]:
         """The record of a file, and its pictures unless it failed."""
         (record,) = self.tag([path], now)
         if record.state != "done":
             return record, None
         start = time.perf_counter()
         try:
-            image = decode(read_file(path, self._max_bytes)[0], max_pixels=self._pipeline.choices.max_pixels)
+            image = decode(read_file(path, self._max_bytes)[0], max_pixels=self._pipeline.pipeline_options.max_pixels)
             segmented = segment(image, way, self._pipeline)
         except (ObjectError, BadImage) as exc:  # it changed just now
             return msgspec.structs.replace(record, state="failed", tags=(), error=Error(exc.code, str(exc))), None

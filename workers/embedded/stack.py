@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vectordb.errors import Permanent
-from workers.diagnostics.liveness import Pulse
+from workers.diagnostics.liveness import LivenessCheck
 from workers.embedded.redis_server import PrivateRedis
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
 from workers.supervision.supervisor import Service, read_stack
@@ -35,7 +35,7 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
     after = (redis.name,)
 
     def member(name: str, beats_as: str, *arguments: str, **rest: Any) -> Service:
-        pulse = Pulse(wiring, beats_as)
+        pulse = LivenessCheck(wiring, beats_as)
         return Service(name, command(*arguments), pulse.ready, healthy=pulse.healthy, after=after, **rest)
 
     def following() -> Service:

@@ -13,7 +13,7 @@ from tasks.evaluation.methods import Tools
 from tasks.evaluation.results import Judge
 from tasks.evaluation.run import Source
 from tasks.messages import Floats
-from tasks.pipeline import Choices
+from tasks.pipeline import PipelineOptions
 from tasks.scoring import PLAIN
 from vectordb.index import CaptionSearch
 from workers.stores.folder import read_file
@@ -22,9 +22,9 @@ from workers.wiring.wiring import Wiring
 CLASS_NAME = ("a photo of a {}",)  # CLIP's prompt for a class name, which the paper's upper bound has
 
 
-def answering(wiring: Wiring) -> Choices:
+def answering(wiring: Wiring) -> PipelineOptions:
     """The choices of the settings, but every picture gets an answer, as in the paper: nothing is unknown."""
-    return replace(wiring.choices, unknown_similarity=-1.0, min_score=0.0)
+    return replace(wiring.pipeline_options, unknown_similarity=-1.0, min_score=0.0)
 
 
 def source_of(wiring: Wiring) -> Source:
@@ -32,7 +32,7 @@ def source_of(wiring: Wiring) -> Source:
     settings = wiring.settings
     return Source(
         read=partial(read_limited, settings.max_object_bytes), encoder=wiring.image_encoder, revision=wiring.revision,
-        choices=answering(wiring), batch=settings.batch_max,
+        pipeline_options=answering(wiring), batch=settings.batch_max,
     )  # fmt: skip
 
 
@@ -46,7 +46,14 @@ def tools_of(
     # the bundled encoder's space is one of sentences: there a prompt draws all names together
     naming = PLAIN if wiring.settings.encoder == BUNDLED else CLASS_NAME
     return Tools(
-        index, wiring.text_encoder, wiring.extractor, answering(wiring), labels, naming, tell, typical=wiring.typical
+        index,
+        wiring.text_encoder,
+        wiring.extractor,
+        answering(wiring),
+        labels,
+        naming,
+        tell,
+        reference_vectors=wiring.reference_vectors,
     )
 
 

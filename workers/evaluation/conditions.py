@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.encoders.protocols import Space
 from tasks.messages import Revision
-from tasks.pipeline import Choices
+from tasks.pipeline import PipelineOptions
 from workers.settings.settings import Settings
 
 # those that can change a figure
@@ -23,12 +23,14 @@ PACKAGES = (
 SETTINGS = ("encoder", "quality", "profile", "threads")  # beside those that the choices hold
 
 
-def conditions(settings: Settings, space: Space, revision: Revision, choices: Choices) -> dict[str, Any]:
-    """Everything but the pictures that the figures depend on, ready for JSON. ``choices``: those in force."""
+def conditions(
+    settings: Settings, space: Space, revision: Revision, pipeline_options: PipelineOptions
+) -> dict[str, Any]:
+    """Everything but the pictures that the figures depend on, ready for JSON."""
     chosen = settings.model_dump(mode="json")
     return {
         "settings": {name: chosen[name] for name in SETTINGS},
-        "choices": asdict(choices),
+        "choices": asdict(pipeline_options),
         "space": asdict(space),
         "captions_version": revision.captions_version,
         "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},

@@ -17,8 +17,8 @@ from tasks.evaluation.manifest import BadManifest, Skipped
 from tasks.evaluation.manifest import read as read_manifest
 from tasks.evaluation.segmenting import Measured, measure
 from tasks.evaluation.vocabulary import IMAGENET, read_labels
-from tasks.pipeline import Choices, Pipeline
-from tasks.segmentation.run import Way
+from tasks.pipeline import Pipeline, PipelineOptions
+from tasks.segmentation.run import SegmentationMethod
 from vectordb.index import CaptionSearch
 from workers.evaluation.adapters import answering, read_limited, sentences
 from workers.wiring.wiring import Wiring
@@ -65,18 +65,20 @@ def label_maps(
         yield maps, "plain"
 
 
-def methods_of(wiring: Wiring, index: CaptionSearch, ways: Mapping[str, Way], *, baseline: bool) -> list[Method]:
+def methods_of(
+    wiring: Wiring, index: CaptionSearch, ways: Mapping[str, SegmentationMethod], *, baseline: bool
+) -> list[Method]:
     """The ways as wildtag segments; with ``baseline`` also the top tag, and each way with ImageNet's names.
 
     The top tag is that of ``wildtag evaluate``: every picture has one.
     """
     encoder = Remembering(wiring.image_encoder)
 
-    def pipeline(choices: Choices) -> Pipeline:
+    def pipeline(pipeline_options: PipelineOptions) -> Pipeline:
         made = wiring.pipeline(index, wiring.revision.captions_version)
-        return replace(made, image_encoder=encoder, choices=choices)
+        return replace(made, image_encoder=encoder, pipeline_options=pipeline_options)
 
-    ours = pipeline(wiring.choices)
+    ours = pipeline(wiring.pipeline_options)
     found: list[Method] = [ByWay(name, way, ours) for name, way in ways.items()]
     if baseline:
         fixed = of_vocabulary(ours, read_labels(IMAGENET))
@@ -89,7 +91,7 @@ def measured(
     wiring: Wiring,
     index: CaptionSearch,
     maps: LabelMaps,
-    ways: Mapping[str, Way],
+    ways: Mapping[str, SegmentationMethod],
     *,
     baseline: bool,
     tell: Callable[[int, int], None],

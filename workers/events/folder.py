@@ -19,7 +19,7 @@ from watchfiles import Change, watch
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from workers.lifecycle.event import ObjectEvent
-from workers.outages.tracker import Obstacles
+from workers.outages.tracker import OutageTracker
 from workers.stores.folder import FolderStore, ignored, key_of
 from workers.stores.store import ObjectForbidden, ObjectInfo, StoreAway
 
@@ -71,25 +71,25 @@ class Seen:
 
 def follow(
     store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event,
-    obstacles: Obstacles | None = None,
+    outage_tracker: OutageTracker | None = None,
 ) -> Iterator[Seen]:  # fmt: skip
     """What happens in the folder, as files come to rest or go; something at least about every second.
 
     A folder that is away is waited for, and one that was replaced is watched anew: then a sweep is needed. The
     same holds when the watch fails, as it does over names and folders that it cannot read.
     """
-    obstacles = obstacles or Obstacles()
+    outage_tracker = outage_tracker or OutageTracker()
     while not stop.is_set():
         try:
             yield from _watched(store, bucket, root, settle_s, stop)
         except (OSError, WatchfilesRustInternalError, StoreAway) as exc:
-            away = obstacles.met(StoreAway(str(exc)))
+            away = outage_tracker.met(StoreAway(str(exc)))
             if away is None:
                 log.warning("watch begins again", reason=str(exc))
                 stop.wait(REST_S)
             yield Seen([])
             if away is not None:
-                obstacles.wait(away, REST_S)
+                outage_tracker.wait(away, REST_S)
 
 
 def _watched(store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event) -> Iterator[Seen]:

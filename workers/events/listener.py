@@ -17,7 +17,7 @@ import structlog
 from vectordb.errors import Transient
 from workers.events.listen_api import Connect, Deaf, Refused
 from workers.events.notification import LARGEST, Told, listened
-from workers.events.sink import Deposit, Reception, deposit
+from workers.events.sink import EventSink, ReceivedEvents, deposit
 from workers.events.sources import State
 from workers.redis.connection import StoreUnavailable
 
@@ -110,7 +110,7 @@ class Listener:
         self,
         connect: Connect,
         bucket: str,
-        reception: Reception,
+        event_sink: EventSink,
         catch_up: CatchUp,
         alive: Callable[[], object] = lambda: None,
         first_pause: float = FIRST_PAUSE,
@@ -119,7 +119,7 @@ class Listener:
     ) -> None:
         self._connect = connect
         self._bucket = bucket
-        self._reception = reception
+        self._event_sink = event_sink
         self._catch_up = catch_up
         self._alive = alive
         self._first_pause = first_pause
@@ -209,7 +209,7 @@ class Listener:
 
     def _count(self, what: str) -> None:
         try:
-            self._reception.store([Deposit(counts={f"{SOURCE}:{what}": 1})])
+            self._event_sink.store([ReceivedEvents(counts={f"{SOURCE}:{what}": 1})])
         except Transient as exc:
             log.warning("not counted", reason=str(exc))
 
@@ -218,7 +218,7 @@ class Listener:
         self._watched.renew()
         told = listened(line, self._bucket)
         if told != Told():
-            self._reception.store([deposit(SOURCE, told, line)])
+            self._event_sink.store([deposit(SOURCE, told, line)])
 
     def _catching_up(self, stop: threading.Event, behind: threading.Event) -> None:
         pause = self._first_pause

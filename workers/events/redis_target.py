@@ -23,7 +23,7 @@ from redis.exceptions import ResponseError
 
 from vectordb.errors import Permanent
 from workers.events.notification import Told, access_entry, namespace_value
-from workers.events.sink import Command, Reception, deposit
+from workers.events.sink import Command, EventSink, deposit
 from workers.lifecycle.event import ObjectEvent
 from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
@@ -52,18 +52,18 @@ class WrongFormat(Permanent):
 class AccessList:
     """The list ``key`` on ``target``, for events of one bucket."""
 
-    def __init__(self, target: Client, key: str, bucket: str, reception: Reception) -> None:
+    def __init__(self, target: Client, key: str, bucket: str, event_sink: EventSink) -> None:
         self._redis: Any = target  # redis-py types every answer as "awaitable or value"
         self._key = key
         self._bucket = bucket
-        self._reception = reception
+        self._event_sink = event_sink
         self._take: Any = target.register_script(_TAKE)
 
     def step(self) -> int:
         """Store a page of entries and take them off the list. Gives how many there were."""
         entries = self._page()
         if entries:
-            self._reception.store([deposit(SOURCE, access_entry(e, self._bucket), e) for e in entries])
+            self._event_sink.store([deposit(SOURCE, access_entry(e, self._bucket), e) for e in entries])
             self._remove(entries)
         return len(entries)
 
@@ -81,13 +81,15 @@ class AccessList:
 class NamespaceHash:
     """The hash ``key`` on ``target``; ``here`` is our own Redis, which remembers what was seen."""
 
-    def __init__(self, target: Client, key: str, bucket: str, reception: Reception, here: Client, keys: Keys) -> None:
+    def __init__(
+        self, target: Client, key: str, bucket: str, event_sink: EventSink, here: Client, keys: Keys
+    ) -> None:
         self._redis: Any = target  # as above
         self._here: Any = here
         self._key = key
         self._seen = keys.seen(key)
         self._bucket = bucket
-        self._reception = reception
+        self._event_sink = event_sink
 
     def step(self) -> int:
         """One look at the whole hash: tell of what changed and what is gone. Gives how many fields that were."""
@@ -121,7 +123,7 @@ class NamespaceHash:
                 deposits.append(deposit(SOURCE, told, value))
                 also.append(("HSET", self._seen, field, version))
         if also:
-            self._reception.store(deposits, also)
+            self._event_sink.store(deposits, also)
         return len(also)
 
     def _vanished(self, fields: list[bytes]) -> int:
@@ -133,7 +135,7 @@ class NamespaceHash:
         gone = [field for field, exists in zip(fields, there, strict=True) if not exists]
         if gone:
             deposits = [deposit(SOURCE, self._removed(field), field) for field in gone]
-            self._reception.store(deposits, [("HDEL", self._seen, *gone)])
+            self._event_sink.store(deposits, [("HDEL", self._seen, *gone)])
         return len(gone)
 
     def _removed(self, field: bytes) -> Told:

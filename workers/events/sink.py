@@ -1,7 +1,7 @@
 """Where the event sources leave what they were told: events in the inbox, junk set aside, everything counted.
 
-What one notification leaves is a ``Deposit``; ``commands`` are the Redis commands for many of them, so that a source
-with a client of another kind (the gateway's event loop) stores the very same.
+One notification gives one ``ReceivedEvents``; ``commands`` gives the Redis commands for many of them, so that a source
+with another client (the gateway's event loop) stores the same.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SIGHTINGS_KEPT = 200
 Command = tuple[str | bytes | int, ...]
 
 
-class Junk(msgspec.Struct, frozen=True):
+class RejectedNotification(msgspec.Struct, frozen=True):
     """A notification that could not be read, or only in part. ``body``: its beginning; ``size``: bytes in all."""
 
     source: str
@@ -40,16 +40,16 @@ class Junk(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Deposit(msgspec.Struct, frozen=True):
+class ReceivedEvents(msgspec.Struct, frozen=True):
     """What one notification leaves in Redis. ``source``: who told; empty where that is of no interest."""
 
     events: tuple[ObjectEvent, ...] = ()
     counts: Mapping[str, int] = {}
-    junk: Junk | None = None
+    junk: RejectedNotification | None = None
     source: str = ""
 
 
-def deposit(source: str, told: Told, body: bytes, size: int | None = None) -> Deposit:
+def deposit(source: str, told: Told, body: bytes, size: int | None = None) -> ReceivedEvents:
     """What ``told``, read from ``body``, leaves. ``size``: of the whole, where ``body`` is its beginning."""
     counts = Counter(f"{source}:ignored:{reason}" for reason in told.ignored)
     counts[f"{source}:events"] = len(told.events)
@@ -58,11 +58,11 @@ def deposit(source: str, told: Told, body: bytes, size: int | None = None) -> De
     if told.junk:
         more = [f"and {len(told.junk) - REASONS_KEPT} more"] if len(told.junk) > REASONS_KEPT else []
         reason = "; ".join([*told.junk[:REASONS_KEPT], *more])
-        junk = Junk(source, reason, len(body) if size is None else size, body[:BODY_KEPT])
-    return Deposit(told.events, +counts, junk, source)
+        junk = RejectedNotification(source, reason, len(body) if size is None else size, body[:BODY_KEPT])
+    return ReceivedEvents(told.events, +counts, junk, source)
 
 
-def commands(deposits: Iterable[Deposit], keys: Keys) -> list[Command]:
+def commands(deposits: Iterable[ReceivedEvents], keys: Keys) -> list[Command]:
     """The Redis commands that store deposits, in order."""
     made: list[Command] = []
     counts: Counter[str] = Counter()
@@ -87,17 +87,17 @@ class SetAside(msgspec.Struct, frozen=True):
     """Junk with the time at which it came (Unix seconds)."""
 
     at: float
-    junk: Junk
+    junk: RejectedNotification
 
 
-class Reception:
+class EventSink:
     """Stores deposits, and shows what was set aside and counted. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
 
-    def store(self, deposits: Sequence[Deposit], also: Iterable[Command] = ()) -> None:
+    def store(self, deposits: Sequence[ReceivedEvents], also: Iterable[Command] = ()) -> None:
         """On return all of it is in Redis; on an error none or all is. ``also``: more of the same transaction."""
         with translated():
             pipe = self._redis.pipeline(transaction=True)
@@ -114,7 +114,7 @@ class Reception:
         return [
             SetAside(
                 int(text(entry).partition("-")[0]) / 1000,
-                Junk(text(f[b"source"]), text(f[b"reason"]), int(f[b"size"]), f[b"body"]),
+                RejectedNotification(text(f[b"source"]), text(f[b"reason"]), int(f[b"size"]), f[b"body"]),
             )
             for entry, f in entries
         ]

@@ -29,7 +29,7 @@ from workers.gateway import (
     uploads,
     webhook,
 )
-from workers.gateway.broadcaster import News
+from workers.gateway.broadcaster import Broadcaster
 from workers.gateway.guards import Guards
 from workers.gateway.services import Options, Services
 from workers.gateway.streams import Streams
@@ -43,28 +43,30 @@ WEBHOOK = "/v1/events/minio"
 
 def create_app(services: Services, options: Options) -> FastAPI:
     """An application over these services."""
-    news = News(services.records, services.progress, services.outages.own)
+    broadcaster = Broadcaster(services.records, services.progress, services.outages.own)
     streams = Streams(options.streams_max)
     doors = access.Access(services.keys, admin_key=options.admin_key, open_=options.open, rate=options.rate,
                           origins=options.cors_origins)  # fmt: skip
-    where = images.Images(services, options, news)
+    where = images.Images(services, options, broadcaster)
     drawing = segments.Segments(services, options)
     metrics = health.Metrics(services, streams)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         listing = asyncio.create_task(batches.listing(services.batches, services.outages.own))
-        async with news.running():
+        async with broadcaster.running():
             yield
         listing.cancel()
         await asyncio.gather(listing, return_exceptions=True)
-        await services.mailbox.close()
+        await services.batching_writer.close()
 
     app = FastAPI(title="wildtag", version=version("wildtag"), description=DESCRIPTION, lifespan=lifespan,
                   docs_url=None, redoc_url=None)  # fmt: skip
     problems.install(app)
     # a plain route: FastAPI's own would look for parameters in each of a thousand requests a second and find none
-    notified = webhook.webhook_route(services.mailbox, bucket=options.bucket, token=options.token, open_=options.open)
+    notified = webhook.webhook_route(
+        services.batching_writer, bucket=options.bucket, token=options.token, open_=options.open
+    )
     app.add_route(WEBHOOK, notified, methods=["POST"])
     for router in (
         uploads.router(uploads.Uploads(services, options, where, drawing), where, services, options, doors),
@@ -73,7 +75,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
         thumbnails.router(thumbnails.Thumbnails(services.store, options), where, services.store, doors),
         batches.router(services.batches, where, drawing, options, doors),
         tags.router(services.records, doors),
-        feed.router(services.records, news, doors, streams),
+        feed.router(services.records, broadcaster, doors, streams),
         captions.router(services.captions, doors),
         deliveries.router(services.dead_letters, doors),
         access.router(doors),

@@ -19,9 +19,9 @@ from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images
 from workers.gateway.patience import outlast
 from workers.gateway.problems import Problem
-from workers.gateway.segments import Segments, Way
+from workers.gateway.segments import SegmentationMethod, Segments
 from workers.gateway.services import Options
-from workers.outages.tracker import Obstacles
+from workers.outages.tracker import OutageTracker
 
 log = structlog.get_logger()
 
@@ -42,7 +42,7 @@ class Wanted(BaseModel):
     prefix: Annotated[str, Field(max_length=1024)] | None = None
     uploads: list[Annotated[str, Field(max_length=64)]] | None = Field(None, min_length=1, max_length=MOST)
     force: bool = False
-    segment: Way | None = None
+    segment: SegmentationMethod | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Wanted:
@@ -53,13 +53,13 @@ class Wanted(BaseModel):
         return self
 
 
-async def listing(batches: Batches, obstacles: Obstacles) -> None:
+async def listing(batches: Batches, outage_tracker: OutageTracker) -> None:
     """List what batches over prefixes hold, for as long as this lasts."""
     while True:
         try:
             worked = await anyio.to_thread.run_sync(batches.turn, abandon_on_cancel=True)
         except Transient as exc:
-            if await outlast(obstacles, exc) is None:
+            if await outlast(outage_tracker, exc) is None:
                 log.warning("batches are not listed", reason=str(exc))
             worked = False
         except WildtagError as exc:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from workers.events.sink import Deposit, commands
+from workers.events.sink import ReceivedEvents, commands
 from workers.redis.connection import AsyncClient, StoreUnavailable, translated
 from workers.redis.keys import Keys
 
@@ -13,7 +13,7 @@ TOGETHER = 500  # deposits in one round trip
 MOST_WAITING = 32 * 2**20  # bytes of notifications, while Redis is slow
 
 
-class Mailbox:
+class BatchingWriter:
     """Stores deposits from one event loop. A round trip begins at once when none is under way; whatever comes
     meanwhile shares the next one. So an idle gateway adds no delay and a busy one sends few, large pipelines.
     """
@@ -21,11 +21,11 @@ class Mailbox:
     def __init__(self, client: AsyncClient, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
-        self._waiting: list[tuple[Deposit, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[ReceivedEvents, asyncio.Future[None]]] = []
         self._bytes = 0
         self._sending: asyncio.Task[None] | None = None
 
-    async def put(self, deposit: Deposit, size: int) -> None:
+    async def put(self, deposit: ReceivedEvents, size: int) -> None:
         """On return the deposit is in Redis. ``size``: bytes that it was read from.
 
         Raises ``StoreUnavailable`` where that is not certain, and when too much waits already.
@@ -68,7 +68,7 @@ class Mailbox:
         finally:
             self._sending = None
 
-    async def _stored(self, batch: list[Deposit]) -> Exception | None:
+    async def _stored(self, batch: list[ReceivedEvents]) -> Exception | None:
         try:
             with translated():
                 pipe = self._redis.pipeline(transaction=False)

@@ -15,7 +15,7 @@ from vectordb.errors import Transient
 from workers.gateway.patience import outlast
 from workers.lifecycle.progress import Progress, ProgressReader
 from workers.lifecycle.record_reader import FeedItem, Records
-from workers.outages.tracker import Obstacles
+from workers.outages.tracker import OutageTracker
 from workers.redis.streams import entry_order
 
 log = structlog.get_logger()
@@ -27,11 +27,11 @@ BLOCK_MS = 1000
 BEHIND = 1000  # feed items that a slow reader may be behind before it is cut off, to come again by itself
 
 
-class News:
+class Broadcaster:
     """Tells of finished objects, and of every step of those that are watched. Lives in one event loop."""
 
-    def __init__(self, records: Records, reader: ProgressReader, obstacles: Obstacles | None = None) -> None:
-        self._obstacles = obstacles or Obstacles()
+    def __init__(self, records: Records, reader: ProgressReader, outage_tracker: OutageTracker | None = None) -> None:
+        self._outage_tracker = outage_tracker or OutageTracker()
         self._records = records
         self._reader = reader
         self._subscribers: set[asyncio.Queue[FeedItem | None]] = set()
@@ -102,7 +102,7 @@ class News:
                     after = await self._place(after)
                 items = await self._thread(lambda: self._records.feed(after, BLOCK_MS))  # noqa: B023 -- awaited here
             except Transient as exc:
-                await outlast(self._obstacles, exc, self._threads)
+                await outlast(self._outage_tracker, exc, self._threads)
                 continue
             except Exception:  # an entry of another wildtag, say: those who wait need the ones behind it
                 log.exception("the feed cannot be read; going on at its end")

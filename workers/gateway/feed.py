@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Header, Response
 from workers.gateway import models
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
-from workers.gateway.broadcaster import News
+from workers.gateway.broadcaster import Broadcaster
 from workers.gateway.problems import Problem
 from workers.gateway.streams import Streams, event
 from workers.lifecycle.record_reader import FeedItem, Records
@@ -24,9 +24,9 @@ LARGEST = 2**64 - 1  # of each of the two numbers in an id
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
-async def items(records: Records, news: News, after: str) -> AsyncIterator[bytes]:
+async def items(records: Records, broadcaster: Broadcaster, after: str) -> AsyncIterator[bytes]:
     """What came ``after`` an entry, and what comes; ``gap`` where some of that is not remembered."""
-    with news.subscribed() as coming:
+    with broadcaster.subscribed() as coming:
         last = after
         yield f"id: {last}\n\n".encode()  # so that whoever is cut off before the first event goes on from here
         oldest, end = await anyio.to_thread.run_sync(lambda: (records.feed_begin(), records.feed_end()))
@@ -52,7 +52,7 @@ def _event(item: FeedItem) -> bytes:
     return event(item.record.json(), name=item.record.state, id=item.id)
 
 
-def router(records: Records, news: News, access: Access, streams: Streams) -> APIRouter:
+def router(records: Records, broadcaster: Broadcaster, access: Access, streams: Streams) -> APIRouter:
     """The route."""
     routes = APIRouter(tags=["feed"])
 
@@ -63,6 +63,6 @@ def router(records: Records, news: News, access: Access, streams: Streams) -> AP
             raise Problem("bad-request", "this Last-Event-ID is none of ours")
         # the position is taken before the answer begins: its headers promise that nothing is missed from then on
         after = last if last is not None else await anyio.to_thread.run_sync(records.feed_end)
-        return streams.response(items(records, news, after))
+        return streams.response(items(records, broadcaster, after))
 
     return routes

@@ -19,7 +19,7 @@ from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.services import Options, Services
 from workers.gateway.streams import Streams
-from workers.outages.board import Obstacle
+from workers.outages.board import Outage
 from workers.settings.settings import STAGES
 
 BEATING = (*STAGES, "dispatcher")
@@ -56,7 +56,7 @@ class _Rest(Collector):
         yield from self._outages()
         try:
             counts, beats = self._services.records.counts(), self._services.health.beats()
-            sources, told = self._services.sources.conditions(), self._services.reception.counts()
+            sources, told = self._services.sources.conditions(), self._services.event_sink.counts()
         except Transient:
             yield GaugeMetricFamily("wildtag_redis_up", "whether Redis answers", value=0)
             return
@@ -92,7 +92,7 @@ class _Rest(Collector):
         yield waiting
 
 
-def described(standing: Iterable[Obstacle], now: float) -> list[dict[str, Any]]:
+def described(standing: Iterable[Outage], now: float) -> list[dict[str, Any]]:
     """Obstacles as the specification shows them."""
     return [
         {"name": one.name, "reason": one.reason, "since": one.since or now,
@@ -143,7 +143,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         """
         missing: dict[str, str] = {}
         try:
-            await services.mailbox.reachable()
+            await services.batching_writer.reachable()
         except WildtagError as exc:
             missing["redis"] = str(exc)
         store = await anyio.to_thread.run_sync(services.outages.look, "store")

@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from workers.gateway import models
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
-from workers.gateway.broadcaster import News
+from workers.gateway.broadcaster import Broadcaster
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
 from workers.gateway.streams import Streams, event
@@ -52,10 +52,10 @@ Match = Annotated[str | None, Header(alias="If-None-Match")]
 class Images:
     """Answers where images are."""
 
-    def __init__(self, services: Services, options: Options, news: News) -> None:
+    def __init__(self, services: Services, options: Options, broadcaster: Broadcaster) -> None:
         self._services = services
         self._options = options
-        self._news = news
+        self._broadcaster = broadcaster
 
     def key(self, name: str) -> str:
         """The key of an upload. Raises ``Problem`` for what is no id."""
@@ -93,7 +93,7 @@ class Images:
     async def settled(self, oid: str, wait: float, since: float = 0.0, known: str | None = None) -> Progress:
         """Where it is once it is final, or (``known``) not as its ETag says; after ``wait`` at the latest."""
         progress = None
-        async for progress in self._news.steps(oid, lambda: self.look(oid, since), wait):
+        async for progress in self._broadcaster.steps(oid, lambda: self.look(oid, since), wait):
             if known is not None and not matches(known, etag(progress)):
                 break
         assert progress is not None  # noqa: S101 -- there is always a first step
@@ -102,7 +102,7 @@ class Images:
     async def stream(self, oid: str, since: float) -> AsyncIterator[bytes]:
         """Every step as an event, the last of which is final."""
         last = ""
-        async for progress in self._news.steps(oid, lambda: self.look(oid, since), LONGEST_STREAM):
+        async for progress in self._broadcaster.steps(oid, lambda: self.look(oid, since), LONGEST_STREAM):
             if (tag := etag(progress)) != last:
                 last = tag
                 yield event(document(progress, self.id(progress.key)), name="state")

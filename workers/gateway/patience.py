@@ -7,21 +7,23 @@ import time
 import anyio.to_thread
 
 from vectordb.errors import Transient
-from workers.outages.tracker import Obstacles
+from workers.outages.tracker import OutageTracker
 
 REST_S = 1.0
 ANSWERS_S = 0.1  # a pause where the service answers, and yet does not do what was asked
 
 
-async def outlast(obstacles: Obstacles, fault: Transient, limiter: anyio.CapacityLimiter | None = None) -> str | None:
+async def outlast(
+    outage_tracker: OutageTracker, fault: Transient, limiter: anyio.CapacityLimiter | None = None
+) -> str | None:
     """Wait a second, or until what the fault speaks of is back. Gives the service that is away."""
 
     def wait() -> str | None:
-        name = obstacles.met(fault)
+        name = outage_tracker.met(fault)
         if name is None:
             time.sleep(ANSWERS_S)
         else:
-            obstacles.outlast(name, REST_S)
+            outage_tracker.outlast(name, REST_S)
         return name
 
     return await anyio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=limiter)

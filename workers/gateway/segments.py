@@ -18,9 +18,9 @@ from workers.gateway.services import Options, Services
 from workers.lifecycle.record import Pictured
 from workers.segmentation.requests import NONE
 
-Way = Literal["dense", "regions", "prompted", "none"]
+SegmentationMethod = Literal["dense", "regions", "prompted", "none"]
 Wanted = Annotated[
-    Way | None,
+    SegmentationMethod | None,
     Query(description="also say where what is: how to segment the image; none: not even if its prefix says so"),
 ]
 
@@ -32,15 +32,15 @@ class Segments:
         self._services = services
         self._ways = options.ways
 
-    def check(self, way: Way | None) -> None:
+    def check(self, way: SegmentationMethod | None) -> None:
         """Raises ``Problem`` for a way that there is not in this deployment."""
         if way is not None and way not in (*self._ways, NONE):
             raise Problem("unsupported", f"there is no way {way!r} here; there are {', '.join(self._ways)}")
 
-    def wish(self, oids: list[str], way: Way | None) -> None:
+    def wish(self, oids: list[str], way: SegmentationMethod | None) -> None:
         """Have the objects segmented; they must be announced after that."""
         if way is not None:
-            self._services.wishes.ask(oids, way)
+            self._services.segmentation_requests.ask(oids, way)
 
     def picture(self, oid: str, name: Literal["label_map", "overlay"]) -> tuple[str, str]:
         """The key and the ETag of a picture."""
@@ -61,7 +61,7 @@ def router(segments: Segments, images: Images, services: Services, options: Opti
         "status_code": 202, "response_model": models.Progress, "responses": usual, "dependencies": writing,
     }  # fmt: skip
 
-    def segmented(oid: str, address: str, name: str | None, way: Way) -> Response:
+    def segmented(oid: str, address: str, name: str | None, way: SegmentationMethod) -> Response:
         segments.check(way)
         images.look(oid)
         segments.wish([oid], way)
@@ -69,12 +69,12 @@ def router(segments: Segments, images: Images, services: Services, options: Opti
         return answered_again(before, name, address)
 
     @routes.post("/v1/images/{id}:segment", **asked)
-    def segment_image(id: str, way: Way = "dense") -> Response:  # noqa: A002
+    def segment_image(id: str, way: SegmentationMethod = "dense") -> Response:  # noqa: A002
         """Have an uploaded image segmented. `Location` says where to wait for its new record."""
         return segmented(images.oid(id), f"/v1/images/{id}", id, way)
 
     @routes.post("/v1/objects/{bucket}/{key:path}:segment", **asked)
-    def segment_object(bucket: str, key: str, way: Way = "dense") -> Response:
+    def segment_object(bucket: str, key: str, way: SegmentationMethod = "dense") -> Response:
         """Have an object segmented. `Location` says where to wait for its new record."""
         oid = images.object(bucket, key)
         return segmented(oid, quote(f"/v1/objects/{bucket}/{key}"), images.id(key), way)

@@ -9,18 +9,18 @@ from typing import Protocol
 from vectordb.captions import Caption
 from vectordb.errors import Permanent
 from workers.dispatch.batches import Batches
-from workers.events.sink import Reception
+from workers.events.sink import EventSink
 from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
-from workers.gateway.batching_writer import Mailbox
+from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
 from workers.notifying.dead_letters import DeadLetters
-from workers.outages.report import Outages
+from workers.outages.report import OutageReport
 from workers.redis.heartbeats import Health
-from workers.segmentation.requests import Wishes
+from workers.segmentation.requests import SegmentationRequests
 from workers.stores.store import ObjectStore
 
 
@@ -55,21 +55,21 @@ class CaptionDesk(Protocol):
 class Services:
     """The adapters. Except for the mailbox they block, and are called in threads."""
 
-    mailbox: Mailbox
+    batching_writer: BatchingWriter
     records: Records
     progress: ProgressReader
     inbox: Inbox
     store: ObjectStore
     health: Health
     sources: Sources
-    reception: Reception
+    event_sink: EventSink
     keys: ApiKeys
     idempotency: Idempotency
     batches: Batches
     captions: CaptionDesk
     dead_letters: DeadLetters
-    wishes: Wishes
-    outages: Outages
+    segmentation_requests: SegmentationRequests
+    outages: OutageReport
     clock: Callable[[], float]
 
 

@@ -28,7 +28,7 @@ from workers.gateway.bodies import Body, received
 from workers.gateway.idempotency import AT_WORK_S, Stored
 from workers.gateway.images import LONGEST_WAIT, Images, answered
 from workers.gateway.problems import Problem
-from workers.gateway.segments import Segments, Wanted, Way
+from workers.gateway.segments import SegmentationMethod, Segments, Wanted
 from workers.gateway.services import Options, Services
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.progress import Progress
@@ -50,7 +50,7 @@ class WantedUpload(BaseModel):
     """What is going to be uploaded. `segment`: how it is to be segmented."""
 
     content_type: str = "image/jpeg"
-    segment: Way | None = None
+    segment: SegmentationMethod | None = None
 
 
 class Uploads:
@@ -65,7 +65,7 @@ class Uploads:
         self._waiting = (0, -1.0)
         self._threads = anyio.CapacityLimiter(options.uploads_max)
 
-    async def take(self, request: Request, caller: Caller, way: Way | None = None) -> str:
+    async def take(self, request: Request, caller: Caller, way: SegmentationMethod | None = None) -> str:
         """Store the image of a request and announce it; gives its id. Raises ``Problem`` and stores nothing then.
 
         ``way``: how it is to be segmented.
@@ -77,7 +77,7 @@ class Uploads:
             key = request.headers.get("idempotency-key")
             return await (self._store(body, way) if key is None else self._once(body, caller, key, way))
 
-    async def _once(self, body: Body, caller: Caller, key: str, way: Way | None) -> str:
+    async def _once(self, body: Body, caller: Caller, key: str, way: SegmentationMethod | None) -> str:
         if not _KEY.fullmatch(key):
             raise Problem("bad-request", "an Idempotency-Key has 1 to 200 visible ASCII characters")
         memory = self._services.idempotency
@@ -108,12 +108,12 @@ class Uploads:
             with contextlib.suppress(Transient):  # the claim may last until Redis is back
                 await anyio.to_thread.run_sync(self._services.idempotency.go_on, caller.name, key)
 
-    async def _store(self, body: Body, way: Way | None) -> str:
+    async def _store(self, body: Body, way: SegmentationMethod | None) -> str:
         name = new_id(SUFFIXES.get(body.content_type, ""))
         await anyio.to_thread.run_sync(self._put, name, body, way, limiter=self._threads)
         return name
 
-    def _put(self, name: str, body: Body, way: Way | None) -> None:
+    def _put(self, name: str, body: Body, way: SegmentationMethod | None) -> None:
         bucket, key = self._options.bucket, self._images.key(name)
         store = self._services.store
         self.segments.wish([f"{bucket}/{key}"], way)  # before the watch of the bucket may see the object
@@ -124,7 +124,7 @@ class Uploads:
             store.remove(bucket, key)  # who asked is told that it failed, and comes again
             raise
 
-    async def room(self, way: Way | None = None) -> None:
+    async def room(self, way: SegmentationMethod | None = None) -> None:
         """Raises ``Problem`` when so much waits that more would wait for too long.
 
         ``way``: how the image that comes is to be segmented; then those that wait for that count.
@@ -154,7 +154,7 @@ class Uploads:
             self._at_once -= 1
 
 
-def _digest(of_body: str, way: Way | None) -> str:
+def _digest(of_body: str, way: SegmentationMethod | None) -> str:
     """What tells a request from others under its Idempotency-Key."""
     return of_body if way is None else f"{of_body} {way}"
 

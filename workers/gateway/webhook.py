@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from vectordb.errors import Transient
 from workers.events.notification import LARGEST, Told, webhook
 from workers.events.sink import deposit
-from workers.gateway.batching_writer import Mailbox
+from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.problems import Problem
 from workers.gateway.problems import of as problem_of
 
@@ -29,8 +29,8 @@ SOURCE = "webhook"
 Route = Callable[[Request], Awaitable[Response]]
 
 
-def webhook_route(mailbox: Mailbox, *, bucket: str, token: str | None, open_: bool) -> Route:
-    """What answers notifications: stores through ``mailbox`` what is told of ``bucket``.
+def webhook_route(batching_writer: BatchingWriter, *, bucket: str, token: str | None, open_: bool) -> Route:
+    """What answers notifications: stores through ``batching_writer`` what is told of ``bucket``.
 
     Without a ``token`` everybody who reaches it may tell of events where it is ``open_``, and nobody where it is not.
     """
@@ -47,7 +47,7 @@ def webhook_route(mailbox: Mailbox, *, bucket: str, token: str | None, open_: bo
         if told.junk:
             log.warning("notification set aside", reason=told.junk[0], size=size)
         try:
-            await mailbox.put(deposit(SOURCE, told, body, size), len(body))
+            await batching_writer.put(deposit(SOURCE, told, body, size), len(body))
         except Transient as exc:
             return problem_of(exc).response()
         return Response(status_code=202 if told.junk else 200)

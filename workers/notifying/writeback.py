@@ -20,7 +20,7 @@ from tasks.messages import Tag
 from vectordb.errors import Permanent, Transient
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
-from workers.outages.tracker import Obstacles
+from workers.outages.tracker import OutageTracker
 from workers.redis.connection import Client, StoreUnavailable, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.streams import (
@@ -45,7 +45,7 @@ MOST = 10  # object tags on an object
 LONGEST = 256  # characters of a value
 _FORBIDDEN = re.compile(r"[^a-zA-Z0-9+\-._:/@ =]")
 
-Way = Literal["off", "tags", "sidecar"]
+SegmentationMethod = Literal["off", "tags", "sidecar"]
 """``tags``: object tags; ``sidecar``: a JSON file for every image."""
 
 
@@ -79,12 +79,12 @@ class Writer:
         client: Client,
         keys: Keys,
         bucket: str,
-        way: Way,
+        way: SegmentationMethod,
         output_prefix: str,
         consumer: str,
-        obstacles: Obstacles | None = None,
+        outage_tracker: OutageTracker | None = None,
     ) -> None:
-        self._obstacles = obstacles or Obstacles(probes={STORE: lambda: None})
+        self._outage_tracker = outage_tracker or OutageTracker(probes={STORE: lambda: None})
         self._leftovers = Leftovers()
         self._store = store
         self._records = records
@@ -106,7 +106,7 @@ class Writer:
 
         What the store does not take is left: it is tried again once the store is back.
         """
-        if self._obstacles.stands(STORE, probed=True) and not self._obstacles.wait(STORE, block_ms / 1000):
+        if self._outage_tracker.stands(STORE, probed=True) and not self._outage_tracker.wait(STORE, block_ms / 1000):
             return 0
         with self._leftovers.interrupted_by_faults():
             return self._resume() + self._step(block_ms)
@@ -125,7 +125,7 @@ class Writer:
             return 0
         entries = read_again(self._redis, self._feed, GROUP, self._consumer, PAGE, self._leftovers.after)
         done = self._deal(entries)
-        full = len(entries) == PAGE and not self._obstacles.stands(STORE)
+        full = len(entries) == PAGE and not self._outage_tracker.stands(STORE)
         self._leftovers.looked(text(entries[-1][0]) if full else None, left=done < len(entries))
         return done
 
@@ -134,7 +134,7 @@ class Writer:
 
         Raises ``Away`` and takes nothing while a service is known to be away.
         """
-        self._obstacles.refuse(REDIS, STORE)
+        self._outage_tracker.refuse(REDIS, STORE)
         with self._leftovers.interrupted_by_faults():
             if dropped := drop_forgotten(self._redis, self._feed, GROUP):
                 self._gap(f"the feed has forgotten {dropped:,} entries that were read and not yet written")
@@ -146,14 +146,14 @@ class Writer:
             if fields is None:
                 self._gap("the feed has just forgotten an entry that was not yet written")
             elif not self._written(text(fields[b"oid"])):
-                if self._obstacles.stands(STORE):
+                if self._outage_tracker.stands(STORE):
                     break  # the others would only meet the same
                 continue
             with translated():
                 self._redis.xack(self._feed, GROUP, entry)
             done += 1
         if done < len(entries):
-            self._leftovers.put_off(away=self._obstacles.stands(STORE))
+            self._leftovers.put_off(away=self._outage_tracker.stands(STORE))
         return done
 
     def _gap(self, reason: str) -> None:
@@ -207,7 +207,7 @@ class Writer:
         except StoreUnavailable:
             raise
         except Transient as exc:
-            if self._obstacles.met(exc) is None:
+            if self._outage_tracker.met(exc) is None:
                 log.warning("not written back yet", object=oid, reason=str(exc))
             return False
         except Permanent as exc:  # gone, forbidden, no such bucket: the record says all the same

@@ -18,7 +18,7 @@ REFRESH_S = 5.0
 FRESH_S = 20.0
 
 
-class Obstacle(msgspec.Struct, frozen=True, kw_only=True):
+class Outage(msgspec.Struct, frozen=True, kw_only=True):
     """Something that work waits for. ``since``: Unix seconds. ``waiting``: how many objects, where that is known."""
 
     name: str
@@ -30,7 +30,7 @@ class Obstacle(msgspec.Struct, frozen=True, kw_only=True):
 class _Note(msgspec.Struct, frozen=True, kw_only=True):
     """``at``: when it was written last (Unix seconds)."""
 
-    obstacle: Obstacle
+    obstacle: Outage
     at: float
 
 
@@ -45,7 +45,7 @@ class Board:
         self._clock = clock
         self._written: set[bytes] = set()
 
-    def write(self, standing: list[Obstacle]) -> None:
+    def write(self, standing: list[Outage]) -> None:
         """Replace what this process has noted."""
         now = self._clock()
         notes = {
@@ -64,13 +64,13 @@ class Board:
             pipe.execute()
         self._written -= gone
 
-    def read(self) -> list[Obstacle]:
+    def read(self) -> list[Outage]:
         """What stands in the way of any process, once each: since it began for the first, as the last one put it."""
         now = self._clock()
         with translated():
             packed = self._redis.hvals(self._key)
         notes = sorted(filter(None, map(_read, packed)), key=lambda note: note.at)
-        found: dict[str, Obstacle] = {}
+        found: dict[str, Outage] = {}
         for note in notes:
             if now - note.at <= FRESH_S:
                 one = note.obstacle
@@ -86,12 +86,12 @@ def _read(packed: bytes) -> _Note | None:
         return None
 
 
-def merged(before: Obstacle | None, after: Obstacle) -> Obstacle:
+def merged(before: Outage | None, after: Outage) -> Outage:
     """Two notes of one obstacle as one: the earlier beginning, the later reason, the larger number."""
     if before is None:
         return after
     times = [one.since for one in (before, after) if one.since is not None]
     counts = [one.waiting for one in (before, after) if one.waiting is not None]
-    return Obstacle(
+    return Outage(
         name=after.name, reason=after.reason, since=min(times, default=None), waiting=max(counts, default=None)
     )

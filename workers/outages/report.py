@@ -10,23 +10,23 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from vectordb.errors import Transient
-from workers.outages.board import Board, Obstacle, merged
-from workers.outages.tracker import Away, Obstacles
+from workers.outages.board import Board, Outage, merged
+from workers.outages.tracker import Away, OutageTracker
 from workers.settings.dependencies import NEEDED, REDIS
 
 Counts = Mapping[str, int]
 ON_THE_WAY = ("inbox", "segments", "in_flight")  # of ``Records.counts``
 
 
-class Outages:
+class OutageReport:
     """``own``: the obstacles of this process. ``counts``: of objects by where they are."""
 
-    def __init__(self, board: Board, own: Obstacles, counts: Callable[[], Counts]) -> None:
+    def __init__(self, board: Board, own: OutageTracker, counts: Callable[[], Counts]) -> None:
         self._board = board
         self._counts = counts
         self.own = own
 
-    def standing(self) -> list[Obstacle]:
+    def standing(self) -> list[Outage]:
         """What is away, since when and why, and how many objects wait for it; by name. Never raises ``Transient``."""
         found = {one.name: one for one in self.own.standing()}
         if REDIS in found:

@@ -1,8 +1,8 @@
 """What this process cannot reach: noted when it begins, looked after while it lasts, and told when it ends.
 
-Every loop, stage and caller of a service shares one ``Obstacles``. So an outage costs one log line when it begins,
-one a minute and one when it ends, and one probe a second, however many objects meet it. Whoever waits is woken when
-the probe succeeds. What stands is written to Redis (``workers.outages.board``): ``wildtag status``, the gateway and
+Every loop, stage and caller of a service shares one ``OutageTracker``. So an outage costs one log line when it
+begins, one a minute and one when it ends, and one probe a second, however many objects meet it. Whoever waits is
+woken when the probe succeeds. What stands is written to Redis (``workers.outages.board``): ``wildtag status``, the gateway and
 the metrics read it there.
 
 ::
@@ -23,7 +23,7 @@ from typing import Protocol
 import structlog
 
 from vectordb.errors import Transient, WildtagError
-from workers.outages.board import REFRESH_S, Obstacle
+from workers.outages.board import REFRESH_S, Outage
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ class Away(Transient):
 class Notes(Protocol):
     """Where other processes read what stands."""
 
-    def write(self, standing: list[Obstacle]) -> None:
+    def write(self, standing: list[Outage]) -> None:
         """Replace what this process has noted. Raises ``StoreUnavailable``."""
         ...
 
@@ -63,7 +63,7 @@ class _Standing:
     probed: float = 0.0
 
 
-class Obstacles:
+class OutageTracker:
     """The obstacles of one process, by name. Thread-safe; to be made after a fork.
 
     ``probes``: raise ``Transient`` while a service is away. They are called in threads of their own, several at once
@@ -156,11 +156,11 @@ class Obstacles:
                 if name in self._all and name in self._probes:
                     raise Away(name, self._all[name].reason)
 
-    def standing(self) -> list[Obstacle]:
+    def standing(self) -> list[Outage]:
         """All that is in the way of this process."""
         with self._changed:
             return [
-                Obstacle(name=name, reason=one.reason, since=one.since, waiting=one.waiting)
+                Outage(name=name, reason=one.reason, since=one.since, waiting=one.waiting)
                 for name, one in self._all.items()
             ]
 

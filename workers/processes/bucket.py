@@ -18,7 +18,7 @@ from workers.events.listen_api import Connect
 from workers.events.listener import LASTS_S, SOURCE, CatchUp, Listener
 from workers.events.sources import Sources, State
 from workers.processes.logs import configure
-from workers.processes.loops import Every, Turn, retrying, take_turns, until_stopped
+from workers.processes.loops import Periodic, Step, retrying, run_steps, until_stopped
 from workers.processes.roles import RECOVER_EVERY, RECOVER_IDLE_MS, alive
 from workers.settings.settings import Settings
 from workers.stores.folder import FolderStore
@@ -39,15 +39,15 @@ def run_watcher(settings: Settings) -> None:
     store = FolderStore({bucket: root})
 
     sweeper = wiring.sweeper()
-    obstacles = wiring.obstacles
-    sweeping = Every(settings.rescan_s, _sweep(sweeper, wiring.sources))
-    turn = Turn(sweeping, obstacles)  # while it cannot be taken the watch goes on, and the records stay
-    beating = Turn(Every(1.0, lambda: wiring.health.beat("watcher")), obstacles)
+    outage_tracker = wiring.outage_tracker
+    sweeping = Periodic(settings.rescan_s, _sweep(sweeper, wiring.sources))
+    turn = Step(sweeping, outage_tracker)  # while it cannot be taken the watch goes on, and the records stay
+    beating = Step(Periodic(1.0, lambda: wiring.health.beat("watcher")), outage_tracker)
     with until_stopped(alive(wiring, "watcher")) as stop, _let_go(sweeper):
-        for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop, obstacles):
+        for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop, outage_tracker):
             if seen.events:
                 append = partial(wiring.inbox.append, seen.events)
-                retrying(stop, append, obstacles)
+                retrying(stop, append, outage_tracker)
             if seen.sweep:
                 sweeping.hasten(SWEEP_REST)
             turn()
@@ -64,8 +64,8 @@ def run_reconcile(settings: Settings) -> None:
     configure()
     wiring = Wiring(settings)
     sweeper = wiring.sweeper()
-    sweeping = Every(settings.rescan_s, _sweep(sweeper, wiring.sources))
-    beating = Every(1.0, lambda: wiring.health.beat("reconcile"))
+    sweeping = Periodic(settings.rescan_s, _sweep(sweeper, wiring.sources))
+    beating = Periodic(1.0, lambda: wiring.health.beat("reconcile"))
     behind = threading.Event()
 
     def catch_up(*, connected: bool) -> bool:
@@ -84,7 +84,7 @@ def run_reconcile(settings: Settings) -> None:
         until_stopped(alive(wiring, "reconcile")) as stop, _let_go(sweeper), _listening(wiring, catch_up, stop),
     ):  # fmt: skip
         # waiting for a bucket is no reason to be restarted
-        take_turns(stop, wiring.obstacles, sweep, beating, lambda: stop.wait(0.1))
+        run_steps(stop, wiring.outage_tracker, sweep, beating, lambda: stop.wait(0.1))
 
 
 def _sweep(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
@@ -119,11 +119,11 @@ def run_writer(settings: Settings) -> None:
         raise Permanent("nothing is written back: WILDTAG_WRITE_BACK is off; choose tags or sidecar")
     wiring = Wiring(settings)
     writer = wiring.writer(f"{socket.gethostname()}-{os.getpid()}")
-    recovering = Every(RECOVER_EVERY, lambda: writer.recover(RECOVER_IDLE_MS))
-    beating = Every(1.0, lambda: wiring.health.beat("writer"))
+    recovering = Periodic(RECOVER_EVERY, lambda: writer.recover(RECOVER_IDLE_MS))
+    beating = Periodic(1.0, lambda: wiring.health.beat("writer"))
     with until_stopped(alive(wiring, "writer")) as stop:
-        retrying(stop, writer.prepare, wiring.obstacles)
-        take_turns(stop, wiring.obstacles, lambda: writer.step(block_ms=500), recovering, beating)
+        retrying(stop, writer.prepare, wiring.outage_tracker)
+        run_steps(stop, wiring.outage_tracker, lambda: writer.step(block_ms=500), recovering, beating)
 
 
 def run_redis_target(settings: Settings) -> None:
@@ -132,14 +132,14 @@ def run_redis_target(settings: Settings) -> None:
     wiring = Wiring(settings)
     target = wiring.redis_target
     rest = TARGET_REST if settings.redis_target_format == "access" else settings.redis_target_every_s
-    beating = Every(1.0, lambda: wiring.health.beat("redis-target"))
+    beating = Periodic(1.0, lambda: wiring.health.beat("redis-target"))
     with until_stopped(alive(wiring, "redis-target")) as stop:
 
         def take() -> None:
             if not target.step():
                 stop.wait(rest)
 
-        take_turns(stop, wiring.obstacles, take, beating)
+        run_steps(stop, wiring.outage_tracker, take, beating)
 
 
 def run_listener(settings: Settings, connect: Connect | None = None, catch_up: CatchUp | None = None) -> None:
@@ -188,8 +188,8 @@ def _report(wiring: Wiring, state: State, reason: str) -> None:
 def _following(wiring: Wiring, connect: Connect | None, catch_up: CatchUp, stop: threading.Event) -> Iterator[None]:
     """Listen meanwhile, in a thread of its own: a silent server may keep it waiting, and signals must be heard."""
     listener = Listener(
-        connect or wiring.listening, wiring.settings.bucket, wiring.reception, catch_up,
-        alive=Every(1.0, lambda: wiring.health.beat("listener")),
+        connect or wiring.listening, wiring.settings.bucket, wiring.event_sink, catch_up,
+        alive=Periodic(1.0, lambda: wiring.health.beat("listener")),
         report=partial(_report, wiring),
     )  # fmt: skip
     failed: list[Exception] = []

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import structlog
 
 from vectordb.errors import Transient
-from workers.outages.tracker import Obstacles
+from workers.outages.tracker import OutageTracker
 
 log = structlog.get_logger()
 
@@ -20,7 +20,7 @@ LONGEST_PAUSE_S = 1.0  # after a fault that names no service: whoever waits for 
 HELD_S = 0.5  # seconds that a loop rests while what its first turn needs is away
 
 
-class Every:
+class Periodic:
     """Calls something when it was last called at least ``seconds`` ago; the first time at once.
 
     A call that gives ``False`` is not at its end: it is due again at once.
@@ -64,7 +64,7 @@ class Stop(threading.Event):
 
     def __init__(self, sign: Callable[[], object] = lambda: None) -> None:
         super().__init__()
-        self.sign = Every(1.0, sign)
+        self.sign = Periodic(1.0, sign)
 
 
 @contextmanager
@@ -76,12 +76,12 @@ def until_stopped(sign: Callable[[], object] = lambda: None) -> Iterator[Stop]:
     yield stop
 
 
-class Turn:
+class Step:
     """A call that is left out while what it needs is away. Faults that name no service are tried again soon."""
 
-    def __init__(self, call: Callable[[], object], obstacles: Obstacles) -> None:
+    def __init__(self, call: Callable[[], object], outage_tracker: OutageTracker) -> None:
         self._call = call
-        self._obstacles = obstacles
+        self._outage_tracker = outage_tracker
         self._service: str | None = None
         self._pause = 0.0
         self._due = 0.0
@@ -89,19 +89,19 @@ class Turn:
     def __call__(self) -> bool:
         """Take it, unless it is held up; whether it came to its end."""
         now = time.monotonic()
-        if now < self._due or (self._service is not None and self._obstacles.stands(self._service, probed=True)):
+        if now < self._due or (self._service is not None and self._outage_tracker.stands(self._service, probed=True)):
             return False
         try:
             self._call()
         except Transient as exc:
-            self._service = self._obstacles.met(exc)
+            self._service = self._outage_tracker.met(exc)
             if self._service is None and not self._pause:
                 log.warning("waiting", reason=str(exc))
             self._pause = min(LONGEST_PAUSE_S, self._pause * 2 or FIRST_PAUSE_S)
             self._due = time.monotonic() + self._pause
             return False
         if self._service is not None:
-            self._obstacles.end(self._service)  # where no probe sees it
+            self._outage_tracker.end(self._service)  # where no probe sees it
         elif self._pause:
             log.info("going on")
         self._service, self._pause, self._due = None, 0.0, 0.0
@@ -109,19 +109,21 @@ class Turn:
 
     def rest(self, stop: threading.Event, longest: float = HELD_S) -> None:
         """Wait until it may be taken again, for ``longest`` seconds at the most."""
-        if self._service is not None and self._obstacles.stands(self._service, probed=True):
-            self._obstacles.wait(self._service, longest)
+        if self._service is not None and self._outage_tracker.stands(self._service, probed=True):
+            self._outage_tracker.wait(self._service, longest)
             self._due = 0.0
         else:
             stop.wait(min(longest, max(0.0, self._due - time.monotonic())))
 
 
-def take_turns(stop: Stop, obstacles: Obstacles, first: Callable[[], object], *others: Callable[[], object]) -> None:
+def run_steps(
+    stop: Stop, outage_tracker: OutageTracker, first: Callable[[], object], *others: Callable[[], object]
+) -> None:
     """Take turns until ``stop``. ``first`` is the work, and rests by itself when there is none.
 
     A turn whose service is away does not keep the others from theirs.
     """
-    work, rest = Turn(first, obstacles), [Turn(call, obstacles) for call in others]
+    work, rest = Step(first, outage_tracker), [Step(call, outage_tracker) for call in others]
     while not stop.is_set():
         stop.sign()  # also while a service is away, which is no fault of this process
         ended = work()
@@ -131,9 +133,9 @@ def take_turns(stop: Stop, obstacles: Obstacles, first: Callable[[], object], *o
             work.rest(stop)
 
 
-def retrying(stop: Stop, call: Callable[[], object], obstacles: Obstacles) -> None:
+def retrying(stop: Stop, call: Callable[[], object], outage_tracker: OutageTracker) -> None:
     """Repeat a call until it meets no transient fault."""
-    turn = Turn(call, obstacles)
+    turn = Step(call, outage_tracker)
     while not stop.is_set() and not turn():
         stop.sign()
         turn.rest(stop)

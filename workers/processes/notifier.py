@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from vectordb.errors import Transient
 from workers.processes.logs import configure
-from workers.processes.loops import Every, retrying, take_turns, until_stopped
+from workers.processes.loops import Periodic, retrying, run_steps, until_stopped
 from workers.processes.roles import alive
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
@@ -24,9 +24,9 @@ def run_notifier(settings: Settings) -> None:
     wiring = Wiring(settings)
     with wiring.poster as poster, until_stopped(alive(wiring, "notifier")) as stop:
         notifier = wiring.notifier(poster.post, f"{socket.gethostname()}-{os.getpid()}")
-        recovering = Every(RECOVER_EVERY, lambda: notifier.recover(RECOVER_IDLE_MS))
-        beating = Every(1.0, lambda: wiring.health.beat("notifier"))
-        retrying(stop, notifier.prepare, wiring.obstacles)
-        take_turns(stop, wiring.obstacles, notifier.step, recovering, beating)
+        recovering = Periodic(RECOVER_EVERY, lambda: notifier.recover(RECOVER_IDLE_MS))
+        beating = Periodic(1.0, lambda: wiring.health.beat("notifier"))
+        retrying(stop, notifier.prepare, wiring.outage_tracker)
+        run_steps(stop, wiring.outage_tracker, notifier.step, recovering, beating)
         with suppress(Transient):  # then it is sent again
             notifier.abandon(FAREWELL_S)

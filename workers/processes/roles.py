@@ -14,7 +14,7 @@ from vectordb.errors import Permanent
 from workers.broker.app import create_app
 from workers.gateway.addresses import loopback
 from workers.processes.logs import OnceAMinute, configure
-from workers.processes.loops import Every, Once, retrying, take_turns, until_stopped
+from workers.processes.loops import Once, Periodic, retrying, run_steps, until_stopped
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
@@ -59,16 +59,22 @@ def run_dispatcher(settings: Settings) -> None:
     wiring = Wiring(settings)
     consumer = f"{socket.gethostname()}-{os.getpid()}"
     dispatcher, keeper = wiring.dispatcher(consumer), wiring.keeper()
-    keeping = Every(KEEPER_EVERY, keeper.step)
-    recovering = Every(RECOVER_EVERY, lambda: dispatcher.recover(RECOVER_IDLE_MS))
-    beating = Every(1.0, lambda: wiring.health.beat("dispatcher"))
+    keeping = Periodic(KEEPER_EVERY, keeper.step)
+    recovering = Periodic(RECOVER_EVERY, lambda: dispatcher.recover(RECOVER_IDLE_MS))
+    beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
     with until_stopped(alive(wiring, "dispatcher")) as stop:
         for prepare in (wiring.inbox.prepare, wiring.later.prepare):
-            retrying(stop, prepare, wiring.obstacles)
+            retrying(stop, prepare, wiring.outage_tracker)
         # a predecessor's leftovers: there is one dispatcher a home
         leftovers = Once(lambda: dispatcher.recover(0))
-        take_turns(
-            stop, wiring.obstacles, lambda: dispatcher.step(block_ms=500), leftovers, keeping, recovering, beating
+        run_steps(
+            stop,
+            wiring.outage_tracker,
+            lambda: dispatcher.step(block_ms=500),
+            leftovers,
+            keeping,
+            recovering,
+            beating,
         )
 
 

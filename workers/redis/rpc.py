@@ -31,15 +31,15 @@ class Sender(Protocol):
         ...
 
 
-class Silent(Transient):
+class RpcTimeout(Transient):
     """Nobody answered."""
 
 
-class AskedTransient(Transient):
+class RpcTransient(Transient):
     """The other process met a fault that passes."""
 
 
-class AskedPermanent(Permanent):
+class RpcPermanent(Permanent):
     """The other process refused."""
 
 
@@ -50,7 +50,7 @@ class _Answer(msgspec.Struct, frozen=True):
     error: tuple[Literal["transient", "permanent"], str] | None = None
 
 
-class Asking:
+class RpcClient:
     """Questions to the processes of one stack."""
 
     def __init__(self, publisher: Sender, client: Client, keys: Keys, patience_s: float = PATIENCE_S) -> None:
@@ -60,7 +60,7 @@ class Asking:
         self._patience_s = patience_s
 
     def ask(self, queue: str, task: str, data: bytes, label: str, patience_s: float | None = None) -> bytes:
-        """Ask and wait. ``label`` is for people who watch the workers. Raises ``Silent`` and what was answered."""
+        """Ask and wait. ``label`` is for people who watch the workers. Raises ``RpcTimeout`` or what was answered."""
         patience_s = self._patience_s if patience_s is None else patience_s
         until = time.monotonic() + patience_s
         while (left := until - time.monotonic()) > 0:
@@ -68,7 +68,7 @@ class Asking:
             answer = self.take(self.send(queue, task, data, label, left), min(left, AGAIN_S))
             if answer is not None:
                 return answer
-        raise Silent(f"no answer from the queue {queue} within {patience_s:.0f} s; see its worker's log")
+        raise RpcTimeout(f"no answer from the queue {queue} within {patience_s:.0f} s; see its worker's log")
 
     def send(self, queue: str, task: str, data: bytes, label: str, lifetime_s: float) -> str:
         """Ask without waiting; gives the request that ``take`` wants. Worthless after ``lifetime_s``."""
@@ -88,7 +88,7 @@ class Asking:
         answer = msgspec.msgpack.decode(got[1], type=_Answer)
         if answer.error is not None:
             kind, text = answer.error
-            raise (AskedTransient if kind == "transient" else AskedPermanent)(text)
+            raise (RpcTransient if kind == "transient" else RpcPermanent)(text)
         return answer.data
 
 

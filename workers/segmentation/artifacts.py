@@ -35,7 +35,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 QUALITY = 85  # of an overlay, a JPEG
 
 
-class Pictures:
+class Artifacts:
     """Keeps and forgets them. Raises ``StoreUnavailable`` and what the store raises."""
 
     def __init__(self, store: ObjectStore, client: Client, keys: Keys, output: str) -> None:

@@ -11,7 +11,7 @@ from vectordb.errors import Transient
 
 
 @contextmanager
-def telling(tell: Callable[[], None], every_s: float) -> Iterator[None]:
+def keepalive(tell: Callable[[], None], every_s: float) -> Iterator[None]:
     """Call ``tell`` every so often while the block is at work, from a thread: a model may take minutes for one image.
 
     A block that hangs is ended by the time limit of its task.

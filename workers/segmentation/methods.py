@@ -8,7 +8,7 @@ from tasks.segmentation.prompted import Prompted
 from tasks.segmentation.regions import Proposer, Regions
 from tasks.segmentation.rendering import colours
 from tasks.segmentation.results import Segmented
-from tasks.segmentation.run import Way
+from tasks.segmentation.run import SegmentationMethod
 from vectordb.errors import Permanent
 from workers.lifecycle.record import Label, Pictured, Segmentation
 from workers.settings.settings import Settings
@@ -20,14 +20,14 @@ class WayUnknown(Permanent):
     code = "no-such-way"
 
 
-class Ways:
+class SegmentationMethods:
     """The ways to segment that the settings choose. Models are loaded when they are first asked for, and once."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._made: dict[str, Way] = {}
+        self._made: dict[str, SegmentationMethod] = {}
 
-    def __call__(self, name: str) -> Way:
+    def __call__(self, name: str) -> SegmentationMethod:
         """The way of this name. Raises ``WayUnknown``, ``ModelNotLoaded``, ``MissingPackage``."""
         if (reason := self._settings.lacks(name)) is not None:
             raise WayUnknown(reason)
@@ -35,7 +35,7 @@ class Ways:
             self._made[name] = self._make(name)
         return self._made[name]
 
-    def _make(self, name: str) -> Way:
+    def _make(self, name: str) -> SegmentationMethod:
         s = self._settings
         naming = Naming(source=s.segment_source)
         if name == "dense":

@@ -17,7 +17,7 @@ LIFETIME_S = 7 * 86_400
 NONE = "none"  # not at all, whatever was drawn before and whatever the settings say of its prefix
 
 
-class Wishes:
+class SegmentationRequests:
     """Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys) -> None:

@@ -43,7 +43,7 @@ from workers.lifecycle.policy import (
 )
 from workers.lifecycle.record import Error, Segmentation
 from workers.redis.rpc import answering
-from workers.segmentation.keepalive import telling
+from workers.segmentation.keepalive import keepalive
 from workers.settings.dependencies import REDIS
 from workers.settings.settings import SEGMENTATION
 from workers.stages.fetching import fetch
@@ -79,19 +79,20 @@ class Stages:
     def embedding(self, batch: Submitted) -> None:
         """Fetch the images that are still wanted, embed them, hand their vectors on."""
         batch, images, faults = self._fetch(batch)
-        encoder, c = self._wiring.image_encoder, self._wiring.choices
+        encoder, c = self._wiring.image_encoder, self._wiring.pipeline_options
         embedded, bad = self._timed("embedding", lambda: embed(batch, images, encoder, max_pixels=c.max_pixels))
         self._end(batch, [*faults, *bad])
         self._hand_on("retrieval", embedded)
 
     def retrieval(self, batch: Embedded) -> None:
         """Find the nearest captions, in the version that the batch was submitted for."""
-        wiring, c, typical = self._wiring, self._wiring.choices, self._wiring.typical
+        wiring, c, reference_vectors = self._wiring, self._wiring.pipeline_options, self._wiring.reference_vectors
         version = batch.revision.captions_version
         try:
             index = wiring.indexes.open(version)
             retrieved = self._timed("retrieval", lambda: retrieve(
-                batch, index, limit=c.limit, duplicate_similarity=c.duplicate_similarity, typical=typical
+                batch, index, limit=c.limit, duplicate_similarity=c.duplicate_similarity,
+                reference_vectors=reference_vectors,
             ))  # fmt: skip
         except IndexMissing:
             wiring.indexes.release(version)
@@ -108,7 +109,7 @@ class Stages:
 
     def scoring(self, batch: Extracted) -> None:
         """Score the candidates and write the records."""
-        encoder, cache, c = self._wiring.text_encoder, self._wiring.cache, self._wiring.choices
+        encoder, cache, c = self._wiring.text_encoder, self._wiring.cache, self._wiring.pipeline_options
         scored: Scored = self._timed("scoring", lambda: score(
             batch, encoder, cache, alpha=c.alpha, tau=c.tau, max_tags=c.max_tags, min_score=c.min_score,
             synonym_similarity=c.synonym_similarity, unknown_similarity=c.unknown_similarity, prompts=c.prompts,
@@ -122,7 +123,7 @@ class Stages:
         if not way:  # it is not wanted any more
             self._finish(batch)
             return
-        with telling(lambda: self._go_on(ref), wiring.settings.deadline_s / 4):
+        with keepalive(lambda: self._go_on(ref), wiring.settings.deadline_s / 4):
             _, images, faults = self._fetch(
                 Submitted(objects=batch.objects, revision=batch.revision, timings_ms=batch.timings_ms)
             )
@@ -152,7 +153,7 @@ class Stages:
             try:
                 self._try(stage, data, once)
             except Exception as exc:  # whatever it is, the ledger has the objects and the policy the answer
-                service = self._wiring.obstacles.met(exc) if isinstance(exc, Transient) else None
+                service = self._wiring.outage_tracker.met(exc) if isinstance(exc, Transient) else None
                 patience = 0.0 if service is None else patience_for(service, stage, limit)
                 if service is None or not self._outlasts(stage, service, began + patience):
                     self._after(stage, once, exc, away=service is not None)
@@ -160,7 +161,7 @@ class Stages:
                 once.service = service
             else:
                 if once.service is not None:
-                    self._wiring.obstacles.end(once.service)
+                    self._wiring.outage_tracker.end(once.service)
                 return
 
     def _try(self, stage: str, data: bytes, once: _Once) -> None:
@@ -176,9 +177,9 @@ class Stages:
         """Wait for a service; whether it is back in time. Waiting for it is no silence."""
         wiring = self._wiring
         while (left := until - time.monotonic()) > 0:
-            if wiring.obstacles.outlast(service, min(left, BEAT_S)):
+            if wiring.outage_tracker.outlast(service, min(left, BEAT_S)):
                 return True
-            if not wiring.obstacles.stands(REDIS):
+            if not wiring.outage_tracker.stands(REDIS):
                 with contextlib.suppress(Transient):
                     wiring.health.beat(stage)
         return False
@@ -191,7 +192,7 @@ class Stages:
                 _ = wiring.image_encoder
             case "retrieval":
                 wiring.indexes.open(wiring.chosen())
-                _ = wiring.typical
+                _ = wiring.reference_vectors
             case "extraction":
                 wiring.extractor.warm()
             case "scoring" | "ingestion":
@@ -235,7 +236,7 @@ class Stages:
         wiring = self._wiring
         found = fetch(
             wiring.store, [ref for ref in batch.objects if ref.id in self._accepted],
-            wiring.settings.max_object_bytes, wiring.following.content,
+            wiring.settings.max_object_bytes, wiring.object_filter.content,
         )  # fmt: skip
         if found.told:
             wiring.inbox.append(found.told)

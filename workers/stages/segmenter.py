@@ -17,10 +17,10 @@ from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record import Segmentation
 from workers.lifecycle.record_reader import Records
-from workers.redis.rpc import AskedPermanent
-from workers.segmentation.artifacts import Pictures
-from workers.segmentation.methods import Ways, recorded
-from workers.segmentation.requests import Wishes
+from workers.redis.rpc import RpcPermanent
+from workers.segmentation.artifacts import Artifacts
+from workers.segmentation.methods import SegmentationMethods, recorded
+from workers.segmentation.requests import SegmentationRequests
 
 log = structlog.get_logger()
 
@@ -30,12 +30,12 @@ class Segmenter:
 
     def __init__(
         self,
-        ways: Ways,
+        ways: SegmentationMethods,
         pipeline: Callable[[str], Pipeline],
         chosen: Callable[[], str],
-        pictures: Pictures,
+        pictures: Artifacts,
         records: Records,
-        wishes: Wishes,
+        segmentation_requests: SegmentationRequests,
         inbox: Inbox,
         max_pixels: int,
     ) -> None:
@@ -44,7 +44,7 @@ class Segmenter:
         self._chosen = chosen
         self._pictures = pictures
         self._records = records
-        self._wishes = wishes
+        self._segmentation_requests = segmentation_requests
         self._inbox = inbox
         self._max_pixels = max_pixels
 
@@ -58,7 +58,7 @@ class Segmenter:
         made = self._ways(way)
         try:
             segmented = segment(image, made, self._pipeline(revision.captions_version))
-        except (IndexMissing, AskedPermanent) as exc:
+        except (IndexMissing, RpcPermanent) as exc:
             if revision.captions_version == self._chosen():
                 raise
             raise CaptionsDropped(str(exc)) from exc
@@ -73,5 +73,5 @@ class Segmenter:
                 self._pictures.remove(ref.id)
         elif record.etag != ref.etag and record.way:
             log.info("drawn anew", object=ref.id, etag=record.etag, over=ref.etag)
-            self._wishes.ask([ref.id], record.way)
+            self._segmentation_requests.ask([ref.id], record.way)
             self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, force=True)])

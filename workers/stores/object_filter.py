@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Following:
+class ObjectFilter:
     """What is followed and what is not. Nothing given means everything; what is ignored wins.
 
     ``output``: the prefix of what wildtag writes itself, which is never followed. ``uploads``: the prefix of what was

@@ -11,7 +11,7 @@ from vectordb.index import CaptionIndex
 from workers.captions.remote_index import RemoteEncoder, RemoteIndex
 from workers.captions.teaching import NotTaught, take_back, teach
 from workers.gateway.services import NoSuchCaption
-from workers.redis.rpc import Asking
+from workers.redis.rpc import RpcClient
 from workers.wiring.wiring import Wiring
 
 PATIENCE_S = 20.0  # whoever asks is on the other end of a request
@@ -22,8 +22,8 @@ class Desk:
 
     def __init__(self, wiring: Wiring, patience_s: float = PATIENCE_S) -> None:
         self._wiring = wiring
-        self._asking = Asking(wiring.publisher, wiring.redis, wiring.keys, patience_s)
-        self._encoder = RemoteEncoder(self._asking, wiring.space)
+        self._rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, patience_s)
+        self._encoder = RemoteEncoder(self._rpc, wiring.space)
 
     def teach(self, texts: Sequence[str], source: str) -> list[tuple[Caption, bool]]:
         """See ``CaptionDesk``."""
@@ -53,7 +53,7 @@ class Desk:
     def _index(self) -> Iterator[CaptionIndex]:
         version = self._wiring.chosen()
         if self._wiring.owned:
-            yield RemoteIndex(self._asking, version, self._wiring.space.dimension)
+            yield RemoteIndex(self._rpc, version, self._wiring.space.dimension)
             return
         index = self._wiring.library.open(self._wiring.space.id, version)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vectordb.errors import Permanent
 from workers.dispatch.batches import Batches
 from workers.gateway.addresses import loopback
-from workers.gateway.batching_writer import Mailbox
+from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
 from workers.gateway.services import Options, Services
 from workers.lifecycle.progress import ProgressReader
@@ -19,17 +19,17 @@ def services(wiring: Wiring) -> Services:
     s = wiring.settings
     progress = ProgressReader(wiring.redis, wiring.keys)
     return Services(
-        mailbox=Mailbox(connect_async(s.redis_url), wiring.keys),
+        batching_writer=BatchingWriter(connect_async(s.redis_url), wiring.keys),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
-        sources=wiring.sources, reception=wiring.reception, keys=wiring.api_keys,
+        sources=wiring.sources, event_sink=wiring.event_sink, keys=wiring.api_keys,
         idempotency=Idempotency(wiring.redis, wiring.keys),
         batches=Batches(
-            wiring.redis, wiring.keys, progress, wiring.store, wiring.later, s.bucket, wiring.following.key,
+            wiring.redis, wiring.keys, progress, wiring.store, wiring.later, s.bucket, wiring.object_filter.key,
             wiring.clock,
         ),
         captions=Desk(wiring),
         dead_letters=wiring.dead_letters,
-        wishes=wiring.wishes,
+        segmentation_requests=wiring.segmentation_requests,
         outages=wiring.outages,
         clock=wiring.clock,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.pipeline import Pipeline
 from workers.captions.remote_index import RemoteIndex
-from workers.segmentation.methods import Ways
+from workers.segmentation.methods import SegmentationMethods
 from workers.stages.segmenter import Segmenter
 from workers.wiring.wiring import Wiring
 
@@ -14,11 +14,11 @@ def segmenter(wiring: Wiring) -> Segmenter:
 
     def pipeline(version: str) -> Pipeline:
         if wiring.owned:
-            return wiring.pipeline(RemoteIndex(wiring.asking, version, wiring.space.dimension), version)
+            return wiring.pipeline(RemoteIndex(wiring.rpc, version, wiring.space.dimension), version)
         return wiring.pipeline(wiring.indexes.open(version), version)
 
     s = wiring.settings
     return Segmenter(
-        Ways(s), pipeline, wiring.chosen, wiring.pictures, wiring.records, wiring.wishes, wiring.inbox,
-        s.max_pixels,
+        SegmentationMethods(s), pipeline, wiring.chosen, wiring.pictures, wiring.records,
+        wiring.segmentation_requests, wiring.inbox, s.max_pixels,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from tasks.cache import Cache, LayeredCache, LRUCache
 from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
 from tasks.extraction import Extractor, extractor
 from tasks.messages import Floats, Revision
-from tasks.pipeline import Choices, Pipeline
+from tasks.pipeline import Pipeline, PipelineOptions
 from tasks.scoring import PLAIN
 from vectordb.errors import Permanent
 from vectordb.index import CaptionSearch
@@ -30,7 +30,7 @@ from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.keeper import Keeper
 from workers.dispatch.reconcile import Sweeper
 from workers.events.redis_target import AccessList, NamespaceHash
-from workers.events.sink import Reception
+from workers.events.sink import EventSink
 from workers.events.sources import Sightings, Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.lifecycle.inbox import Inbox
@@ -41,19 +41,19 @@ from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Plan
 from workers.notifying.writeback import Writer
 from workers.outages.board import Board
-from workers.outages.report import Outages
-from workers.outages.tracker import Obstacles
+from workers.outages.report import OutageReport
+from workers.outages.tracker import OutageTracker
 from workers.redis.cache import RedisCache
 from workers.redis.connection import Client, connect
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
-from workers.redis.rpc import Asking
+from workers.redis.rpc import RpcClient
 from workers.segmentation.queue import SegmentQueue
-from workers.segmentation.requests import Wishes
+from workers.segmentation.requests import SegmentationRequests
 from workers.settings.settings import STAGES, Settings
 from workers.settings.webhook_secrets import secrets_of
 from workers.stores.folder import FolderStore
-from workers.stores.object_filter import Following
+from workers.stores.object_filter import ObjectFilter
 from workers.stores.store import ObjectInfo, ObjectStore
 from workers.supervision.liveness_files import LivenessFiles
 
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from workers.events.listen_api import Connect
     from workers.notifying.notifier import Notifier, Post
     from workers.notifying.posting import Poster
-    from workers.segmentation.artifacts import Pictures
+    from workers.segmentation.artifacts import Artifacts
     from workers.stores.s3 import S3Store
 
 NEAR_ENTRIES = 50_000  # word vectors and parses kept in a process: about 80 MB at 384 dimensions
@@ -105,14 +105,14 @@ class Wiring:
         return Inbox(self.redis, self.keys.later)
 
     @cached_property
-    def wishes(self) -> Wishes:
-        return Wishes(self.redis, self.keys)
+    def segmentation_requests(self) -> SegmentationRequests:
+        return SegmentationRequests(self.redis, self.keys)
 
     @cached_property
-    def pictures(self) -> Pictures:
-        from workers.segmentation.artifacts import Pictures  # noqa: PLC0415 -- only who draws or removes pictures needs it
+    def pictures(self) -> Artifacts:
+        from workers.segmentation.artifacts import Artifacts  # noqa: PLC0415 -- only who draws or removes pictures needs it
 
-        return Pictures(self.store, self.redis, self.keys, self.settings.output_prefix)
+        return Artifacts(self.store, self.redis, self.keys, self.settings.output_prefix)
 
     def pipeline(
         self, index: CaptionSearch, captions_version: str, clock: Callable[[], float] | None = None
@@ -120,13 +120,13 @@ class Wiring:
         """The whole method over these captions. Loads both encoders."""
         return Pipeline(
             self.image_encoder, self.text_encoder, index, captions_version, extractor=self.extractor,
-            choices=self.choices, typical=self.typical, clock=clock,
+            pipeline_options=self.pipeline_options, reference_vectors=self.reference_vectors, clock=clock,
         )  # fmt: skip
 
     @cached_property
-    def following(self) -> Following:
+    def object_filter(self) -> ObjectFilter:
         s = self.settings
-        return Following(
+        return ObjectFilter(
             prefixes=s.follow_prefixes, suffixes=s.follow_suffixes, content_types=s.follow_types,
             ignored_prefixes=s.ignore_prefixes, ignored_suffixes=s.ignore_suffixes, ignored_types=s.ignore_types,
             output=s.output_prefix, uploads=s.upload_prefix,
@@ -137,8 +137,8 @@ class Wiring:
         return ApiKeys(self.redis, self.keys, self.clock)
 
     @cached_property
-    def reception(self) -> Reception:
-        return Reception(self.redis, self.keys)
+    def event_sink(self) -> EventSink:
+        return EventSink(self.redis, self.keys)
 
     @cached_property
     def redis_target(self) -> AccessList | NamespaceHash:
@@ -146,8 +146,8 @@ class Wiring:
         s = self.settings
         target = connect(s.redis_target_url) if s.redis_target_url else self.redis
         if s.redis_target_format == "access":
-            return AccessList(target, s.redis_target_key, s.bucket, self.reception)
-        return NamespaceHash(target, s.redis_target_key, s.bucket, self.reception, self.redis, self.keys)
+            return AccessList(target, s.redis_target_key, s.bucket, self.event_sink)
+        return NamespaceHash(target, s.redis_target_key, s.bucket, self.event_sink, self.redis, self.keys)
 
     @cached_property
     def listening(self) -> Connect:
@@ -184,7 +184,7 @@ class Wiring:
         )  # fmt: skip
 
     @cached_property
-    def obstacles(self) -> Obstacles:
+    def outage_tracker(self) -> OutageTracker:
         """What stands in the way of this process, and the probes that see when it is gone."""
         from workers.wiring.probes import PATIENCE_S, probes  # noqa: PLC0415 -- loads the index engine
 
@@ -194,12 +194,12 @@ class Wiring:
         def space() -> tuple[str, int]:
             return self.space.id, self.space.dimension
 
-        return Obstacles(self.board, probes(self.settings, self.publisher, store, space), self.clock)
+        return OutageTracker(self.board, probes(self.settings, self.publisher, store, space), self.clock)
 
     @cached_property
-    def outages(self) -> Outages:
+    def outages(self) -> OutageReport:
         """What stands in the way of any process, for people and for metrics."""
-        return Outages(self.board, self.obstacles, self.records.counts)
+        return OutageReport(self.board, self.outage_tracker, self.records.counts)
 
     @cached_property
     def publisher(self) -> Publisher:
@@ -274,8 +274,8 @@ class Wiring:
         return self.current()
 
     @cached_property
-    def asking(self) -> Asking:
-        return Asking(self.publisher, self.redis, self.keys)
+    def rpc(self) -> RpcClient:
+        return RpcClient(self.publisher, self.redis, self.keys)
 
     @cached_property
     def image_encoder(self) -> ImageEncoder:
@@ -293,22 +293,22 @@ class Wiring:
         )
 
     @cached_property
-    def typical(self) -> Floats | None:
+    def reference_vectors(self) -> Floats | None:
         """The vectors of pictures of every kind, where the encoder knows some: retrieval holds hubs back by them."""
-        from tasks.encoders import typical_pictures  # noqa: PLC0415 -- as above
+        from tasks.encoders import reference_vectors  # noqa: PLC0415 -- as above
 
-        return typical_pictures(self.settings.encoder, cache_dir=self.settings.cache_folder)
+        return reference_vectors(self.settings.encoder, cache_dir=self.settings.cache_folder)
 
     @cached_property
     def extractor(self) -> Extractor:
         return extractor(self.settings.profile)
 
     @cached_property
-    def choices(self) -> Choices:
+    def pipeline_options(self) -> PipelineOptions:
         """What the settings choose of the method."""
         s, t = self.settings, self.space.thresholds
         prompts = tuple(line for line in s.prompts.read_text().splitlines() if line.strip()) if s.prompts else PLAIN
-        return Choices(
+        return PipelineOptions(
             prompts=prompts,
             max_pixels=s.max_pixels, limit=s.retrieval_limit, duplicate_similarity=s.duplicate_similarity,
             alpha=s.alpha, max_tags=s.max_tags,
@@ -330,9 +330,9 @@ class Wiring:
         pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s, s.give_up_s)
         segments = SegmentQueue(self.redis, self.keys, self.ledger, s.segmenting_max, self.clock)
         return Dispatcher(
-            self.inbox, self.later, segments, self.ledger, self.store, self.pictures, self.publisher, self.reception,
-            EventFilter(self.redis, self.keys, self.reception, self.clock), self.current, self.following.key,
-            s.segmented, pace, consumer, self.clock, self.obstacles,
+            self.inbox, self.later, segments, self.ledger, self.store, self.pictures, self.publisher, self.event_sink,
+            EventFilter(self.redis, self.keys, self.event_sink, self.clock), self.current, self.object_filter.key,
+            s.segmented, pace, consumer, self.clock, self.outage_tracker,
         )  # fmt: skip
 
     def sweeper(
@@ -343,10 +343,10 @@ class Wiring:
 
         ``rate``: of the settings when not given.
         """
-        following = self.following
+        object_filter = self.object_filter
 
         def wanted(info: ObjectInfo) -> bool:
-            return following.key(info.ref.key) and (info.modified is None or info.modified >= since)
+            return object_filter.key(info.ref.key) and (info.modified is None or info.modified >= since)
 
         return Sweeper(
             self.store, bucket or self.settings.bucket, self.records, self.inbox, self.redis, self.keys,
@@ -358,7 +358,7 @@ class Wiring:
         s = self.settings
         return Writer(
             self.store, self.records, self.redis, self.keys, s.bucket, s.write_back, s.output_prefix, consumer,
-            self.obstacles,
+            self.outage_tracker,
         )  # fmt: skip
 
     @cached_property

@@ -177,13 +177,13 @@ def running(
 ) -> Iterator[Running]:  # fmt: skip
     """A gateway over this wiring. ``replaced``: services; ``chosen``: options; ``server``: how it is served."""
     made: Services = replace(services(wiring), **(replaced or {}))
-    choices = replace(options(wiring), **chosen)
-    app = create_app(made, choices)
+    pipeline_options = replace(options(wiring), **chosen)
+    app = create_app(made, pipeline_options)
     listening = socket.create_server(("127.0.0.1", 0))
     http = uvicorn.Server(uvicorn.Config(app, **{**SERVER, "timeout_graceful_shutdown": 1, **(server or {})}))
     thread = threading.Thread(target=lambda: asyncio.run(http.serve([listening])), daemon=True)
     thread.start()
-    gateway = Running(listening.getsockname()[1], app, wiring, choices)
+    gateway = Running(listening.getsockname()[1], app, wiring, pipeline_options)
     until(lambda: http.started or not thread.is_alive())
     assert http.started
     try:

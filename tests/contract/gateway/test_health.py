@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.contract.gateway.running import Running, until
-from workers.outages.board import Board, Obstacle
+from workers.outages.board import Board, Outage
 
 
 def board(gateway: Running) -> Board:
@@ -19,8 +19,8 @@ def test_what_another_process_cannot_reach_is_told(gateway: Running) -> None:
     since = time.time() - 90
     notes = board(gateway)
     notes.write([
-        Obstacle(name="captions", reason="no answer from Qdrant", since=since),
-        Obstacle(name="listener", reason="deaf", since=since, waiting=None),
+        Outage(name="captions", reason="no answer from Qdrant", since=since),
+        Outage(name="listener", reason="deaf", since=since, waiting=None),
     ])  # fmt: skip
     captions, listener = gateway.http.get("/v1/status").json()["outages"]
     assert (captions["name"], captions["reason"], captions["waiting"]) == ("captions", "no answer from Qdrant", 1)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.contract.gateway.running import Json, Running
-from workers.events.sink import Deposit
+from workers.events.sink import ReceivedEvents
 
 
 def pages(gateway: Running, path: str, field: str, limit: int) -> list[Json]:
@@ -90,7 +90,7 @@ def test_metrics_count_by_route_and_never_name_a_key(gateway: Running) -> None:
 def test_metrics_say_whether_each_source_of_events_works(gateway: Running) -> None:
     gateway.wiring.sources.note("listen", "deaf", "no sign of life")
     gateway.wiring.sources.note("sweep", "working")
-    gateway.wiring.reception.store([Deposit(counts={"listen:deaf": 2, "webhook:ignored:folder-marker": 1})])
+    gateway.wiring.event_sink.store([ReceivedEvents(counts={"listen:deaf": 2, "webhook:ignored:folder-marker": 1})])
     told = gateway.http.get("/metrics").text
     for line in (
         'wildtag_event_source_works{source="listen"} 0.0', 'wildtag_event_source_works{source="sweep"} 1.0',

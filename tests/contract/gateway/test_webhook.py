@@ -20,7 +20,7 @@ from tests.contract.own_redis import OwnRedis
 from tests.unit.events.samples import BUCKET, body, record
 from workers.embedded.stack import command, free_port
 from workers.events.notification import LARGEST
-from workers.events.sink import Reception
+from workers.events.sink import EventSink
 from workers.lifecycle.inbox import Inbox
 from workers.redis.connection import Client, connect
 from workers.redis.keys import Keys
@@ -40,8 +40,8 @@ class Gateway:
     process: psutil.Process
 
     @property
-    def reception(self) -> Reception:
-        return Reception(self.client, Keys("test:"))
+    def event_sink(self) -> EventSink:
+        return EventSink(self.client, Keys("test:"))
 
     @property
     def stored(self) -> list[str]:
@@ -114,7 +114,7 @@ def ready(gateway: Gateway) -> None:
 def test_an_event_is_stored(gateway: Gateway) -> None:
     assert gateway.post(body(record(key="walks/a b+é.jpg"))) == 200
     assert gateway.stored == ["walks/a b+é.jpg"]
-    assert gateway.reception.counts() == {"webhook:events": 1}
+    assert gateway.event_sink.counts() == {"webhook:events": 1}
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", TOKEN + "x", TOKEN.upper(), "\xe9"])
@@ -126,13 +126,13 @@ def test_whoever_shows_no_token_is_not_listened_to(gateway: Gateway, token: str 
 def test_tags_written_back_are_counted_and_no_more(gateway: Gateway) -> None:
     assert gateway.post(body(record("s3:ObjectCreated:PutTagging"))) == 200
     assert gateway.stored == []
-    assert gateway.reception.counts() == {"webhook:ignored:PutTagging": 1}
+    assert gateway.event_sink.counts() == {"webhook:ignored:PutTagging": 1}
 
 
 @pytest.mark.parametrize("data", [b"", b"junk", b"[" * 100_000, b"\xff\xfe", b'{"Records":"none"}'])
 def test_junk_is_accepted_and_set_aside(gateway: Gateway, data: bytes) -> None:
     assert gateway.post(data) == 202
-    (aside,) = gateway.reception.junk()
+    (aside,) = gateway.event_sink.junk()
     assert aside.junk.reason
     assert (aside.junk.source, aside.junk.size, aside.junk.body) == ("webhook", len(data), data[:4096])
 
@@ -141,7 +141,7 @@ def test_what_can_be_read_beside_junk_is_stored(gateway: Gateway) -> None:
     wrong = record(key="wrong", size=-5)
     assert gateway.post(body(record(key="good"), wrong)) == 202
     assert gateway.stored == ["good"]
-    assert len(gateway.reception.junk()) == 1
+    assert len(gateway.event_sink.junk()) == 1
 
 
 def test_junk_does_not_fill_redis(gateway: Gateway) -> None:
@@ -150,13 +150,13 @@ def test_junk_does_not_fill_redis(gateway: Gateway) -> None:
         connection.request("POST", PATH, b"x" * 10_000, {"Authorization": f"Bearer {TOKEN}"})
         assert connection.getresponse().read() == b""
     assert gateway.client.xlen("test:junk") < 1200
-    assert gateway.reception.counts() == {"webhook:junk": 1500}
+    assert gateway.event_sink.counts() == {"webhook:junk": 1500}
 
 
 def test_a_body_that_is_too_large_is_not_kept(gateway: Gateway) -> None:
     before = gateway.process.memory_info().rss
     assert gateway.post(b"x" * (64 * 2**20)) == 202
-    (aside,) = gateway.reception.junk()
+    (aside,) = gateway.event_sink.junk()
     assert (aside.junk.size, aside.junk.reason) == (64 * 2**20, f"larger than {LARGEST} bytes")
     assert gateway.process.memory_info().rss - before < 16 * 2**20
 
@@ -166,7 +166,7 @@ def test_a_body_of_unknown_length_is_cut(gateway: Gateway) -> None:
     chunks = (b"y" * 65_536 for _ in range(400))
     connection.request("POST", PATH, chunks, {"Authorization": f"Bearer {TOKEN}"}, encode_chunked=True)
     assert connection.getresponse().status == 202
-    (aside,) = gateway.reception.junk()
+    (aside,) = gateway.event_sink.junk()
     assert LARGEST < aside.junk.size < 2 * LARGEST
     assert aside.junk.body == b"y" * 4096
 
@@ -177,7 +177,7 @@ def test_a_sender_that_hangs_up_leaves_nothing(gateway: Gateway) -> None:
                      "Content-Length: 1000\r\n\r\n{".encode())  # fmt: skip
     assert gateway.post(body(record(key="after"))) == 200
     assert gateway.stored == ["after"]
-    assert gateway.reception.junk() == []
+    assert gateway.event_sink.junk() == []
 
 
 def test_many_at_once_are_all_stored(gateway: Gateway) -> None:

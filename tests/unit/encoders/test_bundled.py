@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.encoders import load_image_encoder, space_of, typical_pictures
+from tasks.encoders import load_image_encoder, reference_vectors, space_of
 from tasks.encoders.bundled import BundledImageEncoder, BundledTextEncoder, class_names
 from tasks.encoders.requirements import need
 from tasks.images import decode
@@ -120,14 +120,14 @@ def test_the_image_side_needs_no_sentence_model_once_the_cache_is_filled(
 def test_typical_pictures_are_the_classes_and_need_no_model_once_the_cache_is_filled(
     image: BundledImageEncoder, cache_dir: Path
 ) -> None:
-    typical = typical_pictures("bundled", cache_dir=cache_dir)
-    assert typical is not None
-    assert typical.shape == (1000, image.space.dimension)
-    np.testing.assert_allclose(np.linalg.norm(typical, axis=1), 1, atol=1e-5)
-    assert typical_pictures("openai/clip-vit-large-patch14", cache_dir=cache_dir) is None
+    vectors = reference_vectors("bundled", cache_dir=cache_dir)
+    assert vectors is not None
+    assert vectors.shape == (1000, image.space.dimension)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert reference_vectors("openai/clip-vit-large-patch14", cache_dir=cache_dir) is None
     code = (
-        "import sys; from pathlib import Path; from tasks.encoders import typical_pictures;"
-        f"typical_pictures('bundled', cache_dir=Path({str(cache_dir)!r}));"
+        "import sys; from pathlib import Path; from tasks.encoders import reference_vectors;"
+        f"reference_vectors('bundled', cache_dir=Path({str(cache_dir)!r}));"
         "assert not {'torch', 'transformers'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

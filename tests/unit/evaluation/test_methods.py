@@ -16,7 +16,7 @@ from tasks.evaluation.methods import Tools, UnknownMethod, check, make
 from tasks.evaluation.retrieving import ensemble
 from tasks.evaluation.vocabulary import BadVocabulary, read_labels
 from tasks.extraction import extractor
-from tasks.pipeline import Choices, Pipeline
+from tasks.pipeline import Pipeline, PipelineOptions
 from tests.unit.stages.made_up import (
     SPACE,
     MadeUpImages,
@@ -41,7 +41,9 @@ class Says:
 
 
 def tools(answers: Sequence[str] = ()) -> Tools:
-    return Tools(index_of(), MadeUpText(), extractor(), Choices(), ["wolf", "dog"], captioner=lambda _: Says(answers))
+    return Tools(
+        index_of(), MadeUpText(), extractor(), PipelineOptions(), ["wolf", "dog"], captioner=lambda _: Says(answers)
+    )
 
 
 def answered(name: str, made: Tools, vectors: Sequence[str] = ("red", "blue")) -> list[Answer]:

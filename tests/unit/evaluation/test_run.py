@@ -17,7 +17,7 @@ from tasks.evaluation.run import Evaluation, Source, evaluate
 from tasks.images import FORMATS
 from tasks.messages import Floats, Revision, Tag
 from tasks.metrics import cluster_accuracy, semantic_iou, semantic_similarity
-from tasks.pipeline import Choices
+from tasks.pipeline import PipelineOptions
 from tests.unit.stages.made_up import SPACE, MadeUpImages, picture, vector_of
 from vectordb.errors import Permanent
 
@@ -60,7 +60,7 @@ def items(*names: str) -> list[Item]:
 
 def run(methods: Sequence[Fixed], names: Sequence[str], told: list[tuple[int, int]] | None = None) -> Evaluation:
     ticks = count()
-    source = Source(read, MadeUpImages(), Revision(SPACE.id, "1"), Choices(), batch=2)
+    source = Source(read, MadeUpImages(), Revision(SPACE.id, "1"), PipelineOptions(), batch=2)
     return evaluate(
         items(*names), source, methods, Judge(encode), clock=lambda: float(next(ticks)),
         tell=None if told is None else lambda done, total: told.append((done, total)),

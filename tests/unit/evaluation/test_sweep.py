@@ -15,7 +15,7 @@ from tasks.evaluation.results import Judge
 from tasks.extraction import extractor
 from tasks.messages import Floats
 from tasks.metrics import semantic_similarity
-from tasks.pipeline import Choices, Pipeline
+from tasks.pipeline import Pipeline, PipelineOptions
 from tests.unit.stages.made_up import (
     SPACE,
     MadeUpImages,
@@ -28,7 +28,7 @@ from tests.unit.stages.made_up import (
 )
 
 TARGETS = ["red", "blue"]
-BASE = Choices(synonym_similarity=0.4, duplicate_similarity=0.5)
+BASE = PipelineOptions(synonym_similarity=0.4, duplicate_similarity=0.5)
 
 
 def encode(texts: Sequence[str]) -> Floats:
@@ -45,8 +45,10 @@ def test_every_combination_has_the_figures_of_the_pipeline() -> None:
     assert len(rows) == len(grid) == 8
     assert len({(row.k, row.alpha, row.scale) for row in rows}) == 8
     for row in rows:
-        choices = replace(BASE, limit=row.k, alpha=row.alpha, tau=SPACE.logit_scale / row.scale)
-        scored, _ = Pipeline(MadeUpImages(), MadeUpText(), index_of(), "1", choices=choices).run(submitted(2), images)
+        pipeline_options = replace(BASE, limit=row.k, alpha=row.alpha, tau=SPACE.logit_scale / row.scale)
+        scored, _ = Pipeline(MadeUpImages(), MadeUpText(), index_of(), "1", pipeline_options=pipeline_options).run(
+            submitted(2), images
+        )
         labels = [tags[0].label for tags in scored.tags]
         assert row.semantic_similarity == pytest.approx(semantic_similarity(labels, TARGETS, encode), abs=1e-6)
         assert row.unique_labels == len(set(labels))

@@ -16,13 +16,13 @@ from tasks.segmentation.prompted import Prompted
 from tasks.segmentation.regions import Regions
 from tasks.segmentation.rendering import as_palette, overlaid
 from tasks.segmentation.results import Mask, Segmented
-from tasks.segmentation.run import Way, segment
+from tasks.segmentation.run import SegmentationMethod, segment
 from tasks.segmenters.cells import Cells
 from tasks.segmenters.superpixels import Superpixels
 from tests.unit.segmentation.world import RED, Colours, Drawn, Proposed, halves, noisy, pipeline
 
 NAN = float("nan")
-WAYS: dict[str, Way] = {
+WAYS: dict[str, SegmentationMethod] = {
     "dense": Dense(),
     "dense, refined": Dense(refine=True),
     "dense, all crops": Dense(flat=None),

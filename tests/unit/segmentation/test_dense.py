@@ -15,7 +15,7 @@ from tasks.segmentation.dense import CHUNK, Dense, contested
 from tasks.segmentation.naming import Naming, batch_of
 from tasks.segmentation.regions import Regions
 from tasks.segmentation.results import Mask, Segmented
-from tasks.segmentation.run import Way, segment
+from tasks.segmentation.run import SegmentationMethod, segment
 from tasks.segmenters.cells import Cells
 from tests.unit.segmentation.world import BLUE, CHOICES, GREY, RED, Colours, halves, noisy, pipeline
 
@@ -58,9 +58,9 @@ def test_what_no_caption_is_near_to_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("way", [Dense(), Regions(Cells((2,)))])
-def test_two_halves_of_a_cat_are_one_cat_though_each_would_have_another_name(way: Way) -> None:
+def test_two_halves_of_a_cat_are_one_cat_though_each_would_have_another_name(way: SegmentationMethod) -> None:
     one = replace(pipeline(), image_encoder=Breeds())
-    apart = replace(one, choices=replace(CHOICES, synonym_similarity=1.0))
+    apart = replace(one, pipeline_options=replace(CHOICES, synonym_similarity=1.0))
     vectors = one.image_encoder.encode([noisy(DULL, 64, 64), noisy(RED, 64, 64)])
     assert [tags[0].label for tags in apart.score(apart.candidates(batch_of(vectors, one))).tags] == ["cat", "tabby"]
     (cat,) = segment(halves(DULL, RED), way, one).segments

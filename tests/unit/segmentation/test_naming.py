@@ -23,7 +23,7 @@ def names(*vectors: Floats, naming: Naming = Naming(), sizes: list[float] | None
 
 
 def test_two_parts_that_would_be_a_cat_and_a_tabby_are_one_the_larger_says_which() -> None:
-    apart = replace(pipeline(), choices=replace(CHOICES, synonym_similarity=1.0))
+    apart = replace(pipeline(), pipeline_options=replace(CHOICES, synonym_similarity=1.0))
     own = [apart.score(apart.candidates(batch_of(vector[None], apart))).tags[0][0].label for vector in (RED, TABBY)]
     assert own == ["cat", "tabby"]
     assert names(RED, TABBY, BLUE, sizes=[3, 1, 2]) == ["cat", "cat", "bridge"]

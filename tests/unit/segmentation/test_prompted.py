@@ -14,7 +14,7 @@ from tests.unit.segmentation.world import CHOICES, GREY, RED, Drawn, halves, noi
 
 def test_the_images_tags_are_drawn_and_the_surest_wins() -> None:
     drawer = Drawn({"cat": [[0.9, 0.6, 0.1]], "bridge": [[0.2, 0.7, 0.3]]})
-    one = pipeline(choices=replace(CHOICES, limit=7))
+    one = pipeline(pipeline_options=replace(CHOICES, limit=7))
     made = segment(halves().resize((120, 40)), Prompted(drawer), one)
     assert set(drawer.asked) >= {"cat", "bridge"}
     assert where(made, "cat")[:, :40].all()

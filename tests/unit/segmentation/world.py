@@ -10,7 +10,7 @@ from PIL import Image
 from tasks.encoders.protocols import Space
 from tasks.extraction import extractor
 from tasks.messages import Floats
-from tasks.pipeline import Choices, Pipeline
+from tasks.pipeline import Pipeline, PipelineOptions
 from tasks.segmentation.results import Mask
 from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
@@ -80,14 +80,14 @@ class Searches(ExactIndex):
 
 
 EXTRACTOR = extractor()  # loads its parser once, with the first captions
-CHOICES = Choices(limit=2, unknown_similarity=0.3, synonym_similarity=0.9, duplicate_similarity=2.0)
+CHOICES = PipelineOptions(limit=2, unknown_similarity=0.3, synonym_similarity=0.9, duplicate_similarity=2.0)
 
 
-def pipeline(captions: Sequence[str] = CAPTIONS, choices: Choices = CHOICES) -> Pipeline:
+def pipeline(captions: Sequence[str] = CAPTIONS, pipeline_options: PipelineOptions = CHOICES) -> Pipeline:
     index = Searches(SPACE.dimension)
     if captions:
         index.add([Caption.of(text) for text in captions], np.stack([vector_of(text) for text in captions]))
-    return Pipeline(Colours(), Texts(), index, "1", extractor=EXTRACTOR, choices=choices)
+    return Pipeline(Colours(), Texts(), index, "1", extractor=EXTRACTOR, pipeline_options=pipeline_options)
 
 
 def noisy(colour: tuple[int, int, int], width: int, height: int, seed: int = 0) -> Image.Image:

@@ -12,7 +12,7 @@ from tasks.cache import LRUCache
 from tasks.embedding import embed
 from tasks.extraction import extract, extractor
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, UnreadableMessage, WrongSpace
-from tasks.pipeline import Choices, Pipeline
+from tasks.pipeline import Pipeline, PipelineOptions
 from tasks.retrieval import retrieve
 from tasks.scoring import score
 from tests.unit.stages.made_up import SPACE, MadeUpImages, MadeUpText, index_of, picture, references, submitted
@@ -20,8 +20,8 @@ from tests.unit.stages.made_up import SPACE, MadeUpImages, MadeUpText, index_of,
 RED, BLUE, BLACK = picture((255, 0, 0)), picture((0, 0, 255)), picture((0, 0, 0))
 
 
-def pipeline(choices: Choices = Choices()) -> Pipeline:  # noqa: B008 -- frozen
-    return Pipeline(MadeUpImages(), MadeUpText(), index_of(), "1", choices=choices)
+def pipeline(pipeline_options: PipelineOptions = PipelineOptions()) -> Pipeline:  # noqa: B008 -- frozen
+    return Pipeline(MadeUpImages(), MadeUpText(), index_of(), "1", pipeline_options=pipeline_options)
 
 
 def test_bad_images_become_faults_and_the_rest_goes_on() -> None:
@@ -55,7 +55,7 @@ def test_an_encoder_of_another_space_is_refused() -> None:
 
 def test_stages_one_after_the_other_through_their_messages_give_what_the_pipeline_gives() -> None:
     images = [RED, BLUE, picture((1, 2, 3))]
-    whole, _ = pipeline(Choices(max_tags=4, alpha=0.6)).run(submitted(3), images)
+    whole, _ = pipeline(PipelineOptions(max_tags=4, alpha=0.6)).run(submitted(3), images)
 
     cache = LRUCache(1000)
     embedded, _ = embed(Submitted.decode(submitted(3).encode()), images, MadeUpImages())
@@ -69,7 +69,7 @@ def test_stages_one_after_the_other_through_their_messages_give_what_the_pipelin
 
 
 def test_every_tag_names_the_captions_that_hold_it() -> None:
-    scored, _ = pipeline(Choices(max_tags=None)).run(submitted(1), [RED])
+    scored, _ = pipeline(PipelineOptions(max_tags=None)).run(submitted(1), [RED])
     captions = [hit.caption.lower() for hit in scored.hits[0]]
     assert scored.tags[0]
     for tag in scored.tags[0]:

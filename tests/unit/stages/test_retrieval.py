@@ -64,27 +64,27 @@ def test_hubs_give_way_to_the_captions_behind_them() -> None:
     vectors = np.array([[0.7, 0.7, 0.1], [0.8, 0, 0.6], [0.5, 0, 0.8], [0, 1, 0]], dtype=np.float32)
     index.add([Caption.of(text) for text in texts], vectors)
     image = embedded(np.array([[0.9, 0.3, 0.3]], dtype=np.float32))
-    typical = np.array([[0.6, 0.8, 0], [0.8, 0.6, 0]], dtype=np.float32)
+    reference_vectors = np.array([[0.6, 0.8, 0], [0.8, 0.6, 0]], dtype=np.float32)
     plain = retrieve(image, index, limit=2)
     assert [hit.caption for hit in plain.hits[0]] == ["own", "hub"]
-    fair = retrieve(image, index, limit=2, typical=typical)
+    fair = retrieve(image, index, limit=2, reference_vectors=reference_vectors)
     assert [hit.caption for hit in fair.hits[0]] == ["own", "other"]
     first, second = fair.hits[0]
     assert first.similarity > second.similarity
-    everything = retrieve(image, index, limit=4, typical=typical)
+    everything = retrieve(image, index, limit=4, reference_vectors=reference_vectors)
     assert everything.hits == retrieve(image, index, limit=4).hits
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 60), limit=st.integers(1, 20), pictures=st.integers(1, 30))
 def test_hubs_are_held_back_as_a_plain_loop_does_it(seed: int, count: int, limit: int, pictures: int) -> None:
-    vectors, typical, image = (random_units(seed + at, n, 8) for at, n in enumerate((count, pictures, 1)))
+    vectors, reference_vectors, image = (random_units(seed + at, n, 8) for at, n in enumerate((count, pictures, 1)))
     similarities = np.sort(vectors @ image[0])[::-1]
     vectors = vectors[np.argsort(-(vectors @ image[0]), kind="stable")]
     found = Neighbours(tuple(Caption(at, str(at)) for at in range(count)), similarities, vectors)
-    kept = without_hubs(found, typical, limit)
+    kept = without_hubs(found, reference_vectors, limit)
     margins = []
     for at, vector in enumerate(vectors):
-        near = sorted((float(vector @ one) for one in typical), reverse=True)[:NEAREST]
+        near = sorted((float(vector @ one) for one in reference_vectors), reverse=True)[:NEAREST]
         margins.append((float(similarities[at]) - sum(near) / len(near), at))
     expected = sorted(at for _, at in sorted(margins, key=lambda one: (-one[0], one[1]))[:limit])
     assert [caption.id for caption in kept.captions] == expected

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from vectordb.disk_space import DiskFull, need_room, size_of
 from vectordb.errors import Transient
-from vectordb.room import DiskFull, need_room, size_of
 
 
 def test_room_that_is_there_is_enough(tmp_path: Path) -> None:

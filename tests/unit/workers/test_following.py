@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from workers.settings.settings import Settings
-from workers.stores.object_filter import Following
+from workers.stores.object_filter import ObjectFilter
 
 
 def test_everything_is_followed_but_what_wildtag_writes() -> None:
-    following = Following()
-    assert following.key("a/b.jpg")
-    assert not following.key(".wildtag/overlays/a.png")
-    assert following.content("application/pdf")
+    object_filter = ObjectFilter()
+    assert object_filter.key("a/b.jpg")
+    assert not object_filter.key(".wildtag/overlays/a.png")
+    assert object_filter.content("application/pdf")
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,11 @@ def test_everything_is_followed_but_what_wildtag_writes() -> None:
     ],
 )  # fmt: skip
 def test_what_is_ignored_wins(key: str, followed: bool) -> None:
-    following = Following(
+    object_filter = ObjectFilter(
         prefixes=["photos/"], suffixes=[".jpg", ".PNG"],
         ignored_prefixes=["photos/private/"], ignored_suffixes=[".Thumb.jpg"],
     )  # fmt: skip
-    assert following.key(key) is followed
+    assert object_filter.key(key) is followed
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_what_is_ignored_wins(key: str, followed: bool) -> None:
     ],
 )  # fmt: skip
 def test_content_types_may_be_families(content_type: str | None, followed: bool) -> None:
-    assert Following(content_types=["image/*", "application/pdf"]).content(content_type) is followed
+    assert ObjectFilter(content_types=["image/*", "application/pdf"]).content(content_type) is followed
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_content_types_may_be_families(content_type: str | None, followed: bool)
      (None, True)],
 )  # fmt: skip
 def test_content_types_that_are_ignored_win(content_type: str | None, followed: bool) -> None:
-    following = Following(content_types=["image/*"], ignored_types=["image/svg+xml", "image/x-raw"])
-    assert following.content(content_type) is followed
-    assert Following(ignored_types=["video/*", "image/svg+xml", "image/x-raw"]).content(content_type) is followed
+    object_filter = ObjectFilter(content_types=["image/*"], ignored_types=["image/svg+xml", "image/x-raw"])
+    assert object_filter.content(content_type) is followed
+    assert ObjectFilter(ignored_types=["video/*", "image/svg+xml", "image/x-raw"]).content(content_type) is followed
 
 
 def test_settings_hold_words_and_hand_them_on(monkeypatch: pytest.MonkeyPatch) -> None:

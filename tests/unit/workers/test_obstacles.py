@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from redis.exceptions import ResponseError
 
-from workers.outages.board import Board, Obstacle
-from workers.outages.tracker import Obstacles
+from workers.outages.board import Board, Outage
+from workers.outages.tracker import OutageTracker
 from workers.redis.connection import Client, StoreUnavailable, text
 from workers.redis.keys import Keys
 from workers.stores.store import StoreAway
@@ -43,9 +43,9 @@ class Notes:
     """Keeps what is written; refuses it while Redis is away."""
 
     away: bool = False
-    written: list[list[Obstacle]] = field(default_factory=list)
+    written: list[list[Outage]] = field(default_factory=list)
 
-    def write(self, standing: list[Obstacle]) -> None:
+    def write(self, standing: list[Outage]) -> None:
         if self.away:
             raise StoreUnavailable("no Redis")
         self.written.append(standing)
@@ -72,35 +72,35 @@ def refuse_threads(patch: pytest.MonkeyPatch, *names: str) -> None:
 
 def test_who_waits_is_woken_when_a_probe_succeeds_though_one_hangs() -> None:
     service = Service(hangs=threading.Event())
-    obstacles = Obstacles(probes={"store": service.probe})
-    obstacles.begin("store", "no answer")
+    outage_tracker = OutageTracker(probes={"store": service.probe})
+    outage_tracker.begin("store", "no answer")
     until(lambda: len(service.asked) > 1)
     service.away = False
-    assert obstacles.wait("store", PATIENCE_S)
+    assert outage_tracker.wait("store", PATIENCE_S)
     assert len(service.asked) < 5
 
 
 def test_notes_are_written_when_redis_is_back_and_when_nothing_stands_any_more() -> None:
     notes = Notes(away=True)
-    obstacles = Obstacles(notes, {"listener": lambda: None})
-    obstacles.begin("other", "deaf")
+    outage_tracker = OutageTracker(notes, {"listener": lambda: None})
+    outage_tracker.begin("other", "deaf")
     notes.away = False
     until(lambda: notes.written)
     assert [one.name for one in notes.written[0]] == ["other"]
-    obstacles.end("other")
+    outage_tracker.end("other")
     until(lambda: notes.written[-1] == [])
 
 
 def test_a_fault_that_is_no_outage_ends_no_notes() -> None:
     class Forbidden(Notes):
-        def write(self, standing: list[Obstacle]) -> None:
+        def write(self, standing: list[Outage]) -> None:
             if self.away:
                 raise ResponseError("NOPERM")
             super().write(standing)
 
     notes = Forbidden(away=True)
-    obstacles = Obstacles(notes)
-    obstacles.begin("listener", "deaf")
+    outage_tracker = OutageTracker(notes)
+    outage_tracker.begin("listener", "deaf")
     time.sleep(0.2)  # it has met the fault
     notes.away = False
     until(lambda: notes.written)
@@ -109,8 +109,8 @@ def test_a_fault_that_is_no_outage_ends_no_notes() -> None:
 def test_a_reason_that_is_no_text_can_be_told(client: Client, keys: Keys) -> None:
     board = Board(client, keys, "host-1", time.time)
     service = Service()
-    obstacles = Obstacles(board, {"store": service.probe})
-    obstacles.begin("store", text(b"no folder /caf\xe9"))
+    outage_tracker = OutageTracker(board, {"store": service.probe})
+    outage_tracker.begin("store", text(b"no folder /caf\xe9"))
     until(board.read)
     (noted,) = board.read()
     assert noted.reason == "no folder /caf\\udce9"
@@ -119,21 +119,21 @@ def test_a_reason_that_is_no_text_can_be_told(client: Client, keys: Keys) -> Non
 
 def test_an_outage_that_began_where_no_thread_could_be_started_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     service, notes = Service(), Notes()
-    obstacles = Obstacles(notes, {"store": service.probe})
+    outage_tracker = OutageTracker(notes, {"store": service.probe})
     with monkeypatch.context() as patch:
         refuse_threads(patch, "obstacles", "obstacle notes")
-        obstacles.begin("store", "no answer")
-        assert not obstacles.wait("store", 0.1)
+        outage_tracker.begin("store", "no answer")
+        assert not outage_tracker.wait("store", 0.1)
     service.away = False
-    assert obstacles.wait("store", PATIENCE_S)
+    assert outage_tracker.wait("store", PATIENCE_S)
     until(lambda: notes.written and notes.written[-1] == [])
 
 
 def test_a_service_is_probed_though_no_thread_is_left_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     service = Service()
-    obstacles = Obstacles(probes={"store": service.probe})
+    outage_tracker = OutageTracker(probes={"store": service.probe})
     refuse_threads(monkeypatch, "probe store")
-    obstacles.begin("store", "no answer")
+    outage_tracker.begin("store", "no answer")
     until(lambda: service.asked)
     service.away = False
-    assert obstacles.wait("store", PATIENCE_S)
+    assert outage_tracker.wait("store", PATIENCE_S)

@@ -119,7 +119,7 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, afresh: b
 
         prepare: Prepare
         if queue:
-            prepare = on_the_queue(wiring.asking, space_id, parse=what.parse, silent=silent)
+            prepare = on_the_queue(wiring.rpc, space_id, parse=what.parse, silent=silent)
         else:
             prepare = local(wiring.settings, workers, space_id, parse=what.parse)
         hooks = Hooks(

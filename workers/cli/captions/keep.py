@@ -91,11 +91,11 @@ def export(
 ) -> None:
     """Write captions out: as text, as JSON lines with what is kept beside them, or as Parquet with their vectors."""
     from vectordb.export import exporter  # noqa: PLC0415 -- keeps the command line quick
-    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- as above
+    from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- as above
 
     if to is not None:
         _writable(to)
-    with at_hand(Settings(), name) as captions, exporter(to, captions.index.dimension) as write:
+    with open_captions(Settings(), name) as captions, exporter(to, captions.index.dimension) as write:
         count = 0
         for page, vectors in captions.index.pages(source):
             write(page, vectors)
@@ -108,12 +108,15 @@ def snapshot(name: Version, file: Annotated[Path, typer.Argument(help="The file 
     """Save a version to one file, packed by zstd: a backup, or to move it to another machine, or to a server."""
     from vectordb.index import IndexMissing  # noqa: PLC0415 -- keeps the command line quick
     from vectordb.snapshot import write  # noqa: PLC0415 -- as above
-    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- as above
+    from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     _writable(file)
     settings = Settings()
-    with at_hand(settings, name) as here, _bar("saving") as (progress, bar):  # a running stack goes on with its work
+    with (
+        open_captions(settings, name) as here,
+        _bar("saving") as (progress, bar),
+    ):  # a running stack goes on with its work
         wiring = Wiring(settings)
         manifest = wiring.library.find(wiring.space.id, here.captions_version)
         if manifest is None:

@@ -33,14 +33,14 @@ def search(
     json: Json = False,
 ) -> None:
     """The captions nearest to a text or to an image, with their similarities: what tagging would work with."""
-    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
 
     if not what.strip():
         raise typer.BadParameter("give words, or an image file")
     if Path(what).suffix.lower() in IMAGES and not _is_file(what):
         messages.print(f"[yellow]There is no file {escape(what)}; these are the captions nearest to that text.[/]")
     settings = Settings()
-    with at_hand(settings, captions) as here:
+    with open_captions(settings, captions) as here:
         if _is_file(what):
             found = _seen(Path(what), settings, here.index, limit)
         else:
@@ -79,7 +79,7 @@ def _seen(image: Path, settings: Settings, index: CaptionIndex, limit: int) -> N
     encoder = wiring.image_encoder
     data, _ = read_file(image, settings.max_object_bytes)
     vectors = encoder.encode([decode(data, max_pixels=settings.max_pixels, near=encoder.side)])
-    (found,) = nearest(index, vectors, limit, wiring.typical)
+    (found,) = nearest(index, vectors, limit, wiring.reference_vectors)
     return found
 
 
@@ -89,12 +89,12 @@ def stats(
     json: Json = False,
 ) -> None:
     """Size, space, bytes on disk, and the most frequent candidates, of the captions in use or of others."""
-    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = Settings()
     wiring = Wiring(settings)
-    with at_hand(settings, name) as here:
+    with open_captions(settings, name) as here:
         version = here.captions_version
         told: dict[str, Any] = {"captions_version": version, "count": here.index.count()}
         looked_into, common = _common(here.index, sample)

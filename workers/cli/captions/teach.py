@@ -33,11 +33,11 @@ def add(
 ) -> None:
     """Teach captions: images that come from now on can be tagged with them."""
     from workers.captions.teaching import teach  # noqa: PLC0415 -- as above
-    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
 
     if texts == ["-"]:
         texts = [line for line in sys.stdin.read().splitlines() if line.strip()]
-    with at_hand(Settings(), captions) as here:
+    with open_captions(Settings(), captions) as here:
         learnt = teach(here.index, here.encoder, texts, datetime.now(UTC), source)
     if json:
         _print(learnt.added, here.captions_version)
@@ -52,9 +52,9 @@ def add(
 def taught(source: Source = "taught", captions: Wanted = None, json: Json = False) -> None:
     """The captions that one source taught, the newest first."""
     from workers.captions import teaching  # noqa: PLC0415 -- as above
-    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
 
-    with at_hand(Settings(), captions) as here:
+    with open_captions(Settings(), captions) as here:
         found = teaching.taught(here.index, source)
     if json:
         _print(found, here.captions_version)
@@ -79,11 +79,11 @@ def remove(
 ) -> None:
     """Take back captions that were taught."""
     from workers.captions import teaching  # noqa: PLC0415 -- as above
-    from workers.embedded.caption_access import at_hand  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
 
     if not texts and source is None:
         raise typer.BadParameter("name the captions, or --source for all that it taught")
-    with at_hand(Settings(), captions) as here:
+    with open_captions(Settings(), captions) as here:
         wanted = list(texts or [])
         if source is not None:
             wanted += [f"{caption.id:016x}" for caption in teaching.taught(here.index, source)]

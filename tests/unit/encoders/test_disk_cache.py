@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.encoders.disk_cache import cached_on_disk
 from tasks.encoders.protocols import Floats
-from tasks.encoders.storage import remembered
 
 
 class Computation:
@@ -23,7 +23,7 @@ class Computation:
 def test_the_second_time_reads(tmp_path: Path) -> None:
     compute = Computation()
     path = tmp_path / "deep" / "kept.npz"
-    first, second = remembered(path, compute), remembered(path, compute)
+    first, second = cached_on_disk(path, compute), cached_on_disk(path, compute)
     assert compute.times == 1
     assert np.array_equal(first["numbers"], second["numbers"])
     assert [file.name for file in path.parent.iterdir()] == ["kept.npz"]
@@ -32,10 +32,10 @@ def test_the_second_time_reads(tmp_path: Path) -> None:
 def test_a_damaged_file_is_replaced(tmp_path: Path) -> None:
     compute = Computation()
     path = tmp_path / "kept.npz"
-    remembered(path, compute)
+    cached_on_disk(path, compute)
     for damaged in (b"", b"half written", path.read_bytes()[:90]):
         path.write_bytes(damaged)
-        assert remembered(path, compute)["numbers"].shape == (2, 3)
+        assert cached_on_disk(path, compute)["numbers"].shape == (2, 3)
     assert compute.times == 4
 
 
@@ -43,6 +43,6 @@ def test_a_folder_that_cannot_be_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     compute = Computation()
     path = tmp_path / "file" / "kept.npz"
-    assert remembered(path, compute)["numbers"].shape == (2, 3)
-    assert remembered(path, compute)["numbers"].shape == (2, 3)
+    assert cached_on_disk(path, compute)["numbers"].shape == (2, 3)
+    assert cached_on_disk(path, compute)["numbers"].shape == (2, 3)
     assert compute.times == 2

@@ -13,7 +13,7 @@ import numpy as np
 from tasks.encoders.protocols import Floats
 
 
-def remembered(path: Path, compute: Callable[[], Mapping[str, Floats]]) -> dict[str, Floats]:
+def cached_on_disk(path: Path, compute: Callable[[], Mapping[str, Floats]]) -> dict[str, Floats]:
     """The arrays kept at ``path`` (npz); where there are none that can be read, compute and keep them.
 
     Several processes may do so at once: each writes a file of its own and renames it, the last one wins. A

@@ -1,7 +1,7 @@
 """Where the event sources leave what they were told: events in the inbox, junk set aside, everything counted.
 
-One notification gives one ``ReceivedEvents``; ``commands`` gives the Redis commands for many of them, so that a source
-with another client (the gateway's event loop) stores the same.
+One notification gives one ``ReceivedEvents``; ``commands`` gives the Redis commands for many of them, so that a
+source with another client (the gateway's event loop) stores the same.
 """
 
 from __future__ import annotations

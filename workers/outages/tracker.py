@@ -2,8 +2,8 @@
 
 Every loop, stage and caller of a service shares one ``OutageTracker``. So an outage costs one log line when it
 begins, one a minute and one when it ends, and one probe a second, however many objects meet it. Whoever waits is
-woken when the probe succeeds. What stands is written to Redis (``workers.outages.board``): ``wildtag status``, the gateway and
-the metrics read it there.
+woken when the probe succeeds. What stands is written to Redis (``workers.outages.board``): ``wildtag status``, the
+gateway and the metrics read it there.
 
 ::
 

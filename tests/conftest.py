@@ -77,7 +77,7 @@ def redis_url() -> Iterator[str]:
         except redis.ConnectionError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.02)
+            time.sleep(0.02)  # between two tries
     yield f"unix://{socket}"
     server.terminate()
     server.wait(10)

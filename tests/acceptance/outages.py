@@ -19,10 +19,11 @@ from PIL import Image
 
 from tasks.encoders import space_of
 from tests.acceptance.images import photograph
-from tests.acceptance.stack import Json, Stack, wait_for
+from tests.acceptance.stack import Json, Stack
 from tests.contract.made_up_qdrant import MadeUpQdrant
 from tests.contract.s3_server import moto
 from tests.contract.tcp_proxy import TcpProxy
+from tests.eventually import eventually
 from workers.supervision.supervisor import read_stack
 
 BUCKET = "photos"
@@ -63,7 +64,7 @@ class World:
             except OSError:
                 return False
 
-        wait_for(told, 300, lambda: f"the gateway does not take {key}")
+        eventually(told, 300, lambda: f"the gateway does not take {key}")
         return key
 
     def await_records(self, keys: list[str], patience: float) -> float:
@@ -77,7 +78,7 @@ class World:
             assert not bad, bad
             return wanted <= known.keys()
 
-        wait_for(done, patience, self.stack.said)
+        eventually(done, patience, self.stack.said)
         return time.monotonic() - began
 
     def status(self) -> Json:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import psutil
 
+from tests.eventually import eventually
 from vectordb.errors import Transient
 from workers.lifecycle.record import STATES
 from workers.lifecycle.record_reader import Pending, Records
@@ -50,7 +51,7 @@ class Stack:
                 [sys.executable, "-m", "workers.cli", "up"], env=self.environment, stdout=out, stderr=out,
                 start_new_session=True,
             )  # fmt: skip
-        info = wait_for(self._up, patience, self.said)
+        info = eventually(self._up, patience, self.said)
         assert info is not None
         return info
 
@@ -136,9 +137,9 @@ class Stack:
                 return False
 
         began = time.monotonic()
-        wait_for(seen, patience, lambda: f"{self.counts()}\n{self.said()}")
+        eventually(seen, patience, lambda: f"{self.counts()}\n{self.said()}")
         left = max(10.0, began + patience - time.monotonic())
-        told = wait_for(
+        told = eventually(
             lambda: [found] if (found := at_rest(self.counts(), self.results)) is not None else [], left, self.said
         )
         return told[0]
@@ -173,14 +174,3 @@ def started(prepared: Path, home: Path, **settings: str) -> Iterator[Stack]:
         assert stack.stop() < 10
     finally:
         stack.kill()
-
-
-def wait_for(check: Callable[[], T], patience: float, explain: Callable[[], str]) -> T:
-    """Poll until ``check`` gives something true; fail with an explanation after ``patience`` seconds."""
-    deadline = time.monotonic() + patience
-    while True:
-        value = check()
-        if value:
-            return value
-        assert time.monotonic() < deadline, explain()
-        time.sleep(0.1)

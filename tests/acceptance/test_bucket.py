@@ -17,10 +17,11 @@ import pytest
 from minio import Minio
 
 from tests.acceptance.images import photograph
-from tests.acceptance.stack import Stack, started, wait_for
+from tests.acceptance.stack import Stack, started
 from tests.contract import real_servers
 from tests.contract.conftest import drop
 from tests.contract.s3_server import moto, store_at
+from tests.eventually import eventually
 from workers.redis.connection import connect
 from workers.supervision.supervisor import read_stack
 
@@ -77,7 +78,7 @@ def bucket(followed: tuple[Stack, Minio]) -> Iterator[Minio]:
     for found in client.list_objects(BUCKET, recursive=True):
         client.remove_object(BUCKET, str(found.object_name))
     stack.wildtag("reconcile", "--json")
-    wait_for(lambda: not any(stack.tally().values()), 60, stack.said)
+    eventually(lambda: not any(stack.tally().values()), 60, stack.said)
 
 
 def put(client: Minio, key: str, name: str) -> str:
@@ -124,7 +125,7 @@ def test_objects_are_tagged_whatever_tells_of_them(stack: Stack, bucket: Minio) 
     def written() -> dict[str, str]:
         return dict(bucket.get_object_tags(BUCKET, "by/web hook+ü.png") or {})
 
-    wait_for(lambda: written().get("wildtag.1"), 60, stack.said)  # and its tags are written back …
+    eventually(lambda: written().get("wildtag.1"), 60, stack.said)  # and its tags are written back …
     assert written()["wildtag.1"] == record["tags"][0]["label"]
     tell(stack, notification("by/web hook+ü.png", record["etag"], 2, kind="ObjectCreated:PutTagging"))
 
@@ -146,15 +147,15 @@ def test_objects_are_tagged_whatever_tells_of_them(stack: Stack, bucket: Minio) 
     assert {key: record["etag"] for key, record in records.items()} == etags
     assert records["by/web hook+ü.png"]["finished_at"] == record["finished_at"]  # … which has led to nothing
     stack.wildtag("retag", "--prefix", "by/web")
-    wait_for(lambda: stack.known()["by/web hook+ü.png"]["finished_at"] > record["finished_at"], 60, stack.said)
+    eventually(lambda: stack.known()["by/web hook+ü.png"]["finished_at"] > record["finished_at"], 60, stack.said)
     assert [junk["source"] for junk in map(json.loads, stack.wildtag("events", "junk", "--json").stdout.splitlines())]
 
     bucket.remove_object(BUCKET, "by/redis.png")
     tell(stack, notification("by/redis.png", sequencer=9, kind="ObjectRemoved:Delete"))
-    wait_for(lambda: "by/redis.png" not in stack.known(), 60, stack.said)
+    eventually(lambda: "by/redis.png" not in stack.known(), 60, stack.said)
     bucket.remove_object(BUCKET, "by/nothing.png")  # and one of which nothing tells
     assert json.loads(stack.wildtag("reconcile", "--json").stdout)["gone"] == 1
-    wait_for(lambda: set(stack.known()) == {"by/web hook+ü.png"}, 60, stack.said)
+    eventually(lambda: set(stack.known()) == {"by/web hook+ü.png"}, 60, stack.said)
     assert set(stack.results()) == {"by/web hook+ü.png"}
 
     put(bucket, "never/there.png", "coffee.png")

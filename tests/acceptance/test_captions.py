@@ -18,8 +18,9 @@ from uuid import uuid4
 import pytest
 
 from tests.acceptance.images import drop, one_pixel, photograph
-from tests.acceptance.stack import Json, Stack, wait_for
+from tests.acceptance.stack import Json, Stack
 from tests.contract.qdrant_rest import rest_server
+from tests.eventually import eventually
 from vectordb.starter.captions import pairs
 
 pytestmark = pytest.mark.timeout(600)
@@ -42,10 +43,10 @@ def noticed(stack: Stack, name: str) -> None:
     def version() -> str:
         key = f"noticed/{uuid4().hex}.png"
         drop(stack.inbox, key, one_pixel())
-        wait_for(lambda: key in stack.known(), 60, stack.said)
+        eventually(lambda: key in stack.known(), 60, stack.said)
         return str(stack.known()[key]["captions_version"])
 
-    wait_for(lambda: version().startswith(f"{name}@"), 60, stack.said)
+    eventually(lambda: version().startswith(f"{name}@"), 60, stack.said)
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_thing_the_captions_cannot_name_is_named_after_one_was_taught(stack: S
     assert (best["caption"], best["source"]) == ("a photo of an espresso", "me")
 
     os.kill(stack.process("worker-retrieval"), signal.SIGKILL)  # what was taught is not lost with its owner
-    wait_for(lambda: rows(stack, "taught", "--source", "me"), 60, stack.said)
+    eventually(lambda: rows(stack, "taught", "--source", "me"), 60, stack.said)
     (gone,) = rows(stack, "remove", added["id"])
     assert gone["caption"] == "a photo of an espresso"
     drop(stack.inbox, "taught/later.png", photograph("coffee.png"))
@@ -107,15 +108,15 @@ def test_a_switch_under_load_fails_no_image_and_every_record_names_one_version(s
         while not stop.is_set():
             drop(stack.inbox, f"switch/{dropped.total()}.png", images[dropped.total() % len(images)])
             dropped["all"] += 1
-            time.sleep(0.1)
+            time.sleep(0.1)  # ten images a second
 
     thread = threading.Thread(target=keep_dropping)
     thread.start()
     try:
         for name in ("one", "two"):
-            wait_for(lambda: sum(key.startswith("switch/") for key in stack.known()) > 5, 60, stack.said)
+            eventually(lambda: sum(key.startswith("switch/") for key in stack.known()) > 5, 60, stack.said)
             stack.wildtag("captions", "use", name)
-            time.sleep(2)
+            time.sleep(2)  # images of both versions are on their way
     finally:
         stop.set()
         thread.join()
@@ -144,11 +145,11 @@ def test_an_import_that_is_killed_goes_on_and_ends_with_exactly_the_right_set(
         [sys.executable, "-m", "workers.cli", *command], env=stack.environment, stderr=subprocess.DEVNULL
     )
     notes = stack.home / "captions"
-    wait_for(lambda: [*notes.glob("*/.nouns@*.building/notes/journal.sqlite")], 120, stack.said)
+    eventually(lambda: [*notes.glob("*/.nouns@*.building/notes/journal.sqlite")], 120, stack.said)
     refused = stack.wildtag(*command, check=False)  # a second one at once
     assert refused.returncode == 1
     assert "is being built already" in refused.stderr
-    wait_for(lambda: taken(notes) >= 2048, 120, stack.said)
+    eventually(lambda: taken(notes) >= 2048, 120, stack.said)
     killed.kill()
     killed.wait()
     assert taken(notes) < 6_000

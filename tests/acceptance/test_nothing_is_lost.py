@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from tests.acceptance.images import drop, photograph
-from tests.acceptance.stack import Stack, wait_for
+from tests.acceptance.stack import Stack
+from tests.eventually import eventually
 from workers.supervision.supervisor import read_stack
 
 pytestmark = pytest.mark.timeout(600)
@@ -42,7 +43,7 @@ def kill(stack: Stack, service: str) -> None:
     family = psutil.Process(info.pids[service])
     for process in [*family.children(recursive=True), family]:
         os.kill(process.pid, signal.SIGKILL)
-    wait_for(lambda: pid_of(stack, service) not in {None, family.pid}, 60, stack.said)
+    eventually(lambda: pid_of(stack, service) not in {None, family.pid}, 60, stack.said)
 
 
 def pid_of(stack: Stack, service: str) -> int | None:
@@ -70,9 +71,9 @@ def test_a_killed_stack_goes_on_where_it_was(make_stack: Callable[..., Stack]) -
     info = stack.start()
     for i, data in enumerate(variants(60)):
         drop(stack.inbox, f"{i}.jpg", data)
-    wait_for(lambda: stack.tally()["in_flight"] > 0, 30, stack.said)
+    eventually(lambda: stack.tally()["in_flight"] > 0, 30, stack.said)
     os.kill(info.supervisor.pid, signal.SIGKILL)
-    wait_for(lambda: not any(psutil.pid_exists(pid) for pid in info.pids.values()), 15, lambda: str(info))
+    eventually(lambda: not any(psutil.pid_exists(pid) for pid in info.pids.values()), 15, lambda: str(info))
     stack.start()
     assert all(record["state"] == "done" for record in stack.settled(60, patience=240).values())
     assert stack.stop() < 10
@@ -121,9 +122,9 @@ def test_a_folder_that_comes_back_keeps_its_records(make_stack: Callable[..., St
     assert {key: record for key, record in after.items() if key != "new.png"} == before
 
     (media / "album").rename(tmp_path / "album")  # a folder moved out takes its records with it
-    wait_for(lambda: "album/cup.png" not in stack.known(), 30, stack.said)
+    eventually(lambda: "album/cup.png" not in stack.known(), 30, stack.said)
     (tmp_path / "album").rename(media / "back")
-    wait_for(lambda: "back/cup.png" in stack.known(), 30, stack.said)
+    eventually(lambda: "back/cup.png" in stack.known(), 30, stack.said)
     assert stack.results().keys() >= {"back/cup.png"}
     assert "album/cup.png" not in stack.results()
     assert stack.stop() < 10

@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from tests.acceptance.outages import World, world
-from tests.acceptance.stack import Json, wait_for
+from tests.acceptance.stack import Json
+from tests.eventually import eventually
 from workers.supervision.supervisor import read_stack
 
 pytestmark = pytest.mark.timeout(600)
@@ -34,7 +35,7 @@ def outlast(stack: World, service: str, begin: Callable[[], None], end: Callable
     """Put pictures before and while a service is away; the oldest has its record soon after. Gives what was told."""
     begin()
     keys, began = [stack.put()], time.monotonic()
-    wait_for(lambda: [one for one in stack.status()["outages"] if one["name"] == service], 40, stack.stack.said)
+    eventually(lambda: [one for one in stack.status()["outages"] if one["name"] == service], 40, stack.stack.said)
     while time.monotonic() - began < LONG_S:
         keys.append(stack.put())
         time.sleep(1)  # the outage lasts
@@ -47,7 +48,7 @@ def outlast(stack: World, service: str, begin: Callable[[], None], end: Callable
     stack.await_records(keys, 60)
     waited = stack.stack.known()[keys[0]]["finished_at"] - back
     assert waited < SOON_S, f"{waited:.1f} s\n{stack.stack.said()}"
-    wait_for(lambda: not stack.status()["outages"], 10, lambda: str(stack.status()))
+    eventually(lambda: not stack.status()["outages"], 10, lambda: str(stack.status()))
     assert stack.stack.tally()["dead"] == 0
     return told
 
@@ -82,7 +83,7 @@ def test_redis_that_is_killed_is_taken_up_again_with_what_was_on_the_queues(stac
         info = read_stack(stack.stack.home)
         return info is not None and info.pids.get("redis", before) != before and stack.ready()[0] == 200
 
-    wait_for(back, 60, stack.stack.said)
+    eventually(back, 60, stack.stack.said)
     began = time.time()
     stack.await_records(keys, 60)
     known = stack.stack.known()

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from tests.acceptance.images import drop, photograph
-from tests.acceptance.stack import Json, Stack, wait_for
+from tests.acceptance.stack import Json, Stack
 from tests.acceptance.test_nothing_is_lost import kill, variants
+from tests.eventually import eventually
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -30,14 +31,14 @@ def test_every_object_that_is_to_be_segmented_is(make_stack: Callable[..., Stack
         drop(stack.inbox, f"drawn/{number}.jpg", photographs[number])
     # its worker is killed as it works on the first, and again later
     for count in (1, 4):
-        wait_for(lambda: any(p.stage == "segmentation" for p in stack.pending()), 60, stack.said)
+        eventually(lambda: any(p.stage == "segmentation" for p in stack.pending()), 60, stack.said)
         kill(stack, "worker-segmentation")
         if count == 1:
             for number in range(PLAIN):
                 drop(stack.inbox, f"plain/{number}.jpg", photographs[DRAWN + number])
             # nobody waits behind those
-            wait_for(lambda: sum(key.startswith("plain/") for key in stack.known()) == PLAIN, 30, stack.said)
-        wait_for(lambda count=count: len(segmented(stack.known())) >= count, 120, stack.said)  # type: ignore[misc]
+            eventually(lambda: sum(key.startswith("plain/") for key in stack.known()) == PLAIN, 30, stack.said)
+        eventually(lambda count=count: len(segmented(stack.known())) >= count, 120, stack.said)  # type: ignore[misc]
     records = stack.settled(DRAWN + PLAIN, patience=240)
     assert {record["state"] for record in records.values()} == {"done"}
     assert set(segmented(records)) == {f"drawn/{number}.jpg" for number in range(DRAWN)}
@@ -51,7 +52,7 @@ def test_every_object_that_is_to_be_segmented_is(make_stack: Callable[..., Stack
 
     (stack.inbox / "drawn" / "0.jpg").unlink()
     gone = stack.inbox / segmented(records)["drawn/0.jpg"]["pictures"]["overlay"]
-    wait_for(lambda: not gone.exists(), 30, stack.said)
+    eventually(lambda: not gone.exists(), 30, stack.said)
     assert stack.stop() < 10
 
 

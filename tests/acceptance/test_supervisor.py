@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.eventually import eventually
 from workers.supervision.processes import Identity, alive, everyone, look_up
 from workers.supervision.supervisor import Event, Service, StackRunning, StartFailed, State, Supervisor, read_stack
 
@@ -46,14 +47,6 @@ with Supervisor(home, on_event=lambda event: print(event, flush=True)) as stack:
 """
 
 
-def wait_for(condition: Callable[[], object], patience: float = 20.0) -> None:
-    """Until it holds; fails after ``patience`` seconds."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 def service(name: str, code: str = FOREVER, ready: Callable[[], bool] = lambda: True, **options: object) -> Service:
     return Service(name, (sys.executable, "-S", "-u", "-c", code), ready, **options)  # type: ignore[arg-type]  # tests
 
@@ -61,7 +54,7 @@ def service(name: str, code: str = FOREVER, ready: Callable[[], bool] = lambda: 
 def printed_child(home: Path, name: str) -> Identity:
     """The child that a service has announced in its log."""
     log = home / "logs" / f"{name}.log"
-    wait_for(lambda: log.exists() and "child" in log.read_text())
+    eventually(lambda: log.exists() and "child" in log.read_text())
     found = look_up(int(log.read_text().split()[-1]))
     assert found is not None
     return found.identity
@@ -91,7 +84,7 @@ def separate(tmp_path: Path) -> Iterator[Separate]:
     def make(*codes: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", SUPERVISOR, str(tmp_path), *codes]
         made.append(subprocess.Popen(command, start_new_session=True))
-        wait_for(lambda: read_stack(tmp_path) is not None)
+        eventually(lambda: read_stack(tmp_path) is not None)
         return made[-1]
 
     yield make
@@ -209,7 +202,7 @@ def test_a_signal_stops_everything_in_order(tmp_path: Path, separate: Separate, 
     process.send_signal(signum)
     assert process.wait(10) == 0
     assert not any(alive(child) for child in children)
-    wait_for(lambda: not descendants(tmp_path))
+    eventually(lambda: not descendants(tmp_path))
 
 
 def test_an_interrupt_counts_even_where_the_shell_ignores_it(tmp_path: Path) -> None:
@@ -219,7 +212,7 @@ def test_an_interrupt_counts_even_where_the_shell_ignores_it(tmp_path: Path) -> 
         ["sh", "-c", script, "sh", sys.executable, str(tmp_path / "supervise.py"), str(tmp_path)],
         start_new_session=True,
     )
-    wait_for(lambda: read_stack(tmp_path) is not None)
+    eventually(lambda: read_stack(tmp_path) is not None)
     info = read_stack(tmp_path)
     assert info is not None
     os.kill(info.supervisor.pid, signal.SIGINT)
@@ -234,7 +227,7 @@ def test_a_second_signal_kills_at_once(tmp_path: Path, separate: Separate) -> No
     assert info is not None
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    wait_for(lambda: read_stack(tmp_path) is None)  # it has begun to stop
+    eventually(lambda: read_stack(tmp_path) is None)  # it has begun to stop
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.wait(10)
@@ -246,7 +239,7 @@ def test_a_signal_while_starting_stops_too(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", SUPERVISOR, str(tmp_path), FOREVER], start_new_session=True, stderr=subprocess.PIPE
     )
-    wait_for((tmp_path / "logs" / "s0.log").exists)
+    eventually((tmp_path / "logs" / "s0.log").exists)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=10)
     assert b"KeyboardInterrupt" in said
@@ -260,8 +253,8 @@ def test_a_killed_supervisor_leaves_nothing(tmp_path: Path, separate: Separate) 
     children = [printed_child(tmp_path, name) for name in ("s0", "s1")]
     process.kill()
     process.wait()
-    wait_for(lambda: not any(map(look_up, info.pids.values())) and not any(map(alive, children)), 5)
-    wait_for(lambda: not descendants(tmp_path), 5)
+    eventually(lambda: not any(map(look_up, info.pids.values())) and not any(map(alive, children)), 5)
+    eventually(lambda: not descendants(tmp_path), 5)
     assert read_stack(tmp_path) is None
 
 

@@ -17,8 +17,9 @@ from minio import Minio
 
 from ops.bench.made_up_minio import TIMER_S, Server, made_up_minio
 from tests.acceptance.images import photograph
-from tests.acceptance.stack import Stack, started, wait_for
+from tests.acceptance.stack import Stack, started
 from tests.contract.s3_server import moto, store_at
+from tests.eventually import eventually
 from workers.supervision.supervisor import read_stack
 
 pytestmark = pytest.mark.timeout(600)
@@ -64,15 +65,15 @@ def heard(stack: Stack) -> str:
 
 def test_both_ways_tell_and_the_second_event_costs_nothing(followed: tuple[Stack, Server, Minio]) -> None:
     stack, server, client = followed
-    wait_for(lambda: heard(stack) == "working", PATIENCE, stack.said)
+    eventually(lambda: heard(stack) == "working", PATIENCE, stack.said)
     for number in range(5):
         put(client, f"both {number}.png")
     client.put_object(BUCKET, "folder/", io.BytesIO(b""), 0)
-    wait_for(lambda: len(stack.known()) == 5, PATIENCE, stack.said)
-    wait_for(lambda: not server.waiting(), PATIENCE, stack.said)
+    eventually(lambda: len(stack.known()) == 5, PATIENCE, stack.said)
+    eventually(lambda: not server.waiting(), PATIENCE, stack.said)
     records = stack.settled(5)
     finished = {key: record["finished_at"] for key, record in records.items()}
-    counts = wait_for(
+    counts = eventually(
         lambda: found if (found := told(stack)).get("dispatcher:repeated", 0) >= 5 else {}, PATIENCE, stack.said
     )
     assert counts["listen:events"] == counts["webhook:events"] == 5
@@ -80,7 +81,7 @@ def test_both_ways_tell_and_the_second_event_costs_nothing(followed: tuple[Stack
     assert {key: record["finished_at"] for key, record in stack.settled(5).items()} == finished
     client.remove_object(BUCKET, "both 0.png")
     client.remove_object(BUCKET, "folder/")
-    wait_for(lambda: len(stack.known()) == 4, PATIENCE, stack.said)
+    eventually(lambda: len(stack.known()) == 4, PATIENCE, stack.said)
 
 
 def test_a_deaf_server_is_named_and_the_webhook_tells(followed: tuple[Stack, Server, Minio]) -> None:
@@ -88,21 +89,21 @@ def test_a_deaf_server_is_named_and_the_webhook_tells(followed: tuple[Stack, Ser
     server.listening = "deaf"
     server.hang_up()
     done = put(client, "deaf.png")
-    wait_for(lambda: "deaf.png" in stack.known(), PATIENCE, stack.said)
+    eventually(lambda: "deaf.png" in stack.known(), PATIENCE, stack.said)
     assert time.monotonic() - done < TIMER_S + 20  # most of it is the patience for a busy machine
-    wait_for(lambda: heard(stack) == "deaf", PATIENCE, stack.said)
+    eventually(lambda: heard(stack) == "deaf", PATIENCE, stack.said)
     server.listening = "blanks"
-    wait_for(lambda: heard(stack) == "working", 2 * PATIENCE, stack.said)
+    eventually(lambda: heard(stack) == "working", 2 * PATIENCE, stack.said)
 
 
 def test_without_the_webhook_the_listener_tells(followed: tuple[Stack, Server, Minio]) -> None:
     stack, server, client = followed
     server.listening = "blanks"
-    wait_for(lambda: heard(stack) == "working", 2 * PATIENCE, stack.said)
+    eventually(lambda: heard(stack) == "working", 2 * PATIENCE, stack.said)
     hook, server.webhook = server.webhook, None
     try:
         put(client, "heard.png")
-        wait_for(lambda: "heard.png" in stack.known(), PATIENCE, stack.said)
+        eventually(lambda: "heard.png" in stack.known(), PATIENCE, stack.said)
     finally:
         server.webhook = hook
 
@@ -118,5 +119,5 @@ def test_nothing_is_lost_while_the_gateway_is_away_and_nobody_is_heard(
     gateway.kill()  # the supervisor starts another one
     for number in range(4):
         put(client, f"away {number}.png")
-    wait_for(lambda: len(stack.known()) == before + 4, 2 * PATIENCE, stack.said)
-    wait_for(lambda: not server.waiting(), PATIENCE, stack.said)
+    eventually(lambda: len(stack.known()) == before + 4, 2 * PATIENCE, stack.said)
+    eventually(lambda: not server.waiting(), PATIENCE, stack.said)

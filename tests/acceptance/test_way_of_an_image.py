@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.acceptance.images import AWKWARD_NAMES, PHOTOGRAPHS, bad_files, drop, one_pixel, photograph
-from tests.acceptance.stack import Stack, wait_for
+from tests.acceptance.stack import Stack
+from tests.eventually import eventually
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -81,7 +82,7 @@ def stack_times(records: dict[str, dict[str, object]]) -> dict[str, object]:
 def _restarted(stack: Stack) -> dict[str, dict[str, object]]:
     (stack.inbox / "rocket.jpg").unlink()
     stack.start(60)
-    wait_for(lambda: "rocket.jpg" not in stack.known(), 30, stack.said)
+    eventually(lambda: "rocket.jpg" not in stack.known(), 30, stack.said)
     return stack.results()
 
 
@@ -100,7 +101,7 @@ def _overwriting_and_removing(stack: Stack, records: dict[str, dict[str, object]
             and "astronaut.png" not in now
         )
 
-    wait_for(changed, 60, stack.said)
+    eventually(changed, 60, stack.said)
     now = stack.settled(len(records) - 1)
     assert "cat" in labels(now["coffee.png"])
     assert labels(now["chelsea.png"]) & {"coffee", "espresso", "cup"}
@@ -116,7 +117,7 @@ def _flower_knows_all_stages(flower: str) -> None:
         succeeded = [line for line in read("/metrics").splitlines() if "task-succeeded" in line]
         return all(any(f'task="wildtag.{stage}"' in line for line in succeeded) for stage in STAGES)
 
-    wait_for(counted, 20, lambda: read("/metrics"))
+    eventually(counted, 20, lambda: read("/metrics"))
     page = read("/tasks")
     assert "Flower" in page
     workers = read("/workers")

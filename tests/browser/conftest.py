@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.stack import Stack, wait_for
+from tests.acceptance.stack import Stack
 from tests.browser import chromium
+from tests.eventually import eventually
 from workers.embedded.stack import command, free_port, running
 from workers.settings.settings import Settings
 
@@ -67,7 +68,7 @@ class Gateway:
     def start(self) -> None:
         """Start it and wait until it answers."""
         self._process = subprocess.Popen(command("gateway"), env=self._environment)
-        wait_for(self._answers, 60, lambda: "the gateway does not answer")
+        eventually(self._answers, 60, lambda: "the gateway does not answer")
 
     def stop(self) -> None:
         """End it at once, as a crash would."""

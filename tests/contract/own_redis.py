@@ -37,7 +37,7 @@ class OwnRedis:
                 client.ping()
             except redis.ConnectionError:
                 assert time.monotonic() < deadline, "the redis-server does not answer"
-                time.sleep(0.02)
+                time.sleep(0.02)  # between two tries
             else:
                 return client
 

@@ -46,7 +46,7 @@ def moto() -> Iterator[str]:
                     break
                 except OSError:
                     assert time.monotonic() < deadline
-                    time.sleep(0.05)
+                    time.sleep(0.05)  # between two tries
             yield url
         finally:
             server.terminate()

@@ -23,6 +23,7 @@ import psutil
 import pytest
 
 from tests.contract.own_redis import OwnRedis
+from tests.eventually import eventually
 from tests.unit.test_compose import FILE, LASTING, SERVICES, seconds
 from workers.diagnostics.worker_liveness import WorkerLiveness
 from workers.redis.connection import Client
@@ -56,15 +57,6 @@ def healthy(service: str, folder: Path) -> bool:
         command(service, lambda word: word.replace(FOLDER, str(folder))), capture_output=True, check=False, timeout=5
     )
     return done.returncode == 0
-
-
-def until(condition: Callable[[], bool], patience: float = PATIENCE_S) -> bool:
-    end = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.2)
-    return True
 
 
 def age(file: Path) -> None:
@@ -109,23 +101,26 @@ def test_a_process_is_healthy_while_it_works_and_not_while_it_is_stopped(
     folder, file = tmp_path / "alive", tmp_path / "alive" / service.removeprefix("worker-")
     assert not healthy(service, folder), "nobody has given a sign yet"
     with running(service, own, tmp_path) as process:
-        assert until(lambda: healthy(service, folder)), (tmp_path / "log").read_text()
+        eventually(lambda: healthy(service, folder), PATIENCE_S, (tmp_path / "log").read_text, every_s=0.2)
 
         # the process itself is stopped, and whatever it started goes on
         process.send_signal(signal.SIGSTOP)
         age(file)
-        assert not until(lambda: healthy(service, folder), 8), "a stopped process gives no sign"
+        ends = time.monotonic() + 8
+        while time.monotonic() < ends:
+            assert not healthy(service, folder), "a stopped process gives no sign"
+            time.sleep(0.2)  # between two looks
         process.send_signal(signal.SIGCONT)
-        assert until(lambda: healthy(service, folder)), (tmp_path / "log").read_text()
+        eventually(lambda: healthy(service, folder), PATIENCE_S, (tmp_path / "log").read_text, every_s=0.2)
 
         # Redis away is not its fault, whatever it was doing, and for however long
         own.kill()
         for _ in range(2):
             age(file)
-            assert until(lambda: healthy(service, folder)), (tmp_path / "log").read_text()
+            eventually(lambda: healthy(service, folder), PATIENCE_S, (tmp_path / "log").read_text, every_s=0.2)
         own.start()
         age(file)
-        assert until(lambda: healthy(service, folder)), (tmp_path / "log").read_text()
+        eventually(lambda: healthy(service, folder), PATIENCE_S, (tmp_path / "log").read_text, every_s=0.2)
 
 
 def test_a_predecessors_sign_does_not_count(tmp_path: Path) -> None:
@@ -163,7 +158,7 @@ def test_a_worker_that_consumes_nothing_gives_no_sign_until_it_does(wiring: Wiri
     end = time.monotonic() + 1.5
     while time.monotonic() < end:
         liveness.look()
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two looks
     assert not file.exists()
     assert client.llen("test:extraction") > 1, "it is asked again and again: it may come to itself"
     other.health.beat("extraction")  # as the pool does when a question reaches it
@@ -171,7 +166,7 @@ def test_a_worker_that_consumes_nothing_gives_no_sign_until_it_does(wiring: Wiri
     assert file.exists()
     age(file)
     before = file.read_text()
-    time.sleep(1.2)
+    time.sleep(1.2)  # a beat lasts a second here
     liveness.look()
     assert file.read_text() == before, "a beat that is old is none"
 
@@ -184,7 +179,7 @@ def test_the_thread_speaks_for_a_loop_that_stands_still_only_while_redis_is_away
     here = Wiring(wiring.settings.model_copy(update={"redis_url": own.url, "broker_url": broker}))
     monkeypatch.setattr("workers.diagnostics.worker_liveness.STOPPED_S", 0.0)
     liveness = WorkerLiveness(here, ["extraction"])
-    time.sleep(0.01)
+    time.sleep(0.01)  # longer than ``STOPPED_S``
     liveness.watch()
     assert not file.exists(), "Redis answers: the loop is at fault"
     own.kill()
@@ -192,7 +187,7 @@ def test_the_thread_speaks_for_a_loop_that_stands_still_only_while_redis_is_away
     assert file.exists()
     monkeypatch.setattr("workers.diagnostics.worker_liveness.STOPPED_S", 60.0)
     file.unlink()
-    time.sleep(1.1)
+    time.sleep(1.1)  # a file is not written twice in a second
     liveness.watch()
     assert not file.exists(), "a loop that turns speaks for itself"
 
@@ -241,7 +236,7 @@ def test_the_thread_speaks_while_a_broker_swallows_what_it_is_asked(
 def answering(status: int, delay: float = 0.0) -> Iterator[int]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            time.sleep(delay)
+            time.sleep(delay)  # a gateway that answers late
             self.send_response(status)
             self.end_headers()
 

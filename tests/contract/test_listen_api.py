@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from ops.bench.made_up_minio import Server, made_up_minio
 from tests.contract.s3_server import Answer, made_up, refusal, store_at
+from tests.eventually import eventually
 from workers.events.listen_api import Deaf, Dropped, Refused, connecting
 from workers.events.listener import Listener, Watched, lines
 from workers.events.sink import EventSink
@@ -33,13 +34,6 @@ def server() -> Iterator[Server]:
 def connect(url: str, ping_s: int = 1):  # type: ignore[no-untyped-def]
     client = store_at(url).connection.once(HEADER_S)
     return connecting(client, BUCKET, silence_s=SILENCE_S, ping_s=ping_s)
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @contextmanager
@@ -80,11 +74,11 @@ def test_a_quiet_server_is_heard_and_an_event_comes_at_once(
 ) -> None:
     server.listening = kind  # type: ignore[assignment]  # one of them
     with listening(server.url, client, keys) as (sources, inbox, looks):
-        until(lambda: state(sources) == "working")
+        eventually(lambda: state(sources) == "working")
         time.sleep(2 * SILENCE_S)  # longer than any silence may be
         began = time.monotonic()
         server.happened("ObjectCreated:Put", "été/a+b.png", "e", 5)
-        until(lambda: inbox.length() == 1, 2)
+        eventually(lambda: inbox.length() == 1, 2)
         assert time.monotonic() - began < 1
         assert state(sources) == "working"
         assert len(looks) == 1
@@ -100,36 +94,36 @@ def test_a_server_that_is_never_heard_is_deaf_and_said_to_be(
 ) -> None:
     server.listening = kind  # type: ignore[assignment]  # one of them
     with listening(server.url, client, keys) as (sources, inbox, looks):
-        until(lambda: state(sources) == "deaf")
+        eventually(lambda: state(sources) == "deaf")
         since = sources.conditions()["listen"].since
-        until(lambda: server.listeners >= 3)
+        eventually(lambda: server.listeners >= 3)
         assert sources.conditions()["listen"].since == since
         assert EventSink(client, keys).counts()["listen:deaf"] >= 2
         assert len(looks) == 1  # of what was there before; not one for each vain try
         server.happened("ObjectCreated:Put", "unheard.png", "e", 5)
         server.listening = "pings"
-        until(lambda: state(sources) == "working")
-        until(lambda: len(looks) == 2)  # finds what was not heard
+        eventually(lambda: state(sources) == "working")
+        eventually(lambda: len(looks) == 2)  # finds what was not heard
         server.happened("ObjectCreated:Put", "heard.png", "e", 5)
-        until(lambda: inbox.length() >= 1)
+        eventually(lambda: inbox.length() >= 1)
 
 
 def test_a_server_that_goes_deaf_is_found_out(server: Server, client: Client, keys: Keys) -> None:
     with listening(server.url, client, keys) as (sources, _, looks):
-        until(lambda: state(sources) == "working")
+        eventually(lambda: state(sources) == "working")
         server.listening = "deaf"
-        until(lambda: state(sources) == "deaf")
+        eventually(lambda: state(sources) == "deaf")
         server.listening = "blanks"
-        until(lambda: state(sources) == "working")
-        until(lambda: len(looks) == 2)
+        eventually(lambda: state(sources) == "working")
+        eventually(lambda: len(looks) == 2)
 
 
 def test_a_connection_that_ends_is_made_again_and_caught_up_with(server: Server, client: Client, keys: Keys) -> None:
     server.listening = "blanks"
     with listening(server.url, client, keys) as (sources, _, looks):
         for connection in range(1, 4):
-            until(lambda connection=connection: server.listeners == connection and state(sources) == "working")  # type: ignore[misc]  # bound now
-            until(lambda connection=connection: len(looks) == connection)  # type: ignore[misc]  # as above
+            eventually(lambda connection=connection: server.listeners == connection and state(sources) == "working")  # type: ignore[misc]  # bound now
+            eventually(lambda connection=connection: len(looks) == connection)  # type: ignore[misc]  # as above
             server.hang_up()
 
 
@@ -156,13 +150,13 @@ def test_a_server_without_a_listen_api_is_told_of_once_and_asked_seldom(
 ) -> None:
     server.refuses = status
     with capture_logs() as logs, listening(server.url, client, keys, refused_pause=0.1) as (sources, _, looks):
-        until(lambda: server.listeners >= 4)
+        eventually(lambda: server.listeners >= 4)
         condition = sources.conditions()["listen"]
         assert condition.state == "refused"
         assert condition.reason
         assert len(looks) == 1
         server.refuses, server.listening = 0, "blanks"
-        until(lambda: state(sources) == "working")
+        eventually(lambda: state(sources) == "working")
     assert [log["event"] for log in logs if log["log_level"] == "warning"] == [
         "not listening: other sources tell of the bucket"
     ]

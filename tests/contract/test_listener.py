@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from minio import Minio
 from urllib3.exceptions import ProtocolError
 
+from tests.eventually import eventually
 from tests.unit.events.samples import BUCKET, record, value
 from vectordb.errors import Permanent, Transient
 from workers.dispatch.reconcile import Sweeper
@@ -78,13 +79,6 @@ def inbox(client: Client, keys: Keys) -> Inbox:
 
 def told(inbox: Inbox) -> list[str]:
     return [event.key for _, event in inbox.read("me", 1000, 1)]
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_what_is_heard_is_stored_and_every_connection_caught_up_with(event_sink: EventSink, inbox: Inbox) -> None:
@@ -157,7 +151,7 @@ def test_a_blip_while_the_bucket_is_swept_misses_nothing_of_what_was_seen_before
         return True
 
     def breaks() -> Iterator[bytes]:
-        until(lambda: sweeper.told.seen >= PAGE)
+        eventually(lambda: sweeper.told.seen >= PAGE)
         yield b" "
         (tmp_path / "00000 unheard.jpg").write_bytes(b"x")
         connections[0] = 2
@@ -239,8 +233,8 @@ def test_a_process_sweeps_and_stops_though_the_server_is_silent(
     settings = Settings(home=tmp_path, redis_url=redis_url, key_prefix=keys.prefix, bucket=BUCKET)
     process = subprocess.Popen([sys.executable, "-c", SILENT], env=settings.process_environment())
     try:
-        until(lambda: inbox.length() == 1)
-        until(lambda: "listener" in Health(client, keys, time.time).beats())
+        eventually(lambda: inbox.length() == 1)
+        eventually(lambda: "listener" in Health(client, keys, time.time).beats())
         process.terminate()
         assert process.wait(15) == 0
     finally:
@@ -281,7 +275,7 @@ class Bucket(BaseHTTPRequestHandler):
         for data in self.sends:
             self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
             self.wfile.flush()
-            time.sleep(0.02)
+            time.sleep(0.02)  # each chunk arrives alone
         if self.end == "farewell":
             self.wfile.write(b"0\r\n\r\n")
         self.close_connection = True

@@ -15,6 +15,7 @@ import pytest
 
 from tests.contract.tcp_proxy import TcpProxy
 from tests.contract.worker_of_colours import wired
+from tests.eventually import eventually
 from tests.unit.segmentation.world import BLUE, RED, halves
 from workers.lifecycle.event import ObjectEvent
 from workers.redis.connection import Client
@@ -85,10 +86,7 @@ def test_what_two_workers_put_back_again_and_again_goes_on_soon_after_the_store_
             sent += dispatcher.step(block_ms=10)
 
     def await_embedded(number: int, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while client.llen("test:retrieval") < number:
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-            time.sleep(0.05)
+        eventually(lambda: client.llen("test:retrieval") >= number, seconds, (tmp_path / "log").read_text)
 
     warm, late = [put(f"warm{n}.png") for n in range(4)], [put(f"{n}.png") for n in range(IMAGES)]
     send(*warm)  # both workers have their connections
@@ -107,7 +105,7 @@ def test_what_two_workers_put_back_again_and_again_goes_on_soon_after_the_store_
         # from the queue into a worker's hands a message is in neither for a moment
         assert time.monotonic() < whole + 1, f"{len(messages)} of {IMAGES}\n{(tmp_path / 'log').read_text()}"
         tags |= {one["properties"]["delivery_tag"] for one in messages if one["headers"].get("redelivered")}
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two looks
     assert len(tags) > 4, "both have put back, more than once"
     assert {client.hget(f"test:entry:{info.ref.id}", "attempts") for info in late} <= {b"0", b"1"}
 

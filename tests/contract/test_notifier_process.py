@@ -9,7 +9,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +20,7 @@ from typer.testing import CliRunner
 from tests.contract.certificates import certified
 from tests.contract.receiver import Receiver, Reply, Request, receiving
 from tests.contract.test_notifier import World
+from tests.eventually import eventually
 from workers.cli.main import app
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
@@ -84,11 +84,11 @@ def command(redis_url: str, keys: Keys, receiver: Receiver, tmp_path: Path) -> C
 
 
 def wait_for(seen: Callable[[], object], process: subprocess.Popen[bytes] | None = None) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not seen():
+    def look() -> object:
         assert process is None or process.poll() is None, "it has ended"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+        return seen()
+
+    eventually(look, PATIENCE_S)
 
 
 def test_killed_again_and_again_it_tells_of_every_object_at_least_once(world: World, command: Command) -> None:

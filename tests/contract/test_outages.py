@@ -18,6 +18,7 @@ from tests.contract.qdrant_wire import grpc_wire
 from tests.contract.segmenting_world import World as SegmentingWorld
 from tests.contract.tcp_proxy import TcpProxy
 from tests.contract.test_dispatching import World, created, made_of, world
+from tests.eventually import eventually
 from vectordb.errors import Transient
 from vectordb.server_client import ServerAway, ask, connect
 from workers.dispatch.dispatcher import Dispatcher, Pace
@@ -72,7 +73,7 @@ def sent_within(world: World, turn: Step, keys: set[str], seconds: float) -> Non
     while keys - {key for batch in world.queues.sent for key in batch}:
         turn()
         assert time.monotonic() < deadline, world.queues.sent
-        time.sleep(0.01)
+        time.sleep(0.01)  # between two steps
 
 
 def test_events_that_were_read_while_the_captions_were_away_go_on_when_they_are_back(world: World) -> None:
@@ -454,10 +455,7 @@ def test_a_fault_of_no_service_is_tried_again_within_a_second() -> None:
             raise Transient("somebody else is at it")
 
     turn = Step(call, OutageTracker())
-    deadline = time.monotonic() + 10
-    while not turn():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    eventually(turn, 10)
     assert max(b - a for a, b in pairwise(tries)) < 1.5
 
 

@@ -95,7 +95,7 @@ def test_a_busy_node_is_waited_for(nodes: list[MadeUpNode], library: ServerLibra
 
     def slow(method: str, path: str, body: Any) -> tuple[int, object]:
         if path.endswith("/query/batch"):
-            time.sleep(3)
+            time.sleep(3)  # longer than the client waits
         return answer(method, path, body)
 
     nodes[0].answer = slow  # type: ignore[method-assign]  # the node that the rest of this test asks

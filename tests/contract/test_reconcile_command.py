@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.eventually import eventually
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record_reader import PAGE
 from workers.redis.connection import Client
@@ -139,10 +139,7 @@ def test_who_is_stopped_in_the_middle_of_a_pass_lets_others_sweep_at_once(
     slow = environment | {"WILDTAG_RECONCILE_RATE": "1"}  # the second page is minutes away
     process = subprocess.Popen([sys.executable, *command], env=slow)
     try:
-        deadline = time.monotonic() + PATIENCE
-        while inbox.length() < PAGE:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        eventually(lambda: inbox.length() >= PAGE, PATIENCE)
         assert client.exists(keys.lock("reconcile:inbox")) == 1
         process.terminate()
         assert process.wait(PATIENCE) in {0, 130}

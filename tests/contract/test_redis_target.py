@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.contract.own_redis import OwnRedis
+from tests.eventually import eventually
 from tests.unit.events.samples import BUCKET, access, record, value
 from workers.embedded.stack import command
 from workers.events.redis_target import PAGE, AccessList, NamespaceHash, WrongFormat
@@ -268,7 +269,7 @@ def test_a_process_that_is_killed_again_and_again_loses_nothing(mortal: OwnRedis
     while left:
         process = subprocess.Popen(command("listen", "redis"), env=settings.process_environment())
         try:
-            wait_until(lambda left=left: client.llen(KEY) < left)  # type: ignore[misc]  # bound now
+            eventually(lambda left=left: client.llen(KEY) < left)  # type: ignore[misc]  # bound now
         finally:
             process.kill()
             process.wait(10)
@@ -284,15 +285,8 @@ def test_a_process_stops_when_it_is_told_to(mortal: OwnRedis, tmp_path: Path) ->
     process = subprocess.Popen(command("listen", "redis"), env=settings.process_environment())
     try:
         health = Health(client, Keys("test:"), time.time)
-        wait_until(lambda: "redis-target" in health.beats())
+        eventually(lambda: "redis-target" in health.beats())
         process.terminate()
         assert process.wait(10) == 0
     finally:
         process.kill()
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)

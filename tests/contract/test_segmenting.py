@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.contract.segmenting_world import World
+from tests.eventually import eventually
 from tests.unit.segmentation.world import BLUE, RED, halves
 from workers.dispatch.batches import Batches
 from workers.dispatch.reconcile import reconcile
@@ -335,12 +336,9 @@ def test_long_work_pushes_its_deadline_on_and_that_of_those_behind_it(world: Wor
 def test_progress_is_told_while_a_model_is_at_work() -> None:
     told: list[int] = []
     with keepalive(lambda: told.append(1), 0.01):
-        deadline = time.monotonic() + 10
-        while len(told) < 3 and time.monotonic() < deadline:
-            time.sleep(0.005)
-    assert len(told) >= 3
+        eventually(lambda: len(told) >= 3, 10)
     count = len(told)
-    time.sleep(0.05)
+    time.sleep(0.05)  # five periods
     assert len(told) == count
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.contract.made_up_gateway import MadeUpGateway, made_up_gateway, problem
+from tests.eventually import eventually
 from workers.embedded.stack import command, free_port
 
 Run = subprocess.CompletedProcess[str]
@@ -150,10 +150,7 @@ def test_it_can_be_interrupted_while_the_gateway_is_silent(gateway: MadeUpGatewa
     run = subprocess.Popen(
         command("upload", "--wait", str(photos / "a.jpg"), "--url", gateway.url), stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
-    while not gateway.stored:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually(lambda: gateway.stored, 60)
     with gateway.lock:
         run.send_signal(signal.SIGINT)
         _, told = run.communicate(timeout=10)

@@ -14,6 +14,7 @@ import pytest
 
 from tasks.messages import ObjectRef, Revision
 from tests.contract.own_redis import OwnRedis
+from tests.eventually import eventually
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record
 from workers.redis.connection import Client
@@ -52,10 +53,7 @@ def test_it_waits_for_redis_and_misses_nothing(server: OwnRedis, tmp_path: Path)
     assert watching.stdout is not None
     assert watching.stderr is not None
     try:
-        deadline = time.monotonic() + 30
-        while not client.client_list() or not any(c["cmd"].startswith("xread") for c in client.client_list()):
-            assert time.monotonic() < deadline, "it does not watch"
-            time.sleep(0.05)
+        eventually(lambda: any(c["cmd"].startswith("xread") for c in client.client_list()), 30)
         tagged(client, "before.png")
         assert json.loads(watching.stdout.readline())["key"] == "before.png"
         server.kill()

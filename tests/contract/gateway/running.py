@@ -10,7 +10,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from fastapi import FastAPI
 
 from tasks.messages import ObjectRef, Revision, Tag
 from tests.acceptance.images import one_pixel
+from tests.eventually import eventually
 from workers.gateway.app import create_app
 from workers.gateway.services import Options, Services
 from workers.gateway.serving import SERVER
@@ -49,14 +50,6 @@ def problem(answer: httpx.Response) -> str:
     assert {"type", "title", "status", "detail"} <= set(body)
     assert body["status"] == answer.status_code
     return str(body["type"]).removeprefix("urn:wildtag:problem:")
-
-
-def until(condition: Callable[[], object], patience: float = 20) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.01)
 
 
 @dataclass
@@ -184,7 +177,7 @@ def running(
     thread = threading.Thread(target=lambda: asyncio.run(http.serve([listening])), daemon=True)
     thread.start()
     gateway = Running(listening.getsockname()[1], app, wiring, pipeline_options)
-    until(lambda: http.started or not thread.is_alive())
+    eventually(lambda: http.started or not thread.is_alive())
     assert http.started
     try:
         yield gateway

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.contract.gateway.running import PIXEL, Running, emptied, problem, running, until, wired
+from tests.contract.gateway.running import PIXEL, Running, emptied, problem, running, wired
+from tests.eventually import eventually
 from vectordb.errors import Permanent
 from workers.gateway.access import BELIEVED_S
 from workers.gateway.api_keys import Scope
@@ -90,7 +91,7 @@ def test_a_key_that_is_taken_back_works_for_seconds_at_the_most(locked: Running)
     key = locked.wiring.api_keys.create("k", Scope.READ)
     assert locked.http.get("/v1/status", headers=bearer(key)).status_code == 200
     locked.wiring.api_keys.remove("k")
-    until(lambda: locked.http.get("/v1/status", headers=bearer(key)).status_code == 401, BELIEVED_S + 3)
+    eventually(lambda: locked.http.get("/v1/status", headers=bearer(key)).status_code == 401, BELIEVED_S + 3)
 
 
 def test_a_page_signs_in_and_out(locked: Running) -> None:

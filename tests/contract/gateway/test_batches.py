@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.gateway.running import Json, Running, problem, running, until, wired
+from tests.contract.gateway.running import Json, Running, problem, running, wired
+from tests.eventually import eventually
 from workers.lifecycle.inbox import Inbox
 from workers.redis.connection import Client
 
@@ -102,7 +103,7 @@ def test_a_batch_of_a_prefix_is_listed_in_pages_and_leaves_room(gateway: Running
     gateway.put("elsewhere.png")
     later = gateway.wiring.later
     batch = begun(gateway, prefix="many/")
-    until(lambda: later.length() >= 1000)
+    eventually(lambda: later.length() >= 1000)
     assert later.length() == 1000
     assert not stands(gateway, batch)["complete"]
     keys: list[str] = []
@@ -111,7 +112,7 @@ def test_a_batch_of_a_prefix_is_listed_in_pages_and_leaves_room(gateway: Running
         keys.extend(dispatch(gateway, later))
         return bool(stands(gateway, batch, limit=1)["complete"])
 
-    until(complete)
+    eventually(complete)
     keys.extend(dispatch(gateway, later))
     assert keys == [f"many/{number:04}.png" for number in range(1700)]
     assert stands(gateway, batch)["total"] == 1700
@@ -125,11 +126,11 @@ def test_a_batch_goes_on_where_a_killed_gateway_left_it(redis_url: str, client: 
         (tmp_path / "inbox" / f"{number:04}.png").touch()
     with running(wiring) as gateway:
         batch = begun(gateway, prefix="")
-        until(lambda: wiring.later.length() == 1000)
+        eventually(lambda: wiring.later.length() == 1000)
         told = dispatch(gateway, wiring.later, count=600)
     client.set(f"own:lock:batch:{batch['id']}", "the one that was killed", px=300)
     with running(wiring) as gateway:
-        until(lambda: stands(gateway, batch, limit=1)["complete"])
+        eventually(lambda: stands(gateway, batch, limit=1)["complete"])
         told += dispatch(gateway, wiring.later)
         assert told == [f"{number:04}.png" for number in range(1300)]
         assert stands(gateway, batch)["counts"] == {"queued": 1300}
@@ -170,7 +171,7 @@ def test_a_batch_of_nothing_is_refused(gateway: Running, client: Client, wanted:
 @pytest.mark.parametrize("prefix", ["../", "/etc/", "\0", ".hidden/", "no/such/"])
 def test_prefixes_that_lead_nowhere_hold_nothing(gateway: Running, prefix: str) -> None:
     batch = begun(gateway, prefix=prefix)
-    until(lambda: stands(gateway, batch)["finished"])
+    eventually(lambda: stands(gateway, batch)["finished"])
     assert stands(gateway, batch)["total"] == 0
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.gateway.running import Event, Running, events, problem, running, until, wired
+from tests.contract.gateway.running import Event, Running, events, problem, running, wired
+from tests.eventually import eventually
 from workers.gateway.broadcaster import BEHIND
 from workers.lifecycle.record import Evidence
 from workers.lifecycle.record_reader import FeedItem, Records
@@ -46,9 +47,9 @@ class SlowRecords(Records):
     """A Redis that takes its time to say where the feed ends."""
 
     def feed_end(self) -> str:
-        time.sleep(0.2)
+        time.sleep(0.2)  # what is published in this time must not be lost
         end = super().feed_end()
-        time.sleep(0.2)
+        time.sleep(0.2)  # as above
         return end
 
 
@@ -162,7 +163,7 @@ def test_a_reader_that_is_slow_is_cut_off_and_loses_nothing(redis_url: str, clie
         slow.settimeout(20)
         slow.connect(("127.0.0.1", gateway.port))
         slow.sendall(b"GET /v1/feed HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        until(lambda: slow.recv(1, socket.MSG_PEEK))
+        eventually(lambda: slow.recv(1, socket.MSG_PEEK))
         ref = gateway.put("a.png")
         wanted = BEHIND + 500
         for _ in range(wanted):

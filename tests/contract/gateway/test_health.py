@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from tests.contract.gateway.running import Running, until
+from tests.contract.gateway.running import Running
+from tests.eventually import eventually
 from workers.outages.board import Board, Outage
 
 
@@ -50,5 +51,5 @@ def test_a_store_that_is_away_is_named_and_found_again(gateway: Running) -> None
         assert told["name"] == "store"
     finally:
         away.rename(gateway.folder)
-    until(lambda: gateway.http.get("/readyz").status_code == 200, 2.5)
+    eventually(lambda: gateway.http.get("/readyz").status_code == 200, 2.5)
     assert gateway.http.get("/v1/status").json()["outages"] == []

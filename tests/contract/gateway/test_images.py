@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.contract.gateway.running import Running, events, problem, running, status_of, until, wired
+from tests.contract.gateway.running import Running, events, problem, running, status_of, wired
+from tests.eventually import eventually
 from workers.lifecycle.record import Record
 
 BUCKET = "inbox"
@@ -195,7 +196,7 @@ def test_events_end_with_the_final_state_and_free_their_place(gateway: Running) 
             elif len(heard) == 2:
                 gateway.finish(ref, "cat")
     assert heard == [("state", "queued"), ("state", "embedding"), ("state", "done")]
-    until(lambda: open_streams(gateway) == 0)
+    eventually(lambda: open_streams(gateway) == 0)
 
 
 def open_streams(gateway: Running) -> float:
@@ -212,10 +213,10 @@ def test_only_so_many_streams_are_open_and_closed_ones_free_their_place(
         with gateway.http.stream("GET", f"{address('a.png')}:events") as one, gateway.http.stream("GET", "/v1/feed"):
             coming = events(one)  # kept: when it is let go of the stream is closed
             next(coming)
-            until(lambda: open_streams(gateway) == 2)
+            eventually(lambda: open_streams(gateway) == 2)
             refused = gateway.http.get("/v1/feed")
             assert (refused.status_code, problem(refused), refused.headers["retry-after"]) == (429, "too-many", "5")
-        until(lambda: open_streams(gateway) == 0)
+        eventually(lambda: open_streams(gateway) == 0)
         assert gateway.http.get(address("a.png")).status_code == 200
 
 
@@ -231,7 +232,7 @@ def test_a_crowd_does_not_get_past_the_limit(redis_url: str, tmp_path_factory: p
         assert sorted(statuses) == [200] * 3 + [429] * 17
         for one in crowd:
             one.close()
-        until(lambda: open_streams(gateway) == 0)
+        eventually(lambda: open_streams(gateway) == 0)
 
 
 def test_the_newest_records_come_first_in_pages(gateway: Running) -> None:

@@ -112,7 +112,7 @@ def test_waiting_for_it_ends_with_the_record_that_has_it(gateway: Running) -> No
     gateway.enter(ref)
     gateway.finish(ref, "cat")
     location = gateway.http.post("/v1/objects/inbox/a.png:segment").headers["Location"]
-    time.sleep(0.01)
+    time.sleep(0.01)  # the next record is newer by the clock
     gateway.enter(ref, force=True, segment="dense")
     draw(gateway, ref)
     answer = gateway.http.get(f"{location}&wait=5").json()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.gateway.conftest import LIMIT
-from tests.contract.gateway.running import Running, digest, png, problem, received, running, status_of, until, wired
-from workers.gateway.idempotency import Stored
+from tests.contract.gateway.running import Running, digest, png, problem, received, running, status_of, wired
+from tests.eventually import eventually
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.stores.store import StoreAway
@@ -48,9 +49,9 @@ def announced(gateway: Running) -> list[str]:
 
 def nothing_left(gateway: Running, client: Client) -> None:
     """No object, no temporary file, no event, no claim and no place."""
-    until(lambda: not gateway.stored())
+    eventually(lambda: not gateway.stored())
     assert announced(gateway) == []
-    until(lambda: not list(client.scan_iter("test:idempotency:*")))
+    eventually(lambda: not list(client.scan_iter("test:idempotency:*")))
     with_all_places = [gateway.upload() for _ in range(2)]
     assert len(with_all_places) == 2
 
@@ -152,7 +153,7 @@ def test_half_an_upload_leaves_nothing(gateway: Running, client: Client, sent: i
         head = f"{HEAD}Content-Length: {len(LARGE)}\r\n{key}\r\n"
         half.sendall(head.encode() + LARGE[:sent])
         if sent > 2**18:
-            until(gateway.stored)  # it is being written
+            eventually(gateway.stored)  # it is being written
     nothing_left(gateway, client)
 
 
@@ -169,7 +170,7 @@ def test_a_sender_that_falls_silent_is_given_up(gateway: Running, client: Client
 def test_a_sender_with_pauses_is_waited_for(gateway: Running) -> None:
     def slowly() -> object:
         for at in range(0, len(LARGE), 80_000):
-            time.sleep(0.1)
+            time.sleep(0.1)  # less than the gateway waits for the next bytes
             yield LARGE[at : at + 80_000]
 
     assert gateway.http.post("/v1/images", content=slowly()).status_code == 202  # type: ignore[arg-type]  # an iterator
@@ -205,7 +206,7 @@ def test_while_a_request_is_at_work_its_key_is_taken(gateway: Running) -> None:
     head = f"{HEAD}Content-Length: {len(LARGE)}\r\nIdempotency-Key: k\r\n\r\n"
     with socket.create_connection(("127.0.0.1", gateway.port)) as first:
         first.sendall(head.encode() + LARGE[:300_000])
-        until(gateway.stored)
+        eventually(gateway.stored)
         second = gateway.http.post("/v1/images", content=LARGE, headers={"Idempotency-Key": "k"})
         assert (second.status_code, problem(second), second.headers["retry-after"]) == (409, "conflict", "1")
         first.sendall(LARGE[300_000:])
@@ -221,16 +222,27 @@ def test_a_claim_of_a_killed_gateway_ends_by_itself(gateway: Running, client: Cl
     client.set(name, b'{"id":"","digest":""}', px=400)
     headers = {"Idempotency-Key": "k"}
     assert gateway.http.post("/v1/images", content=png(), headers=headers).status_code == 409
-    until(lambda: gateway.http.post("/v1/images", content=png(), headers=headers).status_code == 202)
+    eventually(lambda: gateway.http.post("/v1/images", content=png(), headers=headers).status_code == 202)
     assert len(gateway.stored()) == 1
     assert 80_000 < client.ttl(name) <= 86_400
 
 
-def test_memory_of_what_was_stored_is_of_this_shape(gateway: Running, client: Client) -> None:
-    name = gateway.http.post("/v1/images", content=LARGE, headers={"Idempotency-Key": "k"}).json()["id"]
-    (key,) = client.scan_iter("test:idempotency:*")
-    assert client.get(key) == f'{{"id":"{name}","digest":"{digest(LARGE)}"}}'.encode()
-    assert Stored(name, digest(LARGE))
+def test_the_memory_of_an_upload_is_understood_by_a_later_gateway(
+    gateway: Running, client: Client, keys: Keys
+) -> None:
+    """The literal form is kept for a day, over an update too; a changed form must still read it."""
+    body, headers = png("kept"), {"Idempotency-Key": "k"}
+    first = gateway.http.post("/v1/images", content=body, headers=headers).json()["id"]
+    name = keys.idempotency(digest(b"\nk"))
+    assert json.loads(client.get(name) or b"") == {"id": first, "digest": digest(body)}
+
+    older = {"Idempotency-Key": "older"}
+    client.set(keys.idempotency(digest(b"\nolder")), f'{{"id":"{first}","digest":"{digest(body)}"}}')
+    again = gateway.http.post("/v1/images", content=body, headers=older)
+    assert (again.status_code, again.json()["id"]) == (202, first)
+    other = gateway.http.post("/v1/images", content=png("other"), headers=older)
+    assert (other.status_code, problem(other)) == (422, "mismatch")
+    assert len(gateway.stored()) == 1
 
 
 def test_only_so_many_uploads_come_in_at_once(redis_url: str, tmp_path: Path) -> None:
@@ -244,10 +256,10 @@ def test_only_so_many_uploads_come_in_at_once(redis_url: str, tmp_path: Path) ->
             answer = gateway.http.post("/v1/images", content=png("third"))
             return answer.status_code == 429 and (problem(answer), answer.headers["retry-after"]) == ("too-many", "1")
 
-        until(refused)
+        eventually(refused)
         for half in halves:
             half.close()
-        until(lambda: gateway.http.post("/v1/images", content=png("third")).status_code == 202)
+        eventually(lambda: gateway.http.post("/v1/images", content=png("third")).status_code == 202)
 
 
 def test_nothing_more_is_accepted_behind_a_long_queue(redis_url: str, client: Client, tmp_path: Path) -> None:
@@ -259,9 +271,9 @@ def test_nothing_more_is_accepted_behind_a_long_queue(redis_url: str, client: Cl
             answer = gateway.http.post("/v1/images", content=png())
             return answer.status_code == 503 and (problem(answer), answer.headers["retry-after"]) == ("busy", "10")
 
-        until(busy)
+        eventually(busy)
         client.delete("test:inbox")
-        until(lambda: gateway.http.post("/v1/images", content=png()).status_code == 202)
+        eventually(lambda: gateway.http.post("/v1/images", content=png()).status_code == 202)
 
 
 def test_a_disk_that_takes_nothing_is_a_fault_that_passes(redis_url: str, client: Client, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.contract.gateway.running import PIXEL, running, until, wired
+from tests.contract.gateway.running import PIXEL, running, wired
 from tests.contract.own_redis import OwnRedis
+from tests.eventually import eventually
 from tests.unit.events.samples import BUCKET, body, record
 from workers.embedded.stack import command, free_port
 from workers.events.notification import LARGEST
@@ -108,7 +109,7 @@ def ready(gateway: Gateway) -> None:
         except OSError:
             return False
 
-    until(answers, 60)
+    eventually(answers, 60)
 
 
 def test_an_event_is_stored(gateway: Gateway) -> None:
@@ -220,13 +221,13 @@ def test_without_redis_nothing_is_accepted_and_nothing_accepted_is_lost(gateway:
 
     sender = threading.Thread(target=send)
     sender.start()
-    until(lambda: len(accepted) > 20)
+    eventually(lambda: len(accepted) > 20)
     gateway.redis.kill()
-    until(lambda: len(refused) >= 2)
+    eventually(lambda: len(refused) >= 2)
     gateway_alive, gateway_ready = gateway.get("/healthz"), gateway.get("/readyz")
     between = len(accepted)
     gateway.client = gateway.redis.start()
-    until(lambda: len(accepted) > between + 20)
+    eventually(lambda: len(accepted) > between + 20)
     stop.set()
     sender.join()
     assert (gateway_alive, gateway_ready) == (200, 503)

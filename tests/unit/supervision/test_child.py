@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.eventually import eventually
 from workers.supervision.child import Child, rotate
 from workers.supervision.processes import alive, carries_mark, look_up
 from workers.supervision.service import Service
-
-
-def wait_for(condition: Callable[[], object], patience: float = 10.0) -> None:
-    """Until it holds; fails after ``patience`` seconds."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def run(code: str, log: Path, **options: str) -> Child:
@@ -36,7 +27,7 @@ def run(code: str, log: Path, **options: str) -> Child:
 )
 def test_its_end_is_told_in_words(code: str, words: str, tmp_path: Path) -> None:
     child = run(code, tmp_path / "x.log")
-    wait_for(child.exit_status)
+    eventually(child.exit_status)
     assert child.exit_status() == words
     child.bury()
     assert child.exit_status() == words
@@ -44,7 +35,7 @@ def test_its_end_is_told_in_words(code: str, words: str, tmp_path: Path) -> None
 
 def test_a_program_that_is_not_there_says_so_in_the_log(tmp_path: Path) -> None:
     child = Child(Service("x", ("/no/such/program",), lambda: True), tmp_path / "x.log", "token")
-    wait_for(child.exit_status)
+    eventually(child.exit_status)
     child.bury()
     assert child.exit_status() == "exit code 1"
     assert "/no/such/program cannot be run: No such file" in child.last_lines()
@@ -54,7 +45,7 @@ def test_the_last_lines_are_of_this_run_only(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "x.log"
     for word in ("first", "second"):
         child = run(f"print('{word}'); import sys; print('and on stderr', file=sys.stderr)", log)
-        wait_for(child.exit_status)
+        eventually(child.exit_status)
         child.bury()
         assert child.last_lines().splitlines() in (
             [word, "and on stderr"],
@@ -66,14 +57,14 @@ def test_the_last_lines_are_of_this_run_only(tmp_path: Path) -> None:
 def test_its_environment_is_ours_with_its_own_over_it_and_the_mark(tmp_path: Path) -> None:
     child = run("import os, time; print(os.environ['HOW'], os.environ['PATH'], flush=True); time.sleep(60)",
                 tmp_path / "x.log", HOW="well")  # fmt: skip
-    wait_for(lambda: child.last_lines().startswith("well /"))
+    eventually(lambda: child.last_lines().startswith("well /"))
     assert carries_mark(child.pid, "token")
     assert not carries_mark(child.pid, "toke")
     found = look_up(child.pid)
     assert found is not None
     assert (found.identity, found.group) == (child.identity, child.pid)
     child.kill()
-    wait_for(child.exit_status)
+    eventually(child.exit_status)
     assert not alive(child.identity)  # a zombie is not alive
     child.bury()
 
@@ -84,11 +75,11 @@ def test_burying_ends_what_it_left_in_its_group(tmp_path: Path) -> None:
         "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid, flush=True)",
         tmp_path / "x.log",
     )
-    wait_for(child.exit_status)
+    eventually(child.exit_status)
     grandchild = look_up(int(child.last_lines()))
     assert grandchild is not None
     child.bury()
-    wait_for(lambda: not alive(grandchild.identity))
+    eventually(lambda: not alive(grandchild.identity))
 
 
 def test_long_logs_are_set_aside_and_the_oldest_dropped(tmp_path: Path) -> None:

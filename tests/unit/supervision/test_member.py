@@ -31,7 +31,7 @@ class Life:
         while not condition():
             assert time.monotonic() < deadline, [str(event) for event in self.events]
             self.member.step(self.now)
-            time.sleep(0.005)
+            time.sleep(0.005)  # real processes start and end meanwhile
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
@@ -72,7 +72,7 @@ def test_is_up_when_it_says_so_and_down_when_asked(live: Callable[..., Life]) ->
         life.pass_time(1.0)
     while life.is_(State.STARTING):
         life.pass_time(0.1)
-        time.sleep(0.005)
+        time.sleep(0.005)  # as above
     life.member.stop(life.now, 5.0)
     life.state(State.DOWN)
     assert life.kinds == ["started", "ready", "stopping", "stopped"]
@@ -125,13 +125,13 @@ def test_what_is_unhealthy_for_long_is_restarted_by_force_if_need_be(live: Calla
     for _ in range(10):  # a short spell does no harm
         healthy[0] = not healthy[0]
         life.pass_time(6)
-        time.sleep(0.02)
+        time.sleep(0.02)  # as above
         life.pass_time(0)
     assert life.is_(State.UP)
     healthy[0] = False
     while life.is_(State.UP):
         life.pass_time(1)
-        time.sleep(0.005)
+        time.sleep(0.005)  # as above
     assert life.events[-1].kind == "stuck"
     life.pass_time(2)
     assert life.is_(State.ENDING)
@@ -145,7 +145,7 @@ def test_a_question_that_hangs_is_a_no(live: Callable[..., Life]) -> None:
 
     def healthy() -> bool:
         hanging.append(0)
-        time.sleep(5)
+        time.sleep(5)  # a probe that hangs
         return True
 
     life = live(FOREVER, healthy=healthy, unhealthy_after=20.0)

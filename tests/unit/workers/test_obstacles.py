@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
 import pytest
 from redis.exceptions import ResponseError
 
+from tests.eventually import eventually
 from workers.outages.board import Board, Outage
 from workers.outages.tracker import OutageTracker
 from workers.redis.connection import Client, StoreUnavailable, text
@@ -51,13 +51,6 @@ class Notes:
         self.written.append(standing)
 
 
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def refuse_threads(patch: pytest.MonkeyPatch, *names: str) -> None:
     """None of these can be started, as where the system allows no more."""
     start = threading.Thread.start
@@ -74,7 +67,7 @@ def test_who_waits_is_woken_when_a_probe_succeeds_though_one_hangs() -> None:
     service = Service(hangs=threading.Event())
     outage_tracker = OutageTracker(probes={"store": service.probe})
     outage_tracker.begin("store", "no answer")
-    until(lambda: len(service.asked) > 1)
+    eventually(lambda: len(service.asked) > 1)
     service.away = False
     assert outage_tracker.wait("store", PATIENCE_S)
     assert len(service.asked) < 5
@@ -85,10 +78,10 @@ def test_notes_are_written_when_redis_is_back_and_when_nothing_stands_any_more()
     outage_tracker = OutageTracker(notes, {"listener": lambda: None})
     outage_tracker.begin("other", "deaf")
     notes.away = False
-    until(lambda: notes.written)
+    eventually(lambda: notes.written)
     assert [one.name for one in notes.written[0]] == ["other"]
     outage_tracker.end("other")
-    until(lambda: notes.written[-1] == [])
+    eventually(lambda: notes.written[-1] == [])
 
 
 def test_a_fault_that_is_no_outage_ends_no_notes() -> None:
@@ -103,7 +96,7 @@ def test_a_fault_that_is_no_outage_ends_no_notes() -> None:
     outage_tracker.begin("listener", "deaf")
     time.sleep(0.2)  # it has met the fault
     notes.away = False
-    until(lambda: notes.written)
+    eventually(lambda: notes.written)
 
 
 def test_a_reason_that_is_no_text_can_be_told(client: Client, keys: Keys) -> None:
@@ -111,7 +104,7 @@ def test_a_reason_that_is_no_text_can_be_told(client: Client, keys: Keys) -> Non
     service = Service()
     outage_tracker = OutageTracker(board, {"store": service.probe})
     outage_tracker.begin("store", text(b"no folder /caf\xe9"))
-    until(board.read)
+    eventually(board.read)
     (noted,) = board.read()
     assert noted.reason == "no folder /caf\\udce9"
     assert json.dumps(noted.reason).encode() == msgspec.json.encode(noted.reason)
@@ -126,7 +119,7 @@ def test_an_outage_that_began_where_no_thread_could_be_started_ends(monkeypatch:
         assert not outage_tracker.wait("store", 0.1)
     service.away = False
     assert outage_tracker.wait("store", PATIENCE_S)
-    until(lambda: notes.written and notes.written[-1] == [])
+    eventually(lambda: notes.written and notes.written[-1] == [])
 
 
 def test_a_service_is_probed_though_no_thread_is_left_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +127,6 @@ def test_a_service_is_probed_though_no_thread_is_left_for_it(monkeypatch: pytest
     outage_tracker = OutageTracker(probes={"store": service.probe})
     refuse_threads(monkeypatch, "probe store")
     outage_tracker.begin("store", "no answer")
-    until(lambda: service.asked)
+    eventually(lambda: service.asked)
     service.away = False
     assert outage_tracker.wait("store", PATIENCE_S)

@@ -1,0 +1,24 @@
+"""Waiting in tests: poll a condition instead of sleeping for a fixed time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(
+    check: Callable[[], T],
+    timeout_s: float = 20.0,
+    explain: Callable[[], str] = lambda: "it did not happen in time",
+    *,
+    every_s: float = 0.01,
+) -> T:
+    """Poll until ``check`` returns something true; return it. Fail with ``explain`` after ``timeout_s`` seconds."""
+    deadline = time.monotonic() + timeout_s
+    while not (value := check()):
+        assert time.monotonic() < deadline, explain()
+        time.sleep(every_s)
+    return value

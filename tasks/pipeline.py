@@ -1,4 +1,9 @@
-"""The whole method in one process, without a broker: the same four stages, one after the other."""
+"""The whole method: its options, the call of each stage with them, and all four in one process.
+
+The calls stand here once: ``Pipeline`` makes them one after the other without a broker, and the Celery tasks
+(``workers.stages``) make one each. A new option is a field of ``PipelineOptions``, which a call below passes on, and
+a setting of the same name.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,18 @@ from tasks.embedding import embed
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor, extract, extractor
 from tasks.images import MAX_PIXELS
-from tasks.messages import Batch, Embedded, Extracted, Fault, Floats, ObjectRef, Revision, Scored, Submitted
+from tasks.messages import (
+    Batch,
+    Embedded,
+    Extracted,
+    Fault,
+    Floats,
+    ObjectRef,
+    Retrieved,
+    Revision,
+    Scored,
+    Submitted,
+)
 from tasks.retrieval import retrieve
 from tasks.scoring import PLAIN, score
 from vectordb.index import CaptionSearch
@@ -22,7 +38,7 @@ M = TypeVar("M", bound=Batch)
 
 @dataclass(frozen=True)
 class PipelineOptions:
-    """What can be chosen of the method; the names and the meanings are those of the stages' arguments."""
+    """What can be chosen of the method; the names and meanings are those of the stages' arguments."""
 
     max_pixels: int = MAX_PIXELS
     limit: int = 10
@@ -36,9 +52,40 @@ class PipelineOptions:
     prompts: tuple[str, ...] = PLAIN
 
 
+def embedding(
+    batch: Submitted, images: Sequence[bytes], encoder: ImageEncoder, options: PipelineOptions
+) -> tuple[Embedded, tuple[Fault, ...]]:
+    """See ``tasks.embedding.embed``."""
+    return embed(batch, images, encoder, max_pixels=options.max_pixels)
+
+
+def retrieval(
+    batch: Embedded, index: CaptionSearch, options: PipelineOptions, reference_vectors: Floats | None = None
+) -> Retrieved:
+    """See ``tasks.retrieval.retrieve``."""
+    return retrieve(
+        batch, index, limit=options.limit, duplicate_similarity=options.duplicate_similarity,
+        reference_vectors=reference_vectors,
+    )  # fmt: skip
+
+
+def extraction(batch: Retrieved, extractor: Extractor, cache: Cache) -> Extracted:
+    """See ``tasks.extraction.extract``."""
+    return extract(batch, extractor, cache)
+
+
+def scoring(batch: Extracted, encoder: TextEncoder, cache: Cache, options: PipelineOptions) -> Scored:
+    """See ``tasks.scoring.score``."""
+    return score(
+        batch, encoder, cache, alpha=options.alpha, tau=options.tau, max_tags=options.max_tags,
+        min_score=options.min_score, synonym_similarity=options.synonym_similarity,
+        unknown_similarity=options.unknown_similarity, prompts=options.prompts,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Pipeline:
-    """The adapters of the stages, and the choices. ``clock`` gives seconds; without one nothing is timed.
+    """The adapters of the stages, and the options. ``clock`` gives seconds; without one nothing is timed.
 
     ``reference_vectors``: see ``tasks.retrieval.retrieve``.
     """
@@ -65,34 +112,21 @@ class Pipeline:
     def run(self, batch: Submitted, images: Sequence[bytes]) -> tuple[Scored, tuple[Fault, ...]]:
         """Tag ``images[i]`` as ``batch.objects[i]``; those that cannot be tagged come back as faults."""
         start = self._now()
-        embedded, faults = embed(batch, images, self.image_encoder, max_pixels=self.pipeline_options.max_pixels)
+        embedded, faults = embedding(batch, images, self.image_encoder, self.pipeline_options)
         return self.score(self.candidates(self._timed(embedded, "embedding", start))), faults
 
     def candidates(self, batch: Embedded) -> Extracted:
         """Retrieval and extraction."""
-        c = self.pipeline_options
         start = self._now()
-        retrieved = retrieve(
-            batch,
-            self.index,
-            limit=c.limit,
-            duplicate_similarity=c.duplicate_similarity,
-            reference_vectors=self.reference_vectors,
-        )
+        retrieved = retrieval(batch, self.index, self.pipeline_options, self.reference_vectors)
         retrieved = self._timed(retrieved, "retrieval", start)
         start = self._now()
-        return self._timed(extract(retrieved, self.extractor, self.cache), "extraction", start)
+        return self._timed(extraction(retrieved, self.extractor, self.cache), "extraction", start)
 
     def score(self, batch: Extracted) -> Scored:
         """Scoring."""
-        c = self.pipeline_options
         start = self._now()
-        scored = score(
-            batch, self.text_encoder, self.cache, alpha=c.alpha, tau=c.tau, max_tags=c.max_tags,
-            min_score=c.min_score, synonym_similarity=c.synonym_similarity,
-            unknown_similarity=c.unknown_similarity, prompts=c.prompts,
-        )  # fmt: skip
-        return self._timed(scored, "scoring", start)
+        return self._timed(scoring(batch, self.text_encoder, self.cache, self.pipeline_options), "scoring", start)
 
     def _now(self) -> float:
         return 0.0 if self.clock is None else self.clock()

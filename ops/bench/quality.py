@@ -26,12 +26,12 @@ from tasks.messages import Embedded, Floats, Vectors
 from vectordb.exact import ExactIndex
 from vectordb.index import CaptionSearch
 from vectordb.starter import captions, version
-from workers.captions.starter import prepare_captions
 from workers.cli.show import console, messages
 from workers.embedded.caption_access import captions_of
 from workers.evaluation.adapters import answering, judge, source_of
 from workers.evaluation.conditions import conditions
 from workers.settings.settings import Settings
+from workers.wiring.captions import prepare_captions
 from workers.wiring.wiring import Wiring
 
 CHUNK = 1024  # captions encoded between two steps of the progress bar

@@ -24,10 +24,10 @@ from tasks.segmentation.dense import Dense
 from tasks.segmentation.regions import Regions
 from tasks.segmentation.run import SegmentationMethod
 from tasks.segmenters.superpixels import Superpixels
-from workers.captions.starter import prepare_captions
 from workers.cli.show import console, messages
 from workers.embedded.caption_access import captions_of
 from workers.settings.settings import Settings
+from workers.wiring.captions import prepare_captions
 from workers.wiring.wiring import Wiring
 
 TARGET = 1.3  # of the time of dense against that of its crops alone

@@ -11,11 +11,9 @@ import msgspec
 from tasks.cache import Cache, LRUCache
 from tasks.encoders.protocols import TextEncoder
 from tasks.evaluation.results import Judge
-from tasks.extraction import Extractor, extract
+from tasks.extraction import Extractor
 from tasks.messages import Embedded, Extracted, Floats
-from tasks.pipeline import CACHED, PipelineOptions
-from tasks.retrieval import retrieve
-from tasks.scoring import score
+from tasks.pipeline import CACHED, PipelineOptions, extraction, retrieval, scoring
 from vectordb.index import CaptionSearch
 
 
@@ -63,20 +61,15 @@ def sweep(
     """
     cache = LRUCache(CACHED)
     for (captions, index), limit in product(indexes.items(), grid.limits):
-        retrieved = retrieve(
-            embedded,
-            index,
-            limit=limit,
-            duplicate_similarity=pipeline_options.duplicate_similarity,
-            reference_vectors=reference_vectors,
-        )
+        options = replace(pipeline_options, limit=limit)
+        retrieved = retrieval(embedded, index, options, reference_vectors)
         for profile, extractor in extractors.items():
-            extracted = extract(retrieved, extractor, cache)
+            extracted = extraction(retrieved, extractor, cache)
             mean = sum(map(len, extracted.candidates)) / max(1, len(targets))
             for alpha, scale in product(grid.alphas, grid.scales):
                 # the temperature divides the space's own scale
                 tau = encoder.space.logit_scale / scale
-                labels = _labels(extracted, encoder, cache, replace(pipeline_options, alpha=alpha, tau=tau))
+                labels = _labels(extracted, encoder, cache, replace(options, alpha=alpha, tau=tau))
                 accuracy, iou, similarity, _ = judge.figures(labels, targets)
                 yield Row(
                     captions=captions, profile=profile, k=limit, alpha=alpha, scale=scale,
@@ -89,9 +82,5 @@ def sweep(
 def _labels(
     extracted: Extracted, encoder: TextEncoder, cache: Cache, pipeline_options: PipelineOptions
 ) -> list[str | None]:
-    c = pipeline_options
-    scored = score(
-        extracted, encoder, cache, alpha=c.alpha, tau=c.tau, max_tags=1, min_score=c.min_score,
-        synonym_similarity=c.synonym_similarity, unknown_similarity=c.unknown_similarity, prompts=c.prompts,
-    )  # fmt: skip
+    scored = scoring(extracted, encoder, cache, replace(pipeline_options, max_tags=1))
     return [tags[0].label if tags else None for tags in scored.tags]

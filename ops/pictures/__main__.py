@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from tasks.pipeline import Pipeline
 from tasks.segmentation.rendering import overlaid
 from tasks.segmentation.run import SegmentationMethod, segment
-from workers.captions.starter import prepare_captions
 from workers.embedded.caption_access import captions_of
-from workers.segmentation.methods import SegmentationMethods
 from workers.settings.settings import Settings
+from workers.wiring.captions import prepare_captions
+from workers.wiring.segmentation import SegmentationMethods
 from workers.wiring.wiring import Wiring
 
 FILE = Path(__file__).with_name("segmentation.jpg")

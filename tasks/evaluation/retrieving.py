@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
 from tasks.cache import Cache, LRUCache
 from tasks.encoders.protocols import TextEncoder
 from tasks.evaluation.answers import SHOWN, Answer, Pictures, shown
-from tasks.extraction import Extractor, extract
+from tasks.extraction import Extractor
 from tasks.messages import Floats, Tag
-from tasks.pipeline import CACHED, PipelineOptions
+from tasks.pipeline import CACHED, PipelineOptions, extraction, retrieval, scoring
 from tasks.retrieval import retrieve
-from tasks.scoring import score
 from vectordb.index import CaptionSearch
 
 
@@ -36,17 +35,10 @@ class Cased:
 
     def answer(self, batch: Pictures) -> list[Answer]:
         """See ``Method``."""
-        c = self.pipeline_options
-        retrieved = retrieve(
-            batch.embedded, self.index, limit=c.limit, duplicate_similarity=c.duplicate_similarity,
-            reference_vectors=self.reference_vectors,
-        )  # fmt: skip
-        extracted = extract(retrieved, self.extractor, self._cache)
-        scored = score(
-            extracted, self.encoder, self._cache, alpha=c.alpha, tau=c.tau, max_tags=c.max_tags,
-            min_score=c.min_score, synonym_similarity=c.synonym_similarity,
-            unknown_similarity=c.unknown_similarity, prompts=self.prompts,
-        )  # fmt: skip
+        options = replace(self.pipeline_options, prompts=self.prompts)
+        retrieved = retrieval(batch.embedded, self.index, options, self.reference_vectors)
+        extracted = extraction(retrieved, self.extractor, self._cache)
+        scored = scoring(extracted, self.encoder, self._cache, options)
         return [
             Answer(tags[:SHOWN], *shown(hits), candidates=len(candidates))
             for tags, hits, candidates in zip(scored.tags, scored.hits, extracted.candidates, strict=True)

@@ -13,14 +13,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from tasks.embedding import embed
 from tasks.encoders.protocols import ImageEncoder
 from tasks.evaluation.answers import Answer, Method, Pictures
 from tasks.evaluation.manifest import BadManifest, Item, Skipped
 from tasks.evaluation.results import Judge, Result
 from tasks.images import decode
 from tasks.messages import Embedded, ObjectRef, Revision, Submitted
-from tasks.pipeline import PipelineOptions
+from tasks.pipeline import PipelineOptions, embedding
 from vectordb.errors import Permanent
 
 
@@ -122,8 +121,7 @@ def embedded_of(items: Sequence[Item], source: Source) -> tuple[Embedded, list[b
         except Permanent as exc:
             reasons[at] = str(exc)
     batch = Submitted(objects=tuple(refs), revision=source.revision)
-    pipeline_options = source.pipeline_options
-    embedded, faults = embed(batch, images, source.encoder, max_pixels=pipeline_options.max_pixels)
+    embedded, faults = embedding(batch, images, source.encoder, source.pipeline_options)
     reasons.update((int(fault.object.key), fault.reason) for fault in faults)
     skipped = [Skipped(items[at].where, f"{items[at].path}: {reason}") for at, reason in sorted(reasons.items())]
     data = dict(zip((ref.key for ref in refs), images, strict=True))

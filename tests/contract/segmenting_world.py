@@ -16,7 +16,8 @@ from vectordb.index import IndexMissing
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.record import Record
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
-from workers.stages.runner import Stages
+from workers.wiring.dispatch import dispatcher, keeper
+from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
 
 
@@ -55,8 +56,8 @@ class World:
             self.versions,
         )
         self.wiring.pipeline_options, self.wiring.cache = CHOICES, LRUCache(1000)
-        self.stages = Stages(self.wiring)
-        self.dispatcher, self.keeper = self.wiring.dispatcher("me"), self.wiring.keeper()
+        self.stages = stage_worker(self.wiring).runner
+        self.dispatcher, self.keeper = dispatcher(self.wiring, "me"), keeper(self.wiring)
         for inbox in (self.wiring.inbox, self.wiring.later):
             inbox.prepare()
 

@@ -10,11 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from workers.cli.main import app
-from workers.diagnostics.liveness import LivenessCheck, State
+from workers.diagnostics.liveness import State
 from workers.redis.connection import Client, connect
 from workers.settings.settings import QUEUES, Settings
 from workers.stages.registration import register
-from workers.stages.runner import Stages
+from workers.wiring.liveness import liveness_check
+from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
 
 PREFIX = "test:"
@@ -98,7 +99,7 @@ def test_a_name_that_nobody_has_is_refused(wiring: Wiring) -> None:  # noqa: ARG
 
 
 def test_the_supervisor_sees_the_same(wiring: Wiring) -> None:
-    pulse = LivenessCheck(wiring, "extraction", fresh=0.2, patience=0.3)
+    pulse = liveness_check(wiring, "extraction", fresh=0.2, patience=0.3)
     assert pulse.state() is State.ASKED
     assert pulse.healthy(), "it still has time to answer"
     assert pulse.settled() is State.SILENT
@@ -110,5 +111,5 @@ def test_the_supervisor_sees_the_same(wiring: Wiring) -> None:
 
 @pytest.mark.parametrize("queue", QUEUES)
 def test_every_queue_has_a_probe(wiring: Wiring, queue: str) -> None:
-    register(wiring.app, lambda: Stages(wiring))
+    register(wiring.app, lambda: stage_worker(wiring))
     assert f"wildtag.probe.{queue}" in wiring.app.tasks

@@ -31,8 +31,9 @@ from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.record import Error, Record
 from workers.redis.connection import Client
 from workers.settings.settings import STAGES, Settings
-from workers.stages.runner import Stages
 from workers.stores.s3 import S3Store
+from workers.wiring.dispatch import dispatcher, keeper
+from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
 
 GIVE_UP_S = 3600.0
@@ -53,7 +54,8 @@ class World:
         self.wiring = wiring = Wiring(self.settings, lambda: self.now)
         self.queues = wiring.publisher = Queues()
         wiring.image_encoder, wiring.space, wiring.chosen = MadeUpImages(), SPACE, lambda: "captions@1"
-        self.stages, self.dispatcher, self.keeper = Stages(wiring), wiring.dispatcher("me"), wiring.keeper()
+        self.stages = stage_worker(wiring).runner
+        self.dispatcher, self.keeper = dispatcher(wiring, "me"), keeper(wiring)
         wiring.inbox.prepare()
         wiring.later.prepare()
 

@@ -25,10 +25,10 @@ import pytest
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
 from tests.unit.test_compose import FILE, LASTING, SERVICES, seconds
-from workers.diagnostics.worker_liveness import WorkerLiveness
 from workers.redis.connection import Client
 from workers.settings.settings import Settings
 from workers.supervision.liveness_files import LivenessFiles
+from workers.wiring.liveness import worker_liveness
 from workers.wiring.wiring import Wiring
 
 ALLOWED_S = 100  # seconds without progress that the checks allow
@@ -152,7 +152,7 @@ def wiring(redis_url: str, client: Client, tmp_path: Path) -> Wiring:  # noqa: A
 
 
 def test_a_worker_that_consumes_nothing_gives_no_sign_until_it_does(wiring: Wiring, client: Client) -> None:
-    liveness = WorkerLiveness(wiring, ["extraction"], fresh=0.2, patience=0.3)
+    liveness = worker_liveness(wiring, ["extraction"], fresh=0.2, patience=0.3)
     file = wiring.settings.liveness_folder / "extraction"  # type: ignore[operator]  # it is set above
     other = Wiring(wiring.settings.model_copy(update={"liveness_folder": None}))
     end = time.monotonic() + 1.5
@@ -178,7 +178,7 @@ def test_the_thread_speaks_for_a_loop_that_stands_still_only_while_redis_is_away
     broker = own.url.replace("unix://", "redis+socket://")
     here = Wiring(wiring.settings.model_copy(update={"redis_url": own.url, "broker_url": broker}))
     monkeypatch.setattr("workers.diagnostics.worker_liveness.STOPPED_S", 0.0)
-    liveness = WorkerLiveness(here, ["extraction"])
+    liveness = worker_liveness(here, ["extraction"])
     time.sleep(0.01)  # longer than ``STOPPED_S``
     liveness.watch()
     assert not file.exists(), "Redis answers: the loop is at fault"
@@ -200,7 +200,7 @@ def test_the_thread_speaks_for_a_loop_whose_broker_is_away_whatever_broker_that_
 ) -> None:
     file = wiring.settings.liveness_folder / "extraction"  # type: ignore[operator]  # it is set above
     monkeypatch.setattr("workers.diagnostics.worker_liveness.STOPPED_S", 0.0)
-    liveness = WorkerLiveness(Wiring(wiring.settings.model_copy(update={"broker_url": broker})), ["extraction"])
+    liveness = worker_liveness(Wiring(wiring.settings.model_copy(update={"broker_url": broker})), ["extraction"])
     liveness.watch()
     assert file.exists()
 
@@ -212,7 +212,7 @@ def test_the_thread_goes_on_and_does_not_speak_for_a_loop_whose_broker_answers(
     monkeypatch.setattr("workers.diagnostics.worker_liveness.STOPPED_S", 0.0)
     url = wiring.settings.broker
     for broker in (f"{url}?virtual_host=1", f"{url}?virtual_host=none"):
-        liveness = WorkerLiveness(Wiring(wiring.settings.model_copy(update={"broker_url": broker})), ["extraction"])
+        liveness = worker_liveness(Wiring(wiring.settings.model_copy(update={"broker_url": broker})), ["extraction"])
         liveness.watch()
         assert not file.exists(), broker
 
@@ -224,7 +224,7 @@ def test_the_thread_speaks_while_a_broker_swallows_what_it_is_asked(
     monkeypatch.setattr("workers.diagnostics.worker_liveness.STOPPED_S", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
         broker = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        liveness = WorkerLiveness(Wiring(wiring.settings.model_copy(update={"broker_url": broker})), ["extraction"])
+        liveness = worker_liveness(Wiring(wiring.settings.model_copy(update={"broker_url": broker})), ["extraction"])
         liveness.watch()
     assert file.exists()
 

@@ -27,7 +27,7 @@ from workers.events.notification import LARGEST
 from workers.events.sink import EventSink
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record_reader import PAGE, Records
-from workers.processes.bucket import run_listener
+from workers.processes.listener import run_listener
 from workers.redis.connection import Client
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
@@ -210,7 +210,7 @@ def test_a_line_without_an_end_takes_no_memory() -> None:
 
 SILENT = """
 import contextlib, sys, time
-from workers.processes.bucket import run_listener
+from workers.processes.listener import run_listener
 from workers.settings.settings import Settings
 from workers.stores.folder import FolderStore
 

@@ -22,6 +22,7 @@ from workers.redis.connection import Client
 from workers.settings.settings import Settings
 from workers.stores.s3 import S3Store
 from workers.stores.store import ObjectInfo
+from workers.wiring.dispatch import dispatcher as dispatcher_of
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -68,7 +69,7 @@ def wiring(
 def test_what_two_workers_put_back_again_and_again_goes_on_soon_after_the_store_is_back(
     wiring: Any, way: TcpProxy, client: Any, bucket: str, tmp_path: Path
 ) -> None:
-    dispatcher = wiring.dispatcher("me")
+    dispatcher = dispatcher_of(wiring, "me")
     for inbox in (wiring.inbox, wiring.later):
         inbox.prepare()
 

@@ -111,7 +111,7 @@ def test_a_rate_is_kept(wildtag: Callable[..., subprocess.Popen[str]], folder: P
 
 LISTENS = """
 import contextlib, time
-from workers.processes.bucket import run_listener
+from workers.processes.listener import run_listener
 from workers.settings.settings import Settings
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from tests.unit.segmentation.world import CHOICES, SPACE, Colours
 from workers.broker.app import create_app
 from workers.settings.settings import Settings
 from workers.stages.registration import register
-from workers.stages.runner import Stages
+from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
 
 
@@ -26,7 +26,7 @@ def main(name: str) -> None:
     """Work until it is stopped. The settings are in the environment."""
     chosen = Settings()
     app = create_app(chosen)
-    register(app, cache(lambda: Stages(wired(chosen))))
+    register(app, cache(lambda: stage_worker(wired(chosen))))
     app.worker_main([
         "worker", "--queues", "embedding", "--hostname", f"{name}@here", "--pool", "prefork", "--concurrency", "1",
         "--loglevel", "WARNING", "--without-gossip", "--without-mingle",

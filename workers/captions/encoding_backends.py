@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context
 
 from tasks.encoders.protocols import TextEncoder
@@ -20,7 +21,7 @@ from vectordb.building import Chunk, Prepare, Prepared
 from vectordb.errors import Transient
 from workers.captions.remote_index import ENCODE
 from workers.redis.rpc import RpcClient
-from workers.settings.settings import INGESTION, Settings
+from workers.settings.settings import INGESTION
 
 AHEAD = 8  # chunks that are on the queue at once; each answer is some megabytes in Redis
 PATIENCE_S = 120  # seconds that a chunk may take before it is sent again
@@ -55,14 +56,19 @@ def in_this_process(encoder: Callable[[], TextEncoder], space_id: str, *, parse:
     return prepare
 
 
-def in_a_pool(settings: Settings, processes: int, space_id: str, *, parse: bool) -> Prepare:
-    """In so many processes, which share the cores. Raises ``WorkerLost``; what is committed stays."""
+def in_a_pool(
+    load: Callable[..., TextEncoder], processes: int, space_id: str, *, parse: bool, threads: int | None = None
+) -> Prepare:
+    """In so many processes, which share the cores. Raises ``WorkerLost``; what is committed stays.
+
+    ``load`` is called in each with ``threads``; it must be possible to pickle it. ``threads``: an equal share of the
+    cores when not given.
+    """
 
     def prepare(chunks: Iterator[Chunk]) -> Iterator[Prepared]:
-        threads = settings.threads or max(1, (os.cpu_count() or 1) // processes)
-        alone = settings.model_copy(update={"threads": threads})
+        each = partial(load, threads=threads or max(1, (os.cpu_count() or 1) // processes))
         # spawned: neither torch nor an open index survives a fork
-        with ProcessPoolExecutor(processes, get_context("spawn"), _Pooled.begin, (alone,)) as pool:
+        with ProcessPoolExecutor(processes, get_context("spawn"), _Pooled.begin, (each,)) as pool:
             under_way: deque[Future[bytes]] = deque()
             try:
                 for chunk in chunks:
@@ -113,20 +119,17 @@ def on_the_queue(rpc: RpcClient, space_id: str, *, parse: bool, silent: Callable
 class _Pooled:
     """What a process of the pool keeps between two chunks."""
 
-    settings: Settings
+    load: Callable[[], TextEncoder]
     encoder: TextEncoder | None = None
     phrases = Phrases()
 
     @classmethod
-    def begin(cls, settings: Settings) -> None:
-        cls.settings = settings
+    def begin(cls, load: Callable[[], TextEncoder]) -> None:
+        cls.load = staticmethod(load)
 
     @classmethod
     def ingest(cls, data: bytes) -> bytes:
         asked = Ingesting.decode(data)
         if asked.vectors is None and cls.encoder is None:
-            from tasks.encoders import load_text_encoder  # noqa: PLC0415 -- loads torch
-
-            s = cls.settings
-            cls.encoder = load_text_encoder(s.encoder, cache_dir=s.cache_folder, threads=s.threads)
+            cls.encoder = cls.load()
         return ingest(asked, cls.encoder, cls.phrases).encode()

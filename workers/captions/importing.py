@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property
 from pathlib import Path
 
-from tasks.encoders import load_text_encoder
 from tasks.encoders.protocols import Space, TextEncoder
 from tasks.extraction.phrases import BY
 from vectordb.building import CHUNK, Draft, Hooks, Prepare, Rows, Texts, build
@@ -19,7 +18,6 @@ from vectordb.library import ChangeableLibrary, Manifest, UnsafeName, safe
 from vectordb.readers import Source
 from vectordb.starter import NAME
 from workers.captions.encoding_backends import in_a_pool, in_this_process
-from workers.settings.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -64,16 +62,13 @@ class Import:
         )
 
 
-def local(settings: Settings, processes: int, space_id: str, *, parse: bool) -> Prepare:
-    """Encode on this machine, in so many processes."""
+def local(
+    load: Callable[..., TextEncoder], processes: int, space_id: str, *, parse: bool, threads: int | None = None
+) -> Prepare:
+    """Encode on this machine, in so many processes. ``load``, ``threads``: see ``in_a_pool``."""
     if processes > 1:
-        return in_a_pool(settings, processes, space_id, parse=parse)
-
-    @cache
-    def encoder() -> TextEncoder:
-        return load_text_encoder(settings.encoder, cache_dir=settings.cache_folder, threads=settings.threads)
-
-    return in_this_process(encoder, space_id, parse=parse)
+        return in_a_pool(load, processes, space_id, parse=parse, threads=threads)
+    return in_this_process(cache(load), space_id, parse=parse)
 
 
 def run(

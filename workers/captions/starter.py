@@ -3,58 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
-from tasks.encoders import load_text_encoder, space_of
+from tasks.encoders.protocols import Space, TextEncoder
 from vectordb.building import CHUNK, Draft, Hooks, build, encoding, rows_of
 from vectordb.captions import normalise
 from vectordb.index import IndexMissing
-from vectordb.library import ChangeableLibrary, Manifest
+from vectordb.library import ChangeableLibrary, Library, Manifest
 from vectordb.starter import NAME, TEMPLATE, captions, version
-from workers.captions.versions import chosen, library_of, starter
-from workers.settings.settings import Settings
+from workers.captions.versions import chosen, starter
 
 Progress = Callable[[str, int, int], None]
 """Is told what is being done, how many captions are encoded, and how many there are."""
 
 
-def _quiet(_doing: str, _done: int, _total: int) -> None:
-    pass
+def quiet(_doing: str, _done: int, _total: int) -> None:
+    """A ``Progress`` that shows nothing."""
 
 
-def prepared(settings: Settings) -> bool:
-    """Whether there are captions to search. Loads no model."""
-    library, space_id = library_of(settings), space_of(settings.encoder).id
+def prepared(library: Library, space_id: str, wanted: str | None) -> bool:
+    """Whether there are captions to search. ``wanted``: see ``workers.captions.versions.chosen``."""
     try:
-        return library.find(space_id, chosen(library, space_id, settings.captions)) is not None
+        return library.find(space_id, chosen(library, space_id, wanted)) is not None
     except IndexMissing:
         return False
 
 
-def prepare_captions(settings: Settings, progress: Progress = _quiet) -> None:
+def prepare_captions(
+    library: ChangeableLibrary, space: Space, load: Callable[[], TextEncoder], wanted: str | None, now: datetime,
+    progress: Progress = quiet,
+) -> None:  # fmt: skip
     """See that there are captions to search: the starter captions are encoded if they are wanted and missing.
 
-    Returns at once if that was done before; an interrupted build is resumed. Raises ``BuildRunning`` if another
-    process builds them, ``IndexMissing`` if other captions are wanted that do not exist.
+    ``load`` gives the text encoder of ``space``; it is called only where captions are encoded. Returns at once if
+    that was done before; an interrupted build is resumed. Raises ``BuildRunning`` if another process builds them,
+    ``IndexMissing`` if other captions are wanted that do not exist.
     """
-    library, space_id = library_of(settings), space_of(settings.encoder).id
-    wanted = chosen(library, space_id, settings.captions)
-    if library.find(space_id, wanted) is None:
-        if wanted != starter():
-            raise IndexMissing(f"the captions in use, {wanted}, are gone; choose others: wildtag captions use NAME")
-        build_starter(settings, library, datetime.now(UTC), progress)
-    if settings.captions is None and library.active(space_id) is None:
-        library.use(space_id, wanted)
+    version_wanted = chosen(library, space.id, wanted)
+    if library.find(space.id, version_wanted) is None:
+        if version_wanted != starter():
+            raise IndexMissing(
+                f"the captions in use, {version_wanted}, are gone; choose others: wildtag captions use NAME"
+            )
+        build_starter(library, space, load, now, progress)
+    if wanted is None and library.active(space.id) is None:
+        library.use(space.id, version_wanted)
 
 
 def build_starter(
-    settings: Settings, library: ChangeableLibrary, now: datetime, progress: Progress = _quiet
+    library: ChangeableLibrary,
+    space: Space,
+    load: Callable[[], TextEncoder],
+    now: datetime,
+    progress: Progress = quiet,
 ) -> Manifest:
     """Encode the starter captions and index them."""
-    space = space_of(settings.encoder)
     texts = [caption.text for caption in captions()]
     progress("Encoding captions", 0, len(texts))
-    encoder = load_text_encoder(settings.encoder, cache_dir=settings.cache_folder, threads=settings.threads)
     draft = Draft(
         name=NAME, version=version(), space_id=space.id, dimension=space.dimension, created=now,
         source=f"starter {version()} {CHUNK}", template=TEMPLATE, origin="WordNet 3.0, nouns one can photograph",
@@ -63,4 +68,4 @@ def build_starter(
         tell=lambda told: progress("Encoding captions", told.read, len(texts)),
         graph=lambda: progress("Building the index", len(texts), len(texts)),
     )
-    return build(library, draft, rows_of(texts), normalise, encoding(encoder.encode, space.dimension), hooks)
+    return build(library, draft, rows_of(texts), normalise, encoding(load().encode, space.dimension), hooks)

@@ -5,41 +5,15 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
 from vectordb.errors import Permanent
 from vectordb.index import CaptionIndex, IndexMissing
 from vectordb.library import ChangeableLibrary, Library
-from vectordb.options import IndexOptions
 from vectordb.starter import NAME, version
-from workers.settings.settings import Settings
 
 LOOK_EVERY_S = 0.5  # how long a switch of version may go unnoticed
 OPEN_MAX = 2  # versions at once: the one in use, and the one before, for what is on its way
 IDLE_S = 120.0
-
-
-def library_of(settings: Settings) -> ChangeableLibrary:
-    """Where the captions of these settings are kept."""
-    s = settings
-    given: dict[str, Any] = {
-        "m": s.hnsw_m, "ef_construct": s.hnsw_ef_construct, "ef": s.hnsw_ef, "quantised": s.quantised,
-        "oversampling": s.oversampling, "on_disk": s.vectors_on_disk, "shards": s.shards, "replicas": s.replicas,
-    }  # fmt: skip
-    options = replace(IndexOptions(), **{name: value for name, value in given.items() if value is not None})
-    if s.qdrant_url is None:
-        from vectordb.folder import FolderLibrary  # noqa: PLC0415 -- Edge is for one machine, and not in a container
-
-        return FolderLibrary(s.captions_folder, options)
-    from vectordb.server_client import connect  # noqa: PLC0415 -- loads gRPC
-    from vectordb.server_library import ServerLibrary  # noqa: PLC0415 -- as above
-
-    client = connect(
-        s.qdrant_url, api_key=s.qdrant_api_key, grpc_port=s.qdrant_grpc_port, timeout_s=s.qdrant_timeout_s,
-        ca_file=s.qdrant_ca_file, allow_plaintext=s.qdrant_allow_plaintext,
-    )  # fmt: skip
-    return ServerLibrary(client, s.captions_folder, options, prefix=s.qdrant_prefix)
 
 
 def starter() -> str:
@@ -139,10 +113,13 @@ class Indexes:
             index.close()
 
 
-def switch(settings: Settings, library: ChangeableLibrary, space_id: str, wanted: str) -> str:
-    """Make a version the active one; gives ``name@version``. Raises ``IndexMissing``."""
-    if settings.captions is not None:
-        raise Permanent(f"WILDTAG_CAPTIONS={settings.captions} decides what is searched; unset it to switch")
+def switch(library: ChangeableLibrary, space_id: str, wanted: str, pinned: str | None) -> str:
+    """Make a version the active one; gives ``name@version``. Raises ``IndexMissing``.
+
+    ``pinned``: what the settings name; then nothing can be switched, and ``Permanent`` is raised.
+    """
+    if pinned is not None:
+        raise Permanent(f"WILDTAG_CAPTIONS={pinned} decides what is searched; unset it to switch")
     to = chosen(library, space_id, wanted)
     library.use(space_id, to)
     return to

@@ -22,13 +22,14 @@ def alive(
 
     Redis being out of reach counts against nobody but Redis: whoever acts on the answer would restart the wrong one.
     """
-    from workers.diagnostics.liveness import NAMES, LivenessCheck, State  # noqa: PLC0415 -- keeps the command line quick
+    from workers.diagnostics.liveness import NAMES, State  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.liveness import liveness_check  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     if name not in NAMES:
         raise typer.BadParameter(f"there is no {name}; there are {', '.join(NAMES)}")
     try:
-        state = LivenessCheck(Wiring(Settings()), name, fresh=within, patience=within).settled()
+        state = liveness_check(Wiring(Settings()), name, fresh=within, patience=within).settled()
     except Transient as exc:
         messages.print(f"{name}: not known, {escape(str(exc))}", soft_wrap=True)
         return

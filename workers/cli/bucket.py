@@ -42,15 +42,17 @@ def reconcile(
         if bucket or prefix or since or afresh or json:
             raise typer.BadParameter("--every compares the whole bucket that is followed; give only --rate with it")
         from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
-        from workers.processes.bucket import run_reconcile  # noqa: PLC0415 -- keeps the command line quick
+        from workers.processes.reconcile import run_reconcile  # noqa: PLC0415 -- keeps the command line quick
 
         settings = reached(Settings())
         rate = rate or settings.reconcile_rate
         run_reconcile(settings.model_copy(update={"rescan_s": every, "reconcile_rate": rate}))
         return
+    from workers.wiring.dispatch import sweeper as sweeper_of  # noqa: PLC0415 -- keeps the command line quick
+
     wiring = _reached()
     earliest = _moment(since)
-    sweeper = wiring.sweeper(bucket, prefix=prefix, since=earliest, resume=not afresh, rate=rate)
+    sweeper = sweeper_of(wiring, bucket, prefix=prefix, since=earliest, resume=not afresh, rate=rate)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it, nobody waits for its lock
     began = time.monotonic()
     try:
@@ -71,7 +73,7 @@ def reconcile(
 def writer() -> None:
     """Write tags back beside the images."""
     from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
-    from workers.processes.bucket import run_writer  # noqa: PLC0415 -- keeps the command line quick
+    from workers.processes.writer import run_writer  # noqa: PLC0415 -- keeps the command line quick
 
     run_writer(reached(Settings()))
 

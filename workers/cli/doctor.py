@@ -19,12 +19,13 @@ MARKS = {True: "[green]ok[/]", False: "[red]missing[/]", None: "[yellow]note[/]"
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
     """Check this machine and say what is missing and how to get it."""
-    from workers.captions.starter import prepared  # noqa: PLC0415 -- keeps the command line quick
-    from workers.diagnostics.doctor import examine  # noqa: PLC0415 -- as above
+    from workers.diagnostics.doctor import examine  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.captions import prepared  # noqa: PLC0415 -- as above
+    from workers.wiring.liveness import beats_at  # noqa: PLC0415 -- as above
 
     os.environ["HF_HUB_OFFLINE"] = "1"  # to look is not to download
     settings = Settings()
-    checks = examine(settings, prepared)
+    checks = examine(settings, prepared, beats_at)
     if json:
         for check in checks:
             console.out(msgspec.json.encode(check).decode(), highlight=False)

@@ -43,7 +43,7 @@ def evaluate_segmentation(
     from workers.embedded.caption_access import captions_of  # noqa: PLC0415 -- as above
     from workers.evaluation.conditions import conditions  # noqa: PLC0415 -- as above
     from workers.evaluation.segmentation import label_maps, measured  # noqa: PLC0415 -- as above
-    from workers.segmentation.methods import SegmentationMethods  # noqa: PLC0415 -- as above
+    from workers.wiring.segmentation import SegmentationMethods  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     bar = progress.add_task("reading", total=None)

@@ -9,8 +9,8 @@ from workers.settings.settings import Settings
 
 
 def prepare_captions(settings: Settings) -> None:
-    """See ``workers.captions.starter.prepare_captions``. Nothing is shown where they are there."""
-    from workers.captions import starter  # noqa: PLC0415 -- loads torch
+    """See ``workers.wiring.captions.prepare_captions``. Nothing is shown where they are there."""
+    from workers.wiring import captions  # noqa: PLC0415 -- keeps the command line quick
 
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=messages
@@ -20,4 +20,4 @@ def prepare_captions(settings: Settings) -> None:
         def progress(doing: str, done: int, total: int) -> None:
             bars.update(bar, description=f"{doing} (first start only)", completed=done, total=total, visible=True)
 
-        starter.prepare_captions(settings, progress)
+        captions.prepare_captions(settings, progress)

@@ -24,8 +24,8 @@ def tag(
     json: Json = False,
 ) -> None:
     """Tag files here and now: one process, no queues, nothing stored."""
-    from workers.captions.starter import prepared  # noqa: PLC0415 -- keeps the command line quick
     from workers.embedded.one_process import tagging  # noqa: PLC0415 -- as above
+    from workers.wiring.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
 
     settings = Settings()
     if not prepared(settings):

@@ -15,7 +15,7 @@ def worker(
 ) -> None:
     """Consume the queues of one or more stages."""
     from workers.embedded.stack import running  # noqa: PLC0415 -- as above
-    from workers.processes.roles import run_worker  # noqa: PLC0415 -- keeps the command line quick
+    from workers.processes.worker import run_worker  # noqa: PLC0415 -- keeps the command line quick
 
     unknown = [queue for queue in queues if queue not in QUEUES]
     if unknown:
@@ -28,14 +28,14 @@ def worker(
 
 def dispatcher() -> None:
     """Turn inbox events into batches, and keep the ledger."""
-    from workers.processes.roles import run_dispatcher  # noqa: PLC0415 -- keeps the command line quick
+    from workers.processes.dispatcher import run_dispatcher  # noqa: PLC0415 -- keeps the command line quick
 
     run_dispatcher(Settings())
 
 
 def watcher() -> None:
     """Follow the inbox folder."""
-    from workers.processes.bucket import run_watcher  # noqa: PLC0415 -- keeps the command line quick
+    from workers.processes.watcher import run_watcher  # noqa: PLC0415 -- keeps the command line quick
 
     run_watcher(Settings())
 
@@ -45,7 +45,7 @@ def gateway(
     port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
 ) -> None:
     """Take in events over HTTP."""
-    from workers.processes.roles import run_gateway  # noqa: PLC0415 -- keeps the command line quick
+    from workers.processes.gateway import run_gateway  # noqa: PLC0415 -- keeps the command line quick
 
     chosen = {"gateway_host": host, "gateway_port": port}
     run_gateway(_here().model_copy(update={name: value for name, value in chosen.items() if value is not None}))
@@ -57,7 +57,7 @@ listen = typer.Typer(no_args_is_help=True, help="Follow a bucket by what its ser
 @listen.command("redis")
 def listen_redis() -> None:
     """Take over what MinIO's Redis target writes."""
-    from workers.processes.bucket import run_redis_target  # noqa: PLC0415 -- keeps the command line quick
+    from workers.processes.redis_target import run_redis_target  # noqa: PLC0415 -- keeps the command line quick
 
     run_redis_target(_here())
 
@@ -65,7 +65,7 @@ def listen_redis() -> None:
 @listen.command("bucket")
 def listen_bucket() -> None:
     """Listen to the bucket over MinIO's listen API."""
-    from workers.processes.bucket import run_listener  # noqa: PLC0415 -- keeps the command line quick
+    from workers.processes.listener import run_listener  # noqa: PLC0415 -- keeps the command line quick
 
     run_listener(_here())
 
@@ -84,7 +84,7 @@ def flower(
     ] = "127.0.0.1",
 ) -> None:
     """Flower, on the loopback address unless told otherwise."""
-    from workers.processes.roles import run_flower  # noqa: PLC0415 -- keeps the command line quick
+    from workers.processes.flower import run_flower  # noqa: PLC0415 -- keeps the command line quick
 
     run_flower(Settings(), port, address)
 

@@ -64,9 +64,9 @@ def segment(
 
 def _files(paths: Sequence[Path], way: str, out: Path, settings: Settings) -> Iterator[Record]:
     """The records of files, one after the other."""
-    from workers.captions.starter import prepared  # noqa: PLC0415 -- keeps the command line quick
     from workers.embedded.one_process import tagging  # noqa: PLC0415 -- as above
-    from workers.segmentation.methods import SegmentationMethods  # noqa: PLC0415 -- as above
+    from workers.wiring.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.segmentation import SegmentationMethods  # noqa: PLC0415 -- as above
 
     if not paths:
         return

@@ -72,10 +72,10 @@ def prepare() -> None:
 
 @contextmanager
 def _stack(settings: Settings) -> Iterator[_Up]:
-    from workers.captions.starter import prepared  # noqa: PLC0415 -- keeps the command line quick
     from workers.embedded.redis_server import PrivateRedis  # noqa: PLC0415 -- as above
     from workers.embedded.stack import command, free_port, services  # noqa: PLC0415 -- as above
     from workers.supervision.supervisor import Event, Supervisor  # noqa: PLC0415 -- as above
+    from workers.wiring.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
 
     def say(event: Event) -> None:
         messages.print(f"[dim]{escape(str(event))}[/]")

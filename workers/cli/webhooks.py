@@ -86,11 +86,12 @@ def counts(json: Json = False) -> None:
 def try_out(json: Json = False) -> None:
     """Send one signed delivery of the type webhook.test and print what came back; exit status 1 unless it is 2xx."""
     from workers.notifying.delivery import trial  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.notifying import poster as poster_of  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     delivery = trial(secrets.token_hex(8), time.time())
     began = time.monotonic()
-    with Wiring(Settings()).poster as poster:
+    with poster_of(Wiring(Settings())) as poster:
         answer = poster.post(delivery).result()
     took = round(time.monotonic() - began, 3)
     if json:

@@ -12,16 +12,13 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from vectordb.errors import WildtagError
-from workers.redis.connection import connect
-from workers.redis.heartbeats import Health
-from workers.redis.keys import Keys
 from workers.redis.server_paths import data_folder, socket_folder
 from workers.redis.server_program import choose_server
 from workers.settings.settings import Settings
@@ -75,14 +72,22 @@ class Check:
         return cls(name, ok=None, detail=detail, remedy=remedy)
 
 
-def examine(settings: Settings, captions_ready: Callable[[Settings], bool] | None = None) -> list[Check]:
-    """All checks of this machine, for these settings. ``captions_ready`` says whether captions are encoded."""
+def examine(
+    settings: Settings,
+    captions_ready: Callable[[Settings], bool] | None = None,
+    beats: Callable[[Settings, str], Mapping[str, float]] | None = None,
+) -> list[Check]:
+    """All checks of this machine, for these settings.
+
+    ``captions_ready`` says whether captions are encoded. ``beats`` gives the beats in the Redis of this URL, by
+    process, in Unix seconds.
+    """
     return [
         *_machine(settings),
         *_packages(settings),
         *_home(settings),
         *_captions(settings, captions_ready),
-        _stack(settings),
+        _stack(settings, beats),
     ]
 
 
@@ -155,7 +160,7 @@ def _captions(settings: Settings, ready: Callable[[Settings], bool] | None) -> I
         yield check("captions", f"{settings.captions or 'in use'}, for {settings.encoder}, in {kept}: {detail}")
 
 
-def _stack(settings: Settings) -> Check:
+def _stack(settings: Settings, beats_at: Callable[[Settings, str], Mapping[str, float]] | None) -> Check:
     info = read_stack(settings.home)
     if info is None:
         return Check.remark("stack", "none is running in this home")
@@ -164,7 +169,7 @@ def _stack(settings: Settings) -> Check:
     if gone:
         return Check.missing("stack", f"{up}; not running: {', '.join(gone)}", f"look into {settings.home / 'logs'}")
     try:
-        beats = Health(connect(info.addresses["redis"]), Keys(settings.key_prefix), time.time).beats()
+        beats = beats_at(settings, info.addresses["redis"]) if beats_at else {}
     except (KeyError, WildtagError) as exc:
         return Check.missing("stack", f"{up}; {exc}", f"look into {settings.home / 'logs'}")
     silent = [name for name, at in beats.items() if time.time() - at > SILENT]

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from enum import Enum
 
 from vectordb.errors import Transient
+from workers.broker.publisher import Sender
+from workers.redis.heartbeats import Health
 from workers.settings.settings import QUEUES
-from workers.wiring.wiring import Wiring
 
 FRESH = 60.0  # seconds; a process that beat within them is at work
 PATIENCE = 60.0  # seconds that a silent one has to answer
@@ -37,8 +38,12 @@ class LivenessCheck:
     A beat is a stage's, not a process's: of several workers on one queue, it says that one of them consumes.
     """
 
-    def __init__(self, wiring: Wiring, name: str, fresh: float = FRESH, patience: float = PATIENCE) -> None:
-        self._wiring = wiring
+    def __init__(
+        self, health: Health, publisher: Sender, name: str, fresh: float = FRESH, patience: float = PATIENCE
+    ) -> None:
+        """``fresh``: seconds within which a beat counts. ``patience``: seconds to answer a probe."""
+        self._health = health
+        self._publisher = publisher
         self._name = name
         self._fresh = fresh
         self._patience = patience
@@ -77,9 +82,9 @@ class LivenessCheck:
         return state
 
     def _beat(self) -> float:
-        return self._wiring.health.beats().get(self._name, 0.0)
+        return self._health.beats().get(self._name, 0.0)
 
     def _ask(self) -> None:
         self._asked = time.time()
         if self._name in QUEUES:
-            self._wiring.publisher.probe(self._name, self._patience)
+            self._publisher.probe(self._name, self._patience)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -21,8 +21,8 @@ from celery import Celery, bootsteps
 
 from vectordb.errors import Transient
 from workers.diagnostics.liveness import LivenessCheck, State
-from workers.redis.connection import connect, translated
-from workers.wiring.wiring import Wiring
+from workers.redis.connection import translated
+from workers.supervision.liveness_files import LivenessFiles
 
 log = structlog.get_logger()
 
@@ -37,14 +37,20 @@ class WorkerLiveness:
     """Signs of life of the queues that one worker consumes. For the process that Celery's loop runs in."""
 
     def __init__(
-        self, wiring: Wiring, queues: Iterable[str], fresh: float = FRESH_S, patience: float = PATIENCE_S
+        self,
+        checks: Mapping[str, Callable[[], LivenessCheck]],
+        files: LivenessFiles,
+        reach: Sequence[Callable[[], object]],
     ) -> None:
-        """``wiring``: of its own, not the pool's."""
-        self._wiring = wiring
-        self._fresh = fresh
-        self._patience = patience
-        self._client = connect(wiring.settings.redis_url, patience_s=PING_S, tries=1)
-        self._pulses = {queue: self._pulse(queue) for queue in queues}
+        """``checks``: by queue, makes a check of its consumers. ``files``: where the signs are given.
+
+        ``reach``: raise ``Transient`` where Redis or the broker does not answer. All adapters are of its own, not the
+        pool's.
+        """
+        self._files = files
+        self._reach = reach
+        self._checks = checks
+        self._pulses = {queue: check() for queue, check in checks.items()}
         self._looked = time.monotonic()
 
     def look(self) -> None:
@@ -56,15 +62,15 @@ class WorkerLiveness:
             except Transient:
                 state = State.AT_WORK  # as far as anybody can know
             if state is State.AT_WORK:
-                self._wiring.liveness.touch(queue)
+                self._files.touch(queue)
             elif state is State.SILENT:
-                self._pulses[queue] = self._pulse(queue)  # ask again: it may have come to itself
+                self._pulses[queue] = self._checks[queue]()  # ask again: it may have come to itself
 
     def watch(self) -> None:
         """One turn of the thread: a sign where the loop has stopped since Redis is away."""
         if time.monotonic() - self._looked > STOPPED_S and not self._reached():
             for queue in self._pulses:
-                self._wiring.liveness.touch(queue)
+                self._files.touch(queue)
 
     def watching(self) -> None:
         """The thread, until the process ends."""
@@ -74,7 +80,7 @@ class WorkerLiveness:
 
     def _reached(self) -> bool:
         try:
-            for call in (self._client.ping, self._wiring.publisher.reach):
+            for call in self._reach:
                 with translated():
                     call()
         except Transient:
@@ -82,9 +88,6 @@ class WorkerLiveness:
         except Exception as exc:  # it answered, whatever that was: the thread must go on
             log.warning("asking for Redis and the broker", reason=f"{type(exc).__name__}: {exc}")
         return True
-
-    def _pulse(self, queue: str) -> LivenessCheck:
-        return LivenessCheck(self._wiring, queue, self._fresh, self._patience)
 
 
 def keep(app: Celery, liveness: WorkerLiveness) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from tasks.encoders.protocols import TextEncoder
 from vectordb.index import CaptionIndex, IndexLocked
-from workers.captions.remote_index import RemoteEncoder, RemoteIndex
 from workers.captions.versions import chosen
 from workers.embedded.stack import running
 from workers.settings.settings import Settings
@@ -27,7 +26,7 @@ def captions_of(wiring: Wiring) -> Iterator[CaptionIndex]:
         up = running(wiring.settings)
         if up is None:
             raise
-        index = RemoteIndex(Wiring(up).rpc, version, wiring.space.dimension)
+        index = Wiring(up).remote_index(version)
     try:
         yield index
     finally:
@@ -50,14 +49,14 @@ def open_captions(settings: Settings, wanted: str | None = None) -> Iterator[AtH
     wiring = Wiring(up or settings)
     version = chosen(wiring.library, wiring.space.id, wanted or settings.captions)
     if up is not None and wiring.owned:
-        index: CaptionIndex = RemoteIndex(wiring.rpc, version, wiring.space.dimension)
+        index: CaptionIndex = wiring.remote_index(version)
     else:
         index = wiring.library.open(wiring.space.id, version)
     try:
         yield AtHand(
             version,
             index,
-            lambda: wiring.text_encoder if up is None else RemoteEncoder(wiring.rpc, wiring.space),
+            lambda: wiring.text_encoder if up is None else wiring.remote_encoder,
         )
     finally:
         index.close()
@@ -68,7 +67,7 @@ def taken_over(settings: Settings, captions_version: str, work: Callable[[], Non
     up = running(settings)
     for left in reversed(range(TRIES)):
         if up is not None and (wiring := Wiring(up)).owned:
-            RemoteIndex(wiring.rpc, captions_version, wiring.space.dimension).release()
+            wiring.remote_index(captions_version).release()
         try:
             work()
         except IndexLocked:  # a batch came in between

@@ -19,10 +19,10 @@ from vectordb.errors import Permanent, Transient
 from vectordb.index import CaptionIndex, IndexLocked
 from vectordb.library import Manifest, VersionExists
 from vectordb.server_addresses import GRPC_PORT, REST_PORT, BadAddress, addresses
-from workers.captions.remote_index import RemoteIndex
-from workers.captions.versions import chosen, library_of
+from workers.captions.versions import chosen
 from workers.embedded.stack import running
 from workers.settings.settings import Settings
+from workers.wiring.captions import library_of
 from workers.wiring.wiring import Wiring
 
 EMBEDDED = "embedded"  # the folders of this home
@@ -118,7 +118,7 @@ def opened(side: Side, manifest: Manifest) -> Iterator[CaptionIndex]:
     wiring = Wiring(up or side.settings)
     space_id, version = manifest.space_id, manifest.captions_version
     if up is not None and wiring.owned and space_id == wiring.space.id:
-        index: CaptionIndex = RemoteIndex(wiring.rpc, version, manifest.dimension)
+        index: CaptionIndex = wiring.remote_index(version)
     else:
         index = library_of(side.settings).open(space_id, version)
     try:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from vectordb.errors import Permanent
-from workers.diagnostics.liveness import LivenessCheck
 from workers.embedded.redis_server import PrivateRedis
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
 from workers.supervision.supervisor import Service, read_stack
+from workers.wiring.liveness import liveness_check
 from workers.wiring.wiring import Wiring
 
 
@@ -35,7 +35,7 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
     after = (redis.name,)
 
     def member(name: str, beats_as: str, *arguments: str, **rest: Any) -> Service:
-        pulse = LivenessCheck(wiring, beats_as)
+        pulse = liveness_check(wiring, beats_as)
         return Service(name, command(*arguments), pulse.ready, healthy=pulse.healthy, after=after, **rest)
 
     def following() -> Service:

@@ -12,9 +12,12 @@ import structlog
 
 from vectordb.errors import Transient
 from workers.outages.tracker import OutageTracker
+from workers.supervision.liveness_files import LivenessFiles
 
 log = structlog.get_logger()
 
+RECOVER_EVERY_S = 30.0  # between two looks at what a consumer that ended has left
+RECOVER_IDLE_MS = 30_000
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 1.0  # after a fault that names no service: whoever waits for more waits too long when it is over
 HELD_S = 0.5  # seconds that a loop rests while what its first turn needs is away
@@ -74,6 +77,12 @@ def until_stopped(sign: Callable[[], object] = lambda: None) -> Iterator[Stop]:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
     yield stop
+
+
+def alive(files: LivenessFiles, name: str) -> Callable[[], object]:
+    """Gives the sign of life of a process, for its loop while that waits; takes back its predecessor's."""
+    files.begin(name)
+    return lambda: files.touch(name)
 
 
 class Step:

@@ -8,9 +8,10 @@ from contextlib import suppress
 
 from vectordb.errors import Transient
 from workers.processes.logs import configure
-from workers.processes.loops import Periodic, retrying, run_steps, until_stopped
-from workers.processes.roles import alive
+from workers.processes.loops import Periodic, alive, retrying, run_steps, until_stopped
 from workers.settings.settings import Settings
+from workers.wiring.notifying import notifier as notifier_of
+from workers.wiring.notifying import poster as poster_of
 from workers.wiring.wiring import Wiring
 
 RECOVER_EVERY = 10.0
@@ -22,8 +23,8 @@ def run_notifier(settings: Settings) -> None:
     """Tell the receiver that the settings name of every finished object."""
     configure()
     wiring = Wiring(settings)
-    with wiring.poster as poster, until_stopped(alive(wiring, "notifier")) as stop:
-        notifier = wiring.notifier(poster.post, f"{socket.gethostname()}-{os.getpid()}")
+    with poster_of(wiring) as poster, until_stopped(alive(wiring.liveness, "notifier")) as stop:
+        notifier = notifier_of(wiring, poster.post, f"{socket.gethostname()}-{os.getpid()}")
         recovering = Periodic(RECOVER_EVERY, lambda: notifier.recover(RECOVER_IDLE_MS))
         beating = Periodic(1.0, lambda: wiring.health.beat("notifier"))
         retrying(stop, notifier.prepare, wiring.outage_tracker)

@@ -154,6 +154,10 @@ class Settings(SegmentSettings):
     duplicate_similarity: float = Field(0.94, gt=0, le=1, description="captions closer than this are one")
     profile: Literal["phrases", "paper"] = Field("phrases", description="how candidates are extracted")
     alpha: float = Field(0.7, ge=0, le=1, description="weight of the image against the captions")
+    tau: PositiveFloat = Field(
+        1.0,
+        description="temperature: divides the logits; a higher one spreads the scores over more tags",
+    )
     prompts: Path | None = Field(
         None, description="a file of prompts, {} for the word: candidates are encoded with all of them (UpperCaSED)"
     )

@@ -21,8 +21,10 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog
 
-from tasks.messages import Fault, ObjectRef
+from tasks.messages import Fault, ObjectRef, Submitted
 from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.outcomes import Accepted
+from workers.stages.handover import Handover
 from workers.stores.store import ObjectError, ObjectGone, ObjectInfo, ObjectStore, ObjectUnwanted
 
 log = structlog.get_logger()
@@ -54,6 +56,31 @@ def fetch(
         except ObjectError as exc:
             found.faults.append(Fault(_met(ref, exc.met), exc.code, str(exc)))
     return found
+
+
+class Fetcher:
+    """Fetches the objects of a batch that are still wanted. ``limit``, ``followed``: see ``fetch``."""
+
+    def __init__(
+        self, store: ObjectStore, handover: Handover, limit: int, followed: Callable[[str | None], bool]
+    ) -> None:
+        self._store = store
+        self._handover = handover
+        self._limit = limit
+        self._followed = followed
+
+    def __call__(self, batch: Submitted, accepted: Accepted) -> tuple[Submitted, list[bytes], list[Fault]]:
+        """The batch with the objects that were fetched, their images, and a fault for each that cannot be read.
+
+        The others are settled: they are told of anew, postponed, or recorded as skipped.
+        """
+        wanted = [ref for ref in batch.objects if ref.id in accepted]
+        found = fetch(self._store, wanted, self._limit, self._followed)
+        self._handover.tell(found.told)
+        for ref, fault in found.waiting:
+            self._handover.disagree(batch, ref, fault)
+        self._handover.fail(batch, found.skipped, accepted, "skipped")
+        return msgspec.structs.replace(batch, objects=tuple(found.refs)), found.images, found.faults
 
 
 def _one(

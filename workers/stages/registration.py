@@ -1,4 +1,4 @@
-"""The Celery tasks of a worker: thin, each hands its message to ``workers.stages.runner``."""
+"""The Celery tasks of a worker: thin, each hands its message to the ``StageWorker``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from celery import Celery
 
 from workers.captions.remote_index import ENCODE, TASK
-from workers.settings.settings import QUEUES
-from workers.stages.runner import KINDS, Stages
+from workers.settings.settings import QUEUES, SEGMENTATION, STAGES
+from workers.stages.worker import StageWorker
 
 
-def register(app: Celery, stages: Callable[[], Stages]) -> None:
-    """Give an app the tasks of all stages. ``stages`` is called in the process that runs them, on first use."""
+def register(app: Celery, worker: Callable[[], StageWorker]) -> None:
+    """Give an app the tasks of all stages. ``worker`` is called in the process that runs them, at each task."""
 
     def add_stage(stage: str) -> None:
         @app.task(name=f"wildtag.{stage}", bind=True, ignore_result=True)
@@ -21,22 +21,22 @@ def register(app: Celery, stages: Callable[[], Stages]) -> None:
             request = task.request
             # what was handed out before has been begun then
             begun = request.retries or bool((request.delivery_info or {}).get("redelivered"))
-            stages().run(stage, data, int(begun), (request.properties or {}).get("delivery_tag"))
+            worker().runner.run(stage, data, int(begun), (request.properties or {}).get("delivery_tag"))
 
     def add_probe(queue: str) -> None:
         @app.task(name=f"wildtag.probe.{queue}", ignore_result=True)
         def probe() -> None:
-            stages().warm(queue)
+            worker().warm(queue)
 
-    for stage in KINDS:
+    for stage in (*STAGES, SEGMENTATION):
         add_stage(stage)
     for queue in QUEUES:
         add_probe(queue)
 
     @app.task(name=TASK, ignore_result=True)
     def captions(request: str, data: bytes) -> None:
-        stages().captions(request, data)
+        worker().rpc.captions(request, data)
 
     @app.task(name=ENCODE, ignore_result=True)
     def encode(request: str, data: bytes) -> None:
-        stages().encode(request, data)
+        worker().rpc.encode(request, data)

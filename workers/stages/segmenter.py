@@ -8,19 +8,26 @@ from collections.abc import Callable
 import structlog
 
 from tasks.images import decode
-from tasks.messages import ObjectRef, Revision
+from tasks.messages import ObjectRef, Revision, Scored, Submitted
 from tasks.pipeline import Pipeline
-from tasks.segmentation.run import segment
+from tasks.segmentation.run import SegmentationMethod, segment
 from vectordb.index import IndexMissing
 from workers.captions.versions import CaptionsDropped
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.outcomes import Accepted
 from workers.lifecycle.record import Segmentation
 from workers.lifecycle.record_reader import Records
+from workers.redis.heartbeats import Health
 from workers.redis.rpc import RpcPermanent
 from workers.segmentation.artifacts import Artifacts
-from workers.segmentation.methods import SegmentationMethods, recorded
+from workers.segmentation.keepalive import keepalive
+from workers.segmentation.methods import recorded
 from workers.segmentation.requests import SegmentationRequests
+from workers.settings.settings import SEGMENTATION
+from workers.stages.fetching import Fetcher
+from workers.stages.handover import Handover
 
 log = structlog.get_logger()
 
@@ -30,7 +37,7 @@ class Segmenter:
 
     def __init__(
         self,
-        ways: SegmentationMethods,
+        ways: Callable[[str], SegmentationMethod],
         pipeline: Callable[[str], Pipeline],
         chosen: Callable[[], str],
         pictures: Artifacts,
@@ -75,3 +82,47 @@ class Segmenter:
             log.info("drawn anew", object=ref.id, etag=record.etag, over=ref.etag)
             self._segmentation_requests.ask([ref.id], record.way)
             self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, force=True)])
+
+
+class Segmenting:
+    """Segment the one image of a batch, and write the record."""
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        segmenter: Segmenter,
+        ledger: Ledger,
+        health: Health,
+        handover: Handover,
+        alive_s: float,
+    ) -> None:
+        """``alive_s``: seconds between two signs of progress while an image is being segmented."""
+        self._fetcher = fetcher
+        self._segmenter = segmenter
+        self._ledger = ledger
+        self._health = health
+        self._handover = handover
+        self._alive_s = alive_s
+
+    def __call__(self, batch: Scored, accepted: Accepted) -> None:
+        """See ``workers.stages.table.Work``."""
+        (ref,) = batch.objects
+        (way,) = self._ledger.ways([ref])
+        if not way:  # it is not wanted any more
+            self._handover.finish(batch, accepted)
+            return
+        with keepalive(lambda: self._go_on(ref), self._alive_s):
+            submitted = Submitted(objects=batch.objects, revision=batch.revision, timings_ms=batch.timings_ms)
+            _, images, faults = self._fetcher(submitted, accepted)
+            self._handover.fail(batch, faults, accepted)
+            for data in images:
+                try:
+                    drawn, took = self._segmenter.draw(ref, data, way, batch.revision)
+                except CaptionsDropped:
+                    self._handover.submit_again(batch)
+                else:
+                    self._handover.finish(batch.timed(SEGMENTATION, took), accepted, drawn)
+
+    def _go_on(self, ref: ObjectRef) -> None:
+        self._health.beat(SEGMENTATION)
+        self._handover.go_on(ref, SEGMENTATION)

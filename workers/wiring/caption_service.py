@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from tasks.encoders.protocols import TextEncoder
 from vectordb.captions import Caption
 from vectordb.index import CaptionIndex
-from workers.captions.remote_index import RemoteEncoder, RemoteIndex
 from workers.captions.teaching import NotTaught, take_back, teach
 from workers.gateway.services import NoSuchCaption
-from workers.redis.rpc import RpcClient
-from workers.wiring.wiring import Wiring
-
-PATIENCE_S = 20.0  # whoever asks is on the other end of a request
 
 
-class Desk:
+class CaptionService:
     """``CaptionDesk`` over a stack's workers; a Qdrant server is asked directly."""
 
-    def __init__(self, wiring: Wiring, patience_s: float = PATIENCE_S) -> None:
-        self._wiring = wiring
-        self._rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, patience_s)
-        self._encoder = RemoteEncoder(self._rpc, wiring.space)
+    def __init__(
+        self, encoder: TextEncoder, chosen: Callable[[], str], open_index: Callable[[str], CaptionIndex]
+    ) -> None:
+        """``chosen`` gives the captions version in use, ``open_index`` its index, which is closed after each call."""
+        self._encoder = encoder
+        self._chosen = chosen
+        self._open_index = open_index
 
     def teach(self, texts: Sequence[str], source: str) -> list[tuple[Caption, bool]]:
         """See ``CaptionDesk``."""
@@ -47,15 +46,11 @@ class Desk:
 
     def version(self) -> str:
         """See ``CaptionDesk``."""
-        return self._wiring.chosen()
+        return self._chosen()
 
     @contextmanager
     def _index(self) -> Iterator[CaptionIndex]:
-        version = self._wiring.chosen()
-        if self._wiring.owned:
-            yield RemoteIndex(self._rpc, version, self._wiring.space.dimension)
-            return
-        index = self._wiring.library.open(self._wiring.space.id, version)
+        index = self._open_index(self._chosen())
         try:
             yield index
         finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from vectordb.errors import Permanent
+from vectordb.index import CaptionIndex
+from workers.captions.remote_index import RemoteEncoder, RemoteIndex
 from workers.dispatch.batches import Batches
 from workers.gateway.addresses import loopback
 from workers.gateway.batching_writer import BatchingWriter
@@ -10,8 +12,11 @@ from workers.gateway.idempotency import Idempotency
 from workers.gateway.services import Options, Services
 from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
-from workers.wiring.caption_service import Desk
+from workers.redis.rpc import RpcClient
+from workers.wiring.caption_service import CaptionService
 from workers.wiring.wiring import Wiring
+
+PATIENCE_S = 20.0  # for an answer about captions: whoever asks is on the other end of a request
 
 
 def services(wiring: Wiring) -> Services:
@@ -27,12 +32,24 @@ def services(wiring: Wiring) -> Services:
             wiring.redis, wiring.keys, progress, wiring.store, wiring.later, s.bucket, wiring.object_filter.key,
             wiring.clock,
         ),
-        captions=Desk(wiring),
+        captions=caption_service(wiring),
         dead_letters=wiring.dead_letters,
         segmentation_requests=wiring.segmentation_requests,
         outages=wiring.outages,
         clock=wiring.clock,
     )  # fmt: skip
+
+
+def caption_service(wiring: Wiring, patience_s: float = PATIENCE_S) -> CaptionService:
+    """Teaches and searches the captions in use: the retrieval worker's, or a Qdrant server's."""
+    rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, patience_s)
+
+    def open_index(version: str) -> CaptionIndex:
+        if wiring.owned:
+            return RemoteIndex(rpc, version, wiring.space.dimension)
+        return wiring.library.open(wiring.space.id, version)
+
+    return CaptionService(RemoteEncoder(rpc, wiring.space), lambda: wiring.chosen(), open_index)  # noqa: PLW0108 -- opens the captions
 
 
 def options(wiring: Wiring) -> Options:

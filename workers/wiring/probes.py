@@ -12,12 +12,13 @@ from functools import cache
 import numpy as np
 
 from workers.broker.publisher import Publisher
-from workers.captions.versions import chosen, library_of
+from workers.captions.versions import chosen
 from workers.redis.connection import connect, translated
 from workers.redis.keys import Keys
 from workers.settings.dependencies import BROKER, CAPTIONS, REDIS, STORE
 from workers.settings.settings import Settings
 from workers.stores.store import ObjectStore
+from workers.wiring.captions import library_of
 
 PATIENCE_S = 5.0
 KEY = "ready"  # of an object that need not be there: looking for it reaches the store

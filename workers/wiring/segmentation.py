@@ -1,24 +1,76 @@
-"""The composition root of what segments objects in a worker."""
+"""The ways to segment that the settings choose, and what segments objects in a worker."""
 
 from __future__ import annotations
 
 from tasks.pipeline import Pipeline
-from workers.captions.remote_index import RemoteIndex
-from workers.segmentation.methods import SegmentationMethods
-from workers.stages.segmenter import Segmenter
+from tasks.segmentation.dense import Dense
+from tasks.segmentation.naming import Naming
+from tasks.segmentation.prompted import Prompted
+from tasks.segmentation.regions import Proposer, Regions
+from tasks.segmentation.run import SegmentationMethod
+from workers.segmentation.methods import WayUnknown
+from workers.settings.settings import Settings
+from workers.stages.fetching import Fetcher
+from workers.stages.handover import Handover
+from workers.stages.segmenter import Segmenter, Segmenting
 from workers.wiring.wiring import Wiring
+
+
+class SegmentationMethods:
+    """The ways to segment that the settings choose. Models are loaded when they are first asked for, and once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._made: dict[str, SegmentationMethod] = {}
+
+    def __call__(self, name: str) -> SegmentationMethod:
+        """The way of this name. Raises ``WayUnknown``, ``ModelNotLoaded``, ``MissingPackage``."""
+        if (reason := self._settings.lacks(name)) is not None:
+            raise WayUnknown(reason)
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def _make(self, name: str) -> SegmentationMethod:
+        s = self._settings
+        naming = Naming(source=s.segment_source)
+        if name == "dense":
+            return Dense(sizes=s.segment_grids, cells=s.segment_map, refine=s.segment_refine, naming=naming)
+        if name == "regions":
+            return Regions(self._proposer(), most=s.regions_max, dimmed=s.dimmed, naming=naming)
+        from tasks.segmenters.clipseg import CLIPSeg  # noqa: PLC0415 -- loads torch
+
+        return Prompted(CLIPSeg(s.drawer or "", threads=s.threads))
+
+    def _proposer(self) -> Proposer:
+        s = self._settings
+        if s.proposals == "cells":
+            from tasks.segmenters.cells import Cells  # noqa: PLC0415 -- of three, one is needed
+
+            return Cells()
+        if s.proposals == "superpixels":
+            from tasks.segmenters.superpixels import Superpixels  # noqa: PLC0415 -- as above
+
+            return Superpixels()
+        from tasks.segmenters.segment_anything import SegmentAnything  # noqa: PLC0415 -- loads torch
+
+        return SegmentAnything(s.proposals, threads=s.threads)
 
 
 def segmenter(wiring: Wiring) -> Segmenter:
     """Over the captions that the retrieval worker owns, or a server has. Models are loaded by the first image."""
 
     def pipeline(version: str) -> Pipeline:
-        if wiring.owned:
-            return wiring.pipeline(RemoteIndex(wiring.rpc, version, wiring.space.dimension), version)
-        return wiring.pipeline(wiring.indexes.open(version), version)
+        index = wiring.remote_index(version) if wiring.owned else wiring.indexes.open(version)
+        return wiring.pipeline(index, version)
 
     s = wiring.settings
     return Segmenter(
-        SegmentationMethods(s), pipeline, wiring.chosen, wiring.pictures, wiring.records,
+        SegmentationMethods(s), pipeline, lambda: wiring.chosen(), wiring.pictures, wiring.records,  # noqa: PLW0108 -- opens the captions
         wiring.segmentation_requests, wiring.inbox, s.max_pixels,
     )  # fmt: skip
+
+
+def segmenting(wiring: Wiring, segmenter: Segmenter, fetcher: Fetcher, handover: Handover) -> Segmenting:
+    """The work of the segmentation stage."""
+    return Segmenting(fetcher, segmenter, wiring.ledger, wiring.health, handover, wiring.settings.deadline_s / 4)

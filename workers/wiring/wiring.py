@@ -10,26 +10,22 @@ import socket
 import time
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from celery import Celery
 
 from tasks.cache import Cache, LayeredCache, LRUCache
+from tasks.encoders import reference_vectors, space_of
 from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
 from tasks.extraction import Extractor, extractor
 from tasks.messages import Floats, Revision
 from tasks.pipeline import Pipeline, PipelineOptions
-from tasks.scoring import PLAIN
-from vectordb.errors import Permanent
 from vectordb.index import CaptionSearch
 from vectordb.library import ChangeableLibrary
 from workers.broker.app import create_app
 from workers.broker.publisher import Publisher
-from workers.dispatch.dispatcher import Dispatcher, Pace
-from workers.dispatch.event_filter import EventFilter
-from workers.dispatch.keeper import Keeper
-from workers.dispatch.reconcile import Sweeper
-from workers.events.redis_target import AccessList, NamespaceHash
+from workers.captions.remote_index import RemoteEncoder, RemoteIndex
+from workers.captions.versions import Chosen, Indexes
 from workers.events.sink import EventSink
 from workers.events.sources import Sightings, Sources
 from workers.gateway.api_keys import ApiKeys
@@ -38,8 +34,6 @@ from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record_reader import Records
 from workers.notifying.dead_letters import DeadLetters
 from workers.notifying.outbox import Outbox
-from workers.notifying.plan import Plan
-from workers.notifying.writeback import Writer
 from workers.outages.board import Board
 from workers.outages.report import OutageReport
 from workers.outages.tracker import OutageTracker
@@ -48,20 +42,17 @@ from workers.redis.connection import Client, connect
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
 from workers.redis.rpc import RpcClient
-from workers.segmentation.queue import SegmentQueue
 from workers.segmentation.requests import SegmentationRequests
-from workers.settings.settings import STAGES, Settings
-from workers.settings.webhook_secrets import secrets_of
-from workers.stores.folder import FolderStore
+from workers.settings.settings import Settings
 from workers.stores.object_filter import ObjectFilter
-from workers.stores.store import ObjectInfo, ObjectStore
+from workers.stores.store import ObjectStore
 from workers.supervision.liveness_files import LivenessFiles
+from workers.wiring.captions import library_of
+from workers.wiring.models import image_encoder, pipeline_options, text_encoder_loader
+from workers.wiring.probes import PATIENCE_S, probes
+from workers.wiring.stores import object_filter, open_s3, open_store
 
 if TYPE_CHECKING:
-    from workers.captions.versions import Indexes
-    from workers.events.listen_api import Connect
-    from workers.notifying.notifier import Notifier, Post
-    from workers.notifying.posting import Poster
     from workers.segmentation.artifacts import Artifacts
     from workers.stores.s3 import S3Store
 
@@ -125,12 +116,7 @@ class Wiring:
 
     @cached_property
     def object_filter(self) -> ObjectFilter:
-        s = self.settings
-        return ObjectFilter(
-            prefixes=s.follow_prefixes, suffixes=s.follow_suffixes, content_types=s.follow_types,
-            ignored_prefixes=s.ignore_prefixes, ignored_suffixes=s.ignore_suffixes, ignored_types=s.ignore_types,
-            output=s.output_prefix, uploads=s.upload_prefix,
-        )  # fmt: skip
+        return object_filter(self.settings)
 
     @cached_property
     def api_keys(self) -> ApiKeys:
@@ -139,24 +125,6 @@ class Wiring:
     @cached_property
     def event_sink(self) -> EventSink:
         return EventSink(self.redis, self.keys)
-
-    @cached_property
-    def redis_target(self) -> AccessList | NamespaceHash:
-        """What MinIO's Redis target fills, in the format that the settings name."""
-        s = self.settings
-        target = connect(s.redis_target_url) if s.redis_target_url else self.redis
-        if s.redis_target_format == "access":
-            return AccessList(target, s.redis_target_key, s.bucket, self.event_sink)
-        return NamespaceHash(target, s.redis_target_key, s.bucket, self.event_sink, self.redis, self.keys)
-
-    @cached_property
-    def listening(self) -> Connect:
-        """Connects to the bucket's own news. A property: the connection to the store belongs to who asks."""
-        from workers.events.listen_api import HEADER_S, connecting  # noqa: PLC0415 -- only who listens
-
-        if self.settings.s3_endpoint is None:
-            raise Permanent("the bucket is a folder: `wildtag watcher` follows it, and nothing can be listened to")
-        return connecting(self.s3.connection.once(HEADER_S), self.settings.bucket)
 
     @cached_property
     def sources(self) -> Sources:
@@ -186,10 +154,9 @@ class Wiring:
     @cached_property
     def outage_tracker(self) -> OutageTracker:
         """What stands in the way of this process, and the probes that see when it is gone."""
-        from workers.wiring.probes import PATIENCE_S, probes  # noqa: PLC0415 -- loads the index engine
 
         def store() -> ObjectStore:
-            return self._store_of(read_s=PATIENCE_S, tries=1)
+            return open_store(self.settings, read_s=PATIENCE_S, tries=1)
 
         def space() -> tuple[str, int]:
             return self.space.id, self.space.dimension
@@ -207,32 +174,12 @@ class Wiring:
 
     @cached_property
     def store(self) -> ObjectStore:
-        return self.s3 if self.settings.s3_endpoint is not None else self._store_of()
+        return self.s3 if self.settings.s3_endpoint is not None else open_store(self.settings)
 
     @cached_property
     def s3(self) -> S3Store:
         """The bucket on an S3 server: what ``store`` is when ``s3_endpoint`` is set, with all it can do besides."""
-        return self._s3_of()
-
-    def _store_of(self, **patience: Any) -> ObjectStore:
-        """A store with connections of its own. ``patience``: of ``S3Options``."""
-        if self.settings.s3_endpoint is not None:
-            return self._s3_of(**patience)
-        return FolderStore({self.settings.bucket: self.settings.inbox_folder}, self.settings.output_prefix)
-
-    def _s3_of(self, **patience: Any) -> S3Store:
-        from workers.stores.s3 import S3Store  # noqa: PLC0415 -- the client is not for those who have a folder
-        from workers.stores.s3_connection import S3Connection, S3Options  # noqa: PLC0415 -- as above
-
-        s = self.settings
-        if s.s3_endpoint is None:
-            raise Permanent("no S3 server is named: set WILDTAG_S3_ENDPOINT, as http://minio:9000")
-        options = S3Options(
-            s.s3_endpoint, s.s3_public_endpoint or s.s3_endpoint, s.s3_region,
-            access_key=s.s3_access_key, secret_key=s.s3_secret_key, credentials_file=s.s3_credentials_file,
-            ca_file=s.s3_ca_file, iam=s.s3_iam, **patience,
-        )  # fmt: skip
-        return S3Store(S3Connection(options), frozenset({s.bucket}))
+        return open_s3(self.settings)
 
     @cached_property
     def cache(self) -> Cache:
@@ -242,14 +189,10 @@ class Wiring:
 
     @cached_property
     def space(self) -> Space:
-        from tasks.encoders import space_of  # noqa: PLC0415 -- encoders are heavy
-
         return space_of(self.settings.encoder)
 
     @cached_property
     def library(self) -> ChangeableLibrary:
-        from workers.captions.versions import library_of  # noqa: PLC0415 -- loads the index engine
-
         return library_of(self.settings)
 
     @property
@@ -260,8 +203,6 @@ class Wiring:
     @cached_property
     def chosen(self) -> Callable[[], str]:
         """Gives the captions version that new images are tagged with; it may change while this process runs."""
-        from workers.captions.versions import Chosen  # noqa: PLC0415 -- as above
-
         return Chosen(self.library, self.space.id, self.settings.captions)
 
     def current(self) -> Revision:
@@ -277,26 +218,26 @@ class Wiring:
     def rpc(self) -> RpcClient:
         return RpcClient(self.publisher, self.redis, self.keys)
 
+    def remote_index(self, version: str) -> RemoteIndex:
+        """A version of the captions, asked of the retrieval worker that owns it."""
+        return RemoteIndex(self.rpc, version, self.space.dimension)
+
+    @property
+    def remote_encoder(self) -> RemoteEncoder:
+        """The text encoder of a running stack's workers."""
+        return RemoteEncoder(self.rpc, self.space)
+
     @cached_property
     def image_encoder(self) -> ImageEncoder:
-        from tasks.encoders import load_image_encoder  # noqa: PLC0415 -- loads torch
-
-        s = self.settings
-        return load_image_encoder(s.encoder, cache_dir=s.cache_folder, threads=s.threads, quality=s.quality)
+        return image_encoder(self.settings)
 
     @cached_property
     def text_encoder(self) -> TextEncoder:
-        from tasks.encoders import load_text_encoder  # noqa: PLC0415 -- loads torch
-
-        return load_text_encoder(
-            self.settings.encoder, cache_dir=self.settings.cache_folder, threads=self.settings.threads
-        )
+        return text_encoder_loader(self.settings)()
 
     @cached_property
     def reference_vectors(self) -> Floats | None:
         """The vectors of pictures of every kind, where the encoder knows some: retrieval holds hubs back by them."""
-        from tasks.encoders import reference_vectors  # noqa: PLC0415 -- as above
-
         return reference_vectors(self.settings.encoder, cache_dir=self.settings.cache_folder)
 
     @cached_property
@@ -306,60 +247,12 @@ class Wiring:
     @cached_property
     def pipeline_options(self) -> PipelineOptions:
         """What the settings choose of the method."""
-        s, t = self.settings, self.space.thresholds
-        prompts = tuple(line for line in s.prompts.read_text().splitlines() if line.strip()) if s.prompts else PLAIN
-        return PipelineOptions(
-            prompts=prompts,
-            max_pixels=s.max_pixels, limit=s.retrieval_limit, duplicate_similarity=s.duplicate_similarity,
-            alpha=s.alpha, max_tags=s.max_tags,
-            min_score=t.score if s.min_score is None else s.min_score,
-            synonym_similarity=t.synonym if s.synonym_similarity is None else s.synonym_similarity,
-            unknown_similarity=t.unknown if s.unknown_similarity is None else s.unknown_similarity,
-        )  # fmt: skip
+        return pipeline_options(self.settings, self.space.thresholds)
 
     @cached_property
     def indexes(self) -> Indexes:
         """The versions of the captions that this process has open, and so owns."""
-        from workers.captions.versions import Indexes  # noqa: PLC0415 -- as above
-
         return Indexes(self.library, self.space.id)
-
-    def dispatcher(self, consumer: str) -> Dispatcher:
-        """A dispatcher under this consumer name."""
-        s = self.settings
-        pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s, s.give_up_s)
-        segments = SegmentQueue(self.redis, self.keys, self.ledger, s.segmenting_max, self.clock)
-        return Dispatcher(
-            self.inbox, self.later, segments, self.ledger, self.store, self.pictures, self.publisher, self.event_sink,
-            EventFilter(self.redis, self.keys, self.event_sink, self.clock), self.current, self.object_filter.key,
-            s.segmented, pace, consumer, self.clock, self.outage_tracker,
-        )  # fmt: skip
-
-    def sweeper(
-        self, bucket: str | None = None, *, prefix: str = "", since: float = 0.0, resume: bool = True,
-        rate: float | None = None,
-    ) -> Sweeper:  # fmt: skip
-        """A sweeper of a bucket, the one that is followed if none is named. ``since``: Unix seconds.
-
-        ``rate``: of the settings when not given.
-        """
-        object_filter = self.object_filter
-
-        def wanted(info: ObjectInfo) -> bool:
-            return object_filter.key(info.ref.key) and (info.modified is None or info.modified >= since)
-
-        return Sweeper(
-            self.store, bucket or self.settings.bucket, self.records, self.inbox, self.redis, self.keys,
-            prefix=prefix, wanted=wanted, resume=resume and not since, rate=rate or self.settings.reconcile_rate,
-        )  # fmt: skip
-
-    def writer(self, consumer: str) -> Writer:
-        """What writes tags back, under this consumer name."""
-        s = self.settings
-        return Writer(
-            self.store, self.records, self.redis, self.keys, s.bucket, s.write_back, s.output_prefix, consumer,
-            self.outage_tracker,
-        )  # fmt: skip
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -368,31 +261,3 @@ class Wiring:
     @cached_property
     def dead_letters(self) -> DeadLetters:
         return DeadLetters(self.redis, self.keys, self.clock)
-
-    @cached_property
-    def poster(self) -> Poster:
-        from workers.notifying.posting import Poster  # noqa: PLC0415 -- only who sends needs an HTTP client
-
-        s = self.settings
-        if s.notify_url is None or s.notify_secret is None:
-            raise Permanent("nobody is to be told: set WILDTAG_NOTIFY_URL and WILDTAG_NOTIFY_SECRET")
-        return Poster(s.notify_url, secrets_of(s.notify_secret), s.notify_timeout_s, s.notify_ca_file, self.clock)
-
-    def notifier(self, post: Post, consumer: str) -> Notifier:
-        """What tells the receiver, under this consumer name."""
-        from workers.notifying.notifier import Notifier  # noqa: PLC0415 -- as above
-
-        s = self.settings
-        return Notifier(
-            self.redis, self.keys, self.outbox, post, Plan(s.notify_attempts),
-            at_once=s.notify_at_once, lease_s=2 * s.notify_timeout_s, consumer=consumer, clock=self.clock,
-        )  # fmt: skip
-
-    def keeper(self) -> Keeper:
-        """A keeper of the ledger."""
-        s = self.settings
-        return Keeper(
-            self.ledger, self.inbox, self.health, self.publisher, self.current,
-            stages=STAGES, deadline_s=s.deadline_s, max_attempts=s.max_attempts, give_up_s=s.give_up_s,
-            clock=self.clock, away=self.outages.common,
-        )  # fmt: skip

@@ -17,7 +17,7 @@ from vectordb.exact import ExactIndex
 from vectordb.library import Library
 from workers.broker.publisher import Publisher
 from workers.captions.versions import Indexes
-from workers.wiring.caption_service import Desk
+from workers.wiring.gateway import caption_service
 from workers.wiring.wiring import Wiring
 
 
@@ -46,7 +46,7 @@ class WithWorker(Wiring):
 @pytest.fixture(scope="module")
 def module_desk(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     wiring = wired(tmp_path_factory.mktemp("home"), redis_url, WithWorker)
-    with running(wiring, replaced={"captions": Desk(wiring, patience_s=0.5)}) as gateway:
+    with running(wiring, replaced={"captions": caption_service(wiring, patience_s=0.5)}) as gateway:
         yield gateway
 
 

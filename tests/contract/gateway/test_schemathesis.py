@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.contract.gateway.running import Running, png, running, wired
 from tests.contract.gateway.test_captions import WithWorker
-from workers.wiring.caption_service import Desk
+from workers.wiring.gateway import caption_service
 
 TRIES = 20  # of each operation
 AWAY = {501, 503}
@@ -36,7 +36,7 @@ def filled(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A gateway that knows something of everything."""
     wiring = wired(tmp_path_factory.mktemp("home"), redis_url, WithWorker)
     wiring.redis.flushall()
-    with running(wiring, replaced={"captions": Desk(wiring, patience_s=0.5)}) as gateway:
+    with running(wiring, replaced={"captions": caption_service(wiring, patience_s=0.5)}) as gateway:
         gateway.tagged("a.png", "cat", "pet")
         gateway.tagged("bad.png", error="damaged")
         gateway.enter(gateway.put("b.png", png("b")))

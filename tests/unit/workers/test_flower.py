@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from vectordb.errors import Permanent
 from workers.cli.main import app
-from workers.processes.roles import run_flower
+from workers.processes.flower import run_flower
 from workers.settings.settings import Settings
 
 

@@ -84,7 +84,8 @@ def import_(
         messages.print("What was read before it is kept.")
         raise typer.Exit(FAULTY)
     if use:
-        messages.print(f"In use: {escape(switch(settings, wiring.library, wiring.space.id, made.captions_version))}")
+        now = switch(wiring.library, wiring.space.id, made.captions_version, settings.captions)
+        messages.print(f"In use: {escape(now)}")
     elif not json:
         messages.print(f"To tag with it: wildtag captions use {escape(made.captions_version)}", highlight=False)
 
@@ -94,6 +95,7 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, afresh: b
     from vectordb.journal import Progress as Told  # noqa: PLC0415 -- as above
     from workers.captions.encoding_backends import on_the_queue  # noqa: PLC0415 -- as above
     from workers.captions.importing import local, run  # noqa: PLC0415 -- as above
+    from workers.wiring.models import text_encoder_loader  # noqa: PLC0415 -- as above
 
     space_id = wiring.space.id
     with _bar() as progress:
@@ -121,7 +123,8 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, afresh: b
         if queue:
             prepare = on_the_queue(wiring.rpc, space_id, parse=what.parse, silent=silent)
         else:
-            prepare = local(wiring.settings, workers, space_id, parse=what.parse)
+            load, threads = text_encoder_loader(wiring.settings), wiring.settings.threads
+            prepare = local(load, workers, space_id, parse=what.parse, threads=threads)
         hooks = Hooks(
             tell=tell, wait=wait if not wiring.owned else None,
             graph=lambda: progress.update(bar, description="building the index", total=None),

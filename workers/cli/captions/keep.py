@@ -61,7 +61,7 @@ def use(name: Version) -> None:
     if name in ("starter", starter()):  # those of this installation can be made here and now
         prepare_captions(settings.model_copy(update={"captions": "starter"}))
     wiring = Wiring(settings)
-    console.print(f"In use: {escape(switch(settings, wiring.library, wiring.space.id, name))}")
+    console.print(f"In use: {escape(switch(wiring.library, wiring.space.id, name, settings.captions))}")
 
 
 def drop(

@@ -1,0 +1,49 @@
+"""The process of the dispatcher: events to batches; and the keeper beside it."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from workers.processes.logs import configure
+from workers.processes.loops import (
+    RECOVER_EVERY_S,
+    RECOVER_IDLE_MS,
+    Once,
+    Periodic,
+    alive,
+    retrying,
+    run_steps,
+    until_stopped,
+)
+from workers.settings.settings import Settings
+from workers.wiring.dispatch import dispatcher as dispatcher_of
+from workers.wiring.dispatch import keeper as keeper_of
+from workers.wiring.wiring import Wiring
+
+KEEPER_EVERY_S = 1.0
+
+
+def run_dispatcher(settings: Settings) -> None:
+    """Events to batches; and the keeper beside it."""
+    configure()
+    wiring = Wiring(settings)
+    consumer = f"{socket.gethostname()}-{os.getpid()}"
+    dispatcher, keeper = dispatcher_of(wiring, consumer), keeper_of(wiring)
+    keeping = Periodic(KEEPER_EVERY_S, keeper.step)
+    recovering = Periodic(RECOVER_EVERY_S, lambda: dispatcher.recover(RECOVER_IDLE_MS))
+    beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
+    with until_stopped(alive(wiring.liveness, "dispatcher")) as stop:
+        for prepare in (wiring.inbox.prepare, wiring.later.prepare):
+            retrying(stop, prepare, wiring.outage_tracker)
+        # a predecessor's leftovers: there is one dispatcher a home
+        leftovers = Once(lambda: dispatcher.recover(0))
+        run_steps(
+            stop,
+            wiring.outage_tracker,
+            lambda: dispatcher.step(block_ms=500),
+            leftovers,
+            keeping,
+            recovering,
+            beating,
+        )

@@ -1,0 +1,47 @@
+"""The process that compares a bucket on a server with its records, and listens to it."""
+
+from __future__ import annotations
+
+import threading
+
+from workers.processes.listener import listening
+from workers.processes.logs import configure
+from workers.processes.loops import Periodic, alive, run_steps, until_stopped
+from workers.processes.sweeping import SWEEP_REST_S, let_go, sweep_turn
+from workers.settings.settings import Settings
+from workers.wiring.dispatch import sweeper as sweeper_of
+from workers.wiring.wiring import Wiring
+
+
+def run_reconcile(settings: Settings) -> None:
+    """Compare the followed bucket with its records, again and again: events are hints, and some are lost.
+
+    Beside that, listen to the bucket, where it is on a server: that is the fast way, and after each connection it
+    needs a sweep. One process does both, since a second one would cost 100 MB to do nothing most of the time.
+    """
+    configure()
+    wiring = Wiring(settings)
+    sweeper = sweeper_of(wiring)
+    sweeping = Periodic(settings.rescan_s, sweep_turn(sweeper, wiring.sources))
+    beating = Periodic(1.0, lambda: wiring.health.beat("reconcile"))
+    behind = threading.Event()
+
+    def catch_up(*, connected: bool) -> bool:
+        if connected:
+            behind.set()
+        return True  # what is left is for the sweep below
+
+    def sweep() -> None:
+        if behind.is_set():
+            behind.clear()
+            sweeper.again()
+            sweeping.hasten(SWEEP_REST_S)
+        sweeping()
+
+    with (
+        until_stopped(alive(wiring.liveness, "reconcile")) as stop,
+        let_go(sweeper),
+        listening(wiring, catch_up, stop),
+    ):
+        # waiting for a bucket is no reason to be restarted
+        run_steps(stop, wiring.outage_tracker, sweep, beating, lambda: stop.wait(0.1))

@@ -1,0 +1,27 @@
+"""The process that takes over what MinIO's Redis target writes."""
+
+from __future__ import annotations
+
+from workers.processes.logs import configure
+from workers.processes.loops import Periodic, alive, run_steps, until_stopped
+from workers.settings.settings import Settings
+from workers.wiring.events import redis_target
+from workers.wiring.wiring import Wiring
+
+REST_S = 0.2  # between two looks at an empty list
+
+
+def run_redis_target(settings: Settings) -> None:
+    """Take over what MinIO's Redis target writes."""
+    configure()
+    wiring = Wiring(settings)
+    target = redis_target(wiring)
+    rest = REST_S if settings.redis_target_format == "access" else settings.redis_target_every_s
+    beating = Periodic(1.0, lambda: wiring.health.beat("redis-target"))
+    with until_stopped(alive(wiring.liveness, "redis-target")) as stop:
+
+        def take() -> None:
+            if not target.step():
+                stop.wait(rest)
+
+        run_steps(stop, wiring.outage_tracker, take, beating)

@@ -1,0 +1,42 @@
+"""What the processes that sweep a bucket share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import structlog
+
+from vectordb.errors import Transient
+from workers.dispatch.reconcile import Sweeper
+from workers.events.sources import Sources
+
+log = structlog.get_logger()
+
+SWEEP_TURN_S = 0.5  # that other work of a process may be held up by a sweep
+SWEEP_REST_S = 3.0  # between two sweeps at the least
+
+
+def sweep_turn(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
+    """A turn of a pass; true at its end."""
+
+    def sweep() -> bool:
+        if not sweeper.turn(SWEEP_TURN_S):
+            return False
+        found = sweeper.told
+        sources.note("sweep", "working")
+        if found.sent or found.gone:
+            log.info("swept", seen=found.seen, sent=found.sent, gone=found.gone)
+        return True
+
+    return sweep
+
+
+@contextmanager
+def let_go(sweeper: Sweeper) -> Iterator[None]:
+    """Afterwards whoever comes next may sweep at once: this process again, say, when it is started anew."""
+    try:
+        yield
+    finally:
+        with suppress(Transient):  # the lock ends by itself, a little later
+            sweeper.release()

@@ -1,0 +1,38 @@
+"""The process that follows the inbox folder."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from workers.events.folder import follow
+from workers.processes.logs import configure
+from workers.processes.loops import Periodic, Step, alive, retrying, until_stopped
+from workers.processes.sweeping import SWEEP_REST_S, let_go, sweep_turn
+from workers.settings.settings import Settings
+from workers.wiring.dispatch import sweeper as sweeper_of
+from workers.wiring.stores import folder_store
+from workers.wiring.wiring import Wiring
+
+
+def run_watcher(settings: Settings) -> None:
+    """Follow the inbox folder: a watch for what changes, a sweep for what the watch missed."""
+    configure()
+    wiring = Wiring(settings)
+    root, bucket = settings.inbox_folder, settings.bucket
+    store = folder_store(settings)
+
+    sweeper = sweeper_of(wiring)
+    outage_tracker = wiring.outage_tracker
+    sweeping = Periodic(settings.rescan_s, sweep_turn(sweeper, wiring.sources))
+    turn = Step(sweeping, outage_tracker)  # while it cannot be taken the watch goes on, and the records stay
+    beating = Step(Periodic(1.0, lambda: wiring.health.beat("watcher")), outage_tracker)
+    with until_stopped(alive(wiring.liveness, "watcher")) as stop, let_go(sweeper):
+        for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop, outage_tracker):
+            if seen.events:
+                append = partial(wiring.inbox.append, seen.events)
+                retrying(stop, append, outage_tracker)
+            if seen.sweep:
+                sweeping.hasten(SWEEP_REST_S)
+            turn()
+            beating()
+            stop.sign()

@@ -1,0 +1,140 @@
+"""The last two moves of every stage: store what is known of the objects, and hand the others on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import structlog
+
+from tasks.messages import Batch, Fault, ObjectRef, Scored, Submitted
+from workers.broker.publisher import Publisher
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.outcomes import Accepted, done, failed
+from workers.lifecycle.policy import POSTPONED_S
+from workers.lifecycle.record import Error, Segmentation
+from workers.settings.settings import SEGMENTATION
+
+log = structlog.get_logger()
+
+
+class Handover:
+    """What the stages tell the ledger and the queues. Raises ``StoreUnavailable``, ``BrokerUnavailable``."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        publisher: Publisher,
+        inbox: Inbox,
+        late: Callable[[ObjectRef], None],
+        deadline_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        """``late``: called for an object that was segmented after it ceased to be wanted."""
+        self._ledger = ledger
+        self._publisher = publisher
+        self._inbox = inbox
+        self._late = late
+        self._deadline_s = deadline_s
+        self._clock = clock
+
+    def accept(self, stage: str, batch: Batch, *, begin: bool) -> Accepted:
+        """Note that a stage works on these objects; gives those that are still wanted.
+
+        ``begin``: this is the first attempt of this message, and counts as one.
+        """
+        now = self._clock()
+        deadline = now + self._deadline_s
+        answers = self._ledger.advance(batch.objects, batch.revision, stage, deadline, now=now, begin=begin)
+        return {ref.id: at for ref, at in zip(batch.objects, answers, strict=True) if at is not None}
+
+    def go_on(self, ref: ObjectRef, stage: str) -> None:
+        """Note that there is progress with an object that takes long."""
+        self._ledger.go_on(ref, stage, self._clock() + self._deadline_s)
+
+    def fail(
+        self,
+        batch: Batch,
+        faults: Sequence[Fault],
+        accepted: Accepted,
+        state: Literal["failed", "skipped"] = "failed",
+    ) -> None:
+        """Write the records of objects that get no tags."""
+        now = self._clock()
+        self._ledger.finish(list(failed(faults, batch, now, accepted, state)), now)
+        for fault in faults:
+            (log.info if state == "skipped" else log.warning)(
+                state, object=fault.object.id, code=fault.code, reason=fault.reason
+            )
+
+    def finish(self, batch: Scored, accepted: Accepted, drawn: Segmentation | None = None) -> None:
+        """Write the records of objects that have their tags.
+
+        Objects that are to be segmented, and not as ``drawn``, go on to segmentation instead. ``drawn``: of the one
+        object of the batch.
+        """
+        ways = self._ledger.ways(batch.objects)
+        fits = drawn if drawn is not None and ways[0] else None  # else it is not wanted any more, or nobody waits
+        have = fits.way if fits else ""
+        ready = batch.only([place for place, way in enumerate(ways) if way == have])
+        now = self._clock()
+        written = self._ledger.finish(list(done(ready, now, accepted, fits)), now)
+        if written:
+            log.info("done", objects=sum(written), late=len(written) - sum(written))
+        fine = {ref.id for ref, there in zip(ready.objects, written, strict=True) if there}
+        for place, ref in enumerate(batch.objects):
+            if ref.id not in fine and not self._segment(batch.only([place])) and drawn is not None:
+                self._late(ref)
+
+    def not_segmented(self, batch: Scored, accepted: Accepted, error: Error) -> None:
+        """Write the record of the one object of a batch: it has its tags, and its segmentation failed."""
+        (way,) = self._ledger.ways(batch.objects)
+        self.finish(batch, accepted, Segmentation(way=way, error=error) if way else None)
+
+    def hand_on(self, stage: str, batch: Batch) -> None:
+        """Put a batch on the queue of the next stage, unless it is empty."""
+        if batch.objects:
+            self._publisher.send(stage, batch)
+
+    def hold_back(self, batch: Batch, reason: str) -> None:
+        """Give these objects another deadline; being held up does not count against them."""
+        self.postpone(batch, self._deadline_s, reason)
+
+    def postpone(self, batch: Batch, pause: float, reason: str) -> None:
+        """Have the keeper submit these objects again after ``pause`` seconds."""
+        self._ledger.postpone(batch.objects, batch.revision, self._clock() + pause, reason)
+
+    def disagree(self, batch: Batch, ref: ObjectRef, reason: str) -> None:
+        """Postpone one object of a batch: the store contradicts itself about it."""
+        self._ledger.postpone([ref], batch.revision, self._clock() + POSTPONED_S, reason)
+
+    def tell(self, events: Sequence[ObjectEvent]) -> None:
+        """Put events into the inbox."""
+        if events:
+            self._inbox.append(events)
+
+    def submit_again(self, batch: Batch) -> None:
+        """Have the dispatcher submit these objects again, for the captions that are current then."""
+        self._inbox.append(
+            [
+                ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id, force=True)
+                for ref in batch.objects
+            ]
+        )
+
+    def split(self, batch: Batch) -> None:
+        """Submit each object of a batch alone."""
+        for ref in batch.objects:
+            self._publisher.send("embedding", Submitted(objects=(ref,), revision=batch.revision))
+
+    def _segment(self, alone: Scored) -> bool:
+        """Put an object on the queue of segmentation, if it is still wanted; whether so."""
+        now = self._clock()
+        (accepted,) = self._ledger.advance(
+            alone.objects, alone.revision, SEGMENTATION, now + self._deadline_s, now=now, handed=True
+        )
+        if accepted is not None:
+            self.hand_on(SEGMENTATION, alone)
+        return accepted is not None

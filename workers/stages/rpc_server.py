@@ -1,0 +1,40 @@
+"""Answers to what other processes ask over the queues: about captions, and for vectors of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tasks.encoders.protocols import TextEncoder
+from tasks.extraction.phrases import Phrases
+from tasks.ingestion import Ingesting, ingest
+from workers.captions.remote_index import answer
+from workers.captions.versions import Indexes
+from workers.redis.connection import Client
+from workers.redis.keys import Keys
+from workers.redis.rpc import answering
+
+
+class RpcServer:
+    """``indexes`` and ``text_encoder`` are called at the first request; what they raise is the answer."""
+
+    def __init__(
+        self, client: Client, keys: Keys, indexes: Callable[[], Indexes], text_encoder: Callable[[], TextEncoder]
+    ) -> None:
+        self._redis = client
+        self._keys = keys
+        self._indexes = indexes
+        self._text_encoder = text_encoder
+        self._phrases = Phrases()
+
+    def captions(self, request: str, data: bytes) -> None:
+        """Answer a question about the captions that this process owns."""
+        answering(self._redis, self._keys, request, lambda: answer(self._indexes(), data))
+
+    def encode(self, request: str, data: bytes) -> None:
+        """Encode texts for another process: captions that are taught or imported, a question in words."""
+
+        def work() -> bytes:
+            asked = Ingesting.decode(data)
+            return ingest(asked, self._text_encoder() if asked.vectors is None else None, self._phrases).encode()
+
+        answering(self._redis, self._keys, request, work)

@@ -1,0 +1,111 @@
+"""What each of the four stages does with a message: load, call the stage, store, hand on.
+
+Objects that are to be segmented go on alone after ``scoring`` (``workers.stages.segmenter``); the others are at their
+end there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tasks import pipeline
+from tasks.cache import Cache
+from tasks.encoders.protocols import ImageEncoder, TextEncoder
+from tasks.extraction import Extractor
+from tasks.messages import Embedded, Extracted, Floats, Retrieved, Submitted
+from tasks.pipeline import PipelineOptions
+from vectordb.index import IndexMissing
+from workers.captions.versions import Indexes
+from workers.lifecycle.outcomes import Accepted
+from workers.stages.fetching import Fetcher
+from workers.stages.handover import Handover
+
+
+def _since(start: float) -> float:
+    """Milliseconds."""
+    return (time.perf_counter() - start) * 1000
+
+
+class Embedding:
+    """Fetch the images that are still wanted, embed them, hand their vectors on."""
+
+    def __init__(self, fetcher: Fetcher, encoder: ImageEncoder, options: PipelineOptions, handover: Handover) -> None:
+        self._fetcher = fetcher
+        self._encoder = encoder
+        self._options = options
+        self._handover = handover
+
+    def __call__(self, batch: Submitted, accepted: Accepted) -> None:
+        """See ``workers.stages.table.Work``."""
+        batch, images, faults = self._fetcher(batch, accepted)
+        start = time.perf_counter()
+        embedded, bad = pipeline.embedding(batch, images, self._encoder, self._options)
+        embedded = embedded.timed("embedding", _since(start))
+        self._handover.fail(batch, [*faults, *bad], accepted)
+        self._handover.hand_on("retrieval", embedded)
+
+
+class Retrieval:
+    """Find the nearest captions, in the version that the batch was submitted for."""
+
+    def __init__(
+        self,
+        indexes: Indexes,
+        chosen: Callable[[], str],
+        reference_vectors: Floats | None,
+        options: PipelineOptions,
+        handover: Handover,
+    ) -> None:
+        """``chosen``: gives the version of the captions in use."""
+        self._indexes = indexes
+        self._chosen = chosen
+        self._reference_vectors = reference_vectors
+        self._options = options
+        self._handover = handover
+
+    def __call__(self, batch: Embedded, _: Accepted) -> None:
+        """See ``workers.stages.table.Work``."""
+        version = batch.revision.captions_version
+        try:
+            index = self._indexes.open(version)
+            start = time.perf_counter()
+            retrieved = pipeline.retrieval(batch, index, self._options, self._reference_vectors)
+        except IndexMissing:
+            self._indexes.release(version)
+            if version == self._chosen():
+                raise
+            self._handover.submit_again(batch)  # it was dropped meanwhile
+        else:
+            self._handover.hand_on("extraction", retrieved.timed("retrieval", _since(start)))
+
+
+class Extraction:
+    """Extract the candidates from the captions."""
+
+    def __init__(self, extractor: Extractor, cache: Cache, handover: Handover) -> None:
+        self._extractor = extractor
+        self._cache = cache
+        self._handover = handover
+
+    def __call__(self, batch: Retrieved, _: Accepted) -> None:
+        """See ``workers.stages.table.Work``."""
+        start = time.perf_counter()
+        extracted = pipeline.extraction(batch, self._extractor, self._cache)
+        self._handover.hand_on("scoring", extracted.timed("extraction", _since(start)))
+
+
+class Scoring:
+    """Score the candidates and write the records."""
+
+    def __init__(self, encoder: TextEncoder, cache: Cache, options: PipelineOptions, handover: Handover) -> None:
+        self._encoder = encoder
+        self._cache = cache
+        self._options = options
+        self._handover = handover
+
+    def __call__(self, batch: Extracted, accepted: Accepted) -> None:
+        """See ``workers.stages.table.Work``."""
+        start = time.perf_counter()
+        scored = pipeline.scoring(batch, self._encoder, self._cache, self._options)
+        self._handover.finish(scored.timed("scoring", _since(start)), accepted)

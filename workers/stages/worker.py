@@ -1,0 +1,25 @@
+"""What the Celery tasks of one worker process call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from workers.redis.heartbeats import Health
+from workers.stages.rpc_server import RpcServer
+from workers.stages.runner import StageRunner
+
+
+@dataclass(frozen=True)
+class StageWorker:
+    """``loads``: by queue, loads what the work on it needs."""
+
+    runner: StageRunner
+    rpc: RpcServer
+    health: Health
+    loads: Mapping[str, Callable[[], object]]
+
+    def warm(self, queue: str) -> None:
+        """Load what the work on a queue needs, then beat."""
+        self.loads[queue]()
+        self.health.beat(queue)

@@ -1,0 +1,52 @@
+"""The dispatcher, the keeper and the sweeper: what decides which objects are tagged, and when."""
+
+from __future__ import annotations
+
+from workers.dispatch.dispatcher import Dispatcher, Pace
+from workers.dispatch.event_filter import EventFilter
+from workers.dispatch.keeper import Keeper
+from workers.dispatch.reconcile import Sweeper
+from workers.segmentation.queue import SegmentQueue
+from workers.settings.settings import STAGES
+from workers.stores.store import ObjectInfo
+from workers.wiring.wiring import Wiring
+
+
+def dispatcher(wiring: Wiring, consumer: str) -> Dispatcher:
+    """A dispatcher under this consumer name."""
+    w, s = wiring, wiring.settings
+    pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s, s.give_up_s)
+    return Dispatcher(
+        w.inbox, w.later, SegmentQueue(w.redis, w.keys, w.ledger, s.segmenting_max, w.clock), w.ledger, w.store,
+        w.pictures, w.publisher, w.event_sink, EventFilter(w.redis, w.keys, w.event_sink, w.clock), w.current,
+        w.object_filter.key, s.segmented, pace, consumer, w.clock, w.outage_tracker,
+    )  # fmt: skip
+
+
+def sweeper(
+    wiring: Wiring, bucket: str | None = None, *, prefix: str = "", since: float = 0.0, resume: bool = True,
+    rate: float | None = None,
+) -> Sweeper:  # fmt: skip
+    """A sweeper of a bucket, the one that is followed if none is named. ``since``: Unix seconds.
+
+    ``rate``: of the settings when not given.
+    """
+    w, s, object_filter = wiring, wiring.settings, wiring.object_filter
+
+    def wanted(info: ObjectInfo) -> bool:
+        return object_filter.key(info.ref.key) and (info.modified is None or info.modified >= since)
+
+    return Sweeper(
+        w.store, bucket or s.bucket, w.records, w.inbox, w.redis, w.keys,
+        prefix=prefix, wanted=wanted, resume=resume and not since, rate=rate or s.reconcile_rate,
+    )  # fmt: skip
+
+
+def keeper(wiring: Wiring) -> Keeper:
+    """A keeper of the ledger."""
+    w, s = wiring, wiring.settings
+    return Keeper(
+        w.ledger, w.inbox, w.health, w.publisher, w.current,
+        stages=STAGES, deadline_s=s.deadline_s, max_attempts=s.max_attempts, give_up_s=s.give_up_s,
+        clock=w.clock, away=w.outages.common,
+    )  # fmt: skip

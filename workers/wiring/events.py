@@ -1,0 +1,25 @@
+"""Where events of the bucket come from besides the gateway."""
+
+from __future__ import annotations
+
+from vectordb.errors import Permanent
+from workers.events.listen_api import HEADER_S, Connect, connecting
+from workers.events.redis_target import AccessList, NamespaceHash
+from workers.redis.connection import connect
+from workers.wiring.wiring import Wiring
+
+
+def redis_target(wiring: Wiring) -> AccessList | NamespaceHash:
+    """What MinIO's Redis target fills, in the format that the settings name."""
+    s = wiring.settings
+    target = connect(s.redis_target_url) if s.redis_target_url else wiring.redis
+    if s.redis_target_format == "access":
+        return AccessList(target, s.redis_target_key, s.bucket, wiring.event_sink)
+    return NamespaceHash(target, s.redis_target_key, s.bucket, wiring.event_sink, wiring.redis, wiring.keys)
+
+
+def listening(wiring: Wiring) -> Connect:
+    """Connects to the notifications of the bucket. Raises ``Permanent`` where the bucket is a folder."""
+    if wiring.settings.s3_endpoint is None:
+        raise Permanent("the bucket is a folder: `wildtag watcher` follows it, and nothing can be listened to")
+    return connecting(wiring.s3.connection.once(HEADER_S), wiring.settings.bucket)

@@ -1,0 +1,41 @@
+"""The encoders that the settings name, and the options of the method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
+
+from tasks.encoders import load_image_encoder, load_text_encoder
+from tasks.encoders.protocols import ImageEncoder, TextEncoder, Thresholds
+from tasks.pipeline import PipelineOptions
+from tasks.scoring import PLAIN
+from workers.settings.settings import Settings
+
+
+def image_encoder(settings: Settings) -> ImageEncoder:
+    """Load the image encoder."""
+    s = settings
+    return load_image_encoder(s.encoder, cache_dir=s.cache_folder, threads=s.threads, quality=s.quality)
+
+
+def text_encoder_loader(settings: Settings) -> Callable[..., TextEncoder]:
+    """Loads the text encoder when it is called, with ``threads`` where another number is given. Can be pickled."""
+    s = settings
+    return partial(load_text_encoder, s.encoder, cache_dir=s.cache_folder, threads=s.threads)
+
+
+def pipeline_options(settings: Settings, thresholds: Thresholds) -> PipelineOptions:
+    """What the settings choose of the method: each option has the setting of its name.
+
+    ``thresholds``: of the encoder's space, for what the settings leave open.
+    """
+    s, t = settings, thresholds
+    chosen = s.model_dump(include={field.name for field in fields(PipelineOptions)})
+    measured = {"min_score": t.score, "synonym_similarity": t.synonym, "unknown_similarity": t.unknown}
+    for name, value in measured.items():
+        if chosen[name] is None:
+            chosen[name] = value
+    lines = s.prompts.read_text().splitlines() if s.prompts else PLAIN
+    prompts = tuple(line for line in lines if line.strip())
+    return PipelineOptions(**{**chosen, "limit": s.retrieval_limit, "prompts": prompts})

@@ -1,0 +1,37 @@
+"""What passes results on: the notifier with its poster, and what writes tags back."""
+
+from __future__ import annotations
+
+from vectordb.errors import Permanent
+from workers.notifying.notifier import Notifier, Post
+from workers.notifying.plan import Plan
+from workers.notifying.posting import Poster
+from workers.notifying.writeback import Writer
+from workers.settings.webhook_secrets import secrets_of
+from workers.wiring.wiring import Wiring
+
+
+def poster(wiring: Wiring) -> Poster:
+    """The client of the receiver. Raises ``Permanent`` where none is named."""
+    s = wiring.settings
+    if s.notify_url is None or s.notify_secret is None:
+        raise Permanent("nobody is to be told: set WILDTAG_NOTIFY_URL and WILDTAG_NOTIFY_SECRET")
+    return Poster(s.notify_url, secrets_of(s.notify_secret), s.notify_timeout_s, s.notify_ca_file, wiring.clock)
+
+
+def notifier(wiring: Wiring, post: Post, consumer: str) -> Notifier:
+    """What tells the receiver, under this consumer name."""
+    s = wiring.settings
+    return Notifier(
+        wiring.redis, wiring.keys, wiring.outbox, post, Plan(s.notify_attempts),
+        at_once=s.notify_at_once, lease_s=2 * s.notify_timeout_s, consumer=consumer, clock=wiring.clock,
+    )  # fmt: skip
+
+
+def writer(wiring: Wiring, consumer: str) -> Writer:
+    """What writes tags back, under this consumer name."""
+    s = wiring.settings
+    return Writer(
+        wiring.store, wiring.records, wiring.redis, wiring.keys, s.bucket, s.write_back, s.output_prefix, consumer,
+        wiring.outage_tracker,
+    )  # fmt: skip

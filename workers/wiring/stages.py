@@ -1,0 +1,70 @@
+"""What a worker runs: the table of the stages, each with its message and its work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from tasks.messages import Embedded, Extracted, ObjectRef, Retrieved, Scored, Submitted
+from workers.settings.settings import INGESTION, SEGMENTATION
+from workers.stages.fetching import Fetcher
+from workers.stages.handover import Handover
+from workers.stages.rpc_server import RpcServer
+from workers.stages.runner import StageRunner
+from workers.stages.table import Stage
+from workers.stages.work import Embedding, Extraction, Retrieval, Scoring
+from workers.stages.worker import StageWorker
+from workers.wiring.wiring import Wiring
+
+if TYPE_CHECKING:
+    from workers.stages.segmenter import Segmenter, Segmenting
+
+
+def stage_worker(wiring: Wiring) -> StageWorker:
+    """The stages of one process. What a stage needs is made, and its model loaded, when its first message comes."""
+    w, s = wiring, wiring.settings
+
+    @cache
+    def segmenter() -> Segmenter:
+        from workers.wiring import segmentation  # noqa: PLC0415 -- only who segments needs scipy
+
+        return segmentation.segmenter(w)
+
+    @cache
+    def segmenting() -> Segmenting:
+        from workers.wiring import segmentation  # noqa: PLC0415 -- as above
+
+        return segmentation.segmenting(w, segmenter(), fetcher(), handover)
+
+    def late(ref: ObjectRef) -> None:
+        segmenter().late(ref)
+
+    handover = Handover(w.ledger, w.publisher, w.inbox, late, s.deadline_s, w.clock)
+
+    def fetcher() -> Fetcher:
+        return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content)
+
+    stages: Mapping[str, Stage[Any]] = {
+        "embedding": Stage(
+            Submitted, cache(lambda: Embedding(fetcher(), w.image_encoder, w.pipeline_options, handover))
+        ),
+        "retrieval": Stage(
+            Embedded,
+            cache(lambda: Retrieval(w.indexes, w.chosen, w.reference_vectors, w.pipeline_options, handover)),
+        ),
+        "extraction": Stage(Retrieved, cache(lambda: Extraction(w.extractor, w.cache, handover))),
+        "scoring": Stage(Extracted, cache(lambda: Scoring(w.text_encoder, w.cache, w.pipeline_options, handover))),
+        SEGMENTATION: Stage(Scored, segmenting),
+    }
+    loads = {
+        "embedding": stages["embedding"].work,
+        "retrieval": lambda: (stages["retrieval"].work(), w.indexes.open(w.chosen())),
+        "extraction": lambda: w.extractor.warm(),  # noqa: PLW0108 -- made when it is asked for
+        "scoring": stages["scoring"].work,
+        # where nothing is segmented, no memory is taken: its models are loaded by the first image
+        SEGMENTATION: lambda: None,
+        INGESTION: lambda: w.text_encoder,
+    }
+    runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
+    return StageWorker(runner, RpcServer(w.redis, w.keys, lambda: w.indexes, lambda: w.text_encoder), w.health, loads)

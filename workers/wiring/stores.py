@@ -1,0 +1,50 @@
+"""The object store that the settings name, and which of its objects are followed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vectordb.errors import Permanent
+from workers.settings.settings import Settings
+from workers.stores.folder import FolderStore
+from workers.stores.object_filter import ObjectFilter
+from workers.stores.store import ObjectStore
+
+if TYPE_CHECKING:
+    from workers.stores.s3 import S3Store
+
+
+def open_store(settings: Settings, **patience: Any) -> ObjectStore:
+    """A store with connections of its own. ``patience``: of ``S3Options``."""
+    return folder_store(settings) if settings.s3_endpoint is None else open_s3(settings, **patience)
+
+
+def folder_store(settings: Settings) -> FolderStore:
+    """The bucket as a folder."""
+    return FolderStore({settings.bucket: settings.inbox_folder}, settings.output_prefix)
+
+
+def open_s3(settings: Settings, **patience: Any) -> S3Store:
+    """The bucket on an S3 server. ``patience``: of ``S3Options``. Raises ``Permanent`` where no server is named."""
+    from workers.stores.s3 import S3Store  # noqa: PLC0415 -- the client is not for those who have a folder
+    from workers.stores.s3_connection import S3Connection, S3Options  # noqa: PLC0415 -- as above
+
+    s = settings
+    if s.s3_endpoint is None:
+        raise Permanent("no S3 server is named: set WILDTAG_S3_ENDPOINT, as http://minio:9000")
+    options = S3Options(
+        s.s3_endpoint, s.s3_public_endpoint or s.s3_endpoint, s.s3_region,
+        access_key=s.s3_access_key, secret_key=s.s3_secret_key, credentials_file=s.s3_credentials_file,
+        ca_file=s.s3_ca_file, iam=s.s3_iam, **patience,
+    )  # fmt: skip
+    return S3Store(S3Connection(options), frozenset({s.bucket}))
+
+
+def object_filter(settings: Settings) -> ObjectFilter:
+    """Which objects are followed."""
+    s = settings
+    return ObjectFilter(
+        prefixes=s.follow_prefixes, suffixes=s.follow_suffixes, content_types=s.follow_types,
+        ignored_prefixes=s.ignore_prefixes, ignored_suffixes=s.ignore_suffixes, ignored_types=s.ignore_types,
+        output=s.output_prefix, uploads=s.upload_prefix,
+    )  # fmt: skip

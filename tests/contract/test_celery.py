@@ -6,10 +6,10 @@ import pytest
 from kombu.exceptions import ContentDisallowed, EncodeError
 
 from tasks.messages import ObjectRef, Revision, Submitted
-from workers.broker.app import configuration, create_app
 from workers.broker.publisher import BrokerUnavailable, Publisher
 from workers.redis.connection import Client
 from workers.settings.settings import STAGES, Settings
+from workers.wiring.wiring import Wiring
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def settings(redis_url: str, client: Client) -> Settings:  # noqa: ARG001 -- cli
 
 
 def test_every_key_carries_the_prefix(settings: Settings, client: Client) -> None:
-    publisher = Publisher(create_app(settings))
+    publisher = Publisher(Wiring(settings).app)
     batch = Submitted(objects=(ObjectRef("inbox", "a.jpg", "e"),), revision=Revision("s", "c"))
     for stage in STAGES:
         publisher.send(stage, batch)
@@ -31,7 +31,7 @@ def test_every_key_carries_the_prefix(settings: Settings, client: Client) -> Non
 
 
 def test_flower_is_shown_which_objects(settings: Settings) -> None:
-    app = create_app(settings)
+    app = Wiring(settings).app
     objects = tuple(ObjectRef("photos", f"{i}.jpg", "e") for i in range(3))
     Publisher(app).send("embedding", Submitted(objects=objects, revision=Revision("s", "c")))
     with app.connection_for_read() as connection:
@@ -43,19 +43,19 @@ def test_flower_is_shown_which_objects(settings: Settings) -> None:
 
 @pytest.mark.parametrize("serializer", ["pickle", "yaml", "json"])
 def test_other_serialisations_are_refused(settings: Settings, serializer: str) -> None:
-    app = create_app(settings)
+    app = Wiring(settings).app
     try:
         app.send_task("wildtag.embedding", args=("x",), queue="embedding", serializer=serializer)
     except EncodeError:
         return  # yaml is not even installed
     with app.connection_for_read() as connection:
-        queue = connection.SimpleQueue("embedding", accept=configuration(settings)["accept_content"])
+        queue = connection.SimpleQueue("embedding", accept=app.conf.accept_content)
         with pytest.raises(ContentDisallowed):
             queue.get(timeout=5).decode()
 
 
 def test_a_message_that_a_worker_holds_goes_back_before_those_that_came_later(settings: Settings) -> None:
-    app = create_app(settings)
+    app = Wiring(settings).app
     publisher = Publisher(app)
     for key in ("first.jpg", "second.jpg"):
         batch = Submitted(objects=(ObjectRef("b", key, "e"),), revision=Revision("s", "c"))
@@ -77,7 +77,7 @@ def test_a_message_that_a_worker_holds_goes_back_before_those_that_came_later(se
 def test_a_message_that_was_put_back_stays_with_who_has_taken_it_when_its_first_holder_is_done(
     settings: Settings, client: Client
 ) -> None:
-    app = create_app(settings)
+    app = Wiring(settings).app
     publisher = Publisher(app)
     publisher.send("embedding", Submitted(objects=(ObjectRef("b", "a.jpg", "e"),), revision=Revision("s", "c")))
     with app.connection_for_read() as one, app.connection_for_read() as other:
@@ -95,7 +95,7 @@ def test_a_message_that_was_put_back_stays_with_who_has_taken_it_when_its_first_
 
 
 def test_a_message_that_nobody_holds_is_not_put_back(settings: Settings, client: Client) -> None:
-    app = create_app(settings)
+    app = Wiring(settings).app
     publisher = Publisher(app)
     publisher.send("embedding", Submitted(objects=(ObjectRef("b", "a.jpg", "e"),), revision=Revision("s", "c")))
     with app.connection_for_read() as connection:
@@ -107,7 +107,7 @@ def test_a_message_that_nobody_holds_is_not_put_back(settings: Settings, client:
 
 def test_a_broker_that_is_away_is_tried_once_a_second_for_as_long_as_it_takes() -> None:
     settings = Settings(broker_url="redis+socket:///nowhere/redis.sock")
-    app = create_app(settings)
+    app = Wiring(settings).app
     assert app.conf.broker_connection_max_retries is None
     pauses: list[float] = []
 
@@ -125,7 +125,7 @@ def test_a_broker_that_is_away_is_tried_once_a_second_for_as_long_as_it_takes() 
 
 
 def test_a_broker_that_is_away_is_seen_by_its_probe(settings: Settings) -> None:
-    Publisher(create_app(settings)).reach()
-    away = Publisher(create_app(Settings(broker_url="redis+socket:///nowhere/redis.sock")))
+    Publisher(Wiring(settings).app).reach()
+    away = Publisher(Wiring(Settings(broker_url="redis+socket:///nowhere/redis.sock")).app)
     with pytest.raises(BrokerUnavailable):
         away.reach()

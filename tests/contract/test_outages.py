@@ -32,7 +32,7 @@ from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Answer, Plan
 from workers.notifying.writeback import Writer
 from workers.outages.board import FRESH_S, Board, Outage
-from workers.outages.report import OutageReport
+from workers.outages.outage_report import OutageReport
 from workers.outages.tracker import Away, OutageTracker
 from workers.processes.loops import Step
 from workers.redis.connection import Client, StoreUnavailable

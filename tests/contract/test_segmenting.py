@@ -14,7 +14,7 @@ from PIL import Image
 from tests.contract.segmenting_world import World
 from tests.eventually import eventually
 from tests.unit.segmentation.world import BLUE, RED, halves
-from workers.dispatch.batches import Batches
+from workers.dispatch.object_batches import Batches
 from workers.dispatch.reconcile import reconcile
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.progress import ProgressReader

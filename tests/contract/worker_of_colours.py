@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 from tests.unit.segmentation.world import CHOICES, SPACE, Colours
-from workers.broker.app import create_app
 from workers.settings.settings import Settings
 from workers.stages.registration import register
 from workers.wiring.stages import stage_worker
@@ -25,7 +24,7 @@ def wired(settings: Settings) -> Any:
 def main(name: str) -> None:
     """Work until it is stopped. The settings are in the environment."""
     chosen = Settings()
-    app = create_app(chosen)
+    app = Wiring(chosen).app
     register(app, cache(lambda: stage_worker(wired(chosen))))
     app.worker_main([
         "worker", "--queues", "embedding", "--hostname", f"{name}@here", "--pool", "prefork", "--concurrency", "1",

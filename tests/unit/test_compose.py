@@ -17,7 +17,7 @@ import pytest
 import typer.main
 import yaml
 
-from workers.broker.app import configuration
+from workers.broker.celery_app import configuration
 from workers.cli.main import app
 from workers.diagnostics.liveness import NAMES
 from workers.settings.settings import QUEUES, Settings
@@ -242,7 +242,7 @@ def test_no_health_check_starts_an_interpreter(name: str) -> None:
 
 
 def test_a_stop_leaves_workers_the_time_that_they_take() -> None:
-    soft = configuration(Settings())["worker_soft_shutdown_timeout"]
+    soft = configuration("wildtag:", 300)["worker_soft_shutdown_timeout"]
     for name in WORKERS:
         assert SERVICES[name]["environment"]["REMAP_SIGTERM"] == "SIGQUIT"
         assert SERVICES[name]["stop_signal"] == "SIGTERM"

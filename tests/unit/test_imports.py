@@ -7,7 +7,7 @@ import sys
 
 LIGHT = [
     "vectordb.library", "vectordb.starter", "tasks.messages", "tasks.retrieval", "tasks.scoring", "tasks.encoders",
-    "workers.broker.app", "workers.wiring.wiring", "workers.processes.dispatcher",
+    "workers.broker.celery_app", "workers.wiring.wiring", "workers.processes.dispatcher",
     "workers.stages.runner", "workers.embedded.stack", "workers.cli.main",
     "workers.gateway.serving", "workers.gateway.api_keys", "workers.client", "workers.events.listener",
     "workers.processes.notifier", "workers.notifying.dead_letters",

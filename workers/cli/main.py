@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from vectordb.errors import WildtagError
 from workers.cli import (
     alive,
+    api_keys,
     bucket,
     captions,
     doctor,
     evaluate,
     events,
-    keys,
     one_process,
     processes,
     results,
@@ -73,7 +73,7 @@ app = _App(
     pretty_exceptions_show_locals=False,
 )
 for module in (
-    stack, one_process, segment, upload, results, captions, bucket, evaluate, events, webhooks, s3, keys, doctor,
+    stack, one_process, segment, upload, results, captions, bucket, evaluate, events, webhooks, s3, api_keys, doctor,
     processes, alive,
 ):  # fmt: skip
     module.add_to(app)

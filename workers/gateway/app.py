@@ -30,9 +30,9 @@ from workers.gateway import (
     webhook,
 )
 from workers.gateway.broadcaster import Broadcaster
+from workers.gateway.event_streams import Streams
 from workers.gateway.guards import Guards
 from workers.gateway.services import Options, Services
-from workers.gateway.streams import Streams
 
 DESCRIPTION = """Tags images without a list of tags. Upload an image and poll it, or follow the bucket images land in.
 

@@ -1,4 +1,4 @@
-"""Batches over HTTP; see ``workers.dispatch.batches``."""
+"""Batches over HTTP; see ``workers.dispatch.object_batches``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field, model_validator
 
 from vectordb.errors import Transient, WildtagError
-from workers.dispatch.batches import Batches
+from workers.dispatch.object_batches import Batches
 from workers.gateway import models
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope

@@ -14,8 +14,8 @@ from workers.gateway import models
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.broadcaster import Broadcaster
+from workers.gateway.event_streams import Streams, event
 from workers.gateway.problems import Problem
-from workers.gateway.streams import Streams, event
 from workers.lifecycle.record_reader import FeedItem, Records
 from workers.redis.streams import entry_order
 

@@ -17,8 +17,8 @@ from vectordb.errors import Transient, WildtagError
 from workers.gateway import models
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
+from workers.gateway.event_streams import Streams
 from workers.gateway.services import Options, Services
-from workers.gateway.streams import Streams
 from workers.outages.board import Outage
 from workers.settings.settings import STAGES
 

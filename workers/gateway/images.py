@@ -18,9 +18,9 @@ from workers.gateway import models
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.broadcaster import Broadcaster
+from workers.gateway.event_streams import Streams, event
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
-from workers.gateway.streams import Streams, event
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.progress import Progress
 from workers.lifecycle.record import as_state

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from vectordb.captions import Caption
 from vectordb.errors import Permanent
-from workers.dispatch.batches import Batches
+from workers.dispatch.object_batches import Batches
 from workers.events.sink import EventSink
 from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
@@ -18,7 +18,7 @@ from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
 from workers.notifying.dead_letters import DeadLetters
-from workers.outages.report import OutageReport
+from workers.outages.outage_report import OutageReport
 from workers.redis.heartbeats import Health
 from workers.segmentation.requests import SegmentationRequests
 from workers.stores.store import ObjectStore

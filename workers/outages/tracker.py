@@ -16,7 +16,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
@@ -24,6 +23,7 @@ import structlog
 
 from vectordb.errors import Transient, WildtagError
 from workers.outages.board import REFRESH_S, Outage
+from workers.outages.standing import Standing, answers, encodable, runs
 
 log = structlog.get_logger()
 
@@ -50,19 +50,6 @@ class Notes(Protocol):
         ...
 
 
-@dataclass
-class _Standing:
-    reason: str
-    since: float  # Unix seconds
-    began: float  # by the monotonic clock, as all that follow
-    reminded: float
-    met: float
-    lapses: bool
-    waiting: int | None = None
-    probing: set[threading.Thread] = field(default_factory=set)
-    probed: float = 0.0
-
-
 class OutageTracker:
     """The obstacles of one process, by name. Thread-safe; to be made after a fork.
 
@@ -82,7 +69,7 @@ class OutageTracker:
         self._clock = clock
         self._remind_s = remind_s
         self._changed = threading.Condition()
-        self._all: dict[str, _Standing] = {}
+        self._all: dict[str, Standing] = {}
         self._tender: threading.Thread | None = None
         self._noter: threading.Thread | None = None
         self._complained = -REMIND_EVERY_S
@@ -94,7 +81,7 @@ class OutageTracker:
         ``waiting``: how many objects or entries wait for it, where the process knows. ``lapses``: it is over when
         nobody has said so for ``LAPSE_S`` seconds.
         """
-        reason = _encodable(reason)
+        reason = encodable(reason)
         with self._changed:
             now = time.monotonic()
             known = self._all.get(name)
@@ -102,7 +89,7 @@ class OutageTracker:
                 known.reason, known.waiting, known.met = reason, waiting, now
                 self._awake()
                 return
-            self._all[name] = _Standing(reason, self._clock(), now, now, now, lapses, waiting)
+            self._all[name] = Standing(reason, self._clock(), now, now, now, lapses, waiting)
             self._unsaid = True
             log.warning("unavailable", service=name, reason=reason)
             self._awake()
@@ -121,7 +108,7 @@ class OutageTracker:
         if name is None:
             return None
         probe = self._probes.get(name)
-        if name not in self._all and probe is not None and _answers(probe):
+        if name not in self._all and probe is not None and answers(probe):
             return None
         self.begin(name, str(fault), lapses=probe is None)
         return name
@@ -136,9 +123,9 @@ class OutageTracker:
             self._probes[name]()
         except Transient as exc:
             self.begin(name, str(exc))
-            return _encodable(str(exc))
+            return encodable(str(exc))
         except WildtagError as exc:  # it answers, and will never do what is asked
-            return _encodable(str(exc))
+            return encodable(str(exc))
         return None
 
     def probed(self, name: str) -> bool:
@@ -180,7 +167,7 @@ class OutageTracker:
         self.wait(name, min(seconds, PROBE_EVERY_S))
         return seconds > PROBE_EVERY_S
 
-    def _end(self, name: str, only: _Standing | None) -> None:
+    def _end(self, name: str, only: Standing | None) -> None:
         """``only``: the very obstacle that is over; a newer one of the same name stays."""
         with self._changed:
             known = self._all.get(name)
@@ -199,10 +186,10 @@ class OutageTracker:
         its end tries again.
         """
         try:
-            if self._all and not _runs(self._tender):
+            if self._all and not runs(self._tender):
                 self._tender = threading.Thread(target=self._tend, name="obstacles", daemon=True)
                 self._tender.start()
-            if self._notes is not None and (self._all or self._unsaid) and not _runs(self._noter):
+            if self._notes is not None and (self._all or self._unsaid) and not runs(self._noter):
                 self._noter = threading.Thread(
                     target=self._note, args=(self._notes,), name="obstacle notes", daemon=True
                 )
@@ -227,7 +214,7 @@ class OutageTracker:
                 self._awake()
                 self._changed.wait(PROBE_EVERY_S / 4)
 
-    def _look_after(self, name: str, one: _Standing, now: float) -> bool:
+    def _look_after(self, name: str, one: Standing, now: float) -> bool:
         """Whether a probe is due."""
         if one.lapses and now - one.met > LAPSE_S:
             self._end(name, one)
@@ -256,8 +243,8 @@ class OutageTracker:
         else:
             one.probing.add(thread)
 
-    def _probe(self, name: str, one: _Standing, probe: Callable[[], object]) -> None:
-        if _answers(probe):
+    def _probe(self, name: str, one: Standing, probe: Callable[[], object]) -> None:
+        if answers(probe):
             self._end(name, one)
 
     def _note(self, notes: Notes) -> None:
@@ -287,22 +274,3 @@ class OutageTracker:
         if now - self._complained >= self._remind_s:
             self._complained = now
             log.warning(event, reason=f"{type(fault).__name__}: {fault}")
-
-
-def _runs(thread: threading.Thread | None) -> bool:
-    return thread is not None and thread.is_alive()
-
-
-def _encodable(reason: str) -> str:
-    """What is no UTF-8, as in the name of a folder, in a form that Redis, JSON and a log take."""
-    return reason.encode("utf-8", "backslashreplace").decode()
-
-
-def _answers(probe: Callable[[], object]) -> bool:
-    try:
-        probe()
-    except Transient:
-        return False
-    except Exception:
-        return True
-    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from workers.events.folder import follow
+from workers.events.folder_watch import follow
 from workers.processes.logs import configure
 from workers.processes.loops import Periodic, Step, alive, retrying, until_stopped
 from workers.processes.sweeping import SWEEP_REST_S, let_go, sweep_turn

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from workers.supervision import launch
-from workers.supervision.processes import MARK, Identity, look_up
+from workers.supervision.os_processes import MARK, Identity, look_up
 from workers.supervision.service import Service
 
 LOG_LIMIT = 10_000_000  # bytes; a longer log is set aside when its service starts

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from workers.supervision.processes import Identity, alive, boot_id, end_all, look_up
+from workers.supervision.os_processes import Identity, alive, boot_id, end_all, look_up
 from workers.supervision.service import StackRunning
 
 

@@ -23,7 +23,7 @@ from workers.supervision.child import Child
 from workers.supervision.guardian import Guardian
 from workers.supervision.home import Home, StackInfo, read_stack, this_process
 from workers.supervision.member import Member, State
-from workers.supervision.processes import end_all
+from workers.supervision.os_processes import end_all
 from workers.supervision.service import (
     BadService,
     Event,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vectordb.errors import Permanent
 from vectordb.index import CaptionIndex
 from workers.captions.remote_index import RemoteEncoder, RemoteIndex
-from workers.dispatch.batches import Batches
+from workers.dispatch.object_batches import Batches
 from workers.gateway.addresses import loopback
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency

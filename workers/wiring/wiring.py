@@ -22,7 +22,7 @@ from tasks.messages import Floats, Revision
 from tasks.pipeline import Pipeline, PipelineOptions
 from vectordb.index import CaptionSearch
 from vectordb.library import ChangeableLibrary
-from workers.broker.app import create_app
+from workers.broker.celery_app import create_app
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import RemoteEncoder, RemoteIndex
 from workers.captions.versions import Chosen, Indexes
@@ -35,7 +35,7 @@ from workers.lifecycle.record_reader import Records
 from workers.notifying.dead_letters import DeadLetters
 from workers.notifying.outbox import Outbox
 from workers.outages.board import Board
-from workers.outages.report import OutageReport
+from workers.outages.outage_report import OutageReport
 from workers.outages.tracker import OutageTracker
 from workers.redis.cache import RedisCache
 from workers.redis.connection import Client, connect
@@ -68,7 +68,8 @@ class Wiring:
 
     @cached_property
     def app(self) -> Celery:
-        return create_app(self.settings)
+        s = self.settings
+        return create_app(s.broker, s.key_prefix, s.task_time_limit_s)
 
     @cached_property
     def redis(self) -> Client:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.eventually import eventually
 from workers.supervision.child import Child, rotate
-from workers.supervision.processes import alive, carries_mark, look_up
+from workers.supervision.os_processes import alive, carries_mark, look_up
 from workers.supervision.service import Service
 
 

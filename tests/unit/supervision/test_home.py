@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from workers.supervision.home import Home, StackInfo, end_recorded, read_stack, this_process, write_json
-from workers.supervision.processes import MARK, Identity, alive, boot_id, look_up, send
+from workers.supervision.os_processes import MARK, Identity, alive, boot_id, look_up, send
 from workers.supervision.service import StackRunning
 
 FOREVER = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]

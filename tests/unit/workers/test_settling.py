@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.messages import ObjectRef
-from workers.events.folder import Settling
+from workers.events.folder_watch import Settling
 from workers.stores.store import ObjectInfo
 
 

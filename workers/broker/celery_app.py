@@ -9,7 +9,7 @@ from celery import Celery
 from celery.app.amqp import AMQP
 from kombu import Queue
 
-from workers.settings.settings import QUEUES, Settings
+from workers.settings.settings import QUEUES
 
 RECONNECT_S = 1.0
 
@@ -32,14 +32,18 @@ class Transport(AMQP):
     Connection = Connection
 
 
-def create_app(settings: Settings) -> Celery:
-    """A Celery app without tasks: enough to publish and to watch. Workers add theirs (``workers.stages.runner``)."""
-    app = Celery("wildtag", broker=settings.broker, amqp=Transport, set_as_current=False)
-    app.conf.update(configuration(settings))
+def create_app(broker: str, key_prefix: str, task_time_limit_s: int) -> Celery:
+    """A Celery app without tasks: enough to publish and to watch.
+
+    Workers add theirs (``workers.stages.registration``). ``broker``: its URL. ``key_prefix``: before every key of
+    a broker that is Redis.
+    """
+    app = Celery("wildtag", broker=broker, amqp=Transport, set_as_current=False)
+    app.conf.update(configuration(key_prefix, task_time_limit_s))
     return app
 
 
-def configuration(settings: Settings) -> dict[str, Any]:
+def configuration(key_prefix: str, task_time_limit_s: int) -> dict[str, Any]:
     """Celery's settings and why they are so."""
     return {
         # msgpack carries vectors as bytes; pickle and yaml would run what they are sent
@@ -56,13 +60,13 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_acks_late": True,
         "task_reject_on_worker_lost": False,
         "worker_prefetch_multiplier": 1,
-        "task_time_limit": settings.task_time_limit_s,
+        "task_time_limit": task_time_limit_s,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
-            "global_keyprefix": settings.key_prefix,
+            "global_keyprefix": key_prefix,
             # longer than any task, so that a slow one is not run twice
-            "visibility_timeout": settings.task_time_limit_s * 4,
+            "visibility_timeout": task_time_limit_s * 4,
             "socket_keepalive": True,
             "health_check_interval": 30,
         },

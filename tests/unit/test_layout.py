@@ -1,0 +1,119 @@
+"""The tree holds its own rules: one place makes adapters, no two modules share a name by chance, no file is long."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+from tasks.pipeline import PipelineOptions
+from workers.settings.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+LONGEST = 300  # lines
+
+ADAPTERS = frozenset({
+    # stores and Redis
+    "FolderStore", "S3Store", "S3Connection", "Minio", "connect", "connect_async", "Health", "RedisCache",
+    "RpcClient",
+    # lifecycle
+    "Ledger", "Records", "Inbox", "ProgressReader", "Idempotency", "ApiKeys", "Batches",
+    # outages
+    "OutageTracker", "OutageReport", "Board",
+    # broker and gateway
+    "create_app", "Publisher", "Broadcaster", "BatchingWriter", "CaptionService",
+    # events and dispatch
+    "EventSink", "Sources", "Sightings", "AccessList", "NamespaceHash", "Dispatcher", "EventFilter", "Keeper",
+    "Sweeper", "SegmentQueue", "SegmentationRequests", "Artifacts",
+    # notifying
+    "Outbox", "DeadLetters", "Poster", "Notifier", "Writer",
+    # the method
+    "Extractor", "extractor", "load_image_encoder", "load_text_encoder", "Pipeline", "FolderLibrary", "ServerLibrary",
+    "Indexes", "Chosen", "RemoteIndex", "RemoteEncoder",
+    # stages and liveness
+    "StageWorker", "StageRunner", "Handover", "Fetcher", "Segmenter", "LivenessCheck", "WorkerLiveness",
+    "LivenessFiles",
+})  # fmt: skip
+
+OWN_TRACKER = "a tracker that lives in its owner alone, where the caller gives none; no setting is read"
+EXCEPTIONS = {
+    ("workers/dispatch/dispatcher.py", "OutageTracker"): OWN_TRACKER,
+    ("workers/events/folder_watch.py", "OutageTracker"): OWN_TRACKER,
+    ("workers/gateway/broadcaster.py", "OutageTracker"): OWN_TRACKER,
+    ("workers/notifying/writeback.py", "OutageTracker"): OWN_TRACKER,
+    ("workers/gateway/app.py", "Broadcaster"): "belongs to the event loop of the app; made of its services",
+    (
+        "workers/stores/s3_connection.py",
+        "Minio",
+    ): "the client inside of the adapter",
+    (
+        "workers/processes/gateway.py",
+        "create_app",
+    ): "the web application, of services and options that wiring makes",
+}
+
+# they name a module after what they command, run or build
+NAMED_AFTER = {"cli", "processes", "wiring"}
+ONE_TOPIC = {"segmentation": "each folder's part of segmentation: its settings, its evaluation"}
+
+
+def modules(*packages: str) -> Iterator[Path]:
+    for package in packages:
+        yield from sorted((ROOT / package).rglob("*.py"))
+
+
+def called(tree: ast.AST) -> Iterator[str]:
+    """The names that are called."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            match node.func:
+                case ast.Name(id=name) | ast.Attribute(attr=name):
+                    yield name
+
+
+def test_only_wiring_makes_adapters() -> None:
+    found = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for path in modules("workers")
+        if path.parent.name != "wiring"
+        for name in set(called(ast.parse(path.read_text()))) & ADAPTERS
+    }
+    assert sorted(found - EXCEPTIONS.keys()) == [], "made outside of workers/wiring/"
+    assert sorted(EXCEPTIONS.keys() - found) == [], "an exception that nothing needs any more"
+
+
+def test_what_wiring_builds_does_not_read_settings() -> None:
+    above = {"cli", "processes", "embedded", "evaluation", "wiring", "settings"}
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for path in modules("workers")
+        if path.relative_to(ROOT / "workers").parts[0] not in above
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and any(name.name.endswith("Settings") for name in node.names)
+    ]
+    assert found == ["workers/diagnostics/doctor.py"], "doctor checks the settings themselves"
+
+
+def test_every_option_of_the_method_is_a_setting() -> None:
+    options = {field.name for field in fields(PipelineOptions)}
+    assert options - Settings.model_fields.keys() == {"limit"}, "its setting is retrieval_limit"
+
+
+def test_no_two_modules_have_one_name_with_two_meanings() -> None:
+    folders = defaultdict(set)
+    for path in modules("workers"):
+        if not path.name.startswith("__"):
+            folders[path.stem].add(path.relative_to(ROOT / "workers").parts[0])
+    shared = {name: where - NAMED_AFTER for name, where in folders.items() if name not in ONE_TOPIC}
+    assert {name: where for name, where in shared.items() if len(where) > 1} == {}
+
+
+def test_no_module_is_long() -> None:
+    long = {
+        path.relative_to(ROOT).as_posix(): lines
+        for path in modules("workers", "tasks", "vectordb")
+        if (lines := len(path.read_text().splitlines())) > LONGEST
+    }
+    assert long == {}

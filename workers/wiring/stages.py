@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         "scoring": Stage(Extracted, cache(lambda: Scoring(w.text_encoder, w.cache, w.pipeline_options, handover))),
         SEGMENTATION: Stage(Scored, segmenting),
     }
-    loads = {
+    loads: Mapping[str, Callable[[], object]] = {
         "embedding": stages["embedding"].work,
         "retrieval": lambda: (stages["retrieval"].work(), w.indexes.open(w.chosen())),
         "extraction": lambda: w.extractor.warm(),  # noqa: PLW0108 -- made when it is asked for

@@ -57,7 +57,8 @@ class World:
         )
         self.wiring.pipeline_options, self.wiring.cache = CHOICES, LRUCache(1000)
         self.stages = stage_worker(self.wiring).runner
-        self.dispatcher, self.keeper = dispatcher(self.wiring, "me"), keeper(self.wiring)
+        self.dispatcher: Any = dispatcher(self.wiring, "me")  # tests replace what it sends by
+        self.keeper = keeper(self.wiring)
         for inbox in (self.wiring.inbox, self.wiring.later):
             inbox.prepare()
 

@@ -101,7 +101,7 @@ def build(
     prepare: Prepare,
     hooks: Hooks = Hooks(),
     *,
-    afresh: bool = False,
+    resume: bool = True,
     chunk: int = CHUNK,
 ) -> Manifest:
     """Build a version from rows, which must be the same at every call for one ``draft.source``.
@@ -112,7 +112,7 @@ def build(
     ``ChangeableLibrary.building`` raises, ``OtherSource``, and what ``prepare`` raises.
     """
     split(draft.captions_version)
-    made, fault = _built(library, draft, rows, clean, prepare, hooks, chunk, afresh=afresh)
+    made, fault = _built(library, draft, rows, clean, prepare, hooks, chunk, resume=resume)
     if made is not None:
         return made
     library.drop(draft.space_id, draft.captions_version)
@@ -121,11 +121,11 @@ def build(
 
 def _built(
     library: ChangeableLibrary, draft: Draft, rows: Iterable[Rows], clean: Callable[[str], str], prepare: Prepare,
-    hooks: Hooks, chunk: int, *, afresh: bool,
+    hooks: Hooks, chunk: int, *, resume: bool,
 ) -> tuple[Manifest | None, Permanent | None]:  # fmt: skip
     """The finished version, or none where nothing was read; and the source's fault, if it has one."""
     with (
-        library.building(draft.space_id, draft.captions_version, draft.dimension, afresh=afresh) as building,
+        library.building(draft.space_id, draft.captions_version, draft.dimension, resume=resume) as building,
         Journal.opened(building.folder, draft.source) as journal,
     ):
         if building.index.count() < journal.progress.count:  # a power cut may keep the notes and lose the captions

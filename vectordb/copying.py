@@ -55,21 +55,21 @@ def copy(
     library: ChangeableLibrary,
     hooks: Hooks = Hooks(),
     *,
-    afresh: bool = False,
+    resume: bool = True,
 ) -> Copied:
     """Copy the version that ``manifest`` describes; a copy that was interrupted is gone on with.
 
     Raises ``CopyDiffers``, what ``ChangeableLibrary.building`` raises, and ``OtherSource`` where something else that
-    is not finished has this version's place; ``afresh`` throws that away.
+    is not finished has this version's place; ``resume=False`` throws that away.
     """
     identity = json.dumps(["copy", asdict(manifest)])
     version = manifest.captions_version
-    with library.building(manifest.space_id, version, manifest.dimension, afresh=afresh) as building:
+    with library.building(manifest.space_id, version, manifest.dimension, resume=resume) as building:
         target = building.index
         if target.count() and not Journal.is_in(building.folder):
             raise OtherSource(
-                f"a build of {version} is there that was begun elsewhere and not finished; begin --afresh to throw it"
-                " away"
+                f"a build of {version} is there that was begun elsewhere and not finished; run the copy with"
+                " --no-resume to throw it away"
             )
         with Journal.opened(building.folder, identity) as journal:
             if target.count() < journal.progress.count:  # a power cut may keep the notes and lose the captions
@@ -108,8 +108,8 @@ def _compared(source: CaptionIndex, target: CaptionIndex, journal: Journal) -> i
             break
         if not left:
             raise CopyDiffers(
-                f"the copy holds {count:,} captions, its source {source.count():,}; it is not made usable. Begin it"
-                " --afresh"
+                f"the copy holds {count:,} captions, its source {source.count():,}; it is not made usable. Run the"
+                " copy with --no-resume"
             )
     compare(source, target)
     return taught
@@ -184,7 +184,7 @@ def _covered(found: Neighbours, other: Neighbours, index: CaptionIndex, name: st
         if there is None or not _same(caption, row, *there):
             raise CopyDiffers(
                 f"{name} does not hold the caption {caption.text[:80]!r} ({caption.id:016x}) as the other does; the"
-                " copy is not made usable. Begin it --afresh"
+                " copy is not made usable. Run it with --no-resume"
             )
 
 

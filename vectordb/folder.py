@@ -78,7 +78,7 @@ class FolderLibrary:
 
     @contextmanager
     def building(
-        self, space_id: str, captions_version: str, dimension: int, *, afresh: bool = False
+        self, space_id: str, captions_version: str, dimension: int, *, resume: bool = True
     ) -> Iterator[FolderBuilding]:
         """See ``ChangeableLibrary``."""
         place = self._place(space_id, captions_version)
@@ -87,7 +87,7 @@ class FolderLibrary:
                 raise VersionExists(f"there is a version {captions_version} already")
             work = _work(place)
             shutil.rmtree(_restoring(place), ignore_errors=True)
-            if afresh:
+            if not resume:
                 shutil.rmtree(work, ignore_errors=True)
             index = _resumed(work / "index", dimension, self._options)
             try:

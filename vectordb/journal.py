@@ -78,7 +78,7 @@ class Journal:
             elif row[0] != source:
                 raise OtherSource(
                     "an interrupted build of this version was begun from other files, or they have changed since;"
-                    " begin it --afresh, or give the new one another version"
+                    " start over with --no-resume, or give the new one another version"
                 )
             else:
                 progress = Progress(**json.loads(row[1]))

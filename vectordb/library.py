@@ -116,9 +116,9 @@ class ChangeableLibrary(Library, Protocol):
     """All versions of all databases, to be changed."""
 
     def building(
-        self, space_id: str, captions_version: str, dimension: int, *, afresh: bool = False
+        self, space_id: str, captions_version: str, dimension: int, *, resume: bool = True
     ) -> AbstractContextManager[Building]:
-        """Build a version, or go on with a build that was interrupted; ``afresh`` throws that away.
+        """Build a version, or go on with a build that was interrupted; ``resume=False`` throws that away.
 
         Raises ``VersionExists``, ``BuildRunning``, ``UnsafeName``; ``WrongDimension`` where an interrupted build
         has another dimension.

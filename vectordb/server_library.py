@@ -103,14 +103,14 @@ class ServerLibrary:
 
     @contextmanager
     def building(
-        self, space_id: str, captions_version: str, dimension: int, *, afresh: bool = False
+        self, space_id: str, captions_version: str, dimension: int, *, resume: bool = True
     ) -> Iterator[ServerBuilding]:
         """See ``ChangeableLibrary``. Refused while another machine builds, too, and for a minute after that one died.
 
         A build may be taken up on another machine than it was begun on: captions are there, the notes are not.
         """
         with self._claimed(space_id, captions_version) as claim:
-            build = self._begun(claim, space_id, captions_version, dimension, resume=not afresh, state=BUILDING)
+            build = self._begun(claim, space_id, captions_version, dimension, resume=resume, state=BUILDING)
             try:
                 yield build
             finally:

@@ -214,8 +214,9 @@ def _away(bench: Bench, wiring: Wiring, images: int, seconds: float) -> Away:
 def _moto() -> Iterator[str]:
     environment = {**os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
     with subprocess.Popen(
-        [sys.executable, "-c", _MOTO], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    ) as process:
+        [sys.executable, "-P", "-c", _MOTO], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env=environment,
+    ) as process:  # fmt: skip
         try:
             assert process.stdout is not None  # noqa: S101 -- it is a pipe
             url = f"http://127.0.0.1:{process.stdout.readline().strip()}"

@@ -17,6 +17,7 @@ from typing import Any
 
 from vectordb.errors import Permanent
 
+ROOT = Path(__file__).parents[2]
 INTERVAL = 0.05  # seconds between two looks
 FIELDS = {"VmRSS": "resident", "RssAnon": "anonymous", "RssFile": "file"}
 
@@ -59,9 +60,10 @@ def watched(module: str, arguments: Sequence[str]) -> Iterator[tuple[dict[str, A
 
     Gives each with the largest memory seen since the line before it. Raises ``MeasurementFailed``.
     """
-    # two threads that spin would take the cores from each other
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
-    command = [sys.executable, "-m", module, *arguments]
+    # two threads that spin would take the cores from each other; ops is not installed, so -P needs its folder named
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-P", "-m", module, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         peak: dict[str, float] = {}
         done = threading.Event()

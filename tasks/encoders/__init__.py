@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from tasks.encoders.protocols import Floats, ImageEncoder, Space, TextEncoder
 
 BUNDLED = "bundled"
-Quality = Literal["default", "best"]
 
 
 def space_of(name: str) -> Space:
@@ -26,17 +24,17 @@ def space_of(name: str) -> Space:
 
 
 def load_image_encoder(
-    name: str, *, cache_dir: Path, threads: int | None = None, quality: Quality = "default"
+    name: str, *, cache_dir: Path, threads: int | None = None, test_time_augmentation: bool = False
 ) -> ImageEncoder:
     """Load the picture side of an encoder and nothing else. ``threads``: how many torch may use.
 
-    ``quality``: ``best`` lets the bundled encoder look twice at a picture; the space stays the same, and so do
-    captions. Other encoders have one quality.
+    ``test_time_augmentation``: the bundled encoder averages an image and its mirror image. The space does not
+    change, so captions keep their vectors. Other encoders ignore it.
     """
     if name == BUNDLED:
         from tasks.encoders.bundled import BundledImageEncoder  # noqa: PLC0415 - as above
 
-        return BundledImageEncoder(cache_dir, threads=threads, mirrored=quality == "best")
+        return BundledImageEncoder(cache_dir, threads=threads, mirrored=test_time_augmentation)
     from tasks.encoders.huggingface import HFImageEncoder  # noqa: PLC0415 - as above
 
     return HFImageEncoder(name, threads=threads)

@@ -71,7 +71,7 @@ def test_every_method_is_measured_and_what_cannot_be_read_is_named(
     conditions = body["conditions"]
     assert conditions["space"]["id"].startswith("bundled")
     assert conditions["captions_version"].startswith("starter@")
-    assert {"encoder", "profile", "quality"} <= conditions["settings"].keys()
+    assert {"encoder", "profile", "test_time_augmentation"} <= conditions["settings"].keys()
     assert conditions["choices"].items() >= {"alpha": 0.7, "limit": 10}.items()
     assert {"torch", "numpy"} <= conditions["packages"].keys()
     assert conditions["machine"]["cpu"]
@@ -87,7 +87,7 @@ def test_class_folders_are_a_set_and_the_table_is_for_people(
     for name in ("chelsea.png", "coffee.png"):
         drop(folder, f"{LABELS[name]}/{name}", photograph(name))
     (folder / "dog").mkdir()
-    chosen = ["--k", "5", "--alpha", "1", "--profile", "paper", "--quality", "best"]
+    chosen = ["--k", "5", "--alpha", "1", "--profile", "paper", "--test-time-augmentation"]
     done = stack.wildtag("evaluate", str(folder), *chosen)
     assert "cased" in done.stdout
     assert "2 images, 2 labels, 1 skipped" in done.stdout
@@ -114,7 +114,7 @@ def test_where_nothing_can_be_evaluated_the_reason_is_told(
     for arguments, told in {
         (str(tmp_path / "bad.tsv"),): "line 1: the first line must name the columns path and label",
         (table, "--root", str(tmp_path / "no-root")): "no-root",
-        (*given, "--quality", "splendid"): "'splendid' is not one of",
+        (*given, "--quality", "best"): "the option --quality has been renamed: use --test-time-augmentation",
         (*given, "--method", "magic"): "there is no method 'magic'",
         (*given, "--method", f"vocabulary:{nowhere}"): "No such file",
         (*given, "--method", f"captioner:{nowhere}"): f"the captioner '{nowhere}' could not",

@@ -125,9 +125,9 @@ def test_an_interrupted_build_goes_on_with_what_was_added_and_noted(at: At) -> N
     index.close()
 
 
-def test_a_build_afresh_throws_away_what_was_added_and_noted(library: ChangeableLibrary) -> None:
+def test_a_build_without_resume_throws_away_what_was_added_and_noted(library: ChangeableLibrary) -> None:
     interrupted(library, CAPTIONS[:20])
-    with library.building("mini", "starter@v1", DIMENSION, afresh=True) as building:
+    with library.building("mini", "starter@v1", DIMENSION, resume=False) as building:
         assert building.index.count() == 0
         assert list(building.folder.iterdir()) == []
 
@@ -138,7 +138,7 @@ def test_an_interrupted_build_of_another_dimension_is_refused_and_kept(library: 
         pass
     with library.building("mini", "starter@v1", DIMENSION) as building:
         assert building.index.count() == 20
-    with library.building("mini", "starter@v1", 9, afresh=True) as building:
+    with library.building("mini", "starter@v1", 9, resume=False) as building:
         assert building.index.dimension == 9
 
 
@@ -154,10 +154,10 @@ def test_vectors_that_cannot_be_stored_leave_nothing(library: ChangeableLibrary)
 def test_a_second_build_at_once_is_refused(at: At) -> None:
     library, other = at("here"), at("here")
     with library.building("mini", "starter@v1", DIMENSION):
-        for afresh in (False, True):
+        for resume in (True, False):
             with (
                 pytest.raises(BuildRunning, match="starter@v1 is being built"),
-                other.building("mini", "starter@v1", DIMENSION, afresh=afresh),
+                other.building("mini", "starter@v1", DIMENSION, resume=resume),
             ):
                 pass
         with other.building("mini", "starter@v2", DIMENSION), other.building("maxi", "starter@v1", DIMENSION):
@@ -168,10 +168,10 @@ def test_a_second_build_at_once_is_refused(at: At) -> None:
 
 def test_a_whole_version_is_not_built_again(library: ChangeableLibrary) -> None:
     build(library)
-    for afresh in (False, True):
+    for resume in (True, False):
         with (
             pytest.raises(VersionExists, match="starter@v1"),
-            library.building("mini", "starter@v1", DIMENSION, afresh=afresh),
+            library.building("mini", "starter@v1", DIMENSION, resume=resume),
         ):
             pass
     index = library.open("mini", "starter@v1")

@@ -177,13 +177,13 @@ def test_a_copy_takes_nobodys_place(homes: Homes, source: Source, target: str) -
     there = homes(target, "there")
     with there.building("mini", "soups@v1", DIMENSION) as building:  # an import that was interrupted
         building.index.add(CAPTIONS[:3], vectors(CAPTIONS[:3]))
-    with pytest.raises(OtherSource, match="afresh"):
+    with pytest.raises(OtherSource, match="no-resume"):
         copy(source, MANIFEST, there)
-    assert copy(source, MANIFEST, there, afresh=True).count == len(ALL)
+    assert copy(source, MANIFEST, there, resume=False).count == len(ALL)
     with pytest.raises(VersionExists):
         copy(source, MANIFEST, there)
     with pytest.raises(VersionExists):
-        copy(source, MANIFEST, there, afresh=True)
+        copy(source, MANIFEST, there, resume=False)
 
 
 def test_an_import_does_not_go_on_with_a_copy(homes: Homes, source: Source) -> None:

@@ -79,7 +79,7 @@ def test_notes_about_a_build_that_was_thrown_away_elsewhere_are_not_believed(
     library: ServerLibrary, elsewhere: ServerLibrary
 ) -> None:
     interrupted(library, CAPTIONS[:20])
-    with elsewhere.building("mini", "starter@v1", DIMENSION, afresh=True) as building:
+    with elsewhere.building("mini", "starter@v1", DIMENSION, resume=False) as building:
         assert building.index.count() == 0
     with library.building("mini", "starter@v1", DIMENSION) as building:
         assert building.index.count() == 0

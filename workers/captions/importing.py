@@ -73,13 +73,13 @@ def local(
 
 def run(
     library: ChangeableLibrary, what: Import, space: Space, prepare: Prepare, now: datetime, hooks: Hooks,
-    *, afresh: bool = False,
+    *, resume: bool = True,
 ) -> Manifest:  # fmt: skip
     """Build the version. Raises what ``vectordb.building.build`` raises."""
     rows: Iterable[Rows] = what.source.read(hooks.consumed)
     if not what.vectors:
         rows = (Texts(piece.texts) for piece in rows)
-    return build(library, what.draft(space, now), rows, cleaned, prepare, hooks, afresh=afresh)
+    return build(library, what.draft(space, now), rows, cleaned, prepare, hooks, resume=resume)
 
 
 def _origin(files: tuple[Path, ...]) -> str:

@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from vectordb.errors import Transient
+from workers.cli.panels import OPERATE
 from workers.cli.show import messages
 from workers.settings.settings import Settings
 
@@ -40,4 +41,4 @@ def alive(
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    app.command(hidden=True)(alive)
+    app.command(rich_help_panel=OPERATE)(alive)

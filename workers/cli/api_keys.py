@@ -9,6 +9,7 @@ import msgspec
 import typer
 from rich.table import Table
 
+from workers.cli.panels import OPERATE
 from workers.cli.results import Json, connected
 from workers.cli.show import clean, console, messages
 from workers.gateway.api_keys import Scope
@@ -59,4 +60,4 @@ def remove(which: Annotated[str, typer.Argument(metavar="NAME|ID")]) -> None:
 
 def add_to(parent: typer.Typer) -> None:
     """Register this module's commands."""
-    parent.add_typer(app, name="keys")
+    parent.add_typer(app, name="keys", rich_help_panel=OPERATE)

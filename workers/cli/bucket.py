@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vectordb.errors import Transient
+from workers.cli.panels import BUCKET, RUN
 from workers.cli.show import console, messages
 from workers.lifecycle.record import STATES, as_state
 from workers.settings.settings import Settings
@@ -33,13 +34,13 @@ def reconcile(
     rate: Annotated[
         float | None, typer.Option(min=0.1, help="Objects a second at the most; else WILDTAG_RECONCILE_RATE.")
     ] = None,
-    afresh: Annotated[bool, typer.Option("--afresh", help="Do not go on where a pass was interrupted.")] = False,
+    resume: Annotated[bool, typer.Option(" /--no-resume", help="Do not go on where a pass was interrupted.")] = True,
     every: Annotated[float | None, typer.Option(min=1, help="Pass after pass, so many seconds apart.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")] = False,
 ) -> None:
     """Find what events have missed: objects without a record or changed since, and records without an object."""
     if every is not None:
-        if bucket or prefix or since or afresh or json:
+        if bucket or prefix or since or not resume or json:
             raise typer.BadParameter("--every compares the whole bucket that is followed; give only --rate with it")
         from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
         from workers.processes.reconcile import run_reconcile  # noqa: PLC0415 -- keeps the command line quick
@@ -52,7 +53,7 @@ def reconcile(
 
     wiring = _reached()
     earliest = _moment(since)
-    sweeper = sweeper_of(wiring, bucket, prefix=prefix, since=earliest, resume=not afresh, rate=rate)
+    sweeper = sweeper_of(wiring, bucket, prefix=prefix, since=earliest, resume=resume, rate=rate)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it, nobody waits for its lock
     began = time.monotonic()
     try:
@@ -154,6 +155,6 @@ def _progress() -> Progress:
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    app.command()(reconcile)
-    app.command()(retag)
-    app.command(hidden=True)(writer)
+    for command in (reconcile, retag):
+        app.command(rich_help_panel=BUCKET)(command)
+    app.command(rich_help_panel=RUN)(writer)

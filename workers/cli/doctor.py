@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from workers.cli.panels import OPERATE
 from workers.cli.show import console
 from workers.settings.settings import Settings
 
@@ -46,4 +47,4 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object a 
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    app.command()(doctor)
+    app.command(rich_help_panel=OPERATE)(doctor)

@@ -18,6 +18,7 @@ from rich.table import Table
 from vectordb.errors import WildtagError
 from workers.cli.evaluate_segmentation import evaluate_segmentation, source_of
 from workers.cli.first_start import prepare_captions
+from workers.cli.panels import TAG
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
@@ -51,7 +52,13 @@ def evaluate(
     k: Annotated[int | None, typer.Option("--k", min=1, help="Captions an image.")] = None,
     alpha: Annotated[float | None, typer.Option(min=0, max=1, help="Weight of the image against captions.")] = None,
     profile: Annotated[Literal["phrases", "paper"] | None, typer.Option(help="How candidates are extracted.")] = None,
-    quality: Annotated[Literal["default", "best"] | None, typer.Option(help="Of the bundled encoder.")] = None,
+    test_time_augmentation: Annotated[
+        bool | None,
+        typer.Option(
+            "--test-time-augmentation/--no-test-time-augmentation",
+            help="Encode the mirror image of each image as well (bundled encoder only).",
+        ),
+    ] = None,
     task: Annotated[Literal["classification", "segmentation"], typer.Option(help=TASK)] = "classification",
     way: Annotated[
         list[str] | None, typer.Option(help=f"{SEGMENTS} {', '.join(WAYS)}; may be given several times.")
@@ -76,7 +83,7 @@ def evaluate(
     """Measure tags or segmentations on pictures whose truth is known. What is not given is as the settings say."""
     given: dict[str, Any] = {
         "encoder": encoder, "captions": captions, "retrieval_limit": k, "alpha": alpha, "profile": profile,
-        "quality": quality, "proposals": proposals, "drawer": drawer,
+        "test_time_augmentation": test_time_augmentation, "proposals": proposals, "drawer": drawer,
     }  # fmt: skip
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     segments = {
@@ -226,4 +233,4 @@ def _write(report: Path, evaluation: Evaluation, source: Path, conditions: dict[
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    app.command()(evaluate)
+    app.command(rich_help_panel=TAG)(evaluate)

@@ -9,6 +9,7 @@ import msgspec
 import typer
 from rich.table import Table
 
+from workers.cli.panels import BUCKET
 from workers.cli.results import Json, connected
 from workers.cli.show import clean, console, messages
 from workers.events.sink import EventSink
@@ -56,4 +57,4 @@ def _event_sink() -> EventSink:
 
 def add_to(app_: typer.Typer) -> None:
     """Register this module's commands."""
-    app_.add_typer(app, name="events")
+    app_.add_typer(app, name="events", rich_help_panel=BUCKET)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from workers.cli.files import expanded
 from workers.cli.first_start import prepare_captions
+from workers.cli.panels import TAG
 from workers.cli.show import add_row, console, messages, print_json, table
 from workers.lifecycle.record import Record
 from workers.settings.settings import Settings
@@ -54,4 +55,4 @@ def _show(record: Record, view: Table, *, json: bool) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    app.command()(tag)
+    app.command(rich_help_panel=TAG)(tag)

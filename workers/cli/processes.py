@@ -1,4 +1,4 @@
-"""One long-running process each: what the supervisor, Compose and Kubernetes start. Hidden from the help."""
+"""One long-running process each: what the supervisor, Compose and Kubernetes start."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from workers.cli.panels import RUN
 from workers.settings.settings import INGESTION, QUEUES, Settings
 
 
@@ -92,5 +93,5 @@ def flower(
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
     for command in (worker, dispatcher, watcher, gateway, flower):
-        app.command(hidden=True)(command)
-    app.add_typer(listen, name="listen", hidden=True)
+        app.command(rich_help_panel=RUN)(command)
+    app.add_typer(listen, name="listen", rich_help_panel=RUN)

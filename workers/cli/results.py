@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vectordb.errors import Transient
+from workers.cli.panels import OPERATE, TAG
 from workers.cli.show import clean, console, line, messages, print_json, show
 from workers.lifecycle.record import STATES, Record, as_state
 from workers.lifecycle.record_reader import FeedItem, Records
@@ -177,5 +178,6 @@ def _show_outages(standing: Iterable[Outage], now: float) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    for command in (results, watch, status):
-        app.command()(command)
+    for command in (results, watch):
+        app.command(rich_help_panel=TAG)(command)
+    app.command(rich_help_panel=OPERATE)(status)

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from workers.cli.doctor import MARKS
+from workers.cli.panels import BUCKET
 from workers.cli.results import Json, connected
 from workers.cli.show import clean, console
 from workers.diagnostics.doctor import Check
@@ -190,4 +191,4 @@ def _say(checks: Iterable[Check], *, json: bool) -> bool:
 
 def add_to(parent: typer.Typer) -> None:
     """Register this module's commands."""
-    parent.add_typer(app, name="s3")
+    parent.add_typer(app, name="s3", rich_help_panel=BUCKET)

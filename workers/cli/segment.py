@@ -16,6 +16,7 @@ from rich.table import Table
 from workers.cli.files import expanded
 from workers.cli.first_start import prepare_captions
 from workers.cli.one_process import Json
+from workers.cli.panels import SEGMENT
 from workers.cli.results import connected
 from workers.cli.show import clean, console, messages, print_json
 from workers.lifecycle.event import ObjectEvent
@@ -172,4 +173,4 @@ def _show(record: Record) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    app.command()(segment)
+    app.command(rich_help_panel=SEGMENT)(segment)

@@ -12,10 +12,13 @@ from rich.markup import escape
 
 from vectordb.errors import Permanent
 from workers.cli.first_start import prepare_captions
+from workers.cli.panels import RUN
 from workers.cli.samples import PATIENCE_S, tag_samples
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
+
+FLOWER_PORT = 5555  # unless another one is set, or this one is in use
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def prepare() -> None:
 @contextmanager
 def _stack(settings: Settings) -> Iterator[_Up]:
     from workers.embedded.redis_server import PrivateRedis  # noqa: PLC0415 -- as above
-    from workers.embedded.stack import command, free_port, services  # noqa: PLC0415 -- as above
+    from workers.embedded.stack import command, services  # noqa: PLC0415 -- as above
     from workers.supervision.supervisor import Event, Supervisor  # noqa: PLC0415 -- as above
     from workers.wiring.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
 
@@ -88,10 +91,11 @@ def _stack(settings: Settings) -> Iterator[_Up]:
     try:
         with Supervisor(settings.home, on_event=say) as supervisor:
             redis = PrivateRedis(settings.home)
-            port = settings.flower_port or free_port(5555, claim=True)
+            port = _port(settings, "flower_port", settings.flower_port or FLOWER_PORT, "Flower")
             here = settings.model_copy(update={
                 "redis_url": redis.url, "broker_url": redis.broker_url, "flower_port": port,
-                "gateway_port": free_port(settings.gateway_port, claim=True), "gateway_host": "127.0.0.1",
+                "gateway_port": _port(settings, "gateway_port", settings.gateway_port, "the gateway"),
+                "gateway_host": "127.0.0.1",
                 "flower_url": settings.flower_url or f"http://127.0.0.1:{port}",
             })  # fmt: skip
             wiring, flower = Wiring(here), f"http://127.0.0.1:{port}"
@@ -118,8 +122,19 @@ def _stack(settings: Settings) -> Iterator[_Up]:
         raise typer.Exit(130 if exc.returncode < 0 else 1) from None
 
 
+def _port(settings: Settings, setting: str, wanted: int, service: str) -> int:
+    """The port of a service, claimed. One that was set must be free; a default gives way to another one."""
+    from workers.embedded.stack import free_port, required_port  # noqa: PLC0415 -- keeps the command line quick
+
+    if setting in settings.model_fields_set:
+        return required_port(wanted, setting)
+    port = free_port(wanted, claim=True)
+    if port != wanted:
+        messages.print(f"Port {wanted} is in use; {service} uses port {port}.")
+    return port
+
+
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    app.command()(up)
-    app.command()(demo)
-    app.command(hidden=True)(prepare)
+    for command in (up, demo, prepare):
+        app.command(rich_help_panel=RUN)(command)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from vectordb.errors import Permanent
 from workers.cli.files import expanded
+from workers.cli.panels import TAG
 from workers.cli.results import Json, no_stack
 from workers.cli.sending_bars import SendingBars
 from workers.cli.show import add_row, clean, console, messages, table
@@ -122,4 +123,4 @@ def _show(all_: list[Sent], *, wait: bool) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    app.command()(upload)
+    app.command(rich_help_panel=TAG)(upload)

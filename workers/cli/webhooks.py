@@ -12,6 +12,7 @@ import msgspec
 import typer
 from rich.table import Table
 
+from workers.cli.panels import OPERATE, RUN
 from workers.cli.results import Json, connected
 from workers.cli.show import clean, console, messages
 from workers.notifying.dead_letters import DeadLetter, DeadLetters
@@ -115,5 +116,5 @@ def _all(letters: DeadLetters) -> Iterator[DeadLetter]:
 
 def add_to(app_: typer.Typer) -> None:
     """Register this module's commands."""
-    app_.command(hidden=True)(notifier)
-    app_.add_typer(app, name="webhooks")
+    app_.command(rich_help_panel=RUN)(notifier)
+    app_.add_typer(app, name="webhooks", rich_help_panel=OPERATE)

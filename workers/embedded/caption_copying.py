@@ -139,7 +139,7 @@ def found(side: Side, name: str, space_id: str) -> Manifest:
 
 
 def copied(
-    source: Side, target: Side, manifest: Manifest, hooks: Hooks, *, afresh: bool = False, taught: bool = False
+    source: Side, target: Side, manifest: Manifest, hooks: Hooks, *, resume: bool = True, taught: bool = False
 ) -> Report:
     """Copy a version, unless the target has it; ``taught`` then brings what was taught to the source alone.
 
@@ -151,7 +151,7 @@ def copied(
     with opened(source, manifest) as index:
         if there is not None:
             return _already(source, target, manifest, there, index, bring=taught)
-        done: Copied = copy(index, manifest, library, hooks, afresh=afresh)
+        done: Copied = copy(index, manifest, library, hooks, resume=resume)
         count, learnt = done.count, done.taught
         # the graph may have taken minutes
         try:

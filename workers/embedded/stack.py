@@ -15,14 +15,22 @@ from typing import Any
 from vectordb.errors import Permanent
 from workers.embedded.redis_server import PrivateRedis
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
+from workers.settings.topic import variable
 from workers.supervision.supervisor import Service, read_stack
 from workers.wiring.liveness import liveness_check
 from workers.wiring.wiring import Wiring
 
 
+class PortInUse(Permanent):
+    """A port that was chosen for a service of the stack is used by another process."""
+
+
 def command(*arguments: str) -> tuple[str, ...]:
-    """One of wildtag's own commands, run by this interpreter."""
-    return (sys.executable, "-m", "workers.cli", *arguments)
+    """One of wildtag's own commands, run by this interpreter.
+
+    ``-P`` keeps the current folder off the module path: a ``tasks.py`` there must not take the place of ours.
+    """
+    return (sys.executable, "-P", "-m", "workers.cli", *arguments)
 
 
 def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[Service]:
@@ -31,7 +39,7 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
     ``settings`` must name that Redis.
     """
     wiring = Wiring(settings)
-    env = {**settings.environment(), "PYTHONUNBUFFERED": "1"}
+    env = {**settings.environment(), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
     after = (redis.name,)
 
     def member(name: str, beats_as: str, *arguments: str, **rest: Any) -> Service:
@@ -74,16 +82,31 @@ def free_port(wanted: int, *, claim: bool = False) -> int:
     nothing listens here for some seconds to come.
     """
     for port in (wanted, *[0] * 20):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found = int(probe.getsockname()[1])
-            if not claim or _claimed(found):
-                return found
+        found = _free(port)
+        if found is not None and (not claim or _claimed(found)):
+            return found
     raise Permanent("no port of 127.0.0.1 is free")
+
+
+def required_port(port: int, setting: str) -> int:
+    """Claim exactly this port of the loopback address, as ``free_port`` does. Raises ``PortInUse``."""
+    if _free(port) is None or not _claimed(port):
+        name = variable(setting)
+        raise PortInUse(
+            f"{name}: port {port} is in use. Stop the process that uses it, or set {name} to another port"
+        )
+    return port
+
+
+def _free(port: int) -> int | None:
+    """This port if nobody uses it, any free one for 0."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return None
+        return int(probe.getsockname()[1])
 
 
 _claims: list[int] = []  # open files, locked until the process ends

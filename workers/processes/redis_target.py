@@ -9,6 +9,7 @@ from workers.wiring.events import redis_target
 from workers.wiring.wiring import Wiring
 
 REST_S = 0.2  # between two looks at an empty list
+HASH_EVERY_S = 5.0  # seconds between two reads of the whole hash
 
 
 def run_redis_target(settings: Settings) -> None:
@@ -16,7 +17,7 @@ def run_redis_target(settings: Settings) -> None:
     configure()
     wiring = Wiring(settings)
     target = redis_target(wiring)
-    rest = REST_S if settings.redis_target_format == "access" else settings.redis_target_every_s
+    rest = REST_S if settings.redis_target_format == "access" else HASH_EVERY_S
     beating = Periodic(1.0, lambda: wiring.health.beat("redis-target"))
     with until_stopped(alive(wiring.liveness, "redis-target")) as stop:
 

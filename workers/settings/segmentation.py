@@ -1,58 +1,57 @@
-"""The settings of segmentation: which objects are segmented, and how."""
+"""Segmentation: which objects are segmented, and how."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
-WAYS = ("dense", "regions", "prompted")  # to segment
+from workers.settings.topic import Numbers, Topic, Words
 
-
-def _words(value: object) -> object:
-    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+WAYS = ("dense", "regions", "prompted")
+"""The segmentation methods, by name."""
 
 
-def _ports(value: object) -> object:
-    return (value,) if isinstance(value, int) else _words(value)
-
-
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
-"""Words separated by commas."""
-Numbers = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], NoDecode, BeforeValidator(_words)]
-"""Numbers separated by commas."""
-Ports = Annotated[tuple[Annotated[int, Field(ge=0, le=65535)], ...], NoDecode, BeforeValidator(_ports)]
-"""Ports separated by commas."""
-
-
-class SegmentSettings(BaseSettings):
-    """What can be chosen of segmentation; a part of ``Settings``."""
-
-    model_config = SettingsConfigDict(env_prefix="WILDTAG_", frozen=True, env_ignore_empty=True)
+class SegmentSettings(Topic):
+    """Segmentation methods and their parameters."""
 
     segment_prefixes: Words = Field(
-        (), description="objects that are segmented without being asked for: as photos/=dense,scans/=regions"
+        (),
+        description="Key prefixes whose objects are segmented without a request, each with its method: for example"
+        " photos/=dense,scans/=regions.",
     )
-    segmenting_max: PositiveInt = Field(4, description="objects that are segmented at once; the rest wait")
+    segmenting_max: PositiveInt = Field(4, description="Objects segmented at the same time. The others wait.")
     segment_source: Literal["part", "image"] = Field(
-        "part", description="the captions near to each part name the parts, or those near to the whole image"
+        "part",
+        description="Captions that name a segment. part: those nearest to the segment; image: those nearest to the"
+        " whole image.",
     )
     segment_grids: Numbers = Field(
-        (2, 4, 8), min_length=1, max_length=8, description="dense: cells a side of its grids"
+        (2, 4, 8), min_length=1, max_length=8,
+        description="dense: cells on each side of its grids, separated by commas.",
+    )  # fmt: skip
+    segment_map: PositiveInt = Field(
+        16, le=128, validate_default=True, description="dense: cells on each side of its score map."
     )
-    segment_map: PositiveInt = Field(16, le=128, validate_default=True, description="dense: cells a side of its map")
     segment_refine: bool = Field(
-        default=False, description="dense: its finest grid is looked at in full only where neighbours disagree"
+        default=False,
+        description="dense: encode the cells of the finest grid only where neighbouring cells of the coarser grids"
+        " disagree.",
     )
     proposals: str = Field(
-        "superpixels", description="regions: superpixels, cells, or a Segment Anything model: hub name or folder"
+        "superpixels",
+        description="regions: source of the regions: superpixels, cells, or the hub name or the folder of a Segment"
+        " Anything model.",
     )
-    regions_max: PositiveInt = Field(64, le=512, description="regions: of an image at the most")
-    dimmed: float = Field(0.5, ge=0, le=1, description="regions: how much is taken from what is outside of one")
+    regions_max: PositiveInt = Field(64, le=512, description="regions: regions of an image at most.")
+    dimmed: float = Field(
+        0.5, ge=0, le=1,
+        description="regions: how much the background of a region is dimmed, from 0 (not at all) to 1 (black).",
+    )  # fmt: skip
     drawer: str | None = Field(
         None, validate_default=True,
-        description="prompted: a CLIPSeg model, hub name or folder; there is no prompted way without",
+        description="prompted: hub name or folder of a CLIPSeg model. Default: none, and the method prompted is not"
+        " available.",
     )  # fmt: skip
 
     @field_validator("drawer")
@@ -78,25 +77,25 @@ class SegmentSettings(BaseSettings):
         for rule in rules:
             _, equals, way = rule.rpartition("=")
             if not equals or way not in WAYS:
-                raise ValueError(f"{rule} is not PREFIX=WAY with a way of {', '.join(WAYS)}")
+                raise ValueError(f"{rule} is not PREFIX=METHOD with a method of {', '.join(WAYS)}")
         return rules
 
     @property
     def ways(self) -> tuple[str, ...]:
-        """The ways to segment that there are with these settings."""
+        """The segmentation methods that are available with these settings."""
         return tuple(way for way in WAYS if way != "prompted" or self.drawer is not None)
 
     def lacks(self, way: str) -> str | None:
-        """Why there is no such way with these settings; ``None`` where there is."""
+        """Why this method is not available with these settings; ``None`` where it is."""
         if way in self.ways:
             return None
         more = "; it needs a CLIPSeg model: WILDTAG_DRAWER" if way == "prompted" else ""
         return f"there is no way {way!r} to segment; there are {', '.join(self.ways)}{more}"
 
     def segmented(self, key: str) -> str:
-        """How objects of this key are segmented without being asked for; empty where they are not.
+        """The method by which an object with this key is segmented without a request; empty if by none.
 
-        The longest prefix decides.
+        The longest matching prefix decides.
         """
         rules = (rule.rpartition("=")[::2] for rule in self.segment_prefixes)
         return max(((prefix, way) for prefix, way in rules if key.startswith(prefix)),

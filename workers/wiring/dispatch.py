@@ -11,11 +11,13 @@ from workers.settings.settings import STAGES
 from workers.stores.store import ObjectInfo
 from workers.wiring.wiring import Wiring
 
+BATCH_WAIT_MS = 20  # how long a batch waits for more objects
+
 
 def dispatcher(wiring: Wiring, consumer: str) -> Dispatcher:
     """A dispatcher under this consumer name."""
     w, s = wiring, wiring.settings
-    pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s, s.give_up_s)
+    pace = Pace(s.batch_max, BATCH_WAIT_MS, s.in_flight_max, s.deadline_s, s.give_up_s)
     return Dispatcher(
         w.inbox, w.later, SegmentQueue(w.redis, w.keys, w.ledger, s.segmenting_max, w.clock), w.ledger, w.store,
         w.pictures, w.publisher, w.event_sink, EventFilter(w.redis, w.keys, w.event_sink, w.clock), w.current,

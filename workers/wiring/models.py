@@ -16,7 +16,12 @@ from workers.settings.settings import Settings
 def image_encoder(settings: Settings) -> ImageEncoder:
     """Load the image encoder."""
     s = settings
-    return load_image_encoder(s.encoder, cache_dir=s.cache_folder, threads=s.threads, quality=s.quality)
+    return load_image_encoder(
+        s.encoder,
+        cache_dir=s.cache_folder,
+        threads=s.threads,
+        test_time_augmentation=s.test_time_augmentation,
+    )
 
 
 def text_encoder_loader(settings: Settings) -> Callable[..., TextEncoder]:

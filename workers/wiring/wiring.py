@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from workers.segmentation.artifacts import Artifacts
     from workers.stores.s3 import S3Store
 
+CACHE_S = 30 * 86_400  # how long Redis keeps a word vector or a parse that nobody asks for
 NEAR_ENTRIES = 50_000  # word vectors and parses kept in a process: about 80 MB at 384 dimensions
 
 
@@ -185,7 +186,7 @@ class Wiring:
     @cached_property
     def cache(self) -> Cache:
         """In-process memory over Redis, for word vectors and parsed captions."""
-        far = RedisCache(self.redis, self.keys, self.settings.cache_days * 86_400)
+        far = RedisCache(self.redis, self.keys, CACHE_S)
         return LayeredCache(LRUCache(NEAR_ENTRIES), far)
 
     @cached_property

@@ -54,10 +54,10 @@ def built(
     texts: Sequence[str] = TEXTS,
     draft: Draft = DRAFT,
     *,
-    afresh: bool = False,
+    resume: bool = True,
 ) -> Manifest:
     rows = rows_of(texts, size=10)
-    return build(library, draft, rows, normalise, encoding(encode, 8), afresh=afresh, chunk=20)
+    return build(library, draft, rows, normalise, encoding(encode, 8), resume=resume, chunk=20)
 
 
 def held(library: FolderLibrary, version: str = "mine@v1") -> dict[str, Floats]:
@@ -121,13 +121,13 @@ def test_captions_that_the_index_has_lost_are_taken_again(library: FolderLibrary
     assert len(held(library)) == 91
 
 
-def test_an_interrupted_build_goes_on_with_no_other_source_unless_afresh(library: FolderLibrary) -> None:
+def test_an_interrupted_build_goes_on_with_no_other_source_unless_it_does_not_resume(library: FolderLibrary) -> None:
     with pytest.raises(KeyboardInterrupt):
         built(library, Encoder(dies_after=2))
     other = replace(DRAFT, source="another")
-    with pytest.raises(OtherSource, match="afresh"):
+    with pytest.raises(OtherSource, match="no-resume"):
         built(library, Encoder(), ["a cup"], other)
-    assert built(library, Encoder(), ["a cup"], other, afresh=True).count == 1
+    assert built(library, Encoder(), ["a cup"], other, resume=False).count == 1
     assert held(library).keys() == {"a cup"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from workers.cli.captions import build, copy, keep, look, teach
+from workers.cli.panels import CAPTIONS
 
 captions = typer.Typer(no_args_is_help=True, help="Bring, switch, copy, search and teach captions.")
 for module in (build, keep, copy, look, teach):
@@ -13,4 +14,4 @@ for module in (build, keep, copy, look, teach):
 
 def add_to(app: typer.Typer) -> None:
     """Register the group."""
-    app.add_typer(captions, name="captions")
+    app.add_typer(captions, name="captions", rich_help_panel=CAPTIONS)

@@ -36,7 +36,7 @@ def import_(
     vectors: Annotated[bool, typer.Option(help="Take the vectors that the files have, or encode anew.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes that encode on this machine.")] = 1,
     queue: Annotated[bool, typer.Option("--queue", help="Encode by the workers of the queue ingestion.")] = False,
-    afresh: Annotated[bool, typer.Option("--afresh", help="Throw away what an interrupted import did.")] = False,
+    resume: Annotated[bool, typer.Option(" /--no-resume", help="Throw away what an interrupted import did.")] = True,
     use: Annotated[bool, typer.Option("--use", help="Tag new images with it as soon as it is there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
 ) -> None:
@@ -62,10 +62,10 @@ def import_(
         source = source_of(paths, format=format_, column=column)
         what = Import(source, name, parse=extract, version=version, vectors=vectors)
         made = wiring.library.find(wiring.space.id, what.captions_version)
-        if made is not None and (afresh or made.source != what.identity):
+        if made is not None and (not resume or made.source != what.identity):
             raise VersionExists(f"there is a version {made.captions_version} already; drop it first")
         if made is None:  # else the same files, read the same way: nothing is to be done
-            made = _built(wiring, what, workers, queue=queue, afresh=afresh)
+            made = _built(wiring, what, workers, queue=queue, resume=resume)
     except (BadSource, NothingRead, UnusableVectors, WrongDimension) as exc:
         messages.print(f"[red]wildtag: {escape(str(exc))}[/]", soft_wrap=True)
         raise typer.Exit(FAULTY) from None
@@ -90,7 +90,7 @@ def import_(
         messages.print(f"To tag with it: wildtag captions use {escape(made.captions_version)}", highlight=False)
 
 
-def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, afresh: bool) -> Manifest:
+def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: bool) -> Manifest:
     from vectordb.building import Hooks  # noqa: PLC0415 -- keeps the command line quick
     from vectordb.journal import Progress as Told  # noqa: PLC0415 -- as above
     from workers.captions.encoding_backends import on_the_queue  # noqa: PLC0415 -- as above
@@ -130,7 +130,7 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, afresh: b
             graph=lambda: progress.update(bar, description="building the index", total=None),
             consumed=lambda size: progress.update(bar, completed=size),
         )  # fmt: skip
-        return run(wiring.library, what, wiring.space, prepare, datetime.now(UTC), hooks, afresh=afresh)
+        return run(wiring.library, what, wiring.space, prepare, datetime.now(UTC), hooks, resume=resume)
 
 
 @contextmanager

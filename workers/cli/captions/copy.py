@@ -31,7 +31,7 @@ def copy(
     taught: Annotated[
         bool, typer.Option("--taught", help="Where the version is there already, bring what was taught since.")
     ] = False,
-    afresh: Annotated[bool, typer.Option("--afresh", help="Throw away what an interrupted copy did.")] = False,
+    resume: Annotated[bool, typer.Option(" /--no-resume", help="Throw away what an interrupted copy did.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
     """Copy a version to a Qdrant server, or back: vectors as they are, and what was taught.
@@ -47,7 +47,7 @@ def copy(
     here, there = sides(settings, source, to)
     manifest = found(here, name, space or Wiring(settings).space.id)
     try:
-        report = _copied(here, there, manifest, taught=taught, afresh=afresh)
+        report = _copied(here, there, manifest, taught=taught, resume=resume)
     except KeyboardInterrupt:
         messages.print("Interrupted; the same command goes on where it was.")
         raise typer.Exit(130) from None
@@ -68,7 +68,7 @@ def copy(
     messages.print(f"To tag with it: {command}", highlight=False, soft_wrap=True)
 
 
-def _copied(here: Side, there: Side, manifest: Manifest, *, taught: bool, afresh: bool) -> Report:
+def _copied(here: Side, there: Side, manifest: Manifest, *, taught: bool, resume: bool) -> Report:
     from vectordb.copying import Hooks  # noqa: PLC0415 -- keeps the command line quick
     from workers.embedded.caption_copying import Patience, copied  # noqa: PLC0415 -- as above
 
@@ -87,7 +87,7 @@ def _copied(here: Side, there: Side, manifest: Manifest, *, taught: bool, afresh
             patience.progress()
             progress.update(bar, description=what)
 
-        return copied(here, there, manifest, Hooks(tell, step, patience), afresh=afresh, taught=taught)
+        return copied(here, there, manifest, Hooks(tell, step, patience), resume=resume, taught=taught)
 
 
 def _tell(report: Report, *, taught: bool) -> None:

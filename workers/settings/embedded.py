@@ -1,0 +1,43 @@
+"""Where the stack of one machine keeps its files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+
+from workers.settings.topic import Topic, UserPath
+
+
+def _default_home() -> Path:
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "wildtag"
+
+
+class EmbeddedSettings(Topic):
+    """Folders of the embedded stack."""
+
+    home: UserPath = Field(
+        default_factory=_default_home,
+        description="Folder for the data of the embedded stack. Default: wildtag in $XDG_DATA_HOME, or in"
+        " ~/.local/share.",
+    )
+    inbox: UserPath | None = Field(
+        None, description="Folder that serves as the bucket of the embedded stack. Default: inbox in the home folder."
+    )
+
+    @property
+    def inbox_folder(self) -> Path:
+        """The folder that is the bucket of the embedded stack."""
+        return self.inbox or self.home / "inbox"
+
+    @property
+    def cache_folder(self) -> Path:
+        """What can be computed again: class vectors and the like."""
+        return self.home / "cache"
+
+    @property
+    def captions_folder(self) -> Path:
+        """The caption databases."""
+        return self.home / "captions"

@@ -1,0 +1,50 @@
+"""Which objects are tagged, and how changes of the bucket are noticed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from workers.settings.topic import Topic, Words
+
+
+class EventSettings(Topic):
+    """Event sources and the object filter."""
+
+    follow_prefixes: Words = Field(
+        (), description="Tag only keys that start with one of these prefixes. Default: all keys."
+    )
+    follow_suffixes: Words = Field(
+        (), description="Tag only keys that end with one of these suffixes, for example .jpg,.png. Default: all keys."
+    )
+    follow_types: Words = Field(
+        (),
+        description="Tag only objects of these content types, for example image/*, where the store reports a type."
+        " Default: all types.",
+    )
+    ignore_prefixes: Words = Field((), description="Ignore keys that start with one of these prefixes.")
+    ignore_suffixes: Words = Field((), description="Ignore keys that end with one of these suffixes.")
+    ignore_types: Words = Field((), description="Ignore objects of these content types, for example image/svg+xml.")
+    listen: bool = Field(
+        default=True, description="Consume bucket notifications over MinIO's listen API, besides other sources."
+    )
+    settle_ms: PositiveInt = Field(
+        250, description="Time for which a file's size must be stable before the file is read, in milliseconds."
+    )
+    rescan_s: PositiveFloat = Field(
+        60.0, description="Interval at which the bucket is compared with the records, in seconds."
+    )
+    reconcile_rate: float | None = Field(
+        None, ge=0.1, description="Objects per second that this comparison examines at most. Default: no limit."
+    )
+    redis_target_url: str | None = Field(
+        None, description="URL of the Redis to which MinIO's Redis target writes. Default: redis_url."
+    )
+    redis_target_key: str = Field(
+        "minio-events", min_length=1, description="Key to which MinIO's Redis target writes."
+    )
+    redis_target_format: Literal["access", "namespace"] = Field(
+        "access",
+        description="Format of MinIO's Redis target. access: a list of events; namespace: a hash of objects.",
+    )

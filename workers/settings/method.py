@@ -1,0 +1,57 @@
+"""The method: the encoder, and the parameters of retrieval, extraction and scoring."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from workers.settings.topic import Topic, UserPath
+
+
+class MethodSettings(Topic):
+    """Encoder and method. A threshold without a value is the one measured for the encoder's space."""
+
+    encoder: str = Field(
+        "bundled", description="Encoder: bundled, or the hub name or the folder of a CLIP or SigLIP model."
+    )
+    test_time_augmentation: bool = Field(
+        default=False,
+        description="Encode the mirror image of each image as well and average both. Takes twice the time; only for"
+        " the bundled encoder.",
+    )
+    threads: PositiveInt | None = Field(None, description="CPU threads that a model uses. Default: all cores.")
+    retrieval_limit: PositiveInt = Field(10, description="Captions retrieved for each image (K in the paper).")
+    duplicate_similarity: float = Field(
+        0.94, gt=0, le=1, description="Cosine similarity above which two retrieved captions count as duplicates."
+    )
+    profile: Literal["phrases", "paper"] = Field(
+        "phrases",
+        description="Extraction of candidates. phrases: noun phrases and their heads; paper: single words, as in the"
+        " paper.",
+    )
+    alpha: float = Field(
+        0.7, ge=0, le=1, description="Weight of the image score against the caption score, from 0 to 1."
+    )
+    tau: PositiveFloat = Field(
+        1.0, description="Temperature that divides the logits. A higher value spreads the scores over more tags."
+    )
+    prompts: UserPath | None = Field(
+        None,
+        description="File with one prompt template a line, with {} for the candidate (UpperCaSED). Default: the"
+        " candidate alone.",
+    )
+    max_tags: PositiveInt = Field(5, description="Tags for each image at most.")
+    min_score: float | None = Field(
+        None, ge=0, le=1, description="Minimum score of a tag. Default: the threshold of the encoder."
+    )
+    synonym_similarity: float | None = Field(
+        None, gt=0, le=1,
+        description="Cosine similarity above which two candidates are merged into one tag. Default: the threshold of"
+        " the encoder.",
+    )  # fmt: skip
+    unknown_similarity: float | None = Field(
+        None, ge=-1, le=1,
+        description="Minimum cosine similarity between an image and its best caption. An image below it gets no tags."
+        " Default: the threshold of the encoder.",
+    )  # fmt: skip

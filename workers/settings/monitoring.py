@@ -1,0 +1,28 @@
+"""Flower and health checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from workers.settings.topic import Topic
+
+
+class MonitoringSettings(Topic):
+    """What operators look at."""
+
+    flower_port: int | None = Field(
+        None, ge=1, le=65535, description="Port on which Flower listens. Default: 5555, or a free one."
+    )
+    flower_auth: str | None = Field(
+        None, repr=False, pattern=r"^[^:,]+:[^,]+$", description="USER:PASSWORD that Flower requires."
+    )
+    flower_url: str | None = Field(
+        None, description="URL at which people reach Flower. The gateway's page links to it. Default: no link."
+    )
+    liveness_folder: Path | None = Field(
+        None,
+        description="Folder in which each process records its progress in a file, for health checks. Default: no"
+        " files.",
+    )

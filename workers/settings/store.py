@@ -1,0 +1,64 @@
+"""The bucket, and the S3 server that has it."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, PositiveInt, field_validator
+
+from workers.settings.topic import Topic, UserPath
+
+
+class StoreSettings(Topic):
+    """The object store."""
+
+    bucket: str = Field("inbox", pattern=r"^[a-z0-9][a-z0-9.-]{1,62}$", description="Bucket whose images are tagged.")
+    output_prefix: str = Field(
+        ".wildtag/", min_length=1,
+        description="Prefix of the keys that wildtag writes to the bucket. Objects below it are never tagged.",
+    )  # fmt: skip
+    write_back: Literal["off", "tags", "sidecar"] = Field(
+        "off", description="Write results to the bucket. tags: S3 object tags; sidecar: one JSON file for each image."
+    )
+    s3_endpoint: str | None = Field(
+        None,
+        description="URL of the S3 server that has the bucket, for example http://minio:9000. Default: none, and the"
+        " bucket is a folder.",
+    )
+    s3_public_endpoint: str | None = Field(
+        None, description="URL at which clients reach the S3 server, for presigned URLs. Default: s3_endpoint."
+    )
+    s3_region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="Region of the bucket.")
+    s3_access_key: str | None = Field(None, description="Access key of the S3 server.")
+    s3_secret_key: str | None = Field(None, repr=False, description="Secret key of the S3 server.")
+    s3_credentials_file: UserPath | None = Field(
+        None,
+        description="File with the access key and the secret key: in the format of ~/.aws/credentials, or on two"
+        " lines. It may hold the secret key alone when s3_access_key is set.",
+    )
+    s3_iam: bool = Field(
+        default=False, description="Get credentials from the cloud's instance metadata when no key pair is set."
+    )
+    s3_ca_file: UserPath | None = Field(
+        None, description="CA certificates (PEM) for the S3 server. Default: those of the system."
+    )
+    max_object_bytes: PositiveInt = Field(
+        64 * 2**20, description="Largest object that is read, in bytes. Larger objects are rejected."
+    )
+    max_pixels: PositiveInt = Field(
+        150_000_000, le=178_956_970,
+        description="Largest image that is decoded, in pixels. The upper limit is Pillow's own.",
+    )  # fmt: skip
+
+    @field_validator("s3_endpoint", "s3_public_endpoint")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        place = parts.hostname and not parts.path.strip("/") and "@" not in parts.netloc
+        if parts.scheme not in {"http", "https"} or not place:
+            raise ValueError("is no address of an S3 server; one looks like https://minio.example:9000")
+        _ = parts.port  # raises ValueError for what is no port
+        return f"{parts.scheme}://{parts.netloc}"

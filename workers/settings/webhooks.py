@@ -1,0 +1,53 @@
+"""Webhooks: the receiver that is notified of finished objects."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+
+from workers.settings.topic import Topic, UserPath
+from workers.settings.webhook_secrets import secrets_of
+
+
+class WebhookSettings(Topic):
+    """The notifier."""
+
+    notify_url: str | None = Field(
+        None, repr=False,
+        description="URL to which every finished object is POSTed. It is treated as a secret, because its path often"
+        " is one.",
+    )  # fmt: skip
+    notify_secret: str | None = Field(
+        None, repr=False, validate_default=True,
+        description="Signing secret: whsec_ and base64. During a rotation, the new and the old secret, separated by a"
+        " comma.",
+    )  # fmt: skip
+    notify_ca_file: UserPath | None = Field(
+        None, description="CA certificates (PEM) for the receiver. Default: those of the system."
+    )
+    notify_timeout_s: PositiveFloat = Field(15.0, le=300, description="Timeout of one delivery attempt, in seconds.")
+    notify_attempts: PositiveInt = Field(
+        10, description="Failed attempts after which a delivery becomes a dead letter. 10 attempts take 22 hours."
+    )
+    notify_at_once: PositiveInt = Field(8, le=100, description="Delivery attempts at the same time.")
+
+    @field_validator("notify_url")
+    @classmethod
+    def _receiver(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
+            raise ValueError("is no address to POST to; one looks like https://example.org/hooks/wildtag")
+        _ = parts.port  # raises ValueError for what is no port
+        return url
+
+    @field_validator("notify_secret")
+    @classmethod
+    def _signs(cls, told: str | None, info: ValidationInfo) -> str | None:
+        if told is not None:
+            secrets_of(told)
+        elif info.data.get("notify_url") is not None:
+            raise ValueError("is needed where WILDTAG_NOTIFY_URL is: echo whsec_$(openssl rand -base64 32)")
+        return told

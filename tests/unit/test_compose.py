@@ -20,7 +20,9 @@ import yaml
 from workers.broker.celery_app import configuration
 from workers.cli.main import app
 from workers.diagnostics.liveness import NAMES
+from workers.settings.names import FIXED, RENAMED, OldName
 from workers.settings.settings import QUEUES, Settings
+from workers.settings.topic import variable as variable_of
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -40,9 +42,16 @@ ONE_SHOTS = {
 LASTING = set(SERVICES) - ONE_SHOTS
 
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<how>[-?])(?P<rest>[^}]*))?\}")
-SECRET = re.compile(r"PASSWORD|SECRET|_KEY|_TOKEN|_AUTH|REDIS_URL")
-OPTIONAL = {"WILDTAG_NOTIFY_SECRET"}  # only who starts a profile needs it; Compose would ask everybody for it
+SECRET = re.compile(r"PASSWORD|SECRET|_KEY(?!_PREFIX|_REQUIRED)|_TOKEN|_AUTH|REDIS_URL")
+OPTIONAL = {
+    "WILDTAG_NOTIFY_SECRET",
+    "WILDTAG_NOTIFY_URL",
+}  # only who starts a profile needs it; Compose would ask everybody for it
 LETTERS = "abcdefgh12345678"
+SETTINGS = {variable_of(name): name for name in Settings.model_fields}
+OLD_NAMES = {variable_of(name) for name in (*RENAMED, *FIXED)}
+EXCLUDED: dict[str, str] = FILE["x-excluded"]
+PASSED_ON = {name for name, value in FILE["x-settings"].items() if value is None} - OLD_NAMES
 
 
 def documented() -> dict[str, str]:
@@ -70,7 +79,22 @@ def interpolated(value: object, given: Mapping[str, str]) -> str:
 
 
 def environment(service: str, given: Mapping[str, str]) -> dict[str, str]:
-    return {name: interpolated(value, given) for name, value in SERVICES[service].get("environment", {}).items()}
+    """Of a service, as Compose makes it: a name without a value is passed on where it is given, and else left out."""
+    return {
+        name: given[name] if value is None else interpolated(value, given)
+        for name, value in SERVICES[service].get("environment", {}).items()
+        if value is not None or name in given
+    }
+
+
+def passed_on() -> set[str]:
+    """The variables that some service gets as they are in .env."""
+    return {
+        name
+        for service in SERVICES.values()
+        for name, value in service.get("environment", {}).items()
+        if value is None
+    } - OLD_NAMES
 
 
 def commands() -> Iterator[Any]:
@@ -129,7 +153,47 @@ if COMPOSE_ITSELF := _compose():  # the schema is checked everywhere; Compose is
 
 
 def test_every_variable_is_documented_and_every_documented_one_is_used() -> None:
-    assert {found["name"] for found in VARIABLE.finditer(TEXT)} == set(documented())
+    assert {found["name"] for found in VARIABLE.finditer(TEXT)} | passed_on() == set(documented())
+
+
+def test_every_setting_reaches_the_services_or_is_excluded_with_a_reason() -> None:
+    chosen = {found["name"] for found in VARIABLE.finditer(TEXT)} | passed_on()
+    assert not chosen & set(EXCLUDED)
+    assert chosen & set(SETTINGS) | set(EXCLUDED) == set(SETTINGS)
+    assert all(len(reason.split()) > 3 for reason in EXCLUDED.values())
+    for name in OURS - {"volumes"}:
+        assert set(SERVICES[name]["environment"]) >= set(FILE["x-settings"]), f"{name} lacks settings"
+
+
+@pytest.mark.parametrize("name", sorted(OURS - {"volumes"}))
+def test_a_setting_of_the_env_file_is_in_force_in_every_process(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"WILDTAG_UNKNOWN_SIMILARITY": "0.31", "WILDTAG_SEGMENT_GRIDS": "4,8", "WILDTAG_KEY_REQUIRED": "true"}
+    for key, value in environment(name, filled() | given).items():
+        monkeypatch.setenv(key, value)
+    settings = Settings()
+    assert (settings.unknown_similarity, settings.segment_grids, settings.key_required) == (0.31, (4, 8), True)
+
+
+@pytest.mark.parametrize("old", sorted(OLD_NAMES))
+def test_an_old_name_in_the_env_file_is_refused(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in environment("worker-embedding", filled() | {old: "1"}).items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(OldName, match=old):
+        Settings()
+
+
+def test_what_is_passed_on_is_documented_with_the_default_of_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {name: documented()[name] for name in passed_on()}
+    defaults = Settings()
+    for name, value in shown.items():
+        monkeypatch.setenv(name, value)
+    assert Settings().model_dump() == defaults.model_dump()
+    empty = {name for name, value in shown.items() if not value}
+    assert not [name for name in empty if getattr(defaults, SETTINGS[name]) not in (None, ())]
+
+
+def test_what_every_process_gets_holds_no_secret() -> None:
+    assert not [name for name in FILE["x-settings"] if SECRET.search(name) or Settings.is_secret(name)]
 
 
 def test_what_is_shown_as_a_default_is_the_default() -> None:
@@ -146,18 +210,19 @@ def test_what_is_shown_as_a_default_is_the_default() -> None:
 def test_no_secret_is_in_the_files() -> None:
     for name, service in SERVICES.items():
         for variable, value in service.get("environment", {}).items():
-            if SECRET.search(variable):
+            if SECRET.search(variable) or Settings.is_secret(variable):
                 given = re.search(r"\$\{(?P<name>\w+):(?P<how>\?|-\})", value)
                 assert given, f"{variable} of {name}"
                 assert (given["how"] == "?") == (given["name"] not in OPTIONAL), f"{variable} of {name}"
-    assert {name for name in documented() if SECRET.search(name)} == set(unset()) | OPTIONAL
+    secret = {name for name in documented() if SECRET.search(name) or Settings.is_secret(name)}
+    assert secret == set(unset()) | OPTIONAL
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_every_setting_exists_and_its_value_is_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {k: v for k, v in environment(name, filled()).items() if k.startswith("WILDTAG_")}
-    assert set(given) <= {f"WILDTAG_{field.upper()}" for field in Settings.model_fields}
+    assert set(given) <= set(SETTINGS)
     for variable, value in given.items():
         monkeypatch.setenv(variable, value)
     Settings()
@@ -165,7 +230,7 @@ def test_every_setting_exists_and_its_value_is_one(name: str, monkeypatch: pytes
 
 def test_every_documented_setting_exists_and_its_example_parses(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {k: v for k, v in (documented() | filled()).items() if k.startswith("WILDTAG_")}
-    assert set(given) <= {f"WILDTAG_{field.upper()}" for field in Settings.model_fields}
+    assert set(given) <= set(SETTINGS)
     for variable, value in given.items():
         monkeypatch.setenv(variable, value)
     Settings()

@@ -31,7 +31,7 @@ from ops.bench.machine import machine, versions
 from ops.bench.made_up_minio import Server, made_up_minio
 from ops.bench.private_redis import wait_until
 from vectordb.errors import Permanent
-from workers.embedded.stack import command, running
+from workers.embedded.stack import command, free_port, running
 from workers.lifecycle.record_reader import Records
 from workers.settings.settings import Settings
 from workers.supervision.supervisor import read_stack
@@ -231,6 +231,7 @@ def _stack(home: Path, server: Server) -> Iterator[tuple[Records, Wiring]]:
     """The stack over the server's bucket; a sweep that is hours away, so that it finds nothing for the others."""
     settings = Settings(
         home=home, s3_endpoint=server.url, s3_access_key="a", s3_secret_key="b", bucket=BUCKET, rescan_s=86_400,  # noqa: S106 -- nobody's
+        gateway_port=free_port(8080),
     )  # fmt: skip
     with (home / "up.log").open("ab") as log:
         process = subprocess.Popen(command("up"), env=settings.process_environment(), stdout=log, stderr=log)

@@ -30,7 +30,7 @@ from ops.bench.posting import offered, upload
 from ops.bench.private_redis import private_redis, wait_until
 from ops.bench.watched import memory
 from tasks.messages import ObjectRef, Revision
-from workers.embedded.stack import command
+from workers.embedded.stack import command, free_port
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record
 from workers.redis.keys import Keys
@@ -231,7 +231,7 @@ def _idle(home: Path | None, images: int) -> Idle:
 
 @contextmanager
 def _stack(home: Path) -> Iterator[str]:
-    settings = Settings(home=home)
+    settings = Settings(home=home, gateway_port=free_port(8080))
     with (home / "up.log").open("ab") as log:
         process = subprocess.Popen(command("up"), env=settings.process_environment(), stdout=log, stderr=log)
         try:

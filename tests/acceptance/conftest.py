@@ -14,6 +14,8 @@ import pytest
 
 from tests.acceptance.stack import Stack, started
 
+SHADOWING = ("tasks", "workers", "vectordb", "ops", "celeryconfig")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those who share the stack come last, so that it costs nobody else anything."""
@@ -37,8 +39,16 @@ def make_stack(prepared: Path, tmp_path: Path) -> Iterator[Callable[..., Stack]]
 
 @pytest.fixture(scope="session")
 def begun(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, str]]:
-    """The shared stack, and what ``results`` said when it was new. Its sweep, which tags again, stays out of it."""
-    with started(prepared, tmp_path_factory.mktemp("running") / "home", WILDTAG_RESCAN_S="3600") as stack:
+    """The shared stack, and what ``results`` said when it was new. Its sweep, which tags again, stays out of it.
+
+    It is started in the folder of another project, whose modules have the names of ours.
+    """
+    base = tmp_path_factory.mktemp("running")
+    folder = base / "another project"
+    folder.mkdir()
+    for name in SHADOWING:
+        (folder / f"{name}.py").write_text("raise ImportError('a module of the current folder was imported')\n")
+    with started(prepared, base / "home", folder, WILDTAG_RESCAN_S="3600") as stack:
         yield stack, stack.wildtag("results").stderr
 
 

@@ -22,6 +22,7 @@ import psutil
 
 from tests.eventually import eventually
 from vectordb.errors import Transient
+from workers.embedded.stack import command
 from workers.lifecycle.record import STATES
 from workers.lifecycle.record_reader import Pending, Records
 from workers.redis.connection import connect
@@ -29,17 +30,26 @@ from workers.redis.keys import Keys
 from workers.settings.settings import Settings
 from workers.supervision.supervisor import StackInfo, read_stack
 
+ROOT = Path(__file__).parents[2]  # what is started elsewhere finds the code there, installed or not
+
 Json = dict[str, Any]
 T = TypeVar("T")
 
 
 class Stack:
-    """A running stack. What a test asserts, the command line has said."""
+    """A running stack. What a test asserts, the command line has said.
 
-    def __init__(self, home: Path, **settings: str) -> None:
+    ``folder``: the one in which it is started; the current one when not given.
+    """
+
+    def __init__(self, home: Path, folder: Path | None = None, /, **settings: str) -> None:
         self.home = home
+        self.folder = folder
         self.inbox = home / "inbox"
-        self.environment = {**os.environ, "WILDTAG_HOME": str(home), **settings}
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self.environment = {
+            **os.environ, "PYTHONPATH": os.pathsep.join(paths), "WILDTAG_HOME": str(home), **settings,
+        }  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
         self._readers: dict[str, Records] = {}
 
@@ -48,8 +58,7 @@ class Stack:
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "up.log").open("ab") as out:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "workers.cli", "up"], env=self.environment, stdout=out, stderr=out,
-                start_new_session=True,
+                command("up"), cwd=self.folder, env=self.environment, stdout=out, stderr=out, start_new_session=True
             )  # fmt: skip
         info = eventually(self._up, patience, self.said)
         assert info is not None
@@ -164,10 +173,10 @@ class Stack:
 
 
 @contextmanager
-def started(prepared: Path, home: Path, **settings: str) -> Iterator[Stack]:
+def started(prepared: Path, home: Path, folder: Path | None = None, /, **settings: str) -> Iterator[Stack]:
     """A stack in a home with the captions of another one, started, and in the end stopped as a person stops it."""
     shutil.copytree(prepared, home)
-    stack = Stack(home, **settings)
+    stack = Stack(home, folder, **settings)
     try:
         stack.start()
         yield stack

@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.acceptance.images import bad_files, drop, photograph
 from tests.acceptance.stack import Json, Stack
 from workers.cli.samples import PHOTOGRAPHS
+from workers.supervision.supervisor import read_stack
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -49,6 +51,19 @@ def test_tag_needs_no_stack_and_agrees_with_it(
 
 def tagged_by(stack: Stack, *paths: str) -> list[Json]:
     return [json.loads(line) for line in stack.wildtag("tag", "--json", *paths).stdout.splitlines()]
+
+
+def test_modules_of_the_folder_that_it_is_started_in_shadow_none_of_ours(running: Stack) -> None:
+    assert running.folder is not None
+    assert {"tasks.py", "workers.py", "vectordb.py"} <= {file.name for file in running.folder.iterdir()}
+    info = read_stack(running.home)
+    assert info is not None
+    for name, pid in info.pids.items():
+        if name != "redis":
+            assert psutil.Process(pid).cwd() == str(running.folder), name
+    drop(running.inbox, "beside others/coffee.png", photograph("coffee.png"))
+    assert running.settled(1, under="beside others/")["beside others/coffee.png"]["state"] == "done"
+    assert "was imported" not in running.said()
 
 
 def test_tag_says_what_is_wrong_with_a_file(make_stack: Callable[..., Stack], tmp_path: Path) -> None:

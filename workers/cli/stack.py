@@ -91,11 +91,10 @@ def _stack(settings: Settings) -> Iterator[_Up]:
     try:
         with Supervisor(settings.home, on_event=say) as supervisor:
             redis = PrivateRedis(settings.home)
-            port = _port(settings, "flower_port", settings.flower_port or FLOWER_PORT, "Flower")
+            port, gateway_port = _ports(settings)
             here = settings.model_copy(update={
                 "redis_url": redis.url, "broker_url": redis.broker_url, "flower_port": port,
-                "gateway_port": _port(settings, "gateway_port", settings.gateway_port, "the gateway"),
-                "gateway_host": "127.0.0.1",
+                "gateway_port": gateway_port, "gateway_host": "127.0.0.1",
                 "flower_url": settings.flower_url or f"http://127.0.0.1:{port}",
             })  # fmt: skip
             wiring, flower = Wiring(here), f"http://127.0.0.1:{port}"
@@ -122,16 +121,28 @@ def _stack(settings: Settings) -> Iterator[_Up]:
         raise typer.Exit(130 if exc.returncode < 0 else 1) from None
 
 
-def _port(settings: Settings, setting: str, wanted: int, service: str) -> int:
-    """The port of a service, claimed. One that was set must be free; a default gives way to another one."""
+def _ports(settings: Settings) -> tuple[int, int]:
+    """The ports of Flower and of the gateway, claimed.
+
+    One that was set must be free. A default that is in use gives way to another port, which is said.
+    """
     from workers.embedded.stack import free_port, required_port  # noqa: PLC0415 -- keeps the command line quick
 
-    if setting in settings.model_fields_set:
-        return required_port(wanted, setting)
-    port = free_port(wanted, claim=True)
-    if port != wanted:
-        messages.print(f"Port {wanted} is in use; {service} uses port {port}.")
-    return port
+    moved: list[str] = []
+
+    def claimed(setting: str, wanted: int, service: str) -> int:
+        if setting in settings.model_fields_set:
+            return required_port(wanted, setting)
+        port = free_port(wanted, claim=True)
+        if port != wanted:
+            moved.append(f"Port {wanted} is in use; {service} uses port {port}.")
+        return port
+
+    flower = claimed("flower_port", settings.flower_port or FLOWER_PORT, "Flower")
+    gateway = claimed("gateway_port", settings.gateway_port, "the gateway")
+    for one in moved:
+        messages.print(one)
+    return flower, gateway
 
 
 def add_to(app: typer.Typer) -> None:

@@ -35,7 +35,7 @@ class StoreSettings(Topic):
     s3_credentials_file: UserPath | None = Field(
         None,
         description="File with the access key and the secret key: in the format of ~/.aws/credentials, or on two"
-        " lines. It may hold the secret key alone when s3_access_key is set.",
+        " lines. It may hold the secret key alone when s3_access_key is set. Default: none.",
     )
     s3_iam: bool = Field(
         default=False, description="Get credentials from the cloud's instance metadata when no key pair is set."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -18,15 +19,22 @@ from workers.settings.settings import Settings
 MARKS = {True: "[green]ok[/]", False: "[red]missing[/]", None: "[yellow]note[/]"}
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
+def doctor(
+    env_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Also check the names in this env file of Compose."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
     """Check this machine and say what is missing and how to get it."""
     from workers.diagnostics.doctor import examine  # noqa: PLC0415 -- keeps the command line quick
+    from workers.diagnostics.env_file import check_env_file  # noqa: PLC0415 -- as above
     from workers.wiring.captions import prepared  # noqa: PLC0415 -- as above
     from workers.wiring.liveness import beats_at  # noqa: PLC0415 -- as above
 
     os.environ["HF_HUB_OFFLINE"] = "1"  # to look is not to download
     settings = Settings()
-    checks = examine(settings, prepared, beats_at)
+    checks = [*examine(settings, prepared, beats_at), *(check_env_file(env_file) if env_file else ())]
     if json:
         for check in checks:
             console.out(msgspec.json.encode(check).decode(), highlight=False)

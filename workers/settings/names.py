@@ -41,11 +41,15 @@ class OldName(Permanent):
 
 
 def refuse_old_names(environment: Mapping[str, str]) -> None:
-    """Raise ``OldName`` for the first variable that names a renamed or removed setting. Empty ones are not set."""
+    """Raise ``OldName`` for the first variable that names a renamed or removed setting."""
+    for old in old_names(environment):
+        raise OldName(old_variable(old))
+
+
+def old_names(environment: Mapping[str, str]) -> Iterator[str]:
+    """The renamed and removed settings for which there is a variable. An empty variable counts as not set."""
     given = {name.upper() for name, value in environment.items() if value and name.upper().startswith(PREFIX)}
-    for old in (*RENAMED, *FIXED):
-        if variable(old) in given:
-            raise OldName(old_variable(old))
+    yield from (old for old in (*RENAMED, *FIXED) if variable(old) in given)
 
 
 def old_variable(old: str) -> str:

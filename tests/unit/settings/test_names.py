@@ -143,3 +143,22 @@ def test_every_variable_that_the_code_reads_is_a_setting_or_known() -> None:
     for folder in ("tests", "ops", "workers", "tasks", "vectordb"):
         for file in (ROOT / folder).rglob("*.py"):
             assert set(read.findall(file.read_text(encoding="utf-8"))) <= known, file
+
+
+def test_doctor_reports_misspelt_and_old_names_of_an_env_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.diagnostics.doctor.examine", lambda *_: [])
+    file = tmp_path / "env"
+    file.write_text(
+        "# WILDTAG_COMMENTED=1\nexport WILDTAG_UNKNOWN_SIMILARITI=0.3\nWILDTAG_QUALITY=best\nREDIS_PASSWORD=x\n"
+        "WILDTAG_MAX_TAGS=3\nWILDTAG_CACHE_DAYS=\n"
+    )
+    done = CliRunner().invoke(app, ["doctor", "--env-file", str(file), "--json"])
+    said = [line for line in done.stdout.splitlines() if '"ok":false' in line]
+    assert done.exit_code == 1
+    assert len(said) == 2
+    assert "did you mean WILDTAG_UNKNOWN_SIMILARITY?" in said[0]
+    assert "set WILDTAG_TEST_TIME_AUGMENTATION" in said[1]
+    example = CliRunner().invoke(app, ["doctor", "--env-file", str(ROOT / ".env.example"), "--json"])
+    assert example.exit_code == 0, example.stdout

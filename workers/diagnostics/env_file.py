@@ -1,0 +1,26 @@
+"""The names in an env file, which Compose reads and wildtag itself does not.
+
+Compose passes on the names that its file lists; one that is misspelt reaches no process and would never be noticed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from workers.diagnostics.doctor import Check
+from workers.settings.names import old_names, old_variable, unknown
+from workers.settings.settings import Settings
+
+_LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", re.MULTILINE)
+
+
+def check_env_file(file: Path) -> Iterator[Check]:
+    """A check for each name that is misspelt, renamed or removed; a single one when all are right."""
+    given = dict(_LINE.findall(file.read_text(encoding="utf-8")))
+    wrong = [
+        *(Check.missing(file.name, said, "correct the name") for said in unknown(given, Settings.model_fields)),
+        *(Check.missing(file.name, old_variable(old), "change the line") for old in old_names(given)),
+    ]
+    yield from wrong or [Check.fine(file.name, "all names of settings are right")]

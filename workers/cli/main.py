@@ -54,7 +54,7 @@ class _App(typer.Typer):
         except ValidationError as exc:  # settings are all that is validated here
             for error in exc.errors():
                 name = variable(str(error["loc"][0]))  # what follows is a place in its list
-                _say(f"{name}={_shown(name, error['input'])}: {error['msg']}")
+                _say(f"{name}={_shown(name, error['input'])}: {error['msg'].removeprefix('Value error, ')}")
             raise SystemExit(2) from None
         except OSError as exc:
             if exc.filename is None:

@@ -75,9 +75,9 @@ class CaptionSettings(Topic):
     @field_validator("qdrant_grpc_port")
     @classmethod
     def _each(cls, ports: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
-        if "qdrant_url" not in info.data:  # it is wrong itself, which is said already
+        if "qdrant_url" not in info.data:  # invalid itself, and reported already
             return ports
         there = (info.data["qdrant_url"] or "").count(",") + 1
         if len(ports) not in {1, there}:
-            raise ValueError(f"names {len(ports)} ports, and WILDTAG_QDRANT_URL {there} different addresses")
+            raise ValueError(f"{len(ports)} ports are given for the {there} addresses in WILDTAG_QDRANT_URL")
         return ports

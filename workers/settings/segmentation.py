@@ -60,7 +60,7 @@ class SegmentSettings(Topic):
         for rule in info.data.get("segment_prefixes", ()):
             way = rule.rpartition("=")[2]
             if way == "prompted" and drawer is None:
-                raise ValueError(f"is needed for {rule} in WILDTAG_SEGMENT_PREFIXES: name a CLIPSeg model")
+                raise ValueError(f"a CLIPSeg model is required for {rule} in WILDTAG_SEGMENT_PREFIXES")
         return drawer
 
     @field_validator("segment_map")
@@ -68,7 +68,7 @@ class SegmentSettings(Topic):
     def _covered(cls, cells: int, info: ValidationInfo) -> int:
         sizes = info.data.get("segment_grids", (1,))
         if not any(cells % size == 0 for size in sizes):
-            raise ValueError("needs a grid that divides it: WILDTAG_SEGMENT_GRIDS is " + ",".join(map(str, sizes)))
+            raise ValueError("not a multiple of any grid in WILDTAG_SEGMENT_GRIDS=" + ",".join(map(str, sizes)))
         return cells
 
     @field_validator("segment_prefixes")

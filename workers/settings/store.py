@@ -59,6 +59,6 @@ class StoreSettings(Topic):
         parts = urlsplit(url)
         place = parts.hostname and not parts.path.strip("/") and "@" not in parts.netloc
         if parts.scheme not in {"http", "https"} or not place:
-            raise ValueError("is no address of an S3 server; one looks like https://minio.example:9000")
-        _ = parts.port  # raises ValueError for what is no port
+            raise ValueError("not the URL of an S3 server, for example https://minio.example:9000")
+        _ = parts.port  # raises ValueError if it is not a port
         return f"{parts.scheme}://{parts.netloc}"

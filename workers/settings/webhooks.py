@@ -39,15 +39,15 @@ class WebhookSettings(Topic):
             return None
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
-            raise ValueError("is no address to POST to; one looks like https://example.org/hooks/wildtag")
-        _ = parts.port  # raises ValueError for what is no port
+            raise ValueError("not a URL to which events can be POSTed, for example https://example.org/hooks/wildtag")
+        _ = parts.port  # raises ValueError if it is not a port
         return url
 
     @field_validator("notify_secret")
     @classmethod
-    def _signs(cls, told: str | None, info: ValidationInfo) -> str | None:
-        if told is not None:
-            secrets_of(told)
+    def _signs(cls, secret: str | None, info: ValidationInfo) -> str | None:
+        if secret is not None:
+            secrets_of(secret)
         elif info.data.get("notify_url") is not None:
-            raise ValueError("is needed where WILDTAG_NOTIFY_URL is: echo whsec_$(openssl rand -base64 32)")
-        return told
+            raise ValueError("required with WILDTAG_NOTIFY_URL: echo whsec_$(openssl rand -base64 32)")
+        return secret

@@ -51,7 +51,6 @@ LETTERS = "abcdefgh12345678"
 SETTINGS = {variable_of(name): name for name in Settings.model_fields}
 OLD_NAMES = {variable_of(name) for name in (*RENAMED, *FIXED)}
 EXCLUDED: dict[str, str] = FILE["x-excluded"]
-PASSED_ON = {name for name, value in FILE["x-settings"].items() if value is None} - OLD_NAMES
 
 
 def documented() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,14 @@ import pytest
 from workers.embedded.stack import command
 
 ROOT = Path(__file__).parents[3]
+POOL = """
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        print(pool.submit(eval, "__import__('tasks').__file__").result())
+"""
 FILES = sorted(file for folder in ("workers", "ops") for file in (ROOT / folder).rglob("*.py"))
 
 
@@ -35,3 +44,15 @@ def test_a_module_of_the_current_folder_shadows_none_of_ours(module: str, tmp_pa
         command("worker", "--help"), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_pool_of_processes_does_not_look_there_either(tmp_path: Path) -> None:
+    """The console script lies elsewhere, so its folder is not the current one; ``captions import`` has such a pool."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "script.py").write_text(POOL)
+    (tmp_path / "tasks.py").write_text("raise SystemExit('the wrong module')\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "bin/script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == str(ROOT / "tasks" / "__init__.py"), done.stderr

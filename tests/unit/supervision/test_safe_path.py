@@ -47,7 +47,7 @@ def test_a_module_of_the_current_folder_shadows_none_of_ours(module: str, tmp_pa
 
 
 def test_a_pool_of_processes_does_not_look_there_either(tmp_path: Path) -> None:
-    """The console script lies elsewhere, so its folder is not the current one; ``captions import`` has such a pool."""
+    """As for ``captions import``: the console script lies elsewhere, so its folder is not the current one."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "script.py").write_text(POOL)
     (tmp_path / "tasks.py").write_text("raise SystemExit('the wrong module')\n")

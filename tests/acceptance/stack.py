@@ -46,7 +46,8 @@ class Stack:
         self.home = home
         self.folder = folder
         self.inbox = home / "inbox"
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+        paths = [str(ROOT), *(str(Path(entry).absolute()) for entry in inherited)]
         self.environment = {
             **os.environ, "PYTHONPATH": os.pathsep.join(paths), "WILDTAG_HOME": str(home), **settings,
         }  # fmt: skip

@@ -77,6 +77,6 @@ def unknown(environment: Mapping[str, str], settings: Iterable[str]) -> Iterator
     quiet = {variable(name) for name in (*known, *RENAMED, *FIXED)} | NO_SETTINGS
     for name in sorted(environment):
         if environment[name] and name.upper().startswith(PREFIX) and name.upper() not in quiet:
-            near = difflib.get_close_matches(name.removeprefix(PREFIX).lower(), known, n=1)
+            near = difflib.get_close_matches(name.upper().removeprefix(PREFIX).lower(), known, n=1)
             hint = f"; did you mean {variable(near[0])}?" if near else ""
             yield f"{name} is not a setting of wildtag and has no effect{hint}"

@@ -34,7 +34,10 @@ def doctor(
 
     os.environ["HF_HUB_OFFLINE"] = "1"  # to look is not to download
     settings = Settings()
-    checks = [*examine(settings, prepared, beats_at), *(check_env_file(env_file) if env_file else ())]
+    checks = [
+        *examine(settings, prepared, beats_at),
+        *(check_env_file(env_file, Settings.model_fields) if env_file else ()),
+    ]
     if json:
         for check in checks:
             console.out(msgspec.json.encode(check).decode(), highlight=False)

@@ -6,21 +6,23 @@ Compose passes on the names that its file lists; one that is misspelt reaches no
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from workers.diagnostics.doctor import Check
 from workers.settings.names import old_names, old_variable, unknown
-from workers.settings.settings import Settings
 
 _LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", re.MULTILINE)
 
 
-def check_env_file(file: Path) -> Iterator[Check]:
-    """A check for each name that is misspelt, renamed or removed; a single one when all are right."""
+def check_env_file(file: Path, settings: Iterable[str]) -> Iterator[Check]:
+    """The names of settings in this file; ``settings``: the names that there are.
+
+    A check for each name that is misspelt, renamed or removed; a single one when all are right.
+    """
     given = dict(_LINE.findall(file.read_text(encoding="utf-8")))
     wrong = [
-        *(Check.missing(file.name, said, "correct the name") for said in unknown(given, Settings.model_fields)),
+        *(Check.missing(file.name, said, "correct the name") for said in unknown(given, settings)),
         *(Check.missing(file.name, old_variable(old), "change the line") for old in old_names(given)),
     ]
     yield from wrong or [Check.fine(file.name, "all names of settings are right")]

@@ -6,7 +6,7 @@ import os
 
 from pydantic import model_validator
 
-from workers.settings.captions import CaptionSettings
+from workers.settings.caption_databases import CaptionSettings
 from workers.settings.dispatch import DispatchSettings
 from workers.settings.embedded import EmbeddedSettings
 from workers.settings.events import EventSettings
@@ -14,9 +14,9 @@ from workers.settings.gateway import GatewaySettings
 from workers.settings.method import MethodSettings
 from workers.settings.monitoring import MonitoringSettings
 from workers.settings.names import refuse_old_names
+from workers.settings.object_store import StoreSettings
 from workers.settings.redis import RedisSettings
 from workers.settings.segmentation import SegmentSettings
-from workers.settings.store import StoreSettings
 from workers.settings.topic import PREFIX, variable
 from workers.settings.webhooks import WebhookSettings
 

@@ -17,6 +17,7 @@ from workers.cli import (
     doctor,
     evaluate,
     events,
+    migrate,
     one_process,
     processes,
     results,
@@ -74,6 +75,6 @@ app = _App(
 )
 for module in (
     stack, one_process, segment, upload, results, captions, bucket, evaluate, events, webhooks, s3, api_keys, doctor,
-    processes, alive,
+    migrate,    processes, alive,
 ):  # fmt: skip
     module.add_to(app)

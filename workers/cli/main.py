@@ -75,6 +75,6 @@ app = _App(
 )
 for module in (
     stack, one_process, segment, upload, results, captions, bucket, evaluate, events, webhooks, s3, api_keys, doctor,
-    migrate,    processes, alive,
+    migrate, processes, alive,
 ):  # fmt: skip
     module.add_to(app)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workers.supervision.processes import MARK
 
 from tests.contract import old_home
 from tests.contract.own_redis import OwnRedis
@@ -26,6 +25,7 @@ from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import FAMILIES, FIXED, VERSION, Layout, OtherLayout
 from workers.redis.migration import LOCK, MIGRATIONS, Migration, Migrator, Rename, RenameFamily, RenameFields
+from workers.supervision.os_processes import MARK
 
 LONG_AGO = 1_700_000_000.0
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -24,7 +24,8 @@ from workers.embedded.stack import free_port
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import FAMILIES, FIXED, VERSION, Layout, OtherLayout
-from workers.redis.migration import LOCK, MIGRATIONS, Migration, Migrator, Rename, RenameFamily, RenameFields
+from workers.redis.migration import LOCK, MIGRATIONS, Migration, Migrator
+from workers.redis.migration_steps import Rename, RenameFamily, RenameFields
 from workers.supervision.os_processes import MARK
 
 LONG_AGO = 1_700_000_000.0

@@ -8,13 +8,9 @@ from vectordb.errors import Transient
 from workers.gateway.app import create_app
 from workers.gateway.serving import serve, serve_when
 from workers.processes.logs import configure
-from workers.redis.connection import connect
-from workers.redis.layout import Layout
 from workers.settings.settings import Settings
 from workers.wiring.gateway import options, services
 from workers.wiring.wiring import Wiring
-
-LAYOUT_PATIENCE_S = 2.0
 
 log = structlog.get_logger()
 
@@ -27,7 +23,7 @@ def run_gateway(settings: Settings) -> None:
     host, port = settings.gateway_host, settings.gateway_port
     log.info("gateway", host=host, port=port, bucket=settings.bucket, open=chosen.open)
     app = create_app(services(wiring), chosen)
-    layout = Layout(connect(settings.redis_url, patience_s=LAYOUT_PATIENCE_S, tries=1), wiring.keys)
+    layout = wiring.impatient_layout
     try:
         layout.require()
     except Transient:  # the gateway listens all the same, and answers 503

@@ -7,7 +7,6 @@ import signal
 from functools import cache
 
 from workers.diagnostics.worker_liveness import keep
-from workers.outages.tracker import OutageTracker
 from workers.processes.logs import OnceAMinute, configure
 from workers.processes.loops import retrying, until_stopped
 from workers.settings.settings import Settings
@@ -28,7 +27,7 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
             own.liveness.touch(queue)
 
     with until_stopped(sign) as stop:
-        retrying(stop, own.layout.require, OutageTracker())  # without probes: they would load the index engine
+        retrying(stop, own.layout.require, own.bare_tracker)
         own.redis.close()  # not to be shared with the pool
     if stop.is_set():
         return

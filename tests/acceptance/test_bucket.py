@@ -148,7 +148,9 @@ def test_objects_are_tagged_whatever_tells_of_them(stack: Stack, bucket: Minio) 
     assert records["by/web hook+ü.png"]["finished_at"] == record["finished_at"]  # … which has led to nothing
     stack.wildtag("retag", "--prefix", "by/web")
     eventually(lambda: stack.known()["by/web hook+ü.png"]["finished_at"] > record["finished_at"], 60, stack.said)
-    assert [junk["source"] for junk in map(json.loads, stack.wildtag("events", "junk", "--json").stdout.splitlines())]
+    assert [
+        one["source"] for one in map(json.loads, stack.wildtag("events", "rejected", "--json").stdout.splitlines())
+    ]
 
     bucket.remove_object(BUCKET, "by/redis.png")
     tell(stack, notification("by/redis.png", sequencer=9, kind="ObjectRemoved:Delete"))

@@ -1,13 +1,22 @@
-"""Homes that another server wrote, opened by the servers that are here; kept files stand for the other servers."""
+"""Homes that another server or an older wildtag wrote.
+
+Kept files stand for the other servers, and keys under their literal old names for the older wildtag.
+"""
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.stack import Stack
 from tests.acceptance.test_private_redis import programs
+from tests.contract import old_home
 from workers.embedded.redis_server import PrivateRedis
 from workers.redis.server_paths import data_folder
 from workers.redis.server_program import ServerProgram, choose_server, writers
@@ -46,3 +55,43 @@ def test_the_packaged_server_opens_homes_of_redis_6_and_7() -> None:
     for kept in ("redis-6.2.14", "redis-7.0.15"):
         assert choose_server(KEPT / kept, path="").program == packaged
     assert {kept for kept, program in pairs() if program == packaged} >= {"redis-6.2.14", "redis-7.0.15"}
+
+
+def test_a_home_of_an_older_wildtag_is_refused_until_it_is_migrated(make_stack: Callable[..., Stack]) -> None:
+    """``wildtag up`` and every process of its own; then the stack starts with all that the home holds."""
+    stack, prefix = make_stack(), "wildtag:"
+    with Supervisor(stack.home) as supervisor:
+        private = PrivateRedis(stack.home)
+        supervisor.start([private.service()])
+        old_home.fill(private.client(), prefix, at=1_700_000_000.0)
+        private.client().delete(*(f"{prefix}{name}" for name in old_home.CELERY))  # they stand for messages, only
+        before = old_home.content(private.client(), prefix)
+    up = subprocess.run(
+        [sys.executable, "-m", "workers.cli", "up"], env=stack.environment, capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    assert up.returncode == 1
+    (said,) = [line for line in up.stderr.splitlines() if line.startswith("wildtag:")]
+    assert said == (
+        f"wildtag: the Redis keys under {prefix!r} have layout version 0, and this wildtag needs version 1: "
+        "stop what uses them and run `wildtag migrate`"
+    )
+    planned = json.loads(stack.wildtag("migrate", "--dry-run", "--json").stdout)
+    migrated = json.loads(stack.wildtag("migrate", "--json").stdout)
+    assert (planned["from"], planned["to"]) == (migrated["from"], migrated["to"]) == (0, 1)
+    with Supervisor(stack.home) as supervisor:
+        supervisor.start([private.service()])
+        old_home.verify(private.client(), prefix, before)
+    stack.start()
+    assert json.loads(stack.wildtag("events", "counts", "--json").stdout)["webhook:rejected"] == 3
+    running = stack.wildtag("migrate", check=False)
+    assert running.returncode == 1
+    assert "a stack is running" in running.stderr
+    assert stack.stop() < 10
+
+
+def test_a_home_without_keys_has_nothing_to_migrate(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "home")
+    nothing: dict[str, object] = {"from": None, "to": None, "dry_run": False, "steps": []}
+    assert json.loads(stack.wildtag("migrate", "--json").stdout) == nothing
+    assert not (tmp_path / "home").exists()

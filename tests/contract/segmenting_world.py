@@ -59,7 +59,7 @@ class World:
         self.stages = stage_worker(self.wiring).runner
         self.dispatcher: Any = dispatcher(self.wiring, "me")  # tests replace what it sends by
         self.keeper = keeper(self.wiring)
-        for inbox in (self.wiring.inbox, self.wiring.later):
+        for inbox in (self.wiring.inbox, self.wiring.low_priority_inbox):
             inbox.prepare()
 
     def put(self, key: str, image: Image.Image | bytes | None = None) -> str:

@@ -57,7 +57,7 @@ class World:
         self.stages = stage_worker(wiring).runner
         self.dispatcher, self.keeper = dispatcher(wiring, "me"), keeper(wiring)
         wiring.inbox.prepare()
-        wiring.later.prepare()
+        wiring.low_priority_inbox.prepare()
 
     def tell(self, data: bytes) -> None:
         """What the gateway does with the body of a POST."""
@@ -171,10 +171,10 @@ def test_what_cannot_be_read_is_set_aside(world: World, data: bytes) -> None:
     data = data.replace(BUCKET.encode(), world.settings.bucket.encode())
     with capture_logs() as logged:
         world.tell(data)
-    assert world.wiring.event_sink.counts() == {"webhook:junk": 1}
-    (aside,) = world.wiring.event_sink.junk()
-    assert aside.junk.reason
-    assert aside.junk.size == len(data)
+    assert world.wiring.event_sink.counts() == {"webhook:rejected": 1}
+    (aside,) = world.wiring.event_sink.rejected()
+    assert aside.rejected.reason
+    assert aside.rejected.size == len(data)
     assert [line["event"] for line in logged] == ["notification set aside"]
     world.settle()
     assert world.records() == {}
@@ -276,7 +276,9 @@ def test_a_type_that_is_not_followed_is_skipped_and_looked_at_again_when_it_chan
 
     after = make(endpoint, follow_types=("image/*", "video/*"))  # the settings were changed
     assert after.sweep() == 0
-    after.wiring.later.append([ObjectEvent("created", after.settings.bucket, "a.mp4", force=True)])  # wildtag retag
+    after.wiring.low_priority_inbox.append(
+        [ObjectEvent("created", after.settings.bucket, "a.mp4", force=True)]
+    )  # wildtag retag
     after.settle()
     after.settle()
     assert after.error("a.mp4")[0] == "failed"

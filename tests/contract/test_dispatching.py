@@ -110,7 +110,11 @@ def world(client: Client, keys: Keys, tmp_path: Path) -> World:
 def made_of(client: Client, keys: Keys, tmp_path: Path) -> World:
     """A world over this Redis."""
     (tmp_path / "inbox").mkdir()
-    inbox, later, ledger = Inbox(client, keys.inbox), Inbox(client, keys.later), Ledger(client, keys, 100)
+    inbox, later, ledger = (
+        Inbox(client, keys.inbox),
+        Inbox(client, keys.low_priority_inbox),
+        Ledger(client, keys, 100),
+    )
     for stream in (inbox, later):
         stream.prepare()
     store = FolderStore({"inbox": tmp_path / "inbox"})
@@ -259,7 +263,7 @@ def test_removals_that_the_store_gives_no_word_of_are_counted_and_cost_no_record
     world.inbox.append([ObjectEvent("removed", "inbox", ref.key) for ref in refs])
     world.inbox.append([ObjectEvent("created", "inbox", "no etag.jpg")])
     world.dispatcher().step(block_ms=10)
-    assert world.event_sink.counts() == {"dispatcher:removals unseen": 3}
+    assert world.event_sink.counts() == {"dispatcher:removals-unverified": 3}
     assert world.records.counts()["done"] == 3
     assert world.records.counts()["inbox"] == 0
 

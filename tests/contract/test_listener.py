@@ -31,6 +31,7 @@ from workers.processes.listener import run_listener
 from workers.redis.connection import Client
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
+from workers.redis.layout import Layout
 from workers.settings.settings import Settings
 from workers.stores.folder import FolderStore
 
@@ -72,6 +73,7 @@ def event_sink(client: Client, keys: Keys) -> EventSink:
 
 @pytest.fixture
 def inbox(client: Client, keys: Keys) -> Inbox:
+    Layout(client, keys).require()
     made = Inbox(client, keys.inbox)
     made.prepare()
     return made
@@ -185,7 +187,7 @@ def test_junk_is_set_aside(event_sink: EventSink, inbox: Inbox) -> None:
     server = Scripted([lambda: [b"nonsense\n", b"\xff\n", line("good")]])
     Listener(server, BUCKET, event_sink, lambda *, connected: connected, first_pause=0.001).follow(server.stop)
     assert told(inbox) == ["good"]
-    assert [aside.junk.body for aside in event_sink.junk()] == [b"\xff", b"nonsense"]
+    assert [aside.rejected.body for aside in event_sink.rejected()] == [b"\xff", b"nonsense"]
 
 
 @settings(deadline=None)

@@ -70,7 +70,7 @@ def test_what_two_workers_put_back_again_and_again_goes_on_soon_after_the_store_
     wiring: Any, way: TcpProxy, client: Any, bucket: str, tmp_path: Path
 ) -> None:
     dispatcher = dispatcher_of(wiring, "me")
-    for inbox in (wiring.inbox, wiring.later):
+    for inbox in (wiring.inbox, wiring.low_priority_inbox):
         inbox.prepare()
 
     def put(name: str) -> ObjectInfo:

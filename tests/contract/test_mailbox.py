@@ -39,7 +39,7 @@ def test_what_waits_together_travels_together(redis_url: str, client: Client, ke
     assert client.xlen(keys.inbox) == 2000
     # counts are added up before they are sent: so many additions, so many round trips
     assert client.info("commandstats")["cmdstat_hincrby"]["calls"] <= 10
-    assert client.hget(keys.told, "test:events") == b"2000"
+    assert client.hget(keys.event_counts, "test:events") == b"2000"
 
 
 def test_one_that_gives_up_takes_nobody_along(redis_url: str, client: Client, keys: Keys) -> None:

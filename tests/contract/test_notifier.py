@@ -130,7 +130,7 @@ def test_a_failure_is_followed_by_another_attempt_of_the_same_id_signed_anew(wor
     assert first.id == second.id
     assert first.body == second.body
     second.verify(SECRET)
-    assert told(world.outbox.counts()) == {"delivered": 1, "again": 1}
+    assert told(world.outbox.counts()) == {"delivered": 1, "retried": 1}
 
 
 def test_what_fails_holds_nothing_else_up(world: World) -> None:
@@ -163,7 +163,7 @@ def test_a_receiver_that_does_not_answer_in_time_is_asked_again(world: World) ->
     world.finish("a.jpg")
     world.run(lambda: world.quiet() and world.receiver.taken, timeout_s=0.3, attempts=50)
     assert world.outbox.counts()["delivered"] == 1
-    assert world.outbox.counts()["again"] >= 1
+    assert world.outbox.counts()["retried"] >= 1
 
 
 def test_an_answer_that_comes_byte_by_byte_ends_with_the_time_of_an_attempt(world: World) -> None:
@@ -278,7 +278,7 @@ def test_what_a_notifier_took_and_did_not_settle_another_one_sends_when_its_time
     with world.notifier() as notifier:
         notifier.recover(0)  # nothing
         world.receiver.answer = lambda _: Reply(503)
-        world.work(notifier, lambda: world.outbox.counts()["again"])
+        world.work(notifier, lambda: world.outbox.counts()["retried"])
     (taken,) = world.outbox.take(time.time() + 99, time.time() + LEASE_S, 9)  # and it is killed
     began = time.monotonic()
     world.receiver.answer = lambda _: Reply()
@@ -292,13 +292,13 @@ def test_a_late_failure_of_a_killed_notifiers_attempt_does_not_undo_a_delivery(w
     with world.notifier() as notifier:
         notifier.prepare()
         world.receiver.answer = lambda _: Reply(500)
-        world.work(notifier, lambda: world.outbox.counts()["again"])
+        world.work(notifier, lambda: world.outbox.counts()["retried"])
         (late,) = world.outbox.take(time.time() + 99, 0.0, 9)
         world.receiver.answer = lambda _: Reply()
         world.work(notifier, lambda: world.quiet() and world.receiver.taken)
     world.outbox.settle(late, Plan(9).verdict(Answer(500), 1, time.time(), 0.5))
     assert world.quiet()
-    assert told(world.outbox.counts()) == {"delivered": 1, "again": 1}
+    assert told(world.outbox.counts()) == {"delivered": 1, "retried": 1}
 
 
 def test_what_the_feed_forgot_while_nobody_read_it_is_counted_once(
@@ -338,7 +338,7 @@ def test_while_too_many_wait_the_feed_is_left_to_remember(world: World) -> None:
     world.receiver.answer = lambda _: Reply(500)
     with world.notifier(wait=600.0, waiting_most=2) as notifier:
         world.finish("a", "b")
-        world.work(notifier, lambda: world.outbox.counts()["again"] == 2)
+        world.work(notifier, lambda: world.outbox.counts()["retried"] == 2)
         world.finish("c")
         notifier.step(20)
         notifier.step(20)

@@ -24,6 +24,7 @@ from tests.eventually import eventually
 from workers.cli.main import app
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
+from workers.redis.layout import Layout
 
 CHANCE = random.Random(11)
 SECRET = f"whsec_{base64.b64encode(CHANCE.randbytes(32)).decode()}"
@@ -75,6 +76,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def world(client: Client, keys: Keys, receiver: Receiver) -> World:
+    Layout(client, keys).require()
     return World(client, keys, receiver)
 
 
@@ -121,7 +123,7 @@ def test_it_beats_and_ends_when_it_is_told_to(world: World, command: Command) ->
     world.finish("a.jpg")
     with command.notifier() as process:
         wait_for(lambda: world.receiver.taken and world.quiet(), process)
-        wait_for(lambda: world.client.hexists(world.keys.health, "notifier"), process)
+        wait_for(lambda: world.client.hexists(world.keys.heartbeats, "notifier"), process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
 
@@ -143,7 +145,7 @@ def test_what_was_given_up_is_listed_and_replayed_by_commands(world: World, comm
         assert command.run("webhooks", "replay", "--all")[0] == 0
         wait_for(lambda: len(world.receiver.taken) == 2 and world.quiet(), process)
     assert json.loads(command.run("webhooks", "counts", "--json")[1]) == {
-        "waiting": 0, "delivered": 2, "again": 0, "dead": 2, "lost": 0,
+        "waiting": 0, "delivered": 2, "retried": 0, "dead": 2, "lost": 0,
     }  # fmt: skip
 
 

@@ -329,7 +329,7 @@ def test_the_board_tells_of_all_processes_and_of_none_that_was_killed(client: Cl
     assert captions.since == 995.0
     now[0] += FRESH_S + 1
     assert one.read() == []
-    assert 0 < client.ttl(keys.obstacles) <= FRESH_S * 3
+    assert 0 < client.ttl(keys.outages) <= FRESH_S * 3
 
 
 def test_what_waits_is_counted_and_redis_itself_is_told_of(client: Client, keys: Keys) -> None:

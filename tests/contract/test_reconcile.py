@@ -70,7 +70,7 @@ class World:
 @pytest.fixture
 def world(client: Client, keys: Keys, tmp_path: Path) -> World:
     (tmp_path / "inbox").mkdir()
-    inbox, later = Inbox(client, keys.inbox), Inbox(client, keys.later)
+    inbox, later = Inbox(client, keys.inbox), Inbox(client, keys.low_priority_inbox)
     inbox.prepare()
     later.prepare()
     return World(

@@ -18,6 +18,7 @@ from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record_reader import PAGE
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
+from workers.redis.layout import Layout
 
 PATIENCE = 30
 
@@ -39,6 +40,7 @@ def environment(redis_url: str, keys: Keys, tmp_path: Path, folder: Path) -> dic
 
 @pytest.fixture
 def inbox(client: Client, keys: Keys) -> Inbox:
+    Layout(client, keys).require()
     made = Inbox(client, keys.inbox)
     made.prepare()
     return made

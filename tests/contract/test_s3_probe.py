@@ -23,9 +23,10 @@ from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Error, Record
 from workers.lifecycle.record_reader import Records
-from workers.redis.connection import Client
+from workers.redis.connection import Client, connect
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
+from workers.redis.layout import Layout
 from workers.stores.object_filter import ObjectFilter
 from workers.stores.s3 import S3Store
 from workers.stores.s3_errors import BucketRefused
@@ -47,6 +48,7 @@ def doctor(store: S3Store, redis_url: str, bucket: str) -> Doctor:
     """Runs the command as a person does; gives its exit status and its checks by name."""
 
     def run(*arguments: str, **settings: str) -> tuple[int, dict[str, Any]]:
+        Layout(connect(redis_url), KEYS).require()
         endpoint = store.connection.options.endpoint
         access_key, secret_key = key_pair(endpoint)
         environment = {
@@ -162,7 +164,7 @@ def test_filters_that_no_probe_can_pass_are_named(
 
 
 @pytest.mark.parametrize(
-    ("following", "told", "chosen", "made"),
+    ("object_filter", "told", "chosen", "made"),
     [
         (ObjectFilter(), Entry(""), (None, None), ("", ".png", "image/png")),
         (ObjectFilter(), Entry("", "in/", ".JPG"), (None, None), ("in/", ".JPG", "image/png")),

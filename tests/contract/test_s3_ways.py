@@ -19,7 +19,7 @@ from workers.diagnostics.s3_trail import Stack
 from workers.diagnostics.s3_ways import Ways
 from workers.events.notification import Told
 from workers.events.sink import PROBE, EventSink, deposit
-from workers.events.sources import Sightings, Sources, State
+from workers.events.sources import EventProbes, Sources, State
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
@@ -111,7 +111,7 @@ def test_each_way_is_measured_and_a_slow_one_explained(
     store = Telling(tmp_path, EventSink(client, keys), webhook=1.4, listen=0.05)
     sources.note("listen", "working")
     sources.note("sweep", "working")
-    ways = Ways(sources, Sightings(client, keys), [WEBHOOK], patience_s=8)
+    ways = Ways(sources, EventProbes(client, keys), [WEBHOOK], patience_s=8)
     with tagging(client, keys, stack.inbox):
         found = checks(Probe(store, stack, ways, BUCKET, Disguise()).follow())
     assert list(found) == ["stored", "sweep", "event", "record", "listen", "webhook"]
@@ -127,7 +127,7 @@ def test_a_way_that_tells_nothing_is_named(
 ) -> None:
     store = Telling(tmp_path, EventSink(client, keys), listen=0.0)
     told = [WEBHOOK, Entry("arn:minio:sqs::WILDTAG:redis"), Entry("arn:aws:sqs:r:1:x")]
-    ways = Ways(sources, Sightings(client, keys), told, patience_s=0.5)
+    ways = Ways(sources, EventProbes(client, keys), told, patience_s=0.5)
     with tagging(client, keys, stack.inbox):
         found = checks(Probe(store, stack, ways, BUCKET, Disguise()).follow())
     assert found["record"].ok
@@ -144,7 +144,7 @@ def test_a_listener_that_does_not_work_is_named(
     client: Client, keys: Keys, sources: Sources, state: State, says: str
 ) -> None:
     sources.note("listen", state, "because")
-    (listen,) = Ways(sources, Sightings(client, keys), [], patience_s=1).conditions()
+    (listen,) = Ways(sources, EventProbes(client, keys), [], patience_s=1).conditions()
     assert (listen.name, listen.ok) == ("listen", None)
     assert "because" in listen.detail
     assert says in listen.remedy
@@ -152,7 +152,7 @@ def test_a_listener_that_does_not_work_is_named(
 
 def test_nobody_listens(client: Client, keys: Keys, sources: Sources) -> None:
     sources.note("sweep", "working")
-    listen, _ = Ways(sources, Sightings(client, keys), [], patience_s=1).conditions()
+    listen, _ = Ways(sources, EventProbes(client, keys), [], patience_s=1).conditions()
     assert "WILDTAG_LISTEN" in listen.remedy
 
 
@@ -163,7 +163,7 @@ def test_who_may_only_read_follows_what_is_there(
     for name in ("a.png", "b.png", "c.txt"):
         (tmp_path / name).write_bytes(b"x")
     store = ReadOnly({BUCKET: tmp_path})
-    ways = Ways(sources, Sightings(client, keys), [WEBHOOK], patience_s=0.5)
+    ways = Ways(sources, EventProbes(client, keys), [WEBHOOK], patience_s=0.5)
     existing = Existing(store, stack, ways, BUCKET, ObjectFilter(), key)
     with tagging(client, keys, stack.inbox):
         followed = (
@@ -183,7 +183,7 @@ def test_who_may_only_read_follows_what_is_there(
 def test_there_is_nothing_to_follow(
     client: Client, keys: Keys, stack: Stack, sources: Sources, tmp_path: Any, key: str | None, says: str
 ) -> None:
-    ways = Ways(sources, Sightings(client, keys), [], patience_s=0.5)
+    ways = Ways(sources, EventProbes(client, keys), [], patience_s=0.5)
     *_, last = Existing(ReadOnly({BUCKET: tmp_path}), stack, ways, BUCKET, ObjectFilter(), key).follow("why not")
     assert last.ok is False
     assert says in last.detail
@@ -204,14 +204,14 @@ def test_the_newest_small_image_is_chosen(tmp_path: Any) -> None:
 
 
 def test_only_probes_are_noted(client: Client, keys: Keys) -> None:
-    event_sink, sightings = EventSink(client, keys), Sightings(client, keys)
+    event_sink, event_probes = EventSink(client, keys), EventProbes(client, keys)
     events = tuple(ObjectEvent("created", BUCKET, key) for key in (f"in/{PROBE}1.png", "other.png"))
-    before = sightings.now()
+    before = event_probes.now()
     event_sink.store([deposit("webhook", Told(events), b"")])
     event_sink.store([deposit("webhook", Told(events), b"")])
-    assert client.xlen(keys.sightings) == 2
-    assert list(sightings.of(f"{BUCKET}/in/{PROBE}1.png")) == ["webhook"]
-    assert before - 0.01 <= sightings.of(f"{BUCKET}/in/{PROBE}1.png")["webhook"] <= sightings.now()
+    assert client.xlen(keys.event_probes) == 2
+    assert list(event_probes.of(f"{BUCKET}/in/{PROBE}1.png")) == ["webhook"]
+    assert before - 0.01 <= event_probes.of(f"{BUCKET}/in/{PROBE}1.png")["webhook"] <= event_probes.now()
 
 
 def test_a_state_keeps_its_beginning_until_there_is_another(client: Client, keys: Keys) -> None:

@@ -63,7 +63,7 @@ def test_who_is_asked_for_is_segmented_and_its_pictures_are_kept(world: World) -
     label_map = np.asarray(Image.open(world.settings.inbox_folder / drawn.pictures.label_map))
     assert label_map.shape == (128, 128)
     assert [drawn.labels[value].label for value in label_map[64, [5, 120]]] == ["cat", "bridge"]
-    assert world.wiring.redis.keys("test:wish:*") == []
+    assert world.wiring.redis.keys("test:segmentation-request:*") == []
 
 
 def test_the_settings_say_which_prefixes_are_segmented(world: World) -> None:
@@ -440,7 +440,7 @@ def test_a_batch_waits_for_what_is_to_be_segmented(world: World) -> None:
     world.put("old.png")
     world.settle()
     batches = Batches(wiring.redis, wiring.keys, ProgressReader(wiring.redis, wiring.keys), wiring.store,
-                      wiring.later, "inbox", lambda _: True)  # fmt: skip
+                      wiring.low_priority_inbox, "inbox", lambda _: True)  # fmt: skip
     for number in range(3):
         world.put(f"drawn/{number}.png")
     world.settle(lambda: sum(stage == SEGMENTATION for stage, *_ in world.queues.sent) == 2)

@@ -235,8 +235,8 @@ def test_the_memory_has_an_end(client: Client, keys: Keys) -> None:
                 for n in range(start, start + 2000)
             ]
         )
-    assert client.zcard(keys.heard) == KEPT
-    assert (client.memory_usage(keys.heard) or 0) < 5 * 2**20
+    assert client.zcard(keys.recent_events) == KEPT
+    assert (client.memory_usage(keys.recent_events) or 0) < 5 * 2**20
 
 
 OPERATIONS = st.lists(

@@ -25,7 +25,7 @@ ADAPTERS = frozenset({
     # broker and gateway
     "create_app", "Publisher", "Broadcaster", "BatchingWriter", "CaptionService",
     # events and dispatch
-    "EventSink", "Sources", "Sightings", "AccessList", "NamespaceHash", "Dispatcher", "EventFilter", "Keeper",
+    "EventSink", "Sources", "EventProbes", "AccessList", "NamespaceHash", "Dispatcher", "EventFilter", "Keeper",
     "Sweeper", "SegmentQueue", "SegmentationRequests", "Artifacts",
     # notifying
     "Outbox", "DeadLetters", "Poster", "Notifier", "Writer",

@@ -86,6 +86,14 @@ class Publisher:
         except (OperationalError, RedisError, OSError) as exc:
             raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
 
+    def consumers(self, patience_s: float = 1.5) -> list[str]:
+        """The names of the Celery workers that answer within this time. Raises ``BrokerUnavailable``."""
+        try:
+            answers = self._app.control.ping(timeout=patience_s)
+        except (OperationalError, RedisError, OSError) as exc:
+            raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
+        return sorted({name for answer in answers or () for name in answer})
+
     def _send(
         self,
         queue: str,

@@ -109,7 +109,7 @@ def retag(
             progress.update(bar, completed=max(0, done))
             time.sleep(0.2)
 
-        put = again.retag(again.selected(wiring.records, which), which.bucket, wiring.later, wait)
+        put = again.retag(again.selected(wiring.records, which), which.bucket, wiring.low_priority_inbox, wait)
     if json:
         console.out(msgspec.json.encode({"objects": put}).decode(), highlight=False)
     else:
@@ -120,7 +120,9 @@ def _reached() -> Wiring:
     from workers.embedded.stack import reached  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
-    return Wiring(reached(Settings()))
+    wiring = Wiring(reached(Settings()))
+    wiring.layout.require()
+    return wiring
 
 
 def _moment(since: str | None) -> float:

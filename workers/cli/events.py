@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from workers.cli.panels import BUCKET
+from vectordb.errors import Permanent
 from workers.cli.results import Json, connected
 from workers.cli.show import clean, console, messages
 from workers.events.sink import EventSink
@@ -18,13 +19,13 @@ app = typer.Typer(no_args_is_help=True, help="What MinIO and other servers told,
 
 
 @app.command()
-def junk(json: Json = False, limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50) -> None:
+def rejected(json: Json = False, limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50) -> None:
     """List notifications that were set aside, newest first, with the reason."""
-    found = _event_sink().junk(limit)
+    found = _event_sink().rejected(limit)
     if json:
         for aside in found:
-            body = aside.junk.body.decode("utf-8", "backslashreplace")
-            line = {"at": aside.at, **msgspec.structs.asdict(aside.junk), "body": body}
+            body = aside.rejected.body.decode("utf-8", "backslashreplace")
+            line = {"at": aside.at, **msgspec.structs.asdict(aside.rejected), "body": body}
             console.out(msgspec.json.encode(line).decode(), highlight=False)
         return
     if not found:
@@ -32,15 +33,23 @@ def junk(json: Json = False, limit: Annotated[int, typer.Option(min=1, help="The
         return
     view = Table("when", "source", "bytes", "reason", "begins with", pad_edge=False, box=None)
     for aside in found:
-        begins = aside.junk.body[:60].decode("utf-8", "replace")
+        begins = aside.rejected.body[:60].decode("utf-8", "replace")
         when = datetime.fromtimestamp(aside.at, UTC).astimezone().isoformat(" ", "seconds")
-        view.add_row(when, aside.junk.source, f"{aside.junk.size:,}", clean(aside.junk.reason), clean(begins))
+        view.add_row(
+            when, aside.rejected.source, f"{aside.rejected.size:,}", clean(aside.rejected.reason), clean(begins)
+        )
     console.print(view)
+
+
+@app.command("junk", hidden=True)
+def junk() -> None:
+    """The former name of ``rejected``."""
+    raise Permanent("wildtag events junk is now called wildtag events rejected")
 
 
 @app.command()
 def counts(json: Json = False) -> None:
-    """Count what each source was told: events, records left alone (and why), and junk."""
+    """Count what each source was told: events, records left alone (and why), and rejected notifications."""
     found = _event_sink().counts()
     if json:
         console.out(msgspec.json.encode(found).decode(), highlight=False)

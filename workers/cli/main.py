@@ -19,6 +19,7 @@ from workers.cli import (
     doctor,
     evaluate,
     events,
+    migrate,
     one_process,
     processes,
     results,
@@ -103,6 +104,6 @@ app = _App(
 )
 for module in (
     stack, processes, one_process, upload, results, evaluate, captions, bucket, events, s3, segment, doctor, api_keys,
-    webhooks, alive,
+    webhooks, alive, migrate,
 ):  # fmt: skip
     module.add_to(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -27,16 +28,20 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 def connected() -> Wiring:
-    """The adapters to the stack of this home, or to the Redis that the environment names."""
+    """The adapters to the stack of this home, or to the Redis that the environment names.
+
+    Raises ``OtherLayout`` where another version of wildtag wrote its keys.
+    """
     from workers.embedded.stack import running  # noqa: PLC0415 -- keeps the command line quick
 
     settings = Settings()
-    if "redis_url" in settings.model_fields_set:
-        return Wiring(settings)
-    up = running(settings)
+    up = settings if "redis_url" in settings.model_fields_set else running(settings)
     if up is None:
         raise no_stack(settings, "set WILDTAG_HOME or WILDTAG_REDIS_URL to reach another")
-    return Wiring(up)
+    wiring = Wiring(up)
+    with suppress(Transient):  # then the command itself says what is away
+        wiring.layout.require()
+    return wiring
 
 
 def no_stack(settings: Settings, otherwise: str) -> typer.Exit:

@@ -141,7 +141,7 @@ def doctor(
     there = connected()
     told = told_of(store, settings.bucket)
     stack = Stack(there.records, there.inbox, there.health, wait)
-    ways = Ways(there.sources, there.sightings, told, patience_s=min(wait, PATIENCE_S))
+    ways = Ways(there.sources, there.event_probes, told, patience_s=min(wait, PATIENCE_S))
     existing = Existing(store, stack, ways, settings.bucket, there.object_filter, key)
     if key is not None:
         checks = existing.follow()

@@ -56,7 +56,9 @@ def demo() -> None:
     already = running(settings)
     if already is not None:
         messages.print("A stack is already running here: the photographs go to it.")
-        complete = tag_samples(Wiring(already), lambda: None)
+        wiring = Wiring(already)
+        wiring.layout.require()
+        complete = tag_samples(wiring, lambda: None)
     else:
         with _stack(settings) as stack:
             complete = tag_samples(stack.wiring, stack.watch)
@@ -102,6 +104,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
                 # in a process of its own, which takes the text encoder's memory with it when it ends
                 subprocess.run(command("prepare"), env=here.process_environment(), check=True)
             supervisor.start([redis.service()])
+            wiring.layout.require()
             wiring.health.clear()
             supervisor.start(
                 services(here, redis, port),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from workers.diagnostics.doctor import Check
-from workers.events.sources import Condition, Sightings, Sources
+from workers.events.sources import Condition, EventProbes, Sources
 from workers.stores.s3_notification import Entry
 
 SLOW_S = 1.0
@@ -23,22 +23,24 @@ QUEUED = (
 class Ways:
     """The event sources of one bucket. ``told``: whom the bucket tells of all changes."""
 
-    def __init__(self, sources: Sources, sightings: Sightings, told: Sequence[Entry], *, patience_s: float) -> None:
+    def __init__(
+        self, sources: Sources, event_probes: EventProbes, told: Sequence[Entry], *, patience_s: float
+    ) -> None:
         self._sources = sources
-        self._sightings = sightings
+        self._event_probes = event_probes
         self._kinds = {entry.arn.rpartition(":")[2] for entry in told if entry.arn.startswith("arn:minio:sqs:")}
         self._patience_s = patience_s
 
     def now(self) -> float:
         """The time by which delays are measured."""
-        return self._sightings.now()
+        return self._event_probes.now()
 
     def delays(self, oid: str, put_at: float) -> Iterator[Check]:
         """A check for each way, when all have told of the object or had the time to. Raises ``StoreUnavailable``."""
         conditions = self._sources.conditions()
         expected = {*self._kinds & {"webhook", "redis"}} | ({"listen"} if _works(conditions.get("listen")) else set())
         deadline = time.monotonic() + self._patience_s
-        while expected - set(seen := self._sightings.of(oid)) and time.monotonic() < deadline:
+        while expected - set(seen := self._event_probes.of(oid)) and time.monotonic() < deadline:
             time.sleep(STEP_S)
         for source in sorted({*expected, *seen}):
             yield _delay(source, seen[source] - put_at) if source in seen else _silent(source, self._patience_s)

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 AGAIN_BLOCK_MS = 20
 SEGMENTS_BLOCK_MS = 100
 GATHER_S = 0.005
-UNSEEN = "dispatcher:removals unseen"  # among the counts of what was told
+UNVERIFIED = "dispatcher:removals-unverified"  # among the counts of what was told
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ class Dispatcher:
     """Turns inbox events into batches for the first stage. One ``step`` is one turn; ``Transient`` may leave it.
 
     ``revision`` is asked for every batch: the captions may be switched while images come in. ``followed`` says of
-    a key whether it is tagged, ``rule`` how it is segmented if nobody asks. What is in ``later`` has its turn when
-    the inbox is empty and little is on its way, what is to be segmented when ``segments`` says so.
+    a key whether it is tagged, ``rule`` how it is segmented if nobody asks. The ``low_priority_inbox`` is read when
+    the inbox is empty and few objects are in flight, the segmentation queue when ``segments`` says so.
     """
 
     def __init__(
         self,
         inbox: Inbox,
-        later: Inbox,
+        low_priority_inbox: Inbox,
         segments: SegmentQueue,
         ledger: Ledger,
         store: ObjectStore,
@@ -77,7 +77,7 @@ class Dispatcher:
     ) -> None:
         self._outage_tracker = outage_tracker or OutageTracker(probes={STORE: lambda: None})
         self._inbox = inbox
-        self._later = later
+        self._low_priority_inbox = low_priority_inbox
         self._segments = segments
         self._followed = followed
         self._rule = rule
@@ -91,7 +91,7 @@ class Dispatcher:
         self._pace = pace
         self._consumer = consumer
         self._clock = clock
-        self._leftovers = {inbox: Leftovers() for inbox in (inbox, later)}
+        self._leftovers = {inbox: Leftovers() for inbox in (inbox, low_priority_inbox)}
 
     def recover(self, idle_ms: int) -> int:
         """Deal with events that a dispatcher read and left. Gives how many.
@@ -101,7 +101,7 @@ class Dispatcher:
         self._outage_tracker.refuse(REDIS, *BEGUN_WITH)
         count = 0
         with self._interrupted():
-            for inbox in (self._inbox, self._later):
+            for inbox in (self._inbox, self._low_priority_inbox):
                 events = inbox.recover(self._consumer, idle_ms, self._pace.in_flight_max)
                 self._deal(inbox, events, recovered=True)
                 count += len(events)
@@ -135,15 +135,15 @@ class Dispatcher:
         if room <= 0:
             time.sleep(0.05)  # the queues are full: the inbox holds what comes
             return segmented or 0
-        again = self._later.length() > 0
+        again = self._low_priority_inbox.length() > 0
         if segmented is not None:
             block_ms = min(block_ms, SEGMENTS_BLOCK_MS)
         events = self._inbox.read(self._consumer, room, min(block_ms, AGAIN_BLOCK_MS) if again else block_ms)
         if not events:
             # little of it at once, so that what comes meanwhile does not wait behind it
             if again and in_flight < self._pace.batch_max * 2:
-                events = self._later.read(self._consumer, self._pace.batch_max, None)
-                self._deal(self._later, events, recovered=False)
+                events = self._low_priority_inbox.read(self._consumer, self._pace.batch_max, None)
+                self._deal(self._low_priority_inbox, events, recovered=False)
             return len(events) + (segmented or 0)
         until = time.monotonic() + self._pace.batch_wait_ms / 1000
         # where nothing is on its way a lone image gains nothing by waiting for others, which form the next batch
@@ -262,7 +262,7 @@ class Dispatcher:
         if unseen:
             oid, reason = next(iter(unseen.items()))
             log.warning("removals unseen, and their records kept", removals=len(unseen), one=oid, reason=reason)
-            self._event_sink.store([ReceivedEvents(counts={UNSEEN: len(unseen)})])
+            self._event_sink.store([ReceivedEvents(counts={UNVERIFIED: len(unseen)})])
 
 
 def _arrival(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None:

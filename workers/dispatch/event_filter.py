@@ -75,7 +75,7 @@ class EventFilter:
         read again because a process ended before it is neither taken for repeated nor counted twice.
         """
         digests = {digest for _, event in events if (digest := _digest(event)) is not None}
-        heard, now = self._keys.heard, repr(self._clock())
+        heard, now = self._keys.recent_events, repr(self._clock())
         scored: list[str | bytes] = []
         for digest in digests:
             scored += [now, digest]
@@ -94,7 +94,7 @@ class EventFilter:
         if not asked:
             return set()
         with translated():
-            scores = self._redis.zmscore(self._keys.heard, asked)
+            scores = self._redis.zmscore(self._keys.recent_events, asked)
         return {digest for digest, score in zip(asked, scores, strict=True) if score is not None}
 
     def _markers(self, events: Read) -> set[str]:

@@ -70,7 +70,7 @@ class Batches:
         keys: Keys,
         reader: ProgressReader,
         store: ObjectStore,
-        later: Inbox,
+        low_priority_inbox: Inbox,
         bucket: str,
         followed: Callable[[str], bool],
         clock: Callable[[], float] = time.time,
@@ -79,7 +79,7 @@ class Batches:
         self._keys = keys
         self._reader = reader
         self._store = store
-        self._later = later
+        self._low_priority_inbox = low_priority_inbox
         self._bucket = bucket
         self._followed = followed
         self._clock = clock
@@ -168,7 +168,7 @@ class Batches:
 
     def _list(self, batch: str) -> bool:
         name = self._keys.batch(batch)
-        if self._later.length() >= AHEAD:
+        if self._low_priority_inbox.length() >= AHEAD:
             return False
         with translated():
             prefix, after, force = self._redis.hmget(name, "prefix", "after", "force")
@@ -181,7 +181,7 @@ class Batches:
         with translated():
             pipe = self._redis.pipeline(transaction=True)
             if wanted := [key for key in keys if self._followed(key)]:
-                self._enter(pipe, batch, self._keys.later, wanted, force=force == b"1")
+                self._enter(pipe, batch, self._keys.low_priority_inbox, wanted, force=force == b"1")
             if len(keys) == PAGE:
                 pipe.hset(name, "after", raw(keys[-1]))
             else:
@@ -249,7 +249,7 @@ class Batches:
         """Milliseconds: of events that were told before, the dispatcher has dealt with every one."""
         oldest = []
         with translated():
-            for stream in (self._keys.inbox, self._keys.later):
+            for stream in (self._keys.inbox, self._keys.low_priority_inbox):
                 oldest += self._redis.xrange(stream, count=1)
         return min((told_at(text(entry)) * 1000 for entry, _ in oldest), default=float("inf"))
 

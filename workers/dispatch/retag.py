@@ -52,7 +52,7 @@ def _keys(records: Records, which: Selection) -> Iterator[str]:
     return (oid.removeprefix(f"{which.bucket}/") for oid in oids)
 
 
-def retag(pages: Iterator[Sequence[str]], bucket: str, later: Inbox, wait: Callable[[int], None]) -> int:
+def retag(pages: Iterator[Sequence[str]], bucket: str, low_priority_inbox: Inbox, wait: Callable[[int], None]) -> int:
     """Put objects behind everything that is new, and wait until they have had their turn; gives how many.
 
     ``wait`` is called again and again with how many have had theirs. Interrupted, what was put there has its turn
@@ -60,11 +60,11 @@ def retag(pages: Iterator[Sequence[str]], bucket: str, later: Inbox, wait: Calla
     """
     put = 0
     for keys in pages:
-        while (waiting := later.length()) >= AHEAD:
+        while (waiting := low_priority_inbox.length()) >= AHEAD:
             wait(put - waiting)
         # without an etag: the dispatcher looks what the object is now, and whether it is there
-        later.append([ObjectEvent("created", bucket, key, force=True) for key in keys])
+        low_priority_inbox.append([ObjectEvent("created", bucket, key, force=True) for key in keys])
         put += len(keys)
-    while waiting := later.length():
+    while waiting := low_priority_inbox.length():
         wait(put - waiting)
     return put

@@ -86,7 +86,7 @@ class Told(msgspec.Struct, frozen=True):
 
     events: tuple[ObjectEvent, ...] = ()
     ignored: tuple[str, ...] = ()
-    junk: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
 
 
 def webhook(body: bytes, bucket: str) -> Told:
@@ -129,29 +129,29 @@ def _told(
     data: bytes, bucket: str, around: type[_Body | list[_Access]], *, encoded: bool = True, state: bool = False
 ) -> Told:
     if len(data) > LARGEST:
-        return Told(junk=(f"larger than {LARGEST} bytes",))
+        return Told(rejected=(f"larger than {LARGEST} bytes",))
     if _nested(data):
-        return Told(junk=(f"nested more than {DEEPEST} levels deep",))
+        return Told(rejected=(f"nested more than {DEEPEST} levels deep",))
     try:
         found = _decoded(data, around)
     except _Unreadable as exc:
-        return Told(junk=(str(exc),))
+        return Told(rejected=(str(exc),))
     if isinstance(found, list):
         records = [record for entry in found for record in entry.event]
     else:
         records = found.records or []
-    events, ignored, junk = [], [], []
+    events, ignored, rejected = [], [], []
     for raw in records:
         try:
             one = _event(_decoded(raw, _Record), bucket, encoded=encoded, state=state)
         except _Unreadable as exc:
-            junk.append(str(exc))
+            rejected.append(str(exc))
             continue
         if isinstance(one, str):
             ignored.append(one)
         else:
             events.append(one)
-    return Told(tuple(events), tuple(ignored), tuple(junk))
+    return Told(tuple(events), tuple(ignored), tuple(rejected))
 
 
 def _nested(data: bytes) -> bool:

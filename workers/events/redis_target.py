@@ -87,7 +87,7 @@ class NamespaceHash:
         self._redis: Any = target  # as above
         self._here: Any = here
         self._key = key
-        self._seen = keys.seen(key)
+        self._seen = keys.redis_target(key)
         self._bucket = bucket
         self._event_sink = event_sink
 

@@ -1,4 +1,4 @@
-"""Where the event sources leave what they were told: events in the inbox, junk set aside, everything counted.
+"""Stores what the event sources receive: events go to the inbox, rejected notifications are kept, all are counted.
 
 One notification gives one ``ReceivedEvents``; ``commands`` gives the Redis commands for many of them, so that a
 source with another client (the gateway's event loop) stores the same.
@@ -22,11 +22,11 @@ from workers.redis.keys import Keys
 
 log = structlog.get_logger()
 
-JUNK_KEPT = 1000  # notifications; the oldest go first
+REJECTED_KEPT = 1000  # notifications; the oldest go first
 BODY_KEPT = 4096  # bytes of each
 REASONS_KEPT = 5
 PROBE = "wildtag-probe-"  # in the keys of probes, whose events are noted with their source and time
-SIGHTINGS_KEPT = 200
+PROBES_KEPT = 200
 
 Command = tuple[str | bytes | int, ...]
 
@@ -45,7 +45,7 @@ class ReceivedEvents(msgspec.Struct, frozen=True):
 
     events: tuple[ObjectEvent, ...] = ()
     counts: Mapping[str, int] = {}
-    junk: RejectedNotification | None = None
+    rejected: RejectedNotification | None = None
     source: str = ""
 
 
@@ -53,13 +53,13 @@ def deposit(source: str, told: Told, body: bytes, size: int | None = None) -> Re
     """What ``told``, read from ``body``, leaves. ``size``: of the whole, where ``body`` is its beginning."""
     counts = Counter(f"{source}:ignored:{reason}" for reason in told.ignored)
     counts[f"{source}:events"] = len(told.events)
-    counts[f"{source}:junk"] = len(told.junk)
-    junk = None
-    if told.junk:
-        more = [f"and {len(told.junk) - REASONS_KEPT} more"] if len(told.junk) > REASONS_KEPT else []
-        reason = "; ".join([*told.junk[:REASONS_KEPT], *more])
-        junk = RejectedNotification(source, reason, len(body) if size is None else size, body[:BODY_KEPT])
-    return ReceivedEvents(told.events, +counts, junk, source)
+    counts[f"{source}:rejected"] = len(told.rejected)
+    rejected = None
+    if told.rejected:
+        more = [f"and {len(told.rejected) - REASONS_KEPT} more"] if len(told.rejected) > REASONS_KEPT else []
+        reason = "; ".join([*told.rejected[:REASONS_KEPT], *more])
+        rejected = RejectedNotification(source, reason, len(body) if size is None else size, body[:BODY_KEPT])
+    return ReceivedEvents(told.events, +counts, rejected, source)
 
 
 def commands(deposits: Iterable[ReceivedEvents], keys: Keys) -> list[Command]:
@@ -69,25 +69,25 @@ def commands(deposits: Iterable[ReceivedEvents], keys: Keys) -> list[Command]:
     for one in deposits:
         made.extend(("XADD", keys.inbox, "*", *chain(*fields(event).items())) for event in one.events)
         made.extend(
-            ("XADD", keys.sightings, "MAXLEN", "~", SIGHTINGS_KEPT, "*", "source", one.source, "oid", event.id)
+            ("XADD", keys.event_probes, "MAXLEN", "~", PROBES_KEPT, "*", "source", one.source, "oid", event.id)
             for event in one.events if PROBE in event.key
         )  # fmt: skip
-        if one.junk is not None:
-            j = one.junk
+        if one.rejected is not None:
+            j = one.rejected
             made.append((
-                "XADD", keys.junk, "MAXLEN", "~", JUNK_KEPT, "*",
+                "XADD", keys.rejected_events, "MAXLEN", "~", REJECTED_KEPT, "*",
                 "source", j.source, "reason", j.reason, "size", j.size, "body", j.body,
             ))  # fmt: skip
         counts.update(one.counts)
-    made.extend(("HINCRBY", keys.told, name, count) for name, count in counts.items())
+    made.extend(("HINCRBY", keys.event_counts, name, count) for name, count in counts.items())
     return made
 
 
 class SetAside(msgspec.Struct, frozen=True):
-    """Junk with the time at which it came (Unix seconds)."""
+    """A rejected notification with the time at which it came (Unix seconds)."""
 
     at: float
-    junk: RejectedNotification
+    rejected: RejectedNotification
 
 
 class EventSink:
@@ -104,13 +104,13 @@ class EventSink:
             for command in (*commands(deposits, self._keys), *also):
                 pipe.execute_command(*command)
             pipe.execute()
-        for aside in (one.junk for one in deposits if one.junk is not None):
+        for aside in (one.rejected for one in deposits if one.rejected is not None):
             log.warning("notification set aside", source=aside.source, reason=aside.reason, size=aside.size)
 
-    def junk(self, limit: int = JUNK_KEPT) -> list[SetAside]:
+    def rejected(self, limit: int = REJECTED_KEPT) -> list[SetAside]:
         """What was set aside last, newest first."""
         with translated():
-            entries = self._redis.xrevrange(self._keys.junk, count=limit)
+            entries = self._redis.xrevrange(self._keys.rejected_events, count=limit)
         return [
             SetAside(
                 int(text(entry).partition("-")[0]) / 1000,
@@ -120,6 +120,8 @@ class EventSink:
         ]
 
     def counts(self) -> dict[str, int]:
-        """How much each source was told, ever: ``SOURCE:events``, ``SOURCE:ignored:REASON``, ``SOURCE:junk``."""
+        """How much each source was told, ever: ``SOURCE:events``, ``SOURCE:ignored:REASON``, ``SOURCE:rejected``."""
         with translated():
-            return {text(name): int(count) for name, count in sorted(self._redis.hgetall(self._keys.told).items())}
+            return {
+                text(name): int(count) for name, count in sorted(self._redis.hgetall(self._keys.event_counts).items())
+            }

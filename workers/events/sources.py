@@ -35,12 +35,12 @@ class _Note(Condition, frozen=True):
         return Condition(self.state, self.since, self.reason, self.at)
 
 
-class Sightings:
+class EventProbes:
     """When the events of probes came, by the clock of Redis. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
-        self._key = keys.sightings
+        self._key = keys.event_probes
 
     def now(self) -> float:
         """Unix seconds, as Redis has them."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from workers.gateway.start_gate import StartGate
 
 log = structlog.get_logger()
 
@@ -69,6 +74,8 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
 
+STARTUP_FAILED = 3  # the exit status that ``uvicorn.run`` gives
+
 SERVER: dict[str, Any] = {
     # httptools: a third less CPU an event than h11; uvloop saves a tenth more, which nobody needs here
     "http": Protocol, "loop": "asyncio", "access_log": False, "log_config": None, "server_header": False,
@@ -79,3 +86,22 @@ SERVER: dict[str, Any] = {
 def serve(app: FastAPI, host: str, port: int) -> None:
     """Listen until told to stop."""
     uvicorn.run(app, host=host, port=port, **SERVER)
+
+
+def serve_when(require: Callable[[], None], app: FastAPI, host: str, port: int) -> None:
+    """Listen at once, and serve the application when ``require`` has returned. See ``StartGate``.
+
+    Raises what ``require`` raises, apart from ``Transient``.
+    """
+
+    def stop() -> None:
+        server.should_exit = True
+
+    gate = StartGate(app, require, stop)
+    server = uvicorn.Server(uvicorn.Config(gate, host=host, port=port, **SERVER))
+    with suppress(KeyboardInterrupt):  # as ``uvicorn.run``
+        server.run()
+    if gate.failure is not None:
+        raise gate.failure
+    if not server.started:
+        sys.exit(STARTUP_FAILED)

@@ -1,6 +1,6 @@
 """``POST /v1/events/minio``: what a MinIO server tells of its bucket.
 
-It answers 2xx only when what was told is in Redis. That holds for junk as well, which is set
+It answers 2xx only when what was told is in Redis. That holds for rejected notifications as well, which is set
 aside with its reason: servers that keep events in a folder send the same one again until it is accepted, and would
 never get past it. 503 means that nothing is certain and the event must come again.
 """
@@ -43,14 +43,14 @@ def webhook_route(batching_writer: BatchingWriter, *, bucket: str, token: str | 
             body, size = await _body(request)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
-        told = webhook(body, bucket) if size <= LARGEST else Told(junk=(f"larger than {LARGEST} bytes",))
-        if told.junk:
-            log.warning("notification set aside", reason=told.junk[0], size=size)
+        told = webhook(body, bucket) if size <= LARGEST else Told(rejected=(f"larger than {LARGEST} bytes",))
+        if told.rejected:
+            log.warning("notification set aside", reason=told.rejected[0], size=size)
         try:
             await batching_writer.put(deposit(SOURCE, told, body, size), len(body))
         except Transient as exc:
             return problem_of(exc).response()
-        return Response(status_code=202 if told.junk else 200)
+        return Response(status_code=202 if told.rejected else 200)
 
     return minio
 

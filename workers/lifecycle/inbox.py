@@ -31,7 +31,7 @@ class Inbox:
     """
 
     def __init__(self, client: Client, key: str) -> None:
-        """``key``: of the stream, ``Keys.inbox`` or ``Keys.later``."""
+        """``key``: of the stream, ``Keys.inbox`` or ``Keys.low_priority_inbox``."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._key = key
 
@@ -82,11 +82,11 @@ class Inbox:
         return [("XACK", self._key, GROUP, *ids), ("XDEL", self._key, *ids)] if ids else []
 
     def _decoded(self, entries: list[Any]) -> list[tuple[str, ObjectEvent]]:
-        events, junk = [], []
+        events, unreadable = [], []
         for entry, fields in entries:
             try:
                 events.append((text(entry), msgspec.msgpack.decode(fields[b"event"], type=ObjectEvent)))
             except (msgspec.DecodeError, KeyError, TypeError):
-                junk.append(text(entry))
-        self.done(junk)  # not an event of this version: the sweep finds what it told
+                unreadable.append(text(entry))
+        self.done(unreadable)  # not an event of this version: the sweep finds what it told
         return events

@@ -63,7 +63,7 @@ class ProgressReader:
                 pipe.zrank(self._keys.ledger, oid)
                 pipe.hmget(self._keys.record(oid), "etag", "state", "body")
                 pipe.zscore(self._keys.records, oid)
-                pipe.zrank(self._keys.segments, oid)
+                pipe.zrank(self._keys.segmentation_queue, oid)
             answers = pipe.execute()
         rows = [answers[i : i + 5] for i in range(0, len(answers), 5)]
         return [_progress(oid, since, *row) for oid, row in zip(oids, rows, strict=True)]
@@ -77,7 +77,7 @@ class ProgressReader:
             for oid in oids:
                 pipe.hmget(self._keys.entry(oid), "etag", "stage", "attempts", "fault")
                 pipe.zscore(self._keys.records, oid)
-                pipe.zscore(self._keys.segments, oid)
+                pipe.zscore(self._keys.segmentation_queue, oid)
             answers = pipe.execute()
         return [f"{answers[i]}{answers[i + 1]}{answers[i + 2]}" for i in range(0, len(answers), 3)]
 
@@ -88,7 +88,7 @@ class ProgressReader:
         """
         with translated():
             if segmented:
-                return int(self._redis.zcard(self._keys.segments))
+                return int(self._redis.zcard(self._keys.segmentation_queue))
             pipe = self._redis.pipeline(transaction=False)
             pipe.xlen(self._keys.inbox)
             pipe.zcard(self._keys.ledger)

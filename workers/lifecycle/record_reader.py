@@ -186,7 +186,7 @@ class Records:
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             pipe.xlen(self._keys.inbox)
-            pipe.zcard(self._keys.segments)
+            pipe.zcard(self._keys.segmentation_queue)
             pipe.zcard(self._keys.ledger)
             for state in STATES:
                 pipe.zcard(self._keys.state(state))

@@ -57,8 +57,8 @@ class Outbox:
             return int(self._redis.hlen(self._keys.notify("waiting")))
 
     def counts(self) -> Mapping[str, int]:
-        """How many wait, and ever: ``delivered``, ``again`` (attempts that failed), ``dead`` and ``lost``."""
+        """How many wait, and ever: ``delivered``, ``retried`` (attempts that failed), ``dead`` and ``lost``."""
         with translated():
             told = {text(name): int(n) for name, n in self._redis.hgetall(self._keys.notify("counts")).items()}
-        names = ("delivered", "again", "dead", "lost")
+        names = ("delivered", "retried", "dead", "lost")
         return {"waiting": self.waiting()} | {name: told.get(name, 0) for name in names}

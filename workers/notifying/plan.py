@@ -13,7 +13,7 @@ HOLD_MOST = 60.0  # seconds that one answer may hold up everything
 ASKS_TO_WAIT = frozenset({429, 503})
 GONE = 410
 
-Outcome = Literal["delivered", "again", "dead"]
+Outcome = Literal["delivered", "retried", "dead"]
 
 
 @dataclass(frozen=True)
@@ -71,4 +71,4 @@ class Plan:
         if answer.status == GONE or failed >= self.attempts:
             return Verdict("dead")
         asked = min(answer.retry_after, LONGEST_WAIT) if answer.status in ASKS_TO_WAIT else 0.0
-        return Verdict("again", now + max(self.wait(failed, chance), asked))
+        return Verdict("retried", now + max(self.wait(failed, chance), asked))

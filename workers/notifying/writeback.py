@@ -90,7 +90,7 @@ class Writer:
         self._records = records
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._feed = keys.feed
-        self._told = keys.told
+        self._event_counts = keys.event_counts
         self._catching_up = keys.catching_up
         self._bucket = bucket
         self._way = way
@@ -164,7 +164,7 @@ class Writer:
                 self._catching_up, "again", 1
             )
             if new:
-                self._redis.hincrby(self._told, GAPS, 1)
+                self._redis.hincrby(self._event_counts, GAPS, 1)
                 log.warning("gap in the feed", reason=reason, then="all records are gone through")
 
     def _catch_up(self) -> bool:

@@ -1,4 +1,4 @@
-"""The obstacles of all processes, in one Redis hash that everybody reads.
+"""The outages of all processes, in one Redis hash that everybody reads.
 
 A process writes its own again every few seconds. What was not written again for ``FRESH_S`` is of a process that was
 killed, and counts no more; the hash itself expires when nobody writes.
@@ -30,7 +30,7 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
 class _Note(msgspec.Struct, frozen=True, kw_only=True):
     """``at``: when it was written last (Unix seconds)."""
 
-    obstacle: Outage
+    outage: Outage
     at: float
 
 
@@ -40,7 +40,7 @@ class Board:
     def __init__(self, client: Client, keys: Keys, process: str, clock: Callable[[], float]) -> None:
         """``process``: another for every process, as ``HOST-PID``."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
-        self._key = keys.obstacles
+        self._key = keys.outages
         self._process = process
         self._clock = clock
         self._written: set[bytes] = set()
@@ -49,8 +49,7 @@ class Board:
         """Replace what this process has noted."""
         now = self._clock()
         notes = {
-            raw(f"{self._process} {one.name}"): msgspec.msgpack.encode(_Note(obstacle=one, at=now))
-            for one in standing
+            raw(f"{self._process} {one.name}"): msgspec.msgpack.encode(_Note(outage=one, at=now)) for one in standing
         }
         self._written |= notes.keys()
         gone = self._written - notes.keys()
@@ -73,7 +72,7 @@ class Board:
         found: dict[str, Outage] = {}
         for note in notes:
             if now - note.at <= FRESH_S:
-                one = note.obstacle
+                one = note.outage
                 found[one.name] = merged(found.get(one.name), one)
         return sorted(found.values(), key=lambda one: one.name)
 
@@ -87,7 +86,7 @@ def _read(packed: bytes) -> _Note | None:
 
 
 def merged(before: Outage | None, after: Outage) -> Outage:
-    """Two notes of one obstacle as one: the earlier beginning, the later reason, the larger number."""
+    """Two notes of one outage as one: the earlier beginning, the later reason, the larger number."""
     if before is None:
         return after
     times = [one.since for one in (before, after) if one.since is not None]

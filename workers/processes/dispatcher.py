@@ -34,7 +34,8 @@ def run_dispatcher(settings: Settings) -> None:
     recovering = Periodic(RECOVER_EVERY_S, lambda: dispatcher.recover(RECOVER_IDLE_MS))
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
     with until_stopped(alive(wiring.liveness, "dispatcher")) as stop:
-        for prepare in (wiring.inbox.prepare, wiring.later.prepare):
+        retrying(stop, wiring.layout.require, wiring.outage_tracker)
+        for prepare in (wiring.inbox.prepare, wiring.low_priority_inbox.prepare):
             retrying(stop, prepare, wiring.outage_tracker)
         # a predecessor's leftovers: there is one dispatcher a home
         leftovers = Once(lambda: dispatcher.recover(0))

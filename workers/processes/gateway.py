@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import structlog
 
+from vectordb.errors import Transient
 from workers.gateway.app import create_app
-from workers.gateway.serving import serve
+from workers.gateway.serving import serve, serve_when
 from workers.processes.logs import configure
 from workers.settings.settings import Settings
 from workers.wiring.gateway import options, services
@@ -21,4 +22,11 @@ def run_gateway(settings: Settings) -> None:
     chosen = options(wiring)
     host, port = settings.gateway_host, settings.gateway_port
     log.info("gateway", host=host, port=port, bucket=settings.bucket, open=chosen.open)
-    serve(create_app(services(wiring), chosen), host, port)
+    app = create_app(services(wiring), chosen)
+    layout = wiring.impatient_layout
+    try:
+        layout.require()
+    except Transient:  # the gateway listens all the same, and answers 503
+        serve_when(layout.require, app, host, port)
+    else:
+        serve(app, host, port)

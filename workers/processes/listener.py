@@ -14,7 +14,7 @@ from workers.events.listen_api import Connect
 from workers.events.listener import LASTS_S, SOURCE, CatchUp, Listener
 from workers.events.sources import State
 from workers.processes.logs import configure
-from workers.processes.loops import Periodic, until_stopped
+from workers.processes.loops import Periodic, retrying, until_stopped
 from workers.processes.sweeping import SWEEP_TURN_S, let_go
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import sweeper as sweeper_of
@@ -32,6 +32,7 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
     configure()
     wiring = Wiring(settings)
     wiring.liveness.begin("listener")  # its signs come from the thread that listens
+    connect = connect or connect_of(wiring)
     # no other process may go on where this one was: what it has seen was seen since its own last connection
     sweeper = sweeper_of(wiring, resume=False)
 
@@ -44,9 +45,11 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
         log.info("caught up", seen=sweeper.told.seen, sent=sweeper.told.sent, gone=sweeper.told.gone)
         return True
 
-    with until_stopped() as stop, let_go(sweeper), _following(wiring, connect, catch_up or sweep, stop):
-        while not stop.wait(1.0):
-            pass
+    with until_stopped(lambda: wiring.liveness.touch("listener")) as stop, let_go(sweeper):
+        retrying(stop, wiring.layout.require, wiring.outage_tracker)
+        with _following(wiring, connect, catch_up or sweep, stop):
+            while not stop.wait(1.0):
+                pass
 
 
 @contextmanager

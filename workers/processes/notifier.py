@@ -27,6 +27,7 @@ def run_notifier(settings: Settings) -> None:
         notifier = notifier_of(wiring, poster.post, f"{socket.gethostname()}-{os.getpid()}")
         recovering = Periodic(RECOVER_EVERY, lambda: notifier.recover(RECOVER_IDLE_MS))
         beating = Periodic(1.0, lambda: wiring.health.beat("notifier"))
+        retrying(stop, wiring.layout.require, wiring.outage_tracker)
         retrying(stop, notifier.prepare, wiring.outage_tracker)
         run_steps(stop, wiring.outage_tracker, notifier.step, recovering, beating)
         with suppress(Transient):  # then it is sent again

@@ -27,6 +27,7 @@ def run_watcher(settings: Settings) -> None:
     turn = Step(sweeping, outage_tracker)  # while it cannot be taken the watch goes on, and the records stay
     beating = Step(Periodic(1.0, lambda: wiring.health.beat("watcher")), outage_tracker)
     with until_stopped(alive(wiring.liveness, "watcher")) as stop, let_go(sweeper):
+        retrying(stop, wiring.layout.require, wiring.outage_tracker)
         for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop, outage_tracker):
             if seen.events:
                 append = partial(wiring.inbox.append, seen.events)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
 from functools import cache
 
 from workers.diagnostics.worker_liveness import keep
 from workers.processes.logs import OnceAMinute, configure
+from workers.processes.loops import retrying, until_stopped
 from workers.settings.settings import Settings
 from workers.stages.registration import register
 from workers.wiring.liveness import worker_liveness
@@ -17,12 +19,24 @@ from workers.wiring.wiring import Wiring
 def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     """A Celery worker for some queues, in prefork mode: what a child loads, it loads after the fork."""
     configure()
+    own = Wiring(settings)
+    own.liveness.begin(*queues)
+
+    def sign() -> None:
+        for queue in queues:
+            own.liveness.touch(queue)
+
+    with until_stopped(sign) as stop:
+        retrying(stop, own.layout.require, own.bare_tracker)
+        own.redis.close()  # not to be shared with the pool
+    if stop.is_set():
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until Celery sets its own
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # while the broker is away Celery says so at every try to reach it
     logging.getLogger("celery.worker.consumer.consumer").addFilter(OnceAMinute())
     app = Wiring(settings).app
     if settings.liveness_folder is not None:  # else the supervisor asks
-        own = Wiring(settings)
-        own.liveness.begin(*queues)
         keep(app, worker_liveness(own, queues))
     register(app, cache(lambda: stage_worker(Wiring(settings))))
     app.worker_main([

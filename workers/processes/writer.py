@@ -31,5 +31,6 @@ def run_writer(settings: Settings) -> None:
     recovering = Periodic(RECOVER_EVERY_S, lambda: writer.recover(RECOVER_IDLE_MS))
     beating = Periodic(1.0, lambda: wiring.health.beat("writer"))
     with until_stopped(alive(wiring.liveness, "writer")) as stop:
+        retrying(stop, wiring.layout.require, wiring.outage_tracker)
         retrying(stop, writer.prepare, wiring.outage_tracker)
         run_steps(stop, wiring.outage_tracker, lambda: writer.step(block_ms=500), recovering, beating)

@@ -17,7 +17,7 @@ class Health:
         self, client: Client, keys: Keys, clock: Callable[[], float], files: LivenessFiles | None = None
     ) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
-        self._key = keys.health
+        self._key = keys.heartbeats
         self._clock = clock
         self._files = files or LivenessFiles(None)
 

@@ -1,71 +1,89 @@
-"""The Redis layout: every key that wildtag writes, and nothing else may write them.
+"""The Redis layout: every key that wildtag writes. Nothing else may write them.
 
-``P`` is the prefix of the settings, ``OID`` is ``bucket/key``. The scripts in ``workers/scripts`` build key names
-themselves, so all keys must live on one server (a primary with replicas, not a cluster).
+``P`` is the key prefix of the settings, ``OID`` is ``bucket/key``. The scripts in ``workers/redis/scripts`` build
+key names themselves, so all keys must be on one server (a primary with replicas, not a cluster).
 
-=====================  ==========  ==========================================================================
-key                    type        holds
-=====================  ==========  ==========================================================================
-``P inbox``            stream      object events that no dispatcher has dealt with; field ``event``: msgpack
-``P later``            stream      the same, of objects that are tagged again when nothing else is to be done
-``P segments``         sorted set  OID → since when it waits for its turn to be segmented (Unix seconds)
-``P segments:forced``  set         those of them that are tagged again whatever they have
-``P reconcile:BUCKET`` hash        how far the comparison with a bucket has come: ``prefix``, ``after``
-``P lock:NAME``        string      who is at something that only one may do, with a lifetime
-``P junk``             stream      notifications that could not be read, newest last, trimmed; fields ``source``,
-                                   ``reason``, ``size`` (bytes), ``body`` (its beginning)
-``P told``             hash        what the event sources were told, counted: ``SOURCE:events``,
-                                   ``SOURCE:ignored:REASON``, ``SOURCE:junk``;
-                                   ``dispatcher:removals unseen``: the store does not say whether they are true;
-                                   ``dispatcher:repeated``: told before, most often by another source;
-                                   ``writer:gaps``: the feed had forgotten what no writer had read
-``P heard``            sorted set  digests of the events that were dealt with last → when (Unix seconds), trimmed
-``P sources``          hash        event source → JSON: how it is (``workers.events.sources``)
-``P sightings``        stream      events of probes, trimmed; fields ``source``, ``oid``
-``P catching-up``      hash        there while a writer goes through all records after such a gap: ``after``, the last
-                                   key, and ``again`` where there was another gap meanwhile
-``P seen:KEY``         hash        of the hash KEY that MinIO keeps (Redis target, format ``namespace``): each field →
-                                   which version of the object the inbox was told of
-``P ledger``           sorted set  OID → deadline (Unix seconds) of every accepted object without a record
-``P entry:OID``        hash        of an object in the ledger: ``ref`` (msgpack), ``etag``, ``revision``,
-                                   ``sequence``, ``stage``, ``attempts``, ``accepted_at``, ``fault``,
-                                   ``segment`` (the way, or empty), ``asked`` (1: somebody asked for that),
-                                   ``at:STAGE`` (when it came to each, Unix seconds), ``handed`` (when it was put on
-                                   the queue of the last)
-``P segmenting``       set         OID of those in the ledger that are to be segmented
-``P wish:OID``         string      the way in which somebody wants it segmented, or ``none``; until its record, with a
-                                   lifetime
-``P drawn``            set         OID of the objects whose pictures (label map, overlay) are in the store, or may be
-``P record:OID``       hash        the final word: ``etag``, ``revision``, ``sequence``, ``state``, ``labels``
-                                   (JSON list), ``segment`` and ``asked`` as of an entry, ``body`` (JSON record)
-``P records``          sorted set  OID → time of its record (Unix seconds)
-``P objects``          sorted set  the same OIDs in the order of their bytes, as buckets list their keys (score 0)
-``P state:STATE``      sorted set  the same, of the records in one state: done, failed, dead, skipped
-``P tag:LABEL``        sorted set  OID → score, of the records with that tag
-``P tags``             sorted set  label → number of records that carry it
-``P feed``             stream      finished objects, newest last, trimmed; fields ``oid``, ``state``, ``body``
-``P notify:waiting``   hash        id of a webhook delivery → the delivery (msgpack), until it is delivered or dead
-``P notify:due``       sorted set  the same ids → when the next attempt is due (Unix seconds)
-``P notify:dead``      stream      deliveries that were given up, newest last, trimmed; field ``delivery``: msgpack
-``P notify:counts``    hash        attempts by what became of them, ``delivered``, ``again``, ``dead``; and ``lost``:
-                                   entries of the feed that were trimmed before the notifier read them
-``P health``           hash        stage or process → time of its last progress (Unix seconds)
-``P obstacles``        hash        ``HOST-PID NAME`` → what that process cannot reach, since when and why, and when it
-                                   wrote so last (msgpack); see ``workers.outages.board``
-``P probe``            string      written to see whether Redis takes writes, with a lifetime
-``P cache:KEY``        string      what can be computed again (word vectors, parsed captions), with a lifetime
-``P idempotency:ID``   string      what an upload with an Idempotency-Key led to (JSON), with a lifetime
-``P batches``          set         ids of batches whose objects are not all known yet
-``P batch:ID``         hash        a batch: ``created_at``, ``complete``; of a prefix ``prefix``, ``after``, ``force``
-``P batch:ID:open``    sorted set  its objects (OID) that are not at their end → when they came to it (Unix ms)
-``P batch:ID:counts``  hash        state → how many of its objects ended so
-``P batch:ID:failed``  sorted set  its objects that ended without tags
-``P api-keys``         hash        id of an API key → JSON: ``sha256`` of its secret, ``name``, ``scope``, ``created``
-``P rpc:ID``           list        one answer to a question (``workers.redis.rpc``), with a lifetime
-=====================  ==========  ==========================================================================
+A change of this layout needs a new version and the steps that lead to it (``workers.redis.migration``).
+
+===============================  ==========  =======================================================================
+key                              type        holds
+===============================  ==========  =======================================================================
+``P layout-version``             string      the version of this layout (``workers.redis.layout``)
+``P inbox``                      stream      object events that no dispatcher has handled yet; field ``event``:
+                                             msgpack
+``P inbox:low-priority``         stream      the same for objects that are tagged again when the inbox is empty
+``P segmentation-queue``         sorted set  OID → time since which the object has waited for segmentation (Unix
+                                             seconds)
+``P segmentation-queue:forced``  set         OIDs on that queue that are processed again even if their record is up
+                                             to date
+``P reconcile:BUCKET``           hash        progress of the comparison with a bucket: ``prefix``, ``after`` (last
+                                             key compared)
+``P lock:NAME``                  string      token of the process that holds a lock, with a lifetime
+``P events:rejected``            stream      notifications that could not be read, newest last, trimmed; fields
+                                             ``source``, ``reason``, ``size`` (bytes), ``body`` (its first bytes)
+``P events:counts``              hash        received events, counted: ``SOURCE:events``, ``SOURCE:ignored:REASON``,
+                                             ``SOURCE:rejected``; ``dispatcher:removals-unverified``: the store did
+                                             not confirm them; ``dispatcher:repeated``: received before, usually
+                                             from another source; ``writer:gaps``: the feed was trimmed before a
+                                             writer read it
+``P events:recent``              sorted set  digests of recently handled events → time of handling (Unix seconds),
+                                             trimmed
+``P events:probes``              stream      events of probe objects, trimmed; fields ``source``, ``oid``
+``P sources``                    hash        event source → its condition as JSON (``workers.events.sources``)
+``P catching-up``                hash        present while a writer reads all records after a gap in the feed:
+                                             ``after``, the last key read, and ``again`` if another gap occurred
+                                             meanwhile
+``P redis-target:KEY``           hash        for the hash KEY that MinIO keeps (Redis target, format ``namespace``):
+                                             each field → the version of the object that was sent to the inbox
+``P ledger``                     sorted set  OID → deadline (Unix seconds) of each accepted object that has no
+                                             record yet
+``P entry:OID``                  hash        an object in the ledger: ``ref`` (msgpack), ``etag``, ``revision``,
+                                             ``sequence``, ``stage``, ``attempts``, ``accepted_at``, ``fault``,
+                                             ``segment`` (the method, or empty), ``requested`` (1: somebody
+                                             requested it), ``at:STAGE`` (when it entered each stage, Unix seconds),
+                                             ``queued_at`` (when it was put on the queue of the last stage)
+``P segmenting``                 set         OIDs in the ledger that are to be segmented
+``P segmentation-request:OID``   string      the requested segmentation method, or ``none``; removed with the next
+                                             record, with a lifetime
+``P artifacts``                  set         OIDs whose artifacts (label map, overlay) are in the store, or may be
+``P record:OID``                 hash        the final result: ``etag``, ``revision``, ``sequence``, ``state``,
+                                             ``labels`` (JSON list), ``segment`` and ``requested`` as in an entry,
+                                             ``body`` (JSON record)
+``P records``                    sorted set  OID → time of its record (Unix seconds)
+``P objects``                    sorted set  the same OIDs, all with score 0: in byte order, as buckets list their
+                                             keys
+``P state:STATE``                sorted set  OID → time, of the records in one state: done, failed, dead, skipped
+``P tag:LABEL``                  sorted set  OID → score, of the records with this tag
+``P tags``                       sorted set  label → number of records with this tag
+``P feed``                       stream      finished objects, newest last, trimmed; fields ``oid``, ``state``,
+                                             ``body``
+``P notify:waiting``             hash        id of a webhook delivery → the delivery (msgpack), until it is
+                                             delivered or dead
+``P notify:due``                 sorted set  the same ids → time of the next attempt (Unix seconds)
+``P notify:dead``                stream      deliveries that were given up, newest last, trimmed; field
+                                             ``delivery``: msgpack
+``P notify:counts``              hash        attempts by outcome: ``delivered``, ``retried``, ``dead``; and
+                                             ``lost``: feed entries that were trimmed before the notifier read them
+``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
+``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
+                                             and when it last said so (msgpack); see ``workers.outages.board``
+``P probe``                      string      written to test whether Redis accepts writes, with a lifetime
+``P cache:KEY``                  string      values that can be computed again (word vectors, parsed captions), with
+                                             a lifetime
+``P idempotency:ID``             string      the result of an upload with an Idempotency-Key (JSON), with a lifetime
+``P batches``                    set         ids of batches whose objects are not all known yet
+``P batch:ID``                   hash        a batch: ``created_at``, ``complete``; for a prefix also ``prefix``,
+                                             ``after``, ``force``
+``P batch:ID:open``              sorted set  its unfinished objects (OID) → when they joined the batch (Unix ms)
+``P batch:ID:counts``            hash        state → number of its objects that finished in this state
+``P batch:ID:failed``            sorted set  its objects that finished without tags
+``P api-keys``                   hash        id of an API key → JSON: ``sha256`` of its secret, ``name``, ``scope``,
+                                             ``created``
+``P rpc:ID``                     list        the answer to one request (``workers.redis.rpc``), with a lifetime
+===============================  ==========  =======================================================================
 
 Celery keeps its queues under the same prefix and its own names: ``P embedding`` and the other stages, ``P unacked``,
-``P unacked_index``, ``P _kombu.binding.*``.
+``P unacked_index``, ``P _kombu.binding.*``. They are not part of this layout and have no version.
 """
 
 from __future__ import annotations
@@ -80,28 +98,32 @@ class Keys:
     prefix: str
 
     @property
+    def layout_version(self) -> str:
+        return f"{self.prefix}layout-version"
+
+    @property
     def inbox(self) -> str:
         return f"{self.prefix}inbox"
 
     @property
-    def later(self) -> str:
-        return f"{self.prefix}later"
+    def low_priority_inbox(self) -> str:
+        return f"{self.prefix}inbox:low-priority"
 
     @property
-    def segments(self) -> str:
-        return f"{self.prefix}segments"
+    def segmentation_queue(self) -> str:
+        return f"{self.prefix}segmentation-queue"
 
     @property
-    def segments_forced(self) -> str:
-        return f"{self.prefix}segments:forced"
+    def segmentation_queue_forced(self) -> str:
+        return f"{self.prefix}segmentation-queue:forced"
 
     @property
     def segmenting(self) -> str:
         return f"{self.prefix}segmenting"
 
     @property
-    def drawn(self) -> str:
-        return f"{self.prefix}drawn"
+    def artifacts(self) -> str:
+        return f"{self.prefix}artifacts"
 
     @property
     def objects(self) -> str:
@@ -114,24 +136,24 @@ class Keys:
         return f"{self.prefix}lock:{name}"
 
     @property
-    def junk(self) -> str:
-        return f"{self.prefix}junk"
+    def rejected_events(self) -> str:
+        return f"{self.prefix}events:rejected"
 
     @property
-    def told(self) -> str:
-        return f"{self.prefix}told"
+    def event_counts(self) -> str:
+        return f"{self.prefix}events:counts"
 
     @property
-    def heard(self) -> str:
-        return f"{self.prefix}heard"
+    def recent_events(self) -> str:
+        return f"{self.prefix}events:recent"
 
     @property
     def sources(self) -> str:
         return f"{self.prefix}sources"
 
     @property
-    def sightings(self) -> str:
-        return f"{self.prefix}sightings"
+    def event_probes(self) -> str:
+        return f"{self.prefix}events:probes"
 
     @property
     def catching_up(self) -> str:
@@ -157,12 +179,12 @@ class Keys:
         return f"{self.prefix}notify:{name}"
 
     @property
-    def health(self) -> str:
-        return f"{self.prefix}health"
+    def heartbeats(self) -> str:
+        return f"{self.prefix}heartbeats"
 
     @property
-    def obstacles(self) -> str:
-        return f"{self.prefix}obstacles"
+    def outages(self) -> str:
+        return f"{self.prefix}outages"
 
     @property
     def probe(self) -> str:
@@ -172,8 +194,8 @@ class Keys:
     def api_keys(self) -> str:
         return f"{self.prefix}api-keys"
 
-    def seen(self, key: str) -> str:
-        return f"{self.prefix}seen:{key}"
+    def redis_target(self, key: str) -> str:
+        return f"{self.prefix}redis-target:{key}"
 
     def entry(self, oid: str) -> str:
         return f"{self.prefix}entry:{oid}"

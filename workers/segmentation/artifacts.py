@@ -42,7 +42,7 @@ class Artifacts:
         """``output``: the prefix of what wildtag writes."""
         self._store = store
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
-        self._drawn = keys.drawn
+        self._artifacts = keys.artifacts
         self._folder = f"{output}{FOLDER}"
 
     def of(self, key: str) -> Pictured:
@@ -61,7 +61,9 @@ class Artifacts:
         keys = self.of(ref.key)
         label_map, overlay = label_map_png(segmented), overlay_jpeg(image, segmented)
         with translated():
-            self._redis.sadd(self._drawn, raw(ref.id))  # first: whatever happens then, they are not forgotten there
+            self._redis.sadd(
+                self._artifacts, raw(ref.id)
+            )  # first: whatever happens then, they are not forgotten there
         self._store.put(ref.bucket, keys.label_map, io.BytesIO(label_map), "image/png")
         self._store.put(ref.bucket, keys.overlay, io.BytesIO(overlay), "image/jpeg")
         return keys
@@ -71,7 +73,7 @@ class Artifacts:
         if not oids:
             return
         with translated():
-            there = self._redis.smismember(self._drawn, [raw(oid) for oid in oids])
+            there = self._redis.smismember(self._artifacts, [raw(oid) for oid in oids])
         for oid in compress(oids, there):
             self.remove(oid)
 
@@ -86,7 +88,7 @@ class Artifacts:
             log.warning("pictures are left behind", object=oid, reason=str(exc))
             return
         with translated():
-            self._redis.srem(self._drawn, raw(oid))
+            self._redis.srem(self._artifacts, raw(oid))
 
 
 def label_map_png(segmented: Segmented) -> bytes:

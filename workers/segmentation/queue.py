@@ -31,14 +31,14 @@ class SegmentQueue:
     def turn(self) -> list[ObjectEvent] | None:
         """Those whose turn it is, the longest waiting first; ``None`` where none waits. They stay until entered."""
         with translated():
-            if not self._redis.zcard(self._keys.segments):
+            if not self._redis.zcard(self._keys.segmentation_queue):
                 return None
         room = self._at_once - self._ledger.segmenting()
         if room <= 0 or self._clock() < self._resting_until:
             return []
         with translated():
-            oids = self._redis.zrange(self._keys.segments, 0, room - 1)
-            forced = self._redis.smismember(self._keys.segments_forced, oids) if oids else []
+            oids = self._redis.zrange(self._keys.segmentation_queue, 0, room - 1)
+            forced = self._redis.smismember(self._keys.segmentation_queue_forced, oids) if oids else []
         turns = []
         for oid, force in zip(oids, forced, strict=True):
             bucket, _, key = text(oid).partition("/")
@@ -50,11 +50,11 @@ class SegmentQueue:
         if oids:
             self._resting_until = self._clock() + REST_S
             with translated():
-                self._redis.zadd(self._keys.segments, {raw(oid): self._clock() for oid in oids}, xx=True)
+                self._redis.zadd(self._keys.segmentation_queue, {raw(oid): self._clock() for oid in oids}, xx=True)
 
     def drop(self, oids: Sequence[str]) -> None:
         """These are nothing to be segmented: not followed, or not to be read."""
         if oids:
             with translated():
-                self._redis.zrem(self._keys.segments, *map(raw, oids))
-                self._redis.srem(self._keys.segments_forced, *map(raw, oids))
+                self._redis.zrem(self._keys.segmentation_queue, *map(raw, oids))
+                self._redis.srem(self._keys.segmentation_queue_forced, *map(raw, oids))

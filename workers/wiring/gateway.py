@@ -29,8 +29,8 @@ def services(wiring: Wiring) -> Services:
         sources=wiring.sources, event_sink=wiring.event_sink, keys=wiring.api_keys,
         idempotency=Idempotency(wiring.redis, wiring.keys),
         batches=Batches(
-            wiring.redis, wiring.keys, progress, wiring.store, wiring.later, s.bucket, wiring.object_filter.key,
-            wiring.clock,
+            wiring.redis, wiring.keys, progress, wiring.store, wiring.low_priority_inbox, s.bucket,
+            wiring.object_filter.key, wiring.clock,
         ),
         captions=caption_service(wiring),
         dead_letters=wiring.dead_letters,

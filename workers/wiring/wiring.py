@@ -27,7 +27,7 @@ from workers.broker.publisher import Publisher
 from workers.captions.remote_index import RemoteEncoder, RemoteIndex
 from workers.captions.versions import Chosen, Indexes
 from workers.events.sink import EventSink
-from workers.events.sources import Sightings, Sources
+from workers.events.sources import EventProbes, Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Ledger
@@ -41,6 +41,7 @@ from workers.redis.cache import RedisCache
 from workers.redis.connection import Client, connect
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
+from workers.redis.layout import Layout
 from workers.redis.rpc import RpcClient
 from workers.segmentation.requests import SegmentationRequests
 from workers.settings.settings import Settings
@@ -81,6 +82,21 @@ class Wiring:
         return Keys(self.settings.key_prefix)
 
     @cached_property
+    def layout(self) -> Layout:
+        """The version of the keys: to be required before any other key is read or written."""
+        return Layout(self.redis, self.keys)
+
+    @cached_property
+    def impatient_layout(self) -> Layout:
+        """The same over a connection that gives up after two seconds."""
+        return Layout(connect(self.settings.redis_url, patience_s=2.0, tries=1), self.keys)
+
+    @cached_property
+    def bare_tracker(self) -> OutageTracker:
+        """An outage tracker without probes, which would load the index engine, and without notes."""
+        return OutageTracker()
+
+    @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.redis, self.keys, self.settings.feed_length)
 
@@ -93,9 +109,9 @@ class Wiring:
         return Inbox(self.redis, self.keys.inbox)
 
     @cached_property
-    def later(self) -> Inbox:
+    def low_priority_inbox(self) -> Inbox:
         """Objects that are tagged again when nothing else is to be done."""
-        return Inbox(self.redis, self.keys.later)
+        return Inbox(self.redis, self.keys.low_priority_inbox)
 
     @cached_property
     def segmentation_requests(self) -> SegmentationRequests:
@@ -133,8 +149,8 @@ class Wiring:
         return Sources(self.redis, self.keys, self.clock)
 
     @cached_property
-    def sightings(self) -> Sightings:
-        return Sightings(self.redis, self.keys)
+    def event_probes(self) -> EventProbes:
+        return EventProbes(self.redis, self.keys)
 
     @cached_property
     def health(self) -> Health:

@@ -109,7 +109,7 @@ class Running:
 
     def wish(self, oid: str) -> str | None:
         """How somebody wants an object segmented."""
-        told = self.wiring.redis.get(f"{self.wiring.settings.key_prefix}wish:{oid}")
+        told = self.wiring.redis.get(f"{self.wiring.settings.key_prefix}segmentation-request:{oid}")
         return told.decode() if isinstance(told, bytes) else None
 
     def enter(self, ref: ObjectRef, *, force: bool = False, segment: str = "") -> None:

@@ -101,7 +101,7 @@ def test_a_batch_of_a_prefix_is_listed_in_pages_and_leaves_room(gateway: Running
     for number in range(1700):
         (gateway.folder / "many" / f"{number:04}.png").touch()
     gateway.put("elsewhere.png")
-    later = gateway.wiring.later
+    later = gateway.wiring.low_priority_inbox
     batch = begun(gateway, prefix="many/")
     eventually(lambda: later.length() >= 1000)
     assert later.length() == 1000
@@ -126,12 +126,12 @@ def test_a_batch_goes_on_where_a_killed_gateway_left_it(redis_url: str, client: 
         (tmp_path / "inbox" / f"{number:04}.png").touch()
     with running(wiring) as gateway:
         batch = begun(gateway, prefix="")
-        eventually(lambda: wiring.later.length() == 1000)
-        told = dispatch(gateway, wiring.later, count=600)
+        eventually(lambda: wiring.low_priority_inbox.length() == 1000)
+        told = dispatch(gateway, wiring.low_priority_inbox, count=600)
     client.set(f"own:lock:batch:{batch['id']}", "the one that was killed", px=300)
     with running(wiring) as gateway:
         eventually(lambda: stands(gateway, batch, limit=1)["complete"])
-        told += dispatch(gateway, wiring.later)
+        told += dispatch(gateway, wiring.low_priority_inbox)
         assert told == [f"{number:04}.png" for number in range(1300)]
         assert stands(gateway, batch)["counts"] == {"queued": 1300}
 

@@ -31,7 +31,7 @@ READERS = [webhook, listened, access_entry, namespace_value]
 
 
 def only(told: Told) -> ObjectEvent:
-    assert (told.ignored, told.junk) == ((), ())
+    assert (told.ignored, told.rejected) == ((), ())
     (event,) = told.events
     return event
 
@@ -128,12 +128,12 @@ def test_nesting_is_junk(depth: int, shape: str) -> None:
     nested = (shape % ("[" * depth + "]" * depth)).encode()
     for read in READERS:
         assert read(nested, BUCKET).events == ()
-    assert webhook(nested, BUCKET).junk
+    assert webhook(nested, BUCKET).rejected
 
 
 def test_texts_without_an_end_take_no_time() -> None:
     begin = time.perf_counter()
-    assert webhook(b'["' + rb"\"" * 400_000 + b"[" * 100, BUCKET).junk
+    assert webhook(b'["' + rb"\"" * 400_000 + b"[" * 100, BUCKET).rejected
     assert time.perf_counter() - begin < 2
 
 
@@ -141,7 +141,7 @@ def test_brackets_in_texts_and_beside_each_other_are_no_nesting() -> None:
     odd = record("s3:ObjectCreated:Put", key="[" * 100) | {"x": "[{" * 100 + '\\"', "y": [[] for _ in range(100)]}
     assert only(webhook(body(odd), BUCKET)).key == "[" * 100
     many = webhook(body(*[record("s3:ObjectCreated:Put", key=f"{n}.png") for n in range(200)]), BUCKET)
-    assert (len(many.events), many.junk) == (200, ())
+    assert (len(many.events), many.rejected) == (200, ())
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_brackets_in_texts_and_beside_each_other_are_no_nesting() -> None:
 def test_what_is_no_notification_is_junk(data: bytes) -> None:
     told = webhook(data, BUCKET)
     assert told.events == ()
-    assert len(told.junk) == 1
-    assert told.junk[0]
+    assert len(told.rejected) == 1
+    assert told.rejected[0]
 
 
 @pytest.mark.parametrize(
@@ -169,14 +169,14 @@ def test_a_record_that_is_wrong_spares_its_neighbours(wrong: Json) -> None:
     told["s3"]["object"] |= wrong
     read = webhook(body(record(key="before"), told, record(key="after")), BUCKET)
     assert [event.key for event in read.events] == ["before", "after"]
-    assert len(read.junk) == 1
+    assert len(read.rejected) == 1
 
 
 @pytest.mark.parametrize("missing", ["eventName", "s3"])
 def test_a_record_without_what_counts_is_junk(missing: str) -> None:
     told = record()
     del told[missing]
-    assert len(webhook(body(told), BUCKET).junk) == 1
+    assert len(webhook(body(told), BUCKET).rejected) == 1
 
 
 def test_keys_of_1024_bytes_are_whole() -> None:

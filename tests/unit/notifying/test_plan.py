@@ -38,7 +38,7 @@ def test_every_2xx_is_a_delivery(status: int) -> None:
 
 @pytest.mark.parametrize("status", [None, 301, 302, 400, 401, 404, 408, 429, 500, 502, 503, 504])
 def test_everything_else_is_tried_again_and_dead_after_the_last_attempt(status: int | None) -> None:
-    assert PLAN.verdict(Answer(status), 1, NOW, MIDDLE) == Verdict("again", NOW + 5)
+    assert PLAN.verdict(Answer(status), 1, NOW, MIDDLE) == Verdict("retried", NOW + 5)
     assert PLAN.verdict(Answer(status), 10, NOW, MIDDLE).outcome == "dead"
 
 

@@ -1,5 +1,5 @@
 -- An object begins a stage: push its deadline on. Only the version and revision that the ledger waits for counts.
--- ARGV: prefix, oid, etag, revision, stage, deadline, begin (1: counts as an attempt), now, handed (1: it is put on the
+-- ARGV: prefix, oid, etag, revision, stage, deadline, begin (1: counts as an attempt), now, queued (1: it is put on the
 --       queue of the stage, and has not begun)
 -- Returns: accepted_at, or false when nobody waits for this result any more
 local prefix, oid = ARGV[1], ARGV[2]
@@ -8,7 +8,7 @@ local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'accepted_at', 
 if entry[1] ~= ARGV[3] or entry[2] ~= ARGV[4] then return false end
 redis.call('HSET', entry_key, 'stage', ARGV[5], 'at:' .. ARGV[5], ARGV[8])
 redis.call('HDEL', entry_key, 'fault')
-if ARGV[9] == '1' then redis.call('HSET', entry_key, 'handed', ARGV[8]) end
+if ARGV[9] == '1' then redis.call('HSET', entry_key, 'queued_at', ARGV[8]) end
 if entry[4] and entry[4] ~= '' then redis.call('SADD', prefix .. 'segmenting', oid) end
 if ARGV[7] == '1' then redis.call('HINCRBY', entry_key, 'attempts', 1) end
 redis.call('ZADD', prefix .. 'ledger', ARGV[6], oid)

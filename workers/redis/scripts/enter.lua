@@ -1,39 +1,39 @@
 -- Enter one object in the ledger, unless there is nothing to do.
 -- ARGV: prefix, oid, etag, revision, sequence ('' unknown), ref, now, deadline, verified (1/0), force (1/0),
---       rule (how the settings have it segmented, or ''), turn (1: it waited for this among those to be segmented)
--- Returns: entered | again | duplicate | done | stale | waiting (it has to wait for its turn to be segmented)
+--       rule (how the settings have it segmented, or ''), turn (1: it comes from the segmentation queue)
+-- Returns: entered | again | duplicate | done | stale | waiting (it is on the segmentation queue)
 local prefix, oid, etag, revision, sequence = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local verified, force, turn = ARGV[9] == '1', ARGV[10] == '1', ARGV[12] == '1'
 local entry_key, record_key, ledger = prefix .. 'entry:' .. oid, prefix .. 'record:' .. oid, prefix .. 'ledger'
-local wish_key, segmenting = prefix .. 'wish:' .. oid, prefix .. 'segmenting'
-local room, forced = prefix .. 'segments', prefix .. 'segments:forced'
+local request_key, segmenting = prefix .. 'segmentation-request:' .. oid, prefix .. 'segmenting'
+local queue, forced = prefix .. 'segmentation-queue', prefix .. 'segmentation-queue:forced'
 
-local record = redis.call('HMGET', record_key, 'etag', 'revision', 'sequence', 'state', 'segment', 'asked')
+local record = redis.call('HMGET', record_key, 'etag', 'revision', 'sequence', 'state', 'segment', 'requested')
 local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence')
-local drawn, same = record[5] or '', record[1] == etag
+local segmented, same = record[5] or '', record[1] == etag
 
--- how it is to be segmented: as somebody asked, now or for the record of this version; else as the settings say
-local wish = redis.call('GET', wish_key)
-local way, asked = ARGV[11], ''
-if wish then
-    way, asked = wish ~= 'none' and wish or '', '1'
+-- the method: as requested, now or for the record of this version; else as the settings say
+local request = redis.call('GET', request_key)
+local method, requested = ARGV[11], ''
+if request then
+    method, requested = request ~= 'none' and request or '', '1'
 elseif same and record[6] == '1' then
-    way, asked = drawn, '1'
+    method, requested = segmented, '1'
 end
 
 local function older(than)
     return not verified and sequence ~= '' and than and than ~= '' and sequence < than
 end
-local function answer(told)
+local function answer(outcome)
     if turn then
-        redis.call('ZREM', room, oid)
+        redis.call('ZREM', queue, oid)
         redis.call('SREM', forced, oid)
     end
-    return told
+    return outcome
 end
 
--- a record without tags stays as it is, whatever is to be drawn; what is drawn stays unless somebody does not want it
-local enough = record[4] ~= 'done' or way == drawn or (way == '' and not wish)
+-- a record without tags stays as it is, whatever is requested; a segmentation stays unless its removal is requested
+local enough = record[4] ~= 'done' or method == segmented or (method == '' and not request)
 if same and record[2] == revision and not force and enough then
     -- what the bucket holds is what the record says: an entry for another version is a leftover of a late event
     if verified and entry[1] and entry[1] ~= etag then
@@ -42,7 +42,7 @@ if same and record[2] == revision and not force and enough then
         redis.call('SREM', segmenting, oid)
     end
     if not entry[1] or verified then
-        redis.call('DEL', wish_key)
+        redis.call('DEL', request_key)
         return answer('done')
     end
 end
@@ -52,9 +52,9 @@ local function space(of) return string.match(of, '^[^/]*') end
 if entry[1] == etag and space(entry[2]) == space(revision) and not force then return answer('duplicate') end
 if older(record[3]) or older(entry[3]) then return answer('stale') end
 
--- whoever has a place among those that are segmented keeps it
-if way ~= '' and not turn and redis.call('SISMEMBER', segmenting, oid) == 0 then
-    redis.call('ZADD', room, 'NX', ARGV[7], oid)
+-- an object that is being segmented keeps its place
+if method ~= '' and not turn and redis.call('SISMEMBER', segmenting, oid) == 0 then
+    redis.call('ZADD', queue, 'NX', ARGV[7], oid)
     if force then redis.call('SADD', forced, oid) end
     redis.call('DEL', entry_key)
     redis.call('ZREM', ledger, oid)
@@ -62,7 +62,7 @@ if way ~= '' and not turn and redis.call('SISMEMBER', segmenting, oid) == 0 then
 end
 redis.call('DEL', entry_key)
 redis.call('HSET', entry_key, 'ref', ARGV[6], 'etag', etag, 'revision', revision, 'sequence', sequence,
-    'stage', 'queued', 'attempts', 0, 'accepted_at', ARGV[7], 'segment', way, 'asked', asked)
-redis.call(way ~= '' and 'SADD' or 'SREM', segmenting, oid)
+    'stage', 'queued', 'attempts', 0, 'accepted_at', ARGV[7], 'segment', method, 'requested', requested)
+redis.call(method ~= '' and 'SADD' or 'SREM', segmenting, oid)
 redis.call('ZADD', ledger, ARGV[8], oid)
 return answer('entered')

@@ -1,14 +1,14 @@
 -- Write the final record of one object and take it out of the ledger: all or nothing.
 -- Refused unless the ledger waits for exactly this version and revision, so a record is written once and a late
 -- result never overwrites a newer one; and unless it is segmented as the ledger says by now, where it has tags.
--- ARGV: prefix, oid, etag, revision, state, body, now, feed_length, way ('' not segmented), label, score, label, …
+-- ARGV: prefix, oid, etag, revision, state, body, now, feed_length, method ('' not segmented), label, score, label, …
 -- Returns: written | refused
 local prefix, oid, etag, revision, state, body, now = unpack(ARGV, 1, 7)
 local entry_key, record_key = prefix .. 'entry:' .. oid, prefix .. 'record:' .. oid
-local way = ARGV[9]
-local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'segment', 'asked')
+local method = ARGV[9]
+local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'segment', 'requested')
 if entry[1] ~= etag or entry[2] ~= revision then return 'refused' end
-if state == 'done' and (entry[4] or '') ~= way then return 'refused' end
+if state == 'done' and (entry[4] or '') ~= method then return 'refused' end
 
 unindex(prefix, oid)
 local labels = {}
@@ -18,16 +18,19 @@ for i = 10, #ARGV, 2 do
     redis.call('ZINCRBY', prefix .. 'tags', 1, ARGV[i])
 end
 redis.call('HSET', record_key, 'etag', etag, 'revision', revision, 'sequence', entry[3], 'state', state,
-    'labels', #labels > 0 and cjson.encode(labels) or '[]', 'body', body, 'segment', way,
-    'asked', entry[5] or '')
+    'labels', #labels > 0 and cjson.encode(labels) or '[]', 'body', body, 'segment', method,
+    'requested', entry[5] or '')
 redis.call('ZADD', prefix .. 'records', now, oid)
 redis.call('ZADD', prefix .. 'objects', 0, oid)
 redis.call('ZADD', prefix .. 'state:' .. state, now, oid)
 redis.call('XADD', prefix .. 'feed', 'MAXLEN', '~', ARGV[8], '*', 'oid', oid, 'state', state, 'body', body)
 redis.call('DEL', entry_key)
--- a wish that came too late for this record is still to be heard
-local wish = redis.call('GET', prefix .. 'wish:' .. oid)
-if wish and (state ~= 'done' or way == (wish ~= 'none' and wish or '')) then redis.call('DEL', prefix .. 'wish:' .. oid) end
+-- a request that came too late for this record is kept
+local request_key = prefix .. 'segmentation-request:' .. oid
+local request = redis.call('GET', request_key)
+if request and (state ~= 'done' or method == (request ~= 'none' and request or '')) then
+    redis.call('DEL', request_key)
+end
 redis.call('ZREM', prefix .. 'ledger', oid)
 redis.call('SREM', prefix .. 'segmenting', oid)
 return 'written'

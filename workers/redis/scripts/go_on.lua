@@ -2,14 +2,14 @@
 -- are pushed on. One that was put there before it and is not begun is lost, and stays overdue.
 -- ARGV: prefix, oid, stage, deadline
 local prefix = ARGV[1]
-local function handed(oid)
-    local entry = redis.call('HMGET', prefix .. 'entry:' .. oid, 'stage', 'handed')
+local function queued_at(oid)
+    local entry = redis.call('HMGET', prefix .. 'entry:' .. oid, 'stage', 'queued_at')
     return entry[1] == ARGV[3] and tonumber(entry[2]) or nil
 end
-local mine = handed(ARGV[2])
+local mine = queued_at(ARGV[2])
 if not mine then return end
 for _, oid in ipairs(redis.call('SMEMBERS', prefix .. 'segmenting')) do
-    local theirs = handed(oid)
+    local theirs = queued_at(oid)
     if oid == ARGV[2] or (theirs and theirs >= mine) then
         redis.call('ZADD', prefix .. 'ledger', 'XX', ARGV[4], oid)
     end

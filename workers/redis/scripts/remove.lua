@@ -3,9 +3,9 @@
 -- Returns: removed | unknown
 local prefix, oid = ARGV[1], ARGV[2]
 local waited = redis.call('DEL', prefix .. 'entry:' .. oid) == 1
-redis.call('DEL', prefix .. 'wish:' .. oid)
-redis.call('ZREM', prefix .. 'segments', oid)
-redis.call('SREM', prefix .. 'segments:forced', oid)
+redis.call('DEL', prefix .. 'segmentation-request:' .. oid)
+redis.call('ZREM', prefix .. 'segmentation-queue', oid)
+redis.call('SREM', prefix .. 'segmentation-queue:forced', oid)
 redis.call('ZREM', prefix .. 'ledger', oid)
 redis.call('SREM', prefix .. 'segmenting', oid)
 local known = unindex(prefix, oid)

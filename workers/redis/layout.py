@@ -1,0 +1,85 @@
+"""The version of the Redis layout: read before anything else, so that no process misreads another version's keys.
+
+``P layout-version`` holds the version. A prefix without any key of wildtag gets the current version from the first
+process that looks. A prefix with keys and without a version has version 0, the layout before versions were recorded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vectordb.errors import Permanent
+from workers.redis.connection import Client, text, translated
+from workers.redis.keys import Keys
+
+VERSION = 1
+"""The version that this code reads and writes: the last one of ``workers.redis.migration.MIGRATIONS``."""
+
+# the names in version 0. Not listed: `probe`, `lock:NAME`, `cache:KEY` and `rpc:ID`. They are the same in all
+# versions, have a lifetime, and `probe` may be written before the version is known.
+FIXED = (
+    "inbox", "later", "segments", "segments:forced", "junk", "told", "heard", "sources", "sightings", "catching-up",
+    "ledger", "segmenting", "drawn", "records", "objects", "tags", "feed", "notify:waiting", "notify:due",
+    "notify:dead", "notify:counts", "health", "obstacles", "batches", "api-keys",
+)  # fmt: skip
+FAMILIES = ("reconcile:", "seen:", "entry:", "wish:", "record:", "state:", "tag:", "idempotency:", "batch:")
+SCAN_COUNT = 1000
+
+
+class OtherLayout(Permanent):
+    """The keys under this prefix have another version. The text names the way out."""
+
+
+class Layout:
+    """The version under one prefix. Raises ``StoreUnavailable``."""
+
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
+
+    def require(self) -> None:
+        """Return if the keys have the current version or there are none; in that case record the version.
+
+        Costs one round trip, except at the first start. Several processes may call it at the same time. Raises
+        ``OtherLayout``.
+        """
+        found = self.recorded()
+        if found is None and self.empty():
+            with translated():
+                self._redis.set(self._keys.layout_version, str(VERSION), nx=True)
+        # read once more: another process may have recorded a version and written keys in between
+        found = found or self.recorded() or "0"
+        if found != str(VERSION):
+            raise OtherLayout(refusal(self._keys.prefix, found))
+
+    def recorded(self) -> str | None:
+        """The recorded version, ``None`` where none is recorded."""
+        with translated():
+            found = self._redis.get(self._keys.layout_version)
+        return None if found is None else text(found)
+
+    def empty(self) -> bool:
+        """Whether there is no key that belongs to a layout, apart from the version itself.
+
+        Without such a key all keys of the server are scanned.
+        """
+        prefix = self._keys.prefix
+        with translated():
+            if self._redis.exists(*(f"{prefix}{name}" for name in FIXED)):
+                return False
+            families = tuple(f"{prefix}{family}".encode() for family in FAMILIES)
+            pages = self._redis.scan_iter(match=f"{escaped(prefix)}*", count=SCAN_COUNT)
+            return not any(bytes(key).startswith(families) for key in pages)
+
+
+def refusal(prefix: str, found: str) -> str:
+    """One line: which version was found, and what to do."""
+    what = f"the Redis keys under {prefix!r} have layout version {found}"
+    if found.isdecimal() and int(found) < VERSION:
+        return f"{what}, and this wildtag needs version {VERSION}: stop what uses them and run `wildtag migrate`"
+    return f"{what}, and this wildtag knows {VERSION} at most: a newer wildtag wrote this, use that one"
+
+
+def escaped(text_: str) -> str:
+    """A text as part of a pattern for SCAN."""
+    return "".join(f"\\{c}" if c in "*?[]\\" else c for c in text_)

@@ -1,0 +1,204 @@
+"""Brings the keys of an older layout to the current one, in place.
+
+A change of the layout adds a ``Migration`` to ``MIGRATIONS`` and raises ``workers.redis.layout.VERSION``. Its steps
+run in order, and its version is recorded after the last one. A step must do nothing where it has run before: a
+migration that was killed begins with the first step again. A step must not read or write Celery's keys, and keeps the
+content of streams and their groups, so that messages in flight stay readable.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vectordb.errors import Permanent
+from workers.redis.connection import Client, text, translated
+from workers.redis.keys import Keys
+from workers.redis.layout import Layout, OtherLayout, refusal
+from workers.redis.migration_steps import Delete, Rename, RenameFamily, RenameFields, RenameInFamily, Step
+
+LOCK = "migrate"
+LOCK_MS = 10_000
+LOOK_EVERY_S = 0.25
+QUIET_S = 10.0  # seconds without a heartbeat after which a process counts as stopped: most give one each second
+HEARTBEATS = ("health", "heartbeats")  # the hash's names in all versions
+
+
+@dataclass(frozen=True)
+class Migration:
+    """The steps from the version before to ``version``."""
+
+    version: int
+    steps: Sequence[Step]
+
+
+MIGRATIONS: Sequence[Migration] = (
+    Migration(
+        1,
+        (
+            Rename("later", "inbox:low-priority"),
+            Rename("segments", "segmentation-queue"),
+            Rename("segments:forced", "segmentation-queue:forced"),
+            RenameFamily("wish:", "segmentation-request:"),
+            RenameInFamily("entry:", {"asked": "requested", "handed": "queued_at"}),
+            RenameInFamily("record:", {"asked": "requested"}),
+            Rename("drawn", "artifacts"),
+            Rename("junk", "events:rejected"),
+            Rename("told", "events:counts"),
+            RenameFields(
+                "events:counts",
+                {"dispatcher:removals unseen": "dispatcher:removals-unverified"},
+                {"junk": "rejected"},
+            ),
+            Rename("heard", "events:recent"),
+            Rename("sightings", "events:probes"),
+            RenameFamily("seen:", "redis-target:"),
+            RenameFields("notify:counts", {"again": "retried"}),
+            Rename("health", "heartbeats", replace=True),
+            Delete("obstacles"),
+        ),
+    ),
+)
+"""In order of their versions, without a gap."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a step changed, or would change: a number of keys or fields."""
+
+    version: int
+    step: str
+    changed: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``before``: the version that was found, ``None`` where there are no keys."""
+
+    before: int | None
+    after: int | None
+    steps: Sequence[Done]
+
+
+class Migrator:
+    """Migrates the keys under one prefix. Raises ``StoreUnavailable``, and ``OtherLayout`` for a newer version.
+
+    ``tell`` is called with each step when it has ended, and with what is waited for.
+    """
+
+    def __init__(
+        self, client: Client, keys: Keys, tell: Callable[[Done | str], None] = lambda _: None,
+        migrations: Sequence[Migration] = MIGRATIONS, lock_ms: int = LOCK_MS,
+    ) -> None:  # fmt: skip
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
+        self._tell = tell
+        self._migrations = migrations
+        self._lock_ms = lock_ms
+        self._layout = Layout(client, keys)
+        self._token = secrets.token_hex(8).encode()
+
+    def found(self) -> int | None:
+        """The version that is there, ``None`` where there are no keys. Raises ``OtherLayout``."""
+        recorded = self._layout.recorded()
+        if recorded is None:
+            return None if self._layout.empty() else 0
+        if not recorded.isdecimal() or int(recorded) > self.latest:
+            raise OtherLayout(refusal(self._keys.prefix, recorded))
+        return int(recorded)
+
+    def plan(self) -> Outcome:
+        """What ``run`` would change. Changes nothing."""
+        before = self.found()
+        with translated():
+            steps = [Done(m.version, s.name, s.left(self._redis, self._keys.prefix)) for m, s in self._ahead(before)]
+        return Outcome(before, None if before is None else self.latest, steps)
+
+    def run(self) -> Outcome:
+        """Migrate, or go on with a migration that was interrupted. Raises ``Permanent`` while another one runs.
+
+        No process may use the keys meanwhile: see ``stopped``.
+        """
+        before = self.found()
+        if before is None or before == self.latest:
+            return Outcome(before, before, ())
+        self._lock()
+        try:
+            return self._run()
+        finally:
+            with translated():
+                if self._redis.get(self._keys.lock(LOCK)) == self._token:
+                    self._redis.delete(self._keys.lock(LOCK))
+
+    def stopped(self, quiet_s: float = QUIET_S) -> None:
+        """Return when no process has given a heartbeat for ``quiet_s``. Raises ``Permanent`` where one runs."""
+        first = self._beats()
+        recent = [quiet_s - (time.time() - at) for at in first.values() if abs(time.time() - at) < quiet_s]
+        if not recent:
+            return
+        until = time.monotonic() + min(max(recent), quiet_s)
+        self._tell("a process was running a few seconds ago: waiting to see whether it has stopped")
+        while time.monotonic() < until:
+            time.sleep(LOOK_EVERY_S)
+            running = sorted(name for name, at in self._beats().items() if first.get(name) != at)
+            if running:
+                raise Permanent(
+                    f"{', '.join(running)} still running with these keys: stop all processes of wildtag first"
+                )
+
+    @property
+    def latest(self) -> int:
+        """The version after ``run``."""
+        return self._migrations[-1].version
+
+    def _ahead(self, before: int | None) -> Iterator[tuple[Migration, Step]]:
+        for migration in self._migrations:
+            if before is not None and migration.version > before:
+                for step in migration.steps:
+                    yield migration, step
+
+    def _run(self) -> Outcome:
+        before, done = self.found(), []  # as it is now that nobody else migrates
+        with translated():
+            for migration in self._migrations:
+                if migration.version <= (before or 0):
+                    continue
+                for step in migration.steps:
+                    changed = 0
+                    for count in step.run(self._redis, self._keys.prefix):
+                        changed += count
+                        self._keep_lock()
+                    done.append(Done(migration.version, step.name, changed))
+                    self._tell(done[-1])
+                self._redis.set(self._keys.layout_version, str(migration.version))
+        return Outcome(before, self.latest, done)
+
+    def _lock(self) -> None:
+        """Wait until the lock of a migration that was killed has ended."""
+        until = time.monotonic() + self._lock_ms / 1000 + 1
+        told = False
+        with translated():
+            while not self._redis.set(self._keys.lock(LOCK), self._token, nx=True, px=self._lock_ms):
+                if time.monotonic() > until:
+                    raise Permanent("another `wildtag migrate` is at work on these keys")
+                if not told:
+                    self._tell("another migration has the lock: waiting to see whether it is still at work")
+                    told = True
+                time.sleep(LOOK_EVERY_S)
+
+    def _keep_lock(self) -> None:
+        key = self._keys.lock(LOCK)
+        if self._redis.get(key) != self._token and not self._redis.set(key, self._token, nx=True, px=self._lock_ms):
+            raise Permanent("another `wildtag migrate` has taken over: this one was suspended for too long")
+        self._redis.pexpire(key, self._lock_ms)
+
+    def _beats(self) -> dict[str, float]:
+        with translated():
+            return {
+                text(name): float(at)
+                for key in HEARTBEATS
+                for name, at in self._redis.hgetall(f"{self._keys.prefix}{key}").items()
+            }

@@ -1,7 +1,7 @@
 """Ways to say what is where, as an evaluation compares them: those of segmentation, and the paper's baselines.
 
 The baselines are the image's top tag spread over all of it, and a fixed vocabulary in place of the captions, with
-everything else of a way left as it is.
+everything else of a method left as it is.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Located:
 
 
 class Method(Protocol):
-    """A way to say what is where."""
+    """A method to say what is where."""
 
     @property
     def name(self) -> str: ...
@@ -50,16 +50,16 @@ class Method(Protocol):
 
 
 @dataclass(frozen=True)
-class ByWay:
-    """A way of segmentation with the captions, or the fixed vocabulary, of the pipeline."""
+class BySegmentationMethod:
+    """A method of segmentation with the captions, or the fixed vocabulary, of the pipeline."""
 
     name: str
-    way: SegmentationMethod
+    method: SegmentationMethod
     pipeline: Pipeline
 
     def locate(self, image: Image.Image) -> Located:
         """See ``Method``."""
-        found = segment(image, self.way, self.pipeline)
+        found = segment(image, self.method, self.pipeline)
         return Located(found.labels, fitted(found.label_map(), image.size), found.encoded)
 
 

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 NOTHING = 2  # the exit status when nothing could be evaluated
 METHODS = (
     "cased (the default), uppercased, closest-caption, vocabulary:FILE, vocabulary:imagenet, captioner:MODEL or"
-    " clip-upper-bound; may be given several times."
+    " clip-upper-bound. For segmentation: regions (the default), dense or prompted. May be given several times."
 )
 TASK = "classification: tags beside labels; segmentation: label maps beside label maps."
 SEGMENTS = "Segmentation:"
-WAYS = ("regions", "dense", "prompted")
+SEGMENTATION_METHODS = ("regions", "dense", "prompted")
 
 
 def evaluate(
@@ -53,9 +53,6 @@ def evaluate(
     profile: Annotated[Literal["phrases", "paper"] | None, typer.Option(help="How candidates are extracted.")] = None,
     quality: Annotated[Literal["default", "best"] | None, typer.Option(help="Of the bundled encoder.")] = None,
     task: Annotated[Literal["classification", "segmentation"], typer.Option(help=TASK)] = "classification",
-    way: Annotated[
-        list[str] | None, typer.Option(help=f"{SEGMENTS} {', '.join(WAYS)}; may be given several times.")
-    ] = None,
     baseline: Annotated[
         bool, typer.Option("--baseline", help=f"{SEGMENTS} the top tag everywhere, and ImageNet's names, as well.")
     ] = False,
@@ -71,25 +68,25 @@ def evaluate(
     proposals: Annotated[
         str | None, typer.Option(help=f"{SEGMENTS} superpixels, cells, or a Segment Anything model.")
     ] = None,
-    drawer: Annotated[str | None, typer.Option(help=f"{SEGMENTS} a CLIPSeg model, for prompted.")] = None,
+    clipseg: Annotated[str | None, typer.Option(help=f"{SEGMENTS} the CLIPSeg model of the method prompted.")] = None,
 ) -> None:
     """Measure tags or segmentations on pictures whose truth is known. What is not given is as the settings say."""
     given: dict[str, Any] = {
         "encoder": encoder, "captions": captions, "retrieval_limit": k, "alpha": alpha, "profile": profile,
-        "quality": quality, "proposals": proposals, "drawer": drawer,
+        "quality": quality, "proposals": proposals, "clipseg_model": clipseg,
     }  # fmt: skip
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     segments = {
-        "way": way, "baseline": baseline or None, "layout": layout, "split": split, "compositions": compositions,
-        "seed": seed, "keep": keep, "proposals": proposals, "drawer": drawer,
+        "baseline": baseline or None, "layout": layout, "split": split, "compositions": compositions,
+        "seed": seed, "keep": keep, "proposals": proposals, "clipseg": clipseg,
     }  # fmt: skip
-    _only_for(task, {"method": method, "report": report}, segments)
+    _only_for(task, {"report": report}, segments)
     try:
         if task == "segmentation":
             pictures = source_of(source, root, layout, split, compositions, seed, keep)
             with _progress() as progress:
                 evaluate_segmentation(
-                    pictures, _ways(way), settings, progress, images=limit,
+                    pictures, _segmentation_methods(method), settings, progress, images=limit,
                     baseline=baseline, json=json,
                 )  # fmt: skip
         else:
@@ -99,12 +96,13 @@ def evaluate(
         raise typer.Exit(NOTHING) from None
 
 
-def _ways(names: list[str] | None) -> list[str]:
-    """Each way that was asked for, once. Raises ``typer.BadParameter`` for one that there is not."""
+def _segmentation_methods(names: list[str] | None) -> list[str]:
+    """The requested methods without duplicates. Raises ``typer.BadParameter`` for an unknown one."""
     for name in names or ():
-        if name not in WAYS:
-            raise typer.BadParameter(f"there is no way {name!r}; there are {', '.join(WAYS)}")
-    return list(dict.fromkeys(names or WAYS[:1]))
+        if name not in SEGMENTATION_METHODS:
+            known = ", ".join(SEGMENTATION_METHODS)
+            raise typer.BadParameter(f"unknown segmentation method {name!r}; available methods: {known}")
+    return list(dict.fromkeys(names or SEGMENTATION_METHODS[:1]))
 
 
 def _only_for(task: str, classifies: dict[str, Any], segments: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from workers.cli import (
     upload,
     webhooks,
 )
+from workers.cli.renamed import RenamedOptions
 from workers.processes.logs import configure
 from workers.settings.settings import Settings
 
@@ -68,6 +69,7 @@ def _say(what: str) -> None:
 
 app = _App(
     name="wildtag",
+    cls=RenamedOptions,
     help="Tags images without a list of tags.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,

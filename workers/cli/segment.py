@@ -19,10 +19,10 @@ from workers.cli.one_process import Json
 from workers.cli.results import connected
 from workers.cli.show import clean, console, messages, print_json
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.record import Pictured, Record
+from workers.lifecycle.record import ArtifactKeys, Record
 from workers.redis.rpc import RpcTimeout
 from workers.segmentation.artifacts import LABELS, OVERLAY
-from workers.settings.segmentation import WAYS
+from workers.settings.segmentation import METHODS
 from workers.settings.settings import Settings
 from workers.stores.folder import key_text
 from workers.wiring.wiring import Wiring
@@ -33,7 +33,7 @@ MOST_SHOWN = 12  # segments of an image in the table
 
 def segment(
     what: Annotated[list[str], typer.Argument(help="Image files or folders, or keys in the running stack's bucket.")],
-    way: Annotated[str, typer.Option(help=f"One of {', '.join(WAYS)}.")] = "dense",
+    method: Annotated[str, typer.Option(help=f"One of {', '.join(METHODS)}.")] = "dense",
     out: Annotated[
         Path, typer.Option(help="The folder for the label maps and overlays; it is made.", file_okay=False)
     ] = Path("segments"),
@@ -42,16 +42,16 @@ def segment(
 ) -> None:
     """Say which words an image holds and where: a table of segments, a label map and an overlay.
 
-    What is there as a file is segmented in this process, and only its pictures are kept. Everything else is a key in
+    What is there as a file is segmented in this process, and only its artifacts are kept. Everything else is a key in
     the bucket of the running stack, whose workers do it and whose record says so from then on.
     """
     settings = Settings()
-    if (reason := settings.lacks(way)) is not None:
+    if (reason := settings.lacks(method)) is not None:
         raise typer.BadParameter(reason)
     paths = list(expanded(Path(one) for one in what if Path(one).exists()))
     keys = [key_text(one) for one in what if not Path(one).exists()]
     total, done = len(paths) + len(keys), 0
-    for record in chain(_objects(keys, way, out, timeout), _files(paths, way, out, settings)):
+    for record in chain(_objects(keys, method, out, timeout), _files(paths, method, out, settings)):
         done += record.segmentation is not None and record.segmentation.error is None
         if json:
             print_json(record)
@@ -62,7 +62,7 @@ def segment(
         raise typer.Exit(1)
 
 
-def _files(paths: Sequence[Path], way: str, out: Path, settings: Settings) -> Iterator[Record]:
+def _files(paths: Sequence[Path], method: str, out: Path, settings: Settings) -> Iterator[Record]:
     """The records of files, one after the other."""
     from workers.embedded.one_process import tagging  # noqa: PLC0415 -- as above
     from workers.wiring.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
@@ -72,7 +72,7 @@ def _files(paths: Sequence[Path], way: str, out: Path, settings: Settings) -> It
         return
     if not prepared(settings):
         prepare_captions(settings)
-    made = SegmentationMethods(settings)(way)
+    made = SegmentationMethods(settings)(method)
     with tagging(settings) as tagger:
         for path in track(paths, "segmenting", console=messages, transient=True, disable=len(paths) < 2):
             record, drawn = tagger.segment(path, made, time.time())
@@ -80,7 +80,7 @@ def _files(paths: Sequence[Path], way: str, out: Path, settings: Settings) -> It
             yield record if drawn is None else _keep(record, out, name, drawn.label_map, drawn.overlay)
 
 
-def _objects(keys: Sequence[str], way: str, out: Path, timeout: float) -> Iterator[Record]:
+def _objects(keys: Sequence[str], method: str, out: Path, timeout: float) -> Iterator[Record]:
     """The records of objects of the running stack: all are asked for first, and come in their order."""
     if not keys:
         return
@@ -92,7 +92,7 @@ def _objects(keys: Sequence[str], way: str, out: Path, timeout: float) -> Iterat
             messages.print(f"[red]{clean(key)}: neither a file nor a key in the bucket {clean(bucket)}[/]")
     oids = [f"{bucket}/{key}" for key in there]
     before = [record.finished_at if record else 0.0 for record in wiring.records.get(oids)]
-    wiring.segmentation_requests.ask(oids, way)
+    wiring.segmentation_requests.ask(oids, method)
     # what is on its way has heard of it
     on_its_way = [wiring.records.on_its_way(oid) is not None for oid in oids]
     wiring.inbox.append(
@@ -100,11 +100,11 @@ def _objects(keys: Sequence[str], way: str, out: Path, timeout: float) -> Iterat
     )
     for key, since in zip(there, before, strict=True):
         record = _awaited(wiring, key, since, timeout)
-        pictures = record.segmentation and record.segmentation.pictures
-        if pictures:
+        artifacts = record.segmentation and record.segmentation.artifacts
+        if artifacts:
             label_map, overlay = (
                 wiring.store.get(bucket, name, wiring.settings.max_object_bytes)[0]
-                for name in (pictures.label_map, pictures.overlay)
+                for name in (artifacts.label_map, artifacts.overlay)
             )
             _write(out, key.replace("/", "-"), label_map, overlay)
         yield record
@@ -128,14 +128,14 @@ def _awaited(wiring: Wiring, key: str, since: float, timeout: float) -> Record:
 
 
 def _keep(record: Record, out: Path, name: str, label_map: bytes, overlay: bytes) -> Record:
-    """Write the pictures of a file; gives the record with where they are."""
-    assert record.segmentation is not None  # noqa: S101 -- it has pictures
-    pictures = Pictured(*map(str, _write(out, name, label_map, overlay)))
-    return structs.replace(record, segmentation=structs.replace(record.segmentation, pictures=pictures))
+    """Write the artifacts of a file; gives the record with where they are."""
+    assert record.segmentation is not None  # noqa: S101 -- it has artifacts
+    artifacts = ArtifactKeys(*map(str, _write(out, name, label_map, overlay)))
+    return structs.replace(record, segmentation=structs.replace(record.segmentation, artifacts=artifacts))
 
 
 def _write(out: Path, name: str, label_map: bytes, overlay: bytes) -> tuple[Path, Path]:
-    """Write pictures; those of an earlier run are replaced."""
+    """Write artifacts; those of an earlier run are replaced."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / name
     label_map_path, overlay_path = path.with_name(path.name + LABELS), path.with_name(path.name + OVERLAY)
@@ -166,8 +166,8 @@ def _show(record: Record) -> None:
         view.add_row(f"[dim]and {left} smaller[/]")
     view.add_row("[dim]unknown[/]", f"[dim]{max(0.0, 1 - known):.0%}[/]")
     console.print(view)
-    if drawn.pictures is not None:
-        console.print(f"[dim]{clean(drawn.pictures.overlay)}[/]", soft_wrap=True)
+    if drawn.artifacts is not None:
+        console.print(f"[dim]{clean(drawn.artifacts.overlay)}[/]", soft_wrap=True)
 
 
 def add_to(app: typer.Typer) -> None:

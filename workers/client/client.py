@@ -149,9 +149,9 @@ class Client:
         """Have an image tagged once more; gives where it was before."""
         return _read(self._transport.ask("POST", f"{_image(id)}:retag"), Image)
 
-    def segment(self, id: str, way: str = "dense") -> Image:  # noqa: A002 -- as above
+    def segment(self, id: str, method: str = "dense") -> Image:  # noqa: A002 -- as above
         """Have an image segmented, and tagged once more; gives where it was before."""
-        return _read(self._transport.ask("POST", f"{_image(id)}:segment", params={"way": way}), Image)
+        return _read(self._transport.ask("POST", f"{_image(id)}:segment", params={"method": method}), Image)
 
     def teach(self, captions: Sequence[str], source: str | None = None) -> tuple[Taught, ...]:
         """Add captions to those that are searched. ``source`` keeps teachers apart."""

@@ -75,7 +75,7 @@ class Tagger:
         records = {record.key: record for record in outcomes}
         return [records[str(path)] for path in paths]
 
-    def segment(self, path: Path, way: SegmentationMethod, now: float) -> tuple[Record, Drawn | None]:
+    def segment(self, path: Path, method: SegmentationMethod, now: float) -> tuple[Record, Drawn | None]:
         """The record of a file, and its pictures unless it failed."""
         (record,) = self.tag([path], now)
         if record.state != "done":
@@ -83,7 +83,7 @@ class Tagger:
         start = time.perf_counter()
         try:
             image = decode(read_file(path, self._max_bytes)[0], max_pixels=self._pipeline.pipeline_options.max_pixels)
-            segmented = segment(image, way, self._pipeline)
+            segmented = segment(image, method, self._pipeline)
         except (ObjectError, BadImage) as exc:  # it changed just now
             return msgspec.structs.replace(record, state="failed", tags=(), error=Error(exc.code, str(exc))), None
         timings = record.timings_ms | {"segmentation": round((time.perf_counter() - start) * 1000, 3)}

@@ -1,4 +1,4 @@
-"""What an evaluation of segmentation works with: label maps that are there or made, ways, and baselines."""
+"""What an evaluation of segmentation works with: label maps that are there or made, methods, and baselines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.evaluation import labelmaps
 from tasks.evaluation.compositions import Composition, compositions
 from tasks.evaluation.labelmaps import LabelMaps, Layout
-from tasks.evaluation.locating import ByTopTag, ByWay, Method, Remembering, of_vocabulary
+from tasks.evaluation.locating import BySegmentationMethod, ByTopTag, Method, Remembering, of_vocabulary
 from tasks.evaluation.manifest import BadManifest, Skipped
 from tasks.evaluation.manifest import read as read_manifest
 from tasks.evaluation.segmenting import Measured, measure
@@ -66,9 +66,9 @@ def label_maps(
 
 
 def methods_of(
-    wiring: Wiring, index: CaptionSearch, ways: Mapping[str, SegmentationMethod], *, baseline: bool
+    wiring: Wiring, index: CaptionSearch, segmentation_methods: Mapping[str, SegmentationMethod], *, baseline: bool
 ) -> list[Method]:
-    """The ways as wildtag segments; with ``baseline`` also the top tag, and each way with ImageNet's names.
+    """The methods as wildtag runs them; with ``baseline`` also the top tag, and each method with ImageNet's names.
 
     The top tag is that of ``wildtag evaluate``: every picture has one.
     """
@@ -79,10 +79,12 @@ def methods_of(
         return replace(made, image_encoder=encoder, pipeline_options=pipeline_options)
 
     ours = pipeline(wiring.pipeline_options)
-    found: list[Method] = [ByWay(name, way, ours) for name, way in ways.items()]
+    found: list[Method] = [BySegmentationMethod(name, method, ours) for name, method in segmentation_methods.items()]
     if baseline:
         fixed = of_vocabulary(ours, read_labels(IMAGENET))
-        found += [ByWay(f"{name}:{IMAGENET}", way, fixed) for name, way in ways.items()]
+        found += [
+            BySegmentationMethod(f"{name}:{IMAGENET}", method, fixed) for name, method in segmentation_methods.items()
+        ]
         found.append(ByTopTag(pipeline(answering(wiring))))
     return found
 
@@ -91,14 +93,14 @@ def measured(
     wiring: Wiring,
     index: CaptionSearch,
     maps: LabelMaps,
-    ways: Mapping[str, SegmentationMethod],
+    segmentation_methods: Mapping[str, SegmentationMethod],
     *,
     baseline: bool,
     tell: Callable[[int, int], None],
 ) -> tuple[list[Measured], tuple[Skipped, ...]]:
     """See ``tasks.evaluation.segmenting.measure``."""
     settings = wiring.settings
-    methods = methods_of(wiring, index, ways, baseline=baseline)
+    methods = methods_of(wiring, index, segmentation_methods, baseline=baseline)
     return measure(
         maps, methods, sentences(), read=partial(read_limited, settings.max_object_bytes),
         max_pixels=settings.max_pixels, tell=tell,

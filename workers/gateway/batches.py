@@ -92,11 +92,11 @@ def router(batches: Batches, images: Images, segments: Segments, options: Option
             batch = batches.of_prefix(wanted.prefix, force=wanted.force)
         elif wanted.keys is not None:
             keys = list(dict.fromkeys(wanted.keys))
-            segments.wish([f"{options.bucket}/{key}" for key in keys], wanted.segment)
+            segments.request([f"{options.bucket}/{key}" for key in keys], wanted.segment)
             batch = batches.of_keys(keys, announce=True, force=wanted.force)
         else:
             keys = [images.key(name) for name in dict.fromkeys(wanted.uploads or ())]
-            segments.wish([f"{options.bucket}/{key}" for key in keys], wanted.segment)
+            segments.request([f"{options.bucket}/{key}" for key in keys], wanted.segment)
             announce = wanted.force or wanted.segment is not None
             batch = batches.of_keys(keys, announce=announce, force=wanted.force)
         return stands(batch, 0, 50, 202)

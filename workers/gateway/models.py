@@ -85,7 +85,7 @@ class Segment(BaseModel):
     evidence: list[SegmentEvidence]
 
 
-class Pictures(BaseModel):
+class Artifacts(BaseModel):
     """Keys in the bucket; `/v1/label-maps` and `/v1/overlays` serve them."""
 
     label_map: str
@@ -95,12 +95,12 @@ class Pictures(BaseModel):
 class Segmentation(BaseModel):
     """What is where. `error`: why there is none, in an image that has its tags all the same."""
 
-    way: str
+    method: str
     width: int
     height: int
     labels: list[Label]
     segments: list[Segment] = Field(description="largest first")
-    pictures: Pictures | None
+    artifacts: Artifacts | None
     error: Error | None
 
 

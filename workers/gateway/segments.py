@@ -1,4 +1,4 @@
-"""Segmentations: asking for one, and the pictures of those that there are."""
+"""Segmentations: asking for one, and the artifacts of those that there are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images, Match, answered_again, matches
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
-from workers.lifecycle.record import Pictured
+from workers.lifecycle.record import ArtifactKeys
 from workers.segmentation.requests import NONE
 
 SegmentationMethod = Literal["dense", "regions", "prompted", "none"]
@@ -26,30 +26,30 @@ Wanted = Annotated[
 
 
 class Segments:
-    """Notes how objects are to be segmented, and finds their pictures. Blocks."""
+    """Notes how objects are to be segmented, and finds their artifacts. Blocks."""
 
     def __init__(self, services: Services, options: Options) -> None:
         self._services = services
-        self._ways = options.ways
+        self._methods = options.segmentation_methods
 
-    def check(self, way: SegmentationMethod | None) -> None:
-        """Raises ``Problem`` for a way that there is not in this deployment."""
-        if way is not None and way not in (*self._ways, NONE):
-            raise Problem("unsupported", f"there is no way {way!r} here; there are {', '.join(self._ways)}")
+    def check(self, method: SegmentationMethod | None) -> None:
+        """Raises ``Problem`` for a method that there is not in this deployment."""
+        if method is not None and method not in (*self._methods, NONE):
+            raise Problem("unsupported", f"there is no method {method!r} here; there are {', '.join(self._methods)}")
 
-    def wish(self, oids: list[str], way: SegmentationMethod | None) -> None:
+    def request(self, oids: list[str], method: SegmentationMethod | None) -> None:
         """Have the objects segmented; they must be announced after that."""
-        if way is not None:
-            self._services.segmentation_requests.ask(oids, way)
+        if method is not None:
+            self._services.segmentation_requests.ask(oids, method)
 
     def picture(self, oid: str, name: Literal["label_map", "overlay"]) -> tuple[str, str]:
         """The key and the ETag of a picture."""
         (record,) = self._services.records.get([oid])
-        pictures: Pictured | None = record.segmentation.pictures if record and record.segmentation else None
-        if record is None or pictures is None:
+        artifacts: ArtifactKeys | None = record.segmentation.artifacts if record and record.segmentation else None
+        if record is None or artifacts is None:
             raise Problem("not-found", "there is no segmentation of this object")
-        told = f"{record.etag} {record.way} {record.finished_at}"
-        return getattr(pictures, name), f'"{hashlib.sha256(told.encode()).hexdigest()[:16]}"'
+        told = f"{record.etag} {record.segmentation_method} {record.finished_at}"
+        return getattr(artifacts, name), f'"{hashlib.sha256(told.encode()).hexdigest()[:16]}"'
 
 
 def router(segments: Segments, images: Images, services: Services, options: Options, access: Access) -> APIRouter:
@@ -61,23 +61,23 @@ def router(segments: Segments, images: Images, services: Services, options: Opti
         "status_code": 202, "response_model": models.Progress, "responses": usual, "dependencies": writing,
     }  # fmt: skip
 
-    def segmented(oid: str, address: str, name: str | None, way: SegmentationMethod) -> Response:
-        segments.check(way)
+    def segmented(oid: str, address: str, name: str | None, method: SegmentationMethod) -> Response:
+        segments.check(method)
         images.look(oid)
-        segments.wish([oid], way)
+        segments.request([oid], method)
         before = images.again(oid, only_final=True)  # what is on its way has heard of it
         return answered_again(before, name, address)
 
     @routes.post("/v1/images/{id}:segment", **asked)
-    def segment_image(id: str, way: SegmentationMethod = "dense") -> Response:  # noqa: A002
+    def segment_image(id: str, method: SegmentationMethod = "dense") -> Response:  # noqa: A002
         """Have an uploaded image segmented. `Location` says where to wait for its new record."""
-        return segmented(images.oid(id), f"/v1/images/{id}", id, way)
+        return segmented(images.oid(id), f"/v1/images/{id}", id, method)
 
     @routes.post("/v1/objects/{bucket}/{key:path}:segment", **asked)
-    def segment_object(bucket: str, key: str, way: SegmentationMethod = "dense") -> Response:
+    def segment_object(bucket: str, key: str, method: SegmentationMethod = "dense") -> Response:
         """Have an object segmented. `Location` says where to wait for its new record."""
         oid = images.object(bucket, key)
-        return segmented(oid, quote(f"/v1/objects/{bucket}/{key}"), images.id(key), way)
+        return segmented(oid, quote(f"/v1/objects/{bucket}/{key}"), images.id(key), method)
 
     async def shown(oid: str, name: Literal["label_map", "overlay"], kind: str, match: str | None) -> Response:
         key, tag = await anyio.to_thread.run_sync(segments.picture, oid, name)

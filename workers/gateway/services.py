@@ -79,7 +79,7 @@ class Options:
 
     ``token``: what senders of bucket events show. ``open``: whoever reaches the gateway by the loopback address needs
     no key. ``admin_key``: one that is known from the start. ``rate``: requests a second and caller, ``None`` for any.
-    ``body_patience_s``: how long the next piece of a body may take. ``ways``: those to segment that there are.
+    ``body_patience_s``: how long the next piece of a body may take. ``methods``: those to segment that there are.
     """
 
     bucket: str
@@ -96,4 +96,4 @@ class Options:
     rate: float | None = None
     cors_origins: Sequence[str] = ()
     flower: str | None = None
-    ways: Sequence[str] = ("dense", "regions")
+    segmentation_methods: Sequence[str] = ("dense", "regions")

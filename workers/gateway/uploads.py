@@ -65,19 +65,19 @@ class Uploads:
         self._waiting = (0, -1.0)
         self._threads = anyio.CapacityLimiter(options.uploads_max)
 
-    async def take(self, request: Request, caller: Caller, way: SegmentationMethod | None = None) -> str:
+    async def take(self, request: Request, caller: Caller, method: SegmentationMethod | None = None) -> str:
         """Store the image of a request and announce it; gives its id. Raises ``Problem`` and stores nothing then.
 
-        ``way``: how it is to be segmented.
+        ``method``: how it is to be segmented.
         """
-        self.segments.check(way)
+        self.segments.check(method)
         async with self._place():
-            await self.room(way)
+            await self.room(method)
             body = await received(request, self._options.max_object_bytes)
             key = request.headers.get("idempotency-key")
-            return await (self._store(body, way) if key is None else self._once(body, caller, key, way))
+            return await (self._store(body, method) if key is None else self._once(body, caller, key, method))
 
-    async def _once(self, body: Body, caller: Caller, key: str, way: SegmentationMethod | None) -> str:
+    async def _once(self, body: Body, caller: Caller, key: str, method: SegmentationMethod | None) -> str:
         if not _KEY.fullmatch(key):
             raise Problem("bad-request", "an Idempotency-Key has 1 to 200 visible ASCII characters")
         memory = self._services.idempotency
@@ -86,15 +86,15 @@ class Uploads:
         if began == "at-work":
             raise Problem.later("conflict", "a request with this Idempotency-Key is at work", 1)
         if isinstance(began, Stored):
-            if _digest(await body.drain(), way) != began.digest:
+            if _digest(await body.drain(), method) != began.digest:
                 raise Problem("mismatch", "this Idempotency-Key came with another image, or wish, before")
             return began.id
         stored: Stored | None = None
         # no task group: it would wrap what the upload ends with, and nobody would know it for what it is
         keeping = asyncio.create_task(self._keep_claim(caller, key))
         try:
-            name = await self._store(body, way)
-            stored = Stored(name, _digest(body.digest, way))
+            name = await self._store(body, method)
+            stored = Stored(name, _digest(body.digest, method))
             return name
         finally:
             keeping.cancel()
@@ -108,15 +108,15 @@ class Uploads:
             with contextlib.suppress(Transient):  # the claim may last until Redis is back
                 await anyio.to_thread.run_sync(self._services.idempotency.go_on, caller.name, key)
 
-    async def _store(self, body: Body, way: SegmentationMethod | None) -> str:
+    async def _store(self, body: Body, method: SegmentationMethod | None) -> str:
         name = new_id(SUFFIXES.get(body.content_type, ""))
-        await anyio.to_thread.run_sync(self._put, name, body, way, limiter=self._threads)
+        await anyio.to_thread.run_sync(self._put, name, body, method, limiter=self._threads)
         return name
 
-    def _put(self, name: str, body: Body, way: SegmentationMethod | None) -> None:
+    def _put(self, name: str, body: Body, method: SegmentationMethod | None) -> None:
         bucket, key = self._options.bucket, self._images.key(name)
         store = self._services.store
-        self.segments.wish([f"{bucket}/{key}"], way)  # before the watch of the bucket may see the object
+        self.segments.request([f"{bucket}/{key}"], method)  # before the watch of the bucket may see the object
         info: ObjectInfo = store.put(bucket, key, body.file(), body.content_type)  # type: ignore[arg-type]  # it reads
         try:
             self._services.inbox.append([ObjectEvent.seen(info)])
@@ -124,12 +124,12 @@ class Uploads:
             store.remove(bucket, key)  # who asked is told that it failed, and comes again
             raise
 
-    async def room(self, way: SegmentationMethod | None = None) -> None:
+    async def room(self, method: SegmentationMethod | None = None) -> None:
         """Raises ``Problem`` when so much waits that more would wait for too long.
 
-        ``way``: how the image that comes is to be segmented; then those that wait for that count.
+        ``method``: how the image that comes is to be segmented; then those that wait for that count.
         """
-        if way not in {None, NONE}:
+        if method not in {None, NONE}:
             waiting = await anyio.to_thread.run_sync(lambda: self._services.progress.waiting(segmented=True))
             self._check(waiting, "images wait to be segmented")
         waiting, then = self._waiting
@@ -154,9 +154,9 @@ class Uploads:
             self._at_once -= 1
 
 
-def _digest(of_body: str, way: SegmentationMethod | None) -> str:
+def _digest(of_body: str, method: SegmentationMethod | None) -> str:
     """What tells a request from others under its Idempotency-Key."""
-    return of_body if way is None else f"{of_body} {way}"
+    return of_body if method is None else f"{of_body} {method}"
 
 
 def new_id(suffix: str) -> str:
@@ -208,7 +208,7 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
             raise Problem("not-an-image", f"images are {', '.join(SUFFIXES)}")
         name = new_id(suffix)
         uploads.segments.check(wanted.segment)
-        await anyio.to_thread.run_sync(uploads.segments.wish, [images.oid(name)], wanted.segment)
+        await anyio.to_thread.run_sync(uploads.segments.request, [images.oid(name)], wanted.segment)
         url = store.upload_url(options.bucket, images.key(name), URL_LIFETIME_S)
         body = {
             "id": name, "url": url, "method": "PUT", "headers": {"Content-Type": wanted.content_type},

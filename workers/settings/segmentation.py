@@ -1,13 +1,16 @@
-"""The settings of segmentation: which objects are segmented, and how."""
+"""The settings of segmentation."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import os
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-WAYS = ("dense", "regions", "prompted")  # to segment
+from workers.settings.renamed import refuse_renamed
+
+METHODS = ("dense", "regions", "prompted")
 
 
 def _words(value: object) -> object:
@@ -27,77 +30,92 @@ Ports = Annotated[tuple[Annotated[int, Field(ge=0, le=65535)], ...], NoDecode, B
 
 
 class SegmentSettings(BaseSettings):
-    """What can be chosen of segmentation; a part of ``Settings``."""
+    """The settings of segmentation, a part of ``Settings``. Raises ``SettingRenamed`` for a variable's old name."""
 
     model_config = SettingsConfigDict(env_prefix="WILDTAG_", frozen=True, env_ignore_empty=True)
 
     segment_prefixes: Words = Field(
-        (), description="objects that are segmented without being asked for: as photos/=dense,scans/=regions"
+        (), description="objects that are segmented without a request, by prefix, as photos/=dense,scans/=regions"
     )
-    segmenting_max: PositiveInt = Field(4, description="objects that are segmented at once; the rest wait")
+    segmenting_max: PositiveInt = Field(
+        4, description="maximum number of objects in segmentation at once; the others wait"
+    )
     segment_source: Literal["part", "image"] = Field(
-        "part", description="the captions near to each part name the parts, or those near to the whole image"
+        "part", description="name the parts of an image by the captions nearest to each part, or to the whole image"
     )
     segment_grids: Numbers = Field(
-        (2, 4, 8), min_length=1, max_length=8, description="dense: cells a side of its grids"
+        (2, 4, 8), min_length=1, max_length=8, description="dense: cells per side of each grid"
     )
-    segment_map: PositiveInt = Field(16, le=128, validate_default=True, description="dense: cells a side of its map")
+    segment_map: PositiveInt = Field(
+        16, le=128, validate_default=True, description="dense: cells per side of the map"
+    )
     segment_refine: bool = Field(
-        default=False, description="dense: its finest grid is looked at in full only where neighbours disagree"
+        default=False, description="dense: encode all crops of the finest grid only where neighbouring cells disagree"
     )
     proposals: str = Field(
-        "superpixels", description="regions: superpixels, cells, or a Segment Anything model: hub name or folder"
+        "superpixels", description="regions: superpixels, cells, or a Segment Anything model (hub name or folder)"
     )
-    regions_max: PositiveInt = Field(64, le=512, description="regions: of an image at the most")
-    dimmed: float = Field(0.5, ge=0, le=1, description="regions: how much is taken from what is outside of one")
-    drawer: str | None = Field(
+    regions_max: PositiveInt = Field(64, le=512, description="regions: maximum number of regions per image")
+    background_dimming: float = Field(
+        0.5, ge=0, le=1, description="regions: how far the background of a region is blended to grey"
+    )
+    clipseg_model: str | None = Field(
         None, validate_default=True,
-        description="prompted: a CLIPSeg model, hub name or folder; there is no prompted way without",
+        description="prompted: a CLIPSeg model (hub name or folder); without it the method is not available",
     )  # fmt: skip
 
-    @field_validator("drawer")
+    @model_validator(mode="before")
     @classmethod
-    def _all_known(cls, drawer: str | None, info: ValidationInfo) -> str | None:
+    def _current_names(cls, data: Any) -> Any:
+        refuse_renamed(os.environ)
+        return data
+
+    @field_validator("clipseg_model")
+    @classmethod
+    def _all_known(cls, clipseg_model: str | None, info: ValidationInfo) -> str | None:
         for rule in info.data.get("segment_prefixes", ()):
-            way = rule.rpartition("=")[2]
-            if way == "prompted" and drawer is None:
-                raise ValueError(f"is needed for {rule} in WILDTAG_SEGMENT_PREFIXES: name a CLIPSeg model")
-        return drawer
+            method = rule.rpartition("=")[2]
+            if method == "prompted" and clipseg_model is None:
+                raise ValueError(f"{rule} in WILDTAG_SEGMENT_PREFIXES requires a CLIPSeg model")
+        return clipseg_model
 
     @field_validator("segment_map")
     @classmethod
     def _covered(cls, cells: int, info: ValidationInfo) -> int:
         sizes = info.data.get("segment_grids", (1,))
         if not any(cells % size == 0 for size in sizes):
-            raise ValueError("needs a grid that divides it: WILDTAG_SEGMENT_GRIDS is " + ",".join(map(str, sizes)))
+            raise ValueError(
+                "must be divisible by a number in WILDTAG_SEGMENT_GRIDS, which is " + ",".join(map(str, sizes))
+            )
         return cells
 
     @field_validator("segment_prefixes")
     @classmethod
     def _rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
         for rule in rules:
-            _, equals, way = rule.rpartition("=")
-            if not equals or way not in WAYS:
-                raise ValueError(f"{rule} is not PREFIX=WAY with a way of {', '.join(WAYS)}")
+            _, equals, method = rule.rpartition("=")
+            if not equals or method not in METHODS:
+                raise ValueError(f"{rule} is not PREFIX=METHOD; the methods are {', '.join(METHODS)}")
         return rules
 
     @property
-    def ways(self) -> tuple[str, ...]:
-        """The ways to segment that there are with these settings."""
-        return tuple(way for way in WAYS if way != "prompted" or self.drawer is not None)
+    def segmentation_methods(self) -> tuple[str, ...]:
+        """The segmentation methods that are available with these settings."""
+        return tuple(method for method in METHODS if method != "prompted" or self.clipseg_model is not None)
 
-    def lacks(self, way: str) -> str | None:
-        """Why there is no such way with these settings; ``None`` where there is."""
-        if way in self.ways:
+    def lacks(self, method: str) -> str | None:
+        """Why a method is not available with these settings; ``None`` if it is."""
+        if method in self.segmentation_methods:
             return None
-        more = "; it needs a CLIPSeg model: WILDTAG_DRAWER" if way == "prompted" else ""
-        return f"there is no way {way!r} to segment; there are {', '.join(self.ways)}{more}"
+        more = "; it requires a CLIPSeg model in WILDTAG_CLIPSEG_MODEL" if method == "prompted" else ""
+        known = ", ".join(self.segmentation_methods)
+        return f"the segmentation method {method!r} is not available{more}; available methods: {known}"
 
     def segmented(self, key: str) -> str:
-        """How objects of this key are segmented without being asked for; empty where they are not.
+        """The method for objects of this key without a request; empty if they are not segmented.
 
-        The longest prefix decides.
+        The longest matching prefix decides.
         """
         rules = (rule.rpartition("=")[::2] for rule in self.segment_prefixes)
-        return max(((prefix, way) for prefix, way in rules if key.startswith(prefix)),
+        return max(((prefix, method) for prefix, method in rules if key.startswith(prefix)),
                    key=lambda rule: len(rule[0]), default=("", ""))[1]  # fmt: skip

@@ -79,19 +79,16 @@ def test_what_does_not_go_together_and_what_is_missing_is_told(
         (*SEGMENTATION, str(tmp_path)): "say --layout",
         (*SEGMENTATION, folder, "--layout", "ade20k"): "objectInfo150.txt cannot be read",
         (*SEGMENTATION, folder, "--split", "test"): "test.txt cannot be read",
-        (
-            *SEGMENTATION,
-            folder,
-            "--method",
-            "guess",
-        ): "there is no method 'guess'; there are regions, dense, prompted",
+        (*SEGMENTATION, folder, "--method", "guess"): "available methods: regions, dense, prompted",
+        (*SEGMENTATION, folder, "--way", "dense"): "--way was renamed to --method",
+        (*SEGMENTATION, folder, "--drawer", nowhere): "--drawer was renamed to --clipseg",
         (*SEGMENTATION, folder, "--seed", "3"): "are for --compositions",
-        (*SEGMENTATION, folder, "--method", "prompted"): "it needs a CLIPSeg model",
+        (*SEGMENTATION, folder, "--method", "prompted"): "it requires a CLIPSeg model",
         (*SEGMENTATION, folder, "--proposals", nowhere): f"the model '{nowhere}' could not be loaded",
-        (*SEGMENTATION, folder, "--method", "cased"): "--method is for --task classification",
+        (*SEGMENTATION, folder, "--method", "cased"): "unknown segmentation method 'cased'",
         (*SEGMENTATION, table, "--compositions", "2", "--split", "val"): "not for --compositions",
         (*SEGMENTATION, str(opaque), "--compositions", "2"): "compositions need pictures of 4 labels",
-        ("evaluate", table, "--method", "dense"): "--method is for --task segmentation",
+        ("evaluate", table, "--method", "dense"): "the method dense is for --task segmentation",
     }.items():
         done = stack.wildtag(*arguments, check=False)
         assert done.returncode == 2, done.stderr

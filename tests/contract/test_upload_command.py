@@ -161,7 +161,7 @@ def test_it_can_be_interrupted_while_the_gateway_is_silent(gateway: MadeUpGatewa
 def test_nobody_there_is_told_at_once(wildtag: Wildtag, photos: Path) -> None:
     run = wildtag(photos / "a.jpg", url=f"http://127.0.0.1:{free_port(0)}")
     assert run.returncode == 1
-    assert "cannot be reached" in run.stderr
+    assert "cannot reach the gateway" in run.stderr
 
 
 def test_without_a_stack_it_says_how_to_start_one(wildtag: Wildtag, photos: Path) -> None:

@@ -81,6 +81,9 @@ def evaluate(
         "seed": seed, "keep": keep, "proposals": proposals, "clipseg": clipseg,
     }  # fmt: skip
     _only_for(task, {"report": report}, segments)
+    for name in method or () if task == "classification" else ():
+        if name in SEGMENTATION_METHODS:
+            raise typer.BadParameter(f"the method {name} is for --task segmentation")
     try:
         if task == "segmentation":
             pictures = source_of(source, root, layout, split, compositions, seed, keep)

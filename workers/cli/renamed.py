@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
-import click
+import typer
 from typer.core import TyperGroup
 
 RENAMED = {
     "segment": {"--way": "--method"},
     "evaluate": {"--way": "--method", "--drawer": "--clipseg"},
 }
-"""For each command its old options and their new names."""
+"""The old options of each command and their new names. A command of a group has both names: ``captions build``."""
 
 
 class RenamedOptions(TyperGroup):
-    """A group whose commands name the new option when they get an old one."""
+    """The group of all commands. Raises ``typer.BadParameter`` for an old option."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.NoSuchOption as exc:
-            command = "" if exc.ctx is None else exc.ctx.command_path.partition(" ")[2]
-            new = RENAMED.get(command, {}).get(exc.option_name)
-            if new is None:
-                raise
-            raise click.UsageError(f"{exc.option_name} was renamed to {new}", exc.ctx) from None
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """See ``click.Group.resolve_command``."""
+        name, _, rest = found = super().resolve_command(ctx, args)
+        renamed = RENAMED.get(str(name), {}) | RENAMED.get(" ".join([str(name), *rest[:1]]), {})
+        for argument in takewhile(lambda one: one != "--", rest):
+            option = argument.partition("=")[0]
+            if option in renamed:
+                raise typer.BadParameter(f"{option} was renamed to {renamed[option]}", ctx)
+        return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 
 import pytest
@@ -105,6 +106,31 @@ def test_pictures_of_what_was_not_segmented_are_not_there(gateway: Running, draw
         assert gateway.http.get(f"/v1/overlays/inbox/{key}").status_code == 404
     gateway.wiring.artifacts.forget([drawn.id])  # somebody tidied the bucket
     assert gateway.http.get(f"/v1/overlays/{drawn.id}").status_code == 404
+
+
+def test_the_old_name_of_the_method_is_refused_and_the_new_one_named(gateway: Running) -> None:
+    ref = gateway.put("a.png", png("a"))
+    answer = gateway.http.post("/v1/objects/inbox/a.png:segment", params={"way": "regions"})
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "the query parameter way was renamed to method"
+    assert gateway.segmentation_request(ref.id) is None
+
+
+def test_a_record_of_an_older_version_is_sent_with_todays_names(gateway: Running, drawn: ObjectRef) -> None:
+    key = gateway.wiring.keys.record(drawn.id)
+    body = gateway.wiring.redis.hget(key, "body")
+    old = body.replace(b'"segmentation":{"method":', b'"segmentation":{"way":').replace(
+        b'"artifacts":', b'"pictures":'
+    )
+    assert old != body
+    gateway.wiring.redis.hset(key, "body", old)
+    sent = [
+        gateway.http.get(f"/v1/objects/{drawn.id}").json()["record"],
+        gateway.http.get("/v1/objects").json()["objects"][0],
+        gateway.http.get("/v1/tags/cat/objects").json()["objects"][0]["record"],
+    ]
+    assert sent == [json.loads(body)] * 3
+    assert gateway.http.get(f"/v1/overlays/{drawn.id}").status_code == 200
 
 
 def test_waiting_for_it_ends_with_the_record_that_has_it(gateway: Running) -> None:

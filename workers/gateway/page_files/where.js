@@ -1,16 +1,16 @@
-// Asking what is where: a button and the methods in which it can be found.
+// Requests a segmentation: a button and a choice of the method.
 
 import { make } from "./dom.js";
 import { lookAgain } from "./following.js";
 
-const METHODS = { dense: "in small cells", regions: "region by region" };
+const METHODS = { dense: "dense", regions: "regions" };
 
-// The part of a card that asks. `about(record)` says which image it is about.
+// The part of a card that requests it. `about(record)` sets the image.
 export function locating(card, record) {
   let object = record;
   const note = make("p", { class: "note problem", role: "status" });
-  const button = make("button", { type: "button", class: "quiet", onclick: ask }, "Show where");
-  const methods = make("select", { class: "quiet", "aria-label": "How to look" },
+  const button = make("button", { type: "button", class: "quiet", onclick: ask }, "Segment");
+  const methods = make("select", { class: "quiet", "aria-label": "Segmentation method" },
     ...Object.entries(METHODS).map(([method, words]) => make("option", { value: method }, words)));
 
   async function ask() {
@@ -31,7 +31,7 @@ export function locating(card, record) {
       element.hidden = record.state !== "done";
       object = record;
       button.disabled = false;
-      button.textContent = record.segmentation?.segments.length ? "Show where anew" : "Show where";
+      button.textContent = record.segmentation?.segments.length ? "Segment again" : "Segment";
       if (record.segmentation && record.segmentation.method in METHODS) methods.value = record.segmentation.method;
     },
   };

@@ -92,7 +92,7 @@ def _from_the_command_line(stack: Stack, tmp_path: Path) -> None:
     assert "nothing.jpg: neither a file nor a key" in missing.stderr
     renamed = stack.wildtag("segment", "plain/0.jpg", "--way", "dense", check=False)
     assert renamed.returncode == 2
-    assert "--way was renamed to --method" in " ".join(renamed.stderr.split())
+    assert "--way has been renamed: use --method" in " ".join(renamed.stderr.split())
     refused = stack.wildtag("segment", "plain/0.jpg", "--method", "prompted", check=False)
     assert refused.returncode == 2
     assert "WILDTAG_CLIPSEG_MODEL" in " ".join(refused.stderr.split())

@@ -25,5 +25,5 @@ class RenamedOptions(TyperGroup):
         for argument in takewhile(lambda one: one != "--", rest):
             option = argument.partition("=")[0]
             if option in renamed:
-                raise typer.BadParameter(f"{option} was renamed to {renamed[option]}", ctx)
+                raise typer.BadParameter(f"the option {option} has been renamed: use {renamed[option]}", ctx)
         return found

@@ -1,4 +1,4 @@
-"""``segment``: where what is, in files here and now, or in objects of the running stack."""
+"""``segment``: segments files in this process, or objects in the bucket of the running stack."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from workers.stores.folder import key_text
 from workers.wiring.wiring import Wiring
 
 POLL_S = 0.2
-MOST_SHOWN = 12  # segments of an image in the table
+MOST_SHOWN = 12  # segments per table
 
 
 def segment(
     what: Annotated[list[str], typer.Argument(help="Image files or folders, or keys in the running stack's bucket.")],
-    method: Annotated[str, typer.Option(help=f"One of {', '.join(METHODS)}.")] = "dense",
+    method: Annotated[str, typer.Option(help=f"The segmentation method: {', '.join(METHODS)}.")] = "dense",
     out: Annotated[
-        Path, typer.Option(help="The folder for the label maps and overlays; it is made.", file_okay=False)
+        Path, typer.Option(help="The folder for label maps and overlays. Created if missing.", file_okay=False)
     ] = Path("segments"),
     json: Json = False,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for an object.")] = 600.0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for each object.")] = 600.0,
 ) -> None:
-    """Say which words an image holds and where: a table of segments, a label map and an overlay.
+    """Segment images: print a table of segments, and write a label map and an overlay of each image.
 
-    What is there as a file is segmented in this process, and only its artifacts are kept. Everything else is a key in
-    the bucket of the running stack, whose workers do it and whose record says so from then on.
+    Files are segmented in this process and only their artifacts are stored. Other names are keys in the bucket of the
+    running stack: its workers segment these objects and store the segmentation in their records.
     """
     settings = Settings()
     if (reason := settings.lacks(method)) is not None:
@@ -58,7 +58,7 @@ def segment(
         else:
             _show(record)
     if done < total:
-        messages.print(f"[red]{total - done} of {total} could not be segmented[/]")
+        messages.print(f"[red]Segmentation failed for {total - done} of {total}[/]")
         raise typer.Exit(1)
 
 
@@ -81,7 +81,7 @@ def _files(paths: Sequence[Path], method: str, out: Path, settings: Settings) ->
 
 
 def _objects(keys: Sequence[str], method: str, out: Path, timeout: float) -> Iterator[Record]:
-    """The records of objects of the running stack: all are asked for first, and come in their order."""
+    """The records of objects of the running stack. All are requested first; the records follow in order."""
     if not keys:
         return
     wiring = connected()
@@ -93,7 +93,7 @@ def _objects(keys: Sequence[str], method: str, out: Path, timeout: float) -> Ite
     oids = [f"{bucket}/{key}" for key in there]
     before = [record.finished_at if record else 0.0 for record in wiring.records.get(oids)]
     wiring.segmentation_requests.ask(oids, method)
-    # what is on its way has heard of it
+    # objects in progress get the request at once
     on_its_way = [wiring.records.on_its_way(oid) is not None for oid in oids]
     wiring.inbox.append(
         [ObjectEvent("created", bucket, key, force=not heard) for key, heard in zip(there, on_its_way, strict=True)]
@@ -124,18 +124,18 @@ def _awaited(wiring: Wiring, key: str, since: float, timeout: float) -> Record:
             pending = wiring.records.on_its_way(oid)
             bar.update(task, description=f"{clean(key)}: {pending.stage if pending else 'queued'}")
             time.sleep(POLL_S)
-    raise RpcTimeout(f"{key} has no new record after {timeout:.0f} s; it is still wanted: `wildtag status` says more")
+    raise RpcTimeout(f"{key} has no new record after {timeout:.0f} s. The request stays stored; see `wildtag status`")
 
 
 def _keep(record: Record, out: Path, name: str, label_map: bytes, overlay: bytes) -> Record:
-    """Write the artifacts of a file; gives the record with where they are."""
-    assert record.segmentation is not None  # noqa: S101 -- it has artifacts
+    """Write the artifacts of a file. Returns the record with their paths."""
+    assert record.segmentation is not None  # noqa: S101 -- there are artifacts
     artifacts = ArtifactKeys(*map(str, _write(out, name, label_map, overlay)))
     return structs.replace(record, segmentation=structs.replace(record.segmentation, artifacts=artifacts))
 
 
 def _write(out: Path, name: str, label_map: bytes, overlay: bytes) -> tuple[Path, Path]:
-    """Write artifacts; those of an earlier run are replaced."""
+    """Write artifacts, replacing those of an earlier run."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / name
     label_map_path, overlay_path = path.with_name(path.name + LABELS), path.with_name(path.name + OVERLAY)
@@ -145,7 +145,7 @@ def _write(out: Path, name: str, label_map: bytes, overlay: bytes) -> tuple[Path
 
 
 def _show(record: Record) -> None:
-    """An image's segments, the largest first."""
+    """Print the segments of an image, largest first."""
     drawn = record.segmentation
     if drawn is None or drawn.error is not None:
         error = record.error or (drawn and drawn.error)

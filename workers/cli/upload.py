@@ -29,7 +29,7 @@ def upload(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the tags and show them.")] = False,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the tags of one image.")] = 600.0,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Take the files in folders.")] = False,
-    segment: Annotated[str | None, typer.Option(help=f"Also have them segmented: {', '.join(METHODS)}.")] = None,
+    segment: Annotated[str | None, typer.Option(help=f"Also segment them: {', '.join(METHODS)}.")] = None,
     url: Annotated[str | None, typer.Option(help="Of the gateway; the running stack's when not given.")] = None,
     key: Annotated[
         str | None, typer.Option(help="The API key; better in WILDTAG_API_KEY, where no list of processes shows it.")
@@ -41,7 +41,7 @@ def upload(
     from workers.client import Client, Image  # noqa: PLC0415 -- as above
 
     if segment not in {None, *METHODS}:
-        raise typer.BadParameter(f"there is no method {segment!r}; there are {', '.join(METHODS)}")
+        raise typer.BadParameter(f"unknown segmentation method {segment!r}; available methods: {', '.join(METHODS)}")
     settings = Settings() if key is None else Settings(api_key=key)
     paths = list(dict.fromkeys(expanded(files) if recursive else files))
     bars = SendingBars(len(paths), "tagged" if wait else "uploaded")

@@ -44,7 +44,7 @@ def tagging(settings: Settings) -> Iterator[Tagger]:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The pictures of a segmentation, encoded: a PNG and a JPEG."""
+    """The artifacts of a segmentation, encoded as PNG and JPEG."""
 
     label_map: bytes
     overlay: bytes
@@ -76,7 +76,7 @@ class Tagger:
         return [records[str(path)] for path in paths]
 
     def segment(self, path: Path, method: SegmentationMethod, now: float) -> tuple[Record, Drawn | None]:
-        """The record of a file, and its pictures unless it failed."""
+        """The record of a file, and its artifacts unless it failed."""
         (record,) = self.tag([path], now)
         if record.state != "done":
             return record, None

@@ -32,7 +32,7 @@ Method = Annotated[
 def current_names(request: Request) -> None:
     """Raises ``Problem`` for a query parameter that has a new name."""
     if "way" in request.query_params:
-        raise Problem("bad-request", "the query parameter way was renamed to method")
+        raise Problem("bad-request", "the query parameter way has been renamed: use method")
 
 
 class Segments:

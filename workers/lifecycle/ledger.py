@@ -124,7 +124,7 @@ class Ledger:
         self._many(self._postpone, [(r.id, r.etag, token(revision), until, fault) for r in refs])
 
     def segmentation_methods(self, refs: Sequence[ObjectRef]) -> list[str]:
-        """How each object is to be segmented; empty where it is not."""
+        """The requested segmentation method of each object; empty without one."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for ref in refs:

@@ -22,4 +22,4 @@ def refuse_renamed(environment: Mapping[str, str]) -> None:
     for name, value in environment.items():
         new = RENAMED.get(name.upper())
         if new is not None and value:
-            raise SettingRenamed(f"{name.upper()} was renamed to {new}")
+            raise SettingRenamed(f"{name.upper()} has been renamed: set {new}")

@@ -1,4 +1,4 @@
-"""What a worker does with an object that is to be segmented."""
+"""Segments one object in a worker."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 class Segmenter:
-    """Draws objects. ``pipeline``: of a version of the captions; ``chosen``: the version in use."""
+    """Segments objects. ``pipeline``: returns the pipeline of a captions version. ``chosen``: the version in use."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class Segmenter:
         self._max_pixels = max_pixels
 
     def draw(self, ref: ObjectRef, data: bytes, method: str, revision: Revision) -> tuple[Segmentation, float]:
-        """What the record says of the segmentation, whose artifacts are kept; and how many milliseconds it took.
+        """Segment an object and store its artifacts. Returns the segmentation for the record, and the milliseconds.
 
-        Raises ``CaptionsDropped``, a ``BadImage``, and what the method, the captions and the store raise.
+        Raises ``CaptionsDropped``, ``BadImage``, and the errors of the method, the captions and the store.
         """
         start = time.perf_counter()
         image = decode(data, max_pixels=self._max_pixels)
@@ -73,13 +73,16 @@ class Segmenter:
         return recorded(segmented, artifacts), (time.perf_counter() - start) * 1000
 
     def late(self, ref: ObjectRef) -> None:
-        """Nobody waited for what was drawn: the artifacts go, or where another version has some, are drawn anew."""
+        """Clean up a segmentation that is no longer needed.
+
+        Removes the artifacts, or requests them again if another version of the object has a segmentation.
+        """
         (record,) = self._records.get([ref.id])
         if record is None:
-            if self._records.on_its_way(ref.id) is None:  # else they are its own to put in their place
+            if self._records.on_its_way(ref.id) is None:  # otherwise the next run replaces them
                 self._artifacts.remove(ref.id)
         elif record.etag != ref.etag and record.segmentation_method:
-            log.info("drawn anew", object=ref.id, etag=record.etag, over=ref.etag)
+            log.info("segmentation requested again", object=ref.id, etag=record.etag, over=ref.etag)
             self._segmentation_requests.ask([ref.id], record.segmentation_method)
             self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, force=True)])
 

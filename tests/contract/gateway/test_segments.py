@@ -112,7 +112,7 @@ def test_the_old_name_of_the_method_is_refused_and_the_new_one_named(gateway: Ru
     ref = gateway.put("a.png", png("a"))
     answer = gateway.http.post("/v1/objects/inbox/a.png:segment", params={"way": "regions"})
     assert answer.status_code == 400
-    assert answer.json()["detail"] == "the query parameter way was renamed to method"
+    assert answer.json()["detail"] == "the query parameter way has been renamed: use method"
     assert gateway.segmentation_request(ref.id) is None
 
 

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from vectordb.errors import Permanent
 from workers.cli.main import app
 from workers.client.answers import Record as ClientRecord
 from workers.lifecycle.record import ArtifactKeys, Evidence, Record, Segmentation, current, decode
-from workers.settings.renamed import RENAMED, SettingRenamed
 from workers.settings.settings import Settings
 
 ARTIFACTS = ArtifactKeys(label_map="a.labels.png", overlay="a.overlay.jpg")
@@ -47,12 +47,15 @@ def test_a_segmentation_without_a_method_is_none() -> None:
         msgspec.json.decode(b'{"width": 4}', type=Segmentation)
 
 
-@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("WILDTAG_DIMMED", "WILDTAG_BACKGROUND_DIMMING"), ("WILDTAG_DRAWER", "WILDTAG_CLIPSEG_MODEL")],
+)
 def test_an_old_setting_is_refused_and_the_new_one_named(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
     monkeypatch.setenv(old, "")
     Settings()
     monkeypatch.setenv(old, "0.5")
-    with pytest.raises(SettingRenamed, match=f"^{old} was renamed to {new}$"):
+    with pytest.raises(Permanent, match=f"^{old} has been renamed: set {new}$"):
         Settings()
     assert new.removeprefix("WILDTAG_").lower() in Settings.model_fields
 
@@ -60,8 +63,8 @@ def test_an_old_setting_is_refused_and_the_new_one_named(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("segment", "a.jpg", "--way", "dense"), "--way was renamed to --method"),
-        (("evaluate", "a.tsv", "--drawer", "model"), "--drawer was renamed to --clipseg"),
+        (("segment", "a.jpg", "--way", "dense"), "--way has been renamed: use --method"),
+        (("evaluate", "a.tsv", "--drawer", "model"), "--drawer has been renamed: use --clipseg"),
     ],
 )
 def test_an_old_option_is_refused_and_the_new_one_named(arguments: tuple[str, ...], told: str) -> None:

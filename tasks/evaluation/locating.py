@@ -1,4 +1,4 @@
-"""Ways to say what is where, as an evaluation compares them: those of segmentation, and the paper's baselines.
+"""Methods to compare in an evaluation of segmentation: wildtag's own and the paper's baselines.
 
 The baselines are the image's top tag spread over all of it, and a fixed vocabulary in place of the captions, with
 everything else of a method left as it is.

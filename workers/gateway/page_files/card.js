@@ -3,7 +3,7 @@
 import { thumbnail } from "./api.js";
 import { make, say } from "./dom.js";
 import { overlay } from "./overlay.js";
-import { reason, told, totalTime } from "./record.js";
+import { details, reason, totalTime } from "./record.js";
 import { inWords } from "./segments.js";
 import { doing, thread } from "./stages.js";
 import { teaching } from "./teach.js";
@@ -92,7 +92,7 @@ export function card(title, { heading = "h3", picture = null } = {}) {
     become(record.state, good ? (took ? `Done in ${took}` : "Done") : record.state === "dead" ? "Abandoned" : "Failed");
     results.replaceChildren(
       ...(news ? [earlier(before), make("h4", { class: "now" }, "Now")] : []),
-      ...told(record, news ? before.tags.map((tag) => tag.label) : null),
+      ...details(record, news ? before.tags.map((tag) => tag.label) : null),
     );
     last = record;
     show(record);

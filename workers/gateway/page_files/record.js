@@ -6,7 +6,7 @@ import { tagList } from "./tags.js";
 const SHOWN = 3; // captions before "more"
 
 // `before`: the labels of the earlier record; other tags are marked as new.
-export function told(record, before = null) {
+export function details(record, before = null) {
   if (record.state !== "done") return [make("p", { class: "problem" }, reason(record))];
   const parts = [];
   if (record.unknown) {

@@ -32,7 +32,7 @@ export function install() {
 function banner() {
   const state = connection.current();
   const element = byId("banner");
-  const away = state === "online" || state === "ailing" ? outages.map(told) : [];
+  const away = state === "online" || state === "ailing" ? outages.map(described) : [];
   const sentence = [BANNERS[state], ...away].filter(Boolean).join(" ");
   element.hidden = !sentence;
   element.dataset.state = state === "online" && sentence ? "waiting" : state;
@@ -42,7 +42,7 @@ function banner() {
   if (state === "locked") element.append(" ", make("button", { type: "button", class: "quiet", onclick: openSignIn }, "Sign in"));
 }
 
-function told({ name, reason, since, waiting }) {
+function described({ name, reason, since, waiting }) {
   if (!SERVICES[name]) return ended(`${name}: ${reason}`);
   const at = new Date(since * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   const what = `${SERVICES[name]} has been unavailable since ${at}.`;

@@ -53,13 +53,13 @@ def caption_service(wiring: Wiring, patience_s: float = PATIENCE_S) -> CaptionSe
 
 
 def options(wiring: Wiring) -> Options:
-    """The options from the settings. Raises ``Permanent`` for a gateway that other machines could use without a key."""
+    """The options from the settings. Raises ``Permanent`` if other machines could use the gateway without a key."""
     s = wiring.settings
     here = loopback(s.gateway_host)
     needed = not here if s.key_required is None else s.key_required
     if not here and not needed:
         raise Permanent(
-            f"{s.gateway_host} is reachable from other machines; without API keys the gateway must listen on 127.0.0.1"
+            f"{s.gateway_host} is reachable from other machines; without API keys it must listen on 127.0.0.1"
         )
     if needed and s.admin_key is None and not wiring.api_keys.list():
         raise Permanent(

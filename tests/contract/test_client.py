@@ -235,7 +235,7 @@ def test_what_has_not_changed_is_asked_again(gateway: MadeUpGateway, client: Cli
 def test_an_image_that_takes_too_long_is_left(gateway: MadeUpGateway, client: Client) -> None:
     gateway.steps = ["queued", "embedding"]
     image = client.upload(CAT)
-    with pytest.raises(NotFinished, match="but embedding") as caught:
+    with pytest.raises(NotFinished, match="the state is embedding") as caught:
         client.wait(image.id, 0.3)
     assert isinstance(caught.value, TimeoutError)
     assert client.upload(CAT, wait=0.3).state == "embedding"

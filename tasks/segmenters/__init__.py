@@ -1,5 +1,5 @@
-"""Models and algorithms that propose regions and locate names for ``tasks.segmentation``. Does not import torch.
+"""What finds regions and draws names: the adapters of ``tasks.segmentation``. Importing this loads no torch.
 
-``cells`` and ``superpixels`` propose regions without a model, ``segment_anything`` with one. ``clipseg`` locates
-names. ``transformers`` loads the models, by hub name or from a folder.
+``cells`` and ``superpixels`` propose regions without a model, ``segment_anything`` with one; ``clipseg`` draws names.
+Models are those that ``transformers`` loads, by a hub name or from a folder.
 """

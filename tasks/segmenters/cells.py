@@ -1,4 +1,4 @@
-"""Proposals that ignore the image: the cells of a grid, as in the reference implementation."""
+"""Proposals without looking: the cells of a grid, as in the reference implementation."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tasks.segmentation.results import Mask
 
 @dataclass(frozen=True)
 class Cells:
-    """A ``Proposer``: ``size`` × ``size`` cells for each of ``sizes``, each grid covering the image."""
+    """A ``Proposer``: ``sizes`` × ``sizes`` cells for each of the sizes, which cover all of the image."""
 
     sizes: tuple[int, ...] = (3,)
 
     def propose(self, image: Image.Image) -> Sequence[Mask]:
-        """See ``Proposer.propose``. If an image has fewer pixels than cells, some masks are empty."""
+        """See ``Proposer.propose``. An image with fewer pixels than cells has empty ones."""
         found: list[Mask] = []
         for size in self.sizes:
             row, column = (np.arange(length) * size // length for length in (image.height, image.width))

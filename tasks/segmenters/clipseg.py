@@ -1,4 +1,4 @@
-"""CLIPSeg, an open-vocabulary segmenter (Lüddecke and Ecker, CVPR 2022)."""
+"""Drawing names with CLIPSeg (Lüddecke and Ecker, CVPR 2022), an open-vocabulary segmenter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.encoders.requirements import ModelNotLoaded
 from tasks.messages import Floats
 from tasks.segmenters.loading import load
 
-AT_ONCE = 8  # names per forward pass
+AT_ONCE = 8  # names
 
 
 class CLIPSeg:
@@ -21,14 +21,14 @@ class CLIPSeg:
     def __init__(self, name: str, *, threads: int | None = None) -> None:
         """Raises ``ModelNotLoaded``."""
         self._model, self._processor = load(name, "CLIPSegForImageSegmentation", threads)
-        from transformers import AutoTokenizer  # noqa: PLC0415 -- importing takes seconds
+        from transformers import AutoTokenizer  # noqa: PLC0415 -- takes seconds
 
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(name)
         except (OSError, ValueError, KeyError) as exc:
             raise ModelNotLoaded(f"the model {name!r} has no tokenizer that can be loaded: {exc}") from exc
         text: Any = self._model.config.text_config  # type: ignore[union-attr]  # of the library's class
-        if 2 * len(self._tokenizer) < text.vocab_size:  # the library creates an empty one if there is none
+        if 2 * len(self._tokenizer) < text.vocab_size:  # the library makes up an empty one where there is none
             raise ModelNotLoaded(
                 f"the model {name!r} has no tokenizer of its own: {len(self._tokenizer):,} tokens, and the model"
                 f" knows {text.vocab_size:,}"
@@ -37,7 +37,7 @@ class CLIPSeg:
 
     def draw(self, image: Image.Image, names: Sequence[str]) -> Floats:
         """See ``OpenVocabularySegmenter.draw``."""
-        import torch  # noqa: PLC0415 -- only this needs torch
+        import torch  # noqa: PLC0415 -- torch is loaded by those who need it
 
         pixels = self._processor(image, return_tensors="pt")["pixel_values"]
         planes = []
@@ -52,7 +52,7 @@ class CLIPSeg:
                     attention_mask=tokens["attention_mask"],
                     pixel_values=pixels.expand(len(some), -1, -1, -1),
                 )
-                logits = found.logits.reshape(len(some), *found.logits.shape[-2:])  # for one name the axis is missing
+                logits = found.logits.reshape(len(some), *found.logits.shape[-2:])  # one name comes without its axis
                 planes.append(torch.sigmoid(logits.float()).numpy())
         drawn: Floats = np.concatenate(planes)
         return drawn

@@ -1,4 +1,4 @@
-"""Loads a segmentation model from a folder or the hub."""
+"""A segmentation model from a folder or the hub, ready to look at pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def load(name: str, kind: str, threads: int | None) -> tuple[torch.nn.Module, Any]:
     """The model ``kind`` (a class of transformers) and its image processor. Raises ``ModelNotLoaded``.
 
-    Loaded in float32: masks depend on thresholds, and half precision would move their borders.
+    In float32: what is drawn is decided by thresholds, and half precision moves borders.
     """
     transformers = need("transformers", "transformers")
     quiet_transformers()
@@ -24,7 +24,7 @@ def load(name: str, kind: str, threads: int | None) -> tuple[torch.nn.Module, An
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as exc:
         cause = str(exc).strip().partition("\n")[0]
         raise ModelNotLoaded(f"the model {name!r} could not be loaded as a {kind}: {cause}") from exc
-    # the library initialises missing weights randomly, such as those of a model of another class
+    # the library makes up what a folder does not hold, such as that of a model of another kind
     if lacking := told["missing_keys"]:
         some = ", ".join(sorted(lacking)[:2])
         raise ModelNotLoaded(f"the model {name!r} is no {kind}: {len(lacking)} of its weights are missing, as {some}")

@@ -1,7 +1,7 @@
 """Class-agnostic proposals of a Segment Anything model (Kirillov et al., ICCV 2023).
 
-The library's ``mask-generation`` pipeline requires torchvision to remove duplicates, which has no build for torch's
-CPU wheels. So this prompts the model with a grid of points and compares the few masks directly.
+The library's own ``mask-generation`` pipeline wants torchvision to drop copies, which has no build that fits torch's
+for the CPU. So the model is asked directly, by a grid of points, and masks are few enough to be compared as they are.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from PIL import Image
 from tasks.segmentation.results import Mask
 from tasks.segmenters.loading import load
 
-POINTS = 16  # per side of the grid
-AT_ONCE = 64  # points per forward pass
-LEAST_SCORE = 0.88  # minimum predicted IoU of a mask, as in the original
-LEAST_STABLE = 0.95  # minimum stability: IoU of the mask at logits +1 and -1, as in the original
-DIFFERENT = 0.7  # masks with a higher IoU are duplicates, as in the original
-MOST = 256  # maximum number of masks to compare
+POINTS = 16  # a side of the grid of points
+AT_ONCE = 64  # points
+LEAST_SCORE = 0.88  # of what the model expects of a mask, as in the original
+LEAST_STABLE = 0.95  # of what a mask shares with itself one logit higher and lower, as in the original
+DIFFERENT = 0.7  # masks that share so much of their union are copies, as in the original
+MOST = 256  # masks that are compared
 
 
 class SegmentAnything:
-    """A ``Proposer``: the masks at a grid of points, highest predicted IoU first."""
+    """A ``Proposer``: masks under a grid of points, those that the model is surest of first."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class SegmentAnything:
 
     def propose(self, image: Image.Image) -> Sequence[Mask]:
         """See ``Proposer.propose``."""
-        import torch  # noqa: PLC0415 -- only this needs torch
+        import torch  # noqa: PLC0415 -- torch is loaded by those who need it
 
         inputs = self._processor(image, return_tensors="pt")
         high, wide = inputs["reshaped_input_sizes"][0].tolist()
@@ -70,7 +70,7 @@ class SegmentAnything:
 
 
 def _distinct(masks: Mask, numbers: Sequence[int]) -> list[int]:
-    """The numbers of the masks (n, pixels) that are not duplicates of an earlier one."""
+    """Of masks (n, pixels) in order, the numbers of those that are no copies of one before."""
     packed = masks.astype(np.float32)
     shared = packed @ packed.T
     areas = packed.sum(axis=1)

@@ -1,7 +1,7 @@
-"""Proposals without a model: superpixels at several scales, from whole objects to their parts.
+"""Proposals without a model: superpixels of several coarsenesses, from whole things to their parts.
 
-Graph-based (Felzenszwalb and Huttenlocher, IJCV 2004): neighbours are merged if the difference between them is small
-compared to the differences within them. ops/decisions/segmentation.md compares other superpixels.
+Graph-based (Felzenszwalb and Huttenlocher, IJCV 2004): neighbours are merged while the step between them is small
+against the steps within them. ops/decisions/segmentation.md has what other superpixels reach.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from PIL import Image
 from tasks.segmentation.drawing import working
 from tasks.segmentation.results import Mask
 
-SIDE = 256  # pixels of the longer side of the resized image
+SIDE = 256  # pixels of the longer side that are looked at
 SCALES = (200.0, 800.0, 2500.0)  # the larger, the larger the superpixels
-SMALLEST = 80  # minimum size of a superpixel in pixels of the resized image
-SMOOTHED = 0.8  # standard deviation of the blur in pixels
+SMALLEST = 80  # pixels of a superpixel, of those that are looked at
+SMOOTHED = 0.8  # deviation of the blur before, in pixels
 
 
 @dataclass(frozen=True)
 class Superpixels:
-    """A ``Proposer``: superpixels, largest first."""
+    """A ``Proposer``: the largest first."""
 
     scales: tuple[float, ...] = SCALES
 
     def propose(self, image: Image.Image) -> Sequence[Mask]:
-        """See ``Proposer.propose``. The superpixels of each scale cover the image."""
+        """See ``Proposer.propose``. Each scale's superpixels cover all of the image."""
         from skimage.segmentation import felzenszwalb  # noqa: PLC0415 -- heavy
 
         pixels = np.asarray(image.resize(working(image.size, SIDE), Image.Resampling.BILINEAR))

@@ -124,7 +124,7 @@ class Ledger:
         self._many(self._postpone, [(r.id, r.etag, token(revision), until, fault) for r in refs])
 
     def segmentation_methods(self, refs: Sequence[ObjectRef]) -> list[str]:
-        """The requested segmentation method of each object; empty without one."""
+        """The segmentation method of each object; empty if it is not to be segmented."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for ref in refs:

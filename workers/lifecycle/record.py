@@ -16,7 +16,7 @@ STATES: tuple[State, ...] = ("done", "failed", "dead", "skipped")
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """A caption that was retrieved for the object. ``similarity``: the cosine of the two vectors."""
+    """A caption that was retrieved for the object; ``similarity`` is the cosine to its vector."""
 
     caption: str
     similarity: float
@@ -30,14 +30,14 @@ class Error(msgspec.Struct, frozen=True):
 
 
 class Label(msgspec.Struct, frozen=True):
-    """The label of a label map's value, and its colour as ``#rrggbb``. The first label is ``unknown``."""
+    """A value of a label map: its label, and its colour as ``#rrggbb``. The first is ``unknown``."""
 
     label: str
     colour: str
 
 
 class ArtifactKeys(msgspec.Struct, frozen=True):
-    """Where the label map and the overlay of a segmentation are: keys in the object's bucket."""
+    """Keys of the segmentation artifacts in the object's bucket."""
 
     label_map: str
     overlay: str
@@ -76,12 +76,11 @@ class Segmentation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """The final result for one version of one object.
+    """The final result for one version of one object. ``skipped``: the object is not an image to be tagged; no error.
 
-    ``state``: ``skipped`` means that the object is not an image to be tagged, which is not an error. ``unknown``: the
-    image is done, but no caption is close enough to name it. ``tags[i].evidence``: indexes into ``evidence``.
-    ``timings_ms``: for each stage the object's share of the batch's wall time, and ``total`` from acceptance to this
-    record. ``finished_at``: Unix seconds.
+    ``unknown``: tagged, but no caption is similar enough to describe the image. ``tags[i].evidence`` are positions in
+    ``evidence``. ``timings_ms``: per stage the object's share of its batch's wall time, and ``total`` from acceptance
+    to this record.
     """
 
     bucket: str
@@ -106,7 +105,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
     @property
     def segmentation_method(self) -> str:
-        """The segmentation method; empty if the image was not segmented."""
+        """The segmentation method; empty if the object was not segmented."""
         return self.segmentation.method if self.segmentation else ""
 
     def json(self) -> bytes:
@@ -115,7 +114,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 def decode(body: bytes) -> Record:
-    """Read a record's JSON."""
+    """Decode a record's JSON."""
     return msgspec.json.decode(body, type=Record)
 
 
@@ -125,5 +124,5 @@ def current(body: bytes) -> bytes:
 
 
 def as_state(value: str) -> State | None:
-    """The state of this name, if it is one."""
+    """The state of this name; ``None`` if there is no such state."""
     return next((state for state in STATES if state == value), None)

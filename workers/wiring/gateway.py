@@ -53,22 +53,22 @@ def caption_service(wiring: Wiring, patience_s: float = PATIENCE_S) -> CaptionSe
 
 
 def options(wiring: Wiring) -> Options:
-    """The options from the settings. Raises ``Permanent`` if other machines could use the gateway without a key."""
+    """What the settings choose. Raises ``Permanent`` where strangers could reach the gateway without a key."""
     s = wiring.settings
     here = loopback(s.gateway_host)
     needed = not here if s.key_required is None else s.key_required
     if not here and not needed:
         raise Permanent(
-            f"{s.gateway_host} is reachable from other machines; without API keys it must listen on 127.0.0.1"
+            f"{s.gateway_host} can be reached from other machines: without API keys only 127.0.0.1 will do"
         )
     if needed and s.admin_key is None and not wiring.api_keys.list():
         raise Permanent(
-            f"{s.gateway_host} is reachable from other machines, but there is no API key: set WILDTAG_ADMIN_KEY,"
-            " create a key with `wildtag keys create`, or listen on 127.0.0.1"
+            f"{s.gateway_host} can be reached from other machines, and there is no API key: set WILDTAG_ADMIN_KEY,"
+            " make one with `wildtag keys create`, or listen on 127.0.0.1"
         )
     if not here and s.webhook_token is None:
         raise Permanent(
-            f"{s.gateway_host} is reachable from other machines, but the webhook has no token: "
+            f"{s.gateway_host} can be reached from other machines, and anybody could tell of events: "
             "set WILDTAG_WEBHOOK_TOKEN, or listen on 127.0.0.1"
         )
     return Options(

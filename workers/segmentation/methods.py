@@ -1,11 +1,11 @@
-"""What a record says of a segmentation."""
+"""The segmentation part of a record."""
 
 from __future__ import annotations
 
 from tasks.segmentation.rendering import colours
 from tasks.segmentation.results import Segmented
 from vectordb.errors import Permanent
-from workers.lifecycle.record import Label, ArtifactKeys, Segmentation
+from workers.lifecycle.record import ArtifactKeys, Label, Segmentation
 
 
 class MethodUnknown(Permanent):
@@ -15,7 +15,7 @@ class MethodUnknown(Permanent):
 
 
 def recorded(segmented: Segmented, artifacts: ArtifactKeys | None) -> Segmentation:
-    """What a record says of a segmentation."""
+    """The segmentation as it is stored in a record."""
     palette = colours(len(segmented.labels)).tolist()
     return Segmentation(
         method=segmented.method, width=segmented.width, height=segmented.height,

@@ -1,4 +1,4 @@
-"""The methods to segment that the settings choose, and what segments objects in a worker."""
+"""Creates the segmentation methods that the settings configure, and the segmenter of a worker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workers.wiring.wiring import Wiring
 
 
 class SegmentationMethods:
-    """The methods to segment that the settings choose. Models are loaded when they are first asked for, and once."""
+    """The segmentation methods. Each is created, and its model loaded, at its first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -45,7 +45,7 @@ class SegmentationMethods:
     def _proposer(self) -> Proposer:
         s = self._settings
         if s.proposals == "cells":
-            from tasks.segmenters.cells import Cells  # noqa: PLC0415 -- of three, one is needed
+            from tasks.segmenters.cells import Cells  # noqa: PLC0415 -- only one of three is needed
 
             return Cells()
         if s.proposals == "superpixels":

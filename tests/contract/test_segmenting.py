@@ -505,7 +505,7 @@ def test_keys_that_are_no_names_for_pictures_get_others(world: World) -> None:
 
 def test_settings_refuse_rules_that_are_none() -> None:
     for rules in ("photos/", "photos/=fine", "a=prompted"):
-        with pytest.raises(ValueError, match=r"WAY|CLIPSeg"):
+        with pytest.raises(ValueError, match=r"METHOD|CLIPSeg"):
             Settings.model_validate({"segment_prefixes": rules})
     rules = "=regions, a/=dense"
     assert Settings.model_validate({"segment_prefixes": rules}).segmented("a/b") == "dense"

@@ -509,7 +509,7 @@ def test_settings_refuse_rules_that_are_none() -> None:
             Settings.model_validate({"segment_prefixes": rules})
     rules = "=regions, a/=dense"
     assert Settings.model_validate({"segment_prefixes": rules}).segmented("a/b") == "dense"
-    with pytest.raises(ValueError, match="divides"):
+    with pytest.raises(ValueError, match="must be divisible"):
         Settings(segment_map=10, segment_grids=(4, 8))
     again = Settings.model_validate({"segment_grids": "2,4", "segment_map": "8", "segment_prefixes": rules})
     told = {name.removeprefix("WILDTAG_").lower(): value for name, value in again.environment().items()}

@@ -31,7 +31,7 @@ from workers.wiring.captions import prepare_captions
 from workers.wiring.wiring import Wiring
 
 TARGET = 1.3  # of the time of dense against that of its crops alone
-WAYS: dict[str, SegmentationMethod] = {
+METHODS: dict[str, SegmentationMethod] = {
     "dense": Dense(), "dense, refine": Dense(refine=True), "regions, superpixels": Regions(Superpixels()),
 }  # fmt: skip
 
@@ -63,11 +63,11 @@ def measured(pictures: Sequence[Picture], pipeline: Pipeline, rounds: int, *, ar
     """The figures, ready for JSON."""
     shown = track(pictures, "segmenting", console=messages, transient=True)
     if areas:
-        ways = WAYS["dense"], WAYS["dense, refine"]
-        return {"areas": comparison([compared(image, ways, pipeline) for _, image in shown])}
+        methods = METHODS["dense"], METHODS["dense, refine"]
+        return {"areas": comparison([compared(image, methods, pipeline) for _, image in shown])}
     pipeline.extractor.warm()
     pipeline.text_encoder.encode(["a word"])  # models run slower for the first time
-    costs = summary([taken(image, WAYS, pipeline, rounds) for _, image in shown])
+    costs = summary([taken(image, METHODS, pipeline, rounds) for _, image in shown])
     return {"rounds": rounds, **costs, "target": TARGET, "reached": costs["ratio"]["cold"] <= TARGET}
 
 
@@ -100,6 +100,6 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for state, ratio in found["ratio"].items():
         yield f"dense over that, {state}", f"{ratio:.2f} ({found['ms'][state]:.0f} ms)"
         yield f"its stages, {state}", ", ".join(f"{name} {part:.1%}" for name, part in found["shares"][state].items())
-    for way, crops in found["crops"].items():
-        took = found["ms"]["warm" if way not in found["ms"] else way]
-        yield f"{way}, p50", f"{crops:.0f} crops, {found['looked_up'][way]:.0f} looked up, {took:.0f} ms"
+    for method, crops in found["crops"].items():
+        took = found["ms"]["warm" if method not in found["ms"] else method]
+        yield f"{method}, p50", f"{crops:.0f} crops, {found['looked_up'][method]:.0f} looked up, {took:.0f} ms"

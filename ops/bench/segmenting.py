@@ -1,4 +1,4 @@
-"""What segmenting a picture costs beside encoding its crops, and how far two ways agree."""
+"""What segmenting a picture costs beside encoding its crops, and how far two methods agree."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class WatchedPipeline(Pipeline):
 
 @dataclass
 class Taken:
-    """One picture: seconds a round by what was run, the first way's shares of both states, and its crops."""
+    """One picture: seconds a round by what was run, the first method's shares of both states, and its crops."""
 
     seconds: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     shares: dict[str, list[dict[str, float]]] = field(default_factory=lambda: {"cold": [], "warm": []})
@@ -91,14 +91,14 @@ class Taken:
         return median(one / alone for one, alone in zip(self.seconds[what], self.seconds["alone"], strict=True))
 
 
-def taken(image: Image.Image, ways: Mapping[str, SegmentationMethod], pipeline: Pipeline, rounds: int) -> Taken:
-    """Time the first of ``ways`` beside its crops encoded alone, then the others, in turns.
+def taken(image: Image.Image, methods: Mapping[str, SegmentationMethod], pipeline: Pipeline, rounds: int) -> Taken:
+    """Time the first of ``methods`` beside its crops encoded alone, then the others, in turns.
 
     The first is run on an empty cache (``cold``) and once more (``warm``), the others after that.
     """
-    (first, way), *others = ways.items()
+    (first, method), *others = methods.items()
     blind = Blind(pipeline.image_encoder.space, pipeline.image_encoder.side)
-    way.draw(image, replace(pipeline, image_encoder=blind))
+    method.draw(image, replace(pipeline, image_encoder=blind))
     found = Taken()
     for _ in range(rounds):
         begun = time.perf_counter()
@@ -106,11 +106,11 @@ def taken(image: Image.Image, ways: Mapping[str, SegmentationMethod], pipeline: 
             pipeline.image_encoder.encode(blind.shown[start : start + CHUNK])
         found.seconds["alone"].append(time.perf_counter() - begun)
         begun = time.perf_counter()
-        way.draw(image, replace(pipeline, image_encoder=Blind(blind.space, blind.side)))
+        method.draw(image, replace(pipeline, image_encoder=Blind(blind.space, blind.side)))
         cut = time.perf_counter() - begun
         here = replace(pipeline, cache=LRUCache(CACHED))
         for state in ("cold", "warm"):
-            spent, result = watched(image, way, here)
+            spent, result = watched(image, method, here)
             total = sum(spent.values())
             # what is left of drawing the map is cutting, and then naming
             spent["cut"], spent["name"] = cut, spent["name"] - cut
@@ -126,7 +126,7 @@ def taken(image: Image.Image, ways: Mapping[str, SegmentationMethod], pipeline: 
 
 
 def watched(
-    image: Image.Image, way: SegmentationMethod, pipeline: Pipeline
+    image: Image.Image, method: SegmentationMethod, pipeline: Pipeline
 ) -> tuple[defaultdict[str, float], Segmented]:
     """A segmentation, and what was spent on its stages; ``name`` is what is left, cutting included."""
     spent: defaultdict[str, float] = defaultdict(float)
@@ -134,10 +134,10 @@ def watched(
     encoder = Watched(pipeline.image_encoder, spent)
     of_stages = WatchedPipeline(**{**given, "image_encoder": encoder, "clock": time.perf_counter, "spent": spent})
     begun = time.perf_counter()
-    drawing = way.draw(image, of_stages)
+    drawing = method.draw(image, of_stages)
     spent["name"] = time.perf_counter() - begun - sum(spent.values())
     begun = time.perf_counter()
-    result = segmented(drawing, way.name, image.size)
+    result = segmented(drawing, method.name, image.size)
     spent["draw"] = time.perf_counter() - begun
     return spent, result
 
@@ -158,14 +158,14 @@ def summary(of_pictures: Sequence[Taken]) -> dict[str, Any]:
             }
             for state in one.shares
         },
-        "crops": {way: median(taken.crops[way] for taken in of_pictures) for way in one.crops},
-        "looked_up": {way: median(taken.looked_up[way] for taken in of_pictures) for way in one.looked_up},
+        "crops": {method: median(taken.crops[method] for taken in of_pictures) for method in one.crops},
+        "looked_up": {method: median(taken.looked_up[method] for taken in of_pictures) for method in one.looked_up},
     }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One picture: crops of both ways, and the share of the area where they say the same label.
+    """One picture: crops of both methods, and the share of the area where they say the same label.
 
     ``but_for_names``: the same with labels of the one paired with those of the other as is best for it.
     """
@@ -175,9 +175,11 @@ class Compared:
     but_for_names: float
 
 
-def compared(image: Image.Image, ways: tuple[SegmentationMethod, SegmentationMethod], pipeline: Pipeline) -> Compared:
+def compared(
+    image: Image.Image, methods: tuple[SegmentationMethod, SegmentationMethod], pipeline: Pipeline
+) -> Compared:
     """Segment a picture twice, and compare the label maps."""
-    one, other = (segment(image, way, pipeline) for way in ways)
+    one, other = (segment(image, method, pipeline) for method in methods)
     return Compared((one.encoded, other.encoded), *agreement(one, other))
 
 

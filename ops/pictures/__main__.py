@@ -1,4 +1,4 @@
-"""Writes ``ops/pictures/segmentation.jpg``: photographs that scikit-image ships, segmented in two ways.
+"""Writes ``ops/pictures/segmentation.jpg``: photographs that scikit-image ships, segmented in two methods.
 
 With the settings that are in force; the captions are those that are in use.
 """
@@ -21,7 +21,7 @@ from workers.wiring.segmentation import SegmentationMethods
 from workers.wiring.wiring import Wiring
 
 FILE = Path(__file__).with_name("segmentation.jpg")
-WAYS = ("regions", "dense")
+METHODS = ("regions", "dense")
 TILE = 440  # pixels of a picture's width
 GAP, HEAD = 10, 30
 TOGETHER = ("chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
@@ -33,10 +33,10 @@ def main() -> None:
     settings = Settings()
     prepare_captions(settings)
     wiring = Wiring(settings)
-    ways = list(map(SegmentationMethods(settings), WAYS))
+    methods = list(map(SegmentationMethods(settings), METHODS))
     with captions_of(wiring) as index:
         pipeline = wiring.pipeline(index, wiring.revision.captions_version)
-        rows = [[_shown(image, way, pipeline) for way in ways] for image in _images()]
+        rows = [[_shown(image, method, pipeline) for method in methods] for image in _images()]
     _page(rows).save(FILE, quality=QUALITY, optimize=True)
     print(f"{FILE}: {FILE.stat().st_size / 1000:.0f} KB")
 
@@ -55,16 +55,16 @@ def _photograph(name: str) -> Image.Image:
     return Image.open(io.BytesIO(resources.files("skimage.data").joinpath(name).read_bytes())).convert("RGB")
 
 
-def _shown(image: Image.Image, way: SegmentationMethod, pipeline: Pipeline) -> Image.Image:
-    return overlaid(image, segment(image, way, pipeline))
+def _shown(image: Image.Image, method: SegmentationMethod, pipeline: Pipeline) -> Image.Image:
+    return overlaid(image, segment(image, method, pipeline))
 
 
 def _page(rows: list[list[Image.Image]]) -> Image.Image:
-    """The rows below each other, each column under its way's name."""
+    """The rows below each other, each column under its method's name."""
     heights = [max(tile.height for tile in row) for row in rows]
-    page = Image.new("RGB", (len(WAYS) * (TILE + GAP) + GAP, HEAD + sum(heights) + GAP * len(rows)), "white")
+    page = Image.new("RGB", (len(METHODS) * (TILE + GAP) + GAP, HEAD + sum(heights) + GAP * len(rows)), "white")
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(18)
-    for column, name in enumerate(WAYS):
+    for column, name in enumerate(METHODS):
         pen.text((GAP + column * (TILE + GAP), 4), name, "black", font)
     top = HEAD
     for row, height in zip(rows, heights, strict=True):

@@ -1,7 +1,9 @@
-"""Vocabulary-free semantic segmentation (arXiv 2404.10864): what is where, in words that nobody had to choose.
+"""Vocabulary-free semantic segmentation (arXiv 2404.10864): labels for pixels without a list of labels.
 
-Three ways, as in the paper. ``dense`` names the cells of a map that crops of several grids are accumulated into;
-``regions`` names class-agnostic proposals; ``prompted`` names the whole image and lets an open-vocabulary segmenter
-draw those names. Each part goes through the same stages as an image. ``run.segment`` runs a way; what proposes and
-draws is in ``tasks.segmenters``. Records use ``results`` without the rest, so nothing is imported here.
+There are three methods, as in the paper. ``dense`` accumulates the crops of several grids into a map and names the
+cells of the map. ``regions`` names class-agnostic proposals. ``prompted`` names the whole image and lets an
+open-vocabulary segmenter locate these names. Each part of an image goes through the same stages as an image.
+
+``run.segment`` runs a method. The models that propose regions and locate names are in ``tasks.segmenters``. Records
+import ``results`` alone, so this module imports nothing.
 """

@@ -1,4 +1,4 @@
-"""Dense: crops of several grids, averaged into a map, each cell of the map named (DenseCaSED, arXiv 2404.10864)."""
+"""Dense segmentation: average crops of several grids into a map, name its cells (DenseCaSED, arXiv 2404.10864)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tasks.segmentation.grids import FLAT, SIZES, Grid, accumulated, boxes_of, c
 from tasks.segmentation.naming import DEFAULT, Named, Naming, named
 from tasks.vector_maths import unit
 
-CHUNK = 64  # crops that are in memory at once; encoders batch them as they like
-MAP = 16  # cells a side, as in the paper
+CHUNK = 64  # maximum number of crops in memory; encoders choose their own batch size
+MAP = 16  # cells per side, as in the paper
 
 
 @dataclass(frozen=True)
 class Dense:
-    """``sizes`` and ``half_strides``: the grids. ``cells``: of the map, a side. ``side``: pixels of a crop's sides.
+    """The dense method. ``sizes`` and ``half_strides``: see ``grids``. ``cells``: cells per side of the map.
 
-    Without ``side`` crops have the encoder's. ``flat``: crops whose pixels differ by no more show nothing and are not
-    encoded; a cell that they cover for the most part is unknown. ``None`` encodes all, as the paper does.
-    ``refine``: crops of the finest size's moved grids are looked at only over cells whose neighbours disagree, again
-    and again until that asks for no more, and guessed from the crops around elsewhere: a seventh fewer crops, and
-    another label on some 2 % of the area (ops/decisions/segmentation.md).
+    ``side``: pixels per side of a crop; ``None`` for the encoder's. ``flat``: crops whose pixels differ by at most
+    this many levels are not encoded, and cells mostly covered by them are unknown; ``None`` encodes all crops, as in
+    the paper. ``refine``: encode the shifted crops of the finest grid only over cells whose neighbours have another
+    label, until no more are needed, and estimate the others from overlapping crops. This encodes a seventh fewer
+    crops and changes the label of about 2 % of the area (ops/decisions/segmentation.md).
     """
 
     name: ClassVar[str] = "dense"
@@ -45,13 +45,13 @@ class Dense:
     naming: Naming = DEFAULT
 
     def __post_init__(self) -> None:
-        """Raises ``ValueError`` where no crop would cover the last cells."""
+        """Raises ``ValueError`` if the crops would not cover the last cells of the map."""
         if not any(self.cells % size == 0 for size in self.sizes):
             sizes = ", ".join(map(str, self.sizes))
-            raise ValueError(f"a map of {self.cells} cells a side needs a grid that divides it, and there is {sizes}")
+            raise ValueError(f"the map's {self.cells} cells per side are divisible by none of the grid sizes {sizes}")
 
     def draw(self, image: Image.Image, pipeline: Pipeline) -> Drawing:
-        """The map, one plane a label."""
+        """The map, with one plane per label."""
         wanted = grids(self.sizes, half_strides=self.half_strides)
         covered = coverage(boxes_of(wanted), (self.cells, self.cells))
         looks = Looks(image, self, pipeline.image_encoder)
@@ -83,7 +83,7 @@ class Dense:
         return contested(one_hot(found).argmax(axis=1).reshape(self.cells, self.cells))
 
     def _named(self, looks: Looks, covered: NDArray[np.bool_], whole: Floats, pipeline: Pipeline) -> Named:
-        """Names for the cells of the map, as far as it was looked at."""
+        """Names for the cells of the map, from the crops encoded so far."""
         vectors = looks.guessed()
         cells = accumulated(vectors, covered)
         cells[2 * covered[looks.flat].sum(axis=0) > covered.sum(axis=0)] = 0
@@ -93,37 +93,37 @@ class Dense:
 
 
 class Looks:
-    """The crops of an image that were looked at so far. Position ``i`` belongs to the ``i``-th box.
+    """The crops of an image and the vectors of those encoded so far. Index ``i`` belongs to the ``i``-th box.
 
-    ``vectors``: (n, d), zeros where there is none. ``flat``: of one colour, known before any is encoded. ``waiting``:
-    neither that nor encoded yet.
+    ``vectors``: (n, d), zeros for crops without a vector. ``flat`` (n,): crops of one colour, which are not encoded.
+    ``waiting`` (n,): crops that are neither flat nor encoded.
     """
 
-    def __init__(self, image: Image.Image, way: Dense, encoder: ImageEncoder) -> None:
-        self._grids = grids(way.sizes, half_strides=way.half_strides)
-        self._side = way.side or encoder.side
-        self._cut = partial(crops, fitting(image, max(way.sizes, default=1) * self._side), self._grids)
+    def __init__(self, image: Image.Image, method: Dense, encoder: ImageEncoder) -> None:
+        self._grids = grids(method.sizes, half_strides=method.half_strides)
+        self._side = method.side or encoder.side
+        self._cut = partial(crops, fitting(image, max(method.sizes, default=1) * self._side), self._grids)
         self._encoder = encoder
-        levels = -1 if way.flat is None else way.flat
+        levels = -1 if method.flat is None else method.flat
         self.flat = np.array([is_flat(crop, levels) for crop in self._cut()])
         self.vectors = np.zeros((len(self.flat), encoder.space.dimension), np.float32)
         self.waiting = ~self.flat
         self.encoded = 0
 
     def at(self, which: NDArray[np.bool_]) -> None:
-        """Encode those of these that are not flat and were not encoded before."""
+        """Encode the selected crops (n,) that are waiting."""
         wanted = which & self.waiting
         self.waiting &= ~wanted
         cut = ((at, squeezed(crop, self._side)) for at, crop in enumerate(self._cut()) if wanted[at])
         while chunk := list(islice(cut, CHUNK)):
             vectors = self._encoder.encode([crop for _, crop in chunk])
-            # half precision may overflow: such a crop says nothing
+            # half precision may overflow; ignore such a crop
             finite = np.isfinite(vectors).all(axis=1, keepdims=True)
             self.vectors[[at for at, _ in chunk]] = np.where(finite, vectors, np.float32(0))
             self.encoded += len(chunk)
 
     def guessed(self) -> Floats:
-        """The vectors, those of crops that were not encoded yet from crops of the same size that overlap them."""
+        """The vectors (n, d); those of waiting crops are estimated from overlapping crops of the same size."""
         missing = np.flatnonzero(self.waiting)
         if not len(missing):
             return self.vectors
@@ -137,22 +137,22 @@ class Looks:
 
 
 def fitting(image: Image.Image, most: int) -> Image.Image:
-    """The image with sides of ``most`` pixels at the most, whatever becomes of its shape: crops are squeezed anyway.
+    """The image with at most ``most`` pixels per side; its aspect ratio may change, as crops are resized anyway.
 
-    No crop of the finest grid is enlarged by that, and a large image is read once instead of once a grid.
+    The crops of the finest grid keep their full resolution, and a large image is resampled once, not once per grid.
     """
     size = min(image.width, most), min(image.height, most)
     return image if size == image.size else image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
 def is_flat(image: Image.Image, levels: int) -> bool:
-    """Whether no channel of an RGB picture differs by more than ``levels`` of 255."""
-    # Pillow's, since numpy takes ten times as long along the first axes of three
-    return all(high - low <= levels for low, high in image.getextrema())  # type: ignore[misc]  # a pair a channel
+    """Whether the pixels of an RGB image differ by at most ``levels`` of 255 in each channel."""
+    # Pillow is ten times as fast as numpy here
+    return all(high - low <= levels for low, high in image.getextrema())  # type: ignore[misc]  # a pair per channel
 
 
 def one_hot(found: Named) -> Floats:
-    """(parts, 1 + labels): the score of a part's best label, nothing elsewhere; 1 in front where it is unknown."""
+    """(parts, 1 + labels): the score of each part's best label, else 0; column 0 is 1 where the part is unknown."""
     planes = np.zeros((len(found.scores), 1 + len(found.labels)), np.float32)
     known = found.scores.any(axis=1)
     best = np.flatnonzero(known)
@@ -164,7 +164,7 @@ def one_hot(found: Named) -> Floats:
 
 
 def contested(winners: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Cells with another label beside, above or below them."""
+    """The cells of a map (rows, columns) that have a neighbour with another label."""
     found = np.zeros(winners.shape, dtype=bool)
     across, down = winners[:, 1:] != winners[:, :-1], winners[1:] != winners[:-1]
     found[:, 1:] |= across

@@ -1,7 +1,7 @@
-"""From what a way draws, label by label on any raster, to segments of the image.
+"""Turns the score planes of a method into segments of the image.
 
-A drawing holds a plane of scores for each label. Stretched over the image, the highest plane wins each pixel; specks
-go to what is around them; connected pixels of one label are a segment.
+A drawing has one plane of scores per label, on any raster. The planes are resized to the image; each pixel takes the
+label with the highest score; small pieces take the label around them; connected pixels of one label are a segment.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ from scipy import ndimage  # type: ignore[import-untyped]  # scipy has no stubs 
 from tasks.messages import Floats, Hit
 from tasks.segmentation.results import UNKNOWN, Evidence, Mask, RunLengths, Segment, Segmented
 
-SIDE = 1024  # pixels of the longer side that are decided one by one
-SPECK = 0.004  # share of the image
-SHOWN = 5  # captions of a segment
-_CORNERS = np.ones((3, 3), dtype=bool)  # pixels that touch at a corner are connected
+SIDE = 1024  # pixels of the longer side of the label map
+SPECK = 0.004  # share of the image; smaller pieces are merged
+SHOWN = 5  # captions per segment
+_CORNERS = np.ones((3, 3), dtype=bool)  # 8-connectivity
 
 Numbers = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a way saw. ``labels``: without unknown. ``planes``: (1 + labels, rows, columns), the first is unknown's.
+    """The output of a method.
 
-    ``parts``: (n, rows, columns), where each thing that was named lies; ``hits``: for each of them the captions that
-    hold a label. ``encoded``, ``looked_up``: see ``Segmented``.
+    ``labels``: without ``unknown``. ``planes``: (1 + labels, rows, columns), the first for ``unknown``. ``parts``:
+    (n, rows, columns), the masks of the named parts. ``hits``: for each part the captions that contain a label, by
+    label. ``encoded``, ``looked_up``: see ``Segmented``.
     """
 
     labels: tuple[str, ...]
@@ -41,16 +42,16 @@ class Drawing:
     looked_up: int
 
 
-def segmented(drawing: Drawing, way: str, size: tuple[int, int], *, speck: float = SPECK) -> Segmented:
-    """The segments of an image of ``size`` (width, height); those under the share ``speck`` of it are absorbed.
+def segmented(drawing: Drawing, method: str, size: tuple[int, int], *, speck: float = SPECK) -> Segmented:
+    """The segments of an image of ``size`` (width, height). Pieces below the share ``speck`` of it are merged.
 
-    Decided on a raster whose longer side is ``SIDE`` at the most, which is that of the label map.
+    The label map's longer side is at most ``SIDE`` pixels.
     """
     winners, scores = stretched(drawing.planes, working(size))
     winners = without_specks(winners, speck)
     pieces, labels = pieces_of(winners)
     means = ndimage.mean(scores, pieces, np.arange(1, len(labels) + 1)) if labels else []
-    pieces = np.asfortranarray(pieces)  # run lengths go down the columns
+    pieces = np.asfortranarray(pieces)  # run lengths are column by column
     found = []
     for number, (label, mean, box) in enumerate(zip(labels, means, ndimage.find_objects(pieces), strict=True), 1):
         mask = pieces == number
@@ -66,22 +67,22 @@ def segmented(drawing: Drawing, way: str, size: tuple[int, int], *, speck: float
             )
         )
     return Segmented(
-        way=way, width=size[0], height=size[1], shape=winners.shape, labels=(UNKNOWN, *drawing.labels),
+        method=method, width=size[0], height=size[1], shape=winners.shape, labels=(UNKNOWN, *drawing.labels),
         segments=tuple(sorted(found, key=lambda segment: -segment.area)),
         encoded=drawing.encoded, looked_up=drawing.looked_up,
     )  # fmt: skip
 
 
 def working(size: tuple[int, int], side: int = SIDE) -> tuple[int, int]:
-    """The size, with the same shape, whose longer side is ``side`` at the most."""
+    """The size (width, height) scaled down so that the longer side is at most ``side``."""
     scale = min(1.0, side / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def stretched(planes: Floats, size: tuple[int, int]) -> tuple[Numbers, Floats]:
-    """Which plane is highest at each pixel of ``size``, and how high: (height, width) each. The first wins a tie.
+    """The index of the highest plane at each pixel of ``size``, and its score: (height, width) each.
 
-    One plane after the other, since all of them may not fit into memory.
+    The first plane wins a tie. Planes are resized one by one to limit memory.
     """
     winners = np.zeros((size[1], size[0]), np.intp)
     best = np.full(winners.shape, -np.inf, np.float32)
@@ -94,9 +95,9 @@ def stretched(planes: Floats, size: tuple[int, int]) -> tuple[Numbers, Floats]:
 
 
 def without_specks(winners: Numbers, share: float) -> Numbers:
-    """Connected pieces, unknown ones included, below this share take the label of the nearest pixel of the others.
+    """Give connected pieces below this share, including unknown ones, the label of the nearest other pixel.
 
-    The largest piece stays, however small.
+    The largest piece always stays.
     """
     pieces, _ = pieces_of(winners + 1)
     sizes = np.bincount(pieces.ravel())[1:]
@@ -111,7 +112,7 @@ def without_specks(winners: Numbers, share: float) -> Numbers:
 
 
 def pieces_of(winners: Numbers) -> tuple[NDArray[np.int32], list[int]]:
-    """The connected pieces of each label but 0, numbered from 1 on, and the label of each number."""
+    """The connected pieces of each label except 0, numbered from 1, and the label of each number."""
     pieces = np.zeros(winners.shape, np.int32)
     labels: list[int] = []
     for label in np.unique(winners):
@@ -125,7 +126,7 @@ def pieces_of(winners: Numbers) -> tuple[NDArray[np.int32], list[int]]:
 
 
 def _on_image(box: tuple[slice, slice], shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """x, y, width and height on an image of ``size`` (width, height) of a box on a raster of ``shape``."""
+    """A box on a raster of ``shape`` as x, y, width, height on an image of ``size`` (width, height)."""
     spans = []
     for span, cells, pixels in zip(box[::-1], shape[::-1], size, strict=True):
         first, end = span.start * pixels // cells, -(-span.stop * pixels // cells)
@@ -135,7 +136,7 @@ def _on_image(box: tuple[slice, slice], shape: tuple[int, ...], size: tuple[int,
 
 
 def _evidence(drawing: Drawing, label: str, inside: NDArray[np.bool_]) -> tuple[Evidence, ...]:
-    """The captions of the parts that the segment meets; of all parts, where none of those holds the label."""
+    """The captions of the parts that overlap the segment, or of all parts if none of these has the label."""
     height, width = drawing.parts.shape[1:]
     rows = (2 * np.arange(height) + 1) * inside.shape[0] // (2 * height)
     columns = (2 * np.arange(width) + 1) * inside.shape[1] // (2 * width)

@@ -1,7 +1,7 @@
-"""Crops on grids, and the map that their vectors are accumulated into (DenseCaSED, arXiv 2404.10864).
+"""Crops on grids, and the map of their accumulated vectors (DenseCaSED, arXiv 2404.10864).
 
-Boxes are relative: x, y, width and height as shares of the image's sides. The steps and their roundings are those of
-the reference implementation: its crops and its map are what these functions give.
+Boxes are relative: x, y, width and height as shares of the image's sides. The steps and their rounding are those of
+the reference implementation, so crops and maps are equal to its own.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from PIL import Image
 from tasks.messages import Floats
 from tasks.vector_maths import unit
 
-SIZES = (2, 4, 8)  # cells a side, as in the paper
-FLAT = 6  # levels of 255 that the pixels of one colour may differ by in each channel: the noise of a JPEG
-_BILINEAR = Image.Resampling.BILINEAR  # antialiased when it shrinks
+SIZES = (2, 4, 8)  # cells per side, as in the paper
+FLAT = 6  # levels of 255 per channel within one colour: the noise of a JPEG
+_BILINEAR = Image.Resampling.BILINEAR  # with antialiasing when shrinking
 
 
 @dataclass(frozen=True)
 class Grid:
-    """``size`` × ``size`` cells, moved down and right by half a cell where ``down`` and ``right`` say so.
+    """``size`` × ``size`` cells; ``down`` and ``right`` shift the grid by half a cell.
 
-    A moved grid has one row or column of cells less.
+    A shifted grid has one row or column fewer.
     """
 
     size: int
@@ -41,7 +41,7 @@ class Grid:
         return self.size - self.right
 
     def boxes(self) -> Floats:
-        """(rows × columns, 4), row by row."""
+        """The boxes of the cells, (rows × columns, 4), row by row."""
         y, x = np.indices((self.rows, self.columns), dtype=np.float64).reshape(2, -1)
         boxes = np.stack([x + self.right / 2, y + self.down / 2, np.ones_like(x), np.ones_like(x)], axis=1)
         shares: Floats = (boxes / self.size).astype(np.float32)
@@ -49,7 +49,7 @@ class Grid:
 
 
 def grids(sizes: Sequence[int] = SIZES, *, half_strides: bool = True) -> list[Grid]:
-    """The grids of these sizes, with ``half_strides`` each also moved by half a cell: 283 cells for 2, 4 and 8."""
+    """The grids of these sizes; ``half_strides`` adds the shifted ones. 283 cells for 2, 4 and 8."""
     found = []
     for size in sizes:
         found.append(Grid(size))
@@ -59,15 +59,14 @@ def grids(sizes: Sequence[int] = SIZES, *, half_strides: bool = True) -> list[Gr
 
 
 def boxes_of(wanted: Sequence[Grid]) -> Floats:
-    """The boxes of all cells of these grids, (n, 4), in the order of ``crops``."""
+    """The boxes of the cells of these grids, (n, 4), in the order of ``crops``."""
     return np.concatenate([np.empty((0, 4), np.float32), *[grid.boxes() for grid in wanted]])
 
 
 def crops(image: Image.Image, wanted: Sequence[Grid], side: int | None = None) -> Iterator[Image.Image]:
-    """The crop of each cell of these grids, squeezed to a square of ``side`` pixels; as it is, without one.
+    """The crop of each cell of these grids, resized to a square of ``side`` pixels if ``side`` is given.
 
-    The image is made a multiple of the grid first, so that every pixel belongs to one cell; an image that is smaller
-    than the grid grows to a pixel a cell. Any of Pillow's modes.
+    The image is first resized to a multiple of the grid, at least one pixel per cell. Accepts all modes of Pillow.
     """
     fitted: dict[int, Image.Image] = {}
     for grid in wanted:
@@ -84,14 +83,14 @@ def crops(image: Image.Image, wanted: Sequence[Grid], side: int | None = None) -
 
 
 def squeezed(crop: Image.Image, side: int) -> Image.Image:
-    """A square of ``side`` pixels."""
+    """The crop resized to a square of ``side`` pixels."""
     return crop.resize((side, side), _BILINEAR)
 
 
 def coverage(boxes: Floats, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which cells of a map of ``shape`` (rows, columns) each box covers: (n, rows, columns).
+    """The cells of a map of ``shape`` (rows, columns) that each box covers: (n, rows, columns).
 
-    Edges are cut to whole cells, in float32, as the reference does.
+    Edges are rounded down to whole cells in float32, as in the reference implementation.
     """
     rows, columns = shape
     scale = np.array([columns, rows, columns, rows], np.float32)
@@ -103,7 +102,7 @@ def coverage(boxes: Floats, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def accumulated(vectors: Floats, covered: NDArray[np.bool_]) -> Floats:
-    """The unit mean of the vectors (n, d) whose boxes cover a cell: (rows, columns, d); zeros where none does."""
+    """The normalised mean of the vectors (n, d) that cover each cell: (rows, columns, d); zeros without any."""
     count, rows, columns = covered.shape
     sums = covered.reshape(count, rows * columns).T.astype(np.float32) @ vectors
     return unit(sums).reshape(rows, columns, -1)

@@ -1,7 +1,7 @@
-"""Names for the parts of one image, from one vocabulary: two halves of a cat are one cat.
+"""Names the parts of one image with one vocabulary, so that two halves of a cat get the same label.
 
-Each part goes through retrieval, extraction and scoring as an image does. The best tags of all parts, the more the
-larger the part, make the image's vocabulary, synonyms merged; then each part is scored against the whole of it.
+Each part goes through retrieval, extraction and scoring like an image. The best tags of all parts, weighted by the
+size of the part and with synonyms merged, are the image's vocabulary. Then each part is scored against all of it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Source = Literal["part", "image"]
 class Naming:
     """How parts are named.
 
-    ``source``: where candidates come from, as in the reference implementation: the captions near to each part, or
-    those near to the whole image. ``most``: labels of an image. ``same``: parts whose vectors have a cosine above it
-    are looked up once.
+    ``source``: take candidates from the captions nearest to each part or to the whole image; the reference
+    implementation has both. ``most``: maximum number of labels per image. ``same``: parts whose vectors have a
+    cosine above this share one caption search.
     """
 
     source: Source = "part"
@@ -41,7 +41,7 @@ DEFAULT = Naming()
 
 @dataclass(frozen=True)
 class Named:
-    """``scores``: (parts, labels), rows of zeros where a part is unknown. ``hits``: per part, by label."""
+    """The names of parts. ``scores``: (parts, labels), zeros for unknown parts. ``hits``: per part, by label."""
 
     labels: tuple[str, ...]
     scores: Floats
@@ -50,9 +50,9 @@ class Named:
 
 
 def named(vectors: Floats, sizes: Floats, whole: Floats, pipeline: Pipeline, naming: Naming) -> Named:
-    """Names for parts with these unit vectors (n, d) and sizes (n,); a part without a vector has zeros and no name.
+    """Names for parts with these unit vectors (n, d) and sizes (n,). A row of zeros means no vector, and no name.
 
-    ``whole`` (d,): the vector of the whole image, which ``source="image"`` asks for.
+    ``whole`` (d,): the vector of the whole image, used with ``source="image"``.
     """
     seen = np.flatnonzero(vectors.any(axis=1))
     leaders, follows = distinct(vectors[seen], naming.same)
@@ -76,17 +76,17 @@ def named(vectors: Floats, sizes: Floats, whole: Floats, pipeline: Pipeline, nam
 
 
 def distinct(vectors: Floats, same: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows that stand for all others, and for each row of ``vectors`` which of them stands for it.
+    """Representative rows, and for each row of ``vectors`` the index of its representative.
 
-    In order: a row that is not near to any row before it that stands for others stands for itself. Not chained,
-    unlike connected components: a slow change over the image must not end in one vector.
+    Rows are visited in order; a row that is not similar to an earlier representative becomes one itself. Similarity
+    is not chained as in connected components: a gradual change over the image must not collapse into one vector.
     """
     leaders: list[int] = []
     follows = np.full(len(vectors), -1, dtype=np.intp)
     for row, vector in enumerate(vectors):
         if follows[row] < 0:
             near = (follows < 0) & (vectors @ vector > same)
-            near[row] = True  # rounding may leave a vector's cosine to itself below
+            near[row] = True  # with rounding, the cosine of a vector with itself may be lower
             follows[near] = len(leaders)
             leaders.append(row)
     return np.array(leaders, dtype=np.intp), follows
@@ -95,10 +95,10 @@ def distinct(vectors: Floats, same: float) -> tuple[NDArray[np.intp], NDArray[np
 def vocabulary(
     scored: Scored, weights: NDArray[np.float64], pipeline: Pipeline, most: int
 ) -> dict[str, frozenset[str]]:
-    """The labels of the image, each with all labels that it stands for, the one with the most votes first.
+    """The labels of the image, each with the labels merged into it, ordered by votes.
 
-    A part votes for its best tag, with its size and the tag's score. Labels that are synonyms of one with more votes
-    go to that one.
+    A part votes for its best tag, weighted by its size and the tag's score. A synonym of a label with more votes is
+    merged into that label.
     """
     votes: defaultdict[str, float] = defaultdict(float)
     for tags, weight in zip(scored.tags, weights, strict=True):
@@ -121,7 +121,7 @@ def vocabulary(
 
 
 def scored_against(labels: Sequence[str], found: Extracted, pipeline: Pipeline) -> Floats:
-    """Each object's score for each of ``labels``, whatever its own candidates are: (n, labels)."""
+    """The score of each object for each of ``labels``, independent of its own candidates: (n, labels)."""
     pipeline_options, space = pipeline.pipeline_options, pipeline.text_encoder.space
     words = encode_words(labels, pipeline.text_encoder, pipeline.cache, pipeline_options.prompts).astype(np.float64)
     by_image, by_text = (
@@ -135,7 +135,7 @@ def scored_against(labels: Sequence[str], found: Extracted, pipeline: Pipeline) 
 
 
 def _candidates(vectors: Floats, whole: Floats, pipeline: Pipeline, source: Source) -> tuple[Extracted, int]:
-    """The candidates of these vectors, and how many were searched for."""
+    """The candidates of these vectors, and the number of caption searches."""
     if source == "part":
         return pipeline.candidates(batch_of(vectors, pipeline)), len(vectors)
     one = pipeline.candidates(batch_of(whole[None], pipeline))
@@ -148,13 +148,13 @@ def _candidates(vectors: Floats, whole: Floats, pipeline: Pipeline, source: Sour
 
 
 def batch_of(vectors: Floats, pipeline: Pipeline) -> Embedded:
-    """A batch of parts: the stages ask for objects, and look at nothing of them."""
+    """A batch of parts. The stages need objects and use nothing of them."""
     parts = tuple(ObjectRef("", str(number), "") for number in range(len(vectors)))
     return Embedded(objects=parts, revision=pipeline.revision, vectors=Vectors.of(vectors))
 
 
 def _hits(found: Extracted, row: int, families: Mapping[str, frozenset[str]]) -> dict[str, tuple[Hit, ...]]:
-    """The captions of an object that hold a label of the image, or one that it stands for."""
+    """The captions of an object that contain a label of the image or a label merged into it."""
     where: defaultdict[str, set[int]] = defaultdict(set)
     for candidate in found.candidates[row]:
         for label, family in families.items():

@@ -1,4 +1,4 @@
-"""Prompted: CaSED names what the whole image holds, an open-vocabulary segmenter draws those names."""
+"""Prompted segmentation: CaSED names the whole image, and an open-vocabulary segmenter locates the names."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from tasks.pipeline import Pipeline
 from tasks.segmentation.drawing import Drawing, working
 from tasks.segmentation.naming import batch_of
 
-SIDE = 1024  # pixels of the longer side, of the image that is drawn on
-LEAST = 0.5  # of what a segmenter says of a pixel; below it nothing that has a name is there
+SIDE = 1024  # pixels of the longer side of the image that the segmenter gets
+LEAST = 0.5  # minimum score of a pixel; below it the pixel is unknown
 
 
-class Drawer(Protocol):
-    """Finds where what a name says is."""
+class OpenVocabularySegmenter(Protocol):
+    """Locates names in an image."""
 
     def draw(self, image: Image.Image, names: Sequence[str]) -> Floats:
-        """How surely each pixel of an RGB image shows each name: (names, rows, columns), between 0 and 1.
+        """Scores between 0 and 1 for each name at each pixel of an RGB image: (names, rows, columns).
 
-        The raster is the drawer's own; it is stretched over the image.
+        The segmenter chooses the raster; it is resized to the image.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Prompted:
-    """The image's tags, as many as the pipeline's ``max_tags``, drawn; ``least``: see ``LEAST``."""
+    """The prompted method: locates the image's tags, at most ``max_tags``. ``least``: see ``LEAST``."""
 
     name: ClassVar[str] = "prompted"
 
-    drawer: Drawer
+    segmenter: OpenVocabularySegmenter
     least: float = LEAST
 
     def draw(self, image: Image.Image, pipeline: Pipeline) -> Drawing:
-        """One plane a tag. Without tags all is unknown, and nothing is drawn."""
+        """One plane per tag. Without tags the whole image is unknown."""
         vector = pipeline.image_encoder.encode([image])
         tags: tuple[Tag, ...] = ()
         hits: tuple[Hit, ...] = ()
@@ -50,7 +50,7 @@ class Prompted:
         drawn = np.zeros((0, 1, 1), np.float32)
         if names:
             small = image.resize(working(image.size, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
-            drawn = np.nan_to_num(self.drawer.draw(small, names).astype(np.float32, copy=False))
+            drawn = np.nan_to_num(self.segmenter.draw(small, names).astype(np.float32, copy=False))
         nothing = np.full((1, *drawn.shape[1:]), self.least, np.float32)
         return Drawing(
             labels=tuple(names),

@@ -1,4 +1,4 @@
-"""Regions: class-agnostic proposals, each named like an image, overlaps averaged (arXiv 2404.10864)."""
+"""Region segmentation: name each class-agnostic proposal like an image, average overlaps (arXiv 2404.10864)."""
 
 from __future__ import annotations
 
@@ -17,49 +17,51 @@ from tasks.segmentation.grids import FLAT
 from tasks.segmentation.naming import DEFAULT, Naming, named
 from tasks.segmentation.results import Mask
 
-SIDE = 512  # pixels of the longer side, of the image that regions are proposed in
-MOST = 64  # regions of an image
-SMALLEST = 0.002  # share of the image
-ALIKE = 0.95  # regions that share so much of their union are one
-DIMMED = 0.5  # ops/decisions/segmentation.md has the figures of other values
-SQUAREST = 0.5  # of a crop's shorter side against the longer: encoders squeeze a crop to a square
+SIDE = 512  # pixels of the longer side of the image that the proposer gets
+MOST = 64  # regions per image
+SMALLEST = 0.002  # minimum share of the image
+ALIKE = 0.95  # regions with a higher intersection over union are duplicates
+DIMMING = 0.5  # see ops/decisions/segmentation.md for other values
+SQUAREST = 0.5  # minimum ratio of a crop's sides: encoders resize crops to squares
 _GREY = 127
 
 
 class Proposer(Protocol):
-    """Finds regions of an image that may each hold one thing, whatever it is."""
+    """Proposes regions of an image that may each show one object of any class."""
 
     def propose(self, image: Image.Image) -> Sequence[Mask]:
-        """Masks (height, width) of an RGB image, the better first.
+        """Masks (height, width) of an RGB image, best first.
 
-        They may overlap, and leave pixels to none of them. There may be none.
+        They may overlap, need not cover the image, and may be none.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Regions:
-    """``most``: regions of an image at the most, the proposer's first ones. ``dimmed``: how much of what is outside
-    of a region is taken from its crop, 0 for nothing, as in the paper, and 1 for all. ``flat``: a wide region whose
-    pixels differ by no more is a background that shows nothing; ``None`` names all, as the paper does.
+    """The regions method. ``most``: use at most this many proposals, the first ones.
+
+    ``dimming``: how far the background of a region's crop is blended to grey, from 0 (not at all, as in the paper) to
+    1 (fully). ``flat``: a wide region whose pixels differ by at most this many levels of 255 is a plain background
+    and stays unknown; ``None`` names all regions, as in the paper.
     """
 
     name: ClassVar[str] = "regions"
 
     proposer: Proposer
     most: int = MOST
-    dimmed: float = DIMMED
+    dimming: float = DIMMING
     flat: int | None = FLAT
     naming: Naming = DEFAULT
 
     def draw(self, image: Image.Image, pipeline: Pipeline) -> Drawing:
-        """One plane a label, on the raster of the proposals. Without any proposal the whole image is the region."""
+        """One plane per label, on the raster of the proposals. Without proposals the whole image is one region."""
         small = image.resize(working(image.size, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
         masks = usable(self.proposer.propose(small), (small.height, small.width), self.most)
         pixels = np.asarray(small)
         shows = [at for at, mask in enumerate(masks) if self.flat is None or not is_plain(pixels, mask, self.flat)]
         encoder = pipeline.image_encoder
-        cut = [crop_of(image, masks[at], self.dimmed, encoder.side) for at in shows]
+        cut = [crop_of(image, masks[at], self.dimming, encoder.side) for at in shows]
         if self.naming.source == "image":
             cut.append(image)
         seen = encoder.encode(cut) if cut else np.zeros((0, encoder.space.dimension), np.float32)
@@ -79,10 +81,9 @@ class Regions:
 
 
 def usable(masks: Sequence[Mask], shape: tuple[int, int], most: int) -> Mask:
-    """At most ``most`` of these masks, fitted to ``shape`` (rows, columns): (n, rows, columns).
+    """At most ``most`` of these masks, cropped or padded to ``shape`` (rows, columns): (n, rows, columns).
 
-    What is beyond the image is cut off. Very small regions go, and copies of one before them; where nothing is left,
-    the whole image is the region.
+    Drops very small regions and duplicates of earlier ones. If none is left, the whole image is one region.
     """
     smallest = max(1.0, SMALLEST * shape[0] * shape[1])
     kept: list[Mask] = []
@@ -98,10 +99,10 @@ def usable(masks: Sequence[Mask], shape: tuple[int, int], most: int) -> Mask:
     return np.stack(kept) if kept else np.ones((1, *shape), dtype=bool)
 
 
-def crop_of(image: Image.Image, mask: Mask, dimmed: float, side: int) -> Image.Image:
-    """The box of a region as a square of ``side`` pixels, what is outside of the region nearer to grey.
+def crop_of(image: Image.Image, mask: Mask, dimming: float, side: int) -> Image.Image:
+    """The box of a region as a square of ``side`` pixels, with the background blended to grey by ``dimming``.
 
-    ``mask`` may be of another size than the image. A long box gets more of what is around it, where there is more.
+    ``mask`` may have another size than the image. A long box is widened as far as the image allows.
     """
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     down = _widened(rows[0], rows[-1] + 1, SQUAREST * len(columns) * _stretch(image, mask), mask.shape[0])
@@ -109,15 +110,15 @@ def crop_of(image: Image.Image, mask: Mask, dimmed: float, side: int) -> Image.I
     x, y = image.width / mask.shape[1], image.height / mask.shape[0]
     box = (across[0] * x, down[0] * y, across[1] * x, down[1] * y)
     crop = image.resize((side, side), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
-    if not dimmed:
+    if not dimming:
         return crop
     inside = Image.fromarray(mask[down[0] : down[1], across[0] : across[1]]).convert("L").resize((side, side))
-    grey = Image.blend(crop, Image.new("RGB", crop.size, (_GREY, _GREY, _GREY)), dimmed)
+    grey = Image.blend(crop, Image.new("RGB", crop.size, (_GREY, _GREY, _GREY)), dimming)
     return Image.composite(crop, grey, inside)
 
 
 def is_plain(pixels: NDArray[np.uint8], mask: Mask, levels: int) -> bool:
-    """Whether nine tenths of a region's pixels are of one colour, and its box more than half of the image.
+    """Whether 90 % of a region's pixels have one colour and its box covers more than half of the image.
 
     ``pixels``: (h, w, 3) of the image.
     """
@@ -129,9 +130,9 @@ def is_plain(pixels: NDArray[np.uint8], mask: Mask, levels: int) -> bool:
 
 
 def averaged(scores: Floats, masks: Mask) -> Floats:
-    """The mean of the scores (n, labels) of the regions that cover a pixel: (labels, rows, columns).
+    """The mean score (n, labels) of the regions that cover each pixel: (labels, rows, columns).
 
-    Pixels of no region are wholly the first label's, unknown.
+    Pixels outside of all regions are unknown, the first label, with score 1.
     """
     count, rows, columns = masks.shape
     covered = masks.reshape(count, -1).astype(np.float32)
@@ -142,7 +143,7 @@ def averaged(scores: Floats, masks: Mask) -> Floats:
 
 
 def with_unknown(scores: Floats) -> Floats:
-    """(n, 1 + labels): 1 in front where a part is unknown, which it is without any score."""
+    """(n, 1 + labels): adds the column of ``unknown``, 1 for parts without any score."""
     return np.concatenate([(~scores.any(axis=1, keepdims=True)).astype(np.float32), scores], axis=1)
 
 
@@ -151,12 +152,12 @@ def _alike(one: Mask, other: Mask) -> bool:
 
 
 def _stretch(image: Image.Image, mask: Mask) -> float:
-    """How much wider than high one of the mask's pixels is on the image."""
+    """The width of a mask pixel on the image, divided by its height."""
     return float((image.width / mask.shape[1]) / (image.height / mask.shape[0]))
 
 
 def _widened(first: int, end: int, wanted: float, length: int) -> tuple[int, int]:
-    """The span made ``wanted`` long, to both sides, as far as 0 and ``length`` allow."""
+    """The span widened on both sides to the length ``wanted``, within 0 and ``length``."""
     long = max(int(end - first), min(round(wanted), length))
     begin = min(max(0, int(first) - (long - int(end - first)) // 2), length - long)
     return begin, begin + long

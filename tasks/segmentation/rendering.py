@@ -1,4 +1,4 @@
-"""A segmentation as pictures: the label map with a palette, and colours over the image with a legend."""
+"""Renders a segmentation: the label map with a palette, and an overlay of the image with a legend."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tasks.segmentation.results import LabelMap, Segmented
 
-STRENGTH = 0.5  # of a colour over the image
-EDGE = 2  # pixels between segments that are in their full colour
-_TURN = 0.618033988749895  # of the circle of hues, from one label to the next: never near to the ones before
-_PALETTE = 256  # colours, as many as a PNG with a palette can have
+STRENGTH = 0.5  # opacity of the overlay's colours
+EDGE = 2  # width in pixels of the opaque edge between segments
+_TURN = 0.618033988749895  # step on the circle of hues per label (golden ratio), to keep hues apart
+_PALETTE = 256  # maximum number of colours of a PNG with a palette
 _BACKGROUND, _INK = (255, 255, 255), (20, 20, 20)
 
 
 def colours(count: int) -> NDArray[np.uint8]:
-    """A colour for each label (count, 3), the same for a number of a label in every image; unknown, 0, is black."""
+    """RGB colours for ``count`` labels, (count, 3). They depend on the index alone; 0, unknown, is black."""
     found = np.zeros((count, 3), np.uint8)
     for at in range(1, count):
         rgb = colorsys.hsv_to_rgb(at * _TURN % 1.0, (0.85, 0.6)[at // 8 % 2], (1.0, 0.75)[at // 4 % 2])
@@ -27,9 +27,9 @@ def colours(count: int) -> NDArray[np.uint8]:
 
 
 def as_palette(segmented: Segmented) -> Image.Image:
-    """The label map to be saved as PNG: its values are the labels, and each has a colour.
+    """The label map as an image whose pixel values are label indexes, with a palette of the labels' colours.
 
-    Beyond 256 labels there are no palettes, and the picture has 16 bits of grey instead.
+    With more than 256 labels it is a 16-bit grey image without a palette.
     """
     labels = segmented.label_map()
     image = Image.fromarray(labels)
@@ -39,9 +39,9 @@ def as_palette(segmented: Segmented) -> Image.Image:
 
 
 def overlaid(image: Image.Image, segmented: Segmented, *, strength: float = STRENGTH) -> Image.Image:
-    """The image with each segment in the colour of its label, and below it what the colours mean.
+    """The image with each segment in the colour of its label, and a legend below.
 
-    The image may have another size than the one that was segmented. What is unknown stays as it is.
+    The image may have another size than the segmented one. Unknown pixels keep their colour.
     """
     labels = fitted(segmented.label_map(), image.size)
     tint = colours(len(segmented.labels))[labels]
@@ -53,13 +53,13 @@ def overlaid(image: Image.Image, segmented: Segmented, *, strength: float = STRE
 
 
 def fitted(labels: LabelMap, size: tuple[int, int]) -> LabelMap:
-    """A label map at another size (width, height): each pixel takes the nearest."""
+    """A label map resized to ``size`` (width, height) by nearest neighbour."""
     rows, columns = (np.arange(new) * old // new for new, old in zip(size[::-1], labels.shape, strict=True))
     return labels[np.ix_(rows, columns)]
 
 
 def _edges(labels: LabelMap) -> NDArray[np.bool_]:
-    """Pixels that are ``EDGE`` or less from another label to their right or below."""
+    """Pixels with another label at most ``EDGE`` pixels to the right or below."""
     found = np.zeros(labels.shape, dtype=bool)
     for step in range(1, EDGE + 1):
         found[:, :-step] |= labels[:, step:] != labels[:, :-step]
@@ -68,7 +68,7 @@ def _edges(labels: LabelMap) -> NDArray[np.bool_]:
 
 
 def _with_legend(image: Image.Image, segmented: Segmented) -> Image.Image:
-    """Each label that is there, with its share of the image, the largest first; as many columns as fit."""
+    """Add a legend: each label with its share of the image, largest first, in as many columns as fit."""
     shares: dict[str, float] = {}
     for segment in segmented.segments:
         shares[segment.label] = shares.get(segment.label, 0.0) + segment.area

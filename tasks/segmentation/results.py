@@ -1,4 +1,4 @@
-"""What a segmentation is: labels, segments with their masks, and the label map that follows from them."""
+"""The result of a segmentation: labels, segments with their masks, and the label map built from them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-UNKNOWN = "unknown"  # label 0: where nothing is near
+UNKNOWN = "unknown"  # label 0: no caption is close enough
 
 Mask = NDArray[np.bool_]
 LabelMap = NDArray[np.uint8 | np.uint16]
 
 
 class RunLengths(msgspec.Struct, frozen=True):
-    """A mask as COCO's run-length encoding, in the compact form that its tools read.
+    """A mask in COCO's compressed run-length encoding.
 
-    ``size``: height and width. ``counts``: how many pixels are out, in, out …, down the columns from left to right.
+    ``size``: height and width. ``counts``: the lengths of the runs of 0, 1, 0, …, column by column from the left.
     """
 
     size: tuple[int, int]
@@ -23,15 +23,15 @@ class RunLengths(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, mask: Mask) -> RunLengths:
-        """Pack a mask (h, w)."""
-        from pycocotools import mask as coco  # noqa: PLC0415 -- who only reads records needs none
+        """Encode a mask (h, w)."""
+        from pycocotools import mask as coco  # noqa: PLC0415 -- not needed to read records
 
         counts = coco.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"]
         height, width = mask.shape
         return cls((height, width), counts if isinstance(counts, str) else counts.decode())
 
     def mask(self) -> Mask:
-        """The mask (h, w)."""
+        """Decode the mask (h, w)."""
         from pycocotools import mask as coco  # noqa: PLC0415 -- as above
 
         inside: Mask = coco.decode({"size": list(self.size), "counts": self.counts.encode()}).astype(bool)
@@ -39,7 +39,7 @@ class RunLengths(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """A caption that names a segment. ``similarity``: the cosine of the nearest of the segment's parts to it."""
+    """A caption that names a segment. ``similarity``: the highest cosine between it and a part of the segment."""
 
     id: int
     caption: str
@@ -49,8 +49,8 @@ class Evidence(msgspec.Struct, frozen=True):
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """A connected piece of the image with one label.
 
-    ``score``: the mean, over the pixels, of what the way says for the label. ``box``: x, y, width, height in pixels
-    of the image. ``area``: its share of the image. ``mask``: on the label map. ``evidence``: best first.
+    ``score``: the method's mean score for the label over the pixels. ``box``: x, y, width, height in pixels of the
+    image. ``area``: share of the image. ``mask``: at the size of the label map. ``evidence``: best first.
     """
 
     label: str
@@ -62,14 +62,14 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Segmented(msgspec.Struct, frozen=True, kw_only=True):
-    """A segmentation. Segments do not overlap; what none of them covers is unknown.
+    """A segmentation. Segments do not overlap; pixels outside of all segments are unknown.
 
-    ``width``, ``height``: of the image; ``shape``: rows and columns of the label map, fewer for a large image.
-    ``labels``: of the label map's values, 0 is ``unknown``. ``segments``: largest first. ``encoded``: how many crops
-    went through the image encoder; ``looked_up``: how many vectors were searched for.
+    ``width``, ``height``: of the image. ``shape``: rows and columns of the label map, which is smaller for large
+    images. ``labels``: indexed by the label map's values; 0 is ``unknown``. ``segments``: largest first. ``encoded``:
+    number of crops that the image encoder encoded. ``looked_up``: number of caption searches.
     """
 
-    way: str
+    method: str
     width: int
     height: int
     shape: tuple[int, int]
@@ -79,7 +79,7 @@ class Segmented(msgspec.Struct, frozen=True, kw_only=True):
     looked_up: int
 
     def label_map(self) -> LabelMap:
-        """``shape``, positions in ``labels``: uint8 while 256 labels are enough, else uint16."""
+        """Indexes into ``labels``, of ``shape``: uint8 for up to 256 labels, else uint16."""
         kind = np.uint8 if len(self.labels) <= 256 else np.uint16
         pixels: LabelMap = np.zeros(self.shape, kind)
         number = {label: at for at, label in enumerate(self.labels)}

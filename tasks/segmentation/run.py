@@ -1,4 +1,4 @@
-"""Segmenting one image in one process."""
+"""Segments one image in this process."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from tasks.segmentation.results import Segmented
 
 
 class SegmentationMethod(Protocol):
-    """A way to segment: ``Dense``, ``Regions`` or ``Prompted``, with its choices."""
+    """A segmentation method with its options: ``Dense``, ``Regions`` or ``Prompted``."""
 
     @property
     def name(self) -> str: ...
 
     def draw(self, image: Image.Image, pipeline: Pipeline) -> Drawing:
-        """What is where, as a plane of scores a label."""
+        """Score planes, one per label."""
         ...
 
 
-def segment(image: Image.Image, way: SegmentationMethod, pipeline: Pipeline, *, speck: float = SPECK) -> Segmented:
-    """What is where in an RGB image, in words that come from the pipeline's captions.
+def segment(image: Image.Image, method: SegmentationMethod, pipeline: Pipeline, *, speck: float = SPECK) -> Segmented:
+    """Segment an RGB image, with labels from the pipeline's captions.
 
-    The pipeline's adapters and choices name the parts; its cache keeps words and parsed captions from one image to
-    the next. Connected pieces below the share ``speck`` of the image go to what is around them.
+    The pipeline's adapters and options name the parts; its cache keeps words and parsed captions between images.
+    Connected pieces below the share ``speck`` of the image are merged into their surroundings.
     """
-    return segmented(way.draw(image, pipeline), way.name, image.size, speck=speck)
+    return segmented(method.draw(image, pipeline), method.name, image.size, speck=speck)

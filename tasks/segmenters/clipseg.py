@@ -16,7 +16,7 @@ AT_ONCE = 8  # names
 
 
 class CLIPSeg:
-    """A ``Drawer``. The image is squeezed to the model's square, and the planes are of that size."""
+    """An ``OpenVocabularySegmenter``. Images are resized to the model's square input, which is the planes' size."""
 
     def __init__(self, name: str, *, threads: int | None = None) -> None:
         """Raises ``ModelNotLoaded``."""
@@ -36,7 +36,7 @@ class CLIPSeg:
         self._longest = int(text.max_position_embeddings)
 
     def draw(self, image: Image.Image, names: Sequence[str]) -> Floats:
-        """See ``Drawer.draw``."""
+        """See ``OpenVocabularySegmenter.draw``."""
         import torch  # noqa: PLC0415 -- torch is loaded by those who need it
 
         pixels = self._processor(image, return_tensors="pt")["pixel_values"]

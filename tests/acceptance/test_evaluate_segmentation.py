@@ -26,7 +26,18 @@ def test_compositions_are_made_measured_beside_the_baselines_and_kept(
 ) -> None:
     stack, kept = make_stack(COLUMNS="300"), tmp_path / "kept"
     table = str(save_cutouts(tmp_path / "cutouts"))
-    made = ("--compositions", "2", "--seed", "3", "--proposals", "cells", "--way", "regions", "--baseline", "--json")
+    made = (
+        "--compositions",
+        "2",
+        "--seed",
+        "3",
+        "--proposals",
+        "cells",
+        "--method",
+        "regions",
+        "--baseline",
+        "--json",
+    )
     done = stack.wildtag(*SEGMENTATION, table, *made, "--keep", str(kept))
     body = json.loads(done.stdout)
     assert body["set"].items() >= {"compositions": 2, "seed": 3, "layout": "plain", "images": 2, "skipped": 0}.items()
@@ -46,8 +57,8 @@ def test_a_layout_is_found_and_the_table_is_for_people(make_stack: Callable[...,
     stack = make_stack(COLUMNS="160")
     voc(tmp_path / "voc")
     save_clipseg(tmp_path / "clipseg")
-    ways = ["--way", "prompted", "--drawer", str(tmp_path / "clipseg"), "--way", "regions"]
-    done = stack.wildtag(*SEGMENTATION, str(tmp_path / "voc"), "--images", "1", *ways)
+    methods = ["--method", "prompted", "--clipseg", str(tmp_path / "clipseg"), "--method", "regions"]
+    done = stack.wildtag(*SEGMENTATION, str(tmp_path / "voc"), "--images", "1", *methods)
     assert "prompted" in done.stdout
     assert "nearest" in done.stdout
     assert "1 images, 21 classes with the background, 1 skipped" in " ".join(done.stdout.split())
@@ -68,14 +79,16 @@ def test_what_does_not_go_together_and_what_is_missing_is_told(
         (*SEGMENTATION, str(tmp_path)): "say --layout",
         (*SEGMENTATION, folder, "--layout", "ade20k"): "objectInfo150.txt cannot be read",
         (*SEGMENTATION, folder, "--split", "test"): "test.txt cannot be read",
-        (*SEGMENTATION, folder, "--way", "guess"): "there is no way 'guess'; there are regions, dense, prompted",
+        (*SEGMENTATION, folder, "--method", "guess"): "available methods: regions, dense, prompted",
+        (*SEGMENTATION, folder, "--way", "dense"): "--way has been renamed: use --method",
+        (*SEGMENTATION, folder, "--drawer", nowhere): "--drawer has been renamed: use --clipseg",
         (*SEGMENTATION, folder, "--seed", "3"): "are for --compositions",
-        (*SEGMENTATION, folder, "--way", "prompted"): "it needs a CLIPSeg model",
+        (*SEGMENTATION, folder, "--method", "prompted"): "it requires a CLIPSeg model",
         (*SEGMENTATION, folder, "--proposals", nowhere): f"the model '{nowhere}' could not be loaded",
-        (*SEGMENTATION, folder, "--method", "cased"): "--method is for --task classification",
+        (*SEGMENTATION, folder, "--method", "cased"): "unknown segmentation method 'cased'",
         (*SEGMENTATION, table, "--compositions", "2", "--split", "val"): "not for --compositions",
         (*SEGMENTATION, str(opaque), "--compositions", "2"): "compositions need pictures of 4 labels",
-        ("evaluate", table, "--way", "dense"): "--way is for --task segmentation",
+        ("evaluate", table, "--method", "dense"): "the method dense is for --task segmentation",
     }.items():
         done = stack.wildtag(*arguments, check=False)
         assert done.returncode == 2, done.stderr

@@ -44,14 +44,14 @@ def test_every_object_that_is_to_be_segmented_is(make_stack: Callable[..., Stack
     assert set(segmented(records)) == {f"drawn/{number}.jpg" for number in range(DRAWN)}
     for key, drawn in segmented(records).items():
         assert drawn["segments"], key
-        label_map = Image.open(stack.inbox / drawn["pictures"]["label_map"])
+        label_map = Image.open(stack.inbox / drawn["artifacts"]["label_map"])
         assert label_map.size == (300, 300)
 
     _over_http(gateway)
     _from_the_command_line(stack, tmp_path)
 
     (stack.inbox / "drawn" / "0.jpg").unlink()
-    gone = stack.inbox / segmented(records)["drawn/0.jpg"]["pictures"]["overlay"]
+    gone = stack.inbox / segmented(records)["drawn/0.jpg"]["artifacts"]["overlay"]
     eventually(lambda: not gone.exists(), 30, stack.said)
     assert stack.stop() < 10
 
@@ -69,20 +69,20 @@ def _over_http(gateway: str) -> None:
     with urllib.request.urlopen(request, timeout=90) as answer:
         told = json.load(answer)
     assert told["state"] == "done"
-    assert told["record"]["segmentation"]["way"] == "regions"
+    assert told["record"]["segmentation"]["method"] == "regions"
     with urllib.request.urlopen(f"{gateway}/v1/overlays/{told['bucket']}/{told['key']}", timeout=10) as answer:
         assert answer.headers["Content-Type"] == "image/jpeg"
 
 
 def _from_the_command_line(stack: Stack, tmp_path: Path) -> None:
-    """A key is segmented by the stack, a file in the command; both leave their pictures where they were asked for."""
+    """The stack segments a key, the command a file; both write their artifacts to the given folder."""
     drop(tmp_path, "cat.png", photograph("chelsea.png"))
     told = stack.wildtag(
-        "segment", "plain/0.jpg", str(tmp_path / "cat.png"), "--way", "regions", "--out", str(tmp_path / "out"),
+        "segment", "plain/0.jpg", str(tmp_path / "cat.png"), "--method", "regions", "--out", str(tmp_path / "out"),
         "--json",
     ).stdout  # fmt: skip
     by_key, by_file = map(json.loads, told.splitlines())
-    assert (by_key["key"], by_key["segmentation"]["way"]) == ("plain/0.jpg", "regions")
+    assert (by_key["key"], by_key["segmentation"]["method"]) == ("plain/0.jpg", "regions")
     assert by_file["segmentation"]["segments"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "cat.png.labels.png", "cat.png.overlay.jpg", "plain-0.jpg.labels.png", "plain-0.jpg.overlay.jpg",
@@ -90,6 +90,9 @@ def _from_the_command_line(stack: Stack, tmp_path: Path) -> None:
     missing = stack.wildtag("segment", "nothing.jpg", check=False)
     assert missing.returncode == 1
     assert "nothing.jpg: neither a file nor a key" in missing.stderr
-    refused = stack.wildtag("segment", "plain/0.jpg", "--way", "prompted", check=False)
+    renamed = stack.wildtag("segment", "plain/0.jpg", "--way", "dense", check=False)
+    assert renamed.returncode == 2
+    assert "--way has been renamed: use --method" in " ".join(renamed.stderr.split())
+    refused = stack.wildtag("segment", "plain/0.jpg", "--method", "prompted", check=False)
     assert refused.returncode == 2
-    assert "WILDTAG_DRAWER" in " ".join(refused.stderr.split())
+    assert "WILDTAG_CLIPSEG_MODEL" in " ".join(refused.stderr.split())

@@ -32,8 +32,8 @@ def test_everything_is_done_with_the_keyboard_alone(visit: Visit) -> None:
     page.keyboard.press("Tab")
     expect(card.locator("a.tag").first).to_be_focused()
     expect(card.locator("a.tag .score").first).to_have_css("opacity", "1")
-    card.get_by_role("button", name="Teach what it shows").press("Enter")
-    expect(card.get_by_label("A caption for it")).to_be_focused()
+    card.get_by_role("button", name="Add a caption").press("Enter")
+    expect(card.get_by_label("Caption", exact=True)).to_be_focused()
     card.locator("a.tag").first.press("Enter")
     expect(page.get_by_role("heading", name="Tagged")).to_be_focused()
 
@@ -65,7 +65,7 @@ def test_axe_has_no_serious_objection(visit: Visit, scheme: str) -> None:
     visitor = visit(color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
     page = visitor.open()
     visitor.drop(("chelsea.png", photograph("chelsea.png")), ("broken.png", photograph("chelsea.png")[:20_000]))
-    visitor.tagged("chelsea.png").get_by_role("button", name="Teach what it shows").click()
+    visitor.tagged("chelsea.png").get_by_role("button", name="Add a caption").click()
     expect(visitor.card("broken.png")).to_have_attribute("data-state", "failed")
     for route in ("#/", "#/tags", "#/tag/egyptian%20cat"):
         page.evaluate("(route) => { location.hash = route; }", route)

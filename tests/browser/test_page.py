@@ -43,7 +43,7 @@ def test_its_stages_are_shown_while_it_goes_through_them(visit: Visit, stack: St
         visitor.drop(("rocket.jpg", photograph("rocket.jpg")))
         card = visitor.card("rocket.jpg")
         expect(card.locator("[aria-current=step]")).to_have_text("extraction", timeout=PATIENCE_MS)
-        expect(card.get_by_text("Picking words from the captions")).to_be_visible()
+        expect(card.get_by_text("Extracting words from the captions")).to_be_visible()
         expect(card.locator(".thread [data-at=done]")).to_have_text(["embedding", "retrieval"])
         visitor.shot("on-its-way")
     finally:
@@ -81,8 +81,12 @@ def test_thirty_images_at_once_all_get_their_tags(visit: Visit) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "sentence"),
     [
-        ("letter.png", b"no image at all, whatever its name says", "This file is no image that wildtag can read."),
-        ("empty.png", b"", "The request has no image in it."),
+        (
+            "letter.png",
+            b"no image at all, whatever its name says",
+            "This file is not an image in a supported format.",
+        ),
+        ("empty.png", b"", "The request has no image."),
         ("huge.png", one_pixel() + bytes(3 * LARGEST), "This file is too large"),
     ],
 )
@@ -101,7 +105,7 @@ def test_an_image_that_cannot_be_tagged_says_why(visit: Visit) -> None:
     visitor.drop(("broken.png", photograph("chelsea.png")[:20_000]))
     card = visitor.card("broken.png")
     expect(card).to_have_attribute("data-state", "failed", timeout=PATIENCE_MS)
-    expect(card.get_by_text("It cannot be tagged:")).to_be_visible()
+    expect(card.get_by_text("Tagging failed:")).to_be_visible()
     visitor.shot("failed")
 
 
@@ -110,9 +114,9 @@ def test_an_unknown_image_says_so_and_offers_to_be_taught(visit: Visit) -> None:
     visitor.open()
     visitor.drop(("pixel.png", one_pixel()))
     card = visitor.tagged("pixel.png")
-    expect(card.get_by_text("no caption is near enough to say what this is")).to_be_visible()
-    expect(card.get_by_text("The nearest captions, which are too far")).to_be_visible()
-    expect(card.get_by_role("button", name="Teach what it shows")).to_be_visible()
+    expect(card.get_by_text("no caption is close enough to this image")).to_be_visible()
+    expect(card.get_by_text("The nearest captions, not close enough")).to_be_visible()
+    expect(card.get_by_role("button", name="Add a caption")).to_be_visible()
     visitor.shot("unknown")
 
 
@@ -122,15 +126,15 @@ def test_a_taught_caption_changes_what_is_seen_in_the_same_image(visit: Visit) -
     visitor.drop(("chelsea.png", photograph("chelsea.png")))
     card = visitor.tagged("chelsea.png")
     caption = "a photo of an Egyptian Mau, a spotted cat"
-    card.get_by_role("button", name="Teach what it shows").click()
-    card.get_by_label("A caption for it").fill(caption)
-    card.get_by_role("button", name="Teach and look again").click()
-    expect(card.get_by_text("is part of the evidence now")).to_be_visible()
+    card.get_by_role("button", name="Add a caption").click()
+    card.get_by_label("Caption", exact=True).fill(caption)
+    card.get_by_role("button", name="Add and tag again").click()
+    expect(card.get_by_text("is now part of the evidence")).to_be_visible()
     expect(card.locator(".before")).to_contain_text(CAT)
     expect(card.locator(".tag.fresh .label").first).to_have_text("egyptian mau")
     expect(card.locator(".evidence q").first).to_have_text(caption)
     visitor.shot("taught")
-    card.get_by_role("button", name="Take the caption back").click()
+    card.get_by_role("button", name="Remove the caption").click()
     expect(card.locator(".evidence q").first).not_to_have_text(caption)
 
 
@@ -153,10 +157,10 @@ def test_tags_are_found_by_how_they_begin(visit: Visit) -> None:
     visitor.drop(("chelsea.png", photograph("chelsea.png")))
     visitor.tagged("chelsea.png")
     page.get_by_role("link", name="Tags").click()
-    page.get_by_label("Beginning with").fill("egypt")
+    page.get_by_label("Starts with").fill("egypt")
     expect(page.locator("#view .tag .label").first).to_have_text(re.compile("^egypt"))
-    page.get_by_label("Beginning with").fill("qqq")
-    expect(page.get_by_text("No tag begins with “qqq”.")).to_be_visible()
+    page.get_by_label("Starts with").fill("qqq")
+    expect(page.get_by_text("No tag starts with “qqq”.")).to_be_visible()
 
 
 def test_the_wall_shows_what_comes_into_the_bucket_and_forgets_what_is_removed(visit: Visit, stack: Stack) -> None:
@@ -174,12 +178,12 @@ def test_the_wall_holds_still_when_asked(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open()
     expect(page.locator("#wall")).to_have_attribute("aria-busy", "false")
-    page.get_by_role("button", name="Hold still").click()
+    page.get_by_role("button", name="Pause").click()
     visitor.drop(("coffee.png", photograph("coffee.png")))
     visitor.tagged("coffee.png")
-    expect(page.get_by_text("1 change waits until you let it go.")).to_be_visible()
-    page.get_by_role("button", name="Hold still").click()
-    expect(page.get_by_text("until you let it go")).to_have_count(0)
+    expect(page.get_by_text("Paused: 1 change not shown.")).to_be_visible()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("not shown")).to_have_count(0)
     expect(page.locator("#wall .tile").first.get_by_text("espresso")).to_be_visible()
 
 
@@ -206,7 +210,7 @@ def test_where_there_is_nothing_yet_the_page_says_so(make_gateway: Any, visit: V
     empty = make_gateway(WILDTAG_KEY_PREFIX="empty:")
     visitor = visit(empty.address)
     page = visitor.open()
-    expect(page.get_by_text("Nothing yet.")).to_be_visible()
+    expect(page.get_by_text("No images yet.")).to_be_visible()
     page.get_by_role("link", name="Tags").click()
     expect(page.get_by_text("There are no tags yet")).to_be_visible()
     visitor.shot("empty")

@@ -52,7 +52,7 @@ def test_where_a_key_is_wanted_one_signs_in_and_out(make_gateway: Any, visit: Vi
     visitor.shot("sign-in")
     field.fill("another-key-of-these-tests")
     page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("This key is not known.")).to_be_visible()
+    expect(page.get_by_text("Unknown API key.")).to_be_visible()
     field.fill(KEY)
     field.press("Enter")
     expect(page.get_by_role("dialog")).to_be_hidden()
@@ -73,8 +73,8 @@ def test_what_is_away_is_named_with_what_waits_for_it(stack: Stack, visit: Visit
     expect(page.locator("#wall")).to_have_attribute("aria-busy", "false")
     expect(banner).to_be_hidden()
     board.write([Outage(name="captions", reason="no answer", since=wiring.clock() - 60, waiting=3)])
-    expect(banner).to_contain_text("The caption server has been away since")
-    expect(banner).to_contain_text("3 images wait for it, and nothing is lost.")
+    expect(banner).to_contain_text("The caption server has been unavailable since")
+    expect(banner).to_contain_text("3 images are waiting for it. No data is lost.")
     serious = [v["id"] for v in Axe().run(page).response["violations"] if v["impact"] in {"serious", "critical"}]
     assert serious == []
     board.write([])

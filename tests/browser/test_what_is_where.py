@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(600)
 
 Visit = Callable[..., Visitor]
 PATIENCE_MS = 180_000  # for some hundred crops, on a busy machine
-SHOW = "Show where"
+SHOW = "Segment"
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_the_button_has_what_is_where_found_and_shown(visit: Visit) -> None:
     expect(card.locator(".thread li")).to_have_count(4)  # it is not segmented, and nothing says that it would be
     card.get_by_role("button", name=SHOW).click()
     expect(card.locator("[aria-current=step]")).to_have_text("segmen\u00adtation", timeout=PATIENCE_MS)
-    expect(card.get_by_text("Finding what is where")).to_be_visible()
+    expect(card.get_by_text("Segmenting the image")).to_be_visible()
     expect(card.get_by_role("button", name=SHOW)).to_be_disabled()
     assert visitor.labels(card) == tags  # what is known stays there meanwhile
     visitor.shot("finding-what-is-where")
@@ -96,8 +96,8 @@ def test_the_button_has_what_is_where_found_and_shown(visit: Visit) -> None:
     expect(card.locator(".thread .time").last).to_have_text(re.compile(r"\d m?s"))
     assert visitor.labels(card) == tags
     expect(card.locator(".before")).to_have_count(0)
-    expect(card.get_by_role("button", name="Show where anew")).to_be_enabled()
-    expect(page.locator("#said")).to_contain_text("What is where: ")
+    expect(card.get_by_role("button", name="Segment again")).to_be_enabled()
+    expect(page.locator("#said")).to_contain_text("Segmentation: ")
     expect(card.locator(".picture img")).to_have_attribute("src", re.compile("size=640"))
     visitor.shot("what-is-where")
 
@@ -148,7 +148,7 @@ def test_a_part_that_is_pointed_at_says_its_name_while_the_others_fade(
     expect(told).to_contain_text("missile")
     canvas.click(position=position(canvas, place))
     card.locator(".title").hover()
-    expect(told).to_contain_text("Point at a part")
+    expect(told).to_contain_text("Point at a segment")
     assert (seen(canvas) == calm).all()
 
 
@@ -165,7 +165,7 @@ def test_the_legend_shows_its_parts_and_the_colours_can_be_hidden(visit: Visit, 
     assert not (seen(canvas) == calm).all()
     card.locator(".title").hover()
     expect(card.locator(".tip")).to_be_hidden()
-    hide = card.get_by_role("button", name="Hide the colours")
+    hide = card.get_by_role("button", name="Hide colours")
     hide.click()
     expect(canvas).to_be_hidden()
     expect(hide).to_have_attribute("aria-pressed", "true")
@@ -178,7 +178,7 @@ def test_its_parts_are_told_to_keyboards_and_screen_readers(visit: Visit, rocket
     card = opened(visitor, rocket)
     canvas, told = card.locator("canvas"), card.locator(".told")
     labels = [one["label"] for one in rocket["segmentation"]["segments"]]
-    named = re.compile(rf"What is where: {labels[0]} \d+ %, .*missile \d+ %")
+    named = re.compile(rf"Segmentation: {labels[0]} \d+ %, .*missile \d+ %")
     expect(card.get_by_role("img", name=named)).to_have_count(1)
     visitor.page.locator("#view h2").focus()
     canvas.focus()
@@ -221,9 +221,9 @@ def test_what_cannot_be_segmented_keeps_its_tags_and_says_why(visit: Visit) -> N
     visitor.open()
     visitor.drop(("coffee.png", photograph("coffee.png")))
     card = visitor.tagged("coffee.png")
-    card.get_by_label("How to look").select_option("regions")
+    card.get_by_label("Segmentation method").select_option("regions")
     card.get_by_role("button", name=SHOW).click()
-    expect(card.get_by_text("What is where cannot be said: ")).to_be_visible(timeout=PATIENCE_MS)
+    expect(card.get_by_text("Segmentation failed: ")).to_be_visible(timeout=PATIENCE_MS)
     assert "espresso" in visitor.labels(card)
     expect(card.locator("canvas")).to_have_count(0)
     visitor.shot("segmentation-failed")

@@ -72,8 +72,8 @@ class World:
         self.wiring.inbox.append([ObjectEvent.seen(info)])
         return str(info.ref.etag)
 
-    def wish(self, key: str, way: str = "dense") -> None:
-        self.wiring.segmentation_requests.ask([f"inbox/{key}"], way)
+    def request_segmentation(self, key: str, method: str = "dense") -> None:
+        self.wiring.segmentation_requests.ask([f"inbox/{key}"], method)
 
     def again(self, key: str) -> None:
         self.wiring.inbox.append([ObjectEvent("created", "inbox", key, force=True)])
@@ -106,9 +106,9 @@ class World:
         return int(self.wiring.records.counts()["segments"])
 
     def final(self) -> list[tuple[str, str, str]]:
-        """All final words of the feed: key, state and way."""
+        """All final words of the feed: key, state and method."""
         told = [item.record for item in self.wiring.records.feed_page("0-0", 1000)]
-        return [(found.key, found.state, found.way) for found in told if found is not None]
+        return [(found.key, found.state, found.segmentation_method) for found in told if found is not None]
 
     def pass_by(self, seconds: float) -> None:
         """The keeper's look after so long, in which every stage makes progress."""
@@ -117,7 +117,7 @@ class World:
             self.wiring.health.beat(stage)
         self.keeper.step()
 
-    def pictures(self) -> list[str]:
+    def artifacts(self) -> list[str]:
         """The files under the output prefix."""
         root = self.settings.inbox_folder / ".wildtag"
         return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())

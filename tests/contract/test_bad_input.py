@@ -175,7 +175,7 @@ def test_what_cannot_be_read_is_set_aside(world: World, data: bytes) -> None:
     (aside,) = world.wiring.event_sink.rejected()
     assert aside.rejected.reason
     assert aside.rejected.size == len(data)
-    assert [line["event"] for line in logged] == ["notification set aside"]
+    assert [line["event"] for line in logged] == ["notification rejected"]
     world.settle()
     assert world.records() == {}
 

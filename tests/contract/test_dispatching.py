@@ -67,7 +67,7 @@ class World:
     inbox: Inbox
     later: Inbox
     segments: SegmentQueue
-    pictures: Artifacts
+    artifacts: Artifacts
     ledger: Ledger
     records: Records
     health: Health
@@ -80,7 +80,7 @@ class World:
     def dispatcher(self, *, batch_max: int = 3, in_flight_max: int = 100) -> Dispatcher:
         pace = Pace(batch_max, 5, in_flight_max, deadline_s=60)
         return Dispatcher(
-            self.inbox, self.later, self.segments, self.ledger, self.store, self.pictures, self.queues,
+            self.inbox, self.later, self.segments, self.ledger, self.store, self.artifacts, self.queues,
             self.event_sink, self.events, lambda: self.revision, lambda key: not key.startswith("ignored/"),
             lambda _: "", pace, "me", lambda: self.now,
         )  # fmt: skip

@@ -47,7 +47,7 @@ PICTURES = ["segments/a.png.labels.png", "segments/a.png.overlay.jpg"]
 
 
 def test_who_is_asked_for_is_segmented_and_its_pictures_are_kept(world: World) -> None:
-    world.wish("a.png")
+    world.request_segmentation("a.png")
     world.put("a.png")
     world.put("b.png")
     world.settle()
@@ -58,9 +58,9 @@ def test_who_is_asked_for_is_segmented_and_its_pictures_are_kept(world: World) -
     assert world.record("a.png").tags
     assert world.record("a.png").timings_ms[SEGMENTATION] > 0
     assert world.record("b.png").segmentation is None
-    assert world.pictures() == PICTURES
-    assert drawn.pictures is not None
-    label_map = np.asarray(Image.open(world.settings.inbox_folder / drawn.pictures.label_map))
+    assert world.artifacts() == PICTURES
+    assert drawn.artifacts is not None
+    label_map = np.asarray(Image.open(world.settings.inbox_folder / drawn.artifacts.label_map))
     assert label_map.shape == (128, 128)
     assert [drawn.labels[value].label for value in label_map[64, [5, 120]]] == ["cat", "bridge"]
     assert world.wiring.redis.keys("test:segmentation-request:*") == []
@@ -71,12 +71,12 @@ def test_the_settings_say_which_prefixes_are_segmented(world: World) -> None:
     world.put("drawn/not/a.png")
     world.put("elsewhere/a.png")
     world.settle()
-    ways = [world.record(f"{name}/a.png").way for name in ("drawn", "drawn/not", "elsewhere")]
-    assert ways == ["dense", "regions", ""]
+    methods = [world.record(f"{name}/a.png").segmentation_method for name in ("drawn", "drawn/not", "elsewhere")]
+    assert methods == ["dense", "regions", ""]
 
 
 def test_a_wish_says_more_than_a_prefix(world: World) -> None:
-    world.wish("drawn/a.png", "none")
+    world.request_segmentation("drawn/a.png", "none")
     world.put("drawn/a.png")
     world.settle()
     assert world.record("drawn/a.png").segmentation is None
@@ -92,7 +92,7 @@ def test_plain_images_do_not_wait_behind_those_that_are_segmented(world: World) 
     assert world.waiting() == 4
     assert "plain.png" in [ref.key for stage, batch, _ in world.queues.sent for ref in batch.objects]
     world.settle()
-    assert all(world.record(f"drawn/{number}.png").way for number in range(6))
+    assert all(world.record(f"drawn/{number}.png").segmentation_method for number in range(6))
     assert world.wiring.ledger.segmenting() == world.wiring.ledger.in_flight() == 0
 
 
@@ -102,22 +102,22 @@ def test_a_wish_that_comes_while_the_object_is_on_its_way_is_heard(world: World)
         key = f"{number}.png"
         world.put(key)
         world.settle(lambda stage=stage: any(sent == stage for sent, *_ in world.queues.sent))  # type: ignore[misc]
-        world.wish(key)
+        world.request_segmentation(key)
         world.wiring.inbox.append([ObjectEvent("created", "inbox", key)])
         world.dispatcher.step(1)
         world.dispatcher.step(1)
         world.settle()
-        assert world.record(key).way == "dense"
+        assert world.record(key).segmentation_method == "dense"
 
 
 def test_a_wish_for_a_finished_object_gives_it_another_record(world: World) -> None:
     world.put("a.png")
     world.settle()
     before = world.record("a.png")
-    world.wish("a.png", "regions")
+    world.request_segmentation("a.png", "regions")
     world.wiring.inbox.append([ObjectEvent("created", "inbox", "a.png")])
     world.settle()
-    assert world.record("a.png").way == "regions"
+    assert world.record("a.png").segmentation_method == "regions"
     assert world.record("a.png").finished_at > before.finished_at
 
 
@@ -133,22 +133,22 @@ def test_a_repeated_event_changes_nothing(world: World) -> None:
 
 def test_what_was_drawn_is_drawn_again_when_it_is_tagged_again(world: World) -> None:
     """By whoever asks for tags, and without holding up others."""
-    world.wish("a.png")
+    world.request_segmentation("a.png")
     world.put("a.png")
     world.settle()
     before = world.record("a.png")
     world.again("a.png")
     world.settle()
-    assert world.record("a.png").way == "dense"
+    assert world.record("a.png").segmentation_method == "dense"
     assert world.record("a.png").finished_at > before.finished_at
-    world.wish("a.png", "none")
+    world.request_segmentation("a.png", "none")
     world.again("a.png")
     world.settle()
     assert world.record("a.png").segmentation is None
 
 
 def test_another_version_is_not_segmented_because_the_last_one_was(world: World) -> None:
-    world.wish("a.png")
+    world.request_segmentation("a.png")
     world.put("a.png")
     world.settle()
     world.put("a.png", halves(BLUE, RED))
@@ -156,19 +156,19 @@ def test_another_version_is_not_segmented_because_the_last_one_was(world: World)
     assert world.record("a.png").segmentation is None
     world.remove("a.png")
     world.settle()
-    assert world.pictures() == []
+    assert world.artifacts() == []
 
 
 def test_pictures_go_with_their_object(world: World) -> None:
     for key in ("a.png", "drawn/b.png"):
-        world.wish(key)
+        world.request_segmentation(key)
         world.put(key)
     world.settle()
-    assert len(world.pictures()) == 4
+    assert len(world.artifacts()) == 4
     world.remove("a.png")
     world.remove("drawn/b.png")
     world.settle()
-    assert world.pictures() == []
+    assert world.artifacts() == []
     assert list(world.wiring.records.latest()) == []
 
 
@@ -182,24 +182,24 @@ def test_an_object_that_goes_while_it_waits_or_is_drawn_leaves_nothing(world: Wo
         world.remove(f"drawn/{name}.png")
     world.settle()
     assert list(world.wiring.records.latest()) == []
-    assert world.pictures() == []
+    assert world.artifacts() == []
     assert world.wiring.ledger.in_flight() == world.wiring.ledger.segmenting() == 0
 
 
 def test_an_object_that_goes_after_it_was_fetched_leaves_no_pictures(world: World) -> None:
     world.put("drawn/a.png")
     world.settle(lambda: any(stage == SEGMENTATION for stage, *_ in world.queues.sent))
-    keep, pictures = world.wiring.pictures.keep, world.wiring.pictures
+    keep, artifacts = world.wiring.artifacts.keep, world.wiring.artifacts
 
     def meanwhile(*given: Any) -> Any:
-        pictures.keep = keep
+        artifacts.keep = keep
         world.remove("drawn/a.png")
         world.dispatcher.step(1)
         return keep(*given)
 
-    pictures.keep = meanwhile
+    artifacts.keep = meanwhile
     world.settle()
-    assert world.pictures() == []
+    assert world.artifacts() == []
     assert list(world.wiring.records.latest()) == []
 
 
@@ -207,21 +207,21 @@ def test_pictures_of_an_older_version_that_come_late_are_drawn_anew(world: World
     world.put("drawn/a.png")
     world.settle(lambda: any(stage == SEGMENTATION for stage, *_ in world.queues.sent))
     late = world.queues.sent.pop()
-    keep, pictures = world.wiring.pictures.keep, world.wiring.pictures
+    keep, artifacts = world.wiring.artifacts.keep, world.wiring.artifacts
 
     def meanwhile(*given: Any) -> Any:
-        pictures.keep = keep
+        artifacts.keep = keep
         world.put("drawn/a.png", halves(BLUE, RED))
         world.settle()
         return keep(*given)
 
-    pictures.keep = meanwhile
+    artifacts.keep = meanwhile
     world.stages.run(late[0], late[1].encode(), 0)
     world.settle()
     drawn = world.record("drawn/a.png").segmentation
     assert drawn is not None
-    assert drawn.pictures is not None
-    label_map = np.asarray(Image.open(world.settings.inbox_folder / drawn.pictures.label_map))
+    assert drawn.artifacts is not None
+    label_map = np.asarray(Image.open(world.settings.inbox_folder / drawn.artifacts.label_map))
     assert drawn.labels[label_map[64, 5]].label == "bridge"
 
 
@@ -242,13 +242,13 @@ def test_an_image_keeps_its_tags_when_it_cannot_be_segmented(world: World) -> No
 
 
 def test_a_way_that_there_is_not_is_said_in_the_record(world: World) -> None:
-    world.wish("a.png", "prompted")
+    world.request_segmentation("a.png", "prompted")
     world.put("a.png")
     world.settle()
     drawn = world.record("a.png").segmentation
     assert drawn is not None
     assert drawn.error is not None
-    assert drawn.error.code == "no-such-way"
+    assert drawn.error.code == "no-such-method"
 
 
 def test_what_is_no_image_fails_as_ever(world: World) -> None:
@@ -267,7 +267,7 @@ def test_captions_that_were_dropped_meanwhile_begin_it_anew(world: World) -> Non
     world.version = "captions@2"
     world.settle()
     found = world.record("drawn/a.png")
-    assert (found.captions_version, found.way) == ("captions@2", "dense")
+    assert (found.captions_version, found.segmentation_method) == ("captions@2", "dense")
 
 
 def test_a_store_that_is_away_is_waited_for(world: World) -> None:
@@ -283,7 +283,7 @@ def test_a_store_that_is_away_is_waited_for(world: World) -> None:
 
     world.wiring.store.put = sometimes
     world.settle()
-    assert world.record("drawn/a.png").way == "dense"
+    assert world.record("drawn/a.png").segmentation_method == "dense"
     assert not away
 
 
@@ -297,7 +297,7 @@ def test_a_lost_message_is_sent_again(world: World) -> None:
         world.wiring.health.beat(stage)
     assert world.keeper.step() == 1
     world.settle()
-    assert world.record("drawn/a.png").way == "dense"
+    assert world.record("drawn/a.png").segmentation_method == "dense"
 
 
 def test_while_nobody_segments_those_objects_wait_and_others_do_not(world: World) -> None:
@@ -330,7 +330,7 @@ def test_long_work_pushes_its_deadline_on_and_that_of_those_behind_it(world: Wor
     (ref,) = second[1].objects
     world.wiring.ledger.go_on(ref, SEGMENTATION, world.now + 60)
     assert world.wiring.ledger.overdue(world.now + 20, world.now + 20) == []
-    assert world.record(first[1].objects[0].key).way == "dense"
+    assert world.record(first[1].objects[0].key).segmentation_method == "dense"
 
 
 def test_progress_is_told_while_a_model_is_at_work() -> None:
@@ -348,7 +348,7 @@ def test_progress_is_told_while_a_model_is_at_work() -> None:
 def test_a_wish_is_heard_even_when_the_record_is_written_before_its_event(world: World) -> None:
     world.put("a.png")
     world.settle(lambda: any(stage == "scoring" for stage, *_ in world.queues.sent))
-    world.wish("a.png")
+    world.request_segmentation("a.png")
     world.wiring.inbox.append([ObjectEvent("created", "inbox", "a.png")])
     while world.queues.sent:
         stage, batch, retries = world.queues.sent.pop(0)
@@ -357,18 +357,18 @@ def test_a_wish_is_heard_even_when_the_record_is_written_before_its_event(world:
     assert world.final() == [("a.png", "done", "dense")]
 
 
-@pytest.mark.parametrize("way", ["none", "regions"])
-def test_what_somebody_asked_for_stays_whatever_the_settings_say(world: World, way: str) -> None:
-    world.wish("drawn/a.png", way)
+@pytest.mark.parametrize("method", ["none", "regions"])
+def test_what_somebody_asked_for_stays_whatever_the_settings_say(world: World, method: str) -> None:
+    world.request_segmentation("drawn/a.png", method)
     world.put("drawn/a.png")
     world.settle()
     world.wiring.inbox.append([ObjectEvent.seen(world.wiring.store.stat("inbox", "drawn/a.png"))])
     world.settle()
-    has = "" if way == "none" else way
+    has = "" if method == "none" else method
     assert world.final() == [("drawn/a.png", "done", has)]
     world.again("drawn/a.png")
     world.settle()
-    assert world.record("drawn/a.png").way == has
+    assert world.record("drawn/a.png").segmentation_method == has
 
 
 def test_captions_that_are_dropped_while_all_places_are_taken_end_nothing(world: World) -> None:
@@ -436,7 +436,7 @@ def test_a_sweep_does_not_multiply_what_waits(world: World) -> None:
 def test_a_batch_waits_for_what_is_to_be_segmented(world: World) -> None:
     world.now = time.time() - 100
     wiring = world.wiring
-    world.wish("old.png")
+    world.request_segmentation("old.png")
     world.put("old.png")
     world.settle()
     batches = Batches(wiring.redis, wiring.keys, ProgressReader(wiring.redis, wiring.keys), wiring.store,
@@ -455,15 +455,15 @@ def test_a_batch_waits_for_what_is_to_be_segmented(world: World) -> None:
 
 
 def test_a_wish_that_is_fulfilled_already_is_not_kept_for_the_next_version(world: World) -> None:
-    world.wish("a.png")
+    world.request_segmentation("a.png")
     world.put("a.png")
     world.settle()
-    world.wish("a.png")
+    world.request_segmentation("a.png")
     world.wiring.inbox.append([ObjectEvent("created", "inbox", "a.png")])
     world.settle()
     world.put("a.png", halves(BLUE, RED))
     world.settle()
-    assert world.record("a.png").way == ""
+    assert world.record("a.png").segmentation_method == ""
 
 
 def test_an_object_that_waits_for_its_store_takes_no_place(world: World) -> None:
@@ -474,7 +474,7 @@ def test_an_object_that_waits_for_its_store_takes_no_place(world: World) -> None
     assert world.wiring.ledger.segmenting() == 0
     world.pass_by(31)
     world.settle()
-    assert world.record("drawn/a.png").way == "dense"
+    assert world.record("drawn/a.png").segmentation_method == "dense"
     assert stage == SEGMENTATION
 
 
@@ -496,9 +496,9 @@ def test_pictures_that_may_not_be_removed_stop_nobody(world: World) -> None:
 
 
 def test_keys_that_are_no_names_for_pictures_get_others(world: World) -> None:
-    pictures = world.wiring.pictures
+    artifacts = world.wiring.artifacts
     odd = ["a" * 64, "x" * 240, "a.labels.png/b", "/".join(["y" * 100] * 10), "ü" * 120]
-    made = [pictures.of(key).label_map for key in odd]
+    made = [artifacts.of(key).label_map for key in odd]
     assert len(set(made)) == len(odd)
     assert all(len(name.encode()) < 1024 and len(name.rpartition("/")[2].encode()) < 255 for name in made)
 

@@ -63,10 +63,10 @@ class Storm:
                 self.world.wiring.inbox.append([seen])
             case "again":
                 self.world.again(key)
-            case way:
-                self.world.wish(key, way)
+            case method:
+                self.world.request_segmentation(key, method)
                 self.world.wiring.inbox.append([ObjectEvent("created", "inbox", key)])
-                self.asked[key] = way
+                self.asked[key] = method
 
     def ends(self) -> None:
         """Until nothing is to be done, and what was lost is sent again."""
@@ -78,7 +78,7 @@ class Storm:
 def pictures_are_right(world: World, found: Any) -> bool:
     """Whether the label map of a record is there, and of this version: red, left or right, is a cat."""
     image = Image.open(world.settings.inbox_folder / found.key).convert("RGB")
-    label_map = np.asarray(Image.open(world.settings.inbox_folder / found.segmentation.pictures.label_map))
+    label_map = np.asarray(Image.open(world.settings.inbox_folder / found.segmentation.artifacts.label_map))
     left = found.segmentation.labels[label_map[8, 0]].label
     red, _, blue = image.getpixel((1, 8))  # type: ignore[misc]  # three numbers, as it is RGB
     return bool(left == ("cat" if red > blue else "bridge"))
@@ -103,8 +103,8 @@ def test_after_any_storm(redis_url: str, client: Client, operations: list[tuple[
         for key, record in found.items():
             assert (record.state, record.etag) == ("done", world.wiring.store.stat("inbox", key).ref.etag)
             if key in storm.asked:
-                assert record.way == storm.asked[key].replace("none", "")
-            assert not record.way or pictures_are_right(world, record)
+                assert record.segmentation_method == storm.asked[key].replace("none", "")
+            assert not record.segmentation_method or pictures_are_right(world, record)
         assert world.wiring.ledger.in_flight() == world.wiring.ledger.segmenting() == world.waiting() == 0
-        drawn = {name.removesuffix(".labels.png") for name in world.pictures() if name.endswith(".png")}
+        drawn = {name.removesuffix(".labels.png") for name in world.artifacts() if name.endswith(".png")}
         assert drawn <= {f"segments/{key}" for key in found}

@@ -63,7 +63,7 @@ class Bucket:
             "redis_url": redis_url, "key_prefix": "test:", "home": home, "qdrant_url": "http://127.0.0.1:1",
         }))  # fmt: skip
         self.store = Counting(self.world.wiring.store)
-        self.world.wiring.store = self.world.wiring.pictures._store = self.store
+        self.world.wiring.store = self.world.wiring.artifacts._store = self.store
         self.world.dispatcher._store = self.store
         self.time = 0x18A5C0FFEE123456
 

@@ -87,7 +87,12 @@ def test_one_bad_file_does_not_stop_the_rest(gateway: MadeUpGateway, wildtag: Wi
         "notes.txt": "not-an-image", "missing.jpg": "unreadable", "more": "refused", "a.jpg": None,
     }  # fmt: skip
     assert list(gateway.stored.values()) == [b"image a.jpg"]
-    for part in ("notes.txt: the first bytes", "missing.jpg: No such file", "more: is a folder", "3 of 4 failed"):
+    for part in (
+        "notes.txt: the first bytes",
+        "missing.jpg: No such file",
+        "more: is a folder",
+        "3 of 4 files failed",
+    ):
         assert part in run.stderr
 
 
@@ -111,7 +116,7 @@ def test_what_is_not_finished_is_told_with_its_id(gateway: MadeUpGateway, wildta
     assert run.returncode == 1
     (told,) = lines(run).values()
     assert (told["id"] in gateway.stored, told["error"]["code"]) == (True, "not-finished")
-    assert "but scoring" in run.stderr
+    assert "the state is scoring" in run.stderr
 
 
 def test_a_gateway_that_is_busy_is_waited_for(gateway: MadeUpGateway, wildtag: Wildtag, photos: Path) -> None:
@@ -127,7 +132,7 @@ def test_a_key_that_is_refused_stops_it(gateway: MadeUpGateway, wildtag: Wildtag
     run = wildtag(*tmp_path.glob("*.jpg"), WILDTAG_API_KEY="a-key-of-tests")
     assert run.returncode == 1
     assert run.stderr.count("this API key is not known") == 1
-    assert "40 of 40 failed" in run.stderr
+    assert "40 of 40 files failed" in run.stderr
     uploads = [asked for asked in gateway.asked if asked.method == "POST"]
     assert len(uploads) < 40
     assert uploads[0].headers["authorization"] == "Bearer a-key-of-tests"
@@ -155,13 +160,13 @@ def test_it_can_be_interrupted_while_the_gateway_is_silent(gateway: MadeUpGatewa
         run.send_signal(signal.SIGINT)
         _, told = run.communicate(timeout=10)
     assert run.returncode == 130
-    assert "Interrupted; 0 of 1" in told
+    assert "Interrupted. 0 of 1" in told
 
 
 def test_nobody_there_is_told_at_once(wildtag: Wildtag, photos: Path) -> None:
     run = wildtag(photos / "a.jpg", url=f"http://127.0.0.1:{free_port(0)}")
     assert run.returncode == 1
-    assert "cannot be reached" in run.stderr
+    assert "cannot reach the gateway" in run.stderr
 
 
 def test_without_a_stack_it_says_how_to_start_one(wildtag: Wildtag, photos: Path) -> None:

@@ -17,7 +17,7 @@ from workers.events.sink import EventSink
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
-from workers.notifying.writeback import GAPS, PAGE, SegmentationMethod, Writer, with_ours
+from workers.notifying.writeback import GAPS, PAGE, WriteBackMode, Writer, with_ours
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.stores.folder import FolderStore
@@ -73,12 +73,12 @@ def test_whatever_the_labels_are_the_rules_are_kept(theirs: dict[str, str], labe
 class World:
     """A store, records that are written to it, and a writer."""
 
-    def __init__(self, client: Client, keys: Keys, root: Path, way: SegmentationMethod) -> None:
+    def __init__(self, client: Client, keys: Keys, root: Path, mode: WriteBackMode) -> None:
         self.store = Tagged(root)
         self.ledger = Ledger(client, keys, 100)
         self.event_sink = EventSink(client, keys)
         self._made: Callable[[str], Writer] = lambda name: Writer(
-            self.store, Records(client, keys), client, keys, "photos", way, ".wildtag/", name
+            self.store, Records(client, keys), client, keys, "photos", mode, ".wildtag/", name
         )
         self.writer = self._made("me")
         self.writer.prepare()

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 NOTHING = 2  # the exit status when nothing could be evaluated
 METHODS = (
     "cased (the default), uppercased, closest-caption, vocabulary:FILE, vocabulary:imagenet, captioner:MODEL or"
-    " clip-upper-bound; may be given several times."
+    " clip-upper-bound. For segmentation: regions (the default), dense or prompted. May be given several times."
 )
 TASK = "classification: tags beside labels; segmentation: label maps beside label maps."
 SEGMENTS = "Segmentation:"
-WAYS = ("regions", "dense", "prompted")
+SEGMENTATION_METHODS = ("regions", "dense", "prompted")
 
 
 def evaluate(
@@ -60,9 +60,6 @@ def evaluate(
         ),
     ] = None,
     task: Annotated[Literal["classification", "segmentation"], typer.Option(help=TASK)] = "classification",
-    way: Annotated[
-        list[str] | None, typer.Option(help=f"{SEGMENTS} {', '.join(WAYS)}; may be given several times.")
-    ] = None,
     baseline: Annotated[
         bool, typer.Option("--baseline", help=f"{SEGMENTS} the top tag everywhere, and ImageNet's names, as well.")
     ] = False,
@@ -78,25 +75,28 @@ def evaluate(
     proposals: Annotated[
         str | None, typer.Option(help=f"{SEGMENTS} superpixels, cells, or a Segment Anything model.")
     ] = None,
-    drawer: Annotated[str | None, typer.Option(help=f"{SEGMENTS} a CLIPSeg model, for prompted.")] = None,
+    clipseg: Annotated[str | None, typer.Option(help=f"{SEGMENTS} the CLIPSeg model of the method prompted.")] = None,
 ) -> None:
     """Measure tags or segmentations on pictures whose truth is known. What is not given is as the settings say."""
     given: dict[str, Any] = {
         "encoder": encoder, "captions": captions, "retrieval_limit": k, "alpha": alpha, "profile": profile,
-        "test_time_augmentation": test_time_augmentation, "proposals": proposals, "drawer": drawer,
+        "test_time_augmentation": test_time_augmentation, "proposals": proposals, "clipseg_model": clipseg,
     }  # fmt: skip
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     segments = {
-        "way": way, "baseline": baseline or None, "layout": layout, "split": split, "compositions": compositions,
-        "seed": seed, "keep": keep, "proposals": proposals, "drawer": drawer,
+        "baseline": baseline or None, "layout": layout, "split": split, "compositions": compositions,
+        "seed": seed, "keep": keep, "proposals": proposals, "clipseg": clipseg,
     }  # fmt: skip
-    _only_for(task, {"method": method, "report": report}, segments)
+    _only_for(task, {"report": report}, segments)
+    for name in method or () if task == "classification" else ():
+        if name in SEGMENTATION_METHODS:
+            raise typer.BadParameter(f"the method {name} is for --task segmentation")
     try:
         if task == "segmentation":
             pictures = source_of(source, root, layout, split, compositions, seed, keep)
             with _progress() as progress:
                 evaluate_segmentation(
-                    pictures, _ways(way), settings, progress, images=limit,
+                    pictures, _segmentation_methods(method), settings, progress, images=limit,
                     baseline=baseline, json=json,
                 )  # fmt: skip
         else:
@@ -106,12 +106,13 @@ def evaluate(
         raise typer.Exit(NOTHING) from None
 
 
-def _ways(names: list[str] | None) -> list[str]:
-    """Each way that was asked for, once. Raises ``typer.BadParameter`` for one that there is not."""
+def _segmentation_methods(names: list[str] | None) -> list[str]:
+    """The requested methods without duplicates. Raises ``typer.BadParameter`` for an unknown one."""
     for name in names or ():
-        if name not in WAYS:
-            raise typer.BadParameter(f"there is no way {name!r}; there are {', '.join(WAYS)}")
-    return list(dict.fromkeys(names or WAYS[:1]))
+        if name not in SEGMENTATION_METHODS:
+            known = ", ".join(SEGMENTATION_METHODS)
+            raise typer.BadParameter(f"unknown segmentation method {name!r}; available methods: {known}")
+    return list(dict.fromkeys(names or SEGMENTATION_METHODS[:1]))
 
 
 def _only_for(task: str, classifies: dict[str, Any], segments: dict[str, Any]) -> None:

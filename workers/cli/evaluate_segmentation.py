@@ -57,11 +57,11 @@ def evaluate_segmentation(
     with label_maps(source, composing) as (maps, layout):
         progress.update(bar, description="loading models", completed=0, total=None)
         made = SegmentationMethods(settings)
-        ways = {name: made(name) for name in names}
+        methods = {name: made(name) for name in names}
         prepare_captions(settings)
         wiring = Wiring(settings)
         with captions_of(wiring) as index:
-            results, skipped = measured(wiring, index, maps.spread(images), ways, baseline=baseline, tell=tried)
+            results, skipped = measured(wiring, index, maps.spread(images), methods, baseline=baseline, tell=tried)
             measured_by = conditions(settings, wiring.space, wiring.revision, wiring.pipeline_options)
     progress.stop()
     for one in skipped[:SHOWN]:
@@ -75,7 +75,7 @@ def evaluate_segmentation(
                 "skipped": len(skipped), "skipped_because": [str(one) for one in skipped],
             },
             "results": results,
-            "conditions": {**measured_by, "proposals": settings.proposals, "drawer": settings.drawer},
+            "conditions": {**measured_by, "proposals": settings.proposals, "clipseg_model": settings.clipseg_model},
         }  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return

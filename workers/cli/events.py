@@ -9,8 +9,8 @@ import msgspec
 import typer
 from rich.table import Table
 
-from workers.cli.panels import BUCKET
 from vectordb.errors import Permanent
+from workers.cli.panels import BUCKET
 from workers.cli.results import Json, connected
 from workers.cli.show import clean, console, messages
 from workers.events.sink import EventSink

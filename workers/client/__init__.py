@@ -1,4 +1,4 @@
-"""The gateway from Python: ``with Client(url, key) as wildtag: image = wildtag.upload("cat.jpg", wait=60)``."""
+"""A Python client of the gateway: ``with Client(url, key) as client: image = client.upload("cat.jpg", wait=60)``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of the gateway. Fields that a newer gateway adds are ignored; see ``workers.lifecycle.record``."""
+"""Responses of the gateway. Unknown fields of a newer gateway are ignored. See ``workers.lifecycle.record``."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from workers.lifecycle import record
 
 
 class Tag(messages.Tag, frozen=True, forbid_unknown_fields=False):
-    """A tag of a record; between the stages an unknown field is an error, here it is news."""
+    """A tag of a record. Unlike a tag in a message between stages it may have unknown fields."""
 
 
 class Record(record.Record, frozen=True, kw_only=True):
-    """The final word on one version of one object."""
+    """The final result for one version of one object."""
 
     tags: tuple[Tag, ...] = ()
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an uploaded image is. Times are Unix seconds.
+    """The progress of an uploaded image. Times are Unix seconds.
 
-    ``state``: queued, a stage, or a record's. ``position``: how many objects are ahead of one that is queued.
-    ``stages``: when it came to each. ``fault``: what it waits for to pass. ``record`` is there once it is final.
+    ``state``: queued, a stage, or the state of a record. ``position``: number of objects ahead in the queue.
+    ``stages``: when the image reached each stage. ``fault``: the temporary fault that it waits for. ``record``:
+    present once the state is final.
     """
 
     id: str
@@ -40,26 +41,26 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def final(self) -> bool:
-        """Whether nothing more is to come of this version."""
+        """Whether the state is final."""
         return self.record is not None or self.state in record.STATES
 
 
 class Found(msgspec.Struct, frozen=True):
-    """An object that carries a tag, with the tag's score."""
+    """An object with a tag, and the tag's score."""
 
     score: float
     record: Record
 
 
 class FoundPage(msgspec.Struct, frozen=True):
-    """Some of them; ``cursor`` asks for more."""
+    """A page of objects. ``cursor``: pass it to get the next page; ``None`` on the last page."""
 
     objects: tuple[Found, ...]
     cursor: str | None = None
 
 
 class Taught(msgspec.Struct, frozen=True):
-    """A caption that was taught; ``added``: it was not known before."""
+    """An added caption. ``added``: false if it existed before."""
 
     id: str | int
     caption: str
@@ -67,15 +68,16 @@ class Taught(msgspec.Struct, frozen=True):
 
 
 class TaughtAll(msgspec.Struct, frozen=True):
-    """The captions of one lesson."""
+    """The captions of one request."""
 
     captions: tuple[Taught, ...]
 
 
 class News(msgspec.Struct, frozen=True):
-    """An entry of the feed; ``id`` resumes behind it.
+    """An event of the feed. ``id``: pass it to ``Client.feed`` to resume after this event.
 
-    ``state``: a record's; ``removed``: the object is gone; ``gap``: what came before this is not remembered any more.
+    ``state``: the state of a record; ``removed`` if the object was deleted; ``gap`` if earlier events are no longer
+    stored.
     """
 
     id: str = ""

@@ -1,4 +1,4 @@
-"""What is uploaded, as bytes that can be sent more than once and are never whole in memory."""
+"""Request bodies for uploads, which can be sent again and are read in chunks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 PIECE = 2**18
-NEAR = 2**20  # bytes of a stream that are kept in memory, where it has to be kept
+NEAR = 2**20  # maximum bytes of a non-seekable stream in memory; the rest goes to a temporary file
 UNKNOWN = "application/octet-stream"
 
 
 @dataclass(frozen=True)
 class Body:
-    """A file from ``start`` on, ``size`` bytes."""
+    """``size`` bytes of a file, from ``start``."""
 
     file: BinaryIO
     start: int
@@ -29,11 +29,11 @@ class Body:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What is said of it beforehand."""
+        """The request headers of the body."""
         return {"Content-Type": self.content_type, "Content-Length": str(self.size)}
 
     def pieces(self) -> Iterator[bytes]:
-        """All of it, from its beginning."""
+        """The whole body in chunks, from its beginning."""
         self.file.seek(self.start)
         while piece := self.file.read(PIECE):
             yield piece
@@ -41,7 +41,7 @@ class Body:
 
 @contextmanager
 def opened(source: str | os.PathLike[str] | bytes | BinaryIO, content_type: str | None) -> Iterator[Body]:
-    """The bytes of a path, of bytes, or of a stream from where it is; a stream is left open. Raises ``OSError``."""
+    """The body of a path, bytes, or a stream from its position, which is not closed. Raises ``OSError``."""
     if isinstance(source, bytes):
         yield _body(io.BytesIO(source), content_type)
     elif isinstance(source, str | os.PathLike):
@@ -50,15 +50,15 @@ def opened(source: str | os.PathLike[str] | bytes | BinaryIO, content_type: str 
     elif source.seekable():
         yield _body(source, content_type)
     else:
-        with tempfile.SpooledTemporaryFile(NEAR) as kept:  # a pipe, say, which cannot be read twice
+        with tempfile.SpooledTemporaryFile(NEAR) as kept:  # such as a pipe, which cannot be read twice
             shutil.copyfileobj(source, kept)
             kept.seek(0)
-            yield _body(kept, content_type)  # type: ignore[arg-type]  # typed as IO[bytes], which it is
+            yield _body(kept, content_type)  # type: ignore[arg-type]  # it is an IO[bytes]
 
 
 def _body(file: BinaryIO, content_type: str | None) -> Body:
     start = file.tell()
     size = file.seek(0, io.SEEK_END) - start
-    name = getattr(file, "name", None)  # a number, where the file was opened by its descriptor
+    name = getattr(file, "name", None)  # a number for a file opened by descriptor
     guessed = mimetypes.guess_type(name)[0] if isinstance(name, str) else None
     return Body(file, start, size, content_type or guessed or UNKNOWN)

@@ -1,4 +1,4 @@
-"""A client of the gateway. Blocks; threads may share one."""
+"""The client of the gateway. Blocking and thread-safe."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from workers.lifecycle.record import STATES
 
 T = TypeVar("T")
 
-SLICE_S = 25.0  # of a long poll: some proxies cut what is silent for half a minute
-PAGE = 200  # objects in an answer
-LESSON = 100  # captions in a request: the gateway takes no more
-PAUSE_S = 1.0  # before the feed is opened anew, or asking again what came back at once unchanged
+SLICE_S = 25.0  # seconds per long poll: some proxies close idle connections after 30
+PAGE = 200  # objects per page
+LESSON = 100  # captions per request, the gateway's limit
+PAUSE_S = 1.0  # seconds before reconnecting to the feed, or polling again after an immediate response
 
 
 class Client:
-    """Talks to the gateway at ``url``, and shows it an API key.
+    """A client of the gateway at ``url`` with an API key.
 
-    A request that met a broken connection, or a gateway that has too much to do, is sent again for ``patience``
-    seconds, with the pauses that the gateway asks for. ``timeout``: seconds for connecting and for each part of an
-    answer. All methods raise ``Refused`` and ``Postponed``, which are ``ApiError``s, ``Away`` and ``StrangeAnswer``.
+    If the connection breaks or the gateway is busy, a request is retried for ``patience`` seconds, with the pauses of
+    ``Retry-After``. ``timeout``: seconds to connect, and between two chunks of a response. All methods raise
+    ``Refused`` and ``Postponed``, which are ``ApiError``s, ``Away`` and ``StrangeAnswer``.
     """
 
     def __init__(self, url: str, key: str | None = None, *, timeout: float = 30.0, patience: float = 60.0) -> None:
@@ -49,11 +49,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close all connections."""
         self._transport.close()
 
     def ping(self) -> None:
-        """Raises at once when nobody answers there."""
+        """Raises ``Away`` if the gateway does not answer. Does not retry."""
         self._transport.ask("GET", "/healthz", patience=0.0)
 
     def upload(
@@ -65,11 +65,11 @@ class Client:
         idempotency_key: str | None = None,
         segment: str | None = None,
     ) -> Image:
-        """Store an image and have it tagged; with ``wait``, where it is after so many seconds at most.
+        """Upload an image to be tagged. Returns its progress, after at most ``wait`` seconds.
 
-        ``segment``: also have it segmented, this way: ``dense``, ``regions``, ``prompted``. However often the image
-        has to be sent it is stored once, under ``idempotency_key`` or a key of this call's own.
-        Raises ``OSError`` for a file that cannot be read.
+        ``segment``: also segment it with this method: ``dense``, ``regions`` or ``prompted``. Sends an
+        Idempotency-Key, ``idempotency_key`` or a random one, so retries never duplicate an upload. Raises ``OSError``
+        if the file cannot be read.
         """
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         with opened(source, content_type) as body:
@@ -79,11 +79,11 @@ class Client:
             try:
                 return self._latest(image.id, wait)
             except Transient:
-                pass  # it is stored, which whoever called must hear of
+                pass  # the image is stored, so return it
         return image
 
-    def get(self, id: str) -> Image:  # noqa: A002 -- the gateway's own word
-        """Where an image is."""
+    def get(self, id: str) -> Image:  # noqa: A002 -- the name in the API
+        """The progress of an image."""
         return _read(self._transport.ask("GET", _image(id)), Image)
 
     def wait(
@@ -94,19 +94,19 @@ class Client:
         since: float = 0.0,
         on_change: Callable[[Image], object] | None = None,
     ) -> Image:
-        """The image once it is final; ``on_change`` hears of every step on the way.
+        """Wait until an image is final. ``on_change`` is called with each step.
 
-        A record from ``since`` or before is not what is waited for: after ``retag`` that is the ``finished_at`` of
-        what it gave. Raises ``NotFinished`` after ``timeout`` seconds.
+        ``since``: ignore a record whose ``finished_at`` is not later; after ``retag`` pass the ``finished_at``
+        that it returned. Raises ``NotFinished`` after ``timeout`` seconds.
         """
         image = self._latest(id, timeout, since, on_change)
         if not image.final:
             fault = f": {image.fault}" if image.fault else ""
-            raise NotFinished(f"not finished after {timeout:g} s, but {image.state}{fault}")
+            raise NotFinished(f"not finished after {timeout:g} s; the state is {image.state}{fault}")
         return image
 
     def find(self, label: str, min_score: float = 0.0) -> Iterator[Found]:
-        """The objects that carry a tag, in the gateway's order, page by page."""
+        """The objects with a tag, highest score first. Fetches pages as needed."""
         params = {"min_score": str(min_score), "limit": str(PAGE)}
         while True:
             answer = self._transport.ask("GET", f"/v1/tags/{quote(label, safe='')}/objects", params=params)
@@ -117,9 +117,10 @@ class Client:
             params["cursor"] = page.cursor
 
     def feed(self, after: str | None = None) -> Iterator[News]:
-        """What is finished or removed, as it happens: from now on, or behind an entry. Does not end by itself.
+        """Finished and removed objects as they happen, from now on or after the event ``after``. Never ends.
 
-        A connection that breaks is made anew behind the last entry; then a ``gap`` says if something was missed.
+        Reconnects after a broken connection and resumes after the last event; a ``gap`` event says that events were
+        missed.
         """
         while True:
             listening = False
@@ -127,16 +128,16 @@ class Client:
                 with self._transport.stream("/v1/feed", {"Last-Event-ID": after} if after else {}) as pieces:
                     listening = True
                     for event in server_events(pieces):
-                        after = event.id or after  # the first tells where the feed was when it was opened
+                        after = event.id or after  # the first event has only the current position
                         if event.data:
                             yield _news(event)
             except Away:
-                if not listening:  # the transport was patient already
+                if not listening:  # the transport has retried already
                     raise
             time.sleep(PAUSE_S)
 
     def delete(self, id: str) -> bool:  # noqa: A002 -- as above
-        """Remove an image and its record. Whether there was one."""
+        """Delete an image and its record. Whether it existed."""
         try:
             self._transport.ask("DELETE", _image(id))
         except Refused as exc:
@@ -146,15 +147,15 @@ class Client:
         return True
 
     def retag(self, id: str) -> Image:  # noqa: A002 -- as above
-        """Have an image tagged once more; gives where it was before."""
+        """Tag an image again. Returns its progress before."""
         return _read(self._transport.ask("POST", f"{_image(id)}:retag"), Image)
 
-    def segment(self, id: str, way: str = "dense") -> Image:  # noqa: A002 -- as above
-        """Have an image segmented, and tagged once more; gives where it was before."""
-        return _read(self._transport.ask("POST", f"{_image(id)}:segment", params={"way": way}), Image)
+    def segment(self, id: str, method: str = "dense") -> Image:  # noqa: A002 -- as above
+        """Segment an image and tag it again. Returns its progress before."""
+        return _read(self._transport.ask("POST", f"{_image(id)}:segment", params={"method": method}), Image)
 
     def teach(self, captions: Sequence[str], source: str | None = None) -> tuple[Taught, ...]:
-        """Add captions to those that are searched. ``source`` keeps teachers apart."""
+        """Add captions. ``source``: a name for their origin."""
         taught: list[Taught] = []
         for start in range(0, len(captions), LESSON):
             lesson: dict[str, Any] = {"captions": list(captions[start : start + LESSON])}
@@ -166,9 +167,9 @@ class Client:
     def _latest(
         self, name: str, timeout: float, since: float = 0.0, on_change: Callable[[Image], object] | None = None
     ) -> Image:
-        """Where an image is once it is final, or after ``timeout``, by long polls.
+        """The progress once it is final, or after ``timeout`` seconds, by long polling.
 
-        Without If-None-Match the gateway answers when the image is final, with it at the next step.
+        Without If-None-Match the gateway responds when the image is final, with it at the next step.
         """
         until = time.monotonic() + timeout
         image: Image | None = None
@@ -212,4 +213,4 @@ def _decoded(data: bytes, of: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=of)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise StrangeAnswer(f"this is no answer of a wildtag gateway: {exc}") from exc
+        raise StrangeAnswer(f"this is not a response of a wildtag gateway: {exc}") from exc

@@ -1,13 +1,13 @@
-"""What can go wrong between a client and the gateway.
+"""The errors of the client.
 
 ===================  =========  ==========================================================================
 error                branch     when
 ===================  =========  ==========================================================================
-``Refused``          Permanent  an ``ApiError``: the same request will be refused again
-``Postponed``        Transient  an ``ApiError``: too much at once, or something behind the gateway is away
-``Away``             Transient  the gateway cannot be reached, or the connection broke
-``NotFinished``      Transient  an image was not final in time; also a ``TimeoutError``
-``StrangeAnswer``    Permanent  whatever answers there is no gateway of wildtag
+``Refused``          Permanent  an ``ApiError``: the same request will fail again
+``Postponed``        Transient  an ``ApiError``: the gateway is busy, or a service behind it is unavailable
+``Away``             Transient  the gateway is unreachable, or the connection broke
+``NotFinished``      Transient  the image was not final in time; also a ``TimeoutError``
+``StrangeAnswer``    Permanent  the response is not of a wildtag gateway
 ===================  =========  ==========================================================================
 """
 
@@ -27,7 +27,7 @@ PASSING = frozenset({408, 425, 429, 502, 503, 504})
 
 
 class _Invalid(msgspec.Struct, frozen=True):
-    """A parameter or field that is not as it should be."""
+    """An invalid parameter or field."""
 
     where: str
     reason: str
@@ -43,12 +43,12 @@ class _Problem(msgspec.Struct, frozen=True):
 
 
 class ApiError(WildtagError):
-    """The gateway said no. ``type``: a stable name, as ``too-large``; ``retry_after``: seconds, if it said when."""
+    """An error response. ``type``: a stable name, such as ``too-large``. ``retry_after``: seconds, if given."""
 
     def __init__(
         self,
         detail: str,
-        type: str,  # noqa: A002 -- the document's own word
+        type: str,  # noqa: A002 -- the name in the document
         status: int,
         retry_after: float | None = None,
     ) -> None:
@@ -60,40 +60,40 @@ class ApiError(WildtagError):
 
 
 class Refused(ApiError, Permanent):
-    """Trying again changes nothing."""
+    """Retrying does not help."""
 
 
 class Postponed(ApiError, Transient):
-    """The same request may be answered later."""
+    """The same request may succeed later."""
 
 
 class Away(Transient):
-    """Nobody answers there, or not to the end."""
+    """The gateway is unreachable, or the connection broke."""
 
     code = "away"
 
 
 class NotFinished(Transient, TimeoutError):
-    """The image is still on its way."""
+    """The image is not final yet."""
 
     code = "not-finished"
 
 
 class StrangeAnswer(Permanent):
-    """It cannot be read as an answer of the gateway."""
+    """The response is not of a wildtag gateway."""
 
     code = "strange-answer"
 
 
 def problem_of(answer: httpx.Response) -> ApiError:
-    """The error that an answer stands for, whoever wrote it: the gateway, or a proxy on the way."""
+    """The error of a response, from the gateway or a proxy."""
     try:
         problem = msgspec.json.decode(answer.content, type=_Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
         problem = _Problem()
     phrase = problem.title or answer.reason_phrase
     later = _seconds(answer.headers.get("Retry-After"))
-    # a conflict passes when the gateway says so: the first of two equal requests is still at work
+    # a conflict with Retry-After is temporary: an equal request is in progress
     passing = answer.status_code in PASSING or (answer.status_code == HTTPStatus.CONFLICT and later is not None)
     error = Postponed if passing else Refused
     detail = problem.detail or f"{answer.status_code} {phrase}".rstrip()
@@ -103,7 +103,7 @@ def problem_of(answer: httpx.Response) -> ApiError:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """What Retry-After says, which may be a date."""
+    """The seconds of a Retry-After header, which may be a date."""
     if retry_after is None:
         return None
     try:

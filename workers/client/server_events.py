@@ -1,6 +1,6 @@
-"""Server-sent events, read from the bytes of an answer. Lines end in LF or CRLF, as the gateway's do.
+"""Parses server-sent events from the bytes of a response. Lines end in LF or CRLF.
 
-Lines are not split as text: a caption may hold U+2028, which is a line break to Python and none here.
+Lines are split as bytes: a caption may contain U+2028, which is a line break for ``str.splitlines`` but not here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ServerEvent:
-    """One event. ``id``: the last that was told, here or before. Without ``data`` it tells a new ``id`` only."""
+    """One event. ``id``: the last id so far. An event without ``data`` only sets the id."""
 
     id: str
     name: str
@@ -19,7 +19,7 @@ class ServerEvent:
 
 
 def server_events(pieces: Iterable[bytes]) -> Iterator[ServerEvent]:
-    """The events of a stream, each as soon as it is complete; what is cut off at the end is none."""
+    """The events of a stream, each as soon as it is complete. A truncated event at the end is dropped."""
     last, told, name = "", "", "message"
     data: list[bytes] = []
     for line in _lines(pieces):

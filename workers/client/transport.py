@@ -1,4 +1,4 @@
-"""Requests that are sent until they are answered: again after a broken connection, later where that is asked for."""
+"""Sends requests, and retries after broken connections and as ``Retry-After`` says."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from vectordb.errors import Permanent, Transient
 from workers.client.body import Body
 from workers.client.errors import ApiError, Away, problem_of
 
-SILENCE_S = 60.0  # on a stream, where the gateway gives a sign every 15 s
-SOONEST_S = 0.1  # what "come again at once" means
+SILENCE_S = 60.0  # read timeout of a stream; the gateway sends a keep-alive every 15 s
+SOONEST_S = 0.1  # minimum pause before a retry
 
 
 class Transport:
@@ -25,17 +25,17 @@ class Transport:
     def __init__(self, url: str, key: str | None, timeout: float, patience: float) -> None:
         host = urlsplit(url).hostname
         if urlsplit(url).scheme not in {"http", "https"} or not host:
-            raise Permanent(f"{url!r} is no address of a gateway; one looks like http://127.0.0.1:8080")
+            raise Permanent(f"{url!r} is not a gateway URL; expected one like http://127.0.0.1:8080")
         self.patience = patience
         self._timeout = timeout
         self._place = urlsplit(url).netloc.rpartition("@")[2]
         self._http = httpx.Client(
             base_url=url, headers={} if key is None else {"Authorization": f"Bearer {key}"},
-            trust_env=not _loopback(host),  # no proxy leads to this machine
+            trust_env=not _loopback(host),  # no proxy for this machine
         )  # fmt: skip
 
     def close(self) -> None:
-        """Hang up."""
+        """Close all connections."""
         self._http.close()
 
     def ask(
@@ -50,9 +50,10 @@ class Transport:
         longer: float = 0.0,
         patience: float | None = None,
     ) -> httpx.Response:
-        """An answer of success, or 304. ``longer``: seconds that the gateway may take beyond the usual.
+        """The response of success, or 304. ``longer``: additional seconds to wait for it.
 
-        Safe for requests that do no harm when they come twice. Raises ``Refused``, ``Postponed``, ``Away``.
+        May send the request several times, so use it for idempotent requests only. Raises ``Refused``, ``Postponed``,
+        ``Away``.
         """
         for attempt in _attempts(self.patience if patience is None else patience):
             with attempt:
@@ -65,7 +66,7 @@ class Transport:
 
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[Iterator[bytes]]:
-        """The bytes of an answer that goes on and on. Raises as ``ask``, and ``Away`` when it breaks off."""
+        """The bytes of a streaming response. Raises the errors of ``ask``, and ``Away`` if the connection breaks."""
         for attempt in _attempts(self.patience):
             with attempt:
                 answer = self._sent("GET", path, read=SILENCE_S, stream=True, headers=headers)
@@ -104,11 +105,11 @@ def _translated(place: str) -> Iterator[None]:
     try:
         yield
     except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as exc:
-        raise Permanent(f"this cannot be sent: {exc}") from exc
+        raise Permanent(f"the request cannot be sent: {exc}") from exc
     except httpx.TimeoutException as exc:
-        raise Away(f"the gateway at {place} does not answer in time ({type(exc).__name__})") from exc
+        raise Away(f"the gateway at {place} did not answer in time ({type(exc).__name__})") from exc
     except httpx.TransportError as exc:
-        raise Away(f"the gateway at {place} cannot be reached: {str(exc) or type(exc).__name__}") from exc
+        raise Away(f"cannot reach the gateway at {place}: {str(exc) or type(exc).__name__}") from exc
 
 
 def _loopback(host: str) -> bool:

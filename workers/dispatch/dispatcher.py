@@ -63,7 +63,7 @@ class Dispatcher:
         segments: SegmentQueue,
         ledger: Ledger,
         store: ObjectStore,
-        pictures: Artifacts,
+        artifacts: Artifacts,
         publisher: Sender,
         event_sink: EventSink,
         events: EventFilter,
@@ -83,7 +83,7 @@ class Dispatcher:
         self._rule = rule
         self._ledger = ledger
         self._store = store
-        self._pictures = pictures
+        self._artifacts = artifacts
         self._publisher = publisher
         self._event_sink = event_sink
         self._events = events
@@ -201,7 +201,7 @@ class Dispatcher:
     def _send(self, arrivals: Sequence[Arrival], removals: Sequence[str], wanted: set[str]) -> int:
         """Forget what is gone, enter what is there and send those of them that the ledger wants; gives how many."""
         now = self._clock()
-        self._pictures.forget(removals)  # before their records: nobody would come back to them
+        self._artifacts.forget(removals)  # before their records: nobody would come back to them
         # removals first: where an object has both, the plan has kept only the later one
         for oid, known in zip(removals, self._ledger.remove(removals), strict=True):
             if known:

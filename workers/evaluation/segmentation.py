@@ -1,4 +1,4 @@
-"""What an evaluation of segmentation works with: label maps that are there or made, ways, and baselines."""
+"""Parts of a segmentation evaluation: existing or generated label maps, segmentation methods, and baselines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.evaluation import labelmaps
 from tasks.evaluation.compositions import Composition, compositions
 from tasks.evaluation.labelmaps import LabelMaps, Layout
-from tasks.evaluation.locating import ByTopTag, ByWay, Method, Remembering, of_vocabulary
+from tasks.evaluation.locating import BySegmentationMethod, ByTopTag, Method, Remembering, of_vocabulary
 from tasks.evaluation.manifest import BadManifest, Skipped
 from tasks.evaluation.manifest import read as read_manifest
 from tasks.evaluation.segmenting import Measured, measure
@@ -26,7 +26,7 @@ from workers.wiring.wiring import Wiring
 
 @dataclass(frozen=True)
 class Folder:
-    """Label maps that are there (``tasks.evaluation.labelmaps``). Without a ``layout`` the folder's own is found."""
+    """Existing label maps (``tasks.evaluation.labelmaps``). Without ``layout`` the folder's own is detected."""
 
     path: Path
     layout: Layout | None = None
@@ -35,7 +35,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Made:
-    """Compositions of a table's cut-outs, kept in the folder ``keep`` or gone afterwards."""
+    """Compositions of a table's cut-outs, kept in the folder ``keep`` or deleted afterwards."""
 
     manifest: Path
     root: Path | None
@@ -48,7 +48,7 @@ class Made:
 def label_maps(
     source: Folder | Made, counted: Callable[[Iterable[Composition]], Iterable[Composition]]
 ) -> Iterator[tuple[LabelMaps, Layout]]:
-    """The pictures of a source, and their layout. ``counted`` is handed those that are being made."""
+    """The images of a source and their layout. ``counted`` wraps the images while they are generated."""
     if isinstance(source, Folder):
         layout = source.layout or labelmaps.layout_of(source.path)
         yield labelmaps.read(source.path, layout, source.split), layout
@@ -66,11 +66,11 @@ def label_maps(
 
 
 def methods_of(
-    wiring: Wiring, index: CaptionSearch, ways: Mapping[str, SegmentationMethod], *, baseline: bool
+    wiring: Wiring, index: CaptionSearch, segmentation_methods: Mapping[str, SegmentationMethod], *, baseline: bool
 ) -> list[Method]:
-    """The ways as wildtag segments; with ``baseline`` also the top tag, and each way with ImageNet's names.
+    """The methods to compare; with ``baseline`` also the top tag, and each method with ImageNet's names.
 
-    The top tag is that of ``wildtag evaluate``: every picture has one.
+    The top tag is that of ``wildtag evaluate``: every image has one.
     """
     encoder = Remembering(wiring.image_encoder)
 
@@ -79,10 +79,12 @@ def methods_of(
         return replace(made, image_encoder=encoder, pipeline_options=pipeline_options)
 
     ours = pipeline(wiring.pipeline_options)
-    found: list[Method] = [ByWay(name, way, ours) for name, way in ways.items()]
+    found: list[Method] = [BySegmentationMethod(name, method, ours) for name, method in segmentation_methods.items()]
     if baseline:
         fixed = of_vocabulary(ours, read_labels(IMAGENET))
-        found += [ByWay(f"{name}:{IMAGENET}", way, fixed) for name, way in ways.items()]
+        found += [
+            BySegmentationMethod(f"{name}:{IMAGENET}", method, fixed) for name, method in segmentation_methods.items()
+        ]
         found.append(ByTopTag(pipeline(answering(wiring))))
     return found
 
@@ -91,14 +93,14 @@ def measured(
     wiring: Wiring,
     index: CaptionSearch,
     maps: LabelMaps,
-    ways: Mapping[str, SegmentationMethod],
+    segmentation_methods: Mapping[str, SegmentationMethod],
     *,
     baseline: bool,
     tell: Callable[[int, int], None],
 ) -> tuple[list[Measured], tuple[Skipped, ...]]:
     """See ``tasks.evaluation.segmenting.measure``."""
     settings = wiring.settings
-    methods = methods_of(wiring, index, ways, baseline=baseline)
+    methods = methods_of(wiring, index, segmentation_methods, baseline=baseline)
     return measure(
         maps, methods, sentences(), read=partial(read_limited, settings.max_object_bytes),
         max_pixels=settings.max_pixels, tell=tell,

@@ -1,1 +1,1 @@
-"""The HTTP gateway: what comes in from outside and what is asked, and the page for people. It loads no model."""
+"""The HTTP gateway: the API, the webhook target and the web page. It loads no model."""

@@ -1,7 +1,7 @@
-"""Who may do what. A request shows its API key as ``Authorization: Bearer`` or, from the page, as a cookie.
+"""Access control. A request presents its API key as ``Authorization: Bearer`` or, from the page, as a cookie.
 
-On the loopback address no key is needed by default. Then a page of another site, opened in somebody's browser, must
-not get through either: requests are refused that name another host (DNS rebinding) or come from another origin.
+On the loopback address no key is required by default. Pages of other sites in a user's browser must not get access:
+requests for another host name (DNS rebinding) or from another origin are refused.
 """
 
 from __future__ import annotations
@@ -21,33 +21,35 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 from starlette.datastructures import Headers
 
-from workers.gateway import models
+from workers.gateway import responses
 from workers.gateway.addresses import loopback
 from workers.gateway.api_keys import ApiKey, ApiKeys, Scope
 from workers.gateway.problems import Problem
 
 COOKIE = "wildtag_key"
-BELIEVED_S = 2.0  # how long a key that was taken back may still work
+BELIEVED_S = 2.0  # how long a removed key may still work
 KNOWN_MAX = 1000
 
-# shows in the specification that a key may be wanted; the look at it is ours, for the cookie
+# only documents the key in the OpenAPI document; ``Access`` reads it, because of the cookie
 bearer = HTTPBearer(
-    auto_error=False, description="an API key (`wildtag keys create`); the loopback address needs none"
+    auto_error=False,
+    description="An API key, made by `wildtag keys create`. Not required on the loopback address by default.",
 )
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks. ``name`` stands for the key, or for everybody without one."""
+    """The caller of a request. ``name``: the key's id; empty without a key."""
 
     name: str
     scope: Scope
 
 
 class Access:
-    """Decides who gets in. ``open_``: without a key too, by the loopback address.
+    """Checks API keys, scopes, origins and rates.
 
-    ``origins``: whose pages may change things besides our own.
+    ``open_``: requests to the loopback address need no key. ``rate``: requests per second and caller. ``origins``:
+    other sites whose pages may send requests that change data.
     """
 
     def __init__(
@@ -67,15 +69,17 @@ class Access:
         self._origins = origins
         self._clock = clock
         self._known: OrderedDict[bytes, tuple[Caller | None, float]] = OrderedDict()
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # requests left, and when that was
+        self._buckets: OrderedDict[str, tuple[float, float]] = (
+            OrderedDict()
+        )  # tokens left, and when that was computed
 
     async def caller(self, request: Request, needed: Scope) -> Caller:
-        """Who asks, if they may. Raises ``Problem``."""
+        """The caller, if it has the scope. Raises ``Problem``."""
         shown = _shown(request.headers, request.cookies.get(COOKIE))
         if shown is None:
             if not self._open:
                 raise Problem(
-                    "unauthorized", "an API key is needed: Authorization: Bearer …",
+                    "unauthorized", "an API key is required: Authorization: Bearer KEY",
                     headers={"WWW-Authenticate": "Bearer"},
                 )  # fmt: skip
             _only_here(request)
@@ -83,16 +87,16 @@ class Access:
         else:
             found = await self.known(shown)
         if found is None:
-            raise Problem("unauthorized", "this API key is not known", headers={"WWW-Authenticate": "Bearer"})
+            raise Problem("unauthorized", "unknown API key", headers={"WWW-Authenticate": "Bearer"})
         if request.method not in ("GET", "HEAD") and "authorization" not in request.headers:
             self.same_origin(request)
         if found.scope < needed:
-            raise Problem("forbidden", f"this key's scope is {found.scope.label}; {needed.label} is needed")
+            raise Problem("forbidden", f"the API key has the scope {found.scope.label}; {needed.label} is required")
         self._count(found)
         return found
 
     def needing(self, scope: Scope) -> Callable[..., object]:
-        """A dependency that lets those in who may, and leaves the ``Caller`` in ``request.state``."""
+        """A FastAPI dependency that requires a scope and stores the ``Caller`` in ``request.state``."""
 
         async def dependency(request: Request, _: Annotated[object, Depends(bearer)]) -> None:
             request.state.caller = await self.caller(request, scope)
@@ -100,14 +104,14 @@ class Access:
         return dependency
 
     def same_origin(self, request: Request) -> None:
-        """Raises ``Problem`` for what a page of another site wants changed."""
+        """Raises ``Problem`` for a request from a page of another site."""
         origin = request.headers.get("origin")
         if origin is None or origin in self._origins or _place(origin) == request.headers.get("host"):
             return
-        raise Problem("forbidden", f"pages of {origin[:200]} may not change anything here")
+        raise Problem("forbidden", f"pages of {origin[:200]} are not allowed to send this request")
 
     async def known(self, shown: str) -> Caller | None:
-        """Whose key this is."""
+        """The caller with this key; ``None`` for an unknown key."""
         digest = hashlib.sha256(shown.encode()).digest()
         if self._admin is not None and hmac.compare_digest(digest, self._admin):
             return Caller("admin", Scope.ADMIN)
@@ -122,7 +126,7 @@ class Access:
         return caller
 
     def _count(self, caller: Caller) -> None:
-        """A bucket of tokens for each caller: bursts of two seconds' worth. Raises ``Problem``."""
+        """Apply the rate limit: a token bucket per caller that holds two seconds' worth. Raises ``Problem``."""
         if self._rate is None:
             return
         now, full = self._clock(), max(1.0, 2 * self._rate)
@@ -130,7 +134,7 @@ class Access:
         left = min(full, left + (now - then) * self._rate)
         if left < 1:
             wait = max(1, round((1 - left) / self._rate + 0.5))
-            raise Problem.later("too-many", f"more than {self._rate:g} requests a second", wait)
+            raise Problem.later("too-many", f"more than {self._rate:g} requests per second", wait)
         self._buckets[caller.name] = left - 1, now
         self._buckets.move_to_end(caller.name)
         if len(self._buckets) > KNOWN_MAX:
@@ -144,17 +148,17 @@ class Session(BaseModel):
 
 
 def router(access: Access) -> APIRouter:
-    """Signing in, for the page: the key becomes a cookie that no script can read."""
+    """The routes that sign the page in and out: the key becomes a cookie that scripts cannot read."""
     routes = APIRouter(tags=["access"])
 
-    refused = models.problems(400, 408, 413, 422, 503)
+    refused = responses.problems(400, 408, 413, 422, 503)
 
-    @routes.post("/v1/session", status_code=204, responses=refused)
+    @routes.post("/v1/session", status_code=204, responses=refused, operation_id="signIn", summary="Sign in")
     async def sign_in(request: Request, session: Session) -> Response:
-        """Exchange an API key for a cookie. Only pages need it."""
+        """Exchange an API key for a cookie. Only the web page needs this."""
         access.same_origin(request)
         if not session.key.isascii() or await access.known(session.key) is None:
-            raise Problem("unauthorized", "this API key is not known", headers={"WWW-Authenticate": "Bearer"})
+            raise Problem("unauthorized", "unknown API key", headers={"WWW-Authenticate": "Bearer"})
         answer = Response(status_code=204)
         answer.set_cookie(
             COOKIE, session.key, httponly=True, samesite="strict", secure=request.url.scheme == "https",
@@ -162,9 +166,9 @@ def router(access: Access) -> APIRouter:
         )  # fmt: skip
         return answer
 
-    @routes.delete("/v1/session", status_code=204)
+    @routes.delete("/v1/session", status_code=204, operation_id="signOut", summary="Sign out")
     async def sign_out() -> Response:
-        """Forget the cookie."""
+        """Delete the cookie."""
         answer = Response(status_code=204)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return answer
@@ -180,10 +184,10 @@ def _shown(headers: Headers, cookie: str | None) -> str | None:
 def _only_here(request: Request) -> None:
     try:
         host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-    except ValueError:  # a bracket that is not closed, for one
+    except ValueError:  # such as a bracket that is not closed
         host = None
     if not loopback(host or ""):
-        raise Problem("forbidden", "without an API key only 127.0.0.1 and localhost are answered")
+        raise Problem("forbidden", "without an API key only requests to 127.0.0.1 and localhost are allowed")
 
 
 def _place(origin: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Network addresses: which of them can only mean this machine."""
+"""Recognises addresses of this machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def loopback(host: str) -> bool:
-    """Whether a host name or address can only mean this machine. Names may lead anywhere, ``localhost`` excepted."""
+    """Whether a host name or address is a loopback address. The only such name is ``localhost``."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -1,7 +1,7 @@
-"""API keys: who may ask the gateway for what. ``wt_<id>_<secret>``; Redis holds a digest of the secret alone.
+"""API keys and their scopes. A key is ``wt_<id>_<secret>``; Redis stores only a digest of the secret.
 
-The digest is one plain SHA-256. Slow, salted hashes protect secrets that people choose, which can be guessed; this is
-192 random bits, so nobody who reads the digest gets any closer to it, and every request can afford to be checked.
+The digest is a plain SHA-256. Slow, salted hashes protect passwords that can be guessed. A secret here has 192 random
+bits, so its digest does not help an attacker, and checking it on every request is cheap.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from workers.redis.keys import Keys
 
 PRESENTED = re.compile(r"wt_([0-9a-f]{12})_([0-9a-f]{48})")
 NAME = re.compile(r"[\w.@+-][\w.@+ -]{0,63}")
-NOBODY = "-"  # no key has this id
-NO_DIGEST = "-" * 64  # of no secret: not hexadecimal
+NOBODY = "-"  # not a valid id
+NO_DIGEST = "-" * 64  # not a valid digest
 
 
 class Scope(IntEnum):
-    """What a key allows: each scope includes those below it, so ``key.scope >= Scope.WRITE`` is the question."""
+    """What a key allows. Each scope includes the lower ones, so check ``key.scope >= Scope.WRITE``."""
 
     READ = 1
     WRITE = 2
@@ -36,20 +36,20 @@ class Scope(IntEnum):
 
     @property
     def label(self) -> str:
-        """What it is called outside of the code."""
+        """The scope's public name."""
         return self.name.lower()
 
     @classmethod
     def named(cls, label: str) -> Self:
-        """The scope of this name. Raises ``Permanent``."""
+        """The scope with this name. Raises ``Permanent`` for an unknown one."""
         for scope in cls:
             if scope.label == label:
                 return scope
-        raise Permanent(f"{label!r} is no scope; there are {', '.join(scope.label for scope in cls)}")
+        raise Permanent(f"unknown scope {label!r}; the scopes are {', '.join(scope.label for scope in cls)}")
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """What is known of a key; ``created`` in Unix seconds."""
+    """An API key without its secret. ``created``: Unix seconds."""
 
     id: str
     name: str
@@ -58,7 +58,7 @@ class ApiKey(msgspec.Struct, frozen=True):
 
 
 class _Stored(msgspec.Struct, frozen=True):
-    """A key at rest. The scope goes by its name: one that is added later between two others moves nobody."""
+    """A key as stored in Redis. The scope is stored by name, so that later scopes change no existing key."""
 
     sha256: str
     name: str
@@ -69,11 +69,11 @@ class _Stored(msgspec.Struct, frozen=True):
         return ApiKey(key_id, self.name, Scope.named(self.scope), self.created)
 
 
-UNKNOWN = msgspec.json.encode(_Stored(NO_DIGEST, "", Scope.READ.label, 0.0))  # what is compared where there is no key
+UNKNOWN = msgspec.json.encode(_Stored(NO_DIGEST, "", Scope.READ.label, 0.0))  # compared with if there is no such key
 
 
 class ApiKeys:
-    """The keys in Redis; the one of the settings is not among them. Raises ``StoreUnavailable``."""
+    """The keys in Redis, which do not include ``WILDTAG_ADMIN_KEY``. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys, clock: Callable[[], float] = time.time) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
@@ -81,16 +81,16 @@ class ApiKeys:
         self._clock = clock
 
     def create(self, name: str, scope: Scope) -> str:
-        """A new key, which cannot be shown again. Raises ``Permanent`` for a name that is taken or is none."""
+        """Create a key. It cannot be read again. Raises ``Permanent`` for an invalid name or one in use."""
         if not NAME.fullmatch(name):
-            raise Permanent(f"{name!r} is no name of a key: letters, digits, spaces and ._@+-, at most 64 of them")
+            raise Permanent(f"invalid key name {name!r}: use at most 64 letters, digits, spaces and ._@+-")
         key_id, secret = secrets.token_hex(6), secrets.token_hex(24)
         body = msgspec.json.encode(_Stored(digest(secret), name, scope.label, self._clock()))
 
         def add(pipe: Any) -> None:
             taken = _read(pipe.hgetall(self._keys.api_keys))
             if any(name in {key.name, key.id} for key in taken):
-                raise Permanent(f"there is a key {name} already")
+                raise Permanent(f"a key named {name} already exists")
             pipe.multi()
             pipe.hset(self._keys.api_keys, key_id, body)
 
@@ -99,19 +99,19 @@ class ApiKeys:
         return f"wt_{key_id}_{secret}"
 
     def list(self) -> tuple[ApiKey, ...]:
-        """All keys in Redis, the oldest first."""
+        """All keys in Redis, oldest first."""
         with translated():
             found = _read(self._redis.hgetall(self._keys.api_keys))
         return tuple(sorted(found, key=lambda key: (key.created, key.id)))
 
     def remove(self, which: str) -> bool:
-        """Forget the key of this id or name: from now on nobody knows it. Whether there was one."""
+        """Delete the key with this id or name. Whether it existed."""
         ids = [key.id for key in self.list() if which in {key.id, key.name}]
         with translated():
             return bool(ids and self._redis.hdel(self._keys.api_keys, *ids))
 
     def look_up(self, presented: str) -> ApiKey | None:
-        """Whose key this is; ``None`` if it is nobody's. One that is not known takes as long as one that is."""
+        """The key that was presented; ``None`` if it is unknown. Takes the same time in both cases."""
         found = PRESENTED.fullmatch(presented)
         key_id, secret = found.groups() if found else (NOBODY, presented)
         with translated():
@@ -125,5 +125,5 @@ def _read(answer: dict[bytes, bytes]) -> list[ApiKey]:
 
 
 def digest(secret: str) -> str:
-    """SHA-256 in hexadecimal digits, of whatever somebody may send."""
+    """The SHA-256 of any text, in hexadecimal digits."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

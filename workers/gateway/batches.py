@@ -1,4 +1,4 @@
-"""Batches over HTTP; see ``workers.dispatch.object_batches``."""
+"""The routes of batches; see ``workers.dispatch.object_batches``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from vectordb.errors import Transient, WildtagError
 from workers.dispatch.object_batches import Batches
-from workers.gateway import models
+from workers.gateway import models, paging, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images
@@ -25,17 +25,17 @@ from workers.outages.tracker import OutageTracker
 
 log = structlog.get_logger()
 
-MOST = 10_000  # objects that are named one by one; a prefix may hold any number
+MOST = 10_000  # maximum number of listed keys or uploads; a prefix has no limit
 REST_S = 1.0
 _ID = re.compile(r"[0-9a-f]{24}")
 
 Key = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
-class Wanted(BaseModel):
-    """Exactly one of `keys`, `prefix` and `uploads`. `force`: tag what is tagged already once more.
+class BatchRequest(BaseModel):
+    """The objects of a batch: exactly one of `keys`, `prefix` and `uploads`.
 
-    `segment`: how those named one by one are to be segmented; a prefix has its own setting.
+    `force`: tag objects again that already have tags. `segment`: the segmentation method for `keys` and `uploads`.
     """
 
     keys: list[Key] | None = Field(None, min_length=1, max_length=MOST)
@@ -45,28 +45,28 @@ class Wanted(BaseModel):
     segment: SegmentationMethod | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> Wanted:
+    def _one(self) -> BatchRequest:
         if self.segment is not None and self.prefix is not None:
-            raise ValueError("segment goes with keys or uploads; for a prefix there is WILDTAG_SEGMENT_PREFIXES")
+            raise ValueError("segment requires keys or uploads; for a prefix set WILDTAG_SEGMENT_PREFIXES")
         if sum(part is not None for part in (self.keys, self.prefix, self.uploads)) != 1:
             raise ValueError("give exactly one of keys, prefix and uploads")
         return self
 
 
 async def listing(batches: Batches, outage_tracker: OutageTracker) -> None:
-    """List what batches over prefixes hold, for as long as this lasts."""
+    """List the objects of batches over prefixes, until cancelled."""
     while True:
         try:
             worked = await anyio.to_thread.run_sync(batches.turn, abandon_on_cancel=True)
         except Transient as exc:
             if await outlast(outage_tracker, exc) is None:
-                log.warning("batches are not listed", reason=str(exc))
+                log.warning("listing of batches failed", reason=str(exc))
             worked = False
         except WildtagError as exc:
-            log.warning("batches are not listed", reason=str(exc))
+            log.warning("listing of batches failed", reason=str(exc))
             worked = False
-        except Exception:  # a bug in the listing of one must not end that of all that come later
-            log.exception("batches are not listed")
+        except Exception:  # a bug in the listing of one batch must not stop the others
+            log.exception("listing of batches failed")
             worked = False
         await asyncio.sleep(0.0 if worked else REST_S)
 
@@ -75,35 +75,37 @@ def router(batches: Batches, images: Images, segments: Segments, options: Option
     """The routes."""
     routes = APIRouter(tags=["batches"])
     reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
-    usual = models.problems(400, 404, 422, 429, 501, 503)
+    usual = responses.problems(400, 404, 422, 429, 501, 503)
 
     def stands(batch: str, start: int, limit: int, status: int = 200) -> Response:
         found = batches.status(batch, start, limit) if _ID.fullmatch(batch) else None
         if found is None:
-            raise Problem("not-found", "there is no batch with this id")
-        return models.json(found, status, {"Location": f"/v1/batches/{batch}"} if status == 202 else None)
+            raise Problem("not-found", "no batch has this id")
+        return responses.json(found, status, {"Location": f"/v1/batches/{batch}"} if status == 202 else None)
 
     @routes.post("/v1/batches", status_code=202, response_model=models.Batch, dependencies=writing,
-                 responses=usual | models.problems(408, 413))  # fmt: skip
-    def begin(wanted: Wanted) -> Response:
-        """Have objects of the bucket tagged, and count them together. What is tagged already counts at once."""
+                 operation_id="createBatch", summary="Create a batch",
+                 responses=usual | responses.problems(408, 413))  # fmt: skip
+    def begin(wanted: BatchRequest) -> Response:
+        """Tag a set of objects and track them together. Objects that already have tags count as done."""
         segments.check(wanted.segment)
         if wanted.prefix is not None:
             batch = batches.of_prefix(wanted.prefix, force=wanted.force)
         elif wanted.keys is not None:
             keys = list(dict.fromkeys(wanted.keys))
-            segments.wish([f"{options.bucket}/{key}" for key in keys], wanted.segment)
+            segments.request([f"{options.bucket}/{key}" for key in keys], wanted.segment)
             batch = batches.of_keys(keys, announce=True, force=wanted.force)
         else:
             keys = [images.key(name) for name in dict.fromkeys(wanted.uploads or ())]
-            segments.wish([f"{options.bucket}/{key}" for key in keys], wanted.segment)
+            segments.request([f"{options.bucket}/{key}" for key in keys], wanted.segment)
             announce = wanted.force or wanted.segment is not None
             batch = batches.of_keys(keys, announce=announce, force=wanted.force)
         return stands(batch, 0, 50, 202)
 
-    @routes.get("/v1/batches/{id}", response_model=models.Batch, responses=usual, dependencies=reading)
-    def batch(id: str, limit: models.Limit = 50, cursor: models.Cursor = None) -> Response:  # noqa: A002
-        """How a batch stands: its objects by state, and those without tags with the reasons, in pages."""
-        return stands(id, models.position(cursor), limit)
+    @routes.get("/v1/batches/{id}", response_model=models.Batch, responses=usual, dependencies=reading,
+                operation_id="getBatch", summary="Get the state of a batch")  # fmt: skip
+    def batch(id: str, limit: paging.Limit = 50, cursor: paging.Cursor = None) -> Response:  # noqa: A002
+        """The number of its objects by state, and a page of the objects without tags and the reasons."""
+        return stands(id, paging.position(cursor), limit)
 
     return routes

@@ -1,4 +1,4 @@
-"""What requests want stored, on its way to Redis: those that wait at the same time travel together."""
+"""Writes received events to Redis in batches."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from workers.events.sink import ReceivedEvents, commands
 from workers.redis.connection import AsyncClient, StoreUnavailable, translated
 from workers.redis.keys import Keys
 
-TOGETHER = 500  # deposits in one round trip
-MOST_WAITING = 32 * 2**20  # bytes of notifications, while Redis is slow
+TOGETHER = 500  # requests per round trip
+MOST_WAITING = 32 * 2**20  # maximum bytes of waiting notifications
 
 
 class BatchingWriter:
-    """Stores deposits from one event loop. A round trip begins at once when none is under way; whatever comes
-    meanwhile shares the next one. So an idle gateway adds no delay and a busy one sends few, large pipelines.
+    """Writes events from one event loop.
+
+    A round trip starts at once if none is in progress; events that arrive meanwhile share the next one. An idle
+    gateway adds no delay, and a busy one sends few, large pipelines.
     """
 
     def __init__(self, client: AsyncClient, keys: Keys) -> None:
@@ -26,12 +28,12 @@ class BatchingWriter:
         self._sending: asyncio.Task[None] | None = None
 
     async def put(self, deposit: ReceivedEvents, size: int) -> None:
-        """On return the deposit is in Redis. ``size``: bytes that it was read from.
+        """Write events and return when they are in Redis. ``size``: bytes of the notification.
 
-        Raises ``StoreUnavailable`` where that is not certain, and when too much waits already.
+        Raises ``StoreUnavailable`` if they may not be stored, or if too many bytes are waiting.
         """
         if self._bytes + size > MOST_WAITING:
-            raise StoreUnavailable("Redis is slow, and too much waits for it")
+            raise StoreUnavailable("Redis is slow and too many events are waiting for it")
         stored = asyncio.get_running_loop().create_future()
         self._waiting.append((deposit, stored))
         self._bytes += size
@@ -43,12 +45,12 @@ class BatchingWriter:
             self._bytes -= size
 
     async def reachable(self) -> None:
-        """Raises ``StoreUnavailable`` when Redis does not answer."""
+        """Raises ``StoreUnavailable`` if Redis does not answer."""
         with translated():
             await self._redis.ping()
 
     async def close(self) -> None:
-        """Send what waits, and hang up."""
+        """Write what is waiting and close the connection."""
         if self._sending is not None:
             await self._sending
         await self._redis.aclose()
@@ -59,7 +61,7 @@ class BatchingWriter:
                 batch, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
                 error = await self._stored([deposit for deposit, _ in batch])
                 for _, stored in batch:
-                    if stored.done():  # its request was given up
+                    if stored.done():  # its request was cancelled
                         continue
                     if error is None:
                         stored.set_result(None)
@@ -75,6 +77,6 @@ class BatchingWriter:
                 for command in commands(batch, self._keys):
                     pipe.execute_command(*command)
                 await pipe.execute()
-        except Exception as exc:  # whatever it is, every request of the batch must hear of it
+        except Exception as exc:  # every request of the batch must get the error
             return exc
         return None

@@ -1,6 +1,6 @@
-"""The image in the body of a request, as it comes: raw, or the first file of a form. It is never whole in memory.
+"""Reads the image in the body of a request: the raw body, or the first file of a form. Large images are streamed.
 
-What is sent says of itself what it is by its first bytes; the type that a request claims is not asked.
+The type is recognised by the first bytes; the Content-Type header is ignored.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from tasks.images import recognised
 from workers.gateway.problems import Problem
 
-HEAD = 2**18  # bytes: what is read before anything is decided; smaller images are stored from there
-FIELDS = 2**16  # bytes of a form beside its file: names and other fields
+HEAD = 2**18  # bytes that are read first; smaller images are kept in memory
+FIELDS = 2**16  # maximum bytes of a form besides its file
 
 
 class Body:
-    """One image on its way in. ``head``: its beginning; ``whole``: nothing comes after it.
+    """An image that is being received. ``head``: its first bytes. ``whole``: whether these are all.
 
-    ``content_type`` follows from the head. ``digest``: SHA-256 of what has been read, at the end of the whole, for
-    whom ``hashed`` is called before.
+    ``content_type``: recognised from the head. ``digest``: SHA-256 of the bytes read so far; call ``hashed`` first.
     """
 
     def __init__(self, head: bytes, rest: AsyncIterator[bytes] | None, content_type: str, limit: int) -> None:
@@ -39,7 +38,7 @@ class Body:
         self._size = len(head)
 
     def hashed(self) -> None:
-        """Compute the digest as the image comes."""
+        """Compute the digest while the image is read."""
         self._hash = hashlib.sha256(self.head)
 
     @property
@@ -47,7 +46,7 @@ class Body:
         return str(self._hash.hexdigest())
 
     async def next(self) -> bytes:
-        """The next piece after the head; nothing at the end. Raises ``Problem``, ``ClientDisconnect``."""
+        """The next chunk after the head; empty at the end. Raises ``Problem``, ``ClientDisconnect``."""
         piece = b"" if self._rest is None else await anext(self._rest, b"")
         self._size += len(piece)
         if self._size > self._limit:
@@ -57,13 +56,13 @@ class Body:
         return piece
 
     async def drain(self) -> str:
-        """Read to the end and keep nothing; gives the digest."""
+        """Read and discard the rest. Returns the digest."""
         while await self.next():
             pass
         return self.digest
 
     def file(self) -> io.RawIOBase | io.BytesIO:
-        """A stream for a thread of the event loop's, which waits for the pieces as they come."""
+        """A file for a worker thread of the event loop. Reading blocks until data arrives."""
         return io.BytesIO(self.head) if self.whole else _Piped(self)
 
 
@@ -87,7 +86,7 @@ class _Piped(io.RawIOBase):
 
 
 async def received(request: Request, limit: int) -> Body:
-    """The image of a request, once it is known to be one. Raises ``Problem``, ``ClientDisconnect``."""
+    """The image of a request, recognised by its first bytes. Raises ``Problem``, ``ClientDisconnect``."""
     kind, options = parse_options_header(request.headers.get("content-type"))
     form = kind == b"multipart/form-data"
     announced = request.headers.get("content-length", "")
@@ -103,28 +102,28 @@ async def received(request: Request, limit: int) -> Body:
         head += piece
         ended = not piece
     if not head:
-        raise Problem("bad-request", "the request has no image in it")
+        raise Problem("bad-request", "the request has no image")
     if len(head) > limit:
         raise too_large(limit)
     content_type = recognised(bytes(head[:64]))
     if content_type is None:
-        raise Problem("not-an-image", "the first bytes are not of an image of a kind that is read")
+        raise Problem("not-an-image", "the file is not an image of a supported format")
     return Body(bytes(head), None if ended else pieces, content_type, limit)
 
 
 def too_large(limit: int) -> Problem:
-    """More than ``limit`` bytes."""
-    return Problem("too-large", f"the image has more than {limit:,} bytes, which is the limit")
+    """The error for an image with more than ``limit`` bytes."""
+    return Problem("too-large", f"the image has more than {limit:,} bytes")
 
 
 async def _first_file(pieces: AsyncIterator[bytes], boundary: bytes) -> AsyncIterator[bytes]:
-    """The bytes of the first part of a form that is a file; what comes after it is not looked at."""
+    """The bytes of a form's first file. Later parts are ignored."""
     form = _Form()
     try:
         parser = MultipartParser(boundary, form.callbacks())
         besides = 0
         async for piece in pieces:
-            behind = form.ended  # all of that is read, for the connection is of use again only then
+            behind = form.ended  # read to the end, so that the connection can be reused
             if not behind:
                 parser.write(piece)
             for data in form.taken():
@@ -132,19 +131,19 @@ async def _first_file(pieces: AsyncIterator[bytes], boundary: bytes) -> AsyncIte
             if behind or not form.begun:
                 besides += len(piece)
                 if besides > FIELDS:
-                    where = "more behind its file than is read" if behind else "no file at its beginning"
-                    raise Problem("bad-request", f"the form has {where}")
+                    where = "after its file" if behind else "before its file"
+                    raise Problem("bad-request", f"the form has more than {FIELDS:,} bytes {where}")
         if form.ended:
             return
     except FormParserError as exc:
         raise Problem("bad-request", f"the form cannot be read: {exc}") from exc
     if form.begun:
-        raise Problem("bad-request", "the form ends in the middle of its file")
-    raise Problem("bad-request", "the form has no file in it")
+        raise Problem("bad-request", "the form is truncated")
+    raise Problem("bad-request", "the form has no file")
 
 
 class _Form:
-    """What a multipart parser tells, reduced to the first file."""
+    """Callbacks of a multipart parser that keep only the first file."""
 
     def __init__(self) -> None:
         self.begun = False

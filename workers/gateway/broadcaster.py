@@ -1,4 +1,4 @@
-"""What is new, for all who wait: one reader of the feed and one look at what is on its way, however many they are."""
+"""Shares one reader of the feed, and one poll of the objects in progress, among all waiting requests."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ T = TypeVar("T")
 
 LOOK_EVERY_S = 0.1
 BLOCK_MS = 1000
-BEHIND = 1000  # feed items that a slow reader may be behind before it is cut off, to come again by itself
+BEHIND = 1000  # maximum lag of a subscriber in feed items; beyond it the subscriber is disconnected
 
 
 class Broadcaster:
-    """Tells of finished objects, and of every step of those that are watched. Lives in one event loop."""
+    """Publishes finished objects, and every step of watched objects. For one event loop."""
 
     def __init__(self, records: Records, reader: ProgressReader, outage_tracker: OutageTracker | None = None) -> None:
         self._outage_tracker = outage_tracker or OutageTracker()
@@ -38,11 +38,11 @@ class Broadcaster:
         self._watched: dict[str, set[asyncio.Event]] = {}
         self._tokens: dict[str, str] = {}
         self._someone = asyncio.Event()
-        self._threads = anyio.CapacityLimiter(2)  # of its own: waiting must not take those that answer requests
+        self._threads = anyio.CapacityLimiter(2)  # separate, so that waiting blocks no thread that serves requests
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Read while the context lasts."""
+        """Read the feed inside of this context."""
         tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._look())]
         try:
             yield
@@ -55,7 +55,7 @@ class Broadcaster:
 
     @contextmanager
     def subscribed(self) -> Iterator[asyncio.Queue[FeedItem | None]]:
-        """What finishes from now on; ``None``: no more is to come here, and whoever wants more begins anew."""
+        """A queue of the objects that finish from now on. ``None`` ends it; then subscribe again."""
         queue: asyncio.Queue[FeedItem | None] = asyncio.Queue(BEHIND)
         self._subscribers.add(queue)
         try:
@@ -65,7 +65,7 @@ class Broadcaster:
 
     @contextmanager
     def watched(self, oid: str) -> Iterator[asyncio.Event]:
-        """An event that is set at every step of an object, and perhaps once too often."""
+        """An event that is set at every step of an object; it may be set without a step."""
         event = asyncio.Event()
         self._watched.setdefault(oid, set()).add(event)
         self._someone.set()
@@ -78,9 +78,9 @@ class Broadcaster:
                 self._tokens.pop(oid, None)
 
     async def steps(self, oid: str, look: Callable[[], Progress], seconds: float) -> AsyncIterator[Progress]:
-        """Where an object is, now and after each step, until it is at its end or the time is over.
+        """The progress of an object, now and after each step, until it is final or ``seconds`` have passed.
 
-        ``look`` is called in a thread; what it raises leaves this too.
+        ``look`` runs in a thread; its errors are raised here.
         """
         until = asyncio.get_running_loop().time() + seconds
         with self.watched(oid) as stepped:
@@ -104,8 +104,8 @@ class Broadcaster:
             except Transient as exc:
                 await outlast(self._outage_tracker, exc, self._threads)
                 continue
-            except Exception:  # an entry of another wildtag, say: those who wait need the ones behind it
-                log.exception("the feed cannot be read; going on at its end")
+            except Exception:  # such as an entry of another version: waiting requests need the later ones
+                log.exception("cannot read the feed; continuing at its end")
                 after = ""
                 await asyncio.sleep(1)
                 continue
@@ -121,13 +121,13 @@ class Broadcaster:
                         queue.put_nowait(item)
 
     async def _place(self, after: str) -> str:
-        """Where to read on: behind ``after``, or at the end of the feed where that is not known or before it."""
+        """Where to continue: at ``after``, or at the end of the feed if ``after`` is empty or beyond it."""
         end = await self._thread(self._records.feed_end)
         if after and entry_order(end) >= entry_order(after):
             return after
         if after:
-            log.warning("the feed was emptied, or its clock went back; going on at its end")
-        for queue in self._subscribers:  # what came before that may not have been told to them
+            log.warning("the feed was emptied or its clock went back; continuing at its end")
+        for queue in self._subscribers:  # they may have missed earlier items
             self._cut_off(queue)
         return end
 
@@ -138,7 +138,7 @@ class Broadcaster:
             if not oids:
                 self._someone.clear()
                 continue
-            with contextlib.suppress(Transient):  # the feed's reader says it
+            with contextlib.suppress(Transient):  # the reader of the feed reports it
                 tokens = await self._thread(lambda: self._reader.tokens(oids))  # noqa: B023 -- awaited here
                 for oid, token in zip(oids, tokens, strict=True):
                     if self._tokens.get(oid) != token and oid in self._watched:

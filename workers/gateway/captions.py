@@ -1,4 +1,4 @@
-"""Teaching captions and looking among them."""
+"""The routes that add, search and delete captions."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from vectordb.captions import SOURCE
-from workers.gateway import models
+from workers.gateway import models, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.problems import Problem
 from workers.gateway.services import CaptionDesk, NoSuchCaption
 
-AT_ONCE = 8  # questions to the workers; each holds a thread for as long as they are silent
+AT_ONCE = 8  # concurrent calls to the workers; each holds a thread
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
-class Lesson(BaseModel):
-    """Captions to be taught. `source`: who teaches, to tell teachers apart."""
+class CaptionsRequest(BaseModel):
+    """Captions to add. `source`: a name for their origin."""
 
     captions: list[Annotated[str, Field(min_length=1, max_length=1000)]] = Field(min_length=1, max_length=100)
     source: str = Field("taught", pattern=r"^[\w.@+-][\w.@+ -]{0,63}$")
@@ -32,39 +32,42 @@ def router(desk: CaptionDesk, access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["captions"])
     reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
-    threads = anyio.CapacityLimiter(AT_ONCE)  # of its own: the other routes go on when no worker answers
+    threads = anyio.CapacityLimiter(AT_ONCE)  # separate, so that other routes work if no worker answers
 
     @routes.post(
         "/v1/captions", status_code=201, response_model=models.Captions, dependencies=writing,
-        responses=models.problems(400, 408, 413, 422, 429, 503),
+        operation_id="addCaptions", summary="Add captions",
+        responses=responses.problems(400, 408, 413, 422, 429, 503),
     )  # fmt: skip
-    async def teach(lesson: Lesson) -> Response:
-        """Teach captions to the version in use: they are found from now on."""
-        taught = await anyio.to_thread.run_sync(desk.teach, lesson.captions, lesson.source, limiter=threads)
+    async def teach(wanted: CaptionsRequest) -> Response:
+        """Add captions to the version in use. They are searched at once."""
+        taught = await anyio.to_thread.run_sync(desk.teach, wanted.captions, wanted.source, limiter=threads)
         rows = [{"id": f"{caption.id:016x}", "caption": caption.text, "added": added} for caption, added in taught]
-        return models.json({"captions": rows}, 201)
+        return responses.json({"captions": rows}, 201)
 
     @routes.get("/v1/captions/search", response_model=models.FoundCaptions, dependencies=reading,
-                responses=models.problems(400, 422, 429, 503))  # fmt: skip
+                operation_id="searchCaptions", summary="Search captions",
+                responses=responses.problems(400, 422, 429, 503))  # fmt: skip
     async def search(
-        q: Annotated[str, Query(min_length=1, max_length=1000, description="a text")],
+        q: Annotated[str, Query(min_length=1, max_length=1000, description="A text.")],
         limit: Annotated[int, Query(ge=1, le=100)] = 10,
     ) -> Response:
-        """The captions nearest to a text."""
+        """The captions nearest to a text, by cosine similarity."""
         found = await anyio.to_thread.run_sync(desk.search, q, limit, limiter=threads)
         rows = [
             {"id": f"{caption.id:016x}", "caption": caption.text, "similarity": round(similarity, 6),
              "source": caption.payload.get(SOURCE)}
             for caption, similarity in found
         ]  # fmt: skip
-        return models.json({"captions": rows})
+        return responses.json({"captions": rows})
 
     @routes.delete("/v1/captions/{id}", status_code=204, dependencies=writing,
-                   responses=models.problems(400, 404, 422, 429, 503))  # fmt: skip
-    async def take_back(id: str) -> Response:  # noqa: A002 -- the address's name
-        """Take a taught caption out again. What came with an import stays."""
+                   operation_id="deleteCaption", summary="Delete a caption",
+                   responses=responses.problems(400, 404, 422, 429, 503))  # fmt: skip
+    async def take_back(id: str) -> Response:  # noqa: A002 -- the name in the path
+        """Delete a caption that was added over the API. Imported captions cannot be deleted."""
         if not _ID.fullmatch(id):
-            raise Problem("not-found", "there is no caption with this id")
+            raise Problem("not-found", "no caption has this id")
         try:
             await anyio.to_thread.run_sync(desk.take_back, id, limiter=threads)
         except NoSuchCaption as exc:

@@ -1,10 +1,10 @@
-"""Webhooks that were given up: looking at them, and sending them again."""
+"""The routes that list and replay failed webhook deliveries."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Response
 
-from workers.gateway import models
+from workers.gateway import models, paging, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.problems import Problem
@@ -14,22 +14,24 @@ from workers.notifying.dead_letters import DeadLetters
 def router(dead: DeadLetters, access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["webhooks"], dependencies=[Depends(access.needing(Scope.ADMIN))])
-    usual = models.problems(400, 404, 422, 429, 503)
+    usual = responses.problems(400, 404, 422, 429, 503)
 
-    @routes.get("/v1/webhooks/dead", response_model=models.DeadLetters, responses=usual)
+    @routes.get("/v1/webhooks/dead", response_model=models.DeadLetters, responses=usual,
+                operation_id="listDeadLetters", summary="List failed webhook deliveries")  # fmt: skip
     def listed(
-        limit: models.Limit = 50,
-        cursor: models.Cursor = None,
+        limit: paging.Limit = 50,
+        cursor: paging.Cursor = None,
     ) -> Response:
-        """Deliveries that failed for good, the newest first."""
+        """Webhook deliveries that failed all attempts, newest first."""
         found = dead.list(limit, cursor)
-        return models.json({"deliveries": found, "cursor": found[-1].id if len(found) == limit else None})
+        return responses.json({"deliveries": found, "cursor": found[-1].id if len(found) == limit else None})
 
-    @routes.post("/v1/webhooks/dead/{id}:replay", status_code=202, responses=usual)
-    def replay(id: str) -> Response:  # noqa: A002 -- the address's name
-        """Send one again, with all its attempts before it."""
+    @routes.post("/v1/webhooks/dead/{id}:replay", status_code=202, responses=usual,
+                 operation_id="replayDeadLetter", summary="Send a failed webhook delivery again")  # fmt: skip
+    def replay(id: str) -> Response:  # noqa: A002 -- the name in the path
+        """Send a delivery again, with the full number of attempts."""
         if not dead.replay(id):
-            raise Problem("not-found", "there is no such delivery")
+            raise Problem("not-found", "no delivery has this id")
         return Response(status_code=202)
 
     return routes

@@ -1,4 +1,4 @@
-"""Server-sent events: how many at once, and what keeps them alive."""
+"""Streams of server-sent events, with a limit on open streams and keep-alive comments."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from workers.gateway.problems import Problem
 log = structlog.get_logger()
 
 PING_S = 15.0
-STUCK_S = 60.0  # seconds in which a listener takes nothing, after which it is given up
+STUCK_S = 60.0  # seconds without reading after which a client is disconnected
 
 
-def event(data: bytes, *, name: str, id: str | None = None) -> bytes:  # noqa: A002 -- the field's name
+def event(data: bytes, *, name: str, id: str | None = None) -> bytes:  # noqa: A002 -- the name of the field
     """One event. ``data``: JSON without line breaks."""
     return format_sse_event(data_str=data.decode("utf-8", "surrogateescape"), event=name, id=id)
 
 
 class Streams:
-    """The streams that are open; more than ``most`` are refused."""
+    """Counts open streams and refuses more than ``most``."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self.open = 0
 
     def response(self, events: AsyncIterator[bytes]) -> StreamingResponse:
-        """An answer that goes on for as long as there are events. It raises ``Problem`` when it is begun."""
+        """A response that streams ``events``. Raises ``Problem`` at its start if too many are open."""
         return _Stream(self, events)
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """One of the places. Raises ``Problem`` where there is none."""
+        """Occupy one stream. Raises ``Problem`` if there are too many."""
         if self.open >= self._most:
-            raise Problem.later("too-many", f"{self.open} event streams are open already", 5)
+            raise Problem.later("too-many", f"{self.open} event streams are open, which is the limit", 5)
         self.open += 1
         try:
             yield
@@ -49,7 +49,7 @@ class Streams:
 
 
 class _Stream(StreamingResponse):
-    """Has its place from before its first byte until whoever listens has gone, however it ends."""
+    """Occupies a stream from before the first byte until the client is gone."""
 
     def __init__(self, streams: Streams, events: AsyncIterator[bytes]) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -65,13 +65,13 @@ class _Stream(StreamingResponse):
             try:
                 await super().__call__(scope, receive, sending)
             except TimeoutError:
-                log.info("a listener takes nothing and is given up", path=scope["path"])
+                log.info("disconnected a client that does not read its stream", path=scope["path"])
 
 
 async def _kept(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     coming: asyncio.Future[bytes | None] | None = None
     try:
-        yield KEEPALIVE_COMMENT  # the headers and this go out at once
+        yield KEEPALIVE_COMMENT  # sent at once with the headers
         while True:
             coming = coming or asyncio.ensure_future(_next(events))
             done, _ = await asyncio.wait([coming], timeout=PING_S)
@@ -83,7 +83,7 @@ async def _kept(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
                 return
             yield data
     except (Problem, WildtagError):
-        return  # what was asked after is gone, or something is away: whoever listens comes again and is told
+        return  # the object is gone or a service is unavailable: the client reconnects and gets the error
     finally:
         if coming is not None:
             coming.cancel()

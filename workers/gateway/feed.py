@@ -1,4 +1,4 @@
-"""``GET /v1/feed``: finished objects as they come, from where a listener was."""
+"""``GET /v1/feed``: a resumable stream of finished objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import anyio.to_thread
 import msgspec
 from fastapi import APIRouter, Depends, Header, Response
 
-from workers.gateway import models
+from workers.gateway import responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.broadcaster import Broadcaster
@@ -25,12 +25,12 @@ _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
 async def items(records: Records, broadcaster: Broadcaster, after: str) -> AsyncIterator[bytes]:
-    """What came ``after`` an entry, and what comes; ``gap`` where some of that is not remembered."""
+    """The entries after ``after`` and all new ones. A ``gap`` event says that some are no longer stored."""
     with broadcaster.subscribed() as coming:
         last = after
-        yield f"id: {last}\n\n".encode()  # so that whoever is cut off before the first event goes on from here
+        yield f"id: {last}\n\n".encode()  # a client that is disconnected before the first event resumes from here
         oldest, end = await anyio.to_thread.run_sync(lambda: (records.feed_begin(), records.feed_end()))
-        begun_anew = entry_order(after) > entry_order(end)  # the feed was emptied, or its clock went back
+        begun_anew = entry_order(after) > entry_order(end)  # the feed was emptied or its clock went back
         if begun_anew or (oldest is not None and (0, 0) < entry_order(after) < entry_order(oldest)):
             yield event(msgspec.json.encode({"oldest": oldest or end}), name="gap")
         if begun_anew:
@@ -56,12 +56,18 @@ def router(records: Records, broadcaster: Broadcaster, access: Access, streams: 
     """The route."""
     routes = APIRouter(tags=["feed"])
 
-    @routes.get("/v1/feed", **models.stream(400, 422, 429, 503), dependencies=[Depends(access.needing(Scope.READ))])
+    @routes.get(
+        "/v1/feed", **responses.stream(400, 422, 429, 503), dependencies=[Depends(access.needing(Scope.READ))],
+        operation_id="watchFeed", summary="Watch finished objects",
+    )  # fmt: skip
     async def feed(last: Annotated[str | None, Header(alias="Last-Event-ID")] = None) -> Response:
-        """Finished and removed objects as server-sent events. `Last-Event-ID` goes on where a listener was."""
+        """Finished and removed objects as server-sent events. Send `Last-Event-ID` to resume after an event.
+
+        The event `gap` says that some events since then are no longer stored.
+        """
         if last is not None and (not _ID.fullmatch(last) or max(entry_order(last)) > LARGEST):
-            raise Problem("bad-request", "this Last-Event-ID is none of ours")
-        # the position is taken before the answer begins: its headers promise that nothing is missed from then on
+            raise Problem("bad-request", "the Last-Event-ID is not valid")
+        # read the position before the response starts: after the headers no event may be missed
         after = last if last is not None else await anyio.to_thread.run_sync(records.feed_end)
         return streams.response(items(records, broadcaster, after))
 

@@ -1,4 +1,4 @@
-"""What every request passes: sizes and paces, keys that are text, and headers that keep browsers from harm."""
+"""Middleware for every request: limits on size and speed, UTF-8 paths, and security headers."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from starlette.exceptions import HTTPException
 
 from workers.gateway.problems import Problem
 
-SLOWEST = 1024  # bytes a second of a body that takes longer than
-SLOW_AFTER_S = 60.0  # seconds: drop by drop a few senders would hold all places for uploads
-LARGEST_JSON = 4 * 2**20  # bytes of a body that is no image and no notification
+SLOWEST = 1024  # minimum bytes per second of a body
+SLOW_AFTER_S = 60.0  # seconds after which it applies, so that slow senders cannot block all uploads
+LARGEST_JSON = 4 * 2**20  # maximum bytes of a body other than images and notifications
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
-# of everything that is no page: it may load nothing and be shown nowhere
+# for everything but pages: load nothing, and do not allow frames
 STRICT = "default-src 'none'; frame-ancestors 'none'"
 PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
-# Swagger UI sets styles of elements, has small pictures in its style sheet, and makes markup
+# Swagger UI uses inline styles, data URLs in its style sheet, and innerHTML
 DOCS = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -33,14 +33,14 @@ DOCS = (
 
 
 class Guards:
-    """Middleware. ``streamed``: addresses whose bodies have limits of their own."""
+    """The middleware. ``streamed``: paths whose bodies have their own limits."""
 
     def __init__(
         self, app: Any, streamed: frozenset[str], pages: Callable[[str], str | None], patience_s: float
     ) -> None:
-        """``pages``: the content security policy of an address, ``None`` for the strict one.
+        """``pages``: returns the content security policy of a path, ``None`` for the strict one.
 
-        ``patience_s``: seconds that the next piece of a body may take.
+        ``patience_s``: maximum seconds between two chunks of a body.
         """
         self._app = app
         self._streamed = streamed
@@ -71,7 +71,7 @@ class Guards:
 
 
 class _Body:
-    """Gives a body piece by piece, up to its limit. Raises what FastAPI lets through while it reads one."""
+    """Passes on a body in chunks, up to its limit. Raises ``HTTPException``, which FastAPI passes on."""
 
     def __init__(self, receive: Receive, patience_s: float, limit: int | None) -> None:
         self._receive = receive
@@ -82,21 +82,23 @@ class _Body:
         self._ended = False
 
     async def __call__(self) -> Any:
-        if self._ended:  # what comes now is that whoever asked has gone, which has time
+        if self._ended:  # only the disconnect is left, which may take any time
             return await self._receive()
         try:
             async with asyncio.timeout(self._patience_s):
                 message = await self._receive()
         except TimeoutError:
             close = {"Connection": "close"}
-            raise HTTPException(408, f"nothing came for {self._patience_s:g} s", close) from None
+            raise HTTPException(408, f"no data arrived for {self._patience_s:g} s", close) from None
         self._ended = not message.get("more_body", False)
         self._size += len(message.get("body", b""))
         lasted = time.monotonic() - self._began
         if lasted > SLOW_AFTER_S and self._size < lasted * SLOWEST:
-            raise HTTPException(408, f"less than {SLOWEST} bytes a second came", {"Connection": "close"})
+            raise HTTPException(
+                408, f"the body arrived at less than {SLOWEST} bytes per second", {"Connection": "close"}
+            )
         if self._limit is not None and self._size > self._limit:
-            # the rest is dropped as it comes: senders that are hung up on see no answer
+            # the rest is read and discarded: a sender whose connection is closed does not see the response
             raise HTTPException(413, f"the body has more than {self._limit:,} bytes")
         return message
 
@@ -105,5 +107,5 @@ def _refused(scope: Any) -> Problem | None:
     try:
         unquote_to_bytes(scope.get("raw_path") or scope["path"].encode()).decode()
     except UnicodeDecodeError:
-        return Problem("bad-key", "the address is not UTF-8")
+        return Problem("bad-key", "the path is not valid UTF-8")
     return None

@@ -1,4 +1,4 @@
-"""How it is: for load balancers, for the page and for Prometheus."""
+"""Health checks, status and metrics: for load balancers, the web page and Prometheus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from vectordb.errors import Transient, WildtagError
-from workers.gateway import models
+from workers.gateway import models, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.event_streams import Streams
@@ -23,21 +23,21 @@ from workers.outages.board import Outage
 from workers.settings.settings import STAGES
 
 BEATING = (*STAGES, "dispatcher")
-SILENT_S = 120.0  # seconds without a sign from a stage while objects wait, after which the page says so
+SILENT_S = 120.0  # seconds without progress while objects wait, after which the page reports a stage
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 
 class Metrics:
-    """What the gateway counts of itself, and what it reads of the rest when it is asked."""
+    """The gateway's own counters, and metrics of the system that are read at each scrape."""
 
     def __init__(self, services: Services, streams: Streams) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
-            "wildtag_http_requests", "requests answered", ["method", "route", "status"], registry=self.registry
+            "wildtag_http_requests", "HTTP requests", ["method", "route", "status"], registry=self.registry
         )
         self.seconds = Histogram(
-            "wildtag_http_request_seconds", "until the headers of the answer were sent", ["route"],
+            "wildtag_http_request_seconds", "seconds until the response headers were sent", ["route"],
             registry=self.registry, buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
         )  # fmt: skip
         self.registry.register(_Rest(services, streams))
@@ -49,10 +49,10 @@ class _Rest(Collector):
         self._streams = streams
 
     def describe(self) -> Iterable[Metric]:
-        return ()  # asked at registration, when Redis may be away
+        return ()  # called at registration, when Redis may be unavailable
 
     def collect(self) -> Iterable[Metric]:
-        yield GaugeMetricFamily("wildtag_event_streams", "event streams that are open", value=self._streams.open)
+        yield GaugeMetricFamily("wildtag_event_streams", "open event streams", value=self._streams.open)
         yield from self._outages()
         try:
             counts, beats = self._services.records.counts(), self._services.health.beats()
@@ -61,11 +61,13 @@ class _Rest(Collector):
             yield GaugeMetricFamily("wildtag_redis_up", "whether Redis answers", value=0)
             return
         yield GaugeMetricFamily("wildtag_redis_up", "whether Redis answers", value=1)
-        objects = GaugeMetricFamily("wildtag_objects", "objects by where they are", labels=["state"])
+        objects = GaugeMetricFamily("wildtag_objects", "objects by state", labels=["state"])
         for state, count in counts.items():
             objects.add_metric([state], count)
         yield objects
-        ago = GaugeMetricFamily("wildtag_seconds_since_progress", "by stage or process", labels=["name"])
+        ago = GaugeMetricFamily(
+            "wildtag_seconds_since_progress", "seconds since the last progress of a stage or process", labels=["name"]
+        )
         now = self._services.clock()
         for name, at in beats.items():
             ago.add_metric([name], max(0.0, now - at))
@@ -75,15 +77,15 @@ class _Rest(Collector):
             works.add_metric([name], float(condition.state == "working"))
         yield works
         events = CounterMetricFamily(
-            "wildtag_events_received", "by event source, and what became of them", labels=["source", "what"]
+            "wildtag_events_received", "events by source and outcome", labels=["source", "what"]
         )
         for name, count in told.items():
             events.add_metric(list(name.partition(":")[::2]), count)
         yield events
 
     def _outages(self) -> Iterable[Metric]:
-        lasting = GaugeMetricFamily("wildtag_outage_seconds", "how long a service has been away", labels=["name"])
-        waiting = GaugeMetricFamily("wildtag_outage_waiting", "objects that wait for a service", labels=["name"])
+        lasting = GaugeMetricFamily("wildtag_outage_seconds", "duration of a service's outage", labels=["name"])
+        waiting = GaugeMetricFamily("wildtag_outage_waiting", "objects waiting for a service", labels=["name"])
         for one in described(self._services.outages.standing(), self._services.clock()):
             lasting.add_metric([one["name"]], one["seconds"])
             if one["waiting"] is not None:
@@ -93,7 +95,7 @@ class _Rest(Collector):
 
 
 def described(standing: Iterable[Outage], now: float) -> list[dict[str, Any]]:
-    """Obstacles as the specification shows them."""
+    """Outages in the form of the ``Outage`` schema."""
     return [
         {"name": one.name, "reason": one.reason, "since": one.since or now,
          "seconds": round(max(0.0, now - (one.since or now)), 1), "waiting": one.waiting}
@@ -102,7 +104,7 @@ def described(standing: Iterable[Outage], now: float) -> list[dict[str, Any]]:
 
 
 class Measuring:
-    """Middleware that counts requests by route, never by address: keys are not for metrics."""
+    """Middleware that counts requests by route, not by path, so that no keys get into metrics."""
 
     def __init__(self, app: Any, metrics: Metrics) -> None:
         self._app = app
@@ -129,17 +131,21 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
     routes = APIRouter(tags=["health"])
     reading = [Depends(access.needing(Scope.READ))]
 
-    @routes.get("/healthz", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    @routes.get("/healthz", response_class=Response, responses={200: {"content": {"text/plain": {}}}},
+                operation_id="getHealth", summary="Check that the process is alive")  # fmt: skip
     def alive() -> Response:
-        """The process lives."""
+        """Always succeeds while the process runs."""
         return Response("alive\n", media_type="text/plain")
 
     @routes.get(
-        "/readyz", response_model=models.Ready, responses={503: {"model": models.Ready, "description": "not ready"}}
-    )
+        "/readyz", response_model=models.Ready,
+        operation_id="getReadiness", summary="Check that requests can be served",
+        responses={503: {"model": models.Ready, "description": "Not ready."}},
+    )  # fmt: skip
     async def ready() -> Response:
-        """Whether requests can be served: Redis and the store answer. What else is away is told, and no reason to
-        send nobody here: images are taken in meanwhile.
+        """Ready means that Redis and the object store answer.
+
+        Other outages are listed in `outages` and do not change the status: images are still accepted.
         """
         missing: dict[str, str] = {}
         try:
@@ -152,15 +158,16 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         standing = await anyio.to_thread.run_sync(services.outages.standing)
         headers = {"Retry-After": "1"} if missing else None
         body = {"ready": not missing, "missing": missing, "outages": described(standing, services.clock())}
-        return models.json(body, 503 if missing else 200, headers)
+        return responses.json(body, 503 if missing else 200, headers)
 
-    @routes.get("/v1/status", response_model=models.Status, responses=models.problems(429, 503), dependencies=reading)
+    @routes.get("/v1/status", response_model=models.Status, responses=responses.problems(429, 503),
+                dependencies=reading, operation_id="getStatus", summary="Get the state of the system")  # fmt: skip
     def status() -> Response:
-        """What waits, what is on its way and what is finished, when each stage was last heard of, what is away."""
+        """The number of objects by state, the last progress of each stage, event sources and outages."""
         version: str | None = None
         standing = services.outages.standing()
         try:
-            if all(one.name != "captions" for one in standing):  # else it would be waited for
+            if all(one.name != "captions" for one in standing):  # otherwise the call would block
                 version = services.captions.version()
         except Transient as exc:
             services.outages.own.met(exc)
@@ -168,7 +175,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         except WildtagError:
             pass
         now = services.clock()
-        return models.json({
+        return responses.json({
             "bucket": options.bucket, "counts": services.records.counts(),
             "seconds_since_progress": {n: round(now - at, 1) for n, at in services.health.beats().items()},
             "captions_version": version, "flower": options.flower,
@@ -177,11 +184,11 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         })  # fmt: skip
 
     @routes.get(
-        "/metrics", response_class=Response, dependencies=reading,
-        responses=models.problems(429) | {200: {"content": {"text/plain": {}}}},
+        "/metrics", response_class=Response, dependencies=reading, operation_id="getMetrics", summary="Get metrics",
+        responses=responses.problems(429) | {200: {"content": {"text/plain": {}}}},
     )  # fmt: skip
-    def told() -> Response:
-        """Metrics for Prometheus."""
+    def scraped() -> Response:
+        """Metrics in the Prometheus text format."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return routes

@@ -1,4 +1,4 @@
-"""Repeated uploads: a request with the ``Idempotency-Key`` of an earlier one gives the image that one stored."""
+"""Idempotent uploads: a repeated request with the same ``Idempotency-Key`` returns the image stored first."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
 
 REMEMBERED_S = 86_400
-AT_WORK_S = 60  # how long a request that is at work is believed in without a sign from it
+AT_WORK_S = 60  # lifetime of a claim without renewal
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What an upload led to: the image's id, and the digest of its bytes. Both empty while it is at work."""
+    """The result of an upload: the image's id and the digest of its bytes. Both are empty while it is in progress."""
 
     id: str = ""
     digest: str = ""
 
 
 class Idempotency:
-    """Remembers uploads for a day. Raises ``StoreUnavailable``."""
+    """Stores the results of uploads for a day. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
 
     def begin(self, caller: str, key: str) -> Stored | Literal["begun", "at-work"]:
-        """Claim a key for one upload, or hear what it led to. Callers do not share keys."""
+        """Claim a key for one upload, or get the result of the first one. Each caller has its own keys."""
         name = self._name(caller, key)
         with translated():
             if self._redis.set(name, msgspec.json.encode(Stored()), nx=True, ex=AT_WORK_S):
@@ -39,12 +39,12 @@ class Idempotency:
         return stored if stored.id else "at-work"
 
     def go_on(self, caller: str, key: str) -> None:
-        """The upload is still coming."""
+        """Renew the claim of an upload in progress."""
         with translated():
             self._redis.expire(self._name(caller, key), AT_WORK_S)
 
     def end(self, caller: str, key: str, stored: Stored | None) -> None:
-        """The upload is stored, or (``None``) came to nothing and may begin anew."""
+        """Store the result of the upload; ``None`` releases the key after a failure."""
         with translated():
             if stored is None:
                 self._redis.delete(self._name(caller, key))

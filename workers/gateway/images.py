@@ -1,4 +1,4 @@
-"""Where images are: by id for uploads, by bucket and key for everything. Polling, long polling, and events."""
+"""The routes of images, by id for uploads and by bucket and key for all objects: polling, long polling, events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
-from workers.gateway import models
+from workers.gateway import models, paging, record_models, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.broadcaster import Broadcaster
@@ -35,7 +35,7 @@ Wait = Annotated[
         ge=0,
         le=LONGEST_WAIT,
         allow_inf_nan=False,
-        description="seconds to wait: for the final word, or with If-None-Match for a change",
+        description="Seconds to wait for the final state, or with If-None-Match for a change.",
     ),
 ]
 Since = Annotated[
@@ -43,14 +43,14 @@ Since = Annotated[
     Query(
         ge=0,
         allow_inf_nan=False,
-        description="a record that was written by then (its `finished_at`) is not what is waited for",
+        description="Ignore a record whose `finished_at` is not later than this.",
     ),
 ]
 Match = Annotated[str | None, Header(alias="If-None-Match")]
 
 
 class Images:
-    """Answers where images are."""
+    """Looks up the progress of images and changes them."""
 
     def __init__(self, services: Services, options: Options, broadcaster: Broadcaster) -> None:
         self._services = services
@@ -58,9 +58,9 @@ class Images:
         self._broadcaster = broadcaster
 
     def key(self, name: str) -> str:
-        """The key of an upload. Raises ``Problem`` for what is no id."""
+        """The key of an upload. Raises ``Problem`` for an invalid id."""
         if not _ID.fullmatch(name):
-            raise Problem("not-found", "there is no image with this id")
+            raise Problem("not-found", "no image has this id")
         return f"{self._options.upload_prefix}{name}"
 
     def oid(self, name: str) -> str:
@@ -73,25 +73,25 @@ class Images:
         return name if name != key and _ID.fullmatch(name) else None
 
     def object(self, bucket: str, key: str) -> str:
-        """``bucket/key`` of an object that may be asked after."""
+        """``bucket/key`` of an object. Raises ``Problem`` for another bucket."""
         if bucket != self._options.bucket or not key:
-            raise Problem("not-found", f"there is no object {key[:200]!r} in a bucket {bucket[:63]!r}")
+            raise Problem("not-found", f"no object {key[:200]!r} in a bucket {bucket[:63]!r}")
         return f"{bucket}/{key}"
 
     def look(self, oid: str, since: float = 0.0) -> Progress:
-        """Where it is. Blocks. Raises ``Problem`` where there is no such object."""
+        """The progress of an object. Blocks. Raises ``Problem`` if it does not exist."""
         (progress,) = self._services.progress.look([oid], since)
         if progress is not None:
             return progress
         bucket, _, key = oid.partition("/")
-        info = self._services.store.stat(bucket, key)  # its event may not have been dealt with
+        info = self._services.store.stat(bucket, key)  # its event may not have been handled yet
         if info is None:
-            raise Problem("not-found", "there is no such image")
+            raise Problem("not-found", "the image does not exist")
         (progress,) = self._services.progress.look([oid], since)
         return progress or Progress(bucket=bucket, key=key, etag=info.ref.etag, state="queued")
 
     async def settled(self, oid: str, wait: float, since: float = 0.0, known: str | None = None) -> Progress:
-        """Where it is once it is final, or (``known``) not as its ETag says; after ``wait`` at the latest."""
+        """The progress once it is final, or differs from the ETag ``known``, or after ``wait`` seconds."""
         progress = None
         async for progress in self._broadcaster.steps(oid, lambda: self.look(oid, since), wait):
             if known is not None and not matches(known, etag(progress)):
@@ -100,7 +100,7 @@ class Images:
         return progress
 
     async def stream(self, oid: str, since: float) -> AsyncIterator[bytes]:
-        """Every step as an event, the last of which is final."""
+        """Each step as an event; the last one is final."""
         last = ""
         async for progress in self._broadcaster.steps(oid, lambda: self.look(oid, since), LONGEST_STREAM):
             if (tag := etag(progress)) != last:
@@ -108,15 +108,18 @@ class Images:
                 yield event(document(progress, self.id(progress.key)), name="state")
 
     def forget(self, name: str) -> None:
-        """Remove an upload."""
+        """Delete an upload. Raises ``Problem`` if it does not exist."""
         bucket, _, key = self.oid(name).partition("/")
         if self._services.store.stat(bucket, key) is None:
-            raise Problem("not-found", "there is no image with this id")
+            raise Problem("not-found", "no image has this id")
         self._services.store.remove(bucket, key)
         self._services.inbox.append([ObjectEvent("removed", bucket, key)])
 
     def again(self, oid: str, *, only_final: bool = False) -> Progress:
-        """Have an object tagged once more, or ``only_final`` unless it is on its way; gives where it was."""
+        """Tag an object again. Returns its progress before.
+
+        ``only_final``: do not restart an object that is being processed.
+        """
         before = self.look(oid)
         bucket, _, key = oid.partition("/")
         self._services.inbox.append([ObjectEvent("created", bucket, key, force=before.final or not only_final)])
@@ -124,44 +127,44 @@ class Images:
 
 
 def document(progress: Progress, name: str | None) -> bytes:
-    """The JSON of it."""
+    """The JSON of the ``Progress`` schema. ``name``: the id of an upload."""
     body = {"id": name, **{field: getattr(progress, field) for field in progress.__struct_fields__}}
     return msgspec.json.encode(body)
 
 
 def etag(progress: Progress) -> str:
-    """Changes with every step, and not with the position in the queue."""
+    """The ETag of a progress. It changes with each step, but not with the position in the queue."""
     told = f"{progress.etag} {progress.state} {progress.attempts} {progress.fault} {progress.finished_at}"
     return f'W/"{hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16]}"'
 
 
 def matches(condition: str, tag: str) -> bool:
-    """Whether an If-None-Match names this ETag; weakly, as RFC 9110 has it: proxies may have made one weak."""
+    """Whether an If-None-Match has this ETag, by the weak comparison of RFC 9110."""
     named = [part.strip().removeprefix("W/") for part in condition.split(",")]
     return "*" in named or tag.removeprefix("W/") in named
 
 
 def answered(progress: Progress, name: str | None, *, status: int = 200) -> Response:
-    """An answer with an ETag."""
+    """A response with the progress and its ETag."""
     headers = {"ETag": etag(progress), "Cache-Control": "no-cache"}
     return Response(document(progress, name), status, headers, "application/json")
 
 
 def answered_again(before: Progress, name: str | None, address: str) -> Response:
-    """An answer for what has its turn once more; ``Location`` says where to wait for its new record."""
+    """A response for an object that is processed again; ``Location`` is the URL to wait for its new record."""
     answer = answered(before, name, status=202)
     answer.headers["Location"] = f"{address}?since={before.finished_at or 0.0!r}"
     return answer
 
 
-def router(images: Images, services: Services, access: Access, streams: Streams) -> APIRouter:  # noqa: C901 -- a list
+def router(images: Images, services: Services, access: Access, streams: Streams) -> APIRouter:  # noqa: C901 -- a list of routes
     """The routes."""
     routes = APIRouter(tags=["images"])
     reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
-    usual = models.problems(400, 422, 429, 503)
+    usual = responses.problems(400, 422, 429, 503)
     known: Any = {
-        "response_model": models.Progress,
-        "responses": usual | models.problems(404) | {304: {"description": "It is as If-None-Match says."}},
+        "response_model": record_models.Progress,
+        "responses": usual | responses.problems(404) | responses.NOT_MODIFIED,
         "dependencies": reading,
     }
 
@@ -178,61 +181,71 @@ def router(images: Images, services: Services, access: Access, streams: Streams)
     def streamed(oid: str, since: float) -> StreamingResponse:
         return streams.response(images.stream(oid, since))
 
-    @routes.get("/v1/images/{id}", **known)
+    @routes.get("/v1/images/{id}", **known, operation_id="getImage", summary="Get an uploaded image")
     async def image(id: str, wait: Wait = 0.0, since: Since = 0.0, match: Match = None) -> Response:  # noqa: A002
-        """Where an uploaded image is, with its record once that is written."""
+        """The progress of an uploaded image, with its record once it is final."""
         return await polled(images.oid(id), wait, since, match, id)
 
-    @routes.get("/v1/images/{id}/events", **models.stream(404, 422, 429, 503), dependencies=reading)
+    @routes.get("/v1/images/{id}/events", **responses.stream(404, 422, 429, 503), dependencies=reading,
+                operation_id="watchImage", summary="Watch an uploaded image")  # fmt: skip
     async def image_events(id: str, since: Since = 0.0) -> Response:  # noqa: A002
-        """Every step of an image as server-sent events; ends with the final one."""
+        """Each step of an image as server-sent events, up to the final one."""
         await anyio.to_thread.run_sync(images.look, images.oid(id))
         return streamed(images.oid(id), since)
 
-    @routes.delete("/v1/images/{id}", status_code=204, responses=usual | models.problems(404), dependencies=writing)
+    @routes.delete(
+        "/v1/images/{id}", status_code=204, responses=usual | responses.problems(404), dependencies=writing,
+        operation_id="deleteImage", summary="Delete an uploaded image",
+    )  # fmt: skip
     def forget(id: str) -> Response:  # noqa: A002
-        """Remove an uploaded image and, with it, its record."""
+        """Delete an uploaded image and its record."""
         images.forget(id)
         return Response(status_code=204)
 
     again: Any = {
-        "status_code": 202, "response_model": models.Progress, "responses": usual | models.problems(404),
+        "status_code": 202, "response_model": record_models.Progress, "responses": usual | responses.problems(404),
         "dependencies": writing,
     }  # fmt: skip
 
-    @routes.post("/v1/images/{id}:retag", **again)
+    @routes.post("/v1/images/{id}:retag", **again, operation_id="retagImage", summary="Tag an uploaded image again")
     def retag_image(id: str) -> Response:  # noqa: A002
-        """Have an uploaded image tagged once more. `Location` says where to wait for the new record."""
+        """Tag an uploaded image again. `Location` is the URL to wait for the new record."""
         return answered_again(images.again(images.oid(id)), id, f"/v1/images/{id}")
 
-    @routes.post("/v1/objects/{bucket}/{key:path}:retag", **again)
+    @routes.post(
+        "/v1/objects/{bucket}/{key:path}:retag", **again, operation_id="retagObject", summary="Tag an object again"
+    )
     def retag_object(bucket: str, key: str) -> Response:
-        """Have an object tagged once more. `Location` says where to wait for the new record."""
+        """Tag an object again. `Location` is the URL to wait for the new record."""
         before = images.again(images.object(bucket, key))
         return answered_again(before, images.id(key), quote(f"/v1/objects/{bucket}/{key}"))
 
-    @routes.get("/v1/objects/{bucket}/{key:path}:events", **models.stream(404, 422, 429, 503), dependencies=reading)
+    @routes.get(
+        "/v1/objects/{bucket}/{key:path}:events", **responses.stream(404, 422, 429, 503), dependencies=reading,
+        operation_id="watchObject", summary="Watch an object",
+    )  # fmt: skip
     async def object_events(bucket: str, key: str, since: Since = 0.0) -> Response:
-        """Every step of an object as server-sent events; ends with the final one."""
+        """Each step of an object as server-sent events, up to the final one."""
         oid = images.object(bucket, key)
         await anyio.to_thread.run_sync(images.look, oid)
         return streamed(oid, since)
 
-    @routes.get("/v1/objects/{bucket}/{key:path}", **known)
+    @routes.get("/v1/objects/{bucket}/{key:path}", **known, operation_id="getObject", summary="Get an object")
     async def object_(bucket: str, key: str, wait: Wait = 0.0, since: Since = 0.0, match: Match = None) -> Response:
-        """Where an object of the bucket is, with its record once that is written."""
+        """The progress of an object of the bucket, with its record once it is final."""
         return await polled(images.object(bucket, key), wait, since, match, images.id(key))
 
-    @routes.get("/v1/objects", response_model=models.Records, responses=usual, dependencies=reading)
+    @routes.get("/v1/objects", response_model=models.Records, responses=usual, dependencies=reading,
+                operation_id="listObjects", summary="List records")  # fmt: skip
     def newest(
-        state: Annotated[models.State | None, Query(description="only records in this state")] = None,
-        limit: models.Limit = 50,
-        cursor: models.Cursor = None,
+        state: Annotated[record_models.State | None, Query(description="Only records in this state.")] = None,
+        limit: paging.Limit = 50,
+        cursor: paging.Cursor = None,
     ) -> Response:
-        """The records, newest first."""
-        start = models.position(cursor)
+        """Records of all objects, newest first."""
+        start = paging.position(cursor)
         found = services.records.bodies(start, limit, as_state(state) if state else None)
         more = str(start + limit) if len(found) == limit else None
-        return models.json({"objects": list(map(msgspec.Raw, found)), "cursor": more})
+        return responses.json({"objects": list(map(msgspec.Raw, found)), "cursor": more})
 
     return routes

@@ -1,150 +1,29 @@
-"""The answers as the specification shows them. What is sent is written by msgspec; a test holds it to these."""
+"""The OpenAPI schemas of all responses except records; see ``record_models``.
+
+msgspec writes the responses; a test checks them against these schemas.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-import msgspec
-from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
-from workers.gateway.problems import MEDIA_TYPE
-from workers.gateway.problems import Problem as Refused
-
-State = Literal["done", "failed", "dead", "skipped"]
-Limit = Annotated[int, Query(ge=1, le=500, description="how many at the most")]
-Cursor = Annotated[
-    str | None, Query(max_length=1000, description="where to go on: the `cursor` of the answer before")
-]
+from workers.gateway.record_models import Error, Record
 
 
 class Problem(BaseModel):
-    """An error (RFC 9457). `type` is for programs and stable, `detail` for people."""
+    """An error (RFC 9457). `type` is stable and for programs, `detail` is for people."""
 
     type: str = Field(examples=["urn:wildtag:problem:too-large"])
     title: str
     status: int
     detail: str
-    errors: list[dict[str, str]] | None = None
-
-
-class Tag(BaseModel):
-    """`score` = α · `image_score` + (1 − α) · `text_score`; `evidence`: positions in the record's evidence."""
-
-    label: str
-    score: float
-    image_score: float
-    text_score: float
-    evidence: list[int]
-
-
-class Evidence(BaseModel):
-    """A caption that was found for the image; `similarity` is the cosine to it."""
-
-    caption: str
-    similarity: float
-
-
-class Error(BaseModel):
-    """Why there are no tags."""
-
-    code: str
-    reason: str
-
-
-class Label(BaseModel):
-    """A value of a label map, by its place in the list; `colour` as `#rrggbb`. The first is `unknown`."""
-
-    label: str
-    colour: str
-
-
-class RunLengths(BaseModel):
-    """A mask as COCO's compact run-length encoding; `size`: height and width of the label map."""
-
-    size: Annotated[list[int], Field(min_length=2, max_length=2)]
-    counts: str
-
-
-class SegmentEvidence(BaseModel):
-    """A caption that names a segment."""
-
-    id: int
-    caption: str
-    similarity: float
-
-
-class Segment(BaseModel):
-    """A connected part of the image with one label. `box`: x, y, width, height in pixels; `area`: its share."""
-
-    label: str
-    score: float
-    box: Annotated[list[int], Field(min_length=4, max_length=4)]
-    area: float
-    mask: RunLengths
-    evidence: list[SegmentEvidence]
-
-
-class Pictures(BaseModel):
-    """Keys in the bucket; `/v1/label-maps` and `/v1/overlays` serve them."""
-
-    label_map: str
-    overlay: str
-
-
-class Segmentation(BaseModel):
-    """What is where. `error`: why there is none, in an image that has its tags all the same."""
-
-    way: str
-    width: int
-    height: int
-    labels: list[Label]
-    segments: list[Segment] = Field(description="largest first")
-    pictures: Pictures | None
-    error: Error | None
-
-
-class Record(BaseModel):
-    """The final word on one version of one object."""
-
-    bucket: str
-    key: str
-    etag: str
-    state: State
-    tags: list[Tag]
-    unknown: bool = Field(description="no caption is near enough to say what the image shows")
-    evidence: list[Evidence]
-    space_id: str
-    captions_version: str
-    timings_ms: dict[str, float]
-    error: Error | None
-    segmentation: Segmentation | None = Field(description="where that was asked for")
-    version_id: str | None
-    finished_at: float
-
-
-class Progress(BaseModel):
-    """Where an object is. Times are Unix seconds."""
-
-    id: str | None = Field(description="of an upload; other objects have none")
-    bucket: str
-    key: str
-    etag: str
-    state: Literal[
-        "queued", "embedding", "retrieval", "extraction", "scoring", "segmentation",
-        "done", "failed", "dead", "skipped",
-    ]  # fmt: skip
-    position: int | None = Field(description="while it is queued: how many objects are ahead of it")
-    accepted_at: float | None
-    stages: dict[str, float] = Field(description="when it came to each stage")
-    attempts: int
-    fault: str | None = Field(description="what it waits for to pass")
-    record: Record | None = Field(description="once it is final")
-    finished_at: float | None
+    errors: list[dict[str, str]] | None = Field(None, description="The invalid parameters and fields.")
 
 
 class DirectUpload(BaseModel):
-    """Where to PUT an image, with which headers; the id is then polled as any other."""
+    """A URL that accepts a PUT of the image with these headers. Then poll the id."""
 
     id: str
     url: str
@@ -154,56 +33,58 @@ class DirectUpload(BaseModel):
 
 
 class Records(BaseModel):
-    """Records; `cursor` leads to more."""
+    """A page of records."""
 
     objects: list[Record]
-    cursor: str | None
+    cursor: str | None = Field(description="Pass it to get the next page; null on the last page.")
 
 
 class TagCount(BaseModel):
-    """A tag and how many objects carry it."""
+    """A tag and the number of objects with it."""
 
     label: str
     objects: int
 
 
 class Tags(BaseModel):
-    """Tags, the most frequent first."""
+    """A page of tags, most frequent first."""
 
     tags: list[TagCount]
-    cursor: str | None
+    cursor: str | None = Field(description="Pass it to get the next page; null on the last page.")
 
 
 class Scored(BaseModel):
-    """An object with the score of the tag that was asked for."""
+    """An object and the score of the requested tag."""
 
     score: float
     record: Record
 
 
 class Tagged(BaseModel):
-    """Objects with a tag, the best first."""
+    """A page of objects with a tag, highest score first."""
 
     label: str
     objects: list[Scored]
-    cursor: str | None
+    cursor: str | None = Field(description="Pass it to get the next page; null on the last page.")
 
 
 class Batch(BaseModel):
-    """Where the objects of a batch are. `complete`: all of its objects are known."""
+    """The state of a batch."""
 
     id: str
     created_at: float
-    complete: bool
-    finished: bool
+    complete: bool = Field(description="All objects of the batch are listed.")
+    finished: bool = Field(description="All objects of the batch have a final state.")
     total: int
-    counts: dict[str, int] = Field(description="objects by state; `gone`: not in the bucket, or not followed")
+    counts: dict[str, int] = Field(
+        description="Number of objects by state. `gone`: not in the bucket, or excluded by the filter."
+    )
     failures: list[Failure]
-    cursor: str | None
+    cursor: str | None = Field(description="Pass it to get more failures; null on the last page.")
 
 
 class Failure(BaseModel):
-    """An object of a batch that has no tags, and why."""
+    """An object of a batch without tags, and the reason."""
 
     bucket: str
     key: str
@@ -212,7 +93,7 @@ class Failure(BaseModel):
 
 
 class Caption(BaseModel):
-    """A caption that was taught. `added`: it was not there before."""
+    """An added caption. `added` is false if it existed before."""
 
     id: str
     caption: str
@@ -220,83 +101,83 @@ class Caption(BaseModel):
 
 
 class Captions(BaseModel):
-    """Captions that were taught."""
+    """The added captions."""
 
     captions: list[Caption]
 
 
 class FoundCaption(BaseModel):
-    """A caption; `similarity` is the cosine to the text. `source`: who taught it, if it was taught."""
+    """A caption that was found."""
 
     id: str
     caption: str
-    similarity: float
-    source: str | None
+    similarity: float = Field(description="Cosine similarity of the text and the caption.")
+    source: str | None = Field(description="The source of a caption that was added over the API.")
 
 
 class FoundCaptions(BaseModel):
-    """Captions, the nearest first."""
+    """Captions, nearest first."""
 
     captions: list[FoundCaption]
 
 
 class DeadLetter(BaseModel):
-    """A webhook that was given up. `since`: when it was due first; `delivery`: what its receiver knows it by."""
+    """A webhook delivery that failed all attempts."""
 
     id: str
-    delivery: str
+    delivery: str = Field(description="The delivery's id as the receiver got it.")
     type: str
     bucket: str
     key: str
-    since: float
+    since: float = Field(description="When the first attempt was due.")
     died_at: float
     attempts: int
     reason: str
 
 
 class DeadLetters(BaseModel):
-    """Webhooks that were given up, the newest first."""
+    """A page of failed webhook deliveries, newest first."""
 
     deliveries: list[DeadLetter]
-    cursor: str | None
+    cursor: str | None = Field(description="Pass it to get the next page; null on the last page.")
 
 
 class Outage(BaseModel):
-    """What is away and waited for: `redis`, `broker`, `store`, `captions` (a Qdrant server), or a process's own."""
+    """An unavailable service: `redis`, `broker`, `store`, `captions` (Qdrant), or a fault of one process."""
 
     name: str
     reason: str
     since: float
-    seconds: float = Field(description="since it began")
-    waiting: int | None = Field(description="how many objects wait for it, where that is known")
+    seconds: float = Field(description="Duration of the outage.")
+    waiting: int | None = Field(description="Number of objects that wait for the service, if known.")
 
 
 class Source(BaseModel):
-    """How an event source is. `deaf`: the server takes the request and sends nothing."""
+    """The state of an event source. `deaf`: the server accepts the connection but sends no events."""
 
     state: Literal["working", "deaf", "away", "refused"]
     since: float
     reason: str
-    at: float = Field(description="when that was noted last")
+    at: float = Field(description="When the state was last reported.")
 
 
 class Status(BaseModel):
     """The state of the system."""
 
     bucket: str
-    counts: dict[str, int]
-    seconds_since_progress: dict[str, float]
+    counts: dict[str, int] = Field(description="Number of objects by state.")
+    seconds_since_progress: dict[str, float] = Field(description="Seconds since the last progress, by stage.")
     captions_version: str | None
-    flower: str | None
+    flower: str | None = Field(description="The URL of Flower.")
     outages: list[Outage]
     sources: dict[str, Source]
 
 
 class Ready(BaseModel):
-    """Whether requests can be served: `missing` says what they lack.
+    """Whether the gateway can serve requests.
 
-    `outages`: services that are away, for which work waits. Without captions, say, images are taken in and tagged
-    later.
+    `missing` lists the services that it requires and their errors. `outages` lists all unavailable services: without
+    captions, for example, images are accepted and tagged later.
     """
 
     ready: bool
@@ -305,83 +186,3 @@ class Ready(BaseModel):
 
 
 Batch.model_rebuild()
-
-IMAGE_BODY: dict[str, Any] = {
-    "security": [{"HTTPBearer": []}],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object", "properties": {"image": {"type": "string", "format": "binary"}},
-                    "required": ["image"],
-                }
-            },
-        },
-    },
-    "parameters": [
-        {
-            "name": "Idempotency-Key", "in": "header", "required": False,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
-            "description": "the same key with the same image gives the same id, for a day",
-        }
-    ],
-}  # fmt: skip
-
-WEBHOOK = {
-    "post": {
-        "tags": ["events"], "summary": "Minio", "operationId": "minio_events",
-        "description": "What a MinIO server tells of its bucket (its webhook target).",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
-        "responses": {
-            "200": {"description": "stored"}, "202": {"description": "set aside with its reason"},
-            "400": {"description": "the sender hung up"},
-            **{
-                str(status): {
-                    "description": what, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-                }
-                for status, what in (
-                    (401, "the token is wrong"), (403, "not allowed"), (408, "it came too slowly"),
-                    (503, "nothing is stored"),
-                )
-            },
-        },
-        "security": [{"HTTPBearer": []}],
-    }
-}  # fmt: skip
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route, beside 401 and 403, which all have."""
-    schema = {"$ref": "#/components/schemas/Problem"}
-    told = {400: "cannot be read", 401: "a key is needed", 403: "not allowed", 404: "not there",
-            408: "it came too slowly", 409: "at work", 413: "too large", 415: "no image",
-            422: "not as specified", 429: "too many", 501: "not in this deployment",
-            503: "away, or busy"}  # fmt: skip
-    return {
-        status: {"description": told[status], "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status in sorted({401, 403, *statuses})
-    }
-
-
-def stream(*statuses: int) -> dict[str, Any]:
-    """A route that gives server-sent events."""
-    return {
-        "responses": problems(*statuses) | {200: {"description": "events", "content": {"text/event-stream": {}}}},
-        "response_model": None, "response_class": Response,  # FastAPI would add JSON to the events
-    }  # fmt: skip
-
-
-def json(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """An answer of JSON."""
-    return Response(msgspec.json.encode(body), status, headers, "application/json")
-
-
-def position(cursor: str | None) -> int:
-    """A cursor that counts. Raises ``Refused``."""
-    if cursor is None:
-        return 0
-    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 12:
-        raise Refused("bad-request", "this cursor is none of ours")
-    return int(cursor)

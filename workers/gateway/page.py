@@ -1,6 +1,6 @@
-"""The page at ``/`` and the API's documentation at ``/docs``: files of packages, without a build step.
+"""The web page at ``/`` and the API documentation at ``/docs``: static files of packages, without a build step.
 
-Nothing on them comes from elsewhere, and their policies would not let it.
+Both load nothing from other hosts; their content security policies forbid it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from workers.gateway import guards
 
 FILES = resources.files("workers.gateway") / "page_files"
 DOCS = "/docs"
-FRESH = {"Cache-Control": "no-cache"}  # asked after each time, by ETag: modules of two versions would not fit
+FRESH = {"Cache-Control": "no-cache"}  # always revalidate: modules of two versions would not work together
 
 
 class _Files(StaticFiles):
@@ -27,19 +27,19 @@ class _Files(StaticFiles):
 
 
 def install(app: FastAPI) -> None:
-    """Serve the page; comes last, since it answers for every address that is left."""
+    """Serve the pages. Call this last, as the page's mount matches all remaining paths."""
 
     def docs() -> Response:
         return FileResponse(str(FILES / "docs.html"), headers=FRESH)
 
     app.add_api_route(DOCS, docs, include_in_schema=False)
-    # of that package only Swagger UI's files are used
+    # only Swagger UI's files of that package are used
     app.mount(f"{DOCS}/files", StaticFiles(packages=[("fastapi_offline", "static")]), name="docs")
     app.mount("/", _Files(packages=[("workers.gateway", "page_files")], html=True), name="page")
 
 
 def policy(path: str) -> str | None:
-    """The content security policy of an address: what is not served as a page may load nothing."""
+    """The content security policy of a path; ``None`` for the API, which gets the strict one."""
     if path.startswith("/v1/"):
         return None
     return guards.DOCS if path == DOCS else guards.PAGE

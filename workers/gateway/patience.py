@@ -1,4 +1,4 @@
-"""Waiting in the event loop for a service that is away."""
+"""Waits in the event loop for a service that is unavailable."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from vectordb.errors import Transient
 from workers.outages.tracker import OutageTracker
 
 REST_S = 1.0
-ANSWERS_S = 0.1  # a pause where the service answers, and yet does not do what was asked
+ANSWERS_S = 0.1  # pause if the service answers but the call still failed
 
 
 async def outlast(
     outage_tracker: OutageTracker, fault: Transient, limiter: anyio.CapacityLimiter | None = None
 ) -> str | None:
-    """Wait a second, or until what the fault speaks of is back. Gives the service that is away."""
+    """Wait one second, or until the service of the fault is back. Returns the service's name, if any."""
 
     def wait() -> str | None:
         name = outage_tracker.met(fault)

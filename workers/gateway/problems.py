@@ -1,25 +1,25 @@
-"""Errors as problem documents (RFC 9457). ``type`` is stable: programs decide by it; ``detail`` is for people.
+"""Errors as problem documents (RFC 9457). ``type`` is stable and for programs, ``detail`` is for people.
 
 ======================  ======  =============================================================================
 type, after the prefix  status  when
 ======================  ======  =============================================================================
-bad-request             400     the request cannot be read: a header, a cursor, a body that ends too early
-bad-key                 400     the address holds a key that is not UTF-8
-unauthorized            401     a key is needed, or the one that was shown is none
-forbidden               403     the key's scope is not enough, another site's page asked, or the store refuses
-not-found               404     there is no such image, object, batch, caption or address
-method-not-allowed      405     the address has other methods
-timeout                 408     the body came too slowly
-conflict                409     a request with this Idempotency-Key is at work
-too-large               413     more bytes than are taken
-not-an-image            415     the first bytes are of no image that is read
+bad-request             400     the request is invalid: a header, a cursor, an old name, a truncated body
+bad-key                 400     the path has a key that is not UTF-8
+unauthorized            401     an API key is required, or the key is unknown
+forbidden               403     the key's scope, the origin or the store does not allow it
+not-found               404     the image, object, batch, caption or path does not exist
+method-not-allowed      405     the path does not support the HTTP method
+timeout                 408     the body arrived too slowly
+conflict                409     a request with this Idempotency-Key is in progress
+too-large               413     the body has too many bytes
+not-an-image            415     the file is not an image of a supported format
 mismatch                422     the Idempotency-Key was used with another body
-invalid                 422     a parameter or field is not as the specification says; ``errors`` lists them
-too-many                429     more at once, or in a second, than one is allowed; see ``Retry-After``
-internal                500     a fault of wildtag, which its log explains
-unsupported             501     this deployment cannot do it; ``detail`` says what could
-unavailable             503     something behind the gateway is away; see ``Retry-After``
-busy                    503     so much waits that nothing more is accepted; see ``Retry-After``
+invalid                 422     parameters or fields are invalid; ``errors`` lists them
+too-many                429     too many requests at once or per second; see ``Retry-After``
+internal                500     a bug; see the gateway's log
+unsupported             501     not available in this deployment; ``detail`` names alternatives
+unavailable             503     a service behind the gateway is unavailable; see ``Retry-After``
+busy                    503     the queue is full; see ``Retry-After``
 ======================  ======  =============================================================================
 """
 
@@ -53,12 +53,12 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (ObjectGone, "not-found"), (ObjectTooLarge, "too-large"), (ObjectForbidden, "forbidden"),
     (Permanent, "bad-request"),
 )  # fmt: skip
-# of what the framework and the guards refuse
+# for errors of the framework and of ``Guards``
 _NAMES = {404: "not-found", 405: "method-not-allowed", 408: "timeout", 413: "too-large"}
 
 
 class Problem(Exception):
-    """Ends a request with a problem document. ``name`` is one of the table above."""
+    """Ends a request with a problem document. ``name``: a type of the table above."""
 
     def __init__(self, name: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> None:
         super().__init__(detail)
@@ -70,11 +70,11 @@ class Problem(Exception):
 
     @classmethod
     def later(cls, name: str, detail: str, seconds: int) -> Problem:
-        """One that passes: when to come again."""
+        """A temporary problem: retry after ``seconds``."""
         return cls(name, detail, headers={"Retry-After": str(seconds)})
 
     def response(self) -> Response:
-        """The document, with its status and headers."""
+        """The response with the document."""
         body = {
             "type": f"{PREFIX}{self.name}", "title": HTTPStatus(self.status).phrase, "status": self.status,
             "detail": self.detail, **self.more,
@@ -83,7 +83,7 @@ class Problem(Exception):
 
 
 def of(exc: Exception) -> Problem:
-    """What an error is to whoever asked."""
+    """The problem that an exception stands for."""
     if isinstance(exc, Problem):
         return exc
     if isinstance(exc, Transient):
@@ -91,27 +91,27 @@ def of(exc: Exception) -> Problem:
     for kind, name in _KINDS:
         if isinstance(exc, kind):
             return Problem(name, str(exc))
-    return Problem("internal", "something went wrong here; the gateway's log says what")
+    return Problem("internal", "internal error; see the gateway's log")
 
 
 def install(app: FastAPI) -> None:
-    """Have an application answer all errors so."""
+    """Make an application return all errors as problem documents."""
 
     async def wildtag(_: Request, exc: Exception) -> Response:
         return of(exc).response()
 
     async def refused(_: Request, exc: Exception) -> Response:
-        assert isinstance(exc, HTTPException)  # noqa: S101 -- for the types: it is registered for these alone
+        assert isinstance(exc, HTTPException)  # noqa: S101 -- for mypy: the handler is registered for this class
         name = _NAMES.get(exc.status_code, "bad-request")
         return Problem(name, str(exc.detail), headers=exc.headers).response()
 
     async def invalid(_: Request, exc: Exception) -> Response:
         assert isinstance(exc, RequestValidationError)  # noqa: S101 -- as above
         errors = [{"where": ".".join(map(str, e["loc"])), "reason": e["msg"]} for e in exc.errors()]
-        return Problem("invalid", "the request is not as the specification says", errors=errors).response()
+        return Problem("invalid", "the request does not match the specification", errors=errors).response()
 
     async def gone(_: Request, __: Exception) -> Response:
-        return Response(status_code=400)  # nobody is there to read it
+        return Response(status_code=400)  # the client is gone
 
     async def internal(request: Request, exc: Exception) -> Response:
         log.error("request failed", method=request.method, path=request.url.path, exc_info=exc)

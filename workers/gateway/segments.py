@@ -1,4 +1,4 @@
-"""Segmentations: asking for one, and the pictures of those that there are."""
+"""The routes that request segmentations and serve their artifacts."""
 
 from __future__ import annotations
 
@@ -7,99 +7,117 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from workers.gateway import models
+from workers.gateway import record_models, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images, Match, answered_again, matches
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
-from workers.lifecycle.record import Pictured
+from workers.lifecycle.record import ArtifactKeys
 from workers.segmentation.requests import NONE
 
 SegmentationMethod = Literal["dense", "regions", "prompted", "none"]
 Wanted = Annotated[
     SegmentationMethod | None,
-    Query(description="also say where what is: how to segment the image; none: not even if its prefix says so"),
+    Query(description="Also segment the image with this method. `none`: do not, whatever the settings say."),
+]
+Method = Annotated[
+    SegmentationMethod,
+    Query(description="The segmentation method. `none`: tag the object again without a segmentation."),
 ]
 
 
+def current_names(request: Request) -> None:
+    """Raises ``Problem`` for a query parameter that has a new name."""
+    if "way" in request.query_params:
+        raise Problem("bad-request", "the query parameter way has been renamed: use method")
+
+
 class Segments:
-    """Notes how objects are to be segmented, and finds their pictures. Blocks."""
+    """Stores segmentation requests and finds artifacts. Blocks."""
 
     def __init__(self, services: Services, options: Options) -> None:
         self._services = services
-        self._ways = options.ways
+        self._methods = options.segmentation_methods
 
-    def check(self, way: SegmentationMethod | None) -> None:
-        """Raises ``Problem`` for a way that there is not in this deployment."""
-        if way is not None and way not in (*self._ways, NONE):
-            raise Problem("unsupported", f"there is no way {way!r} here; there are {', '.join(self._ways)}")
+    def check(self, method: SegmentationMethod | None) -> None:
+        """Raises ``Problem`` for a method that this deployment does not have."""
+        if method is not None and method not in (*self._methods, NONE):
+            known = ", ".join(self._methods)
+            raise Problem("unsupported", f"the method {method!r} is not available here; available methods: {known}")
 
-    def wish(self, oids: list[str], way: SegmentationMethod | None) -> None:
-        """Have the objects segmented; they must be announced after that."""
-        if way is not None:
-            self._services.segmentation_requests.ask(oids, way)
+    def request(self, oids: list[str], method: SegmentationMethod | None) -> None:
+        """Request a segmentation of the objects. Append their events after this."""
+        if method is not None:
+            self._services.segmentation_requests.ask(oids, method)
 
-    def picture(self, oid: str, name: Literal["label_map", "overlay"]) -> tuple[str, str]:
-        """The key and the ETag of a picture."""
+    def artifact(self, oid: str, name: Literal["label_map", "overlay"]) -> tuple[str, str]:
+        """The key and the ETag of an artifact. Raises ``Problem`` if there is none."""
         (record,) = self._services.records.get([oid])
-        pictures: Pictured | None = record.segmentation.pictures if record and record.segmentation else None
-        if record is None or pictures is None:
-            raise Problem("not-found", "there is no segmentation of this object")
-        told = f"{record.etag} {record.way} {record.finished_at}"
-        return getattr(pictures, name), f'"{hashlib.sha256(told.encode()).hexdigest()[:16]}"'
+        artifacts: ArtifactKeys | None = record.segmentation.artifacts if record and record.segmentation else None
+        if record is None or artifacts is None:
+            raise Problem("not-found", "the object has no segmentation")
+        told = f"{record.etag} {record.segmentation_method} {record.finished_at}"
+        key = artifacts.label_map if name == "label_map" else artifacts.overlay
+        return key, f'"{hashlib.sha256(told.encode()).hexdigest()[:16]}"'
 
 
 def router(segments: Segments, images: Images, services: Services, options: Options, access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["segmentation"])
     reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
-    usual = models.problems(400, 404, 422, 429, 501, 503)
+    usual = responses.problems(400, 404, 422, 429, 501, 503)
     asked: Any = {
-        "status_code": 202, "response_model": models.Progress, "responses": usual, "dependencies": writing,
+        "status_code": 202, "response_model": record_models.Progress, "responses": usual,
+        "dependencies": [*writing, Depends(current_names)],
     }  # fmt: skip
 
-    def segmented(oid: str, address: str, name: str | None, way: SegmentationMethod) -> Response:
-        segments.check(way)
+    def segmented(oid: str, address: str, name: str | None, method: SegmentationMethod) -> Response:
+        segments.check(method)
         images.look(oid)
-        segments.wish([oid], way)
-        before = images.again(oid, only_final=True)  # what is on its way has heard of it
+        segments.request([oid], method)
+        before = images.again(oid, only_final=True)  # an object in progress gets the request at once
         return answered_again(before, name, address)
 
-    @routes.post("/v1/images/{id}:segment", **asked)
-    def segment_image(id: str, way: SegmentationMethod = "dense") -> Response:  # noqa: A002
-        """Have an uploaded image segmented. `Location` says where to wait for its new record."""
-        return segmented(images.oid(id), f"/v1/images/{id}", id, way)
+    @routes.post("/v1/images/{id}:segment", **asked, operation_id="segmentImage", summary="Segment an uploaded image")
+    def segment_image(id: str, method: Method = "dense") -> Response:  # noqa: A002
+        """Segment an uploaded image. `Location` is the URL to wait for the new record."""
+        return segmented(images.oid(id), f"/v1/images/{id}", id, method)
 
-    @routes.post("/v1/objects/{bucket}/{key:path}:segment", **asked)
-    def segment_object(bucket: str, key: str, way: SegmentationMethod = "dense") -> Response:
-        """Have an object segmented. `Location` says where to wait for its new record."""
+    @routes.post(
+        "/v1/objects/{bucket}/{key:path}:segment", **asked, operation_id="segmentObject", summary="Segment an object"
+    )
+    def segment_object(bucket: str, key: str, method: Method = "dense") -> Response:
+        """Segment an object. `Location` is the URL to wait for the new record."""
         oid = images.object(bucket, key)
-        return segmented(oid, quote(f"/v1/objects/{bucket}/{key}"), images.id(key), way)
+        return segmented(oid, quote(f"/v1/objects/{bucket}/{key}"), images.id(key), method)
 
     async def shown(oid: str, name: Literal["label_map", "overlay"], kind: str, match: str | None) -> Response:
-        key, tag = await anyio.to_thread.run_sync(segments.picture, oid, name)
+        key, tag = await anyio.to_thread.run_sync(segments.artifact, oid, name)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if match is not None and matches(match, tag):
             return Response(status_code=304, headers=headers)
         data, _ = await anyio.to_thread.run_sync(services.store.get, options.bucket, key, options.max_object_bytes)
         return Response(data, 200, headers, kind)
 
-    def picture(kind: str) -> Any:
-        responses = models.problems(400, 404, 413, 422, 429, 503)
-        told = {200: {"content": {kind: {}}}, 304: {"description": "It is as If-None-Match says."}}
-        return {"response_class": Response, "dependencies": reading, "responses": responses | told}
+    def artifact(kind: str) -> Any:
+        found = responses.problems(400, 404, 413, 422, 429, 503) | {200: {"content": {kind: {}}}}
+        return {
+            "response_class": Response, "dependencies": reading, "responses": found | responses.NOT_MODIFIED,
+        }  # fmt: skip
 
-    @routes.get("/v1/label-maps/{bucket}/{key:path}", **picture("image/png"))
+    @routes.get("/v1/label-maps/{bucket}/{key:path}", **artifact("image/png"),
+                operation_id="getLabelMap", summary="Get a label map")  # fmt: skip
     async def label_map(bucket: str, key: str, match: Match = None) -> Response:
-        """The label map of a segmented object, a PNG with a palette: its values are places in the record's labels."""
+        """The label map of a segmented object as a PNG with a palette. Its values are indexes into the labels."""
         return await shown(images.object(bucket, key), "label_map", "image/png", match)
 
-    @routes.get("/v1/overlays/{bucket}/{key:path}", **picture("image/jpeg"))
+    @routes.get("/v1/overlays/{bucket}/{key:path}", **artifact("image/jpeg"),
+                operation_id="getOverlay", summary="Get an overlay")  # fmt: skip
     async def overlay(bucket: str, key: str, match: Match = None) -> Response:
-        """A segmented object in the colours of its labels, with a legend, as JPEG."""
+        """The image with its segments in colour and a legend, as a JPEG."""
         return await shown(images.object(bucket, key), "overlay", "image/jpeg", match)
 
     return routes

@@ -1,4 +1,4 @@
-"""What the gateway works with: adapters and choices, made by the composition root and handed in."""
+"""The adapters and options of the gateway, created by the composition root."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from workers.stores.store import ObjectStore
 
 
 class NoSuchCaption(Permanent):
-    """No caption of this id was taught."""
+    """No caption with this id was added."""
 
 
 class CaptionDesk(Protocol):
-    """Teaches and searches the captions in use, in whichever process has them.
+    """Adds and searches captions, in the process that has the captions in use.
 
-    Raises ``Transient`` when that is silent.
+    Raises ``Transient`` if that process does not answer.
     """
 
     def teach(self, texts: Sequence[str], source: str) -> list[tuple[Caption, bool]]:
-        """Add captions; each with whether it is new."""
+        """Add captions. Returns each one and whether it is new."""
         ...
 
     def search(self, text: str, limit: int) -> list[tuple[Caption, float]]:
-        """The captions nearest to a text, with the cosine."""
+        """The captions nearest to a text and their cosine similarity."""
         ...
 
     def take_back(self, caption: str) -> None:
-        """Take a taught caption out, by its id. Raises ``NoSuchCaption``."""
+        """Delete an added caption by its id. Raises ``NoSuchCaption``."""
         ...
 
     def version(self) -> str:
@@ -53,7 +53,7 @@ class CaptionDesk(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """The adapters. Except for the mailbox they block, and are called in threads."""
+    """The adapters. All except ``batching_writer`` block, so call them in threads."""
 
     batching_writer: BatchingWriter
     records: Records
@@ -75,11 +75,11 @@ class Services:
 
 @dataclass(frozen=True)
 class Options:
-    """The choices. Sizes in bytes.
+    """The options. Sizes are in bytes.
 
-    ``token``: what senders of bucket events show. ``open``: whoever reaches the gateway by the loopback address needs
-    no key. ``admin_key``: one that is known from the start. ``rate``: requests a second and caller, ``None`` for any.
-    ``body_patience_s``: how long the next piece of a body may take. ``ways``: those to segment that there are.
+    ``token``: the bearer token of the webhook. ``open``: requests to the loopback address need no key.
+    ``admin_key``: an API key from the settings. ``rate``: requests per second and caller; ``None``: no limit.
+    ``body_patience_s``: maximum seconds between two chunks of a body. ``segmentation_methods``: the available ones.
     """
 
     bucket: str
@@ -96,4 +96,4 @@ class Options:
     rate: float | None = None
     cors_origins: Sequence[str] = ()
     flower: str | None = None
-    ways: Sequence[str] = ("dense", "regions")
+    segmentation_methods: Sequence[str] = ("dense", "regions")

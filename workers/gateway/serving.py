@@ -1,4 +1,4 @@
-"""Runs the gateway: one process, one event loop."""
+"""Runs the gateway with uvicorn: one process with one event loop."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from workers.gateway.start_gate import StartGate
 
 log = structlog.get_logger()
 
-# seconds; senders written in Go keep an idle connection for 90: closing first would meet a request on its way
+# seconds; Go clients keep idle connections for 90: closing earlier could hit a request in transit
 KEEP_ALIVE = 120
-HEADERS = 2**16  # bytes of a request's line and headers together
-HEADERS_S = 20.0  # seconds that they may take
+HEADERS = 2**16  # maximum bytes of the request line and headers
+HEADERS_S = 20.0  # maximum seconds to receive them
 
 
 class Protocol(HttpToolsProtocol):
-    """Uvicorn's, with limits on headers, of which its parser knows none."""
+    """Uvicorn's HTTP protocol with limits on headers, which its parser lacks."""
 
     headers_s = HEADERS_S
 
@@ -45,7 +45,7 @@ class Protocol(HttpToolsProtocol):
             self._refuse(b"431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
-        # not before: what comes after an early answer may be the rest of the body that was refused by it
+        # not earlier: data after an early response may be the rest of the refused body
         super().on_message_begin()
         if self._header_timer is None:
             self._wait_for_headers()
@@ -77,14 +77,14 @@ class Protocol(HttpToolsProtocol):
 STARTUP_FAILED = 3  # the exit status that ``uvicorn.run`` gives
 
 SERVER: dict[str, Any] = {
-    # httptools: a third less CPU an event than h11; uvloop saves a tenth more, which nobody needs here
+    # httptools needs a third less CPU per event than h11; uvloop would save another tenth, which is not needed
     "http": Protocol, "loop": "asyncio", "access_log": False, "log_config": None, "server_header": False,
     "lifespan": "on", "timeout_keep_alive": KEEP_ALIVE, "timeout_graceful_shutdown": 3,
 }  # fmt: skip
 
 
 def serve(app: FastAPI, host: str, port: int) -> None:
-    """Listen until told to stop."""
+    """Serve until stopped by a signal."""
     uvicorn.run(app, host=host, port=port, **SERVER)
 
 

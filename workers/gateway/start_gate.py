@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from vectordb.errors import Transient, WildtagError
-from workers.gateway import models, problems
+from workers.gateway import problems, responses
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -83,5 +83,5 @@ class StartGate:
         reason: WildtagError = self._away
         if path == READY:
             body = {"ready": False, "missing": {"redis": str(reason)}, "outages": []}
-            return models.json(body, 503, {"Retry-After": "1"})
+            return responses.json(body, 503, {"Retry-After": "1"})
         return problems.of(reason).response()

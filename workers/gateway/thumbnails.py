@@ -1,4 +1,4 @@
-"""Small pictures of objects. What leaves here was decoded and encoded anew: nothing of the original's bytes does."""
+"""Thumbnails of objects. They are decoded and re-encoded, so no byte of the original file is served."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from tasks.images import BadImage, decode
-from workers.gateway import models
+from workers.gateway import responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images, matches
@@ -22,13 +22,13 @@ from workers.gateway.services import Options
 from workers.stores.store import ObjectStore
 
 SIDES = (160, 320, 640)
-KEPT = 32 * 2**20  # bytes of thumbnails
-AT_ONCE = 2  # decoders: each may hold a large picture
+KEPT = 32 * 2**20  # maximum bytes of cached thumbnails
+AT_ONCE = 2  # decoders; each may hold a large image
 MOST_PIXELS = 50_000_000
 
 
 class Thumbnails:
-    """Makes them, and keeps the last ones. Used by several threads."""
+    """Creates thumbnails and caches the most recent. Thread-safe."""
 
     def __init__(self, store: ObjectStore, options: Options) -> None:
         self._store = store
@@ -37,10 +37,10 @@ class Thumbnails:
         self._kept: OrderedDict[tuple[str, str, int], bytes] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
-        self.threads = anyio.CapacityLimiter(AT_ONCE)  # of their own, so that nothing else waits behind them
+        self.threads = anyio.CapacityLimiter(AT_ONCE)  # separate, so that other routes do not wait for decoding
 
     def of(self, bucket: str, key: str, etag: str, side: int) -> bytes:
-        """WebP of at most ``side`` pixels a side. Raises ``Problem``, and what the store raises."""
+        """A WebP of at most ``side`` pixels per side. Raises ``Problem`` and the errors of the store."""
         name = (f"{bucket}/{key}", etag, side)
         with self._lock:
             if (kept := self._kept.get(name)) is not None:
@@ -69,20 +69,21 @@ def router(thumbnails: Thumbnails, images: Images, store: ObjectStore, access: A
 
     @routes.get(
         "/v1/thumbnails/{bucket}/{key:path}", response_class=Response,
-        responses=models.problems(400, 404, 413, 415, 422, 429, 503)
-        | {200: {"content": {"image/webp": {}}}, 304: {"description": "It is as If-None-Match says."}},
+        responses=responses.problems(400, 404, 413, 415, 422, 429, 503)
+        | {200: {"content": {"image/webp": {}}}} | responses.NOT_MODIFIED,
+        operation_id="getThumbnail", summary="Get a thumbnail",
     )  # fmt: skip
     async def thumbnail(
         bucket: str,
         key: str,
-        size: Annotated[int, Query(ge=1, le=SIDES[-1], description="pixels of the longer side, at the least")] = 320,
+        size: Annotated[int, Query(ge=1, le=SIDES[-1], description="Minimum pixels of the longer side.")] = 320,
         match: Annotated[str | None, Header(alias="If-None-Match")] = None,
     ) -> Response:
-        """A small picture of an object, as WebP."""
+        """A thumbnail of an object, as WebP."""
         images.object(bucket, key)
         info = await anyio.to_thread.run_sync(store.stat, bucket, key)
         if info is None:
-            raise Problem("not-found", "there is no such object")
+            raise Problem("not-found", "the object does not exist")
         side = next(side for side in SIDES if side >= size)
         digest = hashlib.sha256(f"{info.ref.etag} {side}".encode()).hexdigest()[:16]
         headers = {"ETag": f'"{digest}"', "Cache-Control": "private, max-age=60"}

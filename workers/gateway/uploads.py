@@ -1,6 +1,7 @@
-"""Images come in: ``POST /v1/images`` through here, ``POST /v1/uploads`` straight to the store.
+"""Uploads: ``POST /v1/images`` through the gateway, ``POST /v1/uploads`` directly to the object store.
 
-An image is stored before it is announced, and announced before it is answered for: what got ``202`` is tagged.
+An image is stored first, then its event is written, then the response is sent. After a 202 the image is durable and
+will be tagged.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from vectordb.errors import Transient
-from workers.gateway import models
+from workers.gateway import models, openapi, record_models, responses
 from workers.gateway.access import Access, Caller
 from workers.gateway.api_keys import Scope
 from workers.gateway.bodies import Body, received
@@ -37,7 +38,7 @@ from workers.stores.store import ObjectInfo
 
 URL_LIFETIME_S = 3600
 KEEP_CLAIM_S = AT_WORK_S / 3
-BACKLOG_EVERY_S = 0.25  # how old the length of what waits may be
+BACKLOG_EVERY_S = 0.25  # maximum age of the queue length
 _KEY = re.compile(r"[!-~]{1,200}")
 SUFFIXES = {
     "image/avif": ".avif", "image/bmp": ".bmp", "image/gif": ".gif", "image/jp2": ".jp2", "image/jpeg": ".jpg",
@@ -46,15 +47,15 @@ SUFFIXES = {
 }  # fmt: skip
 
 
-class WantedUpload(BaseModel):
-    """What is going to be uploaded. `segment`: how it is to be segmented."""
+class UploadRequest(BaseModel):
+    """The image that will be uploaded. `segment`: also segment it with this method."""
 
     content_type: str = "image/jpeg"
     segment: SegmentationMethod | None = None
 
 
 class Uploads:
-    """Takes images in. ``images`` says where they are afterwards."""
+    """Receives images and stores them. ``images``: looks up their progress."""
 
     def __init__(self, services: Services, options: Options, images: Images, segments: Segments) -> None:
         self._services = services
@@ -65,36 +66,36 @@ class Uploads:
         self._waiting = (0, -1.0)
         self._threads = anyio.CapacityLimiter(options.uploads_max)
 
-    async def take(self, request: Request, caller: Caller, way: SegmentationMethod | None = None) -> str:
-        """Store the image of a request and announce it; gives its id. Raises ``Problem`` and stores nothing then.
+    async def take(self, request: Request, caller: Caller, method: SegmentationMethod | None = None) -> str:
+        """Store the image of a request and write its event. Returns its id.
 
-        ``way``: how it is to be segmented.
+        ``method``: segment the image with this method. Raises ``Problem``; then nothing is stored.
         """
-        self.segments.check(way)
+        self.segments.check(method)
         async with self._place():
-            await self.room(way)
+            await self.room(method)
             body = await received(request, self._options.max_object_bytes)
             key = request.headers.get("idempotency-key")
-            return await (self._store(body, way) if key is None else self._once(body, caller, key, way))
+            return await (self._store(body, method) if key is None else self._once(body, caller, key, method))
 
-    async def _once(self, body: Body, caller: Caller, key: str, way: SegmentationMethod | None) -> str:
+    async def _once(self, body: Body, caller: Caller, key: str, method: SegmentationMethod | None) -> str:
         if not _KEY.fullmatch(key):
-            raise Problem("bad-request", "an Idempotency-Key has 1 to 200 visible ASCII characters")
+            raise Problem("bad-request", "the Idempotency-Key must have 1 to 200 visible ASCII characters")
         memory = self._services.idempotency
         body.hashed()
         began = await anyio.to_thread.run_sync(memory.begin, caller.name, key)
         if began == "at-work":
-            raise Problem.later("conflict", "a request with this Idempotency-Key is at work", 1)
+            raise Problem.later("conflict", "a request with this Idempotency-Key is in progress", 1)
         if isinstance(began, Stored):
-            if _digest(await body.drain(), way) != began.digest:
-                raise Problem("mismatch", "this Idempotency-Key came with another image, or wish, before")
+            if _digest(await body.drain(), method) != began.digest:
+                raise Problem("mismatch", "this Idempotency-Key was used with another image or segmentation method")
             return began.id
         stored: Stored | None = None
-        # no task group: it would wrap what the upload ends with, and nobody would know it for what it is
+        # not a task group, which would wrap the errors of the upload in a group
         keeping = asyncio.create_task(self._keep_claim(caller, key))
         try:
-            name = await self._store(body, way)
-            stored = Stored(name, _digest(body.digest, way))
+            name = await self._store(body, method)
+            stored = Stored(name, _digest(body.digest, method))
             return name
         finally:
             keeping.cancel()
@@ -105,48 +106,48 @@ class Uploads:
     async def _keep_claim(self, caller: Caller, key: str) -> None:
         while True:
             await asyncio.sleep(KEEP_CLAIM_S)
-            with contextlib.suppress(Transient):  # the claim may last until Redis is back
+            with contextlib.suppress(Transient):  # the claim may outlast the outage
                 await anyio.to_thread.run_sync(self._services.idempotency.go_on, caller.name, key)
 
-    async def _store(self, body: Body, way: SegmentationMethod | None) -> str:
+    async def _store(self, body: Body, method: SegmentationMethod | None) -> str:
         name = new_id(SUFFIXES.get(body.content_type, ""))
-        await anyio.to_thread.run_sync(self._put, name, body, way, limiter=self._threads)
+        await anyio.to_thread.run_sync(self._put, name, body, method, limiter=self._threads)
         return name
 
-    def _put(self, name: str, body: Body, way: SegmentationMethod | None) -> None:
+    def _put(self, name: str, body: Body, method: SegmentationMethod | None) -> None:
         bucket, key = self._options.bucket, self._images.key(name)
         store = self._services.store
-        self.segments.wish([f"{bucket}/{key}"], way)  # before the watch of the bucket may see the object
-        info: ObjectInfo = store.put(bucket, key, body.file(), body.content_type)  # type: ignore[arg-type]  # it reads
+        self.segments.request([f"{bucket}/{key}"], method)  # before the watcher can see the object
+        info: ObjectInfo = store.put(bucket, key, body.file(), body.content_type)  # type: ignore[arg-type]  # has read()
         try:
             self._services.inbox.append([ObjectEvent.seen(info)])
         except Transient:
-            store.remove(bucket, key)  # who asked is told that it failed, and comes again
+            store.remove(bucket, key)  # the client gets the error and retries
             raise
 
-    async def room(self, way: SegmentationMethod | None = None) -> None:
-        """Raises ``Problem`` when so much waits that more would wait for too long.
+    async def room(self, method: SegmentationMethod | None = None) -> None:
+        """Raises ``Problem`` if the queue is full.
 
-        ``way``: how the image that comes is to be segmented; then those that wait for that count.
+        ``method``: the requested segmentation method; if there is one, the segmentation queue counts as well.
         """
-        if way not in {None, NONE}:
+        if method not in {None, NONE}:
             waiting = await anyio.to_thread.run_sync(lambda: self._services.progress.waiting(segmented=True))
-            self._check(waiting, "images wait to be segmented")
+            self._check(waiting, "images are waiting for segmentation")
         waiting, then = self._waiting
         now = time.monotonic()
         if now - then > BACKLOG_EVERY_S:
             waiting = await anyio.to_thread.run_sync(self._services.progress.waiting)
             self._waiting = waiting, now
-        self._check(waiting, "images wait already")
+        self._check(waiting, "images are waiting")
 
     def _check(self, waiting: int, what: str) -> None:
         if waiting >= self._options.backlog_max:
-            raise Problem.later("busy", f"{waiting:,} {what}; come again later", 10)
+            raise Problem.later("busy", f"{waiting:,} {what}; try again later", 10)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
         if self._at_once >= self._options.uploads_max:
-            raise Problem.later("too-many", f"{self._at_once} uploads are coming in at this moment", 1)
+            raise Problem.later("too-many", f"{self._at_once} uploads are in progress, which is the limit", 1)
         self._at_once += 1
         try:
             yield
@@ -154,13 +155,13 @@ class Uploads:
             self._at_once -= 1
 
 
-def _digest(of_body: str, way: SegmentationMethod | None) -> str:
-    """What tells a request from others under its Idempotency-Key."""
-    return of_body if way is None else f"{of_body} {way}"
+def _digest(of_body: str, method: SegmentationMethod | None) -> str:
+    """The digest that repeated requests with one Idempotency-Key must share."""
+    return of_body if method is None else f"{of_body} {method}"
 
 
 def new_id(suffix: str) -> str:
-    """A name for an image that nobody guesses; later ones sort behind earlier ones."""
+    """A random id for an image; ids sort by time."""
     return f"{int(time.time() * 1000):012x}{secrets.token_hex(10)}{suffix}"
 
 
@@ -170,17 +171,18 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
     writing = [Depends(access.needing(Scope.WRITE))]
 
     @routes.post(
-        "/v1/images", status_code=202, response_model=models.Progress, openapi_extra=models.IMAGE_BODY,
-        responses=models.problems(400, 408, 409, 413, 415, 422, 429, 501, 503)
-        | {200: {"model": models.Progress, "description": "It was ready within `wait`."}},
+        "/v1/images", status_code=202, response_model=record_models.Progress, openapi_extra=openapi.IMAGE_BODY,
+        operation_id="uploadImage", summary="Upload an image",
+        responses=responses.problems(400, 408, 409, 413, 415, 422, 429, 501, 503)
+        | {200: {"model": record_models.Progress, "description": "The image was finished within `wait`."}},
     )  # fmt: skip
     async def upload(
         request: Request,
-        wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="seconds to wait for the record")] = 0.0,
+        wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for the record.")] = 0.0,
         segment: Wanted = None,
     ) -> Response:
-        """Store an image and have it tagged. The body is the image itself, or a form whose first file it is."""
-        # not as a dependency, which costs as much as all else that happens to an upload here
+        """Store an image and tag it. The body is the image, or a form whose first file is the image."""
+        # not a dependency, which would double the cost of this route
         name = await uploads.take(request, await access.caller(request, Scope.WRITE), segment)
         oid = images.oid(name)
         bucket, _, key = oid.partition("/")
@@ -195,20 +197,21 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
 
     @routes.post(
         "/v1/uploads", status_code=201, response_model=models.DirectUpload,
-        responses=models.problems(400, 408, 413, 415, 422, 429, 501, 503), dependencies=writing,
+        operation_id="createUpload", summary="Get a URL for a direct upload",
+        responses=responses.problems(400, 408, 413, 415, 422, 429, 501, 503), dependencies=writing,
     )  # fmt: skip
-    async def direct(wanted: WantedUpload) -> Any:
-        """An address to PUT an image to, without its bytes passing through here; then poll the id."""
+    async def direct(wanted: UploadRequest) -> Any:
+        """A presigned URL to PUT an image directly into the object store. Afterwards poll the id."""
         await uploads.room()
         store: Any = services.store
         if not hasattr(store, "upload_url"):
-            raise Problem("unsupported", "the bucket is a folder: use POST /v1/images, or a bucket of an S3 server")
+            raise Problem("unsupported", "the bucket is a folder, which has no upload URLs; use POST /v1/images")
         suffix = SUFFIXES.get(wanted.content_type)
         if suffix is None:
-            raise Problem("not-an-image", f"images are {', '.join(SUFFIXES)}")
+            raise Problem("not-an-image", f"supported content types: {', '.join(SUFFIXES)}")
         name = new_id(suffix)
         uploads.segments.check(wanted.segment)
-        await anyio.to_thread.run_sync(uploads.segments.wish, [images.oid(name)], wanted.segment)
+        await anyio.to_thread.run_sync(uploads.segments.request, [images.oid(name)], wanted.segment)
         url = store.upload_url(options.bucket, images.key(name), URL_LIFETIME_S)
         body = {
             "id": name, "url": url, "method": "PUT", "headers": {"Content-Type": wanted.content_type},

@@ -1,8 +1,8 @@
-"""``POST /v1/events/minio``: what a MinIO server tells of its bucket.
+"""``POST /v1/events/minio``: receives MinIO's bucket notifications.
 
-It answers 2xx only when what was told is in Redis. That holds for rejected notifications as well, which is set
-aside with its reason: servers that keep events in a folder send the same one again until it is accepted, and would
-never get past it. 503 means that nothing is certain and the event must come again.
+Responds with 2xx only after the events are in Redis. Rejected events are stored with their reason and also accepted:
+a server with an event queue sends the first event until it is accepted, and would be blocked by it. 503 means that
+the events may not be stored and must be sent again.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ Route = Callable[[Request], Awaitable[Response]]
 
 
 def webhook_route(batching_writer: BatchingWriter, *, bucket: str, token: str | None, open_: bool) -> Route:
-    """What answers notifications: stores through ``batching_writer`` what is told of ``bucket``.
+    """The route, which stores the events of ``bucket`` through ``batching_writer``.
 
-    Without a ``token`` everybody who reaches it may tell of events where it is ``open_``, and nobody where it is not.
+    Without a ``token``, requests are accepted if the gateway is ``open_`` and refused otherwise.
     """
 
     async def minio(request: Request) -> Response:
@@ -42,10 +42,10 @@ def webhook_route(batching_writer: BatchingWriter, *, bucket: str, token: str | 
         try:
             body, size = await _body(request)
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody is there to read it
+            return Response(status_code=400)  # the sender is gone
         told = webhook(body, bucket) if size <= LARGEST else Told(rejected=(f"larger than {LARGEST} bytes",))
         if told.rejected:
-            log.warning("notification set aside", reason=told.rejected[0], size=size)
+            log.warning("notification rejected", reason=told.rejected[0], size=size)
         try:
             await batching_writer.put(deposit(SOURCE, told, body, size), len(body))
         except Transient as exc:
@@ -56,22 +56,22 @@ def webhook_route(batching_writer: BatchingWriter, *, bucket: str, token: str | 
 
 
 def _refused(request: Request, token: str | None, *, open_: bool) -> Response | None:
-    """Why this request is not listened to, ``None`` when it is."""
+    """The error response for a request without access; ``None`` if it has access."""
     if token is None and open_:
-        # a page in somebody's browser may reach the loopback address; browsers say where such a request comes from
+        # pages in a user's browser can reach the loopback address; browsers send Origin with such requests
         alien = "origin" in request.headers
-        return Problem("forbidden", "pages may not tell of events").response() if alien else None
+        return Problem("forbidden", "pages are not allowed to send events").response() if alien else None
     shown = request.headers.get("authorization", "").encode("latin-1")
     if token is not None and hmac.compare_digest(shown, f"Bearer {token}".encode()):
         return None
-    refused = Problem("unauthorized", "the webhook's token is needed", headers={"WWW-Authenticate": "Bearer"})
+    refused = Problem("unauthorized", "the webhook token is required", headers={"WWW-Authenticate": "Bearer"})
     return refused.response()
 
 
 async def _body(request: Request) -> tuple[bytes, int]:
-    """The body and its size; of one that is too large the beginning only, and the size that is known by then.
+    """The body and its size. A body that is too large is cut, with the size that is known by then.
 
-    The server drops what is still to come of it: to hang up would look like a failure, and it would come again.
+    The server reads and discards the rest: closing the connection would look like a failure, and MinIO would retry.
     """
     announced = request.headers.get("content-length", "")
     size = int(announced) if announced.isdecimal() else 0

@@ -97,7 +97,7 @@ class Ledger:
         """Write final records. ``False`` where the ledger did not wait for that: nothing was written."""
         rows = [
             (r.id, r.etag, token(Revision(r.space_id, r.captions_version)), r.state, r.json(), now,
-             self._feed_length, r.way, *(value for tag in r.tags for value in (tag.label, tag.score)))
+             self._feed_length, r.segmentation_method, *(value for tag in r.tags for value in (tag.label, tag.score)))
             for r in records
         ]  # fmt: skip
         return [answer == b"written" for answer in self._many(self._finish, rows)]
@@ -123,13 +123,13 @@ class Ledger:
         """Come back to these objects later, since ``fault`` will pass."""
         self._many(self._postpone, [(r.id, r.etag, token(revision), until, fault) for r in refs])
 
-    def ways(self, refs: Sequence[ObjectRef]) -> list[str]:
-        """How each object is to be segmented; empty where it is not."""
+    def segmentation_methods(self, refs: Sequence[ObjectRef]) -> list[str]:
+        """The segmentation method of each object; empty if it is not to be segmented."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for ref in refs:
                 pipe.hget(self._keys.entry(ref.id), "segment")
-            return [text(way or b"") for way in pipe.execute()]
+            return [text(method or b"") for method in pipe.execute()]
 
     def go_on(self, ref: ObjectRef, stage: str, deadline: float) -> None:
         """Push on the deadline of an object that takes long, and of those on the queue behind it."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from workers.lifecycle.record import STATES
+from workers.lifecycle.record import STATES, current
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 from workers.settings.settings import SEGMENTATION, STAGES
@@ -122,5 +122,5 @@ def _progress(
         return Progress(bucket=bucket, key=key, etag=text(record[0] or b""), state="queued")
     return Progress(
         bucket=bucket, key=key, etag=text(record[0] or b""), state=text(record[1] or b""),
-        record=msgspec.Raw(record[2]), finished_at=at,
+        record=msgspec.Raw(current(record[2])), finished_at=at,
     )  # fmt: skip

@@ -1,15 +1,17 @@
-"""The record: the final word on one version of one object."""
+"""The record: the final result for one version of one object."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from tasks.messages import Tag
 from tasks.segmentation.results import Segment
 
 State = Literal["done", "failed", "dead", "skipped"]
+_OLD_SEGMENTATION = b'"segmentation":{"way":'  # quotes in strings are escaped: no key or caption can contain it
 STATES: tuple[State, ...] = ("done", "failed", "dead", "skipped")
 
 
@@ -28,40 +30,57 @@ class Error(msgspec.Struct, frozen=True):
 
 
 class Label(msgspec.Struct, frozen=True):
-    """A value of a label map: what it stands for, and its colour as ``#rrggbb``. The first is ``unknown``."""
+    """A value of a label map: its label, and its colour as ``#rrggbb``. The first is ``unknown``."""
 
     label: str
     colour: str
 
 
-class Pictured(msgspec.Struct, frozen=True):
-    """Keys in the object's bucket."""
+class ArtifactKeys(msgspec.Struct, frozen=True):
+    """Keys of the segmentation artifacts in the object's bucket."""
 
     label_map: str
     overlay: str
 
 
 class Segmentation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is where in an image of ``width`` and ``height`` pixels. ``labels``: by their value in the label map.
+    """The segmentation of an image of ``width`` and ``height`` pixels.
 
-    ``error``: why there is none, in an image that has tags. ``segments``: largest first; their evidence is their own.
+    ``method``: dense, regions or prompted. ``labels``: indexed by the values of the label map. ``segments``: largest
+    first; each has its own evidence. ``error``: why segmentation failed; the image keeps its tags.
+
+    ``way`` and ``pictures`` are the names of ``method`` and ``artifacts`` in records of older versions. They are read
+    and never written.
     """
 
-    way: str
+    method: str = ""
     width: int = 0
     height: int = 0
     labels: tuple[Label, ...] = ()
     segments: tuple[Segment, ...] = ()
-    pictures: Pictured | None = None
+    artifacts: ArtifactKeys | None = None
     error: Error | None = None
+    way: str | msgspec.UnsetType = msgspec.UNSET
+    pictures: ArtifactKeys | msgspec.UnsetType | None = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        """Move values from the old names. Raises ``ValueError`` without a method."""
+        if self.way is not msgspec.UNSET:
+            force_setattr(self, "method", self.way)
+            force_setattr(self, "way", msgspec.UNSET)
+        if self.pictures is not msgspec.UNSET:
+            force_setattr(self, "artifacts", self.pictures)
+            force_setattr(self, "pictures", msgspec.UNSET)
+        if not self.method:
+            raise ValueError("a segmentation has a method")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """The final word on one version of one object. ``skipped``: it is none that is to be tagged, which is no fault.
+    """The final result for one version of one object. ``skipped``: the object is not an image to be tagged; no error.
 
-    ``unknown``: it is done, and no caption is near enough to say what it shows. ``tags[i].evidence`` are positions
-    in ``evidence``. ``timings_ms``: per stage the object's share of the wall time that its batch spent there, and
-    ``total`` from acceptance to this record.
+    ``unknown``: tagged, but no caption is similar enough to describe the image. ``tags[i].evidence`` are positions in
+    ``evidence``. ``timings_ms``: per stage the object's share of its batch's wall time, and ``total`` from acceptance
+    to this record.
     """
 
     bucket: str
@@ -85,9 +104,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         return f"{self.bucket}/{self.key}"
 
     @property
-    def way(self) -> str:
-        """In which way it was segmented; empty when it was not."""
-        return self.segmentation.way if self.segmentation else ""
+    def segmentation_method(self) -> str:
+        """The segmentation method; empty if the object was not segmented."""
+        return self.segmentation.method if self.segmentation else ""
 
     def json(self) -> bytes:
         """One line of JSON."""
@@ -95,10 +114,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 def decode(body: bytes) -> Record:
-    """Read a record's JSON."""
+    """Decode a record's JSON."""
     return msgspec.json.decode(body, type=Record)
 
 
+def current(body: bytes) -> bytes:
+    """The JSON of a record with the current field names; a record without old names is returned unchanged."""
+    return decode(body).json() if _OLD_SEGMENTATION in body else body
+
+
 def as_state(value: str) -> State | None:
-    """The state of this name, if it is one."""
+    """The state of this name; ``None`` if there is no such state."""
     return next((state for state in STATES if state == value), None)

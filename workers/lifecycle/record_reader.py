@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from workers.lifecycle.record import STATES, Record, State, decode
+from workers.lifecycle.record import STATES, Record, State, current, decode
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.streams import Entries, entries
@@ -115,7 +115,7 @@ class Records:
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
                 pipe.hget(self._keys.record(text(oid)), "body")
-            return [body for body in pipe.execute() if body is not None]
+            return [current(body) for body in pipe.execute() if body is not None]
 
     def best(self, label: str, min_score: float, start: int, limit: int) -> list[tuple[bytes | None, float]]:
         """Records with a tag as JSON, and the tag's score in each, the best first, from a place on."""
@@ -126,7 +126,10 @@ class Records:
             pipe = self._redis.pipeline(transaction=False)
             for oid, _ in rows:
                 pipe.hget(self._keys.record(text(oid)), "body")
-            return [(body, score) for (_, score), body in zip(rows, pipe.execute(), strict=True)]
+            return [
+                (None if body is None else current(body), score)
+                for (_, score), body in zip(rows, pipe.execute(), strict=True)
+            ]
 
     def tags(self, prefix: str, start: int, limit: int) -> tuple[list[tuple[str, int]], int | None]:
         """Tags that begin so with the number of objects that carry them, the most frequent first, and where to go on.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from workers.lifecycle.record import decode
+from workers.lifecycle.record import current, decode
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -39,8 +39,9 @@ def delivery_of(entry: str, record: bytes, now: float) -> Delivery:
     """
     read = decode(record)
     kind = f"object.{read.state}"
-    body = _body(kind, int(entry.partition("-")[0]) / 1000, record)
-    digest = hashlib.sha256(body).hexdigest()[:16]
+    at = int(entry.partition("-")[0]) / 1000
+    digest = hashlib.sha256(_body(kind, at, record)).hexdigest()[:16]
+    body = _body(kind, at, current(record))
     return Delivery(f"msg_{entry.replace('-', '_')}_{digest}", kind, read.bucket, read.key, body, now)
 
 

@@ -45,7 +45,7 @@ MOST = 10  # object tags on an object
 LONGEST = 256  # characters of a value
 _FORBIDDEN = re.compile(r"[^a-zA-Z0-9+\-._:/@ =]")
 
-SegmentationMethod = Literal["off", "tags", "sidecar"]
+WriteBackMode = Literal["off", "tags", "sidecar"]
 """``tags``: object tags; ``sidecar``: a JSON file for every image."""
 
 
@@ -79,7 +79,7 @@ class Writer:
         client: Client,
         keys: Keys,
         bucket: str,
-        way: SegmentationMethod,
+        mode: WriteBackMode,
         output_prefix: str,
         consumer: str,
         outage_tracker: OutageTracker | None = None,
@@ -93,7 +93,7 @@ class Writer:
         self._event_counts = keys.event_counts
         self._catching_up = keys.catching_up
         self._bucket = bucket
-        self._way = way
+        self._mode = mode
         self._output = output_prefix
         self._consumer = consumer
 
@@ -219,12 +219,12 @@ class Writer:
         (record,) = self._records.get([oid])
         if record is not None and record.state == "done":
             self._record(record)
-        elif self._way == "sidecar":
+        elif self._mode == "sidecar":
             bucket, _, key = oid.partition("/")
             self._store.remove(bucket, f"{self._output}{key}.json")
 
     def _record(self, record: Record) -> None:
-        if self._way == "sidecar":
+        if self._mode == "sidecar":
             file = io.BytesIO(sidecar(record))
             self._store.put(record.bucket, f"{self._output}{record.key}.json", file, "application/json")
             return

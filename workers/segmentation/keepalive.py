@@ -1,4 +1,4 @@
-"""Saying that there is progress while something takes long."""
+"""Reports progress during a long operation."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from vectordb.errors import Transient
 
 @contextmanager
 def keepalive(tell: Callable[[], None], every_s: float) -> Iterator[None]:
-    """Call ``tell`` every so often while the block is at work, from a thread: a model may take minutes for one image.
+    """Call ``tell`` from a thread every ``every_s`` seconds while the block runs: an image may take minutes.
 
-    A block that hangs is ended by the time limit of its task.
+    The time limit of the Celery task ends a block that hangs.
     """
     ended = threading.Event()
 
     def run() -> None:
         while not ended.wait(every_s):
-            with contextlib.suppress(Transient):  # Redis is away: it may be back the next time
+            with contextlib.suppress(Transient):  # Redis may be back next time
                 tell()
 
     thread = threading.Thread(target=run, daemon=True)

@@ -1,27 +1,27 @@
-"""What a record says of a segmentation."""
+"""The segmentation part of a record."""
 
 from __future__ import annotations
 
 from tasks.segmentation.rendering import colours
 from tasks.segmentation.results import Segmented
 from vectordb.errors import Permanent
-from workers.lifecycle.record import Label, Pictured, Segmentation
+from workers.lifecycle.record import ArtifactKeys, Label, Segmentation
 
 
-class WayUnknown(Permanent):
-    """There is no such way to segment with these settings."""
+class MethodUnknown(Permanent):
+    """The segmentation method is not available with these settings."""
 
-    code = "no-such-way"
+    code = "no-such-method"
 
 
-def recorded(segmented: Segmented, pictures: Pictured | None) -> Segmentation:
-    """What a record says of a segmentation."""
+def recorded(segmented: Segmented, artifacts: ArtifactKeys | None) -> Segmentation:
+    """The segmentation as it is stored in a record."""
     palette = colours(len(segmented.labels)).tolist()
     return Segmentation(
-        way=segmented.way, width=segmented.width, height=segmented.height,
+        method=segmented.method, width=segmented.width, height=segmented.height,
         labels=tuple(
             Label(label, f"#{r:02x}{g:02x}{b:02x}")
             for label, (r, g, b) in zip(segmented.labels, palette, strict=True)
         ),
-        segments=segmented.segments, pictures=pictures,
+        segments=segmented.segments, artifacts=artifacts,
     )  # fmt: skip

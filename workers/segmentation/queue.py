@@ -1,7 +1,7 @@
-"""Objects that are to be segmented wait for their turn beside the inbox: each takes as long as hundreds that are not.
+"""The queue of objects to be segmented, separate from the inbox: one takes as long as tagging hundreds.
 
-The ledger puts them here, once each however often they are told of. When a few of them are on their way the others
-wait, and no deadline passes. What an object is by then, the store is asked at its turn.
+The ledger adds each object once, however many events it has. Only a few objects are in segmentation at a time; the
+others wait here without a deadline. Their metadata is read from the store when they leave the queue.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from workers.lifecycle.ledger import Ledger
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 
-REST_S = 1.0  # after a turn that the store gave no answer for
+REST_S = 1.0  # pause after the object store did not answer
 
 
 class SegmentQueue:
-    """Raises ``StoreUnavailable``. ``at_once``: objects that may be on their way."""
+    """Raises ``StoreUnavailable``. ``at_once``: maximum number of objects in segmentation."""
 
     def __init__(self, client: Client, keys: Keys, ledger: Ledger, at_once: int, clock: Callable[[], float]) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
@@ -29,7 +29,7 @@ class SegmentQueue:
         self._resting_until = 0.0
 
     def turn(self) -> list[ObjectEvent] | None:
-        """Those whose turn it is, the longest waiting first; ``None`` where none waits. They stay until entered."""
+        """The objects to segment next, oldest first; ``None`` if there are none. They stay queued until entered."""
         with translated():
             if not self._redis.zcard(self._keys.segmentation_queue):
                 return None
@@ -46,14 +46,14 @@ class SegmentQueue:
         return turns
 
     def put_off(self, oids: Sequence[str]) -> None:
-        """The store says nothing of these: others have their turn, a little later."""
+        """Move these to the end of the queue, because the object store did not answer, and pause."""
         if oids:
             self._resting_until = self._clock() + REST_S
             with translated():
                 self._redis.zadd(self._keys.segmentation_queue, {raw(oid): self._clock() for oid in oids}, xx=True)
 
     def drop(self, oids: Sequence[str]) -> None:
-        """These are nothing to be segmented: not followed, or not to be read."""
+        """Remove objects that cannot be segmented: filtered out, or not readable."""
         if oids:
             with translated():
                 self._redis.zrem(self._keys.segmentation_queue, *map(raw, oids))

@@ -1,7 +1,7 @@
-"""Wishes: objects that somebody asked to have segmented, until they have their record.
+"""Segmentation requests, kept in Redis until the object has a record.
 
-Kept beside the events, since any event of an object may come first: the gateway's, the watcher's, the sweep's. An
-object that is on its way hears of it at once.
+They are separate from events, because any event of an object may arrive first: from the gateway, the watcher or the
+reconciler. An object that is already being processed gets the request at once.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from workers.redis.connection import Client, raw, translated
 from workers.redis.keys import Keys
 
 LIFETIME_S = 7 * 86_400
-NONE = "none"  # not at all, whatever was drawn before and whatever the settings say of its prefix
+NONE = "none"  # do not segment, regardless of the previous record and of WILDTAG_SEGMENT_PREFIXES
 
 
 class SegmentationRequests:
-    """Raises ``StoreUnavailable``."""
+    """Stores segmentation requests. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._prefix = keys.prefix
         self._ask = self._redis.register_script(scripts.source("ask"))
 
-    def ask(self, oids: Sequence[str], way: str) -> None:
-        """Have these objects segmented; their events are another matter, and come after this."""
+    def ask(self, oids: Sequence[str], method: str) -> None:
+        """Request a segmentation of these objects. Their events must be appended after this."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
-                self._ask(args=[self._prefix, raw(oid), way, LIFETIME_S], client=pipe)
+                self._ask(args=[self._prefix, raw(oid), method, LIFETIME_S], client=pipe)
             pipe.execute()

@@ -12,6 +12,8 @@ from vectordb.errors import Permanent
 from workers.settings.topic import PREFIX, variable
 
 RENAMED = {
+    "dimmed": ("background_dimming", ""),
+    "drawer": ("clipseg_model", ""),
     "quality": ("test_time_augmentation", "true in place of best"),
 }
 """Old name of a setting: its new name, and what else has changed."""
@@ -25,12 +27,14 @@ FIXED = {
 
 RENAMED_OPTIONS = {
     "--afresh": ("--no-resume", ""),
+    "--drawer": ("--clipseg", ""),
     "--quality": ("--test-time-augmentation", "in place of --quality best"),
+    "--way": ("--method", ""),
 }
 """Old name of a command-line option: its new name, and what else has changed."""
 
 NO_SETTINGS = frozenset({
-    "WILDTAG_GOLDEN", "WILDTAG_STACK", "WILDTAG_TEST_QDRANT_API_KEY", "WILDTAG_TEST_QDRANT_URL",
+    "WILDTAG_STACK", "WILDTAG_TEST_QDRANT_API_KEY", "WILDTAG_TEST_QDRANT_URL",
     "WILDTAG_TEST_S3_ACCESS_KEY", "WILDTAG_TEST_S3_ENDPOINT", "WILDTAG_TEST_S3_SECRET_KEY",
 })  # fmt: skip
 """Variables with the prefix that others read: the tests, and the supervisor."""

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
 from workers.settings.topic import Numbers, Topic, Words
 
-WAYS = ("dense", "regions", "prompted")
+METHODS = ("dense", "regions", "prompted")
 """The segmentation methods, by name."""
 
 
@@ -44,24 +44,24 @@ class SegmentSettings(Topic):
         " Anything model.",
     )
     regions_max: PositiveInt = Field(64, le=512, description="regions: regions of an image at most.")
-    dimmed: float = Field(
+    background_dimming: float = Field(
         0.5, ge=0, le=1,
-        description="regions: how much the background of a region is dimmed, from 0 (not at all) to 1 (black).",
+        description="regions: how far the background of a region is blended to grey, from 0 (not at all) to 1.",
     )  # fmt: skip
-    drawer: str | None = Field(
+    clipseg_model: str | None = Field(
         None, validate_default=True,
         description="prompted: hub name or folder of a CLIPSeg model. Default: none, and the method prompted is not"
         " available.",
     )  # fmt: skip
 
-    @field_validator("drawer")
+    @field_validator("clipseg_model")
     @classmethod
-    def _all_known(cls, drawer: str | None, info: ValidationInfo) -> str | None:
+    def _all_known(cls, clipseg_model: str | None, info: ValidationInfo) -> str | None:
         for rule in info.data.get("segment_prefixes", ()):
-            way = rule.rpartition("=")[2]
-            if way == "prompted" and drawer is None:
+            method = rule.rpartition("=")[2]
+            if method == "prompted" and clipseg_model is None:
                 raise ValueError(f"a CLIPSeg model is required for {rule} in WILDTAG_SEGMENT_PREFIXES")
-        return drawer
+        return clipseg_model
 
     @field_validator("segment_map")
     @classmethod
@@ -75,28 +75,29 @@ class SegmentSettings(Topic):
     @classmethod
     def _rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
         for rule in rules:
-            _, equals, way = rule.rpartition("=")
-            if not equals or way not in WAYS:
-                raise ValueError(f"{rule} is not PREFIX=METHOD with a method of {', '.join(WAYS)}")
+            _, equals, method = rule.rpartition("=")
+            if not equals or method not in METHODS:
+                raise ValueError(f"{rule} is not PREFIX=METHOD with a method of {', '.join(METHODS)}")
         return rules
 
     @property
-    def ways(self) -> tuple[str, ...]:
+    def segmentation_methods(self) -> tuple[str, ...]:
         """The segmentation methods that are available with these settings."""
-        return tuple(way for way in WAYS if way != "prompted" or self.drawer is not None)
+        return tuple(method for method in METHODS if method != "prompted" or self.clipseg_model is not None)
 
-    def lacks(self, way: str) -> str | None:
-        """Why this method is not available with these settings; ``None`` where it is."""
-        if way in self.ways:
+    def lacks(self, method: str) -> str | None:
+        """Why a method is not available with these settings; ``None`` if it is."""
+        if method in self.segmentation_methods:
             return None
-        more = "; it needs a CLIPSeg model: WILDTAG_DRAWER" if way == "prompted" else ""
-        return f"there is no way {way!r} to segment; there are {', '.join(self.ways)}{more}"
+        more = "; it requires a CLIPSeg model in WILDTAG_CLIPSEG_MODEL" if method == "prompted" else ""
+        known = ", ".join(self.segmentation_methods)
+        return f"the segmentation method {method!r} is not available{more}; available methods: {known}"
 
     def segmented(self, key: str) -> str:
-        """The method by which an object with this key is segmented without a request; empty if by none.
+        """The method for objects of this key without a request; empty if they are not segmented.
 
         The longest matching prefix decides.
         """
         rules = (rule.rpartition("=")[::2] for rule in self.segment_prefixes)
-        return max(((prefix, way) for prefix, way in rules if key.startswith(prefix)),
+        return max(((prefix, method) for prefix, method in rules if key.startswith(prefix)),
                    key=lambda rule: len(rule[0]), default=("", ""))[1]  # fmt: skip

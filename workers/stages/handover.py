@@ -75,10 +75,10 @@ class Handover:
         Objects that are to be segmented, and not as ``drawn``, go on to segmentation instead. ``drawn``: of the one
         object of the batch.
         """
-        ways = self._ledger.ways(batch.objects)
-        fits = drawn if drawn is not None and ways[0] else None  # else it is not wanted any more, or nobody waits
-        have = fits.way if fits else ""
-        ready = batch.only([place for place, way in enumerate(ways) if way == have])
+        methods = self._ledger.segmentation_methods(batch.objects)
+        fits = drawn if drawn is not None and methods[0] else None  # else it is not wanted any more, or nobody waits
+        have = fits.method if fits else ""
+        ready = batch.only([place for place, method in enumerate(methods) if method == have])
         now = self._clock()
         written = self._ledger.finish(list(done(ready, now, accepted, fits)), now)
         if written:
@@ -90,8 +90,8 @@ class Handover:
 
     def not_segmented(self, batch: Scored, accepted: Accepted, error: Error) -> None:
         """Write the record of the one object of a batch: it has its tags, and its segmentation failed."""
-        (way,) = self._ledger.ways(batch.objects)
-        self.finish(batch, accepted, Segmentation(way=way, error=error) if way else None)
+        (method,) = self._ledger.segmentation_methods(batch.objects)
+        self.finish(batch, accepted, Segmentation(method=method, error=error) if method else None)
 
     def hand_on(self, stage: str, batch: Batch) -> None:
         """Put a batch on the queue of the next stage, unless it is empty."""

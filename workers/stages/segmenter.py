@@ -1,4 +1,4 @@
-"""What a worker does with an object that is to be segmented."""
+"""Segments one object in a worker."""
 
 from __future__ import annotations
 
@@ -33,54 +33,57 @@ log = structlog.get_logger()
 
 
 class Segmenter:
-    """Draws objects. ``pipeline``: of a version of the captions; ``chosen``: the version in use."""
+    """Segments objects. ``pipeline``: returns the pipeline of a captions version. ``chosen``: the version in use."""
 
     def __init__(
         self,
-        ways: Callable[[str], SegmentationMethod],
+        methods: Callable[[str], SegmentationMethod],
         pipeline: Callable[[str], Pipeline],
         chosen: Callable[[], str],
-        pictures: Artifacts,
+        artifacts: Artifacts,
         records: Records,
         segmentation_requests: SegmentationRequests,
         inbox: Inbox,
         max_pixels: int,
     ) -> None:
-        self._ways = ways
+        self._methods = methods
         self._pipeline = pipeline
         self._chosen = chosen
-        self._pictures = pictures
+        self._artifacts = artifacts
         self._records = records
         self._segmentation_requests = segmentation_requests
         self._inbox = inbox
         self._max_pixels = max_pixels
 
-    def draw(self, ref: ObjectRef, data: bytes, way: str, revision: Revision) -> tuple[Segmentation, float]:
-        """What the record says of the segmentation, whose pictures are kept; and how many milliseconds it took.
+    def draw(self, ref: ObjectRef, data: bytes, method: str, revision: Revision) -> tuple[Segmentation, float]:
+        """Segment an object and store its artifacts. Returns the segmentation for the record, and the milliseconds.
 
-        Raises ``CaptionsDropped``, a ``BadImage``, and what the way, the captions and the store raise.
+        Raises ``CaptionsDropped``, ``BadImage``, and the errors of the method, the captions and the store.
         """
         start = time.perf_counter()
         image = decode(data, max_pixels=self._max_pixels)
-        made = self._ways(way)
+        made = self._methods(method)
         try:
             segmented = segment(image, made, self._pipeline(revision.captions_version))
         except (IndexMissing, RpcPermanent) as exc:
             if revision.captions_version == self._chosen():
                 raise
             raise CaptionsDropped(str(exc)) from exc
-        pictures = self._pictures.keep(ref, image, segmented)
-        return recorded(segmented, pictures), (time.perf_counter() - start) * 1000
+        artifacts = self._artifacts.keep(ref, image, segmented)
+        return recorded(segmented, artifacts), (time.perf_counter() - start) * 1000
 
     def late(self, ref: ObjectRef) -> None:
-        """Nobody waited for what was drawn: the pictures go, or where another version has some, are drawn anew."""
+        """Clean up a segmentation that is no longer needed.
+
+        Removes the artifacts, or requests them again if another version of the object has a segmentation.
+        """
         (record,) = self._records.get([ref.id])
         if record is None:
-            if self._records.on_its_way(ref.id) is None:  # else they are its own to put in their place
-                self._pictures.remove(ref.id)
-        elif record.etag != ref.etag and record.way:
-            log.info("drawn anew", object=ref.id, etag=record.etag, over=ref.etag)
-            self._segmentation_requests.ask([ref.id], record.way)
+            if self._records.on_its_way(ref.id) is None:  # otherwise the next run replaces them
+                self._artifacts.remove(ref.id)
+        elif record.etag != ref.etag and record.segmentation_method:
+            log.info("segmentation requested again", object=ref.id, etag=record.etag, over=ref.etag)
+            self._segmentation_requests.ask([ref.id], record.segmentation_method)
             self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, force=True)])
 
 
@@ -107,8 +110,8 @@ class Segmenting:
     def __call__(self, batch: Scored, accepted: Accepted) -> None:
         """See ``workers.stages.table.Work``."""
         (ref,) = batch.objects
-        (way,) = self._ledger.ways([ref])
-        if not way:  # it is not wanted any more
+        (method,) = self._ledger.segmentation_methods([ref])
+        if not method:  # it is not wanted any more
             self._handover.finish(batch, accepted)
             return
         with keepalive(lambda: self._go_on(ref), self._alive_s):
@@ -117,7 +120,7 @@ class Segmenting:
             self._handover.fail(batch, faults, accepted)
             for data in images:
                 try:
-                    drawn, took = self._segmenter.draw(ref, data, way, batch.revision)
+                    drawn, took = self._segmenter.draw(ref, data, method, batch.revision)
                 except CaptionsDropped:
                     self._handover.submit_again(batch)
                 else:

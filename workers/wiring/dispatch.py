@@ -20,7 +20,7 @@ def dispatcher(wiring: Wiring, consumer: str) -> Dispatcher:
     pace = Pace(s.batch_max, BATCH_WAIT_MS, s.in_flight_max, s.deadline_s, s.give_up_s)
     return Dispatcher(
         w.inbox, w.low_priority_inbox, SegmentQueue(w.redis, w.keys, w.ledger, s.segmenting_max, w.clock),
-        w.ledger, w.store, w.pictures, w.publisher, w.event_sink,
+        w.ledger, w.store, w.artifacts, w.publisher, w.event_sink,
         EventFilter(w.redis, w.keys, w.event_sink, w.clock), w.current, w.object_filter.key, s.segmented, pace,
         consumer, w.clock, w.outage_tracker,
     )  # fmt: skip

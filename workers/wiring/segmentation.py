@@ -1,4 +1,4 @@
-"""The ways to segment that the settings choose, and what segments objects in a worker."""
+"""Creates the segmentation methods that the settings configure, and the segmenter of a worker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tasks.segmentation.naming import Naming
 from tasks.segmentation.prompted import Prompted
 from tasks.segmentation.regions import Proposer, Regions
 from tasks.segmentation.run import SegmentationMethod
-from workers.segmentation.methods import WayUnknown
+from workers.segmentation.methods import MethodUnknown
 from workers.settings.settings import Settings
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
@@ -17,16 +17,16 @@ from workers.wiring.wiring import Wiring
 
 
 class SegmentationMethods:
-    """The ways to segment that the settings choose. Models are loaded when they are first asked for, and once."""
+    """The segmentation methods. Each is created, and its model loaded, at its first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._made: dict[str, SegmentationMethod] = {}
 
     def __call__(self, name: str) -> SegmentationMethod:
-        """The way of this name. Raises ``WayUnknown``, ``ModelNotLoaded``, ``MissingPackage``."""
+        """The method of this name. Raises ``MethodUnknown``, ``ModelNotLoaded``, ``MissingPackage``."""
         if (reason := self._settings.lacks(name)) is not None:
-            raise WayUnknown(reason)
+            raise MethodUnknown(reason)
         if name not in self._made:
             self._made[name] = self._make(name)
         return self._made[name]
@@ -37,15 +37,15 @@ class SegmentationMethods:
         if name == "dense":
             return Dense(sizes=s.segment_grids, cells=s.segment_map, refine=s.segment_refine, naming=naming)
         if name == "regions":
-            return Regions(self._proposer(), most=s.regions_max, dimmed=s.dimmed, naming=naming)
+            return Regions(self._proposer(), most=s.regions_max, dimming=s.background_dimming, naming=naming)
         from tasks.segmenters.clipseg import CLIPSeg  # noqa: PLC0415 -- loads torch
 
-        return Prompted(CLIPSeg(s.drawer or "", threads=s.threads))
+        return Prompted(CLIPSeg(s.clipseg_model or "", threads=s.threads))
 
     def _proposer(self) -> Proposer:
         s = self._settings
         if s.proposals == "cells":
-            from tasks.segmenters.cells import Cells  # noqa: PLC0415 -- of three, one is needed
+            from tasks.segmenters.cells import Cells  # noqa: PLC0415 -- only one of three is needed
 
             return Cells()
         if s.proposals == "superpixels":
@@ -66,7 +66,7 @@ def segmenter(wiring: Wiring) -> Segmenter:
 
     s = wiring.settings
     return Segmenter(
-        SegmentationMethods(s), pipeline, lambda: wiring.chosen(), wiring.pictures, wiring.records,  # noqa: PLW0108 -- opens the captions
+        SegmentationMethods(s), pipeline, lambda: wiring.chosen(), wiring.artifacts, wiring.records,  # noqa: PLW0108 -- opens the captions
         wiring.segmentation_requests, wiring.inbox, s.max_pixels,
     )  # fmt: skip
 

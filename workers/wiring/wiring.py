@@ -118,8 +118,8 @@ class Wiring:
         return SegmentationRequests(self.redis, self.keys)
 
     @cached_property
-    def pictures(self) -> Artifacts:
-        from workers.segmentation.artifacts import Artifacts  # noqa: PLC0415 -- only who draws or removes pictures needs it
+    def artifacts(self) -> Artifacts:
+        from workers.segmentation.artifacts import Artifacts  # noqa: PLC0415 -- only who draws or removes artifacts needs it
 
         return Artifacts(self.store, self.redis, self.keys, self.settings.output_prefix)
 

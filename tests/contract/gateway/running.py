@@ -107,7 +107,7 @@ class Running:
         """An object in the bucket."""
         return self.wiring.store.put(self.wiring.settings.bucket, key, io.BytesIO(data)).ref
 
-    def wish(self, oid: str) -> str | None:
+    def segmentation_request(self, oid: str) -> str | None:
         """How somebody wants an object segmented."""
         told = self.wiring.redis.get(f"{self.wiring.settings.key_prefix}segmentation-request:{oid}")
         return told.decode() if isinstance(told, bytes) else None

@@ -1,9 +1,11 @@
-"""Segmentations over HTTP: asking for one, and its pictures."""
+"""Segmentations over HTTP: asking for one, and its artifacts."""
 
 from __future__ import annotations
 
 import io
+import json
 import time
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,15 +16,15 @@ from tests.contract.gateway.running import Running, png
 from workers.segmentation.methods import recorded
 
 OF_HALF = Segmented(
-    way="dense", width=4, height=2, shape=(2, 4), labels=("unknown", "cat"), encoded=1, looked_up=1,
+    method="dense", width=4, height=2, shape=(2, 4), labels=("unknown", "cat"), encoded=1, looked_up=1,
     segments=(Segment(label="cat", score=0.5, box=(0, 0, 2, 2), area=0.5, mask=RunLengths((2, 4), "042")),),
 )  # fmt: skip
 
 
 def draw(gateway: Running, ref: ObjectRef) -> None:
     """What a worker does with an object that is to be segmented."""
-    pictures = gateway.wiring.pictures.keep(ref, Image.new("RGB", (4, 2)), OF_HALF)
-    gateway.finish(ref, "cat", segmentation=recorded(OF_HALF, pictures))
+    artifacts = gateway.wiring.artifacts.keep(ref, Image.new("RGB", (4, 2)), OF_HALF)
+    gateway.finish(ref, "cat", segmentation=recorded(OF_HALF, artifacts))
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def drawn(gateway: Running) -> ObjectRef:
 def test_an_upload_may_ask_to_be_segmented(gateway: Running) -> None:
     name = gateway.upload(segment="regions")["id"]
     oid = f"inbox/uploads/{name}"
-    assert gateway.wish(oid) == "regions"
+    assert gateway.segmentation_request(oid) == "regions"
     assert gateway.wiring.inbox.length() == 1
 
 
@@ -53,9 +55,9 @@ def test_an_object_is_segmented_when_somebody_asks(gateway: Running) -> None:
     ref = gateway.put("a b.png", png("a"))
     gateway.enter(ref)
     gateway.finish(ref, "cat")
-    answer = gateway.http.post("/v1/objects/inbox/a b.png:segment", params={"way": "regions"})
+    answer = gateway.http.post("/v1/objects/inbox/a b.png:segment", params={"method": "regions"})
     assert answer.status_code == 202
-    assert gateway.wish(ref.id) == "regions"
+    assert gateway.segmentation_request(ref.id) == "regions"
     waiting = gateway.http.get(answer.headers["Location"]).json()
     assert (waiting["state"], waiting["record"]) == ("queued", None)
     assert gateway.http.post("/v1/objects/inbox/nothing.png:segment").status_code == 404
@@ -65,13 +67,13 @@ def test_an_object_is_segmented_when_somebody_asks(gateway: Running) -> None:
 def test_an_upload_is_segmented_when_somebody_asks(gateway: Running) -> None:
     name = gateway.upload()["id"]
     assert gateway.http.post(f"/v1/images/{name}:segment").status_code == 202
-    assert gateway.wish(f"inbox/uploads/{name}") == "dense"
+    assert gateway.segmentation_request(f"inbox/uploads/{name}") == "dense"
 
 
 def test_a_batch_may_ask_for_all_of_its_objects(gateway: Running) -> None:
     gateway.put("a.png", png("a"))
     assert gateway.http.post("/v1/batches", json={"keys": ["a.png"], "segment": "dense"}).status_code == 202
-    assert gateway.wish("inbox/a.png") == "dense"
+    assert gateway.segmentation_request("inbox/a.png") == "dense"
     answer = gateway.http.post("/v1/batches", json={"prefix": "a", "segment": "dense"})
     assert answer.status_code == 422
 
@@ -103,8 +105,34 @@ def test_pictures_of_what_was_not_segmented_are_not_there(gateway: Running, draw
     gateway.finish(plain, "cat")
     for key in ("plain.png", "nothing.png", ".wildtag/segments/plain.png"):
         assert gateway.http.get(f"/v1/overlays/inbox/{key}").status_code == 404
-    gateway.wiring.pictures.forget([drawn.id])  # somebody tidied the bucket
+    gateway.wiring.artifacts.forget([drawn.id])  # somebody tidied the bucket
     assert gateway.http.get(f"/v1/overlays/{drawn.id}").status_code == 404
+
+
+def test_the_old_name_of_the_method_is_refused_and_the_new_one_named(gateway: Running) -> None:
+    ref = gateway.put("a.png", png("a"))
+    answer = gateway.http.post("/v1/objects/inbox/a.png:segment", params={"way": "regions"})
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "the query parameter way has been renamed: use method"
+    assert gateway.segmentation_request(ref.id) is None
+
+
+def test_a_record_of_an_older_version_is_sent_with_todays_names(gateway: Running, drawn: ObjectRef) -> None:
+    key = gateway.wiring.keys.record(drawn.id)
+    redis: Any = gateway.wiring.redis
+    body = redis.hget(key, "body")
+    old = body.replace(b'"segmentation":{"method":', b'"segmentation":{"way":').replace(
+        b'"artifacts":', b'"pictures":'
+    )
+    assert old != body
+    redis.hset(key, "body", old)
+    sent = [
+        gateway.http.get(f"/v1/objects/{drawn.id}").json()["record"],
+        gateway.http.get("/v1/objects").json()["objects"][0],
+        gateway.http.get("/v1/tags/cat/objects").json()["objects"][0]["record"],
+    ]
+    assert sent == [json.loads(body)] * 3
+    assert gateway.http.get(f"/v1/overlays/{drawn.id}").status_code == 200
 
 
 def test_waiting_for_it_ends_with_the_record_that_has_it(gateway: Running) -> None:
@@ -116,4 +144,4 @@ def test_waiting_for_it_ends_with_the_record_that_has_it(gateway: Running) -> No
     gateway.enter(ref, force=True, segment="dense")
     draw(gateway, ref)
     answer = gateway.http.get(f"{location}&wait=5").json()
-    assert answer["record"]["segmentation"]["way"] == "dense"
+    assert answer["record"]["segmentation"]["method"] == "dense"

@@ -1,4 +1,4 @@
-"""What the benchmark of segmentation says of two label maps, and of a picture that was segmented in every way."""
+"""What the benchmark of segmentation says of two label maps, and of a picture that was segmented in every method."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def segmented(labels: LabelMap, *names: str) -> Segmented:
         for at, name in enumerate(names, 1)
     )
     return Segmented(
-        way="dense", width=labels.shape[1], height=labels.shape[0], shape=labels.shape, labels=("unknown", *names),
+        method="dense", width=labels.shape[1], height=labels.shape[0], shape=labels.shape, labels=("unknown", *names),
         segments=parts, encoded=1, looked_up=1,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tasks.evaluation.compositions import compositions
 from tasks.evaluation.labelmaps import LabelMaps, write
-from tasks.evaluation.locating import ByTopTag, ByWay, Method, Remembering, of_vocabulary
+from tasks.evaluation.locating import BySegmentationMethod, ByTopTag, Method, Remembering, of_vocabulary
 from tasks.evaluation.manifest import BadManifest, Skipped
 from tasks.evaluation.manifest import read as read_manifest
 from tasks.evaluation.segmenting import Measured, measure
@@ -48,10 +48,14 @@ def run(
     return measure(maps, methods, encode, read=Path.read_bytes, max_pixels=MAX_PIXELS, tell=tell)
 
 
-def test_ways_and_baselines_are_measured_side_by_side(maps: LabelMaps) -> None:
+def test_methods_and_baselines_are_measured_side_by_side(maps: LabelMaps) -> None:
     one = replace(pipeline(), image_encoder=Remembering(Colours()))
     told: list[tuple[int, int]] = []
-    methods: list[Method] = [ByWay("regions", REGIONS, one), ByWay("dense", Dense(), one), ByTopTag(one)]
+    methods: list[Method] = [
+        BySegmentationMethod("regions", REGIONS, one),
+        BySegmentationMethod("dense", Dense(), one),
+        ByTopTag(one),
+    ]
     results, skipped = run(maps, methods, told)
     assert [result.method for result in results] == ["regions", "dense", "top-tag"]
     assert {result.images for result in results} == {4}

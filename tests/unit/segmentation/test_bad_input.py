@@ -1,4 +1,4 @@
-"""Shows that every image, proposer, drawer and encoder ends in a segmentation, whichever way is asked for."""
+"""Shows that every image, proposer, segmenter and encoder ends in a segmentation, whichever method is asked for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tasks.segmenters.superpixels import Superpixels
 from tests.unit.segmentation.world import RED, Colours, Drawn, Proposed, halves, noisy, pipeline
 
 NAN = float("nan")
-WAYS: dict[str, SegmentationMethod] = {
+METHODS: dict[str, SegmentationMethod] = {
     "dense": Dense(),
     "dense, refined": Dense(refine=True),
     "dense, all crops": Dense(flat=None),
@@ -71,15 +71,15 @@ def whole(made: Segmented, image: Image.Image) -> Segmented:
     return made
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", IMAGES)
-def test_any_image_is_segmented(way: str, name: str) -> None:
-    whole(segment(IMAGES[name], WAYS[way], pipeline()), IMAGES[name])
+def test_any_image_is_segmented(method: str, name: str) -> None:
+    whole(segment(IMAGES[name], METHODS[method], pipeline()), IMAGES[name])
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_without_captions_all_is_unknown(way: str) -> None:
-    made = whole(segment(halves(), WAYS[way], pipeline(())), halves())
+@pytest.mark.parametrize("method", METHODS)
+def test_without_captions_all_is_unknown(method: str) -> None:
+    made = whole(segment(halves(), METHODS[method], pipeline(())), halves())
     assert (made.labels, made.segments) == (("unknown",), ())
 
 
@@ -98,17 +98,17 @@ class Broken(Colours):
         return vectors
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_encoder_that_gives_no_numbers_has_seen_nothing(way: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_an_encoder_that_gives_no_numbers_has_seen_nothing(method: str) -> None:
     one = replace(pipeline(), image_encoder=Broken(lambda _: True))
-    made = whole(segment(halves(), WAYS[way], one), halves())
+    made = whole(segment(halves(), METHODS[method], one), halves())
     assert made.segments == ()
 
 
-@pytest.mark.parametrize("way", ["dense", "regions of cells"])
-def test_crops_that_an_encoder_has_no_numbers_for_harm_no_others(way: str) -> None:
+@pytest.mark.parametrize("method", ["dense", "regions of cells"])
+def test_crops_that_an_encoder_has_no_numbers_for_harm_no_others(method: str) -> None:
     one = replace(pipeline(), image_encoder=Broken(lambda row: row % 4 == 3))
-    made = whole(segment(noisy(RED, 128, 128), WAYS[way], one), noisy(RED, 128, 128))
+    made = whole(segment(noisy(RED, 128, 128), METHODS[method], one), noisy(RED, 128, 128))
     assert {part.label for part in made.segments} == {"cat"}
     assert made.segments[0].area > 0.5
 

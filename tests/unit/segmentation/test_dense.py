@@ -57,13 +57,13 @@ def test_what_no_caption_is_near_to_is_unknown() -> None:
     assert where(made, "unknown")[:, 96:].all()  # before that, crops show some of the cat
 
 
-@pytest.mark.parametrize("way", [Dense(), Regions(Cells((2,)))])
-def test_two_halves_of_a_cat_are_one_cat_though_each_would_have_another_name(way: SegmentationMethod) -> None:
+@pytest.mark.parametrize("method", [Dense(), Regions(Cells((2,)))])
+def test_two_halves_of_a_cat_are_one_cat_though_each_would_have_another_name(method: SegmentationMethod) -> None:
     one = replace(pipeline(), image_encoder=Breeds())
     apart = replace(one, pipeline_options=replace(CHOICES, synonym_similarity=1.0))
     vectors = one.image_encoder.encode([noisy(DULL, 64, 64), noisy(RED, 64, 64)])
     assert [tags[0].label for tags in apart.score(apart.candidates(batch_of(vectors, one))).tags] == ["cat", "tabby"]
-    (cat,) = segment(halves(DULL, RED), way, one).segments
+    (cat,) = segment(halves(DULL, RED), method, one).segments
     assert (cat.area, cat.box) == (1.0, (0, 0, 128, 128))
 
 
@@ -106,7 +106,7 @@ def test_a_map_may_be_finer_or_coarser_than_the_papers() -> None:
 
 
 def test_a_map_whose_last_cells_no_crop_would_cover_is_refused() -> None:
-    with pytest.raises(ValueError, match="a map of 5 cells a side needs a grid that divides it"):
+    with pytest.raises(ValueError, match="5 cells per side are divisible by none of the grid sizes"):
         Dense(cells=5)
 
 

@@ -78,12 +78,14 @@ def test_hundreds_of_proposals_are_bounded() -> None:
     assert made.encoded == images(one).seen == MOST
 
 
-@pytest.mark.parametrize(("dimmed", "outside"), [(0.0, BLUE), (0.5, (84, 84, 174)), (1.0, (127, 127, 127))])
-def test_what_is_outside_of_a_region_is_dimmed_as_much_as_is_asked_for(dimmed: float, outside: Sequence[int]) -> None:
+@pytest.mark.parametrize(("dimming", "outside"), [(0.0, BLUE), (0.5, (84, 84, 174)), (1.0, (127, 127, 127))])
+def test_what_is_outside_of_a_region_is_dimmed_as_much_as_is_asked_for(
+    dimming: float, outside: Sequence[int]
+) -> None:
     image = Image.new("RGB", (40, 40), RED)
     image.paste(BLUE, (20, 0, 40, 20))
     mask = ~box(40, 40, 0, 20, 20, 40)
-    crop = np.asarray(crop_of(image, mask, dimmed, 20)).astype(int)
+    crop = np.asarray(crop_of(image, mask, dimming, 20)).astype(int)
     assert crop[15, 5].tolist() == list(RED)
     assert np.abs(crop[3, 17] - outside).max() <= 1
 

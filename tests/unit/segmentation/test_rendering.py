@@ -22,7 +22,7 @@ def segmented(*names: str, width: int = 200, height: int = 80) -> Segmented:
             Segment(label=name, score=1.0, box=(0, 0, 1, 1), area=float(mask.mean()), mask=RunLengths.of(mask))
         )
     return Segmented(
-        way="dense", width=width, height=height, shape=(height, width), labels=("unknown", *names),
+        method="dense", width=width, height=height, shape=(height, width), labels=("unknown", *names),
         segments=tuple(parts), encoded=1, looked_up=1,
     )  # fmt: skip
 

@@ -35,7 +35,7 @@ def test_a_label_map_is_the_sum_of_its_segments_and_survives_a_message(labels: L
         for at in (1, 2, 3)
     )
     made = Segmented(
-        way="dense", width=labels.shape[1], height=labels.shape[0], shape=labels.shape, labels=names,
+        method="dense", width=labels.shape[1], height=labels.shape[0], shape=labels.shape, labels=names,
         segments=segments, encoded=1, looked_up=1,
     )  # fmt: skip
     assert np.array_equal(made.label_map(), labels)
@@ -48,7 +48,7 @@ def test_a_label_map_is_as_wide_as_its_labels_need(count: int, kind: type) -> No
     labels = tuple(str(number) for number in range(count))
     last = Segment(label=labels[-1], score=1.0, box=(0, 0, 2, 1), area=1.0, mask=RunLengths.of(np.ones((1, 2), bool)))
     made = Segmented(
-        way="dense", width=2, height=1, shape=(1, 2), labels=labels, segments=(last,), encoded=0, looked_up=0
+        method="dense", width=2, height=1, shape=(1, 2), labels=labels, segments=(last,), encoded=0, looked_up=0
     )
     assert made.label_map().dtype == kind
     assert made.label_map().tolist() == [[count - 1, count - 1]]

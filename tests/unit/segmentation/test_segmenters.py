@@ -59,12 +59,12 @@ def test_regions_can_be_those_of_segment_anything(models: Path) -> None:
 
 
 def test_clipseg_gives_a_plane_between_0_and_1_for_each_name_however_many_and_long(models: Path) -> None:
-    drawer = CLIPSeg(str(models / "clipseg"))
+    segmenter = CLIPSeg(str(models / "clipseg"))
     names = ["cat", "a very long name " * 9, "", *[f"bridge {number}" for number in range(AT_ONCE)]]
-    planes = drawer.draw(halves().resize((200, 70)), names)
+    planes = segmenter.draw(halves().resize((200, 70)), names)
     assert (planes.shape[0], planes.dtype.name) == (len(names), "float32")
     assert 0 <= planes.min() <= planes.max() <= 1
-    alone = drawer.draw(halves().resize((200, 70)), ["cat"])
+    alone = segmenter.draw(halves().resize((200, 70)), ["cat"])
     assert alone.shape == (1, *planes.shape[1:])
     assert alone[0] == pytest.approx(planes[0], abs=1e-4)
 

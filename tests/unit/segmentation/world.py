@@ -114,7 +114,7 @@ class Proposed:
 
 
 class Drawn:
-    """A drawer that gives the planes it was made with, and nothing for other names. It notes what it is asked."""
+    """A segmenter that gives the planes it was made with, and nothing for other names. It notes what it is asked."""
 
     def __init__(self, planes: Mapping[str, Sequence[Sequence[float]]]) -> None:
         self._planes = {name: np.array(plane, np.float32) for name, plane in planes.items()}

@@ -1,4 +1,4 @@
-// Asks the gateway. What it refuses becomes a Refusal whose message is a sentence for people.
+// Calls the gateway. An error response becomes a Refusal with a message for people.
 
 import * as connection from "./connection.js";
 import { ended } from "./dom.js";
@@ -7,15 +7,15 @@ const PREFIX = "urn:wildtag:problem:";
 const TRIES = 5;
 const PATIENCE_MS = 30_000;
 const SENTENCES = {
-  "bad-key": () => "The name of this image cannot be read as text.",
-  forbidden: (detail) => `This is not allowed: ${detail}.`,
-  "not-found": () => "It is not there any more.",
+  "bad-key": () => "The name of this image is not valid text.",
+  forbidden: (detail) => `Not allowed: ${detail}.`,
+  "not-found": () => "Not found. It may have been deleted.",
   "too-large": (detail) => `This file is too large: ${detail}.`,
-  "not-an-image": () => "This file is no image that wildtag can read.",
-  "too-many": () => "That was too much at once. Please try again in a moment.",
-  busy: () => "So many images are waiting that no more are taken at the moment.",
-  unavailable: () => "A part of wildtag does not answer at the moment. Please try again.",
-  internal: () => "Something went wrong on the server; its log says what.",
+  "not-an-image": () => "This file is not an image in a supported format.",
+  "too-many": () => "Too many requests. Try again in a moment.",
+  busy: () => "Too many images are waiting. Try again later.",
+  unavailable: () => "A part of wildtag is unavailable. Try again later.",
+  internal: () => "An error occurred on the server. See its log.",
 };
 
 export class Refusal extends Error {
@@ -23,7 +23,7 @@ export class Refusal extends Error {
     super(SENTENCES[name]?.(detail) ?? sentence(detail));
     this.name = name;
     this.status = status;
-    this.seconds = seconds; // after which it may be tried again
+    this.seconds = seconds; // to wait before a retry
   }
 }
 
@@ -37,7 +37,7 @@ export function refusal(status, body, retryAfter) {
   try {
     problem = JSON.parse(body);
   } catch {
-    // from something between us and the gateway
+    // from a proxy
   }
   const reasons = problem.errors?.map((error) => error.reason).join("; ");
   const name = String(problem.type ?? "").replace(PREFIX, "");
@@ -51,7 +51,7 @@ export const thumbnail = ({ bucket, key, etag }, size = 320) =>
 export const oid = ({ bucket, key }) => `${bucket}/${key}`;
 export const pause = (seconds) => new Promise((then) => setTimeout(then, seconds * 1000));
 
-// One request. Throws Refusal; while the server is away, or wants a key, a GET waits and anything else is refused.
+// Sends one request. Throws Refusal. A GET waits while the server is unavailable or requires a key; others fail.
 export async function call(method, address, json) {
   for (let tries = 1; ; tries += 1) {
     if (method === "GET") await connection.ready();

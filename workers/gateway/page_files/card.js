@@ -1,9 +1,9 @@
-// One image with everything that is known of it, from the moment in which it is dropped.
+// The card of one image: its progress from the upload on, and its record.
 
 import { thumbnail } from "./api.js";
 import { make, say } from "./dom.js";
 import { overlay } from "./overlay.js";
-import { reason, told, totalTime } from "./record.js";
+import { details, reason, totalTime } from "./record.js";
 import { inWords } from "./segments.js";
 import { doing, thread } from "./stages.js";
 import { teaching } from "./teach.js";
@@ -11,7 +11,7 @@ import { locating } from "./where.js";
 
 let cards = 0;
 
-// `heading`: the level of its title, h2 or h3. `picture`: the address of a picture to begin with.
+// `heading`: the level of the title, h2 or h3. `picture`: the URL of the first picture.
 export function card(title, { heading = "h3", picture = null } = {}) {
   const id = `card-${(cards += 1)}`;
   const image = make("img", { alt: "", decoding: "async", src: picture });
@@ -20,7 +20,7 @@ export function card(title, { heading = "h3", picture = null } = {}) {
   image.onerror = () => frame.classList.add("none");
   image.onload = () => frame.classList.remove("none");
   const state = make("p", { class: "state" });
-  const progress = make("progress", { max: "1", value: "0", "aria-label": `Sending ${title}`, hidden: true });
+  const progress = make("progress", { max: "1", value: "0", "aria-label": `Uploading ${title}`, hidden: true });
   const stages = thread();
   const results = make("div", { class: "results" });
   const actions = make("div", { class: "actions" });
@@ -31,11 +31,11 @@ export function card(title, { heading = "h3", picture = null } = {}) {
     make("div", { class: "body" }, make(heading, { id, class: "title", title }, title), state, progress, stages.element,
       results, actions),
   );
-  let before = null; // the record that came before the one that is shown or waited for
-  let alone = false; // whether nothing but segments was asked for since
+  let before = null; // the record before the current or expected one
+  let alone = false; // whether only a segmentation was requested since
   let last = null;
-  let drawing = false; // whether its segments are waited for
-  let drawn = null; // the segmentation that is shown
+  let drawing = false; // whether a segmentation is expected
+  let drawn = null; // the visible segmentation
   let lesson = null;
   let place = null;
 
@@ -48,34 +48,34 @@ export function card(title, { heading = "h3", picture = null } = {}) {
 
   const self = {
     element,
-    waiting: () => become("waiting", "Waiting to be sent"),
+    waiting: () => become("waiting", "Waiting to upload"),
     sending(ratio) {
-      become("sending", ratio < 1 ? `Sending, ${Math.floor(ratio * 100)} %` : "Sent; being stored");
+      become("sending", ratio < 1 ? `Uploading, ${Math.floor(ratio * 100)} %` : "Uploaded, being stored");
       progress.value = ratio;
     },
     refused(sentence) {
-      become("refused", "Not taken");
+      become("refused", "Not accepted");
       results.replaceChildren(make("p", { class: "problem" }, sentence));
       say(`${title}: ${sentence}`);
     },
-    // A status from the gateway; final ones come with the record.
+    // Shows a progress of the gateway; a final one has a record.
     status(status) {
       stages.show(status, drawing);
       if (status.state === "gone") {
-        become("gone", "Removed");
-        results.replaceChildren(make("p", { class: "unknown" }, "This image is not there any more."));
+        become("gone", "Deleted");
+        results.replaceChildren(make("p", { class: "unknown" }, "This image was deleted."));
         actions.replaceChildren();
         return;
       }
       if (!status.record) {
         become(status.state, doing(status) ?? status.state);
-        if (status.fault) results.replaceChildren(make("p", { class: "note" }, `It waits: ${status.fault}`));
+        if (status.fault) results.replaceChildren(make("p", { class: "note" }, `Waiting: ${status.fault}`));
         else if (!before) results.replaceChildren();
         return;
       }
       final(status.record);
     },
-    // The next record is shown beside the one there is; in its place, where only its segments are new (`drawing`).
+    // Shows the next record next to the current one, or instead of it if only its segmentation is new (`drawing`).
     again({ drawing: only = false } = {}) {
       before = last;
       alone = only;
@@ -89,10 +89,10 @@ export function card(title, { heading = "h3", picture = null } = {}) {
     const news = before && !alone && before.finished_at !== record.finished_at;
     const good = record.state === "done";
     const took = totalTime(record);
-    become(record.state, good ? (took ? `Done in ${took}` : "Done") : record.state === "dead" ? "Given up" : "Not tagged");
+    become(record.state, good ? (took ? `Done in ${took}` : "Done") : record.state === "dead" ? "Abandoned" : "Failed");
     results.replaceChildren(
       ...(news ? [earlier(before), make("h4", { class: "now" }, "Now")] : []),
-      ...told(record, news ? before.tags.map((tag) => tag.label) : null),
+      ...details(record, news ? before.tags.map((tag) => tag.label) : null),
     );
     last = record;
     show(record);
@@ -102,10 +102,10 @@ export function card(title, { heading = "h3", picture = null } = {}) {
     place.about(record);
     const tags = record.tags.map((tag) => tag.label).join(", ");
     say(`${title}: ${good ? tags || "unknown" : reason(record)}`);
-    if (alone && drawn) say(`What is where: ${inWords(drawn)}`);
+    if (alone && drawn) say(`Segmentation: ${inWords(drawn)}`);
   }
 
-  // Its segments over its picture, which is whole then.
+  // Shows the segments over the uncropped picture.
   function draw(record) {
     drawn = record.segmentation?.segments.length ? record.segmentation : null;
     const parts = drawn ? overlay(record) : { layers: [], key: [] };

@@ -1,8 +1,8 @@
-// Whether the server is there and lets us in. Whoever meets a closed door says so here and waits until it opens.
+// The state of the connection. Failed requests report here and wait until the server is available.
 
 const PROBE_MS = 1500;
 const changes = new EventTarget();
-let state = "online"; // "away": no answer; "ailing": it answers that it cannot serve; "locked": it wants a key
+let state = "online"; // "away": no response; "ailing": the server is not ready; "locked": a key is required
 let probing = false;
 
 export const current = () => state;
@@ -22,12 +22,12 @@ export function unlocked() {
   become("online");
 }
 
-// Resolves when the server may be asked again.
+// Resolves when requests can be sent.
 export async function ready() {
   while (state !== "online") await new Promise((then) => changes.addEventListener("change", then, { once: true }));
 }
 
-// Finds out how it is; keeps asking while it is not well. True when it is. Many may ask at once.
+// Checks the state, and repeats the check until the server is available. Resolves to whether it is.
 let checking = null;
 export function check() {
   checking ??= look().finally(() => (checking = null));
@@ -37,7 +37,7 @@ export function check() {
 async function look() {
   try {
     const answer = await fetch("/v1/status", { cache: "no-store", signal: AbortSignal.timeout(10_000) });
-    // too many requests, or a key for other things: it is there
+    // other errors, such as 429 or 403, mean that the server is available
     become(answer.status === 401 ? "locked" : answer.status >= 500 ? "ailing" : "online");
   } catch {
     become("away");

@@ -1,4 +1,4 @@
-// Shows the specification in Swagger UI, whose files are served from here.
+// Shows the OpenAPI document in Swagger UI. All files come from this server.
 
 "use strict";
 
@@ -7,5 +7,5 @@ window.SwaggerUIBundle({
   dom_id: "#docs",
   deepLinking: true,
   presets: [window.SwaggerUIBundle.presets.apis],
-  validatorUrl: null, // asks nobody else
+  validatorUrl: null, // no external validator
 });

@@ -1,4 +1,4 @@
-// Builds what is seen. Data only ever becomes text or an attribute, never markup.
+// Builds elements. Data becomes text or attributes, never markup.
 
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -13,13 +13,13 @@ export function make(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-// What a screen reader is to say next. Several things at once are said together.
+// Announces a sentence to screen readers. Simultaneous sentences are joined.
 let saying = [];
 export function say(sentence) {
   saying.push(sentence);
   if (saying.length > 1) return;
   setTimeout(() => {
-    byId("said").textContent = saying.length > 5 ? `${saying.length} news. ${saying.at(-1)}` : saying.join(" ");
+    byId("said").textContent = saying.length > 5 ? `${saying.length} updates. ${saying.at(-1)}` : saying.join(" ");
     saying = [];
   }, 300);
 }
@@ -32,5 +32,5 @@ export function duration(ms) {
 
 export const plural = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
-// What others said, with its full stop.
+// A text with a full stop at its end.
 export const ended = (words) => (/[.!?]$/.test(words) ? words : `${words}.`);

@@ -1,4 +1,4 @@
-// The ways in which images come onto the page: dropped anywhere, pasted, or chosen.
+// Adds images to the page: dropped, pasted or chosen.
 
 import { oid } from "./api.js";
 import { card } from "./card.js";
@@ -21,7 +21,7 @@ export function install() {
     event.preventDefault();
     take(pasted);
   });
-  // words may be dropped into a field; everything else dropped on a page would have the browser go there
+  // text may be dropped into a field; the browser would navigate to anything else
   const forField = (event) => !event.dataTransfer?.types.includes("Files") && event.target.closest?.("input");
   document.addEventListener("dragover", (event) => {
     if (forField(event)) return;
@@ -37,8 +37,8 @@ export function install() {
     const dropped = [...event.dataTransfer.files];
     const whole = dropped.filter((_, place) => !entries[place]?.isDirectory);
     note(
-      whole.length < dropped.length ? "Folders are not taken; open the folder and drop what is in it." :
-      !dropped.length ? "That was no file. Save the image first, then drop the file." : "",
+      whole.length < dropped.length ? "Folders cannot be uploaded. Drop the files in the folder instead." :
+      !dropped.length ? "This is not a file. Save the image, then drop the file." : "",
     );
     take(whole);
   });

@@ -1,4 +1,4 @@
-// The one stream of everything that finishes or goes. It resumes by itself; where it cannot, `anew` is called.
+// The stream of finished and deleted objects. It resumes automatically; if it cannot, `anew` is called.
 
 import * as connection from "./connection.js";
 
@@ -6,7 +6,7 @@ const AGAIN_MS = 3000;
 const listeners = [];
 let source = null;
 
-// `came(record)`, `went({bucket, key})`, `anew()`: something may have been missed, so look again.
+// `came(record)`, `went({bucket, key})`, and `anew()`: events may have been missed, so reload.
 export function listen(listener) {
   listeners.push(listener);
 }
@@ -21,13 +21,13 @@ export function open() {
   }
   source.addEventListener("removed", (event) => all("went", JSON.parse(event.data)));
   source.addEventListener("gap", () => all("anew"));
-  let told = false; // with an id to go on from the stream misses nothing; before the first it may
+  let told = false; // the stream resumes from the last id; before the first event there is none
   for (const name of ["done", "failed", "dead", "removed"]) source.addEventListener(name, () => (told = true));
   source.onopen = () => told || all("anew");
   source.onerror = async () => {
     const mine = source;
     await connection.check();
-    if (mine.readyState !== EventSource.CLOSED) return; // the browser tries again
+    if (mine.readyState !== EventSource.CLOSED) return; // the browser reconnects
     await connection.ready();
     if (mine === source) setTimeout(open, AGAIN_MS);
   };

@@ -1,5 +1,5 @@
-// Follows images to their end. A browser opens few connections to a server: two images are followed by streams of
-// their own, which show every stage; the others by the feed's last words and by being asked after now and then.
+// Follows images until they are final. Browsers limit the connections to a server: two images have their own event
+// stream, which shows every stage; the others use the feed and polling.
 
 import { get, objectPath, oid, post } from "./api.js";
 import * as feed from "./feed.js";
@@ -8,11 +8,10 @@ const STREAMS = 2;
 const ASK_EVERY_MS = 700;
 const ASKED_AT_ONCE = 4;
 const FINAL = new Set(["done", "failed", "dead", "skipped"]);
-const followed = new Map(); // by bucket/key, in the order in which they came
+const followed = new Map(); // by bucket/key, oldest first
 let asking = false;
 
-// `tell` hears every status, the last of which is final or has the state "gone". A record that was written by `since`
-// is not the one that is waited for.
+// Calls `tell` with every progress; the last is final or has the state "gone". Ignores records up to `since`.
 export function follow(object, since, tell) {
   const name = oid(object);
   stop(name);
@@ -21,7 +20,7 @@ export function follow(object, since, tell) {
   ask();
 }
 
-// Has an image looked at once more, by `action` on it, and its card follow that. `how`: see the card's `again`.
+// Processes an image again with `action` and follows it on its card. `how`: see the card's `again`.
 export async function lookAgain(object, action, card, how) {
   const before = await post(`${objectPath(object)}:${action}`);
   card.again(how);
@@ -52,7 +51,7 @@ function streams() {
     one.source = new EventSource(`${one.address}:events?since=${one.since}`);
     one.source.addEventListener("state", (event) => heard(name, JSON.parse(event.data)));
     one.source.onerror = () => {
-      one.source.close(); // it is asked after instead
+      one.source.close(); // poll instead
       one.source = null;
       one.refused = true;
     };
@@ -68,7 +67,7 @@ async function ask() {
     for (const [name, one] of round) {
       await look(name, one);
       if (followed.get(name) === one) {
-        followed.delete(name); // to the end of the line
+        followed.delete(name); // move to the end of the queue
         followed.set(name, one);
       }
     }

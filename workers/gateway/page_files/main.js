@@ -1,4 +1,4 @@
-// Puts the page together.
+// Sets up the page.
 
 import { byId } from "./dom.js";
 import * as drop from "./drop.js";
@@ -15,7 +15,7 @@ wall.install();
 views.install();
 feed.open();
 
-// the address stays as it is: what comes after its # says what is shown
+// keep the address: its fragment selects the view
 document.querySelector(".skip").onclick = (event) => {
   event.preventDefault();
   byId("main").focus();

@@ -1,4 +1,4 @@
-// What is where: the segments of an image in colours over its picture, named one by one, with a legend.
+// The segments of an image as colours over its picture, with labels and a legend.
 
 import { path } from "./api.js";
 import { make, plural } from "./dom.js";
@@ -7,23 +7,23 @@ import { raster } from "./raster.js";
 import { inWords, naming, percent, shares, unknown } from "./segments.js";
 
 const SHOWN = 8; // labels before "more"
-const HINT = "Point at a part, or touch it, to see its name and the caption that named it.";
+const HINT = "Point at a segment, or touch it, to see its label and its best caption.";
 
-// `layers`: lie over a picture of the whole image. `key`: what goes below it.
+// `layers`: elements over the uncropped picture. `key`: elements below it.
 export function overlay(record) {
   const { segments, labels } = record.segmentation;
   const colourOf = new Map(labels.map(({ label, colour }) => [label, colour]));
   const map = raster(segments.map(({ mask }) => mask));
   const canvas = make("canvas", {
     width: map.width, height: map.height, role: "img", tabindex: "0",
-    "aria-label": `What is where: ${inWords(record.segmentation)}. Arrow keys go from part to part.`,
+    "aria-label": `Segmentation: ${inWords(record.segmentation)}. Use the arrow keys to move between segments.`,
   });
   const tip = make("p", { class: "tip", "aria-hidden": "true", hidden: true });
   const told = make("p", { class: "told", role: "status" }, HINT);
   const paint = painting(canvas, map, segments.map(({ label }) => colourOf.get(label)));
   const chips = shares(record.segmentation).map((one) => ({ ...one, chip: chip(one) }));
-  let pinned = []; // places of segments that stay chosen when nothing else is
-  let walked = -1; // where the arrow keys are
+  let pinned = []; // indexes of the segments that stay selected
+  let walked = -1; // the segment selected with the arrow keys
 
   function choose(places, at = null) {
     paint(new Set(places));
@@ -114,9 +114,9 @@ function legend(chips, rest) {
   return make(
     "div",
     { class: "legend" },
-    make("ul", { "aria-label": "What is where" }, ...items),
-    more.length > 0 && make("details", {}, make("summary", {}, plural(more.length, "smaller one", "smaller ones")),
-      make("ul", { "aria-label": "Smaller ones" }, ...more)),
+    make("ul", { "aria-label": "Segments" }, ...items),
+    more.length > 0 && make("details", {}, make("summary", {}, plural(more.length, "smaller label", "smaller labels")),
+      make("ul", { "aria-label": "Smaller labels" }, ...more)),
   );
 }
 
@@ -127,10 +127,10 @@ function controls(record, canvas) {
       canvas.hidden = !canvas.hidden;
       hide.setAttribute("aria-pressed", String(canvas.hidden));
     },
-  }, "Hide the colours");
+  }, "Hide colours");
   const link = (kind, words, end) => make("a", {
     href: `/v1/${kind}/${path(record.bucket, record.key)}`, download: `${record.key.split("/").at(-1)}${end}`,
   }, words);
   return make("p", { class: "buttons" }, hide,
-    link("overlays", "Picture with its legend", ".overlay.jpg"), link("label-maps", "Label map", ".labels.png"));
+    link("overlays", "Overlay with legend", ".overlay.jpg"), link("label-maps", "Label map", ".labels.png"));
 }

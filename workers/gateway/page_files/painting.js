@@ -1,18 +1,18 @@
-// The colours of segments on a canvas.
+// Paints segments on a canvas.
 
-const EDGE = 400; // pixels of the raster's longer side for each pixel of an edge
-// how much of a colour is over the picture, of 255: inside of a segment, and at its edge
+const EDGE = 400; // one pixel of edge per this many pixels of the longer side
+// opacity from 0 to 255: inside a segment, and at its edge
 const STRENGTH = { calm: [105, 235], chosen: [150, 255], faded: [18, 45] };
 
-// Gives what draws the segments, those in a set of places above the others, where it is not empty.
+// Returns a function that draws the segments and highlights those in a set of indexes.
 export function painting(canvas, map, colours) {
   const context = canvas.getContext("2d");
   const picture = context.createImageData(map.width, map.height);
   const edge = edges(map, Math.max(1, Math.round(Math.max(map.width, map.height) / EDGE)));
   const pixels = new Uint32Array(picture.data.buffer);
-  // a number holds red in its lowest byte, then green, blue and strength: all that browsers run on is little-endian
+  // RGBA as a little-endian number: red is the lowest byte
   const parts = colours.map((colour) => [5, 3, 1].reduce((all, at) => (all << 8) | Number.parseInt(colour.slice(at, at + 2), 16), 0));
-  let drawn = null; // what is there already
+  let drawn = null; // the current selection
 
   return (chosen) => {
     const asked = [...chosen].join();
@@ -25,7 +25,7 @@ export function painting(canvas, map, colours) {
   };
 }
 
-// 1 for pixels with another owner to their right or below, `thick` pixels or less away.
+// 1 for pixels with another owner at most `thick` pixels to the right or below.
 function edges({ width, height, owners }, thick) {
   const found = new Uint8Array(owners.length);
   for (let y = 0, at = 0; y < height; y += 1) {

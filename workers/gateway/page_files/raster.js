@@ -1,6 +1,6 @@
-// Whose each pixel is, from the masks of segments: COCO's compact run lengths.
+// Decodes the masks of segments, COCO's compressed run lengths, into one raster.
 
-// Pixels that are out, in, out … of a mask, down its columns from left to right.
+// The lengths of the runs of 0, 1, 0, … of a mask, column by column from the left.
 function runs(counts) {
   const lengths = [];
   for (let at = 0; at < counts.length; ) {
@@ -14,13 +14,13 @@ function runs(counts) {
       at += 1;
     } while (bits & 32);
     if (bits & 16) length |= -1 << shift; // negative
-    lengths.push(lengths.length > 2 ? length + lengths.at(-2) : length); // told as the difference to the last but one
+    lengths.push(lengths.length > 2 ? length + lengths.at(-2) : length); // stored as the difference to the last but one
   }
   return lengths;
 }
 
-// `owners`: row by row, 0 where no segment is, else 1 + its place. `middles`: of each segment the pixel, as [x, y],
-// that is nearest to its centre and its own.
+// `owners`: row by row, 0 without a segment, else 1 + its index. `middles`: for each segment its pixel [x, y] nearest
+// to its centre.
 export function raster(masks) {
   const [height, width] = masks[0].size;
   const owners = new Uint16Array(width * height);

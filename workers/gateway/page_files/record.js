@@ -1,18 +1,18 @@
-// What a record says: its tags, the captions that are the evidence for them, and its timings.
+// Shows a record: its tags, the captions that are their evidence, and its duration.
 
 import { duration, ended, make, plural } from "./dom.js";
 import { tagList } from "./tags.js";
 
 const SHOWN = 3; // captions before "more"
 
-// `before`: the labels that it had earlier, of which new tags are told apart.
-export function told(record, before = null) {
+// `before`: the labels of the earlier record; other tags are marked as new.
+export function details(record, before = null) {
   if (record.state !== "done") return [make("p", { class: "problem" }, reason(record))];
   const parts = [];
   if (record.unknown) {
-    parts.push(make("p", { class: "unknown" }, "Unknown: no caption is near enough to say what this is. You can teach one."));
+    parts.push(make("p", { class: "unknown" }, "Unknown: no caption is close enough to this image. You can add one."));
   } else if (!record.tags.length) {
-    parts.push(make("p", { class: "unknown" }, "No word stood out. You can teach a caption that names it."));
+    parts.push(make("p", { class: "unknown" }, "No tags found. You can add a caption that names the image."));
   }
   const captions = evidence(record);
   if (record.tags.length) {
@@ -27,18 +27,18 @@ export function told(record, before = null) {
   }
   if (captions) parts.push(captions.element);
   const where = record.segmentation;
-  if (where?.error) parts.push(make("p", { class: "problem" }, `What is where cannot be said: ${ended(where.error.reason)}`));
+  if (where?.error) parts.push(make("p", { class: "problem" }, `Segmentation failed: ${ended(where.error.reason)}`));
   else if (where && !where.segments.length) {
-    parts.push(make("p", { class: "unknown" }, "No caption is near enough to say what is where in it."));
+    parts.push(make("p", { class: "unknown" }, "Segmentation found no labels: no caption is close enough."));
   }
   return parts;
 }
 
 export function reason(record) {
-  const why = ended(record.error?.reason ?? "no reason is known");
+  const why = ended(record.error?.reason ?? "unknown reason");
   return record.state === "dead"
-    ? `It was begun several times and never finished: ${why}`
-    : `It cannot be tagged: ${why}`;
+    ? `Abandoned after several attempts: ${why}`
+    : `Tagging failed: ${why}`;
 }
 
 function evidence(record) {
@@ -55,7 +55,7 @@ function evidence(record) {
   const element = make(
     "div",
     { class: "evidence" },
-    make("h4", {}, record.unknown ? "The nearest captions, which are too far" : "Because of these captions"),
+    make("h4", {}, record.unknown ? "The nearest captions, not close enough" : "Based on these captions"),
     make("ol", {}, ...items.slice(0, SHOWN)),
     more.length > 0 &&
       make("details", {}, make("summary", {}, plural(more.length, "more caption", "more captions")),

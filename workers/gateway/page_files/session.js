@@ -1,10 +1,10 @@
-// Signing in with an API key, which becomes a cookie that no script can read.
+// Signs in with an API key, which becomes a cookie that scripts cannot read.
 
 import { call, post } from "./api.js";
 import * as connection from "./connection.js";
 import { byId } from "./dom.js";
 
-const SIGNED_IN = "wildtag.signed-in"; // whether there is something to sign out of
+const SIGNED_IN = "wildtag.signed-in"; // whether a cookie was set
 
 export function install() {
   const dialog = byId("sign-in");
@@ -17,7 +17,7 @@ export function install() {
     try {
       await post("/v1/session", { key: byId("key").value.trim() });
     } catch (refused) {
-      byId("sign-in-note").textContent = refused.status === 401 ? "This key is not known." : refused.message;
+      byId("sign-in-note").textContent = refused.status === 401 ? "Unknown API key." : refused.message;
       byId("key").select();
       return;
     }

@@ -1,20 +1,20 @@
-// The thread of knots on which an image moves along; afterwards it shows how long each stage took.
+// The stages of an image: its progress, and later the duration of each stage.
 
-import { duration, make } from "./dom.js";
+import { duration, make, plural } from "./dom.js";
 
 const STAGES = ["embedding", "retrieval", "extraction", "scoring"];
-const LAST = "segmentation"; // of those images alone whose segments are wanted
+const LAST = "segmentation"; // only with a segmentation
 const DOING = {
-  queued: "Waiting for its turn",
-  embedding: "Looking at the image",
-  retrieval: "Finding captions that fit",
-  extraction: "Picking words from the captions",
-  scoring: "Weighing the words",
-  segmentation: "Finding what is where",
+  queued: "Waiting in the queue",
+  embedding: "Encoding the image",
+  retrieval: "Finding similar captions",
+  extraction: "Extracting words from the captions",
+  scoring: "Scoring the words",
+  segmentation: "Segmenting the image",
 };
 
 export const doing = (status) =>
-  status.state === "queued" && status.position ? `Waiting behind ${status.position.toLocaleString("en")}` : DOING[status.state];
+  status.state === "queued" && status.position ? `Waiting behind ${plural(status.position, "image", "images")}` : DOING[status.state];
 
 export function thread() {
   const knots = [...STAGES, LAST].map((stage) => {
@@ -24,7 +24,7 @@ export function thread() {
   const last = knots.at(-1).item;
   const element = make("ol", { class: "thread", "aria-label": "Stages" }, ...knots.map((knot) => knot.item));
 
-  // `drawn`: whether its segments are wanted, as far as that is known.
+  // `drawn`: whether a segmentation is expected.
   function show(status, drawn = false) {
     const record = status.record;
     const now = knots.findIndex(({ stage }) => stage === status.state);

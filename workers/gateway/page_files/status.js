@@ -1,4 +1,4 @@
-// The state of the system: a line of counts, and a banner when something is in the way.
+// The state of the system: a line of counts, and a banner during outages.
 
 import { get } from "./api.js";
 import * as connection from "./connection.js";
@@ -6,15 +6,15 @@ import { byId, duration, ended, make, plural } from "./dom.js";
 import { open as openSignIn } from "./session.js";
 
 const EVERY_MS = 4000;
-const SILENT_S = 120; // without a sign from a stage while images wait
+const SILENT_S = 120; // seconds without progress while images wait
 
 const BANNERS = {
-  away: "wildtag does not answer. Nothing is lost: this page goes on by itself once it is back.",
-  ailing: "A part of wildtag does not answer. This page goes on by itself once it is back.",
-  locked: "An API key is needed.",
+  away: "wildtag does not answer. No data is lost. This page reconnects automatically.",
+  ailing: "A part of wildtag is unavailable. This page continues automatically when it is back.",
+  locked: "An API key is required.",
 };
 
-// What may be away. Everything else has a name of its own, and is shown by it.
+// Services that may be unavailable. Other faults are shown by their own name.
 const SERVICES = { redis: "Redis", broker: "The message broker", store: "The image store", captions: "The caption server" };
 
 let outages = [];
@@ -32,30 +32,30 @@ export function install() {
 function banner() {
   const state = connection.current();
   const element = byId("banner");
-  const away = state === "online" || state === "ailing" ? outages.map(told) : [];
+  const away = state === "online" || state === "ailing" ? outages.map(described) : [];
   const sentence = [BANNERS[state], ...away].filter(Boolean).join(" ");
   element.hidden = !sentence;
   element.dataset.state = state === "online" && sentence ? "waiting" : state;
-  if (sentence === spoken && state !== "locked") return; // a screen reader would say it again
+  if (sentence === spoken && state !== "locked") return; // screen readers would repeat it
   spoken = sentence;
   element.replaceChildren(sentence);
   if (state === "locked") element.append(" ", make("button", { type: "button", class: "quiet", onclick: openSignIn }, "Sign in"));
 }
 
-function told({ name, reason, since, waiting }) {
+function described({ name, reason, since, waiting }) {
   if (!SERVICES[name]) return ended(`${name}: ${reason}`);
   const at = new Date(since * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  const what = `${SERVICES[name]} has been away since ${at}.`;
-  return waiting ? `${what} ${plural(waiting, "image waits", "images wait")} for it, and nothing is lost.` : what;
+  const what = `${SERVICES[name]} has been unavailable since ${at}.`;
+  return waiting ? `${what} ${plural(waiting, "image is", "images are")} waiting for it. No data is lost.` : what;
 }
 
-// What does not answer, where the server cannot say more than that.
+// Reads the outages while the status cannot be read.
 async function ask() {
   try {
     ({ outages } = await (await fetch("/readyz", { cache: "no-store" })).json());
     banner();
   } catch {
-    // it has gone altogether, and the connection says so
+    // no response at all; the connection reports that
   }
 }
 
@@ -73,11 +73,11 @@ function show(status) {
   outages = status.outages;
   banner();
   const parts = [plural(done, "image tagged", "images tagged")];
-  if (inbox + under) parts.push(`${(inbox + under).toLocaleString("en")} on the way`);
-  if (failed) parts.push(`${failed.toLocaleString("en")} not tagged`);
-  if (dead) parts.push(`${dead.toLocaleString("en")} given up`);
+  if (inbox + under) parts.push(`${(inbox + under).toLocaleString("en")} in progress`);
+  if (failed) parts.push(`${failed.toLocaleString("en")} failed`);
+  if (dead) parts.push(`${dead.toLocaleString("en")} abandoned`);
   const silent = Object.entries(status.seconds_since_progress).filter(([, seconds]) => inbox + under && seconds > SILENT_S);
-  for (const [stage, seconds] of silent) parts.push(`${stage} silent for ${duration(seconds * 1000)}`);
+  for (const [stage, seconds] of silent) parts.push(`no progress in ${stage} for ${duration(seconds * 1000)}`);
   byId("counts").textContent = parts.join(" · ");
   byId("flower").hidden = !status.flower;
   if (status.flower) byId("flower").href = status.flower;

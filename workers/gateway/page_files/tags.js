@@ -1,10 +1,10 @@
-// A tag as it is seen: a luggage tag with its score, that leads to everything that carries it.
+// A tag with its score; it links to the images with this tag.
 
 import { make } from "./dom.js";
 
 export const tagAddress = (label) => `#/tag/${encodeURIComponent(label)}`;
 
-// `tag`: {label, score?}; `fresh`: it was not there before.
+// `tag`: {label, score?}. `fresh`: whether it is new.
 export function tagChip(tag, { fresh = false, ...attributes } = {}) {
   const chip = make(
     "a",

@@ -1,4 +1,4 @@
-// Teaching: a caption that says what an image shows, and then another look at the same image.
+// Adds a caption that describes an image, then tags the image again.
 
 import { post, remove } from "./api.js";
 import { make } from "./dom.js";
@@ -6,32 +6,32 @@ import { lookAgain } from "./following.js";
 
 let forms = 0;
 
-// The part of a card that teaches. `about(record)` says which image it is about.
+// The part of a card that adds captions. `about(record)` sets the image.
 export function teaching(card, record) {
   const id = `caption-${(forms += 1)}`;
   let object = record;
-  let taught = []; // ids of captions that were new
-  let lesson = null; // the caption whose effect is waited for
+  let taught = []; // ids of the new captions
+  let lesson = null; // the caption whose effect is shown next
   const input = make("input", {
     id, name: "caption", required: true, maxlength: "1000", autocomplete: "off", "aria-describedby": `${id}-hint`,
   });
   const note = make("p", { class: "note", role: "status" });
-  const undo = make("button", { type: "button", class: "quiet", hidden: true, onclick: takeBack }, "Take the caption back");
-  const submit = make("button", { type: "submit", class: "main" }, "Teach and look again");
+  const undo = make("button", { type: "button", class: "quiet", hidden: true, onclick: takeBack }, "Remove the caption");
+  const submit = make("button", { type: "submit", class: "main" }, "Add and tag again");
   const form = make(
     "form",
     { class: "teach", id: `${id}-form`, hidden: true, onsubmit: teach },
-    make("label", { for: id }, "A caption for it"),
+    make("label", { for: id }, "Caption"),
     input,
-    make("p", { class: "note", id: `${id}-hint` }, "In a few words, such as “a photo of a moka pot”. It helps with later images too."),
+    make("p", { class: "note", id: `${id}-hint` }, "A few words, such as “a photo of a moka pot”. It is used for later images too."),
     make("p", { class: "buttons" }, submit, undo),
   );
   const toggle = make(
     "button",
     { type: "button", class: "quiet", "aria-expanded": "false", "aria-controls": form.id, onclick: show },
-    "Teach what it shows",
+    "Add a caption",
   );
-  const again = make("button", { type: "button", class: "quiet", onclick: () => working(() => look("")) }, "Look again");
+  const again = make("button", { type: "button", class: "quiet", onclick: () => working(() => look("")) }, "Tag again");
 
   function show() {
     form.hidden = !form.hidden;
@@ -46,7 +46,7 @@ export function teaching(card, record) {
       taught = caption.added ? [caption.id] : [];
       undo.hidden = !caption.added;
       lesson = caption.caption;
-      await look(caption.added ? "Learnt. Looking again …" : "That was known already. Looking again …");
+      await look(caption.added ? "Caption added. Tagging again …" : "This caption exists already. Tagging again …");
       input.value = "";
     });
   }
@@ -56,7 +56,7 @@ export function teaching(card, record) {
       for (const caption of taught) await remove(`/v1/captions/${caption}`);
       taught = [];
       undo.hidden = true;
-      await look("The caption is forgotten.");
+      await look("Caption removed. Tagging again …");
     });
   }
 
@@ -93,6 +93,6 @@ export function teaching(card, record) {
 
 function effect(record, caption) {
   return record.evidence.some((one) => one.caption === caption)
-    ? `“${caption}” is part of the evidence now.`
-    : `“${caption}” is learnt, but other captions are nearer to this image. Another wording may come closer.`;
+    ? `“${caption}” is now part of the evidence.`
+    : `“${caption}” was added, but other captions are closer to this image. Try another wording.`;
 }

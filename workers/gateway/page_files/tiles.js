@@ -1,4 +1,4 @@
-// Small pictures with their tags, as the wall and the views of tags show them.
+// Tiles: thumbnails with tags, for the list of recent images and the views of tags.
 
 import { oid, path, thumbnail } from "./api.js";
 import * as connection from "./connection.js";
@@ -10,7 +10,7 @@ const SHOWN = 3;
 
 export function nameOf(record) {
   const last = record.key.split("/").at(-1);
-  return /^[0-9a-f]{32}(\.\w+)?$/.test(last) ? "An uploaded image" : last;
+  return /^[0-9a-f]{32}(\.\w+)?$/.test(last) ? "Uploaded image" : last;
 }
 
 export const objectAddress = (record) => `#/image/${path(record.bucket, record.key)}`;
@@ -25,7 +25,7 @@ export function tile(record, { score } = {}) {
     picture.onload = () => link.classList.remove("none");
     picture.onerror = async () => {
       link.classList.add("none");
-      if (await connection.check()) return; // it has no picture; while the server is away nothing has
+      if (await connection.check()) return; // the image has no thumbnail; otherwise the server is unavailable
       await connection.ready();
       picture.src = thumbnail(record);
     };

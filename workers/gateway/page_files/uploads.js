@@ -1,14 +1,14 @@
-// Sends files, a few at a time. Each has an Idempotency-Key, so that a file sent again is never stored twice.
+// Uploads files, a few at a time. Each has an Idempotency-Key, so retries never duplicate an upload.
 
 import { Refusal, pause, refusal } from "./api.js";
 import * as connection from "./connection.js";
 
 const AT_ONCE = 3;
-const TRIES = 3; // of a connection that is cut although the server is there
+const TRIES = 3; // after connections that close while the server is available
 let sending = 0;
 const waiting = [];
 
-// Gives where the image is. Throws Refusal for what the server will not take. `progress` hears from 0 to 1.
+// Returns the progress of the image. Throws Refusal. Calls `progress` with numbers from 0 to 1.
 export async function send(file, progress) {
   if (sending >= AT_ONCE) await new Promise((then) => waiting.push(then));
   sending += 1;
@@ -27,7 +27,7 @@ async function insist(file, progress) {
     const request = await once(file, key, progress);
     if (request.status === 0) {
       if ((await connection.check()) && (cut += 1) >= TRIES) {
-        throw new Refusal("cut", "the connection was cut while the file was sent; it may be too large, or have changed");
+        throw new Refusal("cut", "the connection closed during the upload; the file may be too large or have changed");
       }
       continue;
     }
@@ -41,7 +41,7 @@ async function insist(file, progress) {
 
 function once(file, key, progress) {
   return new Promise((then) => {
-    const request = new XMLHttpRequest(); // fetch tells nothing of how much has been sent
+    const request = new XMLHttpRequest(); // fetch reports no upload progress
     request.open("POST", "/v1/images");
     request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
     request.setRequestHeader("Idempotency-Key", key);

@@ -1,4 +1,4 @@
-// What an address of this page shows: #/ the images, #/tags, #/tag/LABEL, #/image/BUCKET/KEY.
+// The views by address: #/ the images, #/tags, #/tag/LABEL, #/image/BUCKET/KEY.
 
 import { get, objectPath, path } from "./api.js";
 import { card } from "./card.js";
@@ -8,7 +8,7 @@ import { tagChip } from "./tags.js";
 import { nameOf, tile } from "./tiles.js";
 
 const PAGE = 48;
-let turn = 0; // of the view that is shown: what comes late for another is not shown
+let turn = 0; // the number of the current view; late results of others are dropped
 
 export function install() {
   addEventListener("hashchange", () => show(true));
@@ -29,7 +29,7 @@ async function show(moved) {
     else link.removeAttribute("aria-current");
   }
   if (open) {
-    view.replaceChildren(make("p", { class: "note" }, "One moment …"));
+    view.replaceChildren(make("p", { class: "note" }, "Loading …"));
     try {
       const parts = await open(rest.map(decodeURIComponent), () => mine === turn);
       if (mine !== turn) return;
@@ -37,7 +37,7 @@ async function show(moved) {
     } catch (failed) {
       if (mine !== turn) return;
       const again = make("button", { type: "button", class: "main", onclick: () => show(true) }, "Try again");
-      const sentence = failed instanceof URIError ? "This address cannot be read." : failed.message;
+      const sentence = failed instanceof URIError ? "This address is not valid." : failed.message;
       view.replaceChildren(make("p", { class: "problem" }, sentence), make("p", {}, again));
     }
   }
@@ -63,11 +63,11 @@ async function tagged([label]) {
     if (!first) tiles[0]?.querySelector("a").focus();
   }
   await add(true);
-  const none = "No image carries this tag, or none does any more.";
+  const none = "No image has this tag.";
   const count = list.children.length;
   return [
     title("Tagged ", make("span", { class: "tag still" }, make("span", { class: "label" }, label))),
-    make("p", { class: "note" }, count ? `${plural(count, "image", "images")}${more.hidden ? "" : " and more"}, the surest first.` : none),
+    make("p", { class: "note" }, count ? `${plural(count, "image", "images")}${more.hidden ? "" : " and more"}, highest score first.` : none),
     list,
     make("p", {}, more),
   ];
@@ -75,7 +75,7 @@ async function tagged([label]) {
 
 async function allTags(_, current) {
   document.title = "Tags · wildtag";
-  const list = make("ul", { class: "tags cloud", "aria-label": "Tags, the most frequent first" });
+  const list = make("ul", { class: "tags cloud", "aria-label": "Tags, most frequent first" });
   const note = make("p", { class: "note", role: "status" });
   const input = make("input", { id: "prefix", type: "search", autocomplete: "off", spellcheck: "false" });
   async function fill() {
@@ -90,12 +90,12 @@ async function allTags(_, current) {
       return make("li", {}, one);
     }));
     note.textContent = !tags.length
-      ? asked ? `No tag begins with “${asked}”.` : "There are no tags yet: drop an image first."
+      ? asked ? `No tag starts with “${asked}”.` : "There are no tags yet. Drop an image first."
       : cursor === null ? plural(tags.length, "tag", "tags") : `The ${tags.length} most frequent tags`;
   }
   input.oninput = () => fill().catch((refused) => (note.textContent = refused.message));
   await fill();
-  return [title("Tags"), make("p", { class: "find" }, make("label", { for: "prefix" }, "Beginning with "), input), note, list];
+  return [title("Tags"), make("p", { class: "find" }, make("label", { for: "prefix" }, "Starts with "), input), note, list];
 }
 
 async function image(parts) {

@@ -1,4 +1,4 @@
-// The wall of everything that comes in, whoever sent it: newest first, and still while somebody holds it.
+// The list of recent images from all sources, newest first. It can be paused.
 
 import { get, oid } from "./api.js";
 import { byId, plural } from "./dom.js";
@@ -35,7 +35,7 @@ async function fill() {
     cursor = page.cursor;
     say();
   } catch (refused) {
-    byId("wall-note").textContent = `What is here cannot be shown. ${refused.message}`;
+    byId("wall-note").textContent = `The images cannot be loaded. ${refused.message}`;
   }
   wall.setAttribute("aria-busy", "false");
 }
@@ -79,8 +79,8 @@ function drop(object) {
 function say() {
   const empty = !byId("wall").children.length;
   byId("wall-note").textContent = held && missed.length
-    ? `${plural(missed.length, "change waits", "changes wait")} until you let it go.`
-    : empty ? "Nothing yet. Drop an image on this page, or put files into the bucket." : "";
+    ? `Paused: ${plural(missed.length, "change", "changes")} not shown.`
+    : empty ? "No images yet. Drop an image on this page, or put files into the bucket." : "";
   byId("older").hidden = cursor === null || byId("wall").children.length >= MOST;
 }
 

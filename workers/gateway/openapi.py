@@ -1,0 +1,69 @@
+"""The OpenAPI document of the gateway: what FastAPI derives from the routes, and what it cannot see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from workers.gateway import models
+from workers.gateway.responses import problem
+
+WEBHOOK = "/v1/events/minio"
+
+IMAGE_BODY: dict[str, Any] = {
+    "security": [{"HTTPBearer": []}],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object", "properties": {"image": {"type": "string", "format": "binary"}},
+                    "required": ["image"],
+                }
+            },
+        },
+    },
+    "parameters": [
+        {
+            "name": "Idempotency-Key", "in": "header", "required": False,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+            "description": "For 24 hours, a request with the same key and the same image returns the same id.",
+        }
+    ],
+}  # fmt: skip
+
+_WEBHOOK_OPERATION = {
+    "post": {
+        "tags": ["events"], "summary": "Receive events from MinIO", "operationId": "receiveMinioEvents",
+        "description": "The webhook target for MinIO's bucket notifications.",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
+        "responses": {
+            "200": {"description": "The events are stored."},
+            "202": {"description": "The notification is rejected and stored with the reason."},
+            "400": {"description": "The sender closed the connection."},
+            "401": problem("The token is missing or wrong."), "403": problem("Not allowed."),
+            "408": problem("The body arrived too slowly."), "503": problem("Nothing is stored. Send it again."),
+        },
+        "security": [{"HTTPBearer": []}],
+    }
+}  # fmt: skip
+
+
+def specification(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, built once."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
+    spec = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes,
+        openapi_version="3.1.0",
+    )  # fmt: skip
+    schemas = spec["components"]["schemas"]
+    schemas["Problem"] = models.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    for name in ("HTTPValidationError", "ValidationError"):  # errors are problem documents
+        schemas.pop(name, None)
+    spec["paths"][WEBHOOK] = _WEBHOOK_OPERATION
+    app.openapi_schema = spec
+    return spec

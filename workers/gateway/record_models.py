@@ -1,0 +1,127 @@
+"""The OpenAPI schemas of records and of the progress towards them.
+
+msgspec writes the responses; a test checks them against these schemas.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+State = Literal["done", "failed", "dead", "skipped"]
+
+
+class Tag(BaseModel):
+    """A tag. `score` = α · `image_score` + (1 − α) · `text_score`."""
+
+    label: str
+    score: float
+    image_score: float
+    text_score: float
+    evidence: list[int] = Field(description="Indexes into the record's `evidence`.")
+
+
+class Evidence(BaseModel):
+    """A caption that was retrieved for the image."""
+
+    caption: str
+    similarity: float = Field(description="Cosine similarity of the image and the caption.")
+
+
+class Error(BaseModel):
+    """The reason of a failure. `code` is for programs, `reason` for people."""
+
+    code: str
+    reason: str
+
+
+class Label(BaseModel):
+    """The label of a value in the label map. The first label is `unknown`."""
+
+    label: str
+    colour: str = Field(description="`#rrggbb`")
+
+
+class RunLengths(BaseModel):
+    """A mask in COCO's compressed run-length encoding."""
+
+    size: Annotated[list[int], Field(min_length=2, max_length=2, description="Height and width of the label map.")]
+    counts: str
+
+
+class SegmentEvidence(BaseModel):
+    """A caption that names a segment."""
+
+    id: int
+    caption: str
+    similarity: float = Field(description="Cosine similarity of the segment and the caption.")
+
+
+class Segment(BaseModel):
+    """A connected part of the image with one label."""
+
+    label: str
+    score: float
+    box: Annotated[list[int], Field(min_length=4, max_length=4, description="x, y, width and height in pixels.")]
+    area: float = Field(description="Share of the image, between 0 and 1.")
+    mask: RunLengths
+    evidence: list[SegmentEvidence]
+
+
+class Artifacts(BaseModel):
+    """Keys of the artifacts in the bucket. `/v1/label-maps` and `/v1/overlays` serve them."""
+
+    label_map: str
+    overlay: str
+
+
+class Segmentation(BaseModel):
+    """A segmentation. If it failed, `error` says why, and the image keeps its tags."""
+
+    method: str
+    width: int
+    height: int
+    labels: list[Label] = Field(description="Indexed by the values of the label map.")
+    segments: list[Segment] = Field(description="Largest first.")
+    artifacts: Artifacts | None
+    error: Error | None
+
+
+class Record(BaseModel):
+    """The final result for one version of one object."""
+
+    bucket: str
+    key: str
+    etag: str
+    state: State
+    tags: list[Tag]
+    unknown: bool = Field(description="No caption is close enough to name the image.")
+    evidence: list[Evidence]
+    space_id: str
+    captions_version: str
+    timings_ms: dict[str, float] = Field(description="Milliseconds per stage, and in `total`.")
+    error: Error | None
+    segmentation: Segmentation | None = Field(description="Present if a segmentation was requested.")
+    version_id: str | None
+    finished_at: float
+
+
+class Progress(BaseModel):
+    """The state of an object. Times are Unix seconds."""
+
+    id: str | None = Field(description="The id of an upload; null for other objects.")
+    bucket: str
+    key: str
+    etag: str
+    state: Literal[
+        "queued", "embedding", "retrieval", "extraction", "scoring", "segmentation",
+        "done", "failed", "dead", "skipped",
+    ]  # fmt: skip
+    position: int | None = Field(description="Number of objects ahead in the queue.")
+    accepted_at: float | None
+    stages: dict[str, float] = Field(description="When the object reached each stage.")
+    attempts: int
+    fault: str | None = Field(description="The temporary fault that the object waits for.")
+    record: Record | None = Field(description="Present once the state is final.")
+    finished_at: float | None

@@ -1,0 +1,43 @@
+"""Responses of the routes, and how the OpenAPI document describes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from fastapi import Response
+
+from workers.gateway.problems import MEDIA_TYPE
+
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "Not modified: `If-None-Match` has this ETag."}}
+_DESCRIPTIONS = {
+    400: "The request cannot be read.", 401: "An API key is required.", 403: "Not allowed.", 404: "Not found.",
+    408: "The body arrived too slowly.", 409: "A request with this Idempotency-Key is in progress.",
+    413: "Too large.", 415: "Not an image.", 422: "The request does not match the specification.",
+    429: "Too many requests.", 501: "Not available in this deployment.",
+    503: "A service is unavailable, or the queue is full.",
+}  # fmt: skip
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error responses of a route; 401 and 403 are included."""
+    return {status: problem(_DESCRIPTIONS[status]) for status in sorted({401, 403, *statuses})}
+
+
+def problem(description: str) -> dict[str, Any]:
+    """A response with a problem document."""
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+def stream(*statuses: int) -> dict[str, Any]:
+    """The options of a route that sends server-sent events."""
+    events = {200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}}
+    return {
+        "responses": problems(*statuses) | events,
+        "response_model": None, "response_class": Response,  # FastAPI would add JSON to the events
+    }  # fmt: skip
+
+
+def json(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON response."""
+    return Response(msgspec.json.encode(body), status, headers, "application/json")

@@ -129,7 +129,7 @@ def test_a_switch_under_load_fails_no_image_and_every_record_names_one_version(s
         assert other not in [hit["caption"] for hit in record["evidence"]]
     refused = stack.wildtag("captions", "drop", "two", "--yes", check=False)
     assert refused.returncode == 1
-    assert "use another version first" in refused.stderr
+    assert "activate another one" in refused.stderr
     stack.wildtag("captions", "drop", "one", "--yes")
     assert "one" not in [row["name"] for row in rows(stack, "list")]
 

@@ -54,7 +54,7 @@ def test_every_method_is_measured_and_what_cannot_be_read_is_named(
     assert (body["set"]["images"], body["set"]["labels"], body["set"]["skipped"]) == (5, 5, 3)
     # missing or empty is seen when the table is read, what is no image only then
     assert [reason.split(":")[0] for reason in body["set"]["skipped_because"]] == ["line 3", "line 5", "line 4"]
-    assert "line 3: missing.png: there is no such file" in done.stderr
+    assert "line 3: missing.png: the file does not exist" in done.stderr
     results = {result["method"]: result for result in body["results"]}
     assert list(results) == methods
     for result in results.values():

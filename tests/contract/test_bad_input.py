@@ -173,7 +173,7 @@ def test_what_cannot_be_read_is_set_aside(world: World, data: bytes) -> None:
     (aside,) = world.wiring.event_sink.junk()
     assert aside.junk.reason
     assert aside.junk.size == len(data)
-    assert [line["event"] for line in logged] == ["notification set aside"]
+    assert [line["event"] for line in logged] == ["notification rejected"]
     world.settle()
     assert world.records() == {}
 
@@ -371,7 +371,7 @@ def test_what_concerns_all_objects_makes_them_wait_and_is_named(
         world.dispatcher.step(1)
         with capture_logs() as logged:
             world._work(*world.queues.sent.pop())
-        assert [line["service"] for line in logged if line["event"] == "unavailable"] == ["store"]
+        assert [line["service"] for line in logged if line["event"] == "service unavailable"] == ["store"]
         ((key, attempts, fault),) = world.waiting()
         assert (key, attempts) == ("a.png", 0)
         assert says in fault
@@ -402,7 +402,7 @@ def test_events_that_nobody_can_check_stay_in_the_inbox_until_somebody_can(
         with capture_logs() as logged:
             for _ in range(3):
                 world.dispatcher.step(1)
-        assert [line["event"] for line in logged] == ["unavailable"], "and it is asked no more"
+        assert [line["event"] for line in logged] == ["service unavailable"], "and it is asked no more"
         assert says in logged[0]["reason"]
         assert world.wiring.inbox.length() == 1
         assert world.wiring.records.pending() == []
@@ -422,10 +422,10 @@ def test_an_event_that_cannot_be_checked_while_all_else_can_is_given_up(make: Ma
         world.tell_of("a.png", sequencer=None)
         with capture_logs() as logged:
             world.dispatcher.step(1)
-            assert [line["event"] for line in logged] == ["events put off"]
+            assert [line["event"] for line in logged] == ["events postponed"]
             world.now += GIVE_UP_S + 60
             world.dispatcher.recover(0)
-        assert [line["event"] for line in logged] == ["events put off", "event given up"]
+        assert [line["event"] for line in logged] == ["events postponed", "event dropped"]
         assert world.wiring.inbox.length() == 0
 
 

@@ -227,7 +227,7 @@ def test_a_copy_that_differs_is_not_seen(homes: Homes, source: Source, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(copying, "level", lambda *_: 0)
         source.teach_after_page, source.take_back = 1, False
-        with pytest.raises(CopyDiffers, match="not made usable"):
+        with pytest.raises(CopyDiffers, match="not published"):
             copy(source, MANIFEST, there)
     assert there.manifests() == []
 

@@ -158,7 +158,7 @@ def test_a_server_without_a_listen_api_is_told_of_once_and_asked_seldom(
         server.refuses, server.listening = 0, "blanks"
         eventually(lambda: state(sources) == "working")
     assert [log["event"] for log in logs if log["log_level"] == "warning"] == [
-        "not listening: other sources tell of the bucket"
+        "not listening, other sources report events"
     ]
 
 

@@ -37,8 +37,8 @@ ETAG = {"ETag": '"e"'}
 @pytest.mark.parametrize(
     ("status", "code", "error", "says"),
     [
-        (404, "NoSuchKey", ObjectGone, "no such object"),
-        (404, "NoSuchVersion", ObjectGone, "no such object"),
+        (404, "NoSuchKey", ObjectGone, "the object does not exist"),
+        (404, "NoSuchVersion", ObjectGone, "the object does not exist"),
         (404, "NoSuchBucket", BucketMissing, "no bucket photos"),
         (403, "AccessDenied", ObjectForbidden, "AKIATEST"),
         (403, "InvalidAccessKeyId", StoreRefuses, "AKIATEST"),

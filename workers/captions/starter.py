@@ -1,4 +1,4 @@
-"""The starter captions: encoded and indexed at the first start."""
+"""The starter captions: encoded and indexed on the first start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workers.captions.versions import chosen, library_of, starter
 from workers.settings.settings import Settings
 
 Progress = Callable[[str, int, int], None]
-"""Is told what is being done, how many captions are encoded, and how many there are."""
+"""Receives the current activity, the number of encoded captions, and the total."""
 
 
 def _quiet(_doing: str, _done: int, _total: int) -> None:
@@ -32,16 +32,18 @@ def prepared(settings: Settings) -> bool:
 
 
 def prepare_captions(settings: Settings, progress: Progress = _quiet) -> None:
-    """See that there are captions to search: the starter captions are encoded if they are wanted and missing.
+    """Make sure that there are captions to search: build the starter captions if they are wanted and missing.
 
-    Returns at once if that was done before; an interrupted build is resumed. Raises ``BuildRunning`` if another
-    process builds them, ``IndexMissing`` if other captions are wanted that do not exist.
+    Returns at once if they exist; resumes an interrupted build. Raises ``BuildRunning`` if another process builds
+    them, ``IndexMissing`` if other captions are configured but do not exist.
     """
     library, space_id = library_of(settings), space_of(settings.encoder).id
     wanted = chosen(library, space_id, settings.captions)
     if library.find(space_id, wanted) is None:
         if wanted != starter():
-            raise IndexMissing(f"the captions in use, {wanted}, are gone; choose others: wildtag captions use NAME")
+            raise IndexMissing(
+                f"the captions in use, {wanted}, no longer exist; choose others with: wildtag captions use NAME"
+            )
         build_starter(settings, library, datetime.now(UTC), progress)
     if settings.captions is None and library.active(space_id) is None:
         library.use(space_id, wanted)
@@ -50,7 +52,7 @@ def prepare_captions(settings: Settings, progress: Progress = _quiet) -> None:
 def build_starter(
     settings: Settings, library: ChangeableLibrary, now: datetime, progress: Progress = _quiet
 ) -> Manifest:
-    """Encode the starter captions and index them."""
+    """Encode and index the starter captions."""
     space = space_of(settings.encoder)
     texts = [caption.text for caption in captions()]
     progress("Encoding captions", 0, len(texts))

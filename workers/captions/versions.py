@@ -1,4 +1,4 @@
-"""Which captions this stack searches: where they are, which version is in use, and which this process has open."""
+"""Caption versions: where they are stored, which one is active, and which this process has open."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from vectordb.options import IndexOptions
 from vectordb.starter import NAME, version
 from workers.settings.settings import Settings
 
-LOOK_EVERY_S = 0.5  # how long a switch of version may go unnoticed
-OPEN_MAX = 2  # versions at once: the one in use, and the one before, for what is on its way
+LOOK_EVERY_S = 0.5  # maximum delay until a switch of version is noticed
+OPEN_MAX = 2  # versions at once: the active one, and the previous one for work in progress
 IDLE_S = 120.0
 
 
 def library_of(settings: Settings) -> ChangeableLibrary:
-    """Where the captions of these settings are kept."""
+    """The caption library of these settings."""
     s = settings
     given: dict[str, Any] = {
         "m": s.hnsw_m, "ef_construct": s.hnsw_ef_construct, "ef": s.hnsw_ef, "quantised": s.quantised,
@@ -29,7 +29,7 @@ def library_of(settings: Settings) -> ChangeableLibrary:
     }  # fmt: skip
     options = replace(IndexOptions(), **{name: value for name, value in given.items() if value is not None})
     if s.qdrant_url is None:
-        from vectordb.folder import FolderLibrary  # noqa: PLC0415 -- Edge is for one machine, and not in a container
+        from vectordb.folder import FolderLibrary  # noqa: PLC0415 -- Edge works on one machine only
 
         return FolderLibrary(s.captions_folder, options)
     from vectordb.server_client import connect  # noqa: PLC0415 -- loads gRPC
@@ -48,10 +48,10 @@ def starter() -> str:
 
 
 def chosen(library: Library, space_id: str, wanted: str | None) -> str:
-    """``name@version`` of what is to be searched.
+    """``name@version`` of the captions to search.
 
-    ``wanted`` is ``NAME@VERSION``, ``NAME`` for its newest version, or nothing for the active version, which is the
-    starter captions where nothing was ever switched. Raises ``IndexMissing``, with what there is instead.
+    ``wanted`` is ``NAME@VERSION``, ``NAME`` for its newest version, or ``None`` for the active version (the starter
+    captions by default). Raises ``IndexMissing``, which lists the existing ones.
     """
     if wanted is None:
         return library.active(space_id) or starter()
@@ -63,15 +63,16 @@ def chosen(library: Library, space_id: str, wanted: str | None) -> str:
     elsewhere = sorted({m.space_id for m in library.manifests() if wanted in (m.name, m.captions_version)})
     if elsewhere:
         raise IndexMissing(
-            f"the captions {wanted} are for the space {' and '.join(elsewhere)}, and the encoder at hand makes"
-            f" {space_id}: choose the encoder that made them (WILDTAG_ENCODER), or import them for this one"
+            f"the captions {wanted} are for the space {' and '.join(elsewhere)}, but the current encoder"
+            f" uses {space_id}: set WILDTAG_ENCODER to the encoder that made them, or import them for this"
+            " one"
         )
-    known = ", ".join(sorted({m.name for m in library.manifests(space_id)})) or "none yet"
+    known = ", ".join(sorted({m.name for m in library.manifests(space_id)})) or "none"
     raise IndexMissing(f"there are no captions {wanted!r}; there are: {known}")
 
 
 def only(library: Library, space_id: str, wanted: str) -> str:
-    """``name@version`` of the only version, a half-built one included, for what cannot be undone.
+    """``name@version`` of the only version, including unfinished ones, for irreversible operations.
 
     Raises ``SeveralVersions``, ``IndexMissing``.
     """
@@ -80,20 +81,20 @@ def only(library: Library, space_id: str, wanted: str) -> str:
     found = [m.captions_version for m in library.manifests(space_id) if m.name == wanted]
     found += [v for space, v in library.unfinished() if space == space_id and v.partition("@")[0] == wanted]
     if len(found) > 1:
-        raise SeveralVersions(f"there are several versions of {wanted}; say which: {', '.join(found)}")
+        raise SeveralVersions(f"there are several versions of {wanted}; choose one of: {', '.join(found)}")
     return found[0] if found else chosen(library, space_id, wanted)
 
 
 class CaptionsDropped(Permanent):
-    """The captions that an object was tagged with are not there any more, and others are in use."""
+    """The captions that an object was tagged with no longer exist, and others are active."""
 
 
 class SeveralVersions(Permanent):
-    """A name stands for more than one version where one must be named."""
+    """A name has more than one version, but must identify one."""
 
 
 class Chosen:
-    """The version that new images are tagged with, looked up twice a second at the most."""
+    """The version that new images are tagged with, looked up at most twice a second."""
 
     def __init__(
         self, library: Library, space_id: str, wanted: str | None, clock: Callable[[], float] = time.monotonic
@@ -114,13 +115,13 @@ class Chosen:
 
 
 class Indexes:
-    """The versions that this process has open. A version is opened when it is first asked for."""
+    """The versions that this process has open. A version is opened on first use."""
 
     def __init__(self, library: Library, space_id: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._library = library
         self._space_id = space_id
         self._clock = clock
-        self._open: OrderedDict[str, tuple[CaptionIndex, float]] = OrderedDict()  # the longest unused first
+        self._open: OrderedDict[str, tuple[CaptionIndex, float]] = OrderedDict()  # least recently used first
 
     def open(self, captions_version: str) -> CaptionIndex:
         """The index of a version. Raises ``IndexMissing``, ``IndexLocked``."""
@@ -133,16 +134,16 @@ class Indexes:
         return index
 
     def release(self, captions_version: str) -> None:
-        """Close a version; harmless when it is not open."""
+        """Close a version; does nothing if it is not open."""
         index, _ = self._open.pop(captions_version, (None, 0))
         if index is not None:
             index.close()
 
 
 def switch(settings: Settings, library: ChangeableLibrary, space_id: str, wanted: str) -> str:
-    """Make a version the active one; gives ``name@version``. Raises ``IndexMissing``."""
+    """Activate a version; returns ``name@version``. Raises ``IndexMissing``."""
     if settings.captions is not None:
-        raise Permanent(f"WILDTAG_CAPTIONS={settings.captions} decides what is searched; unset it to switch")
+        raise Permanent(f"the captions are set by WILDTAG_CAPTIONS={settings.captions}; unset it to switch")
     to = chosen(library, space_id, wanted)
     library.use(space_id, to)
     return to

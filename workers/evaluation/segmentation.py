@@ -1,4 +1,4 @@
-"""What an evaluation of segmentation works with: label maps that are there or made, ways, and baselines."""
+"""Parts of a segmentation evaluation: existing or generated label maps, segmentation methods, and baselines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from workers.wiring.wiring import Wiring
 
 @dataclass(frozen=True)
 class Folder:
-    """Label maps that are there (``tasks.evaluation.labelmaps``). Without a ``layout`` the folder's own is found."""
+    """Existing label maps (``tasks.evaluation.labelmaps``). Without ``layout`` the folder's own is detected."""
 
     path: Path
     layout: Layout | None = None
@@ -35,7 +35,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Made:
-    """Compositions of a table's cut-outs, kept in the folder ``keep`` or gone afterwards."""
+    """Compositions of a table's cut-outs, kept in the folder ``keep`` or deleted afterwards."""
 
     manifest: Path
     root: Path | None
@@ -48,7 +48,7 @@ class Made:
 def label_maps(
     source: Folder | Made, counted: Callable[[Iterable[Composition]], Iterable[Composition]]
 ) -> Iterator[tuple[LabelMaps, Layout]]:
-    """The pictures of a source, and their layout. ``counted`` is handed those that are being made."""
+    """The images of a source and their layout. ``counted`` wraps the images while they are generated."""
     if isinstance(source, Folder):
         layout = source.layout or labelmaps.layout_of(source.path)
         yield labelmaps.read(source.path, layout, source.split), layout
@@ -68,9 +68,9 @@ def label_maps(
 def methods_of(
     wiring: Wiring, index: CaptionSearch, ways: Mapping[str, SegmentationMethod], *, baseline: bool
 ) -> list[Method]:
-    """The ways as wildtag segments; with ``baseline`` also the top tag, and each way with ImageNet's names.
+    """The methods to compare; with ``baseline`` also the top tag, and each method with ImageNet's names.
 
-    The top tag is that of ``wildtag evaluate``: every picture has one.
+    The top tag is that of ``wildtag evaluate``: every image has one.
     """
     encoder = Remembering(wiring.image_encoder)
 

@@ -1,7 +1,7 @@
-"""Where the event sources leave what they were told: events in the inbox, junk set aside, everything counted.
+"""Stores what the event sources receive: events in the inbox, rejected notifications aside, and counters.
 
-One notification gives one ``ReceivedEvents``; ``commands`` gives the Redis commands for many of them, so that a
-source with another client (the gateway's event loop) stores the same.
+One notification gives one ``ReceivedEvents``. ``commands`` returns the Redis commands for many of them, so that a
+source with another client (the gateway's event loop) stores them in the same way.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from workers.redis.keys import Keys
 
 log = structlog.get_logger()
 
-JUNK_KEPT = 1000  # notifications; the oldest go first
+JUNK_KEPT = 1000  # notifications; the oldest are deleted first
 BODY_KEPT = 4096  # bytes of each
 REASONS_KEPT = 5
-PROBE = "wildtag-probe-"  # in the keys of probes, whose events are noted with their source and time
+PROBE = "wildtag-probe-"  # in the keys of probe objects, whose events are stored with source and time
 SIGHTINGS_KEPT = 200
 
 Command = tuple[str | bytes | int, ...]
 
 
 class RejectedNotification(msgspec.Struct, frozen=True):
-    """A notification that could not be read, or only in part. ``body``: its beginning; ``size``: bytes in all."""
+    """A notification that was rejected at least in part. ``body``: its beginning; ``size``: its length in bytes."""
 
     source: str
     reason: str
@@ -41,7 +41,7 @@ class RejectedNotification(msgspec.Struct, frozen=True):
 
 
 class ReceivedEvents(msgspec.Struct, frozen=True):
-    """What one notification leaves in Redis. ``source``: who told; empty where that is of no interest."""
+    """What one notification stores in Redis. ``source``: who sent it; empty if that is irrelevant."""
 
     events: tuple[ObjectEvent, ...] = ()
     counts: Mapping[str, int] = {}
@@ -50,7 +50,7 @@ class ReceivedEvents(msgspec.Struct, frozen=True):
 
 
 def deposit(source: str, told: Told, body: bytes, size: int | None = None) -> ReceivedEvents:
-    """What ``told``, read from ``body``, leaves. ``size``: of the whole, where ``body`` is its beginning."""
+    """Convert a notification, parsed from ``body``. ``size``: of the complete body if ``body`` is truncated."""
     counts = Counter(f"{source}:ignored:{reason}" for reason in told.ignored)
     counts[f"{source}:events"] = len(told.events)
     counts[f"{source}:junk"] = len(told.junk)
@@ -63,7 +63,7 @@ def deposit(source: str, told: Told, body: bytes, size: int | None = None) -> Re
 
 
 def commands(deposits: Iterable[ReceivedEvents], keys: Keys) -> list[Command]:
-    """The Redis commands that store deposits, in order."""
+    """The Redis commands that store received events, in order."""
     made: list[Command] = []
     counts: Counter[str] = Counter()
     for one in deposits:
@@ -84,31 +84,31 @@ def commands(deposits: Iterable[ReceivedEvents], keys: Keys) -> list[Command]:
 
 
 class SetAside(msgspec.Struct, frozen=True):
-    """Junk with the time at which it came (Unix seconds)."""
+    """A rejected notification with its time of arrival (Unix seconds)."""
 
     at: float
     junk: RejectedNotification
 
 
 class EventSink:
-    """Stores deposits, and shows what was set aside and counted. Raises ``StoreUnavailable``."""
+    """Stores received events, and reads rejected notifications and counters. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
 
     def store(self, deposits: Sequence[ReceivedEvents], also: Iterable[Command] = ()) -> None:
-        """On return all of it is in Redis; on an error none or all is. ``also``: more of the same transaction."""
+        """Store all in one transaction: on error, all or nothing was stored. ``also``: further commands in it."""
         with translated():
             pipe = self._redis.pipeline(transaction=True)
             for command in (*commands(deposits, self._keys), *also):
                 pipe.execute_command(*command)
             pipe.execute()
         for aside in (one.junk for one in deposits if one.junk is not None):
-            log.warning("notification set aside", source=aside.source, reason=aside.reason, size=aside.size)
+            log.warning("notification rejected", source=aside.source, reason=aside.reason, size=aside.size)
 
     def junk(self, limit: int = JUNK_KEPT) -> list[SetAside]:
-        """What was set aside last, newest first."""
+        """The most recent rejected notifications, newest first."""
         with translated():
             entries = self._redis.xrevrange(self._keys.junk, count=limit)
         return [
@@ -120,6 +120,6 @@ class EventSink:
         ]
 
     def counts(self) -> dict[str, int]:
-        """How much each source was told, ever: ``SOURCE:events``, ``SOURCE:ignored:REASON``, ``SOURCE:junk``."""
+        """Totals per source: ``SOURCE:events``, ``SOURCE:ignored:REASON``, ``SOURCE:junk``."""
         with translated():
             return {text(name): int(count) for name, count in sorted(self._redis.hgetall(self._keys.told).items())}

@@ -1,4 +1,4 @@
-"""The record: the final word on one version of one object."""
+"""The record: the final result for one version of one object."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ class Error(msgspec.Struct, frozen=True):
 
 
 class Label(msgspec.Struct, frozen=True):
-    """A value of a label map: what it stands for, and its colour as ``#rrggbb``. The first is ``unknown``."""
+    """A value of a label map: its label, and its colour as ``#rrggbb``. The first is ``unknown``."""
 
     label: str
     colour: str
 
 
 class Pictured(msgspec.Struct, frozen=True):
-    """Keys in the object's bucket."""
+    """Keys of the segmentation artifacts in the object's bucket."""
 
     label_map: str
     overlay: str
 
 
 class Segmentation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is where in an image of ``width`` and ``height`` pixels. ``labels``: by their value in the label map.
+    """The segmentation of an image of ``width`` × ``height`` pixels. ``labels``: by their value in the label map.
 
-    ``error``: why there is none, in an image that has tags. ``segments``: largest first; their evidence is their own.
+    ``error``: why a tagged image has no segmentation. ``segments``: largest first, each with its own evidence.
     """
 
     way: str
@@ -57,11 +57,11 @@ class Segmentation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """The final word on one version of one object. ``skipped``: it is none that is to be tagged, which is no fault.
+    """The final result for one version of one object. ``skipped``: the object is not an image to be tagged; no error.
 
-    ``unknown``: it is done, and no caption is near enough to say what it shows. ``tags[i].evidence`` are positions
-    in ``evidence``. ``timings_ms``: per stage the object's share of the wall time that its batch spent there, and
-    ``total`` from acceptance to this record.
+    ``unknown``: tagged, but no caption is similar enough to describe the image. ``tags[i].evidence`` are positions in
+    ``evidence``. ``timings_ms``: per stage the object's share of its batch's wall time, and ``total`` from acceptance
+    to this record.
     """
 
     bucket: str
@@ -86,7 +86,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
     @property
     def way(self) -> str:
-        """In which way it was segmented; empty when it was not."""
+        """The segmentation method; empty if the object was not segmented."""
         return self.segmentation.way if self.segmentation else ""
 
     def json(self) -> bytes:
@@ -95,10 +95,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 def decode(body: bytes) -> Record:
-    """Read a record's JSON."""
+    """Decode a record's JSON."""
     return msgspec.json.decode(body, type=Record)
 
 
 def as_state(value: str) -> State | None:
-    """The state of this name, if it is one."""
+    """The state of this name; ``None`` if there is no such state."""
     return next((state for state in STATES if state == value), None)

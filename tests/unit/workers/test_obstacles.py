@@ -114,7 +114,7 @@ def test_an_outage_that_began_where_no_thread_could_be_started_ends(monkeypatch:
     service, notes = Service(), Notes()
     outage_tracker = OutageTracker(notes, {"store": service.probe})
     with monkeypatch.context() as patch:
-        refuse_threads(patch, "obstacles", "obstacle notes")
+        refuse_threads(patch, "obstacles", "outage notes")
         outage_tracker.begin("store", "no answer")
         assert not outage_tracker.wait("store", 0.1)
     service.away = False

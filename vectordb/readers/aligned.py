@@ -1,4 +1,4 @@
-"""Captions from columns beside vectors from another file, row by row."""
+"""Captions from column files, with vectors from another file, row by row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vectordb.index import Floats
 from vectordb.readers.columns import caption_of, opened, text_pieces
 from vectordb.readers.rows import BadSource, Rows, Tell
 
-# the vectors of rows a to b, as a copy
+# returns the vectors of rows a to b as a copy
 Fetch = Callable[[int, int], Floats]
 
 
@@ -18,13 +18,14 @@ def read(
 ) -> Iterator[Rows]:
     """The captions in ``metadata``, one file after another, with the ``count`` vectors of ``path``.
 
-    Raises ``BadSource`` before the first row if there are more of the one than of the other: then nobody knows
-    which vector belongs to which caption.
+    Raises ``BadSource`` before the first row if the counts differ: the vectors could not be assigned.
     """
     tables = [(file, opened(file)) for file in metadata]
     captions = sum(columns.count for _, columns in tables)
     if captions != count:
-        raise BadSource(path, f"there are {count:,} vectors in it, but {captions:,} captions in {metadata[0].parent}")
+        raise BadSource(
+            path, f"it holds {count:,} vectors, but there are {captions:,} captions in {metadata[0].parent}"
+        )
     size = path.stat().st_size + sum(file.stat().st_size for file in metadata)
     done = 0
     for file, columns in tables:

@@ -1,6 +1,6 @@
-"""What clip-retrieval's inference writes: ``text_emb/text_emb_0.npy`` … beside ``metadata/metadata_0.parquet`` …
+"""The output of clip-retrieval's inference: ``text_emb/text_emb_0.npy`` … with ``metadata/metadata_0.parquet`` …
 
-The files belong together by their numbers; row i of the one is row i of the other.
+Files are paired by their numbers; row i of one is row i of the other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"(\d+)\D*$")
 
 
 def files(folder: Path) -> tuple[Path, ...]:
-    """Pairs of a file of vectors and a file of captions, one after the other. Raises ``BadSource``."""
+    """Pairs of a vector file and a caption file, one after the other. Raises ``BadSource``."""
     vectors = _numbered(folder / VECTORS, "*.npy")
     metadata = _numbered(folder / METADATA, "*.parquet")
     if not vectors:
@@ -34,7 +34,7 @@ def files(folder: Path) -> tuple[Path, ...]:
 
 
 def read(paths: Sequence[Path], column: str | None, tell: Tell) -> Iterator[Rows]:
-    """The captions and vectors of pairs of files, as ``files`` gives them."""
+    """The captions and vectors of pairs of files, as returned by ``files``."""
     before = 0
     for vectors, metadata in zip(paths[::2], paths[1::2], strict=True):
         start = before
@@ -53,12 +53,12 @@ def read(paths: Sequence[Path], column: str | None, tell: Tell) -> Iterator[Rows
 
 
 def _numbered(folder: Path, pattern: str) -> dict[int, Path]:
-    """Files by the last number in their names: they are not written with zeros in front."""
+    """Files by the last number in their names, which has no leading zeros."""
     return {int(found[1]): path for path in folder.glob(pattern) if (found := _NUMBER.search(path.stem))}
 
 
 def _vectors(path: Path) -> Floats:
-    """A file of vectors, mapped into memory, in whatever kind of float it holds."""
+    """A vector file, mapped into memory, with its own float type."""
     with translated(path):
         rows: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
     if rows.ndim != 2 or rows.dtype.kind != "f":

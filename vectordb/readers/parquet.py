@@ -1,4 +1,4 @@
-"""Parquet and Arrow files: captions from one column, and vectors from the column ``vector`` where there is one.
+"""Parquet and Arrow files: captions from one column, and vectors from the column ``vector`` if it exists.
 
 Our own exports are such files, with the columns ``text`` and ``vector``.
 """
@@ -14,12 +14,12 @@ from vectordb.readers.rows import BadSource, Rows, Tell, packed
 
 
 def has_vectors(path: Path) -> bool:
-    """Whether a file has a column of vectors. Raises ``BadSource``."""
+    """Whether a file has a vector column. Raises ``BadSource``."""
     return VECTOR in opened(path).schema.names
 
 
 def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
-    """The captions of one file, a null as an empty text, with their vectors where the file has them."""
+    """The captions of one file, a null as an empty text, with their vectors if the file has some."""
     columns = opened(path)
     name = caption_of(path, columns, column)
     size = path.stat().st_size
@@ -38,6 +38,6 @@ def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
 
 
 def _told(tell: Tell, size: int, count: int, row: int, texts: list[str]) -> list[str]:
-    """The texts, once their share of the file's bytes has been told."""
+    """Report the progress of these texts and return them."""
     tell(size * (row + len(texts)) // count)
     return texts

@@ -1,4 +1,4 @@
-"""Plain text: one caption a line. An empty line is an empty caption."""
+"""Plain text: one caption per line. An empty line is an empty caption."""
 
 from __future__ import annotations
 

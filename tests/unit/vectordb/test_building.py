@@ -227,7 +227,7 @@ def test_nothing_to_build_from_leaves_nothing(library: FolderLibrary) -> None:
         yield Texts(["", " "])
         raise Permanent("no text at all")
 
-    with pytest.raises(NothingRead, match="no captions in the source"):
+    with pytest.raises(NothingRead, match="no captions found in the source"):
         built(library, Encoder(), ["", "  "])
     with pytest.raises(Permanent, match="no text at all"):
         build(library, DRAFT, broken(), normalise, encoding(Encoder(), 8))

@@ -16,13 +16,13 @@ from tasks.retrieval import retrieve
 from tasks.scoring import PLAIN, score
 from vectordb.index import CaptionSearch
 
-CACHED = 50_000  # word vectors and parses: about 80 MB at 384 dimensions
+CACHED = 50_000  # cached word vectors and parses: about 80 MB at 384 dimensions
 M = TypeVar("M", bound=Batch)
 
 
 @dataclass(frozen=True)
 class PipelineOptions:
-    """What can be chosen of the method; the names and the meanings are those of the stages' arguments."""
+    """The parameters of the method; names and meanings are those of the stages' arguments."""
 
     max_pixels: int = MAX_PIXELS
     limit: int = 10
@@ -38,7 +38,7 @@ class PipelineOptions:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The adapters of the stages, and the choices. ``clock`` gives seconds; without one nothing is timed.
+    """The adapters of the stages, and the options. ``clock`` returns seconds; without it nothing is timed.
 
     ``reference_vectors``: see ``tasks.retrieval.retrieve``.
     """
@@ -55,21 +55,21 @@ class Pipeline:
 
     @property
     def revision(self) -> Revision:
-        """What its results depend on besides the images."""
+        """What the results depend on besides the images."""
         return Revision(self.image_encoder.space.id, self.captions_version)
 
     def submit(self, objects: Sequence[ObjectRef]) -> Submitted:
-        """A batch for this pipeline."""
+        """Create a batch for this pipeline."""
         return Submitted(objects=tuple(objects), revision=self.revision)
 
     def run(self, batch: Submitted, images: Sequence[bytes]) -> tuple[Scored, tuple[Fault, ...]]:
-        """Tag ``images[i]`` as ``batch.objects[i]``; those that cannot be tagged come back as faults."""
+        """Tag ``images[i]`` as ``batch.objects[i]``; images that cannot be tagged are returned as faults."""
         start = self._now()
         embedded, faults = embed(batch, images, self.image_encoder, max_pixels=self.pipeline_options.max_pixels)
         return self.score(self.candidates(self._timed(embedded, "embedding", start))), faults
 
     def candidates(self, batch: Embedded) -> Extracted:
-        """Retrieval and extraction."""
+        """Run retrieval and extraction."""
         c = self.pipeline_options
         start = self._now()
         retrieved = retrieve(
@@ -84,7 +84,7 @@ class Pipeline:
         return self._timed(extract(retrieved, self.extractor, self.cache), "extraction", start)
 
     def score(self, batch: Extracted) -> Scored:
-        """Scoring."""
+        """Run scoring."""
         c = self.pipeline_options
         start = self._now()
         scored = score(

@@ -1,7 +1,7 @@
-"""Ways to say what is where, as an evaluation compares them: those of segmentation, and the paper's baselines.
+"""The methods that a segmentation evaluation compares: those of segmentation, and the paper's baselines.
 
-The baselines are the image's top tag spread over all of it, and a fixed vocabulary in place of the captions, with
-everything else of a way left as it is.
+The baselines are the image's top tag for all pixels, and a fixed vocabulary instead of the captions with an otherwise
+unchanged method.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
 
 TOP_TAG = "top-tag"
-REMEMBERED = 2048  # vectors, of some pictures' crops
+REMEMBERED = 2048  # cached vectors, of the crops of several images
 
 
 @dataclass(frozen=True)
 class Located:
-    """``names[0]`` stands for what has no name. ``label_map`` (h, w): positions in ``names``."""
+    """``names[0]`` stands for pixels without a name. ``label_map`` (h, w): positions in ``names``."""
 
     names: tuple[str, ...]
     label_map: LabelMap
@@ -39,19 +39,19 @@ class Located:
 
 
 class Method(Protocol):
-    """A way to say what is where."""
+    """A method that segments an image."""
 
     @property
     def name(self) -> str: ...
 
     def locate(self, image: Image.Image) -> Located:
-        """What is where in an RGB image."""
+        """Segment an RGB image."""
         ...
 
 
 @dataclass(frozen=True)
 class ByWay:
-    """A way of segmentation with the captions, or the fixed vocabulary, of the pipeline."""
+    """A segmentation method with the captions, or the fixed vocabulary, of the pipeline."""
 
     name: str
     way: SegmentationMethod
@@ -65,7 +65,7 @@ class ByWay:
 
 @dataclass(frozen=True)
 class ByTopTag:
-    """The best tag of the whole image, everywhere."""
+    """The best tag of the whole image, for all pixels."""
 
     pipeline: Pipeline
     name: str = TOP_TAG
@@ -79,9 +79,9 @@ class ByTopTag:
 
 
 class Remembering:
-    """An image encoder that does not encode again what it encoded lately.
+    """An image encoder that caches the latest vectors.
 
-    Methods that look at the same crops share the cost, which is nearly all of it.
+    Methods that encode the same crops share the cost, which is nearly all of the total.
     """
 
     def __init__(self, encoder: ImageEncoder) -> None:
@@ -111,18 +111,18 @@ class Remembering:
 
 @dataclass(frozen=True)
 class Whole:
-    """An ``Extractor`` of captions that are names: each is its own candidate."""
+    """An ``Extractor`` for captions that are names: each is its own candidate."""
 
     def candidates(self, retrieved: Sequence[Sequence[Hit]], cache: Cache) -> list[tuple[Candidate, ...]]:  # noqa: ARG002 -- nothing is parsed
         """See ``Extractor.candidates``."""
         return [tuple(Candidate(hit.caption, (at,)) for at, hit in enumerate(hits)) for hits in retrieved]
 
     def warm(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 def of_vocabulary(pipeline: Pipeline, names: Sequence[str]) -> Pipeline:
-    """The pipeline with these names in place of captions: the nearest one is the tag, and nothing is unknown."""
+    """The pipeline with these names instead of captions: the nearest one is the tag, and nothing is unknown."""
     index = ExactIndex(pipeline.index.dimension)
     index.add([Caption.of(name) for name in names], pipeline.text_encoder.encode(list(names)))
     pipeline_options = replace(

@@ -91,7 +91,7 @@ def test_class_folders_are_a_set_and_the_table_is_for_people(
     done = stack.wildtag("evaluate", str(folder), *chosen)
     assert "cased" in done.stdout
     assert "2 images, 2 labels, 1 skipped" in done.stdout
-    assert "folder dog: it holds no images" in done.stderr
+    assert "folder dog: it contains no images" in done.stderr
 
 
 def test_a_running_stack_lends_its_captions(
@@ -112,7 +112,7 @@ def test_where_nothing_can_be_evaluated_the_reason_is_told(
     nowhere = str(tmp_path / "no-model")
     given = (table, "--root", str(photographs))
     for arguments, told in {
-        (str(tmp_path / "bad.tsv"),): "line 1: the first line must name the columns path and label",
+        (str(tmp_path / "bad.tsv"),): "line 1: the first line must contain the columns path and label",
         (table, "--root", str(tmp_path / "no-root")): "no-root",
         (*given, "--quality", "splendid"): "'splendid' is not one of",
         (*given, "--method", "magic"): "there is no method 'magic'",

@@ -65,7 +65,7 @@ def test_what_does_not_go_together_and_what_is_missing_is_told(
     shutil.copy(tmp_path / "cutouts/opaque.png", tmp_path)
     for arguments, told in {
         (*SEGMENTATION, nowhere): "there is no folder",
-        (*SEGMENTATION, str(tmp_path)): "say --layout",
+        (*SEGMENTATION, str(tmp_path)): "with --layout",
         (*SEGMENTATION, folder, "--layout", "ade20k"): "objectInfo150.txt cannot be read",
         (*SEGMENTATION, folder, "--split", "test"): "test.txt cannot be read",
         (*SEGMENTATION, folder, "--way", "guess"): "there is no way 'guess'; there are regions, dense, prompted",
@@ -74,7 +74,7 @@ def test_what_does_not_go_together_and_what_is_missing_is_told(
         (*SEGMENTATION, folder, "--proposals", nowhere): f"the model '{nowhere}' could not be loaded",
         (*SEGMENTATION, folder, "--method", "cased"): "--method is for --task classification",
         (*SEGMENTATION, table, "--compositions", "2", "--split", "val"): "not for --compositions",
-        (*SEGMENTATION, str(opaque), "--compositions", "2"): "compositions need pictures of 4 labels",
+        (*SEGMENTATION, str(opaque), "--compositions", "2"): "compositions need images of 4 labels",
         ("evaluate", table, "--way", "dense"): "--way is for --task segmentation",
     }.items():
         done = stack.wildtag(*arguments, check=False)

@@ -106,11 +106,11 @@ def test_pictures_that_cannot_be_used_are_skipped_with_their_reason(maps: LabelM
     assert [one.where for one in skipped] == ["gone.jpg", "0000.png", "0001.png", "0002.png"]
     assert "not an image" in str(skipped[1])
     assert "cannot be read" in str(skipped[2])
-    assert "its label map has 7 × 5 pixels, it has 160 × 120" in str(skipped[3])
+    assert "its label map has 7 × 5 pixels, but the image has 160 × 120" in str(skipped[3])
 
 
 def test_where_no_picture_can_be_used_the_reasons_are_told(maps: LabelMaps) -> None:
     for item in maps.items:
         item.image.write_bytes(b"text")
-    with pytest.raises(BadManifest, match=r"none of 4 pictures can be used: 0000\.png: not an image"):
+    with pytest.raises(BadManifest, match=r"none of 4 images can be used: 0000\.png: not an image"):
         run(maps, [ByTopTag(pipeline())])

@@ -89,7 +89,7 @@ class Hooks:
     wait: Callable[[Transient], None] | None = None
 
 
-class NothingRead(Permanent):
+class NoCaptions(Permanent):
     """The source holds no captions."""
 
 
@@ -116,7 +116,7 @@ def build(
     if made is not None:
         return made
     library.drop(draft.space_id, draft.captions_version)
-    raise fault or NothingRead(f"no captions found in {draft.origin or 'the source'}")
+    raise fault or NoCaptions(f"no captions found in {draft.origin or 'the source'}")
 
 
 def _built(
@@ -130,7 +130,7 @@ def _built(
     ):
         # after a power failure the journal may exist without its captions
         if building.index.count() < journal.progress.count:
-            journal.begin_again()
+            journal.reset()
         reading = _Reading(rows, clean, journal, draft.dimension, chunk)
         under_way: deque[Chunk] = deque()
 
@@ -142,7 +142,7 @@ def _built(
         for prepared in prepare(chunks()):
             done = under_way.popleft()
             captions = _with_payloads(done.captions, prepared.payloads)
-            persistently(partial(building.index.add, captions, prepared.vectors), hooks.wait)
+            retrying(partial(building.index.add, captions, prepared.vectors), hooks.wait)
             journal.commit([caption.id for caption in captions], done.progress)
             reading.forget(done)
             hooks.tell(done.progress)
@@ -156,7 +156,7 @@ def _built(
             draft.created.astimezone().isoformat(), draft.origin, told.read, told.empty, told.duplicate,
             draft.profile, draft.source, str(fault or ""),
         )  # fmt: skip
-        persistently(partial(building.finish, manifest), hooks.wait)
+        retrying(partial(building.finish, manifest), hooks.wait)
         return manifest, fault
 
 
@@ -256,7 +256,7 @@ def _with_payloads(captions: Sequence[Caption], payloads: Sequence[Mapping[str, 
     return [Caption(c.id, c.text, payload) for c, payload in zip(captions, payloads, strict=True)]
 
 
-def persistently(call: Callable[[], T], wait: Callable[[Transient], None] | None) -> T:
+def retrying(call: Callable[[], T], wait: Callable[[Transient], None] | None) -> T:
     """Repeat a call until it succeeds, as long as ``wait`` returns."""
     while True:
         try:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from vectordb.building import persistently
+from vectordb.building import retrying
 from vectordb.captions import Caption
 from vectordb.errors import Permanent, Transient
 from vectordb.index import PAGE, CaptionIndex, Floats, Neighbours
@@ -73,13 +73,13 @@ def copy(
         with Journal.opened(building.folder, identity) as journal:
             # after a power failure the journal may exist without its captions
             if target.count() < journal.progress.count:
-                journal.begin_again()
+                journal.reset()
             brought = _bring(source, target, journal, hooks)
             hooks.step("comparing")
-            taught = persistently(lambda: _compared(source, target, journal), hooks.wait)
+            taught = retrying(lambda: _compared(source, target, journal), hooks.wait)
             hooks.step("building the index")
             count = target.count()
-        persistently(lambda: building.finish(manifest), hooks.wait)
+        retrying(lambda: building.finish(manifest), hooks.wait)
     return Copied(count, brought, taught)
 
 
@@ -94,7 +94,7 @@ def _bring(source: CaptionIndex, target: CaptionIndex, journal: Journal, hooks: 
             brought += len(captions)
             hooks.tell(journal.progress.count)
 
-    persistently(go_on, hooks.wait)
+    retrying(go_on, hooks.wait)
     return brought
 
 

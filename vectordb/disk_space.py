@@ -14,7 +14,7 @@ class DiskFull(IndexFault):
     """Not enough disk space for the operation; existing data is unchanged."""
 
 
-def need_room(folder: Path, size: int, purpose: str) -> None:
+def require_space(folder: Path, size: int, purpose: str) -> None:
     """Raise ``DiskFull`` unless ``size`` bytes and a margin are free on the disk of ``folder``."""
     disk = os.statvfs(folder)
     free = disk.f_bavail * disk.f_frsize

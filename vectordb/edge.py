@@ -37,7 +37,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from vectordb.captions import SOURCE, Caption
-from vectordb.disk_space import need_room, size_of
+from vectordb.disk_space import require_space, size_of
 from vectordb.index import (
     PAGE,
     Floats,
@@ -84,7 +84,7 @@ class EdgeIndex:
         if sign.exists():
             raise IndexExists(f"an index already exists at {path}")
         path.mkdir(parents=True, exist_ok=True)
-        need_room(path, 0, "create an index")
+        require_space(path, 0, "create an index")
         with _translated(path):
             # on disk until the graph is built: otherwise every reopening would read all of it into memory
             begun = replace(options.decided(0), on_disk=True)
@@ -121,7 +121,7 @@ class EdgeIndex:
                 for caption, row in zip(part, rows[start : start + PAGE].tolist(), strict=True)
             ]
             with self._used() as shard:
-                need_room(self._path, 2 * rows.itemsize * self.dimension * len(points), "add captions")
+                require_space(self._path, 2 * rows.itemsize * self.dimension * len(points), "add captions")
                 shard.update(edge.UpdateOperation.upsert_points(points))
                 self._added += len(points)
                 if self._added >= RENEWED:
@@ -134,7 +134,7 @@ class EdgeIndex:
         """
         with self._used():
             # the new segment is written beside the old one
-            need_room(self._path, size_of(self._path) * 3 // 2, "build the graph")
+            require_space(self._path, size_of(self._path) * 3 // 2, "build the graph")
             self._renew(_config(self.dimension, self._options.decided(self.count())))
             self._shard.optimize()
             self._shard.flush()

@@ -86,7 +86,7 @@ class Journal:
         finally:
             database.close()
 
-    def begin_again(self) -> None:
+    def reset(self) -> None:
         """Delete all entries, because the captions were lost."""
         self._database.execute("DELETE FROM seen")
         self.commit([], Progress())

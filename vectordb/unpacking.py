@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from vectordb.archive import Archive, BadArchive, shown
-from vectordb.disk_space import need_room
+from vectordb.disk_space import require_space
 
 MEMBERS_MAX = 100_000
 DEPTH_MAX = 32
@@ -68,6 +68,6 @@ def _write(archive: Archive, member: tarfile.TarInfo, target: Path) -> None:
             if piece.count(0) == len(piece):
                 out.seek(len(piece), 1)
                 continue
-            need_room(target.parent, len(piece), "unpack the snapshot")
+            require_space(target.parent, len(piece), "unpack the snapshot")
             out.write(piece)
         out.truncate(member.size)

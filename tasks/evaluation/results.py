@@ -80,13 +80,13 @@ class Judge:
         self._learn([*said, *true])
         share = len(known) / max(1, len(labels))
         each = [
-            0.0 if label is None else semantic_similarity([label], [target], self._remembered)
+            0.0 if label is None else semantic_similarity([label], [target], self._cached)
             for label, target in zip(labels, targets, strict=True)
         ]
         return (
             cluster_accuracy(said, true) * share,
             semantic_iou(said, true) * share,
-            semantic_similarity(said, true, self._remembered) * share,
+            semantic_similarity(said, true, self._cached) * share,
             each,
         )
 
@@ -95,5 +95,5 @@ class Judge:
         if new:
             self._vectors.update(zip(new, self._encode(new), strict=True))
 
-    def _remembered(self, texts: Sequence[str]) -> Floats:
+    def _cached(self, texts: Sequence[str]) -> Floats:
         return np.stack([self._vectors[text] for text in texts])

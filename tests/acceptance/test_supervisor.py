@@ -63,7 +63,7 @@ def printed_child(home: Path, name: str) -> Identity:
 def descendants(marker: Path) -> list[int]:
     """Living processes whose command line or environment names the home."""
     found = []
-    for process in everyone():
+    for process in all_processes():
         try:
             told = Path(f"/proc/{process.identity.pid}/cmdline").read_bytes()
         except OSError:

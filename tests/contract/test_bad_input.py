@@ -26,7 +26,7 @@ from tests.unit.events.samples import BUCKET, body, record
 from tests.unit.stages.made_up import SPACE, MadeUpImages, picture
 from workers.dispatch.reconcile import reconcile
 from workers.events.notification import LARGEST, webhook
-from workers.events.sink import deposit
+from workers.events.sink import received_events
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.record import Error, Record
 from workers.redis.connection import Client
@@ -59,7 +59,7 @@ class World:
 
     def tell(self, data: bytes) -> None:
         """What the gateway does with the body of a POST."""
-        self.wiring.event_sink.store([deposit("webhook", webhook(data, self.settings.bucket), data)])
+        self.wiring.event_sink.store([received_events("webhook", webhook(data, self.settings.bucket), data)])
 
     def tell_of(self, key: str, etag: str = ETAG, **more: Any) -> None:
         self.tell(body(record(key=key, bucket=self.settings.bucket, eTag=etag, **more)))
@@ -170,9 +170,9 @@ def test_what_cannot_be_read_is_set_aside(world: World, data: bytes) -> None:
     with capture_logs() as logged:
         world.tell(data)
     assert world.wiring.event_sink.counts() == {"webhook:junk": 1}
-    (aside,) = world.wiring.event_sink.junk()
-    assert aside.junk.reason
-    assert aside.junk.size == len(data)
+    (aside,) = world.wiring.event_sink.rejected()
+    assert aside.rejected.reason
+    assert aside.rejected.size == len(data)
     assert [line["event"] for line in logged] == ["notification rejected"]
     world.settle()
     assert world.records() == {}

@@ -14,7 +14,7 @@ from ops.bench.made_up_minio import Server, made_up_minio
 from tests.contract.s3_server import Answer, made_up, refusal, store_at
 from tests.eventually import eventually
 from workers.events.listen_api import Deaf, Dropped, Refused, connecting
-from workers.events.listener import Listener, Watched, lines
+from workers.events.listener import Listener, ListenerStatus, lines
 from workers.events.sink import EventSink
 from workers.events.sources import Sources
 from workers.lifecycle.inbox import Inbox
@@ -136,11 +136,11 @@ def test_what_could_not_be_reported_is_reported_as_soon_as_redis_is_back() -> No
             raise StoreUnavailable("away")
         reported.append(state)
 
-    watched = Watched("bucket", report)
-    watched.is_("working")
+    status = ListenerStatus("bucket", report)
+    status.set_state("working")
     away = False
-    watched.renew()
-    watched.renew()  # not due yet
+    status.renew()
+    status.renew()  # not due yet
     assert reported == ["working"]
 
 

@@ -143,8 +143,8 @@ def test_a_blip_while_the_bucket_is_swept_misses_nothing_of_what_was_seen_before
 
     def catch_up(*, connected: bool) -> bool:
         if connected:
-            sweeper.again()
-        if not sweeper.turn(0):  # a page
+            sweeper.rescan()
+        if not sweeper.step(0):  # a page
             return False
         if connections[0] == 2:
             done.set()
@@ -185,7 +185,7 @@ def test_junk_is_set_aside(event_sink: EventSink, inbox: Inbox) -> None:
     server = Scripted([lambda: [b"nonsense\n", b"\xff\n", line("good")]])
     Listener(server, BUCKET, event_sink, lambda *, connected: connected, first_pause=0.001).follow(server.stop)
     assert told(inbox) == ["good"]
-    assert [aside.junk.body for aside in event_sink.junk()] == [b"\xff", b"nonsense"]
+    assert [aside.rejected.body for aside in event_sink.rejected()] == [b"\xff", b"nonsense"]
 
 
 @settings(deadline=None)

@@ -35,11 +35,11 @@ class Fragile(EventSink):
 
     when: str | None = None
 
-    def store(self, deposits: Sequence[ReceivedEvents], also: Sequence[Command] = ()) -> None:  # type: ignore[override]  # narrower
+    def store(self, received: Sequence[ReceivedEvents], also: Sequence[Command] = ()) -> None:  # type: ignore[override]  # narrower
         when, self.when = self.when, None
         if when == "before":
             raise Killed
-        super().store(deposits, also)
+        super().store(received, also)
         if when == "after":
             raise Killed
 
@@ -111,8 +111,8 @@ def test_two_readers_lose_nothing(target: Client, event_sink: Fragile, inbox: In
     second = AccessList(target, KEY, BUCKET, event_sink)
 
     class Slow(EventSink):
-        def store(self, deposits: Any, also: Any = ()) -> None:
-            super().store(deposits, also)
+        def store(self, received: Any, also: Any = ()) -> None:
+            super().store(received, also)
             second.step()
             target.rpush(KEY, access(record(key="c")))
 
@@ -128,10 +128,10 @@ def test_junk_is_set_aside_and_does_not_stand_in_the_way(
     target.rpush(KEY, b"no json", access(tagging), b"[" * 5000, access(record(key="good.jpg")), b"\xff" * 9000)
     assert listing.step() == 5
     assert keys_of(told(inbox)) == [("created", "good.jpg")]
-    aside = event_sink.junk()
-    assert [a.junk.body[:2] for a in aside] == [b"\xff\xff", b"[[", b"no"]
-    assert [a.junk.size for a in aside] == [9000, 5000, 7]
-    assert len(aside[0].junk.body) == 4096
+    aside = event_sink.rejected()
+    assert [a.rejected.body[:2] for a in aside] == [b"\xff\xff", b"[[", b"no"]
+    assert [a.rejected.size for a in aside] == [9000, 5000, 7]
+    assert len(aside[0].rejected.body) == 4096
     assert event_sink.counts() == {"redis:events": 1, "redis:ignored:PutTagging": 1, "redis:junk": 3}
 
 
@@ -251,7 +251,7 @@ def test_junk_in_the_hash_is_set_aside_once(
     target.hset(KEY, mapping={b"\xff/\xff": b"none", f"{BUCKET}/x".encode(): b"{}", b"other/x": b"[]"})
     hashing.step()
     hashing.step()
-    assert len(event_sink.junk()) == 3
+    assert len(event_sink.rejected()) == 3
     target.delete(KEY)
     hashing.step()
     assert keys_of(told(inbox)) == [("removed", "x")]

@@ -26,18 +26,18 @@ def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
     if VECTOR not in columns.schema.names:
         pieces = text_pieces(path, columns, name)
         yield from packed(
-            chain.from_iterable(_told(tell, size, columns.count, row, texts) for row, texts, _ in pieces)
+            chain.from_iterable(_reported(tell, size, columns.count, row, texts) for row, texts, _ in pieces)
         )
         return
     kind = columns.schema.field(VECTOR).type
     if not hasattr(kind, "value_type"):
         raise BadSource(path, f"the column {VECTOR!r} holds {kind}, not lists of numbers")
     for row, texts, batch in text_pieces(path, columns, name, [VECTOR]):
-        _told(tell, size, columns.count, row, texts)
+        _reported(tell, size, columns.count, row, texts)
         yield Rows(texts, vectors_of(path, batch.column(VECTOR), row))
 
 
-def _told(tell: Tell, size: int, count: int, row: int, texts: list[str]) -> list[str]:
+def _reported(tell: Tell, size: int, count: int, row: int, texts: list[str]) -> list[str]:
     """Report the progress of these texts and return them."""
     tell(size * (row + len(texts)) // count)
     return texts

@@ -28,7 +28,7 @@ def _texts(path: Path, column: str | None, tell: Tell) -> Iterator[str]:
     fault: BadSource | None = None
     with opened(path) as stream:
         try:
-            for name, data in _members(path, _Told(stream, tell)):
+            for name, data in _members(path, _Reported(stream, tell)):
                 if (key := _key(name)) != sample:
                     if kept is not None:
                         yield kept
@@ -47,7 +47,7 @@ def _texts(path: Path, column: str | None, tell: Tell) -> Iterator[str]:
         raise BadSource(path, f"no sample in it has {wanted}")
 
 
-def _members(path: Path, source: _Told) -> Iterator[tuple[str, bytes | None]]:
+def _members(path: Path, source: _Reported) -> Iterator[tuple[str, bytes | None]]:
     """All files of an archive, with the content of those that may hold a caption."""
     archive = Archive(source)
     try:
@@ -99,7 +99,7 @@ def _decoded(path: Path, name: str, data: bytes) -> str:
         raise BadSource(path, f"byte {exc.start} is not UTF-8", f"member {shown(name)}") from exc
 
 
-class _Told:
+class _Reported:
     """Passes the archive's bytes on and reports the progress."""
 
     def __init__(self, stream: Stream, tell: Tell) -> None:

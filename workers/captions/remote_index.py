@@ -17,7 +17,7 @@ from tasks.ingestion import Ingested, Ingesting
 from tasks.messages import Vectors
 from vectordb.captions import Caption
 from vectordb.index import CaptionIndex, Floats, Neighbours
-from workers.captions.versions import Indexes
+from workers.captions.versions import OpenIndexes
 from workers.redis.rpc import RpcClient
 
 TASK = "wildtag.captions"
@@ -101,7 +101,7 @@ class Release(_Question, frozen=True, tag="release"):
 _questions = msgspec.msgpack.Decoder(Search | Add | Remove | Get | Page | Count | Release)
 
 
-def answer(indexes: Indexes, data: bytes) -> bytes:
+def answer(indexes: OpenIndexes, data: bytes) -> bytes:
     """Handle a request in the process that owns the captions."""
     question = _questions.decode(data)
     if isinstance(question, Release):

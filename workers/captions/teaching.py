@@ -16,7 +16,7 @@ TAUGHT = "taught"  # the default source
 ADDED = "added"  # payload key of the time of addition, ISO 8601
 
 
-class NothingToSay(Permanent):
+class EmptyCaption(Permanent):
     """A caption without text."""
 
 
@@ -44,7 +44,7 @@ def teach(
     for text in texts:
         kept = cleaned(text)
         if not kept:
-            raise NothingToSay(f"{text!r} is not a caption: it has no text apart from markup and control characters")
+            raise EmptyCaption(f"{text!r} is not a caption: it has no text apart from markup and control characters")
         caption = Caption.of(kept, **payload)
         captions.setdefault(caption.id, caption)
     known = {caption.id: caption for caption in index.get(list(captions))}
@@ -68,9 +68,7 @@ def take_back(index: CaptionIndex, captions: Sequence[str]) -> list[Caption]:
         if number not in found:
             raise NotTaught(f"there is no caption {asked!r}")
         if SOURCE not in found[number].payload:
-            raise NotTaught(
-                f"the caption {asked!r} was not taught: it belongs to the import that added it"
-            )
+            raise NotTaught(f"the caption {asked!r} was not taught: it belongs to the import that added it")
     index.remove(list(found))
     return list(found.values())
 

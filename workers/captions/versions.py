@@ -93,7 +93,7 @@ class SeveralVersions(Permanent):
     """A name has more than one version, but must identify one."""
 
 
-class Chosen:
+class ActiveVersion:
     """The version that new images are tagged with, looked up at most twice a second."""
 
     def __init__(
@@ -114,7 +114,7 @@ class Chosen:
         return self._known
 
 
-class Indexes:
+class OpenIndexes:
     """The versions that this process has open. A version is opened on first use."""
 
     def __init__(self, library: Library, space_id: str, clock: Callable[[], float] = time.monotonic) -> None:

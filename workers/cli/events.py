@@ -19,11 +19,11 @@ app = typer.Typer(no_args_is_help=True, help="What MinIO and other servers told,
 @app.command()
 def junk(json: Json = False, limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50) -> None:
     """List notifications that were set aside, newest first, with the reason."""
-    found = _event_sink().junk(limit)
+    found = _event_sink().rejected(limit)
     if json:
         for aside in found:
-            body = aside.junk.body.decode("utf-8", "backslashreplace")
-            line = {"at": aside.at, **msgspec.structs.asdict(aside.junk), "body": body}
+            body = aside.rejected.body.decode("utf-8", "backslashreplace")
+            line = {"at": aside.at, **msgspec.structs.asdict(aside.rejected), "body": body}
             console.out(msgspec.json.encode(line).decode(), highlight=False)
         return
     if not found:
@@ -31,9 +31,11 @@ def junk(json: Json = False, limit: Annotated[int, typer.Option(min=1, help="The
         return
     view = Table("when", "source", "bytes", "reason", "begins with", pad_edge=False, box=None)
     for aside in found:
-        begins = aside.junk.body[:60].decode("utf-8", "replace")
+        begins = aside.rejected.body[:60].decode("utf-8", "replace")
         when = datetime.fromtimestamp(aside.at, UTC).astimezone().isoformat(" ", "seconds")
-        view.add_row(when, aside.junk.source, f"{aside.junk.size:,}", clean(aside.junk.reason), clean(begins))
+        view.add_row(
+            when, aside.rejected.source, f"{aside.rejected.size:,}", clean(aside.rejected.reason), clean(begins)
+        )
     console.print(view)
 
 

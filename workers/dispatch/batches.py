@@ -19,7 +19,7 @@ import structlog
 
 from vectordb.errors import WildtagError
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox, fields, told_at
+from workers.lifecycle.inbox import Inbox, added_at, fields
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record import Error, decode
 from workers.redis import scripts
@@ -103,7 +103,7 @@ class Batches:
             self._redis.sadd(self._keys.batches, batch)
         return batch
 
-    def turn(self) -> bool:
+    def list_page(self) -> bool:
         """List one page of an incomplete batch if the inbox has capacity. Returns whether there was work to do."""
         with translated():
             open_ = sorted(text(batch) for batch in self._redis.smembers(self._keys.batches))
@@ -251,7 +251,7 @@ class Batches:
         with translated():
             for stream in (self._keys.inbox, self._keys.later):
                 oldest += self._redis.xrange(stream, count=1)
-        return min((told_at(text(entry)) * 1000 for entry, _ in oldest), default=float("inf"))
+        return min((added_at(text(entry)) * 1000 for entry, _ in oldest), default=float("inf"))
 
     def _failures(self, oids: Sequence[str]) -> list[Failure]:
         found = []

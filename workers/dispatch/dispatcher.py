@@ -19,7 +19,7 @@ from workers.broker.publisher import Sender
 from workers.dispatch.event_filter import EventFilter
 from workers.events.sink import EventSink, ReceivedEvents
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox, told_at
+from workers.lifecycle.inbox import Inbox, added_at
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.outages.tracker import OutageTracker
 from workers.redis.streams import Leftovers
@@ -103,7 +103,7 @@ class Dispatcher:
         with self._interrupted():
             for inbox in (self._inbox, self._later):
                 events = inbox.recover(self._consumer, idle_ms, self._pace.in_flight_max)
-                self._deal(inbox, events, recovered=True)
+                self._process(inbox, events, recovered=True)
                 count += len(events)
         return count
 
@@ -114,7 +114,7 @@ class Dispatcher:
         that were read but not finished are processed once all services are available again.
         """
         for service in BEGUN_WITH:
-            if self._outage_tracker.stands(service, probed=True) and not self._outage_tracker.wait(
+            if self._outage_tracker.is_active(service, probed=True) and not self._outage_tracker.wait(
                 service, block_ms / 1000
             ):
                 return 0
@@ -130,7 +130,7 @@ class Dispatcher:
 
     def _step(self, block_ms: int) -> int:
         segmented = self._segment()
-        in_flight = self._ledger.on_the_queues()
+        in_flight = self._ledger.queued()
         room = self._pace.in_flight_max - in_flight
         if room <= 0:
             time.sleep(0.05)  # the queues are full: events wait in the inbox
@@ -143,7 +143,7 @@ class Dispatcher:
             # few at a time, so that new events do not wait behind them
             if again and in_flight < self._pace.batch_max * 2:
                 events = self._later.read(self._consumer, self._pace.batch_max, None)
-                self._deal(self._later, events, recovered=False)
+                self._process(self._later, events, recovered=False)
             return len(events) + (segmented or 0)
         until = time.monotonic() + self._pace.batch_wait_ms / 1000
         # on an idle system a single image gains nothing from waiting for others, which form the next batch
@@ -153,7 +153,7 @@ class Dispatcher:
                 break
             time.sleep(min(left, GATHER_S))  # an idle Redis ends a blocking read up to 100 ms late
             events += self._inbox.read(self._consumer, room - len(events), None)
-        self._deal(self._inbox, events, recovered=False)
+        self._process(self._inbox, events, recovered=False)
         return len(events) + (segmented or 0)
 
     def _resume(self) -> int:
@@ -162,7 +162,7 @@ class Dispatcher:
         for inbox, leftovers in self._leftovers.items():
             if leftovers.due():
                 events = inbox.again(self._consumer, most, leftovers.after)
-                left = self._deal(inbox, events, recovered=True)
+                left = self._process(inbox, events, recovered=True)
                 leftovers.looked(events[-1][0] if len(events) == most else None, left=left)
                 count += len(events)
         return count
@@ -178,24 +178,24 @@ class Dispatcher:
             self._send(arrivals, removals, {"entered", "again", "duplicate"})
         return None if events is None else len(events)
 
-    def _deal(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
+    def _process(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
         """Process events; returns whether some are left because the store did not answer for them."""
         if not events:
             return False
-        news, counts = self._events.news(events)
-        arrivals, removals, left = self._look(news)
+        new, counts = self._events.new(events)
+        arrivals, removals, left = self._look(new)
         # events that were read and not finished may have been entered without being sent
         sent = self._send(
             arrivals, removals, {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
         )
-        self._events.dealt_with(
-            [(entry, event) for entry, event in news if entry not in left], counts,
+        self._events.mark_processed(
+            [(entry, event) for entry, event in new if entry not in left], counts,
             inbox.finishing([entry for entry, _ in events if entry not in left]),
         )  # fmt: skip
         if sent:
             log.info("dispatched", objects=sent, events=len(events))
         if left:
-            self._leftovers[inbox].put_off(away=self._outage_tracker.stands(*BEGUN_WITH))
+            self._leftovers[inbox].put_off(away=self._outage_tracker.is_active(*BEGUN_WITH))
         return bool(left)
 
     def _send(self, arrivals: Sequence[Arrival], removals: Sequence[str], wanted: set[str]) -> int:
@@ -225,7 +225,7 @@ class Dispatcher:
         plan: dict[str, Arrival | None] = {}
         left: set[str] = set()
         fault: Transient | None = None
-        unseen: dict[str, str] = {}
+        unverified: dict[str, str] = {}
         events = [(entry, event) for entry, event in events if event.kind == "removed" or self._followed(event.key)]
         seen = look(self._store, ((event.bucket, event.key) for _, event in events if _asks(event)))
         for entry, event in events:
@@ -233,14 +233,14 @@ class Dispatcher:
                 arrival = _arrival(event, seen)
             except Permanent as exc:
                 if event.kind == "removed" and isinstance(exc, ObjectForbidden):
-                    unseen[event.id] = str(exc)
+                    unverified[event.id] = str(exc)
                 else:
                     log.warning("event ignored", object=event.id, reason=str(exc))
                 continue
             except Transient as exc:
                 # events for which the store was not asked, or could not answer while unavailable, are never given up
-                patient = turn or isinstance(exc, NotAsked) or self._clock() - told_at(entry) < self._pace.give_up_s
-                if patient or self._outage_tracker.met(exc) is not None:
+                patient = turn or isinstance(exc, NotAsked) or self._clock() - added_at(entry) < self._pace.give_up_s
+                if patient or self._outage_tracker.register(exc) is not None:
                     left.add(entry)
                     fault = exc if fault is None or isinstance(fault, NotAsked) else fault
                 else:  # the sweep finds the change, if there is one
@@ -252,17 +252,17 @@ class Dispatcher:
             if before and arrival and not arrival.verified and "" < arrival.sequence < before.sequence:
                 continue  # an older version, reported late
             plan[event.id] = arrival and replace(arrival, rule=self._rule(event.key), turn=turn)
-        self._tell_unseen(unseen)
-        if fault is not None and self._outage_tracker.met(fault) is None:
+        self._report_unverified(unverified)
+        if fault is not None and self._outage_tracker.register(fault) is None:
             log.warning("events postponed", events=len(left), reason=str(fault))
         return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None], left
 
-    def _tell_unseen(self, unseen: Mapping[str, str]) -> None:
+    def _report_unverified(self, unverified: Mapping[str, str]) -> None:
         """Count and log removals that the store cannot confirm: such objects keep their records."""
-        if unseen:
-            oid, reason = next(iter(unseen.items()))
-            log.warning("removals not confirmed, records kept", removals=len(unseen), one=oid, reason=reason)
-            self._event_sink.store([ReceivedEvents(counts={UNSEEN: len(unseen)})])
+        if unverified:
+            oid, reason = next(iter(unverified.items()))
+            log.warning("removals not verified, records kept", removals=len(unverified), one=oid, reason=reason)
+            self._event_sink.store([ReceivedEvents(counts={UNSEEN: len(unverified)})])
 
 
 def _arrival(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None:

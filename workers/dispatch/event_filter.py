@@ -38,7 +38,7 @@ Read = Sequence[tuple[str, ObjectEvent]]
 """Events with their stream ids."""
 
 
-class News(NamedTuple):
+class NewEvents(NamedTuple):
     """The new ones of some events, and ``counts`` of the others by name."""
 
     events: Read
@@ -54,7 +54,7 @@ class EventFilter:
         self._event_sink = event_sink
         self._clock = clock
 
-    def news(self, events: Read) -> News:
+    def new(self, events: Read) -> NewEvents:
         """Return the new events, in order, and the number of the others."""
         digests = [_digest(event) for _, event in events]
         known = self._known(digests)
@@ -67,9 +67,9 @@ class EventFilter:
                 fresh.append((entry, event))
             if digest is not None:
                 known.add(digest)  # of two equal events read together, the second is repeated
-        return News(fresh, {REPEATED: repeated, IGNORED: len(markers)})
+        return NewEvents(fresh, {REPEATED: repeated, IGNORED: len(markers)})
 
-    def dealt_with(self, events: Read, counts: Mapping[str, int] = NONE, also: Iterable[Command] = ()) -> None:
+    def mark_processed(self, events: Read, counts: Mapping[str, int] = NONE, also: Iterable[Command] = ()) -> None:
         """Mark events as processed. Call this only after their objects were entered in the ledger.
 
         ``counts``: from ``NewEvents``. ``also``: the commands that acknowledge the events, in the same transaction.

@@ -80,7 +80,7 @@ class Keeper:
         for overdue in taken:
             # other objects do not wait for the segmentation stage
             own = silent if overdue.stage == SEGMENTATION else silent - {SEGMENTATION}
-            self._deal(overdue, now, consuming=not own, away=away)
+            self._process(overdue, now, consuming=not own, away=away)
         return len(taken)
 
     def _probe(self, now: float) -> set[str]:
@@ -94,7 +94,7 @@ class Keeper:
                 self._probed[stage] = now
         return {stage for stage in stages if now - max(beats.get(stage, 0.0), self._heard_from) >= self._deadline_s}
 
-    def _deal(self, overdue: Overdue, now: float, *, consuming: bool, away: str | None) -> None:
+    def _process(self, overdue: Overdue, now: float, *, consuming: bool, away: str | None) -> None:
         action = after_deadline(
             overdue, now, consuming=consuming, max_attempts=self._max_attempts, give_up_s=self._give_up_s, away=away
         )

@@ -152,10 +152,10 @@ class Sweeper:
         self._again = ""  # up to where the pass repeats the beginning of the bucket …
         self._upto = ""  # … and the same, once the repetition has started
         self._before = Sweep()  # progress before it started, resumed, or started again
-        self.told = Sweep()
+        self.progress = Sweep()
         """Progress of the current or last pass."""
 
-    def turn(self, budget_s: float) -> bool:
+    def step(self, budget_s: float) -> bool:
         """Continue the pass, or start one, for about ``budget_s`` seconds. True when it has finished.
 
         Does nothing while the inbox is full or the rate is exceeded. Raises ``SweepRunning``, ``StoreAway``,
@@ -181,7 +181,7 @@ class Sweeper:
             raise
         return False
 
-    def again(self) -> None:
+    def rescan(self) -> None:
         """Let the current pass, if any, compare again what it has already seen, because it may have changed."""
         self._again, self._upto = self._at or "", ""
 
@@ -193,12 +193,12 @@ class Sweeper:
 
     def _begun(self) -> Iterator[Sweep]:
         if self._at is None:
-            self._at, self.told = "", Sweep()
+            self._at, self.progress = "", Sweep()
         if self._resume:
             with translated():
                 prefix, noted = self._redis.hmget(self._marker, "prefix", "after")
             self._at = text(noted) if noted is not None and text(prefix) == self._prefix else ""
-        self._before = self.told
+        self._before = self.progress
         return reconcile(
             self._store, self._bucket, self._records, self._inbox,
             prefix=self._prefix, after=self._at, wanted=self._wanted,
@@ -212,10 +212,10 @@ class Sweeper:
             self._at, self._upto, self._again = "", self._again, ""
             self._pass = None
             return False
-        before, self.told = self.told, self._before.and_then(step)
+        before, self.progress = self.progress, self._before.and_then(step)
         self._at = step.after
         if self._rate:
-            self._due = began + (self.told.seen + self.told.gone - before.seen - before.gone) / self._rate
+            self._due = began + (self.progress.seen + self.progress.gone - before.seen - before.gone) / self._rate
         return "" < self._upto <= self._at
 
     def _note(self) -> None:

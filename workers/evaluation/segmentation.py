@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.evaluation import labelmaps
 from tasks.evaluation.compositions import Composition, compositions
 from tasks.evaluation.labelmaps import LabelMaps, Layout
-from tasks.evaluation.locating import ByTopTag, ByWay, Method, Remembering, of_vocabulary
+from tasks.evaluation.locating import ByTopTag, ByWay, CachingEncoder, Method, of_vocabulary
 from tasks.evaluation.manifest import BadManifest, Skipped
 from tasks.evaluation.manifest import read as read_manifest
 from tasks.evaluation.segmenting import Measured, measure
@@ -72,7 +72,7 @@ def methods_of(
 
     The top tag is that of ``wildtag evaluate``: every image has one.
     """
-    encoder = Remembering(wiring.image_encoder)
+    encoder = CachingEncoder(wiring.image_encoder)
 
     def pipeline(pipeline_options: PipelineOptions) -> Pipeline:
         made = wiring.pipeline(index, wiring.revision.captions_version)

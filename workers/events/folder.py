@@ -29,7 +29,7 @@ STEP_MS = 50
 REST_S = 1.0  # between two attempts to watch
 
 
-class Settling:
+class SettlingFiles:
     """Delays files until their size and modification time have been stable for ``settle_s`` seconds.
 
     If a writer pauses for longer, the file is read too early. Its next write is a new version and is tagged again.
@@ -47,7 +47,9 @@ class Settling:
         etag, _ = self._waiting.get(key, ("", 0.0))
         self._waiting[key] = (etag, now)
 
-    def rested(self, look: Callable[[str], ObjectInfo | None], now: float) -> Iterator[tuple[str, ObjectInfo | None]]:
+    def settled(
+        self, look: Callable[[str], ObjectInfo | None], now: float
+    ) -> Iterator[tuple[str, ObjectInfo | None]]:
         """Yield the files that have settled, each with its current state, or ``None`` if it is gone."""
         for key, (etag, since) in list(self._waiting.items()):
             if now - since < self._settle_s and etag:
@@ -62,7 +64,7 @@ class Settling:
 
 
 @dataclass(frozen=True)
-class Seen:
+class FolderChanges:
     """Changes reported by the watch: events, and whether a sweep is needed."""
 
     events: list[ObjectEvent]
@@ -72,7 +74,7 @@ class Seen:
 def follow(
     store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event,
     outage_tracker: OutageTracker | None = None,
-) -> Iterator[Seen]:  # fmt: skip
+) -> Iterator[FolderChanges]:  # fmt: skip
     """Yield changes as files settle or disappear; yields at least about once a second.
 
     If the folder is unavailable, waits for it. If it was replaced, watches the new one and requests a sweep. Does the
@@ -83,17 +85,19 @@ def follow(
         try:
             yield from _watched(store, bucket, root, settle_s, stop)
         except (OSError, WatchfilesRustInternalError, StoreAway) as exc:
-            away = outage_tracker.met(StoreAway(str(exc)))
+            away = outage_tracker.register(StoreAway(str(exc)))
             if away is None:
                 log.warning("watch restarted", reason=str(exc))
                 stop.wait(REST_S)
-            yield Seen([])
+            yield FolderChanges([])
             if away is not None:
                 outage_tracker.wait(away, REST_S)
 
 
-def _watched(store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event) -> Iterator[Seen]:
-    settling = Settling(settle_s)
+def _watched(
+    store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event
+) -> Iterator[FolderChanges]:
+    settling = SettlingFiles(settle_s)
     watched = root.stat()
     first = True
     # rust_timeout makes the watch return regularly, so that pending files are checked again
@@ -119,9 +123,9 @@ def _watched(store: FolderStore, bucket: str, root: Path, settle_s: float, stop:
             settling.touch(key, now)
         events = [
             ObjectEvent.seen(info) if info else ObjectEvent("removed", bucket, key, verified=True)
-            for key, info in settling.rested(lambda key: _look(store, bucket, key), now)
+            for key, info in settling.settled(lambda key: _look(store, bucket, key), now)
         ]
-        yield Seen(events, sweep)
+        yield FolderChanges(events, sweep)
         first = False
 
 

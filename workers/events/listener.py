@@ -16,8 +16,8 @@ import structlog
 
 from vectordb.errors import Transient
 from workers.events.listen_api import Connect, Deaf, Refused
-from workers.events.notification import LARGEST, Told, listened
-from workers.events.sink import EventSink, ReceivedEvents, deposit
+from workers.events.notification import LARGEST, Notification, listen_line
+from workers.events.sink import EventSink, ReceivedEvents, received_events
 from workers.events.sources import State
 from workers.redis.connection import StoreUnavailable
 
@@ -49,7 +49,7 @@ class CatchUp(Protocol):
         ...
 
 
-class Watched:
+class ListenerStatus:
     """Logs and reports the state of the listener: on every change, and repeatedly while it lasts.
 
     ``report`` is called every ``RENEW_S`` seconds, so that readers know that this process is alive. The log gets one
@@ -63,7 +63,7 @@ class Watched:
         self._reason = ""
         self._since = self._logged = self._reported = 0.0
 
-    def is_(self, state: State, reason: str = "") -> None:
+    def set_state(self, state: State, reason: str = "") -> None:
         """Set or confirm the state."""
         now = time.monotonic()
         changed = state != self._state
@@ -125,7 +125,7 @@ class Listener:
         self._alive = alive
         self._first_pause = first_pause
         self._refused_pause = refused_pause
-        self._watched = Watched(bucket, report)
+        self._status = ListenerStatus(bucket, report)
         self._heard = True  # whether anything was received on the current or last connection
         self._looked = False
         self._fault: Exception | None = None
@@ -160,7 +160,7 @@ class Listener:
             if not self._looked:  # no events arrive, and the current content is unknown too
                 self._look(behind)
             if state is not None:
-                self._watched.is_(state, reason)
+                self._status.set_state(state, reason)
             if state == "refused":
                 stop.wait(self._refused_pause)
                 continue
@@ -178,7 +178,7 @@ class Listener:
                 for line in lines(chunks):
                     if not self._heard:
                         self._heard = True
-                        self._watched.is_("working")
+                        self._status.set_state("working")
                         if not trusted:
                             self._look(behind)
                     self._take(line)
@@ -198,7 +198,7 @@ class Listener:
 
     def _sign(self) -> None:
         """Report that the process is alive, whatever the server does."""
-        self._watched.renew()
+        self._status.renew()
         try:
             self._alive()
         except Transient as exc:
@@ -216,10 +216,10 @@ class Listener:
 
     def _take(self, line: bytes) -> None:
         self._alive()
-        self._watched.renew()
-        told = listened(line, self._bucket)
-        if told != Told():
-            self._event_sink.store([deposit(SOURCE, told, line)])
+        self._status.renew()
+        notification = listen_line(line, self._bucket)
+        if notification != Notification():
+            self._event_sink.store([received_events(SOURCE, notification, line)])
 
     def _catching_up(self, stop: threading.Event, behind: threading.Event) -> None:
         pause = self._first_pause

@@ -78,7 +78,7 @@ class _Access(msgspec.Struct, rename="pascal"):
     event: list[msgspec.Raw]
 
 
-class Told(msgspec.Struct, frozen=True):
+class Notification(msgspec.Struct, frozen=True):
     """A parsed notification: events, reasons for ignored records, and reasons for rejected ones.
 
     ``ignored`` holds words from a small set (``PutTagging``, ``folder-marker``, …), suitable as metric labels.
@@ -86,31 +86,31 @@ class Told(msgspec.Struct, frozen=True):
 
     events: tuple[ObjectEvent, ...] = ()
     ignored: tuple[str, ...] = ()
-    junk: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
 
 
-def webhook(body: bytes, bucket: str) -> Told:
+def webhook(body: bytes, bucket: str) -> Notification:
     """Parse the body of a webhook request."""
-    return _told(body, bucket, _Body)
+    return _parsed(body, bucket, _Body)
 
 
-def listened(line: bytes, bucket: str) -> Told:
+def listen_line(line: bytes, bucket: str) -> Notification:
     """Parse a line of the listen API. Keep-alives and empty lines give no events."""
-    return _told(line, bucket, _Body, encoded=False) if line.strip() else Told()
+    return _parsed(line, bucket, _Body, encoded=False) if line.strip() else Notification()
 
 
-def access_entry(entry: bytes, bucket: str) -> Told:
+def access_entry(entry: bytes, bucket: str) -> Notification:
     """Parse an entry of the list that the Redis target writes with the format ``access``."""
-    return _told(entry, bucket, list[_Access])
+    return _parsed(entry, bucket, list[_Access])
 
 
-def namespace_value(value: bytes, bucket: str) -> Told:
+def namespace_value(value: bytes, bucket: str) -> Notification:
     """Parse a value of the hash that the Redis target writes with the format ``namespace``.
 
     The hash holds the current state, not the history: a tagging event overwrites the upload's event, so here it
     stands for the object too. The caller must compare ETags with those it knows.
     """
-    return _told(value, bucket, _Body, state=True)
+    return _parsed(value, bucket, _Body, state=True)
 
 
 def padded(sequencer: str) -> str:
@@ -124,33 +124,33 @@ def padded(sequencer: str) -> str:
     return digits.ljust(SEQUENCE_DIGITS, "0")
 
 
-def _told(
+def _parsed(
     data: bytes, bucket: str, around: type[_Body | list[_Access]], *, encoded: bool = True, state: bool = False
-) -> Told:
+) -> Notification:
     if len(data) > LARGEST:
-        return Told(junk=(f"larger than {LARGEST} bytes",))
+        return Notification(rejected=(f"larger than {LARGEST} bytes",))
     if _nested(data):
-        return Told(junk=(f"nested more than {DEEPEST} levels deep",))
+        return Notification(rejected=(f"nested more than {DEEPEST} levels deep",))
     try:
         found = _decoded(data, around)
     except _Unreadable as exc:
-        return Told(junk=(str(exc),))
+        return Notification(rejected=(str(exc),))
     if isinstance(found, list):
         records = [record for entry in found for record in entry.event]
     else:
         records = found.records or []
-    events, ignored, junk = [], [], []
+    events, ignored, rejected = [], [], []
     for raw in records:
         try:
             one = _event(_decoded(raw, _Record), bucket, encoded=encoded, state=state)
         except _Unreadable as exc:
-            junk.append(str(exc))
+            rejected.append(str(exc))
             continue
         if isinstance(one, str):
             ignored.append(one)
         else:
             events.append(one)
-    return Told(tuple(events), tuple(ignored), tuple(junk))
+    return Notification(tuple(events), tuple(ignored), tuple(rejected))
 
 
 def _nested(data: bytes) -> bool:
@@ -184,17 +184,17 @@ def _event(record: _Record, bucket: str, *, encoded: bool, state: bool) -> Objec
         return action if action in CHANGES_NO_BYTES else OTHER_EVENT
     if record.s3.bucket.name != bucket:
         return OTHER_BUCKET
-    told = record.s3.object
-    key = _key(told.key, encoded=encoded)
-    version_id = told.version_id if told.version_id not in {"", "null"} else None
-    sequence = padded(told.sequencer or "")
+    item = record.s3.object
+    key = _key(item.key, encoded=encoded)
+    version_id = item.version_id if item.version_id not in {"", "null"} else None
+    sequence = padded(item.sequencer or "")
     if kind == "removed":
         return ObjectEvent("removed", bucket, key, version_id=version_id, sequence=sequence)
-    if folder_marker(key, told.size):
+    if folder_marker(key, item.size):
         return FOLDER_MARKER
     # without a sequencer the event may be an old one: drop its ETag, so that the bucket is asked
-    etag = (told.e_tag or "").strip('"') if sequence else ""
-    return ObjectEvent("created", bucket, key, etag, told.size or 0, version_id, sequence)  # no size: no bytes
+    etag = (item.e_tag or "").strip('"') if sequence else ""
+    return ObjectEvent("created", bucket, key, etag, item.size or 0, version_id, sequence)  # no size: no bytes
 
 
 def _kind(name: str, *, state: bool) -> Literal["created", "removed"] | None:

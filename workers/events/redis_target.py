@@ -23,8 +23,8 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from vectordb.errors import Permanent
-from workers.events.notification import Told, access_entry, namespace_value
-from workers.events.sink import Command, EventSink, deposit
+from workers.events.notification import Notification, access_entry, namespace_value
+from workers.events.sink import Command, EventSink, received_events
 from workers.lifecycle.event import ObjectEvent
 from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
@@ -64,7 +64,7 @@ class AccessList:
         """Store one page of entries and remove them from the list. Returns their number."""
         entries = self._page()
         if entries:
-            self._event_sink.store([deposit(SOURCE, access_entry(e, self._bucket), e) for e in entries])
+            self._event_sink.store([received_events(SOURCE, access_entry(e, self._bucket), e) for e in entries])
             self._remove(entries)
         return len(entries)
 
@@ -94,8 +94,8 @@ class NamespaceHash:
 
     def step(self) -> int:
         """Read the whole hash once and store events for changed and removed fields. Returns their number."""
-        told = sum(self._changed(page) for page in self._pages())
-        return told + sum(self._vanished(page) for page in self._seen_pages())
+        changed = sum(self._changed(page) for page in self._pages())
+        return changed + sum(self._vanished(page) for page in self._seen_pages())
 
     def _pages(self) -> Iterator[dict[bytes, bytes]]:
         cursor = -1
@@ -116,15 +116,15 @@ class NamespaceHash:
     def _changed(self, page: dict[bytes, bytes]) -> int:
         with translated():
             before = self._here.hmget(self._seen, list(page))
-        deposits, also = [], list[Command]()
+        received, also = [], list[Command]()
         for (field, value), known in zip(page.items(), before, strict=True):
-            told = namespace_value(value, self._bucket)
-            version = _version(told, value)
+            notification = namespace_value(value, self._bucket)
+            version = _version(notification, value)
             if version != known:
-                deposits.append(deposit(SOURCE, told, value))
+                received.append(received_events(SOURCE, notification, value))
                 also.append(("HSET", self._seen, field, version))
         if also:
-            self._event_sink.store(deposits, also)
+            self._event_sink.store(received, also)
         return len(also)
 
     def _vanished(self, fields: list[bytes]) -> int:
@@ -135,24 +135,24 @@ class NamespaceHash:
             there = pipe.execute()
         gone = [field for field, exists in zip(fields, there, strict=True) if not exists]
         if gone:
-            deposits = [deposit(SOURCE, self._removed(field), field) for field in gone]
-            self._event_sink.store(deposits, [("HDEL", self._seen, *gone)])
+            received = [received_events(SOURCE, self._removed(field), field) for field in gone]
+            self._event_sink.store(received, [("HDEL", self._seen, *gone)])
         return len(gone)
 
-    def _removed(self, field: bytes) -> Told:
+    def _removed(self, field: bytes) -> Notification:
         try:
             bucket, _, key = field.decode().partition("/")
         except UnicodeDecodeError:
-            return Told()  # its value was rejected when it was read
+            return Notification()  # its value was rejected when it was read
         if bucket != self._bucket or not key:
-            return Told()
-        return Told(events=(ObjectEvent("removed", bucket, key),))
+            return Notification()
+        return Notification(events=(ObjectEvent("removed", bucket, key),))
 
 
-def _version(told: Told, value: bytes) -> bytes:
+def _version(notification: Notification, value: bytes) -> bytes:
     """Identify an object's version: notifications that do not change the object, such as new tags, keep it equal."""
-    if len(told.events) == 1 and (told.events[0].etag or told.events[0].kind == "removed"):
-        event = told.events[0]
+    if len(notification.events) == 1 and (notification.events[0].etag or notification.events[0].kind == "removed"):
+        event = notification.events[0]
         return f"{event.kind} {event.etag} {event.version_id or ''}".encode()
     return b"? " + hashlib.sha1(value, usedforsecurity=False).digest()
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from workers.events.notification import Told
+from workers.events.notification import Notification
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import fields
 from workers.redis.connection import Client, text, translated
@@ -22,7 +22,7 @@ from workers.redis.keys import Keys
 
 log = structlog.get_logger()
 
-JUNK_KEPT = 1000  # notifications; the oldest are deleted first
+REJECTED_KEPT = 1000  # notifications; the oldest are deleted first
 BODY_KEPT = 4096  # bytes of each
 REASONS_KEPT = 5
 PROBE = "wildtag-probe-"  # in the keys of probe objects, whose events are stored with source and time
@@ -45,37 +45,41 @@ class ReceivedEvents(msgspec.Struct, frozen=True):
 
     events: tuple[ObjectEvent, ...] = ()
     counts: Mapping[str, int] = {}
-    junk: RejectedNotification | None = None
+    rejected: RejectedNotification | None = None
     source: str = ""
 
 
-def deposit(source: str, told: Told, body: bytes, size: int | None = None) -> ReceivedEvents:
+def received_events(source: str, notification: Notification, body: bytes, size: int | None = None) -> ReceivedEvents:
     """Convert a notification, parsed from ``body``. ``size``: of the complete body if ``body`` is truncated."""
-    counts = Counter(f"{source}:ignored:{reason}" for reason in told.ignored)
-    counts[f"{source}:events"] = len(told.events)
-    counts[f"{source}:junk"] = len(told.junk)
-    junk = None
-    if told.junk:
-        more = [f"and {len(told.junk) - REASONS_KEPT} more"] if len(told.junk) > REASONS_KEPT else []
-        reason = "; ".join([*told.junk[:REASONS_KEPT], *more])
-        junk = RejectedNotification(source, reason, len(body) if size is None else size, body[:BODY_KEPT])
-    return ReceivedEvents(told.events, +counts, junk, source)
+    counts = Counter(f"{source}:ignored:{reason}" for reason in notification.ignored)
+    counts[f"{source}:events"] = len(notification.events)
+    counts[f"{source}:junk"] = len(notification.rejected)
+    rejected = None
+    if notification.rejected:
+        more = (
+            [f"and {len(notification.rejected) - REASONS_KEPT} more"]
+            if len(notification.rejected) > REASONS_KEPT
+            else []
+        )
+        reason = "; ".join([*notification.rejected[:REASONS_KEPT], *more])
+        rejected = RejectedNotification(source, reason, len(body) if size is None else size, body[:BODY_KEPT])
+    return ReceivedEvents(notification.events, +counts, rejected, source)
 
 
-def commands(deposits: Iterable[ReceivedEvents], keys: Keys) -> list[Command]:
+def commands(received: Iterable[ReceivedEvents], keys: Keys) -> list[Command]:
     """The Redis commands that store received events, in order."""
     made: list[Command] = []
     counts: Counter[str] = Counter()
-    for one in deposits:
+    for one in received:
         made.extend(("XADD", keys.inbox, "*", *chain(*fields(event).items())) for event in one.events)
         made.extend(
             ("XADD", keys.sightings, "MAXLEN", "~", SIGHTINGS_KEPT, "*", "source", one.source, "oid", event.id)
             for event in one.events if PROBE in event.key
         )  # fmt: skip
-        if one.junk is not None:
-            j = one.junk
+        if one.rejected is not None:
+            j = one.rejected
             made.append((
-                "XADD", keys.junk, "MAXLEN", "~", JUNK_KEPT, "*",
+                "XADD", keys.junk, "MAXLEN", "~", REJECTED_KEPT, "*",
                 "source", j.source, "reason", j.reason, "size", j.size, "body", j.body,
             ))  # fmt: skip
         counts.update(one.counts)
@@ -83,11 +87,11 @@ def commands(deposits: Iterable[ReceivedEvents], keys: Keys) -> list[Command]:
     return made
 
 
-class SetAside(msgspec.Struct, frozen=True):
+class StoredRejection(msgspec.Struct, frozen=True):
     """A rejected notification with its time of arrival (Unix seconds)."""
 
     at: float
-    junk: RejectedNotification
+    rejected: RejectedNotification
 
 
 class EventSink:
@@ -97,22 +101,22 @@ class EventSink:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
 
-    def store(self, deposits: Sequence[ReceivedEvents], also: Iterable[Command] = ()) -> None:
+    def store(self, received: Sequence[ReceivedEvents], also: Iterable[Command] = ()) -> None:
         """Store all in one transaction: on error, all or nothing was stored. ``also``: further commands in it."""
         with translated():
             pipe = self._redis.pipeline(transaction=True)
-            for command in (*commands(deposits, self._keys), *also):
+            for command in (*commands(received, self._keys), *also):
                 pipe.execute_command(*command)
             pipe.execute()
-        for aside in (one.junk for one in deposits if one.junk is not None):
+        for aside in (one.rejected for one in received if one.rejected is not None):
             log.warning("notification rejected", source=aside.source, reason=aside.reason, size=aside.size)
 
-    def junk(self, limit: int = JUNK_KEPT) -> list[SetAside]:
+    def rejected(self, limit: int = REJECTED_KEPT) -> list[StoredRejection]:
         """The most recent rejected notifications, newest first."""
         with translated():
             entries = self._redis.xrevrange(self._keys.junk, count=limit)
         return [
-            SetAside(
+            StoredRejection(
                 int(text(entry).partition("-")[0]) / 1000,
                 RejectedNotification(text(f[b"source"]), text(f[b"reason"]), int(f[b"size"]), f[b"body"]),
             )

@@ -84,7 +84,7 @@ class _Rest(Collector):
     def _outages(self) -> Iterable[Metric]:
         lasting = GaugeMetricFamily("wildtag_outage_seconds", "how long a service has been away", labels=["name"])
         waiting = GaugeMetricFamily("wildtag_outage_waiting", "objects that wait for a service", labels=["name"])
-        for one in described(self._services.outages.standing(), self._services.clock()):
+        for one in described(self._services.outages.active(), self._services.clock()):
             lasting.add_metric([one["name"]], one["seconds"])
             if one["waiting"] is not None:
                 waiting.add_metric([one["name"]], one["waiting"])
@@ -158,13 +158,13 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
     def status() -> Response:
         """What waits, what is on its way and what is finished, when each stage was last heard of, what is away."""
         version: str | None = None
-        standing = services.outages.standing()
+        standing = services.outages.active()
         try:
             if all(one.name != "captions" for one in standing):  # else it would be waited for
                 version = services.captions.version()
         except Transient as exc:
-            services.outages.own.met(exc)
-            standing = services.outages.standing()
+            services.outages.own.register(exc)
+            standing = services.outages.active()
         except WildtagError:
             pass
         now = services.clock()

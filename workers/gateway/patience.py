@@ -19,11 +19,11 @@ async def outlast(
     """Wait a second, or until what the fault speaks of is back. Gives the service that is away."""
 
     def wait() -> str | None:
-        name = outage_tracker.met(fault)
+        name = outage_tracker.register(fault)
         if name is None:
             time.sleep(ANSWERS_S)
         else:
-            outage_tracker.outlast(name, REST_S)
+            outage_tracker.wait_to_retry(name, REST_S)
         return name
 
     return await anyio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=limiter)

@@ -15,8 +15,8 @@ from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
 from vectordb.errors import Transient
-from workers.events.notification import LARGEST, Told, webhook
-from workers.events.sink import deposit
+from workers.events.notification import LARGEST, Notification, webhook
+from workers.events.sink import received_events
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.problems import Problem
 from workers.gateway.problems import of as problem_of
@@ -43,14 +43,14 @@ def webhook_route(batching_writer: BatchingWriter, *, bucket: str, token: str | 
             body, size = await _body(request)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
-        told = webhook(body, bucket) if size <= LARGEST else Told(junk=(f"larger than {LARGEST} bytes",))
-        if told.junk:
-            log.warning("notification set aside", reason=told.junk[0], size=size)
+        told = webhook(body, bucket) if size <= LARGEST else Notification(rejected=(f"larger than {LARGEST} bytes",))
+        if told.rejected:
+            log.warning("notification set aside", reason=told.rejected[0], size=size)
         try:
-            await batching_writer.put(deposit(SOURCE, told, body, size), len(body))
+            await batching_writer.put(received_events(SOURCE, told, body, size), len(body))
         except Transient as exc:
             return problem_of(exc).response()
-        return Response(status_code=202 if told.junk else 200)
+        return Response(status_code=202 if told.rejected else 200)
 
     return minio
 

@@ -19,7 +19,7 @@ def fields(event: ObjectEvent) -> dict[Any, Any]:
     return {"event": msgspec.msgpack.encode(event)}
 
 
-def told_at(entry: str) -> float:
+def added_at(entry: str) -> float:
     """When a stream entry was added, in Unix seconds."""
     return int(entry.partition("-")[0]) / 1000
 
@@ -82,11 +82,11 @@ class Inbox:
         return [("XACK", self._key, GROUP, *ids), ("XDEL", self._key, *ids)] if ids else []
 
     def _decoded(self, entries: list[Any]) -> list[tuple[str, ObjectEvent]]:
-        events, junk = [], []
+        events, unreadable = [], []
         for entry, fields in entries:
             try:
                 events.append((text(entry), msgspec.msgpack.decode(fields[b"event"], type=ObjectEvent)))
             except (msgspec.DecodeError, KeyError, TypeError):
-                junk.append(text(entry))
-        self.done(junk)  # not an event of this version; the sweep finds the change
+                unreadable.append(text(entry))
+        self.done(unreadable)  # not an event of this version; the sweep finds the change
         return events

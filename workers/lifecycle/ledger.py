@@ -123,7 +123,7 @@ class Ledger:
         """Retry these objects after ``until``, because ``fault`` is temporary."""
         self._many(self._postpone, [(r.id, r.etag, token(revision), until, fault) for r in refs])
 
-    def ways(self, refs: Sequence[ObjectRef]) -> list[str]:
+    def segmentation_methods(self, refs: Sequence[ObjectRef]) -> list[str]:
         """The segmentation method of each object; empty if it is not to be segmented."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
@@ -131,7 +131,7 @@ class Ledger:
                 pipe.hget(self._keys.entry(ref.id), "segment")
             return [text(way or b"") for way in pipe.execute()]
 
-    def go_on(self, ref: ObjectRef, stage: str, deadline: float) -> None:
+    def extend(self, ref: ObjectRef, stage: str, deadline: float) -> None:
         """Extend the deadline of a long-running object, and of those behind it on the queue."""
         self._many(self._go_on, [(ref.id, stage, deadline)])
 
@@ -145,7 +145,7 @@ class Ledger:
         with translated():
             return int(self._redis.zcard(self._keys.ledger))
 
-    def on_the_queues(self) -> int:
+    def queued(self) -> int:
         """The same, without objects to be segmented, which have their own queue."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)

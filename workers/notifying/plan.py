@@ -1,4 +1,4 @@
-"""Decides what follows from a response: delivered, retry and when, or give up. Pure: time and chance are arguments."""
+"""Decides what follows from a response: delivered, retry and when, or give up. Time and chance are arguments."""
 
 from __future__ import annotations
 

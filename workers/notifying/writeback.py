@@ -106,7 +106,9 @@ class Writer:
 
         Entries that fail because the store is unavailable are tried again once it is available.
         """
-        if self._outage_tracker.stands(STORE, probed=True) and not self._outage_tracker.wait(STORE, block_ms / 1000):
+        if self._outage_tracker.is_active(STORE, probed=True) and not self._outage_tracker.wait(
+            STORE, block_ms / 1000
+        ):
             return 0
         with self._leftovers.interrupted_by_faults():
             return self._resume() + self._step(block_ms)
@@ -115,7 +117,7 @@ class Writer:
         again = self._catch_up()
         if forgotten(self._redis, self._feed, GROUP):
             self._gap("the feed was trimmed before its entries were read")
-        return self._deal(
+        return self._process(
             read_group(self._redis, self._feed, GROUP, self._consumer, PAGE, None if again else block_ms)
         )
 
@@ -124,8 +126,8 @@ class Writer:
         if not self._leftovers.due():
             return 0
         entries = read_again(self._redis, self._feed, GROUP, self._consumer, PAGE, self._leftovers.after)
-        done = self._deal(entries)
-        full = len(entries) == PAGE and not self._outage_tracker.stands(STORE)
+        done = self._process(entries)
+        full = len(entries) == PAGE and not self._outage_tracker.is_active(STORE)
         self._leftovers.looked(text(entries[-1][0]) if full else None, left=done < len(entries))
         return done
 
@@ -138,22 +140,22 @@ class Writer:
         with self._leftovers.interrupted_by_faults():
             if dropped := drop_forgotten(self._redis, self._feed, GROUP):
                 self._gap(f"the feed was trimmed: {dropped:,} entries were read but not yet written")
-            return self._deal(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, PAGE))
+            return self._process(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, PAGE))
 
-    def _deal(self, entries: Sequence[tuple[Any, Mapping[bytes, bytes] | None]]) -> int:
+    def _process(self, entries: Sequence[tuple[Any, Mapping[bytes, bytes] | None]]) -> int:
         done = 0
         for entry, fields in entries:
             if fields is None:
                 self._gap("the feed was trimmed: an entry was not yet written")
             elif not self._written(text(fields[b"oid"])):
-                if self._outage_tracker.stands(STORE):
+                if self._outage_tracker.is_active(STORE):
                     break  # the other entries would fail in the same way
                 continue
             with translated():
                 self._redis.xack(self._feed, GROUP, entry)
             done += 1
         if done < len(entries):
-            self._leftovers.put_off(away=self._outage_tracker.stands(STORE))
+            self._leftovers.put_off(away=self._outage_tracker.is_active(STORE))
         return done
 
     def _gap(self, reason: str) -> None:
@@ -207,7 +209,7 @@ class Writer:
         except StoreUnavailable:
             raise
         except Transient as exc:
-            if self._outage_tracker.met(exc) is None:
+            if self._outage_tracker.register(exc) is None:
                 log.warning("write-back postponed", object=oid, reason=str(exc))
             return False
         except Permanent as exc:  # gone, forbidden, no such bucket: the record has the result anyway

@@ -34,7 +34,7 @@ class _Note(msgspec.Struct, frozen=True, kw_only=True):
     at: float
 
 
-class Board:
+class OutageBoard:
     """Writes this process's outages and reads those of all processes. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys, process: str, clock: Callable[[], float]) -> None:

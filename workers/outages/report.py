@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from vectordb.errors import Transient
-from workers.outages.board import Board, Outage, merged
+from workers.outages.board import Outage, OutageBoard, merged
 from workers.outages.tracker import Away, OutageTracker
 from workers.settings.dependencies import NEEDED, REDIS
 
@@ -22,21 +22,21 @@ ON_THE_WAY = ("inbox", "segments", "in_flight")  # keys of ``Records.counts``
 class OutageReport:
     """``own``: the outages of this process. ``counts``: number of objects by state."""
 
-    def __init__(self, board: Board, own: OutageTracker, counts: Callable[[], Counts]) -> None:
+    def __init__(self, board: OutageBoard, own: OutageTracker, counts: Callable[[], Counts]) -> None:
         self._board = board
         self._counts = counts
         self.own = own
 
-    def standing(self) -> list[Outage]:
+    def active(self) -> list[Outage]:
         """Unavailable services by name: since when, why, and how many objects wait. Never raises ``Transient``."""
-        found = {one.name: one for one in self.own.standing()}
+        found = {one.name: one for one in self.own.active()}
         if REDIS in found:
             return list(found.values())
         try:
             noted, counts = self._board.read(), self._counts()
         except Transient as exc:
             self.own.begin(REDIS, str(exc))
-            return self.own.standing()
+            return self.own.active()
         for one in noted:
             # Redis has just answered; the process that reported it has not cleared its note yet
             if one.name != REDIS:
@@ -54,9 +54,9 @@ class OutageReport:
         objects of all machines would wait. A service without a probe has only one user, whose report is accepted.
         Raises ``StoreUnavailable``.
         """
-        for one in (*self.own.standing(), *self._board.read()):
+        for one in (*self.own.active(), *self._board.read()):
             if one.name in NEEDED and (
-                not self.own.probed(one.name) or self.own.met(Away(one.name, one.reason)) is not None
+                not self.own.probed(one.name) or self.own.register(Away(one.name, one.reason)) is not None
             ):
                 return one.reason
         return None

@@ -42,7 +42,7 @@ class Away(Transient):
         self.service = service
 
 
-class Notes(Protocol):
+class OutageNotes(Protocol):
     """Publishes outages for other processes."""
 
     def write(self, standing: list[Outage]) -> None:
@@ -72,7 +72,7 @@ class OutageTracker:
 
     def __init__(
         self,
-        notes: Notes | None = None,
+        notes: OutageNotes | None = None,
         probes: Mapping[str, Callable[[], object]] = NONE,
         clock: Callable[[], float] = time.time,
         remind_s: float = REMIND_EVERY_S,
@@ -100,19 +100,19 @@ class OutageTracker:
             known = self._all.get(name)
             if known is not None:
                 known.reason, known.waiting, known.met = reason, waiting, now
-                self._awake()
+                self._start_threads()
                 return
             self._all[name] = _Standing(reason, self._clock(), now, now, now, lapses, waiting)
             self._unsaid = True
             log.warning("service unavailable", service=name, reason=reason)
-            self._awake()
+            self._start_threads()
 
     def end(self, name: str) -> None:
         """End an outage; does nothing if there is none."""
         if name in self._all:
             self._end(name, None)
 
-    def met(self, fault: Transient) -> str | None:
+    def register(self, fault: Transient) -> str | None:
         """Start the outage that this fault shows and return its service; ``None`` if only one call failed.
 
         That is the case if the service answers its probe.
@@ -145,7 +145,7 @@ class OutageTracker:
         """Whether the service has a probe."""
         return name in self._probes
 
-    def stands(self, *names: str, probed: bool = False) -> bool:
+    def is_active(self, *names: str, probed: bool = False) -> bool:
         """Whether one of these has an outage. ``probed``: and a probe that will detect its end."""
         return any(name in self._all and (not probed or name in self._probes) for name in names)
 
@@ -156,7 +156,7 @@ class OutageTracker:
                 if name in self._all and name in self._probes:
                     raise Away(name, self._all[name].reason)
 
-    def standing(self) -> list[Outage]:
+    def active(self) -> list[Outage]:
         """The current outages of this process."""
         with self._changed:
             return [
@@ -167,10 +167,10 @@ class OutageTracker:
     def wait(self, name: str, seconds: float) -> bool:
         """Wait up to ``seconds`` for the outage to end; returns whether it has ended."""
         with self._changed:
-            self._awake()
+            self._start_threads()
             return self._changed.wait_for(lambda: name not in self._all, seconds)
 
-    def outlast(self, name: str, seconds: float) -> bool:
+    def wait_to_retry(self, name: str, seconds: float) -> bool:
         """Wait up to ``seconds`` until it is worth trying again; returns whether it is.
 
         A service without a probe may be tried again after one second.
@@ -189,10 +189,10 @@ class OutageTracker:
             del self._all[name]
             self._unsaid = True
             log.info("service available again", service=name, seconds=round(time.monotonic() - known.began, 1))
-            self._awake()
+            self._start_threads()
             self._changed.notify_all()
 
-    def _awake(self) -> None:
+    def _start_threads(self) -> None:
         """Start the threads that probe and publish outages, if they are not running.
 
         Each thread ends when it has nothing left to do. If no thread can be started, the next caller that reports an
@@ -200,7 +200,7 @@ class OutageTracker:
         """
         try:
             if self._all and not _runs(self._tender):
-                self._tender = threading.Thread(target=self._tend, name="obstacles", daemon=True)
+                self._tender = threading.Thread(target=self._supervise, name="outages", daemon=True)
                 self._tender.start()
             if self._notes is not None and (self._all or self._unsaid) and not _runs(self._noter):
                 self._noter = threading.Thread(
@@ -208,26 +208,26 @@ class OutageTracker:
                 )
                 self._noter.start()
         except RuntimeError as exc:  # a limit of the operating system
-            self._complain("cannot start a thread for outages", exc)
+            self._log_failure("cannot start a thread for outages", exc)
 
-    def _tend(self) -> None:
+    def _supervise(self) -> None:
         while True:
             with self._changed:
                 if not self._all:
                     self._tender = None
                     return
                 now = time.monotonic()
-                due = [name for name, one in list(self._all.items()) if self._look_after(name, one, now)]
+                due = [name for name, one in list(self._all.items()) if self._probe_due(name, one, now)]
             for name in due:
                 try:
                     self._ask(name)
                 except Exception as exc:
-                    self._complain("processing of outages failed", exc)
+                    self._log_failure("processing of outages failed", exc)
             with self._changed:
-                self._awake()
+                self._start_threads()
                 self._changed.wait(PROBE_EVERY_S / 4)
 
-    def _look_after(self, name: str, one: _Standing, now: float) -> bool:
+    def _probe_due(self, name: str, one: _Standing, now: float) -> bool:
         """Whether a probe is due."""
         if one.lapses and now - one.met > LAPSE_S:
             self._end(name, one)
@@ -260,7 +260,7 @@ class OutageTracker:
         if _answers(probe):
             self._end(name, one)
 
-    def _note(self, notes: Notes) -> None:
+    def _note(self, notes: OutageNotes) -> None:
         written = 0.0
         while True:
             with self._changed:
@@ -273,16 +273,16 @@ class OutageTracker:
                     continue
                 self._unsaid = False
             try:
-                notes.write(self.standing())
+                notes.write(self.active())
                 written = time.monotonic()
             except Exception as exc:  # whatever the error, the next write may succeed
                 if not isinstance(exc, Transient):  # otherwise Redis is unavailable, which its other users report
-                    self._complain("outages cannot be published", exc)
+                    self._log_failure("outages cannot be published", exc)
                 with self._changed:
                     self._unsaid = True
                     self._changed.wait(PROBE_EVERY_S)
 
-    def _complain(self, event: str, fault: Exception) -> None:
+    def _log_failure(self, event: str, fault: Exception) -> None:
         now = time.monotonic()
         if now - self._complained >= self._remind_s:
             self._complained = now

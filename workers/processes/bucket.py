@@ -76,7 +76,7 @@ def run_reconcile(settings: Settings) -> None:
     def sweep() -> None:
         if behind.is_set():
             behind.clear()
-            sweeper.again()
+            sweeper.rescan()
             sweeping.hasten(SWEEP_REST)
         sweeping()
 
@@ -91,9 +91,9 @@ def _sweep(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
     """A turn of a pass; true at its end."""
 
     def sweep() -> bool:
-        if not sweeper.turn(SWEEP_TURN):
+        if not sweeper.step(SWEEP_TURN):
             return False
-        found = sweeper.told
+        found = sweeper.progress
         sources.note("sweep", "working")
         if found.sent or found.gone:
             log.info("swept", seen=found.seen, sent=found.sent, gone=found.gone)
@@ -155,11 +155,11 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
 
     def sweep(*, connected: bool) -> bool:
         if connected:
-            sweeper.again()
-        if not sweeper.turn(SWEEP_TURN):
+            sweeper.rescan()
+        if not sweeper.step(SWEEP_TURN):
             return False
         wiring.sources.note("sweep", "working")
-        log.info("caught up", seen=sweeper.told.seen, sent=sweeper.told.sent, gone=sweeper.told.gone)
+        log.info("caught up", seen=sweeper.progress.seen, sent=sweeper.progress.sent, gone=sweeper.progress.gone)
         return True
 
     with until_stopped() as stop, _let_go(sweeper), _following(wiring, connect, catch_up or sweep, stop):

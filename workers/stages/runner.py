@@ -119,7 +119,7 @@ class Stages:
     def segmentation(self, batch: Scored) -> None:
         """Draw what is where in the one image of a batch, and write the record."""
         wiring, (ref,) = self._wiring, batch.objects
-        (way,) = wiring.ledger.ways([ref])
+        (way,) = wiring.ledger.segmentation_methods([ref])
         if not way:  # it is not wanted any more
             self._finish(batch)
             return
@@ -153,7 +153,7 @@ class Stages:
             try:
                 self._try(stage, data, once)
             except Exception as exc:  # whatever it is, the ledger has the objects and the policy the answer
-                service = self._wiring.outage_tracker.met(exc) if isinstance(exc, Transient) else None
+                service = self._wiring.outage_tracker.register(exc) if isinstance(exc, Transient) else None
                 patience = 0.0 if service is None else patience_for(service, stage, limit)
                 if service is None or not self._outlasts(stage, service, began + patience):
                     self._after(stage, once, exc, away=service is not None)
@@ -177,9 +177,9 @@ class Stages:
         """Wait for a service; whether it is back in time. Waiting for it is no silence."""
         wiring = self._wiring
         while (left := until - time.monotonic()) > 0:
-            if wiring.outage_tracker.outlast(service, min(left, BEAT_S)):
+            if wiring.outage_tracker.wait_to_retry(service, min(left, BEAT_S)):
                 return True
-            if not wiring.outage_tracker.stands(REDIS):
+            if not wiring.outage_tracker.is_active(REDIS):
                 with contextlib.suppress(Transient):
                     wiring.health.beat(stage)
         return False
@@ -229,7 +229,7 @@ class Stages:
         """Say that there is progress with an object that takes long; those behind it wait for nothing else."""
         wiring = self._wiring
         wiring.health.beat(SEGMENTATION)
-        wiring.ledger.go_on(ref, SEGMENTATION, wiring.clock() + wiring.settings.deadline_s)
+        wiring.ledger.extend(ref, SEGMENTATION, wiring.clock() + wiring.settings.deadline_s)
 
     def _fetch(self, batch: Submitted) -> tuple[Submitted, list[bytes], list[Fault]]:
         """The images of the objects that the ledger still waits for, and a fault for each that cannot be read."""
@@ -262,7 +262,7 @@ class Stages:
         ``drawn``: of the one object of the batch.
         """
         wiring = self._wiring
-        ways = wiring.ledger.ways(batch.objects)
+        ways = wiring.ledger.segmentation_methods(batch.objects)
         fits = drawn if drawn is not None and ways[0] else None  # else it is not wanted any more, or nobody waits
         have = fits.way if fits else ""
         ready = batch.only([place for place, way in enumerate(ways) if way == have])
@@ -341,7 +341,7 @@ class Stages:
                     for ref in batch.objects:
                         wiring.publisher.send("embedding", Submitted(objects=(ref,), revision=batch.revision))
                 case Fail(code, reason) if isinstance(batch, Scored):  # it has its tags, whatever cannot be drawn
-                    (way,) = wiring.ledger.ways(batch.objects)
+                    (way,) = wiring.ledger.segmentation_methods(batch.objects)
                     self._finish(batch, Segmentation(way=way, error=Error(code, reason)) if way else None)
                 case Fail(code, reason):
                     self._end(batch, [Fault(batch.objects[0], code, reason)])

@@ -23,8 +23,8 @@ from urllib3.response import BaseHTTPResponse
 
 from tasks.messages import ObjectRef
 from workers.stores.s3_connection import S3Connection
-from workers.stores.s3_errors import DENIED, MISSING, Asked, missing_bucket, translated, unnamed
-from workers.stores.s3_presence import Presence
+from workers.stores.s3_errors import DENIED, MISSING, RequestContext, missing_bucket, translated, unnamed
+from workers.stores.s3_presence import BucketPresence
 from workers.stores.store import (
     ObjectError,
     ObjectForbidden,
@@ -52,11 +52,11 @@ class S3Store:
     def __init__(self, connection: S3Connection, followed: Collection[str]) -> None:
         self.connection = connection
         self._followed = followed
-        self._there = Presence(self.exists)
+        self._there = BucketPresence(self.exists)
 
     def get(self, bucket: str, key: str, limit: int, wanted: Wanted = anything) -> tuple[bytes, ObjectInfo]:
         """See ``ObjectStore``. Rejects objects by the response headers, before the body is read."""
-        with translated(self.asked(bucket, key)):
+        with translated(self.request_context(bucket, key)):
             response = self.connection.client.get_object(bucket, key)
             try:
                 announced = _size(response.headers)
@@ -80,7 +80,7 @@ class S3Store:
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
         """See ``ObjectStore``. Raises ``ObjectForbidden`` if access is denied."""
-        asked = self.asked(bucket, key)
+        asked = self.request_context(bucket, key)
         with translated(asked):
             try:
                 found = self.connection.client.stat_object(bucket, key)
@@ -96,7 +96,7 @@ class S3Store:
 
     def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
         """See ``ObjectStore``: 1,000 per request. After an error, continue after the last key."""
-        with translated(self.asked(bucket)):
+        with translated(self.request_context(bucket)):
             for found in self.connection.client.list_objects(
                 bucket, prefix=prefix or None, recursive=True, start_after=after or None
             ):
@@ -108,7 +108,7 @@ class S3Store:
     def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
         """See ``ObjectStore``: uploaded in parts of 8 MiB, which the server joins at the end."""
         counted: Any = _Counted(data)
-        with translated(self.asked(bucket, key)):
+        with translated(self.request_context(bucket, key)):
             made = self.connection.client.put_object(
                 bucket, key, counted, length=-1, part_size=PART, num_parallel_uploads=1,
                 content_type=content_type or "application/octet-stream",
@@ -118,17 +118,17 @@ class S3Store:
 
     def remove(self, bucket: str, key: str) -> None:
         """See ``ObjectStore``. In a versioned bucket older versions stay, behind a delete marker."""
-        with translated(self.asked(bucket, key)):
+        with translated(self.request_context(bucket, key)):
             self.connection.client.remove_object(bucket, key)
 
     def tags(self, bucket: str, key: str) -> dict[str, str]:
         """See ``ObjectTags``."""
-        with translated(self.asked(bucket, key)):
+        with translated(self.request_context(bucket, key)):
             return dict(self.connection.client.get_object_tags(bucket, key) or {})
 
     def set_tags(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
         """See ``ObjectTags``. An empty mapping removes all."""
-        asked, wanted = self.asked(bucket, key), Tags.new_object_tags()
+        asked, wanted = self.request_context(bucket, key), Tags.new_object_tags()
         try:
             for name, value in tags.items():
                 wanted[name] = value
@@ -150,7 +150,7 @@ class S3Store:
 
     def exists(self, bucket: str) -> bool:
         """Whether the bucket exists. True also without permission to access it: the next request reports that."""
-        with translated(self.asked(bucket)):
+        with translated(self.request_context(bucket)):
             try:
                 return bool(self.connection.client.bucket_exists(bucket))
             except S3Error as exc:
@@ -158,7 +158,7 @@ class S3Store:
                     return True
                 raise
 
-    def asked(self, bucket: str, key: str | None = None) -> Asked:
+    def request_context(self, bucket: str, key: str | None = None) -> RequestContext:
         """The context of a request. Raises ``ObjectForbidden`` for names that the client cannot send."""
         try:
             check_bucket_name(bucket)
@@ -168,7 +168,7 @@ class S3Store:
         except ValueError as exc:  # includes encoding errors
             raise ObjectForbidden(f"the key is not valid in S3: {exc}") from exc
         options = self.connection.options
-        return Asked(
+        return RequestContext(
             options.endpoint, options.region, lambda: self.connection.who, bucket, key, bucket in self._followed
         )
 
@@ -190,7 +190,7 @@ class S3Store:
         return _info(bucket, key, response.headers, int(whole) if whole.isdigit() else None)
 
     def _url(self, method: str, bucket: str, key: str, lifetime_s: int) -> str:
-        with translated(self.asked(bucket, key)):
+        with translated(self.request_context(bucket, key)):
             return str(
                 self.connection.public.get_presigned_url(method, bucket, key, expires=timedelta(seconds=lifetime_s))
             )

@@ -69,7 +69,7 @@ class BucketRefused(Permanent):
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestContext:
     """The request that failed, for error messages. ``who`` returns the identity as text."""
 
     endpoint: str
@@ -81,20 +81,20 @@ class Asked:
 
 
 @contextmanager
-def translated(asked: Asked) -> Iterator[None]:
+def translated(request: RequestContext) -> Iterator[None]:
     """Raise wildtag's errors instead of those of minio-py and urllib3."""
     try:
         yield
     except WildtagError:
         raise
     except S3Error as exc:
-        raise (_of_code(exc, asked) if exc.code else _of_no_s3(exc, asked)) from exc
+        raise (_of_code(exc, request) if exc.code else _of_no_s3(exc, request)) from exc
     except (ServerError, InvalidResponseError, ParseError, ValueError) as exc:  # ValueError: XML of something else
-        raise _of_no_s3(exc, asked) from exc
+        raise _of_no_s3(exc, request) from exc
     except MinioException as exc:
         raise StoreAway(f"the S3 client failed: {exc}") from exc
     except HTTPError as exc:
-        raise _of_transport(exc, asked) from exc
+        raise _of_transport(exc, request) from exc
 
 
 def unnamed(exc: S3Error) -> bool:
@@ -102,15 +102,15 @@ def unnamed(exc: S3Error) -> bool:
     return exc.response.status in {400, 403} and not exc.response.data
 
 
-def _of_code(exc: S3Error, asked: Asked) -> WildtagError:
-    code, said, server = exc.code or "", f"{exc.code}: {exc.message}", f"the S3 server at {asked.endpoint}"
+def _of_code(exc: S3Error, request: RequestContext) -> WildtagError:
+    code, said, server = exc.code or "", f"{exc.code}: {exc.message}", f"the S3 server at {request.endpoint}"
     if code == "NoSuchBucket":
-        return missing_bucket(asked)
+        return missing_bucket(request)
     refused = {
-        **dict.fromkeys(CREDENTIALS, f"{server} refuses {asked.who()}; check the credentials"),
+        **dict.fromkeys(CREDENTIALS, f"{server} refuses {request.who()}; check the credentials"),
         **dict.fromkeys(CLOCK, f"the clocks of this machine and of {server} differ too much; synchronise them"),
         **dict.fromkeys(
-            REGION, f"the bucket {asked.bucket} is not in the region {asked.region}; set WILDTAG_S3_REGION"
+            REGION, f"the bucket {request.bucket} is not in the region {request.region}; set WILDTAG_S3_REGION"
         ),
     }
     if code in refused:
@@ -118,48 +118,50 @@ def _of_code(exc: S3Error, asked: Asked) -> WildtagError:
     status = exc.response.status
     if code in PASSES or status in {408, 429} or (status >= 500 and status != 501):
         return StoreAway(f"{server} cannot answer now: {said}")
-    return _of_bucket(code, said, asked) if asked.key is None else _of_object(code, said, asked)
+    return _of_bucket(code, said, request) if request.key is None else _of_object(code, said, request)
 
 
-def _of_bucket(code: str, said: str, asked: Asked) -> WildtagError:
+def _of_bucket(code: str, said: str, request: RequestContext) -> WildtagError:
     if code in DENIED:
-        return BucketForbidden(f"access denied: {asked.who()} may not do this with the bucket {asked.bucket}: {said}")
-    return BucketRefused(code, f"the S3 server refuses this for the bucket {asked.bucket}: {said}")
+        return BucketForbidden(
+            f"access denied: {request.who()} may not do this with the bucket {request.bucket}: {said}"
+        )
+    return BucketRefused(code, f"the S3 server refuses this for the bucket {request.bucket}: {said}")
 
 
-def _of_object(code: str, said: str, asked: Asked) -> WildtagError:
+def _of_object(code: str, said: str, request: RequestContext) -> WildtagError:
     if code in MISSING:
         return ObjectGone("the object does not exist")
     if code in DENIED:
-        return ObjectForbidden(f"access denied: {asked.who()} may not read or change this object: {said}")
+        return ObjectForbidden(f"access denied: {request.who()} may not read or change this object: {said}")
     if code == "InvalidObjectState":
         return ObjectError("the object is archived and must be restored before it can be read")
     return ObjectError(f"the S3 server refuses: {said}")
 
 
-def missing_bucket(asked: Asked) -> WildtagError:
+def missing_bucket(request: RequestContext) -> WildtagError:
     """The error for a bucket that does not exist."""
-    text = f"there is no bucket {asked.bucket} at {asked.endpoint}"
-    if asked.followed:
+    text = f"there is no bucket {request.bucket} at {request.endpoint}"
+    if request.followed:
         return BucketMissing(f"{text}. Check WILDTAG_BUCKET, or create the bucket with: wildtag s3 setup --create")
     return ObjectError(text)
 
 
-def _of_no_s3(exc: Exception, asked: Asked) -> WildtagError:
+def _of_no_s3(exc: Exception, request: RequestContext) -> WildtagError:
     """The response of a proxy, a starting server, or something else that is not an S3 server."""
     return StoreAway(
-        f"the response from {asked.endpoint} is not that of an S3 server: {' '.join(str(exc).split())[:300]}"
+        f"the response from {request.endpoint} is not that of an S3 server: {' '.join(str(exc).split())[:300]}"
     )
 
 
-def _of_transport(exc: HTTPError, asked: Asked) -> WildtagError:
+def _of_transport(exc: HTTPError, request: RequestContext) -> WildtagError:
     reason = exc.reason if isinstance(exc, MaxRetryError) and exc.reason is not None else exc
     if isinstance(reason, SSLError) and (
         isinstance(reason.args[0] if reason.args else None, ssl.SSLCertVerificationError)
         or "CERTIFICATE_VERIFY_FAILED" in str(reason)
     ):
         return StoreRefuses(
-            f"the certificate of {asked.endpoint} is not trusted; if it is yours, set WILDTAG_S3_CA_FILE"
+            f"the certificate of {request.endpoint} is not trusted; if it is yours, set WILDTAG_S3_CA_FILE"
             f" to its CA: {reason}"
         )
-    return StoreAway(f"no answer from the S3 server at {asked.endpoint}: {reason}")
+    return StoreAway(f"no answer from the S3 server at {request.endpoint}: {reason}")

@@ -67,7 +67,7 @@ def server_environment(
 
 def read(store: S3Store, bucket: str) -> bytes:
     """The current configuration of the bucket."""
-    with translated(store.asked(bucket)):
+    with translated(store.request_context(bucket)):
         # the same request as get_bucket_notification, without its parsing
         answer = store.connection.client._execute("GET", bucket, query_params={"notification": ""})  # noqa: SLF001
         body: bytes = answer.data
@@ -77,7 +77,7 @@ def read(store: S3Store, bucket: str) -> bytes:
 def write(store: S3Store, bucket: str, configuration: bytes) -> None:
     """Replace the configuration. Raises ``BucketRefused`` if the server rejects it."""
     digest = b64encode(md5(configuration, usedforsecurity=False).digest()).decode()
-    with translated(store.asked(bucket)):
+    with translated(store.request_context(bucket)):
         store.connection.client._execute(  # noqa: SLF001 -- as above
             "PUT", bucket, body=configuration, headers={"Content-MD5": digest}, query_params={"notification": ""}
         )

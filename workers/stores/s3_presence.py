@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 
-class Presence:
+class BucketPresence:
     """Calls ``ask`` for a bucket, one call at a time; callers that arrive during a call share the next one."""
 
     def __init__(self, ask: Callable[[str], bool]) -> None:

@@ -63,7 +63,7 @@ class Child:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
-    def bury(self) -> None:
+    def reap(self) -> None:
         """After it ended: kill the rest of its group, then release its pid."""
         self.kill()
         self._process.wait()

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from workers.supervision.child import Child
 from workers.supervision.probe import Probe
-from workers.supervision.service import Event, Kind, Service, rest_before_restart
+from workers.supervision.service import Event, Kind, Service, restart_delay
 
 READY_EVERY = 0.1  # seconds between two readiness checks
 HEALTH_EVERY = 5.0
@@ -128,7 +128,7 @@ class Member:
         self._ask_to_end(now, self.service.stop_timeout)
 
     def _ended(self, child: Child, status: str, now: float) -> None:
-        child.bury()
+        child.reap()
         if self._stopping:
             self.state = State.DOWN
             self._say("stopped", "stopped")
@@ -138,7 +138,7 @@ class Member:
         self._rest(now, f"ended ({status})")
 
     def _rest(self, now: float, what: str) -> None:
-        rest = rest_before_restart(self.failures)
+        rest = restart_delay(self.failures)
         self.state, self._deadline = State.RESTING, now + rest
         self._say("died", f"{what}, restart in {rest:g} s")
 

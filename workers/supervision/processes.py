@@ -60,7 +60,7 @@ def alive(identity: Identity) -> bool:
     return found is not None and found.identity == identity
 
 
-def everyone() -> Iterator[Process]:
+def all_processes() -> Iterator[Process]:
     """All living processes except this one."""
     for entry in _PROC.iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -69,7 +69,7 @@ def everyone() -> Iterator[Process]:
                 yield found
 
 
-def carries_mark(pid: int, token: str) -> bool:
+def has_mark(pid: int, token: str) -> bool:
     """Whether the environment of a process has this token as its mark; ``False`` if it is not readable."""
     try:
         environment = (_PROC / str(pid) / "environ").read_bytes()
@@ -78,7 +78,7 @@ def carries_mark(pid: int, token: str) -> bool:
     return f"{MARK}={token}".encode() in environment.split(b"\0")
 
 
-def belonging(token: str, leaders: Iterable[Identity]) -> list[Identity]:
+def members_of(token: str, leaders: Iterable[Identity]) -> list[Identity]:
     """The processes of a run: its leaders, the groups of living leaders, and all that carry its mark.
 
     If a group's leader has ended, its number may have been reused, so its members must carry the mark.
@@ -87,10 +87,10 @@ def belonging(token: str, leaders: Iterable[Identity]) -> list[Identity]:
     living = {pid for pid, leader in led.items() if alive(leader)}
     return [
         process.identity
-        for process in everyone()
+        for process in all_processes()
         if process.group in living
         or led.get(process.identity.pid) == process.identity
-        or carries_mark(process.identity.pid, token)
+        or has_mark(process.identity.pid, token)
     ]
 
 
@@ -124,7 +124,7 @@ def end_all(
     leaders = tuple(leaders)
     ended: set[Identity] = set()
     waited = 0.0
-    while left := belonging(token, leaders):
+    while left := members_of(token, leaders):
         ended.update(identity for identity in left if send(identity, signal.SIGKILL))
         if waited >= patience:
             break

@@ -75,7 +75,7 @@ class Event:
         return f"{self.service}: {self.detail}"
 
 
-def rest_before_restart(failures: int) -> float:
+def restart_delay(failures: int) -> float:
     """Seconds to wait before the restart after this number of consecutive failures (1 or more)."""
     return float(min(LONGEST_REST, FIRST_REST * 2 ** min(failures - 1, 16)))
 

@@ -181,7 +181,7 @@ class Supervisor:
         try:
             self._home.record({**running, service.name: child.identity})
         except OSError:  # a full disk: a process that is not recorded must not run
-            child.bury()
+            child.reap()
             raise
         return child
 

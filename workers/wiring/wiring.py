@@ -40,7 +40,7 @@ from workers.notifying.dead_letters import DeadLetters
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Plan
 from workers.notifying.writeback import Writer
-from workers.outages.board import Board
+from workers.outages.board import OutageBoard
 from workers.outages.report import OutageReport
 from workers.outages.tracker import OutageTracker
 from workers.redis.cache import RedisCache
@@ -58,7 +58,7 @@ from workers.stores.store import ObjectInfo, ObjectStore
 from workers.supervision.liveness_files import LivenessFiles
 
 if TYPE_CHECKING:
-    from workers.captions.versions import Indexes
+    from workers.captions.versions import OpenIndexes
     from workers.events.listen_api import Connect
     from workers.notifying.notifier import Notifier, Post
     from workers.notifying.posting import Poster
@@ -176,9 +176,9 @@ class Wiring:
         return LivenessFiles(self.settings.liveness_folder)
 
     @cached_property
-    def board(self) -> Board:
+    def board(self) -> OutageBoard:
         """What stands in the way of any process. One connection of its own: notes must not wait behind work."""
-        return Board(
+        return OutageBoard(
             connect(self.settings.redis_url, patience_s=5.0, tries=1), self.keys,
             f"{socket.gethostname()}-{os.getpid()}", self.clock,
         )  # fmt: skip
@@ -260,9 +260,9 @@ class Wiring:
     @cached_property
     def chosen(self) -> Callable[[], str]:
         """Gives the captions version that new images are tagged with; it may change while this process runs."""
-        from workers.captions.versions import Chosen  # noqa: PLC0415 -- as above
+        from workers.captions.versions import ActiveVersion  # noqa: PLC0415 -- as above
 
-        return Chosen(self.library, self.space.id, self.settings.captions)
+        return ActiveVersion(self.library, self.space.id, self.settings.captions)
 
     def current(self) -> Revision:
         """What new images are tagged with at this moment."""
@@ -318,11 +318,11 @@ class Wiring:
         )  # fmt: skip
 
     @cached_property
-    def indexes(self) -> Indexes:
+    def indexes(self) -> OpenIndexes:
         """The versions of the captions that this process has open, and so owns."""
-        from workers.captions.versions import Indexes  # noqa: PLC0415 -- as above
+        from workers.captions.versions import OpenIndexes  # noqa: PLC0415 -- as above
 
-        return Indexes(self.library, self.space.id)
+        return OpenIndexes(self.library, self.space.id)
 
     def dispatcher(self, consumer: str) -> Dispatcher:
         """A dispatcher under this consumer name."""

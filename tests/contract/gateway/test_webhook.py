@@ -133,16 +133,16 @@ def test_tags_written_back_are_counted_and_no_more(gateway: Gateway) -> None:
 @pytest.mark.parametrize("data", [b"", b"junk", b"[" * 100_000, b"\xff\xfe", b'{"Records":"none"}'])
 def test_junk_is_accepted_and_set_aside(gateway: Gateway, data: bytes) -> None:
     assert gateway.post(data) == 202
-    (aside,) = gateway.event_sink.junk()
-    assert aside.junk.reason
-    assert (aside.junk.source, aside.junk.size, aside.junk.body) == ("webhook", len(data), data[:4096])
+    (aside,) = gateway.event_sink.rejected()
+    assert aside.rejected.reason
+    assert (aside.rejected.source, aside.rejected.size, aside.rejected.body) == ("webhook", len(data), data[:4096])
 
 
 def test_what_can_be_read_beside_junk_is_stored(gateway: Gateway) -> None:
     wrong = record(key="wrong", size=-5)
     assert gateway.post(body(record(key="good"), wrong)) == 202
     assert gateway.stored == ["good"]
-    assert len(gateway.event_sink.junk()) == 1
+    assert len(gateway.event_sink.rejected()) == 1
 
 
 def test_junk_does_not_fill_redis(gateway: Gateway) -> None:
@@ -157,8 +157,8 @@ def test_junk_does_not_fill_redis(gateway: Gateway) -> None:
 def test_a_body_that_is_too_large_is_not_kept(gateway: Gateway) -> None:
     before = gateway.process.memory_info().rss
     assert gateway.post(b"x" * (64 * 2**20)) == 202
-    (aside,) = gateway.event_sink.junk()
-    assert (aside.junk.size, aside.junk.reason) == (64 * 2**20, f"larger than {LARGEST} bytes")
+    (aside,) = gateway.event_sink.rejected()
+    assert (aside.rejected.size, aside.rejected.reason) == (64 * 2**20, f"larger than {LARGEST} bytes")
     assert gateway.process.memory_info().rss - before < 16 * 2**20
 
 
@@ -167,9 +167,9 @@ def test_a_body_of_unknown_length_is_cut(gateway: Gateway) -> None:
     chunks = (b"y" * 65_536 for _ in range(400))
     connection.request("POST", PATH, chunks, {"Authorization": f"Bearer {TOKEN}"}, encode_chunked=True)
     assert connection.getresponse().status == 202
-    (aside,) = gateway.event_sink.junk()
-    assert LARGEST < aside.junk.size < 2 * LARGEST
-    assert aside.junk.body == b"y" * 4096
+    (aside,) = gateway.event_sink.rejected()
+    assert LARGEST < aside.rejected.size < 2 * LARGEST
+    assert aside.rejected.body == b"y" * 4096
 
 
 def test_a_sender_that_hangs_up_leaves_nothing(gateway: Gateway) -> None:
@@ -178,7 +178,7 @@ def test_a_sender_that_hangs_up_leaves_nothing(gateway: Gateway) -> None:
                      "Content-Length: 1000\r\n\r\n{".encode())  # fmt: skip
     assert gateway.post(body(record(key="after"))) == 200
     assert gateway.stored == ["after"]
-    assert gateway.event_sink.junk() == []
+    assert gateway.event_sink.rejected() == []
 
 
 def test_many_at_once_are_all_stored(gateway: Gateway) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tasks.evaluation.compositions import compositions
 from tasks.evaluation.labelmaps import LabelMaps, write
-from tasks.evaluation.locating import ByTopTag, ByWay, Method, Remembering, of_vocabulary
+from tasks.evaluation.locating import ByTopTag, ByWay, CachingEncoder, Method, of_vocabulary
 from tasks.evaluation.manifest import BadManifest, Skipped
 from tasks.evaluation.manifest import read as read_manifest
 from tasks.evaluation.segmenting import Measured, measure
@@ -49,7 +49,7 @@ def run(
 
 
 def test_ways_and_baselines_are_measured_side_by_side(maps: LabelMaps) -> None:
-    one = replace(pipeline(), image_encoder=Remembering(Colours()))
+    one = replace(pipeline(), image_encoder=CachingEncoder(Colours()))
     told: list[tuple[int, int]] = []
     methods: list[Method] = [ByWay("regions", REGIONS, one), ByWay("dense", Dense(), one), ByTopTag(one)]
     results, skipped = run(maps, methods, told)
@@ -84,7 +84,7 @@ def test_a_fixed_vocabulary_leaves_the_captions_pipeline_alone() -> None:
 
 def test_what_was_encoded_lately_is_not_encoded_again() -> None:
     inner = Colours()
-    remembering = Remembering(inner)
+    remembering = CachingEncoder(inner)
     pictures = [noisy(RED, 8, 8), noisy(BLUE, 8, 8), noisy(RED, 8, 8), noisy(RED, 4, 16)]
     first = remembering.encode(pictures)
     assert inner.seen == 3

@@ -9,7 +9,7 @@ import pytest
 
 from tests.eventually import eventually
 from workers.supervision.child import Child, rotate
-from workers.supervision.processes import alive, carries_mark, look_up
+from workers.supervision.processes import alive, has_mark, look_up
 from workers.supervision.service import Service
 
 
@@ -29,7 +29,7 @@ def test_its_end_is_told_in_words(code: str, words: str, tmp_path: Path) -> None
     child = run(code, tmp_path / "x.log")
     eventually(child.exit_status)
     assert child.exit_status() == words
-    child.bury()
+    child.reap()
     assert child.exit_status() == words
 
 
@@ -66,7 +66,7 @@ def test_its_environment_is_ours_with_its_own_over_it_and_the_mark(tmp_path: Pat
     child.kill()
     eventually(child.exit_status)
     assert not alive(child.identity)  # a zombie is not alive
-    child.bury()
+    child.reap()
 
 
 def test_burying_ends_what_it_left_in_its_group(tmp_path: Path) -> None:

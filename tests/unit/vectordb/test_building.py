@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vectordb.building import Chunk, Draft, Hooks, NothingRead, Prepare, Prepared, Texts, build, encoding, rows_of
+from vectordb.building import Chunk, Draft, Hooks, NoCaptions, Prepare, Prepared, Texts, build, encoding, rows_of
 from vectordb.captions import Caption, normalise
 from vectordb.errors import Permanent, Transient
 from vectordb.folder import FolderLibrary
@@ -227,7 +227,7 @@ def test_nothing_to_build_from_leaves_nothing(library: FolderLibrary) -> None:
         yield Texts(["", " "])
         raise Permanent("no text at all")
 
-    with pytest.raises(NothingRead, match="no captions found in the source"):
+    with pytest.raises(NoCaptions, match="no captions found in the source"):
         built(library, Encoder(), ["", "  "])
     with pytest.raises(Permanent, match="no text at all"):
         build(library, DRAFT, broken(), normalise, encoding(Encoder(), 8))

@@ -83,7 +83,7 @@ class Draft:
 class Hooks:
     """Callbacks of the builder. ``wait`` is called while the index is unavailable, and returns to retry."""
 
-    tell: Callable[[Progress], None] = lambda _: None  # after each chunk
+    on_progress: Callable[[Progress], None] = lambda _: None  # after each chunk
     graph: Callable[[], None] = lambda: None  # before the graph is built
     consumed: Callable[[int], None] = lambda _: None  # bytes of the source read so far
     wait: Callable[[Transient], None] | None = None
@@ -145,15 +145,15 @@ def _built(
             retrying(partial(building.index.add, captions, prepared.vectors), hooks.wait)
             journal.commit([caption.id for caption in captions], done.progress)
             reading.forget(done)
-            hooks.tell(done.progress)
+            hooks.on_progress(done.progress)
         journal.commit([], reading.progress)  # the part after the last new caption
-        told, fault = reading.progress, reading.fault
-        if not told.count:
+        progress, fault = reading.progress, reading.fault
+        if not progress.count:
             return None, fault
         hooks.graph()
         manifest = Manifest(
             draft.name, draft.version, draft.space_id, draft.dimension, building.index.count(), draft.template,
-            draft.created.astimezone().isoformat(), draft.origin, told.read, told.empty, told.duplicate,
+            draft.created.astimezone().isoformat(), draft.origin, progress.read, progress.empty, progress.duplicate,
             draft.profile, draft.source, str(fault or ""),
         )  # fmt: skip
         retrying(partial(building.finish, manifest), hooks.wait)

@@ -35,7 +35,7 @@ class CopyDiffers(Permanent):
 class Hooks:
     """Callbacks of a copy. ``wait`` is called while a library is unavailable, and returns to retry."""
 
-    tell: Callable[[int], None] = lambda _: None  # number of copied captions, including earlier attempts
+    on_progress: Callable[[int], None] = lambda _: None  # number of copied captions, including earlier attempts
     step: Callable[[str], None] = lambda _: None  # the current step, for users
     wait: Callable[[Transient], None] | None = None
 
@@ -92,7 +92,7 @@ def _bring(source: CaptionIndex, target: CaptionIndex, journal: Journal, hooks: 
             target.add(captions, vectors)
             journal.commit([captions[-1].id], journal.progress.plus(len(captions), 0, 0))
             brought += len(captions)
-            hooks.tell(journal.progress.count)
+            hooks.on_progress(journal.progress.count)
 
     retrying(go_on, hooks.wait)
     return brought

@@ -36,7 +36,7 @@ from vectordb.library import (
 )
 from vectordb.locks import alone
 from vectordb.options import IndexOptions
-from vectordb.snapshot import Tell, fill, reading, silent, write
+from vectordb.snapshot import OnProgress, fill, reading, silent, write
 
 _ACTIVE = "active"
 _MANIFEST = "manifest.json"
@@ -143,7 +143,7 @@ class FolderLibrary:
         finally:
             index.close()
 
-    def restore(self, file: Path, tell: Tell = silent) -> Manifest:
+    def restore(self, file: Path, on_progress: OnProgress = silent) -> Manifest:
         """See ``ChangeableLibrary``."""
         with reading(file, self._root) as saved:
             manifest = saved.manifest
@@ -156,7 +156,7 @@ class FolderLibrary:
                 try:
                     index = EdgeIndex.create(work / "index", manifest.dimension, self._options)
                     try:
-                        fill(index, saved, tell)
+                        fill(index, saved, on_progress)
                         FolderBuilding(index, work, place).finish(manifest)
                     finally:
                         index.close()

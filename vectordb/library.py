@@ -148,11 +148,11 @@ class ChangeableLibrary(Library, Protocol):
         """
         ...
 
-    def restore(self, file: Path, tell: Callable[[int], None] = lambda _: None) -> Manifest:
+    def restore(self, file: Path, on_progress: Callable[[int], None] = lambda _: None) -> Manifest:
         """Restore a version from a snapshot of any library and any age, and build its graph.
 
-        ``tell`` receives the number of restored captions. An incomplete version is never visible, nor resumed. Raises
-        ``VersionExists``, ``BadSnapshot``, ``BuildRunning``.
+        ``on_progress`` receives the number of restored captions. An incomplete version is never visible, nor resumed.
+        Raises ``VersionExists``, ``BadSnapshot``, ``BuildRunning``.
         """
         ...
 

@@ -34,7 +34,7 @@ from vectordb.options import IndexOptions
 from vectordb.server import ServerIndex
 from vectordb.server_client import ask
 from vectordb.server_registry import BUILDING, DROPPED, RESTORING, WHOLE, Claim, Record, Registry
-from vectordb.snapshot import Tell, fill, reading, silent, write
+from vectordb.snapshot import OnProgress, fill, reading, silent, write
 
 _PART = 50  # characters of a space, name or version in a collection's name: 255 are allowed in total
 
@@ -156,7 +156,7 @@ class ServerLibrary:
         _, manifest = self._known(space_id, captions_version)
         write(file, manifest, self.open(space_id, captions_version))
 
-    def restore(self, file: Path, tell: Tell = silent) -> Manifest:
+    def restore(self, file: Path, on_progress: OnProgress = silent) -> Manifest:
         """See ``ChangeableLibrary``."""
         with reading(file, self._scratch) as saved:
             manifest = saved.manifest
@@ -169,7 +169,7 @@ class ServerLibrary:
                             pass
                 build = self._begun(claim, manifest.space_id, name, manifest.dimension, resume=False, state=RESTORING)
                 try:
-                    fill(build.index, saved, tell)
+                    fill(build.index, saved, on_progress)
                     build.finish(manifest)
                 except BaseException:
                     with contextlib.suppress(WildtagError):  # if it stays, the next attempt removes it

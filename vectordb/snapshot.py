@@ -38,15 +38,15 @@ _LEVEL = 3  # of zstd: vectors hardly compress, and texts do at any level
 _SEAL = struct.Struct("<II32s")  # a frame that zstd readers skip: its magic number, its length, our digest
 _SKIPPED = 0x184D2A57
 
-Tell = Callable[[int], None]
+OnProgress = Callable[[int], None]
 """Receives the number of captions written or read so far."""
 
 
 def silent(_: int) -> None:
-    """A ``Tell`` that does nothing."""
+    """An ``OnProgress`` that does nothing."""
 
 
-def write(file: Path, manifest: Manifest, index: CaptionIndex, tell: Tell = silent) -> None:
+def write(file: Path, manifest: Manifest, index: CaptionIndex, on_progress: OnProgress = silent) -> None:
     """Write all captions of the index to a file, which is renamed to its final name when complete."""
     part = file.with_name(f".{file.name}.part")
     try:
@@ -54,14 +54,14 @@ def write(file: Path, manifest: Manifest, index: CaptionIndex, tell: Tell = sile
             sealed = _Hashed(raw)
             options = {CompressionParameter.compression_level: _LEVEL, CompressionParameter.checksum_flag: 1}
             with ZstdFile(sealed, "wb", options=options) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:  # type: ignore[call-overload] # write only
-                _write_members(tar, manifest, index, tell)
+                _write_members(tar, manifest, index, on_progress)
             raw.write(_SEAL.pack(_SKIPPED, hashlib.sha256().digest_size, sealed.digest.digest()))
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _write_members(tar: tarfile.TarFile, manifest: Manifest, index: CaptionIndex, tell: Tell) -> None:
+def _write_members(tar: tarfile.TarFile, manifest: Manifest, index: CaptionIndex, on_progress: OnProgress) -> None:
     told = hashlib.sha256()
 
     def put(name: str, content: bytes) -> None:
@@ -78,7 +78,7 @@ def _write_members(tar: tarfile.TarFile, manifest: Manifest, index: CaptionIndex
             put(f"pages/{pages:06}.f32", np.ascontiguousarray(vectors[start:end], dtype="<f4").tobytes())
             pages += 1
         count += len(captions)
-        tell(count)
+        on_progress(count)
     put(_END, json.dumps({"captions": count, "pages": pages, "sha256": told.hexdigest()}).encode())
 
 
@@ -93,7 +93,7 @@ def _in_parts(captions: Sequence[Caption], start: int = 0) -> Iterator[tuple[byt
     yield from _in_parts(captions[half:], start + half)
 
 
-def fill(index: CaptionIndex, saved: Saved, tell: Tell = silent) -> None:
+def fill(index: CaptionIndex, saved: Saved, on_progress: OnProgress = silent) -> None:
     """Add all captions of a snapshot to an empty index. Raises ``BadSnapshot`` if its content is invalid."""
     count = 0
     for captions, vectors in saved.pages():
@@ -102,7 +102,7 @@ def fill(index: CaptionIndex, saved: Saved, tell: Tell = silent) -> None:
         except (UnusableVectors, WrongDimension) as exc:
             raise BadSnapshot(f"the snapshot holds data that cannot be stored: {exc}") from exc
         count += len(captions)
-        tell(count)
+        on_progress(count)
     if not count and saved.manifest.count:
         raise BadSnapshot(f"the snapshot holds no captions, but its manifest says {saved.manifest.count:,}")
     if (there := index.count()) != count:

@@ -37,7 +37,7 @@ class UnknownMethod(Permanent):
 class Tools:
     """The parts of methods. ``labels``: the true ones of the whole set, for the upper bound.
 
-    ``naming``: the prompt of the upper bound, the only method with one in the paper. ``tell``: receives a method's
+    ``naming``: the prompt of the upper bound, the only one in the paper. ``on_progress``: receives a method's
     name, and the numbers of encoded and of all labels. ``reference_vectors``: see ``tasks.retrieval.retrieve``.
     """
 
@@ -47,7 +47,7 @@ class Tools:
     pipeline_options: PipelineOptions
     labels: Sequence[str]
     naming: tuple[str, ...] = PLAIN
-    tell: Callable[[str, int, int], None] | None = None
+    on_progress: Callable[[str, int, int], None] | None = None
     captioner: Callable[[str], Captioner] = HFCaptioner
     reference_vectors: Floats | None = None
 
@@ -84,6 +84,6 @@ def make(name: str, tools: Tools) -> Method:
 
 
 def _vocabulary(name: str, labels: Sequence[str], prompts: tuple[str, ...], tools: Tools) -> Vocabulary:
-    tell = tools.tell
-    progress = None if tell is None else lambda done, total: tell(name, done, total)
+    on_progress = tools.on_progress
+    progress = None if on_progress is None else lambda done, total: on_progress(name, done, total)
     return Vocabulary(name, labels, tools.encoder, prompts, progress)

@@ -70,9 +70,9 @@ def evaluate(
     judge: Judge,
     *,
     clock: Callable[[], float],
-    tell: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Run all methods on all images. ``tell``: receives the numbers of finished and of all images.
+    """Run all methods on all images. ``on_progress``: receives the numbers of finished and of all images.
 
     Images that cannot be read are skipped. Raises ``BadManifest`` if none is left.
     """
@@ -93,8 +93,8 @@ def evaluate(
                 start = clock()
                 tally.answers += tally.method.answer(pictures)
                 tally.own += clock() - start
-        if tell:
-            tell(begin + len(part), len(items))
+        if on_progress:
+            on_progress(begin + len(part), len(items))
     if not good:
         raise BadManifest(f"none of {len(items)} images can be read: {'; '.join(map(str, skipped[:5]))}")
     targets = [item.label for item in good]

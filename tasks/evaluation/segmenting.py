@@ -42,12 +42,12 @@ def measure(
     *,
     read: Callable[[Path], bytes],
     max_pixels: int,
-    tell: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Measured], tuple[Skipped, ...]]:
     """Run all methods on all images.
 
-    ``encode``: see ``overlaps``. ``tell``: receives the numbers of finished and of all images. Unknown pixels count
-    as background. Images that cannot be read are skipped; raises ``BadManifest`` if none is left.
+    ``encode``: see ``overlaps``. ``on_progress``: receives the numbers of finished and all images. Unknown pixels
+    count as background. Images that cannot be read are skipped; raises ``BadManifest`` if none is left.
     """
     background, count = maps.classes[0], len(maps.classes)
     tallies = [_Tally(method) for method in methods]
@@ -64,8 +64,8 @@ def measure(
                 names = (background, *found.names[1:])
                 tally.compared.append(Compared.of(names, found.label_map, target, count))
                 tally.encoded += found.encoded
-        if tell:
-            tell(number, len(maps.items))
+        if on_progress:
+            on_progress(number, len(maps.items))
     if len(skipped) == len(maps.missing) + len(maps.items):
         raise BadManifest(f"none of {len(maps.items)} images can be used: {'; '.join(map(str, skipped[:5]))}")
     return [_measured(tally, maps.classes, encode) for tally in tallies], tuple(skipped)

@@ -33,7 +33,7 @@ class Vocabulary:
     labels: Sequence[str]
     encoder: TextEncoder
     prompts: tuple[str, ...] = PLAIN
-    tell: Callable[[int, int], None] | None = None
+    on_progress: Callable[[int, int], None] | None = None
     _vectors: Floats = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32), repr=False)
 
     def prepare(self) -> None:
@@ -42,8 +42,8 @@ class Vocabulary:
         for begin in range(0, len(self.labels), CHUNK):
             part = self.labels[begin : begin + CHUNK]
             parts.append(encode_words(part, self.encoder, forgetful, self.prompts))
-            if self.tell:
-                self.tell(begin + len(part), len(self.labels))
+            if self.on_progress:
+                self.on_progress(begin + len(part), len(self.labels))
         self._vectors = np.concatenate(parts)
 
     def answer(self, batch: Pictures) -> list[Answer]:

@@ -20,12 +20,12 @@ def load(name: str, kind: str, threads: int | None) -> tuple[torch.nn.Module, An
     use_threads(threads)
     try:
         processor = transformers.AutoImageProcessor.from_pretrained(name)
-        model, told = getattr(transformers, kind).from_pretrained(name, output_loading_info=True)
+        model, info = getattr(transformers, kind).from_pretrained(name, output_loading_info=True)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as exc:
         cause = str(exc).strip().partition("\n")[0]
         raise ModelNotLoaded(f"the model {name!r} could not be loaded as a {kind}: {cause}") from exc
     # the library initialises missing weights at random, for example with a model of another type
-    if lacking := told["missing_keys"]:
+    if lacking := info["missing_keys"]:
         some = ", ".join(sorted(lacking)[:2])
         raise ModelNotLoaded(
             f"the model {name!r} is not a {kind}: {len(lacking)} of its weights are missing, such as {some}"

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from vectordb.index import Floats
 from vectordb.readers.columns import caption_of, opened, text_pieces
-from vectordb.readers.rows import BadSource, Rows, Tell
+from vectordb.readers.rows import BadSource, OnProgress, Rows
 
 # returns the vectors of rows a to b as a copy
 Fetch = Callable[[int, int], Floats]
 
 
 def read(
-    path: Path, count: int, fetch: Fetch, metadata: Sequence[Path], column: str | None, tell: Tell
+    path: Path, count: int, fetch: Fetch, metadata: Sequence[Path], column: str | None, on_progress: OnProgress
 ) -> Iterator[Rows]:
     """The captions in ``metadata``, one file after another, with the ``count`` vectors of ``path``.
 
@@ -32,4 +32,4 @@ def read(
         for _, texts, _ in text_pieces(file, columns, caption_of(file, columns, column)):
             yield Rows(texts, fetch(done, done + len(texts)))
             done += len(texts)
-            tell(size * done // count)
+            on_progress(size * done // count)

@@ -14,7 +14,7 @@ import numpy as np
 from vectordb.index import Floats
 from vectordb.readers import aligned
 from vectordb.readers.columns import translated
-from vectordb.readers.rows import BadSource, Rows, Tell
+from vectordb.readers.rows import BadSource, OnProgress, Rows
 
 VECTORS, METADATA = "text_emb", "metadata"
 _NUMBER = re.compile(r"(\d+)\D*$")
@@ -33,14 +33,14 @@ def files(folder: Path) -> tuple[Path, ...]:
     return tuple(path for number in sorted(vectors) for path in (vectors[number], metadata[number]))
 
 
-def read(paths: Sequence[Path], column: str | None, tell: Tell) -> Iterator[Rows]:
+def read(paths: Sequence[Path], column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
     """The captions and vectors of pairs of files, as returned by ``files``."""
     before = 0
     for vectors, metadata in zip(paths[::2], paths[1::2], strict=True):
         start = before
 
         def so_far(consumed: int, start: int = start) -> None:
-            tell(start + consumed)
+            on_progress(start + consumed)
 
         rows = _vectors(vectors)
 
@@ -49,7 +49,7 @@ def read(paths: Sequence[Path], column: str | None, tell: Tell) -> Iterator[Rows
 
         yield from aligned.read(vectors, len(rows), fetch, [metadata], column, so_far)
         before += vectors.stat().st_size + metadata.stat().st_size
-        tell(before)
+        on_progress(before)
 
 
 def _numbered(folder: Path, pattern: str) -> dict[int, Path]:

@@ -18,8 +18,8 @@ from vectordb.readers.lines import blocks, split
 from vectordb.readers.rows import (
     CAPTION_NAMES,
     BadSource,
+    OnProgress,
     Rows,
-    Tell,
     caption_column,
     looks_like_address,
     packed,
@@ -36,18 +36,18 @@ _SAMPLE = 100
 _Numbered = tuple[int, list[str]]
 
 
-def read_csv(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
+def read_csv(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
     """The captions of a comma-separated file. Raises ``BadSource`` for a row with another number of fields."""
-    return packed(_texts(path, column, _csv(path, tell)))
+    return packed(_texts(path, column, _csv(path, on_progress)))
 
 
-def read_tsv(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
+def read_tsv(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
     """The captions of a tab-separated file; otherwise as ``read_csv``."""
-    return packed(_texts(path, column, _tsv(path, tell)))
+    return packed(_texts(path, column, _tsv(path, on_progress)))
 
 
-def _csv(path: Path, tell: Tell) -> Iterator[_Numbered]:
-    lines = chain.from_iterable(io.StringIO(block, newline="\n") for _, block in blocks(path, tell))
+def _csv(path: Path, on_progress: OnProgress) -> Iterator[_Numbered]:
+    lines = chain.from_iterable(io.StringIO(block, newline="\n") for _, block in blocks(path, on_progress))
     reader = csv.reader(lines, strict=True)
     try:
         for row in reader:
@@ -58,8 +58,8 @@ def _csv(path: Path, tell: Tell) -> Iterator[_Numbered]:
         raise BadSource(path, fault, f"line {reader.line_num}") from exc
 
 
-def _tsv(path: Path, tell: Tell) -> Iterator[_Numbered]:
-    for number, block in blocks(path, tell):
+def _tsv(path: Path, on_progress: OnProgress) -> Iterator[_Numbered]:
+    for number, block in blocks(path, on_progress):
         quoted = '"' in block
         for i, line in enumerate(split(block)):
             if line:

@@ -33,7 +33,7 @@ import numpy as np
 from vectordb.index import Floats
 from vectordb.readers import aligned
 from vectordb.readers.columns import translated
-from vectordb.readers.rows import BadSource, Rows, Tell
+from vectordb.readers.rows import BadSource, OnProgress, Rows
 
 INDEX, METADATA = "text.index", "metadata"
 FLAT = (b"IxFI", b"IxF2", b"IxFl")
@@ -55,7 +55,7 @@ def files(place: Path, order: Callable[[Path], Any]) -> tuple[Path, ...]:
 
 
 def read(
-    paths: Sequence[Path], column: str | None, tell: Tell, load: Callable[[], Any] | None = None
+    paths: Sequence[Path], column: str | None, on_progress: OnProgress, load: Callable[[], Any] | None = None
 ) -> Iterator[Rows]:
     """The captions and vectors of an index and its metadata, as returned by ``files``.
 
@@ -65,7 +65,7 @@ def read(
     with translated(index), index.open("rb") as file:
         magic = file.read(4)
     count, fetch = _flat(index) if magic in FLAT else _other(index, load or _faiss)
-    yield from aligned.read(index, count, fetch, metadata, column, tell)
+    yield from aligned.read(index, count, fetch, metadata, column, on_progress)
 
 
 def _flat(path: Path) -> tuple[int, aligned.Fetch]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import ijson  # type: ignore[import-untyped]  # has no annotations
 
 from vectordb.readers.json_lines import field, text_of
-from vectordb.readers.rows import LONGEST, BadSource, Rows, Tell, packed
+from vectordb.readers.rows import LONGEST, BadSource, OnProgress, Rows, packed
 from vectordb.readers.stream import Stream, opened
 
 _BOM = b"\xef\xbb\xbf"
@@ -22,14 +22,14 @@ _BLOCK = 1 << 14
 _QUOTE = re.compile(rb'(?<!\\)"')
 
 
-def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
+def read(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
     """The captions of one file, in order. ``column`` is the field, by default ``caption``."""
-    return packed(_texts(path, column, tell))
+    return packed(_texts(path, column, on_progress))
 
 
-def _texts(path: Path, column: str | None, tell: Tell) -> Iterator[str]:
+def _texts(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[str]:
     with opened(path) as stream:
-        source = _Guarded(path, stream, tell)
+        source = _Guarded(path, stream, on_progress)
         within = source.begins_with()
         if within not in {b"[", b"{"}:
             raise BadSource(
@@ -64,10 +64,10 @@ def _words(exc: Exception) -> str:
 class _Guarded:
     """The input of ijson. Rejects strings that would fill the memory."""
 
-    def __init__(self, path: Path, stream: Stream, tell: Tell) -> None:
+    def __init__(self, path: Path, stream: Stream, on_progress: OnProgress) -> None:
         self._path = path
         self._stream = stream
-        self._tell = tell
+        self._on_progress = on_progress
         self._first = b""
         self._since_quote = 0
 
@@ -86,7 +86,7 @@ class _Guarded:
         if not size:  # ijson checks the type of the result this way
             return b""
         data, self._first = self._first or self._stream.read(size), b""
-        self._tell(self._stream.consumed)
+        self._on_progress(self._stream.consumed)
         quotes = list(_QUOTE.finditer(data))
         self._since_quote = len(data) - quotes[-1].end() if quotes else self._since_quote + len(data)
         if self._since_quote > LONGEST:

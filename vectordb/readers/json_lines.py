@@ -9,21 +9,21 @@ from pathlib import Path
 import msgspec
 
 from vectordb.readers.lines import blocks, split
-from vectordb.readers.rows import BadSource, Rows, Tell, caption_column, looks_like_address, packed
+from vectordb.readers.rows import BadSource, OnProgress, Rows, caption_column, looks_like_address, packed
 
 
-def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
+def read(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
     """The captions of one file.
 
     The first object determines the field. An object without the field, or with null in it, gives an empty text.
     Raises ``BadSource`` for a line that is not a JSON object, or whose field is not a string.
     """
-    return packed(_texts(path, column, tell))
+    return packed(_texts(path, column, on_progress))
 
 
-def _texts(path: Path, column: str | None, tell: Tell) -> Iterator[str]:
+def _texts(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[str]:
     caption: Callable[[str], str | None] | None = None
-    for number, block in blocks(path, tell):
+    for number, block in blocks(path, on_progress):
         for i, line in enumerate(split(block), number):
             if not line or line.isspace():
                 continue

@@ -6,14 +6,14 @@ import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
-from vectordb.readers.rows import LONGEST, BadSource, Tell
+from vectordb.readers.rows import LONGEST, BadSource, OnProgress
 from vectordb.readers.stream import opened
 
 _BLOCK = 1 << 18
 _NOT_TEXT = "it contains a zero byte, so it is not a text file; give its format if it has one"
 
 
-def blocks(path: Path, tell: Tell) -> Iterator[tuple[int, str]]:
+def blocks(path: Path, on_progress: OnProgress) -> Iterator[tuple[int, str]]:
     """Pieces of a file, each some whole lines with their ends, and the number of its first line, from 1.
 
     A leading byte order mark is removed. Raises ``BadSource``, after the lines before it, for a line of more than 1
@@ -22,7 +22,7 @@ def blocks(path: Path, tell: Tell) -> Iterator[tuple[int, str]]:
     number, rest = 1, b""
     with opened(path) as stream:
         while data := stream.read(_BLOCK):
-            tell(stream.consumed)
+            on_progress(stream.consumed)
             end = data.rfind(b"\n") + 1
             if len(rest) + (data.find(b"\n") if end else len(data)) > LONGEST:
                 raise BadSource(path, f"it is longer than {LONGEST:,} bytes: this is not a caption", f"line {number}")

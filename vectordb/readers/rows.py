@@ -16,7 +16,7 @@ PIECE = 1024
 LONGEST = 1 << 20
 
 # receives the number of bytes consumed so far
-Tell = Callable[[int], None]
+OnProgress = Callable[[int], None]
 
 # frequent names of the caption column, most likely first; case-insensitive
 CAPTION_NAMES = ("caption", "text", "title", "alt_text", "alt-text", "alttext", "alt", "description", "sentence")

@@ -20,11 +20,11 @@ from vectordb.readers import (
     webdataset,
     wordnet,
 )
-from vectordb.readers.rows import BadSource, Rows, Tell, is_stdin
+from vectordb.readers.rows import BadSource, OnProgress, Rows, is_stdin
 
 FORMATS: tuple[str, ...] = detection.FORMATS
 
-_ONE_FILE: dict[str, Callable[[Path, str | None, Tell], Iterator[Rows]]] = {
+_ONE_FILE: dict[str, Callable[[Path, str | None, OnProgress], Iterator[Rows]]] = {
     detection.TEXT: text.read,
     detection.CSV: delimited.read_csv,
     detection.TSV: delimited.read_tsv,
@@ -35,7 +35,7 @@ _ONE_FILE: dict[str, Callable[[Path, str | None, Tell], Iterator[Rows]]] = {
     detection.WEBDATASET: webdataset.read,
     detection.WORDNET: wordnet.read,
 }
-_FILES_TOGETHER: dict[str, Callable[[Sequence[Path], str | None, Tell], Iterator[Rows]]] = {
+_FILES_TOGETHER: dict[str, Callable[[Sequence[Path], str | None, OnProgress], Iterator[Rows]]] = {
     detection.CLIP_RETRIEVAL: clip_retrieval.read,
     detection.FAISS: faiss_folder.read,
 }
@@ -60,22 +60,22 @@ class Source:
             return parquet.has_vectors(self.files[0])
         return self.format in {detection.CLIP_RETRIEVAL, detection.FAISS}
 
-    def read(self, tell: Tell | None = None) -> Iterator[Rows]:
+    def read(self, on_progress: OnProgress | None = None) -> Iterator[Rows]:
         """All rows, always the same and in the same order; standard input only once.
 
-        ``tell`` receives repeatedly how many bytes of ``size`` have been consumed. Raises ``BadSource`` at the first
+        ``on_progress`` receives how many bytes of ``size`` have been consumed. Raises ``BadSource`` at the first
         fault, after everything before it.
         """
-        told = tell or (lambda _: None)
+        report = on_progress or (lambda _: None)
         if self.format in _FILES_TOGETHER:
-            yield from _FILES_TOGETHER[self.format](self.files, self.column, told)
+            yield from _FILES_TOGETHER[self.format](self.files, self.column, report)
             return
         before = 0
         vectors: bool | None = None
         for file in self.files:
 
             def so_far(consumed: int, before: int = before) -> None:
-                told(before + consumed)
+                report(before + consumed)
 
             for rows in _ONE_FILE[self.format](file, self.column, so_far):
                 if vectors not in {None, rows.vectors is not None}:
@@ -83,7 +83,7 @@ class Source:
                 vectors = rows.vectors is not None
                 yield rows
             before += _size(file)
-            told(before)
+            report(before)
 
     def fingerprint(self) -> str:
         """Changes with the source or with what is read of it: made of names, sizes and modification times.

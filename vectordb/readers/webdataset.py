@@ -11,24 +11,24 @@ from pathlib import Path
 
 from vectordb.archive import Archive, BadArchive, shown
 from vectordb.readers.json_lines import field, object_of, text_of
-from vectordb.readers.rows import LONGEST, BadSource, Rows, Tell, packed
+from vectordb.readers.rows import LONGEST, BadSource, OnProgress, Rows, packed
 from vectordb.readers.stream import Stream, opened
 
 
-def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
+def read(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
     """The captions of one archive; samples without one are skipped. With ``column`` only ``.json`` members count.
 
     Raises ``BadSource`` for an archive without captions, and for one that is truncated or continues behind its end.
     """
-    return packed(_texts(path, column, tell))
+    return packed(_texts(path, column, on_progress))
 
 
-def _texts(path: Path, column: str | None, tell: Tell) -> Iterator[str]:
+def _texts(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[str]:
     sample, kept, count = "", None, 0
     fault: BadSource | None = None
     with opened(path) as stream:
         try:
-            for name, data in _members(path, _Reported(stream, tell)):
+            for name, data in _members(path, _Reported(stream, on_progress)):
                 if (key := _key(name)) != sample:
                     if kept is not None:
                         yield kept
@@ -102,11 +102,11 @@ def _decoded(path: Path, name: str, data: bytes) -> str:
 class _Reported:
     """Passes the archive's bytes on and reports the progress."""
 
-    def __init__(self, stream: Stream, tell: Tell) -> None:
+    def __init__(self, stream: Stream, on_progress: OnProgress) -> None:
         self._stream = stream
-        self._tell = tell
+        self._on_progress = on_progress
 
     def read(self, size: int) -> bytes:
         data = self._stream.read(size)
-        self._tell(self._stream.consumed)
+        self._on_progress(self._stream.consumed)
         return data

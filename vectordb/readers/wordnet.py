@@ -10,21 +10,21 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from vectordb.readers.rows import BadSource, Rows, Tell, packed
+from vectordb.readers.rows import BadSource, OnProgress, Rows, packed
 from vectordb.starter.captions import TEMPLATE
 from vectordb.starter.wordnet import Synset, parse
 
 DATA = "data.noun"
 
 
-def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
+def read(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
     """The captions of one ``data.noun``, in order."""
     if column is not None:
         raise BadSource(path, f"WordNet has no columns, so there is no {column!r}")
-    return packed(_texts(path, tell))
+    return packed(_texts(path, on_progress))
 
 
-def _texts(path: Path, tell: Tell) -> Iterator[str]:
+def _texts(path: Path, on_progress: OnProgress) -> Iterator[str]:
     try:
         with path.open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -52,7 +52,7 @@ def _texts(path: Path, tell: Tell) -> Iterator[str]:
                 for noun in map(_read, synset.words):
                     yield TEMPLATE.format(noun=noun, broader=broader) if broader else noun
             at += len(line)
-            tell(at)
+            on_progress(at)
 
 
 def _synset(line: bytes, at: int) -> Synset:

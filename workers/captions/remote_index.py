@@ -48,8 +48,8 @@ class _Found(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, captions: Sequence[Caption], vectors: Floats, similarities: Floats | None = None) -> _Found:
-        told = [] if similarities is None else similarities.tolist()
-        return cls(list(map(_Caption.of, captions)), Vectors.of(vectors), told)
+        values = [] if similarities is None else similarities.tolist()
+        return cls(list(map(_Caption.of, captions)), Vectors.of(vectors), values)
 
 
 class _Question(msgspec.Struct, frozen=True, tag_field="ask", forbid_unknown_fields=True):

@@ -136,13 +136,13 @@ class Batches:
             pipe.hgetall(self._keys.batch(batch, "counts"))
             pipe.zrange(self._keys.batch(batch, "failed"), start, start + limit - 1)
             counts, failed = pipe.execute()
-        told = Counter({text(state): int(n) for state, n in counts.items()})
-        total = told.total() + open_.total()
+        ended = Counter({text(state): int(n) for state, n in counts.items()})
+        total = ended.total() + open_.total()
         failures = self._failures(list(map(text, failed)))
         complete = about["complete"] == b"1"
         return BatchStatus(
             id=batch, created_at=float(about["created_at"]), complete=complete,
-            finished=complete and not open_, total=total, counts=dict(told + open_),
+            finished=complete and not open_, total=total, counts=dict(ended + open_),
             failures=failures, cursor=str(start + limit) if len(failed) == limit else None,
         )  # fmt: skip
 

@@ -131,14 +131,14 @@ class Dispatcher:
     def _step(self, block_ms: int) -> int:
         segmented = self._segment()
         in_flight = self._ledger.queued()
-        room = self._pace.in_flight_max - in_flight
-        if room <= 0:
+        capacity = self._pace.in_flight_max - in_flight
+        if capacity <= 0:
             time.sleep(0.05)  # the queues are full: events wait in the inbox
             return segmented or 0
         again = self._later.length() > 0
         if segmented is not None:
             block_ms = min(block_ms, SEGMENTS_BLOCK_MS)
-        events = self._inbox.read(self._consumer, room, min(block_ms, AGAIN_BLOCK_MS) if again else block_ms)
+        events = self._inbox.read(self._consumer, capacity, min(block_ms, AGAIN_BLOCK_MS) if again else block_ms)
         if not events:
             # few at a time, so that new events do not wait behind them
             if again and in_flight < self._pace.batch_max * 2:
@@ -147,12 +147,12 @@ class Dispatcher:
             return len(events) + (segmented or 0)
         until = time.monotonic() + self._pace.batch_wait_ms / 1000
         # on an idle system a single image gains nothing from waiting for others, which form the next batch
-        while in_flight and len(events) < min(room, self._pace.batch_max):
+        while in_flight and len(events) < min(capacity, self._pace.batch_max):
             left = until - time.monotonic()
             if left <= 0:
                 break
             time.sleep(min(left, GATHER_S))  # an idle Redis ends a blocking read up to 100 ms late
-            events += self._inbox.read(self._consumer, room - len(events), None)
+            events += self._inbox.read(self._consumer, capacity - len(events), None)
         self._process(self._inbox, events, recovered=False)
         return len(events) + (segmented or 0)
 
@@ -172,8 +172,8 @@ class Dispatcher:
         events = self._segments.turn()
         if events:
             arrivals, removals, left = self._look([(event.id, event) for event in events], turn=True)
-            told = {arrival.ref.id for arrival in arrivals} | {*removals} | left
-            self._segments.drop([event.id for event in events if event.id not in told])
+            handled = {arrival.ref.id for arrival in arrivals} | {*removals} | left
+            self._segments.drop([event.id for event in events if event.id not in handled])
             self._segments.put_off(sorted(left))
             self._send(arrivals, removals, {"entered", "again", "duplicate"})
         return None if events is None else len(events)

@@ -87,8 +87,8 @@ class EventFilter:
                 ("ZREMRANGEBYRANK", heard, 0, -KEPT - 1),
                 ("EXPIRE", heard, LIFETIME_S),
             ]
-        told = ReceivedEvents(counts={name: count for name, count in counts.items() if count})
-        self._event_sink.store([told], [*noting, *also])
+        counted = ReceivedEvents(counts={name: count for name, count in counts.items() if count})
+        self._event_sink.store([counted], [*noting, *also])
 
     def _known(self, digests: Sequence[bytes | None]) -> set[bytes]:
         asked = list({digest for digest in digests if digest is not None})
@@ -115,5 +115,5 @@ def _digest(event: ObjectEvent) -> bytes | None:
     """The digest that identifies an event; ``None`` without a sequencer, or if processing is forced."""
     if not event.sequence or event.verified or event.force:
         return None
-    told = (event.kind, event.bucket, event.key, event.etag, event.version_id, event.sequence)
-    return hashlib.blake2b(msgspec.msgpack.encode(told), digest_size=DIGEST).digest()
+    identity = (event.kind, event.bucket, event.key, event.etag, event.version_id, event.sequence)
+    return hashlib.blake2b(msgspec.msgpack.encode(identity), digest_size=DIGEST).digest()

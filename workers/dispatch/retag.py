@@ -32,10 +32,10 @@ def selected(records: Records, which: Selection) -> Iterator[list[str]]:
     """Yield the keys of the selected records in pages; some may be empty."""
     for keys in in_pages(_keys(records, which), PAGE):
         oids = [f"{which.bucket}/{key}" for key in keys]
-        told = records.labelled(oids)
+        found = records.labelled(oids)
         yield [
             key
-            for key, (state, version, labels) in zip(keys, told, strict=True)
+            for key, (state, version, labels) in zip(keys, found, strict=True)
             if which.state in (None, state)
             and (which.tag is None or which.tag in labels)
             and (which.captions_version is None or which.captions_version in (version, version.partition("@")[0]))

@@ -40,7 +40,7 @@ def tools_of(
     wiring: Wiring,
     index: CaptionSearch,
     labels: Sequence[str],
-    tell: Callable[[str, int, int], None] | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Tools:
     """The tools of evaluation methods. ``labels``: the true labels of the whole set."""
     # the bundled encoder's space is one of sentences: a prompt would make all names more similar
@@ -52,7 +52,7 @@ def tools_of(
         answering(wiring),
         labels,
         naming,
-        tell,
+        on_progress,
         reference_vectors=wiring.reference_vectors,
     )
 

@@ -94,12 +94,12 @@ def measured(
     ways: Mapping[str, SegmentationMethod],
     *,
     baseline: bool,
-    tell: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> tuple[list[Measured], tuple[Skipped, ...]]:
     """See ``tasks.evaluation.segmenting.measure``."""
     settings = wiring.settings
     methods = methods_of(wiring, index, ways, baseline=baseline)
     return measure(
         maps, methods, sentences(), read=partial(read_limited, settings.max_object_bytes),
-        max_pixels=settings.max_pixels, tell=tell,
+        max_pixels=settings.max_pixels, on_progress=on_progress,
     )  # fmt: skip

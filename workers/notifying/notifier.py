@@ -163,10 +163,10 @@ class Notifier:
         self._outbox.accept([], GROUP, [], lost)
 
     def _begin(self) -> None:
-        now, room = self._clock(), self._at_once - len(self._sent)
-        if room <= 0 or now < self._resume:
+        now, free = self._clock(), self._at_once - len(self._sent)
+        if free <= 0 or now < self._resume:
             return
-        for delivery in self._outbox.take(now, now + self._lease, room):
+        for delivery in self._outbox.take(now, now + self._lease, free):
             if delivery.id not in self._sent:
                 self._sent[delivery.id] = (delivery, self._post(delivery))
 

@@ -59,6 +59,6 @@ class Outbox:
     def counts(self) -> Mapping[str, int]:
         """Number of queued ones, and totals: ``delivered``, ``again`` (failed attempts), ``dead`` and ``lost``."""
         with translated():
-            told = {text(name): int(n) for name, n in self._redis.hgetall(self._keys.notify("counts")).items()}
+            counts = {text(name): int(n) for name, n in self._redis.hgetall(self._keys.notify("counts")).items()}
         names = ("delivered", "again", "dead", "lost")
-        return {"waiting": self.waiting()} | {name: told.get(name, 0) for name in names}
+        return {"waiting": self.waiting()} | {name: counts.get(name, 0) for name in names}

@@ -102,13 +102,13 @@ async def _beginning(answer: httpx.Response) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in shown).split())[:EXCERPT]
 
 
-def retry_after(told: str | None, now: float) -> float:
+def retry_after(header: str | None, now: float) -> float:
     """Seconds of a ``Retry-After`` header, given as number or date; 0 if it is missing or invalid."""
-    if not told:
+    if not header:
         return 0.0
-    if told.strip().isdecimal() and len(told) < 10:
-        return float(told)
+    if header.strip().isdecimal() and len(header) < 10:
+        return float(header)
     try:
-        return max(0.0, parsedate_to_datetime(told).timestamp() - now)
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
     except (ValueError, OverflowError):
         return 0.0

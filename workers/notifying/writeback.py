@@ -60,8 +60,8 @@ def with_ours(theirs: Mapping[str, str], tags: Sequence[Tag]) -> dict[str, str]:
     """
     kept = {key: value for key, value in theirs.items() if not key.startswith(OURS)}
     labels = [label for tag in tags if (label := " ".join(_FORBIDDEN.sub(" ", tag.label).split())[:LONGEST])]
-    room = max(0, MOST - len(kept))
-    return kept | {f"{OURS}{place}": label for place, label in enumerate(labels[:room], 1)}
+    free = max(0, MOST - len(kept))
+    return kept | {f"{OURS}{place}": label for place, label in enumerate(labels[:free], 1)}
 
 
 def sidecar(record: Record) -> bytes:

@@ -151,11 +151,11 @@ def _parsed(configuration: bytes) -> ET.Element:
     return root
 
 
-def _covered(event: str, told: tuple[str, ...]) -> bool:
+def _covered(event: str, events: tuple[str, ...]) -> bool:
     if event == REMOVED:
         named = {"s3:ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated"}
-        return REMOVED in told or named <= set(told)
-    return event in told or "s3:ObjectCreated:*" in told
+        return REMOVED in events or named <= set(events)
+    return event in events or "s3:ObjectCreated:*" in events
 
 
 def _target(arn: str) -> tuple[str, ...]:

@@ -29,9 +29,11 @@ class State(StrEnum):
 
 
 class Member:
-    """``spawn`` creates the process; ``tell`` receives events."""
+    """``spawn`` creates the process; ``on_event`` receives events."""
 
-    def __init__(self, service: Service, spawn: Callable[[Service], Child], tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self, service: Service, spawn: Callable[[Service], Child], on_event: Callable[[Event], None]
+    ) -> None:
         self.service = service
         self.state = State.WAITING
         self.child: Child | None = None
@@ -40,7 +42,7 @@ class Member:
         self.trouble = ""
         """The last failure, with the last lines of the log."""
         self._spawn = spawn
-        self._tell = tell
+        self._on_event = on_event
         self._since = 0.0
         self._deadline = 0.0
         self._probe = Probe(service.ready, READY_EVERY)
@@ -150,4 +152,4 @@ class Member:
         self.trouble = f"{what}\n{lines}".rstrip()
 
     def _say(self, kind: Kind, detail: str) -> None:
-        self._tell(Event(kind, self.service.name, detail, self.child.pid if self.child else None))
+        self._on_event(Event(kind, self.service.name, detail, self.child.pid if self.child else None))

@@ -73,7 +73,7 @@ class Supervisor:
         self._home.lock()
         self._home.retract()
         for identity in sorted(self._home.end_leftovers()):
-            self._tell(Event("leftover", "supervisor", f"ended pid {identity.pid}, left by an earlier run"))
+            self._emit(Event("leftover", "supervisor", f"ended pid {identity.pid}, left by an earlier run"))
         self._home.record({})
         self._guardian = Guardian(self._home)
         self._signals.install()
@@ -97,7 +97,7 @@ class Supervisor:
         """
         added = tuple(services)
         check_order([*(member.service for member in self._members.values()), *added])
-        new = [Member(service, self._spawn, self._tell) for service in added]
+        new = [Member(service, self._spawn, self._emit) for service in added]
         self._members.update((member.service.name, member) for member in new)
         with self._signals.noted():
             while not all(member.state is State.UP or not member.service.critical for member in new):
@@ -194,8 +194,8 @@ class Supervisor:
         try:
             self._home.publish(StackInfo(this_process(), self._ready_at, self._addresses, self._published))
         except OSError as exc:  # a full disk: the services continue, and the next change is published with all others
-            self._tell(Event("stuck", "supervisor", f"cannot write to {self._home.run}: {exc.strerror}"))
+            self._emit(Event("stuck", "supervisor", f"cannot write to {self._home.run}: {exc.strerror}"))
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         with contextlib.suppress(Exception):  # for example a closed terminal: no service may suffer from it
             self._on_event(event)

@@ -63,7 +63,7 @@ def run(methods: Sequence[Fixed], names: Sequence[str], told: list[tuple[int, in
     source = Source(read, MadeUpImages(), Revision(SPACE.id, "1"), PipelineOptions(), batch=2)
     return evaluate(
         items(*names), source, methods, Judge(encode), clock=lambda: float(next(ticks)),
-        tell=None if told is None else lambda done, total: told.append((done, total)),
+        on_progress=None if told is None else lambda done, total: told.append((done, total)),
     )  # fmt: skip
 
 

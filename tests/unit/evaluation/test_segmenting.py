@@ -45,7 +45,7 @@ def run(
         if told is not None:
             told.append((done, total))
 
-    return measure(maps, methods, encode, read=Path.read_bytes, max_pixels=MAX_PIXELS, tell=tell)
+    return measure(maps, methods, encode, read=Path.read_bytes, max_pixels=MAX_PIXELS, on_progress=tell)
 
 
 def test_ways_and_baselines_are_measured_side_by_side(maps: LabelMaps) -> None:

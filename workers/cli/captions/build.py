@@ -123,7 +123,7 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, afresh: b
         else:
             prepare = local(wiring.settings, workers, space_id, parse=what.parse)
         hooks = Hooks(
-            tell=tell, wait=wait if not wiring.owned else None,
+            on_progress=tell, wait=wait if not wiring.owned else None,
             graph=lambda: progress.update(bar, description="building the index", total=None),
             consumed=lambda size: progress.update(bar, completed=size),
         )  # fmt: skip

@@ -149,7 +149,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         store = await anyio.to_thread.run_sync(services.outages.look, "store")
         if store is not None:
             missing["store"] = store
-        standing = await anyio.to_thread.run_sync(services.outages.standing)
+        standing = await anyio.to_thread.run_sync(services.outages.active)
         headers = {"Retry-After": "1"} if missing else None
         body = {"ready": not missing, "missing": missing, "outages": described(standing, services.clock())}
         return models.json(body, 503 if missing else 200, headers)

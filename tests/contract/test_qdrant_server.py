@@ -372,7 +372,7 @@ def test_certificates_must_be_readable(tmp_path: Path) -> None:
 def test_a_folder_has_one_owner(tmp_path: Path) -> None:
     first = connect(str(tmp_path / "database"))
     assert is_local(first)
-    with pytest.raises(IndexLocked, match="open already"):
+    with pytest.raises(IndexLocked, match="already open"):
         connect(str(tmp_path / "database"))
     first.close()
     connect(str(tmp_path / "database")).close()

@@ -261,7 +261,7 @@ class Dispatcher:
         """Count and log removals that the store cannot confirm: such objects keep their records."""
         if unverified:
             oid, reason = next(iter(unverified.items()))
-            log.warning("removals not verified, records kept", removals=len(unverified), one=oid, reason=reason)
+            log.warning("removals not verified, records kept", removals=len(unverified), example=oid, reason=reason)
             self._event_sink.store([ReceivedEvents(counts={UNSEEN: len(unverified)})])
 
 

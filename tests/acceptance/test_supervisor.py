@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.eventually import eventually
-from workers.supervision.processes import Identity, alive, everyone, look_up
+from workers.supervision.processes import Identity, alive, all_processes, look_up
 from workers.supervision.supervisor import Event, Service, StackRunning, StartFailed, State, Supervisor, read_stack
 
 FOREVER = "import time; time.sleep(600)"

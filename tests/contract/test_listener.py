@@ -151,7 +151,7 @@ def test_a_blip_while_the_bucket_is_swept_misses_nothing_of_what_was_seen_before
         return True
 
     def breaks() -> Iterator[bytes]:
-        eventually(lambda: sweeper.told.seen >= PAGE)
+        eventually(lambda: sweeper.progress.seen >= PAGE)
         yield b" "
         (tmp_path / "00000 unheard.jpg").write_bytes(b"x")
         connections[0] = 2

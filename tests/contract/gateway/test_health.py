@@ -6,7 +6,7 @@ import time
 
 from tests.contract.gateway.running import Running
 from tests.eventually import eventually
-from workers.outages.board import Board, Outage
+from workers.outages.board import Outage, OutageBoard
 
 
 def board(gateway: Running) -> OutageBoard:

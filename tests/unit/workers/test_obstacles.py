@@ -12,7 +12,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from tests.eventually import eventually
-from workers.outages.board import Board, Outage
+from workers.outages.board import Outage, OutageBoard
 from workers.outages.tracker import OutageTracker
 from workers.redis.connection import Client, StoreUnavailable, text
 from workers.redis.keys import Keys

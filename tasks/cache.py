@@ -1,6 +1,6 @@
-"""Remembering what returns: words are encoded once, captions are parsed once.
+"""Caches for results that recur: each word is encoded once, each caption is parsed once.
 
-A ``Cache`` maps text keys to bytes. It may forget at any time and must never be trusted to remember.
+A ``Cache`` maps text keys to bytes. It may drop entries at any time.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ T = TypeVar("T")
 
 
 class Cache(Protocol):
-    """A bounded memory. Both calls take many keys, since a remote one pays a round trip a call."""
+    """A cache of limited size. Both methods take many keys, because a remote cache needs a round trip per call."""
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """The value of each key, ``None`` where nothing is remembered."""
+        """The value of each key, ``None`` for keys that are not cached."""
         ...
 
     def set_many(self, items: Mapping[str, bytes]) -> None:
-        """Remember these."""
+        """Store these values."""
         ...
 
 
 def decoded(value: bytes | None, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
-    """What was remembered; ``None`` for nothing and for bytes that another version may have left."""
+    """Decode a cached value; ``None`` for no value and for bytes of another version."""
     if value is None:
         return None
     try:
@@ -37,21 +37,21 @@ def decoded(value: bytes | None, decoder: msgspec.msgpack.Decoder[T]) -> T | Non
 
 
 class LRUCache:
-    """The most recently used ``capacity`` values, in this process. Not thread-safe."""
+    """The ``capacity`` most recently used values, in this process. Not thread-safe."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._items: OrderedDict[str, bytes] = OrderedDict()
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Also marks what it finds as recently used."""
+        """Also marks the found keys as recently used."""
         for key in keys:
             if key in self._items:
                 self._items.move_to_end(key)
         return [self._items.get(key) for key in keys]
 
     def set_many(self, items: Mapping[str, bytes]) -> None:
-        """Remember these, forgetting the least recently used beyond the capacity."""
+        """Store these values and drop the least recently used ones beyond the capacity."""
         for key, value in items.items():
             self._items[key] = value
             self._items.move_to_end(key)
@@ -60,14 +60,14 @@ class LRUCache:
 
 
 class LayeredCache:
-    """A near cache in front of a far one; what the far one knows is copied near."""
+    """A local cache in front of a remote one; values found remotely are copied to the local one."""
 
     def __init__(self, near: Cache, far: Cache) -> None:
         self._near = near
         self._far = far
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Ask the far cache only for what the near one does not know."""
+        """Request only the keys that are not cached locally."""
         found = self._near.get_many(keys)
         missing = [key for key, value in zip(keys, found, strict=True) if value is None]
         if not missing:
@@ -77,6 +77,6 @@ class LayeredCache:
         return [fetched.get(key) if value is None else value for key, value in zip(keys, found, strict=True)]
 
     def set_many(self, items: Mapping[str, bytes]) -> None:
-        """Remember in both."""
+        """Store in both."""
         self._near.set_many(items)
         self._far.set_many(items)

@@ -1,4 +1,4 @@
-"""Embedding: images to vectors. The only stage that sees an image, and the only one that should cost."""
+"""Embedding: converts images to vectors. The only stage that reads images, and the most expensive one."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def embed(
     *,
     max_pixels: int = MAX_PIXELS,
 ) -> tuple[Embedded, tuple[Fault, ...]]:
-    """Decode ``images[i]`` as ``batch.objects[i]``, encode the good ones in one call.
+    """Decode ``images[i]`` as ``batch.objects[i]`` and encode the valid ones in one call.
 
-    The embedded batch holds the good ones only, perhaps none; each bad one has a fault that says why.
-    Large JPEG images are decoded smaller, at no less than twice the side that the encoder sees.
-    Raises ``WrongSpace`` when the batch was submitted for another encoder.
+    The embedded batch holds only the valid ones and may be empty; each invalid one has a fault with the reason. Large
+    JPEG images are decoded at a smaller size, at least twice the side that the encoder needs. Raises ``WrongSpace``
+    if the batch was submitted for another encoder.
     """
     if encoder.space.id != batch.revision.space_id:
         raise WrongSpace(
-            f"the batch was submitted for space {batch.revision.space_id}, this worker's encoder is"
+            f"the batch was submitted for space {batch.revision.space_id}, but this worker's encoder uses"
             f" {encoder.space.id}: run all stages with the same encoder"
         )
     objects: list[ObjectRef] = []
@@ -44,9 +44,9 @@ def embed(
     if pictures:
         vectors = encoder.encode(pictures)
         finite = np.flatnonzero(np.isfinite(vectors).all(axis=1)).tolist()
-        if len(finite) < len(objects):  # half precision may overflow: that image fails, its neighbours do not
+        if len(finite) < len(objects):  # half precision may overflow: only that image fails
             lost = sorted(set(range(len(objects))).difference(finite))
-            reason = "the encoder has no finite vector for this image"
+            reason = "the encoder returned no finite vector for this image"
             faults.extend(Fault(objects[at], "no-vector", reason) for at in lost)
             objects = [objects[at] for at in finite]
             vectors = vectors[finite]

@@ -1,9 +1,8 @@
-"""Bytes of unknown origin → an upright RGB picture, or an error that says why not.
+"""Decodes untrusted bytes to an upright RGB image, or raises an error with the reason.
 
-Nothing here trusts its input. Only the formats in ``FORMATS`` are tried, so that no byte reaches a decoder
-that runs another program (EPS) or guesses without a signature (TGA). The size is read from the header and
-judged before a pixel is decoded. Everything that can be wrong with the bytes is wrong for ever: all errors
-are ``Permanent`` and carry a ``code`` for machines beside the text for people.
+Only the formats in ``FORMATS`` are tried, so that no decoder is used that runs another program (EPS) or has no
+signature (TGA). The size is read from the header and checked before pixels are decoded. All errors are ``Permanent``,
+because the bytes do not change, and have a ``code`` for machines and a text for users.
 """
 
 from __future__ import annotations
@@ -19,56 +18,56 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from vectordb.errors import Permanent
 
 FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-MAX_PIXELS = 120_000_000  # the largest telephone cameras give 108 million
+MAX_PIXELS = 120_000_000  # the largest phone cameras produce 108 million
 _SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n": "PNG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 _WHITE = (255, 255, 255, 255)
 
 
 class BadImage(Permanent):
-    """These bytes can never be tagged; ``code`` says which way they are bad."""
+    """These bytes cannot be tagged; ``code`` gives the reason."""
 
     code: ClassVar[str] = "bad-image"
 
 
 class EmptyImage(BadImage):
-    """There are no bytes at all."""
+    """There are no bytes."""
 
     code: ClassVar[str] = "empty"
 
 
 class NotAnImage(BadImage):
-    """The bytes belong to none of ``FORMATS``."""
+    """The bytes have none of ``FORMATS``."""
 
     code: ClassVar[str] = "not-an-image"
 
 
 class TruncatedImage(BadImage):
-    """The picture begins well and ends too early."""
+    """The image ends too early."""
 
     code: ClassVar[str] = "truncated"
 
 
 class DamagedImage(BadImage):
-    """The format is known and its decoder gives up."""
+    """The format is known, but the data cannot be decoded."""
 
     code: ClassVar[str] = "damaged"
 
 
 class ImageTooLarge(BadImage):
-    """The header promises more pixels than are allowed."""
+    """The image has more pixels than allowed, according to its header."""
 
     code: ClassVar[str] = "too-many-pixels"
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, near: int | None = None) -> Image.Image:
-    """The first frame of an encoded image, upright, RGB, transparent parts over white.
+    """The first frame of an encoded image, upright, RGB, with transparency over white.
 
-    ``near`` is the side in pixels that a model wants. A JPEG is then decoded at a fraction of its size where
-    that leaves both sides at least twice as long; other formats ignore it. Raises a ``BadImage``.
+    ``near`` is the input side of a model in pixels. A JPEG is then decoded at a reduced size of at least twice this
+    side; other formats ignore it. Raises a ``BadImage``.
     """
     if not data:
         raise EmptyImage("the file is empty")
-    # Pillow warns about large sizes (judged here) and odd metadata (of no concern); neither may reach a log
+    # Pillow warns about large sizes (checked here) and odd metadata (irrelevant); keep both out of logs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image = _open(data, max_pixels)
@@ -77,14 +76,14 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, near: int | None = None
         try:
             image.load()
             return _rgb(_upright(image))
-        except Exception as exc:  # decoders raise whatever damaged bytes lead them to
+        except Exception as exc:  # decoders may raise any error for damaged bytes
             raise _translated(exc, image.format) from exc
 
 
 def recognised(head: bytes) -> str | None:
-    """The media type of the image that these first 16 bytes or more begin, ``None`` where they begin none.
+    """The media type of an image with these first bytes (at least 16), ``None`` if it is not a known one.
 
-    Nothing is decoded, so what follows may still be damaged.
+    Decodes nothing, so the rest may be damaged.
     """
     for name in _formats():
         accept = Image.OPEN[name][1]
@@ -97,17 +96,19 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=_formats())
     except Image.DecompressionBombError as exc:
-        raise ImageTooLarge(f"the image is far beyond the {max_pixels:,} pixels allowed: {exc}") from exc
+        raise ImageTooLarge(f"the image far exceeds the limit of {max_pixels:,} pixels: {exc}") from exc
     except UnidentifiedImageError as exc:
         for signature, name in _SIGNATURES.items():
             if data.startswith(signature):
-                raise DamagedImage(f"it begins like a {name} image, but its header cannot be read") from exc
-        raise NotAnImage(f"not an image of a kind that is read ({', '.join(FORMATS)})") from exc
+                raise DamagedImage(f"the file starts like a {name} image, but its header cannot be read") from exc
+        raise NotAnImage(f"not an image in a supported format ({', '.join(FORMATS)})") from exc
     except Exception as exc:  # as above
         raise _translated(exc, None) from exc
     width, height = image.size
     if width * height > max_pixels:
-        raise ImageTooLarge(f"the image is {width} x {height}, {width * height:,} pixels; {max_pixels:,} are allowed")
+        raise ImageTooLarge(
+            f"the image is {width} x {height}, {width * height:,} pixels; the limit is {max_pixels:,}"
+        )
     return image
 
 
@@ -122,15 +123,15 @@ def _translated(exc: Exception, kind: str | None) -> BadImage:
     text = str(exc)
     name = f"{kind} image" if kind else "image"
     if "truncated" in text.lower() or isinstance(exc, EOFError):
-        return TruncatedImage(f"the {name} is cut off: {text or 'it ends too early'}")
+        return TruncatedImage(f"the {name} is truncated: {text or 'it ends too early'}")
     return DamagedImage(f"the {name} cannot be decoded: {text or type(exc).__name__}")
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF orientation says; unreadable EXIF data turns nothing."""
+    """Rotate according to the EXIF orientation; unreadable EXIF data is ignored."""
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # the pixels are good; metadata of any brokenness is no reason to refuse them
+    except Exception:  # the pixels are valid; damaged metadata is not an error
         return image
 
 
@@ -144,10 +145,10 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_wide(image: Image.Image) -> Image.Image:
-    """More than 8 bits a channel, always grey. Pillow's own conversion would clip instead of scaling.
+    """Convert grey images with more than 8 bits. Pillow's own conversion would clip instead of scaling.
 
-    16-bit values are scaled by their full range and floats within 0 and 1 by 255. What has no natural range
-    (32-bit integers, other floats) is stretched from its smallest to its largest value.
+    16-bit values are scaled by their full range, and floats within 0 and 1 by 255. Types without a natural range
+    (32-bit integers, other floats) are stretched from their smallest to their largest value.
     """
     values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())

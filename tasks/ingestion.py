@@ -1,7 +1,7 @@
-"""Ingestion: captions in. Texts to vectors, and to what the extraction stage would find in them.
+"""Ingestion: converts caption texts to vectors and, if requested, parses them for the extraction stage.
 
-The stage is the same in the importing process, in its pool of processes and on the ``ingestion`` queue: a chunk is
-encoded as one, so that the same captions get the same vectors wherever it happens.
+The stage is the same in the importing process, in its process pool and on the ``ingestion`` queue. A chunk is encoded
+as one batch, so the same captions get the same vectors everywhere.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from vectordb.captions import CANDIDATES
 
 
 class Ingested(Message, frozen=True, kw_only=True, tag_field="kind", tag="ingested/1"):
-    """``vectors``: one unit vector a text; ``parsed``: what each gives, empty where nobody asked."""
+    """``vectors``: one unit vector per text; ``parsed``: one result per text, empty if not requested."""
 
     vectors: Vectors
     parsed: tuple[Parsed, ...] = ()
 
     def payloads(self) -> list[Mapping[str, object]]:
-        """What is kept with each caption; empty where nothing was parsed."""
+        """Additions to the payload of each caption; empty if nothing was parsed."""
         return [{CANDIDATES: msgspec.to_builtins(one)} for one in self.parsed]
 
 
 class Ingesting(Message, frozen=True, kw_only=True, tag_field="kind", tag="ingesting/1"):
-    """Texts for one space. ``vectors``: given where the source has them. ``parse``: say what each gives, too."""
+    """Texts for one space. ``vectors``: if the source has them. ``parse``: also parse the texts."""
 
     texts: tuple[str, ...]
     space_id: str
@@ -37,11 +37,14 @@ class Ingesting(Message, frozen=True, kw_only=True, tag_field="kind", tag="inges
 
 
 def ingest(batch: Ingesting, encoder: TextEncoder | None, phrases: Phrases) -> Ingested:
-    """Encode, unless the vectors are there; parse, if asked. Raises ``WrongSpace`` for texts of another space."""
+    """Encode texts without vectors, and parse them if requested. Raises ``WrongSpace`` for another space."""
     vectors = batch.vectors
     if vectors is None:
         if encoder is None or encoder.space.id != batch.space_id:
             have = "none" if encoder is None else encoder.space.id
-            raise WrongSpace(f"the captions are for space {batch.space_id}, this worker's encoder is {have}")
+            raise WrongSpace(
+                f"the captions are for space {batch.space_id}, but this worker's encoder uses {have}: use the"
+                " same encoder"
+            )
         vectors = Vectors.of(encoder.encode(batch.texts))
     return Ingested(vectors=vectors, parsed=tuple(phrases.parse(batch.texts)) if batch.parse else ())

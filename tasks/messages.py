@@ -1,8 +1,8 @@
-"""What travels between the stages: frozen, versioned, and refused when anything in it is unknown.
+"""The messages between stages: frozen, versioned, and rejected if they contain unknown fields.
 
-A message is a batch. Each stage takes one kind and gives the next:
-``Submitted → Embedded → Retrieved → Extracted → Scored``. Position ``i`` of every per-object field belongs
-to ``objects[i]``. Vectors travel as float32 bytes, images never travel.
+A message is a batch. Each stage takes one type and returns the next: ``Submitted → Embedded → Retrieved → Extracted →
+Scored``. Position ``i`` of every per-object field belongs to ``objects[i]``. Vectors are sent as float32 bytes;
+images are never sent.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ Floats = NDArray[np.float32]
 
 
 class UnreadableMessage(Permanent):
-    """The bytes are not a message of the kind and version that was expected."""
+    """The bytes are not a message of the expected type and version."""
 
 
 class WrongSpace(Permanent):
-    """The batch's vectors, or those asked for, are of another space than the encoder's at hand."""
+    """The vectors belong to another space than the encoder."""
 
     code = "wrong-space"
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A piece of a message."""
+    """A part of a message."""
 
 
 class ObjectRef(_Part, frozen=True):
@@ -44,12 +44,12 @@ class ObjectRef(_Part, frozen=True):
 
     @property
     def id(self) -> str:
-        """``bucket/key``: names the object whatever its version. Bucket names hold no slash."""
+        """``bucket/key``: identifies the object in all its versions. Bucket names contain no slash."""
         return f"{self.bucket}/{self.key}"
 
 
 class Revision(_Part, frozen=True):
-    """What a result depends on besides the image: the vector space and the version of the captions."""
+    """What a result depends on besides the image: the vector space and the captions version."""
 
     space_id: str
     captions_version: str
@@ -72,9 +72,9 @@ class Vectors(_Part, frozen=True):
 
 
 class Parsed(_Part, frozen=True):
-    """What a profile found in a caption when it was imported. ``by``: the profile and its model, as the cache's keys.
+    """The parsed phrases of a caption, stored at import. ``by``: profile and model, as in the cache keys.
 
-    ``phrases``: (label, whether it is the bare head of a longer one, whether a definition leads to it).
+    ``phrases``: (label, whether it is the bare head of a longer one, whether it is the broader term of a definition).
     """
 
     by: str
@@ -108,7 +108,7 @@ class Tag(_Part, frozen=True):
 
 
 class Fault(_Part, frozen=True):
-    """Why one object of a batch cannot go on; ``code`` for machines, ``reason`` for people."""
+    """Why an object of a batch failed; ``code`` for machines, ``reason`` for people."""
 
     object: ObjectRef
     code: str
@@ -116,7 +116,7 @@ class Fault(_Part, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What can be put on a queue."""
+    """A message for a queue."""
 
     def encode(self) -> bytes:
         """The message as msgpack bytes."""
@@ -124,22 +124,22 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read a message of exactly this kind and version, or raise ``UnreadableMessage``."""
+        """Decode a message of exactly this type and version. Raises ``UnreadableMessage``."""
         try:
             return msgspec.msgpack.decode(data, type=cls)
         except msgspec.DecodeError as exc:
-            raise UnreadableMessage(f"not a {cls.__name__} message: {exc}") from exc
+            raise UnreadableMessage(f"the message is not a {cls.__name__}: {exc}") from exc
 
 
 class Batch(Message, frozen=True, kw_only=True):
-    """Objects that travel together. ``timings_ms``: stage → wall milliseconds the whole batch spent in it."""
+    """A batch of objects. ``timings_ms``: stage → wall milliseconds the whole batch spent in it."""
 
     objects: tuple[ObjectRef, ...]
     revision: Revision
     timings_ms: dict[str, float] = {}
 
     def timed(self, stage: str, milliseconds: float) -> Self:
-        """The same message with the time that a stage took."""
+        """A copy with the time that a stage took."""
         return msgspec.structs.replace(self, timings_ms={**self.timings_ms, stage: milliseconds})
 
 
@@ -148,13 +148,13 @@ class Submitted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="submitt
 
 
 class Embedded(Batch, frozen=True, kw_only=True, tag_field="kind", tag="embedded/1"):
-    """``vectors``: one unit image vector an object."""
+    """``vectors``: one unit image vector per object."""
 
     vectors: Vectors
 
 
 class Retrieved(Batch, frozen=True, kw_only=True, tag_field="kind", tag="retrieved/2"):
-    """``centroids``: per object the unit mean of its hits' vectors, scoring's text side; zeros without hits."""
+    """``centroids``: per object the unit mean of its hits' vectors, scoring's text vector; zeros without hits."""
 
     vectors: Vectors
     centroids: Vectors
@@ -171,13 +171,13 @@ class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extract
 
 
 class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2"):
-    """``tags``: per object, best first; empty when what the image shows is unknown."""
+    """``tags``: per object, best first; empty if the image is unknown."""
 
     hits: tuple[tuple[Hit, ...], ...]
     tags: tuple[tuple[Tag, ...], ...]
 
     def only(self, places: Sequence[int]) -> Self:
-        """The same with these of its objects, each with its share of the times."""
+        """A copy with some of its objects, each with its share of the times."""
         if len(places) == len(self.objects):
             return self
         share = len(places) / len(self.objects)

@@ -1,7 +1,7 @@
-"""How well tags without a vocabulary match labels (CaSED, section 5: cluster accuracy, semantic IoU, similarity).
+"""Metrics of tags without a vocabulary (CaSED, section 5: cluster accuracy, semantic IoU, similarity).
 
-``predictions[i]`` is the best tag of the image whose true label is ``targets[i]``. All values are in [0, 1],
-except that a mean cosine may be below 0; of no images at all each is 0.
+``predictions[i]`` is the best tag of the image whose true label is ``targets[i]``. All values are in [0, 1], except
+that a mean cosine may be below 0; without images all are 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tasks.messages import Floats
 
 
 def cluster_accuracy(predictions: Sequence[str], targets: Sequence[str]) -> float:
-    """The share of images that are right under the best one-to-one naming of predicted groups by labels."""
+    """The share of correct images under the best one-to-one assignment of predicted groups to labels."""
     if not predictions:
         return 0.0
     _, groups = np.unique(predictions, return_inverse=True)
@@ -27,7 +27,7 @@ def cluster_accuracy(predictions: Sequence[str], targets: Sequence[str]) -> floa
 
 
 def semantic_iou(predictions: Sequence[str], targets: Sequence[str]) -> float:
-    """The mean share of words, in lower case and without punctuation, that a prediction and its label share."""
+    """The mean word overlap of prediction and label, in lower case and without punctuation."""
     shares = [_shared(_words(one), _words(other)) for one, other in zip(predictions, targets, strict=True)]
     return sum(shares) / max(1, len(shares))
 

@@ -32,7 +32,7 @@ from tasks.retrieval import retrieve
 from tasks.scoring import PLAIN, score
 from vectordb.index import CaptionSearch
 
-CACHED = 50_000  # word vectors and parses: about 80 MB at 384 dimensions
+CACHED = 50_000  # cached word vectors and parses: about 80 MB at 384 dimensions
 M = TypeVar("M", bound=Batch)
 
 
@@ -102,15 +102,15 @@ class Pipeline:
 
     @property
     def revision(self) -> Revision:
-        """What its results depend on besides the images."""
+        """What the results depend on besides the images."""
         return Revision(self.image_encoder.space.id, self.captions_version)
 
     def submit(self, objects: Sequence[ObjectRef]) -> Submitted:
-        """A batch for this pipeline."""
+        """Create a batch for this pipeline."""
         return Submitted(objects=tuple(objects), revision=self.revision)
 
     def run(self, batch: Submitted, images: Sequence[bytes]) -> tuple[Scored, tuple[Fault, ...]]:
-        """Tag ``images[i]`` as ``batch.objects[i]``; those that cannot be tagged come back as faults."""
+        """Tag ``images[i]`` as ``batch.objects[i]``; images that cannot be tagged are returned as faults."""
         start = self._now()
         embedded, faults = embedding(batch, images, self.image_encoder, self.pipeline_options)
         return self.score(self.candidates(self._timed(embedded, "embedding", start))), faults

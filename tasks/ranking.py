@@ -1,4 +1,4 @@
-"""Ranking: one image's candidates in the order of their scores, synonyms together."""
+"""Ranking: sorts one image's candidates by score and merges synonyms."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from tasks.messages import Candidate, Floats
 
-DIGITS = 6  # of a score; what is beyond them is no reason to order two tags
+DIGITS = 6  # decimals of a score that count for the order
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A tag to be. ``members``: positions of its candidates; the first gives the name, the best the scores."""
+    """A ranked tag. ``members``: positions of its candidates; the first gives the name, the best the scores."""
 
     score: float
     image_score: float
@@ -34,12 +34,12 @@ def rank(
     head_similarity: float = 1.0,
     limit: int | None = None,
 ) -> list[Ranked]:
-    """The best ``limit`` of the candidates, best first; equal scores in the order of their labels.
+    """The best ``limit`` candidates, best first; equal scores are ordered by label.
 
-    With ``vectors`` (c, d), a candidate whose cosine to a better one is above ``synonym_similarity`` goes into
-    that one's tag and leaves its score as it is: sums would put the largest family of words first, not the best.
-    The tag is named by its best candidate, or by the noun of that one ("fox" of "red fox") where the noun is in the
-    tag, too, and closer to it than ``head_similarity``: then what stands before the noun tells little.
+    With ``vectors`` (c, d), a candidate whose cosine to a better one is above ``synonym_similarity`` joins that one's
+    tag and does not change its score: a sum would favour the largest group of words, not the best. The tag is named
+    by its best candidate, or by the noun of that one ("fox" of "red fox") if the noun is in the tag, too, and more
+    similar to it than ``head_similarity``: then the modifiers add little.
     """
     scores = (alpha * by_image + (1 - alpha) * by_text).round(DIGITS).tolist()
     order = sorted(range(len(candidates)), key=lambda at: (-scores[at], candidates[at].label))
@@ -56,7 +56,7 @@ def rank(
 def _named(
     members: tuple[int, ...], candidates: Sequence[Candidate], vectors: Floats, threshold: float
 ) -> tuple[int, ...]:
-    """The members with the one in front that names them; the best is in front now."""
+    """The members with the naming one in front; initially the best is in front."""
     best = members[0]
     for other in members[1:]:
         is_head = candidates[best].label.endswith(f" {candidates[other].label}")
@@ -66,11 +66,11 @@ def _named(
 
 
 def _together(order: Sequence[int], vectors: Floats, threshold: float) -> list[tuple[int, ...]]:
-    """Greedily, from the best: each candidate not yet taken takes those that are close to it."""
+    """Greedy grouping from the best: each remaining candidate takes those that are similar to it."""
     close = vectors @ vectors.T > threshold
     close[range(len(order)), range(len(order))] = True
     alone = close.sum(axis=1) == 1
-    free = dict.fromkeys(order)  # in this order
+    free = dict.fromkeys(order)  # preserves the order
     groups = []
     while free:
         at = next(iter(free))

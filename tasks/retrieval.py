@@ -2,9 +2,9 @@
 
 All vectors are float32 of unit length; similarities are cosines.
 
-Beyond the paper, hubs can be held back: captions that are near to pictures of any kind, and so come up for all of
-them. What counts is then how much nearer a caption is to this image than to the pictures that it is nearest to, as
-in cross-domain similarity local scaling (Conneau et al., ICLR 2018).
+Beyond the paper, hubness correction is supported. Hubs are captions that are near to images of any kind and are
+therefore retrieved for all of them. The correction ranks captions by how much nearer they are to this image than to
+their nearest reference vectors, as in cross-domain similarity local scaling (Conneau et al., ICLR 2018).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from tasks.messages import Embedded, Floats, Hit, Parsed, Retrieved, Vectors
 from vectordb.captions import CANDIDATES, Caption
 from vectordb.index import CaptionSearch, Neighbours, WrongDimension
 
-# ops/decisions/bundled-encoder.md has the figures of other values
-WIDER = 3  # with typical pictures: among how many times ``limit`` captions the best are chosen
-NEAREST = 10  # typical pictures that say how much of a hub a caption is
+# figures of other values: ops/decisions/bundled-encoder.md
+WIDER = 3  # with reference vectors: the best are chosen from this multiple of ``limit`` captions
+NEAREST = 10  # reference vectors used to estimate a caption's hubness
 
 
 def retrieve(
@@ -30,19 +30,20 @@ def retrieve(
     duplicate_similarity: float = 0.94,
     reference_vectors: Floats | None = None,
 ) -> Retrieved:
-    """The ``limit`` nearest captions of each image, near-copies removed, and their centroid.
+    """The ``limit`` nearest captions of each image, without near-copies, and their centroid.
 
     ``reference_vectors``: unit vectors (m, d) of images of every kind, for hubness correction.
 
-    All images are searched in one call. An image may keep fewer than ``limit`` captions: the centroid is taken
-    *after* the copies are gone, as in the paper's code, so that a caption that the database holds ten times
-    does not outvote the others. Raises ``WrongDimension`` when the index belongs to another space.
+    All images are searched in one call. An image may keep fewer than ``limit`` captions: the centroid is computed
+    *after* copies are removed, as in the paper's code, so that a caption that the database contains ten times does
+    not dominate. Raises ``WrongDimension`` if the index belongs to another space.
     """
     dimension = batch.vectors.dimension
     if dimension != index.dimension:
         raise WrongDimension(
-            f"the images' vectors have {dimension} dimensions (space {batch.revision.space_id}), the captions'"
-            f" {index.dimension}: the captions were encoded by another model and must be encoded again by this one"
+            f"the images' vectors have {dimension} dimensions (space {batch.revision.space_id}), but the"
+            f" captions' {index.dimension}: another model encoded the captions; import them again with"
+            " this encoder"
         )
     found = nearest(index, batch.vectors.array(), limit, reference_vectors) if batch.objects else []
     kept = [without_copies(neighbours, duplicate_similarity) for neighbours in found]
@@ -60,16 +61,17 @@ def retrieve(
 
 
 def nearest(index: CaptionSearch, vectors: Floats, limit: int, reference_vectors: Floats | None) -> list[Neighbours]:
-    """The ``limit`` nearest captions of each row of ``vectors`` (n, d), copies included."""
+    """The ``limit`` nearest captions of each row of ``vectors`` (n, d), including copies."""
     if reference_vectors is None:
         return index.search(vectors, limit)
     return [without_hubs(found, reference_vectors, limit) for found in index.search(vectors, limit * WIDER)]
 
 
 def without_hubs(neighbours: Neighbours, reference_vectors: Floats, limit: int) -> Neighbours:
-    """The ``limit`` captions whose similarity is farthest above their mean one to the typical pictures nearest them.
+    """Hubness correction: keep the captions most similar to the image relative to the reference vectors.
 
-    They stay in the order of their similarities.
+    Ranks captions by their similarity to the image minus their mean similarity to their nearest reference vectors,
+    and keeps ``limit`` of them, ordered by similarity to the image.
     """
     if len(neighbours.captions) <= limit:
         return neighbours
@@ -80,21 +82,21 @@ def without_hubs(neighbours: Neighbours, reference_vectors: Floats, limit: int) 
 
 
 def without_copies(neighbours: Neighbours, duplicate_similarity: float) -> Neighbours:
-    """The first caption of each group of captions that are near-copies of each other."""
+    """The first caption of each group of near-copies."""
     first = first_of_each(neighbours.vectors, duplicate_similarity)
     return neighbours if len(first) == len(neighbours.captions) else _only(neighbours, first)
 
 
 def first_of_each(vectors: Floats, threshold: float) -> NDArray[np.intp]:
-    """Which rows of ``vectors`` (k, d; unit length) come first in their connected component, in order.
+    """The first row of each connected component of ``vectors`` (k, d; unit length), in order.
 
-    Two rows are connected when their cosine is greater than ``threshold``, and so is whatever a chain of such
-    pairs joins. Every row takes the smallest row number that its neighbours know, until nothing changes.
+    Two rows are connected if their cosine is greater than ``threshold``, directly or through other rows. Every row
+    repeatedly takes the smallest row number of its neighbours until nothing changes.
     """
     count = len(vectors)
     rows = np.arange(count)
     near = vectors @ vectors.T > threshold
-    near[rows, rows] = True  # rounding may leave a vector's cosine to itself below the threshold
+    near[rows, rows] = True  # rounding may put a vector's cosine to itself below the threshold
     if int(near.sum()) == count:
         return rows
     labels = rows
@@ -106,7 +108,7 @@ def first_of_each(vectors: Floats, threshold: float) -> NDArray[np.intp]:
 
 
 def centroid(vectors: Floats) -> Floats:
-    """The unit mean (d,) of unit vectors (k, d); zeros when there are none or when they cancel out."""
+    """The unit mean (d,) of unit vectors (k, d); zeros if there are none or if they cancel out."""
     mean = vectors.sum(axis=0, dtype=np.float64)
     unit: Floats = (mean / (np.linalg.norm(mean) or 1.0)).astype(np.float32)
     return unit
@@ -123,6 +125,6 @@ def _hits(neighbours: Neighbours) -> tuple[Hit, ...]:
 
 
 def _parsed(caption: Caption) -> Parsed | None:
-    """What the import found in the caption, if it looked."""
+    """The phrases stored by the import, if there are any."""
     kept = caption.payload.get(CANDIDATES)
     return None if kept is None else msgspec.convert(kept, Parsed)

@@ -1,7 +1,7 @@
-"""Scoring: which of its candidates an image shows (CaSED, section 3.2, equations 3 to 5).
+"""Scoring: decides which of its candidates an image shows (CaSED, section 3.2, equations 3 to 5).
 
-The image is compared with each candidate, and so is the centroid of the captions that were retrieved for it;
-the two give a probability each, and ``alpha`` weighs them. Words are encoded once and remembered.
+Each candidate is compared with the image, and with the centroid of the image's retrieved captions. Both give a
+probability; ``alpha`` weights them. Vectors of words are cached.
 """
 
 from __future__ import annotations
@@ -34,24 +34,25 @@ def score(
     unknown_similarity: float = -1.0,
     prompts: Sequence[str] = PLAIN,
 ) -> Scored:
-    """The best ``max_tags`` candidates of each image (all, when ``None``), best first.
+    """The best ``max_tags`` candidates of each image (all, if ``None``), best first.
 
-    ``tau`` divides the logits. Candidates whose cosine is above ``synonym_similarity`` become one tag; a tag
-    below ``min_score`` is dropped; an image whose nearest caption is below ``unknown_similarity`` gets no tags.
-    No tags means *unknown*. ``prompts`` is the paper's UpperCaSED: a word's vector is the unit mean over them.
-    All words of the batch that are not remembered are encoded in one call.
-    Raises ``WrongSpace`` when the encoder is not the one that made the batch's vectors.
+    ``tau`` divides the logits. Candidates whose cosine is above ``synonym_similarity`` become one tag; a tag below
+    ``min_score`` is dropped; an image whose nearest caption is below ``unknown_similarity`` gets no tags. No tags
+    means *unknown*. ``prompts`` is the paper's UpperCaSED: a word's vector is the unit mean over them. All words of
+    the batch that are not cached are encoded in one call. Raises ``WrongSpace`` if another encoder made the batch's
+    vectors.
     """
     space = encoder.space
     if space.id != batch.revision.space_id or space.dimension != batch.vectors.dimension:
         raise WrongSpace(
-            f"the batch was embedded in space {batch.revision.space_id} ({batch.vectors.dimension} dimensions),"
-            f" this worker's encoder is {space.id} ({space.dimension}): run all stages with the same encoder"
+            f"the batch was embedded in space {batch.revision.space_id} ({batch.vectors.dimension}"
+            f" dimensions), but this worker's encoder uses {space.id} ({space.dimension}): run all stages"
+            " with the same encoder"
         )
     labels = list(dict.fromkeys(candidate.label for found in batch.candidates for candidate in found))
     words = encode_words(labels, encoder, cache, prompts)
     position = {label: at for at, label in enumerate(labels)}
-    # in float64, so that what else is in the batch cannot change an image's scores by a rounding
+    # in float64, so that an image's scores do not depend on the rest of the batch by rounding
     queries = np.concatenate([batch.vectors.array(), batch.centroids.array()]).astype(np.float64)
     similarities = queries @ words.astype(np.float64).T
     count = len(batch.objects)
@@ -90,7 +91,7 @@ def probabilities(similarities: NDArray[np.float64], space: Space, tau: float = 
 
 
 def encode_words(labels: Sequence[str], encoder: TextEncoder, cache: Cache, prompts: Sequence[str] = PLAIN) -> Floats:
-    """The unit vector of each label, (n, dimension); only those not remembered are encoded, in one call."""
+    """The unit vector of each label, (n, dimension); labels that are not cached are encoded in one call."""
     space = encoder.space
     prefix = f"word/{space.id}/{_digest(prompts)}"
     keys = [prefix + label for label in labels]
@@ -100,7 +101,7 @@ def encode_words(labels: Sequence[str], encoder: TextEncoder, cache: Cache, prom
     for at, value in enumerate(cache.get_many(keys)):
         if value is None or len(value) != size:
             missing.append(at)
-            value = b""  # noqa: PLW2901 -- stands in until the word is encoded below
+            value = b""  # noqa: PLW2901 -- placeholder until the word is encoded below
         vectors.append(value)
     if missing:
         texts = [prompt.replace("{}", labels[at]) for at in missing for prompt in prompts]
@@ -113,7 +114,7 @@ def encode_words(labels: Sequence[str], encoder: TextEncoder, cache: Cache, prom
 
 
 def _digest(prompts: Sequence[str]) -> str:
-    """Empty for the word alone; else short and different for every other list of prompts."""
+    """Empty for the plain word; otherwise a short digest of the list of prompts."""
     if tuple(prompts) == PLAIN:
         return ""
     return hashlib.blake2b("\n".join(prompts).encode(), digest_size=6).hexdigest() + "/"

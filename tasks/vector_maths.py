@@ -1,4 +1,4 @@
-"""Vectors of which only the direction counts."""
+"""Maths of unit vectors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Floats = NDArray[np.float32]
 
 
 def unit(vectors: Floats) -> Floats:
-    """Each row (…, d) at unit length; zeros stay zeros."""
+    """Scale each row (…, d) to unit length; zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     rows: Floats = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
     return rows

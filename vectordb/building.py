@@ -1,8 +1,8 @@
-"""Building a version of a caption database: read, clean, drop what came before, encode, add; killed and resumed.
+"""Builds a version of a caption database: read, clean, remove duplicates, encode, add. Resumable.
 
-The source is gone through once, in chunks. A chunk is committed to the journal after its captions are in the index,
-so a build that is killed repeats at most the chunks that were on their way, and repeating one changes nothing: a
-caption's id follows from its text. Memory does not grow with the source.
+The source is read once, in chunks. A chunk is committed to the journal after its captions are in the index. A build
+that is killed repeats at most the chunks in progress. Repeating a chunk has no effect, because a caption's id is
+derived from its text. Memory use does not grow with the source.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from vectordb.library import ChangeableLibrary, Manifest, split
 
 T = TypeVar("T")
 
-CHUNK = 2048  # captions that are encoded together: enough to sort by length, a second or two of work
+CHUNK = 2048  # captions encoded together: enough to sort them by length, and one or two seconds of work
 
 
 class Rows(Protocol):
-    """A piece of a source, in its order: texts as they stand there, and their vectors where it has them."""
+    """A piece of a source: its texts, and their vectors if the source has some."""
 
     @property
     def texts(self) -> Sequence[str]: ...
@@ -40,7 +40,7 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Chunk:
-    """New captions, cleaned, with the source's vectors (n, d) or none, and how far the source was read for them."""
+    """New cleaned captions, the source's vectors (n, d) or ``None``, and the read position after them."""
 
     captions: Sequence[Caption]
     vectors: Floats | None
@@ -49,19 +49,19 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A chunk's vectors (n, d), and what goes into each caption's payload."""
+    """A chunk's vectors (n, d), and additions to the payload of each caption."""
 
     vectors: Floats
     payloads: Sequence[Mapping[str, object]] = ()
 
 
 Prepare = Callable[[Iterator[Chunk]], Iterator[Prepared]]
-"""Encodes chunks, in their order. It may take some ahead of those it gives; never none for one."""
+"""Encodes chunks in order and returns one result per chunk. It may read ahead."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What is to be built. ``source`` tells one source, and the way it is read, from all others."""
+    """The parameters of a build. ``source`` identifies the source and how it is read."""
 
     name: str
     version: str
@@ -81,15 +81,15 @@ class Draft:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the builder tells and asks. ``wait`` is called when the index is away, and returns to try again."""
+    """Callbacks of the builder. ``wait`` is called while the index is unavailable, and returns to retry."""
 
-    tell: Callable[[Progress], None] = lambda _: None  # after each chunk
+    on_progress: Callable[[Progress], None] = lambda _: None  # after each chunk
     graph: Callable[[], None] = lambda: None  # before the graph is built
-    consumed: Callable[[int], None] = lambda _: None  # bytes of the source, while it is read
+    consumed: Callable[[int], None] = lambda _: None  # bytes of the source read so far
     wait: Callable[[Transient], None] | None = None
 
 
-class NothingRead(Permanent):
+class NoCaptions(Permanent):
     """The source holds no captions."""
 
 
@@ -104,32 +104,33 @@ def build(
     resume: bool = True,
     chunk: int = CHUNK,
 ) -> Manifest:
-    """Build a version from rows, which must be the same at every call for one ``draft.source``.
+    """Build a version from rows, which must be the same in every call with one ``draft.source``.
 
     A fault of the source (any ``Permanent`` that ``rows`` raises; vectors of another dimension, zero or not finite)
-    ends the reading: what was read before becomes the version, and its manifest tells the fault. Where nothing was
-    read, the fault is raised and nothing is left; ``NothingRead`` where there is none. Raises what
-    ``ChangeableLibrary.building`` raises, ``OtherSource``, and what ``prepare`` raises.
+    ends the reading. The captions read before it become the version, and its manifest contains the fault. If nothing
+    was read, raises the fault, or ``NoCaptions`` without one, and leaves nothing behind. Also raises what
+    ``ChangeableLibrary.building`` and ``prepare`` raise, and ``OtherSource``.
     """
     split(draft.captions_version)
     made, fault = _built(library, draft, rows, clean, prepare, hooks, chunk, resume=resume)
     if made is not None:
         return made
     library.drop(draft.space_id, draft.captions_version)
-    raise fault or NothingRead(f"there are no captions in {draft.origin or 'the source'}")
+    raise fault or NoCaptions(f"no captions found in {draft.origin or 'the source'}")
 
 
 def _built(
     library: ChangeableLibrary, draft: Draft, rows: Iterable[Rows], clean: Callable[[str], str], prepare: Prepare,
     hooks: Hooks, chunk: int, *, resume: bool,
 ) -> tuple[Manifest | None, Permanent | None]:  # fmt: skip
-    """The finished version, or none where nothing was read; and the source's fault, if it has one."""
+    """The finished version, ``None`` if nothing was read; and the fault of the source, if any."""
     with (
         library.building(draft.space_id, draft.captions_version, draft.dimension, resume=resume) as building,
         Journal.opened(building.folder, draft.source) as journal,
     ):
-        if building.index.count() < journal.progress.count:  # a power cut may keep the notes and lose the captions
-            journal.begin_again()
+        # after a power failure the journal may exist without its captions
+        if building.index.count() < journal.progress.count:
+            journal.reset()
         reading = _Reading(rows, clean, journal, draft.dimension, chunk)
         under_way: deque[Chunk] = deque()
 
@@ -141,26 +142,26 @@ def _built(
         for prepared in prepare(chunks()):
             done = under_way.popleft()
             captions = _with_payloads(done.captions, prepared.payloads)
-            persistently(partial(building.index.add, captions, prepared.vectors), hooks.wait)
+            retrying(partial(building.index.add, captions, prepared.vectors), hooks.wait)
             journal.commit([caption.id for caption in captions], done.progress)
             reading.forget(done)
-            hooks.tell(done.progress)
-        journal.commit([], reading.progress)  # what came after the last new caption
-        told, fault = reading.progress, reading.fault
-        if not told.count:
+            hooks.on_progress(done.progress)
+        journal.commit([], reading.progress)  # the part after the last new caption
+        progress, fault = reading.progress, reading.fault
+        if not progress.count:
             return None, fault
         hooks.graph()
         manifest = Manifest(
             draft.name, draft.version, draft.space_id, draft.dimension, building.index.count(), draft.template,
-            draft.created.astimezone().isoformat(), draft.origin, told.read, told.empty, told.duplicate,
+            draft.created.astimezone().isoformat(), draft.origin, progress.read, progress.empty, progress.duplicate,
             draft.profile, draft.source, str(fault or ""),
         )  # fmt: skip
-        persistently(partial(building.finish, manifest), hooks.wait)
+        retrying(partial(building.finish, manifest), hooks.wait)
         return manifest, fault
 
 
 class _Reading:
-    """Goes through the rows from where the journal says, and forms chunks of new captions."""
+    """Reads the rows from the journal's position and groups new captions into chunks."""
 
     def __init__(
         self, rows: Iterable[Rows], clean: Callable[[str], str], journal: Journal, dimension: int, chunk: int
@@ -170,12 +171,12 @@ class _Reading:
         self._journal = journal
         self._dimension = dimension
         self._chunk = chunk
-        self._under_way: set[int] = set()  # ids that the journal does not know yet
+        self._under_way: set[int] = set()  # ids that are not in the journal yet
         self.progress = journal.progress
         self.fault: Permanent | None = None
 
     def chunks(self) -> Iterator[Chunk]:
-        """Chunks of at least ``chunk`` captions, but for the last; none without captions."""
+        """Yield chunks of at least ``chunk`` captions; the last may be smaller. Never yields an empty one."""
         captions: list[Caption] = []
         vectors: list[Floats] = []
         for texts, given in self._remaining():
@@ -193,11 +194,11 @@ class _Reading:
             yield Chunk(captions, np.concatenate(vectors) if vectors else None, self.progress)
 
     def forget(self, chunk: Chunk) -> None:
-        """The journal knows these now."""
+        """Remove a committed chunk from the pending ids."""
         self._under_way.difference_update(caption.id for caption in chunk.captions)
 
     def _remaining(self) -> Iterator[tuple[Sequence[str], Floats | None]]:
-        """What the journal says is still to be read."""
+        """Yield the rows after the journal's position."""
         skip = self.progress.read
         try:
             for rows in self._rows:
@@ -210,7 +211,7 @@ class _Reading:
             self.fault = exc
 
     def _fresh(self, texts: Sequence[str]) -> dict[int, Caption]:
-        """The captions of these texts that have not come before, by their position; everything is counted."""
+        """The new captions of these texts by position; updates all counts."""
         found: dict[int, Caption] = {}
         empty = 0
         for position, text in enumerate(texts):
@@ -230,11 +231,12 @@ class _Reading:
         return fresh
 
     def _usable(self, vectors: Floats) -> int:
-        """How many of these vectors, from the first on, can be used; where that is not all, the fault says why."""
+        """The number of usable vectors before the first invalid one; sets the fault if there is one."""
         if vectors.ndim != 2 or vectors.shape[1] != self._dimension:
             self.fault = WrongDimension(
-                f"the source's vectors have {vectors.shape[-1]} dimensions, those of this space {self._dimension}:"
-                " they were made by another model; choose that encoder, or leave the vectors out (--no-vectors)"
+                f"the source's vectors have {vectors.shape[-1]} dimensions, but this space has"
+                f" {self._dimension}: another model made them. Choose that model as encoder,"
+                " or ignore the vectors with --no-vectors"
             )
             return 0
         with np.errstate(over="ignore", invalid="ignore"):
@@ -254,8 +256,8 @@ def _with_payloads(captions: Sequence[Caption], payloads: Sequence[Mapping[str, 
     return [Caption(c.id, c.text, payload) for c, payload in zip(captions, payloads, strict=True)]
 
 
-def persistently(call: Callable[[], T], wait: Callable[[Transient], None] | None) -> T:
-    """Repeat a call as long as ``wait`` is willing to wait."""
+def retrying(call: Callable[[], T], wait: Callable[[Transient], None] | None) -> T:
+    """Repeat a call until it succeeds, as long as ``wait`` returns."""
     while True:
         try:
             return call()
@@ -266,7 +268,7 @@ def persistently(call: Callable[[], T], wait: Callable[[Transient], None] | None
 
 
 def encoding(encode: Callable[[Sequence[str]], Floats], dimension: int) -> Prepare:
-    """Encode in this process, chunk by chunk; vectors that the source has are taken as they are."""
+    """Encode in this process, chunk by chunk; uses the source's vectors unchanged if there are some."""
 
     def prepare(chunks: Iterator[Chunk]) -> Iterator[Prepared]:
         for one in chunks:

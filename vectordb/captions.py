@@ -1,4 +1,4 @@
-"""What a caption is: a text and an id that follows from the text alone."""
+"""A caption: a text and an id derived from the text."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# keys of a payload that mean something here
-SOURCE = "source"  # who put it there, where that was not the import: taught captions can be listed and taken back
-CANDIDATES = "candidates"  # what the extraction stage would find in it, kept so that it need not look again
+# reserved keys of a payload
+SOURCE = "source"  # who added it, if not the import: taught captions can be listed and removed by it
+CANDIDATES = "candidates"  # cached candidates of the extraction stage
 
 
 def normalise(text: str) -> str:
-    """Unicode NFC, every run of white space one space, nothing at the ends."""
+    """Normalise to Unicode NFC, replace white space by single spaces, and strip the ends."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def caption_id(text: str) -> int:
-    """An unsigned 64-bit id of the normalised text: the same caption has one id in every database."""
+    """An unsigned 64-bit id of the normalised text, equal in every database."""
     return int.from_bytes(hashlib.blake2b(normalise(text).encode(), digest_size=8).digest(), "big")
 
 
 @dataclass(frozen=True)
 class Caption:
-    """A caption as it is stored. ``payload`` is kept beside the text and may hold any JSON values."""
+    """A stored caption. ``payload`` is stored with the text and may hold any JSON values."""
 
     id: int
     text: str
@@ -32,5 +32,5 @@ class Caption:
 
     @classmethod
     def of(cls, text: str, **payload: object) -> Caption:
-        """A caption of this text, with the id that follows from it."""
+        """Create a caption with the id of its text."""
         return cls(caption_id(text), normalise(text), payload)

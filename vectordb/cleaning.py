@@ -1,4 +1,4 @@
-"""Captions from the web, made fit to be encoded and shown: no markup, nothing invisible, no endless text."""
+"""Cleans captions from the web: removes markup and invisible characters, and limits the length."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 
 from vectordb.captions import normalise
 
-# of a longer text only this many times the wanted length is looked at: markup rarely takes more
+# only this multiple of the wanted length is processed: markup rarely takes more
 _AHEAD = 16
 # <b>, </b>, <br/>, <!-- … -->, and placeholders such as <person>; neither "<3" nor "5 < 6"
 _TAG = re.compile(r"<[A-Za-z/!?][^<>]*>")
-# &amp;amp;lt; is what is left when text was escaped again and again
+# text that was escaped repeatedly, such as &amp;amp;lt;
 _ESCAPED = re.compile(r"&(?:amp;)+", re.IGNORECASE)
-# control, format (also those that change the direction), unpaired surrogates, private use and never used: Unicode's
-# Cc, Cf, Cs, Co; but for white space, and for the joiner within an emoji such as a family
+# control, format (including direction), unpaired surrogates, private use and unassigned: Unicode's Cc, Cf, Cs, Co.
+# Not white space, nor the joiner within an emoji such as a family
 _INVISIBLE = re.compile(
     "["
     "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e"
@@ -29,11 +29,11 @@ _INVISIBLE = re.compile(
 
 
 def cleaned(text: str, longest: int = 1000) -> str:
-    """A caption as one line of at most ``longest`` characters, NFC; '' when nothing is left.
+    """Clean a caption to one line of at most ``longest`` characters, NFC; '' if nothing is left.
 
-    HTML entities are resolved; tags and placeholders in pointed brackets, control, format and direction characters
-    and unpaired surrogates are removed; white space is one space. It is cut between words where it can be. What is
-    clean already stays as it is.
+    Resolves HTML entities. Removes tags and placeholders in angle brackets, control, format and direction characters,
+    and unpaired surrogates. White space becomes one space. Truncates between words if possible. Clean text stays
+    unchanged.
     """
     if text.isprintable() and "<" not in text and "&" not in text:
         line = " ".join(text.split()) if text.isascii() else normalise(text)
@@ -41,12 +41,12 @@ def cleaned(text: str, longest: int = 1000) -> str:
         line = _settled(text[: _AHEAD * longest])
     if len(line) > longest:
         cut = line[: longest + 1].rpartition(" ")[0] or line[:longest]
-        line = _settled(cut)  # a cut may leave half of something
+        line = _settled(cut)  # truncation may leave half an entity or tag
     return line
 
 
 def _settled(text: str) -> str:
-    """The text when another round would change nothing: what is removed may bring new markup together."""
+    """Repeat until nothing changes: removing a part may create new markup."""
     while True:
         before = text
         if "&" in text:

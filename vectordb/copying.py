@@ -1,8 +1,8 @@
-"""Copying a version from one home to another, with its vectors as they are: resumable, and seen when it is right.
+"""Copies a version with its vectors to another library: resumable, and published after verification.
 
-Captions go over in the order of their ids, a page at a time, and a journal on this machine notes the last id of each
-page that has arrived. So a copy that is killed repeats one page at the most. What is taught to the source, or taken
-back there, meanwhile is brought into line at the end.
+Captions are copied in the order of their ids, page by page. A journal on this machine stores the last id of each
+copied page, so a copy that is killed repeats at most one page. Captions taught or removed in the source meanwhile are
+synchronised at the end.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from vectordb.building import persistently
+from vectordb.building import retrying
 from vectordb.captions import Caption
 from vectordb.errors import Permanent, Transient
 from vectordb.index import PAGE, CaptionIndex, Floats, Neighbours
 from vectordb.journal import Journal, OtherSource, Progress
 from vectordb.library import ChangeableLibrary, Manifest
 
-SEARCHES = 10  # by which a copy is compared with its source
-NEAREST = 10  # captions of each
-_SAME = 1e-5  # of a component, or of a similarity: homes compute in float32
+SEARCHES = 10  # searches to compare a copy with its source
+NEAREST = 10  # captions per search
+_SAME = 1e-5  # tolerance of a component or a similarity: libraries compute in float32
 _LOOK_AT = 32  # captions among which one with this vector must be: several may have the same
-_ROUNDS = 5  # in which the taught captions of a source that is in use are brought into line
+_ROUNDS = 5  # rounds to synchronise taught captions of a source in use
 
 
 class CopyDiffers(Permanent):
-    """The copy does not hold what its source holds; it is not seen."""
+    """The copy differs from its source and is not published."""
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a copy tells and asks. ``wait`` is called when either home is away, and returns to try again."""
+    """Callbacks of a copy. ``wait`` is called while a library is unavailable, and returns to retry."""
 
-    tell: Callable[[int], None] = lambda _: None  # captions that have arrived, those of earlier attempts included
-    step: Callable[[str], None] = lambda _: None  # what is done now, for people
+    on_progress: Callable[[int], None] = lambda _: None  # number of copied captions, including earlier attempts
+    step: Callable[[str], None] = lambda _: None  # the current step, for users
     wait: Callable[[Transient], None] | None = None
 
 
 @dataclass(frozen=True)
 class Copied:
-    """``count`` captions are in the copy; ``brought`` of them came by this call, ``taught`` were taught."""
+    """``count`` captions are in the copy; ``brought`` were copied by this call, ``taught`` were taught."""
 
     count: int
     brought: int
@@ -57,7 +57,7 @@ def copy(
     *,
     resume: bool = True,
 ) -> Copied:
-    """Copy the version that ``manifest`` describes; a copy that was interrupted is gone on with.
+    """Copy the version that ``manifest`` describes; resumes an interrupted copy.
 
     Raises ``CopyDiffers``, what ``ChangeableLibrary.building`` raises, and ``OtherSource`` where something else that
     is not finished has this version's place; ``resume=False`` throws that away.
@@ -72,14 +72,15 @@ def copy(
                 " --no-resume to throw it away"
             )
         with Journal.opened(building.folder, identity) as journal:
-            if target.count() < journal.progress.count:  # a power cut may keep the notes and lose the captions
-                journal.begin_again()
+            # after a power failure the journal may exist without its captions
+            if target.count() < journal.progress.count:
+                journal.reset()
             brought = _bring(source, target, journal, hooks)
             hooks.step("comparing")
-            taught = persistently(lambda: _compared(source, target, journal), hooks.wait)
+            taught = retrying(lambda: _compared(source, target, journal), hooks.wait)
             hooks.step("building the index")
             count = target.count()
-        persistently(lambda: building.finish(manifest), hooks.wait)
+        retrying(lambda: building.finish(manifest), hooks.wait)
     return Copied(count, brought, taught)
 
 
@@ -92,14 +93,14 @@ def _bring(source: CaptionIndex, target: CaptionIndex, journal: Journal, hooks: 
             target.add(captions, vectors)
             journal.commit([captions[-1].id], journal.progress.plus(len(captions), 0, 0))
             brought += len(captions)
-            hooks.tell(journal.progress.count)
+            hooks.on_progress(journal.progress.count)
 
-    persistently(go_on, hooks.wait)
+    retrying(go_on, hooks.wait)
     return brought
 
 
 def _compared(source: CaptionIndex, target: CaptionIndex, journal: Journal) -> int:
-    """Bring taught captions into line, then compare; gives how many are taught. Raises ``CopyDiffers``."""
+    """Synchronise taught captions, then compare; returns the number of taught ones. Raises ``CopyDiffers``."""
     for left in reversed(range(_ROUNDS)):
         taught = level(source, target)
         count = target.count()
@@ -116,7 +117,7 @@ def _compared(source: CaptionIndex, target: CaptionIndex, journal: Journal) -> i
 
 
 def level(source: CaptionIndex, target: CaptionIndex) -> int:
-    """Let the target hold exactly the taught captions that the source holds; gives how many these are."""
+    """Make the taught captions of the target equal to those of the source; returns their number."""
     there = {caption.id: caption for page, _ in target.pages(taught=True) for caption in page}
     count = 0
     for captions, vectors in source.pages(taught=True):
@@ -131,7 +132,7 @@ def level(source: CaptionIndex, target: CaptionIndex) -> int:
 
 
 def missing(source: CaptionIndex, target: CaptionIndex, *, bring: bool) -> int:
-    """How many captions were taught to the source alone; ``bring`` teaches them to the target, too."""
+    """The number of captions that were taught only to the source; ``bring`` adds them to the target."""
     count = 0
     for captions, vectors in source.pages(taught=True):
         known = {caption.id for caption in target.get([caption.id for caption in captions])}
@@ -145,12 +146,12 @@ def missing(source: CaptionIndex, target: CaptionIndex, *, bring: bool) -> int:
 def compare(source: CaptionIndex, target: CaptionIndex) -> None:
     """Compare both by their counts and by ten searches. Raises ``CopyDiffers``.
 
-    A search may miss what it should find, in either home. So what one of them finds must be in the other, with the
-    same text, payload and vector, and nothing is said about which of two near captions a graph comes across.
+    An approximate search may miss captions in either library. What one search finds must exist in the other library
+    with the same text, payload and vector, but need not be found by the same search.
     """
     ours, theirs = source.count(), target.count()
     if ours != theirs:
-        raise CopyDiffers(f"the copy holds {theirs:,} captions, its source {ours:,}")
+        raise CopyDiffers(f"the copy holds {theirs:,} captions, but its source {ours:,}")
     queries = _queries(source)
     if not len(queries):
         return
@@ -160,7 +161,7 @@ def compare(source: CaptionIndex, target: CaptionIndex) -> None:
 
 
 def _queries(index: CaptionIndex) -> Floats:
-    """Up to ``SEARCHES`` vectors, spread over the ids, which are hashes; each between two captions."""
+    """Up to ``SEARCHES`` query vectors, each between two captions, spread over the ids, which are hashes."""
     rows = []
     for part in range(SEARCHES):
         page = next(index.pages(after=part * 2**64 // SEARCHES - 1), None)
@@ -168,13 +169,13 @@ def _queries(index: CaptionIndex) -> Floats:
             _, vectors = page
             rows.append(vectors[0] + 0.5 * vectors[-1])
     queries = np.array(rows, dtype=np.float32).reshape(-1, index.dimension)
-    # two that point away from each other leave nothing between them
+    # opposite vectors have no usable mean
     kept: Floats = queries[np.linalg.norm(queries, axis=1) > _SAME]
     return kept
 
 
 def _covered(found: Neighbours, other: Neighbours, index: CaptionIndex, name: str) -> None:
-    """Whether what was found in one home is in the other, whose ``index`` is asked for what its search missed."""
+    """Check that what one search found exists in the other library; looks up what its search missed."""
     known = {caption.id: (caption, row) for caption, row in zip(other.captions, other.vectors, strict=True)}
     for caption, row in zip(found.captions, found.vectors, strict=True):
         if caption.id not in known:

@@ -1,4 +1,4 @@
-"""Whether a disk has room: the index engine writes through mapped memory, and on a full disk the kernel kills it."""
+"""Checks for free disk space: the index engine writes to mapped memory, and the kernel kills it on a full disk."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from pathlib import Path
 
 from vectordb.index import IndexFault
 
-MARGIN = 96 * 2**20  # bytes: the engine's log grows by pieces of 32 MiB, payloads by somewhat less
+MARGIN = 96 * 2**20  # bytes: the engine's log grows in steps of 32 MiB, payloads in smaller ones
 
 
 class DiskFull(IndexFault):
-    """There is no room for what was to be written; what is there already stays."""
+    """Not enough disk space for the operation; existing data is unchanged."""
 
 
-def need_room(folder: Path, size: int, purpose: str) -> None:
-    """Raise ``DiskFull`` unless ``size`` bytes and a margin are free where ``folder`` is."""
+def require_space(folder: Path, size: int, purpose: str) -> None:
+    """Raise ``DiskFull`` unless ``size`` bytes and a margin are free on the disk of ``folder``."""
     disk = os.statvfs(folder)
     free = disk.f_bavail * disk.f_frsize
     if free < size + MARGIN:
         needed = f"{_mib(size + MARGIN)} MiB are needed to {purpose}"
-        raise DiskFull(f"the disk of {folder} is full: {_mib(free)} MiB are free, {needed}")
+        raise DiskFull(f"not enough disk space in {folder}: {_mib(free)} MiB are free, {needed}")
 
 
 def size_of(folder: Path) -> int:
-    """Bytes in use under a folder: blocks, since the engine's files have holes."""
+    """Disk usage of a folder in bytes, counted in blocks, because the engine's files are sparse."""
     return sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file())
 
 

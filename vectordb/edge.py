@@ -1,26 +1,24 @@
-"""The caption index in this process: a Qdrant Edge shard in a folder. The embedded default.
+"""The embedded caption index: a Qdrant Edge shard in a folder, in this process.
 
-On disk: ``index.json`` (our word on the dimension, written last, so that a folder without it is no index) and
-the shard in ``shard/``.
+On disk: ``index.json`` (with the dimension; written last, so a folder without it is not an index) and the shard in
+``shard/``.
 
-**One owner.** The shard's write-ahead log is locked as long as it is open: a second ``open``, in this process or
-another, raises ``IndexLocked``. The lock is also the reason why the log stays on: without it nothing keeps two
-owners apart.
+**One owner.** The shard's write-ahead log is locked while it is open: a second ``open``, in this process or another,
+raises ``IndexLocked``. The log is therefore never disabled, as nothing else keeps two owners apart.
 
-**Forks.** A forked child inherits the lock, keeps it after the parent closed, and hangs in its first search,
-since the library's threads did not follow it. So open after the fork; an inherited index raises ``IndexFault``
-instead of hanging.
+**Forks.** A forked child inherits the lock, keeps it after the parent has closed the index, and would hang in its
+first search, because the library's threads do not exist in it. Open the index after the fork; an inherited index
+raises ``IndexFault`` instead of hanging.
 
-**Threads.** Calls from several threads are safe, but none of them runs beside another: the library holds the
-interpreter's lock through every call, a whole ``optimize`` included. A process that must answer meanwhile builds
-in a process of its own.
+**Threads.** Calls from several threads are safe but run one after the other: the library holds the GIL during every
+call, including a whole ``optimize``. A process that must respond meanwhile should build in another process.
 
-**Memory.** The files of what is added stay mapped as long as the shard is open, and the log grows until it is
-flushed. So every ``RENEWED`` captions the shard is closed and opened again, and adding takes nearly the same memory
-for any number of captions. What building and searching take is in ops/decisions/caption-index.md.
+**Memory.** Files of added captions stay mapped while the shard is open, and the log grows until it is flushed. So the
+shard is reopened every ``RENEWED`` captions, and adding takes nearly the same memory for any number of captions.
+Measurements of building and searching are in ops/decisions/caption-index.md.
 
-**Order.** Equal similarities come in the order of ids. Where a tie crosses the ``limit``, which of its captions
-are in is the graph's choice.
+**Order.** Equal similarities are ordered by id. If a tie crosses the ``limit``, the graph decides which of its
+captions are included.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from vectordb.captions import SOURCE, Caption
-from vectordb.disk_space import need_room, size_of
+from vectordb.disk_space import require_space, size_of
 from vectordb.index import (
     PAGE,
     Floats,
@@ -55,7 +53,7 @@ from vectordb.index import (
 from vectordb.options import IndexOptions
 
 DEFAULT = IndexOptions()
-RENEWED = 32_768  # captions that are added between two reopenings of the shard
+RENEWED = 32_768  # captions added between two reopenings of the shard
 
 _SOURCE = f"extra.{SOURCE}"
 
@@ -64,16 +62,16 @@ class EdgeIndex:
     """A ``CaptionIndex`` on Qdrant Edge."""
 
     def __init__(self, path: Path, dimension: int, options: IndexOptions) -> None:
-        """For ``create`` and ``open``: the shard in ``path`` exists."""
+        """Used by ``create`` and ``open``: the shard in ``path`` exists."""
         self.dimension = dimension
         self._path = path
         self._options = options
         self._owner = os.getpid()
         self._closed = False
-        self._turn = threading.RLock()  # none of the others' calls while the shard is exchanged
+        self._turn = threading.RLock()  # no calls by others while the shard is reopened
         self._added = 0
         self._packed = struct.Struct(f"{dimension}f").pack
-        # says nothing to a graph over float32
+        # no effect for a graph over float32
         rescored = edge.QuantizationSearchParams(rescore=True, oversampling=options.oversampling)
         self._params = edge.SearchParams(hnsw_ef=options.ef, quantization=rescored)
         with _translated(path):
@@ -81,14 +79,14 @@ class EdgeIndex:
 
     @classmethod
     def create(cls, path: Path, dimension: int, options: IndexOptions = DEFAULT) -> Self:
-        """A new, empty index in the folder ``path``. Raises ``IndexExists``, ``DiskFull``."""
+        """Create an empty index in the folder ``path``. Raises ``IndexExists``, ``DiskFull``."""
         sign = path / "index.json"
         if sign.exists():
-            raise IndexExists(f"there is an index at {path} already")
+            raise IndexExists(f"an index already exists at {path}")
         path.mkdir(parents=True, exist_ok=True)
-        need_room(path, 0, "begin an index")
+        require_space(path, 0, "create an index")
         with _translated(path):
-            # on disk until the graph is built: opened anew, an import would read all of it back into memory
+            # on disk until the graph is built: otherwise every reopening would read all of it into memory
             begun = replace(options.decided(0), on_disk=True)
             shard = edge.EdgeShard.create(str(path / "shard"), _config(dimension, begun))
             shard.update(_index_of_sources())
@@ -98,21 +96,22 @@ class EdgeIndex:
 
     @classmethod
     def open(cls, path: Path, options: IndexOptions = DEFAULT) -> Self:
-        """The index in the folder ``path``. Raises ``IndexMissing`` or ``IndexLocked``.
+        """Open the index in the folder ``path``. Raises ``IndexMissing`` or ``IndexLocked``.
 
-        How it is kept is as it was built; ``options`` say how it is searched, and how the next ``optimize`` builds.
+        Its storage is as it was built; ``options`` determine how it is searched, and how the next ``optimize``
+        builds.
         """
-        # the library would make a shard out of any folder that it is pointed at, so we look first
+        # the library would create a shard in any folder, so check first
         try:
             dimension = int(json.loads((path / "index.json").read_text())["dimension"])
         except (OSError, ValueError, KeyError, TypeError) as exc:
-            raise IndexMissing(f"no index at {path}: {exc}") from exc
+            raise IndexMissing(f"there is no index at {path}: {exc}") from exc
         return cls(path, dimension, options)
 
     def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
         """See ``CaptionIndex.add``. New captions are found at once, by a full scan until ``optimize``.
 
-        Raises ``DiskFull``; ``IndexLocked`` where another process opens the index while the shard is opened again.
+        Raises ``DiskFull``; ``IndexLocked`` if another process opens the index while the shard is reopened.
         """
         rows = paired(captions, vectors, self.dimension)
         for start in range(0, len(captions), PAGE):
@@ -122,26 +121,26 @@ class EdgeIndex:
                 for caption, row in zip(part, rows[start : start + PAGE].tolist(), strict=True)
             ]
             with self._used() as shard:
-                need_room(self._path, 2 * rows.itemsize * self.dimension * len(points), "add captions")
+                require_space(self._path, 2 * rows.itemsize * self.dimension * len(points), "add captions")
                 shard.update(edge.UpdateOperation.upsert_points(points))
                 self._added += len(points)
                 if self._added >= RENEWED:
                     self._renew()
 
     def optimize(self) -> None:
-        """Build the HNSW graph over everything added so far, then flush. Few new ones go into the graph there is.
+        """Build the HNSW graph over everything added so far, then flush. Adds few new ones to an existing graph.
 
-        What the options leave open is decided by the count of now: an index that has become large is built anew.
+        Unset options follow from the current count: an index that has become large is rebuilt.
         """
         with self._used():
             # the new segment is written beside the old one
-            need_room(self._path, size_of(self._path) * 3 // 2, "build the graph")
+            require_space(self._path, size_of(self._path) * 3 // 2, "build the graph")
             self._renew(_config(self.dimension, self._options.decided(self.count())))
             self._shard.optimize()
             self._shard.flush()
 
     def indexed(self) -> int:
-        """How many captions the graph holds; the others are found by a full scan."""
+        """The number of captions in the graph; the others are found by a full scan."""
         with self._used() as shard:
             return shard.info().indexed_vectors_count
 
@@ -181,7 +180,7 @@ class EdgeIndex:
     def pages(
         self, source: str | None = None, after: int = -1, *, taught: bool = False
     ) -> Iterator[tuple[list[Caption], Floats]]:
-        """See ``CaptionIndex.pages``. What is added meanwhile may or may not be seen."""
+        """See ``CaptionIndex.pages``. Captions added meanwhile may or may not be included."""
         only = None
         if source is not None or taught:
             if source is not None:
@@ -189,7 +188,7 @@ class EdgeIndex:
             else:
                 only = edge.Filter(must_not=[edge.IsEmptyCondition(_SOURCE)])
             with self._used() as shard:
-                if _SOURCE not in shard.info().payload_schema:  # an index from before there was one
+                if _SOURCE not in shard.info().payload_schema:  # an index of a version without this index on sources
                     shard.update(_index_of_sources())
         offset: Any = after + 1
         while offset is not None and offset < 2**64:
@@ -200,7 +199,7 @@ class EdgeIndex:
                 yield list(map(_caption, records)), self._matrix(records)
 
     def close(self) -> None:
-        """See ``CaptionIndex.close``. In a forked child it does nothing: the parent is the owner."""
+        """See ``CaptionIndex.close``. Does nothing in a forked child: the parent is the owner."""
         if self._closed or os.getpid() != self._owner:
             return
         with self._turn:
@@ -210,7 +209,7 @@ class EdgeIndex:
                 self._shard.close()
 
     def _renew(self, config: edge.EdgeConfig | None = None) -> None:
-        """Close the shard and open it again, for another ``config`` if one is given; it lets the lock go between."""
+        """Close the shard and open it again, with another ``config`` if given; releases the lock in between."""
         self.close()
         with _translated(self._path):
             self._shard = edge.EdgeShard.load(str(self._path / "shard"), config)
@@ -224,14 +223,15 @@ class EdgeIndex:
         return Neighbours(tuple(map(_caption, found)), similarities, vectors)
 
     def _matrix(self, points: Sequence[edge.ScoredPoint] | Sequence[edge.Record]) -> Floats:
-        # a third faster than numpy's reading of lists; into a bytearray, so that the array can be written to
+        # a third faster than numpy's conversion of lists; into a bytearray, so that the array is writable
         packed = bytearray().join([self._packed(*cast("list[float]", point.vector)) for point in points])
         return np.frombuffer(packed, dtype=np.float32).reshape(-1, self.dimension)
 
     @contextmanager
     def _used(self) -> Iterator[edge.EdgeShard]:
         """The shard, for the process that opened it and until it is closed, one thread at a time."""
-        if os.getpid() != self._owner:  # asked first: after a fork the lock may be held by a thread that is not here
+        # checked first: after a fork a thread that does not exist here may hold the lock
+        if os.getpid() != self._owner:
             raise IndexFault("this index was opened before a fork; open it in the process that uses it")
         with self._turn:
             if self._closed:
@@ -241,13 +241,13 @@ class EdgeIndex:
 
 
 def _caption(point: edge.ScoredPoint | edge.Record) -> Caption:
-    """The caption that a point was made of."""
+    """The caption of a point."""
     payload: dict[str, Any] = point.payload or {}
     return Caption(cast("int", point.id), payload["text"], payload["extra"])
 
 
 def _config(dimension: int, options: IndexOptions) -> edge.EdgeConfig:
-    """How the library is to keep an index of ``options`` in which nothing is left open."""
+    """The library's configuration for ``options`` without unset values."""
     codes = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, memory=edge.Memory.Pinned)
     return edge.EdgeConfig(
         vectors=edge.EdgeVectorParams(
@@ -256,35 +256,35 @@ def _config(dimension: int, options: IndexOptions) -> edge.EdgeConfig:
             memory=edge.Memory.Cold if options.on_disk else edge.Memory.Cached,
             quantization_config=codes if options.quantised else None,
         ),
-        # the least the library allows, in kilobytes: above a handful of captions the graph is searched
+        # the minimum of the library, in kilobytes: more than a few captions are searched by graph
         hnsw_config=edge.HnswIndexConfig(m=options.m, ef_construct=options.ef_construct, full_scan_threshold=10),
-        # any segment is large enough for a graph, and optimising makes one segment of all
+        # every segment gets a graph, and optimising merges all into one segment
         optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
     )
 
 
 def _index_of_sources() -> edge.UpdateOperation:
-    """So that the few captions of a source are found among a million. No graph of their own: nobody searches them."""
+    """An index to find the few captions of a source among a million. No separate graph: nobody searches them."""
     kept = edge.KeywordIndexParams(memory=edge.Memory.Cold, enable_hnsw=False)
     return edge.UpdateOperation.create_field_index(_SOURCE, kept)
 
 
 @contextmanager
 def _translated(path: Path | None = None) -> Iterator[None]:
-    """Ours for the library's errors. It raises bare ``Exception``: their text is all that tells them apart."""
+    """Translates the library's errors. It raises bare ``Exception``, so only the text tells them apart."""
     where = f" at {path}" if path else ""
     try:
         yield
     except Exception as exc:
-        if type(exc) is not Exception:  # a wrong argument, and so a fault of ours, not of the library
+        if type(exc) is not Exception:  # a wrong argument: a bug here, not a fault of the library
             raise
         text = str(exc)
         if "WouldBlock" in text:
-            raise IndexLocked(f"the index{where} is open already, here or in another process") from exc
+            raise IndexLocked(f"the index{where} is already open, here or in another process") from exc
         if "Vector dimension error" in text or "expected vector size" in text:
             raise WrongDimension(text) from exc
         if "already contains segment data" in text:
-            raise IndexExists(f"there is an index{where} already") from exc
+            raise IndexExists(f"an index already exists{where}") from exc
         if any(sign in text for sign in ("cannot load edge shard", "no segments", "failed to load segment")):
-            raise IndexMissing(f"no index{where}: {text}") from exc
+            raise IndexMissing(f"there is no index{where}: {text}") from exc
         raise IndexFault(f"the index{where} failed: {text}") from exc

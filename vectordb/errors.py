@@ -1,26 +1,26 @@
-"""One root, two branches. Which branch an error is on decides what happens to the object it stopped.
+"""The root of all errors and its two branches, which decide what happens to the affected object.
 
-``Transient``: the same call may succeed later (a service is away, a file is locked): the work is retried.
-``Permanent``: it never will (not an image, wrong dimension, a setting that contradicts another): the object
-ends as ``failed``, or the command ends with the message.
+``Transient``: the same call may succeed later (a service is unavailable, a file is locked). The work is retried.
+``Permanent``: retrying does not help (not an image, wrong dimension, contradicting settings). The object ends as
+``failed``, or the command ends with the message.
 
-Adapters translate what their libraries raise at their own border, with ``raise … from exc``.
+Adapters translate the errors of their libraries with ``raise … from exc``.
 """
 
 
 class WildtagError(Exception):
-    """The root of all errors that wildtag raises on purpose; its text is written for a person."""
+    """The root of all errors that wildtag raises on purpose; its text is written for users."""
 
 
 class Transient(WildtagError):
-    """Try again later.
+    """The call may succeed later.
 
-    ``service``: what is away (``redis``, ``broker``, ``store``, ``captions``), where the fault says that of a service
-    and not of one object; nobody who needs that gets on until it is back.
+    ``service``: the unavailable service (``redis``, ``broker``, ``store``, ``captions``), if the fault affects all of
+    it and not only one object. Work that needs it waits until it is available again.
     """
 
     service: str | None = None
 
 
 class Permanent(WildtagError):
-    """Trying again changes nothing."""
+    """Retrying does not help."""

@@ -1,7 +1,7 @@
-"""Exact search over a matrix in memory: the oracle that approximate indexes are measured against.
+"""Exact search over a matrix in memory, used as reference for approximate indexes.
 
-One product with every stored vector a search, so it is right and slow: fine up to some ten thousand captions.
-It is kept as one ``.npz`` file; saved by ``save`` and ``close``, each time as a whole and atomically.
+Every search computes the product with all stored vectors, so it is exact but slow: suitable for some ten thousand
+captions. ``save`` and ``close`` write one ``.npz`` file atomically.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from vectordb.index import PAGE, Floats, IndexExists, IndexMissing, Neighbours, 
 
 
 class ExactIndex:
-    """A ``CaptionIndex`` of numpy arrays. Searching in several threads is safe, adding meanwhile is not."""
+    """A ``CaptionIndex`` of numpy arrays. Concurrent searches are safe, but not while captions are added."""
 
     def __init__(self, dimension: int, path: Path | None = None) -> None:
-        """An empty index; without a ``path`` it lives in memory only."""
+        """An empty index; without ``path`` it exists in memory only."""
         self.dimension = dimension
         self._path = path
         self._captions: dict[int, Caption] = {}
@@ -32,23 +32,23 @@ class ExactIndex:
 
     @classmethod
     def create(cls, path: Path, dimension: int) -> Self:
-        """A new index in the file ``path``. Raises ``IndexExists``."""
+        """Create an index in the file ``path``. Raises ``IndexExists``."""
         if path.exists():
-            raise IndexExists(f"there is an index at {path} already")
+            raise IndexExists(f"an index already exists at {path}")
         index = cls(dimension, path)
         index.save()
         return index
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """The index saved at ``path``. Raises ``IndexMissing``."""
+        """Open the index saved at ``path``. Raises ``IndexMissing``."""
         try:
             with np.load(path, allow_pickle=False) as saved:
                 vectors: Floats = saved["vectors"]
                 ids = saved["ids"].tolist()
                 texts: list[tuple[str, dict[str, object]]] = json.loads(saved["texts"].tobytes())
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
-            raise IndexMissing(f"no index at {path}: {exc}") from exc
+            raise IndexMissing(f"there is no index at {path}: {exc}") from exc
         index = cls(vectors.shape[1], path)
         for row, (caption_id, (text, payload)) in enumerate(zip(ids, texts, strict=True)):
             index._captions[caption_id] = Caption(caption_id, text, payload)
@@ -58,7 +58,7 @@ class ExactIndex:
     def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
         """See ``CaptionIndex.add``."""
         rows = paired(captions, vectors, self.dimension)
-        # through JSON and back, so that what is found now is what will be found after reopening
+        # through JSON and back, so that results are the same after reopening
         kept = [Caption(c.id, c.text, json.loads(json.dumps(dict(c.payload)))) for c in captions]
         for caption, row in zip(kept, rows, strict=True):
             self._captions[caption.id] = caption
@@ -71,9 +71,9 @@ class ExactIndex:
         captions, matrix = self._in_order()
         found = []
         for query in queries:
-            # one row at a time: a product of matrices may round a row differently from one batch to another
+            # one row at a time: a matrix product may round a row differently in different batches
             similarities = matrix @ query
-            # stable, over rows in the order of ids: ties come out by id
+            # stable, over rows in the order of ids: ties are ordered by id
             best = np.argsort(-similarities, kind="stable")[:limit]
             found.append(Neighbours(tuple(captions[i] for i in best), similarities[best], matrix[best]))
         return found
@@ -110,7 +110,7 @@ class ExactIndex:
             yield [captions[row] for row in part], matrix[part]
 
     def save(self) -> None:
-        """Write the file anew beside the old one, then put it in its place. Nothing without a path."""
+        """Write a new file and rename it over the old one. Does nothing without a path."""
         if self._path is None:
             return
         captions, matrix = self._in_order()
@@ -132,7 +132,7 @@ class ExactIndex:
         self.save()
 
     def _in_order(self) -> tuple[list[Caption], Floats]:
-        """Captions and their (n, dimension) matrix in the order of ids; made anew after an ``add``."""
+        """Captions and their (n, dimension) matrix in the order of ids; rebuilt after an ``add``."""
         if self._ordered is None:
             ids = sorted(self._captions)
             matrix = np.array([self._rows[i] for i in ids], dtype=np.float32).reshape(-1, self.dimension)

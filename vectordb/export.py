@@ -1,4 +1,4 @@
-"""Writing captions out, in formats that the readers read."""
+"""Exports captions in formats that the readers can read."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from vectordb.errors import Permanent
 from vectordb.index import Floats
 
 Write = Callable[[Sequence[Caption], Floats], None]
-"""Takes a page of captions and their vectors (n, d)."""
+"""Receives a page of captions and their vectors (n, d)."""
 
 
 class UnknownFormat(Permanent):
-    """The file's ending names no format that is written."""
+    """The file's suffix is not that of a supported export format."""
 
 
 @contextmanager
 def exporter(file: Path | None, dimension: int) -> Iterator[Write]:
-    """Writes pages to a .txt, .jsonl or .parquet file, whole or not at all; without one, lines to standard output.
+    """Writes pages to a .txt, .jsonl or .parquet file atomically; without a file, lines to standard output.
 
-    Only Parquet holds the vectors: columns ``text`` and ``vector``. JSON lines hold the text as ``caption`` and the
-    payload beside it. Raises ``UnknownFormat``.
+    Only Parquet includes the vectors, in columns ``text`` and ``vector``. JSON lines contain the text as ``caption``
+    and the payload. Raises ``UnknownFormat``.
     """
     if file is None:
         yield _lines(print, _text)
         return
     if file.suffix not in (".txt", ".jsonl", ".parquet"):
-        raise UnknownFormat(f"{file}: name a .txt, .jsonl or .parquet file")
+        raise UnknownFormat(f"{file}: unknown export format; use a .txt, .jsonl or .parquet file")
     part = file.with_name(f".{file.name}.part")
     try:
         if file.suffix == ".parquet":

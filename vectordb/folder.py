@@ -1,14 +1,14 @@
-"""Caption databases in folders of this machine, each with a Qdrant Edge index: the embedded home.
+"""Caption databases in folders of this machine, each with a Qdrant Edge index: the embedded library.
 
 ::
 
-    ROOT/SPACE/NAME@VERSION/           a whole version: manifest.json and index/
+    ROOT/SPACE/NAME@VERSION/           a finished version: manifest.json and index/
     ROOT/SPACE/active                  the name of the active version
-    ROOT/SPACE/.NAME@VERSION.building/ a version that is being built, its index and the builder's notes
-    ROOT/SPACE/.NAME@VERSION.restoring/ the same from a snapshot; nobody goes on with it
-    ROOT/SPACE/.NAME@VERSION.lock      held (flock) by whoever builds, drops or saves that version
+    ROOT/SPACE/.NAME@VERSION.building/ a version in progress, with its index and the builder's journal
+    ROOT/SPACE/.NAME@VERSION.restoring/ a version being restored from a snapshot; never resumed
+    ROOT/SPACE/.NAME@VERSION.lock      locked (flock) while that version is built, dropped or saved
 
-A version is moved into its place when it is whole, manifest and all: what can be seen was finished.
+A version is moved to its final place when it is finished, including its manifest: visible versions are complete.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from vectordb.library import (
 )
 from vectordb.locks import alone
 from vectordb.options import IndexOptions
-from vectordb.snapshot import Tell, fill, reading, silent, write
+from vectordb.snapshot import OnProgress, fill, reading, silent, write
 
 _ACTIVE = "active"
 _MANIFEST = "manifest.json"
@@ -46,7 +46,7 @@ class FolderLibrary:
     """A ``ChangeableLibrary`` under one root folder, which need not exist yet."""
 
     def __init__(self, root: Path, options: IndexOptions = IndexOptions()) -> None:  # noqa: B008 -- frozen
-        """Touches nothing. ``options``: of the indexes that are built here."""
+        """Does not access the disk. ``options``: of the indexes that are built here."""
         self._root = root
         self._options = options
 
@@ -84,7 +84,7 @@ class FolderLibrary:
         place = self._place(space_id, captions_version)
         with _alone(place):
             if _manifest(place):
-                raise VersionExists(f"there is a version {captions_version} already")
+                raise VersionExists(f"the version {captions_version} already exists")
             work = _work(place)
             shutil.rmtree(_restoring(place), ignore_errors=True)
             if not resume:
@@ -112,7 +112,7 @@ class FolderLibrary:
         return [(work.parent.name, work.name.removeprefix(".").removesuffix(".building")) for work in works]
 
     def drop(self, space_id: str, captions_version: str) -> None:
-        """See ``ChangeableLibrary``. Gone at once; its files are removed after that."""
+        """See ``ChangeableLibrary``. The version disappears at once; its files are removed afterwards."""
         place = self._place(space_id, captions_version)
         if _work(place).exists():
             with _alone(place):
@@ -121,9 +121,9 @@ class FolderLibrary:
                 return
         self._known(space_id, captions_version)
         if self.active(space_id) == captions_version:
-            raise VersionActive(f"{captions_version} is what images are tagged with; use another version first")
+            raise VersionActive(f"{captions_version} is the active version; activate another one before you drop it")
         with _alone(place):
-            EdgeIndex.open(place / "index", self._options).close()  # nobody else has it open
+            EdgeIndex.open(place / "index", self._options).close()  # checks that no other process has it open
             gone = place.with_name(f".{place.name}.dropped")
             shutil.rmtree(gone, ignore_errors=True)
             place.rename(gone)
@@ -135,7 +135,7 @@ class FolderLibrary:
         return size_of(self._place(space_id, captions_version))
 
     def snapshot(self, space_id: str, captions_version: str, file: Path) -> None:
-        """See ``ChangeableLibrary``. Until it is written nobody else can open the version."""
+        """See ``ChangeableLibrary``. No other process can open the version meanwhile."""
         manifest = self._known(space_id, captions_version)
         index = self.open(space_id, captions_version)
         try:
@@ -143,24 +143,24 @@ class FolderLibrary:
         finally:
             index.close()
 
-    def restore(self, file: Path, tell: Tell = silent) -> Manifest:
+    def restore(self, file: Path, on_progress: OnProgress = silent) -> Manifest:
         """See ``ChangeableLibrary``."""
         with reading(file, self._root) as saved:
             manifest = saved.manifest
             place = self._place(manifest.space_id, manifest.captions_version)
             with _alone(place):
                 if _manifest(place):
-                    raise VersionExists(f"there is a version {manifest.captions_version} already")
+                    raise VersionExists(f"the version {manifest.captions_version} already exists")
                 work = _restoring(place)
-                shutil.rmtree(work, ignore_errors=True)  # of one that was killed
+                shutil.rmtree(work, ignore_errors=True)  # left by a process that was killed
                 try:
                     index = EdgeIndex.create(work / "index", manifest.dimension, self._options)
                     try:
-                        fill(index, saved, tell)
+                        fill(index, saved, on_progress)
                         FolderBuilding(index, work, place).finish(manifest)
                     finally:
                         index.close()
-                    shutil.rmtree(_work(place), ignore_errors=True)  # what was half built is not needed any more
+                    shutil.rmtree(_work(place), ignore_errors=True)  # an unfinished build is no longer needed
                 finally:
                     shutil.rmtree(work, ignore_errors=True)
         return manifest
@@ -171,7 +171,7 @@ class FolderLibrary:
     def _known(self, space_id: str, captions_version: str) -> Manifest:
         manifest = self.find(space_id, captions_version)
         if manifest is None:
-            raise IndexMissing(f"no captions {captions_version} for the space {space_id} in {self._root}")
+            raise IndexMissing(f"there are no captions {captions_version} for the space {space_id} in {self._root}")
         return manifest
 
 
@@ -179,7 +179,7 @@ class FolderBuilding:
     """A ``Building`` in a hidden folder beside its final place."""
 
     def __init__(self, index: EdgeIndex, work: Path, place: Path) -> None:
-        """For ``FolderLibrary.building``."""
+        """Used by ``FolderLibrary.building``."""
         self.index = index
         self.folder = work / "notes"
         self.folder.mkdir(exist_ok=True)
@@ -195,22 +195,22 @@ class FolderBuilding:
             json.dump(asdict(manifest), out, indent=2)
             out.flush()
             os.fsync(out.fileno())
-        shutil.rmtree(self._place, ignore_errors=True)  # a folder without a manifest is nobody's version
+        shutil.rmtree(self._place, ignore_errors=True)  # a folder without a manifest is not a version
         self._work.rename(self._place)
 
 
 def _work(place: Path) -> Path:
-    """Where a version is built before it is moved to its place."""
+    """The folder in which a version is built."""
     return place.with_name(f".{place.name}.building")
 
 
 def _restoring(place: Path) -> Path:
-    """Where a version is put together from a snapshot."""
+    """The folder in which a version is restored."""
     return place.with_name(f".{place.name}.restoring")
 
 
 def _manifest(place: Path) -> Manifest | None:
-    """The manifest of the version in a folder, if there is one."""
+    """The manifest of the version in a folder, if it exists."""
     try:
         return Manifest(**json.loads((place / _MANIFEST).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -218,17 +218,17 @@ def _manifest(place: Path) -> Manifest | None:
 
 
 def _resumed(path: Path, dimension: int, options: IndexOptions) -> EdgeIndex:
-    """The index of an interrupted build, or a new one where there is none that can be opened."""
+    """The index of an interrupted build, or a new one if none can be opened."""
     with contextlib.suppress(IndexMissing):
         index = EdgeIndex.open(path, options)
         if index.dimension != dimension:
             index.close()
-            raise WrongDimension(f"the build at {path} was begun with {index.dimension} dimensions, not {dimension}")
+            raise WrongDimension(f"the unfinished build at {path} has {index.dimension} dimensions, not {dimension}")
         return index
-    shutil.rmtree(path.parent, ignore_errors=True)  # the builder's notes with it: they speak of what is gone
+    shutil.rmtree(path.parent, ignore_errors=True)  # including the builder's journal, which refers to the lost index
     return EdgeIndex.create(path, dimension, options)
 
 
 def _alone(place: Path) -> AbstractContextManager[None]:
-    """Nobody else is in this block for the same version."""
+    """Locks a version against other processes."""
     return alone(place.with_name(f".{place.name}.lock"), place.name)

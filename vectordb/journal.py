@@ -1,6 +1,6 @@
-"""What a build has done so far, on disk: which captions were taken, and up to where its source was read.
+"""The progress of a build on disk: which captions were added, and up to where the source was read.
 
-One SQLite file, so that memory does not grow with the source and a kill loses at most what was not committed.
+One SQLite file, so memory use does not grow with the source, and a kill loses only uncommitted data.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _OFFSET = 2**63  # SQLite's integers are signed, ids are not
 
 
 class OtherSource(Permanent):
-    """The interrupted build was begun from something else."""
+    """The interrupted build was started from another source."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Counts of captions: ``read`` from the source; ``empty``, ``duplicate`` and ``count`` (taken) add up to it."""
+    """Counts of captions: ``read`` from the source, the sum of ``empty``, ``duplicate`` and ``count`` (added)."""
 
     read: int = 0
     empty: int = 0
@@ -34,7 +34,7 @@ class Progress:
     count: int = 0
 
     def plus(self, read: int, empty: int, duplicate: int) -> Progress:
-        """After so many more."""
+        """The progress after further captions."""
         return replace(
             self,
             read=self.read + read,
@@ -45,28 +45,28 @@ class Progress:
 
 
 class Journal:
-    """The notes of one build."""
+    """The journal of one build."""
 
     def __init__(self, database: sqlite3.Connection, progress: Progress) -> None:
-        """For ``opened``."""
+        """Used by ``opened``."""
         self._database = database
         self.progress = progress
 
     @staticmethod
     def is_in(folder: Path) -> bool:
-        """Whether a build has begun a journal in this folder."""
+        """Whether a journal exists in this folder."""
         return (folder / _FILE).exists()
 
     @classmethod
     @contextmanager
     def opened(cls, folder: Path, source: str) -> Iterator[Self]:
-        """The journal in a folder, begun if there is none. ``source`` tells what is read, and how.
+        """Open or create the journal in a folder. ``source`` identifies what is read, and how.
 
-        Raises ``OtherSource`` where the journal was begun for another.
+        Raises ``OtherSource`` if the journal belongs to another source.
         """
         database = sqlite3.connect(folder / _FILE, isolation_level=None)
         try:
-            # a kill of the process loses nothing committed; a power cut may lose the last second, not the file
+            # a kill of the process loses no committed data; a power failure may lose the last second, not the file
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=NORMAL")
             database.execute("CREATE TABLE IF NOT EXISTS seen (id INTEGER PRIMARY KEY) WITHOUT ROWID")
@@ -86,18 +86,18 @@ class Journal:
         finally:
             database.close()
 
-    def begin_again(self) -> None:
-        """Forget everything: what was taken has been lost."""
+    def reset(self) -> None:
+        """Delete all entries, because the captions were lost."""
         self._database.execute("DELETE FROM seen")
         self.commit([], Progress())
 
     def last(self) -> int:
-        """The largest id that was taken, -1 where none was: where to go on in what comes in the order of ids."""
+        """The largest id that was added, -1 if none: where to resume a source in the order of ids."""
         (number,) = self._database.execute("SELECT MAX(id) FROM seen").fetchone()
         return -1 if number is None else int(number) + _OFFSET
 
     def seen(self, ids: Sequence[int]) -> set[int]:
-        """Those of these ids that were taken before."""
+        """The subset of these ids that were added before."""
         marks = ",".join("?" * len(ids))
         rows = self._database.execute(
             f"SELECT id FROM seen WHERE id IN ({marks})",  # noqa: S608 -- only question marks
@@ -106,11 +106,11 @@ class Journal:
         return {number + _OFFSET for (number,) in rows}
 
     def commit(self, ids: Sequence[int], progress: Progress) -> None:
-        """These were taken, and the source was read so far: both or neither."""
+        """Store the added ids and the read position atomically."""
         try:
             self._write(ids, progress)
         except sqlite3.OperationalError as exc:
-            raise IndexFault(f"the notes of the build cannot be written: {exc}") from exc
+            raise IndexFault(f"the journal of the build cannot be written: {exc}") from exc
         self.progress = progress
 
     def _write(self, ids: Sequence[int], progress: Progress) -> None:

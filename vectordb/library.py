@@ -1,10 +1,11 @@
-"""Caption databases and their versions: what is known of one, and how all of them are kept.
+"""Caption databases and their versions: metadata, and the interface of libraries that store them.
 
-A database has a name; each build of it is a *version*; ``name@version`` names one within a vector space. A version is
-seen when it is whole, and never changes afterwards but for captions that are taught or taken back. One version of a
-space is *active*: what new images are tagged with.
+A database has a name; each build of it is a *version*; ``name@version`` identifies one within a vector space. A
+version becomes visible when it is complete, and then changes only by taught or removed captions. One version of a
+space is *active*: new images are tagged with it.
 
-Homes: ``vectordb.folder`` (Qdrant Edge in folders of this machine) and ``vectordb.server_library`` (a Qdrant server).
+Libraries: ``vectordb.folder`` (Qdrant Edge in folders of this machine) and ``vectordb.server_library`` (a Qdrant
+server).
 """
 
 from __future__ import annotations
@@ -19,34 +20,34 @@ from typing import Protocol
 from vectordb.errors import Permanent, Transient
 from vectordb.index import CaptionIndex
 
-# what may be a folder's name or a part of a collection's, and cannot lead anywhere else
+# valid as the name of a folder or as part of a collection's name
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 class UnsafeName(Permanent):
-    """A space, name or version that cannot be the name of a folder."""
+    """A space, name or version that is not valid as a folder name."""
 
 
 class BuildRunning(Transient):
-    """Somebody is building this version of this database at this moment."""
+    """Another process is building this version."""
 
 
 class VersionExists(Permanent):
-    """This version of this database is whole already."""
+    """This version already exists."""
 
 
 class VersionActive(Permanent):
-    """The version is what images are tagged with; it cannot be dropped."""
+    """The version is active and cannot be dropped."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is known of a version.
+    """Metadata of a version.
 
-    ``origin``: where its captions came from, for people; ``source`` tells the same for comparing. ``read``, ``empty``
-    and ``duplicate`` count the captions of its source, those with nothing to say and those that had come before.
-    ``profile``: whose candidates are stored with the captions, if any. ``fault``: why the source was not read to its
-    end, if it was not. ``created`` is ISO 8601.
+    ``origin``: where its captions came from, for users; ``source``: the same for comparison. ``read``, ``empty`` and
+    ``duplicate`` count the captions of its source, the empty ones and the repeated ones. ``profile``: whose
+    candidates are stored with the captions, if any. ``fault``: why the source was not read completely, if so.
+    ``created`` is ISO 8601.
     """
 
     name: str
@@ -66,37 +67,37 @@ class Manifest:
 
     @property
     def captions_version(self) -> str:
-        """``name@version``: names the database within its space."""
+        """``name@version``: identifies the version within its space."""
         return f"{self.name}@{self.version}"
 
 
 class Building(Protocol):
-    """A version that is being built. What was added survives a kill: the next build goes on with it."""
+    """A version in progress. Added captions survive a kill: the next build resumes with them."""
 
     @property
     def index(self) -> CaptionIndex:
-        """What has been added so far."""
+        """The captions added so far."""
         ...
 
     @property
     def folder(self) -> Path:
-        """A folder of this machine for the builder's notes; it goes when the version is finished."""
+        """A local folder for the builder's journal; removed when the version is finished."""
         ...
 
     def finish(self, manifest: Manifest) -> None:
-        """Build the graph, then let the version be seen. The index is closed."""
+        """Build the graph, then publish the version and close the index."""
         ...
 
 
 class Library(Protocol):
-    """All versions of all databases, to be read."""
+    """Read access to all versions of all databases."""
 
     def find(self, space_id: str, captions_version: str) -> Manifest | None:
-        """The version of this space called ``name@version``, if there is a whole one."""
+        """The version of this space called ``name@version``, if it is complete."""
         ...
 
     def manifests(self, space_id: str | None = None) -> list[Manifest]:
-        """All whole versions of a space, or of all spaces, the oldest first."""
+        """All complete versions of a space, or of all spaces, oldest first."""
         ...
 
     def active(self, space_id: str) -> str | None:
@@ -104,33 +105,33 @@ class Library(Protocol):
         ...
 
     def unfinished(self) -> list[tuple[str, str]]:
-        """Space and ``name@version`` of builds that are under way or were interrupted."""
+        """Space and ``name@version`` of builds that are running or were interrupted."""
         ...
 
     def open(self, space_id: str, captions_version: str) -> CaptionIndex:
-        """The index of a version. Raises ``IndexMissing``; ``IndexLocked`` where it has another owner."""
+        """The index of a version. Raises ``IndexMissing``; ``IndexLocked`` if it is open elsewhere."""
         ...
 
 
 class ChangeableLibrary(Library, Protocol):
-    """All versions of all databases, to be changed."""
+    """Read and write access to all versions of all databases."""
 
     def building(
         self, space_id: str, captions_version: str, dimension: int, *, resume: bool = True
     ) -> AbstractContextManager[Building]:
         """Build a version, or go on with a build that was interrupted; ``resume=False`` throws that away.
 
-        Raises ``VersionExists``, ``BuildRunning``, ``UnsafeName``; ``WrongDimension`` where an interrupted build
-        has another dimension.
+        Raises ``VersionExists``, ``BuildRunning``, ``UnsafeName``; ``WrongDimension`` if an interrupted build has
+        another dimension.
         """
         ...
 
     def use(self, space_id: str, captions_version: str) -> None:
-        """Make a version the active one, at once for everybody. Raises ``IndexMissing``."""
+        """Activate a version for all processes at once. Raises ``IndexMissing``."""
         ...
 
     def drop(self, space_id: str, captions_version: str) -> None:
-        """Remove a version, or what an interrupted build of it has left.
+        """Delete a version, or the rest of an interrupted build.
 
         Raises ``VersionActive`` for the active one, ``IndexMissing``, ``IndexLocked``, ``BuildRunning``.
         """
@@ -141,33 +142,35 @@ class ChangeableLibrary(Library, Protocol):
         ...
 
     def snapshot(self, space_id: str, captions_version: str, file: Path) -> None:
-        """Write a version to one file, whole or not at all. Raises ``IndexMissing``, ``IndexLocked``.
+        """Write a version to one file atomically. Raises ``IndexMissing``, ``IndexLocked``.
 
-        The file is one of ``vectordb.snapshot``, which every home takes in.
+        The file has the format of ``vectordb.snapshot``, which every library can restore.
         """
         ...
 
-    def restore(self, file: Path, tell: Callable[[int], None] = lambda _: None) -> Manifest:
-        """Take a version in from a snapshot of any home and any age, and build its graph.
+    def restore(self, file: Path, on_progress: Callable[[int], None] = lambda _: None) -> Manifest:
+        """Restore a version from a snapshot of any library and any age, and build its graph.
 
-        ``tell`` hears how many captions have come in so far. What is half restored is never seen, nor gone on with.
+        ``on_progress`` receives the number of restored captions. An incomplete version is never visible, nor resumed.
         Raises ``VersionExists``, ``BadSnapshot``, ``BuildRunning``.
         """
         ...
 
 
 class BadSnapshot(Permanent):
-    """The file is not a snapshot, not a whole one, or a damaged one."""
+    """The file is not a snapshot, or the snapshot is incomplete or damaged."""
 
 
 def safe(name: str) -> str:
-    """The name, if a folder may bear it; else ``UnsafeName``."""
+    """Return the name if it is valid as a folder name; raises ``UnsafeName``."""
     if not _SAFE.fullmatch(name):
-        raise UnsafeName(f"{name!r} cannot name a folder: letters, digits and . _ + - only, a letter or digit first")
+        raise UnsafeName(
+            f"the name {name!r} is not valid: use letters, digits and . _ + - only, starting with a letter or digit"
+        )
     return name
 
 
 def split(captions_version: str) -> tuple[str, str]:
-    """Name and version of ``name@version``, both safe."""
+    """Split ``name@version`` into name and version, both validated."""
     name, _, version = captions_version.partition("@")
     return safe(name), safe(version)

@@ -13,16 +13,18 @@ from vectordb.library import BuildRunning
 
 @contextmanager
 def alone(file: Path, version: str) -> Iterator[None]:
-    """Nobody else on this machine is in this block for the same file. A killed holder's lock goes with it.
+    """Lock a file against other processes on this machine. The lock of a killed process is released.
 
-    The file is made where it is not there, and stays. Raises ``BuildRunning``, whose text speaks of ``version``.
+    Creates the file if needed and never removes it. Raises ``BuildRunning``, whose text names ``version``.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
-            raise BuildRunning(f"{version} is being built already, or dropped or saved") from exc
+            raise BuildRunning(
+                f"{version} is being built, dropped or saved by another process; try again later"
+            ) from exc
         held.write(str(os.getpid()))
         held.flush()
         yield

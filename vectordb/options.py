@@ -1,22 +1,22 @@
-"""How an index is kept: graph, memory, quantisation, shards. What is left open follows from its size."""
+"""Index options: graph, memory, quantisation, shards. Unset options follow from the index size."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-# captions; from here on vectors are quantised and the originals stay on disk. A graph over codes is built in a third
-# of the time, and with rescoring as much is found: ops/decisions/caption-index.md
+# captions; from this size on vectors are quantised and the originals stay on disk. A graph over codes is built in a
+# third of the time, and with rescoring the recall is equal: ops/decisions/caption-index.md
 LARGE = 20_000
 
 
 @dataclass(frozen=True)
 class IndexOptions:
-    """``None`` means: by the number of captions.
+    """``None`` means: chosen by the number of captions.
 
-    ``m`` and ``ef_construct`` shape the HNSW graph; ``ef`` is how many candidates a search keeps (more finds more,
-    slower). ``quantised``: search over int8 codes and rescore ``oversampling`` times the wanted captions by their
-    float32 vectors. ``on_disk``: the float32 vectors are read from disk when they are needed, not kept in memory.
-    ``shards`` and ``replicas`` are a server's.
+    ``m`` and ``ef_construct`` shape the HNSW graph; ``ef`` is the number of candidates during a search (more
+    increases recall and time). ``quantised``: search over int8 codes and rescore ``oversampling`` times the wanted
+    captions with their float32 vectors. ``on_disk``: read the float32 vectors from disk when needed, instead of
+    keeping them in memory. ``shards`` and ``replicas`` apply to a server.
     """
 
     m: int = 32
@@ -29,7 +29,7 @@ class IndexOptions:
     replicas: int = 1
 
     def decided(self, count: int) -> IndexOptions:
-        """The same with nothing left open, for an index of ``count`` captions."""
+        """The same with all options set, for an index of ``count`` captions."""
         large = count >= LARGE
         return replace(
             self,

@@ -1,16 +1,17 @@
-"""The caption index on a Qdrant server: one collection, searched by one request a batch.
+"""The caption index on a Qdrant server: one collection, searched with one request per batch.
 
 The id of a point is the caption's; its payload is ``{"text": …, "extra": {…}}``, with an index on the source.
 
-**Two lives.** A new collection is filled first: the server builds no graph, keeps what comes, and finds it by a full
-scan. ``optimize`` decides what depends on the number of captions, lets the graph be built and waits for it. Later
-additions are found at once, and the server takes them into its graph by itself.
+**Two phases.** A new collection is filled first: the server builds no graph, and finds captions by a full scan.
+``optimize`` sets what depends on the number of captions, and waits until the server has built the graph. Later
+additions are found at once, and the server adds them to its graph by itself.
 
-**Clients.** An index borrows its client and leaves it open. Calls from several threads are safe on a server, not in a
-database of this process. gRPC does not survive a fork: an inherited index raises ``IndexFault`` instead of hanging.
+**Clients.** An index uses the given client and does not close it. Calls from several threads are safe on a server,
+but not in a local database of the client. gRPC does not survive a fork: an inherited index raises ``IndexFault``
+instead of hanging.
 
-**Order.** Equal similarities come in the order of ids. Where a tie crosses the ``limit``, which of its captions are
-in is the server's choice.
+**Order.** Equal similarities are ordered by id. If a tie crosses the ``limit``, the server decides which of its
+captions are included.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ from vectordb.server_client import ask, ask_once, is_local
 
 DEFAULT = IndexOptions()
 
-# points of one request: at 4,096 dimensions still below the 32 MB that a server takes by REST
+# points per request: at 4,096 dimensions still below the REST limit of 32 MB
 _UPLOAD = 256
-# kilobytes of vectors in a segment from which on it gets a graph; a full scan of fewer takes a millisecond or two
+# kilobytes of vectors above which a segment gets a graph; a full scan of fewer takes a millisecond or two
 _GRAPH_FROM_KB = 10_000
-# text, payload and id of a caption, roughly, on disk
+# approximate size of a caption's text, payload and id on disk
 _CAPTION_BYTES = 400
 _PATIENCE_S = 6 * 3600.0
 
@@ -51,7 +52,7 @@ class ServerIndex:
     """A ``CaptionIndex`` in a collection."""
 
     def __init__(self, client: QdrantClient, collection: str, dimension: int, options: IndexOptions) -> None:
-        """For ``create`` and ``open``."""
+        """Used by ``create`` and ``open``."""
         self.dimension = dimension
         self._client = client
         self._collection = collection
@@ -60,15 +61,15 @@ class ServerIndex:
         self._closed = False
         self._params = models.SearchParams(
             hnsw_ef=options.ef,
-            # without effect where there are no codes to search over
+            # no effect without quantised codes
             quantization=models.QuantizationSearchParams(rescore=True, oversampling=options.oversampling),
         )
 
     @classmethod
     def create(cls, client: QdrantClient, collection: str, dimension: int, options: IndexOptions = DEFAULT) -> Self:
-        """A new, empty collection, to be filled before the graph is built. Raises ``IndexExists``.
+        """Create an empty collection, to be filled before the graph is built. Raises ``IndexExists``.
 
-        ``ServerAway`` leaves open whether there is one now.
+        After ``ServerAway`` the collection may or may not exist.
         """
         ask_once(
             client.create_collection,
@@ -87,14 +88,14 @@ class ServerIndex:
 
     @classmethod
     def open(cls, client: QdrantClient, collection: str, options: IndexOptions = DEFAULT) -> Self:
-        """The index in a collection. Raises ``IndexMissing``."""
+        """Open the index in a collection. Raises ``IndexMissing``."""
         vectors = ask(client.get_collection, collection).config.params.vectors
         if not isinstance(vectors, models.VectorParams) or vectors.distance != models.Distance.COSINE:
             raise IndexMissing(f"the collection {collection} does not hold captions")
         return cls(client, collection, vectors.size, options)
 
     def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
-        """See ``CaptionIndex.add``. Returns when the server has them; a fault may leave some of them in."""
+        """See ``CaptionIndex.add``. Returns when the server has stored them; after a fault some may be stored."""
         rows = paired(captions, vectors, self.dimension)
         client = self._used()
         last = {caption.id: (caption, row) for caption, row in zip(captions, rows, strict=True)}
@@ -114,7 +115,7 @@ class ServerIndex:
         """See ``CaptionIndex.search``."""
         queries = unit_rows(vectors, self.dimension)
         client = self._used()
-        if limit < 1 or not len(queries):  # a server refuses both
+        if limit < 1 or not len(queries):  # the server rejects both
             return [self._neighbours([]) for _ in queries]
         requests = [
             models.QueryRequest(
@@ -122,7 +123,7 @@ class ServerIndex:
                 limit=limit,
                 with_vector=True,
                 with_payload=True,
-                # a database in this process is exact, and complains about parameters
+                # a local database is exact, and warns about parameters
                 params=None if is_local(client) else self._params,
             )
             for query in queries.tolist()
@@ -153,7 +154,7 @@ class ServerIndex:
     def pages(
         self, source: str | None = None, after: int = -1, *, taught: bool = False
     ) -> Iterator[tuple[list[Caption], Floats]]:
-        """See ``CaptionIndex.pages``. What is added meanwhile may or may not be seen."""
+        """See ``CaptionIndex.pages``. Captions added meanwhile may or may not be included."""
         only = None
         if source is not None:
             only = models.Filter(must=[_has_source(source)])
@@ -174,16 +175,16 @@ class ServerIndex:
                 yield list(map(_caption, records)), self._matrix(records)
 
     def optimize(self) -> None:
-        """Let the server build graphs from now on, and wait until it has nothing left to do. Minutes for a million.
+        """Let the server build graphs, and wait until it has finished. Takes minutes for a million captions.
 
-        int8 codes, where they are wanted, are kept in memory.
+        int8 codes, if enabled, are kept in memory.
         """
         self._index_sources()
         options = self._options.decided(self.count())
         codes = models.ScalarQuantization(
             scalar=models.ScalarQuantizationConfig(
                 type=models.ScalarType.INT8,
-                # the outermost hundredth of the values is cut off, so that the others are told apart better
+                # the outermost hundredth of the values is clipped, which gives the others more resolution
                 quantile=0.99,
                 always_ram=True,
             )
@@ -199,27 +200,27 @@ class ServerIndex:
         self._settle()
 
     def size(self) -> int:
-        """Bytes on disk, over all replicas: an estimate, since a server does not tell.
+        """Estimated bytes on disk, over all replicas; the server does not report it.
 
-        From the number of captions, the dimension, codes and links, and a typical caption.
+        Computed from the number of captions, the dimension, codes and links, and a typical caption.
         """
         config = ask(self._used().get_collection, self._collection).config
         codes = self.dimension if config.quantization_config else 0
-        # a node has 2m links of 4 bytes on the lowest layer, where nearly all of them are
+        # a node has 2m links of 4 bytes on the lowest layer, which holds nearly all of them
         each = 4 * self.dimension + codes + 8 * config.hnsw_config.m + _CAPTION_BYTES
         return self.count() * each * (config.params.replication_factor or 1)
 
     def close(self) -> None:
-        """See ``CaptionIndex.close``. The server has everything already; the client stays open."""
+        """See ``CaptionIndex.close``. The server has stored everything; the client stays open."""
         self._closed = True
 
     def _index_sources(self) -> None:
-        """Let captions be listed by source; harmless where they can be already."""
+        """Create the payload index on the source, if it does not exist."""
         if not is_local(self._client):
             ask(self._client.create_payload_index, self._collection, _SOURCE_KEY, models.PayloadSchemaType.KEYWORD)
 
     def _settle(self) -> None:
-        """Wait until the server has optimised; green twice, since it may be seen before the server begins."""
+        """Wait until the server has optimised: green twice, because it may be green before it starts."""
         calm, pause, end = 0, 0.05, time.monotonic() + _PATIENCE_S
         while calm < 2:
             time.sleep(pause)
@@ -227,10 +228,10 @@ class ServerIndex:
             calm = calm + 1 if info.status == models.CollectionStatus.GREEN else 0
             if info.status == models.CollectionStatus.RED:
                 raise IndexFault(f"the server cannot optimise {self._collection}: {info.optimizer_status}")
-            if info.status == models.CollectionStatus.GREY:  # restarted; it goes on when something is changed
+            if info.status == models.CollectionStatus.GREY:  # after a restart; it continues with the next change
                 ask(self._used().update_collection, self._collection, optimizers_config=_WITH_GRAPH)
             if time.monotonic() > end:
-                raise IndexFault(f"the server has been optimising {self._collection} for hours")
+                raise IndexFault(f"the server has not finished optimising {self._collection} after hours")
             pause = min(2 * pause, 2.0)
 
     def _neighbours(self, found: Sequence[models.ScoredPoint]) -> Neighbours:
@@ -255,7 +256,7 @@ _WITH_GRAPH = models.OptimizersConfigDiff(indexing_threshold=_GRAPH_FROM_KB)
 
 
 def _caption(point: models.ScoredPoint | models.Record) -> Caption:
-    """The caption that a point was made of."""
+    """The caption of a point."""
     payload = point.payload or {}
     return Caption(int(point.id), payload["text"], payload.get("extra") or {})
 

@@ -1,6 +1,6 @@
-"""The addresses of a Qdrant server, or of the nodes of one cluster.
+"""The URLs of a Qdrant server, or of the nodes of one cluster.
 
-Light, since the settings are checked with it: no client is loaded.
+Imports no client, because the settings are validated with it.
 """
 
 from __future__ import annotations
@@ -21,46 +21,48 @@ _BRACKETED = re.compile(r"\[[^\[\]]+\](?::\d+)?")
 
 
 class BadAddress(Permanent):
-    """No server's address, or a certificate file that cannot be read."""
+    """An invalid server URL, or a certificate file that cannot be read."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """One node: ``url`` has no final slash; ``grpc_port`` is 0 where everything goes by REST."""
+    """One node: ``url`` has no final slash; ``grpc_port`` is 0 if only REST is used."""
 
     url: str
     grpc_port: int = GRPC_PORT
 
     @property
     def host(self) -> str:
-        """The name or the number, an IPv6 one without brackets."""
+        """The host name or IP address; IPv6 without brackets."""
         return urlsplit(self.url).hostname or ""
 
     @property
     def rest(self) -> str:
-        """The address of the REST API, always with a port."""
+        """The URL of the REST API, always with a port."""
         parts = urlsplit(self.url)
         return self.url if parts.port else f"{parts.scheme}://{parts.netloc}:{REST_PORT}{parts.path}"
 
     @property
     def exposed(self) -> bool:
-        """Whether others can read on the way what is sent there."""
+        """Whether data sent there travels unencrypted to another machine."""
         return self.url.startswith("http://") and self.host not in _LOOPBACK
 
 
 def addresses(urls: str, grpc_ports: Sequence[int] = (GRPC_PORT,)) -> tuple[Address, ...]:
-    """The addresses in a list that is separated by commas; blanks, empty entries and repetitions are dropped.
+    """Parse a comma-separated list of URLs; drops spaces, empty entries and duplicates.
 
-    ``grpc_ports``: one for all, or one for each. Raises ``BadAddress`` with a message that holds no secret.
+    ``grpc_ports``: one for all, or one for each. Raises ``BadAddress``, whose message contains no secret.
     """
     words = [word for part in urls.split(",") if (word := part.strip())]
-    if "@" in urls:  # a password may hold a comma, so no part of such a list is shown
-        raise BadAddress("an address names a user; a key belongs into WILDTAG_QDRANT_API_KEY" + _LOOKS)
+    if "@" in urls:  # a password may contain a comma, so no part of such a list is shown
+        raise BadAddress(
+            "a Qdrant URL must not contain a user name; set the key with WILDTAG_QDRANT_API_KEY" + _LOOKS
+        )
     if not words:
-        raise BadAddress("no address of a Qdrant server is named" + _LOOKS)
+        raise BadAddress("there is no URL of a Qdrant server" + _LOOKS)
     if len(grpc_ports) not in {1, len(words)}:
-        counts = f"{len(grpc_ports)} gRPC ports are named for {len(words)} addresses"
-        raise BadAddress(f"{counts}: name one, or one for each")
+        counts = f"there are {len(grpc_ports)} gRPC ports for {len(words)} URLs"
+        raise BadAddress(f"{counts}: give one port, or one for each")
     ports = list(grpc_ports) * (len(words) if len(grpc_ports) == 1 else 1)
     found: dict[str, Address] = {}
     for word, port in zip(words, ports, strict=True):
@@ -69,19 +71,19 @@ def addresses(urls: str, grpc_ports: Sequence[int] = (GRPC_PORT,)) -> tuple[Addr
     return tuple(found.values())
 
 
-_LOOKS = "; one looks like http://localhost:6333"
+_LOOKS = "; an example is http://localhost:6333"
 
 
 def _checked(word: str) -> str:
     shown = repr(word.partition("?")[0].partition("#")[0])
-    wrong = BadAddress(f"{shown} is no address of a Qdrant server{_LOOKS}")
+    wrong = BadAddress(f"{shown} is not a valid URL of a Qdrant server{_LOOKS}")
     try:
         parts = urlsplit(word)
         port = parts.port
         host = parts.hostname or ""
         if "[" in parts.netloc:
             IPv6Address(host if _BRACKETED.fullmatch(parts.netloc) else "")
-    except ValueError:  # of a port or an IPv6 address
+    except ValueError:  # an invalid port or IPv6 address
         raise wrong from None
     if parts.scheme not in {"http", "https"} or port == 0 or parts.netloc.endswith(":"):
         raise wrong

@@ -1,4 +1,4 @@
-"""The errors of a Qdrant server and of its client in our words, by REST and by gRPC."""
+"""Translates errors of a Qdrant server and of its client, for REST and gRPC."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import grpc as rpc  # type: ignore[import-untyped]  # its types are another package, and this is the only use
+import grpc as rpc  # type: ignore[import-untyped] # its types are another package, and this is the only use
 import httpx
 from pydantic import ValidationError
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
@@ -19,22 +19,22 @@ _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
 
 class ServerAway(Transient):
-    """The server is not reached, does not answer in time, has too much to do, or failed."""
+    """The server cannot be reached, does not answer in time, is overloaded, or failed."""
 
     service = "captions"
 
 
 class ServerRefused(Permanent):
-    """The server answers, but not to this: no Qdrant, one that is too old, or a request that it will never take."""
+    """The server rejects the request: it is not Qdrant, too old, or the request is invalid."""
 
 
 class KeyRefused(Permanent):
-    """The server wants another API key, or the key does not allow this."""
+    """The server rejects the API key, or the key does not allow this."""
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise ours for what a client's call raises; bugs pass unchanged."""
+    """Raise wildtag's errors instead of those of a client's call; bugs pass unchanged."""
     try:
         yield
     except WildtagError:
@@ -45,18 +45,18 @@ def translated() -> Iterator[None]:
         text = f"{exc.status_code} {exc.reason_phrase}: {exc.content.decode(errors='replace')[:300]}"
         raise _of_status(exc.status_code or 0, text) from exc
     except ResourceExhaustedResponse as exc:
-        raise ServerAway(f"the Qdrant server has too much to do: {exc}") from exc
+        raise ServerAway(f"the Qdrant server is overloaded: {exc}") from exc
     except ResponseHandlingException as exc:
         raise _of_transport(exc.source) from exc
-    except ValidationError as exc:  # a ValueError, of what gRPC brought
+    except ValidationError as exc:  # a ValueError, for a gRPC response
         raise _of_transport(exc) from exc
     except (ValueError, RuntimeError) as exc:
         ours = _of_client(str(exc))
-        if ours is None:  # a wrong argument, and so a fault of ours
+        if ours is None:  # a wrong argument: a bug here
             raise
         raise ours from exc
     except (sqlite3.Error, OSError) as exc:
-        raise IndexFault(f"the database in this process failed: {exc}") from exc
+        raise IndexFault(f"the local Qdrant database failed: {exc}") from exc
 
 
 def _of_grpc(exc: rpc.RpcError) -> WildtagError:
@@ -76,7 +76,7 @@ def _of_grpc(exc: rpc.RpcError) -> WildtagError:
 
 
 def _of_status(status: int, text: str) -> WildtagError:
-    """Ours for a status of HTTP, which gRPC's are brought to."""
+    """The error for an HTTP status, to which gRPC's are mapped."""
     if status in {401, 403}:
         return KeyRefused(f"the Qdrant server refuses the API key, or the key does not allow this: {text}")
     if status == 404:
@@ -86,14 +86,14 @@ def _of_status(status: int, text: str) -> WildtagError:
     if status == 409 or "already exists" in text:
         return IndexExists(text)
     if status in {408, 425, 429} or (status >= 500 and status != 501):
-        return ServerAway(f"the Qdrant server is not able to answer now: {text}")
+        return ServerAway(f"the Qdrant server cannot answer now: {text}")
     return ServerRefused(f"the Qdrant server refuses the request: {text}")
 
 
 def _of_transport(source: Exception) -> WildtagError:
-    """Ours for what went wrong on the way to a REST answer or back."""
+    """The error for a failed REST connection or an unreadable response."""
     if isinstance(source, httpx.UnsupportedProtocol | ValidationError):
-        return ServerRefused(f"what answers is no Qdrant server that we understand: {source}")
+        return ServerRefused(f"the response is not from a supported Qdrant server: {source}")
     if _UNTRUSTED in str(source):
         return _untrusted(str(source))
     if isinstance(source, httpx.TransportError):
@@ -103,14 +103,15 @@ def _of_transport(source: Exception) -> WildtagError:
 
 def _untrusted(text: str) -> WildtagError:
     return ServerRefused(
-        f"the Qdrant server's certificate is not trusted; if it is yours, name its authority: {text}"
+        "the Qdrant server's certificate is not trusted; if it is yours, set WILDTAG_QDRANT_CA_FILE to"
+        f" its CA: {text}"
     )
 
 
 def _of_client(text: str) -> WildtagError | None:
-    """Ours for bare errors of the client and of its database in this process, which only their text tells apart."""
+    """Translates bare errors of the client and of its local database, which only their text tells apart."""
     if "already accessed" in text:
-        return IndexLocked(f"{text.partition(' is already')[0]} is open already, here or in another process")
+        return IndexLocked(f"{text.partition(' is already')[0]} is already open, here or in another process")
     if "not found" in text:
         return IndexMissing(text)
     if "already exists" in text:

@@ -2,13 +2,13 @@
 
 ::
 
-    PREFIX SPACE-NAME-VERSION-DIGEST   a collection: one version, whole or not; the digest tells apart what is cut off
+    PREFIX SPACE-NAME-VERSION-DIGEST   a collection: one version; the digest distinguishes shortened names
     PREFIX SPACE-active                an alias for the collection of the active version
-    PREFIX registry                    which versions there are, their manifests, and who is at work on which
+    PREFIX registry                    all versions, their manifests, and who is working on which
 
-(without the blanks). A version is seen when its record says that it is whole: ``finish`` writes that last. Aliases
-are switched by one request, so whoever looks sees the version before or the one after. Two libraries on one server
-need prefixes of which neither begins with the other.
+(without the spaces). A version is visible when its record says that it is complete: ``finish`` writes that last.
+Aliases are switched by one request, so readers see either the previous version or the new one. For two libraries on
+one server, neither prefix may begin with the other.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from vectordb.options import IndexOptions
 from vectordb.server import ServerIndex
 from vectordb.server_client import ask
 from vectordb.server_registry import BUILDING, DROPPED, RESTORING, WHOLE, Claim, Record, Registry
-from vectordb.snapshot import Tell, fill, reading, silent, write
+from vectordb.snapshot import OnProgress, fill, reading, silent, write
 
-_PART = 50  # characters of a space, a name or a version that go into a collection's name: 255 are allowed in all
+_PART = 50  # characters of a space, name or version in a collection's name: 255 are allowed in total
 
 
 class BuildTakenOver(Permanent):
-    """Another machine builds this version now, since this one gave no sign of life for a minute."""
+    """Another machine builds this version now, because this one did not renew its claim for a minute."""
 
 
 class ServerLibrary:
@@ -54,11 +54,11 @@ class ServerLibrary:
         *,
         prefix: str = "wildtag-",
     ) -> None:
-        """Touches nothing. Borrows the client, for the indexes it opens as well.
+        """Makes no request. Uses the client, also for the indexes it opens, and does not close it.
 
-        ``scratch``: a folder of this machine for locks and builders' notes, which need not exist yet; the same one
-        for every process that builds here. ``options``: of the indexes that are built here; ``ef`` and
-        ``oversampling`` of those that are opened. ``prefix``: at most 50 characters, or ``UnsafeName``.
+        ``scratch``: a local folder for locks and builders' journals, which need not exist yet; the same for every
+        process that builds here. ``options``: of the indexes that are built here; ``ef`` and ``oversampling`` of
+        those that are opened. ``prefix``: at most 50 characters, otherwise raises ``UnsafeName``.
         """
         self._client = client
         self._scratch = scratch
@@ -94,7 +94,7 @@ class ServerLibrary:
         return next(names, None)
 
     def open(self, space_id: str, captions_version: str) -> ServerIndex:
-        """See ``Library``. Any number of owners may have it open."""
+        """See ``Library``. Several processes may open it."""
         record, manifest = self._known(space_id, captions_version)
         index = ServerIndex.open(self._client, record.collection, self._options)
         if index.dimension != manifest.dimension or (manifest.count and not index.count()):
@@ -105,9 +105,9 @@ class ServerLibrary:
     def building(
         self, space_id: str, captions_version: str, dimension: int, *, resume: bool = True
     ) -> Iterator[ServerBuilding]:
-        """See ``ChangeableLibrary``. Refused while another machine builds, too, and for a minute after that one died.
+        """See ``ChangeableLibrary``. Refused while another machine builds, and for a minute after that one died.
 
-        A build may be taken up on another machine than it was begun on: captions are there, the notes are not.
+        A build may be resumed on another machine than it was started on: captions are there, the journal is not.
         """
         with self._claimed(space_id, captions_version) as claim:
             build = self._begun(claim, space_id, captions_version, dimension, resume=resume, state=BUILDING)
@@ -119,7 +119,7 @@ class ServerLibrary:
     def use(self, space_id: str, captions_version: str) -> None:
         """See ``ChangeableLibrary``."""
         record, _ = self._known(space_id, captions_version)
-        # takes the place of an alias of that name: there is no moment without one
+        # replaces an alias of that name atomically
         alias = models.CreateAlias(collection_name=record.collection, alias_name=self._alias(space_id))
         ask(self._client.update_collection_aliases, [models.CreateAliasOperation(create_alias=alias)])
 
@@ -129,13 +129,15 @@ class ServerLibrary:
         return sorted((one.space_id, one.captions_version) for one in found if one.state == BUILDING)
 
     def drop(self, space_id: str, captions_version: str) -> None:
-        """See ``ChangeableLibrary``. Whoever has it open finds ``IndexMissing`` from now on."""
+        """See ``ChangeableLibrary``. Processes that have it open get ``IndexMissing`` from now on."""
         self._there(space_id, captions_version)
         with self._claimed(space_id, captions_version):
             record = self._there(space_id, captions_version)
             if record.state == WHOLE and self.active(space_id) == captions_version:
-                raise VersionActive(f"{captions_version} is what images are tagged with; use another version first")
-            # first unseen, so that no reader meets half of it and no build goes on with it
+                raise VersionActive(
+                    f"{captions_version} is the active version; activate another one before you drop it"
+                )
+            # hide it first, so that no reader sees half of it and no build resumes it
             self._registry.put(replace(record, state=DROPPED, manifest=None))
             self._delete(record.collection)
             self._registry.forget(record)
@@ -146,28 +148,28 @@ class ServerLibrary:
         return self.open(space_id, captions_version).size()
 
     def snapshot(self, space_id: str, captions_version: str, file: Path) -> None:
-        """See ``ChangeableLibrary``. What is taught meanwhile may be in.
+        """See ``ChangeableLibrary``. Captions taught meanwhile may be included.
 
-        The server's own snapshots are copies of files of one node and one release, and only the server's REST port
-        hands them out.
+        The server's own snapshots are not used: they contain files of one node and one release, and are available
+        only from the server's REST port.
         """
         _, manifest = self._known(space_id, captions_version)
         write(file, manifest, self.open(space_id, captions_version))
 
-    def restore(self, file: Path, tell: Tell = silent) -> Manifest:
+    def restore(self, file: Path, on_progress: OnProgress = silent) -> Manifest:
         """See ``ChangeableLibrary``."""
         with reading(file, self._scratch) as saved:
             manifest = saved.manifest
             name = manifest.captions_version
             with self._claimed(manifest.space_id, name) as claim:
                 begun = self._registry.record(manifest.space_id, name)
-                if begun and begun.state == BUILDING:  # only a snapshot that is right takes its place
+                if begun and begun.state == BUILDING:  # only a valid snapshot replaces it
                     with reading(file, self._scratch) as looked_through:
                         for _ in looked_through.pages():
                             pass
                 build = self._begun(claim, manifest.space_id, name, manifest.dimension, resume=False, state=RESTORING)
                 try:
-                    fill(build.index, saved, tell)
+                    fill(build.index, saved, on_progress)
                     build.finish(manifest)
                 except BaseException:
                     with contextlib.suppress(WildtagError):  # if it stays, the next attempt removes it
@@ -178,7 +180,7 @@ class ServerLibrary:
 
     @contextmanager
     def _claimed(self, space_id: str, captions_version: str) -> Iterator[Claim]:
-        """Nobody else changes this version, here (at once) or elsewhere (at the latest after a minute)."""
+        """Locks a version against changes, here (at once) and elsewhere (after at most a minute)."""
         collection = self._collection(space_id, captions_version)
         with (
             alone(self._scratch / f"{collection}.lock", captions_version),
@@ -187,7 +189,7 @@ class ServerLibrary:
             yield claim
 
     def _owner(self) -> str:
-        """Names this machine and its scratch folder, where the lock is held: whoever held it before is dead."""
+        """Identifies this machine and its scratch folder. The local lock is held, so an earlier owner is dead."""
         file = self._scratch / ".owner"
         with contextlib.suppress(FileExistsError), file.open("x") as made:
             made.write(uuid4().hex)
@@ -196,17 +198,17 @@ class ServerLibrary:
     def _begun(
         self, claim: Claim, space_id: str, captions_version: str, dimension: int, *, resume: bool, state: str
     ) -> ServerBuilding:
-        """A build that was interrupted, or a new one in the place of whatever is there."""
+        """Resume an interrupted build, or start a new one."""
         record = self._registry.record(space_id, captions_version)
         if record and record.state == WHOLE:
-            raise VersionExists(f"there is a version {captions_version} already")
+            raise VersionExists(f"the version {captions_version} already exists")
         collection = self._collection(space_id, captions_version)
         notes = self._scratch / collection
         if resume and record and record.state == BUILDING:
             with contextlib.suppress(IndexMissing):
                 index = ServerIndex.open(self._client, collection, self._options)
                 if index.dimension != dimension:
-                    begun = f"the build of {captions_version} was begun with {index.dimension} dimensions"
+                    begun = f"the unfinished build of {captions_version} has {index.dimension} dimensions"
                     raise WrongDimension(f"{begun}, not {dimension}")
                 return ServerBuilding(index, notes, record, self._registry, claim)
         shutil.rmtree(notes, ignore_errors=True)
@@ -221,14 +223,16 @@ class ServerLibrary:
             ask(self._client.delete_collection, collection)
 
     def _there(self, space_id: str, captions_version: str) -> Record:
-        """A version that is whole or is being built."""
+        """A complete or unfinished version."""
         record = self._registry.record(safe(space_id), "@".join(split(captions_version)))
         return record if record and record.state == BUILDING else self._known(space_id, captions_version)[0]
 
     def _known(self, space_id: str, captions_version: str) -> tuple[Record, Manifest]:
         record = self._registry.record(safe(space_id), "@".join(split(captions_version)))
         if record is None or record.state != WHOLE or record.manifest is None:
-            raise IndexMissing(f"no captions {captions_version} for the space {space_id} on this Qdrant server")
+            raise IndexMissing(
+                f"there are no captions {captions_version} for the space {space_id} on this Qdrant server"
+            )
         return record, record.manifest
 
     def _collection(self, space_id: str, captions_version: str) -> str:
@@ -237,7 +241,7 @@ class ServerLibrary:
         return self._prefix + "-".join((*(part[:_PART] for part in parts), digest))
 
     def _alias(self, space_id: str) -> str:
-        # as it is, for people, unless it is too long to be a name
+        # unchanged, for readability, unless it is too long
         known = safe(space_id)
         if len(known) > 2 * _PART:
             known = f"{known[:_PART]}-{hashlib.blake2b(known.encode(), digest_size=6).hexdigest()}"
@@ -245,10 +249,10 @@ class ServerLibrary:
 
 
 class ServerBuilding:
-    """A ``Building`` in a collection that no record calls whole."""
+    """A ``Building`` in a collection that is not marked as complete."""
 
     def __init__(self, index: ServerIndex, notes: Path, record: Record, registry: Registry, claim: Claim) -> None:
-        """For ``ServerLibrary``. Notes of another build of the version are not this one's."""
+        """Used by ``ServerLibrary``. Deletes the journal of an earlier build of the version."""
         self.index = index
         self.record = record
         self.folder = notes / record.build
@@ -261,10 +265,10 @@ class ServerBuilding:
         """See ``Building``; may be called again after a ``Transient``. Raises ``BuildTakenOver``."""
         self.index.optimize()
         whole = replace(self.record, state=WHOLE, manifest=manifest)
-        # it is whole already where the last call got no answer
+        # already complete if the last call got no answer
         now = self._registry.record(self.record.space_id, self.record.captions_version)
         if now not in {self.record, whole} or not self._claim.renewed():
-            raise BuildTakenOver(f"{manifest.captions_version} was taken over by another builder")
+            raise BuildTakenOver(f"another builder has taken over {manifest.captions_version}")
         self._registry.put(whole)
         self.index.close()
         shutil.rmtree(self._notes, ignore_errors=True)

@@ -1,10 +1,9 @@
-"""What is known of the versions on a Qdrant server, and who is at work on which: points in a small collection.
+"""The registry of versions on a Qdrant server, and of their builders: points in a small collection.
 
-A version has one point with its ``Record`` and, while somebody builds or drops it, one with the *claim*. Both ids
-follow from space and version. Such a collection is there on every server, and a claim is taken by one conditional
-write (Qdrant 1.16), so of two builders on two machines one is refused. A claim is renewed every quarter of a minute,
-by a thread, and free a minute after the last time, when its builder is dead; on the same machine at once. Clocks are
-taken to agree to some seconds.
+A version has one point with its ``Record`` and, while it is built or dropped, one with the *claim*. Both ids are
+derived from space and version. A claim is taken by one conditional write (Qdrant 1.16), so of two builders on two
+machines one is refused. A thread renews it every 15 seconds. If its builder is dead it expires after a minute; on the
+same machine at once. The clocks must agree to within some seconds.
 """
 
 from __future__ import annotations
@@ -29,16 +28,16 @@ from vectordb.server_client import ask, ask_once, is_local
 BUILDING, RESTORING, WHOLE, DROPPED = "building", "restoring", "whole", "dropped"
 
 BEAT_S = 15.0
-LAPSE_S = 60.0  # a claim that was not renewed for so long is nobody's
+LAPSE_S = 60.0  # a claim that was not renewed for this long has expired
 
 _PAGE = 256
 
 
 @dataclass(frozen=True)
 class Record:
-    """A version in one of four states; only a ``WHOLE`` one has a manifest, and only that is seen.
+    """A version in one of four states; only a ``WHOLE`` one has a manifest and is visible.
 
-    ``build`` names the build that made the collection, since what a builder noted speaks of one build alone.
+    ``build`` identifies the build that created the collection; a journal belongs to one build only.
     """
 
     space_id: str
@@ -50,35 +49,35 @@ class Record:
 
 
 class Claim:
-    """The right to change a version."""
+    """The exclusive right to change a version."""
 
     def __init__(self, registry: Registry, record_key: str, owner: str) -> None:
-        """For ``Registry.claimed``."""
+        """Used by ``Registry.claimed``."""
         self._registry = registry
         self._key = record_key
         self._owner = owner
 
     def renewed(self) -> bool:
-        """Take the claim, or keep it: false where somebody else has it."""
+        """Take or renew the claim; false if somebody else has it."""
         return self._registry.take(self._key, self._owner)
 
     def release(self) -> None:
-        """Let the next one in."""
+        """Release the claim."""
         self._registry.release(self._key, self._owner)
 
 
 class Registry:
-    """The collection ``PREFIXregistry``. It is made by the first claim; without it nothing is known."""
+    """The collection ``PREFIXregistry``. The first claim creates it; without it there are no versions."""
 
     def __init__(self, client: QdrantClient, prefix: str, *, replicas: int = 1, beat_s: float = BEAT_S) -> None:
-        """Touches nothing."""
+        """Makes no request."""
         self._client = client
         self._collection = f"{prefix}registry"
         self._replicas = replicas
         self._beat_s = beat_s
 
     def record(self, space_id: str, captions_version: str) -> Record | None:
-        """What is known of a version."""
+        """The record of a version."""
         try:
             points = ask(self._client.retrieve, self._collection, [_id("record", space_id, captions_version)])
         except IndexMissing:
@@ -86,7 +85,7 @@ class Registry:
         return _record(points[0]) if points else None
 
     def records(self) -> list[Record]:
-        """What is known of all versions, in no order."""
+        """The records of all versions, unordered."""
         found: list[Record | None] = []
         offset: Any = None
         while True:
@@ -99,26 +98,29 @@ class Registry:
                 return [record for record in found if record]
 
     def put(self, record: Record) -> None:
-        """Write what is known from now on. For the holder of the claim."""
+        """Store a record. Requires the claim."""
         point_id = _id("record", record.space_id, record.captions_version)
         self._write(point_id, {"record": asdict(record)})
 
     def forget(self, record: Record) -> None:
-        """Take a record out. For the holder of the claim."""
+        """Delete a record. Requires the claim."""
         ids = models.PointIdsList(points=[_id("record", record.space_id, record.captions_version)])
         ask(self._client.delete, self._collection, ids, wait=True)
 
     @contextmanager
     def claimed(self, space_id: str, captions_version: str, owner: str | None = None) -> Iterator[Claim]:
-        """Nobody else, on any machine, is in this block for the same version. Raises ``BuildRunning``.
+        """Claims a version exclusively over all machines. Raises ``BuildRunning``.
 
-        ``owner``: whose claim it is, where callers of one name keep each other out by other means. The claim of one
-        that was killed is then free for the next one at once.
+        ``owner``: the name of the claimant, for callers that exclude each other by other means. A claim that a killed
+        process left can then be taken at once.
         """
         self._prepare()
         claim = Claim(self, f"{space_id}/{captions_version}", owner or uuid4().hex)
         if not claim.renewed():
-            raise BuildRunning(f"{captions_version} is being built already, or dropped, from another machine perhaps")
+            raise BuildRunning(
+                f"{captions_version} is being built or dropped by another process, perhaps on another machine;"
+                " try again later"
+            )
         done = threading.Event()
         beat = threading.Thread(target=self._keep, args=(claim, done), name="claim", daemon=True)
         beat.start()
@@ -127,14 +129,14 @@ class Registry:
         finally:
             done.set()
             beat.join()
-            with contextlib.suppress(WildtagError):  # it lapses by itself
+            with contextlib.suppress(WildtagError):  # it expires by itself
                 claim.release()
 
     def take(self, key: str, owner: str) -> bool:
-        """For ``Claim``. The point is written where there is none, or the same owner's, or one that has lapsed."""
+        """Used by ``Claim``. Writes the point if there is none, or if it has the same owner or has expired."""
         now = time.time()
         other = self._holder(key)
-        # an older server writes whatever the condition; looking first leaves it a race of milliseconds
+        # older servers ignore the condition; reading first leaves a race of milliseconds
         if other and other["owner"] != owner and other["beat"] >= now - LAPSE_S:
             return False
         free = models.Filter(
@@ -147,7 +149,7 @@ class Registry:
         return self._holder(key).get("owner") == owner
 
     def release(self, key: str, owner: str) -> None:
-        """For ``Claim``. Another owner's stays."""
+        """Used by ``Claim``. Does not delete another owner's."""
         ours = models.Filter(
             must=[
                 models.HasIdCondition(has_id=[_id("claim", key)]),
@@ -158,7 +160,7 @@ class Registry:
 
     def _keep(self, claim: Claim, done: threading.Event) -> None:
         while not done.wait(self._beat_s):
-            # a server that is away may be back in time; who has lost the claim learns it when it matters
+            # the server may recover in time; a lost claim is detected when it is needed
             with contextlib.suppress(WildtagError):
                 claim.renewed()
 
@@ -169,11 +171,11 @@ class Registry:
     def _prepare(self) -> None:
         if ask(self._client.collection_exists, self._collection):
             return
-        with contextlib.suppress(IndexExists):  # somebody else was quicker
-            # of no use, but every server takes a vector
+        with contextlib.suppress(IndexExists):  # created by another process meanwhile
+            # unused, but every collection needs a vector
             vectors = models.VectorParams(size=1, distance=models.Distance.DOT)
             ask_once(self._client.create_collection, self._collection, vectors, replication_factor=self._replicas)
-        if not is_local(self._client):  # a strict server filters by what has an index only
+        if not is_local(self._client):  # a strict server requires an index for filters
             for key, kind in (("owner", models.PayloadSchemaType.KEYWORD), ("beat", models.PayloadSchemaType.FLOAT)):
                 ask(self._client.create_payload_index, self._collection, key, kind)
 
@@ -184,7 +186,7 @@ class Registry:
             self._collection,
             [point],
             wait=True,
-            # one node puts the writes to all replicas in order; STRONG wants a certain one, which may be away
+            # one node orders the writes of all replicas; STRONG would need a specific node, which may be down
             ordering=models.WriteOrdering.MEDIUM,
             update_filter=only,
         )
@@ -196,7 +198,7 @@ def _id(*parts: str) -> int:
 
 
 def _record(point: models.Record) -> Record | None:
-    """The record in a point, if it is one that we understand."""
+    """The record in a point; ``None`` if it has an unknown format."""
     payload = (point.payload or {}).get("record")
     if payload is None:
         return None

@@ -1,12 +1,12 @@
-"""A version as one file that every home writes and takes in: captions and vectors, and no engine's own files.
+"""A version as one file that every library can write and restore, independent of the engine.
 
-A tar archive, packed by zstd, whose order counts: ``snapshot.json`` with the format and the manifest; for every page
-``pages/N.json``, a list of ``[id, text, payload]``, and ``pages/N.f32``, its (n, dimension) unit vectors as
-little-endian float32; at last ``end.json`` with the number of captions and pages and the SHA-256 of all that came
-before. Behind it stands the SHA-256 of the file itself, in a frame that zstd skips: no byte of the file can change
-without being noticed, and a damaged file is refused before anything is made of it.
+A tar archive, compressed with zstd, with a fixed order: ``snapshot.json`` with the format and the manifest; for every
+page ``pages/N.json``, a list of ``[id, text, payload]``, and ``pages/N.f32``, its (n, dimension) unit vectors as
+little-endian float32; finally ``end.json`` with the number of captions and pages and the SHA-256 of everything before
+it. The file ends with its own SHA-256, in a frame that zstd skips, so any change is detected and a damaged file is
+rejected before anything is restored.
 
-Written and read a page at a time. Files of earlier versions are read, too: ``vectordb.snapshot_old``.
+Written and read one page at a time. Files of earlier versions are supported, too: ``vectordb.snapshot_old``.
 """
 
 from __future__ import annotations
@@ -32,36 +32,36 @@ from vectordb.snapshot_old import MANIFEST, OldPages, edge_files, is_edge_files
 from vectordb.snapshot_parts import PAGE_MAX, SMALL, Saved, captions_of, manifest_of, understood, vectors_of
 from vectordb.zstd import MAGIC, CompressionParameter, ZstdFile
 
-FORMAT = 2  # what earlier versions wrote had no number
+FORMAT = 2  # earlier versions wrote no number
 _FIRST, _END = "snapshot.json", "end.json"
-_LEVEL = 3  # of zstd: vectors hardly pack, and texts do at any level
-_SEAL = struct.Struct("<II32s")  # a frame that readers of zstd skip: its magic number, its length, our digest
+_LEVEL = 3  # of zstd: vectors hardly compress, and texts do at any level
+_SEAL = struct.Struct("<II32s")  # a frame that zstd readers skip: its magic number, its length, our digest
 _SKIPPED = 0x184D2A57
 
-Tell = Callable[[int], None]
-"""Hears how many captions have been written or read so far."""
+OnProgress = Callable[[int], None]
+"""Receives the number of captions written or read so far."""
 
 
 def silent(_: int) -> None:
-    """A ``Tell``."""
+    """An ``OnProgress`` that does nothing."""
 
 
-def write(file: Path, manifest: Manifest, index: CaptionIndex, tell: Tell = silent) -> None:
-    """All captions of the index, into a file that is put in its place when it is whole."""
+def write(file: Path, manifest: Manifest, index: CaptionIndex, on_progress: OnProgress = silent) -> None:
+    """Write all captions of the index to a file, which is renamed to its final name when complete."""
     part = file.with_name(f".{file.name}.part")
     try:
         with part.open("wb") as raw:
             sealed = _Hashed(raw)
             options = {CompressionParameter.compression_level: _LEVEL, CompressionParameter.checksum_flag: 1}
-            with ZstdFile(sealed, "wb", options=options) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:  # type: ignore[call-overload]  # only written to
-                _write_members(tar, manifest, index, tell)
+            with ZstdFile(sealed, "wb", options=options) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:  # type: ignore[call-overload] # write only
+                _write_members(tar, manifest, index, on_progress)
             raw.write(_SEAL.pack(_SKIPPED, hashlib.sha256().digest_size, sealed.digest.digest()))
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _write_members(tar: tarfile.TarFile, manifest: Manifest, index: CaptionIndex, tell: Tell) -> None:
+def _write_members(tar: tarfile.TarFile, manifest: Manifest, index: CaptionIndex, on_progress: OnProgress) -> None:
     told = hashlib.sha256()
 
     def put(name: str, content: bytes) -> None:
@@ -78,12 +78,12 @@ def _write_members(tar: tarfile.TarFile, manifest: Manifest, index: CaptionIndex
             put(f"pages/{pages:06}.f32", np.ascontiguousarray(vectors[start:end], dtype="<f4").tobytes())
             pages += 1
         count += len(captions)
-        tell(count)
+        on_progress(count)
     put(_END, json.dumps({"captions": count, "pages": pages, "sha256": told.hexdigest()}).encode())
 
 
 def _in_parts(captions: Sequence[Caption], start: int = 0) -> Iterator[tuple[bytes, int, int]]:
-    """A page as JSON with its first position and the one behind its last; two where it would not be read again."""
+    """A page as JSON with the positions of its first caption and of the next page's; split if too large to read."""
     texts = json.dumps([(caption.id, caption.text, dict(caption.payload)) for caption in captions]).encode()
     if len(texts) <= PAGE_MAX or len(captions) == 1:
         yield texts, start, start + len(captions)
@@ -93,28 +93,28 @@ def _in_parts(captions: Sequence[Caption], start: int = 0) -> Iterator[tuple[byt
     yield from _in_parts(captions[half:], start + half)
 
 
-def fill(index: CaptionIndex, saved: Saved, tell: Tell = silent) -> None:
-    """Put all captions of a snapshot into an empty index. Raises ``BadSnapshot`` where that is not what it holds."""
+def fill(index: CaptionIndex, saved: Saved, on_progress: OnProgress = silent) -> None:
+    """Add all captions of a snapshot to an empty index. Raises ``BadSnapshot`` if its content is invalid."""
     count = 0
     for captions, vectors in saved.pages():
         try:
             index.add(captions, vectors)
         except (UnusableVectors, WrongDimension) as exc:
-            raise BadSnapshot(f"the snapshot holds what cannot be stored: {exc}") from exc
+            raise BadSnapshot(f"the snapshot holds data that cannot be stored: {exc}") from exc
         count += len(captions)
-        tell(count)
+        on_progress(count)
     if not count and saved.manifest.count:
-        raise BadSnapshot(f"the snapshot holds no captions, and {saved.manifest.count:,} by its manifest")
+        raise BadSnapshot(f"the snapshot holds no captions, but its manifest says {saved.manifest.count:,}")
     if (there := index.count()) != count:
-        raise BadSnapshot(f"the snapshot holds {count:,} captions, and {there:,} came in")
+        raise BadSnapshot(f"the snapshot holds {count:,} captions, but {there:,} were restored")
 
 
 @contextmanager
 def reading(file: Path, scratch: Path) -> Iterator[Saved]:
-    """A snapshot of any kind, known by what it holds, whatever its name.
+    """Open a snapshot of any kind, detected by its content.
 
-    ``scratch``: a folder of this machine, for files of the old embedded kind; it need not exist. Raises
-    ``BadSnapshot``, ``DiskFull``.
+    ``scratch``: a local folder for files of the old embedded kind; it need not exist. Raises ``BadSnapshot``,
+    ``DiskFull``.
     """
     with ExitStack() as opened:
         with understood():
@@ -138,8 +138,8 @@ def _saved(raw: BinaryIO, scratch: Path) -> Iterator[Saved]:
     if first.name == _FIRST:
         if packed and not sealed:
             raise BadSnapshot(
-                "the checksum at the end of the snapshot is missing: the file was cut off, or packed anew (then"
-                " unpack it with zstd -d, and restore that)"
+                "the checksum at the end of the snapshot is missing: the file is truncated, or was"
+                " compressed again (then decompress it with zstd -d and restore the result)"
             )
         yield _Pages(archive, members, first)
     elif first.name == MANIFEST:
@@ -152,7 +152,7 @@ def _saved(raw: BinaryIO, scratch: Path) -> Iterator[Saved]:
 
 
 class _Pages:
-    """A ``Saved`` of today's format."""
+    """A ``Saved`` of the current format."""
 
     def __init__(self, archive: Archive, members: Iterator[tarfile.TarInfo], first: tarfile.TarInfo) -> None:
         self._archive = archive
@@ -160,7 +160,9 @@ class _Pages:
         self._told = hashlib.sha256()
         data = json.loads(self._read(first, SMALL))
         if data["format"] != FORMAT:
-            raise BadSnapshot(f"the snapshot's format is {data['format']!r}, which a newer version of wildtag wrote")
+            raise BadSnapshot(
+                f"the snapshot has the format {data['format']!r}, which only a newer version of wildtag can read"
+            )
         self.manifest = manifest_of(data["manifest"])
 
     def pages(self) -> Iterator[tuple[list[Caption], Floats]]:
@@ -172,19 +174,19 @@ class _Pages:
         count, pages, last, dimension = 0, 0, -1, self.manifest.dimension
         while (member := next(self._members, None)) and member.name != _END:
             if member.name != f"pages/{pages:06}.json":
-                raise BadSnapshot(f"no page {pages} where it should be")
+                raise BadSnapshot(f"page {pages} is missing")
             captions = captions_of(self._read(member, PAGE_MAX), last)
             member = next(self._members, None)
             if member is None or member.name != f"pages/{pages:06}.f32":
-                raise BadSnapshot(f"no vectors of page {pages} where they should be")
+                raise BadSnapshot(f"the vectors of page {pages} are missing")
             data = self._read(member, 4 * dimension * len(captions))
             count, pages, last = count + len(captions), pages + 1, captions[-1].id
             yield captions, vectors_of(data, len(captions), dimension)
         end = {"captions": count, "pages": pages, "sha256": self._told.hexdigest()}
         if member is None or json.loads(self._archive.read(member, SMALL)) != end:
-            raise BadSnapshot("its end is missing, or the checksum there is another one")
+            raise BadSnapshot("its end is missing or has a wrong checksum")
         if next(self._members, None) is not None:
-            raise BadSnapshot("something follows its end")
+            raise BadSnapshot("there is data behind its end")
 
     def _read(self, member: tarfile.TarInfo, most: int) -> bytes:
         content = self._archive.read(member, most)
@@ -193,7 +195,7 @@ class _Pages:
 
 
 class _Checked:
-    """A ``Saved`` whose pages raise ``BadSnapshot`` for whatever damage raises."""
+    """A ``Saved`` whose pages raise ``BadSnapshot`` for any error caused by damage."""
 
     def __init__(self, saved: Saved) -> None:
         self._saved = saved
@@ -211,7 +213,7 @@ def _account(told: hashlib._Hash, name: str, content: bytes) -> None:
 
 
 class _Hashed:
-    """A file that is written to, and the SHA-256 of it so far."""
+    """A file to write to, and the SHA-256 of it so far."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
@@ -223,7 +225,7 @@ class _Hashed:
 
 
 def _is_sealed(raw: BinaryIO) -> bool:
-    """Whether the file ends with its own checksum. Raises ``BadSnapshot`` where that is another one's."""
+    """Whether the file ends with a checksum. Raises ``BadSnapshot`` if it does not match."""
     size = raw.seek(0, 2)
     if size < _SEAL.size:
         return False
@@ -238,5 +240,5 @@ def _is_sealed(raw: BinaryIO) -> bool:
         told.update(piece)
         left -= len(piece)
     if told.digest() != digest:
-        raise BadSnapshot("the snapshot is damaged: the checksum at its end is another one")
+        raise BadSnapshot("the snapshot is damaged: its checksum does not match")
     return True

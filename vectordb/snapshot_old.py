@@ -1,8 +1,8 @@
-"""Snapshots that earlier versions wrote, of two kinds; each is read by every home.
+"""Reads the two kinds of snapshots that earlier versions wrote.
 
-*Pages*, from a server: a plain tar of ``manifest.json``, ``pages/N.json`` and ``pages/N.npy`` for every page, and
-``end.json`` with the number of captions. *Edge's files*, from the embedded home: a tar of the version's folder,
-``SPACE/NAME@VERSION/…``, with ``manifest.json`` and Qdrant Edge's index, packed by zstd.
+*Pages*, from a server: an uncompressed tar of ``manifest.json``, ``pages/N.json`` and ``pages/N.npy`` for every page,
+and ``end.json`` with the number of captions. *Edge files*, from the embedded library: a tar of the version's folder,
+``SPACE/NAME@VERSION/…``, with ``manifest.json`` and Qdrant Edge's index, compressed with zstd.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _FOLDER = re.compile(r"[^/]+/[^/@]+@[^/@]+/?")
 _NPY = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '<f4', 'fortran_order': False, 'shape': \((\d+), (\d+)\), \} *\n", re.DOTALL
 )
-# bytes that Edge's files may take by their own account: they are mostly holes, which pack to nothing
+# nominal bytes of Edge files: they are sparse, and holes compress to nothing
 _UNPACKED_MAX, _UNPACKED_TIMES = 2**30, 64
-_LEFT_AFTER_S = 86_400.0  # a folder of a reader that was killed is removed after a day
+_LEFT_AFTER_S = 86_400.0  # the folder of a killed reader is removed after a day
 _PREFIX = ".restoring-"
 
 
 class OldPages:
-    """A ``Saved`` of the first kind. ``members``: those that follow the manifest."""
+    """A ``Saved`` of the first kind. ``members``: those after the manifest."""
 
     def __init__(self, archive: Archive, members: Iterator[tarfile.TarInfo], first: tarfile.TarInfo) -> None:
         """Reads the manifest."""
@@ -62,24 +62,24 @@ class OldPages:
             page = member.name.removesuffix(".json")
             member = next(self._members, None)
             if member is None or member.name != f"{page}.npy":
-                raise BadSnapshot(f"no {page}.npy where it should be")
+                raise BadSnapshot(f"{page}.npy is missing")
             data = self._archive.read(member, 4 * dimension * len(captions) + SMALL)
             head = _NPY.match(data)
             if head is None or [int(size) for size in head.groups()] != [len(captions), dimension]:
-                raise BadSnapshot(f"{page} and its vectors do not belong together")
+                raise BadSnapshot(f"{page} and its vectors do not match")
             count, last = count + len(captions), captions[-1].id
             yield captions, vectors_of(memoryview(data)[head.end() :], len(captions), dimension)
         if member is None or json.loads(self._archive.read(member, SMALL)) != {"captions": count}:
             raise BadSnapshot("the end of the snapshot is missing")
         if next(self._members, None) is not None:
-            raise BadSnapshot("something follows the end of the snapshot")
+            raise BadSnapshot("there is data behind the end of the snapshot")
 
 
 class EdgeFiles:
     """A ``Saved`` of the second kind, unpacked and open."""
 
     def __init__(self, manifest: Manifest, index: CaptionIndex) -> None:
-        """For ``edge_files``."""
+        """Used by ``edge_files``."""
         self.manifest = manifest
         self._index = index
 
@@ -93,7 +93,7 @@ class EdgeFiles:
 
 
 def is_edge_files(first: tarfile.TarInfo) -> bool:
-    """Whether an archive that begins with this member may be of the second kind."""
+    """Whether an archive with this first member may be of the second kind."""
     return first.isdir() and _FOLDER.fullmatch(first.name) is not None
 
 
@@ -101,15 +101,15 @@ def is_edge_files(first: tarfile.TarInfo) -> bool:
 def edge_files(
     archive: Archive, members: Iterator[tarfile.TarInfo], first: tarfile.TarInfo, packed: int, scratch: Path
 ) -> Iterator[EdgeFiles]:
-    """A snapshot of the second kind, unpacked below ``scratch`` for as long as it is read.
+    """Open a snapshot of the second kind, unpacked below ``scratch`` while it is read.
 
-    ``packed``: bytes of the file. Raises ``BadSnapshot``, ``DiskFull``.
+    ``packed``: the file's size in bytes. Raises ``BadSnapshot``, ``DiskFull``.
     """
     try:
-        from vectordb.edge import EdgeIndex  # noqa: PLC0415 -- Edge is not there in a container
+        from vectordb.edge import EdgeIndex  # noqa: PLC0415 -- Edge is not installed in containers
     except ImportError as exc:
         raise BadSnapshot(
-            "this snapshot of an earlier version holds files of Qdrant Edge, which is not installed here:"
+            "this snapshot of an earlier version contains files of Qdrant Edge, which is not installed:"
             " pip install qdrant-edge-py"
         ) from exc
     scratch.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def edge_files(
             index = EdgeIndex.open(place / "index")
         try:
             if index.dimension != manifest.dimension or (manifest.count and not index.count()):
-                raise BadSnapshot("the snapshot holds no captions that belong to its manifest")
+                raise BadSnapshot("the snapshot holds no captions that match its manifest")
             yield EdgeFiles(manifest, index)
         finally:
             with _unpanicked():
@@ -133,15 +133,15 @@ def edge_files(
 
 @contextmanager
 def _unpanicked() -> Iterator[None]:
-    """``BadSnapshot`` for what Edge raises over damaged files, its panics included."""
+    """Translates Edge's errors over damaged files, including its panics, to ``BadSnapshot``."""
     try:
         yield
     except (IndexMissing, IndexFault) as exc:
-        raise BadSnapshot(f"the snapshot holds no captions that can be opened: {exc}") from exc
+        raise BadSnapshot(f"the captions in the snapshot cannot be opened: {exc}") from exc
     except BaseException as exc:
-        if type(exc).__name__ != "PanicException":  # of its language; not importable, and no Exception
+        if type(exc).__name__ != "PanicException":  # a Rust panic; not importable, and not an Exception
             raise
-        raise BadSnapshot(f"the snapshot holds no captions that can be opened: {exc}") from exc
+        raise BadSnapshot(f"the captions in the snapshot cannot be opened: {exc}") from exc
 
 
 def _sweep(scratch: Path) -> None:

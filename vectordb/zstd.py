@@ -1,4 +1,4 @@
-"""zstd of the standard library (Python 3.14 and newer), else its backport: the same module under one name."""
+"""zstd of the standard library (Python 3.14 and newer) or its backport, under one name."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ else:
     from backports.zstd import CompressionParameter, ZstdError, ZstdFile, compress
 
 MAGIC = b"\x28\xb5\x2f\xfd"
-"""The first bytes of a file that zstd packed."""
+"""The first bytes of a zstd file."""
 
 __all__ = ["MAGIC", "CompressionParameter", "ZstdError", "ZstdFile", "compress"]

@@ -110,13 +110,13 @@ def measure(count: int, rounds: int) -> dict[str, Any]:
         for _ in range(rounds):
             sweeper = Sweeper(store, BUCKET, records, inbox, client, keys)
             began, peak = time.perf_counter(), 0.0
-            while not sweeper.turn(0.2):
+            while not sweeper.step(0.2):
                 peak = max(peak, memory()["resident"])
             passes.append({
-                "seconds": time.perf_counter() - began, "seen": sweeper.told.seen, "sent": sweeper.told.sent,
-                "gone": sweeper.told.gone, "memory_mb": {"resident": max(peak, memory()["resident"])},
+                "seconds": time.perf_counter() - began, "seen": sweeper.progress.seen, "sent": sweeper.progress.sent,
+                "gone": sweeper.progress.gone, "memory_mb": {"resident": max(peak, memory()["resident"])},
             })  # fmt: skip
-        told = sweeper.told
+        told = sweeper.progress
         if (told.seen, told.sent, told.gone) != (listed, 0, 0):
             raise Permanent(f"the sweep saw {told}, and everything was tagged")
         return {

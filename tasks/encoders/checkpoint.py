@@ -1,4 +1,4 @@
-"""What can be known about a CLIP or SigLIP model without loading it: its family, its space, its logit scale."""
+"""Reads the properties of a CLIP or SigLIP model without loading it: its family, space and logit scale."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tasks.encoders.requirements import ModelNotLoaded, need, quiet_transformers
 
 _SAMPLE = 65_536  # bytes hashed at each of 16 places of a weight file
 _ADVICE = (
-    "Give the folder of a saved CLIP or SigLIP model (config.json, model.safetensors, tokenizer and "
-    "preprocessor files), or a hub name such as openai/clip-vit-large-patch14 while the hub can be reached"
+    "Give the folder of a saved CLIP or SigLIP model (config.json, model.safetensors, tokenizer and"
+    " preprocessor files), or, with access to the hub, a hub name such as openai/clip-vit-large-patch14"
 )
 
 
 @dataclass(frozen=True)
 class Family:
-    """How one family's towers are called in transformers, and how its similarities become probabilities.
+    """The transformers classes of one family, and how its similarities become probabilities.
 
-    ``output`` names the projected vector in what the vision and the text tower return.
+    ``output`` names the projected vector in the result of the vision and the text model.
     """
 
     vision: str
@@ -41,14 +41,14 @@ FAMILIES = {
 
 
 def not_loaded(name: str, exc: Exception) -> ModelNotLoaded:
-    """The error for a model that is not there; to be raised from ``exc``."""
+    """The error for a model that does not exist; raise it from ``exc``."""
     cause = str(exc).strip().partition("\n")[0]
     where = "in that folder" if Path(name).is_dir() else "as a folder or on the hub"
     return ModelNotLoaded(f"the model {name!r} could not be loaded {where}. {_ADVICE}. Cause: {cause}")
 
 
 def read_config(name: str) -> tuple[Any, Family]:
-    """A model's configuration (a transformers object) and its family, or ``ModelNotLoaded``."""
+    """A model's configuration (a transformers object) and its family. Raises ``ModelNotLoaded``."""
     need("transformers", "transformers")
     from transformers import AutoConfig  # noqa: PLC0415 - takes seconds
 
@@ -68,13 +68,13 @@ def read_config(name: str) -> tuple[Any, Family]:
 def read_space(name: str) -> Space:
     """The space of a CLIP or SigLIP model. Reads its configuration and two numbers of its weights.
 
-    The id follows from the weights, not from the name: a folder and the hub give one model the same id.
+    The id is derived from the weights, not from the name: a folder and the hub give one model the same id.
     """
     config, family = read_config(name)
     path = _weight_file(name)
     scale, bias = _logit_numbers(path)
     if scale is None:
-        raise ModelNotLoaded(f"the weights of {name!r} ({path.name}) hold no logit_scale. {_ADVICE}")
+        raise ModelNotLoaded(f"the weights of {name!r} ({path.name}) contain no logit_scale. {_ADVICE}")
     dimension = int(
         config.projection_dim if family.normalisation == "softmax" else config.text_config.projection_size
     )
@@ -88,7 +88,7 @@ def read_space(name: str) -> Space:
 
 
 def _weight_file(name: str) -> Path:
-    """The file that holds ``logit_scale``: the only one, or the right one of several shards."""
+    """The file that contains ``logit_scale``: the only one, or the right one of several shards."""
     from transformers.utils.hub import cached_file  # noqa: PLC0415 - as above
 
     def find(file: str) -> Path | None:
@@ -112,8 +112,8 @@ def _weight_file(name: str) -> Path:
 
 
 def _logit_numbers(path: Path) -> tuple[float | None, float | None]:
-    """``logit_scale`` (its logarithm, as stored) and ``logit_bias``; nothing else is read."""
-    import torch  # noqa: PLC0415 - torch is loaded by those who need it
+    """``logit_scale`` (its logarithm, as stored) and ``logit_bias``; reads nothing else."""
+    import torch  # noqa: PLC0415 - torch is loaded only when needed
 
     names = ("logit_scale", "logit_bias")
     try:
@@ -126,14 +126,14 @@ def _logit_numbers(path: Path) -> tuple[float | None, float | None]:
         else:
             state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
             tensors = [state.get(key) for key in names]
-    except Exception as exc:  # two readers, each with errors of its own
+    except Exception as exc:  # two readers, each with its own errors
         raise ModelNotLoaded(f"the weights in {path} cannot be read: {exc}") from exc
     scale, bias = (None if tensor is None else float(tensor.float().reshape(-1)[0]) for tensor in tensors)
     return scale, bias
 
 
 def _fingerprint(path: Path) -> str:
-    """A hash of a weight file's size and of samples spread over it: reading gigabytes would cost seconds."""
+    """A hash of a weight file's size and of samples of its content: reading gigabytes would take seconds."""
     size = path.stat().st_size
     digest = hashlib.blake2b(str(size).encode(), digest_size=6)
     with path.open("rb") as file:

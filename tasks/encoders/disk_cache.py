@@ -1,4 +1,4 @@
-"""Arrays that are computed once and kept on disk. Whole or absent: never half written, never half read."""
+"""Arrays that are computed once and cached on disk, written atomically."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tasks.encoders.protocols import Floats
 
 
 def cached_on_disk(path: Path, compute: Callable[[], Mapping[str, Floats]]) -> dict[str, Floats]:
-    """The arrays kept at ``path`` (npz); where there are none that can be read, compute and keep them.
+    """Return the arrays at ``path`` (npz); if they cannot be read, compute and store them.
 
-    Several processes may do so at once: each writes a file of its own and renames it, the last one wins. A
-    folder that cannot be written costs the computation at every start and nothing else.
+    Several processes may do so at once: each writes its own file and renames it, the last one wins. If the folder is
+    not writable, the arrays are computed at every start.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -36,7 +36,7 @@ def _write(path: Path, arrays: Mapping[str, Floats]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
     try:
         with os.fdopen(handle, "wb") as file:
-            # savez accepts arrays by any name, which its stub cannot express beside allow_pickle
+            # savez accepts arrays with any name, which its stub cannot express beside allow_pickle
             np.savez(file, allow_pickle=False, **dict(arrays))
             file.flush()
             os.fsync(file.fileno())

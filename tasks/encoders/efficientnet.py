@@ -1,8 +1,8 @@
-"""EfficientNet-Lite: a picture → the log-probabilities of ImageNet's thousand classes.
+"""EfficientNet-Lite: image → the log-probabilities of ImageNet's thousand classes.
 
-The networks come from packages that carry weights. Loaded here, batch norms are folded into the convolutions
-and memory is laid out channels last, which doubles the speed of the packages' own model on a CPU. The
-arithmetic stays float32: bfloat16 gains little for a single picture and moves probabilities visibly.
+The weights come from packages. Batch norms are folded into the convolutions and memory is laid out channels last,
+which doubles the speed on a CPU. The arithmetic stays float32: bfloat16 gains little for a single image and changes
+probabilities visibly.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from tasks.encoders.requirements import need
 if TYPE_CHECKING:
     import torch
 
-SIDES = {0: 224, 1: 240, 2: 260}  # pixels a side that each size was trained for
+SIDES = {0: 224, 1: 240, 2: 260}  # side in pixels that each size was trained for
 CLASSES = 1000
-BATCH = 4  # larger batches leave the cache and are slower a picture
+BATCH = 4  # larger batches exceed the CPU cache and are slower per image
 
 
 class EfficientNetLite:
@@ -33,8 +33,8 @@ class EfficientNetLite:
         self._net = _load(size)
 
     def log_probabilities(self, squares: Sequence[Image.Image]) -> Floats:
-        """Squares of ``side`` pixels, RGB → (n, 1000) float32. Rows do not depend on one another."""
-        import torch  # noqa: PLC0415 - torch is loaded by those who need it
+        """Squares of ``side`` pixels, RGB → (n, 1000) float32. Rows are independent."""
+        import torch  # noqa: PLC0415 - torch is loaded only when needed
 
         rows = [np.empty((0, CLASSES), np.float32)]
         with torch.inference_mode():
@@ -60,11 +60,11 @@ def _load(size: int) -> torch.nn.Module:
 
 
 def _fold(net: torch.nn.Module) -> torch.nn.Module:
-    """Every convolution takes over the batch norm that follows it."""
+    """Fold each batch norm into the preceding convolution."""
     _fold_pairs(net, ("_conv_stem", "_bn0"), ("_conv_head", "_bn1"))
     blocks = net.get_submodule("_blocks")
     for block in blocks.children():
-        # a block that does not expand has no first pair
+        # a block without expansion has no first pair
         pairs = [("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")]
         if hasattr(block, "_expand_conv"):
             pairs.append(("_expand_conv", "_bn0"))

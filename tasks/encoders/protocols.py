@@ -1,4 +1,4 @@
-"""What an encoder is. Two encoders share a space only if their ``Space.id`` is the same string."""
+"""The interface of encoders. Two encoders share a space only if their ``Space.id`` is equal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What is near, alike and worth telling in one space: cosines of another mean something else.
+    """Cosine thresholds of one space; they do not apply to another.
 
-    An image whose best caption is farther than ``unknown`` gets no tags; candidates closer than ``synonym`` are
-    one tag; tags that score less than ``score`` are dropped; a tag is named by its noun alone ("fox" for "red fox")
-    where the two are closer than ``head``. The defaults switch all four off.
+    An image whose best caption is less similar than ``unknown`` gets no tags; candidates more similar than
+    ``synonym`` become one tag; tags that score less than ``score`` are dropped; a tag is named by its noun alone
+    ("fox" for "red fox") if the two are more similar than ``head``. The defaults disable all four.
     """
 
     unknown: float = -1.0
@@ -30,10 +30,10 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Space:
-    """A vector space: one encoder, its dimension and how its similarities become probabilities.
+    """A vector space: its id, dimension, and how similarities become probabilities.
 
-    ``normalisation`` is ``softmax`` (CLIP) or ``sigmoid`` (SigLIP, with ``logit_bias``); ``logit_scale`` is
-    already exponentiated. ``id`` is short and safe as a folder name.
+    ``normalisation`` is ``softmax`` (CLIP) or ``sigmoid`` (SigLIP, with ``logit_bias``); ``logit_scale`` is already
+    exponentiated. ``id`` is short and valid as a folder name.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Space:
 
 
 class ImageEncoder(Protocol):
-    """Images to unit vectors. ``side``: pixels a side that the model sees, so that far larger ones can be shrunk."""
+    """Images to unit vectors. ``side``: the model's input side in pixels; much larger images may be shrunk."""
 
     @property
     def space(self) -> Space: ...

@@ -1,4 +1,4 @@
-"""What encoders ask of the machine: optional packages, threads, a fast number format."""
+"""What encoders need from the machine: optional packages, threads, a fast number format."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class MissingPackage(Permanent):
 
 
 class ModelNotLoaded(Permanent):
-    """A model cannot be found, reached or used."""
+    """A model does not exist, cannot be downloaded, or is not usable."""
 
 
 def need(module: str, package: str) -> ModuleType:
-    """Import an optional module, or say how to get it."""
+    """Import an optional module; raises ``MissingPackage`` with the command to install it."""
     try:
         return importlib.import_module(module)
     except ImportError as exc:
@@ -31,17 +31,17 @@ def need(module: str, package: str) -> ModuleType:
 
 
 def use_threads(count: int | None) -> None:
-    """Let torch use so many threads in this process; ``None`` leaves it (and OMP_NUM_THREADS) alone."""
+    """Set the number of torch threads in this process; ``None`` leaves it (and OMP_NUM_THREADS) unchanged."""
     if count is not None:
-        import torch  # noqa: PLC0415 - torch is loaded by those who need it
+        import torch  # noqa: PLC0415 - torch is loaded only when needed
 
         torch.set_num_threads(count)
 
 
 def fast_dtype() -> torch.dtype:
-    """bfloat16 on a CPU with instructions for it, where transformers run 3 to 5 times faster, else float32.
+    """bfloat16 on a CPU that supports it, where transformers run 3 to 5 times faster, otherwise float32.
 
-    Asked of the CPU rather than timed: every process on a machine must come to the same answer.
+    Depends on the CPU and not on a timing, because all processes on a machine must use the same.
     """
     import torch  # noqa: PLC0415 - as above
 
@@ -53,7 +53,7 @@ def fast_dtype() -> torch.dtype:
 
 
 def quiet_transformers() -> None:
-    """No progress bar and no advice on standard error while a model loads."""
+    """Disable progress bars and hints on standard error while a model loads."""
     from transformers.utils import logging  # noqa: PLC0415 - takes seconds
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # has no annotations

@@ -1,4 +1,4 @@
-"""Token lists → batches of equal length, so that little padding is computed."""
+"""Groups token lists into batches of similar length to avoid padding."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def in_batches_by_length(
 ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
     """Yield rows of ``tokens`` in batches of at most ``size``, shortest first.
 
-    Each batch: the positions of its rows, their ids padded on the right to the longest among them, and a mask
-    of ones over what is not padding; both int64 of shape (batch, longest).
+    Each batch: the positions of its rows, their ids padded on the right to the longest of them, and a mask with 1 for
+    tokens and 0 for padding; both int64 of shape (batch, longest).
     """
-    import torch  # noqa: PLC0415 - torch is loaded by those who need it
+    import torch  # noqa: PLC0415 - torch is loaded only when needed
 
     order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
     for begin in range(0, len(order), size):

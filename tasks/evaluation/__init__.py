@@ -1,5 +1,5 @@
-"""Evaluation: CaSED and the paper's baselines on pictures whose labels are known (CaSED, section 5).
+"""Evaluation: CaSED and the paper's baselines on labelled images (CaSED, section 5).
 
-``manifest`` reads the labelled pictures, ``methods`` makes a method from its name, ``run`` gives every picture to
-every method and measures. Nothing here is part of tagging: the method itself is called, never copied.
+``manifest`` reads the labelled images, ``methods`` creates a method from its name, ``run`` runs every method on every
+image and measures it. Evaluation calls the same stages as tagging and contains no copy of them.
 """

@@ -1,4 +1,4 @@
-"""What a method says of a picture, and what a method is."""
+"""The interface of evaluation methods, and their answers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from PIL import Image
 
 from tasks.messages import Embedded, Hit, Tag
 
-SHOWN = 5  # tags an answer at the most
+SHOWN = 5  # maximum number of tags per answer
 
 
 @dataclass(frozen=True)
 class Answer:
     """``tags``: best first, empty for *unknown*. ``captions``: the texts that ``Tag.evidence`` points to.
 
-    ``candidates``: among how many labels the method chose.
+    ``candidates``: the number of labels the method chose from.
     """
 
     tags: tuple[Tag, ...]
@@ -33,27 +33,27 @@ class Answer:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A batch as the embedding stage gave it, and a way to its pixels for those who need more than vectors."""
+    """An embedded batch, with access to the pixels for methods that need more than vectors."""
 
     embedded: Embedded
     decode: Callable[[], Sequence[Image.Image]]
 
 
 class Method(Protocol):
-    """A way to label pictures."""
+    """A method that labels images."""
 
     @property
     def name(self) -> str: ...
 
     def prepare(self) -> None:
-        """What is paid once, before the first picture."""
+        """One-time preparation before the first image."""
         ...
 
     def answer(self, batch: Pictures) -> list[Answer]:
-        """One answer a picture, in their order."""
+        """One answer per image, in order."""
         ...
 
 
 def shown(hits: Sequence[Hit]) -> tuple[tuple[str, ...], tuple[float | None, ...]]:
-    """Retrieved captions as an answer shows them."""
+    """Retrieved captions in the form an answer stores them."""
     return tuple(hit.caption for hit in hits), tuple(hit.similarity for hit in hits)

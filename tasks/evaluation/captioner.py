@@ -1,7 +1,7 @@
-"""A captioning model as baseline: it is asked what is in the picture, its answer is split into candidates.
+"""A captioning model as baseline: its answer about an image is split into candidates.
 
-As the paper's captioning baselines: candidates are what stands between the answer's commas, and the encoder
-compares them with the image alone. Models: what ``transformers`` loads as an image-text-to-text model.
+As in the paper's captioning baselines, the candidates are separated by commas, and the encoder compares them with the
+image only. Supports the image-text-to-text models of ``transformers``.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from tasks.messages import Candidate, Extracted, Hit, Vectors
 from tasks.scoring import score
 from vectordb.captions import caption_id
 
-LONGEST = 30  # tokens an answer
-AT_ONCE = 4  # pictures
+LONGEST = 30  # tokens per answer
+AT_ONCE = 4  # images per batch
 LIST = "List the objects in the image, comma-separated. Omit any superfluous text."
-# families that are asked in words of their own where the model brings no chat template; others just caption
+# prompts for families without a chat template; other models just caption
 QUESTIONS = {
     "blip-2": "Question: what's in the image? Answer:",
     "instructblip": "Question: what's in the image? Answer:",
@@ -34,46 +34,47 @@ QUESTIONS = {
 
 
 _WANTED = (
-    "Give the folder of a saved model (config.json, model.safetensors, tokenizer and processor files), or a hub name"
-    " such as Salesforce/blip2-flan-t5-xl or llava-hf/llava-1.5-7b-hf while the hub can be reached."
+    "Give the folder of a saved model (config.json, model.safetensors, tokenizer and processor files),"
+    " or, with access to the hub, a hub name such as Salesforce/blip2-flan-t5-xl or"
+    " llava-hf/llava-1.5-7b-hf."
 )
 
 
 class Captioner(Protocol):
-    """Pictures to texts."""
+    """Images to texts."""
 
     def describe(self, pictures: Sequence[Image.Image]) -> list[str]:
-        """One text an RGB picture."""
+        """One text per RGB image."""
         ...
 
 
 class HFCaptioner:
-    """A BLIP-2, LLaVA or similar model, by hub name or folder; on a GPU where torch has one."""
+    """A BLIP-2, LLaVA or similar model, by hub name or folder; on a GPU if torch has one."""
 
     def __init__(self, name: str) -> None:
         """Raises ``ModelNotLoaded`` or ``MissingPackage``."""
         need("transformers", "transformers")
         if name.startswith("~"):
-            name = str(Path(name).expanduser())  # a shell expands it at the beginning of a word only
+            name = str(Path(name).expanduser())  # a shell expands ~ only at the beginning of a word
         if name.startswith(("/", "./", "../")) and not Path(name).is_dir():
             raise ModelNotLoaded(f"the captioner {name!r} could not be loaded: there is no such folder. {_WANTED}")
-        import torch  # noqa: PLC0415 - torch is loaded by those who need it
+        import torch  # noqa: PLC0415 - torch is loaded only when needed
         from transformers import AutoModelForImageTextToText, AutoProcessor  # noqa: PLC0415 - takes seconds
 
         quiet_transformers()
         gpu = torch.cuda.is_available()
         self._dtype = torch.float16 if gpu else fast_dtype()
         try:
-            # neither signature carries types
+            # neither signature has types
             self._processor: Any = AutoProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
             model: Any = AutoModelForImageTextToText.from_pretrained(name, dtype=self._dtype)
-        except Exception as exc:  # files of any brokenness raise whatever they lead to
+        except Exception as exc:  # damaged files may raise any error
             raise _not_loaded(name, exc) from exc
         self._device = torch.device("cuda" if gpu else "cpu")
         self._model = model.to(self._device).eval()
         self._question = self._asked(model.config.model_type)
         if tokenizer := getattr(self._processor, "tokenizer", None):
-            tokenizer.padding_side = "left"  # the answer begins where the question ends
+            tokenizer.padding_side = "left"  # the answer starts where the question ends
 
     def describe(self, pictures: Sequence[Image.Image]) -> list[str]:
         """See ``Captioner``."""
@@ -93,7 +94,7 @@ class HFCaptioner:
         with torch.inference_mode():
             said = self._model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
         asked = inputs.get("input_ids")
-        # most models repeat the question before their answer
+        # most models repeat the question before the answer
         if asked is not None and torch.equal(said[:, : asked.shape[1]], asked):
             said = said[:, asked.shape[1] :]
         return [str(text) for text in self._processor.batch_decode(said, skip_special_tokens=True)]
@@ -116,7 +117,7 @@ class Captioned:
     cache: Cache
 
     def prepare(self) -> None:
-        """Let the text encoder answer once."""
+        """Run the text encoder once."""
         self.encoder.encode([OBJECT])
 
     def answer(self, batch: Pictures) -> list[Answer]:
@@ -128,7 +129,7 @@ class Captioned:
             objects=embedded.objects,
             revision=embedded.revision,
             vectors=embedded.vectors,
-            centroids=Vectors.of(embedded.vectors.array() * 0),  # weighs nothing at alpha 1
+            centroids=Vectors.of(embedded.vectors.array() * 0),  # no weight at alpha 1
             hits=tuple((Hit(caption_id(text), text, 0.0),) for text in said),
             candidates=candidates,
         )
@@ -140,7 +141,7 @@ class Captioned:
 
 
 def split(answer: str) -> list[str]:
-    """The candidates of an answer: what stands between its commas, each once; ``object`` for an empty one."""
+    """The candidates of an answer, separated by commas, without repetitions; ``object`` for an empty one."""
     parts = (part.strip().strip(".").strip().lower() for part in answer.split(","))
     return list(dict.fromkeys(part for part in parts if part)) or [OBJECT]
 

@@ -1,7 +1,7 @@
-"""Pictures whose segmentation is known without anybody having drawn it: cut-outs pasted on backgrounds.
+"""Generates images with known segmentation: cut-outs pasted on backgrounds.
 
-A cut-out's transparency says which of its pixels it covers, so labelled pictures with an alpha channel (such as those
-of a manifest) are all that is needed. Everything follows from the seed.
+A cut-out's transparency tells which of its pixels it covers, so labelled images with an alpha channel (such as those
+of a manifest) are sufficient. The result depends only on the seed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from PIL import Image
 from tasks.evaluation.manifest import BadManifest, Item
 
 BACKGROUND = "background"
-OPAQUE = 128  # alpha from which a pixel belongs to the cut-out
-MOST = 4  # cut-outs in a picture
+OPAQUE = 128  # minimum alpha of a pixel that belongs to the cut-out
+MOST = 4  # maximum number of cut-outs per image
 LEAST = 2
-_SMALLEST, _LARGEST = 0.55, 0.95  # a cut-out's longer side, as a share of its part of the picture
+_SMALLEST, _LARGEST = 0.55, 0.95  # a cut-out's longer side, relative to its part of the image
 
 Paint = Callable[[np.random.Generator, int, int], NDArray[np.float64]]
 
@@ -39,12 +39,12 @@ class Composition:
 def compositions(
     items: Sequence[Item], count: int, *, seed: int = 0, size: tuple[int, int] = (480, 360)
 ) -> Iterator[Composition]:
-    """``count`` pictures of ``size`` (width, height), each of two to four cut-outs of different labels.
+    """``count`` images of ``size`` (width, height), each with two to four cut-outs of different labels.
 
-    Items that have no transparent part, or cannot be read, are passed over. Every other background is plain, the
-    rest textured. Raises ``BadManifest`` where too few labels are left.
+    Items without transparency, or that cannot be read, are skipped. Every other background is plain, the others
+    textured. Raises ``BadManifest`` if too few labels are left.
     """
-    draw = random.Random(seed)  # noqa: S311 -- for reproducibility, not for secrecy
+    draw = random.Random(seed)  # noqa: S311 -- for reproducibility, not for security
     shuffled = list(items)
     draw.shuffle(shuffled)
     waiting = cycle(_cut_outs(shuffled))
@@ -76,7 +76,7 @@ def _composed(items: Sequence[Item], kind: str, draw: random.Random, size: tuple
 
 
 def _parts(count: int, size: tuple[int, int]) -> list[tuple[int, int, int, int]]:
-    """One part of the picture for each cut-out: side by side, or in two rows from the fourth on."""
+    """One part of the image per cut-out: side by side, or in two rows from the fourth on."""
     width, height = size
     rows = 2 if count > 3 else 1
     columns = -(-count // rows)
@@ -93,8 +93,8 @@ def _cut_outs(items: Sequence[Item]) -> list[Item]:
     labels = len({item.label for item in found})
     if labels < MOST:
         raise BadManifest(
-            f"compositions need pictures of {MOST} labels that are transparent around what they show; there are"
-            f" {labels} among {len(items)}"
+            f"compositions need images of {MOST} labels with a transparent background; there are only"
+            f" {labels} among {len(items)} images"
         )
     return found
 
@@ -105,7 +105,7 @@ def _is_cut_out(item: Item) -> bool:
             if not image.has_transparency_data:
                 return False
             inside = np.asarray(image.convert("RGBA").getchannel("A")) >= OPAQUE
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow has for damage
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # Pillow's errors for damaged files
         return False
     return bool(inside.any() and not inside.all())
 

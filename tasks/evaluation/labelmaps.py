@@ -1,10 +1,10 @@
-"""Pictures with label maps, in the layouts that data sets come in.
+"""Reads images with label maps, in the layouts of common data sets.
 
-``voc``: JPEGImages, SegmentationClass and ImageSets/Segmentation (Everingham et al., IJCV 2010). ``context``: the
-59 classes of PASCAL Context (Mottaghi et al., CVPR 2014), in VOC's layout with SegmentationClassContext and
+``voc``: JPEGImages, SegmentationClass and ImageSets/Segmentation (Everingham et al., IJCV 2010). ``context``: the 59
+classes of PASCAL Context (Mottaghi et al., CVPR 2014), in VOC's layout with SegmentationClassContext and
 ImageSets/SegmentationContext, or as images/SPLIT and annotations/SPLIT. ``ade20k``: images/SPLIT, annotations/SPLIT
-and objectInfo150.txt (Zhou et al., CVPR 2017). ``plain``: images, annotations and classes.txt, a class a line with
-the background first, which is what ``write`` writes.
+and objectInfo150.txt (Zhou et al., CVPR 2017). ``plain``: images, annotations and classes.txt, one class per line
+with the background first; ``write`` creates it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tasks.evaluation.compositions import BACKGROUND, Composition
 from tasks.evaluation.manifest import BadManifest, spread
 
 Layout = Literal["voc", "context", "ade20k", "plain"]
-# what only a folder of the layout has; the first that is there decides, since Context is put into VOC's folder
+# files that identify a layout; the first match counts, because Context is stored in VOC's folder
 MARKS: dict[Layout, str] = {
     "plain": "classes.txt", "ade20k": "objectInfo150.txt", "context": "SegmentationClassContext",
     "voc": "SegmentationClass",
@@ -45,59 +45,66 @@ _IMAGES = (".jpg", ".jpeg", ".png")
 
 @dataclass(frozen=True)
 class Mapped:
-    """A picture and its label map, both files."""
+    """An image and its label map, both as files."""
 
     image: Path
     label_map: Path
 
     def target(self, classes: int) -> NDArray[np.uint16]:
-        """The label map (h, w). What is no class, such as 255 for "not labelled", is background.
+        """The label map (h, w). Values that are no class, such as 255 for "not labelled", become background.
 
         Raises ``BadManifest``.
         """
         try:
             with Image.open(self.label_map) as image:
                 values = np.asarray(image)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as exc:  # what Pillow has for damage
+        # Pillow's errors for damaged files
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as exc:
             raise BadManifest(f"the label map {self.label_map} cannot be read: {exc}") from exc
         if values.ndim != 2:
-            raise BadManifest(f"{self.label_map} is no label map: it has {values.shape[-1]} channels, not one")
+            raise BadManifest(
+                f"{self.label_map} is not a label map: it has {values.shape[-1]} channels instead of one"
+            )
         return np.where(values < classes, values, 0).astype(np.uint16)
 
 
 @dataclass(frozen=True)
 class LabelMaps:
-    """A set of pictures with label maps. ``classes[0]`` is the background. ``missing``: pictures without a map."""
+    """Images with label maps. ``classes[0]`` is the background. ``missing``: images without a map."""
 
     classes: tuple[str, ...]
     items: tuple[Mapped, ...]
     missing: tuple[Path, ...] = ()
 
     def spread(self, limit: int | None) -> LabelMaps:
-        """The same set with at most ``limit`` pictures, spread evenly over it."""
+        """The same set with at most ``limit`` images, evenly spaced."""
         return replace(self, items=spread(self.items, limit))
 
 
 def layout_of(folder: Path) -> Layout:
-    """The layout that a folder has. Raises ``BadManifest`` where it has none of them."""
+    """The layout of a folder. Raises ``BadManifest`` if it is not a known one."""
     for layout, mark in MARKS.items():
         if (folder / mark).exists():
             return layout
     if not folder.is_dir():
         raise BadManifest(f"there is no folder {folder}")
     marks = ", ".join(f"{mark} ({layout})" for layout, mark in MARKS.items())
-    raise BadManifest(f"{folder} has none of {marks}; say --layout {'|'.join(get_args(Layout))} if it is one of them")
+    raise BadManifest(
+        f"{folder} contains none of {marks}; choose a layout with --layout {'|'.join(get_args(Layout))}"
+    )
 
 
 def read(folder: Path, layout: Layout, split: str | None = None) -> LabelMaps:
-    """The pictures of a split and their label maps; without one ``val``, of ``plain`` those in no folder of a split.
+    """The images of a split and their label maps. By default ``val``; for ``plain`` the images in no split's folder.
 
-    Raises ``BadManifest`` where there is nothing of the layout.
+    Raises ``BadManifest`` if nothing of the layout is found.
     """
     if layout == "plain":
         names = tuple(line.strip() for line in _lines(folder / "classes.txt") if line.strip())
         if not names:
-            raise BadManifest(f"{folder / 'classes.txt'} is empty; it names a class a line, the background first")
+            raise BadManifest(
+                f"{folder / 'classes.txt'} is empty; it must have one class per line, the background first"
+            )
         return _paired(folder, names, split or "")
     split = split or "val"
     if layout == "voc":
@@ -111,7 +118,7 @@ def read(folder: Path, layout: Layout, split: str | None = None) -> LabelMaps:
 
 
 def write(folder: Path, pictures: Iterable[Composition]) -> LabelMaps:
-    """Keep pictures in the ``plain`` layout, in a folder of their own."""
+    """Store images in the ``plain`` layout, in their own folder."""
     for part in ("images", "annotations"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     classes = [BACKGROUND]
@@ -121,20 +128,20 @@ def write(folder: Path, pictures: Iterable[Composition]) -> LabelMaps:
         lookup = np.array(places, np.uint8 if max(places) < 256 else np.uint16)
         picture.image.save(folder / "images" / f"{number:04}.png")
         Image.fromarray(lookup[picture.target]).save(folder / "annotations" / f"{number:04}.png")
-    # a name may hold a line break as little as a tab
+    # a name must not contain line breaks or tabs
     (folder / "classes.txt").write_text("".join(f"{' '.join(name.split())}\n" for name in classes), encoding="utf-8")
     return read(folder, "plain")
 
 
 def _listed(folder: Path, classes: Sequence[str], maps: str, sets: str, split: str) -> LabelMaps:
-    """VOC: the split's list says which pictures there are."""
+    """VOC: the images in the split's list."""
     stems = [line.split()[0] for line in _lines(folder / "ImageSets" / sets / f"{split}.txt") if line.strip()]
     pairs = [Mapped(folder / "JPEGImages" / f"{stem}.jpg", folder / maps / f"{stem}.png") for stem in stems]
     return _found(pairs, classes, folder)
 
 
 def _paired(folder: Path, classes: Sequence[str], split: str) -> LabelMaps:
-    """Two folders, a picture and its map of one name."""
+    """Two folders, with an image and its map of the same name."""
     images = folder / "images" / split
     if not images.is_dir():
         raise BadManifest(f"there is no folder {images}")
@@ -146,13 +153,13 @@ def _paired(folder: Path, classes: Sequence[str], split: str) -> LabelMaps:
 def _found(pairs: Sequence[Mapped], classes: Sequence[str], folder: Path) -> LabelMaps:
     there = tuple(pair for pair in pairs if pair.image.is_file() and pair.label_map.is_file())
     if not there:
-        raise BadManifest(f"{folder} holds no picture that has a label map; {len(pairs)} have none")
+        raise BadManifest(f"{folder} contains no image with a label map; {len(pairs)} have none")
     missing = tuple(pair.image for pair in pairs if not (pair.image.is_file() and pair.label_map.is_file()))
     return LabelMaps(tuple(classes), there, missing)
 
 
 def _object_names(path: Path) -> list[str]:
-    """The last column of ADE20K's table, of several names for one class the first."""
+    """The last column of ADE20K's table; of several names of one class the first."""
     return [line.split("\t")[-1].split(",")[0].strip() for line in _lines(path)[1:] if line.strip()]
 
 

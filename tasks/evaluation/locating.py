@@ -26,7 +26,7 @@ from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
 
 TOP_TAG = "top-tag"
-REMEMBERED = 2048  # cached vectors, of the crops of several images
+CACHED_VECTORS = 2048  # cached vectors, of the crops of several images
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class ByTopTag:
         return Located(names, np.full((image.height, image.width), len(names) - 1, np.uint8), 1)
 
 
-class Remembering:
+class CachingEncoder:
     """An image encoder that caches the latest vectors.
 
     Methods that encode the same crops share the cost, which is nearly all of the total.
@@ -86,7 +86,7 @@ class Remembering:
 
     def __init__(self, encoder: ImageEncoder) -> None:
         self._encoder = encoder
-        self._cache = LRUCache(REMEMBERED)
+        self._cache = LRUCache(CACHED_VECTORS)
 
     @property
     def space(self) -> Space:

@@ -1,6 +1,6 @@
-"""Labelled pictures: from a table (TSV with the columns ``path`` and ``label``) or from one folder a class.
+"""Reads labelled images from a table (TSV with the columns ``path`` and ``label``) or from one folder per class.
 
-What is wrong with one row is said of that row, with its line number, and the rest is read.
+Errors in a row are reported with its line number, and the other rows are read.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 
 class BadManifest(Permanent):
-    """There is nothing to evaluate, and this is why."""
+    """There is nothing to evaluate; the text says why."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """A picture and what it shows. ``where`` names the place that says so: ``line 7``, ``folder cat``."""
+    """An image and its label. ``where`` names the source of the label: ``line 7``, ``folder cat``."""
 
     path: Path
     label: str
@@ -31,7 +31,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something that was not evaluated."""
+    """An item that was not evaluated, and the reason."""
 
     where: str
     reason: str
@@ -42,7 +42,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A set of labelled pictures and what was wrong with the rest of it."""
+    """Labelled images, and the items that were skipped."""
 
     source: Path
     items: tuple[Item, ...]
@@ -50,7 +50,7 @@ class Labelled:
 
     @property
     def labels(self) -> list[str]:
-        """Every label once, in the order of the alphabet."""
+        """Every label once, in alphabetical order."""
         return sorted({item.label for item in self.items})
 
     def spread(self, limit: int | None) -> tuple[Item, ...]:
@@ -59,7 +59,7 @@ class Labelled:
 
 
 def spread(items: Sequence[T], limit: int | None) -> tuple[T, ...]:
-    """At most ``limit`` items, spread evenly: a set is often sorted by class, so its head is no sample."""
+    """At most ``limit`` items, evenly spaced: a set is often sorted by class, so its head is not a sample."""
     count = len(items)
     if limit is None or limit >= count:
         return tuple(items)
@@ -67,25 +67,25 @@ def spread(items: Sequence[T], limit: int | None) -> tuple[T, ...]:
 
 
 def read(source: Path, root: Path | None = None) -> Labelled:
-    """The pictures of a table, or of a folder with one folder a class.
+    """The images of a table, or of a folder with one folder per class.
 
-    Paths in a table are relative to ``root``, the table's own folder when not given. Raises ``BadManifest`` when
-    nothing at all can be used.
+    Paths in a table are relative to ``root``, by default the table's own folder. Raises ``BadManifest`` if no item is
+    usable.
     """
     if not source.exists():
-        raise BadManifest(f"{source} does not exist; give a table of pictures or a folder with one folder a class")
+        raise BadManifest(f"{source} does not exist; give a table of images or a folder with one folder per class")
     found = list(_classes(source) if source.is_dir() else _rows(source, root or source.parent))
     items = tuple(one for one in found if isinstance(one, Item))
     skipped = tuple(one for one in found if isinstance(one, Skipped))
     if not items:
-        reasons = "; ".join(map(str, skipped[:5])) or "it holds nothing but its header"
-        raise BadManifest(f"nothing in {source} can be evaluated: {reasons}{_more(skipped)}")
+        reasons = "; ".join(map(str, skipped[:5])) or "it contains only its header"
+        raise BadManifest(f"{source} contains nothing to evaluate: {reasons}{_more(skipped)}")
     return Labelled(source, items, skipped)
 
 
 def _rows(source: Path, root: Path) -> Iterator[Item | Skipped]:
     if not root.is_dir():
-        raise BadManifest(f"the folder {root}, which the paths in {source} are relative to, does not exist")
+        raise BadManifest(f"the folder {root}, the base of the paths in {source}, does not exist")
     try:
         lines = source.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
     except OSError as exc:
@@ -94,8 +94,8 @@ def _rows(source: Path, root: Path) -> Iterator[Item | Skipped]:
     names = [name.strip().lower() for name in header]
     if not set(COLUMNS) <= set(names):
         raise BadManifest(
-            f"{source}, line 1: the first line must name the columns {' and '.join(COLUMNS)}, separated by a tab;"
-            f" it says {' | '.join(header)[:200]!r}"
+            f"{source}, line 1: the first line must contain the columns {' and '.join(COLUMNS)}, separated"
+            f" by a tab; it is {' | '.join(header)[:200]!r}"
         )
     for number, line in enumerate(lines[1:], 2):
         if line.strip():
@@ -108,13 +108,13 @@ def _row(line: bytes, names: Sequence[str], root: Path, where: str) -> Item | Sk
     except UnicodeDecodeError:
         return Skipped(where, "it is not UTF-8")
     if len(cells) != len(names):
-        return Skipped(where, f"{len(cells)} columns where the first line names {len(names)}")
+        return Skipped(where, f"{len(cells)} columns, but the first line has {len(names)}")
     name, label = (cells[names.index(column)].strip() for column in COLUMNS)
     if not name or not label:
         return Skipped(where, f"the {'label' if name else 'path'} is empty")
     path = root / name
     if not path.is_file():
-        reason = "is not a file" if "\0" not in name and path.exists() else "there is no such file"
+        reason = "is not a file" if "\0" not in name and path.exists() else "the file does not exist"
         return Skipped(where, f"{name}: {reason} in {root}")
     return Item(path, label, where)
 
@@ -123,20 +123,20 @@ def _classes(source: Path) -> Iterator[Item | Skipped]:
     inside = sorted(entry for entry in source.iterdir() if not entry.name.startswith("."))
     folders = [entry for entry in inside if entry.is_dir()]
     if not folders:
-        raise BadManifest(f"{source} holds no folders; there must be one for each class, named like the class")
+        raise BadManifest(f"{source} contains no folders; create one for each class, with the name of the class")
     for folder in folders:
         where = f"folder {folder.name}"
         label = " ".join(folder.name.replace("_", " ").split())
         files = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path, folder))
         if not files:
-            yield Skipped(where, "it holds no images")
+            yield Skipped(where, "it contains no images")
         elif not label:
-            yield Skipped(where, "its name gives no label")
+            yield Skipped(where, "its name is empty as a label")
         else:
             yield from (Item(path, label, where) for path in files)
     for entry in inside:
         if not entry.is_dir():
-            yield Skipped(entry.name, "it is in no class folder")
+            yield Skipped(entry.name, "it is not in the folder of a class")
 
 
 def _hidden(path: Path, folder: Path) -> bool:

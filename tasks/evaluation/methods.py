@@ -1,4 +1,4 @@
-"""A method from its name: ``cased``, ``vocabulary:FILE``, ``captioner:MODEL`` and so on."""
+"""Creates a method from its name: ``cased``, ``vocabulary:FILE``, ``captioner:MODEL`` and so on."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from vectordb.index import CaptionSearch
 
 DEFAULT = "cased"
 NAMES = {
-    DEFAULT: "the method, as wildtag tags",
-    "uppercased": "the same with prompt ensembling of the candidates",
+    DEFAULT: "the method that wildtag uses for tagging",
+    "uppercased": "cased with prompt ensembling of the candidates",
     "closest-caption": "the nearest caption as the label",
     "vocabulary:FILE": "the nearest label of a fixed list; vocabulary:imagenet for ImageNet's names",
     "captioner:MODEL": "a captioning model's answer, split into candidates",
@@ -30,15 +30,15 @@ NAMES = {
 
 
 class UnknownMethod(Permanent):
-    """There is no method of this name."""
+    """There is no method with this name."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What methods are made of. ``labels``: the true ones of the whole set, for the upper bound.
+    """The parts of methods. ``labels``: the true ones of the whole set, for the upper bound.
 
-    ``naming``: the prompt of the upper bound, which alone has one in the paper. ``tell``: a method's name and how
-    many of how many labels are encoded. ``reference_vectors``: see ``tasks.retrieval.retrieve``.
+    ``naming``: the prompt of the upper bound, the only one in the paper. ``on_progress``: receives a method's
+    name, and the numbers of encoded and of all labels. ``reference_vectors``: see ``tasks.retrieval.retrieve``.
     """
 
     index: CaptionSearch
@@ -47,15 +47,15 @@ class Tools:
     pipeline_options: PipelineOptions
     labels: Sequence[str]
     naming: tuple[str, ...] = PLAIN
-    tell: Callable[[str, int, int], None] | None = None
+    on_progress: Callable[[str, int, int], None] | None = None
     captioner: Callable[[str], Captioner] = HFCaptioner
     reference_vectors: Floats | None = None
 
 
 def check(name: str) -> None:
-    """Raise ``UnknownMethod`` unless there is a method of this form, ``BadVocabulary`` if its list cannot be used.
+    """Raise ``UnknownMethod`` for an unknown name, ``BadVocabulary`` if its list is not usable.
 
-    Loads no model, so that what is wrong is told before minutes are spent.
+    Loads no model, so errors are reported at once.
     """
     kind, colon, argument = name.partition(":")
     known = {one.partition(":")[0]: one for one in NAMES}
@@ -66,7 +66,7 @@ def check(name: str) -> None:
 
 
 def make(name: str, tools: Tools) -> Method:
-    """The method of this name. Raises what its files and models raise when they cannot be loaded."""
+    """The method of this name. Raises the errors of its files and models."""
     check(name)
     kind, _, argument = name.partition(":")
     if kind == "closest-caption":
@@ -84,6 +84,6 @@ def make(name: str, tools: Tools) -> Method:
 
 
 def _vocabulary(name: str, labels: Sequence[str], prompts: tuple[str, ...], tools: Tools) -> Vocabulary:
-    tell = tools.tell
-    progress = None if tell is None else lambda done, total: tell(name, done, total)
+    on_progress = tools.on_progress
+    progress = None if on_progress is None else lambda done, total: on_progress(name, done, total)
     return Vocabulary(name, labels, tools.encoder, prompts, progress)

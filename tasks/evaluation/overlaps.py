@@ -1,9 +1,9 @@
-"""How well segmentations without a vocabulary match label maps (arXiv 2404.10864, vocabulary-free segmentation).
+"""Metrics of segmentation without a vocabulary (arXiv 2404.10864, vocabulary-free segmentation).
 
-The names of a segmentation need not be the classes' names, so there are several ways to compare them: by the same
-name (``hard``), by how near names are to the class (``soft``), and by giving each name the class that it lies on most
-(``overlap``) or whose name is nearest (``nearest``). Class 0 is the background: a target that is not asked for.
-All figures are macro averages, and equal to the reference implementation's.
+The names of a segmentation may differ from the classes' names, so there are several metrics: by equal name
+(``hard``), by similarity of the names to the class (``soft``), and by assigning to each name the class that it
+overlaps most (``overlap``) or whose name is nearest (``nearest``). Class 0 is the background, which is not evaluated.
+All figures are macro averages and equal those of the reference implementation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Compared:
-    """A segmentation beside the truth. ``pixels`` (names, classes): how many have each name and each class."""
+    """A segmentation compared with the truth. ``pixels`` (names, classes): pixel counts per name and class."""
 
     names: Sequence[str]
     pixels: Matrix
@@ -34,14 +34,17 @@ class Compared:
     def of(cls, names: Sequence[str], label_map: Ints, target: Ints, classes: int) -> Compared:
         """Count two maps, both (h, w): ``label_map`` into ``names``, ``target`` into the ``classes`` classes."""
         if label_map.shape != target.shape or not names:
-            raise ValueError(f"{len(names)} names, a label map of {label_map.shape}, a target of {target.shape}")
+            raise ValueError(
+                f"the shapes do not match: {len(names)} names, a label map of {label_map.shape}, a target of"
+                f" {target.shape}"
+            )
         both = label_map.astype(np.int64).ravel() * classes + target.astype(np.int64).ravel()
         counts = np.bincount(both, minlength=len(names) * classes)
         return cls(tuple(names), counts.reshape(len(names), classes).astype(np.float64))
 
 
 class Overlaps(msgspec.Struct, frozen=True, kw_only=True):
-    """Each between 0 and 1; of no images all are 0."""
+    """All values are between 0 and 1; without images all are 0."""
 
     jaccard_hard: float
     jaccard_soft: float
@@ -52,7 +55,7 @@ class Overlaps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def overlaps(images: Sequence[Compared], classes: Sequence[str], encode: Encode) -> Overlaps:
-    """All figures of a set. ``encode``: texts → (n, d) unit vectors of the sentence model; each text once."""
+    """All figures of a set. ``encode``: texts → (n, d) unit vectors of the sentence model; called once per text."""
     near = _nearness([image.names for image in images], classes, encode)
     confusion = np.zeros((len(classes), len(classes)))
     number = {name: at for at, name in enumerate(classes)}
@@ -97,13 +100,13 @@ class _Macro:
 
 
 def _jaccard(table: Matrix, chosen: NDArray[np.bool_], at: int) -> float:
-    """Of the pixels of the chosen names with those of the class ``at``."""
+    """The Jaccard index of the pixels of the chosen names and those of the class ``at``."""
     inside = table[chosen, at].sum()
     return float(inside / (table[chosen].sum() + table[:, at].sum() - inside))
 
 
 def _nearness(names: Sequence[Sequence[str]], classes: Sequence[str], encode: Encode) -> Iterator[Matrix]:
-    """Per image the cosine of each name to each class, nothing below 0."""
+    """Per image the cosine of each name to each class, at least 0."""
     texts = list(dict.fromkeys([*classes, *[name for some in names for name in some]]))
     rows: Mapping[str, Floats] = dict(zip(texts, encode(texts), strict=True)) if texts else {}
     for some in names:
@@ -112,10 +115,10 @@ def _nearness(names: Sequence[Sequence[str]], classes: Sequence[str], encode: En
 
 
 def _without(similar: Matrix, shown: Ints) -> Matrix:
-    """What the reference leaves of the similarities before it takes the nearest class.
+    """Remove the similarities that the reference removes before it takes the nearest class.
 
-    It takes the bits' complement of the classes shown, where it may have meant all the others: ``~2`` is ``-3``, so
-    that a class counted from the end goes. Kept, so that figures can be compared with the paper's.
+    It takes the bitwise complement of the shown classes instead of, presumably, all other classes: ``~2`` is ``-3``,
+    so a class counted from the end is removed. Kept for comparability with the paper's figures.
     """
     left = similar.copy()
     left[:, ~shown] = 0

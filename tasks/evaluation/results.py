@@ -1,4 +1,4 @@
-"""Answers to figures: the metrics of CaSED, section 5, with *unknown* counted as wrong."""
+"""Computes the metrics of CaSED, section 5, from answers; *unknown* counts as wrong."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tasks.metrics import cluster_accuracy, semantic_iou, semantic_similarity
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What a method is worth on a set.
+    """The figures of a method on a set.
 
-    ``seconds_per_image`` = ``embedding_seconds_per_image`` + ``own_seconds_per_image``; ``setup_seconds`` were
-    paid once. ``mean_candidates``: among how many labels it chose. ``unknown``: images that it gave no label;
-    in all three metrics they count as 0.
+    ``seconds_per_image`` = ``embedding_seconds_per_image`` + ``own_seconds_per_image``; ``setup_seconds`` were spent
+    once. ``mean_candidates``: the number of labels it chose from. ``unknown``: images without a label; in all three
+    metrics they count as 0.
     """
 
     method: str
@@ -35,7 +35,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judge:
-    """Compares labels. ``encode``: texts → (n, d) unit vectors of the sentence model; each text once ever."""
+    """Compares labels. ``encode``: texts → (n, d) unit vectors of the sentence model; called once per text."""
 
     def __init__(self, encode: Callable[[Sequence[str]], Floats]) -> None:
         self._encode = encode
@@ -80,13 +80,13 @@ class Judge:
         self._learn([*said, *true])
         share = len(known) / max(1, len(labels))
         each = [
-            0.0 if label is None else semantic_similarity([label], [target], self._remembered)
+            0.0 if label is None else semantic_similarity([label], [target], self._cached)
             for label, target in zip(labels, targets, strict=True)
         ]
         return (
             cluster_accuracy(said, true) * share,
             semantic_iou(said, true) * share,
-            semantic_similarity(said, true, self._remembered) * share,
+            semantic_similarity(said, true, self._cached) * share,
             each,
         )
 
@@ -95,5 +95,5 @@ class Judge:
         if new:
             self._vectors.update(zip(new, self._encode(new), strict=True))
 
-    def _remembered(self, texts: Sequence[str]) -> Floats:
+    def _cached(self, texts: Sequence[str]) -> Floats:
         return np.stack([self._vectors[text] for text in texts])

@@ -1,4 +1,4 @@
-"""The methods that search captions: CaSED, with one prompt or many, and the closest caption itself."""
+"""The methods that search captions: CaSED with one prompt or several, and the closest caption."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vectordb.index import CaptionSearch
 
 @dataclass(frozen=True)
 class Cased:
-    """The method itself: the stages as the workers call them, with a memory of its own."""
+    """CaSED: the stages as the workers call them, with its own cache."""
 
     name: str
     index: CaptionSearch
@@ -29,7 +29,7 @@ class Cased:
     _cache: Cache = field(default_factory=lambda: LRUCache(CACHED), repr=False)
 
     def prepare(self) -> None:
-        """Load the parser, and let the text encoder answer once."""
+        """Load the parser, and run the text encoder once."""
         self.extractor.warm()
         self.encoder.encode(["object"])
 
@@ -47,13 +47,13 @@ class Cased:
 
 @dataclass(frozen=True)
 class ClosestCaption:
-    """The nearest caption, whole, as the label."""
+    """The whole nearest caption as the label."""
 
     name: str
     index: CaptionSearch
 
     def prepare(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def answer(self, batch: Pictures) -> list[Answer]:
         """See ``Method``."""

@@ -1,7 +1,7 @@
-"""Every picture through every method, and what the answers are worth.
+"""Runs every method on every image and measures the answers.
 
-Each picture is read and embedded once, for all methods. A method's seconds an image hold the embedding as well,
-as if it had run alone; what it paid once, before the first picture, is told apart.
+Each image is read and embedded once, for all methods. A method's seconds per image include the embedding, as if it
+had run alone; its one-time preparation is reported separately.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vectordb.errors import Permanent
 
 @dataclass(frozen=True)
 class Source:
-    """Pictures to vectors: how files are read, and the embedding stage's arguments."""
+    """How images become vectors: how files are read, and the embedding stage's arguments."""
 
     read: Callable[[Path], bytes]
     encoder: ImageEncoder
@@ -36,7 +36,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Judged:
-    """A picture that was evaluated: per method its answer and the answer's similarity to the true label."""
+    """An evaluated image: per method its answer and the answer's similarity to the true label."""
 
     item: Item
     answers: tuple[Answer, ...]
@@ -45,7 +45,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Results in the order of the methods, and the pictures in the order of the set."""
+    """Results in the order of the methods, and the images in the order of the set."""
 
     results: tuple[Result, ...]
     pictures: tuple[Judged, ...]
@@ -69,11 +69,11 @@ def evaluate(
     judge: Judge,
     *,
     clock: Callable[[], float],
-    tell: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Give all pictures to all methods. ``tell``: how many of how many pictures are done.
+    """Run all methods on all images. ``on_progress``: receives the numbers of finished and of all images.
 
-    Pictures that cannot be read are skipped. Raises ``BadManifest`` when that leaves none.
+    Images that cannot be read are skipped. Raises ``BadManifest`` if none is left.
     """
     tallies = [_Tally(method, _seconds(method.prepare, clock)) for method in methods]
     good: list[Item] = []
@@ -92,10 +92,10 @@ def evaluate(
                 start = clock()
                 tally.answers += tally.method.answer(pictures)
                 tally.own += clock() - start
-        if tell:
-            tell(begin + len(part), len(items))
+        if on_progress:
+            on_progress(begin + len(part), len(items))
     if not good:
-        raise BadManifest(f"none of {len(items)} pictures can be read: {'; '.join(map(str, skipped[:5]))}")
+        raise BadManifest(f"none of {len(items)} images can be read: {'; '.join(map(str, skipped[:5]))}")
     targets = [item.label for item in good]
     judged = [
         judge.result(one.method.name, one.answers, targets, embedding=embedding, own=one.own, setup=one.setup)
@@ -109,7 +109,7 @@ def evaluate(
 
 
 def embedded_of(items: Sequence[Item], source: Source) -> tuple[Embedded, list[bytes], list[Skipped]]:
-    """The items as one embedded batch with the bytes of its pictures, and those that cannot be in it.
+    """The items as one embedded batch with the bytes of its images, and the skipped items.
 
     The key of an object is its item's position.
     """

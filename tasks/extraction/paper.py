@@ -1,6 +1,6 @@
-"""Profile ``paper``: single words, by the reference implementation's filters in its order.
+"""Profile ``paper``: single words, selected by the reference implementation's filters in its order.
 
-The one difference is the part-of-speech tagger: spaCy's small English model stands in for flair's.
+The only difference is the part-of-speech tagger: spaCy's small English model replaces flair's.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ _words = msgspec.msgpack.Decoder(list[str])
 class PaperWords:
     """The reference implementation's vocabulary transform.
 
-    The tagger sees what the reference's sees: the words that are left of all captions, in a row. So it is this
-    row, not a caption, that is remembered.
+    As in the reference, the tagger receives the remaining words of all captions as one row. So this row, and not a
+    caption, is cached.
     """
 
     def __init__(self) -> None:
         self._english = English(exclude=["parser", "attribute_ruler", "lemmatizer", "ner"])
 
     def warm(self) -> None:
-        """Load the tagger and the rules of plurals."""
+        """Load the tagger and the plural rules."""
         self._english.load()
         singular("plurals")
 
     def candidates(self, retrieved: Sequence[Sequence[Hit]], cache: Cache) -> list[tuple[Candidate, ...]]:
-        """Per object its words, in the order of their first appearance."""
+        """The words of each object, in the order of their first appearance."""
         rows = [words_of([hit.caption for hit in hits]) for hits in retrieved]
         kept = self._content_words(rows, cache)
         return [_with_evidence(words, hits) for words, hits in zip(kept, retrieved, strict=True)]
 
     def _content_words(self, rows: Sequence[Sequence[str]], cache: Cache) -> list[list[str]]:
-        """Per row its nouns, adjectives and participles, each once."""
+        """The nouns, adjectives and participles of each row, without repetitions."""
         keys = [_PREFIX + hashlib.blake2b(" ".join(row).encode(), digest_size=16).hexdigest() for row in rows]
         known = [decoded(value, _words) for value in cache.get_many(keys)]
         missing = {key: row for key, row, words in zip(keys, rows, known, strict=True) if words is None}
@@ -59,7 +59,7 @@ class PaperWords:
 
 
 def words_of(captions: Sequence[str]) -> list[str]:
-    """What all filters but the tagger leave of one image's captions: a row of words, with repetitions."""
+    """The words of one image's captions after all filters except the tagger, with repetitions."""
     return FREQUENCY(apply(" ".join(captions))).split()
 
 

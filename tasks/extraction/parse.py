@@ -1,9 +1,8 @@
-"""One caption to its noun phrases.
+"""Extracts the noun phrases of a caption.
 
-A definition ("bell pepper, a kind of sweet pepper") is read as one, without a parse: both of its sides are names.
-Everything else is parsed as it was written. The nouns are walked through from the right, so that a head takes its
-compound and adjectives before they could stand for themselves; a head that says nothing ("photo", "kind") is
-passed over, and "dog photo" leaves "dog".
+A definition ("bell pepper, a kind of sweet pepper") is split without parsing: both sides are names. All other
+captions are parsed as written. Nouns are processed from the right, so that a head takes its compounds and adjectives
+before they could become heads. A generic head ("photo", "kind") is skipped, so "dog photo" gives "dog".
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from tasks.extraction.vocabulary import VAGUE, is_empty, is_word
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
-CHARACTERS = 6_000  # about 1,000 words: what comes after them is not a caption's subject
+CHARACTERS = 6_000  # about 1,000 words: what follows is not a caption's subject
 LONGEST_DEFINITION = 160  # characters
 LONGEST_PHRASE = 4  # words
 MODIFIERS = frozenset({"NOUN", "PROPN", "ADJ", "VERB", "X"})
 
 
 class Phrase(NamedTuple):
-    """A label in lower case. ``head``: the bare noun of a longer phrase; ``broader``: what a definition leads to."""
+    """A label in lower case. ``head``: the bare noun of a longer phrase; ``broader``: from a definition."""
 
     label: str
     head: bool = False
@@ -55,7 +54,7 @@ def definition(caption: str) -> list[Phrase] | None:
 
 
 def clean(caption: str) -> str:
-    """What the parser can read: no addresses, placeholders, emoji or shouting; separators as commas."""
+    """Prepare text for the parser: no URLs, placeholders, emoji or shouting; commas as separators."""
     text = _NOISE.sub(" ", caption[:CHARACTERS])
     text = _SYMBOL.sub(" ", _BREAK.sub(" , ", text))
     text = " ".join(text.split())
@@ -63,7 +62,7 @@ def clean(caption: str) -> str:
 
 
 def noun_phrases(document: Doc) -> list[Phrase]:
-    """The phrases of a parsed caption, in the order of the text, each once."""
+    """The phrases of a parsed caption, in the order of the text, without repetitions."""
     found: list[Phrase] = []
     taken: set[int] = set()
     for token in reversed(list(document)):
@@ -73,7 +72,7 @@ def noun_phrases(document: Doc) -> list[Phrase]:
         taken.update(one.i for one in modifiers)
         first = modifiers[0] if modifiers else token
         if _hyphenated(token) or (first.i and _is_hyphen(document[first.i - 1])):
-            continue  # a piece of "state-of-the-art"
+            continue  # part of a word such as "state-of-the-art"
         found.extend(reversed(list(_phrases(token, modifiers))))
     if not found:
         found = [Phrase(token.lower_) for token in reversed(list(document)) if _stands_alone(token)]
@@ -81,7 +80,7 @@ def noun_phrases(document: Doc) -> list[Phrase]:
 
 
 def _phrases(head: Token, modifiers: list[Token]) -> Iterator[Phrase]:
-    """From the longest to the head alone: "red bell pepper", "bell pepper", "pepper"."""
+    """From the longest phrase to the head alone: "red bell pepper", "bell pepper", "pepper"."""
     lemma = head.lemma_.lower()
     for start in range(max(0, len(modifiers) + 1 - LONGEST_PHRASE), len(modifiers)):
         if start == 0 or not _hyphenated(modifiers[start - 1]):
@@ -93,12 +92,12 @@ def _phrases(head: Token, modifiers: list[Token]) -> Iterator[Phrase]:
 
 
 def _joined(modifiers: list[Token], lemma: str) -> str:
-    """The modifiers as they were written, in lower case, and the head's lemma."""
+    """The modifiers as written, in lower case, and the head's lemma."""
     return "".join([one.lower_ + ("-" if _hyphenated(one) else " ") for one in modifiers]) + lemma
 
 
 def _modifiers(head: Token) -> list[Token]:
-    """The adjectives and nouns right before the head that belong to it, in the order of the text."""
+    """The adjectives and nouns directly before the head that belong to it, in the order of the text."""
     modifiers: list[Token] = []
     within = {head.i}
     at = head.i - 1
@@ -119,12 +118,12 @@ def _modifiers(head: Token) -> list[Token]:
 
 
 def _is_hyphen(token: Token) -> bool:
-    """A hyphen inside a word."""
+    """Whether the token is a hyphen inside a word."""
     return token.text == "-" and not token.whitespace_ and token.i > 0 and not token.doc[token.i - 1].whitespace_
 
 
 def _hyphenated(token: Token) -> bool:
-    """Whether a hyphen joins it to the next word."""
+    """Whether a hyphen joins the token to the next word."""
     following = token.i + 1
     return following < len(token.doc) and _is_hyphen(token.doc[following])
 

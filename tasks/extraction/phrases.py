@@ -1,4 +1,4 @@
-"""Profile ``phrases``: the nouns and noun phrases of the captions as they were written."""
+"""Profile ``phrases``: the nouns and noun phrases of the captions as written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.extraction.parse import Phrase, clean, definition, noun_phrases
 from tasks.extraction.vocabulary import singular_of, spelling
 from tasks.messages import Candidate, Hit, Parsed
 
-BY = f"phrases/2/{MODEL_VERSION}"  # the number counts changes of what a caption gives
+BY = f"phrases/2/{MODEL_VERSION}"  # increase the number when the results for a caption change
 _phrases = msgspec.msgpack.Decoder(list[Phrase])
 
 
@@ -21,10 +21,10 @@ _phrases = msgspec.msgpack.Decoder(list[Phrase])
 class Phrases:
     """Parses each caption once.
 
-    ``heads``: also the bare noun of a phrase ("pepper" of "bell pepper"). ``broader``: also what a definition
-    names beside its subject ("sweet pepper" of "bell pepper, a kind of sweet pepper"). ``least``: only labels
-    that so many captions support, unless none has as many. ``most``: candidates an object at the most, those
-    with the most support; captions of 1,000 words would have more.
+    ``heads``: include the bare noun of a phrase ("pepper" of "bell pepper"). ``broader``: include the broader term of
+    a definition ("sweet pepper" of "bell pepper, a kind of sweet pepper"). ``least``: minimum number of captions that
+    support a label, ignored if no label reaches it. ``most``: maximum number of candidates per object, those with the
+    most support; long captions would give more.
     """
 
     heads: bool = True
@@ -38,17 +38,17 @@ class Phrases:
         self._english.load()
 
     def candidates(self, retrieved: Sequence[Sequence[Hit]], cache: Cache) -> list[tuple[Candidate, ...]]:
-        """Per object its labels in the order of their first appearance; spellings of one label are merged."""
+        """The labels of each object in the order of their first appearance; spelling variants are merged."""
         parses = self._parses({hit.id: hit for hits in retrieved for hit in hits}, cache)
         return [self._merge([parses[hit.id] for hit in hits]) for hits in retrieved]
 
     def parse(self, captions: Sequence[str]) -> list[Parsed]:
-        """What each caption gives, to be kept with it: the stage then need not parse it again."""
+        """Parse captions at import time: the results are stored with them, so the stage need not parse them again."""
         parses = self._parse(dict(enumerate(captions)))
         return [Parsed(BY, tuple((p.label, p.head, p.broader) for p in parses[at])) for at in range(len(captions))]
 
     def _parses(self, hits: Mapping[int, Hit], cache: Cache) -> dict[int, list[Phrase]]:
-        """The phrases of each caption; those that neither the import nor the cache knows are parsed together."""
+        """The phrases of each caption; captions without stored or cached results are parsed together."""
         parses = {
             number: [Phrase(*phrase) for phrase in hit.parsed.phrases]
             for number, hit in hits.items()
@@ -96,7 +96,7 @@ class Phrases:
 
 
 def _merge_spellings(labels: Mapping[str, Mapping[int, None]]) -> dict[str, list[int]]:
-    """Labels that differ by hyphens, spaces or a plural, under the one that most captions have."""
+    """Merge labels that differ by hyphens, spaces or a plural, under the most frequent spelling."""
     spellings = {label: spelling(label) for label in labels}
     known = frozenset(spellings.values())
     groups: dict[str, list[str]] = {}

@@ -12,5 +12,5 @@ Profile = Literal["phrases", "paper"]
 
 
 def extractor(profile: Profile = "phrases") -> Extractor:
-    """The extractor of this profile with its defaults. It loads its model when it first needs it."""
+    """The extractor of this profile with its defaults. It loads its model on first use."""
     return PaperWords() if profile == "paper" else Phrases()

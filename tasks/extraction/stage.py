@@ -1,4 +1,4 @@
-"""The extraction stage, and what it asks of a profile."""
+"""The extraction stage, and the interface of profiles."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Protocol
 from tasks.cache import Cache
 from tasks.messages import Candidate, Extracted, Hit, Retrieved
 
-OBJECT = "object"  # what the reference implementation calls an image whose captions leave no word
+OBJECT = "object"  # used by the reference implementation for an image whose captions leave no word
 
 
 class Extractor(Protocol):
-    """A profile: captions to candidates."""
+    """A profile: converts captions to candidates."""
 
     def candidates(self, retrieved: Sequence[Sequence[Hit]], cache: Cache) -> list[tuple[Candidate, ...]]:
-        """Per object its candidates, each label once; none where its hits name nothing."""
+        """The candidates of each object, each label once; empty if its captions name nothing."""
         ...
 
     def warm(self) -> None:
-        """Load what is otherwise loaded with the first captions that are not in the cache."""
+        """Load models now instead of on first use."""
         ...
 
 
 def extract(batch: Retrieved, extractor: Extractor, cache: Cache) -> Extracted:
-    """The candidates of each object; ``object`` where there are none, with all its hits as evidence."""
+    """The candidates of each object; ``object``, with all its hits as evidence, if there are none."""
     found = extractor.candidates(batch.hits, cache)
     return Extracted(
         objects=batch.objects,

@@ -1,4 +1,4 @@
-"""Words that are no candidates, and when two labels are one."""
+"""Words that are not candidates, and rules for equal labels."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Collection
 
 from tasks.extraction.filters import PICTURE_WORDS
 
-LONGEST = 40  # letters: no word of a language that captions are written in, but base64 is
+LONGEST = 40  # letters: longer than any real word; excludes base64
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# they say how a picture was made, not what it shows
+# words about how an image was made, not what it shows
 ABOUT_PICTURES = frozenset(PICTURE_WORDS) | _words(
     """
     artwork background clip closeup drawing footage foreground graphic photograph photography pic rendering
@@ -22,7 +22,7 @@ ABOUT_PICTURES = frozenset(PICTURE_WORDS) | _words(
     """
 )
 
-# heads that hand on to what follows them: "a kind of bird", "a pair of shoes"
+# generic heads that stand for what follows them: "a kind of bird", "a pair of shoes"
 GENERIC = _words(
     """
     amount assortment back bit bottom breed bunch category centre center class collection couple dozen edge end
@@ -31,7 +31,7 @@ GENERIC = _words(
     """
 )
 
-# adjectives that tell nothing of what is seen
+# adjectives without visual meaning
 VAGUE = _words(
     """
     amazing another available awesome beautiful best certain common cool cute different famous few favorite
@@ -45,23 +45,23 @@ _BETWEEN = re.compile(r"[\W_]+")
 
 
 def is_word(text: str) -> bool:
-    """Letters of any script, with apostrophes and hyphens inside."""
+    """Whether it consists of letters of any script, with apostrophes and hyphens inside."""
     letters = text.replace("'", "").replace("’", "").replace("-", "")
     return letters.isalpha() and 2 <= len(letters) <= LONGEST
 
 
 def is_empty(lemma: str) -> bool:
-    """Whether a noun alone says nothing: it is about pictures, or generic."""
+    """Whether a noun has no meaning alone: it is generic or about the medium."""
     return lemma in ABOUT_PICTURES or lemma in GENERIC
 
 
 def spelling(label: str) -> str:
-    """The same for "teddy bear", "teddy-bear" and "teddybear"."""
+    """A key that is equal for "teddy bear", "teddy-bear" and "teddybear"."""
     return _BETWEEN.sub("", label)
 
 
 def singular_of(key: str, known: Collection[str]) -> str:
-    """The known spelling that this one is the plural of, else itself."""
+    """The known spelling that this is the plural of, otherwise itself."""
     endings = (("ies", "y"), ("es", ""), ("s", ""))
     singulars = (key.removesuffix(ending) + instead for ending, instead in endings if key.endswith(ending))
     return next((one for one in singulars if one in known), key)

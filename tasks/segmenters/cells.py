@@ -1,4 +1,4 @@
-"""Proposals without looking: the cells of a grid, as in the reference implementation."""
+"""Proposals independent of the content: the cells of a grid, as in the reference implementation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.segmentation.results import Mask
 
 @dataclass(frozen=True)
 class Cells:
-    """A ``Proposer``: ``sizes`` × ``sizes`` cells for each of the sizes, which cover all of the image."""
+    """A ``Proposer``: for each size, a grid of ``size`` × ``size`` cells that covers the whole image."""
 
     sizes: tuple[int, ...] = (3,)
 

@@ -1,4 +1,4 @@
-"""Drawing names with CLIPSeg (Lüddecke and Ecker, CVPR 2022), an open-vocabulary segmenter."""
+"""Draws names with CLIPSeg (Lüddecke and Ecker, CVPR 2022), an open-vocabulary segmenter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.encoders.requirements import ModelNotLoaded
 from tasks.messages import Floats
 from tasks.segmenters.loading import load
 
-AT_ONCE = 8  # names
+AT_ONCE = 8  # names per batch
 
 
 class CLIPSeg:
@@ -26,12 +26,12 @@ class CLIPSeg:
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(name)
         except (OSError, ValueError, KeyError) as exc:
-            raise ModelNotLoaded(f"the model {name!r} has no tokenizer that can be loaded: {exc}") from exc
+            raise ModelNotLoaded(f"the tokenizer of the model {name!r} cannot be loaded: {exc}") from exc
         text: Any = self._model.config.text_config  # type: ignore[union-attr]  # of the library's class
-        if 2 * len(self._tokenizer) < text.vocab_size:  # the library makes up an empty one where there is none
+        if 2 * len(self._tokenizer) < text.vocab_size:  # the library creates an empty one if there is none
             raise ModelNotLoaded(
-                f"the model {name!r} has no tokenizer of its own: {len(self._tokenizer):,} tokens, and the model"
-                f" knows {text.vocab_size:,}"
+                f"the model {name!r} has no matching tokenizer: {len(self._tokenizer):,} tokens, but the"
+                f" model expects {text.vocab_size:,}"
             )
         self._longest = int(text.max_position_embeddings)
 
@@ -52,7 +52,7 @@ class CLIPSeg:
                     attention_mask=tokens["attention_mask"],
                     pixel_values=pixels.expand(len(some), -1, -1, -1),
                 )
-                logits = found.logits.reshape(len(some), *found.logits.shape[-2:])  # one name comes without its axis
+                logits = found.logits.reshape(len(some), *found.logits.shape[-2:])  # a single name has no batch axis
                 planes.append(torch.sigmoid(logits.float()).numpy())
         drawn: Floats = np.concatenate(planes)
         return drawn

@@ -1,7 +1,7 @@
 """Class-agnostic proposals of a Segment Anything model (Kirillov et al., ICCV 2023).
 
-The library's own ``mask-generation`` pipeline wants torchvision to drop copies, which has no build that fits torch's
-for the CPU. So the model is asked directly, by a grid of points, and masks are few enough to be compared as they are.
+The library's own ``mask-generation`` pipeline needs torchvision to remove duplicates, which has no build for torch on
+the CPU. So the model is called directly with a grid of points, and the few masks are compared here.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from PIL import Image
 from tasks.segmentation.results import Mask
 from tasks.segmenters.loading import load
 
-POINTS = 16  # a side of the grid of points
-AT_ONCE = 64  # points
-LEAST_SCORE = 0.88  # of what the model expects of a mask, as in the original
-LEAST_STABLE = 0.95  # of what a mask shares with itself one logit higher and lower, as in the original
-DIFFERENT = 0.7  # masks that share so much of their union are copies, as in the original
-MOST = 256  # masks that are compared
+POINTS = 16  # points per side of the grid
+AT_ONCE = 64  # points per batch
+LEAST_SCORE = 0.88  # minimum quality that the model predicts for a mask, as in the original
+LEAST_STABLE = 0.95  # minimum overlap of a mask with itself one logit higher and lower, as in the original
+DIFFERENT = 0.7  # masks with a higher overlap of their union are duplicates, as in the original
+MOST = 256  # maximum number of masks that are compared
 
 
 class SegmentAnything:
-    """A ``Proposer``: masks under a grid of points, those that the model is surest of first."""
+    """A ``Proposer``: masks for a grid of points, most certain first."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class SegmentAnything:
 
     def propose(self, image: Image.Image) -> Sequence[Mask]:
         """See ``Proposer.propose``."""
-        import torch  # noqa: PLC0415 -- torch is loaded by those who need it
+        import torch  # noqa: PLC0415 -- torch is loaded only when needed
 
         inputs = self._processor(image, return_tensors="pt")
         high, wide = inputs["reshaped_input_sizes"][0].tolist()
@@ -64,13 +64,13 @@ class SegmentAnything:
             if not len(chosen):
                 return []
             sizes = inputs["original_sizes"], inputs["reshaped_input_sizes"]
-            # one "image" of one point each: (1, n, height, width)
+            # as one image with one point each: (1, n, height, width)
             full = self._processor.post_process_masks([chosen[None]], sizes[0], sizes[1])[0]
         return list(full[0].numpy().astype(bool))
 
 
 def _distinct(masks: Mask, numbers: Sequence[int]) -> list[int]:
-    """Of masks (n, pixels) in order, the numbers of those that are no copies of one before."""
+    """Of masks (n, pixels) in order, the numbers of those that are not duplicates of earlier ones."""
     packed = masks.astype(np.float32)
     shared = packed @ packed.T
     areas = packed.sum(axis=1)

@@ -1,7 +1,7 @@
-"""Proposals without a model: superpixels of several coarsenesses, from whole things to their parts.
+"""Proposals without a model: superpixels of several scales, from whole things to their parts.
 
-Graph-based (Felzenszwalb and Huttenlocher, IJCV 2004): neighbours are merged while the step between them is small
-against the steps within them. ops/decisions/segmentation.md has what other superpixels reach.
+Graph-based (Felzenszwalb and Huttenlocher, IJCV 2004): merges neighbours while their difference is small compared
+with the differences within them. Other superpixels are compared in ops/decisions/segmentation.md.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from PIL import Image
 from tasks.segmentation.drawing import working
 from tasks.segmentation.results import Mask
 
-SIDE = 256  # pixels of the longer side that are looked at
-SCALES = (200.0, 800.0, 2500.0)  # the larger, the larger the superpixels
-SMALLEST = 80  # pixels of a superpixel, of those that are looked at
-SMOOTHED = 0.8  # deviation of the blur before, in pixels
+SIDE = 256  # the image is reduced to this longer side in pixels
+SCALES = (200.0, 800.0, 2500.0)  # larger values give larger superpixels
+SMALLEST = 80  # minimum pixels of a superpixel in the reduced image
+SMOOTHED = 0.8  # standard deviation of the preceding blur in pixels
 
 
 @dataclass(frozen=True)
 class Superpixels:
-    """A ``Proposer``: the largest first."""
+    """A ``Proposer``: largest superpixels first."""
 
     scales: tuple[float, ...] = SCALES
 
     def propose(self, image: Image.Image) -> Sequence[Mask]:
-        """See ``Proposer.propose``. Each scale's superpixels cover all of the image."""
+        """See ``Proposer.propose``. Each scale's superpixels cover the whole image."""
         from skimage.segmentation import felzenszwalb  # noqa: PLC0415 -- heavy
 
         pixels = np.asarray(image.resize(working(image.size, SIDE), Image.Resampling.BILINEAR))

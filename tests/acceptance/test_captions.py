@@ -129,7 +129,7 @@ def test_a_switch_under_load_fails_no_image_and_every_record_names_one_version(s
         assert other not in [hit["caption"] for hit in record["evidence"]]
     refused = stack.wildtag("captions", "drop", "two", "--yes", check=False)
     assert refused.returncode == 1
-    assert "use another version first" in refused.stderr
+    assert "activate another one" in refused.stderr
     stack.wildtag("captions", "drop", "one", "--yes")
     assert "one" not in [row["name"] for row in rows(stack, "list")]
 
@@ -148,7 +148,7 @@ def test_an_import_that_is_killed_goes_on_and_ends_with_exactly_the_right_set(
     eventually(lambda: [*notes.glob("*/.nouns@*.building/notes/journal.sqlite")], 120, stack.said)
     refused = stack.wildtag(*command, check=False)  # a second one at once
     assert refused.returncode == 1
-    assert "is being built already" in refused.stderr
+    assert "is being built" in refused.stderr
     eventually(lambda: taken(notes) >= 2048, 120, stack.said)
     killed.kill()
     killed.wait()

@@ -54,7 +54,7 @@ def test_every_method_is_measured_and_what_cannot_be_read_is_named(
     assert (body["set"]["images"], body["set"]["labels"], body["set"]["skipped"]) == (5, 5, 3)
     # missing or empty is seen when the table is read, what is no image only then
     assert [reason.split(":")[0] for reason in body["set"]["skipped_because"]] == ["line 3", "line 5", "line 4"]
-    assert "line 3: missing.png: there is no such file" in done.stderr
+    assert "line 3: missing.png: the file does not exist" in done.stderr
     results = {result["method"]: result for result in body["results"]}
     assert list(results) == methods
     for result in results.values():
@@ -91,7 +91,7 @@ def test_class_folders_are_a_set_and_the_table_is_for_people(
     done = stack.wildtag("evaluate", str(folder), *chosen)
     assert "cased" in done.stdout
     assert "2 images, 2 labels, 1 skipped" in done.stdout
-    assert "folder dog: it holds no images" in done.stderr
+    assert "folder dog: it contains no images" in done.stderr
 
 
 def test_a_running_stack_lends_its_captions(
@@ -112,7 +112,7 @@ def test_where_nothing_can_be_evaluated_the_reason_is_told(
     nowhere = str(tmp_path / "no-model")
     given = (table, "--root", str(photographs))
     for arguments, told in {
-        (str(tmp_path / "bad.tsv"),): "line 1: the first line must name the columns path and label",
+        (str(tmp_path / "bad.tsv"),): "line 1: the first line must contain the columns path and label",
         (table, "--root", str(tmp_path / "no-root")): "no-root",
         (*given, "--quality", "best"): "the option --quality has been renamed: use --test-time-augmentation",
         (*given, "--method", "magic"): "there is no method 'magic'",

@@ -76,7 +76,7 @@ def test_what_does_not_go_together_and_what_is_missing_is_told(
     shutil.copy(tmp_path / "cutouts/opaque.png", tmp_path)
     for arguments, told in {
         (*SEGMENTATION, nowhere): "there is no folder",
-        (*SEGMENTATION, str(tmp_path)): "say --layout",
+        (*SEGMENTATION, str(tmp_path)): "with --layout",
         (*SEGMENTATION, folder, "--layout", "ade20k"): "objectInfo150.txt cannot be read",
         (*SEGMENTATION, folder, "--split", "test"): "test.txt cannot be read",
         (*SEGMENTATION, folder, "--method", "guess"): "available methods: regions, dense, prompted",

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.eventually import eventually
-from workers.supervision.os_processes import Identity, alive, everyone, look_up
+from workers.supervision.os_processes import Identity, alive, all_processes, look_up
 from workers.supervision.supervisor import Event, Service, StackRunning, StartFailed, State, Supervisor, read_stack
 
 FOREVER = "import time; time.sleep(600)"
@@ -63,7 +63,7 @@ def printed_child(home: Path, name: str) -> Identity:
 def descendants(marker: Path) -> list[int]:
     """Living processes whose command line or environment names the home."""
     found = []
-    for process in everyone():
+    for process in all_processes():
         try:
             told = Path(f"/proc/{process.identity.pid}/cmdline").read_bytes()
         except OSError:

@@ -12,7 +12,7 @@ from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import Stack
 from tests.browser.visitor import PATIENCE_MS, Visitor
 from workers.embedded.stack import running
-from workers.outages.board import Board, Outage
+from workers.outages.board import Outage, OutageBoard
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
@@ -67,7 +67,7 @@ def test_what_is_away_is_named_with_what_waits_for_it(stack: Stack, visit: Visit
     here = running(Settings(home=stack.home))
     assert here is not None
     wiring = Wiring(here)
-    board = Board(wiring.redis, wiring.keys, "elsewhere-1", wiring.clock)
+    board = OutageBoard(wiring.redis, wiring.keys, "elsewhere-1", wiring.clock)
     page = visit(bypass_csp=True).open()  # for axe
     banner = page.locator("#banner")
     expect(page.locator("#wall")).to_have_attribute("aria-busy", "false")

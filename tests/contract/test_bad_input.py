@@ -26,7 +26,7 @@ from tests.unit.events.samples import BUCKET, body, record
 from tests.unit.stages.made_up import SPACE, MadeUpImages, picture
 from workers.dispatch.reconcile import reconcile
 from workers.events.notification import LARGEST, webhook
-from workers.events.sink import deposit
+from workers.events.sink import received_events
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.record import Error, Record
 from workers.redis.connection import Client
@@ -61,7 +61,7 @@ class World:
 
     def tell(self, data: bytes) -> None:
         """What the gateway does with the body of a POST."""
-        self.wiring.event_sink.store([deposit("webhook", webhook(data, self.settings.bucket), data)])
+        self.wiring.event_sink.store([received_events("webhook", webhook(data, self.settings.bucket), data)])
 
     def tell_of(self, key: str, etag: str = ETAG, **more: Any) -> None:
         self.tell(body(record(key=key, bucket=self.settings.bucket, eTag=etag, **more)))
@@ -375,7 +375,7 @@ def test_what_concerns_all_objects_makes_them_wait_and_is_named(
         world.dispatcher.step(1)
         with capture_logs() as logged:
             world._work(*world.queues.sent.pop())
-        assert [line["service"] for line in logged if line["event"] == "unavailable"] == ["store"]
+        assert [line["service"] for line in logged if line["event"] == "service unavailable"] == ["store"]
         ((key, attempts, fault),) = world.waiting()
         assert (key, attempts) == ("a.png", 0)
         assert says in fault
@@ -406,7 +406,7 @@ def test_events_that_nobody_can_check_stay_in_the_inbox_until_somebody_can(
         with capture_logs() as logged:
             for _ in range(3):
                 world.dispatcher.step(1)
-        assert [line["event"] for line in logged] == ["unavailable"], "and it is asked no more"
+        assert [line["event"] for line in logged] == ["service unavailable"], "and it is asked no more"
         assert says in logged[0]["reason"]
         assert world.wiring.inbox.length() == 1
         assert world.wiring.records.pending() == []
@@ -426,10 +426,10 @@ def test_an_event_that_cannot_be_checked_while_all_else_can_is_given_up(make: Ma
         world.tell_of("a.png", sequencer=None)
         with capture_logs() as logged:
             world.dispatcher.step(1)
-            assert [line["event"] for line in logged] == ["events put off"]
+            assert [line["event"] for line in logged] == ["events postponed"]
             world.now += GIVE_UP_S + 60
             world.dispatcher.recover(0)
-        assert [line["event"] for line in logged] == ["events put off", "event given up"]
+        assert [line["event"] for line in logged] == ["events postponed", "event dropped"]
         assert world.wiring.inbox.length() == 0
 
 

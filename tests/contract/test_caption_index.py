@@ -221,7 +221,7 @@ def test_another_dimension_is_refused(index: CaptionIndex, shape: tuple[int, ...
         index.search(wrong, 1)
     with pytest.raises(WrongDimension):
         index.add(captions(len(wrong)), wrong)
-    with pytest.raises(WrongDimension, match="3 captions with 2 vectors"):
+    with pytest.raises(WrongDimension, match="3 captions were given with 2 vectors"):
         index.add(captions(3), vectors_like_texts(2))
     assert index.count() == 0
 

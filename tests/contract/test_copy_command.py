@@ -248,6 +248,6 @@ def test_a_snapshot_is_saved_and_taken_in_once(made: Path, tmp_path: Path) -> No
     there.mkdir()
     assert "few@v1 is in" in run(made, "snapshot", "few", str(file)).stdout
     assert "Restored few@v1: 20 captions" in run(there, "restore", str(file)).stdout
-    assert "there is a version few@v1 already" in run(there, "restore", str(file), status=1).stderr
+    assert "the version few@v1 already exists" in run(there, "restore", str(file), status=1).stderr
     file.write_bytes(file.read_bytes()[:-1])
     assert "snapshot" in run(tmp_path, "restore", str(file), status=1).stderr

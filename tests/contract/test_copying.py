@@ -99,7 +99,7 @@ def test_a_copy_holds_what_its_source_holds(homes: Homes, kind: str, target: str
     before = held(here)
     source = here.open("mini", "soups@v1")
     told: list[int] = []
-    assert copy(source, MANIFEST, there, Hooks(tell=told.append)) == Copied(len(ALL), len(ALL), 1)
+    assert copy(source, MANIFEST, there, Hooks(on_progress=told.append)) == Copied(len(ALL), len(ALL), 1)
     source.close()
     assert told == [1024, len(ALL)]
     assert there.find("mini", "soups@v1") == MANIFEST
@@ -227,7 +227,7 @@ def test_a_copy_that_differs_is_not_seen(homes: Homes, source: Source, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(copying, "level", lambda *_: 0)
         source.teach_after_page, source.take_back = 1, False
-        with pytest.raises(CopyDiffers, match="not made usable"):
+        with pytest.raises(CopyDiffers, match="not published"):
             copy(source, MANIFEST, there)
     assert there.manifests() == []
 

@@ -109,7 +109,7 @@ def test_a_snapshot_whose_shard_is_damaged_is_refused(library: FolderLibrary, pl
         state.write_text("{")
     with zstd.ZstdFile(tmp_path / "saved.tar", "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as archive:
         archive.add(place, "mini/starter@v1")
-    with pytest.raises(BadSnapshot, match="no captions that can be opened"):
+    with pytest.raises(BadSnapshot, match="captions in the snapshot cannot be opened"):
         FolderLibrary(tmp_path / "elsewhere").restore(tmp_path / "saved.tar")
     assert FolderLibrary(tmp_path / "elsewhere").manifests() == []
 

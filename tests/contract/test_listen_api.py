@@ -14,7 +14,7 @@ from ops.bench.made_up_minio import Server, made_up_minio
 from tests.contract.s3_server import Answer, made_up, refusal, store_at
 from tests.eventually import eventually
 from workers.events.listen_api import Deaf, Dropped, Refused, connecting
-from workers.events.listener import Listener, Watched, lines
+from workers.events.listener import Listener, ListenerStatus, lines
 from workers.events.sink import EventSink
 from workers.events.sources import Sources
 from workers.lifecycle.inbox import Inbox
@@ -136,11 +136,11 @@ def test_what_could_not_be_reported_is_reported_as_soon_as_redis_is_back() -> No
             raise StoreUnavailable("away")
         reported.append(state)
 
-    watched = Watched("bucket", report)
-    watched.is_("working")
+    status = ListenerStatus("bucket", report)
+    status.set_state("working")
     away = False
-    watched.renew()
-    watched.renew()  # not due yet
+    status.renew()
+    status.renew()  # not due yet
     assert reported == ["working"]
 
 
@@ -158,7 +158,7 @@ def test_a_server_without_a_listen_api_is_told_of_once_and_asked_seldom(
         server.refuses, server.listening = 0, "blanks"
         eventually(lambda: state(sources) == "working")
     assert [log["event"] for log in logs if log["log_level"] == "warning"] == [
-        "not listening: other sources tell of the bucket"
+        "not listening, other sources report events"
     ]
 
 

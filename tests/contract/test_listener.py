@@ -145,15 +145,15 @@ def test_a_blip_while_the_bucket_is_swept_misses_nothing_of_what_was_seen_before
 
     def catch_up(*, connected: bool) -> bool:
         if connected:
-            sweeper.again()
-        if not sweeper.turn(0):  # a page
+            sweeper.rescan()
+        if not sweeper.step(0):  # a page
             return False
         if connections[0] == 2:
             done.set()
         return True
 
     def breaks() -> Iterator[bytes]:
-        eventually(lambda: sweeper.told.seen >= PAGE)
+        eventually(lambda: sweeper.progress.seen >= PAGE)
         yield b" "
         (tmp_path / "00000 unheard.jpg").write_bytes(b"x")
         connections[0] = 2

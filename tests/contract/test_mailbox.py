@@ -15,7 +15,7 @@ from workers.redis.keys import Keys
 MEGABYTE = 2**20
 
 
-def deposit(number: int) -> ReceivedEvents:
+def received_events(number: int) -> ReceivedEvents:
     return ReceivedEvents((ObjectEvent("created", BUCKET, str(number)),), {"test:events": 1})
 
 
@@ -32,7 +32,7 @@ def run(redis_url: str, keys: Keys, use: Callable[[BatchingWriter], Awaitable[No
 
 def test_what_waits_together_travels_together(redis_url: str, client: Client, keys: Keys) -> None:
     async def use(batching_writer: BatchingWriter) -> None:
-        await asyncio.gather(*(batching_writer.put(deposit(number), 100) for number in range(2000)))
+        await asyncio.gather(*(batching_writer.put(received_events(number), 100) for number in range(2000)))
 
     client.config_resetstat()
     run(redis_url, keys, use)
@@ -44,7 +44,7 @@ def test_what_waits_together_travels_together(redis_url: str, client: Client, ke
 
 def test_one_that_gives_up_takes_nobody_along(redis_url: str, client: Client, keys: Keys) -> None:
     async def use(batching_writer: BatchingWriter) -> None:
-        waiting = [asyncio.create_task(batching_writer.put(deposit(number), 100)) for number in range(10)]
+        waiting = [asyncio.create_task(batching_writer.put(received_events(number), 100)) for number in range(10)]
         await asyncio.sleep(0)
         waiting[3].cancel()
         done = await asyncio.gather(*waiting, return_exceptions=True)
@@ -60,17 +60,20 @@ def test_while_redis_is_slow_only_so_much_waits(redis_url: str, client: Client, 
         client.client_pause(300)
         many = MOST_WAITING // MEGABYTE + 5
         done = await asyncio.gather(
-            *(batching_writer.put(deposit(number), MEGABYTE) for number in range(many)), return_exceptions=True
+            *(batching_writer.put(received_events(number), MEGABYTE) for number in range(many)),
+            return_exceptions=True,
         )
         assert sum(isinstance(x, StoreUnavailable) for x in done) == 5
-        await batching_writer.put(deposit(0), MEGABYTE)  # there is room again
+        await batching_writer.put(received_events(0), MEGABYTE)  # there is room again
 
     run(redis_url, keys, use)
 
 
 def test_without_redis_everybody_hears_of_it(keys: Keys) -> None:
     async def use(batching_writer: BatchingWriter) -> None:
-        done = await asyncio.gather(*(batching_writer.put(deposit(n), 1) for n in range(5)), return_exceptions=True)
+        done = await asyncio.gather(
+            *(batching_writer.put(received_events(n), 1) for n in range(5)), return_exceptions=True
+        )
         assert [type(x) for x in done] == [StoreUnavailable] * 5
 
     run("unix:///nobody/listens/here.sock", keys, use)

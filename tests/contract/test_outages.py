@@ -31,7 +31,7 @@ from workers.notifying.notifier import Notifier
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Answer, Plan
 from workers.notifying.writeback import Writer
-from workers.outages.board import FRESH_S, Board, Outage
+from workers.outages.board import FRESH_S, Outage, OutageBoard
 from workers.outages.outage_report import OutageReport
 from workers.outages.tracker import Away, OutageTracker
 from workers.processes.loops import Step
@@ -84,7 +84,7 @@ def test_events_that_were_read_while_the_captions_were_away_go_on_when_they_are_
     world.inbox.append([created(world.put(f"{i}.jpg")) for i in range(5)])
     captions.away = True
     assert not turn()
-    assert outage_tracker.stands("captions")
+    assert outage_tracker.is_active("captions")
     world.inbox.append([created(world.put("meanwhile.jpg"))])
     assert not turn()
     assert world.queues.sent == []
@@ -114,7 +114,7 @@ def test_events_that_the_store_had_to_be_asked_about_go_on_when_it_is_back(
     deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
         turn()
-    assert outage_tracker.stands("store")
+    assert outage_tracker.is_active("store")
     assert asked[0] < 20  # those that were under way when it was noticed
     (tmp_path / "away").rename(tmp_path / "inbox")
     sent_within(world, turn, {f"{number}.jpg" for number in range(40)}, SOON_S + 1)
@@ -145,7 +145,7 @@ def test_of_redis_that_is_killed_what_was_read_goes_on_when_it_is_back(tmp_path:
         turn = Step(lambda: taken.step(block_ms=10), outage_tracker)
         made.inbox.append([created(made.put("a.jpg"))])
         assert not turn()
-        assert outage_tracker.stands("redis")
+        assert outage_tracker.is_active("redis")
         broken[0] = False
         own.start()
         sent_within(made, turn, {"a.jpg"}, SOON_S + 1)
@@ -174,7 +174,7 @@ def test_what_others_left_is_not_claimed_while_the_store_is_away(
     turn, work = Step(lambda: taken.recover(0), outage_tracker), Step(lambda: taken.step(block_ms=10), outage_tracker)
     assert not turn()
     assert asked[0] == 0
-    assert outage_tracker.standing()[0].reason == "no answer"
+    assert outage_tracker.active()[0].reason == "no answer"
     (tmp_path / "away").rename(tmp_path / "inbox")
     back = time.monotonic()
     while not turn():
@@ -225,14 +225,14 @@ def test_one_object_that_the_store_does_not_answer_for_is_no_outage(
     deadline = time.monotonic() + 1.6
     while time.monotonic() < deadline:
         taken.step(block_ms=20)
-    assert outage_tracker.standing() == []
+    assert outage_tracker.active() == []
     assert 2 <= asked[0] <= 3  # at once, after a second, and less and less often
     world.inbox.append([created(world.put("good.jpg"))])
     taken.step(block_ms=20)
     assert world.queues.sent == [["good.jpg"]]
 
 
-def keeper(world: World, board: Board, give_up_s: float = 86_400, *, answers: bool = False) -> Keeper:
+def keeper(world: World, board: OutageBoard, give_up_s: float = 86_400, *, answers: bool = False) -> Keeper:
     """``answers``: whether its own process reaches the captions."""
 
     def reach() -> None:
@@ -247,7 +247,7 @@ def keeper(world: World, board: Board, give_up_s: float = 86_400, *, answers: bo
 
 
 def test_an_outage_burns_no_attempts_and_sends_nothing_again(world: World, client: Client, keys: Keys) -> None:
-    board = Board(client, keys, "host-1", lambda: world.now)
+    board = OutageBoard(client, keys, "host-1", lambda: world.now)
     ref = world.put("a.jpg")
     world.inbox.append([created(ref)])
     world.dispatcher().step(block_ms=10)
@@ -273,8 +273,8 @@ def test_an_outage_burns_no_attempts_and_sends_nothing_again(world: World, clien
 def test_one_host_that_is_cut_off_keeps_no_object_from_being_sent_again(
     world: World, client: Client, keys: Keys
 ) -> None:
-    board = Board(client, keys, "cut off-1", lambda: world.now)
-    keeping = keeper(world, Board(client, keys, "here-1", lambda: world.now), give_up_s=90, answers=True)
+    board = OutageBoard(client, keys, "cut off-1", lambda: world.now)
+    keeping = keeper(world, OutageBoard(client, keys, "here-1", lambda: world.now), give_up_s=90, answers=True)
     world.inbox.append([created(world.put("lost.jpg"))])
     world.dispatcher().step(block_ms=10)
     for sent in (2, 3):  # the second time it is older than anybody wants to wait for a service
@@ -287,12 +287,12 @@ def test_one_host_that_is_cut_off_keeps_no_object_from_being_sent_again(
 
 
 def test_who_holds_the_captions_alone_is_believed_that_they_are_away(client: Client, keys: Keys) -> None:
-    Board(client, keys, "holder-1", time.time).write([Outage(name="captions", reason="locked", since=1.0)])
+    OutageBoard(client, keys, "holder-1", time.time).write([Outage(name="captions", reason="locked", since=1.0)])
     outages = OutageReport(
-        Board(client, keys, "here-1", time.time), OutageTracker(probes={"store": lambda: None}), dict
+        OutageBoard(client, keys, "here-1", time.time), OutageTracker(probes={"store": lambda: None}), dict
     )
     assert outages.common() == "locked"
-    assert outages.own.standing() == []
+    assert outages.own.active() == []
 
 
 def test_a_batch_that_was_held_for_a_service_in_vain_has_not_been_begun(
@@ -315,7 +315,7 @@ def test_a_batch_that_was_held_for_a_service_in_vain_has_not_been_begun(
 
 def test_the_board_tells_of_all_processes_and_of_none_that_was_killed(client: Client, keys: Keys) -> None:
     now = [1000.0]
-    one, two = (Board(client, keys, name, lambda: now[0]) for name in ("host-1", "host-2"))
+    one, two = (OutageBoard(client, keys, name, lambda: now[0]) for name in ("host-1", "host-2"))
     one.write([
         Outage(name="captions", reason="refused", since=990.0), Outage(name="listener", reason="deaf", since=1.0),
     ])  # fmt: skip
@@ -333,14 +333,14 @@ def test_the_board_tells_of_all_processes_and_of_none_that_was_killed(client: Cl
 
 
 def test_what_waits_is_counted_and_redis_itself_is_told_of(client: Client, keys: Keys) -> None:
-    board = Board(client, keys, "host-1", time.time)
+    board = OutageBoard(client, keys, "host-1", time.time)
     board.write([Outage(name="store", reason="no answer", since=time.time())])
     outages = OutageReport(board, OutageTracker(), lambda: {"inbox": 2, "segments": 1, "in_flight": 3, "done": 9})
-    (store,) = outages.standing()
+    (store,) = outages.active()
     assert store.waiting == 6
     nowhere = connect_redis("unix:///nowhere/redis.sock", patience_s=1, tries=1)
-    away = OutageReport(Board(nowhere, keys, "host-2", time.time), OutageTracker(), dict)
-    (redis,) = away.standing()
+    away = OutageReport(OutageBoard(nowhere, keys, "host-2", time.time), OutageTracker(), dict)
+    (redis,) = away.active()
     assert redis.name == "redis"
 
 
@@ -372,7 +372,7 @@ def test_tags_that_could_not_be_written_back_are_written_when_the_store_is_back(
         assert ledger.finish([done], world.now) == [True]
     away[0] = True
     assert writer.step(block_ms=10) == 0
-    assert outage_tracker.stands("store")
+    assert outage_tracker.is_active("store")
     away[0] = False
     deadline, written = time.monotonic() + SOON_S + 1, 0
     while written < 5:

@@ -207,7 +207,7 @@ def test_a_server_that_comes_back_at_once_was_never_away() -> None:
 
 def test_what_is_no_qdrant_server_is_refused(server: Wire, client: QdrantClient) -> None:
     server.says("POST", "/points/count", "hello")
-    with pytest.raises(ServerRefused, match="no Qdrant server"):
+    with pytest.raises(ServerRefused, match="not from a supported Qdrant server"):
         ServerIndex.open(client, "captions").count()
 
 
@@ -358,7 +358,7 @@ def test_a_key_goes_with_each_request_and_in_the_clear_only_with_a_warning(serve
     ["", "ftp://qdrant", "http://", "localhost", "localhost:6333", "qdrant:6333", "qdrant://x", "10.0.0.1:1/a"],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
-    with pytest.raises(BadAddress, match="looks like http"):
+    with pytest.raises(BadAddress, match="an example is http"):
         connect(address)
 
 
@@ -372,7 +372,7 @@ def test_certificates_must_be_readable(tmp_path: Path) -> None:
 def test_a_folder_has_one_owner(tmp_path: Path) -> None:
     first = connect(str(tmp_path / "database"))
     assert is_local(first)
-    with pytest.raises(IndexLocked, match="open already"):
+    with pytest.raises(IndexLocked, match="already open"):
         connect(str(tmp_path / "database"))
     first.close()
     connect(str(tmp_path / "database")).close()

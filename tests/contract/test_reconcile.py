@@ -152,11 +152,11 @@ def test_a_pass_that_is_interrupted_goes_on_where_it_was(world: World, client: C
     root = world.store._roots["inbox"]
     broken = World(Breaking({"inbox": root}), client, keys, world.inbox, world.later, world.ledger, world.records)
     with pytest.raises(KeyboardInterrupt):
-        broken.sweeper().turn(60)
+        broken.sweeper().step(60)
     first = world.told()
     client.delete(keys.lock("reconcile:inbox"))  # its holder is dead; the lock would have gone in a minute
     sweeper = world.sweeper()
-    assert sweeper.turn(60)
+    assert sweeper.step(60)
     assert [key for _, key in [*first, *world.told()]] == names
     assert client.exists(keys.reconcile("inbox"), keys.lock("reconcile:inbox")) == 0
 
@@ -178,15 +178,15 @@ def test_a_pass_goes_on_where_it_was_when_the_store_was_away(world: World, clien
     )
     sweeper = blinking.sweeper(resume=False)
     with pytest.raises(StoreAway):
-        sweeper.turn(60)
+        sweeper.step(60)
     assert client.exists(keys.lock("reconcile:inbox")) == 0
-    assert sweeper.turn(60)
+    assert sweeper.step(60)
     assert asked == ["", names[PAGE - 1]]
-    assert sweeper.told.seen == 3 * PAGE
+    assert sweeper.progress.seen == 3 * PAGE
     assert [key for _, key in world.told()] == names
-    assert sweeper.turn(60)  # and the next one begins at the beginning
+    assert sweeper.step(60)  # and the next one begins at the beginning
     assert asked[2:] == [""]
-    assert sweeper.told.seen == 3 * PAGE
+    assert sweeper.progress.seen == 3 * PAGE
 
 
 @pytest.mark.parametrize("resume", [False, True])
@@ -194,20 +194,20 @@ def test_a_pass_comes_back_to_what_it_had_seen_and_no_further(world: World, resu
     names = world.many(3 * PAGE)
     world.tag(*(info.ref for info in world.store.list("inbox")))
     sweeper = world.sweeper(resume=resume)
-    sweeper.again()  # nothing is under way
-    assert not sweeper.turn(0)
+    sweeper.rescan()  # nothing is under way
+    assert not sweeper.step(0)
     world.store.remove("inbox", names[1])
     world.store.remove("inbox", names[-1])
-    sweeper.again()
-    assert not sweeper.turn(0)
-    sweeper.again()  # up to the second page, now
+    sweeper.rescan()
+    assert not sweeper.step(0)
+    sweeper.rescan()  # up to the second page, now
     world.put(names[PAGE + 1], b"changed")
-    assert sweeper.turn(60)
+    assert sweeper.step(60)
     assert sorted(world.told()) == [("created", names[PAGE + 1]), ("removed", names[1]), ("removed", names[-1])]
-    assert 5 * PAGE - 3 <= sweeper.told.seen <= 6 * PAGE - 3  # it ends with a page
-    sweeper.again()
-    assert sweeper.turn(60)
-    assert sweeper.told.seen == 3 * PAGE - 2
+    assert 5 * PAGE - 3 <= sweeper.progress.seen <= 6 * PAGE - 3  # it ends with a page
+    sweeper.rescan()
+    assert sweeper.step(60)
+    assert sweeper.progress.seen == 3 * PAGE - 2
 
 
 def test_a_rate_holds_a_pass_to_so_many_objects_a_second(world: World) -> None:
@@ -216,13 +216,13 @@ def test_a_rate_holds_a_pass_to_so_many_objects_a_second(world: World) -> None:
     world.tag(*(ObjectRef("inbox", f"zz/{number:05}.jpg", "e") for number in range(PAGE)))
     sweeper = world.sweeper(rate=100.0, clock=lambda: now)
     for page in range(3):  # two of objects, one of records of what is gone
-        assert not sweeper.turn(60)
-        assert sweeper.told.seen + sweeper.told.gone == (page + 1) * PAGE
+        assert not sweeper.step(60)
+        assert sweeper.progress.seen + sweeper.progress.gone == (page + 1) * PAGE
         now += PAGE / 100 - 0.1
-        assert not sweeper.turn(60)
-        assert sweeper.told.seen + sweeper.told.gone == (page + 1) * PAGE
+        assert not sweeper.step(60)
+        assert sweeper.progress.seen + sweeper.progress.gone == (page + 1) * PAGE
         now += 0.2
-    assert sweeper.turn(60)
+    assert sweeper.step(60)
     assert len(world.told()) == len(names) + PAGE
 
 
@@ -231,9 +231,9 @@ def test_two_at_once_do_no_harm(world: World) -> None:
     first, second = world.sweeper(), world.sweeper()
     first._claim()
     with pytest.raises(SweepRunning, match="inbox"):
-        second.turn(1)
-    assert first.turn(1)
-    assert second.turn(1)
+        second.step(1)
+    assert first.step(1)
+    assert second.step(1)
 
 
 def test_a_pass_waits_while_the_inbox_is_full(world: World, client: Client) -> None:
@@ -243,11 +243,11 @@ def test_a_pass_waits_while_the_inbox_is_full(world: World, client: Client) -> N
         pipe.xadd("test:inbox", {"event": b""})
     pipe.execute()
     sweeper = world.sweeper()
-    assert not sweeper.turn(5)
-    assert sweeper.told.seen == 0
+    assert not sweeper.step(5)
+    assert sweeper.progress.seen == 0
     client.xtrim("test:inbox", maxlen=0)
-    assert sweeper.turn(5)
-    assert sweeper.told.seen == 1
+    assert sweeper.step(5)
+    assert sweeper.progress.seen == 1
 
 
 def test_objects_are_selected_for_tagging_again_by_everything_that_is_given(world: World) -> None:

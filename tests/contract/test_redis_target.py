@@ -35,11 +35,11 @@ class Fragile(EventSink):
 
     when: str | None = None
 
-    def store(self, deposits: Sequence[ReceivedEvents], also: Sequence[Command] = ()) -> None:  # type: ignore[override]  # narrower
+    def store(self, received: Sequence[ReceivedEvents], also: Sequence[Command] = ()) -> None:  # type: ignore[override]  # narrower
         when, self.when = self.when, None
         if when == "before":
             raise Killed
-        super().store(deposits, also)
+        super().store(received, also)
         if when == "after":
             raise Killed
 
@@ -111,8 +111,8 @@ def test_two_readers_lose_nothing(target: Client, event_sink: Fragile, inbox: In
     second = AccessList(target, KEY, BUCKET, event_sink)
 
     class Slow(EventSink):
-        def store(self, deposits: Any, also: Any = ()) -> None:
-            super().store(deposits, also)
+        def store(self, received: Any, also: Any = ()) -> None:
+            super().store(received, also)
             second.step()
             target.rpush(KEY, access(record(key="c")))
 

@@ -19,7 +19,7 @@ from vectordb.index import CaptionIndex, Floats, IndexMissing
 from vectordb.library import Library
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import ENCODE, RemoteEncoder, RemoteIndex, answer
-from workers.captions.versions import Indexes
+from workers.captions.versions import OpenIndexes
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.rpc import RpcClient, RpcPermanent, RpcTimeout, RpcTransient, answering
@@ -57,7 +57,7 @@ class Worker:
 
     client: Client
     keys: Keys
-    indexes: Indexes
+    indexes: OpenIndexes
     away: bool = False
     labels: list[str] = field(default_factory=list)
 
@@ -80,7 +80,7 @@ def shelf() -> Shelf:
 
 @pytest.fixture
 def worker(client: Client, keys: Keys, shelf: Shelf) -> Worker:
-    return Worker(client, keys, Indexes(cast("Library", shelf), "mini"))
+    return Worker(client, keys, OpenIndexes(cast("Library", shelf), "mini"))
 
 
 @pytest.fixture

@@ -184,7 +184,7 @@ def test_credentials_in_a_file(
         with pytest.raises(StoreRefuses, match="cannot be read"):
             here.retrieve()
     else:
-        with pytest.raises(StoreRefuses, match="no credentials file"):
+        with pytest.raises(StoreRefuses, match="not a credentials file"):
             here.retrieve()
 
 

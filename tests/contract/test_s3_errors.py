@@ -37,8 +37,8 @@ ETAG = {"ETag": '"e"'}
 @pytest.mark.parametrize(
     ("status", "code", "error", "says"),
     [
-        (404, "NoSuchKey", ObjectGone, "no such object"),
-        (404, "NoSuchVersion", ObjectGone, "no such object"),
+        (404, "NoSuchKey", ObjectGone, "the object does not exist"),
+        (404, "NoSuchVersion", ObjectGone, "the object does not exist"),
         (404, "NoSuchBucket", BucketMissing, "no bucket photos"),
         (403, "AccessDenied", ObjectForbidden, "AKIATEST"),
         (403, "InvalidAccessKeyId", StoreRefuses, "AKIATEST"),
@@ -209,7 +209,7 @@ def test_a_certificate_is_trusted_when_its_authority_is_named(tmp_path: Path) ->
         with pytest.raises(StoreRefuses, match="cannot be read"):
             store_at(server.url, ca_file=tmp_path / "none.pem").get("photos", "a.jpg", LIMIT)
         trusted.write_text("nonsense")
-        with pytest.raises(StoreRefuses, match="has no certificates"):
+        with pytest.raises(StoreRefuses, match="contains no certificates"):
             store_at(server.url, ca_file=trusted).get("photos", "a.jpg", LIMIT)
 
 

@@ -17,8 +17,8 @@ from workers.diagnostics.s3_existing import Existing, newest
 from workers.diagnostics.s3_probe import Disguise, Probe
 from workers.diagnostics.s3_trail import Stack
 from workers.diagnostics.s3_ways import Ways
-from workers.events.notification import Told
-from workers.events.sink import PROBE, EventSink, deposit
+from workers.events.notification import Notification
+from workers.events.sink import PROBE, EventSink, received_events
 from workers.events.sources import EventProbes, Sources, State
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
@@ -96,8 +96,8 @@ class Telling(FolderStore):
     def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
         info = super().put(bucket, key, data, content_type)
         for source, delay in self._delays.items():
-            told = Told((ObjectEvent.seen(info),))
-            threading.Timer(delay, self._event_sink.store, [[deposit(source, told, b"")]]).start()
+            told = Notification((ObjectEvent.seen(info),))
+            threading.Timer(delay, self._event_sink.store, [[received_events(source, told, b"")]]).start()
         return info
 
 
@@ -207,8 +207,8 @@ def test_only_probes_are_noted(client: Client, keys: Keys) -> None:
     event_sink, event_probes = EventSink(client, keys), EventProbes(client, keys)
     events = tuple(ObjectEvent("created", BUCKET, key) for key in (f"in/{PROBE}1.png", "other.png"))
     before = event_probes.now()
-    event_sink.store([deposit("webhook", Told(events), b"")])
-    event_sink.store([deposit("webhook", Told(events), b"")])
+    event_sink.store([received_events("webhook", Notification(events), b"")])
+    event_sink.store([received_events("webhook", Notification(events), b"")])
     assert client.xlen(keys.event_probes) == 2
     assert list(event_probes.of(f"{BUCKET}/in/{PROBE}1.png")) == ["webhook"]
     assert before - 0.01 <= event_probes.of(f"{BUCKET}/in/{PROBE}1.png")["webhook"] <= event_probes.now()

@@ -328,7 +328,7 @@ def test_long_work_pushes_its_deadline_on_and_that_of_those_behind_it(world: Wor
     world.now += 50
     world.stages.run(SEGMENTATION, first[1].encode(), 1)  # begins, and
     (ref,) = second[1].objects
-    world.wiring.ledger.go_on(ref, SEGMENTATION, world.now + 60)
+    world.wiring.ledger.extend(ref, SEGMENTATION, world.now + 60)
     assert world.wiring.ledger.overdue(world.now + 20, world.now + 20) == []
     assert world.record(first[1].objects[0].key).segmentation_method == "dense"
 
@@ -445,7 +445,7 @@ def test_a_batch_waits_for_what_is_to_be_segmented(world: World) -> None:
         world.put(f"drawn/{number}.png")
     world.settle(lambda: sum(stage == SEGMENTATION for stage, *_ in world.queues.sent) == 2)
     batch = batches.of_prefix("old", force=True)
-    assert batches.turn()
+    assert batches.list_page()
     for _ in range(4):
         world.dispatcher.step(1)
     found = batches.status(batch)

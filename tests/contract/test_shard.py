@@ -20,7 +20,7 @@ from vectordb.index import PAGE, CaptionIndex, IndexFault, IndexLocked, IndexMis
 
 def test_a_shard_has_one_owner_in_one_process(tmp_path: Path) -> None:
     first = EdgeIndex.create(tmp_path / "shard", DIMENSION)
-    with pytest.raises(IndexLocked, match="open already"):
+    with pytest.raises(IndexLocked, match="already open"):
         EdgeIndex.open(tmp_path / "shard")
     first.close()
     EdgeIndex.open(tmp_path / "shard").close()

@@ -229,7 +229,7 @@ def test_the_removal_of_a_folder_marker_is_left_alone(bucket: Bucket) -> None:
 def test_the_memory_has_an_end(client: Client, keys: Keys) -> None:
     events = EventFilter(client, keys, EventSink(client, keys), lambda: 1.0)
     for start in range(0, KEPT + 2000, 2000):
-        events.dealt_with(
+        events.mark_processed(
             [
                 (str(n), ObjectEvent("removed", "inbox", f"{n}.png", sequence="18a5"))
                 for n in range(start, start + 2000)

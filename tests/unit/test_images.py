@@ -134,7 +134,7 @@ def test_a_large_jpeg_is_decoded_near_the_size_that_the_model_wants() -> None:
 @pytest.mark.parametrize("side", [11_000, 20_000, 60_000])
 def test_too_many_pixels_are_refused_from_the_header(side: int) -> None:
     begun = time.perf_counter()
-    with pytest.raises(BadImage, match="allowed") as caught:
+    with pytest.raises(BadImage, match="limit") as caught:
         decode(png_header(side, side))
     assert caught.value.code == "too-many-pixels"
     assert time.perf_counter() - begun < 0.5

@@ -21,7 +21,7 @@ ADAPTERS = frozenset({
     # lifecycle
     "Ledger", "Records", "Inbox", "ProgressReader", "Idempotency", "ApiKeys", "Batches",
     # outages
-    "OutageTracker", "OutageReport", "Board",
+    "OutageTracker", "OutageReport", "OutageBoard",
     # broker and gateway
     "create_app", "Publisher", "Broadcaster", "BatchingWriter", "CaptionService",
     # events and dispatch

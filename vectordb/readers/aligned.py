@@ -1,4 +1,4 @@
-"""Captions from columns beside vectors from another file, row by row."""
+"""Captions from column files, with vectors from another file, row by row."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from pathlib import Path
 
 from vectordb.index import Floats
 from vectordb.readers.columns import caption_of, opened, text_pieces
-from vectordb.readers.rows import BadSource, Rows, Tell
+from vectordb.readers.rows import BadSource, OnProgress, Rows
 
-# the vectors of rows a to b, as a copy
+# returns the vectors of rows a to b as a copy
 Fetch = Callable[[int, int], Floats]
 
 
 def read(
-    path: Path, count: int, fetch: Fetch, metadata: Sequence[Path], column: str | None, tell: Tell
+    path: Path, count: int, fetch: Fetch, metadata: Sequence[Path], column: str | None, on_progress: OnProgress
 ) -> Iterator[Rows]:
     """The captions in ``metadata``, one file after another, with the ``count`` vectors of ``path``.
 
-    Raises ``BadSource`` before the first row if there are more of the one than of the other: then nobody knows
-    which vector belongs to which caption.
+    Raises ``BadSource`` before the first row if the counts differ: the vectors could not be assigned.
     """
     tables = [(file, opened(file)) for file in metadata]
     captions = sum(columns.count for _, columns in tables)
     if captions != count:
-        raise BadSource(path, f"there are {count:,} vectors in it, but {captions:,} captions in {metadata[0].parent}")
+        raise BadSource(
+            path, f"it holds {count:,} vectors, but there are {captions:,} captions in {metadata[0].parent}"
+        )
     size = path.stat().st_size + sum(file.stat().st_size for file in metadata)
     done = 0
     for file, columns in tables:
         for _, texts, _ in text_pieces(file, columns, caption_of(file, columns, column)):
             yield Rows(texts, fetch(done, done + len(texts)))
             done += len(texts)
-            tell(size * done // count)
+            on_progress(size * done // count)

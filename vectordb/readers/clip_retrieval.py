@@ -1,6 +1,6 @@
-"""What clip-retrieval's inference writes: ``text_emb/text_emb_0.npy`` … beside ``metadata/metadata_0.parquet`` …
+"""The output of clip-retrieval's inference: ``text_emb/text_emb_0.npy`` … with ``metadata/metadata_0.parquet`` …
 
-The files belong together by their numbers; row i of the one is row i of the other.
+Files are paired by their numbers; row i of one is row i of the other.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 from vectordb.index import Floats
 from vectordb.readers import aligned
 from vectordb.readers.columns import translated
-from vectordb.readers.rows import BadSource, Rows, Tell
+from vectordb.readers.rows import BadSource, OnProgress, Rows
 
 VECTORS, METADATA = "text_emb", "metadata"
 _NUMBER = re.compile(r"(\d+)\D*$")
 
 
 def files(folder: Path) -> tuple[Path, ...]:
-    """Pairs of a file of vectors and a file of captions, one after the other. Raises ``BadSource``."""
+    """Pairs of a vector file and a caption file, one after the other. Raises ``BadSource``."""
     vectors = _numbered(folder / VECTORS, "*.npy")
     metadata = _numbered(folder / METADATA, "*.parquet")
     if not vectors:
@@ -33,14 +33,14 @@ def files(folder: Path) -> tuple[Path, ...]:
     return tuple(path for number in sorted(vectors) for path in (vectors[number], metadata[number]))
 
 
-def read(paths: Sequence[Path], column: str | None, tell: Tell) -> Iterator[Rows]:
-    """The captions and vectors of pairs of files, as ``files`` gives them."""
+def read(paths: Sequence[Path], column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
+    """The captions and vectors of pairs of files, as returned by ``files``."""
     before = 0
     for vectors, metadata in zip(paths[::2], paths[1::2], strict=True):
         start = before
 
         def so_far(consumed: int, start: int = start) -> None:
-            tell(start + consumed)
+            on_progress(start + consumed)
 
         rows = _vectors(vectors)
 
@@ -49,16 +49,16 @@ def read(paths: Sequence[Path], column: str | None, tell: Tell) -> Iterator[Rows
 
         yield from aligned.read(vectors, len(rows), fetch, [metadata], column, so_far)
         before += vectors.stat().st_size + metadata.stat().st_size
-        tell(before)
+        on_progress(before)
 
 
 def _numbered(folder: Path, pattern: str) -> dict[int, Path]:
-    """Files by the last number in their names: they are not written with zeros in front."""
+    """Files by the last number in their names, which has no leading zeros."""
     return {int(found[1]): path for path in folder.glob(pattern) if (found := _NUMBER.search(path.stem))}
 
 
 def _vectors(path: Path) -> Floats:
-    """A file of vectors, mapped into memory, in whatever kind of float it holds."""
+    """A vector file, mapped into memory, with its own float type."""
     with translated(path):
         rows: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
     if rows.ndim != 2 or rows.dtype.kind != "f":

@@ -1,4 +1,4 @@
-"""Columns of Parquet and Arrow files, a batch at a time."""
+"""Reads columns of Parquet and Arrow files, a batch at a time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from vectordb.index import Floats
 from vectordb.readers.rows import PIECE, BadSource, caption_column
 
 _ARROW, _STREAMED = b"ARROW1", b"\xff\xff\xff\xff"
-# bytes of a column that are read at once; without it, all that a row group holds
+# bytes of a column per read; without it, a whole row group is read
 _BUFFER = 1 << 20
-# the column with vectors in our own exports
+# the vector column in our own exports
 VECTOR = "vector"
 
 
 class Columns(Protocol):
-    """An open file. ``schema`` is pyarrow's; ``count`` its rows."""
+    """An open file. ``schema`` is pyarrow's; ``count`` its number of rows."""
 
     schema: Any
     count: int
@@ -39,7 +39,7 @@ class _Parquet:
         self.count: int = self._file.metadata.num_rows
 
     def batches(self, names: Sequence[str], size: int) -> Iterator[Any]:
-        for group in range(self._file.num_row_groups):  # one by one, so that a damaged one spoils no other
+        for group in range(self._file.num_row_groups):  # one by one, so that a damaged one does not affect the others
             yield from self._file.iter_batches(size, row_groups=[group], columns=list(names))
 
 
@@ -60,7 +60,7 @@ class _Arrow:
             for start in range(0, batch.num_rows, size):
                 piece = chosen.slice(start, size)
                 for column in piece.columns:
-                    _as_bytes(column).validate(full=True)  # or damaged offsets would lead out of the file
+                    _as_bytes(column).validate(full=True)  # otherwise damaged offsets could point outside the file
                 yield piece
 
     def _reader(self) -> Any:
@@ -79,34 +79,34 @@ class _Arrow:
 
 @contextmanager
 def translated(path: Path, position: str | None = None) -> Iterator[None]:
-    """What pyarrow and numpy raise while they read a file, as ``BadSource``."""
+    """Translates errors of pyarrow and numpy while reading a file to ``BadSource``."""
     try:
         yield
     except BadSource:
         raise
-    except Exception as exc:  # damaged headers give errors of any kind, from the tokenizer's to want of memory
-        fault = ascii(str(exc).split("\n", maxsplit=1)[0][:300])[1:-1]  # they may hold what the file holds
-        raise BadSource(path, f"the file is damaged, cut off, or of another format: {fault}", position) from exc
+    except Exception as exc:  # damaged headers cause errors of any type, from the tokenizer's to lack of memory
+        fault = ascii(str(exc).split("\n", maxsplit=1)[0][:300])[1:-1]  # they may contain data of the file
+        raise BadSource(path, f"the file is damaged, truncated, or of another format: {fault}", position) from exc
 
 
 def opened(path: Path) -> Columns:
-    """The columns of a Parquet or Arrow file, told apart by their first bytes. Raises ``BadSource``."""
+    """Open a Parquet or Arrow file, detected by its first bytes. Raises ``BadSource``."""
     with translated(path):
         with path.open("rb") as file:
             magic = file.read(6)
         kind = _Parquet if magic[:4] == b"PAR1" else _Arrow if magic == _ARROW or magic[:4] == _STREAMED else None
         if kind is not None:
             columns = kind(path)
-            columns.schema.names  # noqa: B018 -- damaged names are no text, and said so only when asked for
+            columns.schema.names  # noqa: B018 -- raises if names are damaged
             return columns
     raise BadSource(path, "this is neither a Parquet nor an Arrow file" + (": it is empty" if not magic else ""))
 
 
 def caption_of(path: Path, columns: Columns, wanted: str | None) -> str:
-    """The column with the captions. Raises ``BadSource``."""
+    """The name of the caption column. Raises ``BadSource``."""
     textual = [field.name for field in columns.schema if _is_text(field.type)]
     name = caption_column(path, columns.schema.names, wanted, textual)
-    with translated(path):  # there may be two of that name
+    with translated(path):  # a name may occur twice
         kind = columns.schema.field(name).type
     if name not in textual:
         raise BadSource(path, f"the column {name!r} holds {kind}, not text")
@@ -116,10 +116,10 @@ def caption_of(path: Path, columns: Columns, wanted: str | None) -> str:
 def text_pieces(
     path: Path, columns: Columns, name: str, extra: Sequence[str] = ()
 ) -> Iterator[tuple[int, list[str], Any]]:
-    """Pieces of at most 1,024 rows: the number of the first, from 0, their texts, and the batch they are from.
+    """Pieces of at most 1,024 rows: the number of the first, from 0, their texts, and their batch.
 
-    The batch holds the columns in ``extra`` as well. A null is an empty text. Raises ``BadSource``, after the
-    rows before the fault; of a damaged row group up to 1,023 of them are lost.
+    The batch includes the columns in ``extra``. A null is an empty text. Raises ``BadSource`` after the rows before
+    the fault; of a damaged row group up to 1,023 rows are lost.
     """
     row = 0
     batches = columns.batches(list(dict.fromkeys([name, *extra])), PIECE)
@@ -135,24 +135,24 @@ def text_pieces(
         if len(texts) < batch.num_rows:
             raise BadSource(path, "the text is not UTF-8", f"row {row + 1}")
     if row != columns.count:
-        raise BadSource(path, f"{columns.count:,} rows are announced", f"after row {row}")
+        raise BadSource(path, f"the file should have {columns.count:,} rows", f"after row {row}")
 
 
 def vectors_of(path: Path, column: Any, row: int) -> Floats:
     """A column of lists of numbers as (n, d) float32. Raises ``BadSource``."""
     if column.null_count:
         first = next(i for i, value in enumerate(column) if not value.is_valid)
-        raise BadSource(path, "there is no vector", f"row {row + first + 1}")
+        raise BadSource(path, "the vector is missing", f"row {row + first + 1}")
     flat = column.flatten()
     lengths = np.asarray(column.value_lengths())
     if (lengths != lengths[0]).any() or flat.null_count:
-        raise BadSource(path, "the vectors are not all of one length, or have gaps", f"rows from {row + 1}")
+        raise BadSource(path, "the vectors have different lengths or missing values", f"rows from {row + 1}")
     with translated(path, f"rows from {row + 1}"):
         return np.array(flat.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(len(column), -1)
 
 
 def _as_bytes(column: Any) -> Any:
-    """A column of strings as one of bytes, whose content is not looked at; any other as it is."""
+    """A string column as bytes, without validation; any other column unchanged."""
     import pyarrow as pa  # noqa: PLC0415 -- heavy
 
     kinds = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary(), pa.string_view(): pa.binary_view()}
@@ -160,7 +160,7 @@ def _as_bytes(column: Any) -> Any:
 
 
 def _texts(column: Any) -> list[str]:
-    """The texts of a column; where one is not UTF-8, those before it."""
+    """The texts of a column, up to the first that is not UTF-8."""
     import pyarrow as pa  # noqa: PLC0415 -- heavy
 
     strings = column

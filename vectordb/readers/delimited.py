@@ -1,8 +1,8 @@
-"""CSV and TSV. The column is a name where the file has a header, or a number from 1.
+"""Reads CSV and TSV. The column is a name if the file has a header, or a number from 1.
 
-CSV has quotes, as RFC 4180 says; a quoted field may hold line breaks. TSV has none: a tab and a line break always
-end a field, so that a stray quote in a caption swallows nothing. Only a field that is quoted as a whole loses its
-quotes. Every row has as many fields as the first one; blank lines are passed over.
+CSV has quotes as in RFC 4180; a quoted field may contain line breaks. TSV has none: a tab or a line break always ends
+a field, so a stray quote in a caption has no effect. Only a field that is quoted as a whole loses its quotes. Every
+row must have as many fields as the first one; blank lines are skipped.
 """
 
 from __future__ import annotations
@@ -18,48 +18,48 @@ from vectordb.readers.lines import blocks, split
 from vectordb.readers.rows import (
     CAPTION_NAMES,
     BadSource,
+    OnProgress,
     Rows,
-    Tell,
     caption_column,
     looks_like_address,
     packed,
 )
 
-# what else is found in the headers of lists of captions; such a word in the first row says that it is one
+# other frequent names in headers of caption files; such a word in the first row marks it as a header
 _OTHER_NAMES = {"url", "image_url", "image_path", "filename", "file_name", "filepath", "image_id", "similarity"}
 _NAME = re.compile(r"[A-Za-z_#][\w .:-]{0,40}")
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
-# rows from which the column is guessed where there is no header
+# rows used to guess the column if there is no header
 _SAMPLE = 100
 
 # the number of a row's last line, and its fields
 _Numbered = tuple[int, list[str]]
 
 
-def read_csv(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
-    """The captions of one file with commas. Raises ``BadSource`` for a row of another length than the first."""
-    return packed(_texts(path, column, _csv(path, tell)))
+def read_csv(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
+    """The captions of a comma-separated file. Raises ``BadSource`` for a row with another number of fields."""
+    return packed(_texts(path, column, _csv(path, on_progress)))
 
 
-def read_tsv(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
-    """The captions of one file with tabs; else as ``read_csv``."""
-    return packed(_texts(path, column, _tsv(path, tell)))
+def read_tsv(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
+    """The captions of a tab-separated file; otherwise as ``read_csv``."""
+    return packed(_texts(path, column, _tsv(path, on_progress)))
 
 
-def _csv(path: Path, tell: Tell) -> Iterator[_Numbered]:
-    lines = chain.from_iterable(io.StringIO(block, newline="\n") for _, block in blocks(path, tell))
+def _csv(path: Path, on_progress: OnProgress) -> Iterator[_Numbered]:
+    lines = chain.from_iterable(io.StringIO(block, newline="\n") for _, block in blocks(path, on_progress))
     reader = csv.reader(lines, strict=True)
     try:
         for row in reader:
             if row:
                 yield reader.line_num, row
     except csv.Error as exc:
-        fault = f"this is no CSV: {exc}; a quoted field that is never closed?"
+        fault = f"this is not valid CSV: {exc}; a quoted field may not be closed"
         raise BadSource(path, fault, f"line {reader.line_num}") from exc
 
 
-def _tsv(path: Path, tell: Tell) -> Iterator[_Numbered]:
-    for number, block in blocks(path, tell):
+def _tsv(path: Path, on_progress: OnProgress) -> Iterator[_Numbered]:
+    for number, block in blocks(path, on_progress):
         quoted = '"' in block
         for i, line in enumerate(split(block)):
             if line:
@@ -68,7 +68,7 @@ def _tsv(path: Path, tell: Tell) -> Iterator[_Numbered]:
 
 
 def _unquoted(value: str) -> str:
-    """A field without its quotes, if it has them as a writer of quoted fields puts them."""
+    """A field without its quotes, if it is quoted as a whole."""
     inner = value[1:-1]
     if len(value) > 1 and value[0] == value[-1] == '"' and '"' not in inner.replace('""', ""):
         return inner.replace('""', '"')
@@ -79,7 +79,7 @@ def _texts(path: Path, column: str | None, rows: Iterator[_Numbered]) -> Iterato
     sample: list[_Numbered] = []
     fault: BadSource | None = None
     try:
-        sample.extend(islice(rows, _SAMPLE))  # keeps what came before a fault
+        sample.extend(islice(rows, _SAMPLE))  # keeps the rows before a fault
     except BadSource as exc:
         if not sample:
             raise
@@ -90,17 +90,17 @@ def _texts(path: Path, column: str | None, rows: Iterator[_Numbered]) -> Iterato
     width = len(sample[0][1])
     for number, row in chain(sample[header:], _failing(fault) if fault else rows):
         if len(row) != width:
-            raise BadSource(path, f"{len(row)} fields, where the first row has {width}", f"line {number}")
+            raise BadSource(path, f"{len(row)} fields, but the first row has {width}", f"line {number}")
         yield row[at]
 
 
 def _failing(fault: BadSource) -> Iterator[_Numbered]:
     raise fault
-    yield  # makes this a generator: the fault comes when its turn has come
+    yield  # makes this a generator: the fault is raised in its place
 
 
 def _choice(path: Path, column: str | None, sample: list[_Numbered]) -> tuple[int, bool]:
-    """Which field holds the caption, from 0, and whether the first row is a header."""
+    """The index of the caption field, and whether the first row is a header."""
     first = sample[0][1]
     by_number = column is None or column.isdecimal()
     if column is not None and column in first:
@@ -110,19 +110,19 @@ def _choice(path: Path, column: str | None, sample: list[_Numbered]) -> tuple[in
     numbers = [str(i + 1) for i in range(len(first))]
     if not by_number:
         fault = f"there is no column {column!r}; the first row holds: {', '.join(value[:40] for value in first)}"
-        raise BadSource(path, f"{fault}. Without a header give the column's number", "line 1")
+        raise BadSource(path, f"{fault}. For a file without a header, give the column's number", "line 1")
     rows = [row for _, row in sample if len(row) == len(first)]
     textual = [number for i, number in enumerate(numbers) if _is_text([row[i] for row in rows])]
     return int(caption_column(path, numbers, column, textual, "line 1")) - 1, False
 
 
 def _is_header(row: list[str]) -> bool:
-    """Whether a row names columns: all different, all like names, and one that is known."""
+    """Whether a row is a header: all fields differ and look like names, and one is known."""
     known = {name.lower() for name in row} & {*CAPTION_NAMES, *_OTHER_NAMES}
     return bool(known) and len(set(row)) == len(row) and all(not name or _NAME.fullmatch(name) for name in row)
 
 
 def _is_text(values: list[str]) -> bool:
-    """Whether a column holds words: neither addresses nor numbers nor nothing."""
+    """Whether a column holds text, not URLs, numbers or empty fields."""
     other = sum(not value or looks_like_address(value) or bool(_NUMBER.fullmatch(value)) for value in values)
     return other * 2 < len(values)

@@ -1,4 +1,4 @@
-"""Which files a path stands for, and of what format they are: by the folder's layout, suffix, and first bytes."""
+"""Detects the files of a path and their format, by folder layout, suffix, and first bytes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from vectordb.readers.stream import PACKED_SUFFIXES, head
 
 TEXT, CSV, TSV, JSONL, COCO, PARQUET, ARROW = "text", "csv", "tsv", "jsonl", "coco", "parquet", "arrow"
 WEBDATASET, WORDNET, CLIP_RETRIEVAL, FAISS = "webdataset", "wordnet", "clip-retrieval", "faiss"
-# read as bytes in their order, so from standard input as well
+# read sequentially, so also from standard input
 STREAMED = (TEXT, CSV, TSV, JSONL, COCO, WEBDATASET)
-# whole folders, though their index or data file may be named instead
+# formats of a whole folder, although its index or data file may be given instead
 FOLDERS = (WORDNET, CLIP_RETRIEVAL, FAISS)
 FORMATS = (*STREAMED, PARQUET, ARROW, *FOLDERS)
 
@@ -33,22 +33,22 @@ _SUFFIXES = {
     ".tgz": WEBDATASET,
     ".index": FAISS,
 }
-# enough for a first line of JSON, and for the place where tar says that it is one
+# enough for a first line of JSON, and for the magic number of tar
 _HEAD = 1 << 16
 _DIGITS = re.compile(r"(\d+)")
 
 
 def expanded(path: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  # noqa: A002 -- the callers' word for it
-    """The format of what is at a path, and its files in order. Raises ``BadSource`` that says what to do."""
+    """The format of a path and its files in order. Raises ``BadSource``."""
     if is_stdin(path):
         if format not in {None, *STREAMED}:
-            raise BadSource(path, f"{format} cannot be read from a pipe; these can: {', '.join(STREAMED)}")
+            raise BadSource(path, f"{format} cannot be read from a pipe; use one of: {', '.join(STREAMED)}")
         return format or TEXT, (path,)
     if not path.exists():
         raise BadSource(path, "there is no such file or folder")
     if path.is_dir():
         return _folder(path, format)
-    # of a named pipe nothing may be read before its time
+    # a named pipe must not be read yet
     found = format or (_of_file(path) if path.is_file() else TEXT)
     if found == CLIP_RETRIEVAL:
         raise BadSource(path, "give the folder that holds text_emb and metadata")
@@ -56,7 +56,7 @@ def expanded(path: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  #
 
 
 def natural(path: Path) -> list[tuple[int, str]]:
-    """The order in which people count: part-2 before part-10."""
+    """Sort key for natural order: part-2 before part-10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(path.name) if part]
 
 
@@ -76,7 +76,7 @@ def _folder(folder: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  
         by_format.setdefault(_by_suffix(file), []).append(file)
     known = [name for name in by_format if name is not None]
     if format:
-        # .json may be one object a line, whatever we would guess
+        # .json may contain one object per line, whatever the detection would return
         files = by_format.get(format) or (by_format.get(COCO) if format == JSONL else None) or by_format.get(None)
         if not files:
             raise BadSource(folder, f"there are no files of the format {format} in it")
@@ -84,7 +84,7 @@ def _folder(folder: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  
     if len(known) > 1:
         raise BadSource(folder, f"it holds files of several formats; choose one: {', '.join(sorted(known))}")
     if not known:
-        inside = "only files of unknown kinds; name their format" if there else "no files"
+        inside = "only files of unknown formats; choose one with --format" if there else "no files"
         raise BadSource(folder, f"there are {inside}")
     files = by_format[known[0]]
     return (_of_file(files[0]) if known[0] == COCO else known[0]), tuple(files)
@@ -99,12 +99,12 @@ def _layout(folder: Path) -> str | None:
     if (folder / faiss_folder.INDEX).is_file():
         return FAISS
     if (folder / clip_retrieval.METADATA).is_dir():
-        raise BadSource(folder, "it holds captions in metadata, but neither text_emb nor text.index beside them")
+        raise BadSource(folder, "it holds captions in metadata, but neither text_emb nor text.index")
     return None
 
 
 def _by_suffix(path: Path) -> str | None:
-    """What a file's name says."""
+    """The format of a file name's suffix."""
     if path.name == wordnet.DATA:
         return WORDNET
     suffixes = path.suffixes
@@ -114,7 +114,7 @@ def _by_suffix(path: Path) -> str | None:
 
 
 def _of_file(path: Path) -> str:
-    """The format of one file. Raises ``BadSource`` if nothing speaks for any."""
+    """The format of one file. Raises ``BadSource`` if it cannot be detected."""
     named = _by_suffix(path)
     if named not in {None, COCO}:
         return str(named)
@@ -127,15 +127,15 @@ def _of_file(path: Path) -> str:
     if named:
         return named
     if not text:
-        raise BadSource(path, "it is empty, and its name says nothing of its format")
+        raise BadSource(path, "the file is empty, and its name has no known suffix")
     if "\0" in text or text.count("\ufffd") > 1:
-        raise BadSource(path, f"its format is unknown; name one: {', '.join(FORMATS)}")
+        raise BadSource(path, f"unknown format; choose one of: {', '.join(FORMATS)}")
     lines = text.splitlines()[:-1] or [text]
     return TSV if all("\t" in line for line in lines) else TEXT
 
 
 def _by_magic(start: bytes) -> str | None:
-    """What a file's first bytes say."""
+    """The format of a file's first bytes."""
     if start.startswith(b"PAR1"):
         return PARQUET
     if start.startswith(b"ARROW1"):
@@ -146,7 +146,7 @@ def _by_magic(start: bytes) -> str | None:
 
 
 def _is_lines(text: str) -> bool:
-    """Whether JSON stands one object a line: the first line is one, and more than that follows or it is a caption."""
+    """Whether JSON has one object per line: the first line is one, and more follows or it is a caption."""
     line, _, rest = text.partition("\n")
     try:
         row = json.loads(line)

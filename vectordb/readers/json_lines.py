@@ -1,4 +1,4 @@
-"""JSON lines: one object a line, the caption in one of its fields. Blank lines are passed over."""
+"""JSON lines: one object per line, with the caption in one of its fields. Blank lines are skipped."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 import msgspec
 
 from vectordb.readers.lines import blocks, split
-from vectordb.readers.rows import BadSource, Rows, Tell, caption_column, looks_like_address, packed
+from vectordb.readers.rows import BadSource, OnProgress, Rows, caption_column, looks_like_address, packed
 
 
-def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
+def read(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
     """The captions of one file.
 
-    The first object decides which field it is. An object without the field, or with null in it, gives an empty
-    text. Raises ``BadSource`` for a line that is no JSON object, or whose field is no string.
+    The first object determines the field. An object without the field, or with null in it, gives an empty text.
+    Raises ``BadSource`` for a line that is not a JSON object, or whose field is not a string.
     """
-    return packed(_texts(path, column, tell))
+    return packed(_texts(path, column, on_progress))
 
 
-def _texts(path: Path, column: str | None, tell: Tell) -> Iterator[str]:
+def _texts(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[str]:
     caption: Callable[[str], str | None] | None = None
-    for number, block in blocks(path, tell):
+    for number, block in blocks(path, on_progress):
         for i, line in enumerate(split(block), number):
             if not line or line.isspace():
                 continue
@@ -44,7 +44,7 @@ def field(path: Path, row: dict[str, object], wanted: str | None, position: str)
 
 
 def text_of(row: dict[str, object], name: str) -> str:
-    """A field's text, empty where there is none. Raises ``ValueError`` if it is something else."""
+    """A field's text, empty if it is missing. Raises ``ValueError`` for other types."""
     value = row.get(name)
     if value is not None and not isinstance(value, str):
         raise ValueError(f"the field {name!r} holds {type(value).__name__}, not a string")
@@ -52,14 +52,14 @@ def text_of(row: dict[str, object], name: str) -> str:
 
 
 def _reader(name: str) -> Callable[[str], str | None]:
-    """Takes one field out of a line, without building the rest of it."""
-    # what msgspec refuses has a second chance: unpaired surrogates, NaN; and its words are not for people
+    """Returns a function that decodes one field of a line and skips the others."""
+    # lines that msgspec rejects (unpaired surrogates, NaN) are parsed again, which also gives better messages
     row = msgspec.defstruct("Row", [("text", str | None, None)], rename={"text": name})
     decode = msgspec.json.Decoder(row).decode
 
     def caption(line: str) -> str | None:
         try:
-            text: str | None = decode(line).text  # type: ignore[attr-defined]  # the struct is made at run time
+            text: str | None = decode(line).text  # type: ignore[attr-defined] # the struct is defined at run time
         except (msgspec.DecodeError, UnicodeError):
             return text_of(object_of(line), name)
         return text
@@ -68,11 +68,11 @@ def _reader(name: str) -> Callable[[str], str | None]:
 
 
 def object_of(line: str | bytes) -> dict[str, object]:
-    """A line's object. Raises ``ValueError`` with the fault in words."""
+    """The object on a line. Raises ``ValueError`` with a readable message."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as exc:
-        raise ValueError(f"this is no JSON object: {exc}") from exc
+        raise ValueError(f"this is not a JSON object: {exc}") from exc
     if isinstance(row, dict):
         return row
-    raise ValueError(f"this is no JSON object but {type(row).__name__}")
+    raise ValueError(f"this is not a JSON object but {type(row).__name__}")

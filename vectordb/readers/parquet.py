@@ -1,4 +1,4 @@
-"""Parquet and Arrow files: captions from one column, and vectors from the column ``vector`` where there is one.
+"""Parquet and Arrow files: captions from one column, and vectors from the column ``vector`` if it exists.
 
 Our own exports are such files, with the columns ``text`` and ``vector``.
 """
@@ -10,34 +10,34 @@ from itertools import chain
 from pathlib import Path
 
 from vectordb.readers.columns import VECTOR, caption_of, opened, text_pieces, vectors_of
-from vectordb.readers.rows import BadSource, Rows, Tell, packed
+from vectordb.readers.rows import BadSource, OnProgress, Rows, packed
 
 
 def has_vectors(path: Path) -> bool:
-    """Whether a file has a column of vectors. Raises ``BadSource``."""
+    """Whether a file has a vector column. Raises ``BadSource``."""
     return VECTOR in opened(path).schema.names
 
 
-def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
-    """The captions of one file, a null as an empty text, with their vectors where the file has them."""
+def read(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
+    """The captions of one file, a null as an empty text, with their vectors if the file has some."""
     columns = opened(path)
     name = caption_of(path, columns, column)
     size = path.stat().st_size
     if VECTOR not in columns.schema.names:
         pieces = text_pieces(path, columns, name)
         yield from packed(
-            chain.from_iterable(_told(tell, size, columns.count, row, texts) for row, texts, _ in pieces)
+            chain.from_iterable(_reported(on_progress, size, columns.count, row, texts) for row, texts, _ in pieces)
         )
         return
     kind = columns.schema.field(VECTOR).type
     if not hasattr(kind, "value_type"):
         raise BadSource(path, f"the column {VECTOR!r} holds {kind}, not lists of numbers")
     for row, texts, batch in text_pieces(path, columns, name, [VECTOR]):
-        _told(tell, size, columns.count, row, texts)
+        _reported(on_progress, size, columns.count, row, texts)
         yield Rows(texts, vectors_of(path, batch.column(VECTOR), row))
 
 
-def _told(tell: Tell, size: int, count: int, row: int, texts: list[str]) -> list[str]:
-    """The texts, once their share of the file's bytes has been told."""
-    tell(size * (row + len(texts)) // count)
+def _reported(on_progress: OnProgress, size: int, count: int, row: int, texts: list[str]) -> list[str]:
+    """Report the progress of these texts and return them."""
+    on_progress(size * (row + len(texts)) // count)
     return texts

@@ -1,4 +1,4 @@
-"""What every reader gives and how it says what is wrong: ``Rows``, ``BadSource``, and the choice of a column."""
+"""The common parts of all readers: ``Rows``, ``BadSource``, and the choice of a column."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pathlib import Path
 from vectordb.errors import Permanent
 from vectordb.index import Floats
 
-# captions in one piece: large enough to make calls cheap, small enough to hold 1,024 vectors without a thought
+# captions per piece: enough for cheap calls, little enough to hold 1,024 vectors in memory
 PIECE = 1024
-# bytes of one line, one member of an archive, one string of JSON: more is no caption, and is not held in memory
+# bytes of a line, archive member or JSON string: longer ones are not captions and are not loaded
 LONGEST = 1 << 20
 
-# is told how many bytes have been consumed so far
-Tell = Callable[[int], None]
+# receives the number of bytes consumed so far
+OnProgress = Callable[[int], None]
 
-# what people call the column with the captions, the likeliest first; compared without regard to case
+# frequent names of the caption column, most likely first; case-insensitive
 CAPTION_NAMES = ("caption", "text", "title", "alt_text", "alt-text", "alttext", "alt", "description", "sentence")
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A piece of a source, in its order: texts as they stand in the file, and their vectors where it has them.
+    """A piece of a source: at most 1,024 texts in order, and their vectors if the source has some.
 
-    At most 1,024. A row without a caption (null, an empty line) is an empty text, so that rows can be counted.
-    ``vectors`` is (n, d) float32, as stored: neither normalised nor checked.
+    A row without a caption (null, an empty line) is an empty text, so that rows can be counted. ``vectors`` is (n, d)
+    float32, as stored: neither normalised nor checked.
     """
 
     texts: Sequence[str]
@@ -35,13 +35,13 @@ class Rows:
 
 
 class BadSource(Permanent):
-    """A source that cannot be read, or not any further: which file, where in it, and what is wrong.
+    """A source cannot be read, or not completely: which file, where in it, and why.
 
-    ``position`` is a line, row, member or byte, counted from 1 except for bytes; None for the file as a whole.
+    ``position`` is a line, row, member or byte, counted from 1 except for bytes; ``None`` for the whole file.
     """
 
     def __init__(self, path: Path, fault: str, position: str | None = None) -> None:
-        """``fault`` is a clause that follows the place, and says what to do where there is something to do."""
+        """``fault`` follows the position in the message and says what to do, if anything."""
         super().__init__(path, fault, position)
         self.path = path
         self.fault = fault
@@ -53,18 +53,18 @@ class BadSource(Permanent):
 
 
 def is_stdin(path: Path) -> bool:
-    """Whether a path is the name of standard input, ``-``."""
+    """Whether a path means standard input, ``-``."""
     return str(path) == "-"
 
 
 def packed(texts: Iterable[str]) -> Iterator[Rows]:
-    """Texts in full pieces, the last one excepted. What came before a ``BadSource`` is given before it is raised."""
+    """Texts in full pieces; the last may be smaller. Yields all texts before a ``BadSource`` is raised."""
     source = iter(texts)
     while True:
         piece: list[str] = []
         fault: BadSource | None = None
         try:
-            piece.extend(islice(source, PIECE))  # unlike list(…), keeps what came before a fault
+            piece.extend(islice(source, PIECE))  # unlike list(…), keeps the texts before a fault
         except BadSource as exc:
             fault = exc
         if piece:
@@ -78,10 +78,10 @@ def packed(texts: Iterable[str]) -> Iterator[Rows]:
 def caption_column(
     path: Path, names: Sequence[str], wanted: str | None, textual: Collection[str] = (), position: str | None = None
 ) -> str:
-    """Which of a file's columns holds the captions.
+    """The column that holds the captions.
 
-    The one that is wanted, by its name or its number from 1; else the first of ``CAPTION_NAMES``; else the only
-    one of the columns in ``textual``. Raises ``BadSource`` with the columns that there are.
+    The requested one, by its name or its number from 1; otherwise the first of ``CAPTION_NAMES``; otherwise the only
+    column in ``textual``. Raises ``BadSource`` with the existing columns.
     """
     there = ", ".join(names) or "none"
     if wanted is not None:
@@ -96,9 +96,9 @@ def caption_column(
             return lowered[name]
     if len(textual) == 1:
         return next(iter(textual))
-    raise BadSource(path, f"which column holds the captions? Choose one of: {there}", position)
+    raise BadSource(path, f"the caption column cannot be determined; choose one of: {there}", position)
 
 
 def looks_like_address(value: str) -> bool:
-    """Whether a field holds a URL, as one of the columns of most lists of captioned images does."""
+    """Whether a field holds a URL, as most lists of captioned images have in one column."""
     return value.startswith(("http://", "https://", "//", "ftp://", "s3://", "data:"))

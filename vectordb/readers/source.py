@@ -20,11 +20,11 @@ from vectordb.readers import (
     webdataset,
     wordnet,
 )
-from vectordb.readers.rows import BadSource, Rows, Tell, is_stdin
+from vectordb.readers.rows import BadSource, OnProgress, Rows, is_stdin
 
 FORMATS: tuple[str, ...] = detection.FORMATS
 
-_ONE_FILE: dict[str, Callable[[Path, str | None, Tell], Iterator[Rows]]] = {
+_ONE_FILE: dict[str, Callable[[Path, str | None, OnProgress], Iterator[Rows]]] = {
     detection.TEXT: text.read,
     detection.CSV: delimited.read_csv,
     detection.TSV: delimited.read_tsv,
@@ -35,7 +35,7 @@ _ONE_FILE: dict[str, Callable[[Path, str | None, Tell], Iterator[Rows]]] = {
     detection.WEBDATASET: webdataset.read,
     detection.WORDNET: wordnet.read,
 }
-_FILES_TOGETHER: dict[str, Callable[[Sequence[Path], str | None, Tell], Iterator[Rows]]] = {
+_FILES_TOGETHER: dict[str, Callable[[Sequence[Path], str | None, OnProgress], Iterator[Rows]]] = {
     detection.CLIP_RETRIEVAL: clip_retrieval.read,
     detection.FAISS: faiss_folder.read,
 }
@@ -43,10 +43,10 @@ _FILES_TOGETHER: dict[str, Callable[[Sequence[Path], str | None, Tell], Iterator
 
 @dataclass(frozen=True)
 class Source:
-    """Caption files of one format, as ``source_of`` finds them. Nothing is read before ``read``.
+    """Caption files of one format, as found by ``source_of``. Reads nothing before ``read``.
 
-    ``files`` are in the order in which they are read, vectors and captions of a folder among them. ``column`` is
-    the wanted column's name, or its number from 1; None for the likeliest.
+    ``files`` are in reading order and include the vector and caption files of a folder. ``column`` is the requested
+    column's name, or its number from 1; ``None`` for the most likely one.
     """
 
     files: tuple[Path, ...]
@@ -55,27 +55,27 @@ class Source:
 
     @property
     def has_vectors(self) -> bool:
-        """Whether the rows come with vectors. Looks into the first file's header where the format leaves it open."""
+        """Whether the rows have vectors. Reads the first file's header if the format allows both."""
         if self.format in {detection.PARQUET, detection.ARROW}:
             return parquet.has_vectors(self.files[0])
         return self.format in {detection.CLIP_RETRIEVAL, detection.FAISS}
 
-    def read(self, tell: Tell | None = None) -> Iterator[Rows]:
-        """All rows, each time the same in the same order; standard input only once.
+    def read(self, on_progress: OnProgress | None = None) -> Iterator[Rows]:
+        """All rows, always the same and in the same order; standard input only once.
 
-        ``tell`` is told, again and again, how many bytes of ``size`` have been consumed. Raises ``BadSource`` at
-        the first fault, when everything before it has been given.
+        ``on_progress`` receives how many bytes of ``size`` have been consumed. Raises ``BadSource`` at the first
+        fault, after everything before it.
         """
-        told = tell or (lambda _: None)
+        report = on_progress or (lambda _: None)
         if self.format in _FILES_TOGETHER:
-            yield from _FILES_TOGETHER[self.format](self.files, self.column, told)
+            yield from _FILES_TOGETHER[self.format](self.files, self.column, report)
             return
         before = 0
         vectors: bool | None = None
         for file in self.files:
 
             def so_far(consumed: int, before: int = before) -> None:
-                told(before + consumed)
+                report(before + consumed)
 
             for rows in _ONE_FILE[self.format](file, self.column, so_far):
                 if vectors not in {None, rows.vectors is not None}:
@@ -83,12 +83,12 @@ class Source:
                 vectors = rows.vectors is not None
                 yield rows
             before += _size(file)
-            told(before)
+            report(before)
 
     def fingerprint(self) -> str:
-        """Changes when the source or what is read of it does: from names, sizes and times of the last change.
+        """Changes with the source or with what is read of it: made of names, sizes and modification times.
 
-        Standard input never has the same one twice. Raises ``BadSource`` if a file is gone.
+        Always differs for standard input. Raises ``BadSource`` if a file is gone.
         """
         if any(map(is_stdin, self.files)):
             return secrets.token_hex(16)
@@ -97,7 +97,7 @@ class Source:
             try:
                 stat = file.stat()
             except OSError as exc:
-                raise BadSource(file, f"it cannot be found any more: {exc.strerror}") from exc
+                raise BadSource(file, f"the file no longer exists: {exc.strerror}") from exc
             facts.append((file.name, stat.st_size, stat.st_mtime_ns))
         return hashlib.blake2b(repr(facts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
@@ -109,16 +109,18 @@ class Source:
 def source_of(
     paths: Sequence[str | Path],
     *,
-    format: str | None = None,  # noqa: A002 -- what everybody calls it
+    format: str | None = None,  # noqa: A002 -- the usual name
     column: str | None = None,
 ) -> Source:
-    """The source that files and folders make up, in their order; ``-`` is standard input.
+    """The source made of files and folders, in order; ``-`` is standard input.
 
-    A folder stands for all files of one format in it, sorted as people count, or for the format whose layout it
-    has. ``format``, one of ``FORMATS``, overrides what name and content say. Raises ``BadSource``.
+    A folder stands for all its files of one format, in natural order, or for the format whose layout it has.
+    ``format``, one of ``FORMATS``, overrides the detection. Raises ``BadSource``.
     """
     if format not in {None, *FORMATS}:
-        raise BadSource(Path(paths[0] if paths else "."), f"there is no format {format!r}: {', '.join(FORMATS)}")
+        raise BadSource(
+            Path(paths[0] if paths else "."), f"there is no format {format!r}; choose one of: {', '.join(FORMATS)}"
+        )
     if not paths:
         raise BadSource(Path(), "no files are given")
     files: list[Path] = []
@@ -126,7 +128,7 @@ def source_of(
     for path in map(Path, paths):
         one, inside = detection.expanded(path, format)
         if found not in {None, one}:
-            raise BadSource(path, f"it is {one}, but {files[0]} is {found}: a source has one format")
+            raise BadSource(path, f"it is {one}, but {files[0]} is {found}: all files must have the same format")
         if files and one in {detection.CLIP_RETRIEVAL, detection.FAISS}:
             raise BadSource(path, f"only one {one} can be read at a time")
         found = one
@@ -138,4 +140,4 @@ def _size(path: Path) -> int:
     try:
         return 0 if is_stdin(path) else path.stat().st_size
     except OSError as exc:
-        raise BadSource(path, f"it cannot be found any more: {exc.strerror}") from exc
+        raise BadSource(path, f"the file no longer exists: {exc.strerror}") from exc

@@ -1,7 +1,7 @@
 """WebDataset: tar archives whose members of one sample share a name up to its first dot.
 
-A sample's caption is its ``.txt`` member or, where it has none, the caption field of its ``.json`` member. The
-archive is read as a stream; nothing is ever unpacked to disk, and names are only compared and told.
+A sample's caption is its ``.txt`` member or, without one, the caption field of its ``.json`` member. The archive is
+read as a stream and never unpacked to disk; names are used only for comparison and messages.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from pathlib import Path
 
 from vectordb.archive import Archive, BadArchive, shown
 from vectordb.readers.json_lines import field, object_of, text_of
-from vectordb.readers.rows import LONGEST, BadSource, Rows, Tell, packed
+from vectordb.readers.rows import LONGEST, BadSource, OnProgress, Rows, packed
 from vectordb.readers.stream import Stream, opened
 
 
-def read(path: Path, column: str | None, tell: Tell) -> Iterator[Rows]:
-    """The captions of one archive, a sample without one passed over. With ``column`` only ``.json`` members count.
+def read(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
+    """The captions of one archive; samples without one are skipped. With ``column`` only ``.json`` members count.
 
-    Raises ``BadSource`` for an archive without any, and for one that is cut off or goes on behind its end.
+    Raises ``BadSource`` for an archive without captions, and for one that is truncated or continues behind its end.
     """
-    return packed(_texts(path, column, tell))
+    return packed(_texts(path, column, on_progress))
 
 
-def _texts(path: Path, column: str | None, tell: Tell) -> Iterator[str]:
+def _texts(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[str]:
     sample, kept, count = "", None, 0
     fault: BadSource | None = None
     with opened(path) as stream:
         try:
-            for name, data in _members(path, _Told(stream, tell)):
+            for name, data in _members(path, _Reported(stream, on_progress)):
                 if (key := _key(name)) != sample:
                     if kept is not None:
                         yield kept
@@ -47,7 +47,7 @@ def _texts(path: Path, column: str | None, tell: Tell) -> Iterator[str]:
         raise BadSource(path, f"no sample in it has {wanted}")
 
 
-def _members(path: Path, source: _Told) -> Iterator[tuple[str, bytes | None]]:
+def _members(path: Path, source: _Reported) -> Iterator[tuple[str, bytes | None]]:
     """All files of an archive, with the content of those that may hold a caption."""
     archive = Archive(source)
     try:
@@ -57,7 +57,7 @@ def _members(path: Path, source: _Told) -> Iterator[tuple[str, bytes | None]]:
             data = None
             if member.name.lower().endswith((".txt", ".json")):
                 if member.size > LONGEST:
-                    longer = f"it is longer than {LONGEST:,} bytes: this is no caption"
+                    longer = f"it is longer than {LONGEST:,} bytes: this is not a caption"
                     raise BadSource(path, longer, f"member {shown(member.name)}")
                 data = archive.read(member, LONGEST)
             yield member.name, data
@@ -66,20 +66,20 @@ def _members(path: Path, source: _Told) -> Iterator[tuple[str, bytes | None]]:
 
 
 def _key(name: str) -> str:
-    """What the members of one sample have in common: the path, and the name up to its first dot."""
+    """The common part of a sample's member names: the path, and the name up to its first dot."""
     folder, slash, file = name.rpartition("/")
     return folder + slash + file.partition(".")[0]
 
 
 def _caption(path: Path, column: str | None, name: str, data: bytes, kept: str | None) -> str | None:
-    """The caption of a sample that had ``kept`` as its caption before this member."""
+    """The caption of a sample after this member; ``kept`` was its caption before."""
     if name.lower().endswith(".json"):
         return kept if kept is not None else _from_json(path, column, name, data)
     return kept if column is not None else _decoded(path, name, data)
 
 
 def _from_json(path: Path, column: str | None, name: str, data: bytes) -> str | None:
-    """The caption in a .json member; None where it has none, and none was asked for by name."""
+    """The caption in a .json member; ``None`` if it has none and no field was requested."""
     position = f"member {shown(name)}"
     try:
         row = object_of(data)
@@ -99,14 +99,14 @@ def _decoded(path: Path, name: str, data: bytes) -> str:
         raise BadSource(path, f"byte {exc.start} is not UTF-8", f"member {shown(name)}") from exc
 
 
-class _Told:
-    """The archive's bytes, told to whoever follows the progress."""
+class _Reported:
+    """Passes the archive's bytes on and reports the progress."""
 
-    def __init__(self, stream: Stream, tell: Tell) -> None:
+    def __init__(self, stream: Stream, on_progress: OnProgress) -> None:
         self._stream = stream
-        self._tell = tell
+        self._on_progress = on_progress
 
     def read(self, size: int) -> bytes:
         data = self._stream.read(size)
-        self._tell(self._stream.consumed)
+        self._on_progress(self._stream.consumed)
         return data

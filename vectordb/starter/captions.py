@@ -1,4 +1,4 @@
-"""The starter list as captions, and the version that names list and template together."""
+"""The starter list as captions, and a version that depends on list and template."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pairs() -> Iterator[tuple[str, str]]:
 
 
 def captions(template: str = TEMPLATE) -> Iterator[Caption]:
-    """One caption a line of the list; two lines may give the same caption where a template uses only the noun.
+    """One caption per line of the list; a template without the broader noun may repeat captions.
 
     The payload holds ``noun`` and ``broader``.
     """

@@ -1,16 +1,15 @@
-"""Derive the starter's nouns from WordNet 3.0: ``python -m vectordb.starter.derive /usr/share/wordnet``.
+"""Derives the starter's nouns from WordNet 3.0: ``python -m vectordb.starter.derive /usr/share/wordnet``.
 
-Prints ``noun<TAB>broader noun``, sorted, about 30,000 lines: concrete things that an image may show. Only facts
-are taken (this word names a kind of that), no glosses.
+Prints ``noun<TAB>broader noun``, sorted, about 30,000 lines: concrete things that an image may show. It uses only
+facts (this word is a kind of that), no glosses.
 
-- **Which meanings**: the noun files of animals, artefacts, food, natural objects and plants, and what ``rules``
-  names of people, bodies, substances, weather, doings, places and groups: those are chosen by hand, people with
-  care. Proper names of single things are out (WordNet's instances), and so are the topmost meanings, which fit
-  everything.
-- **Which words**: a meaning brings its most usual words; a word stands for a rare meaning only if that meaning
-  has no better name. Out are abbreviations, trade names, names in Latin (``genus Felis``, ``Acer rubrum``), spelling
-  variants of a word that is in already, and whatever offends: all words that WordNet marks as slur, disparagement,
-  obscenity or slang, and those of ``rules.OFFENSIVE``.
+- **Which synsets**: the noun files of animals, artefacts, food, natural objects and plants, and the people, bodies,
+  substances, weather, activities, places and groups listed in ``rules``. These are chosen by hand, people with care.
+  Excluded are proper names (WordNet's instances) and the topmost synsets, which apply to everything.
+- **Which words**: the most usual words of a synset; a word represents a rare sense only if that has no better name.
+  Excluded are abbreviations, trade names, Latin names (``genus Felis``, ``Acer rubrum``), spelling variants of an
+  included word, and offensive words: all that WordNet marks as slur, disparagement, obscenity or slang, and those of
+  ``rules.OFFENSIVE``.
 """
 
 from __future__ import annotations
@@ -26,21 +25,21 @@ from vectordb.starter.wordnet import ANIMAL, ARTIFACT, FOOD, OBJECT, PLANT, Noun
 _THINGS = {ANIMAL, ARTIFACT, FOOD, OBJECT, PLANT}
 _LIVING = {ANIMAL, PLANT}
 _KEEP_A_NAME = {ANIMAL, PLANT, FOOD}
-# at most three words of letters, each of two letters or more but for the T of a T-shirt; no abbreviations
+# at most three words of letters, each of at least two letters except the T of a T-shirt; no abbreviations
 _READABLE = re.compile(r"(?!.*[A-Z]{2})(?=.{2})[A-Za-z][a-z']*([ -][A-Za-z][a-z']*){0,3}")
-# families, orders and the like that WordNet filed under an animal instead of under its taxa
+# families, orders and similar that WordNet files under an animal instead of under its taxa
 _TAXON = re.compile(r"[A-Z][a-z]+(idae|inae|iformes|aceae|ales|optera|oidea)")
 _TRADE = ("trade_name.1", "trademark.2")
-# words a meaning may bring, and the rank that a word's meaning may have among all the word's meanings
+# maximum number of words per synset, and maximum rank of the sense among all senses of a word
 _WORDS_A_MEANING = 2
 _RANK = 4
 
 
 class Deriver:
-    """Decides about meanings and words; holds nothing but the tables, resolved to offsets."""
+    """Selects synsets and words; holds only the tables, resolved to offsets."""
 
     def __init__(self, nouns: Nouns) -> None:
-        """Raises ``KeyError`` or ``IndexError`` for an entry of the tables that this WordNet does not have."""
+        """Raises ``KeyError`` or ``IndexError`` for table entries that this WordNet does not have."""
         self._nouns = nouns
         self._named = self._resolved()
         self._never = self._offsets(rules.NEVER)
@@ -57,7 +56,7 @@ class Deriver:
         }
 
     def pairs(self) -> Iterator[tuple[str, str]]:
-        """Every (noun, broader noun), in no order; a pair may come twice."""
+        """Every (noun, broader noun), unordered; a pair may occur twice."""
         for synset in self._nouns.synsets.values():
             if self.kept(synset):
                 broader = self._broader(synset)
@@ -66,23 +65,23 @@ class Deriver:
                         yield noun, broader
 
     def kept(self, synset: Synset) -> bool:
-        """Whether this meaning is one that an image may show and that we want to say."""
+        """Whether this synset can be shown by an image and is acceptable."""
         if synset.offset in self._named or synset.offset in self._tops:
             return True
         if synset.is_instance or synset.category not in _THINGS:
             return False
-        drink = synset.category == FOOD  # wine lies under drugs, too
+        drink = synset.category == FOOD  # wine is also a drug in WordNet
         return drink or not self._nouns.ancestors(synset.offset) & self._never
 
     def words(self, synset: Synset) -> list[str]:
-        """The words for a meaning, the most usual first, in reading form; none if all are unfit."""
+        """The words of a synset in reading form, most usual first; none if all are excluded."""
         if synset.offset in self._named:
             return sorted(map(_read, self._named[synset.offset]))
         fit = [word for i, word in enumerate(synset.words) if self._fit(word, i, synset)]
         usual = [word for word in fit if self._usual(word, synset)]
-        # a living thing with only rare names keeps one: there is no other way to say it
+        # a living thing with only rare names keeps one: it has no other name
         chosen = usual or (fit[:1] if synset.category in _KEEP_A_NAME else [])
-        # of spelling variants the first stays
+        # of spelling variants the first is kept
         distinct = {re.sub("[ '-]", "", word).lower(): word for word in map(_read, reversed(chosen))}
         return list(reversed(distinct.values()))[:_WORDS_A_MEANING]
 
@@ -97,7 +96,7 @@ class Deriver:
         return not (synset.category in _LIVING and latin)
 
     def _usual(self, word: str, synset: Synset) -> bool:
-        """Whether a reader of this word may think of this meaning."""
+        """Whether this is a usual sense of the word."""
         if self._nouns.count(word, synset.offset):
             return True
         senses = self._nouns.senses(word)
@@ -106,7 +105,7 @@ class Deriver:
         return rank == 0 or (rank < _RANK and first == synset.offset)
 
     def _broader(self, synset: Synset) -> str | None:
-        """The best word of the nearest meaning above that has one."""
+        """The best word of the nearest hypernym that has one."""
         for up in synset.broader:
             above = self._nouns.synsets[up]
             for i, word in enumerate(above.words):
@@ -115,7 +114,7 @@ class Deriver:
         return next(filter(None, (self._broader(self._nouns.synsets[up]) for up in synset.broader)), None)
 
     def _marked(self, domains: frozenset[int]) -> frozenset[str]:
-        """All words that WordNet marks as used in one of these ways."""
+        """All words that WordNet marks with one of these usage domains."""
         return frozenset(
             word.lower()
             for synset in self._nouns.synsets.values()
@@ -125,7 +124,7 @@ class Deriver:
         )
 
     def _resolved(self) -> dict[int, set[str]]:
-        """The offsets of ``rules.NAMED`` with the words that name them."""
+        """The offsets of ``rules.NAMED`` with their words."""
         found: dict[int, set[str]] = {}
         for category, names in rules.NAMED.items():
             for name in names:
@@ -141,7 +140,7 @@ class Deriver:
 
 
 def _read(word: str) -> str:
-    """A word as people write it."""
+    """A word in reading form."""
     return word.replace("_", " ")
 
 

@@ -1,11 +1,10 @@
-"""What of WordNet becomes a starter caption: tables of words and of meanings.
+"""Rules for the starter captions: tables of WordNet words and senses.
 
-A meaning is written as WordNet's word for it, or ``word.N`` for the N-th of the word's senses.
+A sense is written as WordNet's word, or ``word.N`` for the N-th sense of the word.
 
-The words may end as tags on somebody's photograph of people. So what is kept of people is decided by a list of
-what may be in, not of what must be out: occupations and roles that a photograph can show. Nothing is in that
-judges, accuses, pities or insults, nor what nobody can see: origin, skin, faith, politics, sexuality, illness,
-poverty, character.
+The words may become tags on photographs of people. Words for people are therefore selected by an allow list, not by a
+block list: occupations and roles that a photograph can show. Excluded are words that judge, accuse, pity or insult,
+and what nobody can see: origin, skin, faith, politics, sexuality, illness, poverty, character.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-# in these categories most words are abstract, invisible or unkind: only the words here are in, each alone (what
-# lies under it is not), in its first sense of the category unless a sense is given
+# in these categories most words are abstract, invisible or unkind: only the listed words are included, without their
+# hyponyms, and in the first sense of the category unless a sense is given
 _NAMED = {
     PERSON: """
         accordionist acrobat actor actress admiral adolescent adult alpinist altar_boy anesthetist
@@ -154,19 +153,19 @@ _NAMED = {
 }
 NAMED = {category: _words(words) for category, words in _NAMED.items()}
 
-# out, with everything under them: names of science for what has a name of its own, what is too small to see,
-# remedies and compounds, and what is nobody's business
+# excluded with all hyponyms: scientific names of what has a common name, what is too small to see, drugs and
+# compounds, and private matters
 NEVER = _words("""
     taxonomic_group.1 microorganism.1 drug.1 chemical.1 compound.2 whorehouse.1 contraceptive.1 hormone.1
 """)
 
-# what everything is a kind of says nothing about an image; of WordNet's topmost nouns only these are words for it
+# the topmost nouns fit every image; only these are usable
 TOPS = _words("person.1 animal.1 plant.2 food.1")
 
-# WordNet marks these kinds of words; every word that it marks so is out in all its senses …
+# WordNet marks these kinds of words; all marked words are excluded in all senses …
 OFFENSIVE_USAGE = _words("disparagement.1 ethnic_slur.1 obscenity.2 slang.2")
 
-# … but for those whose first meaning in anybody's mouth is a harmless thing
+# … except those whose first sense is harmless
 HARMLESS = frozenset(
     _words("""
         baby bite boy paddy pile cat corporation deck fairy guinea hood hun jerry jersey legs nip pansy pot
@@ -175,8 +174,8 @@ HARMLESS = frozenset(
     """)
 )
 
-# out wherever they stand, since WordNet does not mark them or marks them only alone: names of peoples used as
-# abuse or worn down to it, words for the body and for women that are used as insults, and cruelty done to people
+# always excluded, because WordNet does not mark them or only in one sense: ethnic names used as abuse, words for the
+# body and for women used as insults, and cruelty to people
 OFFENSIVE = frozenset(
     _words("""
         ass asshole auto-da-fe bastard bitch blackamoor blackface bondage boob booby bushman

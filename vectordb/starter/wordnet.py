@@ -1,6 +1,6 @@
-"""Reading WordNet 3.0's noun files: synsets, what lies under what, and how common a word's sense is.
+"""Reads WordNet 3.0's noun files: synsets, hypernyms, and the frequency of senses.
 
-Only words, pointers and counts are read; the glosses are left where they are.
+Reads only words, pointers and counts, not the glosses.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-# WordNet's lexicographer files, by which it sorts its meanings
+# WordNet's lexicographer files, which group its synsets
 ACT, ANIMAL, ARTIFACT, BODY, COMMUNICATION, EVENT, FOOD, GROUP = 4, 5, 6, 8, 10, 11, 13, 14
 PLACE, OBJECT, PERSON, PHENOMENON, PLANT, SUBSTANCE = 15, 17, 18, 19, 20, 27
 
 
 @dataclass(frozen=True)
 class Synset:
-    """One meaning. ``category`` is its lexicographer file; ``words`` come most usual first, spaces as ``_``.
+    """One synset. ``category`` is its lexicographer file; ``words`` are sorted by frequency, with ``_`` for spaces.
 
-    ``broader`` are the offsets of its hypernyms (none for an instance such as Mont Blanc); ``usage`` says how
-    its words are used: pairs of a position in ``words``, or None for all of them, and the domain's offset.
+    ``broader`` are the offsets of its hypernyms (none for an instance such as Mont Blanc); ``usage`` are the usage
+    domains: pairs of a position in ``words``, or None for all of them, and the domain's offset.
     """
 
     offset: int
@@ -32,7 +32,7 @@ class Synset:
 
 
 def parse(line: str) -> Synset:
-    """One line of ``data.noun``: offset, category, type, words with their ids, pointers, then the gloss."""
+    """Parse a line of ``data.noun``: offset, category, type, words with their ids, pointers, then the gloss."""
     fields = line.partition("|")[0].split()
     end = 4 + 2 * int(fields[3], 16)
     pointers = [fields[i : i + 4] for i in range(end + 1, end + 1 + 4 * int(fields[end]), 4)]
@@ -61,7 +61,7 @@ class Nouns:
     """All nouns of one WordNet folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads ``data.noun``, ``index.noun`` and ``cntlist.rev``; a second or two."""
+        """Reads ``data.noun``, ``index.noun`` and ``cntlist.rev``; takes one or two seconds."""
         self.synsets = {synset.offset: synset for synset in map(parse, _entries(folder / "data.noun"))}
         self._senses = {
             fields[0]: tuple(map(int, fields[-int(fields[2]) :]))
@@ -70,7 +70,7 @@ class Nouns:
         self._counts: dict[tuple[str, int], int] = {}
         for key, sense, count in map(str.split, _entries(folder / "cntlist.rev")):
             word, _, rest = key.partition("%")
-            if rest.startswith("1:"):  # 1 is the noun
+            if rest.startswith("1:"):  # 1 means noun
                 self._counts[word, int(sense)] = int(count)
         self.ancestors = cache(self._ancestors)
 
@@ -80,13 +80,13 @@ class Nouns:
         return self._senses[word][int(number) - 1]
 
     def senses(self, word: str) -> tuple[int, ...]:
-        """Offsets of all the senses of a word, the most common first."""
+        """Offsets of all the senses of a word, most common first."""
         return self._senses[word.lower()]
 
     def count(self, word: str, offset: int) -> int:
-        """How often a word had this sense in the texts that WordNet's makers marked up; mostly 0."""
+        """How often a word has this sense in WordNet's tagged corpus; mostly 0."""
         return self._counts.get((word.lower(), self.senses(word).index(offset) + 1), 0)
 
     def _ancestors(self, offset: int) -> frozenset[int]:
-        """The offsets of a synset and of everything above it, by every way up."""
+        """The offsets of a synset and of all its hypernyms, over all paths."""
         return frozenset({offset}).union(*(self.ancestors(up) for up in self.synsets[offset].broader))

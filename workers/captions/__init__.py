@@ -1,1 +1,1 @@
-"""Versions of the caption database: import, teach, ask."""
+"""Versions of the caption database: importing, teaching, remote access."""

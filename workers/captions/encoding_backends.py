@@ -1,6 +1,6 @@
-"""Where an import's captions are encoded: in this process, in a pool of processes, or on the ``ingestion`` queue.
+"""Encodes the captions of an import: in this process, in a process pool, or on the ``ingestion`` queue.
 
-All three give chunks to the same stage and take its answers in the order of the chunks, so the result is the same.
+All three send chunks to the same stage and return its results in order, so the result is the same.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from workers.captions.remote_index import ENCODE
 from workers.redis.rpc import RpcClient
 from workers.settings.settings import INGESTION
 
-AHEAD = 8  # chunks that are on the queue at once; each answer is some megabytes in Redis
-PATIENCE_S = 120  # seconds that a chunk may take before it is sent again
+AHEAD = 8  # chunks on the queue at once; each result takes some megabytes in Redis
+PATIENCE_S = 120  # seconds until a chunk without a result is sent again
 
 
 class WorkerLost(Transient):
-    """A process of the pool ended, killed perhaps for want of memory."""
+    """A process of the pool ended, possibly killed for lack of memory."""
 
 
 def question(chunk: Chunk, space_id: str, *, parse: bool) -> Ingesting:
-    """What the stage is asked for a chunk."""
+    """The stage's input for a chunk."""
     given = None if chunk.vectors is None else Vectors.of(chunk.vectors)
     return Ingesting(
         texts=tuple(caption.text for caption in chunk.captions), space_id=space_id, vectors=given, parse=parse
@@ -40,12 +40,12 @@ def question(chunk: Chunk, space_id: str, *, parse: bool) -> Ingesting:
 
 
 def prepared(answer: Ingested) -> Prepared:
-    """What the builder adds."""
+    """The stage's output as the builder expects it."""
     return Prepared(answer.vectors.array(), answer.payloads())
 
 
 def in_this_process(encoder: Callable[[], TextEncoder], space_id: str, *, parse: bool) -> Prepare:
-    """One chunk after the other. ``encoder`` is called when a chunk comes without vectors."""
+    """Encode one chunk after the other. ``encoder`` is called for chunks without vectors."""
 
     def prepare(chunks: Iterator[Chunk]) -> Iterator[Prepared]:
         phrases = Phrases()
@@ -79,7 +79,10 @@ def in_a_pool(
                 while under_way:
                     yield prepared(Ingested.decode(under_way.popleft().result()))
             except BrokenProcessPool as exc:
-                raise WorkerLost("a process that encodes was killed; run the import again and it goes on") from exc
+                raise WorkerLost(
+                    "a process of the encoder pool was killed, perhaps for lack of memory; run the import"
+                    " again to resume it"
+                ) from exc
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -87,7 +90,7 @@ def in_a_pool(
 
 
 def on_the_queue(rpc: RpcClient, space_id: str, *, parse: bool, silent: Callable[[int], None]) -> Prepare:
-    """By whoever consumes the queue. ``silent`` is told how long nothing has come: perhaps nobody consumes it."""
+    """Encode in the workers of the queue. ``silent`` receives for how long no result has arrived."""
 
     def prepare(chunks: Iterator[Chunk]) -> Iterator[Prepared]:
         under_way: deque[tuple[bytes, str]] = deque()
@@ -102,7 +105,7 @@ def on_the_queue(rpc: RpcClient, space_id: str, *, parse: bool, silent: Callable
                 waited += 10
                 silent(waited)
                 if waited % PATIENCE_S == 0:
-                    request = send(data)  # its worker was killed, or the answer had to wait too long
+                    request = send(data)  # its worker was killed, or the result expired
             return prepared(Ingested.decode(got))
 
         for chunk in chunks:
@@ -117,7 +120,7 @@ def on_the_queue(rpc: RpcClient, space_id: str, *, parse: bool, silent: Callable
 
 
 class _Pooled:
-    """What a process of the pool keeps between two chunks."""
+    """State of a pool process between two chunks."""
 
     load: Callable[[], TextEncoder]
     encoder: TextEncoder | None = None

@@ -1,4 +1,4 @@
-"""Importing captions: from files, or from the starter list, to a version of a caption database."""
+"""Imports captions from files, or from the starter list, to a version of a caption database."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from workers.captions.encoding_backends import in_a_pool, in_this_process
 
 @dataclass(frozen=True)
 class Import:
-    """What is to be imported: a source, as a version of ``name``. Raises ``UnsafeName``.
+    """An import: a source and the ``name`` of its version. Raises ``UnsafeName``.
 
-    ``parse``: also what the captions give. ``vectors``: whether those that the source has are taken.
+    ``parse``: also parse the captions. ``vectors``: use the vectors of the source, if it has some.
     """
 
     source: Source
@@ -35,21 +35,21 @@ class Import:
 
     def __post_init__(self) -> None:
         if safe(self.name) == NAME:
-            raise UnsafeName(f"{NAME!r} is what the bundled captions are called; choose another name")
+            raise UnsafeName(f"{NAME!r} is reserved for the bundled captions; choose another name")
 
     @cached_property
     def identity(self) -> str:
-        """Tells this source, and the way it is read, from all others: a begun build goes on with no other."""
+        """Identifies the source and how it is read. A build is resumed only with the same identity."""
         source = self.source
         return json.dumps([source.fingerprint(), source.format, source.column, self.parse, self.vectors, CHUNK])
 
     @property
     def captions_version(self) -> str:
-        """``name@version``: the version follows from the source unless it was given."""
+        """``name@version``; the version is derived from the source unless given."""
         return f"{self.name}@{self.version or hashlib.blake2b(self.identity.encode(), digest_size=5).hexdigest()}"
 
     def draft(self, space: Space, now: datetime) -> Draft:
-        """What the builder is told."""
+        """The builder's parameters."""
         return Draft(
             name=self.name,
             version=self.captions_version.partition("@")[2],

@@ -1,7 +1,7 @@
-"""Captions that another process owns (Qdrant Edge lets one process open an index), and encoding in a worker.
+"""Access to captions that another process owns (Qdrant Edge allows one process), and encoding in a worker.
 
-The owner is the retrieval worker, which answers between two batches; texts are encoded by the worker that has the
-text encoder loaded. So a caption is taught, and a question answered, without loading a model.
+The owner is the retrieval worker, which answers between two batches. Texts are encoded by a worker that has the text
+encoder loaded. So teaching a caption or running a search loads no model in the calling process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tasks.ingestion import Ingested, Ingesting
 from tasks.messages import Vectors
 from vectordb.captions import Caption
 from vectordb.index import CaptionIndex, Floats, Neighbours
-from workers.captions.versions import Indexes
+from workers.captions.versions import OpenIndexes
 from workers.redis.rpc import RpcClient
 
 TASK = "wildtag.captions"
@@ -40,7 +40,7 @@ class _Caption(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """One query's neighbours, or a page of captions; then without similarities."""
+    """The neighbours of one query, or a page of captions without similarities."""
 
     captions: list[_Caption]
     vectors: Vectors
@@ -48,8 +48,8 @@ class _Found(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, captions: Sequence[Caption], vectors: Floats, similarities: Floats | None = None) -> _Found:
-        told = [] if similarities is None else similarities.tolist()
-        return cls(list(map(_Caption.of, captions)), Vectors.of(vectors), told)
+        values = [] if similarities is None else similarities.tolist()
+        return cls(list(map(_Caption.of, captions)), Vectors.of(vectors), values)
 
 
 class _Question(msgspec.Struct, frozen=True, tag_field="ask", forbid_unknown_fields=True):
@@ -57,33 +57,33 @@ class _Question(msgspec.Struct, frozen=True, tag_field="ask", forbid_unknown_fie
 
 
 class Search(_Question, frozen=True, tag="search"):
-    """The nearest captions of each vector."""
+    """Find the nearest captions of each vector."""
 
     vectors: Vectors
     limit: int
 
 
 class Add(_Question, frozen=True, tag="add"):
-    """Insert or replace."""
+    """Insert or replace captions."""
 
     captions: list[_Caption]
     vectors: Vectors
 
 
 class Remove(_Question, frozen=True, tag="remove"):
-    """Take out by id."""
+    """Remove captions by id."""
 
     ids: list[int]
 
 
 class Get(_Question, frozen=True, tag="get"):
-    """Look up by id."""
+    """Look up captions by id."""
 
     ids: list[int]
 
 
 class Page(_Question, frozen=True, tag="page"):
-    """The captions after an id."""
+    """List the captions after an id."""
 
     source: str | None
     after: int
@@ -91,18 +91,18 @@ class Page(_Question, frozen=True, tag="page"):
 
 
 class Count(_Question, frozen=True, tag="count"):
-    """How many captions there are."""
+    """Count the captions."""
 
 
 class Release(_Question, frozen=True, tag="release"):
-    """Close the version, so that another process can have it."""
+    """Close the version, so that another process can open it."""
 
 
 _questions = msgspec.msgpack.Decoder(Search | Add | Remove | Get | Page | Count | Release)
 
 
-def answer(indexes: Indexes, data: bytes) -> bytes:
-    """The owner's side: what a question asks of the captions that this process owns."""
+def answer(indexes: OpenIndexes, data: bytes) -> bytes:
+    """Handle a request in the process that owns the captions."""
     question = _questions.decode(data)
     if isinstance(question, Release):
         indexes.release(question.version)
@@ -133,7 +133,7 @@ def _first(pages: Iterator[tuple[list[Caption], Floats]]) -> list[tuple[list[Cap
 
 
 class RemoteIndex:
-    """A ``CaptionIndex`` of one version, in the process that owns it. Raises ``RpcTimeout`` when no answer comes."""
+    """A ``CaptionIndex`` of one version in the process that owns it. Raises ``RpcTimeout`` without a reply."""
 
     def __init__(self, rpc: RpcClient, version: str, dimension: int) -> None:
         self._rpc = rpc
@@ -167,7 +167,7 @@ class RemoteIndex:
     def pages(
         self, source: str | None = None, after: int = -1, *, taught: bool = False
     ) -> Iterator[tuple[list[Caption], Floats]]:
-        """See ``CaptionIndex``. The owner goes on with its work between two pages."""
+        """See ``CaptionIndex``. The owner continues its work between two pages."""
         while found := self._ask(Page(self._version, source, after, taught), list[_Found]):
             captions = [caption.caption() for caption in found[0].captions]
             yield captions, found[0].vectors.array()
@@ -179,7 +179,7 @@ class RemoteIndex:
         return count
 
     def release(self) -> None:
-        """Let the owner close the version; it opens it again when it is needed."""
+        """Let the owner close the version; it opens it again when needed."""
         self._rpc.ask(OWNER, TASK, msgspec.msgpack.encode(Release(self._version)), "release")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The starter captions: encoded and indexed at the first start."""
+"""The starter captions: encoded and indexed on the first start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vectordb.starter import NAME, TEMPLATE, captions, version
 from workers.captions.versions import chosen, starter
 
 Progress = Callable[[str, int, int], None]
-"""Is told what is being done, how many captions are encoded, and how many there are."""
+"""Receives the current activity, the number of encoded captions, and the total."""
 
 
 def quiet(_doing: str, _done: int, _total: int) -> None:
@@ -65,7 +65,7 @@ def build_starter(
         source=f"starter {version()} {CHUNK}", template=TEMPLATE, origin="WordNet 3.0, nouns one can photograph",
     )  # fmt: skip
     hooks = Hooks(
-        tell=lambda told: progress("Encoding captions", told.read, len(texts)),
+        on_progress=lambda told: progress("Encoding captions", told.read, len(texts)),
         graph=lambda: progress("Building the index", len(texts), len(texts)),
     )
     return build(library, draft, rows_of(texts), normalise, encoding(load().encode, space.dimension), hooks)

@@ -1,4 +1,4 @@
-"""Teaching: captions that people add to a version in use, and take back. They carry who added them and when."""
+"""Teaching: adds captions to a version in use and removes them. They store who added them and when."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from vectordb.cleaning import cleaned
 from vectordb.errors import Permanent
 from vectordb.index import CaptionIndex
 
-TAUGHT = "taught"  # the source where none is named
-ADDED = "added"  # the payload's key for when, ISO 8601
+TAUGHT = "taught"  # the default source
+ADDED = "added"  # payload key of the time of addition, ISO 8601
 
 
-class NothingToSay(Permanent):
-    """A caption without a word."""
+class EmptyCaption(Permanent):
+    """A caption without text."""
 
 
 class NotTaught(Permanent):
-    """The caption is not there, or came with an import and belongs to it."""
+    """The caption does not exist, or belongs to an import."""
 
 
 @dataclass(frozen=True)
 class Taught:
-    """What was new, and what was there already and stays as it was."""
+    """The captions that were added, and those that existed and stay unchanged."""
 
     added: tuple[Caption, ...]
     known: tuple[Caption, ...]
@@ -35,16 +35,16 @@ class Taught:
 def teach(
     index: CaptionIndex, encoder: Callable[[], TextEncoder], texts: Sequence[str], now: datetime, source: str = TAUGHT
 ) -> Taught:
-    """Add captions; they are found from now on. ``encoder`` is called when there is something to encode.
+    """Add captions, searchable at once. ``encoder`` is called if there is something to encode.
 
-    Raises ``NothingToSay`` and has then added nothing.
+    Raises ``EmptyCaption``, and then adds nothing.
     """
     payload = {SOURCE: source, ADDED: now.astimezone().isoformat(timespec="seconds")}
     captions: dict[int, Caption] = {}
     for text in texts:
         kept = cleaned(text)
         if not kept:
-            raise NothingToSay(f"{text!r} is no caption: nothing is left of it without markup and control characters")
+            raise EmptyCaption(f"{text!r} is not a caption: it has no text apart from markup and control characters")
         caption = Caption.of(kept, **payload)
         captions.setdefault(caption.id, caption)
     known = {caption.id: caption for caption in index.get(list(captions))}
@@ -55,20 +55,20 @@ def teach(
 
 
 def taught(index: CaptionIndex, source: str = TAUGHT) -> list[Caption]:
-    """The captions of one source, the newest first."""
+    """The captions of one source, newest first."""
     found = [caption for page, _ in index.pages(source) for caption in page]
     return sorted(found, key=lambda caption: str(caption.payload.get(ADDED, "")), reverse=True)
 
 
 def take_back(index: CaptionIndex, captions: Sequence[str]) -> list[Caption]:
-    """Take captions out, each named by its text or its id in hexadecimal. Raises ``NotTaught``; then all stay."""
+    """Remove captions, each given by its text or its id in hexadecimal. Raises ``NotTaught``, then removes none."""
     ids = [_id(caption) for caption in captions]
     found = {caption.id: caption for caption in index.get(ids)}
     for number, asked in zip(ids, captions, strict=True):
         if number not in found:
             raise NotTaught(f"there is no caption {asked!r}")
         if SOURCE not in found[number].payload:
-            raise NotTaught(f"the caption {asked!r} was not taught: it belongs to the import it came with")
+            raise NotTaught(f"the caption {asked!r} was not taught: it belongs to the import that added it")
     index.remove(list(found))
     return list(found.values())
 

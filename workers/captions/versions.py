@@ -1,4 +1,4 @@
-"""Which captions this stack searches: where they are, which version is in use, and which this process has open."""
+"""Caption versions: where they are stored, which one is active, and which this process has open."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from vectordb.index import CaptionIndex, IndexMissing
 from vectordb.library import ChangeableLibrary, Library
 from vectordb.starter import NAME, version
 
-LOOK_EVERY_S = 0.5  # how long a switch of version may go unnoticed
-OPEN_MAX = 2  # versions at once: the one in use, and the one before, for what is on its way
+LOOK_EVERY_S = 0.5  # maximum delay until a switch of version is noticed
+OPEN_MAX = 2  # versions at once: the active one, and the previous one for work in progress
 IDLE_S = 120.0
 
 
@@ -22,10 +22,10 @@ def starter() -> str:
 
 
 def chosen(library: Library, space_id: str, wanted: str | None) -> str:
-    """``name@version`` of what is to be searched.
+    """``name@version`` of the captions to search.
 
-    ``wanted`` is ``NAME@VERSION``, ``NAME`` for its newest version, or nothing for the active version, which is the
-    starter captions where nothing was ever switched. Raises ``IndexMissing``, with what there is instead.
+    ``wanted`` is ``NAME@VERSION``, ``NAME`` for its newest version, or ``None`` for the active version (the starter
+    captions by default). Raises ``IndexMissing``, which lists the existing ones.
     """
     if wanted is None:
         return library.active(space_id) or starter()
@@ -37,15 +37,16 @@ def chosen(library: Library, space_id: str, wanted: str | None) -> str:
     elsewhere = sorted({m.space_id for m in library.manifests() if wanted in (m.name, m.captions_version)})
     if elsewhere:
         raise IndexMissing(
-            f"the captions {wanted} are for the space {' and '.join(elsewhere)}, and the encoder at hand makes"
-            f" {space_id}: choose the encoder that made them (WILDTAG_ENCODER), or import them for this one"
+            f"the captions {wanted} are for the space {' and '.join(elsewhere)}, but the current encoder"
+            f" uses {space_id}: set WILDTAG_ENCODER to the encoder that made them, or import them for this"
+            " one"
         )
-    known = ", ".join(sorted({m.name for m in library.manifests(space_id)})) or "none yet"
+    known = ", ".join(sorted({m.name for m in library.manifests(space_id)})) or "none"
     raise IndexMissing(f"there are no captions {wanted!r}; there are: {known}")
 
 
 def only(library: Library, space_id: str, wanted: str) -> str:
-    """``name@version`` of the only version, a half-built one included, for what cannot be undone.
+    """``name@version`` of the only version, including unfinished ones, for irreversible operations.
 
     Raises ``SeveralVersions``, ``IndexMissing``.
     """
@@ -54,20 +55,20 @@ def only(library: Library, space_id: str, wanted: str) -> str:
     found = [m.captions_version for m in library.manifests(space_id) if m.name == wanted]
     found += [v for space, v in library.unfinished() if space == space_id and v.partition("@")[0] == wanted]
     if len(found) > 1:
-        raise SeveralVersions(f"there are several versions of {wanted}; say which: {', '.join(found)}")
+        raise SeveralVersions(f"there are several versions of {wanted}; choose one of: {', '.join(found)}")
     return found[0] if found else chosen(library, space_id, wanted)
 
 
 class CaptionsDropped(Permanent):
-    """The captions that an object was tagged with are not there any more, and others are in use."""
+    """The captions that an object was tagged with no longer exist, and others are active."""
 
 
 class SeveralVersions(Permanent):
-    """A name stands for more than one version where one must be named."""
+    """A name has more than one version, but must identify one."""
 
 
-class Chosen:
-    """The version that new images are tagged with, looked up twice a second at the most."""
+class ActiveVersion:
+    """The version that new images are tagged with, looked up at most twice a second."""
 
     def __init__(
         self, library: Library, space_id: str, wanted: str | None, clock: Callable[[], float] = time.monotonic
@@ -87,14 +88,14 @@ class Chosen:
         return self._known
 
 
-class Indexes:
-    """The versions that this process has open. A version is opened when it is first asked for."""
+class OpenIndexes:
+    """The versions that this process has open. A version is opened on first use."""
 
     def __init__(self, library: Library, space_id: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._library = library
         self._space_id = space_id
         self._clock = clock
-        self._open: OrderedDict[str, tuple[CaptionIndex, float]] = OrderedDict()  # the longest unused first
+        self._open: OrderedDict[str, tuple[CaptionIndex, float]] = OrderedDict()  # least recently used first
 
     def open(self, captions_version: str) -> CaptionIndex:
         """The index of a version. Raises ``IndexMissing``, ``IndexLocked``."""
@@ -107,7 +108,7 @@ class Indexes:
         return index
 
     def release(self, captions_version: str) -> None:
-        """Close a version; harmless when it is not open."""
+        """Close a version; does nothing if it is not open."""
         index, _ = self._open.pop(captions_version, (None, 0))
         if index is not None:
             index.close()

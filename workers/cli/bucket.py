@@ -59,8 +59,10 @@ def reconcile(
     try:
         with _progress() as progress:
             bar = progress.add_task("comparing", total=None)
-            while not sweeper.turn(TURN_S):
-                progress.update(bar, completed=sweeper.told.seen, description=f"comparing {sweeper.told.after[-40:]}")
+            while not sweeper.step(TURN_S):
+                progress.update(
+                    bar, completed=sweeper.progress.seen, description=f"comparing {sweeper.progress.after[-40:]}"
+                )
                 time.sleep(0.05)
     except KeyboardInterrupt:
         messages.print("Interrupted; the next pass goes on where this one was.")
@@ -68,7 +70,7 @@ def reconcile(
     finally:
         with contextlib.suppress(Transient):  # the lock ends by itself, a little later
             sweeper.release()
-    _say(sweeper.told, time.monotonic() - began, json=json)
+    _say(sweeper.progress, time.monotonic() - began, json=json)
 
 
 def writer() -> None:

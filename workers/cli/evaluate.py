@@ -189,7 +189,7 @@ def _measured(
         tools = tools_of(wiring, index, labelled.labels, encoded)
         methods = [make(name, tools) for name in names]
         items = labelled.spread(limit)
-        evaluation = run(items, source_of(wiring), methods, judge(), clock=time.perf_counter, tell=tried)
+        evaluation = run(items, source_of(wiring), methods, judge(), clock=time.perf_counter, on_progress=tried)
         return evaluation, conditions(settings, wiring.space, wiring.revision, answering(wiring))
 
 

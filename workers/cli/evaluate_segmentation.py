@@ -61,7 +61,9 @@ def evaluate_segmentation(
         prepare_captions(settings)
         wiring = Wiring(settings)
         with captions_of(wiring) as index:
-            results, skipped = measured(wiring, index, maps.spread(images), methods, baseline=baseline, tell=tried)
+            results, skipped = measured(
+                wiring, index, maps.spread(images), methods, baseline=baseline, on_progress=tried
+            )
             measured_by = conditions(settings, wiring.space, wiring.revision, wiring.pipeline_options)
     progress.stop()
     for one in skipped[:SHOWN]:

@@ -139,7 +139,7 @@ def status(json: Json = False) -> None:
     """
     wiring = connected()
     now = wiring.clock()
-    standing = wiring.outages.standing()
+    standing = wiring.outages.active()
     if any(one.name == "redis" for one in standing):
         standing = [msgspec.structs.replace(one, since=None) for one in standing]  # this command has just begun
         if json:

@@ -65,7 +65,7 @@ def bucket_checks(store: S3Store, bucket: str, *, create: bool) -> Iterator[Chec
         there = store.exists(bucket)
         made = not there and create
         if made:
-            with translated(store.asked(bucket)):
+            with translated(store.request_context(bucket)):
                 store.connection.client.make_bucket(bucket)
         first = next(store.list(bucket), None) if there or made else None
     except BucketRefused as exc:

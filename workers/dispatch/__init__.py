@@ -1,1 +1,1 @@
-"""What is sent to the queues and when: dispatcher, keeper, reconcile, retag, batches."""
+"""Decides what is sent to the queues and when: dispatcher, keeper, reconcile, retag, batches."""

@@ -1,7 +1,7 @@
-"""The dispatcher: events in, batches out, each object entered in the ledger before it is sent.
+"""The dispatcher: takes events from the inbox, enters objects in the ledger and sends them in batches.
 
-Order matters and is the whole promise: read, look, enter, publish, acknowledge. Killed anywhere in between, the
-events are read again and every step that was already taken is harmless to repeat.
+The order guarantees that nothing is lost: read, check, enter, publish, acknowledge. After a crash at any point the
+events are read again, and repeating a step that was already done has no effect.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from workers.broker.publisher import Sender
 from workers.dispatch.event_filter import EventFilter
 from workers.events.sink import EventSink, ReceivedEvents
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox, told_at
+from workers.lifecycle.inbox import Inbox, added_at
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.outages.tracker import OutageTracker
 from workers.redis.streams import Leftovers
@@ -34,12 +34,12 @@ log = structlog.get_logger()
 AGAIN_BLOCK_MS = 20
 SEGMENTS_BLOCK_MS = 100
 GATHER_S = 0.005
-UNVERIFIED = "dispatcher:removals-unverified"  # among the counts of what was told
+UNVERIFIED = "dispatcher:removals-unverified"  # among the counts of what was handled
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How batches are cut: sizes in objects, times in milliseconds; the deadline and when to give up in seconds."""
+    """Limits of batches: sizes in objects, times in milliseconds; the deadline and time to give up in seconds."""
 
     batch_max: int
     batch_wait_ms: int
@@ -49,7 +49,7 @@ class Pace:
 
 
 class Dispatcher:
-    """Turns inbox events into batches for the first stage. One ``step`` is one turn; ``Transient`` may leave it.
+    """Turns inbox events into batches for the first stage, in calls of ``step``. May raise ``Transient``.
 
     ``revision`` is asked for every batch: the captions may be switched while images come in. ``followed`` says of
     a key whether it is tagged, ``rule`` how it is segmented if nobody asks. The ``low_priority_inbox`` is read when
@@ -94,27 +94,27 @@ class Dispatcher:
         self._leftovers = {inbox: Leftovers() for inbox in (inbox, low_priority_inbox)}
 
     def recover(self, idle_ms: int) -> int:
-        """Deal with events that a dispatcher read and left. Gives how many.
+        """Process events that another dispatcher read and did not finish. Returns their number.
 
-        Raises ``Away`` and takes none while a service is known to be away.
+        Raises ``Away``, and takes none, while a service is known to be unavailable.
         """
         self._outage_tracker.refuse(REDIS, *BEGUN_WITH)
         count = 0
         with self._interrupted():
             for inbox in (self._inbox, self._low_priority_inbox):
                 events = inbox.recover(self._consumer, idle_ms, self._pace.in_flight_max)
-                self._deal(inbox, events, recovered=True)
+                self._process(inbox, events, recovered=True)
                 count += len(events)
         return count
 
     def step(self, block_ms: int = 1000) -> int:
-        """Wait for events, gather a batch's worth, send. Gives how many events were dealt with.
+        """Wait for events, collect a batch, send it. Returns the number of processed events.
 
-        While the store or the captions are away nothing is read: what would be sent could only wait elsewhere. What
-        was read and left is taken up as soon as nothing is in the way.
+        Reads nothing while the store or the captions are unavailable: the objects would only wait elsewhere. Events
+        that were read but not finished are processed once all services are available again.
         """
         for service in BEGUN_WITH:
-            if self._outage_tracker.stands(service, probed=True) and not self._outage_tracker.wait(
+            if self._outage_tracker.is_active(service, probed=True) and not self._outage_tracker.wait(
                 service, block_ms / 1000
             ):
                 return 0
@@ -122,7 +122,7 @@ class Dispatcher:
             return self._resume() + self._step(block_ms)
 
     def _interrupted(self) -> ExitStack:
-        """After a fault, whatever was read by then, or on its way from Redis, is looked at again."""
+        """After a fault, events that were read or are in transit from Redis are processed again."""
         stack = ExitStack()
         for leftovers in self._leftovers.values():
             stack.enter_context(leftovers.interrupted_by_faults())
@@ -130,82 +130,82 @@ class Dispatcher:
 
     def _step(self, block_ms: int) -> int:
         segmented = self._segment()
-        in_flight = self._ledger.on_the_queues()
-        room = self._pace.in_flight_max - in_flight
-        if room <= 0:
-            time.sleep(0.05)  # the queues are full: the inbox holds what comes
+        in_flight = self._ledger.queued()
+        capacity = self._pace.in_flight_max - in_flight
+        if capacity <= 0:
+            time.sleep(0.05)  # the queues are full: events wait in the inbox
             return segmented or 0
         again = self._low_priority_inbox.length() > 0
         if segmented is not None:
             block_ms = min(block_ms, SEGMENTS_BLOCK_MS)
-        events = self._inbox.read(self._consumer, room, min(block_ms, AGAIN_BLOCK_MS) if again else block_ms)
+        events = self._inbox.read(self._consumer, capacity, min(block_ms, AGAIN_BLOCK_MS) if again else block_ms)
         if not events:
-            # little of it at once, so that what comes meanwhile does not wait behind it
+            # few at a time, so that new events do not wait behind them
             if again and in_flight < self._pace.batch_max * 2:
                 events = self._low_priority_inbox.read(self._consumer, self._pace.batch_max, None)
-                self._deal(self._low_priority_inbox, events, recovered=False)
+                self._process(self._low_priority_inbox, events, recovered=False)
             return len(events) + (segmented or 0)
         until = time.monotonic() + self._pace.batch_wait_ms / 1000
-        # where nothing is on its way a lone image gains nothing by waiting for others, which form the next batch
-        while in_flight and len(events) < min(room, self._pace.batch_max):
+        # on an idle system a single image gains nothing from waiting for others, which form the next batch
+        while in_flight and len(events) < min(capacity, self._pace.batch_max):
             left = until - time.monotonic()
             if left <= 0:
                 break
             time.sleep(min(left, GATHER_S))  # an idle Redis ends a blocking read up to 100 ms late
-            events += self._inbox.read(self._consumer, room - len(events), None)
-        self._deal(self._inbox, events, recovered=False)
+            events += self._inbox.read(self._consumer, capacity - len(events), None)
+        self._process(self._inbox, events, recovered=False)
         return len(events) + (segmented or 0)
 
     def _resume(self) -> int:
-        """Deal with events that were read before and left, a page of each stream."""
+        """Process events that were read before and not finished, one page of each stream."""
         count, most = 0, self._pace.in_flight_max
         for inbox, leftovers in self._leftovers.items():
             if leftovers.due():
                 events = inbox.again(self._consumer, most, leftovers.after)
-                left = self._deal(inbox, events, recovered=True)
+                left = self._process(inbox, events, recovered=True)
                 leftovers.looked(events[-1][0] if len(events) == most else None, left=left)
                 count += len(events)
         return count
 
     def _segment(self) -> int | None:
-        """Send on what is to be segmented and has its turn; ``None`` where nothing waits for that."""
+        """Send the next segmentation requests; ``None`` if none is waiting."""
         events = self._segments.turn()
         if events:
             arrivals, removals, left = self._look([(event.id, event) for event in events], turn=True)
-            told = {arrival.ref.id for arrival in arrivals} | {*removals} | left
-            self._segments.drop([event.id for event in events if event.id not in told])
+            handled = {arrival.ref.id for arrival in arrivals} | {*removals} | left
+            self._segments.drop([event.id for event in events if event.id not in handled])
             self._segments.put_off(sorted(left))
             self._send(arrivals, removals, {"entered", "again", "duplicate"})
         return None if events is None else len(events)
 
-    def _deal(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
-        """Whether some are left, since the store does not answer for them."""
+    def _process(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
+        """Process events; returns whether some are left because the store did not answer for them."""
         if not events:
             return False
-        news, counts = self._events.news(events)
-        arrivals, removals, left = self._look(news)
-        # what was read and not finished may have been entered without being sent
+        new, counts = self._events.new(events)
+        arrivals, removals, left = self._look(new)
+        # events that were read and not finished may have been entered without being sent
         sent = self._send(
             arrivals, removals, {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
         )
-        self._events.dealt_with(
-            [(entry, event) for entry, event in news if entry not in left], counts,
+        self._events.mark_processed(
+            [(entry, event) for entry, event in new if entry not in left], counts,
             inbox.finishing([entry for entry, _ in events if entry not in left]),
         )  # fmt: skip
         if sent:
             log.info("dispatched", objects=sent, events=len(events))
         if left:
-            self._leftovers[inbox].put_off(away=self._outage_tracker.stands(*BEGUN_WITH))
+            self._leftovers[inbox].put_off(away=self._outage_tracker.is_active(*BEGUN_WITH))
         return bool(left)
 
     def _send(self, arrivals: Sequence[Arrival], removals: Sequence[str], wanted: set[str]) -> int:
-        """Forget what is gone, enter what is there and send those of them that the ledger wants; gives how many."""
+        """Forget removed objects, enter existing ones and send those the ledger accepts; returns their number."""
         now = self._clock()
         self._artifacts.forget(removals)  # before their records: nobody would come back to them
         # removals first: where an object has both, the plan has kept only the later one
         for oid, known in zip(removals, self._ledger.remove(removals), strict=True):
             if known:
-                log.info("removed", object=oid)
+                log.info("object removed", object=oid)
         revision = self._revision()
         answers = self._ledger.enter(arrivals, revision, now, now + self._pace.deadline_s)
         refs = [a.ref for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
@@ -217,15 +217,15 @@ class Dispatcher:
     def _look(
         self, events: Sequence[tuple[str, ObjectEvent]], *, turn: bool = False
     ) -> tuple[list[Arrival], list[str], set[str]]:
-        """What to do about each object: the latest word counts, and removals are checked in the bucket.
+        """Decide what to do for each object: the latest event counts, and removals are confirmed in the bucket.
 
-        Also which entries are left for later, since the store does not answer for them: others do not wait behind.
-        ``turn``: they waited for their turn to be segmented, and are never given up.
+        Also returns the entries to process later because the store did not answer for them; others do not wait for
+        these. ``turn``: they come from the segmentation queue and are never given up.
         """
         plan: dict[str, Arrival | None] = {}
         left: set[str] = set()
         fault: Transient | None = None
-        unseen: dict[str, str] = {}
+        unverified: dict[str, str] = {}
         events = [(entry, event) for entry, event in events if event.kind == "removed" or self._followed(event.key)]
         seen = look(self._store, ((event.bucket, event.key) for _, event in events if _asks(event)))
         for entry, event in events:
@@ -233,40 +233,40 @@ class Dispatcher:
                 arrival = _arrival(event, seen)
             except Permanent as exc:
                 if event.kind == "removed" and isinstance(exc, ObjectForbidden):
-                    unseen[event.id] = str(exc)
+                    unverified[event.id] = str(exc)
                 else:
                     log.warning("event ignored", object=event.id, reason=str(exc))
                 continue
             except Transient as exc:
-                # what the store was not asked is never given up, nor what it could not answer while it was away
-                patient = turn or isinstance(exc, NotAsked) or self._clock() - told_at(entry) < self._pace.give_up_s
-                if patient or self._outage_tracker.met(exc) is not None:
+                # events for which the store was not asked, or could not answer while unavailable, are never given up
+                patient = turn or isinstance(exc, NotAsked) or self._clock() - added_at(entry) < self._pace.give_up_s
+                if patient or self._outage_tracker.register(exc) is not None:
                     left.add(entry)
                     fault = exc if fault is None or isinstance(fault, NotAsked) else fault
-                else:  # the sweep finds what it told, if there is anything to find
-                    log.warning("event given up", object=event.id, reason=str(exc))
+                else:  # the sweep finds the change, if there is one
+                    log.warning("event dropped", object=event.id, reason=str(exc))
                 continue
             if arrival and not self._followed(event.key):
-                continue  # a version was removed, and another is there
+                continue  # one version was removed, and another one exists
             before = plan.get(event.id)
             if before and arrival and not arrival.verified and "" < arrival.sequence < before.sequence:
-                continue  # an older version, told later
+                continue  # an older version, reported late
             plan[event.id] = arrival and replace(arrival, rule=self._rule(event.key), turn=turn)
-        self._tell_unseen(unseen)
-        if fault is not None and self._outage_tracker.met(fault) is None:
-            log.warning("events put off", events=len(left), reason=str(fault))
+        self._report_unverified(unverified)
+        if fault is not None and self._outage_tracker.register(fault) is None:
+            log.warning("events postponed", events=len(left), reason=str(fault))
         return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None], left
 
-    def _tell_unseen(self, unseen: Mapping[str, str]) -> None:
+    def _report_unverified(self, unverified: Mapping[str, str]) -> None:
         """Removals that the store gives no word about: what is gone keeps its record, and somebody has to know."""
-        if unseen:
-            oid, reason = next(iter(unseen.items()))
-            log.warning("removals unseen, and their records kept", removals=len(unseen), one=oid, reason=reason)
-            self._event_sink.store([ReceivedEvents(counts={UNVERIFIED: len(unseen)})])
+        if unverified:
+            oid, reason = next(iter(unverified.items()))
+            log.warning("removals unseen, and their records kept", removals=len(unverified), one=oid, reason=reason)
+            self._event_sink.store([ReceivedEvents(counts={UNVERIFIED: len(unverified)})])
 
 
 def _arrival(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None:
-    """``None``: the object is gone. Raises what the store answered for an object that it had to be asked about."""
+    """``None`` if the object is gone. Raises the store's error for an object that had to be looked up."""
     if not _asks(event):
         ref = ObjectRef(event.bucket, event.key, event.etag, event.size, event.version_id)
         return Arrival(ref, event.sequence, event.verified, event.force)
@@ -277,5 +277,5 @@ def _arrival(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None:
 
 
 def _asks(event: ObjectEvent) -> bool:
-    """Whether the store must be asked what an event means."""
+    """Whether the store must be asked to interpret an event."""
     return event.kind != "created" or not event.etag

@@ -1,11 +1,12 @@
-"""Which events tell of nothing new, so that nothing has to be asked or sent because of them.
+"""Filters out events that report nothing new, so that they cause no requests and no work.
 
-Several sources may tell of one bucket at the same time, and each event then comes once from each. All that identifies
-an event is the same whoever tells it: what happened to which version of which object, and the server's sequencer. An
-event without a sequencer cannot be recognised and goes the usual way.
+Several sources may report the same bucket, so each event may arrive once per source. What identifies an event does
+not depend on the source: the change, the object and its version, and the server's sequencer. Events without a
+sequencer cannot be recognised and are always processed.
 
-Taken for repeated, too: that an object was removed and written again with the same bytes *and* the server's old time
-of change, as a replica may be, within the memory of this filter. The sweep finds such an object.
+One case is wrongly treated as repeated: an object that is removed and written again with the same bytes *and* the
+same modification time, as a replica may do, while this filter still holds the first event. The sweep finds such an
+object.
 """
 
 from __future__ import annotations
@@ -24,28 +25,28 @@ from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
 from workers.stores.store import folder_marker
 
-KEPT = 30_000  # events that are remembered: about 4 MB
+KEPT = 30_000  # events kept: about 4 MB
 LIFETIME_S = 86_400
-DIGEST = 12  # bytes: two of 30,000 events are taken for one once in 10^20
+DIGEST = 12  # bytes: the probability of a collision among 30,000 events is about 10^-20
 
-REPEATED = "dispatcher:repeated"  # among the counts of what was told
+REPEATED = "dispatcher:repeated"  # a field of the event counters
 IGNORED = f"dispatcher:ignored:{FOLDER_MARKER}"
 
 NONE: Mapping[str, int] = MappingProxyType({})
 
 Read = Sequence[tuple[str, ObjectEvent]]
-"""Events with the ids under which a stream has them."""
+"""Events with their stream ids."""
 
 
-class News(NamedTuple):
-    """What of some events is new, and ``counts`` of the others, by name."""
+class NewEvents(NamedTuple):
+    """The new ones of some events, and ``counts`` of the others by name."""
 
     events: Read
     counts: Mapping[str, int]
 
 
 class EventFilter:
-    """Recognises what was dealt with already. Raises ``StoreUnavailable``."""
+    """Recognises events that were already processed. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys, event_sink: EventSink, clock: Callable[[], float]) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
@@ -53,8 +54,8 @@ class EventFilter:
         self._event_sink = event_sink
         self._clock = clock
 
-    def news(self, events: Read) -> News:
-        """The events that tell something new, in order, and how many do not."""
+    def new(self, events: Read) -> NewEvents:
+        """Return the new events, in order, and the number of the others."""
         digests = [_digest(event) for _, event in events]
         known = self._known(digests)
         markers = self._markers(events)
@@ -65,14 +66,14 @@ class EventFilter:
             elif entry not in markers:
                 fresh.append((entry, event))
             if digest is not None:
-                known.add(digest)  # of two that were read together the second is repeated
-        return News(fresh, {REPEATED: repeated, IGNORED: len(markers)})
+                known.add(digest)  # of two equal events read together, the second is repeated
+        return NewEvents(fresh, {REPEATED: repeated, IGNORED: len(markers)})
 
-    def dealt_with(self, events: Read, counts: Mapping[str, int] = NONE, also: Iterable[Command] = ()) -> None:
-        """These need not be dealt with again. Not to be called before they are entered.
+    def mark_processed(self, events: Read, counts: Mapping[str, int] = NONE, also: Iterable[Command] = ()) -> None:
+        """Mark events as processed. Call this only after their objects were entered in the ledger.
 
-        ``counts``: of the ``News``. ``also``: what acknowledges all that was read. It is one transaction: what is
-        read again because a process ended before it is neither taken for repeated nor counted twice.
+        ``counts``: from ``NewEvents``. ``also``: the commands that acknowledge the events, in the same transaction.
+        Events that are read again after a crash are therefore neither treated as repeated nor counted twice.
         """
         digests = {digest for _, event in events if (digest := _digest(event)) is not None}
         heard, now = self._keys.recent_events, repr(self._clock())
@@ -86,8 +87,8 @@ class EventFilter:
                 ("ZREMRANGEBYRANK", heard, 0, -KEPT - 1),
                 ("EXPIRE", heard, LIFETIME_S),
             ]
-        told = ReceivedEvents(counts={name: count for name, count in counts.items() if count})
-        self._event_sink.store([told], [*noting, *also])
+        counted = ReceivedEvents(counts={name: count for name, count in counts.items() if count})
+        self._event_sink.store([counted], [*noting, *also])
 
     def _known(self, digests: Sequence[bytes | None]) -> set[bytes]:
         asked = list({digest for digest in digests if digest is not None})
@@ -98,7 +99,7 @@ class EventFilter:
         return {digest for digest, score in zip(asked, scores, strict=True) if score is not None}
 
     def _markers(self, events: Read) -> set[str]:
-        """Removals of folder markers. An object of such a key is known; its removal counts like any other."""
+        """Removals of folder markers. If an object with such a key is known, its removal is a normal one."""
         removed = [(e, event.id) for e, event in events if event.kind == "removed" and folder_marker(event.key, None)]
         if not removed:
             return set()
@@ -111,8 +112,8 @@ class EventFilter:
 
 
 def _digest(event: ObjectEvent) -> bytes | None:
-    """What identifies an event; ``None`` where that is not known, or where it is meant to be dealt with again."""
+    """The digest that identifies an event; ``None`` without a sequencer, or if processing is forced."""
     if not event.sequence or event.verified or event.force:
         return None
-    told = (event.kind, event.bucket, event.key, event.etag, event.version_id, event.sequence)
-    return hashlib.blake2b(msgspec.msgpack.encode(told), digest_size=DIGEST).digest()
+    identity = (event.kind, event.bucket, event.key, event.etag, event.version_id, event.sequence)
+    return hashlib.blake2b(msgspec.msgpack.encode(identity), digest_size=DIGEST).digest()

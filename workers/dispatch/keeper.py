@@ -1,8 +1,8 @@
-"""The keeper: nothing in the ledger is forgotten.
+"""The keeper: makes sure that every object in the ledger is finished.
 
-It looks for objects whose deadline passed and does what ``workers.lifecycle.policy`` says: send again alone, wait
-while a stage consumes nothing, or end as ``dead``. It asks silent stages for a sign of life, since a living process
-that consumes nothing is not healthy.
+It finds objects whose deadline has passed and applies ``workers.lifecycle.policy``: send again alone, wait while a
+stage consumes nothing, or end as ``dead``. It sends probes to silent stages, because a running process that consumes
+nothing is not healthy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class Keeper:
-    """One ``step`` is one look; several keepers do no harm. ``Transient`` may leave it."""
+    """Checks the ledger once per ``step``. Several keepers may run at once. May raise ``Transient``."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Keeper:
         clock: Callable[[], float] = time.time,
         away: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """``away``: why objects wait for a service and not for the keeper; see ``OutageReport.common``."""
+        """``away``: why objects wait for a service and need no action by the keeper; see ``OutageReport.common``."""
         self._away = away
         self._ledger = ledger
         self._inbox = inbox
@@ -58,10 +58,10 @@ class Keeper:
         self._clock = clock
         self._probed: dict[str, float] = {}
         self._cut_off = False
-        self._heard_from = 0.0  # since when stages can be heard
+        self._heard_from = 0.0  # when this process could last receive signs of life
 
     def step(self) -> int:
-        """Deal with what is overdue and probe silent stages. Gives how many objects were overdue."""
+        """Process overdue objects and probe silent stages. Returns the number of overdue objects."""
         try:
             return self._step()
         except StoreUnavailable:
@@ -72,19 +72,19 @@ class Keeper:
         if not self._ledger.in_flight():
             return 0
         now = self._clock()
-        if self._cut_off:  # nobody could give a sign of life either
+        if self._cut_off:  # no sign of life could have been received either
             self._cut_off, self._heard_from = False, now
         silent = self._probe(now)
         taken = self._ledger.overdue(now, now + self._deadline_s)
         away = self._away() if taken else None
         for overdue in taken:
-            # nobody else waits because pictures are not segmented
+            # other objects do not wait for the segmentation stage
             own = silent if overdue.stage == SEGMENTATION else silent - {SEGMENTATION}
-            self._deal(overdue, now, consuming=not own, away=away)
+            self._process(overdue, now, consuming=not own, away=away)
         return len(taken)
 
     def _probe(self, now: float) -> set[str]:
-        """The stages that made no progress within a deadline; those silent for a third of it are asked."""
+        """The stages without progress for a whole deadline. Probes stages that were silent for a third of it."""
         beats = self._health.beats()
         lifetime = self._deadline_s / 3
         stages = (*self._stages, SEGMENTATION) if self._ledger.segmenting() else self._stages
@@ -94,13 +94,13 @@ class Keeper:
                 self._probed[stage] = now
         return {stage for stage in stages if now - max(beats.get(stage, 0.0), self._heard_from) >= self._deadline_s}
 
-    def _deal(self, overdue: Overdue, now: float, *, consuming: bool, away: str | None) -> None:
+    def _process(self, overdue: Overdue, now: float, *, consuming: bool, away: str | None) -> None:
         action = after_deadline(
             overdue, now, consuming=consuming, max_attempts=self._max_attempts, give_up_s=self._give_up_s, away=away
         )
         if isinstance(action, Wait):
             return
-        log.warning("overdue", object=overdue.ref.id, stage=overdue.stage, attempts=overdue.attempts,
+        log.warning("object overdue", object=overdue.ref.id, stage=overdue.stage, attempts=overdue.attempts,
                     then=type(action).__name__.lower())  # fmt: skip
         space_id, _, captions_version = overdue.revision.partition("/")
         begun = Submitted(objects=(overdue.ref,), revision=Revision(space_id, captions_version))
@@ -110,6 +110,6 @@ class Keeper:
             self._ledger.finish(list(failed([fault], begun, now, accepted, "dead")), now)
         elif space_id == self._revision().space_id:
             self._publisher.send("embedding", begun)
-        else:  # the encoder was changed meanwhile: enter it again under what is current
+        else:  # the encoder was changed meanwhile: enter the object again under the current revision
             ref = overdue.ref
             self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id)])

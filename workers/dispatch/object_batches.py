@@ -1,8 +1,8 @@
-"""Batches: objects that somebody wants tagged and counted together.
+"""Batches: objects that a client submits and tracks together.
 
-A batch is a list of objects in Redis. Each begins ``open``; whoever asks how the batch stands moves those that have
-come to their end into the counts, so that asking costs what is still open, and nothing is counted twice. A batch over
-a prefix is listed by a ``turn`` at a time, in whichever process has time for it, and goes on where it was.
+A batch is a list of objects in Redis. Each object starts as ``open``. Every status request moves finished objects
+into the counters, so a request costs only what is still open and counts nothing twice. A batch over a prefix is
+listed page by page by ``list_page``, in any process, and resumes after an interruption.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import structlog
 
 from vectordb.errors import WildtagError
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox, fields, told_at
+from workers.lifecycle.inbox import Inbox, added_at, fields
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record import Error, decode
 from workers.redis import scripts
@@ -31,13 +31,13 @@ log = structlog.get_logger()
 
 LIFETIME_S = 7 * 86_400
 PAGE = 500
-AHEAD = 1000  # objects of prefixes that wait at once behind everything that is new
-LISTING_S = 30  # how long a process that lists a batch is believed in
+AHEAD = 1000  # objects from prefix batches that may wait in the low-priority inbox at once
+LISTING_S = 30  # seconds after which a process that lists a batch is considered dead
 FAILED = ("failed", "dead")
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An object without tags, and why."""
+    """An object without tags, and the reason."""
 
     bucket: str
     key: str
@@ -46,9 +46,9 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How a batch stands. ``complete``: all its objects are known; ``counts``: objects by state.
+    """Status of a batch. ``complete``: all its objects are known; ``counts``: objects by state.
 
-    ``gone`` counts objects that are not in the bucket, or are not followed.
+    ``gone`` counts objects that are not in the bucket, or are excluded by the object filter.
     """
 
     id: str
@@ -62,7 +62,7 @@ class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batches:
-    """Makes batches and says how they stand. Raises ``StoreUnavailable``."""
+    """Creates batches and reports their status. Raises ``StoreUnavailable``."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Batches:
         self._enter_batch = self._redis.register_script(scripts.source("enter_batch"))
 
     def of_keys(self, keys: Sequence[str], *, announce: bool, force: bool = False) -> str:
-        """A batch of these keys; gives its id. ``announce``: nobody has told the inbox of them yet."""
+        """Create a batch of these keys; returns its id. ``announce``: their events are not in the inbox yet."""
         batch = self._new(complete=True)
         with translated():
             for start in range(0, len(keys), PAGE):
@@ -97,14 +97,14 @@ class Batches:
         return batch
 
     def of_prefix(self, prefix: str, *, force: bool = False) -> str:
-        """A batch of everything below a prefix, which ``turn`` lists; gives its id."""
+        """Create a batch of all objects below a prefix, listed by ``list_page``; returns its id."""
         batch = self._new(complete=False, prefix=raw(prefix), after=b"", force=int(force))
         with translated():
             self._redis.sadd(self._keys.batches, batch)
         return batch
 
-    def turn(self) -> bool:
-        """List a page of a batch that is not complete, if there is room for it; whether there was something to do."""
+    def list_page(self) -> bool:
+        """List one page of an incomplete batch if the inbox has capacity. Returns whether there was work to do."""
         with translated():
             open_ = sorted(text(batch) for batch in self._redis.smembers(self._keys.batches))
         for batch in open_:
@@ -116,8 +116,8 @@ class Batches:
             try:
                 if self._list(batch):
                     return True
-            except WildtagError as exc:  # those behind it have their turn
-                log.warning("a batch is not listed", batch=batch, reason=str(exc))
+            except WildtagError as exc:  # continue with the next batch
+                log.warning("listing of batch failed", batch=batch, reason=str(exc))
             finally:
                 with translated():
                     if self._redis.get(lock) == token.encode():
@@ -125,7 +125,7 @@ class Batches:
         return False
 
     def status(self, batch: str, start: int = 0, limit: int = 50) -> BatchStatus | None:
-        """How a batch stands, with its failures from ``start`` on; ``None`` where there is no such batch."""
+        """Status of a batch with its failures from ``start`` on; ``None`` if the batch does not exist."""
         with translated():
             about = {text(k): v for k, v in self._redis.hgetall(self._keys.batch(batch)).items()}
         if not about:
@@ -136,13 +136,13 @@ class Batches:
             pipe.hgetall(self._keys.batch(batch, "counts"))
             pipe.zrange(self._keys.batch(batch, "failed"), start, start + limit - 1)
             counts, failed = pipe.execute()
-        told = Counter({text(state): int(n) for state, n in counts.items()})
-        total = told.total() + open_.total()
+        ended = Counter({text(state): int(n) for state, n in counts.items()})
+        total = ended.total() + open_.total()
         failures = self._failures(list(map(text, failed)))
         complete = about["complete"] == b"1"
         return BatchStatus(
             id=batch, created_at=float(about["created_at"]), complete=complete,
-            finished=complete and not open_, total=total, counts=dict(told + open_),
+            finished=complete and not open_, total=total, counts=dict(ended + open_),
             failures=failures, cursor=str(start + limit) if len(failed) == limit else None,
         )  # fmt: skip
 
@@ -156,12 +156,12 @@ class Batches:
         return batch
 
     def _enter(self, pipe: Any, batch: str, stream: str | None, keys: Sequence[str], *, force: bool) -> None:
-        """Objects into the batch, and their events behind those that wait; see the script."""
+        """Add objects to the batch and append their events to the low-priority inbox; see the script."""
         args: list[Any] = [LIFETIME_S]
         for key in keys:
             args.append(raw(f"{self._bucket}/{key}"))
             if stream is not None:
-                # without an etag: the dispatcher looks what the object is now, and whether it is there
+                # without an ETag, the dispatcher checks whether the object exists and which version it is
                 args.append(fields(ObjectEvent("created", self._bucket, key, force=force))["event"])
         of = self._keys.batch(batch, "open")
         self._enter_batch(keys=[of] if stream is None else [of, stream], args=args, client=pipe)
@@ -172,7 +172,7 @@ class Batches:
             return False
         with translated():
             prefix, after, force = self._redis.hmget(name, "prefix", "after", "force")
-        if prefix is None:  # it has lived its time
+        if prefix is None:  # the batch has expired
             with translated():
                 self._redis.srem(self._keys.batches, batch)
             return True
@@ -191,7 +191,7 @@ class Batches:
         return True
 
     def _settle(self, batch: str) -> Counter[str]:
-        """Count what has come to its end since somebody asked last; gives the states of what has not."""
+        """Count objects that have finished since the last call; returns the states of the others."""
         left: Counter[str] = Counter()
         name = self._keys.batch
         told_until = self._told_until()
@@ -202,7 +202,7 @@ class Batches:
                 if progress is None or progress.final:
                     new = progress is not None and (progress.finished_at or 0.0) * 1000 > at
                     if at >= told_until and not new:
-                        left["queued"] += 1  # the dispatcher has not come to it: this record may be an old one
+                        left["queued"] += 1  # the dispatcher has not processed its event: this record may be outdated
                         continue
                     if progress is None and self._there(text(member)):
                         left["queued"] += 1  # its event is still to come
@@ -228,7 +228,7 @@ class Batches:
             return False
 
     def _move(self, pipe: Any, batch: str, member: bytes, state: str) -> None:
-        # of two who ask at once, one removes it, and only that one counts it
+        # of two concurrent callers one removes it, and only that one counts it
         script = (
             "if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then redis.call('HINCRBY', KEYS[2], ARGV[2], 1) "
             "if ARGV[3] == '1' then redis.call('ZADD', KEYS[3], 0, ARGV[1]) end end"
@@ -246,12 +246,12 @@ class Batches:
             yield members[start : start + PAGE]
 
     def _told_until(self) -> float:
-        """Milliseconds: of events that were told before, the dispatcher has dealt with every one."""
+        """Milliseconds: all events added before this time have been dispatched."""
         oldest = []
         with translated():
             for stream in (self._keys.inbox, self._keys.low_priority_inbox):
                 oldest += self._redis.xrange(stream, count=1)
-        return min((told_at(text(entry)) * 1000 for entry, _ in oldest), default=float("inf"))
+        return min((added_at(text(entry)) * 1000 for entry, _ in oldest), default=float("inf"))
 
     def _failures(self, oids: Sequence[str]) -> list[Failure]:
         found = []

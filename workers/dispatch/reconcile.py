@@ -1,8 +1,8 @@
-"""The sweep: compares a bucket with the records and tells the inbox what events have missed.
+"""The sweep: compares a bucket with the records and adds events for changes that were missed.
 
-Both are in the order of their keys, so one pass over each is enough, in pages, and memory does not grow with the
-bucket. All of it may be repeated, and runs beside live events: what is on its way is not told again, and what seems
-gone is looked up before it is told.
+Both are sorted by key, so one pass over each is sufficient. Both are read in pages, so memory use does not grow with
+the bucket. A pass may be repeated and may run beside live events: objects in progress are skipped, and objects that
+seem to be removed are looked up before a removal is reported.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from workers.redis.keys import Keys
 from workers.stores.lookup import look
 from workers.stores.store import ObjectError, ObjectInfo, ObjectStore
 
-BACKLOG = 2000  # events in the inbox from which on a pass waits: what it has told must be dealt with first
+BACKLOG = 2000  # events in the inbox at which a pass pauses: the events it has added must be processed first
 LOCK_MS = 60_000
 
 
 class SweepRunning(Transient):
-    """Somebody is comparing this bucket at this moment."""
+    """Another process is comparing this bucket."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a pass has seen so far: objects in the bucket, events for missing and changed, and for gone ones.
+    """Progress of a pass: objects in the bucket, events for missing or changed objects, and for removed ones.
 
-    ``after``: the last key it has dealt with.
+    ``after``: the last key that was compared.
     """
 
     seen: int = 0
@@ -45,7 +45,7 @@ class Sweep:
     after: str = ""
 
     def and_then(self, more: Sweep) -> Sweep:
-        """Both together."""
+        """The sum of both."""
         return Sweep(self.seen + more.seen, self.sent + more.sent, self.gone + more.gone, more.after)
 
 
@@ -59,10 +59,10 @@ def reconcile(
     after: str = "",
     wanted: Callable[[ObjectInfo], bool] = lambda _: True,
 ) -> Iterator[Sweep]:
-    """One pass, a page at a time: what has been seen up to each. It may begin ``after`` a key.
+    """Run one pass and yield the progress after each page. It may start ``after`` a key.
 
-    An event is sent for every object that is ``wanted`` and has neither a record of this etag nor is on its way,
-    and for every record whose object is gone.
+    Adds an event for every object that is ``wanted``, has no record of this ETag and is not in progress, and for
+    every record whose object is gone.
     """
     records.complete_order()
     seen = sent = gone = 0
@@ -73,7 +73,7 @@ def reconcile(
         seen, sent = seen + len(page), sent + len(changed)
         there = {info.ref.key for info in page}
         for number, keys in enumerate(in_pages(records.keys(bucket, prefix, after, last), PAGE)):
-            if number:  # many records and few objects: of a mass deletion, too, only so much at a time
+            if number:  # many records and few objects, as after a mass deletion: process these in pages too
                 yield Sweep(seen, sent, gone, after)
             lost = _lost(store, bucket, [key for key in keys if key not in there])
             inbox.append(lost)
@@ -97,20 +97,20 @@ def _changed(page: list[ObjectInfo], records: Records, wanted: Callable[[ObjectI
 
 
 def _lost(store: ObjectStore, bucket: str, keys: Sequence[str]) -> list[ObjectEvent]:
-    """What is gone of these. What one may not look at is not; nor is what nobody answers for."""
+    """Events for those keys whose object is gone. Access denied or no answer does not mean gone."""
     lost = []
     for (_, key), found in look(store, ((bucket, key) for key in keys)).items():
         if found is None:
             lost.append(ObjectEvent("removed", bucket, key, verified=True))
         elif isinstance(found, Permanent) and not isinstance(found, ObjectError):
-            raise found  # a fault of the bucket
+            raise found  # an error of the bucket
     return lost
 
 
 class Sweeper:
-    """Passes over one bucket, in turns. A pass that is interrupted goes on where it was.
+    """Runs passes over one bucket, step by step. An interrupted pass resumes where it stopped.
 
-    Two at once do no harm: the second is refused with ``SweepRunning``, for as long as the first has its turns.
+    Two at once do not disturb each other: the second gets ``SweepRunning`` while the first is active.
     """
 
     def __init__(
@@ -128,8 +128,10 @@ class Sweeper:
         rate: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``resume``: whether other processes may go on where a pass was interrupted, and the first one where another
-        was. Passes that compare only a part must not. ``rate``: objects a second at the most, page by page.
+        """``resume``: share the position, so that other processes can resume an interrupted pass.
+
+        Do not set it for passes over a part of the bucket. ``rate``: maximum number of objects per second, applied
+        per page.
         """
         self._store = store
         self._bucket = bucket
@@ -146,18 +148,18 @@ class Sweeper:
         self._due = -math.inf
         self._token = secrets.token_hex(8)
         self._pass: Iterator[Sweep] | None = None
-        self._at: str | None = None  # the last key that was dealt with; not of a pass that is over
-        self._again = ""  # up to where the pass goes through the bucket once more …
-        self._upto = ""  # … and the same, when it has begun to
-        self._before = Sweep()  # what it had seen when it began, went on, or began once more
-        self.told = Sweep()
-        """What the pass under way, or the last one, has seen."""
+        self._at: str | None = None  # the last key that was compared; ``None`` after a finished pass
+        self._again = ""  # up to where the pass repeats the beginning of the bucket …
+        self._upto = ""  # … and the same, once the repetition has started
+        self._before = Sweep()  # progress before it started, resumed, or started again
+        self.progress = Sweep()
+        """Progress of the current or last pass."""
 
-    def turn(self, budget_s: float) -> bool:
-        """Go on with the pass, or begin one, for about so long. True when it has come to its end.
+    def step(self, budget_s: float) -> bool:
+        """Continue the pass, or start one, for about ``budget_s`` seconds. True when it has finished.
 
-        Does nothing while the inbox is full or the rate is reached. Raises ``SweepRunning``, ``StoreAway``,
-        ``StoreUnavailable``; the pass then goes on at the next turn.
+        Does nothing while the inbox is full or the rate is exceeded. Raises ``SweepRunning``, ``StoreAway``,
+        ``StoreUnavailable``; the next call resumes.
         """
         self._claim()
         until = self._clock() + budget_s
@@ -173,47 +175,47 @@ class Sweeper:
                 if self._clock() >= until:
                     break
         except BaseException:
-            self._pass = None  # a generator that raised is over; it is known where to go on
+            self._pass = None  # a generator that raised is finished; the position is known
             with contextlib.suppress(Transient):
                 self.release()
             raise
         return False
 
-    def again(self) -> None:
-        """Have the pass under way, if there is one, come back to what it has seen so far: that may have changed."""
+    def rescan(self) -> None:
+        """Let the current pass, if any, compare again what it has already seen, because it may have changed."""
         self._again, self._upto = self._at or "", ""
 
     def release(self) -> None:
-        """Let somebody else sweep."""
+        """Release the lock, so that other processes may sweep."""
         with translated():
             if self._redis.get(self._lock) == self._token.encode():
                 self._redis.delete(self._lock)
 
     def _begun(self) -> Iterator[Sweep]:
         if self._at is None:
-            self._at, self.told = "", Sweep()
+            self._at, self.progress = "", Sweep()
         if self._resume:
             with translated():
                 prefix, noted = self._redis.hmget(self._marker, "prefix", "after")
             self._at = text(noted) if noted is not None and text(prefix) == self._prefix else ""
-        self._before = self.told
+        self._before = self.progress
         return reconcile(
             self._store, self._bucket, self._records, self._inbox,
             prefix=self._prefix, after=self._at, wanted=self._wanted,
         )  # fmt: skip
 
     def _over(self, step: Sweep | None, began: float) -> bool:
-        """Take in what was seen, from ``began`` on. Whether that was the last of it."""
+        """Add the progress since ``began``. Returns whether the pass has finished."""
         if step is None:
             if not self._again:
                 return True
             self._at, self._upto, self._again = "", self._again, ""
             self._pass = None
             return False
-        before, self.told = self.told, self._before.and_then(step)
+        before, self.progress = self.progress, self._before.and_then(step)
         self._at = step.after
         if self._rate:
-            self._due = began + (self.told.seen + self.told.gone - before.seen - before.gone) / self._rate
+            self._due = began + (self.progress.seen + self.progress.gone - before.seen - before.gone) / self._rate
         return "" < self._upto <= self._at
 
     def _note(self) -> None:
@@ -230,10 +232,13 @@ class Sweeper:
         self.release()
 
     def _claim(self) -> None:
-        """Take the lock, or keep it."""
+        """Acquire or renew the lock."""
         with translated():
             if self._redis.set(self._lock, self._token, nx=True, px=LOCK_MS):
                 return
             if self._redis.get(self._lock) != self._token.encode():
-                raise SweepRunning(f"the bucket {self._bucket} is being compared with its records already")
+                raise SweepRunning(
+                    f"another process is comparing the bucket {self._bucket} with its records; try again when"
+                    " it has finished"
+                )
             self._redis.pexpire(self._lock, LOCK_MS)

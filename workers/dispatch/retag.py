@@ -1,4 +1,4 @@
-"""Tagging again: objects that have records go through the stages once more, behind everything that is new."""
+"""Tagging again: sends objects that have records through the stages with low priority."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record import State
 from workers.lifecycle.record_reader import PAGE, Records, in_pages
 
-AHEAD = 1000  # objects that wait at once: the rest stays with whoever asked
+AHEAD = 1000  # objects in the low-priority inbox at once; the others wait in the calling process
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which records: all that meet everything that is given.
+    """Selects records that meet all given conditions.
 
-    ``captions_version``: tagged with this one, ``NAME`` or ``NAME@VERSION``; ``other_than``: not with this one.
+    ``captions_version``: tagged with this version, ``NAME`` or ``NAME@VERSION``; ``other_than``: not with this one.
     """
 
     bucket: str
@@ -29,13 +29,13 @@ class Selection:
 
 
 def selected(records: Records, which: Selection) -> Iterator[list[str]]:
-    """The keys of the records, in pages; some may be empty."""
+    """Yield the keys of the selected records in pages; some may be empty."""
     for keys in in_pages(_keys(records, which), PAGE):
         oids = [f"{which.bucket}/{key}" for key in keys]
-        told = records.labelled(oids)
+        found = records.labelled(oids)
         yield [
             key
-            for key, (state, version, labels) in zip(keys, told, strict=True)
+            for key, (state, version, labels) in zip(keys, found, strict=True)
             if which.state in (None, state)
             and (which.tag is None or which.tag in labels)
             and (which.captions_version is None or which.captions_version in (version, version.partition("@")[0]))
@@ -44,7 +44,7 @@ def selected(records: Records, which: Selection) -> Iterator[list[str]]:
 
 
 def _keys(records: Records, which: Selection) -> Iterator[str]:
-    """The keys that may be selected, by the narrowest index."""
+    """Yield the candidate keys, from the narrowest index."""
     if which.tag is None:
         return records.keys(which.bucket, which.prefix)
     begin = f"{which.bucket}/{which.prefix}"
@@ -55,8 +55,8 @@ def _keys(records: Records, which: Selection) -> Iterator[str]:
 def retag(pages: Iterator[Sequence[str]], bucket: str, low_priority_inbox: Inbox, wait: Callable[[int], None]) -> int:
     """Put objects behind everything that is new, and wait until they have had their turn; gives how many.
 
-    ``wait`` is called again and again with how many have had theirs. Interrupted, what was put there has its turn
-    all the same.
+    ``wait`` is called repeatedly with the number of dispatched objects. If interrupted, objects that were already
+    queued are still processed.
     """
     put = 0
     for keys in pages:

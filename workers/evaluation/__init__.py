@@ -1,1 +1,1 @@
-"""What ``wildtag evaluate`` needs beside the method: adapters from settings, conditions, and a page of results."""
+"""Adapters, conditions and the HTML report of ``wildtag evaluate``; the method is in ``tasks.evaluation``."""

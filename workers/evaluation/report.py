@@ -1,7 +1,6 @@
-"""One self-contained page of an evaluation: every picture with its labels and their evidence, the worst first.
+"""One self-contained HTML page of an evaluation: every image with its labels and their evidence, worst first.
 
-The page needs nothing but itself: thumbnails are inside, there is no script, and whatever came from files or
-models (paths, labels, captions) is escaped.
+Thumbnails are embedded, there is no script, and all data from files or models (paths, labels, captions) is escaped.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from tasks.images import decode
 from vectordb.errors import Permanent
 
 SIDE = 128  # pixels of a thumbnail
-MOST = 2000  # pictures a page: some 10 MB
-# accuracy is cluster accuracy, IoU and similarity are the semantic ones, labels are the different ones given
+MOST = 2000  # images per page: about 10 MB
+# accuracy is cluster accuracy, IoU and similarity are the semantic ones, labels counts the different answers
 FIGURES: dict[str, Callable[[Result], str]] = {
     "accuracy": lambda one: f"{one.cluster_accuracy:.3f}",
     "IoU": lambda one: f"{one.semantic_iou:.3f}",
@@ -39,7 +38,7 @@ FIGURES: dict[str, Callable[[Result], str]] = {
 def page(
     evaluation: Evaluation, title: str, conditions: dict[str, Any], read: Callable[[Path], bytes]
 ) -> Iterator[str]:
-    """The page, piece by piece. Worst first by the first method's similarity. ``read``: path → a file's bytes."""
+    """Yield the page in pieces, worst first by the first method's similarity. ``read``: path → a file's bytes."""
     worst = sorted(evaluation.pictures, key=lambda one: one.similarities[0])
     names = [result.method for result in evaluation.results]
     style = files("workers.evaluation").joinpath("report.css").read_text(encoding="utf-8")
@@ -62,9 +61,9 @@ def page(
 
 def _counts(evaluation: Evaluation) -> str:
     count = len(evaluation.pictures)
-    text = f"{count:,} pictures, the worst first by the semantic similarity of {evaluation.results[0].method}"
-    shown = f"; the worst {MOST:,} are shown." if count > MOST else "."
-    return escape(f"{text}{shown} Behind a tag are its score and the numbers of the captions that it comes from.")
+    text = f"{count:,} images, worst first by the semantic similarity of {evaluation.results[0].method}"
+    shown = f"; only the worst {MOST:,} are shown." if count > MOST else "."
+    return escape(f"{text}{shown} Each tag is followed by its score and the numbers of the captions it comes from.")
 
 
 def _figures(results: Iterable[Result]) -> str:
@@ -105,14 +104,14 @@ def _answer(name: str, answer: Answer, similarity: float) -> str:
 
 
 def _support(evidence: tuple[int, ...]) -> str:
-    """Which of the captions below a tag comes from, counted as the list counts them."""
+    """The captions of the list below that a tag comes from, numbered from 1."""
     return f" <small>{', '.join(str(at + 1) for at in evidence)}</small>" if evidence else ""
 
 
 def _thumbnail(path: Path, read: Callable[[Path], bytes]) -> str:
     try:
         image = decode(read(path), near=SIDE)
-    except Permanent:  # it was good a moment ago
+    except Permanent:  # it was readable a moment ago
         return '<div class="gone"></div>'
     image.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
     out = io.BytesIO()

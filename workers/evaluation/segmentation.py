@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.evaluation import labelmaps
 from tasks.evaluation.compositions import Composition, compositions
 from tasks.evaluation.labelmaps import LabelMaps, Layout
-from tasks.evaluation.locating import BySegmentationMethod, ByTopTag, Method, Remembering, of_vocabulary
+from tasks.evaluation.locating import BySegmentationMethod, ByTopTag, CachingEncoder, Method, of_vocabulary
 from tasks.evaluation.manifest import BadManifest, Skipped
 from tasks.evaluation.manifest import read as read_manifest
 from tasks.evaluation.segmenting import Measured, measure
@@ -72,7 +72,7 @@ def methods_of(
 
     The top tag is that of ``wildtag evaluate``: every image has one.
     """
-    encoder = Remembering(wiring.image_encoder)
+    encoder = CachingEncoder(wiring.image_encoder)
 
     def pipeline(pipeline_options: PipelineOptions) -> Pipeline:
         made = wiring.pipeline(index, wiring.revision.captions_version)
@@ -96,12 +96,12 @@ def measured(
     segmentation_methods: Mapping[str, SegmentationMethod],
     *,
     baseline: bool,
-    tell: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> tuple[list[Measured], tuple[Skipped, ...]]:
     """See ``tasks.evaluation.segmenting.measure``."""
     settings = wiring.settings
     methods = methods_of(wiring, index, segmentation_methods, baseline=baseline)
     return measure(
         maps, methods, sentences(), read=partial(read_limited, settings.max_object_bytes),
-        max_pixels=settings.max_pixels, tell=tell,
+        max_pixels=settings.max_pixels, on_progress=on_progress,
     )  # fmt: skip

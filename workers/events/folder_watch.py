@@ -1,7 +1,7 @@
-"""Watches a folder: what changes in it becomes events, once the files are at rest.
+"""Watches a folder and turns file changes into events once the files have stopped changing.
 
-The watch tells quickly; the sweep (``workers.dispatch.reconcile``) finds what the watch missed, at the start and from
-time to time.
+File system notifications are fast but can be lost. The sweep (``workers.dispatch.reconcile``) finds what they missed,
+at startup and periodically.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ STEP_MS = 50
 REST_S = 1.0  # between two attempts to watch
 
 
-class Settling:
-    """Holds files back until neither size nor time of change has moved for a while.
+class SettlingFiles:
+    """Delays files until their size and modification time have been stable for ``settle_s`` seconds.
 
-    A writer that pauses longer is read too early; its next write is a new version and is tagged again.
+    If a writer pauses for longer, the file is read too early. Its next write is a new version and is tagged again.
     """
 
     def __init__(self, settle_s: float) -> None:
@@ -43,12 +43,14 @@ class Settling:
         return len(self._waiting)
 
     def touch(self, key: str, now: float) -> None:
-        """This file changed."""
+        """Record a change of this file."""
         etag, _ = self._waiting.get(key, ("", 0.0))
         self._waiting[key] = (etag, now)
 
-    def rested(self, look: Callable[[str], ObjectInfo | None], now: float) -> Iterator[tuple[str, ObjectInfo | None]]:
-        """The files that are at rest, with what they are now: ``None`` for one that is gone."""
+    def settled(
+        self, look: Callable[[str], ObjectInfo | None], now: float
+    ) -> Iterator[tuple[str, ObjectInfo | None]]:
+        """Yield the files that have settled, each with its current state, or ``None`` if it is gone."""
         for key, (etag, since) in list(self._waiting.items()):
             if now - since < self._settle_s and etag:
                 continue
@@ -62,8 +64,8 @@ class Settling:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the watch has to tell: events, and whether only a sweep can tell the rest."""
+class FolderChanges:
+    """Changes reported by the watch: events, and whether a sweep is needed."""
 
     events: list[ObjectEvent]
     sweep: bool = False
@@ -72,31 +74,33 @@ class Seen:
 def follow(
     store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event,
     outage_tracker: OutageTracker | None = None,
-) -> Iterator[Seen]:  # fmt: skip
-    """What happens in the folder, as files come to rest or go; something at least about every second.
+) -> Iterator[FolderChanges]:  # fmt: skip
+    """Yield changes as files settle or disappear; yields at least about once a second.
 
-    A folder that is away is waited for, and one that was replaced is watched anew: then a sweep is needed. The
-    same holds when the watch fails, as it does over names and folders that it cannot read.
+    If the folder is unavailable, waits for it. If it was replaced, watches the new one and requests a sweep. Does the
+    same when the watch itself fails, for example on unreadable names or folders.
     """
     outage_tracker = outage_tracker or OutageTracker()
     while not stop.is_set():
         try:
             yield from _watched(store, bucket, root, settle_s, stop)
         except (OSError, WatchfilesRustInternalError, StoreAway) as exc:
-            away = outage_tracker.met(StoreAway(str(exc)))
+            away = outage_tracker.register(StoreAway(str(exc)))
             if away is None:
-                log.warning("watch begins again", reason=str(exc))
+                log.warning("watch restarted", reason=str(exc))
                 stop.wait(REST_S)
-            yield Seen([])
+            yield FolderChanges([])
             if away is not None:
                 outage_tracker.wait(away, REST_S)
 
 
-def _watched(store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event) -> Iterator[Seen]:
-    settling = Settling(settle_s)
+def _watched(
+    store: FolderStore, bucket: str, root: Path, settle_s: float, stop: threading.Event
+) -> Iterator[FolderChanges]:
+    settling = SettlingFiles(settle_s)
     watched = root.stat()
     first = True
-    # rust_timeout makes the watch return regularly, so that files can be looked at again
+    # rust_timeout makes the watch return regularly, so that pending files are checked again
     for changes in watch(
         root, watch_filter=None, debounce=200, step=STEP_MS, rust_timeout=100, yield_on_timeout=True,
         stop_event=stop, raise_interrupt=False, ignore_permission_denied=True,
@@ -110,22 +114,22 @@ def _watched(store: FolderStore, bucket: str, root: Path, settle_s: float, stop:
             key = key_of(root, path)
             if ignored(key):
                 continue
-            sweep |= change is Change.deleted  # it may have been a folder, whose files make no events of their own
+            sweep |= change is Change.deleted  # it may have been a folder, whose files produce no events of their own
             if change is not Change.deleted and os.path.isdir(path):  # noqa: PTH112 -- never raises
-                for info in store.list(bucket):  # a folder was moved in: the same
+                for info in store.list(bucket):  # a folder was moved in: its files produce no events of their own
                     if info.ref.key.startswith(f"{key}/"):
                         settling.touch(info.ref.key, now)
                 continue
             settling.touch(key, now)
         events = [
             ObjectEvent.seen(info) if info else ObjectEvent("removed", bucket, key, verified=True)
-            for key, info in settling.rested(lambda key: _look(store, bucket, key), now)
+            for key, info in settling.settled(lambda key: _look(store, bucket, key), now)
         ]
-        yield Seen(events, sweep)
+        yield FolderChanges(events, sweep)
         first = False
 
 
 def _look(store: FolderStore, bucket: str, key: str) -> ObjectInfo | None:
     with contextlib.suppress(ObjectForbidden):
         return store.stat(bucket, key)
-    return None  # the dispatcher looks again before it believes in a removal
+    return None  # the dispatcher checks again before it accepts a removal

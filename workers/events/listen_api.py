@@ -1,9 +1,10 @@
-"""The listen API of MinIO: one request whose answer never ends and carries the bucket's events, a line each.
+"""MinIO's listen API: one request whose response never ends and streams the bucket's events, one per line.
 
-The request asks for ``ping=10``: MinIO then sends an empty ``{"Records":…}`` every ten seconds, and no header before
-the first ping or event (``ListenNotificationHandler``). Servers from before that wish send a blank every 500 ms. So a
-listener that hears no header in 15 s, or nothing in the time of three pings, is deaf: MinIO built from sources after
-commit 52eee5a2f (2025-10-23) flushes nothing until it stops, and a proxy that buffers does the same.
+The request asks for ``ping=10``: MinIO then sends an empty ``{"Records":…}`` every ten seconds. It sends no header
+before the first ping or event (``ListenNotificationHandler``). Older servers ignore the parameter and send a space
+every 500 ms. A connection counts as deaf if no header arrives within 15 s, or nothing for three ping intervals.
+Causes: MinIO built from source after commit 52eee5a2f (2025-10-23), which does not flush until it stops, or a
+buffering proxy.
 """
 
 from __future__ import annotations
@@ -25,39 +26,39 @@ PING_S = 10
 HEADER_S = 15.0
 SILENCE_S = 3.0 * PING_S
 PIECE = 2**16
-# refusals that pass by themselves: a timeout, another operation that is under way, too many requests
+# temporary refusals: a timeout, a conflicting operation in progress, too many requests
 PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
 
 Connect = Callable[[], AbstractContextManager[Iterable[bytes]]]
 
 
 class Dropped(Transient):
-    """The connection could not be made, or ended without a farewell."""
+    """The connection could not be made, or ended unexpectedly."""
 
 
 class Deaf(Dropped):
-    """The server took the request and says nothing, not even that it lives."""
+    """The server accepted the request but sends nothing, not even keep-alives."""
 
 
 class Refused(Permanent):
-    """The server has no listen API, or not for this key pair or bucket: time alone does not change that."""
+    """The server has no listen API, or denies it for this key pair or bucket. Retrying alone does not help."""
 
 
 def connecting(
     client: Minio, bucket: str, prefix: str = "", suffix: str = "", *, ping_s: int = PING_S,
     silence_s: float = SILENCE_S,
 ) -> Connect:  # fmt: skip
-    """Opens the listen API: gives the bytes as they come. Raises ``Dropped``, ``Deaf`` and ``Refused``.
+    """Opens the listen API and yields the bytes as they arrive. Raises ``Dropped``, ``Deaf`` and ``Refused``.
 
-    ``client`` must wait for a header no longer than ``HEADER_S``, and try once (``S3Connection.once``). Its own
-    call for this knows no ping, hides keep-alives, and connects again by itself when the server ends the answer, so
-    that nobody would catch up.
+    ``client`` must wait at most ``HEADER_S`` for a header and must not retry (``S3Connection.once``). minio-py's own
+    call is not used: it does not support pings, hides keep-alives, and reconnects silently when the server ends the
+    response, so missed events would go unnoticed.
     """
 
     @contextmanager
     def connect() -> Iterator[Iterable[bytes]]:
         with _explained():
-            if client._base_url.is_aws_host:  # noqa: SLF001 -- as minio-py's own call looks
+            if client._base_url.is_aws_host:  # noqa: SLF001 -- the same check as in minio-py's own call
                 raise Refused("Amazon S3 has no listen API")
             response: Any = client._execute(  # noqa: SLF001 -- see above
                 "GET", bucket, preload_content=False,
@@ -75,16 +76,16 @@ def connecting(
 
 
 def _events(response: urllib3.HTTPResponse) -> Iterator[bytes]:
-    """The pieces of the answer. Raises ``Refused`` when they are something else than events.
+    """Yield the chunks of the response. Raises ``Refused`` if they are not events.
 
-    Servers that do not know the request take it for the listing of a bucket; a proxy may answer with a page.
+    Servers without the listen API treat the request as a bucket listing; a proxy may return an HTML page.
     """
     begun = False
     for piece in _pieces(response):
         if not begun and (start := piece.lstrip()[:1]):
             if start != b"{":
-                kind = response.headers.get("content-type", "of no type")
-                raise Refused(f"the server answers with something else than events ({kind})")
+                kind = response.headers.get("content-type", "no content type")
+                raise Refused(f"the server did not answer with events but with {kind}")
             begun = True
         yield piece
 
@@ -93,7 +94,7 @@ def _pieces(response: urllib3.HTTPResponse) -> Iterator[bytes]:
     if response.chunked:
         yield from response.stream()
         return
-    while piece := response.read1(PIECE):  # of HTTP/1.0, which ends with its connection; read() would wait for more
+    while piece := response.read1(PIECE):  # HTTP/1.0 ends with its connection; read() would block for more
         yield piece
 
 
@@ -104,19 +105,19 @@ def _explained() -> Iterator[None]:
     except S3Error as exc:
         said = f"{exc.code}: {exc.message}"
         if _lasting(exc.response.status):
-            raise Refused(f"the bucket cannot be listened to: {said}") from exc
+            raise Refused(f"the bucket does not allow listening: {said}") from exc
         raise Dropped(said) from exc
     except InvalidResponseError as exc:
-        status = exc._code  # noqa: SLF001 -- told in no other way
+        status = exc._code  # noqa: SLF001 -- not available in any other way
         if _lasting(status):
-            raise Refused(f"the server has no listen API: it answers {status}") from exc
-        raise Dropped(f"the server answers {status}") from exc
+            raise Refused(f"the server has no listen API: it answered {status}") from exc
+        raise Dropped(f"the server answered {status}") from exc
     except ReadTimeoutError as exc:
-        raise Deaf("the server took the request and sends nothing, not even a sign of life") from exc
+        raise Deaf("the server accepted the request but sends nothing, not even keep-alives") from exc
     except (HTTPError, MinioException, OSError) as exc:
         raise Dropped(f"{type(exc).__name__}: {exc}") from exc
-    except ValueError as exc:  # what minio-py says of a bucket's name
-        raise Refused(f"cannot be listened to: {exc}") from exc
+    except ValueError as exc:  # raised by minio-py for an invalid bucket name
+        raise Refused(f"listening is not possible: {exc}") from exc
 
 
 def _lasting(status: int) -> bool:

@@ -1,8 +1,8 @@
-"""Listens to a bucket over the listen API of MinIO, for as long as the process lives.
+"""Consumes bucket events from MinIO's listen API until the process stops.
 
-The server remembers nothing: what happens while nobody is connected is lost. So after every connection that is heard,
-the first one included, the bucket is compared with the records (``CatchUp``), beside the listening and not before it,
-since a listener that does not read loses events too.
+The server does not buffer events: what happens while no client is connected is lost. After every successful
+connection, including the first, the bucket is therefore compared with the records (``CatchUp``). This runs in
+parallel with listening, because a listener that does not read loses events too.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import structlog
 
 from vectordb.errors import Transient
 from workers.events.listen_api import Connect, Deaf, Refused
-from workers.events.notification import LARGEST, Told, listened
-from workers.events.sink import EventSink, ReceivedEvents, deposit
+from workers.events.notification import LARGEST, Notification, listen_line
+from workers.events.sink import EventSink, ReceivedEvents, received_events
 from workers.events.sources import State
 from workers.redis.connection import StoreUnavailable
 
@@ -25,34 +25,35 @@ log = structlog.get_logger()
 
 SOURCE = "listen"
 FIRST_PAUSE = 0.5  # seconds
-REST = 0.05  # seconds between two turns of catching up
-LONGEST_PAUSE = 1.0  # a server that is back is heard again soon
-DEAF_PAUSE = 30.0  # one that is deaf keeps a request of every try
-REFUSED_PAUSE = 60.0  # a policy, a bucket or another server may change what is refused, but not soon
-REMIND_S = 3600.0  # a server that is deaf stays so until somebody does something about it
+REST = 0.05  # seconds between two steps of the catch-up
+LONGEST_PAUSE = 1.0  # reconnect soon after the server is back
+DEAF_PAUSE = 30.0  # every attempt leaves a request open on a deaf server
+REFUSED_PAUSE = 60.0  # what is refused may change with a policy, bucket or server, but not soon
+REMIND_S = 3600.0  # a deaf server stays deaf until somebody fixes it
 RENEW_S = 10.0
-LASTS_S = 3 * REFUSED_PAUSE  # a report that is older was left by a process that has ended
-STEADY = 10.0  # a connection that was heard for so long was a good one
+LASTS_S = 3 * REFUSED_PAUSE  # an older report was left by a process that has ended
+STEADY = 10.0  # a connection that worked for this long resets the backoff
 
 Report = Callable[[State, str], object]
 
 
 class CatchUp(Protocol):
-    """Looks through the bucket, in turns."""
+    """Compares the bucket with the records, step by step."""
 
     def __call__(self, *, connected: bool) -> bool:
-        """Take a turn; true when all was looked at. It may raise ``Transient``, and then goes on where it was.
+        """Run one step; true when the whole bucket has been compared. May raise ``Transient``, and then resumes.
 
-        ``connected``: a connection was made since the last turn, and what was seen before may have changed unheard.
+        ``connected``: a connection was made since the last step, so changes in what was already compared may have
+        been missed.
         """
         ...
 
 
-class Watched:
-    """Logs and reports how listening is: when that changes, and again and again while it lasts.
+class ListenerStatus:
+    """Logs and reports the state of the listener: on every change, and repeatedly while it lasts.
 
-    ``report`` hears it every ``RENEW_S`` seconds, so that whoever reads it knows that this process lives. The log has
-    a line when listening begins to fail, one every ``REMIND_S`` seconds meanwhile, and one when it works again.
+    ``report`` is called every ``RENEW_S`` seconds, so that readers know that this process is alive. The log gets one
+    line when listening starts to fail, one every ``REMIND_S`` seconds while it fails, and one when it works again.
     """
 
     def __init__(self, bucket: str, report: Report) -> None:
@@ -62,8 +63,8 @@ class Watched:
         self._reason = ""
         self._since = self._logged = self._reported = 0.0
 
-    def is_(self, state: State, reason: str = "") -> None:
-        """It is so now, or still."""
+    def set_state(self, state: State, reason: str = "") -> None:
+        """Set or confirm the state."""
         now = time.monotonic()
         changed = state != self._state
         if changed or state != "working":
@@ -74,14 +75,14 @@ class Watched:
         self.renew()
 
     def renew(self) -> None:
-        """It is still so: report it, where that is due. Where Redis is away it is due until it is reported."""
+        """Report the current state again if that is due. If Redis is unavailable, it stays due."""
         now = time.monotonic()
         if self._state is None or (self._reported and now - self._reported < RENEW_S):
             return
         try:
             self._report(self._state, self._reason)
         except Transient as exc:
-            log.debug("not reported", reason=str(exc))
+            log.debug("state not reported", reason=str(exc))
         else:
             self._reported = now
 
@@ -93,17 +94,17 @@ class Watched:
             after = {"after_s": round(now - self._since)} if self._state is not None else {}
             log.info("listening", bucket=self._bucket, **after)
         elif state == "refused":
-            log.warning("not listening: other sources tell of the bucket", bucket=self._bucket, reason=reason)
+            log.warning("not listening, other sources report events", bucket=self._bucket, reason=reason)
         else:
             lasting = {} if changed else {"for_s": round(now - self._since)}
             log.warning("not listening", bucket=self._bucket, reason=reason, **lasting)
 
 
 class Listener:
-    """Stores what a bucket tells; ``catch_up`` gets its turns after each connection, until it is at its end.
+    """Stores the events of a bucket. After each connection, runs ``catch_up`` until it has finished.
 
-    ``alive`` is called for every sign of life, pings and keep-alives included, and for every try; ``report`` is told
-    whether the server is heard.
+    ``alive`` is called on every sign of life, including pings and keep-alives, and on every attempt. ``report``
+    receives whether events arrive.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class Listener:
         catch_up: CatchUp,
         alive: Callable[[], object] = lambda: None,
         first_pause: float = FIRST_PAUSE,
-        report: Report = lambda state, reason: None,  # noqa: ARG005 -- nobody wants to know
+        report: Report = lambda state, reason: None,  # noqa: ARG005 -- reporting is optional
         refused_pause: float = REFUSED_PAUSE,
     ) -> None:
         self._connect = connect
@@ -124,15 +125,15 @@ class Listener:
         self._alive = alive
         self._first_pause = first_pause
         self._refused_pause = refused_pause
-        self._watched = Watched(bucket, report)
-        self._heard = True  # whether the server was heard in the connection that is, or was last
+        self._status = ListenerStatus(bucket, report)
+        self._heard = True  # whether anything was received on the current or last connection
         self._looked = False
         self._fault: Exception | None = None
 
     def follow(self, stop: threading.Event) -> None:
-        """Listen until ``stop``, which is looked at whenever something comes in. Raises what is a bug.
+        """Listen until ``stop``, which is checked whenever something arrives. Raises unexpected errors only.
 
-        A server that refuses is asked again once a minute: what it lacks may come.
+        If the server refuses, tries again once a minute: a policy or bucket may change.
         """
         behind = threading.Event()
         catching = threading.Thread(target=self._catching_up, args=(stop, behind), daemon=True, name="catch-up")
@@ -156,10 +157,10 @@ class Listener:
             if self._heard and time.monotonic() - began > STEADY:
                 pause = self._first_pause
             self._sign()
-            if not self._looked:  # nothing is heard, and what is there is not known either
+            if not self._looked:  # no events arrive, and the current content is unknown too
                 self._look(behind)
             if state is not None:
-                self._watched.is_(state, reason)
+                self._status.set_state(state, reason)
             if state == "refused":
                 stop.wait(self._refused_pause)
                 continue
@@ -167,8 +168,8 @@ class Listener:
             pause = min(DEAF_PAUSE if state == "deaf" else LONGEST_PAUSE, pause * 2)
 
     def _connected(self, stop: threading.Event, behind: threading.Event) -> tuple[State | None, str]:
-        """Listen as long as one connection lasts; gives how it ended, ``None`` where the server is not to blame."""
-        # a server that is never heard is no reason to look through the bucket at each try
+        """Listen for one connection. Returns how it ended, ``None`` if the server is not the cause."""
+        # a server that never sends anything must not trigger a catch-up on each attempt
         trusted, self._heard = self._heard, False
         try:
             with self._connect() as chunks:
@@ -177,7 +178,7 @@ class Listener:
                 for line in lines(chunks):
                     if not self._heard:
                         self._heard = True
-                        self._watched.is_("working")
+                        self._status.set_state("working")
                         if not trusted:
                             self._look(behind)
                     self._take(line)
@@ -186,7 +187,7 @@ class Listener:
         except Deaf as exc:
             self._count("deaf")
             return "deaf", str(exc)
-        except StoreUnavailable as exc:  # what could not be stored is found when it is caught up with
+        except StoreUnavailable as exc:  # events that could not be stored are found by the catch-up
             return None, str(exc)
         except Transient as exc:
             return "away", str(exc)
@@ -196,12 +197,12 @@ class Listener:
         return "away", "the server closed the connection"
 
     def _sign(self) -> None:
-        """The process lives, whatever the server does."""
-        self._watched.renew()
+        """Report that the process is alive, whatever the server does."""
+        self._status.renew()
         try:
             self._alive()
         except Transient as exc:
-            log.debug("not noted", reason=str(exc))
+            log.debug("keep-alive not stored", reason=str(exc))
 
     def _look(self, behind: threading.Event) -> None:
         self._looked = True
@@ -211,20 +212,20 @@ class Listener:
         try:
             self._event_sink.store([ReceivedEvents(counts={f"{SOURCE}:{what}": 1})])
         except Transient as exc:
-            log.warning("not counted", reason=str(exc))
+            log.warning("event count not stored", reason=str(exc))
 
     def _take(self, line: bytes) -> None:
         self._alive()
-        self._watched.renew()
-        told = listened(line, self._bucket)
-        if told != Told():
-            self._event_sink.store([deposit(SOURCE, told, line)])
+        self._status.renew()
+        notification = listen_line(line, self._bucket)
+        if notification != Notification():
+            self._event_sink.store([received_events(SOURCE, notification, line)])
 
     def _catching_up(self, stop: threading.Event, behind: threading.Event) -> None:
         pause = self._first_pause
         done = True
         while not stop.is_set():
-            # what was connected during a turn counts for the next one, so that nothing is taken for seen
+            # a connection made during a step counts for the next step, so that nothing is skipped
             connected = behind.wait(None if done else REST)
             behind.clear()
             if stop.is_set():
@@ -234,18 +235,18 @@ class Listener:
                 pause = self._first_pause
             except Transient as exc:
                 done = False
-                log.warning("not caught up", reason=str(exc))
+                log.warning("catch-up postponed", reason=str(exc))
                 stop.wait(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
-            except Exception as exc:  # of a thread that nobody would hear end: ``follow`` raises it
+            except Exception as exc:  # errors in this thread would go unnoticed: ``follow`` raises them
                 self._fault = exc
                 stop.set()
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines out of pieces of any size; an empty one for a piece that ends none, as keep-alives do.
+    """Split chunks of any size into lines; yields an empty one for a chunk that completes none, such as a keep-alive.
 
-    A line that is too long is given as far as it goes, once, and what is left of it is dropped.
+    A line that is too long is yielded once, truncated; the rest of it is dropped.
     """
     held, dropping = b"", False
     for chunk in chunks:

@@ -1,18 +1,18 @@
-"""Reads the notifications that MinIO and other S3 servers send: bytes in, ``Told`` out, and no error for any bytes.
+"""Parses the notifications of MinIO and other S3 servers: bytes in, ``Notification`` out. Never raises.
 
-All sources carry the same records; they differ in what is around them and in how the key is written:
+All sources carry the same records. They differ in the envelope and in the encoding of the key:
 
 =============  =====================================  ==================================
-source         what is around the records             key
+source         envelope                               key
 =============  =====================================  ==================================
 webhook        ``{"EventName", "Key", "Records"}``    form-encoded (``+``, ``%2F``)
-listen API     ``{"Records"}``, ``null``: keep-alive  as it is
+listen API     ``{"Records"}``, ``null``: keep-alive  not encoded
 Redis, access  ``[{"Event": records, "EventTime"}]``  form-encoded
 Redis, hash    ``{"Records"}``                        form-encoded
 =============  =====================================  ==================================
 
-The top-level ``Key`` is never read: servers disagree on how it is written. What the record says is believed as far as
-it goes, which is not far: it is a hint, and the bucket is asked where the hint is not enough.
+The top-level ``Key`` is never read, because servers encode it differently. A record is only a hint: where it is not
+sufficient, the bucket is asked.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ import msgspec
 from workers.lifecycle.event import ObjectEvent
 from workers.stores.store import folder_marker
 
-LARGEST = 2**20  # bytes of a notification; an honest one has one or two thousand
-DEEPEST = 32  # levels of a notification's JSON; an honest one has six or seven
-LONGEST_KEY = 1024  # bytes of UTF-8, as S3 has it
+LARGEST = 2**20  # bytes of a notification; a normal one has one or two thousand
+DEEPEST = 32  # levels of a notification's JSON; a normal one has six or seven
+LONGEST_KEY = 1024  # bytes of UTF-8, the limit of S3
 SEQUENCE_DIGITS = 32
 
 BRINGS_BYTES = frozenset({"Put", "Post", "Copy", "CompleteMultipartUpload"})
-# NoOP: asked to remove what was not there. The bucket is asked before anything is forgotten, so believing it costs
-# one look, and mends the loss of the event that told of the removal itself.
+# NoOP: a request to remove an object that did not exist. The bucket is asked before anything is deleted, so accepting
+# it costs one request. It also repairs the loss of the original removal event.
 REMOVES = frozenset({"Delete", "DeleteMarkerCreated", "DeleteAllVersions", "NoOP"})
-# they change what is said of an object and not the object; tags that are written back would come round for ever
+# these change metadata, not the object; tags that wildtag writes back would otherwise cause a loop
 CHANGES_NO_BYTES = frozenset({"PutTagging", "DeleteTagging", "PutRetention", "PutLegalHold", "PutAcl"})
 
 OTHER_BUCKET = "other-bucket"
 OTHER_EVENT = "other-event"
 FOLDER_MARKER = "folder-marker"
 
-_MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)  # texts as a whole, and brackets
+_MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)  # complete strings, and brackets
 
 Short = Annotated[str, msgspec.Meta(max_length=1024)]
 T = TypeVar("T")
@@ -78,10 +78,10 @@ class _Access(msgspec.Struct, rename="pascal"):
     event: list[msgspec.Raw]
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What a notification tells: events, why records were left alone, and what could not be read, with the reason.
+class Notification(msgspec.Struct, frozen=True):
+    """A parsed notification: events, reasons for ignored records, and reasons for rejected ones.
 
-    ``ignored`` holds words out of a small set (``PutTagging``, ``folder-marker``, …), fit to be counted by.
+    ``ignored`` holds words from a small set (``PutTagging``, ``folder-marker``, …), suitable as metric labels.
     """
 
     events: tuple[ObjectEvent, ...] = ()
@@ -89,35 +89,34 @@ class Told(msgspec.Struct, frozen=True):
     rejected: tuple[str, ...] = ()
 
 
-def webhook(body: bytes, bucket: str) -> Told:
-    """The body of a webhook's POST."""
-    return _told(body, bucket, _Body)
+def webhook(body: bytes, bucket: str) -> Notification:
+    """Parse the body of a webhook request."""
+    return _parsed(body, bucket, _Body)
 
 
-def listened(line: bytes, bucket: str) -> Told:
-    """A line of the listen API; keep-alives and empty lines tell nothing."""
-    return _told(line, bucket, _Body, encoded=False) if line.strip() else Told()
+def listen_line(line: bytes, bucket: str) -> Notification:
+    """Parse a line of the listen API. Keep-alives and empty lines give no events."""
+    return _parsed(line, bucket, _Body, encoded=False) if line.strip() else Notification()
 
 
-def access_entry(entry: bytes, bucket: str) -> Told:
-    """An entry of the list that the Redis target fills in its format ``access``."""
-    return _told(entry, bucket, list[_Access])
+def access_entry(entry: bytes, bucket: str) -> Notification:
+    """Parse an entry of the list that the Redis target writes with the format ``access``."""
+    return _parsed(entry, bucket, list[_Access])
 
 
-def namespace_value(value: bytes, bucket: str) -> Told:
-    """A value of the hash that the Redis target keeps in its format ``namespace``.
+def namespace_value(value: bytes, bucket: str) -> Notification:
+    """Parse a value of the hash that the Redis target writes with the format ``namespace``.
 
-    It tells what is there rather than what happened: a change of tags overwrites the news of the upload, so here it
-    stands for the object too. The caller must compare etags with what it knows already.
+    The hash holds the current state, not the history: a tagging event overwrites the upload's event, so here it
+    stands for the object too. The caller must compare ETags with those it knows.
     """
-    return _told(value, bucket, _Body, state=True)
+    return _parsed(value, bucket, _Body, state=True)
 
 
 def padded(sequencer: str) -> str:
-    """A hexadecimal sequencer so that texts compare in the order of the writes; empty when it is none.
+    """Pad a hexadecimal sequencer so that string order is write order; empty if it is not hexadecimal.
 
-    Of two the shorter one counts as if zeros followed it, as Amazon's description of event messages has it; MinIO's
-    all have one length.
+    The shorter of two is treated as if followed by zeros, as Amazon documents; all of MinIO's have one length.
     """
     digits = sequencer.strip().lower()
     if not 0 < len(digits) <= SEQUENCE_DIGITS or not set(digits) <= set("0123456789abcdef"):
@@ -125,17 +124,17 @@ def padded(sequencer: str) -> str:
     return digits.ljust(SEQUENCE_DIGITS, "0")
 
 
-def _told(
+def _parsed(
     data: bytes, bucket: str, around: type[_Body | list[_Access]], *, encoded: bool = True, state: bool = False
-) -> Told:
+) -> Notification:
     if len(data) > LARGEST:
-        return Told(rejected=(f"larger than {LARGEST} bytes",))
+        return Notification(rejected=(f"larger than {LARGEST} bytes",))
     if _nested(data):
-        return Told(rejected=(f"nested more than {DEEPEST} levels deep",))
+        return Notification(rejected=(f"nested more than {DEEPEST} levels deep",))
     try:
         found = _decoded(data, around)
     except _Unreadable as exc:
-        return Told(rejected=(str(exc),))
+        return Notification(rejected=(str(exc),))
     if isinstance(found, list):
         records = [record for entry in found for record in entry.event]
     else:
@@ -151,11 +150,11 @@ def _told(
             ignored.append(one)
         else:
             events.append(one)
-    return Told(tuple(events), tuple(ignored), tuple(rejected))
+    return Notification(tuple(events), tuple(ignored), tuple(rejected))
 
 
 def _nested(data: bytes) -> bool:
-    """Whether JSON is nested deeper than ``DEEPEST``: how deep a parser gets depends on the interpreter."""
+    """Whether the JSON is nested deeper than ``DEEPEST``. A parser's own limit depends on the interpreter."""
     if data.count(b"[") + data.count(b"{") <= DEEPEST:
         return False
     depth = 0
@@ -167,7 +166,7 @@ def _nested(data: bytes) -> bool:
 
 
 class _Unreadable(Exception):
-    """Why; it does not leave this module."""
+    """A record cannot be parsed; carries the reason and does not leave this module."""
 
 
 def _decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
@@ -178,28 +177,28 @@ def _decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
 
 
 def _event(record: _Record, bucket: str, *, encoded: bool, state: bool) -> ObjectEvent | str:
-    """The event, or why the record is left alone."""
+    """Convert a record to an event, or return the reason to ignore it."""
     kind = _kind(record.event_name, state=state)
     if kind is None:
         action = record.event_name.rpartition(":")[2]
         return action if action in CHANGES_NO_BYTES else OTHER_EVENT
     if record.s3.bucket.name != bucket:
         return OTHER_BUCKET
-    told = record.s3.object
-    key = _key(told.key, encoded=encoded)
-    version_id = told.version_id if told.version_id not in {"", "null"} else None
-    sequence = padded(told.sequencer or "")
+    item = record.s3.object
+    key = _key(item.key, encoded=encoded)
+    version_id = item.version_id if item.version_id not in {"", "null"} else None
+    sequence = padded(item.sequencer or "")
     if kind == "removed":
         return ObjectEvent("removed", bucket, key, version_id=version_id, sequence=sequence)
-    if folder_marker(key, told.size):
+    if folder_marker(key, item.size):
         return FOLDER_MARKER
-    # an event that cannot be put in order may be an old one: without its etag the bucket is asked
-    etag = (told.e_tag or "").strip('"') if sequence else ""
-    return ObjectEvent("created", bucket, key, etag, told.size or 0, version_id, sequence)  # no size: no bytes
+    # without a sequencer the event may be an old one: drop its ETag, so that the bucket is asked
+    etag = (item.e_tag or "").strip('"') if sequence else ""
+    return ObjectEvent("created", bucket, key, etag, item.size or 0, version_id, sequence)  # no size: no bytes
 
 
 def _kind(name: str, *, state: bool) -> Literal["created", "removed"] | None:
-    group, _, action = name.removeprefix("s3:").partition(":")  # Amazon leaves the "s3:" out
+    group, _, action = name.removeprefix("s3:").partition(":")  # Amazon omits the "s3:"
     if group == "ObjectCreated" and (action in BRINGS_BYTES or (state and action in CHANGES_NO_BYTES)):
         return "created"
     return "removed" if group == "ObjectRemoved" and action in REMOVES else None

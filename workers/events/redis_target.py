@@ -1,15 +1,16 @@
-"""Reads what MinIO's Redis target writes, in both of its formats.
+"""Reads the output of MinIO's Redis target, in both of its formats.
 
-``access``: a list of everything that happened. Entries are read, stored, and only then taken off the list, and only
-those that are still at its head: whatever is killed in between, an entry is at least told twice and never lost, and
-two readers do no harm to each other.
+``access``: a list with every event. Entries are read, stored, and only then removed, and only those that are still at
+the head of the list. If the process is killed in between, an entry is processed twice but never lost. Several readers
+do not disturb each other.
 
-``namespace``: a hash of what is there. It is read again and again and compared with what the inbox was told, which
-a hash of our own remembers (``workers.redis.keys``); memory does not grow with either. What comes and goes between
-two looks is not seen, and every look costs a read of the whole hash: ``access`` is the better choice.
+``namespace``: a hash of the current objects. It is read repeatedly and compared with a hash of our own
+(``workers.redis.keys``) that holds what was already passed to the inbox. Memory use does not grow with either. An
+object that appears and disappears between two reads is missed, and every read transfers the whole hash, so prefer
+``access``.
 
-The list or hash may be on another Redis. Everything here raises ``StoreUnavailable`` when either is away, and may be
-called again then.
+The list or hash may be on another Redis server. All methods raise ``StoreUnavailable`` when either server is
+unavailable, and may then be called again.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from vectordb.errors import Permanent
-from workers.events.notification import Told, access_entry, namespace_value
-from workers.events.sink import Command, EventSink, deposit
+from workers.events.notification import Notification, access_entry, namespace_value
+from workers.events.sink import Command, EventSink, received_events
 from workers.lifecycle.event import ObjectEvent
 from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
 
 SOURCE = "redis"
-TARGET = "redis-target"  # what is away when the Redis of the list or hash is
-PAGE = 200  # entries of a list or fields of a hash at once
+TARGET = "redis-target"  # the service name used when the Redis server of the list or hash is unavailable
+PAGE = 200  # list entries or hash fields per request
 
-# Take entries off the head of a list, as far as they are those that were stored; equal entries tell the same.
+# Remove entries from the head of a list while they equal those that were stored; equal entries have equal meaning.
 _TAKE = """
 local taken = 0
 for _, digest in ipairs(ARGV) do
@@ -46,11 +47,11 @@ return taken
 
 
 class WrongFormat(Permanent):
-    """The key holds what the other format writes, or something else altogether."""
+    """The key holds data of the other format, or something else."""
 
 
 class AccessList:
-    """The list ``key`` on ``target``, for events of one bucket."""
+    """The list ``key`` on ``target``, filtered to the events of one bucket."""
 
     def __init__(self, target: Client, key: str, bucket: str, event_sink: EventSink) -> None:
         self._redis: Any = target  # redis-py types every answer as "awaitable or value"
@@ -60,10 +61,10 @@ class AccessList:
         self._take: Any = target.register_script(_TAKE)
 
     def step(self) -> int:
-        """Store a page of entries and take them off the list. Gives how many there were."""
+        """Store one page of entries and remove them from the list. Returns their number."""
         entries = self._page()
         if entries:
-            self._event_sink.store([deposit(SOURCE, access_entry(e, self._bucket), e) for e in entries])
+            self._event_sink.store([received_events(SOURCE, access_entry(e, self._bucket), e) for e in entries])
             self._remove(entries)
         return len(entries)
 
@@ -79,7 +80,7 @@ class AccessList:
 
 
 class NamespaceHash:
-    """The hash ``key`` on ``target``; ``here`` is our own Redis, which remembers what was seen."""
+    """The hash ``key`` on ``target``. ``here`` is our own Redis, which stores what was already processed."""
 
     def __init__(
         self, target: Client, key: str, bucket: str, event_sink: EventSink, here: Client, keys: Keys
@@ -92,9 +93,9 @@ class NamespaceHash:
         self._event_sink = event_sink
 
     def step(self) -> int:
-        """One look at the whole hash: tell of what changed and what is gone. Gives how many fields that were."""
-        told = sum(self._changed(page) for page in self._pages())
-        return told + sum(self._vanished(page) for page in self._seen_pages())
+        """Read the whole hash once and store events for changed and removed fields. Returns their number."""
+        changed = sum(self._changed(page) for page in self._pages())
+        return changed + sum(self._vanished(page) for page in self._seen_pages())
 
     def _pages(self) -> Iterator[dict[bytes, bytes]]:
         cursor = -1
@@ -115,15 +116,15 @@ class NamespaceHash:
     def _changed(self, page: dict[bytes, bytes]) -> int:
         with translated():
             before = self._here.hmget(self._seen, list(page))
-        deposits, also = [], list[Command]()
+        received, also = [], list[Command]()
         for (field, value), known in zip(page.items(), before, strict=True):
-            told = namespace_value(value, self._bucket)
-            version = _version(told, value)
+            notification = namespace_value(value, self._bucket)
+            version = _version(notification, value)
             if version != known:
-                deposits.append(deposit(SOURCE, told, value))
+                received.append(received_events(SOURCE, notification, value))
                 also.append(("HSET", self._seen, field, version))
         if also:
-            self._event_sink.store(deposits, also)
+            self._event_sink.store(received, also)
         return len(also)
 
     def _vanished(self, fields: list[bytes]) -> int:
@@ -134,24 +135,24 @@ class NamespaceHash:
             there = pipe.execute()
         gone = [field for field, exists in zip(fields, there, strict=True) if not exists]
         if gone:
-            deposits = [deposit(SOURCE, self._removed(field), field) for field in gone]
-            self._event_sink.store(deposits, [("HDEL", self._seen, *gone)])
+            received = [received_events(SOURCE, self._removed(field), field) for field in gone]
+            self._event_sink.store(received, [("HDEL", self._seen, *gone)])
         return len(gone)
 
-    def _removed(self, field: bytes) -> Told:
+    def _removed(self, field: bytes) -> Notification:
         try:
             bucket, _, key = field.decode().partition("/")
         except UnicodeDecodeError:
-            return Told()  # its value was set aside when it was there
+            return Notification()  # its value was rejected when it was read
         if bucket != self._bucket or not key:
-            return Told()
-        return Told(events=(ObjectEvent("removed", bucket, key),))
+            return Notification()
+        return Notification(events=(ObjectEvent("removed", bucket, key),))
 
 
-def _version(told: Told, value: bytes) -> bytes:
-    """What an object is told by: news that leave it as it is, such as other tags, leave this as it is."""
-    if len(told.events) == 1 and (told.events[0].etag or told.events[0].kind == "removed"):
-        event = told.events[0]
+def _version(notification: Notification, value: bytes) -> bytes:
+    """Identify an object's version: notifications that do not change the object, such as new tags, keep it equal."""
+    if len(notification.events) == 1 and (notification.events[0].etag or notification.events[0].kind == "removed"):
+        event = notification.events[0]
         return f"{event.kind} {event.etag} {event.version_id or ''}".encode()
     return b"? " + hashlib.sha1(value, usedforsecurity=False).digest()
 
@@ -164,6 +165,6 @@ def _explained(key: str, wanted: str) -> Iterator[None]:
         if "WRONGTYPE" not in str(exc):
             raise
         raise WrongFormat(
-            f"the key {key} is not what the format {wanted} writes: let WILDTAG_REDIS_TARGET_FORMAT say what "
-            "MINIO_NOTIFY_REDIS_FORMAT says"
+            f"the key {key} does not hold the format {wanted}: set WILDTAG_REDIS_TARGET_FORMAT to the"
+            " value of MINIO_NOTIFY_REDIS_FORMAT"
         ) from exc

@@ -1,7 +1,7 @@
 """Stores what the event sources receive: events go to the inbox, rejected notifications are kept, all are counted.
 
-One notification gives one ``ReceivedEvents``; ``commands`` gives the Redis commands for many of them, so that a
-source with another client (the gateway's event loop) stores the same.
+One notification gives one ``ReceivedEvents``. ``commands`` returns the Redis commands for many of them, so that a
+source with another client (the gateway's event loop) stores them in the same way.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from workers.events.notification import Told
+from workers.events.notification import Notification
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import fields
 from workers.redis.connection import Client, text, translated
@@ -32,7 +32,7 @@ Command = tuple[str | bytes | int, ...]
 
 
 class RejectedNotification(msgspec.Struct, frozen=True):
-    """A notification that could not be read, or only in part. ``body``: its beginning; ``size``: bytes in all."""
+    """A notification that was rejected at least in part. ``body``: its beginning; ``size``: its length in bytes."""
 
     source: str
     reason: str
@@ -41,7 +41,7 @@ class RejectedNotification(msgspec.Struct, frozen=True):
 
 
 class ReceivedEvents(msgspec.Struct, frozen=True):
-    """What one notification leaves in Redis. ``source``: who told; empty where that is of no interest."""
+    """What one notification stores in Redis. ``source``: who sent it; empty if that is irrelevant."""
 
     events: tuple[ObjectEvent, ...] = ()
     counts: Mapping[str, int] = {}
@@ -49,24 +49,28 @@ class ReceivedEvents(msgspec.Struct, frozen=True):
     source: str = ""
 
 
-def deposit(source: str, told: Told, body: bytes, size: int | None = None) -> ReceivedEvents:
-    """What ``told``, read from ``body``, leaves. ``size``: of the whole, where ``body`` is its beginning."""
-    counts = Counter(f"{source}:ignored:{reason}" for reason in told.ignored)
-    counts[f"{source}:events"] = len(told.events)
-    counts[f"{source}:rejected"] = len(told.rejected)
+def received_events(source: str, notification: Notification, body: bytes, size: int | None = None) -> ReceivedEvents:
+    """What ``notification``, read from ``body``, leaves. ``size``: of the whole, where ``body`` is its beginning."""
+    counts = Counter(f"{source}:ignored:{reason}" for reason in notification.ignored)
+    counts[f"{source}:events"] = len(notification.events)
+    counts[f"{source}:rejected"] = len(notification.rejected)
     rejected = None
-    if told.rejected:
-        more = [f"and {len(told.rejected) - REASONS_KEPT} more"] if len(told.rejected) > REASONS_KEPT else []
-        reason = "; ".join([*told.rejected[:REASONS_KEPT], *more])
+    if notification.rejected:
+        more = (
+            [f"and {len(notification.rejected) - REASONS_KEPT} more"]
+            if len(notification.rejected) > REASONS_KEPT
+            else []
+        )
+        reason = "; ".join([*notification.rejected[:REASONS_KEPT], *more])
         rejected = RejectedNotification(source, reason, len(body) if size is None else size, body[:BODY_KEPT])
-    return ReceivedEvents(told.events, +counts, rejected, source)
+    return ReceivedEvents(notification.events, +counts, rejected, source)
 
 
-def commands(deposits: Iterable[ReceivedEvents], keys: Keys) -> list[Command]:
-    """The Redis commands that store deposits, in order."""
+def commands(received: Iterable[ReceivedEvents], keys: Keys) -> list[Command]:
+    """The Redis commands that store received events, in order."""
     made: list[Command] = []
     counts: Counter[str] = Counter()
-    for one in deposits:
+    for one in received:
         made.extend(("XADD", keys.inbox, "*", *chain(*fields(event).items())) for event in one.events)
         made.extend(
             ("XADD", keys.event_probes, "MAXLEN", "~", PROBES_KEPT, "*", "source", one.source, "oid", event.id)
@@ -83,7 +87,7 @@ def commands(deposits: Iterable[ReceivedEvents], keys: Keys) -> list[Command]:
     return made
 
 
-class SetAside(msgspec.Struct, frozen=True):
+class StoredRejection(msgspec.Struct, frozen=True):
     """A rejected notification with the time at which it came (Unix seconds)."""
 
     at: float
@@ -91,28 +95,28 @@ class SetAside(msgspec.Struct, frozen=True):
 
 
 class EventSink:
-    """Stores deposits, and shows what was set aside and counted. Raises ``StoreUnavailable``."""
+    """Stores received events, and reads rejected notifications and counters. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
 
-    def store(self, deposits: Sequence[ReceivedEvents], also: Iterable[Command] = ()) -> None:
-        """On return all of it is in Redis; on an error none or all is. ``also``: more of the same transaction."""
+    def store(self, received: Sequence[ReceivedEvents], also: Iterable[Command] = ()) -> None:
+        """Store all in one transaction: on error, all or nothing was stored. ``also``: further commands in it."""
         with translated():
             pipe = self._redis.pipeline(transaction=True)
-            for command in (*commands(deposits, self._keys), *also):
+            for command in (*commands(received, self._keys), *also):
                 pipe.execute_command(*command)
             pipe.execute()
-        for aside in (one.rejected for one in deposits if one.rejected is not None):
+        for aside in (one.rejected for one in received if one.rejected is not None):
             log.warning("notification set aside", source=aside.source, reason=aside.reason, size=aside.size)
 
-    def rejected(self, limit: int = REJECTED_KEPT) -> list[SetAside]:
+    def rejected(self, limit: int = REJECTED_KEPT) -> list[StoredRejection]:
         """What was set aside last, newest first."""
         with translated():
             entries = self._redis.xrevrange(self._keys.rejected_events, count=limit)
         return [
-            SetAside(
+            StoredRejection(
                 int(text(entry).partition("-")[0]) / 1000,
                 RejectedNotification(text(f[b"source"]), text(f[b"reason"]), int(f[b"size"]), f[b"body"]),
             )
@@ -120,7 +124,7 @@ class EventSink:
         ]
 
     def counts(self) -> dict[str, int]:
-        """How much each source was told, ever: ``SOURCE:events``, ``SOURCE:ignored:REASON``, ``SOURCE:rejected``."""
+        """Number of events received by each source: ``SOURCE:events``, ``SOURCE:ignored:REASON``, ``SOURCE:rejected``."""
         with translated():
             return {
                 text(name): int(count) for name, count in sorted(self._redis.hgetall(self._keys.event_counts).items())

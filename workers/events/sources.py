@@ -1,4 +1,4 @@
-"""How the event sources are: noted in Redis by who runs one, read by ``status``, the metrics and ``s3 doctor``."""
+"""The state of the event sources: written to Redis by each source, read by ``status``, metrics and ``s3 doctor``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 
 State = Literal["working", "deaf", "away", "refused"]
-"""``deaf``: the server takes the request and sends nothing. ``refused``: it does not do this, or not for us."""
+"""``deaf``: the server accepts the request but sends nothing. ``refused``: not supported, or not permitted."""
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """How a source is, since when (Unix seconds), why where it does not work, and when that was noted last."""
+    """State of a source, since when (Unix seconds), why if it does not work, and when that was last reported."""
 
     state: State
     since: float
@@ -24,14 +24,14 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class _Note(Condition, frozen=True):
-    """``lasts_s``: a note that is older was left by a process that has ended; 0: it stays true."""
+    """``lasts_s``: an older note was left by a process that has ended; 0: it never expires."""
 
     lasts_s: float = 0.0
 
     def condition(self, now: float) -> Condition:
-        """What it says at a time."""
+        """The condition at a given time."""
         if self.lasts_s and now - self.at > self.lasts_s:
-            return Condition("away", self.at, "the process that listens has ended", self.at)
+            return Condition("away", self.at, "the listener process has ended", self.at)
         return Condition(self.state, self.since, self.reason, self.at)
 
 
@@ -43,13 +43,13 @@ class EventProbes:
         self._key = keys.event_probes
 
     def now(self) -> float:
-        """Unix seconds, as Redis has them."""
+        """The time of Redis in Unix seconds."""
         with translated():
             seconds, microseconds = self._redis.time()
         return float(seconds + microseconds / 1e6)
 
     def of(self, oid: str) -> dict[str, float]:
-        """Source → when it first told of an object (Unix seconds, to the millisecond)."""
+        """Source → when it first reported an object (Unix seconds, millisecond resolution)."""
         with translated():
             entries = self._redis.xrevrange(self._key)
         return {
@@ -67,9 +67,9 @@ class Sources:
         self._clock = clock
 
     def note(self, source: str, state: State, reason: str = "", lasts_s: float = 0.0) -> None:
-        """``source`` is so from now on, or still. Other states than before begin a new ``since``.
+        """Set the state of ``source``. A change of state starts a new ``since``.
 
-        ``lasts_s``: it is said again sooner than that as long as it is true; 0: it stays true.
+        ``lasts_s``: the state expires after this time unless it is set again; 0: never.
         """
         before = self.conditions().get(source)
         now = self._clock()
@@ -78,12 +78,12 @@ class Sources:
             self._redis.hset(self._key, source, msgspec.json.encode(_Note(state, since, reason, now, lasts_s)))
 
     def forget(self, source: str) -> None:
-        """Nobody runs it any more."""
+        """Remove a source that no longer runs."""
         with translated():
             self._redis.hdel(self._key, source)
 
     def conditions(self) -> Mapping[str, Condition]:
-        """What was noted last of each; ``away`` where whoever noted it has ended."""
+        """The last state of each source; ``away`` if the process that reported it has ended."""
         with translated():
             noted = self._redis.hgetall(self._key)
         now = self._clock()

@@ -57,7 +57,7 @@ async def listing(batches: Batches, outage_tracker: OutageTracker) -> None:
     """List the objects of batches over prefixes, until cancelled."""
     while True:
         try:
-            worked = await anyio.to_thread.run_sync(batches.turn, abandon_on_cancel=True)
+            worked = await anyio.to_thread.run_sync(batches.list_page, abandon_on_cancel=True)
         except Transient as exc:
             if await outlast(outage_tracker, exc) is None:
                 log.warning("listing of batches failed", reason=str(exc))

@@ -86,7 +86,7 @@ class _Rest(Collector):
     def _outages(self) -> Iterable[Metric]:
         lasting = GaugeMetricFamily("wildtag_outage_seconds", "duration of a service's outage", labels=["name"])
         waiting = GaugeMetricFamily("wildtag_outage_waiting", "objects waiting for a service", labels=["name"])
-        for one in described(self._services.outages.standing(), self._services.clock()):
+        for one in described(self._services.outages.active(), self._services.clock()):
             lasting.add_metric([one["name"]], one["seconds"])
             if one["waiting"] is not None:
                 waiting.add_metric([one["name"]], one["waiting"])
@@ -155,7 +155,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         store = await anyio.to_thread.run_sync(services.outages.look, "store")
         if store is not None:
             missing["store"] = store
-        standing = await anyio.to_thread.run_sync(services.outages.standing)
+        standing = await anyio.to_thread.run_sync(services.outages.active)
         headers = {"Retry-After": "1"} if missing else None
         body = {"ready": not missing, "missing": missing, "outages": described(standing, services.clock())}
         return responses.json(body, 503 if missing else 200, headers)
@@ -165,13 +165,13 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
     def status() -> Response:
         """The number of objects by state, the last progress of each stage, event sources and outages."""
         version: str | None = None
-        standing = services.outages.standing()
+        standing = services.outages.active()
         try:
             if all(one.name != "captions" for one in standing):  # otherwise the call would block
                 version = services.captions.version()
         except Transient as exc:
-            services.outages.own.met(exc)
-            standing = services.outages.standing()
+            services.outages.own.register(exc)
+            standing = services.outages.active()
         except WildtagError:
             pass
         now = services.clock()

@@ -19,11 +19,11 @@ async def outlast(
     """Wait one second, or until the service of the fault is back. Returns the service's name, if any."""
 
     def wait() -> str | None:
-        name = outage_tracker.met(fault)
+        name = outage_tracker.register(fault)
         if name is None:
             time.sleep(ANSWERS_S)
         else:
-            outage_tracker.outlast(name, REST_S)
+            outage_tracker.wait_to_retry(name, REST_S)
         return name
 
     return await anyio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=limiter)

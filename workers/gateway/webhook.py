@@ -15,8 +15,8 @@ from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
 from vectordb.errors import Transient
-from workers.events.notification import LARGEST, Told, webhook
-from workers.events.sink import deposit
+from workers.events.notification import LARGEST, Notification, webhook
+from workers.events.sink import received_events
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.problems import Problem
 from workers.gateway.problems import of as problem_of
@@ -43,11 +43,11 @@ def webhook_route(batching_writer: BatchingWriter, *, bucket: str, token: str | 
             body, size = await _body(request)
         except ClientDisconnect:
             return Response(status_code=400)  # the sender is gone
-        told = webhook(body, bucket) if size <= LARGEST else Told(rejected=(f"larger than {LARGEST} bytes",))
+        told = webhook(body, bucket) if size <= LARGEST else Notification(rejected=(f"larger than {LARGEST} bytes",))
         if told.rejected:
             log.warning("notification rejected", reason=told.rejected[0], size=size)
         try:
-            await batching_writer.put(deposit(SOURCE, told, body, size), len(body))
+            await batching_writer.put(received_events(SOURCE, told, body, size), len(body))
         except Transient as exc:
             return problem_of(exc).response()
         return Response(status_code=202 if told.rejected else 200)

@@ -1,1 +1,1 @@
-"""An object from its event to its record: inbox, ledger, policy, records."""
+"""The life of an object from its event to its record: inbox, ledger, policy, records."""

@@ -1,4 +1,4 @@
-"""What an event source tells: one object was created (or changed) or removed. A hint; the bucket is the truth."""
+"""The event of an event source: one object was created, changed or removed. A hint; the bucket decides."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from workers.stores.store import ObjectInfo
 class ObjectEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One change in a bucket.
 
-    ``sequence`` orders the writes of one key: hexadecimal, filled up to 32 digits, empty when unknown.
-    ``verified``: the source has looked into the bucket itself. ``force``: tag even what is already tagged.
-    ``etag`` is empty when the source does not know it; the store is asked then.
+    ``sequence`` orders the writes of one key: hexadecimal, padded to 32 digits, empty if unknown. ``verified``: the
+    source has checked the bucket. ``force``: tag the object even if it is already tagged. ``etag`` is empty if the
+    source does not know it; the store is then asked.
     """
 
     kind: Literal["created", "removed"]
@@ -34,6 +34,6 @@ class ObjectEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
     @classmethod
     def seen(cls, info: ObjectInfo) -> ObjectEvent:
-        """The event of an object that was seen in its bucket."""
+        """Create the event of an object that was found in its bucket."""
         r = info.ref
         return cls("created", r.bucket, r.key, r.etag, r.size, r.version_id, info.sequence, verified=True)

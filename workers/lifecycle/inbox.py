@@ -1,4 +1,4 @@
-"""The inbox: a Redis stream of object events that no dispatcher has dealt with yet."""
+"""The inbox: a Redis stream of object events that are not dispatched yet."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ GROUP = "dispatcher"
 
 
 def fields(event: ObjectEvent) -> dict[Any, Any]:
-    """An event as an entry of the stream."""
+    """Encode an event as fields of a stream entry."""
     return {"event": msgspec.msgpack.encode(event)}
 
 
-def told_at(entry: str) -> float:
-    """When a stream took an entry, in Unix seconds."""
+def added_at(entry: str) -> float:
+    """When a stream entry was added, in Unix seconds."""
     return int(entry.partition("-")[0]) / 1000
 
 
 class Inbox:
-    """Append events; read them with a consumer group; forget them once they are dealt with.
+    """Appends events, reads them with a consumer group and removes them after processing.
 
     An event that was read and never acknowledged is read again by ``recover``. Raises ``StoreUnavailable``.
     """
@@ -36,9 +36,9 @@ class Inbox:
         self._key = key
 
     def append(self, events: Sequence[ObjectEvent]) -> None:
-        """Store events in order; on return they are in Redis."""
+        """Store events in order; they are in Redis when this returns."""
         with translated():
-            if len(events) == 1:  # a third of what a pipeline costs
+            if len(events) == 1:  # a third of the cost of a pipeline
                 self._redis.xadd(self._key, fields(events[0]))
                 return
             pipe = self._redis.pipeline(transaction=False)
@@ -47,28 +47,28 @@ class Inbox:
             pipe.execute()
 
     def length(self) -> int:
-        """How many events nobody has dealt with."""
+        """Number of events that are not processed yet."""
         with translated():
             return int(self._redis.xlen(self._key))
 
     def prepare(self) -> None:
-        """Create the stream and its consumer group, if they are not there."""
+        """Create the stream and its consumer group if they do not exist."""
         create_group(self._redis, self._key, GROUP)
 
     def read(self, consumer: str, count: int, block_ms: int | None) -> list[tuple[str, ObjectEvent]]:
-        """New events; waits up to ``block_ms`` for the first, or not at all."""
+        """Read new events; wait up to ``block_ms`` for the first one, or not at all if it is ``None``."""
         return self._decoded(read_group(self._redis, self._key, GROUP, consumer, count, block_ms))
 
     def again(self, consumer: str, count: int, after: str) -> list[tuple[str, ObjectEvent]]:
-        """Events that this consumer has read and not finished, from behind an entry on; ``0`` is before all."""
+        """Events that this consumer has read and not finished, starting after an entry id; ``0``: from the start."""
         return self._decoded(read_again(self._redis, self._key, GROUP, consumer, count, after))
 
     def recover(self, consumer: str, idle_ms: int, count: int) -> list[tuple[str, ObjectEvent]]:
-        """Events that some dispatcher read at least ``idle_ms`` ago and did not finish."""
+        """Claim events that any consumer read at least ``idle_ms`` ago and did not finish."""
         return self._decoded(claim_idle(self._redis, self._key, GROUP, consumer, idle_ms, count))
 
     def done(self, ids: Sequence[str]) -> None:
-        """These events are dealt with."""
+        """Remove events that were processed."""
         if not ids:
             return
         with translated():
@@ -78,7 +78,7 @@ class Inbox:
             pipe.execute()
 
     def finishing(self, ids: Sequence[str]) -> list[tuple[str, ...]]:
-        """The commands of ``done``, for another transaction."""
+        """The commands of ``done``, to be run in another transaction."""
         return [("XACK", self._key, GROUP, *ids), ("XDEL", self._key, *ids)] if ids else []
 
     def _decoded(self, entries: list[Any]) -> list[tuple[str, ObjectEvent]]:

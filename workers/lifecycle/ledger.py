@@ -1,9 +1,9 @@
-"""The ledger: every accepted object without a final record, and the only place where records are written.
+"""The ledger: every accepted object without a final record, and the only place that writes records.
 
-The broker may lose, repeat or reorder messages; the ledger does not. An object enters it once a version and
-leaves it only by a final record or by being removed from the bucket. All changes are Lua scripts, so each is
-whole or not there (see ``workers/redis/keys.py`` for the keys and ``workers/scripts`` for the rules).
-Every method raises ``StoreUnavailable`` when Redis is away; every method may be repeated.
+The broker may lose, repeat or reorder messages; the ledger does not. An object is entered once per version. It leaves
+the ledger only by a final record or by being removed from the bucket. All changes are Lua scripts and therefore
+atomic (see ``workers/redis/keys.py`` for the keys and ``workers/redis/scripts`` for the rules). Every method raises
+``StoreUnavailable`` when Redis is unavailable, and every method may be repeated.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from workers.redis.keys import Keys
 
 @dataclass(frozen=True)
 class Arrival:
-    """What the dispatcher knows of one object. ``verified``: seen in the bucket, not only told by an event.
+    """What the dispatcher knows about one object. ``verified``: seen in the bucket, not only reported by an event.
 
-    ``rule``: how the settings have it segmented, or empty. ``turn``: it has waited for its turn to be.
+    ``rule``: how the settings want it segmented, or empty. ``turn``: it comes from the segmentation queue.
     """
 
     ref: ObjectRef
@@ -38,7 +38,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Overdue:
-    """An object whose deadline passed. ``attempts``: how often a worker began it."""
+    """An object whose deadline has passed. ``attempts``: how often a worker started it."""
 
     ref: ObjectRef
     revision: str
@@ -49,7 +49,7 @@ class Overdue:
 
 
 class Ledger:
-    """Enter, advance, finish, remove; and find what is overdue."""
+    """Enters, advances, finishes and removes objects, and finds overdue ones."""
 
     def __init__(self, client: Client, keys: Keys, feed_length: int) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
@@ -64,9 +64,9 @@ class Ledger:
         self._go_on = self._script("go_on")
 
     def enter(self, arrivals: Sequence[Arrival], revision: Revision, now: float, deadline: float) -> list[str]:
-        """Accept objects. Only ``entered`` (and ``again``: forced) ones are to be sent.
+        """Accept objects and return each one's outcome. Send only those with ``entered`` or ``again`` (forced).
 
-        ``waiting``: it waits in ``Keys.segments`` for its turn to be segmented.
+        ``waiting``: the object waits in ``Keys.segments`` to be segmented.
         """
         rows = [
             (a.ref.id, a.ref.etag, token(revision), a.sequence, msgspec.msgpack.encode(a.ref), now, deadline,
@@ -86,15 +86,15 @@ class Ledger:
         begin: bool = False,
         handed: bool = False,
     ) -> list[float | None]:
-        """Push deadlines on. Gives when each object was accepted, ``None`` for those nobody waits for any more.
+        """Extend deadlines. Returns when each object was accepted, ``None`` for objects not in the ledger.
 
-        ``begin``: it counts as an attempt. ``handed``: it is only put on the stage's queue; see ``go_on``.
+        ``begin``: count an attempt. ``handed``: the object is only put on the stage's queue; see ``extend``.
         """
         rows = [(r.id, r.etag, token(revision), stage, deadline, int(begin), now, int(handed)) for r in refs]
         return [None if answer is None else float(answer) for answer in self._many(self._advance, rows)]
 
     def finish(self, records: Sequence[Record], now: float) -> list[bool]:
-        """Write final records. ``False`` where the ledger did not wait for that: nothing was written."""
+        """Write final records. ``False`` for objects not in the ledger: nothing was written."""
         rows = [
             (r.id, r.etag, token(Revision(r.space_id, r.captions_version)), r.state, r.json(), now,
              self._feed_length, r.segmentation_method, *(value for tag in r.tags for value in (tag.label, tag.score)))
@@ -103,12 +103,12 @@ class Ledger:
         return [answer == b"written" for answer in self._many(self._finish, rows)]
 
     def remove(self, oids: Sequence[str]) -> list[bool]:
-        """Forget objects that are gone from the bucket. ``False`` where nothing was known of one."""
+        """Remove objects that are gone from the bucket. ``False`` for unknown objects."""
         rows = [(oid, self._feed_length) for oid in oids]
         return [answer == b"removed" for answer in self._many(self._remove, rows)]
 
     def overdue(self, now: float, deadline: float, limit: int = 100) -> list[Overdue]:
-        """Take objects whose deadline has passed; their next deadline is ``deadline``."""
+        """Claim objects whose deadline has passed; their next deadline is ``deadline``."""
         with translated():
             taken = self._overdue(args=[self._keys.prefix, now, deadline, limit])
         return [
@@ -120,7 +120,7 @@ class Ledger:
         ]  # fmt: skip
 
     def postpone(self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str) -> None:
-        """Come back to these objects later, since ``fault`` will pass."""
+        """Retry these objects after ``until``, because ``fault`` is temporary."""
         self._many(self._postpone, [(r.id, r.etag, token(revision), until, fault) for r in refs])
 
     def segmentation_methods(self, refs: Sequence[ObjectRef]) -> list[str]:
@@ -131,22 +131,22 @@ class Ledger:
                 pipe.hget(self._keys.entry(ref.id), "segment")
             return [text(method or b"") for method in pipe.execute()]
 
-    def go_on(self, ref: ObjectRef, stage: str, deadline: float) -> None:
-        """Push on the deadline of an object that takes long, and of those on the queue behind it."""
+    def extend(self, ref: ObjectRef, stage: str, deadline: float) -> None:
+        """Extend the deadline of a long-running object, and of those behind it on the queue."""
         self._many(self._go_on, [(ref.id, stage, deadline)])
 
     def segmenting(self) -> int:
-        """How many objects that are on their way are to be segmented."""
+        """Number of objects in progress that are to be segmented."""
         with translated():
             return int(self._redis.scard(self._keys.segmenting))
 
     def in_flight(self) -> int:
-        """How many objects are accepted and have no record."""
+        """Number of accepted objects without a final record."""
         with translated():
             return int(self._redis.zcard(self._keys.ledger))
 
-    def on_the_queues(self) -> int:
-        """The same without those that are to be segmented, which wait in a queue of their own."""
+    def queued(self) -> int:
+        """The same, without objects to be segmented, which have their own queue."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             pipe.zcard(self._keys.ledger)
@@ -168,5 +168,5 @@ class Ledger:
 
 
 def token(revision: Revision) -> str:
-    """One string for what a result depends on besides the image."""
+    """One string for everything except the image that a result depends on."""
     return f"{revision.space_id}/{revision.captions_version}"

@@ -1,4 +1,4 @@
-"""From a stage's outcome to records: the same for the queues and for one process."""
+"""Converts a stage's outcome to records, for the queues and for in-process tagging."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Accepted = Mapping[str, float]
 
 
 def done(batch: Scored, now: float, accepted: Accepted, segmentation: Segmentation | None = None) -> Iterator[Record]:
-    """A ``done`` record for each object of the batch. ``segmentation``: of the one object that it holds."""
+    """A ``done`` record for each object of the batch. ``segmentation``: for a batch of one object."""
     for ref, hits, tags in zip(batch.objects, batch.hits, batch.tags, strict=True):
         evidence = tuple(Evidence(hit.caption, round(hit.similarity, 6)) for hit in hits)
         yield _record("done", ref, batch, now, accepted, tags=tags, evidence=evidence, segmentation=segmentation)
@@ -21,7 +21,7 @@ def done(batch: Scored, now: float, accepted: Accepted, segmentation: Segmentati
 def failed(
     faults: Sequence[Fault], batch: Batch, now: float, accepted: Accepted, state: State = "failed"
 ) -> Iterator[Record]:
-    """A record for each fault; ``batch`` tells the revision and the times."""
+    """A record for each fault; ``batch`` supplies the revision and the timings."""
     for fault in faults:
         yield _record(state, fault.object, batch, now, accepted, error=Error(fault.code, fault.reason))
 

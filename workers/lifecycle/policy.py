@@ -1,20 +1,20 @@
-"""What follows from a fault: a pure table, which the workers and the keeper carry out.
+"""Decides what follows from a fault: a pure table that the workers and the keeper carry out.
 
 ==========================================  =====================================================
 what happened                               what follows
 ==========================================  =====================================================
-``Transient``: a service is away            the worker waits for it with the batch, and goes on
-… still, after ``PATIENCE_S``               the batch back to its queue
-``Transient`` of this batch alone           the batch again, with growing pauses
-… still, after ``RETRIES`` times            the ledger waits, then sends each object again
-HEAD and GET of an object disagree          the same at once, for that object alone
-``UnreadableMessage``                       nothing: the ledger sends the objects again
-any other error, several objects            each object alone, so that only the guilty one fails
+``Transient``: a service is unavailable     the worker keeps the batch, waits, and tries again
+… still, after ``PATIENCE_S``               the batch returns to its queue
+``Transient`` of this batch only            retry the batch with exponential backoff
+… still, after ``RETRIES`` retries          the ledger waits, then sends each object again
+HEAD and GET of an object disagree          the same at once, for that object only
+``UnreadableMessage``                       drop it: the ledger sends the objects again
+any other error, several objects            each object alone, so that only the faulty one fails
 any other error, one object                 a ``failed`` record
 overdue, transient faults for too long      ``dead``, with the last fault
-overdue, a service is away                  wait: it is not the object's fault
-overdue, a worker began it too often        ``dead``: it probably kills the worker
-overdue, some stage consumes nothing        wait: it is not the object's fault
+overdue, a service is unavailable           wait: the object is not the cause
+overdue, a worker started it too often      ``dead``: it may crash the worker
+overdue, some stage consumes nothing        wait: the object is not the cause
 overdue otherwise                           sent again, alone
 ==========================================  =====================================================
 """
@@ -30,26 +30,26 @@ from workers.settings.dependencies import QUEUES
 from workers.settings.settings import SEGMENTATION
 
 RETRIES = 8
-LONGEST_PAUSE_S = 2.0  # between two tries: whoever waits for more waits too long when the fault has passed
-PATIENCE_S = 20.0  # that a worker waits with a batch for a service; see ``patience_for``
-POSTPONED_S = 30.0  # until the ledger comes back to an object that a transient fault has stopped
+LONGEST_PAUSE_S = 2.0  # between two retries: a longer pause would delay objects after the fault has passed
+PATIENCE_S = 20.0  # how long a worker waits for a service with a batch in hand; see ``patience_for``
+POSTPONED_S = 30.0  # until the ledger retries an object after a transient fault
 
 
 @dataclass(frozen=True)
 class Retry:
-    """The same message again after ``pause`` seconds."""
+    """Retry the message after ``pause`` seconds."""
 
     pause: float
 
 
 @dataclass(frozen=True)
 class Requeue:
-    """The same message again, at the head of its queue."""
+    """Return the message to the head of its queue."""
 
 
 @dataclass(frozen=True)
 class Postpone:
-    """The ledger comes back to the objects after ``pause`` seconds."""
+    """The ledger retries the objects after ``pause`` seconds."""
 
     pause: float
     fault: str
@@ -57,17 +57,17 @@ class Postpone:
 
 @dataclass(frozen=True)
 class Split:
-    """Every object again, from the start and alone."""
+    """Send every object again, from the first stage and alone."""
 
 
 @dataclass(frozen=True)
 class Drop:
-    """Nothing; the ledger will send the objects again."""
+    """Drop the message; the ledger sends the objects again."""
 
 
 @dataclass(frozen=True)
 class Fail:
-    """A final record for the one object."""
+    """Write a final record, ``failed``, for the only object."""
 
     code: str
     reason: str
@@ -75,7 +75,7 @@ class Fail:
 
 @dataclass(frozen=True)
 class Dead:
-    """A final record, ``dead``: inspect and replay."""
+    """Write a final record, ``dead``: inspect and replay."""
 
     code: str
     reason: str
@@ -88,17 +88,17 @@ class Resend:
 
 @dataclass(frozen=True)
 class Wait:
-    """Leave it until its next deadline."""
+    """Leave the object until its next deadline."""
 
 
 def after_error(
     error: Exception, objects: int, retries: int, *, away: bool = False
 ) -> Retry | Requeue | Postpone | Split | Drop | Fail:
-    """What a worker does with a message whose stage raised. ``away``: a service was waited for, and did not come."""
+    """What a worker does after a stage raised. ``away``: it has already waited for an unavailable service."""
     if isinstance(error, Transient):
         if away:
             return Requeue()
-        # 13.5 s in all: far below any visibility timeout
+        # 13.5 s in total: far below any visibility timeout
         pause = min(LONGEST_PAUSE_S, 0.5 * 2**retries)
         return Retry(pause) if retries < RETRIES else Postpone(POSTPONED_S, str(error))
     if isinstance(error, UnreadableMessage):
@@ -107,26 +107,26 @@ def after_error(
         return Split()
     if isinstance(error, Permanent):
         return Fail(getattr(error, "code", "refused"), str(error))
-    return Fail("internal", f"tagging it raised {type(error).__name__}: {error}")
+    return Fail("internal", f"an unexpected error occurred while tagging it: {type(error).__name__}: {error}")
 
 
 def patience_for(service: str, stage: str, time_limit_s: float) -> float:
-    """Seconds that a worker waits for a service with a message at hand; the rest of its time limit is for work."""
+    """Seconds that a worker waits for a service with a message in hand; the rest of its time limit is for work."""
     if service not in QUEUES:
         return min(PATIENCE_S, time_limit_s / 4)
-    # while even the queue is away there is nowhere to put it back to; only segmentation needs minutes afterwards
+    # if the queue itself is unavailable, the message cannot be returned; only segmentation then needs minutes
     return time_limit_s * (0.5 if stage == SEGMENTATION else 0.8)
 
 
 def after_deadline(
     overdue: Overdue, now: float, *, consuming: bool, max_attempts: int, give_up_s: float, away: str | None = None
 ) -> Dead | Resend | Wait:
-    """What the keeper does with an object whose deadline passed. ``away``: why a service cannot be reached."""
+    """What the keeper does with an overdue object. ``away``: why a service is unavailable."""
     fault = overdue.fault or away
     if fault and now - overdue.accepted_at > give_up_s:
-        return Dead("gave-up", f"tried for {give_up_s / 3600:.0f} hours; at last: {fault}")
+        return Dead("gave-up", f"gave up after {give_up_s / 3600:.0f} hours; last error: {fault}")
     if away:
         return Wait()
     if overdue.attempts >= max_attempts:
-        return Dead("poisonous", f"begun {overdue.attempts} times and never finished; it may kill the worker")
+        return Dead("poisonous", f"{overdue.attempts} attempts, none finished: it may crash the worker")
     return Resend() if consuming else Wait()

@@ -1,4 +1,4 @@
-"""Where objects are: on their way, and in which stage, or at their end. What the gateway tells of them."""
+"""The progress of objects: queued, in a stage, or finished. The gateway reports it to clients."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FINAL = frozenset(STATES)
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one object is. ``record``: its JSON, when that is the final word.
+    """Progress of one object. ``record``: its JSON, if the object is finished.
 
-    ``position``: how many objects are ahead of one that is queued. ``stages``: when it came to each (Unix seconds).
-    ``fault``: what it waits for to pass.
+    ``position``: number of objects ahead of a queued one. ``stages``: when it reached each (Unix seconds). ``fault``:
+    the temporary fault that it waits for.
     """
 
     bucket: str
@@ -38,7 +38,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def final(self) -> bool:
-        """Whether nothing more is to come of this version."""
+        """Whether this version is finished."""
         return self.state in FINAL
 
 
@@ -50,9 +50,9 @@ class ProgressReader:
         self._keys = keys
 
     def look(self, oids: Sequence[str], since: float = 0.0) -> list[Progress | None]:
-        """Where each object is; ``None`` where neither ledger nor record knows it.
+        """The progress of each object; ``None`` if neither ledger nor records know it.
 
-        A record that was written at or before ``since`` is not the word that is waited for.
+        Records written at or before ``since`` are ignored.
         """
         if not oids:
             return []
@@ -69,7 +69,7 @@ class ProgressReader:
         return [_progress(oid, since, *row) for oid, row in zip(oids, rows, strict=True)]
 
     def tokens(self, oids: Sequence[str]) -> list[str]:
-        """Of each object something that changes whenever its progress does; cheaper than to ``look``."""
+        """A token per object that changes whenever its progress does; cheaper than ``look``."""
         if not oids:
             return []
         with translated():
@@ -82,9 +82,9 @@ class ProgressReader:
         return [f"{answers[i]}{answers[i + 1]}{answers[i + 2]}" for i in range(0, len(answers), 3)]
 
     def waiting(self, *, segmented: bool = False) -> int:
-        """How many objects nobody has begun or finished: in the inbox and in the ledger.
+        """Number of objects in the inbox and the ledger that no worker has started.
 
-        ``segmented``: those that wait to be segmented.
+        ``segmented``: count objects that wait to be segmented.
         """
         with translated():
             if segmented:
@@ -114,7 +114,7 @@ def _progress(
             accepted_at=float(accepted or 0), attempts=int(attempts or 0), fault=text(fault) if fault else None,
             stages={name: float(t) for name, t in zip(ALL_STAGES, times, strict=True) if t is not None},
         )  # fmt: skip
-    if segmented is not None:  # it waits for its turn to be segmented
+    if segmented is not None:  # it waits in the segmentation queue
         return Progress(bucket=bucket, key=key, etag=text(record[0] or b""), state="queued", position=segmented)
     if record[2] is None or at is None:
         return None

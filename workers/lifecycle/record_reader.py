@@ -1,4 +1,4 @@
-"""How records, their indexes and the feed are read. They are written by the ledger alone."""
+"""Reads records, their indexes and the feed. Only the ledger writes them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FeedItem:
 
 @dataclass(frozen=True)
 class Pending:
-    """An object that is on its way."""
+    """An object in progress."""
 
     oid: str
     stage: str
@@ -46,7 +46,7 @@ class Records:
         self._keys = keys
 
     def get(self, oids: Sequence[str]) -> list[Record | None]:
-        """The record of each object, ``None`` where there is none."""
+        """The record of each object, ``None`` if there is none."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
@@ -54,9 +54,9 @@ class Records:
             return [None if body is None else decode(body) for body in pipe.execute()]
 
     def keys(self, bucket: str, prefix: str = "", after: str = "", upto: str | None = None) -> Iterator[str]:
-        """The keys of a bucket that have records, in the order of their bytes, in pages.
+        """Yield the keys of a bucket that have records, in byte order, in pages.
 
-        Those that begin with ``prefix`` and come after ``after``, up to and with ``upto`` where it is given.
+        Only keys that begin with ``prefix``, after ``after`` and up to ``upto`` (inclusive) if given.
         """
         start = b"(" + raw(f"{bucket}/{after}") if after >= prefix and after else b"[" + raw(f"{bucket}/{prefix}")
         end = b"(" + raw(f"{bucket}/{prefix}") + b"\xff" if upto is None else b"[" + raw(f"{bucket}/{upto}")
@@ -71,7 +71,7 @@ class Records:
             start = b"(" + page[-1]
 
     def complete_order(self) -> None:
-        """See that all records are in the order of keys: those of an older wildtag are not."""
+        """Add records of older versions of wildtag to the index by key."""
         with translated():
             if self._redis.zcard(self._keys.objects) >= self._redis.zcard(self._keys.records):
                 return
@@ -79,7 +79,7 @@ class Records:
                 self._redis.zadd(self._keys.objects, dict.fromkeys(members, 0))
 
     def known(self, oids: Sequence[str]) -> list[tuple[str, str]]:
-        """Of each object the etag of its record and of what is on its way; empty where there is none."""
+        """The ETag of each object's record and of its version in progress; empty if there is none."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
@@ -89,7 +89,7 @@ class Records:
         return list(zip(answers[::2], answers[1::2], strict=True))
 
     def labelled(self, oids: Sequence[str]) -> list[tuple[str, str, list[str]]]:
-        """Of each record its state, the version of the captions and its labels; empty where there is none."""
+        """The state, captions version and labels of each record; empty if there is none."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
@@ -101,13 +101,13 @@ class Records:
         ]
 
     def tagged(self, label: str) -> Iterator[str]:
-        """The ids of the records with this tag, in no particular order."""
+        """Yield the ids of the records with this tag, unordered."""
         with translated():
             for member, _ in self._redis.zscan_iter(self._keys.tag(label), count=PAGE):
                 yield text(member)
 
     def bodies(self, start: int, limit: int, state: State | None = None) -> list[bytes]:
-        """The JSON of the records from a place on, newest first."""
+        """The JSON of ``limit`` records from position ``start``, newest first."""
         with translated():
             oids = self._redis.zrevrange(
                 self._keys.state(state) if state else self._keys.records, start, start + limit - 1
@@ -118,7 +118,7 @@ class Records:
             return [current(body) for body in pipe.execute() if body is not None]
 
     def best(self, label: str, min_score: float, start: int, limit: int) -> list[tuple[bytes | None, float]]:
-        """Records with a tag as JSON, and the tag's score in each, the best first, from a place on."""
+        """JSON and score of records with a tag, highest score first, from position ``start``."""
         with translated():
             rows = self._redis.zrevrangebyscore(
                 self._keys.tag(label), "+inf", min_score, start=start, num=limit, withscores=True
@@ -132,9 +132,9 @@ class Records:
             ]
 
     def tags(self, prefix: str, start: int, limit: int) -> tuple[list[tuple[str, int]], int | None]:
-        """Tags that begin so with the number of objects that carry them, the most frequent first, and where to go on.
+        """Tags with this prefix and their number of objects, most frequent first, and the next position.
 
-        ``start`` is a place among all tags: those of other beginnings are passed over.
+        ``start`` is a position among all tags, with or without the prefix.
         """
         found: list[tuple[str, int]] = []
         while True:
@@ -150,7 +150,7 @@ class Records:
             start += PAGE
 
     def latest(self, limit: int | None = None, state: State | None = None) -> Iterator[Record]:
-        """Records, newest first, in pages."""
+        """Yield records, newest first."""
         key = self._keys.state(state) if state else self._keys.records
         with translated():
             start, wanted = 0, limit if limit is not None else 2**62
@@ -163,7 +163,7 @@ class Records:
                 start, wanted = start + page, wanted - page
 
     def pending(self, limit: int = 100) -> list[Pending]:
-        """Objects in the ledger, the earliest deadline first."""
+        """Objects in the ledger, earliest deadline first."""
         with translated():
             oids = [text(o) for o in self._redis.zrange(self._keys.ledger, 0, limit - 1)]
             pipe = self._redis.pipeline(transaction=False)
@@ -177,7 +177,7 @@ class Records:
         ]
 
     def on_its_way(self, oid: str) -> Pending | None:
-        """Where one object is; ``None`` when the ledger does not wait for it."""
+        """The ledger entry of an object; ``None`` if the ledger has none."""
         with translated():
             a = self._redis.hmget(self._keys.entry(oid), "stage", "attempts", "accepted_at", "fault")
         if a[0] is None:
@@ -185,7 +185,7 @@ class Records:
         return Pending(oid, text(a[0]), int(a[1]), float(a[2]), text(a[3]) if a[3] else None)
 
     def counts(self) -> dict[str, int]:
-        """How many objects wait in the inbox, or to be segmented, are on their way, have a record in each state."""
+        """Number of objects in the inbox, in the segmentation queue, in progress, and per state of their record."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             pipe.xlen(self._keys.inbox)
@@ -196,30 +196,30 @@ class Records:
             return dict(zip(("inbox", "segments", "in_flight", *STATES), pipe.execute(), strict=True))
 
     def common_tags(self, limit: int = 20) -> list[tuple[str, int]]:
-        """The most frequent tags with the number of objects that carry them."""
+        """The most frequent tags with their number of objects."""
         with translated():
             rows = self._redis.zrevrange(self._keys.tags, 0, limit - 1, withscores=True)
         return [(text(label), int(n)) for label, n in rows]
 
     def feed_end(self) -> str:
-        """The id of the newest entry of the feed: start here to see only what is new."""
+        """The id of the newest feed entry: read from here to see only new entries."""
         with translated():
             newest = self._redis.xrevrange(self._keys.feed, count=1)
         return text(newest[0][0]) if newest else "0-0"
 
     def feed_begin(self) -> str | None:
-        """The id of the oldest entry that the feed remembers."""
+        """The id of the oldest entry in the feed."""
         with translated():
             oldest = self._redis.xrange(self._keys.feed, count=1)
         return text(oldest[0][0]) if oldest else None
 
     def feed_page(self, after: str, count: int) -> list[FeedItem]:
-        """What the feed remembers after an id; does not wait."""
+        """Feed entries after an id; does not wait."""
         with translated():
             return _items(self._redis.xrange(self._keys.feed, f"({after}", count=count))
 
     def feed(self, after: str, block_ms: int, count: int = 100) -> list[FeedItem]:
-        """What came after an id; waits up to ``block_ms`` when there is nothing."""
+        """Feed entries after an id; waits up to ``block_ms`` if there are none."""
         with translated():
             answer = self._redis.xread({self._keys.feed: after}, count=count, block=block_ms)
         return _items(entries(answer))
@@ -230,6 +230,6 @@ def _items(found: Entries) -> list[FeedItem]:
 
 
 def in_pages(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    """The items in lists of ``size``, the last one excepted."""
+    """Split items into lists of ``size``; the last one may be shorter."""
     while page := list(islice(items, size)):
         yield page

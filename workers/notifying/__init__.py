@@ -1,1 +1,1 @@
-"""Telling others: a signed POST for every finished object, as Standard Webhooks 1.0.0 describes it."""
+"""Webhooks and write-back: a signed POST for every finished object, according to Standard Webhooks 1.0.0."""

@@ -1,4 +1,4 @@
-"""Deliveries that were given up: listed, and sent once more when somebody says so."""
+"""Deliveries that failed permanently: listed, and sent again on request."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from workers.redis import scripts
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 
-_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # a digit fewer than the largest that Redis counts to
+_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # one digit less than the largest id in Redis
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A delivery that was given up, without its body. ``since``: when it was taken from the feed, in Unix seconds."""
+    """A delivery that was given up, without its body. ``since``: when it was read from the feed (Unix seconds)."""
 
     id: str
     delivery: str
@@ -32,7 +32,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class DeadLetters:
-    """The newest so many; the oldest are forgotten first. Raises ``StoreUnavailable``."""
+    """A limited number of dead letters; the oldest are deleted first. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys, clock: Callable[[], float] = time.time) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
@@ -41,7 +41,7 @@ class DeadLetters:
         self._replay = self._redis.register_script(scripts.source("replay_delivery"))
 
     def list(self, limit: int = 50, after: str | None = None) -> list[DeadLetter]:
-        """Newest first; ``after``: only those that come after this one in that order. An id of none is no error."""
+        """Newest first; ``after``: only those that follow this one. An unknown id is not an error."""
         if after is not None and not _ID.fullmatch(after):
             return []
         with translated():
@@ -49,9 +49,9 @@ class DeadLetters:
         return [_letter(text(entry), _delivery(fields)) for entry, fields in found]
 
     def replay(self, letter: str) -> bool:
-        """Send it again, at once and with as many attempts as a new one. ``False`` when there is none of this id.
+        """Send it again, now and with the attempts of a new delivery. ``False`` if the id is unknown.
 
-        The delivery's own id stays, so a receiver that had it after all knows it.
+        The delivery keeps its own id, so a receiver that already has it can recognise it.
         """
         if not _ID.fullmatch(letter):
             return False

@@ -1,4 +1,4 @@
-"""A delivery: what is POSTed for one entry of the feed, and how its attempts went."""
+"""A delivery: the body to POST for one feed entry, and the state of its attempts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from workers.lifecycle.record import current, decode
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One body on its way. ``id`` stays the same over all attempts: receivers know by it what they have had.
+    """One body to deliver. ``id`` is the same for all attempts, so receivers can detect repetitions.
 
-    ``since``: when it was taken from the feed (Unix seconds); ``attempts``: failed ones; ``reason``: of the last one.
+    ``since``: when it was read from the feed (Unix seconds); ``attempts``: failed ones; ``reason``: of the last
+    failure.
     """
 
     id: str
@@ -33,9 +34,9 @@ class _Event(msgspec.Struct):
 
 
 def delivery_of(entry: str, record: bytes, now: float) -> Delivery:
-    """What tells of an entry of the feed, whose body is a record's JSON. The same entry gives the same id.
+    """The delivery of a feed entry whose body is a record's JSON. The same entry always has the same id.
 
-    The id has a digest beside the entry's own, since two feeds may number alike and have one receiver.
+    The id includes a digest, because two feeds may use the same numbers and have one receiver.
     """
     read = decode(record)
     kind = f"object.{read.state}"
@@ -46,7 +47,7 @@ def delivery_of(entry: str, record: bytes, now: float) -> Delivery:
 
 
 def trial(entry: str, now: float) -> Delivery:
-    """A delivery by which a person sees whether the receiver takes any."""
+    """A test delivery, to check whether the receiver accepts any."""
     return Delivery(f"msg_test_{entry}", "webhook.test", "", "", _body("webhook.test", now, b"{}"), now)
 
 

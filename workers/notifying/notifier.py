@@ -1,8 +1,8 @@
-"""The notifier: follows the feed, and sees to it that the receiver is told of every finished object at least once.
+"""The notifier: reads the feed and delivers every finished object to the receiver at least once.
 
-An entry of the feed is acknowledged in the same transaction that lets its delivery wait. A delivery waits until the
-receiver has answered 2xx, or it is a dead letter. While it is being sent it is due once more when the time of an
-attempt is over, so a notifier that is killed holds nothing up and loses nothing.
+A feed entry is acknowledged in the transaction that queues its delivery. A delivery stays queued until the receiver
+has answered 2xx, or it becomes a dead letter. While an attempt is running, the next one is already scheduled for
+after its time limit, so a notifier that is killed delays and loses nothing.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from workers.redis.streams import (
 log = structlog.get_logger()
 
 GROUP = "notifier"
-READ = 100  # entries at once
-WAITING_MOST = 50_000  # deliveries; while there are more, the feed is left to remember
-GLANCE = 0.05  # seconds; how long an attempt is waited for before the feed is looked at again
+READ = 100  # entries per read
+WAITING_MOST = 50_000  # deliveries; above this number no further entries are read from the feed
+GLANCE = 0.05  # seconds to wait for an attempt before the feed is read again
 
 Post = Callable[[Delivery], "Future[Answer]"]
 
 
 class Notifier:
-    """One ``step`` is one look. Raises ``StoreUnavailable``, and loses nothing.
+    """Runs one round per ``step``. Raises ``StoreUnavailable``, and then loses nothing.
 
-    ``at_once``: attempts side by side, so that one slow answer holds up no other. ``lease_s``: longer than an attempt
-    may take.
+    ``at_once``: number of concurrent attempts, so that a slow response does not delay others. ``lease_s``: longer
+    than the time limit of an attempt.
     """
 
     def __init__(
@@ -75,18 +75,18 @@ class Notifier:
         self._waiting_most = waiting_most
         self._full = False
         self._chance = random.Random()  # noqa: S311 -- jitter
-        self._resume = 0.0  # when the receiver wants to be sent to again
+        self._resume = 0.0  # time until which the receiver has asked to pause
         self._leftovers = Leftovers()
         self._sent: dict[str, tuple[Delivery, Future[Answer]]] = {}
 
     def prepare(self) -> None:
-        """Create the consumer group, beginning with all that the feed remembers."""
+        """Create the consumer group, starting with the oldest entry of the feed."""
         create_group(self._redis, self._feed, GROUP)
 
     def step(self, block_ms: int = 500) -> int:
-        """Take in what has come, begin what is due, settle what is answered; gives how many attempts that is.
+        """Read new entries, start due attempts and store the results; returns the number of finished attempts.
 
-        Waits up to ``block_ms`` for the feed when nothing is on its way.
+        Waits up to ``block_ms`` for the feed if there is no attempt in progress.
         """
         if self._crowded():
             time.sleep(GLANCE)
@@ -96,25 +96,25 @@ class Notifier:
         return self.settle(GLANCE)
 
     def recover(self, idle_ms: int) -> None:
-        """Take in what some notifier read at least so long ago and did not take in: it was killed."""
+        """Claim entries that any notifier read at least ``idle_ms`` ago and did not queue: it was killed."""
         with self._leftovers.interrupted_by_faults():
             if lost := drop_forgotten(self._redis, self._feed, GROUP):
                 self._tell_lost(lost)
             self._accept(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, READ))
 
     def settle(self, patience: float) -> int:
-        """Keep what became of the attempts that are answered; waits for the first up to ``patience`` seconds."""
+        """Store the results of finished attempts; waits up to ``patience`` seconds for the first."""
         if not self._sent:
             return 0
         done, _ = wait([future for _, future in self._sent.values()], patience, FIRST_COMPLETED)
         for delivery, future in list(self._sent.values()):
             if future in done:
                 self._settle(delivery, future.result())
-                del self._sent[delivery.id]  # not before: Redis may be away, and the answer is to be kept
+                del self._sent[delivery.id]  # only now: if Redis is unavailable, the result must not be lost
         return len(done)
 
     def abandon(self, patience: float) -> None:
-        """Before the end: settle what is answered within ``patience`` seconds. The rest is sent again later."""
+        """Before shutdown: store results that arrive within ``patience`` seconds. The others are sent again later."""
         until = self._clock() + patience
         while self._sent and (left := until - self._clock()) > 0:
             self.settle(left)
@@ -126,7 +126,7 @@ class Notifier:
             if self._leftovers.due():
                 entries = read_again(self._redis, self._feed, GROUP, self._consumer, READ)
                 self._accept(entries)
-                self._leftovers.looked(None, left=bool(entries))  # once more, to see that none is left
+                self._leftovers.looked(None, left=bool(entries))  # once more, to check that none is left
             self._read(block_ms)
 
     def _read(self, block_ms: int | None) -> None:
@@ -137,7 +137,7 @@ class Notifier:
     def _crowded(self) -> bool:
         full = self._outbox.waiting() >= self._waiting_most
         if full and not self._full:
-            log.warning("too many deliveries wait: the feed is not read on", waiting=self._waiting_most)
+            log.warning("too many queued deliveries, reading of the feed paused", waiting=self._waiting_most)
         self._full = full
         return full
 
@@ -147,26 +147,26 @@ class Notifier:
         now, deliveries, lost = self._clock(), [], 0
         for entry, fields in entries:
             if not fields:
-                lost += 1  # it was read, and trimmed before it was taken in
+                lost += 1  # it was trimmed from the feed after it was read
             elif record := fields.get(b"body"):  # none: the object was removed
                 try:
                     deliveries.append(delivery_of(text(entry), record, now))
-                except msgspec.DecodeError as exc:  # of another wildtag
-                    log.warning("a record cannot be read: the receiver is not told of it", reason=str(exc))
+                except msgspec.DecodeError as exc:  # from another version of wildtag
+                    log.warning("record unreadable, not delivered", reason=str(exc))
                     lost += 1
         self._outbox.accept(deliveries, GROUP, [entry for entry, _ in entries])
         if lost:
             self._tell_lost(lost)
 
     def _tell_lost(self, lost: int) -> None:
-        log.error("entries of the feed are lost: the receiver is not told of them", entries=lost)
+        log.error("feed entries lost, not delivered", entries=lost)
         self._outbox.accept([], GROUP, [], lost)
 
     def _begin(self) -> None:
-        now, room = self._clock(), self._at_once - len(self._sent)
-        if room <= 0 or now < self._resume:
+        now, free = self._clock(), self._at_once - len(self._sent)
+        if free <= 0 or now < self._resume:
             return
-        for delivery in self._outbox.take(now, now + self._lease, room):
+        for delivery in self._outbox.take(now, now + self._lease, free):
             if delivery.id not in self._sent:
                 self._sent[delivery.id] = (delivery, self._post(delivery))
 
@@ -179,6 +179,6 @@ class Notifier:
         self._outbox.settle(delivery, verdict)
         if verdict.outcome != "delivered":
             log.warning(
-                "not delivered", outcome=verdict.outcome, delivery=delivery.id, attempts=delivery.attempts,
+                "delivery failed", outcome=verdict.outcome, delivery=delivery.id, attempts=delivery.attempts,
                 object=f"{delivery.bucket}/{delivery.key}", reason=delivery.reason,
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Deliveries in Redis: those that wait, each with the time of its next attempt, and what became of them."""
+"""Deliveries in Redis: queued ones with the time of their next attempt, and results."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from workers.redis import scripts
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 
-DEAD_KEPT = 10_000  # dead letters; the oldest go first
+DEAD_KEPT = 10_000  # dead letters; the oldest are deleted first
 
 
 class Outbox:
-    """Accept, take, settle. Each is whole or not there, and may be repeated. Raises ``StoreUnavailable``."""
+    """Queues, claims and settles deliveries. Operations are atomic and repeatable. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys, dead_kept: int = DEAD_KEPT) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
@@ -27,7 +27,7 @@ class Outbox:
         self._settle = self._redis.register_script(scripts.source("settle_delivery"))
 
     def accept(self, deliveries: Sequence[Delivery], group: str, entries: Sequence[Any], lost: int = 0) -> None:
-        """Let deliveries wait, due at once, and acknowledge the feed's entries. ``lost``: to be counted as such."""
+        """Queue deliveries, due at once, and acknowledge the feed's entries. ``lost``: number to count as lost."""
         with translated():
             pipe = self._redis.pipeline(transaction=True)
             for one in deliveries:
@@ -40,25 +40,25 @@ class Outbox:
             pipe.execute()
 
     def take(self, now: float, again: float, limit: int) -> list[Delivery]:
-        """Deliveries that are due; unless they are settled before, they are due once more at ``again``."""
+        """Claim due deliveries; if they are not settled, they are due again at ``again``."""
         with translated():
             taken = self._take(args=[self._keys.prefix, now, again, limit])
         return [msgspec.msgpack.decode(one, type=Delivery) for one in taken]
 
     def settle(self, delivery: Delivery, verdict: Verdict) -> None:
-        """Keep what became of an attempt."""
+        """Store the result of an attempt."""
         packed = msgspec.msgpack.encode(delivery)
         with translated():
             self._settle(args=[self._keys.prefix, delivery.id, verdict.outcome, verdict.at, packed, self._dead_kept])
 
     def waiting(self) -> int:
-        """How many deliveries are neither delivered nor dead."""
+        """Number of deliveries that are neither delivered nor dead."""
         with translated():
             return int(self._redis.hlen(self._keys.notify("waiting")))
 
     def counts(self) -> Mapping[str, int]:
         """How many wait, and ever: ``delivered``, ``retried`` (attempts that failed), ``dead`` and ``lost``."""
         with translated():
-            told = {text(name): int(n) for name, n in self._redis.hgetall(self._keys.notify("counts")).items()}
+            counts = {text(name): int(n) for name, n in self._redis.hgetall(self._keys.notify("counts")).items()}
         names = ("delivered", "retried", "dead", "lost")
-        return {"waiting": self.waiting()} | {name: told.get(name, 0) for name in names}
+        return {"waiting": self.waiting()} | {name: counts.get(name, 0) for name in names}

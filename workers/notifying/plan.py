@@ -1,4 +1,4 @@
-"""What an answer means: delivered, once more and when, or given up. Pure: time and chance are arguments."""
+"""Decides what follows from a response: delivered, retry and when, or give up. Time and chance are arguments."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Literal
 FIRST_WAIT = 5.0  # seconds
 GROWTH = 3.2  # ten attempts take 22 hours
 LONGEST_WAIT = 86_400.0
-JITTER = 0.2  # a wait is up to so much longer or shorter, so that what failed together does not come together
-HOLD_MOST = 60.0  # seconds that one answer may hold up everything
+JITTER = 0.2  # relative deviation of a wait, so that deliveries that failed together are not retried together
+HOLD_MOST = 60.0  # seconds that one response may pause all deliveries
 ASKS_TO_WAIT = frozenset({429, 503})
 GONE = 410
 
@@ -18,9 +18,9 @@ Outcome = Literal["delivered", "retried", "dead"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of an attempt. ``status`` is ``None`` when no answer came, and ``said`` says why.
+    """The result of an attempt. ``status`` is ``None`` if there was no response; ``said`` then holds the reason.
 
-    ``said``: the beginning of the body. ``retry_after``: seconds that the receiver asks for, 0 when it does not.
+    ``said``: the beginning of the body. ``retry_after``: seconds that the receiver asks for, 0 if none.
     """
 
     status: int | None
@@ -29,12 +29,12 @@ class Answer:
 
     @property
     def taken(self) -> bool:
-        """The receiver has it."""
+        """Whether the receiver has accepted it."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def hold(self) -> float:
-        """Seconds for which the receiver wants nothing at all."""
+        """Seconds during which the receiver wants no requests."""
         return min(self.retry_after, HOLD_MOST) if self.status in ASKS_TO_WAIT else 0.0
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of a delivery. ``at``: when the next attempt is due (Unix seconds)."""
+    """The outcome of a delivery. ``at``: when the next attempt is due (Unix seconds)."""
 
     outcome: Outcome
     at: float = 0.0
@@ -54,18 +54,18 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Plan:
-    """How often a delivery is tried, and how long after each failure (seconds)."""
+    """The number of attempts and the delay after each failure (seconds)."""
 
     attempts: int
     first_wait: float = FIRST_WAIT
 
     def wait(self, failed: int, chance: float) -> float:
-        """After so many failures. ``chance`` is from 0 to 1."""
+        """Delay after ``failed`` failures. ``chance`` is from 0 to 1."""
         usual: float = min(self.first_wait * GROWTH ** min(failed - 1, 50), LONGEST_WAIT)
         return usual * (1 + JITTER * (2 * chance - 1))
 
     def verdict(self, answer: Answer, failed: int, now: float, chance: float) -> Verdict:
-        """For an attempt that ended ``now``. ``failed``: failures so far, this one included if it is one."""
+        """Outcome of an attempt that ended ``now``. ``failed``: failures so far, including this one."""
         if answer.taken:
             return Verdict("delivered")
         if answer.status == GONE or failed >= self.attempts:

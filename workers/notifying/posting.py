@@ -1,4 +1,4 @@
-"""The POST itself: signed, within a time, and never more of the answer than a line."""
+"""Sends the signed POST with a time limit and reads only the beginning of the response."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from workers.notifying.delivery import Delivery
 from workers.notifying.plan import Answer
 from workers.notifying.signing import signed
 
-EXCERPT = 300  # characters of an answer that are kept
-READ_MOST = 4096  # bytes of it that are read
+EXCERPT = 300  # characters of a response that are kept
+READ_MOST = 4096  # bytes of a response that are read
 
 
 class BadCertificates(Permanent):
-    """The file of certificates cannot be read."""
+    """The certificate file cannot be read."""
 
 
 class BadReceiver(Permanent):
-    """Nothing can be sent to such an address."""
+    """The address is not a valid URL for webhooks."""
 
 
 class Poster:
-    """Sends deliveries side by side, on an event loop in a thread of its own. A context; opens nothing before.
+    """Sends deliveries concurrently, on an event loop in its own thread. A context manager; opens nothing before.
 
-    The loop is there for the time limit: it holds for the whole attempt, where a thread's would begin again with each
-    byte that a slow receiver sends.
+    The event loop enforces the time limit for the whole attempt. A socket timeout in a thread would start again with
+    each byte from a slow receiver.
     """
 
     def __init__(
@@ -51,12 +51,14 @@ class Poster:
 
     def __enter__(self) -> Self:
         try:
-            context = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True  # never unchecked
+            context = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True  # always verified
             httpx.URL(self._url)
         except httpx.InvalidURL as exc:
-            raise BadReceiver(f"WILDTAG_NOTIFY_URL is no address: {exc}") from exc
+            raise BadReceiver(f"WILDTAG_NOTIFY_URL is not a valid URL: {exc}") from exc
         except OSError as exc:
-            raise BadCertificates(f"WILDTAG_NOTIFY_CA_FILE={self._ca_file} cannot be read: {exc}") from exc
+            raise BadCertificates(
+                f"the certificates WILDTAG_NOTIFY_CA_FILE={self._ca_file} cannot be read: {exc}"
+            ) from exc
         self._client = httpx.AsyncClient(
             verify=context, timeout=self._timeout, follow_redirects=False,
             headers={"user-agent": "wildtag", "content-type": "application/json", "accept-encoding": "identity"},
@@ -71,7 +73,7 @@ class Poster:
         self._open.__exit__(kind, error, trace)
 
     def post(self, delivery: Delivery) -> Future[Answer]:
-        """Begin an attempt. What ends it is an answer in every case; cancelling the future abandons it."""
+        """Start an attempt. Its future always gives an answer; cancelling it abandons the attempt."""
         return self._portal.start_task_soon(self._post, delivery)
 
     async def _post(self, delivery: Delivery) -> Answer:
@@ -84,13 +86,13 @@ class Poster:
             return Answer(None, f"no answer within {self._timeout:g} s")
         except httpx.TimeoutException:
             return Answer(None, f"no answer within {self._timeout:g} s")
-        except Exception as exc:  # whatever it is, it is this delivery's and not the notifier's end
+        except Exception as exc:  # no error of one delivery may stop the notifier
             return Answer(None, f"{type(exc).__name__}: {exc}"[:EXCERPT])
         return Answer(answer.status_code, said, retry_after(answer.headers.get("retry-after"), self._clock()))
 
 
 async def _beginning(answer: httpx.Response) -> str:
-    """The first characters of a body, as it came: what is packed stays so, and cannot swell."""
+    """The first characters of a body, not decompressed, so that it cannot expand."""
     found = b""
     async for part in answer.aiter_raw():
         found += part
@@ -100,13 +102,13 @@ async def _beginning(answer: httpx.Response) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in shown).split())[:EXCERPT]
 
 
-def retry_after(told: str | None, now: float) -> float:
-    """Seconds that a ``Retry-After`` asks for, as a number or a date; 0 when it says nothing."""
-    if not told:
+def retry_after(header: str | None, now: float) -> float:
+    """Seconds of a ``Retry-After`` header, given as number or date; 0 if it is missing or invalid."""
+    if not header:
         return 0.0
-    if told.strip().isdecimal() and len(told) < 10:
-        return float(told)
+    if header.strip().isdecimal() and len(header) < 10:
+        return float(header)
     try:
-        return max(0.0, parsedate_to_datetime(told).timestamp() - now)
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
     except (ValueError, OverflowError):
         return 0.0

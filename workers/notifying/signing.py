@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 
 def signed(keys: Sequence[bytes], delivery: str, body: bytes, now: float) -> Mapping[str, str]:
-    """The three headers, for an attempt that is made ``now`` (Unix seconds): one signature a key."""
+    """The three headers of an attempt at ``now`` (Unix seconds), with one signature per key."""
     at = str(int(now))
     content = b".".join((delivery.encode(), at.encode(), body))
     signatures = [base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode() for key in keys]

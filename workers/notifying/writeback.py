@@ -1,8 +1,8 @@
-"""Writing tags back beside the images: as object tags within S3's rules, or as a JSON file under the output prefix.
+"""Writes tags back: as object tags within S3's rules, or as a JSON file under the output prefix.
 
-It follows the feed with a consumer group, so a writer that was away goes on where it was. The feed remembers only so
-much: where it has forgotten what no writer has read, all records are gone through once. It never leads to tagging
-again: changes of object tags are no events that bring bytes, and the output prefix is not followed.
+Reads the feed with a consumer group, so a restarted writer resumes where it stopped. The feed has a limited length:
+if entries were trimmed before they were read, all records are written once. Write-back never causes tagging: tagging
+events are ignored, and the output prefix is excluded.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ log = structlog.get_logger()
 
 GROUP = "writer"
 GAPS = "writer:gaps"
-PAGE = 100  # entries of the feed, or records, at a time
-OURS = "wildtag."  # what our object tags' keys begin with; all others are other people's
-MOST = 10  # object tags on an object
+PAGE = 100  # feed entries, or records, at a time
+OURS = "wildtag."  # prefix of wildtag's object tags; all others belong to other people
+MOST = 10  # object tags per object
 LONGEST = 256  # characters of a value
 _FORBIDDEN = re.compile(r"[^a-zA-Z0-9+\-._:/@ =]")
 
@@ -50,18 +50,18 @@ WriteBackMode = Literal["off", "tags", "sidecar"]
 
 
 class TagsUnsupported(Permanent):
-    """The store has no object tags."""
+    """The store does not support object tags."""
 
 
 def with_ours(theirs: Mapping[str, str], tags: Sequence[Tag]) -> dict[str, str]:
-    """Other people's object tags, and as many of ours as there is room for: ``wildtag.1`` is the best.
+    """Combine the object tags of others with as many of ours as the limit allows; ``wildtag.1`` is the best tag.
 
-    Characters that S3 does not take become a space; a label of which nothing is left is passed over.
+    Characters that S3 does not allow become a space; a label without allowed characters is skipped.
     """
     kept = {key: value for key, value in theirs.items() if not key.startswith(OURS)}
     labels = [label for tag in tags if (label := " ".join(_FORBIDDEN.sub(" ", tag.label).split())[:LONGEST])]
-    room = max(0, MOST - len(kept))
-    return kept | {f"{OURS}{place}": label for place, label in enumerate(labels[:room], 1)}
+    free = max(0, MOST - len(kept))
+    return kept | {f"{OURS}{place}": label for place, label in enumerate(labels[:free], 1)}
 
 
 def sidecar(record: Record) -> bytes:
@@ -70,7 +70,7 @@ def sidecar(record: Record) -> bytes:
 
 
 class Writer:
-    """Writes what the feed tells of; one ``step`` is one look. Raises ``StoreUnavailable``, and loses nothing."""
+    """Writes the results of feed entries in calls of ``step``. Raises ``StoreUnavailable``, and loses nothing."""
 
     def __init__(
         self,
@@ -98,15 +98,17 @@ class Writer:
         self._consumer = consumer
 
     def prepare(self) -> None:
-        """Create the consumer group, beginning with all that the feed remembers: writing twice changes nothing."""
+        """Create the consumer group, starting with the oldest entry of the feed: writing twice changes nothing."""
         create_group(self._redis, self._feed, GROUP)
 
     def step(self, block_ms: int = 1000) -> int:
-        """Write what has come, and after a gap a page of all records; gives how many entries are dealt with.
+        """Write new entries, and after a gap one page of all records; returns the number of processed entries.
 
-        What the store does not take is left: it is tried again once the store is back.
+        Entries that fail because the store is unavailable are tried again once it is available.
         """
-        if self._outage_tracker.stands(STORE, probed=True) and not self._outage_tracker.wait(STORE, block_ms / 1000):
+        if self._outage_tracker.is_active(STORE, probed=True) and not self._outage_tracker.wait(
+            STORE, block_ms / 1000
+        ):
             return 0
         with self._leftovers.interrupted_by_faults():
             return self._resume() + self._step(block_ms)
@@ -114,50 +116,50 @@ class Writer:
     def _step(self, block_ms: int) -> int:
         again = self._catch_up()
         if forgotten(self._redis, self._feed, GROUP):
-            self._gap("the feed has forgotten entries that no writer had read")
-        return self._deal(
+            self._gap("the feed was trimmed before its entries were read")
+        return self._process(
             read_group(self._redis, self._feed, GROUP, self._consumer, PAGE, None if again else block_ms)
         )
 
     def _resume(self) -> int:
-        """The same for a page of what this writer has read and left."""
+        """Process a page of entries that this writer has read and not finished."""
         if not self._leftovers.due():
             return 0
         entries = read_again(self._redis, self._feed, GROUP, self._consumer, PAGE, self._leftovers.after)
-        done = self._deal(entries)
-        full = len(entries) == PAGE and not self._outage_tracker.stands(STORE)
+        done = self._process(entries)
+        full = len(entries) == PAGE and not self._outage_tracker.is_active(STORE)
         self._leftovers.looked(text(entries[-1][0]) if full else None, left=done < len(entries))
         return done
 
     def recover(self, idle_ms: int) -> int:
-        """The same for what was read so long ago, by whichever writer, and is not dealt with.
+        """Process entries that any writer read at least ``idle_ms`` ago and did not finish.
 
-        Raises ``Away`` and takes nothing while a service is known to be away.
+        Raises ``Away``, and claims nothing, while a service is known to be unavailable.
         """
         self._outage_tracker.refuse(REDIS, STORE)
         with self._leftovers.interrupted_by_faults():
             if dropped := drop_forgotten(self._redis, self._feed, GROUP):
-                self._gap(f"the feed has forgotten {dropped:,} entries that were read and not yet written")
-            return self._deal(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, PAGE))
+                self._gap(f"the feed was trimmed: {dropped:,} entries were read but not yet written")
+            return self._process(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, PAGE))
 
-    def _deal(self, entries: Sequence[tuple[Any, Mapping[bytes, bytes] | None]]) -> int:
+    def _process(self, entries: Sequence[tuple[Any, Mapping[bytes, bytes] | None]]) -> int:
         done = 0
         for entry, fields in entries:
             if fields is None:
-                self._gap("the feed has just forgotten an entry that was not yet written")
+                self._gap("the feed was trimmed: an entry was not yet written")
             elif not self._written(text(fields[b"oid"])):
-                if self._outage_tracker.stands(STORE):
-                    break  # the others would only meet the same
+                if self._outage_tracker.is_active(STORE):
+                    break  # the other entries would fail in the same way
                 continue
             with translated():
                 self._redis.xack(self._feed, GROUP, entry)
             done += 1
         if done < len(entries):
-            self._leftovers.put_off(away=self._outage_tracker.stands(STORE))
+            self._leftovers.put_off(away=self._outage_tracker.is_active(STORE))
         return done
 
     def _gap(self, reason: str) -> None:
-        """Have all records gone through: at once, or once more after the round that is under way."""
+        """Schedule a pass over all records: now, or after the current pass."""
         self._records.complete_order()
         with translated():
             new = self._redis.hsetnx(self._catching_up, "after", b"") or self._redis.hset(
@@ -168,7 +170,7 @@ class Writer:
                 log.warning("gap in the feed", reason=reason, then="all records are gone through")
 
     def _catch_up(self) -> bool:
-        """A page of the records, where there was a gap. Whether to go on with it at once."""
+        """Write a page of the records after a gap. Returns whether to continue at once."""
         with translated():
             after, again = self._redis.hmget(self._catching_up, "after", "again")
         if after is None and again is None:
@@ -176,7 +178,7 @@ class Writer:
         last, done = text(after or b""), 0
         for key in islice(self._records.keys(self._bucket, after=last), PAGE):
             if not self._written(f"{self._bucket}/{key}"):
-                break  # the store is away
+                break  # the store is unavailable
             last, done = key, done + 1
         else:
             if done < PAGE:
@@ -187,7 +189,7 @@ class Writer:
         return done == PAGE
 
     def _caught_up(self) -> None:
-        """The end of a round; there is another one after another gap."""
+        """End a pass; another gap starts the next one."""
 
         def note(pipe: Any) -> None:
             again = pipe.hexists(self._catching_up, "again")
@@ -198,24 +200,24 @@ class Writer:
 
         with translated():
             self._redis.transaction(note, self._catching_up)
-        log.info("caught up with all records", bucket=self._bucket)
+        log.info("all records written", bucket=self._bucket)
 
     def _written(self, oid: str) -> bool:
-        """Whether an object is dealt with; not while its store is away."""
+        """Write an object; returns whether it is finished, which it is not while its store is unavailable."""
         try:
             self._write(oid)
         except StoreUnavailable:
             raise
         except Transient as exc:
-            if self._outage_tracker.met(exc) is None:
-                log.warning("not written back yet", object=oid, reason=str(exc))
+            if self._outage_tracker.register(exc) is None:
+                log.warning("write-back postponed", object=oid, reason=str(exc))
             return False
-        except Permanent as exc:  # gone, forbidden, no such bucket: the record says all the same
-            log.warning("not written back", object=oid, reason=str(exc))
+        except Permanent as exc:  # gone, forbidden, no such bucket: the record has the result anyway
+            log.warning("write-back failed", object=oid, reason=str(exc))
         return True
 
     def _write(self, oid: str) -> None:
-        """Write what the record says now: the feed may tell of an older one, or late."""
+        """Write the current record: the feed entry may be outdated."""
         (record,) = self._records.get([oid])
         if record is not None and record.state == "done":
             self._record(record)
@@ -230,7 +232,7 @@ class Writer:
             return
         info = self._store.stat(record.bucket, record.key)
         if info is None or info.ref.etag != record.etag:
-            return  # another version is there by now, and has a record of its own to come
+            return  # another version exists by now and will get its own record
         store = _tagged(self._store)
         theirs = store.tags(record.bucket, record.key)
         wanted = with_ours(theirs, record.tags)
@@ -240,6 +242,8 @@ class Writer:
 
 def _tagged(store: Any) -> ObjectTags:
     if not hasattr(store, "set_tags"):
-        raise TagsUnsupported("this store has no object tags; write sidecars: WILDTAG_WRITE_BACK=sidecar")
+        raise TagsUnsupported(
+            "this store has no object tags; to write JSON files instead, set WILDTAG_WRITE_BACK=sidecar"
+        )
     tagged: ObjectTags = store
     return tagged

@@ -1,1 +1,1 @@
-"""What cannot be reached: noted once, watched, reported."""
+"""Detects, records and reports services that cannot be reached."""

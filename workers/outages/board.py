@@ -1,7 +1,7 @@
 """The outages of all processes, in one Redis hash that everybody reads.
 
-A process writes its own again every few seconds. What was not written again for ``FRESH_S`` is of a process that was
-killed, and counts no more; the hash itself expires when nobody writes.
+A process renews its entries every few seconds. Entries that were not renewed for ``FRESH_S`` belong to a process that
+was killed and are ignored. The hash expires when no process writes to it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FRESH_S = 20.0
 
 
 class Outage(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that work waits for. ``since``: Unix seconds. ``waiting``: how many objects, where that is known."""
+    """An outage that work waits for. ``since``: Unix seconds. ``waiting``: number of objects, if known."""
 
     name: str
     reason: str
@@ -28,17 +28,17 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Note(msgspec.Struct, frozen=True, kw_only=True):
-    """``at``: when it was written last (Unix seconds)."""
+    """``at``: when it was last written (Unix seconds)."""
 
     outage: Outage
     at: float
 
 
-class Board:
-    """What one process writes, and what all have written. Raises ``StoreUnavailable``."""
+class OutageBoard:
+    """Writes this process's outages and reads those of all processes. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys, process: str, clock: Callable[[], float]) -> None:
-        """``process``: another for every process, as ``HOST-PID``."""
+        """``process``: a unique name per process, such as ``HOST-PID``."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._key = keys.outages
         self._process = process
@@ -46,7 +46,7 @@ class Board:
         self._written: set[bytes] = set()
 
     def write(self, standing: list[Outage]) -> None:
-        """Replace what this process has noted."""
+        """Replace the outages of this process."""
         now = self._clock()
         notes = {
             raw(f"{self._process} {one.name}"): msgspec.msgpack.encode(_Note(outage=one, at=now)) for one in standing
@@ -64,7 +64,7 @@ class Board:
         self._written -= gone
 
     def read(self) -> list[Outage]:
-        """What stands in the way of any process, once each: since it began for the first, as the last one put it."""
+        """The outages of all processes, one per service: the earliest start with the latest reason."""
         now = self._clock()
         with translated():
             packed = self._redis.hvals(self._key)
@@ -78,7 +78,7 @@ class Board:
 
 
 def _read(packed: bytes) -> _Note | None:
-    """A note; ``None`` for one of another version of wildtag."""
+    """Decode a note; ``None`` if another version of wildtag wrote it."""
     try:
         return msgspec.msgpack.decode(packed, type=_Note)
     except msgspec.DecodeError:

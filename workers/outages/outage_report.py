@@ -1,6 +1,7 @@
-"""What stands in the way of any process at this moment: for ``wildtag status``, the gateway, its page and metrics.
+"""Current outages of all processes, for ``wildtag status``, the gateway, its page and metrics.
 
-Redis tells of all processes. That Redis itself is away, and whatever the asking process has met, it knows by itself.
+Redis holds the outages of all processes. The calling process adds those it has detected itself, including that of
+Redis.
 """
 
 from __future__ import annotations
@@ -10,34 +11,35 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from vectordb.errors import Transient
-from workers.outages.board import Board, Outage, merged
+from workers.outages.board import Outage, OutageBoard, merged
 from workers.outages.tracker import Away, OutageTracker
 from workers.settings.dependencies import NEEDED, REDIS
 
 Counts = Mapping[str, int]
-ON_THE_WAY = ("inbox", "segments", "in_flight")  # of ``Records.counts``
+ON_THE_WAY = ("inbox", "segments", "in_flight")  # keys of ``Records.counts``
 
 
 class OutageReport:
-    """``own``: the obstacles of this process. ``counts``: of objects by where they are."""
+    """``own``: the outages of this process. ``counts``: number of objects by state."""
 
-    def __init__(self, board: Board, own: OutageTracker, counts: Callable[[], Counts]) -> None:
+    def __init__(self, board: OutageBoard, own: OutageTracker, counts: Callable[[], Counts]) -> None:
         self._board = board
         self._counts = counts
         self.own = own
 
-    def standing(self) -> list[Outage]:
-        """What is away, since when and why, and how many objects wait for it; by name. Never raises ``Transient``."""
-        found = {one.name: one for one in self.own.standing()}
+    def active(self) -> list[Outage]:
+        """Unavailable services by name: since when, why, and how many objects wait. Never raises ``Transient``."""
+        found = {one.name: one for one in self.own.active()}
         if REDIS in found:
             return list(found.values())
         try:
             noted, counts = self._board.read(), self._counts()
         except Transient as exc:
             self.own.begin(REDIS, str(exc))
-            return self.own.standing()
+            return self.own.active()
         for one in noted:
-            if one.name != REDIS:  # it has answered; who noted that has not had the time to say so
+            # Redis has just answered; the process that reported it has not cleared its note yet
+            if one.name != REDIS:
                 found[one.name] = merged(found.get(one.name), one)
         waiting = sum(counts[where] for where in ON_THE_WAY)
         return [
@@ -46,19 +48,19 @@ class OutageReport:
         ]
 
     def common(self) -> str | None:
-        """Why what every object needs is away for this process too; ``None`` where that is so for others alone.
+        """Why a service that every object needs is unavailable here too; ``None`` if it is so only for others.
 
-        One of several machines may be cut off. It says so for as long as that lasts, and whoever believed it would
-        wait with the objects of all. Where there is no probe, who says so is the only user of the service, and is
-        believed. Raises ``StoreUnavailable``.
+        If one of several machines is disconnected, it reports an outage of everything. Without this check, the
+        objects of all machines would wait. A service without a probe has only one user, whose report is accepted.
+        Raises ``StoreUnavailable``.
         """
-        for one in (*self.own.standing(), *self._board.read()):
+        for one in (*self.own.active(), *self._board.read()):
             if one.name in NEEDED and (
-                not self.own.probed(one.name) or self.own.met(Away(one.name, one.reason)) is not None
+                not self.own.probed(one.name) or self.own.register(Away(one.name, one.reason)) is not None
             ):
                 return one.reason
         return None
 
     def look(self, name: str) -> str | None:
-        """Why a service cannot be reached, by asking it now; ``None`` where it answers. Gives up within seconds."""
+        """Probe a service now. Returns why it is unavailable, ``None`` if it answers. Gives up within seconds."""
         return self.own.look(name)

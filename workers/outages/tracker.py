@@ -1,14 +1,14 @@
-"""What this process cannot reach: noted when it begins, looked after while it lasts, and told when it ends.
+"""Tracks which services this process cannot reach: detects, probes and reports outages.
 
-Every loop, stage and caller of a service shares one ``OutageTracker``. So an outage costs one log line when it
-begins, one a minute and one when it ends, and one probe a second, however many objects meet it. Whoever waits is
-woken when the probe succeeds. What stands is written to Redis (``workers.outages.board``): ``wildtag status``, the
-gateway and the metrics read it there.
+All loops, stages and callers of a service share one ``OutageTracker``. However many objects are affected, an outage
+causes one log line when it starts, one per minute and one when it ends, and one probe per second. Waiting callers
+wake when the probe succeeds. Current outages are written to Redis (``workers.outages.board``), where ``wildtag
+status``, the gateway and the metrics read them.
 
 ::
 
-    obstacles.begin("listener", "no answer within 15 s")   # again and again does no harm
-    obstacles.end("listener")                              # costs nothing where none stands
+    tracker.begin("listener", "no answer within 15 s")   # may be repeated
+    tracker.end("listener")                              # does nothing if there is no outage
 """
 
 from __future__ import annotations
@@ -22,44 +22,44 @@ from typing import Protocol
 import structlog
 
 from vectordb.errors import Transient, WildtagError
+from workers.outages.active import Standing, answers, encodable, runs
 from workers.outages.board import REFRESH_S, Outage
-from workers.outages.standing import Standing, answers, encodable, runs
 
 log = structlog.get_logger()
 
 PROBE_EVERY_S = 1.0
-PROBES_AT_ONCE = 12  # a probe that hangs must not keep the next one from seeing that the obstacle is gone
+PROBES_AT_ONCE = 12  # a probe that hangs must not delay detecting the recovery
 REMIND_EVERY_S = 60.0
-LAPSE_S = 30.0  # without a probe, an obstacle that nobody meets any more is over
+LAPSE_S = 30.0  # without a probe, an outage that nobody reports for this long is over
 NONE: Mapping[str, Callable[[], object]] = MappingProxyType({})
 
 
 class Away(Transient):
-    """A service is said to be away, and was not asked."""
+    """A service is known to be unavailable and was not called."""
 
     def __init__(self, service: str, reason: str) -> None:
         super().__init__(reason)
         self.service = service
 
 
-class Notes(Protocol):
-    """Where other processes read what stands."""
+class OutageNotes(Protocol):
+    """Publishes outages for other processes."""
 
     def write(self, standing: list[Outage]) -> None:
-        """Replace what this process has noted. Raises ``StoreUnavailable``."""
+        """Replace the outages of this process. Raises ``StoreUnavailable``."""
         ...
 
 
 class OutageTracker:
-    """The obstacles of one process, by name. Thread-safe; to be made after a fork.
+    """The outages of one process by service name. Thread-safe; create it after a fork.
 
-    ``probes``: raise ``Transient`` while a service is away. They are called in threads of their own, several at once
-    where they hang, and should give up within ten seconds.
+    ``probes``: raise ``Transient`` while a service is unavailable. They run in their own threads, several at once if
+    they hang, and should give up within ten seconds.
     """
 
     def __init__(
         self,
-        notes: Notes | None = None,
+        notes: OutageNotes | None = None,
         probes: Mapping[str, Callable[[], object]] = NONE,
         clock: Callable[[], float] = time.time,
         remind_s: float = REMIND_EVERY_S,
@@ -73,13 +73,13 @@ class OutageTracker:
         self._tender: threading.Thread | None = None
         self._noter: threading.Thread | None = None
         self._complained = -REMIND_EVERY_S
-        self._unsaid = False  # whether the notes differ from what stands
+        self._unsaid = False  # whether the published notes are outdated
 
     def begin(self, name: str, reason: str, *, waiting: int | None = None, lapses: bool = False) -> None:
-        """This is in the way. Whoever meets it again says so again, with the reason of that time.
+        """Start an outage. Further calls update its reason.
 
-        ``waiting``: how many objects or entries wait for it, where the process knows. ``lapses``: it is over when
-        nobody has said so for ``LAPSE_S`` seconds.
+        ``waiting``: number of objects or entries that wait, if known. ``lapses``: the outage is over when nobody has
+        reported it for ``LAPSE_S`` seconds.
         """
         reason = encodable(reason)
         with self._changed:
@@ -87,22 +87,22 @@ class OutageTracker:
             known = self._all.get(name)
             if known is not None:
                 known.reason, known.waiting, known.met = reason, waiting, now
-                self._awake()
+                self._start_threads()
                 return
             self._all[name] = Standing(reason, self._clock(), now, now, now, lapses, waiting)
             self._unsaid = True
-            log.warning("unavailable", service=name, reason=reason)
-            self._awake()
+            log.warning("service unavailable", service=name, reason=reason)
+            self._start_threads()
 
     def end(self, name: str) -> None:
-        """It is not in the way any more; harmless where it was not."""
+        """End an outage; does nothing if there is none."""
         if name in self._all:
             self._end(name, None)
 
-    def met(self, fault: Transient) -> str | None:
-        """The service that is away, as this fault says; ``None`` where the fault is of one call alone.
+    def register(self, fault: Transient) -> str | None:
+        """Start the outage that this fault shows and return its service; ``None`` if only one call failed.
 
-        That is so where the service answers its probe.
+        That is the case if the service answers its probe.
         """
         name = fault.service
         if name is None:
@@ -114,10 +114,10 @@ class OutageTracker:
         return name
 
     def look(self, name: str) -> str | None:
-        """Why a service does not do its work, by its probe and now; ``None`` where it does. Notes that it is away."""
+        """Probe a service now. Returns why it is unavailable, ``None`` if it works. Starts an outage if it fails."""
         with self._changed:
             known = self._all.get(name)
-        if known is not None:  # it is being probed, and a probe may take long
+        if known is not None:  # a probe is already running and may take long
             return known.reason
         try:
             self._probes[name]()
@@ -129,22 +129,22 @@ class OutageTracker:
         return None
 
     def probed(self, name: str) -> bool:
-        """Whether there is a probe for it."""
+        """Whether the service has a probe."""
         return name in self._probes
 
-    def stands(self, *names: str, probed: bool = False) -> bool:
-        """Whether one of these is in the way. ``probed``: and a probe will see when it is gone."""
+    def is_active(self, *names: str, probed: bool = False) -> bool:
+        """Whether one of these has an outage. ``probed``: and a probe that will detect its end."""
         return any(name in self._all and (not probed or name in self._probes) for name in names)
 
     def refuse(self, *names: str) -> None:
-        """Raise ``Away`` while one of these is in the way and a probe will see when it is gone."""
+        """Raise ``Away`` if one of these has an outage and a probe that will detect its end."""
         with self._changed:
             for name in names:
                 if name in self._all and name in self._probes:
                     raise Away(name, self._all[name].reason)
 
-    def standing(self) -> list[Outage]:
-        """All that is in the way of this process."""
+    def active(self) -> list[Outage]:
+        """The current outages of this process."""
         with self._changed:
             return [
                 Outage(name=name, reason=one.reason, since=one.since, waiting=one.waiting)
@@ -152,15 +152,15 @@ class OutageTracker:
             ]
 
     def wait(self, name: str, seconds: float) -> bool:
-        """Wait until it is gone, at most so long; whether it is."""
+        """Wait up to ``seconds`` for the outage to end; returns whether it has ended."""
         with self._changed:
-            self._awake()
+            self._start_threads()
             return self._changed.wait_for(lambda: name not in self._all, seconds)
 
-    def outlast(self, name: str, seconds: float) -> bool:
-        """Wait until it may be gone, at most so long; whether it is worth trying again.
+    def wait_to_retry(self, name: str, seconds: float) -> bool:
+        """Wait up to ``seconds`` until it is worth trying again; returns whether it is.
 
-        Where there is no probe the next try is one, and is due in a second.
+        A service without a probe may be tried again after one second.
         """
         if name in self._probes:
             return self.wait(name, seconds)
@@ -175,53 +175,53 @@ class OutageTracker:
                 return
             del self._all[name]
             self._unsaid = True
-            log.info("available again", service=name, seconds=round(time.monotonic() - known.began, 1))
-            self._awake()
+            log.info("service available again", service=name, seconds=round(time.monotonic() - known.began, 1))
+            self._start_threads()
             self._changed.notify_all()
 
-    def _awake(self) -> None:
-        """See to it that the threads run that look after obstacles and note them.
+    def _start_threads(self) -> None:
+        """Start the threads that probe and publish outages, if they are not running.
 
-        Each ends when there is nothing left to do. Where none can be started, whoever meets an obstacle or waits for
-        its end tries again.
+        Each thread ends when it has nothing left to do. If no thread can be started, the next caller that reports an
+        outage or waits for its end tries again.
         """
         try:
             if self._all and not runs(self._tender):
-                self._tender = threading.Thread(target=self._tend, name="obstacles", daemon=True)
+                self._tender = threading.Thread(target=self._supervise, name="outages", daemon=True)
                 self._tender.start()
             if self._notes is not None and (self._all or self._unsaid) and not runs(self._noter):
                 self._noter = threading.Thread(
-                    target=self._note, args=(self._notes,), name="obstacle notes", daemon=True
+                    target=self._note, args=(self._notes,), name="outage notes", daemon=True
                 )
                 self._noter.start()
-        except RuntimeError as exc:  # a limit of the system's
-            self._complain("no thread to look after what is unavailable", exc)
+        except RuntimeError as exc:  # a limit of the operating system
+            self._log_failure("cannot start a thread for outages", exc)
 
-    def _tend(self) -> None:
+    def _supervise(self) -> None:
         while True:
             with self._changed:
                 if not self._all:
                     self._tender = None
                     return
                 now = time.monotonic()
-                due = [name for name, one in list(self._all.items()) if self._look_after(name, one, now)]
+                due = [name for name, one in list(self._all.items()) if self._probe_due(name, one, now)]
             for name in due:
                 try:
                     self._ask(name)
                 except Exception as exc:
-                    self._complain("looking after what is unavailable", exc)
+                    self._log_failure("processing of outages failed", exc)
             with self._changed:
-                self._awake()
+                self._start_threads()
                 self._changed.wait(PROBE_EVERY_S / 4)
 
-    def _look_after(self, name: str, one: Standing, now: float) -> bool:
+    def _probe_due(self, name: str, one: Standing, now: float) -> bool:
         """Whether a probe is due."""
         if one.lapses and now - one.met > LAPSE_S:
             self._end(name, one)
             return False
         if now - one.reminded >= self._remind_s:
             one.reminded = now
-            log.warning("still unavailable", service=name, seconds=round(now - one.began), reason=one.reason)
+            log.warning("service still unavailable", service=name, seconds=round(now - one.began), reason=one.reason)
         one.probing = {thread for thread in one.probing if thread.is_alive()}
         if name not in self._probes or now - one.probed < PROBE_EVERY_S or len(one.probing) >= PROBES_AT_ONCE:
             return False
@@ -229,7 +229,7 @@ class OutageTracker:
         return True
 
     def _ask(self, name: str) -> None:
-        """Begin a probe, beside those that hang; where there is no thread for it, in this one."""
+        """Start a probe beside those that hang; without a free thread, run it in this one."""
         with self._changed:
             one = self._all.get(name)
         if one is None:
@@ -247,7 +247,7 @@ class OutageTracker:
         if answers(probe):
             self._end(name, one)
 
-    def _note(self, notes: Notes) -> None:
+    def _note(self, notes: OutageNotes) -> None:
         written = 0.0
         while True:
             with self._changed:
@@ -260,16 +260,16 @@ class OutageTracker:
                     continue
                 self._unsaid = False
             try:
-                notes.write(self.standing())
+                notes.write(self.active())
                 written = time.monotonic()
-            except Exception as exc:  # whatever it is, the next note may be taken
-                if not isinstance(exc, Transient):  # else Redis is away, and whoever asks it sees that
-                    self._complain("what is unavailable cannot be noted for other processes", exc)
+            except Exception as exc:  # whatever the error, the next write may succeed
+                if not isinstance(exc, Transient):  # otherwise Redis is unavailable, which its other users report
+                    self._log_failure("outages cannot be published", exc)
                 with self._changed:
                     self._unsaid = True
                     self._changed.wait(PROBE_EVERY_S)
 
-    def _complain(self, event: str, fault: Exception) -> None:
+    def _log_failure(self, event: str, fault: Exception) -> None:
         now = time.monotonic()
         if now - self._complained >= self._remind_s:
             self._complained = now

@@ -38,11 +38,11 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
 
     def sweep(*, connected: bool) -> bool:
         if connected:
-            sweeper.again()
-        if not sweeper.turn(SWEEP_TURN_S):
+            sweeper.rescan()
+        if not sweeper.step(SWEEP_TURN_S):
             return False
         wiring.sources.note("sweep", "working")
-        log.info("caught up", seen=sweeper.told.seen, sent=sweeper.told.sent, gone=sweeper.told.gone)
+        log.info("caught up", seen=sweeper.progress.seen, sent=sweeper.progress.sent, gone=sweeper.progress.gone)
         return True
 
     with until_stopped(lambda: wiring.liveness.touch("listener")) as stop, let_go(sweeper):

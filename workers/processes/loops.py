@@ -98,12 +98,14 @@ class Step:
     def __call__(self) -> bool:
         """Take it, unless it is held up; whether it came to its end."""
         now = time.monotonic()
-        if now < self._due or (self._service is not None and self._outage_tracker.stands(self._service, probed=True)):
+        if now < self._due or (
+            self._service is not None and self._outage_tracker.is_active(self._service, probed=True)
+        ):
             return False
         try:
             self._call()
         except Transient as exc:
-            self._service = self._outage_tracker.met(exc)
+            self._service = self._outage_tracker.register(exc)
             if self._service is None and not self._pause:
                 log.warning("waiting", reason=str(exc))
             self._pause = min(LONGEST_PAUSE_S, self._pause * 2 or FIRST_PAUSE_S)
@@ -118,7 +120,7 @@ class Step:
 
     def rest(self, stop: threading.Event, longest: float = HELD_S) -> None:
         """Wait until it may be taken again, for ``longest`` seconds at the most."""
-        if self._service is not None and self._outage_tracker.stands(self._service, probed=True):
+        if self._service is not None and self._outage_tracker.is_active(self._service, probed=True):
             self._outage_tracker.wait(self._service, longest)
             self._due = 0.0
         else:

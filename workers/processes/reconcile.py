@@ -34,7 +34,7 @@ def run_reconcile(settings: Settings) -> None:
     def sweep() -> None:
         if behind.is_set():
             behind.clear()
-            sweeper.again()
+            sweeper.rescan()
             sweeping.hasten(SWEEP_REST_S)
         sweeping()
 

@@ -21,9 +21,9 @@ def sweep_turn(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
     """A turn of a pass; true at its end."""
 
     def sweep() -> bool:
-        if not sweeper.turn(SWEEP_TURN_S):
+        if not sweeper.step(SWEEP_TURN_S):
             return False
-        found = sweeper.told
+        found = sweeper.progress
         sources.note("sweep", "working")
         if found.sent or found.gone:
             log.info("swept", seen=found.seen, sent=found.sent, gone=found.gone)

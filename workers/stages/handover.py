@@ -52,7 +52,7 @@ class Handover:
 
     def go_on(self, ref: ObjectRef, stage: str) -> None:
         """Note that there is progress with an object that takes long."""
-        self._ledger.go_on(ref, stage, self._clock() + self._deadline_s)
+        self._ledger.extend(ref, stage, self._clock() + self._deadline_s)
 
     def fail(
         self,

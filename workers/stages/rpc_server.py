@@ -8,7 +8,7 @@ from tasks.encoders.protocols import TextEncoder
 from tasks.extraction.phrases import Phrases
 from tasks.ingestion import Ingesting, ingest
 from workers.captions.remote_index import answer
-from workers.captions.versions import Indexes
+from workers.captions.versions import OpenIndexes
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.rpc import answering
@@ -18,7 +18,7 @@ class RpcServer:
     """``indexes`` and ``text_encoder`` are called at the first request; what they raise is the answer."""
 
     def __init__(
-        self, client: Client, keys: Keys, indexes: Callable[[], Indexes], text_encoder: Callable[[], TextEncoder]
+        self, client: Client, keys: Keys, indexes: Callable[[], OpenIndexes], text_encoder: Callable[[], TextEncoder]
     ) -> None:
         self._redis = client
         self._keys = keys

@@ -78,7 +78,7 @@ class StageRunner:
             try:
                 self._try(message)
             except Exception as exc:  # whatever it is, the ledger has the objects and the policy the answer
-                service = self._outage_tracker.met(exc) if isinstance(exc, Transient) else None
+                service = self._outage_tracker.register(exc) if isinstance(exc, Transient) else None
                 patience = 0.0 if service is None else patience_for(service, stage, self._time_limit_s)
                 if service is None or not self._outlasts(stage, service, began + patience):
                     self._after(message, exc, away=service is not None)
@@ -101,9 +101,9 @@ class StageRunner:
     def _outlasts(self, stage: str, service: str, until: float) -> bool:
         """Wait for a service; whether it is back in time. The worker goes on to beat meanwhile."""
         while (left := until - time.monotonic()) > 0:
-            if self._outage_tracker.outlast(service, min(left, BEAT_S)):
+            if self._outage_tracker.wait_to_retry(service, min(left, BEAT_S)):
                 return True
-            if not self._outage_tracker.stands(REDIS):
+            if not self._outage_tracker.is_active(REDIS):
                 with contextlib.suppress(Transient):
                     self._health.beat(stage)
         return False

@@ -16,7 +16,7 @@ from tasks.extraction import Extractor
 from tasks.messages import Embedded, Extracted, Floats, Retrieved, Submitted
 from tasks.pipeline import PipelineOptions
 from vectordb.index import IndexMissing
-from workers.captions.versions import Indexes
+from workers.captions.versions import OpenIndexes
 from workers.lifecycle.outcomes import Accepted
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
@@ -51,7 +51,7 @@ class Retrieval:
 
     def __init__(
         self,
-        indexes: Indexes,
+        indexes: OpenIndexes,
         chosen: Callable[[], str],
         reference_vectors: Floats | None,
         options: PipelineOptions,

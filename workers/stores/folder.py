@@ -1,9 +1,9 @@
-"""A folder as bucket: the embedded object store.
+r"""A folder as bucket: the embedded object store.
 
-Keys are relative POSIX paths. A byte of a name that is not UTF-8 becomes ``\\xNN`` in its key, and a backslash that
-could be taken for the start of such becomes ``\\x5c``, so that no two files share a key. Hidden files,
-files under hidden folders and unfinished downloads are not objects. Links that lead outside the folder, devices
-and pipes are never opened.
+Keys are relative POSIX paths. A byte of a name that is not valid UTF-8 becomes ``\xNN`` in its key, and a backslash
+that could be read as the start of such an escape becomes ``\x5c``, so that no two files share a key. Hidden files,
+files in hidden folders and unfinished downloads are not objects. Links that lead outside the folder, devices and
+pipes are never opened.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from workers.stores.store import (
     anything,
 )
 
-CHUNK = 2**16  # bytes that are written at once
+CHUNK = 2**16  # bytes per write
 UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp", "~")
 
 
 class FolderStore:
-    """Maps bucket names to folders. The etag is the file's time of change, size and inode."""
+    """Maps bucket names to folders. The ETag is made of the file's modification time, size and inode."""
 
     def __init__(self, folders: Mapping[str, Path], output: str = ".wildtag/") -> None:
-        """``output``: a prefix of keys that are no objects to be tagged, and may be put and removed all the same."""
+        """``output``: a prefix whose keys are not listed as objects but may be written and removed."""
         self._output = output
         self._roots = {bucket: folder.absolute() for bucket, folder in folders.items()}
 
     def get(self, bucket: str, key: str, limit: int, wanted: Wanted = anything) -> tuple[bytes, ObjectInfo]:
-        """See ``ObjectStore``. The version is that of the bytes, even if the file changes meanwhile."""
+        """See ``ObjectStore``. The version is that of the returned bytes, even if the file changes meanwhile."""
 
         def look(status: os.stat_result) -> None:
             met = self._info(bucket, key, status)
@@ -54,13 +54,13 @@ class FolderStore:
         try:
             data, status = read_file(self._path(bucket, key), limit, look)
         except ObjectGone as exc:
-            if (self._root(bucket) / _name_of(key)).is_symlink():  # it is there, and ``stat`` says so
-                raise ObjectError("the file is a link that leads nowhere") from exc
+            if (self._root(bucket) / _name_of(key)).is_symlink():  # the link exists, and ``stat`` says so
+                raise ObjectError("the file is a broken link") from exc
             raise
         return data, self._info(bucket, key, status)
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
-        """See ``ObjectStore``; whatever is not a regular file counts as an object that cannot be read."""
+        """See ``ObjectStore``; anything but a regular file is an unreadable object."""
         if ignored(key):
             return None
         root = self._root(bucket)
@@ -74,10 +74,10 @@ class FolderStore:
         return self._info(bucket, key, status, readable=os.access(path, os.R_OK, effective_ids=True))
 
     def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
-        """See ``ObjectStore``. Links to folders are not followed. One folder's names are held at a time."""
+        """See ``ObjectStore``. Does not follow links to folders. Holds the names of one folder at a time."""
         root = self._root(bucket)
         for key in _keys(root, "", prefix.encode(), after.encode()):
-            with contextlib.suppress(ObjectForbidden):  # a folder that was closed meanwhile
+            with contextlib.suppress(ObjectForbidden):  # permission to the folder was removed meanwhile
                 info = self.stat(bucket, key)
                 if info is not None:
                     yield info
@@ -87,18 +87,18 @@ class FolderStore:
         bucket: str,
         key: str,
         data: BinaryIO,
-        content_type: str | None = None,  # noqa: ARG002 -- not kept
+        content_type: str | None = None,  # noqa: ARG002 -- not stored
     ) -> ObjectInfo:
-        """See ``ObjectStore``: written beside its place under a hidden name, then renamed."""
+        """See ``ObjectStore``. Writes to a hidden file next to the target, then renames it."""
         if ignored(key) and not key.startswith(self._output):
-            raise ObjectForbidden("hidden and unfinished names are not objects")
+            raise ObjectForbidden("hidden names and names of unfinished downloads are not allowed")
         path = self._path(bucket, key)
         with _taking():
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(prefix=".put-", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                while piece := data.read(CHUNK):  # what that raises is the sender's
+                while piece := data.read(CHUNK):  # errors of the reader are raised unchanged
                     with _taking():
                         file.write(piece)
                 with _taking():
@@ -121,13 +121,13 @@ class FolderStore:
     def _folder(self, bucket: str) -> Path:
         root = self._roots.get(bucket)
         if root is None:
-            raise ObjectError(f"no folder belongs to the bucket {bucket!r}")
+            raise ObjectError(f"no folder is configured for the bucket {bucket!r}")
         return root
 
     def _root(self, bucket: str) -> Path:
         root = self._folder(bucket)
         if not root.is_dir():
-            raise StoreAway(f"the folder {root} is not there")
+            raise StoreAway(f"the folder {root} does not exist")
         return root
 
     def _path(self, bucket: str, key: str) -> Path:
@@ -136,15 +136,15 @@ class FolderStore:
         try:
             inside = path.resolve().is_relative_to(root.resolve())
         except (RuntimeError, OSError) as exc:  # RuntimeError: a loop of links, until Python 3.12
-            raise ObjectForbidden(f"the path cannot be followed: {exc}") from exc
+            raise ObjectForbidden(f"the path cannot be resolved: {exc}") from exc
         if not inside:
             raise ObjectForbidden("the file is a link that leads outside the folder")
         return path
 
     def _link_info(self, bucket: str, root: Path, key: str) -> ObjectInfo | None:
-        """A file that cannot be followed (a broken or forbidden link) is an object too: it gets its record.
+        """The info of a link that cannot be followed, because it is broken or leads outside: it gets a record too.
 
-        Raises ``ObjectForbidden`` where one may not even look: that is not the same as gone.
+        Raises ``ObjectForbidden`` without permission to look, which does not mean that the file is gone.
         """
         try:
             status = (root / _name_of(key)).lstat()
@@ -153,7 +153,7 @@ class FolderStore:
         except OSError as exc:
             if exc.errno == errno.ENAMETOOLONG:
                 return None
-            raise ObjectForbidden(f"no permission to look: {exc.strerror}") from exc
+            raise ObjectForbidden(f"no permission to access it: {exc.strerror}") from exc
         return None if modes.S_ISDIR(status.st_mode) else self._info(bucket, key, status, readable=False)
 
     @staticmethod
@@ -166,19 +166,19 @@ class FolderStore:
 
 @contextlib.contextmanager
 def _taking() -> Iterator[None]:
-    """A full disk, no permission, something in the way: somebody can mend that."""
+    """Translates write errors such as a full disk or missing permission; an operator can fix these."""
     try:
         yield
     except OSError as exc:
-        raise StoreAway(f"the folder takes no file: {exc.strerror or exc}") from exc
+        raise StoreAway(f"the folder cannot be written to: {exc.strerror or exc}") from exc
 
 
 def read_file(
     path: Path, limit: int, look: Callable[[os.stat_result], None] = lambda _: None
 ) -> tuple[bytes, os.stat_result]:
-    """A regular file's bytes and its status while they were read. Raises ``ObjectError``; never waits.
+    """Read a regular file and its status at that time. Raises ``ObjectError``; never blocks.
 
-    ``look`` is shown the status before anything is read, and may raise.
+    ``look`` receives the status before anything is read, and may raise.
     """
     try:
         # O_NONBLOCK: opening a pipe must not wait for its writer
@@ -191,7 +191,7 @@ def read_file(
                 raise ObjectTooLarge(f"{status.st_size:,} bytes; the limit is {limit:,}")
             data = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError) as exc:
-        raise ObjectGone("there is no such file (any more)") from exc
+        raise ObjectGone("the file does not exist") from exc
     except PermissionError as exc:
         raise ObjectForbidden("no permission to read the file") from exc
     except OSError as exc:
@@ -202,7 +202,7 @@ def read_file(
 
 
 def _keys(root: Path, folder: str, prefix: bytes, after: bytes) -> Iterator[str]:
-    """The keys of the files under a folder (empty, or a key and a slash) in the order of their bytes."""
+    """Yield the keys of the files in a folder (empty, or a key and a slash) in byte order."""
     try:
         with os.scandir(root / _name_of(folder) if folder else root) as entries:
             found = [
@@ -210,7 +210,7 @@ def _keys(root: Path, folder: str, prefix: bytes, after: bytes) -> Iterator[str]
                 for entry in entries
                 if not entry.name.startswith(".")
             ]
-    except OSError:  # gone or closed meanwhile
+    except OSError:  # removed or made inaccessible meanwhile
         return
     for key in sorted(found):  # a folder sorts by its slash, as its keys do
         if not key.endswith(b"/"):
@@ -221,7 +221,7 @@ def _keys(root: Path, folder: str, prefix: bytes, after: bytes) -> Iterator[str]
 
 
 def ignored(key: str) -> bool:
-    """Whether a file of this key is no object: hidden, under a hidden folder, or unfinished."""
+    """Whether a file is not an object: hidden, in a hidden folder, or unfinished."""
     parts = key.split("/")
     return any(part.startswith(".") for part in parts) or parts[-1].lower().endswith(UNFINISHED)
 
@@ -232,13 +232,13 @@ def key_of(root: Path, path: str) -> str:
 
 
 def key_text(name: str) -> str:
-    """The key of a file name, as text that can be stored and printed."""
+    """The key of a file name, as valid UTF-8 text."""
     raw = re.sub(rb"\\(?=x(?:5c|[89a-f][0-9a-f]))", rb"\\x5c", os.fsencode(name))
     return raw.decode("utf-8", "backslashreplace")
 
 
 def _name_of(key: str) -> str:
-    """The file name of a key: ``key_text`` backwards. Raises ``ObjectForbidden`` for keys that lead outside."""
+    """The file name of a key, the inverse of ``key_text``. Raises ``ObjectForbidden`` for keys that lead outside."""
     if not key or "\0" in key or key.startswith("/") or ".." in key.split("/"):
         raise ObjectForbidden("the key leads outside the bucket")
     raw = re.sub(rb"\\x(5c|[89a-f][0-9a-f])", lambda match: bytes([int(match[1], 16)]), os.fsencode(key))

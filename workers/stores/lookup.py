@@ -1,4 +1,4 @@
-"""Looking at many objects of a store: several at once, and no more of them once the store has gone silent."""
+"""Looks up many objects in parallel, and stops when the store does not answer."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from vectordb.errors import Permanent, Transient
 from workers.stores.store import ObjectInfo, ObjectStore, StoreAway
 
 THREADS = 8  # fewer than the connections that the S3 client keeps open
-SILENCES = 3  # objects for which the store did not answer, before it is left alone
+SILENCES = 3  # number of unanswered requests after which no further ones are sent
 
 Place = tuple[str, str]
 """Bucket and key."""
 
 Seen = ObjectInfo | Permanent | Transient | None
-"""What ``stat`` said: a version, nothing, or the error that it raised."""
+"""The result of ``stat``: a version, ``None``, or the error that it raised."""
 
 
 class NotAsked(StoreAway):
-    """The store was silent about others, and not asked about this object."""
+    """The store did not answer for other objects, so this one was not requested."""
 
 
 def look(store: ObjectStore, places: Iterable[Place]) -> dict[Place, Seen]:
-    """What the store says of each object.
+    """Look up each object in the store.
 
-    Questions that are on their way when the store goes silent are waited for: up to ``THREADS`` at once.
+    Requests in progress when the store stops answering are waited for: up to ``THREADS`` at once.
     """
     silent: list[Transient] = []
 
     def one(place: Place) -> Seen:
         if len(silent) >= SILENCES:
-            return NotAsked("the store does not answer; not asked again in this turn")
+            return NotAsked("the store does not answer; the remaining objects are checked later")
         try:
             return store.stat(*place)
         except Permanent as exc:
@@ -47,4 +47,4 @@ def look(store: ObjectStore, places: Iterable[Place]) -> dict[Place, Seen]:
     try:
         return dict(zip(asked, pool.map(one, asked), strict=True))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # who is interrupted does not wait for the rest
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupted caller does not wait for the rest

@@ -1,4 +1,4 @@
-"""Which objects of a bucket are tagged: by key, and by content type where the store knows one."""
+"""Decides which objects of a bucket are tagged, by key and by content type if the store knows one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ObjectFilter:
-    """What is followed and what is not. Nothing given means everything; what is ignored wins.
+    """Include and exclude rules. Without rules everything is tagged; exclusion takes precedence.
 
-    ``output``: the prefix of what wildtag writes itself, which is never followed. ``uploads``: the prefix of what was
-    handed in to be tagged, which needs no other reason. Content types may end in ``/*``; an object whose type nobody
-    knows is followed.
+    ``output``: the prefix of wildtag's own output, always excluded. ``uploads``: the prefix of uploads, always
+    included. Content types may end in ``/*``. An object of unknown type is included.
     """
 
     prefixes: Sequence[str] = ()
@@ -25,7 +24,7 @@ class ObjectFilter:
     uploads: str | None = None
 
     def key(self, key: str) -> bool:
-        """Whether objects of this key are tagged. Suffixes are compared without regard to case."""
+        """Whether objects of this key are tagged. Suffixes are case-insensitive."""
         lowered = key.lower()
         if key.startswith((self.output, *self.ignored_prefixes)) or _ends(lowered, self.ignored_suffixes):
             return False

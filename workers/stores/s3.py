@@ -1,10 +1,10 @@
-"""Buckets on an S3 server: MinIO, and whatever speaks S3.
+"""Buckets on an S3 server: MinIO, or any other that implements S3.
 
-The current version of an object counts; a delete marker means that it is gone. ``sequence`` stays empty: what S3 says
-of an object is when it was last modified, to the second, and events carry the server's sequencer, which is another
-scale. What this store has seen is verified, which needs no order.
+Only the current version of an object counts; a delete marker means that the object is gone. ``sequence`` stays empty:
+S3 reports the modification time, in seconds, which cannot be compared with the sequencers of events. What this store
+has seen is verified and needs no order.
 
-Keys that end in a slash and hold nothing are folders of clients that show some, and no objects.
+Empty objects whose keys end in a slash are folder markers of some clients and are not listed as objects.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from urllib3.response import BaseHTTPResponse
 
 from tasks.messages import ObjectRef
 from workers.stores.s3_connection import S3Connection
-from workers.stores.s3_errors import DENIED, MISSING, Asked, missing_bucket, translated, unnamed
-from workers.stores.s3_presence import Presence
+from workers.stores.s3_errors import DENIED, MISSING, RequestContext, missing_bucket, translated, unnamed
+from workers.stores.s3_presence import BucketPresence
 from workers.stores.store import (
     ObjectError,
     ObjectForbidden,
@@ -39,24 +39,24 @@ from workers.stores.store import (
 )
 
 CHUNK = 2**18
-NO_OBJECT = "a folder, and no object"
-PART = 8 * 2**20  # of a stream: what is held of it at once; 10,000 of them are the most
+NO_OBJECT = "a folder marker, not an object"
+PART = 8 * 2**20  # bytes of an upload part, the amount held in memory; at most 10,000 parts
 
 
 class S3Store:
-    """``ObjectStore``, ``ObjectTags`` and ``PresignedUrls``, over one server.
+    """Implements ``ObjectStore``, ``ObjectTags`` and ``PresignedUrls`` with one server.
 
-    ``followed``: the buckets whose absence must not pass for the end of their objects (``BucketMissing``).
+    ``followed``: the buckets whose absence must not be taken for the removal of their objects (``BucketMissing``).
     """
 
     def __init__(self, connection: S3Connection, followed: Collection[str]) -> None:
         self.connection = connection
         self._followed = followed
-        self._there = Presence(self.exists)
+        self._there = BucketPresence(self.exists)
 
     def get(self, bucket: str, key: str, limit: int, wanted: Wanted = anything) -> tuple[bytes, ObjectInfo]:
-        """See ``ObjectStore``. What is refused is refused by the answer's headers, before its body is read."""
-        with translated(self.asked(bucket, key)):
+        """See ``ObjectStore``. Rejects objects by the response headers, before the body is read."""
+        with translated(self.request_context(bucket, key)):
             response = self.connection.client.get_object(bucket, key)
             try:
                 announced = _size(response.headers)
@@ -69,9 +69,9 @@ class S3Store:
                     raise ObjectTooLarge(f"{announced:,} bytes; the limit is {limit:,}", met)
                 data = _read(response, limit, met)
             except DecodeError as exc:
-                raise ObjectError(f"the object is not in the encoding that it names: {exc}", met) from exc
+                raise ObjectError(f"the object cannot be decoded with its content encoding: {exc}", met) from exc
             finally:
-                response.close()  # what was not read to its end is not worth reading
+                response.close()  # the rest of an incomplete response is not needed
         if announced is None:
             if folder_marker(key, len(data)):
                 raise ObjectGone(NO_OBJECT)
@@ -79,13 +79,13 @@ class S3Store:
         return data, met
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
-        """See ``ObjectStore``. Raises ``ObjectForbidden`` where one may not even look."""
-        asked = self.asked(bucket, key)
+        """See ``ObjectStore``. Raises ``ObjectForbidden`` if access is denied."""
+        asked = self.request_context(bucket, key)
         with translated(asked):
             try:
                 found = self.connection.client.stat_object(bucket, key)
             except S3Error as exc:
-                if exc.code in MISSING:  # a HEAD is not told what is missing, the object or all of its bucket
+                if exc.code in MISSING:  # a response to HEAD does not say whether the object or the bucket is missing
                     if not self._there(bucket):
                         raise missing_bucket(asked) from exc
                     return None
@@ -95,8 +95,8 @@ class S3Store:
         return None if folder_marker(key, found.size) else _info(bucket, key, found.metadata or {}, found.size)
 
     def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
-        """See ``ObjectStore``: a page of 1,000 at a time. After an error, go on after the last key."""
-        with translated(self.asked(bucket)):
+        """See ``ObjectStore``: 1,000 per request. After an error, continue after the last key."""
+        with translated(self.request_context(bucket)):
             for found in self.connection.client.list_objects(
                 bucket, prefix=prefix or None, recursive=True, start_after=after or None
             ):
@@ -106,9 +106,9 @@ class S3Store:
                     yield ObjectInfo(ref, "", modified=_seconds(found.last_modified))
 
     def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
-        """See ``ObjectStore``: in parts of 8 MiB, which the server puts together at the end."""
+        """See ``ObjectStore``: uploaded in parts of 8 MiB, which the server joins at the end."""
         counted: Any = _Counted(data)
-        with translated(self.asked(bucket, key)):
+        with translated(self.request_context(bucket, key)):
             made = self.connection.client.put_object(
                 bucket, key, counted, length=-1, part_size=PART, num_parallel_uploads=1,
                 content_type=content_type or "application/octet-stream",
@@ -118,22 +118,22 @@ class S3Store:
 
     def remove(self, bucket: str, key: str) -> None:
         """See ``ObjectStore``. In a versioned bucket older versions stay, behind a delete marker."""
-        with translated(self.asked(bucket, key)):
+        with translated(self.request_context(bucket, key)):
             self.connection.client.remove_object(bucket, key)
 
     def tags(self, bucket: str, key: str) -> dict[str, str]:
         """See ``ObjectTags``."""
-        with translated(self.asked(bucket, key)):
+        with translated(self.request_context(bucket, key)):
             return dict(self.connection.client.get_object_tags(bucket, key) or {})
 
     def set_tags(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
-        """See ``ObjectTags``. To set none removes all."""
-        asked, wanted = self.asked(bucket, key), Tags.new_object_tags()
+        """See ``ObjectTags``. An empty mapping removes all."""
+        asked, wanted = self.request_context(bucket, key), Tags.new_object_tags()
         try:
             for name, value in tags.items():
                 wanted[name] = value
         except ValueError as exc:
-            raise ObjectError(f"S3 does not take these tags: {exc}") from exc
+            raise ObjectError(f"S3 rejects these tags: {exc}") from exc
         with translated(asked):
             if wanted:
                 self.connection.client.set_object_tags(bucket, key, wanted)
@@ -149,8 +149,8 @@ class S3Store:
         return self._url("PUT", bucket, key, lifetime_s)
 
     def exists(self, bucket: str) -> bool:
-        """Whether there is such a bucket, also where one may not look into it: whoever then does is told why not."""
-        with translated(self.asked(bucket)):
+        """Whether the bucket exists. True also without permission to access it: the next request reports that."""
+        with translated(self.request_context(bucket)):
             try:
                 return bool(self.connection.client.bucket_exists(bucket))
             except S3Error as exc:
@@ -158,22 +158,22 @@ class S3Store:
                     return True
                 raise
 
-    def asked(self, bucket: str, key: str | None = None) -> Asked:
-        """The frame of a request. Raises ``ObjectForbidden`` for names that the client would not send."""
+    def request_context(self, bucket: str, key: str | None = None) -> RequestContext:
+        """The context of a request. Raises ``ObjectForbidden`` for names that the client cannot send."""
         try:
             check_bucket_name(bucket)
             if key is not None:
                 check_object_name(key)
                 key.encode()
-        except ValueError as exc:  # an encoding error is one, too
-            raise ObjectForbidden(f"no object of S3 has this name: {exc}") from exc
+        except ValueError as exc:  # includes encoding errors
+            raise ObjectForbidden(f"the key is not valid in S3: {exc}") from exc
         options = self.connection.options
-        return Asked(
+        return RequestContext(
             options.endpoint, options.region, lambda: self.connection.who, bucket, key, bucket in self._followed
         )
 
     def _looked(self, bucket: str, key: str) -> ObjectInfo | None:
-        """What a GET of one byte says, which is told why it is refused."""
+        """The result of a GET of one byte, whose error response has a reason, unlike that of HEAD."""
         try:
             response = self.connection.client.get_object(bucket, key, length=1)
         except S3Error as exc:
@@ -181,8 +181,8 @@ class S3Store:
                 return None
             if exc.code in DENIED:
                 raise ObjectForbidden(
-                    f"{self.connection.who} may not look at this object ({exc.code}); S3 says so of objects that are "
-                    f"gone, too, to whom s3:ListBucket on arn:aws:s3:::{bucket} is not allowed"
+                    f"access denied: {self.connection.who} may not look up this object ({exc.code})."
+                    f" Without s3:ListBucket on arn:aws:s3:::{bucket} S3 says so of removed objects too"
                 ) from exc
             raise
         response.close()
@@ -190,7 +190,7 @@ class S3Store:
         return _info(bucket, key, response.headers, int(whole) if whole.isdigit() else None)
 
     def _url(self, method: str, bucket: str, key: str, lifetime_s: int) -> str:
-        with translated(self.asked(bucket, key)):
+        with translated(self.request_context(bucket, key)):
             return str(
                 self.connection.public.get_presigned_url(method, bucket, key, expires=timedelta(seconds=lifetime_s))
             )
@@ -210,8 +210,8 @@ class _Counted(io.RawIOBase):
 
 
 def _read(response: BaseHTTPResponse, limit: int, met: ObjectInfo) -> bytes:
-    """The body. Raises ``ObjectTooLarge`` when it goes beyond the limit, whatever was announced."""
-    held = io.BytesIO()  # gives its bytes away without copying them
+    """Read the body. Raises ``ObjectTooLarge`` if it exceeds the limit, whatever the headers say."""
+    held = io.BytesIO()  # returns its bytes without copying them
     while chunk := response.read(min(CHUNK, limit + 1 - held.tell())):
         held.write(chunk)
         if held.tell() > limit:
@@ -222,7 +222,7 @@ def _read(response: BaseHTTPResponse, limit: int, met: ObjectInfo) -> bytes:
 def _info(bucket: str, key: str, headers: Mapping[str, str], size: int | None) -> ObjectInfo:
     etag = headers.get("etag", "").replace('"', "")
     if not etag:
-        raise StoreAway(f"what answers for {bucket}/{key} is no S3 server: it names no etag")
+        raise StoreAway(f"the response for {bucket}/{key} is not from an S3 server: it has no ETag")
     ref = ObjectRef(bucket, key, etag, size, _version(headers.get("x-amz-version-id")))
     stamp = headers.get("last-modified")
     try:
@@ -238,7 +238,7 @@ def _size(headers: Mapping[str, str]) -> int | None:
 
 
 def _version(version: str | None) -> str | None:
-    return None if version == "null" else version  # the one version of a bucket that keeps none
+    return None if version == "null" else version  # the only version in a bucket without versioning
 
 
 def _seconds(at: datetime | None) -> float | None:

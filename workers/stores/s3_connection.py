@@ -1,7 +1,7 @@
-"""The way to an S3 server: clients, made late and once a process, and where their credentials come from.
+"""Connections to an S3 server: clients, created on first use and once per process, and their credentials.
 
-minio-py's clients may be shared by threads and not by processes, so a process that was forked makes its own. The
-region is always given: nothing is looked up before a request, and an address is signed without one.
+minio-py's clients may be shared by threads but not by processes, so a forked process creates its own. The region is
+always set, so that no request is needed to find it, and URLs can be signed without the server.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from minio.credentials.providers import (
 from workers.stores.store import StoreRefuses
 
 CONNECT_S = 5.0
-READ_S = 30.0  # without a single byte
-TRIES = 3  # in about a second; longer than that is for the queues to wait
+READ_S = 30.0  # without receiving a byte
+TRIES = 3  # within about a second; the queues handle longer outages
 
 
 @dataclass(frozen=True)
 class S3Options:
-    """Which server, and as whom. Endpoints are ``http://`` or ``https://`` addresses without a path.
+    """The server and the credentials. Endpoints are ``http://`` or ``https://`` URLs without a path.
 
-    ``public_endpoint``: where others reach the same server. ``credentials_file``: a file in the form of
-    ``~/.aws/credentials``, or two lines, key and secret, or where ``access_key`` is given only the secret. It is read
-    for every request, so its content may be replaced. ``iam``: ask the cloud when nothing else gives credentials.
-    ``read_s``: seconds without a single byte. ``tries``: of each request.
+    ``public_endpoint``: the URL of the same server for clients. ``credentials_file``: a file in the format of
+    ``~/.aws/credentials``, or two lines, key and secret, or only the secret if ``access_key`` is given. It is read
+    for every request, so its content may be replaced. ``iam``: use the cloud's IAM if nothing else gives credentials.
+    ``read_s``: read timeout in seconds. ``tries``: attempts per request.
     """
 
     endpoint: str
@@ -54,7 +54,7 @@ class S3Options:
 
 
 class S3Connection:
-    """The clients of one server. Nothing is opened or read before the first use."""
+    """The clients of one server. Opens and reads nothing before the first use."""
 
     def __init__(self, options: S3Options) -> None:
         self.options = options
@@ -63,28 +63,28 @@ class S3Connection:
 
     @property
     def client(self) -> Minio:
-        """For requests. Raises ``StoreRefuses`` where the certificates cannot be read."""
+        """The client for requests. Raises ``StoreRefuses`` if the certificates cannot be read."""
         return self._client(self.options.endpoint)
 
     @property
     def public(self) -> Minio:
-        """For signing addresses that others use; sends nothing."""
+        """The client for presigned URLs of the public endpoint; sends nothing."""
         return self._client(self.options.public_endpoint)
 
     def once(self, header_s: float) -> Minio:
-        """A client of its own for an answer that takes long: it waits so long for a header, and tries once."""
+        """A separate client for a long response: waits ``header_s`` seconds for a header and does not retry."""
         return self._made(self.options.endpoint, _pool(self.options, header_s, tries=1))
 
     @property
     def who(self) -> str:
-        """As whom we ask, in words and without the secret."""
+        """The identity used for requests, as text without the secret."""
         return self._found.who
 
     def _client(self, endpoint: str) -> Minio:
         place = (os.getpid(), endpoint)
         if place not in self._clients:
             made = self._made(endpoint, _pool(self.options, self.options.read_s, self.options.tries))
-            self._clients.setdefault(place, made)  # threads that come first at once share one
+            self._clients.setdefault(place, made)  # threads that arrive at the same time share one
         return self._clients[place]
 
     def _made(self, endpoint: str, pool: urllib3.PoolManager) -> Minio:
@@ -96,7 +96,7 @@ class S3Connection:
 
 
 class FoundCredentials(Provider):
-    """Credentials from the first place that has some. Raises ``StoreRefuses`` that names all the places."""
+    """Credentials from the first source that has some. Raises ``StoreRefuses``, which names all sources."""
 
     def __init__(self, options: S3Options) -> None:
         self._options = options
@@ -104,7 +104,7 @@ class FoundCredentials(Provider):
         self.who = "nobody"
 
     def retrieve(self) -> Credentials:
-        """Asked by the client for every request."""
+        """Called by the client for every request."""
         found, source = self._find()
         self.who = f"the access key {found.access_key!r} ({source})"
         return found
@@ -121,16 +121,17 @@ class FoundCredentials(Provider):
             (AWSConfigProvider(), "AWS's credentials file"),
         ]
         if o.iam:
-            self._iam = self._iam or IamAwsProvider()  # remembers what it was given until that expires
+            self._iam = self._iam or IamAwsProvider()  # caches credentials until they expire
             places.append((self._iam, "the cloud's IAM"))
         for provider, source in places:
             try:
                 return provider.retrieve(), source
-            except (ValueError, OSError, configparser.Error, urllib3.exceptions.HTTPError):  # none there
+            # no credentials in this source
+            except (ValueError, OSError, configparser.Error, urllib3.exceptions.HTTPError):
                 continue
         raise StoreRefuses(
-            "there are no credentials for the S3 server: set WILDTAG_S3_ACCESS_KEY and WILDTAG_S3_SECRET_KEY, or "
-            "WILDTAG_S3_CREDENTIALS_FILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            "no credentials for the S3 server: set WILDTAG_S3_ACCESS_KEY and WILDTAG_S3_SECRET_KEY, or"
+            " WILDTAG_S3_CREDENTIALS_FILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             + (" (the cloud's IAM gave none)" if o.iam else "")
         )
 
@@ -149,13 +150,13 @@ def _from_file(path: Path, access_key: str | None) -> Credentials:
         raise StoreRefuses(f"the credentials file {path} cannot be read: {exc.strerror}") from exc
     except (ValueError, configparser.Error):  # without its cause, which may quote the file
         raise StoreRefuses(
-            f"{path} is no credentials file: it has neither the form of ~/.aws/credentials nor two lines, key and "
-            "secret, nor one line, the secret of WILDTAG_S3_ACCESS_KEY"
+            f"{path} is not a credentials file: use the format of ~/.aws/credentials, or two lines, key"
+            " and secret, or one line, the secret of WILDTAG_S3_ACCESS_KEY"
         ) from None
 
 
 def _from_profile(text: str) -> Credentials:
-    # without interpolation, which takes a % in a secret for something else
+    # without interpolation, which would misread a % in a secret
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_string(text)
     profile = os.environ.get("AWS_PROFILE") or "default"
@@ -171,8 +172,8 @@ def _pool(options: S3Options, read_s: float, tries: int) -> urllib3.PoolManager:
     if ca_file is not None:
         try:
             ssl.create_default_context(cafile=ca_file)
-        except ssl.SSLError as exc:  # an OSError, too
-            raise StoreRefuses(f"{ca_file} has no certificates in it: {exc}") from exc
+        except ssl.SSLError as exc:  # also an OSError
+            raise StoreRefuses(f"{ca_file} contains no certificates: {exc}") from exc
         except OSError as exc:
             raise StoreRefuses(f"the certificates {ca_file} cannot be read: {exc.strerror}") from exc
     return urllib3.PoolManager(
@@ -183,10 +184,10 @@ def _pool(options: S3Options, read_s: float, tries: int) -> urllib3.PoolManager:
         retries=tries > 1
         and urllib3.Retry(
             total=tries - 1,
-            redirect=False,  # what is signed for one host is worth nothing on another
+            redirect=False,  # a signature for one host is not valid for another
             backoff_factor=0.2,
             status_forcelist=[500, 502, 503, 504],
-            raise_on_status=False,  # the last answer says why
-            respect_retry_after_header=False,  # it may say minutes
+            raise_on_status=False,  # the last response has the reason
+            respect_retry_after_header=False,  # it may ask for minutes
         ),
     )

@@ -1,17 +1,17 @@
-"""What an S3 server or the way to it can raise, in our words.
+"""Translates errors of an S3 server, and of the connection to it, to wildtag's errors.
 
 =================================================  =====================================================
-what happened                                      what it becomes
+what happened                                      what is raised
 =================================================  =====================================================
 no such key, or a delete marker                    ``ObjectGone``
-the bucket that is followed is not there           ``BucketMissing``
-another bucket is not there                        ``ObjectError``: an event of a bucket that is not ours
+the configured bucket does not exist               ``BucketMissing``
+another bucket does not exist                      ``ObjectError``: an event of a foreign bucket
 access denied, to an object                        ``ObjectForbidden``
 access denied, to the bucket                       ``BucketForbidden``, a ``StoreRefuses``
-key pair, signature, token, clock, region          ``StoreRefuses``, which says what to look at
+key pair, signature, token, clock, region          ``StoreRefuses``, which says what to check
 a certificate that is not trusted                  ``StoreRefuses``
-no connection, no answer in time, 5xx, slow down   ``StoreAway``
-an answer that is not S3's                         ``StoreAway``
+no connection, timeout, 5xx, slow down             ``StoreAway``
+a response that is not S3's                        ``StoreAway``
 any other refusal, of an object                    ``ObjectError``
 any other refusal, of the bucket                   ``BucketRefused``
 =================================================  =====================================================
@@ -57,11 +57,11 @@ PASSES = {
 
 
 class BucketForbidden(StoreRefuses):
-    """The key pair is a good one, and may not do this with the bucket."""
+    """The key pair is valid but has no permission for this on the bucket."""
 
 
 class BucketRefused(Permanent):
-    """The server does not do this for the bucket, now or later. ``code`` is S3's."""
+    """The server does not support this for the bucket; retrying does not help. ``code`` is S3's."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -69,8 +69,8 @@ class BucketRefused(Permanent):
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What was asked, for the words of an error. ``who`` says as whom, in words."""
+class RequestContext:
+    """The request that failed, for error messages. ``who`` returns the identity as text."""
 
     endpoint: str
     region: str
@@ -81,85 +81,87 @@ class Asked:
 
 
 @contextmanager
-def translated(asked: Asked) -> Iterator[None]:
-    """Raise ours for what minio-py and urllib3 raise."""
+def translated(request: RequestContext) -> Iterator[None]:
+    """Raise wildtag's errors instead of those of minio-py and urllib3."""
     try:
         yield
     except WildtagError:
         raise
     except S3Error as exc:
-        raise (_of_code(exc, asked) if exc.code else _of_no_s3(exc, asked)) from exc
+        raise (_of_code(exc, request) if exc.code else _of_no_s3(exc, request)) from exc
     except (ServerError, InvalidResponseError, ParseError, ValueError) as exc:  # ValueError: XML of something else
-        raise _of_no_s3(exc, asked) from exc
+        raise _of_no_s3(exc, request) from exc
     except MinioException as exc:
         raise StoreAway(f"the S3 client failed: {exc}") from exc
     except HTTPError as exc:
-        raise _of_transport(exc, asked) from exc
+        raise _of_transport(exc, request) from exc
 
 
 def unnamed(exc: S3Error) -> bool:
-    """Whether this refusal came without its reason, as refusals of HEAD do: a GET would be told."""
+    """Whether this refusal has no reason, as responses to HEAD have none. A GET would return one."""
     return exc.response.status in {400, 403} and not exc.response.data
 
 
-def _of_code(exc: S3Error, asked: Asked) -> WildtagError:
-    code, said, server = exc.code or "", f"{exc.code}: {exc.message}", f"the S3 server at {asked.endpoint}"
+def _of_code(exc: S3Error, request: RequestContext) -> WildtagError:
+    code, said, server = exc.code or "", f"{exc.code}: {exc.message}", f"the S3 server at {request.endpoint}"
     if code == "NoSuchBucket":
-        return missing_bucket(asked)
+        return missing_bucket(request)
     refused = {
-        **dict.fromkeys(CREDENTIALS, f"{server} refuses {asked.who()}"),
-        **dict.fromkeys(CLOCK, f"the clocks of this machine and of {server} differ too much; set them"),
+        **dict.fromkeys(CREDENTIALS, f"{server} refuses {request.who()}; check the credentials"),
+        **dict.fromkeys(CLOCK, f"the clocks of this machine and of {server} differ too much; synchronise them"),
         **dict.fromkeys(
-            REGION, f"the bucket {asked.bucket} is not in the region {asked.region}; set WILDTAG_S3_REGION"
+            REGION, f"the bucket {request.bucket} is not in the region {request.region}; set WILDTAG_S3_REGION"
         ),
     }
     if code in refused:
         return StoreRefuses(f"{refused[code]}: {said}")
     status = exc.response.status
     if code in PASSES or status in {408, 429} or (status >= 500 and status != 501):
-        return StoreAway(f"{server} is not able to answer now: {said}")
-    return _of_bucket(code, said, asked) if asked.key is None else _of_object(code, said, asked)
+        return StoreAway(f"{server} cannot answer now: {said}")
+    return _of_bucket(code, said, request) if request.key is None else _of_object(code, said, request)
 
 
-def _of_bucket(code: str, said: str, asked: Asked) -> WildtagError:
+def _of_bucket(code: str, said: str, request: RequestContext) -> WildtagError:
     if code in DENIED:
-        return BucketForbidden(f"{asked.who()} may not do this with the bucket {asked.bucket}: {said}")
-    return BucketRefused(code, f"the S3 server refuses this for the bucket {asked.bucket}: {said}")
+        return BucketForbidden(
+            f"access denied: {request.who()} may not do this with the bucket {request.bucket}: {said}"
+        )
+    return BucketRefused(code, f"the S3 server refuses this for the bucket {request.bucket}: {said}")
 
 
-def _of_object(code: str, said: str, asked: Asked) -> WildtagError:
+def _of_object(code: str, said: str, request: RequestContext) -> WildtagError:
     if code in MISSING:
-        return ObjectGone("there is no such object (any more)")
+        return ObjectGone("the object does not exist")
     if code in DENIED:
-        return ObjectForbidden(f"{asked.who()} may not read or change this object: {said}")
+        return ObjectForbidden(f"access denied: {request.who()} may not read or change this object: {said}")
     if code == "InvalidObjectState":
         return ObjectError("the object is archived and must be restored before it can be read")
     return ObjectError(f"the S3 server refuses: {said}")
 
 
-def missing_bucket(asked: Asked) -> WildtagError:
-    """Ours for a bucket that is not there."""
-    text = f"there is no bucket {asked.bucket} at {asked.endpoint}"
-    if asked.followed:
-        return BucketMissing(
-            f"{text}; was it removed, or is WILDTAG_BUCKET another? wildtag s3 setup --create makes it"
-        )
+def missing_bucket(request: RequestContext) -> WildtagError:
+    """The error for a bucket that does not exist."""
+    text = f"there is no bucket {request.bucket} at {request.endpoint}"
+    if request.followed:
+        return BucketMissing(f"{text}. Check WILDTAG_BUCKET, or create the bucket with: wildtag s3 setup --create")
     return ObjectError(text)
 
 
-def _of_no_s3(exc: Exception, asked: Asked) -> WildtagError:
-    """Not the answers of an S3 server: those of a proxy, of a server that is starting, or of something else."""
-    return StoreAway(f"no answer of an S3 server from {asked.endpoint}: {' '.join(str(exc).split())[:300]}")
+def _of_no_s3(exc: Exception, request: RequestContext) -> WildtagError:
+    """The response of a proxy, a starting server, or something else that is not an S3 server."""
+    return StoreAway(
+        f"the response from {request.endpoint} is not that of an S3 server: {' '.join(str(exc).split())[:300]}"
+    )
 
 
-def _of_transport(exc: HTTPError, asked: Asked) -> WildtagError:
+def _of_transport(exc: HTTPError, request: RequestContext) -> WildtagError:
     reason = exc.reason if isinstance(exc, MaxRetryError) and exc.reason is not None else exc
     if isinstance(reason, SSLError) and (
         isinstance(reason.args[0] if reason.args else None, ssl.SSLCertVerificationError)
         or "CERTIFICATE_VERIFY_FAILED" in str(reason)
     ):
         return StoreRefuses(
-            f"the certificate of {asked.endpoint} is not trusted; if it is yours, name its authority by "
-            f"WILDTAG_S3_CA_FILE: {reason}"
+            f"the certificate of {request.endpoint} is not trusted; if it is yours, set WILDTAG_S3_CA_FILE"
+            f" to its CA: {reason}"
         )
-    return StoreAway(f"no answer from the S3 server at {asked.endpoint}: {reason}")
+    return StoreAway(f"no answer from the S3 server at {request.endpoint}: {reason}")

@@ -1,7 +1,7 @@
-"""What a bucket tells of its changes: reading that, and adding to it without touching what others put there.
+"""Reads and extends a bucket's notification configuration without changing entries of others.
 
-The configuration is handled as the XML that it is. minio-py's own classes would lose what they do not know when they
-write it back: entries for EventBridge, a second filter rule of a kind, and ``Prefix`` where AWS spells it so.
+The configuration is processed as XML. minio-py's classes would drop what they do not know when writing it back:
+EventBridge entries, a second filter rule of a kind, and ``Prefix`` in AWS's spelling.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 from workers.stores.s3 import S3Store
 from workers.stores.s3_errors import translated
 
-# created: those that bring bytes. s3:ObjectCreated:* has PutTagging in it, and whoever writes tags would hear of it
+# events that bring bytes. s3:ObjectCreated:* would include PutTagging, sent for tags that wildtag writes
 CREATED = tuple(f"s3:ObjectCreated:{way}" for way in ("Put", "Post", "Copy", "CompleteMultipartUpload"))
 REMOVED = "s3:ObjectRemoved:*"
 WANTED = (*CREATED, REMOVED)
@@ -27,7 +27,7 @@ Target = Literal["webhook", "redis"]
 
 @dataclass(frozen=True)
 class Entry:
-    """Whom a bucket tells of which events, for keys that begin and end so."""
+    """One target of a bucket's notifications, with its events and key filters."""
 
     arn: str
     prefix: str = ""
@@ -36,22 +36,22 @@ class Entry:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Which of the events that we need it does not tell of."""
+        """The required events that this entry does not include."""
         return tuple(event for event in WANTED if not _covered(event, self.events))
 
 
 def arn_of(target: Target, name: str, region: str) -> str:
-    """The ARN of a MinIO server's target, which its variables end in ``name``."""
+    """The ARN of a MinIO server's target; ``name`` is the suffix of its environment variables."""
     return f"arn:minio:sqs:{region}:{name}:{target}"
 
 
 def server_environment(
     target: Target, name: str, *, url: str, redis_key: str, queue: bool = True
 ) -> dict[str, str]:  # fmt: skip
-    """What a MinIO server must be started with to have this target. ``$NAME`` is for the reader to fill in.
+    """The environment variables that define this target on a MinIO server. The reader replaces ``$NAME``.
 
-    ``queue``: keep events in a folder until they are taken, and look into that every three seconds; else send each
-    at once, and lose it when nobody is there.
+    ``queue``: keep events in a folder until they are delivered, and retry every three seconds; otherwise send each at
+    once, and lose it if the receiver is unavailable.
     """
     at = f"MINIO_NOTIFY_{target.upper()}"
     common = {f"{at}_QUEUE_DIR_{name}": "/events", f"{at}_QUEUE_LIMIT_{name}": "100000"} if queue else {}
@@ -66,32 +66,32 @@ def server_environment(
 
 
 def read(store: S3Store, bucket: str) -> bytes:
-    """The configuration as the server says it."""
-    with translated(store.asked(bucket)):
-        # the request that get_bucket_notification makes, without what it makes of the answer
+    """The current configuration of the bucket."""
+    with translated(store.request_context(bucket)):
+        # the same request as get_bucket_notification, without its parsing
         answer = store.connection.client._execute("GET", bucket, query_params={"notification": ""})  # noqa: SLF001
         body: bytes = answer.data
         return body
 
 
 def write(store: S3Store, bucket: str, configuration: bytes) -> None:
-    """Replace it. Raises ``BucketRefused`` where the server does not take it."""
+    """Replace the configuration. Raises ``BucketRefused`` if the server rejects it."""
     digest = b64encode(md5(configuration, usedforsecurity=False).digest()).decode()
-    with translated(store.asked(bucket)):
+    with translated(store.request_context(bucket)):
         store.connection.client._execute(  # noqa: SLF001 -- as above
             "PUT", bucket, body=configuration, headers={"Content-MD5": digest}, query_params={"notification": ""}
         )
 
 
 def entries(configuration: bytes) -> list[Entry]:
-    """All that have an ARN."""
+    """All entries that have an ARN."""
     return [entry for _, entry in _entries(_parsed(configuration))]
 
 
 def merged(configuration: bytes, wish: Entry) -> bytes | None:
-    """The configuration with the wish in it; ``None`` when it is in it already.
+    """The configuration with the wanted entry added; ``None`` if it already includes it.
 
-    An entry for the same target and the same keys gets the events that it lacks; all others stay as they are.
+    An entry for the same target and keys gets the missing events; all others stay unchanged.
     """
     root = _parsed(configuration)
     for element, entry in _entries(root):
@@ -139,27 +139,27 @@ def _element(wish: Entry) -> ET.Element:
 
 
 def _parsed(configuration: bytes) -> ET.Element:
-    """All of it in S3's namespace, which some servers leave out. Raises ``ParseError`` for anything else."""
+    """Parse it and add S3's namespace, which some servers omit. Raises ``ParseError`` for other documents."""
     if not configuration.strip():
         return _made("NotificationConfiguration")
     root = ET.fromstring(configuration)  # noqa: S314 -- from the server that is trusted with the images
     if "Notification" not in _name(root):
-        raise ET.ParseError(f"a {_name(root)} came instead")
+        raise ET.ParseError(f"expected a notification configuration, got {_name(root)}")
     for element in root.iter():
         element.tag = _qualified(_name(element))
-    root.tag = _qualified("NotificationConfiguration")  # some say it as the response that it is
+    root.tag = _qualified("NotificationConfiguration")  # some servers use the name of the response
     return root
 
 
-def _covered(event: str, told: tuple[str, ...]) -> bool:
+def _covered(event: str, events: tuple[str, ...]) -> bool:
     if event == REMOVED:
         named = {"s3:ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated"}
-        return REMOVED in told or named <= set(told)
-    return event in told or "s3:ObjectCreated:*" in told
+        return REMOVED in events or named <= set(events)
+    return event in events or "s3:ObjectCreated:*" in events
 
 
 def _target(arn: str) -> tuple[str, ...]:
-    """What tells targets apart: MinIO leaves the region out of ARNs, or in, as it was started."""
+    """The parts that identify a target. MinIO's ARNs have a region or not, depending on its configuration."""
     parts = arn.split(":")
     return (*parts[:3], *parts[4:]) if parts[1:2] == ["minio"] else tuple(parts)
 

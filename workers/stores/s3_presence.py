@@ -1,8 +1,9 @@
-"""Whether a bucket is there, asked once for all threads that want to know it at the same time.
+"""Checks whether a bucket exists, with one request for all threads that need the answer at the same time.
 
-A missing object counts as gone only when its bucket is there, and a storm of them must not ask twice for each. To
-remember a "yes", for however short a time, would take the objects of a bucket that has just vanished for gone. So an
-answer is shared only with those who came before its question was put: it is always younger than what it confirms.
+A missing object counts as removed only if its bucket exists. Many missing objects must not cause a second request
+each. Caching the answer, even briefly, would report the objects of a bucket that has just disappeared as removed. An
+answer is therefore shared only with callers that arrived before the request was sent: it is always newer than what it
+confirms.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 
-class Presence:
-    """Puts the question ``ask``, of a bucket, one at a time; who comes while it is being answered shares the next."""
+class BucketPresence:
+    """Calls ``ask`` for a bucket, one call at a time; callers that arrive during a call share the next one."""
 
     def __init__(self, ask: Callable[[str], bool]) -> None:
         self._ask = ask
@@ -22,7 +23,7 @@ class Presence:
         self._next: dict[str, Future[bool]] = {}
 
     def __call__(self, bucket: str) -> bool:
-        """The answer to a question that is put from now on. Raises what ``ask`` raises, in all who wait for it."""
+        """The answer to a request sent after this call. Raises what ``ask`` raises, for all waiting callers."""
         with self._guard:
             shared = self._next.get(bucket)
             if shared is None:
@@ -40,7 +41,7 @@ class Presence:
         return mine.result()
 
     def _close(self, bucket: str, mine: Future[bool]) -> None:
-        """From now on it is too late to share this answer."""
+        """Stop sharing this answer with new callers."""
         with self._guard:
             if self._next.get(bucket) is mine:
                 del self._next[bucket]

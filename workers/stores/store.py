@@ -1,4 +1,4 @@
-"""Where the images are. An object store is buckets of keys; what it raises is sorted here."""
+"""The interface of object stores (buckets of keys), and their errors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from workers.settings.dependencies import STORE
 class ObjectInfo:
     """One version of an object.
 
-    ``sequence``: orders the versions of one key, on the scale of the events of the same store (32 hexadecimal
-    digits); empty where the store's answers have nothing that compares with its events. What was seen in the bucket
-    counts as verified and needs none.
+    ``sequence``: orders the versions of one key, comparable with the events of the same store (32 hexadecimal
+    digits). Empty if the store has no comparable value: objects seen in the bucket are verified and need none.
 
-    ``modified``: Unix seconds. ``content_type``: where the store knows one.
+    ``modified``: Unix seconds. ``content_type``: if the store knows one.
     """
 
     ref: ObjectRef
@@ -29,9 +28,9 @@ class ObjectInfo:
 
 
 class ObjectError(Permanent):
-    """This object cannot be read, now or later. ``code`` names the reason for machines.
+    """The object cannot be read; retrying does not help. ``code`` names the reason for machines.
 
-    ``met``: the version of which that is said, where the store got so far as to tell.
+    ``met``: the version that the error is about, if known.
     """
 
     code = "unreadable"
@@ -42,123 +41,126 @@ class ObjectError(Permanent):
 
 
 class ObjectGone(ObjectError):
-    """There is no such object (any more)."""
+    """The object does not exist, or no longer."""
 
     code = "gone"
 
 
 class ObjectTooLarge(ObjectError):
-    """More bytes than the limit."""
+    """The object has more bytes than the limit."""
 
     code = "too-large"
 
 
 class ObjectUnwanted(ObjectError):
-    """Whoever asked did not want what was met, and it was not read."""
+    """The ``wanted`` function rejected the object, which was not read."""
 
     code = "unwanted"
 
     def __init__(self, met: ObjectInfo) -> None:
-        super().__init__("not what was asked for", met)
+        super().__init__("the object was not read: excluded by the filter", met)
         self.met: ObjectInfo = met
 
 
 class ObjectForbidden(ObjectError):
-    """The key or the object's permissions do not let wildtag read it."""
+    """The key or the object's permissions do not allow reading."""
 
     code = "forbidden"
 
 
 class StoreAway(Transient):
-    """The store cannot be reached."""
+    """The store is unavailable."""
 
     service = STORE
 
 
 class StoreRefuses(Transient):
-    """The store answers, but not to us: credentials, permissions on the bucket, clock, region or certificate.
+    """The store refuses access: credentials, permissions on the bucket, clock, region or certificate.
 
-    Somebody can mend that, so images wait: what waits and why is in ``wildtag status``, and ``give_up_s`` ends it.
+    An operator can fix that, so images wait. ``wildtag status`` shows what waits and why, and ``give_up_s`` limits
+    it.
     """
 
     service = STORE
 
 
 class BucketMissing(Transient):
-    """The bucket that is followed is not there.
+    """The configured bucket does not exist.
 
-    Not the end of its images, whose records would be lost over a bucket that is only being restored, or a name with
-    a mistake in it. They wait as they do for ``StoreRefuses``.
+    This does not remove the records of its images: the bucket may be being restored, or its name be misspelt. Images
+    wait as for ``StoreRefuses``.
     """
 
     service = STORE
 
 
 Wanted = Callable[[ObjectInfo], bool]
-"""Whether an object is to be read, by what is known of it before that."""
+"""Whether to read an object, decided by its metadata."""
 
 
 def anything(_: ObjectInfo) -> bool:
-    """Wants every object."""
+    """Accepts every object."""
     return True
 
 
 class ObjectStore(Protocol):
-    """Buckets of objects. ``ObjectError`` for one object's faults; ``StoreAway``, ``StoreRefuses`` and
-    ``BucketMissing`` for the store's.
+    """Buckets of objects.
+
+    Raises ``ObjectError`` for errors of one object; ``StoreAway``, ``StoreRefuses`` and ``BucketMissing`` for those
+    of the store.
     """
 
     def get(self, bucket: str, key: str, limit: int, wanted: Wanted = anything) -> tuple[bytes, ObjectInfo]:
-        """The bytes and the version they are of; never more than ``limit`` bytes are read.
+        """The bytes and their version; never reads more than ``limit`` bytes.
 
-        Nothing is read of what is not ``wanted``, whatever its size: ``ObjectUnwanted``.
+        Objects that ``wanted`` rejects are not read, whatever their size: raises ``ObjectUnwanted``.
         """
         ...
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
-        """The current version, ``None`` when there is no object."""
+        """The current version, ``None`` if the object does not exist."""
         ...
 
     def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
-        """The objects whose keys begin with ``prefix`` and come after ``after``, in the order of the keys' bytes."""
+        """Objects whose keys begin with ``prefix`` and come after ``after``, in byte order of the keys."""
         ...
 
     def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
-        """Store an object, whole or not at all, read to the end of ``data``."""
+        """Store an object atomically, reading ``data`` to its end."""
         ...
 
     def remove(self, bucket: str, key: str) -> None:
-        """Remove an object; harmless when it is not there."""
+        """Remove an object; does nothing if it does not exist."""
         ...
 
 
 class ObjectTags(Protocol):
-    """Stores whose objects carry tags: at most 10, of 128 and 256 characters, and of few characters at that."""
+    """Stores with object tags: at most 10, keys up to 128 and values up to 256 characters of a limited set."""
 
     def tags(self, bucket: str, key: str) -> dict[str, str]:
         """The object's tags."""
         ...
 
     def set_tags(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
-        """Replace all of them. ``ObjectError`` where the store does not take these."""
+        """Replace all tags. Raises ``ObjectError`` if the store rejects them."""
         ...
 
 
 class PresignedUrls(Protocol):
-    """Stores that let others in for one object and some time, by addresses that need no credentials."""
+    """Stores that create presigned URLs, which give time-limited access to one object without credentials."""
 
     def download_url(self, bucket: str, key: str, lifetime_s: int) -> str:
-        """An address to GET the object from, for up to 7 days. Whether there is an object is not looked at."""
+        """A URL to GET the object, valid for up to 7 days. Does not check that the object exists."""
         ...
 
     def upload_url(self, bucket: str, key: str, lifetime_s: int) -> str:
-        """An address to PUT the object to."""
+        """A URL to PUT the object."""
         ...
 
 
 def folder_marker(key: str, size: int | None) -> bool:
-    """Whether this is a folder that a client shows, and no object. ``size``: in bytes, where it is known.
+    """Whether this is a folder marker and not an object. ``size``: in bytes, if known.
 
-    A key that ends in a slash and has bytes is an object like any other.
+    A key that ends in a slash and has bytes is a normal object.
     """
     return key.endswith("/") and not size

@@ -1,4 +1,4 @@
-"""Running several processes as one: what a service is, its process, and what must be known about a home.
+"""Runs several processes as one: services, their processes, and the state of a home folder.
 
-``workers.supervision.supervisor`` is the door; nothing here knows what the processes do.
+The entry point is ``workers.supervision.supervisor``. Nothing here knows what the processes do.
 """

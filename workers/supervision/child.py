@@ -1,4 +1,4 @@
-"""One run of one service: its process, its process group and its log."""
+"""One run of one service: its process, process group and log."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from workers.supervision import launch
 from workers.supervision.os_processes import MARK, Identity, look_up
 from workers.supervision.service import Service
 
-LOG_LIMIT = 10_000_000  # bytes; a longer log is set aside when its service starts
+LOG_LIMIT = 10_000_000  # bytes; a larger log is rotated when its service starts
 LOGS_KEPT = 3
-_TAIL = 16_384  # bytes that are read to find the last lines
+_TAIL = 16_384  # bytes to search for the last lines
 
 
 class Child:
-    """A process that leads a session and a process group of its own.
+    """A process that leads its own session and process group.
 
-    Must be made in a thread that lives as long as the supervisor: the kernel ends the child with that thread.
+    Create it in a thread that lives as long as the supervisor: the kernel ends the child with that thread.
     """
 
     def __init__(self, service: Service, log: Path, token: str) -> None:
@@ -41,10 +41,10 @@ class Child:
         self.pid = self._process.pid
         found = look_up(self.pid)
         self.identity = found.identity if found else Identity(self.pid, 0)
-        """Its start time is 0 when it ended at once: no living process has that."""
+        """Its start time is 0 if it ended at once: no living process has that."""
 
     def exit_status(self) -> str | None:
-        """How it ended, in words; ``None`` while it runs. The process is left to be buried."""
+        """How it ended, as text; ``None`` while it runs. Does not reap the process."""
         if self._process.returncode is not None:
             return _in_words(self._process.returncode)
         result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -53,18 +53,18 @@ class Child:
         return _in_words(result.si_status if result.si_code == os.CLD_EXITED else -result.si_status)
 
     def signal(self, signum: signal.Signals) -> None:
-        """To the process itself; what it started is its own business."""
+        """Send a signal to the process, not to its group."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signum)
 
     def kill(self) -> None:
-        """Its whole group, at once. Safe until buried: a process that was not waited for keeps its pid."""
+        """Kill the whole group. Safe until ``reap``: a process that was not waited for keeps its pid."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
-    def bury(self) -> None:
-        """After it ended: end what it left in its group, then let its pid go."""
+    def reap(self) -> None:
+        """After it ended: kill the rest of its group, then release its pid."""
         self.kill()
         self._process.wait()
 
@@ -78,7 +78,7 @@ class Child:
 
 
 def rotate(log: Path, limit: int = LOG_LIMIT, kept: int = LOGS_KEPT) -> None:
-    """Set a log aside as ``NAME.1`` once it is longer than ``limit`` bytes; ``kept`` of them stay."""
+    """Rename a log to ``NAME.1`` if it is longer than ``limit`` bytes; keeps ``kept`` old ones."""
     log.parent.mkdir(parents=True, exist_ok=True)
     if not log.exists() or log.stat().st_size <= limit:
         return
@@ -89,7 +89,7 @@ def rotate(log: Path, limit: int = LOG_LIMIT, kept: int = LOGS_KEPT) -> None:
 
 
 def _in_words(code: int) -> str:
-    """A return code as subprocess gives it: negative for a signal."""
+    """Describe a return code of subprocess; a negative one is a signal."""
     if code >= 0:
         return f"exit code {code}"
     try:

@@ -1,8 +1,8 @@
-"""The supervisor's last will: when it is gone without a goodbye, end what it left behind.
+"""Cleans up after a supervisor that was killed.
 
-The kernel ends the direct children of a killed supervisor, not their children. The guardian waits for the end of its
-standard input, which the kernel closes with the supervisor, and ends what the run file still names. A
-supervisor that stops by itself removes that file first, and the guardian finds nothing to do.
+The kernel ends the direct children of a killed supervisor, but not their children. The guardian waits for the end of
+its standard input, which the kernel closes with the supervisor, and then kills the processes that the run file still
+names. A supervisor that stops normally removes that file first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from workers.supervision.home import Home, end_recorded
 
 
 class Guardian:
-    """The waiting process, as the supervisor sees it."""
+    """The guardian process, as the supervisor sees it."""
 
     def __init__(self, home: Home) -> None:
         self._process = subprocess.Popen(
@@ -28,7 +28,7 @@ class Guardian:
         )
 
     def dismiss(self) -> None:
-        """Let it look one last time, and go."""
+        """Let it check the run file one last time and exit."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -39,7 +39,7 @@ class Guardian:
 
 
 def main(file: Path, token: str) -> None:
-    """Wait, then end what is left of the run with this token, if the file is still about it."""
+    """Wait, then kill what is left of the run with this token, if the file still belongs to it."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
     sys.stdin.buffer.read()

@@ -1,9 +1,8 @@
-"""What one home folder knows about the stack that runs in it.
+"""The files in a home folder that describe the stack running in it.
 
-``run/lock``            held (flock) by the supervisor as long as it lives; its text is the supervisor's pid
-``run/processes.json``  what was started, so that it can be ended even when the supervisor was killed
-``run/stack.json``      written when the stack is ready, gone when it has stopped: addresses and pids
-``logs/NAME.log``       what each service printed
+``run/lock`` locked (flock) by the supervisor while it runs; contains its pid ``run/processes.json`` started
+processes, so that they can be ended even if the supervisor was killed ``run/stack.json`` exists while the stack is
+ready: addresses and pids ``logs/NAME.log`` the output of each service
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from workers.supervision.service import StackRunning
 
 @dataclass(frozen=True)
 class StackInfo:
-    """A stack that is up: its supervisor, when it was ready (ISO 8601, UTC), and where to reach what."""
+    """A running stack: its supervisor, when it became ready (ISO 8601, UTC), and its addresses."""
 
     supervisor: Identity
     ready_at: str
@@ -40,11 +39,11 @@ class Home:
         self.run = path / "run"
         self.logs = path / "logs"
         self.token = secrets.token_hex(16)
-        """The mark of this run; see ``processes.MARK``."""
+        """The token of this run; see ``processes.MARK``."""
         self._lock: IO[str] | None = None
 
     def lock(self) -> None:
-        """Raises ``StackRunning`` when another process holds it."""
+        """Lock the home. Raises ``StackRunning`` if another process holds the lock."""
         self.run.mkdir(parents=True, exist_ok=True)
         self.run.chmod(0o700)
         held = (self.run / "lock").open("a+")
@@ -55,8 +54,8 @@ class Home:
             pid = held.read().strip() or "unknown"
             held.close()
             raise StackRunning(
-                f"a stack is already running in {self.path} (its supervisor is process {pid}): "
-                "stop that one, or choose another home"
+                f"a stack is already running in {self.path} (its supervisor is process {pid}): stop that"
+                " one, or choose another home"
             ) from exc
         held.truncate(0)
         held.write(f"{os.getpid()}\n")
@@ -64,18 +63,18 @@ class Home:
         self._lock = held
 
     def unlock(self) -> None:
-        """Let another supervisor have this home. Harmless when called twice."""
+        """Release the lock. May be called twice."""
         if self._lock is not None:
             self._lock.truncate(0)
             self._lock.close()
             self._lock = None
 
     def end_leftovers(self) -> set[Identity]:
-        """Kill what a supervisor that was itself killed has left here."""
+        """Kill the processes that a killed supervisor has left here."""
         return end_recorded(self.run / "processes.json")
 
     def record(self, leaders: Mapping[str, Identity]) -> None:
-        """Note what runs, before and after each start."""
+        """Store the running processes, before and after each start."""
         noted = {name: [leader.pid, leader.started] for name, leader in leaders.items()}
         write_json(
             self.run / "processes.json",
@@ -83,7 +82,7 @@ class Home:
         )
 
     def publish(self, info: StackInfo) -> None:
-        """Say that the stack is up, and where."""
+        """Publish the addresses of the ready stack."""
         write_json(
             self.run / "stack.json",
             {
@@ -95,17 +94,17 @@ class Home:
         )
 
     def retract(self) -> None:
-        """The stack is no longer up."""
+        """Remove the published addresses."""
         (self.run / "stack.json").unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Nothing runs any more."""
+        """Remove the list of processes, because none is running."""
         self.retract()
         (self.run / "processes.json").unlink(missing_ok=True)
 
 
 def read_stack(home: Path) -> StackInfo | None:
-    """The stack that is up in this home, ``None`` when there is none: a dead one's file does not count."""
+    """The stack that runs in this home, ``None`` if there is none. Ignores the file of a dead stack."""
     try:
         noted = json.loads((home / "run" / "stack.json").read_text())
         info = StackInfo(Identity(*noted["supervisor"]), noted["ready_at"], noted["addresses"], noted["pids"])
@@ -115,7 +114,7 @@ def read_stack(home: Path) -> StackInfo | None:
 
 
 def end_recorded(file: Path, token: str | None = None) -> set[Identity]:
-    """Kill what the run file names, if it is of this boot and (where given) of this run; drop the file."""
+    """Kill the processes in the run file, if it is of this boot and (if given) of this run; remove the file."""
     try:
         noted = json.loads(file.read_text())
         leaders = [Identity(*leader) for leader in noted["leaders"].values()]
@@ -130,13 +129,13 @@ def end_recorded(file: Path, token: str | None = None) -> set[Identity]:
 
 
 def this_process() -> Identity:
-    """The identity of the caller."""
+    """The identity of the calling process."""
     found = look_up(os.getpid())
     return found.identity if found else Identity(os.getpid(), 0)
 
 
 def write_json(file: Path, value: object) -> None:
-    """Replace a file at once, so that a reader finds the old text or the new, readable by its owner only."""
+    """Replace a file atomically; only its owner can read it."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
         draft.unlink()

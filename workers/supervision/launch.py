@@ -1,8 +1,8 @@
-"""Become a service's program, after arranging to die with the supervisor.
+"""Runs a service's program so that the kernel ends it with the supervisor.
 
-Run as a script (``python -I -S launch.py PARENT COMMAND…``), before anything is imported that costs time. The kernel
-is asked to kill this process when its parent ends; the request outlives ``exec``. It is done here and not between
-fork and exec of the supervisor, where, with threads running, little more than ``exec`` is safe.
+Run as a script (``python -I -S launch.py PARENT COMMAND…``) before any slow import. It asks the kernel to kill this
+process when its parent ends; the request survives ``exec``. This cannot be done between fork and exec in the
+supervisor: with threads running, little more than ``exec`` is safe there.
 """
 
 import ctypes
@@ -14,12 +14,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(parent: int, command: list[str]) -> None:
-    """Does not return, unless the program cannot be run."""
+    """Does not return unless the program cannot be run."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the request was made
+    if os.getppid() != parent:  # the parent ended before the request was made
         sys.exit(1)
     try:
-        os.execvp(command[0], command)  # noqa: S606 -- becoming the given command is what this file is for
+        os.execvp(command[0], command)  # noqa: S606 -- running the given command is the purpose of this file
     except OSError as exc:
         sys.exit(f"{command[0]} cannot be run: {exc.strerror}")
 

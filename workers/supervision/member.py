@@ -1,4 +1,4 @@
-"""One service over its whole life: started, found ready, watched, restarted, stopped.
+"""The life cycle of one service: started, ready, watched, restarted, stopped.
 
 A state machine that is stepped from outside and never blocks; the time is an argument.
 """
@@ -10,37 +10,39 @@ from enum import StrEnum
 
 from workers.supervision.child import Child
 from workers.supervision.probe import Probe
-from workers.supervision.service import Event, Kind, Service, rest_before_restart
+from workers.supervision.service import Event, Kind, Service, restart_delay
 
-READY_EVERY = 0.1  # seconds between two questions whether a service is ready
+READY_EVERY = 0.1  # seconds between two readiness checks
 HEALTH_EVERY = 5.0
-LONG_ENOUGH = 60.0  # a service that was up this long has no failures behind it
+LONG_ENOUGH = 60.0  # seconds of uptime that reset the failure count
 
 
 class State(StrEnum):
-    """Where a service is in its life."""
+    """States of a service."""
 
-    WAITING = "waiting"  # for those it starts after
+    WAITING = "waiting"  # for the services it starts after
     STARTING = "starting"
     UP = "up"
     ENDING = "ending"  # asked to end, to be restarted or not
-    RESTING = "resting"  # before a restart
-    DOWN = "down"  # for good
+    RESTING = "resting"  # waiting before a restart
+    DOWN = "down"  # stopped permanently
 
 
 class Member:
-    """``spawn`` makes the process; ``tell`` hears what happens."""
+    """``spawn`` creates the process; ``on_event`` receives events."""
 
-    def __init__(self, service: Service, spawn: Callable[[Service], Child], tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self, service: Service, spawn: Callable[[Service], Child], on_event: Callable[[Event], None]
+    ) -> None:
         self.service = service
         self.state = State.WAITING
         self.child: Child | None = None
         self.failures = 0
-        """In a row, without a long enough time up between them."""
+        """Consecutive failures, without a long enough uptime in between."""
         self.trouble = ""
-        """What went wrong last, with the last lines of the log."""
+        """The last failure, with the last lines of the log."""
         self._spawn = spawn
-        self._tell = tell
+        self._on_event = on_event
         self._since = 0.0
         self._deadline = 0.0
         self._probe = Probe(service.ready, READY_EVERY)
@@ -69,7 +71,7 @@ class Member:
         self._say(kind, f"{kind} (pid {self.child.pid})")
 
     def step(self, now: float) -> None:
-        """Look, and do what is due."""
+        """Check the process and do what is due."""
         if self.state is State.RESTING and now >= self._deadline:
             self.begin(now)
         elif self.child is not None and self.running:
@@ -84,7 +86,7 @@ class Member:
                 self.kill()
 
     def stop(self, now: float, grace: float) -> None:
-        """Ask it to end, for good; after ``grace`` seconds it is killed. It starts no more."""
+        """Ask it to end permanently; after ``grace`` seconds it is killed. It is not restarted."""
         self._stopping = True
         if self.running:
             if self.state is not State.ENDING:
@@ -95,7 +97,7 @@ class Member:
             self.state = State.DOWN
 
     def kill(self) -> None:
-        """End it and its group at once; the next step notices."""
+        """Kill it and its group at once; the next step notices."""
         if self.child is not None and self.running and not self._killed:
             self._killed = True
             self.child.kill()
@@ -128,7 +130,7 @@ class Member:
         self._ask_to_end(now, self.service.stop_timeout)
 
     def _ended(self, child: Child, status: str, now: float) -> None:
-        child.bury()
+        child.reap()
         if self._stopping:
             self.state = State.DOWN
             self._say("stopped", "stopped")
@@ -138,7 +140,7 @@ class Member:
         self._rest(now, f"ended ({status})")
 
     def _rest(self, now: float, what: str) -> None:
-        rest = rest_before_restart(self.failures)
+        rest = restart_delay(self.failures)
         self.state, self._deadline = State.RESTING, now + rest
         self._say("died", f"{what}, restart in {rest:g} s")
 
@@ -150,4 +152,4 @@ class Member:
         self.trouble = f"{what}\n{lines}".rstrip()
 
     def _say(self, kind: Kind, detail: str) -> None:
-        self._tell(Event(kind, self.service.name, detail, self.child.pid if self.child else None))
+        self._on_event(Event(kind, self.service.name, detail, self.child.pid if self.child else None))

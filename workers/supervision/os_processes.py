@@ -1,7 +1,7 @@
-"""Processes by what cannot be mistaken: a pid counts only together with the moment its process started.
+"""Identifies processes reliably: by pid and start time.
 
-Linux only: everything is read from ``/proc``. Signals go through a pidfd, so that a process that ends between the
-check and the signal is not confused with one that got its pid.
+Linux only: everything is read from ``/proc``. Signals are sent through a pidfd, so that a process that ends between
+the check and the signal is not confused with another that reuses its pid.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MARK = "WILDTAG_STACK"
-"""The environment variable that all descendants of a supervisor carry, with a value of its own each run."""
+"""Environment variable of all descendants of a supervisor; its value is unique per run."""
 
 _PROC = Path("/proc")
 
 
 @dataclass(frozen=True, order=True)
 class Identity:
-    """A pid, and when its process started, in clock ticks after the machine did."""
+    """A pid and the start time of its process, in clock ticks since boot."""
 
     pid: int
     started: int
@@ -30,19 +30,19 @@ class Identity:
 
 @dataclass(frozen=True)
 class Process:
-    """A living process (not a zombie) and the group it is in."""
+    """A living process (not a zombie) and its process group."""
 
     identity: Identity
     group: int
 
 
 def boot_id() -> str:
-    """The machine's name for the time since it was switched on; start times mean something within it."""
+    """The kernel's id of the current boot; start times are valid within it."""
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
 def look_up(pid: int) -> Process | None:
-    """The process with this pid, ``None`` where there is none or only a zombie."""
+    """The process with this pid, ``None`` if there is none or only a zombie."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:
@@ -55,13 +55,13 @@ def look_up(pid: int) -> Process | None:
 
 
 def alive(identity: Identity) -> bool:
-    """Whether that very process is still there."""
+    """Whether that same process is still running."""
     found = look_up(identity.pid)
     return found is not None and found.identity == identity
 
 
-def everyone() -> Iterator[Process]:
-    """All living processes but this one."""
+def all_processes() -> Iterator[Process]:
+    """All living processes except this one."""
     for entry in _PROC.iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             found = look_up(int(entry.name))
@@ -69,8 +69,8 @@ def everyone() -> Iterator[Process]:
                 yield found
 
 
-def carries_mark(pid: int, token: str) -> bool:
-    """Whether the environment of a process has this token as its mark; ``False`` if it may not be read."""
+def has_mark(pid: int, token: str) -> bool:
+    """Whether the environment of a process has this token as its mark; ``False`` if it is not readable."""
     try:
         environment = (_PROC / str(pid) / "environ").read_bytes()
     except OSError:
@@ -78,24 +78,24 @@ def carries_mark(pid: int, token: str) -> bool:
     return f"{MARK}={token}".encode() in environment.split(b"\0")
 
 
-def belonging(token: str, leaders: Iterable[Identity]) -> list[Identity]:
-    """What is left of a run: its leaders, the groups of leaders that live, and all that carry its mark.
+def members_of(token: str, leaders: Iterable[Identity]) -> list[Identity]:
+    """The processes of a run: its leaders, the groups of living leaders, and all that carry its mark.
 
-    A group whose leader has gone is not trusted by its number: its members must carry the mark.
+    If a group's leader has ended, its number may have been reused, so its members must carry the mark.
     """
     led = {leader.pid: leader for leader in leaders}
     living = {pid for pid, leader in led.items() if alive(leader)}
     return [
         process.identity
-        for process in everyone()
+        for process in all_processes()
         if process.group in living
         or led.get(process.identity.pid) == process.identity
-        or carries_mark(process.identity.pid, token)
+        or has_mark(process.identity.pid, token)
     ]
 
 
 def send(identity: Identity, signum: signal.Signals) -> bool:
-    """Signal that very process. ``False`` when it is not there any more, or not ours to signal."""
+    """Signal that same process. ``False`` if it no longer exists or may not be signalled."""
     try:
         handle = os.pidfd_open(identity.pid)
     except OSError:
@@ -117,14 +117,14 @@ def end_all(
     patience: float = 2.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> set[Identity]:
-    """Kill everything that belongs to a run, until nothing does; returns what was killed.
+    """Kill all processes of a run until none is left; returns those that were killed.
 
-    Gives up after ``patience`` seconds of waiting: a process that hangs in the kernel cannot be killed.
+    Gives up after ``patience`` seconds: a process that hangs in the kernel cannot be killed.
     """
     leaders = tuple(leaders)
     ended: set[Identity] = set()
     waited = 0.0
-    while left := belonging(token, leaders):
+    while left := members_of(token, leaders):
         ended.update(identity for identity in left if send(identity, signal.SIGKILL))
         if waited >= patience:
             break

@@ -1,4 +1,4 @@
-"""Asking a question that may hang, without hanging with it."""
+"""Runs a check that may hang, without blocking the caller."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Probe:
-    """Asks at most every ``interval`` seconds, in a thread of its own, one question at a time."""
+    """Runs the check at most every ``interval`` seconds, in its own thread, one at a time."""
 
     def __init__(self, question: Callable[[], bool], interval: float) -> None:
         self._question = question
@@ -16,10 +16,10 @@ class Probe:
         self._thread: threading.Thread | None = None
         self._answer: bool | None = None
         self.trouble = ""
-        """What the last question raised, if it did."""
+        """The exception of the last check, if any."""
 
     def poll(self, now: float) -> bool | None:
-        """The answer that came in since the last call, ``None`` when none did. Never blocks."""
+        """The result since the last call, ``None`` if there is none. Never blocks."""
         if self._thread is not None:
             if self._thread.is_alive():
                 return None
@@ -27,7 +27,7 @@ class Probe:
             self._next = now + self._interval
             return self._answer
         if now >= self._next:
-            # a daemon: a question that never ends must not keep the supervisor from ending
+            # a daemon: a check that never ends must not keep the supervisor from ending
             self._thread = threading.Thread(target=self._ask, daemon=True)
             self._thread.start()
         return None
@@ -36,6 +36,6 @@ class Probe:
         try:
             self._answer = bool(self._question())
             self.trouble = ""
-        except Exception as exc:  # whatever a question raises, the answer is no
+        except Exception as exc:  # any exception means "no"
             self._answer = False
             self.trouble = f"{type(exc).__name__}: {exc}"

@@ -1,4 +1,4 @@
-"""What is supervised, what is told about it, and what can go wrong."""
+"""Supervised services, their events and errors."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class StackRunning(Permanent):
 
 
 class StartFailed(Permanent):
-    """A service ended, or did not become ready, while the stack was starting."""
+    """A service ended, or did not become ready, during startup."""
 
 
 class BadService(Permanent):
-    """The services given cannot be started in any order."""
+    """The definitions of the services are invalid."""
 
 
 @dataclass(frozen=True)
 class Service:
     """One process to keep running.
 
-    ``ready`` says whether it does its work by now; ``healthy`` (optional) whether it still does. Both are called
-    from other threads, may take their time, and an exception counts as ``False``. ``env`` is laid over the
-    environment of the supervisor. A service starts when those named in ``after`` are ready and stops before
-    them. Times are in seconds. ``stop_signal`` goes to the process itself only; when it has ended, or after
-    ``stop_timeout``, its whole process group is killed. A service that is not ``critical`` is not waited for.
+    ``ready`` returns whether the service has become ready; ``healthy`` (optional) whether it still works. Both are
+    called from other threads and may block; an exception counts as ``False``. ``env`` extends the environment of the
+    supervisor. A service starts when those named in ``after`` are ready and stops before them. Times are in seconds.
+    ``stop_signal`` is sent to the process only; when it has ended, or after ``stop_timeout``, its whole process group
+    is killed. Startup does not wait for a service that is not ``critical``.
     """
 
     name: str
@@ -55,14 +55,16 @@ class Service:
     cwd: Path | None = None
 
     def __post_init__(self) -> None:
-        """Raises ``BadService`` for a name that cannot be a file's."""
+        """Raises ``BadService`` for a name that is not a valid file name."""
         if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", self.name):
-            raise BadService(f"a service cannot be called {self.name!r}: its name is its log file's")
+            raise BadService(
+                f"the service name {self.name!r} is not valid: it must be usable as the name of its log file"
+            )
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a service; its text is one line for a person."""
+    """An event of a service; its text is one line for the user."""
 
     kind: Kind
     service: str
@@ -73,27 +75,27 @@ class Event:
         return f"{self.service}: {self.detail}"
 
 
-def rest_before_restart(failures: int) -> float:
-    """Seconds to wait before the restart after that many failures in a row (1 or more)."""
+def restart_delay(failures: int) -> float:
+    """Seconds to wait before the restart after this number of consecutive failures (1 or more)."""
     return float(min(LONGEST_REST, FIRST_REST * 2 ** min(failures - 1, 16)))
 
 
 def check_order(services: Iterable[Service]) -> None:
-    """Raises ``BadService`` when names repeat, one in ``after`` is unknown, or they wait for each other.
+    """Raises ``BadService`` for duplicate names, unknown names in ``after``, or circular dependencies.
 
-    Nor may a critical service start after one that nobody waits for.
+    Nor may a critical service start after one that is not critical.
     """
     known: dict[str, Service] = {}
     for service in services:
         if service.name in known:
-            raise BadService(f"two services are called {service.name}")
+            raise BadService(f"there are two services with the name {service.name}")
         known[service.name] = service
     for service in known.values():
         for name in service.after:
             if name not in known:
-                raise BadService(f"{service.name} starts after {name}, and there is no such service")
+                raise BadService(f"{service.name} starts after {name}, but there is no such service")
             if service.critical and not known[name].critical:
-                raise BadService(f"{service.name} is critical and starts after {name}, which is not")
+                raise BadService(f"{service.name} is critical but starts after {name}, which is not")
     try:
         graphlib.TopologicalSorter({s.name: s.after for s in known.values()}).prepare()
     except graphlib.CycleError as exc:
@@ -101,5 +103,5 @@ def check_order(services: Iterable[Service]) -> None:
 
 
 def levels_below(name: str, services: Mapping[str, Service]) -> int:
-    """How many services must still stop, one after the other, once this one has."""
+    """The number of services that must still stop, one after the other, once this one has."""
     return max((1 + levels_below(below, services) for below in services[name].after), default=0)

@@ -1,4 +1,4 @@
-"""Signals to the supervisor: noted while it works its rounds, exceptions at other times."""
+"""Signals to the supervisor: counted while it works, raised as exceptions at other times."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from types import FrameType
 
 
 class Signals:
-    """SIGINT, SIGTERM and SIGHUP ask for a stop. Outside the main thread, nothing is installed."""
+    """Handles SIGINT, SIGTERM and SIGHUP as requests to stop. Outside the main thread, installs nothing."""
 
     def __init__(self) -> None:
         self.count = 0
-        """How many came in."""
+        """The number of received signals."""
         self._noting = False
         self._before = contextlib.ExitStack()
 
     def install(self) -> None:
-        """Handle them; but a SIGHUP that is ignored stays so (nohup).
+        """Install the handlers; an ignored SIGHUP stays ignored (nohup).
 
-        SIGINT is handled even where it is ignored, as it is for what a script starts with ``&``.
+        SIGINT is handled even if it is ignored, as it is in programs that a script starts with ``&``.
         """
         if threading.current_thread() is not threading.main_thread():
             return
@@ -30,12 +30,12 @@ class Signals:
                 self._before.callback(signal.signal, signum, signal.signal(signum, self._on_signal))
 
     def restore(self) -> None:
-        """Handle them as before."""
+        """Restore the previous handlers."""
         self._before.close()
 
     @contextlib.contextmanager
     def noted(self) -> Iterator[None]:
-        """Only count what comes in meanwhile: the caller looks at ``count``."""
+        """Only count signals inside this context; the caller reads ``count``."""
         self._noting = True
         try:
             yield

@@ -1,11 +1,11 @@
-"""Run several processes as one: start them in order, keep them running, stop them without leaving anything behind.
+"""Runs several processes as one: starts them in order, keeps them running, and stops them completely.
 
-    with Supervisor(home, on_event=print) as stack:      # the home is ours, or StackRunning
+    with Supervisor(home, on_event=print) as stack:      # locks the home, or raises StackRunning
         stack.start(services, {"flower": url})           # all critical ones are ready, or StartFailed
         stack.run()                                      # until SIGINT, SIGTERM or SIGHUP
 
-All of it happens in the thread that enters the ``with`` block, which must outlive the services. While ``start``,
-``run`` or ``stop`` is on, a signal is noted and acted upon at once; at other times inside the block it raises
+Everything runs in the thread that enters the ``with`` block, which must outlive the services. During ``start``,
+``run`` or ``stop``, a signal is counted and handled at once; at other times inside the block it raises
 ``KeyboardInterrupt`` (SIGINT) or ``SystemExit``. A second signal kills everything.
 """
 
@@ -40,12 +40,12 @@ __all__ = [
 ]  # fmt: skip
 
 ROUND = 0.05  # seconds between two rounds
-STOP_WITHIN = 8.0  # seconds that all services together have to end by themselves
-LAST_RESORT = 1.0  # seconds that the kernel has to end those that did not
+STOP_WITHIN = 8.0  # seconds that all services together have to end on request
+LAST_RESORT = 1.0  # seconds until the kernel must have ended the killed ones
 
 
 class Supervisor:
-    """The processes of one home folder. ``on_event`` hears what happens; each event's text is one line."""
+    """The processes of one home folder. ``on_event`` receives events; each event's text is one line."""
 
     def __init__(
         self,
@@ -69,11 +69,11 @@ class Supervisor:
         self._signals = Signals()
 
     def __enter__(self) -> Self:
-        """Take the home, and end what an earlier supervisor left there. Raises ``StackRunning``."""
+        """Lock the home and kill leftovers of an earlier supervisor. Raises ``StackRunning``."""
         self._home.lock()
         self._home.retract()
         for identity in sorted(self._home.end_leftovers()):
-            self._tell(Event("leftover", "supervisor", f"ended pid {identity.pid}, left by an earlier run"))
+            self._emit(Event("leftover", "supervisor", f"ended pid {identity.pid}, left by an earlier run"))
         self._home.record({})
         self._guardian = Guardian(self._home)
         self._signals.install()
@@ -89,15 +89,15 @@ class Supervisor:
             self._home.unlock()
 
     def start(self, services: Iterable[Service], addresses: Mapping[str, str] | None = None) -> None:
-        """Start these, independent ones side by side, and return when all critical ones are ready.
+        """Start these services, in parallel if independent, and return when all critical ones are ready.
 
-        May be called more than once. The call that gives ``addresses`` makes the stack complete: from then on other
-        commands find it and them (``read_stack``), until it stops.
-        Raises ``StartFailed`` with the last lines of the log, ``BadService``, ``KeyboardInterrupt`` on a signal.
+        May be called more than once. The call with ``addresses`` publishes the stack: other commands can then find it
+        (``read_stack``) until it stops. Raises ``StartFailed`` with the last lines of the log, ``BadService``,
+        ``KeyboardInterrupt`` on a signal.
         """
         added = tuple(services)
         check_order([*(member.service for member in self._members.values()), *added])
-        new = [Member(service, self._spawn, self._tell) for service in added]
+        new = [Member(service, self._spawn, self._emit) for service in added]
         self._members.update((member.service.name, member) for member in new)
         with self._signals.noted():
             while not all(member.state is State.UP or not member.service.critical for member in new):
@@ -105,7 +105,7 @@ class Supervisor:
                 for member in new:
                     if member.failures and member.service.critical:
                         log = self._home.logs / f"{member.service.name}.log"
-                        raise StartFailed(f"{member.service.name}: {member.trouble}\n(all of it in {log})")
+                        raise StartFailed(f"{member.service.name}: {member.trouble}\n(full log: {log})")
                 if self._signals.count:
                     break
                 self._sleep(ROUND)
@@ -116,7 +116,7 @@ class Supervisor:
             self._publish()
 
     def watch(self) -> None:
-        """One round, for a caller with a loop of its own: start, look, restart what is due. Does not block."""
+        """One round, for callers with their own loop: start, check, restart what is due. Does not block."""
         now = self._now()
         for member in self._members.values():
             if member.state is State.WAITING and all(
@@ -138,7 +138,7 @@ class Supervisor:
         return False
 
     def stop(self) -> None:
-        """Stop what runs, dependents first, within ten seconds; nothing is left. Harmless when called twice."""
+        """Stop all services, dependents first, within ten seconds. May be called twice."""
         with self._signals.noted():
             self._home.retract()
             self._published = None
@@ -165,11 +165,11 @@ class Supervisor:
                 self._guardian = None
 
     def states(self) -> dict[str, State]:
-        """Where each service is."""
+        """The state of each service."""
         return {name: member.state for name, member in self._members.items()}
 
     def _now(self) -> float:
-        """Seconds that this supervisor attended: while it was suspended, nobody's patience ran out."""
+        """Time in seconds, without periods in which this process was suspended: they count towards no timeout."""
         now = self._clock()
         self._attended += min(now - self._looked, 1.0)
         self._looked = now
@@ -180,8 +180,8 @@ class Supervisor:
         running = {name: m.child.identity for name, m in self._members.items() if m.child and m.running}
         try:
             self._home.record({**running, service.name: child.identity})
-        except OSError:  # a full disk: what is not recorded must not run
-            child.bury()
+        except OSError:  # a full disk: a process that is not recorded must not run
+            child.reap()
             raise
         return child
 
@@ -193,9 +193,9 @@ class Supervisor:
         self._ready_at = self._ready_at or datetime.now(UTC).isoformat(timespec="seconds")
         try:
             self._home.publish(StackInfo(this_process(), self._ready_at, self._addresses, self._published))
-        except OSError as exc:  # a full disk: the services go on, and the next change is published with all others
-            self._tell(Event("stuck", "supervisor", f"cannot write to {self._home.run}: {exc.strerror}"))
+        except OSError as exc:  # a full disk: the services continue, and the next change is published with all others
+            self._emit(Event("stuck", "supervisor", f"cannot write to {self._home.run}: {exc.strerror}"))
 
-    def _tell(self, event: Event) -> None:
-        with contextlib.suppress(Exception):  # a terminal that is gone, say: no service is to suffer from it
+    def _emit(self, event: Event) -> None:
+        with contextlib.suppress(Exception):  # for example a closed terminal: no service may suffer from it
             self._on_event(event)

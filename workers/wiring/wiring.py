@@ -25,7 +25,7 @@ from vectordb.library import ChangeableLibrary
 from workers.broker.celery_app import create_app
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import RemoteEncoder, RemoteIndex
-from workers.captions.versions import Chosen, Indexes
+from workers.captions.versions import ActiveVersion, OpenIndexes
 from workers.events.sink import EventSink
 from workers.events.sources import EventProbes, Sources
 from workers.gateway.api_keys import ApiKeys
@@ -34,7 +34,7 @@ from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record_reader import Records
 from workers.notifying.dead_letters import DeadLetters
 from workers.notifying.outbox import Outbox
-from workers.outages.board import Board
+from workers.outages.board import OutageBoard
 from workers.outages.outage_report import OutageReport
 from workers.outages.tracker import OutageTracker
 from workers.redis.cache import RedisCache
@@ -162,9 +162,9 @@ class Wiring:
         return LivenessFiles(self.settings.liveness_folder)
 
     @cached_property
-    def board(self) -> Board:
+    def board(self) -> OutageBoard:
         """What stands in the way of any process. One connection of its own: notes must not wait behind work."""
-        return Board(
+        return OutageBoard(
             connect(self.settings.redis_url, patience_s=5.0, tries=1), self.keys,
             f"{socket.gethostname()}-{os.getpid()}", self.clock,
         )  # fmt: skip
@@ -221,7 +221,7 @@ class Wiring:
     @cached_property
     def chosen(self) -> Callable[[], str]:
         """Gives the captions version that new images are tagged with; it may change while this process runs."""
-        return Chosen(self.library, self.space.id, self.settings.captions)
+        return ActiveVersion(self.library, self.space.id, self.settings.captions)
 
     def current(self) -> Revision:
         """What new images are tagged with at this moment."""
@@ -268,9 +268,9 @@ class Wiring:
         return pipeline_options(self.settings, self.space.thresholds)
 
     @cached_property
-    def indexes(self) -> Indexes:
+    def indexes(self) -> OpenIndexes:
         """The versions of the captions that this process has open, and so owns."""
-        return Indexes(self.library, self.space.id)
+        return OpenIndexes(self.library, self.space.id)
 
     @cached_property
     def outbox(self) -> Outbox:

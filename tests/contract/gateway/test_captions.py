@@ -16,7 +16,7 @@ from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
 from vectordb.library import Library
 from workers.broker.publisher import Publisher
-from workers.captions.versions import Indexes
+from workers.captions.versions import OpenIndexes
 from workers.wiring.gateway import caption_service
 from workers.wiring.wiring import Wiring
 
@@ -32,7 +32,7 @@ class WithWorker(Wiring):
 
     @cached_property
     def worker(self) -> Worker:
-        return Worker(self.redis, self.keys, Indexes(cast("Library", self.shelf), "mini"))
+        return Worker(self.redis, self.keys, OpenIndexes(cast("Library", self.shelf), "mini"))
 
     @cached_property
     def publisher(self) -> Publisher:

@@ -6,12 +6,12 @@ import time
 
 from tests.contract.gateway.running import Running
 from tests.eventually import eventually
-from workers.outages.board import Board, Outage
+from workers.outages.board import Outage, OutageBoard
 
 
-def board(gateway: Running) -> Board:
+def board(gateway: Running) -> OutageBoard:
     """That of another process, which lives on the gateway's Redis."""
-    return Board(gateway.wiring.redis, gateway.wiring.keys, "elsewhere-1", time.time)
+    return OutageBoard(gateway.wiring.redis, gateway.wiring.keys, "elsewhere-1", time.time)
 
 
 def test_what_another_process_cannot_reach_is_told(gateway: Running) -> None:

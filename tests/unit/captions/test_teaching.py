@@ -13,7 +13,7 @@ from tasks.encoders.protocols import Space
 from vectordb.captions import SOURCE, Caption, caption_id
 from vectordb.exact import ExactIndex
 from vectordb.index import Floats
-from workers.captions.teaching import ADDED, NothingToSay, NotTaught, take_back, taught, teach
+from workers.captions.teaching import ADDED, EmptyCaption, NotTaught, take_back, taught, teach
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 
@@ -66,7 +66,7 @@ def test_nothing_new_needs_no_encoder(index: ExactIndex) -> None:
 
 
 def test_a_caption_without_a_word_is_refused_and_nothing_is_added(index: ExactIndex) -> None:
-    with pytest.raises(NothingToSay):
+    with pytest.raises(EmptyCaption):
         teach(index, Encoder(), ["a jug", "<br>"], NOON)
     assert index.count() == 1
 

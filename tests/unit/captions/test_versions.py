@@ -9,7 +9,7 @@ import pytest
 from vectordb.exact import ExactIndex
 from vectordb.index import CaptionIndex, IndexMissing
 from vectordb.library import Manifest, split
-from workers.captions.versions import Chosen, Indexes, SeveralVersions, chosen, only, starter
+from workers.captions.versions import ActiveVersion, OpenIndexes, SeveralVersions, chosen, only, starter
 
 
 class Index(ExactIndex):
@@ -84,7 +84,7 @@ def test_captions_of_another_space_are_refused_with_the_space_they_need() -> Non
 def test_captions_that_are_not_there_are_refused_with_those_that_are() -> None:
     with pytest.raises(IndexMissing, match="there are: cars, food"):
         chosen(Shelf(SHELF), "mini", "planes")
-    with pytest.raises(IndexMissing, match="none yet"):
+    with pytest.raises(IndexMissing, match="there are: none"):
         chosen(Shelf(), "mini", "planes")
 
 
@@ -102,7 +102,7 @@ def test_what_cannot_be_undone_wants_one_version() -> None:
 
 def test_a_switch_is_noticed_within_half_a_second() -> None:
     shelf, clock = Shelf(SHELF, current="cars@1"), Clock()
-    version = Chosen(shelf, "mini", None, clock)
+    version = ActiveVersion(shelf, "mini", None, clock)
     assert version() == "cars@1"
     shelf.current = "cars@2"
     assert version() == "cars@1"
@@ -113,7 +113,7 @@ def test_a_switch_is_noticed_within_half_a_second() -> None:
 
 def test_a_version_is_opened_once_and_the_one_before_stays_open() -> None:
     shelf, clock = Shelf(SHELF), Clock()
-    indexes = Indexes(shelf, "mini", clock)
+    indexes = OpenIndexes(shelf, "mini", clock)
     first = indexes.open("cars@1")
     assert indexes.open("cars@1") is first
     second = indexes.open("cars@2")
@@ -133,7 +133,7 @@ def test_a_version_is_opened_once_and_the_one_before_stays_open() -> None:
 
 def test_a_version_that_is_missing_is_not_remembered() -> None:
     shelf = Shelf([])
-    indexes = Indexes(shelf, "mini")
+    indexes = OpenIndexes(shelf, "mini")
     with pytest.raises(IndexMissing):
         indexes.open("cars@1")
     shelf.versions.append(("mini", "cars@1"))

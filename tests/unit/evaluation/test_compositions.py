@@ -67,7 +67,7 @@ def test_every_other_background_is_plain_the_rest_textured(items: tuple[Item, ..
 def test_too_few_labels_or_no_transparency_is_told(items: tuple[Item, ...]) -> None:
     opaque = tuple(item for item in items if item.label in ("opaque", "nothing"))
     for wrong in (items[:2], opaque, (*opaque, *items[:3]), ()):
-        with pytest.raises(BadManifest, match="compositions need pictures of 4 labels that are transparent"):
+        with pytest.raises(BadManifest, match="compositions need images of 4 labels with a transparent background"):
             made(wrong)
 
 

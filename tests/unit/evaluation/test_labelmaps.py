@@ -125,7 +125,7 @@ def test_what_is_no_label_map_is_told(tmp_path: Path) -> None:
     (item,) = read(tmp_path, "plain").items
     whole = item.label_map.read_bytes()
     image(item.label_map)
-    with pytest.raises(BadManifest, match="3 channels, not one"):
+    with pytest.raises(BadManifest, match="3 channels instead of one"):
         item.target(3)
     for bad in (b"", b"text", whole[:40]):
         item.label_map.write_bytes(bad)
@@ -139,7 +139,7 @@ def test_what_is_no_label_map_is_told(tmp_path: Path) -> None:
         ("voc", "ImageSets/Segmentation/val.txt", "val.txt cannot be read"),
         ("ade20k", "objectInfo150.txt", "objectInfo150.txt cannot be read"),
         ("plain", "classes.txt", "classes.txt cannot be read"),
-        ("plain", "annotations/1.png", "holds no picture that has a label map; 2 have none"),
+        ("plain", "annotations/1.png", "contains no image with a label map; 2 have none"),
     ],
 )
 def test_what_a_layout_lacks_is_named(layout: Layout, gone: str, told: str, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_what_a_layout_lacks_is_named(layout: Layout, gone: str, told: str, tmp_
 
 
 def test_a_folder_of_no_layout_or_split_and_empty_classes_are_told(tmp_path: Path) -> None:
-    with pytest.raises(BadManifest, match=r"has none of classes.txt \(plain\), .*say --layout"):
+    with pytest.raises(BadManifest, match=r"contains none of classes.txt \(plain\), .*with --layout"):
         layout_of(tmp_path)
     with pytest.raises(BadManifest, match="there is no folder"):
         layout_of(tmp_path / "nowhere")

@@ -41,8 +41,8 @@ def test_each_bad_row_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
     assert [item.label for item in found.items] == ["good"]
     said = [str(one) for one in found.skipped]
     assert [one.partition(":")[0] for one in said] == [f"line {number}" for number in range(2, 10)]
-    reasons = ["no such file", "1 columns", "label is empty", "path is empty", "3 columns", "not a file", "UTF-8",
-               "no such file"]  # fmt: skip
+    reasons = ["does not exist", "1 columns", "label is empty", "path is empty", "3 columns", "not a file", "UTF-8",
+               "does not exist"]  # fmt: skip
     assert all(reason in one for reason, one in zip(reasons, said, strict=True)), said
 
 
@@ -52,8 +52,8 @@ def test_each_bad_row_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
         ([b"file\tclass", b"a.png\tcat"], r"line 1: .*path and label.*file \| class"),
         ([b"path,label", b"a.png,cat"], "line 1: .*separated by a tab"),
         ([b""], "line 1"),
-        ([b"path\tlabel"], "nothing but its header"),
-        ([b"path\tlabel", b"x.png\tcat"], "line 2: x.png: there is no such file"),
+        ([b"path\tlabel"], "only its header"),
+        ([b"path\tlabel", b"x.png\tcat"], "line 2: x.png: the file does not exist"),
     ],
 )
 def test_a_table_of_which_nothing_is_left_says_why(tmp_path: Path, lines: list[bytes], told: str) -> None:
@@ -66,7 +66,7 @@ def test_a_place_that_is_not_there_is_named(tmp_path: Path) -> None:
         read(tmp_path / "nowhere.tsv")
     with pytest.raises(BadManifest, match=r"the folder .*elsewhere.* does not exist"):
         read(table(tmp_path, b"path\tlabel"), tmp_path / "elsewhere")
-    with pytest.raises(BadManifest, match="holds no folders"):
+    with pytest.raises(BadManifest, match="contains no folders"):
         read(tmp_path)
 
 
@@ -81,7 +81,7 @@ def test_folders_are_classes(tmp_path: Path) -> None:
         ("1.jpg", "bell pepper"), ("2.jpg", "bell pepper"), ("3.jpg", "cat"),
     ]  # fmt: skip
     said = [str(one) for one in found.skipped]
-    assert said == ["folder dog: it holds no images", "loose.jpg: it is in no class folder"]
+    assert said == ["folder dog: it contains no images", "loose.jpg: it is not in the folder of a class"]
 
 
 def test_a_limit_takes_from_the_whole_set() -> None:

@@ -103,7 +103,7 @@ def test_a_vocabulary_is_scored_against_the_image_alone(tmp_path: Path) -> None:
 
 def test_the_upper_bound_knows_the_true_names() -> None:
     told: list[tuple[str, int, int]] = []
-    made = replace(tools(), naming=("a photo of a {}",), tell=lambda *said: told.append(said))
+    made = replace(tools(), naming=("a photo of a {}",), on_progress=lambda *said: told.append(said))
     (answer,) = answered("clip-upper-bound", made, ["a photo of a wolf"])
     assert (answer.label, answer.candidates) == ("wolf", 2)
     assert told == [("clip-upper-bound", 2, 2)]

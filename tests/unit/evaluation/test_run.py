@@ -63,7 +63,7 @@ def run(methods: Sequence[Fixed], names: Sequence[str], told: list[tuple[int, in
     source = Source(read, MadeUpImages(), Revision(SPACE.id, "1"), PipelineOptions(), batch=2)
     return evaluate(
         items(*names), source, methods, Judge(encode), clock=lambda: float(next(ticks)),
-        tell=None if told is None else lambda done, total: told.append((done, total)),
+        on_progress=None if told is None else lambda done, total: told.append((done, total)),
     )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_pictures_are_embedded_once_and_bad_ones_skipped() -> None:
     assert [one.item.path.name for one in found.pictures] == ["1", "2", "3"]
     assert [one.answers[1].label for one in found.pictures] == ["a", "b", "c"]
     assert [str(one) for one in found.skipped] == [
-        f"line 3: bad: not an image of a kind that is read ({', '.join(FORMATS)})",
+        f"line 3: bad: not an image in a supported format ({', '.join(FORMATS)})",
         "line 5: gone: gone",
     ]
     assert methods[0].sizes == [(4, 4)] * 3
@@ -115,5 +115,5 @@ def test_seconds_hold_the_embedding_and_leave_the_setup_out() -> None:
 
 
 def test_a_set_of_which_nothing_can_be_read_says_why() -> None:
-    with pytest.raises(BadManifest, match=r"none of 2 pictures can be read: line 2: bad: not an image.*line 3: gone"):
+    with pytest.raises(BadManifest, match=r"none of 2 images can be read: line 2: bad: not an image.*line 3: gone"):
         run([Fixed("one", [])], ["bad", "gone"])

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tasks.evaluation.compositions import compositions
 from tasks.evaluation.labelmaps import LabelMaps, write
-from tasks.evaluation.locating import BySegmentationMethod, ByTopTag, Method, Remembering, of_vocabulary
+from tasks.evaluation.locating import BySegmentationMethod, ByTopTag, CachingEncoder, Method, of_vocabulary
 from tasks.evaluation.manifest import BadManifest, Skipped
 from tasks.evaluation.manifest import read as read_manifest
 from tasks.evaluation.segmenting import Measured, measure
@@ -45,11 +45,11 @@ def run(
         if told is not None:
             told.append((done, total))
 
-    return measure(maps, methods, encode, read=Path.read_bytes, max_pixels=MAX_PIXELS, tell=tell)
+    return measure(maps, methods, encode, read=Path.read_bytes, max_pixels=MAX_PIXELS, on_progress=tell)
 
 
 def test_methods_and_baselines_are_measured_side_by_side(maps: LabelMaps) -> None:
-    one = replace(pipeline(), image_encoder=Remembering(Colours()))
+    one = replace(pipeline(), image_encoder=CachingEncoder(Colours()))
     told: list[tuple[int, int]] = []
     methods: list[Method] = [
         BySegmentationMethod("regions", REGIONS, one),
@@ -88,7 +88,7 @@ def test_a_fixed_vocabulary_leaves_the_captions_pipeline_alone() -> None:
 
 def test_what_was_encoded_lately_is_not_encoded_again() -> None:
     inner = Colours()
-    remembering = Remembering(inner)
+    remembering = CachingEncoder(inner)
     pictures = [noisy(RED, 8, 8), noisy(BLUE, 8, 8), noisy(RED, 8, 8), noisy(RED, 4, 16)]
     first = remembering.encode(pictures)
     assert inner.seen == 3
@@ -110,11 +110,11 @@ def test_pictures_that_cannot_be_used_are_skipped_with_their_reason(maps: LabelM
     assert [one.where for one in skipped] == ["gone.jpg", "0000.png", "0001.png", "0002.png"]
     assert "not an image" in str(skipped[1])
     assert "cannot be read" in str(skipped[2])
-    assert "its label map has 7 × 5 pixels, it has 160 × 120" in str(skipped[3])
+    assert "its label map has 7 × 5 pixels, but the image has 160 × 120" in str(skipped[3])
 
 
 def test_where_no_picture_can_be_used_the_reasons_are_told(maps: LabelMaps) -> None:
     for item in maps.items:
         item.image.write_bytes(b"text")
-    with pytest.raises(BadManifest, match=r"none of 4 pictures can be used: 0000\.png: not an image"):
+    with pytest.raises(BadManifest, match=r"none of 4 images can be used: 0000\.png: not an image"):
         run(maps, [ByTopTag(pipeline())])

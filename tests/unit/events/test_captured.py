@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.events.notification import Told, access_entry, namespace_value, padded, webhook
+from workers.events.notification import Notification, access_entry, namespace_value, padded, webhook
 from workers.lifecycle.event import ObjectEvent
 
 FOLDER = Path(__file__).parents[2] / "data" / "events" / "captured"
@@ -18,16 +18,16 @@ DOG = "511130d2072cc744a1fa5015bc23557a"
 TREE = "0f1b4a59504988622035d850dc0555ac"
 
 
-def created(key: str, etag: str, size: int, sequencer: str, version: str | None = None) -> Told:
-    return Told((ObjectEvent("created", BUCKET, key, etag, size, version, padded(sequencer)),))
+def created(key: str, etag: str, size: int, sequencer: str, version: str | None = None) -> Notification:
+    return Notification((ObjectEvent("created", BUCKET, key, etag, size, version, padded(sequencer)),))
 
 
-def removed(key: str, sequencer: str, version: str | None = None) -> Told:
-    return Told((ObjectEvent("removed", BUCKET, key, version_id=version, sequence=padded(sequencer)),))
+def removed(key: str, sequencer: str, version: str | None = None) -> Notification:
+    return Notification((ObjectEvent("removed", BUCKET, key, version_id=version, sequence=padded(sequencer)),))
 
 
-def ignored(reason: str) -> Told:
-    return Told(ignored=(reason,))
+def ignored(reason: str) -> Notification:
+    return Notification(ignored=(reason,))
 
 
 EXPECTED = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.messages import ObjectRef
-from workers.events.folder_watch import Settling
+from workers.events.folder_watch import SettlingFiles
 from workers.stores.store import ObjectInfo
 
 
@@ -11,13 +11,13 @@ def info(etag: str) -> ObjectInfo:
     return ObjectInfo(ObjectRef("inbox", "a.jpg", etag), "")
 
 
-def told(settling: Settling, now: float, etag: str | None) -> list[str | None]:
-    found = settling.rested(lambda _: info(etag) if etag else None, now)
+def told(settling: SettlingFiles, now: float, etag: str | None) -> list[str | None]:
+    found = settling.settled(lambda _: info(etag) if etag else None, now)
     return [seen.ref.etag if seen else None for _, seen in found]
 
 
 def test_a_file_is_told_once_it_rested() -> None:
-    settling = Settling(0.25)
+    settling = SettlingFiles(0.25)
     settling.touch("a.jpg", 10.0)
     assert told(settling, 10.0, "one") == []
     assert told(settling, 10.2, "one") == []
@@ -26,7 +26,7 @@ def test_a_file_is_told_once_it_rested() -> None:
 
 
 def test_a_file_that_grows_waits() -> None:
-    settling = Settling(0.25)
+    settling = SettlingFiles(0.25)
     settling.touch("a.jpg", 10.0)
     assert told(settling, 10.0, "one") == []
     assert told(settling, 10.3, "two") == []
@@ -37,6 +37,6 @@ def test_a_file_that_grows_waits() -> None:
 
 
 def test_a_file_that_is_gone_is_told_at_once() -> None:
-    settling = Settling(0.25)
+    settling = SettlingFiles(0.25)
     settling.touch("a.jpg", 10.0)
     assert told(settling, 10.0, None) == [None]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.events.notification import Told, access_entry, listened, namespace_value, webhook
+from workers.events.notification import Notification, access_entry, listen_line, namespace_value, webhook
 from workers.lifecycle.event import ObjectEvent
 
 FOLDER = Path(__file__).parents[2] / "data" / "events"
@@ -15,16 +15,16 @@ ETAG = "9b2cf535f27731c974343645a3985328"
 ORDER = "17c0f2b1a4e3d201".ljust(32, "0")
 
 
-def created(key: str, etag: str = ETAG, size: int = 48213, version: str | None = None) -> Told:
-    return Told((ObjectEvent("created", BUCKET, key, etag, size, version, ORDER),))
+def created(key: str, etag: str = ETAG, size: int = 48213, version: str | None = None) -> Notification:
+    return Notification((ObjectEvent("created", BUCKET, key, etag, size, version, ORDER),))
 
 
-def removed(key: str, version: str | None = None) -> Told:
-    return Told((ObjectEvent("removed", BUCKET, key, version_id=version, sequence=ORDER),))
+def removed(key: str, version: str | None = None) -> Notification:
+    return Notification((ObjectEvent("removed", BUCKET, key, version_id=version, sequence=ORDER),))
 
 
 EXPECTED = {
-    "listen-keepalive": Told(),
+    "listen-keepalive": Notification(),
     "listen-put": created("été 2026/a+b.jpg"),
     "redis-access": created("inbox/cat.jpg"),
     "redis-namespace-value": created("inbox/cat.jpg"),
@@ -34,12 +34,17 @@ EXPECTED = {
     "webhook-key-plus-in-top-level": created("my cat.jpg"),
     "webhook-multipart": created("raw/huge.tiff", f"{ETAG}-5", 73400320),
     "webhook-put": created("inbox/cat.jpg"),
-    "webhook-put-tagging": Told(ignored=("PutTagging",)),
+    "webhook-put-tagging": Notification(ignored=("PutTagging",)),
     "webhook-put-unicode-plus": created("été 2026/a+b c&d=é.jpg"),
     "webhook-removed": removed("inbox/cat.jpg"),
     "webhook-removed-missing": removed("never/was.jpg"),
 }
-READERS = {"listen": listened, "redis-access": access_entry, "redis-namespace": namespace_value, "webhook": webhook}
+READERS = {
+    "listen": listen_line,
+    "redis-access": access_entry,
+    "redis-namespace": namespace_value,
+    "webhook": webhook,
+}
 
 
 def test_there_is_no_sample_that_nobody_looks_at() -> None:

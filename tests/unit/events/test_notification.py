@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tests.unit.events.samples import BUCKET, ETAG, Json, access, body, record, value
 from workers.events.notification import (
     LARGEST,
-    Told,
+    Notification,
     access_entry,
-    listened,
+    listen_line,
     namespace_value,
     padded,
     webhook,
@@ -27,10 +27,10 @@ from workers.lifecycle.event import ObjectEvent
 # the first draw of a text builds tables, and the machine may be busy
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ORDER = "18a5c0ffee123456" + "0000000000000000"
-READERS = [webhook, listened, access_entry, namespace_value]
+READERS = [webhook, listen_line, access_entry, namespace_value]
 
 
-def only(told: Told) -> ObjectEvent:
+def only(told: Notification) -> ObjectEvent:
     assert (told.ignored, told.rejected) == ((), ())
     (event,) = told.events
     return event
@@ -51,12 +51,12 @@ def test_what_removes_is_an_event(action: str) -> None:
 
 @pytest.mark.parametrize("action", ["PutTagging", "DeleteTagging", "PutRetention", "PutLegalHold"])
 def test_what_leaves_the_bytes_alone_is_not(action: str) -> None:
-    assert webhook(body(record(f"s3:ObjectCreated:{action}")), BUCKET) == Told(ignored=(action,))
+    assert webhook(body(record(f"s3:ObjectCreated:{action}")), BUCKET) == Notification(ignored=(action,))
 
 
 @pytest.mark.parametrize("name", ["s3:ObjectAccessed:Get", "s3:Replication:Failed", "ObjectCreated", "", "s3:" * 99])
 def test_other_events_are_left_alone_under_one_name(name: str) -> None:
-    assert webhook(body(record(name)), BUCKET) == Told(ignored=("other-event",))
+    assert webhook(body(record(name)), BUCKET) == Notification(ignored=("other-event",))
 
 
 def test_other_buckets_are_left_alone() -> None:
@@ -87,12 +87,12 @@ def test_keys_are_form_encoded(written: str, meant: str) -> None:
 
 @pytest.mark.parametrize("key", ["a+b.jpg", "a b.jpg", "100%.jpg", "a%2Fb", "été ✓/x"])
 def test_the_listen_api_writes_keys_as_they_are(key: str) -> None:
-    assert only(listened(value(record(key=key, encoded=False)), BUCKET)).key == key
+    assert only(listen_line(value(record(key=key, encoded=False)), BUCKET)).key == key
 
 
 @pytest.mark.parametrize("line", [b"", b" ", b"\n", b'{"Records":null}', b' {"Records":[]} '])
 def test_keep_alives_tell_nothing(line: bytes) -> None:
-    assert listened(line, BUCKET) == Told()
+    assert listen_line(line, BUCKET) == Notification()
 
 
 def test_an_empty_object_has_no_size() -> None:
@@ -196,7 +196,7 @@ def test_every_key_survives_the_way_to_the_inbox(key: str) -> None:
         webhook(body(record(key=key)), BUCKET),
         access_entry(access(record(key=key)), BUCKET),
         namespace_value(value(record(key=key)), BUCKET),
-        listened(value(record(key=key, encoded=False)), BUCKET),
+        listen_line(value(record(key=key, encoded=False)), BUCKET),
     ):
         event = only(told)
         assert event.key == key

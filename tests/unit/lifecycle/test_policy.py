@@ -33,7 +33,7 @@ from workers.lifecycle.policy import (
         (Permanent("no"), 2, 0, Split()),
         (ValueError("bug"), 2, 0, Split()),
         (Permanent("no"), 1, 0, Fail("refused", "no")),
-        (ValueError("bug"), 1, 0, Fail("internal", "tagging it raised ValueError: bug")),
+        (ValueError("bug"), 1, 0, Fail("internal", "an unexpected error occurred while tagging it: ValueError: bug")),
     ],
 )  # fmt: skip
 def test_after_error(error: Exception, objects: int, retries: int, action: object) -> None:

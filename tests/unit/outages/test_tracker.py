@@ -12,7 +12,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from tests.eventually import eventually
-from workers.outages.board import Board, Outage
+from workers.outages.board import Outage, OutageBoard
 from workers.outages.tracker import OutageTracker
 from workers.redis.connection import Client, StoreUnavailable, text
 from workers.redis.keys import Keys
@@ -100,7 +100,7 @@ def test_a_fault_that_is_no_outage_ends_no_notes() -> None:
 
 
 def test_a_reason_that_is_no_text_can_be_told(client: Client, keys: Keys) -> None:
-    board = Board(client, keys, "host-1", time.time)
+    board = OutageBoard(client, keys, "host-1", time.time)
     service = Service()
     outage_tracker = OutageTracker(board, {"store": service.probe})
     outage_tracker.begin("store", text(b"no folder /caf\xe9"))
@@ -114,7 +114,7 @@ def test_an_outage_that_began_where_no_thread_could_be_started_ends(monkeypatch:
     service, notes = Service(), Notes()
     outage_tracker = OutageTracker(notes, {"store": service.probe})
     with monkeypatch.context() as patch:
-        refuse_threads(patch, "obstacles", "obstacle notes")
+        refuse_threads(patch, "outages", "outage notes")
         outage_tracker.begin("store", "no answer")
         assert not outage_tracker.wait("store", 0.1)
     service.away = False

@@ -187,7 +187,7 @@ def test_a_word_that_another_ends_in_is_no_noun_of_it() -> None:
 
 def test_another_encoder_is_refused() -> None:
     units = random_units(0, 1)
-    with pytest.raises(WrongSpace, match=r"space made-up .* encoder is other"):
+    with pytest.raises(WrongSpace, match=r"space made-up .* encoder uses other"):
         score(extracted(units, units, [["cat"]]), MadeUpText(replace(SPACE, id="other")), LRUCache(10))
 
 

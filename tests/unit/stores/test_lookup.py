@@ -12,7 +12,7 @@ import pytest
 from tasks.messages import ObjectRef
 from vectordb.errors import Permanent
 from workers.stores.lookup import SILENCES, THREADS, NotAsked, look
-from workers.stores.s3_presence import Presence
+from workers.stores.s3_presence import BucketPresence
 from workers.stores.store import ObjectError, ObjectForbidden, ObjectInfo, StoreAway, Wanted, anything
 
 PATIENCE = 20
@@ -106,7 +106,7 @@ def test_an_answer_is_shared_only_with_those_who_came_before_its_question() -> N
         assert go_on.wait(PATIENCE)
         return len(asked) == 1  # it vanishes after the first question
 
-    there = Presence(ask)
+    there = BucketPresence(ask)
     with ThreadPoolExecutor(7) as pool:
         first = pool.submit(there, "b")
         assert begun.wait(PATIENCE)
@@ -128,7 +128,7 @@ def test_who_shares_a_question_shares_its_error_and_the_next_is_a_new_one(error:
             raise said
         return said
 
-    there = Presence(ask)
+    there = BucketPresence(ask)
     with pytest.raises(type(error)):
         there("b")
     assert there("b") is True

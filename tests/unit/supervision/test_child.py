@@ -9,7 +9,7 @@ import pytest
 
 from tests.eventually import eventually
 from workers.supervision.child import Child, rotate
-from workers.supervision.os_processes import alive, carries_mark, look_up
+from workers.supervision.os_processes import alive, has_mark, look_up
 from workers.supervision.service import Service
 
 
@@ -29,14 +29,14 @@ def test_its_end_is_told_in_words(code: str, words: str, tmp_path: Path) -> None
     child = run(code, tmp_path / "x.log")
     eventually(child.exit_status)
     assert child.exit_status() == words
-    child.bury()
+    child.reap()
     assert child.exit_status() == words
 
 
 def test_a_program_that_is_not_there_says_so_in_the_log(tmp_path: Path) -> None:
     child = Child(Service("x", ("/no/such/program",), lambda: True), tmp_path / "x.log", "token")
     eventually(child.exit_status)
-    child.bury()
+    child.reap()
     assert child.exit_status() == "exit code 1"
     assert "/no/such/program cannot be run: No such file" in child.last_lines()
 
@@ -46,7 +46,7 @@ def test_the_last_lines_are_of_this_run_only(tmp_path: Path) -> None:
     for word in ("first", "second"):
         child = run(f"print('{word}'); import sys; print('and on stderr', file=sys.stderr)", log)
         eventually(child.exit_status)
-        child.bury()
+        child.reap()
         assert child.last_lines().splitlines() in (
             [word, "and on stderr"],
             ["and on stderr", word],  # stderr is not buffered
@@ -58,15 +58,15 @@ def test_its_environment_is_ours_with_its_own_over_it_and_the_mark(tmp_path: Pat
     child = run("import os, time; print(os.environ['HOW'], os.environ['PATH'], flush=True); time.sleep(60)",
                 tmp_path / "x.log", HOW="well")  # fmt: skip
     eventually(lambda: child.last_lines().startswith("well /"))
-    assert carries_mark(child.pid, "token")
-    assert not carries_mark(child.pid, "toke")
+    assert has_mark(child.pid, "token")
+    assert not has_mark(child.pid, "toke")
     found = look_up(child.pid)
     assert found is not None
     assert (found.identity, found.group) == (child.identity, child.pid)
     child.kill()
     eventually(child.exit_status)
     assert not alive(child.identity)  # a zombie is not alive
-    child.bury()
+    child.reap()
 
 
 def test_burying_ends_what_it_left_in_its_group(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_burying_ends_what_it_left_in_its_group(tmp_path: Path) -> None:
     eventually(child.exit_status)
     grandchild = look_up(int(child.last_lines()))
     assert grandchild is not None
-    child.bury()
+    child.reap()
     eventually(lambda: not alive(grandchild.identity))
 
 

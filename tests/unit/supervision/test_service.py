@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workers.supervision.service import BadService, Service, check_order, levels_below, rest_before_restart
+from workers.supervision.service import BadService, Service, check_order, levels_below, restart_delay
 
 
 def service(name: str, *after: str, critical: bool = True) -> Service:
@@ -12,7 +12,7 @@ def service(name: str, *after: str, critical: bool = True) -> Service:
 
 
 def test_rests_double_up_to_thirty_seconds() -> None:
-    assert [rest_before_restart(failures) for failures in (1, 2, 3, 4, 7, 8, 1000)] == [0.5, 1, 2, 4, 30, 30, 30]
+    assert [restart_delay(failures) for failures in (1, 2, 3, 4, 7, 8, 1000)] == [0.5, 1, 2, 4, 30, 30, 30]
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "Über", ".hidden", "two words"])

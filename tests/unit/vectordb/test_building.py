@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vectordb.building import Chunk, Draft, Hooks, NothingRead, Prepare, Prepared, Texts, build, encoding, rows_of
+from vectordb.building import Chunk, Draft, Hooks, NoCaptions, Prepare, Prepared, Texts, build, encoding, rows_of
 from vectordb.captions import Caption, normalise
 from vectordb.errors import Permanent, Transient
 from vectordb.folder import FolderLibrary
@@ -76,7 +76,7 @@ def test_every_caption_is_taken_once_and_everything_is_counted(library: FolderLi
 
 def test_texts_are_encoded_in_chunks(library: FolderLibrary) -> None:
     encode, told = Encoder(), list[Progress]()
-    hooks = Hooks(tell=told.append)
+    hooks = Hooks(on_progress=told.append)
     build(library, DRAFT, rows_of(TEXTS, size=10), normalise, encoding(encode, 8), hooks, chunk=20)
     assert [len(call) for call in encode.calls] == [20, 20, 20, 20, 11]
     assert [progress.count for progress in told] == [20, 40, 60, 80, 91]
@@ -227,7 +227,7 @@ def test_nothing_to_build_from_leaves_nothing(library: FolderLibrary) -> None:
         yield Texts(["", " "])
         raise Permanent("no text at all")
 
-    with pytest.raises(NothingRead, match="no captions in the source"):
+    with pytest.raises(NoCaptions, match="no captions found in the source"):
         built(library, Encoder(), ["", "  "])
     with pytest.raises(Permanent, match="no text at all"):
         build(library, DRAFT, broken(), normalise, encoding(Encoder(), 8))

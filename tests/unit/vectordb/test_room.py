@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from vectordb.disk_space import DiskFull, need_room, size_of
+from vectordb.disk_space import DiskFull, require_space, size_of
 from vectordb.errors import Transient
 
 
 def test_room_that_is_there_is_enough(tmp_path: Path) -> None:
-    need_room(tmp_path, 0, "add nothing")
+    require_space(tmp_path, 0, "add nothing")
 
 
 def test_a_disk_without_room_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DiskFull, match=r"MiB are free, [\d]+ MiB are needed to add captions") as caught:
-        need_room(tmp_path, 2**62, "add captions")
+        require_space(tmp_path, 2**62, "add captions")
     assert isinstance(caught.value, Transient)
 
 

@@ -45,7 +45,7 @@ def import_(
     An import that was interrupted goes on where it was when it is started again. Exit status 2: a file could not be
     read to its end; what was read before is there.
     """
-    from vectordb.building import NothingRead  # noqa: PLC0415 -- keeps the command line quick
+    from vectordb.building import NoCaptions  # noqa: PLC0415 -- keeps the command line quick
     from vectordb.index import UnusableVectors, WrongDimension  # noqa: PLC0415 -- as above
     from vectordb.library import VersionExists  # noqa: PLC0415 -- as above
     from vectordb.readers import BadSource, source_of  # noqa: PLC0415 -- as above
@@ -66,7 +66,7 @@ def import_(
             raise VersionExists(f"there is a version {made.captions_version} already; drop it first")
         if made is None:  # else the same files, read the same way: nothing is to be done
             made = _built(wiring, what, workers, queue=queue, resume=resume)
-    except (BadSource, NothingRead, UnusableVectors, WrongDimension) as exc:
+    except (BadSource, NoCaptions, UnusableVectors, WrongDimension) as exc:
         messages.print(f"[red]wildtag: {escape(str(exc))}[/]", soft_wrap=True)
         raise typer.Exit(FAULTY) from None
     except KeyboardInterrupt:
@@ -126,7 +126,7 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: b
             load, threads = text_encoder_loader(wiring.settings), wiring.settings.threads
             prepare = local(load, workers, space_id, parse=what.parse, threads=threads)
         hooks = Hooks(
-            tell=tell, wait=wait if not wiring.owned else None,
+            on_progress=tell, wait=wait if not wiring.owned else None,
             graph=lambda: progress.update(bar, description="building the index", total=None),
             consumed=lambda size: progress.update(bar, completed=size),
         )  # fmt: skip

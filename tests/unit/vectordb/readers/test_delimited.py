@@ -62,14 +62,14 @@ def test_a_row_of_another_length_stops_at_its_line(tmp_path: Path, suffix: str) 
         texts, fault = broken(written(tmp_path / f"a.{suffix}", f"{lines}{row}\n"))
         assert texts == CAPTIONS
         assert fault.position == "line 3001"
-        assert "where the first row has 2" in fault.fault
+        assert "but the first row has 2" in fault.fault
 
 
 def test_a_quote_that_is_never_closed_is_told(tmp_path: Path) -> None:
     """It does not swallow the rest of the file."""
     texts, fault = broken(written(tmp_path / "a.csv", 'id,caption\n1,a cat\n2,"a dog\n' + "3,a fox\n" * 100_000))
     assert texts == ["a cat"]
-    assert "never closed" in fault.fault
+    assert "not be closed" in fault.fault
 
 
 def test_a_fault_within_the_first_rows_comes_after_them(tmp_path: Path) -> None:
@@ -84,8 +84,8 @@ def test_a_fault_within_the_first_rows_comes_after_them(tmp_path: Path) -> None:
         ("id,caption\n1,a cat\n", "text", "no column 'text'.*id, caption"),
         ("id,caption\n1,a cat\n", "3", "no column '3'.*id, caption"),
         ("1,a cat\n", "text", "first row holds: 1, a cat.*column's number"),
-        ("a cat,a dog\n", None, "Choose one of: 1, 2"),
-        ("url,similarity\nhttp://x,1\n", None, "Choose one of: url, similarity"),
+        ("a cat,a dog\n", None, "choose one of: 1, 2"),
+        ("url,similarity\nhttp://x,1\n", None, "choose one of: url, similarity"),
     ],
 )
 def test_a_missing_column_is_answered_with_those_there_are(

@@ -62,7 +62,7 @@ def test_what_was_packed_before_the_cut_is_read(tmp_path: Path, name: str) -> No
     texts, fault = broken(written(tmp_path / name, packed[: len(packed) // 2]))
     assert len(texts) > 5000
     assert texts == shuffled[: len(texts)]
-    assert "cut off" in str(fault)
+    assert "truncated" in str(fault)
     assert "byte" in str(fault.position)
 
 
@@ -78,7 +78,7 @@ def test_damaged_gzip_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"<html>not found</html>"])
 def test_what_is_only_called_packed_is_refused(tmp_path: Path, data: bytes) -> None:
     """A failed download is not taken for captions."""
-    assert "called .gz" in broken(written(tmp_path / "a.txt.gz", data), format="text")[1].fault
+    assert "ends in .gz" in broken(written(tmp_path / "a.txt.gz", data), format="text")[1].fault
 
 
 def test_bytes_that_are_not_utf8_stop_at_their_line(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_binary_file_is_no_text(tmp_path: Path) -> None:
     """Zero bytes, Latin-1 behind them, and UTF-16 are told apart from captions."""
     texts, fault = broken(written(tmp_path / "a.txt", b"good\nPNG\0\xff\xfe\n"))
     assert texts == ["good"]
-    assert (fault.position, "no text file" in fault.fault) == ("line 2", True)
+    assert (fault.position, "not a text file" in fault.fault) == ("line 2", True)
     assert "UTF-16" in broken(written(tmp_path / "b.txt", "a cat\n".encode("utf-16")))[1].fault
 
 

@@ -75,7 +75,7 @@ def test_clip_retrieval_with_files_that_do_not_fit_is_refused(tmp_path: Path) ->
     np.save(folder / "text_emb" / "text_emb_1.npy", VECTORS[:5])
     texts, fault = broken(folder)
     assert texts == CAPTIONS[:209]
-    assert "5 vectors in it, but 209 captions" in fault.fault
+    assert "5 vectors, but there are 209 captions" in fault.fault
     (folder / "text_emb" / "text_emb_1.npy").unlink()
     with pytest.raises(BadSource, match="captions with the number 1, but no vectors"):
         source_of([folder])
@@ -86,7 +86,7 @@ def test_damaged_vectors_are_told(tmp_path: Path) -> None:
     folder = clip_folder(tmp_path, files=1)
     path = folder / "text_emb" / "text_emb_0.npy"
     data = path.read_bytes()
-    assert "cut off" in broken(written(path, data[: len(data) // 2]) and folder)[1].fault
+    assert "truncated" in broken(written(path, data[: len(data) // 2]) and folder)[1].fault
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     assert broken(folder)[1].path == path
     np.save(path, np.arange(COUNT))
@@ -116,11 +116,11 @@ def test_flat_indexes_are_read_without_faiss(tmp_path: Path, kind: bytes) -> Non
 @pytest.mark.parametrize(
     ("index", "said"),
     [
-        (flat()[:20], "cut off within its header"),
-        (flat()[:-1], "cut off: 80,045 bytes are announced"),
-        (flat(vectors=VECTORS[:-1]), "2,499 vectors in it, but 2,500 captions"),
-        (b"IxFI" + struct.pack("<iqqqBiQ", 8, 2500, 0, 0, 1, 0, 77), "cannot be"),
-        (b"IxFI" + struct.pack("<iqqqBiQ", -8, -2500, 0, 0, 1, 0, 20000), "cannot be"),
+        (flat()[:20], "truncated within its header"),
+        (flat()[:-1], "truncated: it should have 80,045 bytes"),
+        (flat(vectors=VECTORS[:-1]), "2,499 vectors, but there are 2,500 captions"),
+        (b"IxFI" + struct.pack("<iqqqBiQ", 8, 2500, 0, 0, 1, 0, 77), "header is invalid"),
+        (b"IxFI" + struct.pack("<iqqqBiQ", -8, -2500, 0, 0, 1, 0, 20000), "header is invalid"),
         (b"", "faiss-cpu"),
     ],
 )
@@ -164,7 +164,7 @@ def test_other_indexes_are_read_by_faiss_where_it_is_installed(tmp_path: Path) -
     pieces = list(faiss_folder.read(source.files, None, lambda _: None, lambda: fake))
     np.testing.assert_array_equal(np.concatenate([rows.vectors for rows in pieces]), VECTORS)
     assert fake.mapped
-    with pytest.raises(BadSource, match=r"row 912.*does not give its vectors back"):
+    with pytest.raises(BadSource, match=r"row 912.*cannot return its vectors"):
         list(faiss_folder.read(source.files, None, lambda _: None, lambda: FakeFaiss(broken_at=1000)))
 
 

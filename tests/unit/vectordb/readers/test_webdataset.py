@@ -85,7 +85,7 @@ def test_an_archive_that_is_cut_off_is_told(tmp_path: Path, cut: int) -> None:
     texts, fault = broken(written(tmp_path / "a.tar", tar(samples())[:cut]))
     assert len(texts) > 10
     assert texts == CAPTIONS[: len(texts)]
-    assert "cut off" in fault.fault
+    assert "truncated" in fault.fault
     assert "after member '000" in str(fault.position)
 
 
@@ -97,7 +97,7 @@ def test_damage_and_a_second_archive_are_not_taken_for_the_end(tmp_path: Path) -
     for whole in (bytes(damaged), data + data):
         texts, fault = broken(written(tmp_path / "a.tar", whole))
         assert texts == CAPTIONS[: len(texts)]
-        assert "damaged header, or another archive" in fault.fault
+        assert "is damaged, or another archive" in fault.fault
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ def test_damage_and_a_second_archive_are_not_taken_for_the_end(tmp_path: Path) -
     [
         (tar([("a.jpg", b"x")]), "no sample in it has a .txt"),
         (tar([("a.json", b'{"n": 1}')]), "no sample in it has a .txt"),
-        (tar([("a.json", b"{")]), "no JSON"),
+        (tar([("a.json", b"{")]), "not a JSON"),
         (tar([("a.txt", b"x" * ((1 << 20) + 1))]), "longer than"),
-        (b"", "no tar"),
-        (b"a cat\n" * 500, "no tar"),
+        (b"", "not a tar"),
+        (b"a cat\n" * 500, "not a tar"),
     ],
 )
 def test_what_holds_no_captions_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
@@ -123,7 +123,7 @@ def test_endless_headers_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "a.tar", tar([("a.txt", b"a cat")])[:1024] + header.tobuf(tarfile.GNU_FORMAT))
     texts, fault = broken(path)
     assert texts == ["a cat"]
-    assert "a header of 8,589,934,592 bytes" in fault.fault
+    assert "a header has 8,589,934,592 bytes" in fault.fault
 
 
 def test_a_chain_of_headers_is_refused(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_chain_of_headers_is_refused(tmp_path: Path) -> None:
     one = header.tobuf(tarfile.GNU_FORMAT) + b"a\0".ljust(512, b"\0")
     texts, fault = broken(written(tmp_path / "a.tar", tar([("a.txt", b"a cat")])[:1024] + 5000 * one))
     assert texts == ["a cat"]
-    assert "more than 8 headers for one member" in fault.fault
+    assert "more than 8 headers" in fault.fault
 
 
 def test_a_size_below_zero_is_refused(tmp_path: Path) -> None:

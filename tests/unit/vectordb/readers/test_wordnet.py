@@ -47,7 +47,7 @@ def test_a_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
     """Within a line, with the line's number and everything before it."""
     texts, fault = broken(written(tmp_path / "data.noun", data_noun()[:-20]))
     assert (texts, fault.position) == (CAPTIONS[:4], "line 5")
-    assert "cut off" in fault.fault
+    assert "truncated" in fault.fault
 
 
 @pytest.mark.parametrize("change", [("@ 00000", "@ 99999"), (" 15 n 02", " 15 n zz"), (" | a gloss", "| a gloss é")])

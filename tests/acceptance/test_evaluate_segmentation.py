@@ -69,11 +69,11 @@ def test_what_does_not_go_together_and_what_is_missing_is_told(
         (*SEGMENTATION, folder, "--layout", "ade20k"): "objectInfo150.txt cannot be read",
         (*SEGMENTATION, folder, "--split", "test"): "test.txt cannot be read",
         (*SEGMENTATION, folder, "--way", "guess"): "there is no way 'guess'; there are regions, dense, prompted",
-        (*SEGMENTATION, folder, "--seed", "3"): "are for --compositions",
+        (*SEGMENTATION, folder, "--seed", "3"): "apply only with --compositions",
         (*SEGMENTATION, folder, "--way", "prompted"): "it needs a CLIPSeg model",
         (*SEGMENTATION, folder, "--proposals", nowhere): f"the model '{nowhere}' could not be loaded",
         (*SEGMENTATION, folder, "--method", "cased"): "--method is for --task classification",
-        (*SEGMENTATION, table, "--compositions", "2", "--split", "val"): "not for --compositions",
+        (*SEGMENTATION, table, "--compositions", "2", "--split", "val"): "not to --compositions",
         (*SEGMENTATION, str(opaque), "--compositions", "2"): "compositions need pictures of 4 labels",
         ("evaluate", table, "--way", "dense"): "--way is for --task segmentation",
     }.items():

@@ -1,4 +1,4 @@
-"""``python -m workers.cli``: how the supervisor starts wildtag's processes."""
+"""``python -m workers.cli``: the command line that the supervisor uses to start processes."""
 
 from workers.cli.main import app
 

@@ -1,4 +1,4 @@
-"""``doctor``: what this machine has, what is missing, and how to get it."""
+"""``doctor``: check this machine, and say how to install what is missing."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rich.table import Table
 from workers.cli.show import console
 from workers.settings.settings import Settings
 
-MARKS = {True: "[green]ok[/]", False: "[red]missing[/]", None: "[yellow]note[/]"}
+MARKS = {True: "[green]ok[/]", False: "[red]failed[/]", None: "[yellow]note[/]"}
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
-    """Check this machine and say what is missing and how to get it."""
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False) -> None:
+    """Check this machine and the running stack, and say how to fix what fails. Exit status 1: a check failed."""
     from workers.captions.starter import prepared  # noqa: PLC0415 -- keeps the command line quick
     from workers.diagnostics.doctor import examine  # noqa: PLC0415 -- as above
 
-    os.environ["HF_HUB_OFFLINE"] = "1"  # to look is not to download
+    os.environ["HF_HUB_OFFLINE"] = "1"  # a check downloads nothing
     settings = Settings()
     checks = examine(settings, prepared)
     if json:
@@ -34,7 +34,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object a 
             remedy = f"\n[bold]{escape(check.remedy)}[/]" if check.remedy and check.ok is not True else ""
             view.add_row(MARKS[check.ok], escape(check.name), escape(check.detail) + remedy)
         console.print(view)
-        console.print("\nSettings in force:")
+        console.print("\nSettings:")
         for name, value in settings.environment().items():
             shown = re.sub(r"(?<=:)[^:@/]+(?=@)", "***", value)  # a password in a URL
             shown = "***" if settings.is_secret(name) else shown

@@ -13,7 +13,9 @@ from workers.cli.results import Json, connected
 from workers.cli.show import clean, console, messages
 from workers.events.sink import EventSink
 
-app = typer.Typer(no_args_is_help=True, help="What MinIO and other servers told, and what could not be read.")
+app = typer.Typer(
+    no_args_is_help=True, help="Notifications of MinIO and other servers: counts, and what was rejected."
+)
 
 
 @app.command()
@@ -39,7 +41,7 @@ def junk(json: Json = False, limit: Annotated[int, typer.Option(min=1, help="The
 
 @app.command()
 def counts(json: Json = False) -> None:
-    """Count what each source was told: events, records left alone (and why), and junk."""
+    """Count the notifications of each source: accepted, ignored (by reason) and rejected."""
     found = _event_sink().counts()
     if json:
         console.out(msgspec.json.encode(found).decode(), highlight=False)

@@ -1,4 +1,4 @@
-"""The starter captions with a progress bar, for the commands that may be the first."""
+"""Encode the starter captions with a progress bar, for commands that need them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workers.settings.settings import Settings
 
 
 def prepare_captions(settings: Settings) -> None:
-    """See ``workers.captions.starter.prepare_captions``. Nothing is shown where they are there."""
+    """See ``workers.captions.starter.prepare_captions``. Shows nothing if the captions are encoded already."""
     from workers.captions import starter  # noqa: PLC0415 -- loads torch
 
     with Progress(

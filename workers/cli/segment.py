@@ -1,4 +1,4 @@
-"""``segment``: where what is, in files here and now, or in objects of the running stack."""
+"""``segment``: find where each tag is, in files or in objects of the running stack."""
 
 from __future__ import annotations
 
@@ -28,22 +28,24 @@ from workers.stores.folder import key_text
 from workers.wiring.wiring import Wiring
 
 POLL_S = 0.2
-MOST_SHOWN = 12  # segments of an image in the table
+MOST_SHOWN = 12  # segments per image in the table
 
 
 def segment(
-    what: Annotated[list[str], typer.Argument(help="Image files or folders, or keys in the running stack's bucket.")],
+    what: Annotated[
+        list[str], typer.Argument(help="Image files or folders, or keys in the bucket of the running stack.")
+    ],
     way: Annotated[str, typer.Option(help=f"One of {', '.join(WAYS)}.")] = "dense",
     out: Annotated[
-        Path, typer.Option(help="The folder for the label maps and overlays; it is made.", file_okay=False)
+        Path, typer.Option(help="Folder for label maps and overlays; created if missing.", file_okay=False)
     ] = Path("segments"),
     json: Json = False,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for an object.")] = 600.0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for each object of the stack.")] = 600.0,
 ) -> None:
-    """Say which words an image holds and where: a table of segments, a label map and an overlay.
+    """Segment images: a table of labelled segments, a label map and an overlay for each image.
 
-    What is there as a file is segmented in this process, and only its pictures are kept. Everything else is a key in
-    the bucket of the running stack, whose workers do it and whose record says so from then on.
+    Files are segmented in this process; only the label map and the overlay are stored. Any other name is a key in the
+    bucket of the running stack: its workers segment the object and store the segmentation in its record.
     """
     settings = Settings()
     if (reason := settings.lacks(way)) is not None:
@@ -58,12 +60,12 @@ def segment(
         else:
             _show(record)
     if done < total:
-        messages.print(f"[red]{total - done} of {total} could not be segmented[/]")
+        messages.print(f"[red]{total - done} of {total} images could not be segmented[/]")
         raise typer.Exit(1)
 
 
 def _files(paths: Sequence[Path], way: str, out: Path, settings: Settings) -> Iterator[Record]:
-    """The records of files, one after the other."""
+    """The records of files, in order."""
     from workers.captions.starter import prepared  # noqa: PLC0415 -- keeps the command line quick
     from workers.embedded.one_process import tagging  # noqa: PLC0415 -- as above
     from workers.segmentation.methods import SegmentationMethods  # noqa: PLC0415 -- as above
@@ -81,7 +83,7 @@ def _files(paths: Sequence[Path], way: str, out: Path, settings: Settings) -> It
 
 
 def _objects(keys: Sequence[str], way: str, out: Path, timeout: float) -> Iterator[Record]:
-    """The records of objects of the running stack: all are asked for first, and come in their order."""
+    """The records of objects of the running stack, in order. All segmentations are requested first."""
     if not keys:
         return
     wiring = connected()
@@ -93,10 +95,10 @@ def _objects(keys: Sequence[str], way: str, out: Path, timeout: float) -> Iterat
     oids = [f"{bucket}/{key}" for key in there]
     before = [record.finished_at if record else 0.0 for record in wiring.records.get(oids)]
     wiring.segmentation_requests.ask(oids, way)
-    # what is on its way has heard of it
-    on_its_way = [wiring.records.on_its_way(oid) is not None for oid in oids]
+    # an object that is in progress takes the request along; others need an event
+    in_progress = [wiring.records.on_its_way(oid) is not None for oid in oids]
     wiring.inbox.append(
-        [ObjectEvent("created", bucket, key, force=not heard) for key, heard in zip(there, on_its_way, strict=True)]
+        [ObjectEvent("created", bucket, key, force=not heard) for key, heard in zip(there, in_progress, strict=True)]
     )
     for key, since in zip(there, before, strict=True):
         record = _awaited(wiring, key, since, timeout)
@@ -124,18 +126,18 @@ def _awaited(wiring: Wiring, key: str, since: float, timeout: float) -> Record:
             pending = wiring.records.on_its_way(oid)
             bar.update(task, description=f"{clean(key)}: {pending.stage if pending else 'queued'}")
             time.sleep(POLL_S)
-    raise RpcTimeout(f"{key} has no new record after {timeout:.0f} s; it is still wanted: `wildtag status` says more")
+    raise RpcTimeout(f"{key} has no new record after {timeout:.0f} s. The request stays queued; see `wildtag status`")
 
 
 def _keep(record: Record, out: Path, name: str, label_map: bytes, overlay: bytes) -> Record:
-    """Write the pictures of a file; gives the record with where they are."""
-    assert record.segmentation is not None  # noqa: S101 -- it has pictures
+    """Write the artifacts of a file. Returns the record with their paths."""
+    assert record.segmentation is not None  # noqa: S101 -- it has artifacts
     pictures = Pictured(*map(str, _write(out, name, label_map, overlay)))
     return structs.replace(record, segmentation=structs.replace(record.segmentation, pictures=pictures))
 
 
 def _write(out: Path, name: str, label_map: bytes, overlay: bytes) -> tuple[Path, Path]:
-    """Write pictures; those of an earlier run are replaced."""
+    """Write both artifacts, replacing those of an earlier run. Returns their paths."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / name
     label_map_path, overlay_path = path.with_name(path.name + LABELS), path.with_name(path.name + OVERLAY)
@@ -145,7 +147,7 @@ def _write(out: Path, name: str, label_map: bytes, overlay: bytes) -> tuple[Path
 
 
 def _show(record: Record) -> None:
-    """An image's segments, the largest first."""
+    """Print the segments of an image, largest first."""
     drawn = record.segmentation
     if drawn is None or drawn.error is not None:
         error = record.error or (drawn and drawn.error)

@@ -1,4 +1,4 @@
-"""``upload``: files to the gateway, here or elsewhere, and their tags back."""
+"""``upload``: send files to a gateway, and optionally wait for their tags."""
 
 from __future__ import annotations
 
@@ -21,22 +21,26 @@ from workers.stores.folder import key_text
 if TYPE_CHECKING:
     from workers.cli.sending import Sent
 
-PATIENCE_S = 600.0  # for a gateway that has too much to do: whoever sends thousands of files can wait
+PATIENCE_S = 600.0  # how long uploads are retried while the gateway is overloaded
 
 
 def upload(
     files: Annotated[list[Path], typer.Argument(help="Image files.")],
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the tags and show them.")] = False,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the tags of one image.")] = 600.0,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Take the files in folders.")] = False,
+    timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for the tags of one image, with --wait.")
+    ] = 600.0,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Upload the files in folders, recursively.")
+    ] = False,
     segment: Annotated[str | None, typer.Option(help=f"Also have them segmented: {', '.join(WAYS)}.")] = None,
-    url: Annotated[str | None, typer.Option(help="Of the gateway; the running stack's when not given.")] = None,
+    url: Annotated[str | None, typer.Option(help="URL of the gateway; default: the running stack.")] = None,
     key: Annotated[
-        str | None, typer.Option(help="The API key; better in WILDTAG_API_KEY, where no list of processes shows it.")
+        str | None, typer.Option(help="API key; prefer WILDTAG_API_KEY, which the process list does not show.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Send images to the gateway, several at once. Exit status 1: some did not get there, or were not tagged."""
+    """Upload images to the gateway, several at a time. Exit status 1: some were not uploaded or not tagged."""
     from workers.cli.sending import Sending  # noqa: PLC0415 -- keeps the command line quick
     from workers.client import Client, Image  # noqa: PLC0415 -- as above
 
@@ -51,7 +55,7 @@ def upload(
 
         def uploaded(path: Path) -> Image:
             if path.is_dir():
-                raise Permanent("is a folder; --recursive takes the files in it")
+                raise Permanent("is a folder; --recursive uploads its files")
             with path.open("rb") as file, bars.reading(file, path.stat().st_size, _name(path)) as counted:
                 return client.upload(counted, segment=segment)
 
@@ -59,19 +63,19 @@ def upload(
             return client.wait(image.id, timeout) if wait else image
 
         try:
-            with bars.shown(json and console.is_terminal):  # lines of JSON and bars do not share a terminal
+            with bars.shown(json and console.is_terminal):  # bars would mix with the lines of JSON on a terminal
                 for sent in Sending(paths, uploaded, settled):
                     done[sent.path] = sent
                     bars.advance(_in_short(sent))
                     _say(sent, json=json)
         except KeyboardInterrupt:
-            messages.print(f"Interrupted; {len(done)} of {len(paths)} were dealt with.")
+            messages.print(f"Interrupted. {len(done)} of {len(paths)} files were processed.")
             raise typer.Exit(130) from None
     if not json:
         _show([done[path] for path in paths if path in done], wait=wait)
     failed = len(paths) - sum(sent.fine for sent in done.values())
     if failed:
-        messages.print(f"[red]{failed} of {len(paths)} failed[/]")
+        messages.print(f"[red]{failed} of {len(paths)} files failed[/]")
         raise typer.Exit(1)
 
 
@@ -80,7 +84,7 @@ def _gateway(settings: Settings) -> str:
 
     info = read_stack(settings.home)
     if info is None:
-        raise no_stack(settings, "name a gateway with [bold]--url[/]")
+        raise no_stack(settings, "pass the URL of a gateway with [bold]--url[/]")
     return info.addresses["gateway"]
 
 
@@ -94,7 +98,7 @@ def _in_short(sent: Sent) -> str:
 
 
 def _say(sent: Sent, *, json: bool) -> None:
-    """A line for what went wrong; with ``json`` an object for every file."""
+    """Print a line for an error; with ``json`` an object for every file."""
     if sent.error is not None:
         messages.print(f"[red]{_name(sent.path)}: {clean(sent.error.reason)}[/]", soft_wrap=True)
     if json:
@@ -107,7 +111,7 @@ def _say(sent: Sent, *, json: bool) -> None:
 
 
 def _show(all_: list[Sent], *, wait: bool) -> None:
-    """A table of what got there."""
+    """Print a table of the files that were uploaded."""
     view = table() if wait else Table("photo", "id", pad_edge=False)
     for sent in all_:
         if sent.image is None or (wait and sent.image.record is None):

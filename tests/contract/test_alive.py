@@ -99,12 +99,12 @@ def test_a_name_that_nobody_has_is_refused(wiring: Wiring) -> None:  # noqa: ARG
 
 def test_the_supervisor_sees_the_same(wiring: Wiring) -> None:
     pulse = LivenessCheck(wiring, "extraction", fresh=0.2, patience=0.3)
-    assert pulse.state() is State.ASKED
+    assert pulse.state() is State.PROBED
     assert pulse.healthy(), "it still has time to answer"
     assert pulse.settled() is State.SILENT
     assert not pulse.healthy()
     wiring.health.beat("extraction")
-    assert pulse.state() is State.AT_WORK
+    assert pulse.state() is State.ALIVE
     assert pulse.healthy()
 
 

@@ -32,7 +32,7 @@ def alive(
     except Transient as exc:
         messages.print(f"{name}: state unknown: {escape(str(exc))}", soft_wrap=True)
         return
-    if state is not State.AT_WORK:
+    if state is not State.ALIVE:
         messages.print(f"[red]{name}: no progress for {within:g} s, and no answer to a probe within {within:g} s[/]")
         raise typer.Exit(1)
 

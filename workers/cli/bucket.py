@@ -94,7 +94,10 @@ def retag(
     bucket: Annotated[str | None, typer.Option(help="Name of the bucket; default: WILDTAG_BUCKET.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the number of objects as JSON.")] = False,
 ) -> None:
-    """Tag objects again, at low priority: new objects go first. Options combine: an object must match all of them."""
+    """Tag objects again, at low priority: new objects go first.
+
+    An object must match all the options that are given.
+    """
     from workers.dispatch.retag import Selection, selected  # noqa: PLC0415 -- keeps the command line quick
     from workers.dispatch.retag import retag as queue_again  # noqa: PLC0415 -- as above
 

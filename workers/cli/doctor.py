@@ -18,7 +18,10 @@ MARKS = {True: "[green]ok[/]", False: "[red]failed[/]", None: "[yellow]note[/]"}
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False) -> None:
-    """Check this machine and the running stack, and say how to fix what fails. Exit status 1: a check failed."""
+    """Check this machine and the running stack, and say how to fix what fails.
+
+    Exit status 1: a check failed.
+    """
     from workers.captions.starter import prepared  # noqa: PLC0415 -- keeps the command line quick
     from workers.diagnostics.doctor import examine  # noqa: PLC0415 -- as above
 

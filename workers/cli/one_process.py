@@ -23,7 +23,10 @@ def tag(
     files: Annotated[list[Path], typer.Argument(help="Image files; folders are searched recursively.")],
     json: Json = False,
 ) -> None:
-    """Tag files in this process, without a running stack. Nothing is stored. Exit status 1: a file failed."""
+    """Tag files in this process, without a running stack. Nothing is stored.
+
+    Exit status 1: some files could not be tagged.
+    """
     from workers.captions.starter import prepared  # noqa: PLC0415 -- keeps the command line quick
     from workers.embedded.one_process import tagging  # noqa: PLC0415 -- as above
 

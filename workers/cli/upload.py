@@ -40,7 +40,10 @@ def upload(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Upload images to the gateway, several at a time. Exit status 1: some were not uploaded or not tagged."""
+    """Upload images to the gateway, several at a time.
+
+    Exit status 1: some images were not uploaded, or with --wait not tagged.
+    """
     from workers.cli.sending import Sending  # noqa: PLC0415 -- keeps the command line quick
     from workers.client import Client, Image  # noqa: PLC0415 -- as above
 

@@ -69,8 +69,8 @@ class Trail:
             "event",
             f"{said}: no event arrived",
             "check that the bucket sends notifications for this key (`wildtag s3 setup`), that the receiver is "
-            "running, and that the server can reach it (see its MINIO_NOTIFY_… variables and its log). Until then only "
-            "the periodic sweep finds images",
+            "running, and that the server can reach it (see its MINIO_NOTIFY_… variables and its log). Until then, "
+            "only the periodic sweep finds images",
         )
 
     def _stuck(self, pending: Pending | None) -> Check:

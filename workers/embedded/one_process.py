@@ -1,7 +1,7 @@
-"""The whole method in this process, for files: what ``wildtag tag`` and ``wildtag segment`` run.
+"""All stages in one process, for files: what ``wildtag tag`` and ``wildtag segment`` run.
 
-The captions belong to one process. When a stack of this home runs, its retrieval worker owns them and is asked;
-otherwise they are opened here.
+Only one process can open the captions of a home. If a stack runs in this home, its retrieval worker searches them;
+otherwise this process opens them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BUCKET = "files"
 
 @contextmanager
 def tagging(settings: Settings) -> Iterator[Tagger]:
-    """A tagger over the captions of these settings."""
+    """A tagger that uses the captions of these settings."""
     wiring = Wiring(settings)
     with captions_of(wiring) as captions:
         yield Tagger(
@@ -44,21 +44,21 @@ def tagging(settings: Settings) -> Iterator[Tagger]:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The pictures of a segmentation, encoded: a PNG and a JPEG."""
+    """The encoded artifacts of a segmentation: the label map as PNG, the overlay as JPEG."""
 
     label_map: bytes
     overlay: bytes
 
 
 class Tagger:
-    """Tags files, and segments them."""
+    """Tags and segments files."""
 
     def __init__(self, pipeline: Pipeline, max_bytes: int) -> None:
         self._pipeline = pipeline
         self._max_bytes = max_bytes
 
     def tag(self, paths: Sequence[Path], now: float) -> list[Record]:
-        """A record for each file, in their order; ``failed`` ones say why. ``now``: Unix seconds."""
+        """One record per file, in order; records of failed files have an ``error``. ``now``: Unix seconds."""
         refs: list[ObjectRef] = []
         images: list[bytes] = []
         faults: list[Fault] = []
@@ -76,7 +76,7 @@ class Tagger:
         return [records[str(path)] for path in paths]
 
     def segment(self, path: Path, way: SegmentationMethod, now: float) -> tuple[Record, Drawn | None]:
-        """The record of a file, and its pictures unless it failed."""
+        """The record of a file, and its artifacts unless it failed. ``now``: Unix seconds."""
         (record,) = self.tag([path], now)
         if record.state != "done":
             return record, None
@@ -84,7 +84,7 @@ class Tagger:
         try:
             image = decode(read_file(path, self._max_bytes)[0], max_pixels=self._pipeline.pipeline_options.max_pixels)
             segmented = segment(image, way, self._pipeline)
-        except (ObjectError, BadImage) as exc:  # it changed just now
+        except (ObjectError, BadImage) as exc:  # the file has just changed
             return msgspec.structs.replace(record, state="failed", tags=(), error=Error(exc.code, str(exc))), None
         timings = record.timings_ms | {"segmentation": round((time.perf_counter() - start) * 1000, 3)}
         record = msgspec.structs.replace(record, segmentation=recorded(segmented, None), timings_ms=timings)

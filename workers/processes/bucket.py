@@ -1,4 +1,4 @@
-"""The processes that follow a bucket: what happens in it becomes events, and tags may go back beside the images."""
+"""The processes of a bucket: its changes become events, and the writer stores tags beside the images."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from workers.wiring.wiring import Wiring
 
 log = structlog.get_logger()
 
-SWEEP_TURN = 0.5  # seconds that the watch may be held up by a sweep
-SWEEP_REST = 3.0  # seconds between two sweeps at the least
-TARGET_REST = 0.2  # seconds between two looks at an empty list
+SWEEP_STEP_S = 0.5  # how long one step of a sweep may block the watcher
+SWEEP_PAUSE_S = 3.0  # minimum time between two sweeps
+TARGET_PAUSE_S = 0.2  # time between two polls of an empty list
 
 
 def run_watcher(settings: Settings) -> None:
-    """Follow the inbox folder: a watch for what changes, a sweep for what the watch missed."""
+    """Watch the inbox folder for changes, and sweep it for changes that the watch missed."""
     configure()
     wiring = Wiring(settings)
     root, bucket = settings.inbox_folder, settings.bucket
@@ -41,25 +41,25 @@ def run_watcher(settings: Settings) -> None:
     sweeper = wiring.sweeper()
     outage_tracker = wiring.outage_tracker
     sweeping = Periodic(settings.rescan_s, _sweep(sweeper, wiring.sources))
-    turn = Step(sweeping, outage_tracker)  # while it cannot be taken the watch goes on, and the records stay
+    turn = Step(sweeping, outage_tracker)  # while it is held back the watch continues, and no record is removed
     beating = Step(Periodic(1.0, lambda: wiring.health.beat("watcher")), outage_tracker)
-    with until_stopped(alive(wiring, "watcher")) as stop, _let_go(sweeper):
+    with until_stopped(alive(wiring, "watcher")) as stop, _released(sweeper):
         for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop, outage_tracker):
             if seen.events:
                 append = partial(wiring.inbox.append, seen.events)
                 retrying(stop, append, outage_tracker)
             if seen.sweep:
-                sweeping.hasten(SWEEP_REST)
+                sweeping.hasten(SWEEP_PAUSE_S)
             turn()
             beating()
             stop.sign()
 
 
 def run_reconcile(settings: Settings) -> None:
-    """Compare the followed bucket with its records, again and again: events are hints, and some are lost.
+    """Compare the bucket with its records at intervals, because events can be lost.
 
-    Beside that, listen to the bucket, where it is on a server: that is the fast way, and after each connection it
-    needs a sweep. One process does both, since a second one would cost 100 MB to do nothing most of the time.
+    For a bucket on a server it also uses the listen API, which is faster but needs a sweep after each connection.
+    Both run in one process, since a second one would take 100 MB of memory and be idle most of the time.
     """
     configure()
     wiring = Wiring(settings)
@@ -71,27 +71,27 @@ def run_reconcile(settings: Settings) -> None:
     def catch_up(*, connected: bool) -> bool:
         if connected:
             behind.set()
-        return True  # what is left is for the sweep below
+        return True  # the sweep below does the rest
 
     def sweep() -> None:
         if behind.is_set():
             behind.clear()
             sweeper.again()
-            sweeping.hasten(SWEEP_REST)
+            sweeping.hasten(SWEEP_PAUSE_S)
         sweeping()
 
     with (
-        until_stopped(alive(wiring, "reconcile")) as stop, _let_go(sweeper), _listening(wiring, catch_up, stop),
+        until_stopped(alive(wiring, "reconcile")) as stop, _released(sweeper), _listening(wiring, catch_up, stop),
     ):  # fmt: skip
-        # waiting for a bucket is no reason to be restarted
+        # a process that waits for a bucket must not be restarted
         run_steps(stop, wiring.outage_tracker, sweep, beating, lambda: stop.wait(0.1))
 
 
 def _sweep(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
-    """A turn of a pass; true at its end."""
+    """A function that takes one step of a pass and returns whether the pass has ended."""
 
     def sweep() -> bool:
-        if not sweeper.turn(SWEEP_TURN):
+        if not sweeper.turn(SWEEP_STEP_S):
             return False
         found = sweeper.told
         sources.note("sweep", "working")
@@ -103,20 +103,20 @@ def _sweep(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
 
 
 @contextmanager
-def _let_go(sweeper: Sweeper) -> Iterator[None]:
-    """Afterwards whoever comes next may sweep at once: this process again, say, when it is started anew."""
+def _released(sweeper: Sweeper) -> Iterator[None]:
+    """Release the sweeper's lock at the end of the block, so that the next process can sweep at once."""
     try:
         yield
     finally:
-        with suppress(Transient):  # the lock ends by itself, a little later
+        with suppress(Transient):  # then the lock expires
             sweeper.release()
 
 
 def run_writer(settings: Settings) -> None:
-    """Write tags back beside the images, as the settings say."""
+    """Store tags beside the images, in the form that the settings choose. Raises ``Permanent`` if that is off."""
     configure()
     if settings.write_back == "off":
-        raise Permanent("nothing is written back: WILDTAG_WRITE_BACK is off; choose tags or sidecar")
+        raise Permanent("the writer has nothing to do, because WILDTAG_WRITE_BACK is off: set it to tags or sidecar")
     wiring = Wiring(settings)
     writer = wiring.writer(f"{socket.gethostname()}-{os.getpid()}")
     recovering = Periodic(RECOVER_EVERY, lambda: writer.recover(RECOVER_IDLE_MS))
@@ -127,52 +127,52 @@ def run_writer(settings: Settings) -> None:
 
 
 def run_redis_target(settings: Settings) -> None:
-    """Take over what MinIO's Redis target writes."""
+    """Consume the events that MinIO's Redis target writes."""
     configure()
     wiring = Wiring(settings)
     target = wiring.redis_target
-    rest = TARGET_REST if settings.redis_target_format == "access" else settings.redis_target_every_s
+    pause = TARGET_PAUSE_S if settings.redis_target_format == "access" else settings.redis_target_every_s
     beating = Periodic(1.0, lambda: wiring.health.beat("redis-target"))
     with until_stopped(alive(wiring, "redis-target")) as stop:
 
         def take() -> None:
             if not target.step():
-                stop.wait(rest)
+                stop.wait(pause)
 
         run_steps(stop, wiring.outage_tracker, take, beating)
 
 
 def run_listener(settings: Settings, connect: Connect | None = None, catch_up: CatchUp | None = None) -> None:
-    """Listen to the bucket, and sweep it after every connection: nobody tells what happened before.
+    """Consume events over the listen API, and sweep the bucket after every connection to find earlier changes.
 
-    The settings say to what, and how it is swept, where that is not given.
+    ``connect`` and ``catch_up`` default to those that the settings choose.
     """
     configure()
     wiring = Wiring(settings)
-    wiring.liveness.begin("listener")  # its signs come from the thread that listens
-    # no other process may go on where this one was: what it has seen was seen since its own last connection
+    wiring.liveness.begin("listener")  # the listening thread touches the file
+    # never resume the pass of another process: only objects seen since the own last connection count
     sweeper = wiring.sweeper(resume=False)
 
     def sweep(*, connected: bool) -> bool:
         if connected:
             sweeper.again()
-        if not sweeper.turn(SWEEP_TURN):
+        if not sweeper.turn(SWEEP_STEP_S):
             return False
         wiring.sources.note("sweep", "working")
         log.info("caught up", seen=sweeper.told.seen, sent=sweeper.told.sent, gone=sweeper.told.gone)
         return True
 
-    with until_stopped() as stop, _let_go(sweeper), _following(wiring, connect, catch_up or sweep, stop):
+    with until_stopped() as stop, _released(sweeper), _following(wiring, connect, catch_up or sweep, stop):
         while not stop.wait(1.0):
             pass
 
 
 @contextmanager
 def _listening(wiring: Wiring, catch_up: CatchUp, stop: threading.Event) -> Iterator[None]:
-    """Listen meanwhile, if the settings say so and the bucket is on a server."""
+    """Listen during the block, if the settings enable it and the bucket is on a server."""
     if wiring.settings.s3_endpoint is None or not wiring.settings.listen:
         with suppress(Transient):
-            wiring.sources.forget(SOURCE)  # of another time
+            wiring.sources.forget(SOURCE)  # left by an earlier run
         yield
         return
     with _following(wiring, None, catch_up, stop):
@@ -180,13 +180,13 @@ def _listening(wiring: Wiring, catch_up: CatchUp, stop: threading.Event) -> Iter
 
 
 def _report(wiring: Wiring, state: State, reason: str) -> None:
-    """The one place where it is told how listening is, besides the log."""
+    """Publish the condition of the listener."""
     wiring.sources.note(SOURCE, state, reason, LASTS_S)
 
 
 @contextmanager
 def _following(wiring: Wiring, connect: Connect | None, catch_up: CatchUp, stop: threading.Event) -> Iterator[None]:
-    """Listen meanwhile, in a thread of its own: a silent server may keep it waiting, and signals must be heard."""
+    """Listen during the block, in a thread, so that a silent server does not block the handling of signals."""
     listener = Listener(
         connect or wiring.listening, wiring.settings.bucket, wiring.event_sink, catch_up,
         alive=Periodic(1.0, lambda: wiring.health.beat("listener")),
@@ -208,7 +208,7 @@ def _following(wiring: Wiring, connect: Connect | None, catch_up: CatchUp, stop:
     finally:
         stop.set()
         thread.join(2)
-        with suppress(Transient):  # else it is seen by its age
+        with suppress(Transient):  # then it expires
             wiring.sources.forget(SOURCE)
     if failed:
         raise failed[0]

@@ -1,4 +1,4 @@
-"""What the processes that take the work on do. The supervisor, Compose and Kubernetes run the same commands."""
+"""Worker, dispatcher, gateway and Flower, as the supervisor, Compose and Kubernetes run them."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ RECOVER_IDLE_MS = 30_000
 
 
 def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
-    """A Celery worker for some queues, in prefork mode: what a child loads, it loads after the fork."""
+    """Run a Celery worker for some queues, in prefork mode. Models are loaded after the fork."""
     from workers.diagnostics.worker_liveness import WorkerLiveness, keep  # noqa: PLC0415 -- as above
     from workers.stages.registration import register  # noqa: PLC0415 -- only a worker needs the stages
     from workers.stages.runner import Stages  # noqa: PLC0415 -- as above
 
     configure()
-    # while the broker is away Celery says so at every try to reach it
+    # during an outage of the broker Celery logs every attempt to connect
     logging.getLogger("celery.worker.consumer.consumer").addFilter(OnceAMinute())
     app = create_app(settings)
-    if settings.liveness_folder is not None:  # else the supervisor asks
+    if settings.liveness_folder is not None:  # otherwise the supervisor probes
         own = Wiring(settings)
         own.liveness.begin(*queues)
         keep(app, WorkerLiveness(own, queues))
@@ -48,13 +48,13 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
 
 
 def alive(wiring: Wiring, name: str) -> Callable[[], object]:
-    """Gives the sign of life of a process, for its loop while that waits; takes back its predecessor's."""
+    """Reset the liveness file of a process, and return the function that touches it."""
     wiring.liveness.begin(name)
     return lambda: wiring.liveness.touch(name)
 
 
 def run_dispatcher(settings: Settings) -> None:
-    """Events to batches; and the keeper beside it."""
+    """Run the dispatcher, which turns events into batches, and the keeper of the ledger."""
     configure()
     wiring = Wiring(settings)
     consumer = f"{socket.gethostname()}-{os.getpid()}"
@@ -65,7 +65,7 @@ def run_dispatcher(settings: Settings) -> None:
     with until_stopped(alive(wiring, "dispatcher")) as stop:
         for prepare in (wiring.inbox.prepare, wiring.later.prepare):
             retrying(stop, prepare, wiring.outage_tracker)
-        # a predecessor's leftovers: there is one dispatcher a home
+        # entries that a predecessor left: each home has only one dispatcher
         leftovers = Once(lambda: dispatcher.recover(0))
         run_steps(
             stop,
@@ -79,7 +79,7 @@ def run_dispatcher(settings: Settings) -> None:
 
 
 def run_gateway(settings: Settings) -> None:
-    """Take in images and events over HTTP, and say what became of them."""
+    """Run the HTTP gateway, which receives images and events and serves results and the page."""
     from workers.gateway.app import create_app as gateway_app  # noqa: PLC0415 -- only the gateway needs a web server
     from workers.gateway.serving import serve  # noqa: PLC0415 -- as above
     from workers.wiring.gateway import options, services  # noqa: PLC0415 -- as above
@@ -93,12 +93,12 @@ def run_gateway(settings: Settings) -> None:
 
 
 def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> None:
-    """Flower: on the loopback address, or on another one for those who know its user and password.
+    """Run Flower on the loopback address, or with authentication on another address.
 
-    Whoever reaches Flower can stop workers. Raises ``Permanent`` when it would be open to other machines.
+    Flower can stop workers. Raises ``Permanent`` for another address without ``flower_auth``.
     """
     if not settings.flower_auth and not loopback(address):
-        raise Permanent(f"Flower listens on {address} only for those it knows: set WILDTAG_FLOWER_AUTH=USER:PASSWORD")
+        raise Permanent(f"Flower on {address} requires a password: set WILDTAG_FLOWER_AUTH=USER:PASSWORD")
     # the arguments are read in this process; the password is on no command line
     auth = [f"--basic_auth={settings.flower_auth}"] if settings.flower_auth else []
     create_app(settings).start([

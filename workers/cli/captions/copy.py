@@ -96,19 +96,20 @@ def _tell(report: Report, *, taught: bool) -> None:
     version, target, source = map(escape, (report.manifest.captions_version, report.target, report.source))
     if not report.already:
         console.print(
-            f"[bold]{version}[/]: {report.count:,} captions are in {target}, {report.taught:,} of them taught;"
-            f" {report.brought:,} came now. Count and {report.searches} searches agree with {source}",
+            f"[bold]{version}[/]: {report.count:,} captions in {target}, {report.taught:,} of them taught;"
+            f" {report.brought:,} copied now. Count and {report.searches} searches match {source}",
             soft_wrap=True, highlight=False,
         )  # fmt: skip
         return
     console.print(
-        f"[bold]{version}[/] is in {target} already: {report.count:,} captions; it was not copied again",
+        f"[bold]{version}[/] exists in {target} with {report.count:,} captions; not copied again",
         soft_wrap=True, highlight=False,
     )  # fmt: skip
+    captions = f"{report.taught:,} caption{'' if report.taught == 1 else 's'}"
     if report.taught and taught:
-        console.print(f"{report.taught:,} captions that were taught to {source} alone are there now", soft_wrap=True)
+        console.print(f"Copied {captions} taught only to {source}", soft_wrap=True)
     elif report.taught:
-        said = f"{report.taught:,} captions were taught to {source} alone; --taught brings them"
+        said = f"Not copied: {captions} taught only to {source}; to copy, pass --taught"
         messages.print(f"[yellow]{said}[/]", soft_wrap=True)
 
 

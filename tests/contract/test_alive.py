@@ -90,7 +90,7 @@ def test_redis_being_away_is_not_the_fault_of_those_who_use_it(monkeypatch: pyte
     monkeypatch.setenv("WILDTAG_REDIS_URL", "redis://127.0.0.1:1/0")  # nobody listens there
     code, said = alive("embedding")
     assert code == 0
-    assert "out of reach" in said
+    assert "state unknown: Redis is unavailable" in said
 
 
 def test_a_name_that_nobody_has_is_refused(wiring: Wiring) -> None:  # noqa: ARG001

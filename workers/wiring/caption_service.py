@@ -1,4 +1,4 @@
-"""Teaching and searching the captions in use for the gateway, which has neither them nor an encoder."""
+"""The caption service of the gateway: teach and search captions through the workers of the stack."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from workers.gateway.services import NoSuchCaption
 from workers.redis.rpc import RpcClient
 from workers.wiring.wiring import Wiring
 
-PATIENCE_S = 20.0  # whoever asks is on the other end of a request
+PATIENCE_S = 20.0  # an HTTP client waits for the response
 
 
 class Desk:
-    """``CaptionDesk`` over a stack's workers; a Qdrant server is asked directly."""
+    """A ``CaptionDesk`` that uses the workers of a stack, or a Qdrant server directly."""
 
     def __init__(self, wiring: Wiring, patience_s: float = PATIENCE_S) -> None:
         self._wiring = wiring

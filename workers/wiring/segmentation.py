@@ -1,4 +1,4 @@
-"""The composition root of what segments objects in a worker."""
+"""The composition root of the segmentation worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workers.wiring.wiring import Wiring
 
 
 def segmenter(wiring: Wiring) -> Segmenter:
-    """Over the captions that the retrieval worker owns, or a server has. Models are loaded by the first image."""
+    """A segmenter that searches through the retrieval worker or a Qdrant server. Loads models for the first image."""
 
     def pipeline(version: str) -> Pipeline:
         if wiring.owned:

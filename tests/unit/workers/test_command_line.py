@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from workers.cli.main import app
 
@@ -46,3 +49,22 @@ def test_a_wrong_setting_is_one_line_without_the_words_of_pydantic(
     assert line.startswith(f"wildtag: {setting}=")
     assert "Value error" not in line
     assert "Input should" not in line
+
+
+def commands(group: Any, path: str = "wildtag") -> Iterator[tuple[str, Any]]:
+    """Every command of the tree, with its path."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def test_every_command_argument_and_option_has_a_help_text() -> None:
+    found = dict(commands(get_command(app)))
+    assert {"wildtag up", "wildtag worker", "wildtag captions import"} <= set(found)
+    silent = [path for path, command in found.items() if not command.help]
+    silent += [
+        f"{path} {p.name}" for path, command in found.items() for p in command.params if not getattr(p, "help", None)
+    ]
+    assert silent == []

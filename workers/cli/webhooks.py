@@ -62,7 +62,7 @@ def replay(
     if bool(ids) == everything:
         raise typer.BadParameter("give ids of deliveries, or --all")
     letters = connected().dead_letters
-    # listed first, to leave out deliveries that die again meanwhile
+    # listed first, to leave out deliveries that die again in the meantime
     wanted = ids or [letter.id for letter in _all(letters)]
     missing = [letter for letter in wanted if not letters.replay(letter)]
     messages.print(f"{len(wanted) - len(missing):,} of {len(wanted):,} deliveries queued")

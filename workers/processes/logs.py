@@ -47,11 +47,17 @@ def without_outage_traceback(*args: Any, **options: Any) -> logging.LogRecord:
     return record
 
 
+def without_celery_advice(record: logging.LogRecord) -> bool:
+    """Drop the warning that Celery repeats at every lost connection about a setting that wildtag has chosen."""
+    return "worker_cancel_long_running_tasks_on_connection_loss" not in record.getMessage()
+
+
 def configure(level: int = logging.INFO) -> None:
     """Configure logging for a process of wildtag."""
     # outages are logged by ``workers.outages.tracker``, not by each retry and each request
     stamina.instrumentation.set_on_retry_hooks([])
     logging.setLogRecordFactory(without_outage_traceback)
+    logging.getLogger("py.warnings").addFilter(without_celery_advice)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     structlog.configure(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from workers.processes.logs import without_outage_traceback
+from workers.processes.logs import without_celery_advice, without_outage_traceback
 from workers.redis.connection import StoreUnavailable
 
 
@@ -30,6 +30,17 @@ def test_a_lost_connection_is_one_line_with_its_reason(error: Exception) -> None
     (line,) = formatted(error).splitlines()
     assert line.startswith("consumer: Connection to broker lost. Trying to re-establish the connection... (")
     assert str(error) in line
+
+
+def test_celery_s_advice_at_a_lost_connection_is_dropped() -> None:
+    from celery.worker.consumer.consumer import CANCEL_TASKS_BY_DEFAULT  # noqa: PLC0415 -- only here
+
+    def passes(message: str) -> bool:
+        record = logging.LogRecord("py.warnings", logging.WARNING, "file.py", 1, "%s", (message,), None)
+        return without_celery_advice(record)
+
+    assert not passes(CANCEL_TASKS_BY_DEFAULT)
+    assert passes("another warning")
 
 
 def test_a_bug_keeps_its_traceback() -> None:

@@ -72,10 +72,10 @@ def test_what_does_not_go_together_and_what_is_missing_is_told(
         (*SEGMENTATION, folder, "--seed", "3"): "apply only with --compositions",
         (*SEGMENTATION, folder, "--way", "prompted"): "it needs a CLIPSeg model",
         (*SEGMENTATION, folder, "--proposals", nowhere): f"the model '{nowhere}' could not be loaded",
-        (*SEGMENTATION, folder, "--method", "cased"): "--method is for --task classification",
+        (*SEGMENTATION, folder, "--method", "cased"): "--method applies only to --task classification",
         (*SEGMENTATION, table, "--compositions", "2", "--split", "val"): "not to --compositions",
         (*SEGMENTATION, str(opaque), "--compositions", "2"): "compositions need pictures of 4 labels",
-        ("evaluate", table, "--way", "dense"): "--way is for --task segmentation",
+        ("evaluate", table, "--way", "dense"): "--way applies only to --task segmentation",
     }.items():
         done = stack.wildtag(*arguments, check=False)
         assert done.returncode == 2, done.stderr

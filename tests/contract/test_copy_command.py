@@ -248,7 +248,7 @@ def test_what_cannot_be_copied_is_said_in_a_line(made: Path, server: RestServer,
 def test_a_snapshot_is_saved_and_taken_in_once(made: Path, tmp_path: Path) -> None:
     there, file = tmp_path / "there", tmp_path / "few.backup"
     there.mkdir()
-    assert "few@v1 is in" in run(made, "snapshot", "few", str(file)).stdout
+    assert "Saved few@v1 to" in run(made, "snapshot", "few", str(file)).stdout
     assert "Restored few@v1: 20 captions" in run(there, "restore", str(file)).stdout
     assert "there is a version few@v1 already" in run(there, "restore", str(file), status=1).stderr
     file.write_bytes(file.read_bytes()[:-1])

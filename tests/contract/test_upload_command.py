@@ -155,7 +155,7 @@ def test_it_can_be_interrupted_while_the_gateway_is_silent(gateway: MadeUpGatewa
         run.send_signal(signal.SIGINT)
         _, told = run.communicate(timeout=10)
     assert run.returncode == 130
-    assert "Interrupted; 0 of 1" in told
+    assert "Interrupted. 0 of 1" in told
 
 
 def test_nobody_there_is_told_at_once(wildtag: Wildtag, photos: Path) -> None:

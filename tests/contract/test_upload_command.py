@@ -127,7 +127,7 @@ def test_a_key_that_is_refused_stops_it(gateway: MadeUpGateway, wildtag: Wildtag
     run = wildtag(*tmp_path.glob("*.jpg"), WILDTAG_API_KEY="a-key-of-tests")
     assert run.returncode == 1
     assert run.stderr.count("this API key is not known") == 1
-    assert "40 of 40 failed" in run.stderr
+    assert "40 of 40 files failed" in run.stderr
     uploads = [asked for asked in gateway.asked if asked.method == "POST"]
     assert len(uploads) < 40
     assert uploads[0].headers["authorization"] == "Bearer a-key-of-tests"

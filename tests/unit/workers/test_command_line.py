@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from tests.eventually import eventually
 from workers.cli.main import app
 
 
@@ -26,12 +26,9 @@ def test_an_interrupted_import_prints_no_traceback(tmp_path: Path) -> None:
         [sys.executable, "-m", "workers.cli", "doctor"], env={**os.environ, "PYTHONPATH": f"{tmp_path}:."},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 30
-    while not started.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    eventually(started.exists)
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=30)
-    assert started.exists()
     assert (child.returncode, out, err) == (130, "", "")
 
 

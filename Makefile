@@ -1,8 +1,8 @@
-# wildtag: `make demo` shows it, `make up` runs it, `make test` tests it. Needs Python 3.11 or newer and nothing else.
+# wildtag: `make demo` for a demonstration, `make up` to run it, `make test` to test it. Requires Python 3.11 or newer.
 #
-# ARGS      for the command that is run: make test ARGS='tests/unit -x'
-# PYTHON    the interpreters to try, in this order
-# PIP_FLAGS for pip, such as an index that has torch for your hardware
+# ARGS      arguments of the command: make test ARGS='tests/unit -x'
+# PYTHON    interpreters to try, in order
+# PIP_FLAGS options of pip, such as an index with torch for your hardware
 
 .POSIX:
 .PHONY: help demo up test install develop lint clean constraints
@@ -15,26 +15,26 @@ TORCH = 2.13.0
 
 MAKE_VENV = sh ops/make-venv.sh $(VENV) $(PYTHON)
 
-# pip itself comes first: an old one needs twice the time to work out the rest. Modules are compiled when they are
-# first imported: compiling all of them takes longer than everything else.
+# pip is upgraded first, because an old pip takes twice as long to resolve the dependencies. Modules are compiled at their
+# first import, because compiling all of them takes longer than the rest of the installation.
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --no-compile --prefer-binary \
 	-c constraints.txt $(PIP_FLAGS)
 LOG = $(VENV)/install.log
-INSTALL = echo "Installing wildtag and what it needs into $(VENV): one or two minutes, and only now."; \
+INSTALL = echo "Installing wildtag and its dependencies into $(VENV). This takes one or two minutes, once."; \
 	{ $(PIP) pip && $(PIP) -e ".[$$extras]"; } > $(LOG) 2>&1 & \
 	while kill -0 $$! 2> /dev/null; do \
 		if [ -t 1 ]; then printf '\r%-78.78s' "$$(tail -n 1 $(LOG))"; fi; sleep 1; \
 	done; \
 	if [ -t 1 ]; then printf '\r%78s\r' ''; fi; \
-	wait $$! || { tail -n 25 $(LOG); echo "The installation failed; all that pip said is in $(LOG)."; exit 1; } >&2
+	wait $$! || { tail -n 25 $(LOG); echo "The installation failed. The full output of pip is in $(LOG)."; exit 1; } >&2
 
 help:
-	@echo 'make demo     tag some photographs from start to end, and stop'
-	@echo 'make up       run everything on this machine until Ctrl-C'
+	@echo 'make demo     tag sample photographs, show their tags, and stop'
+	@echo 'make up       run the whole stack on this machine until Ctrl-C'
 	@echo 'make test     run all tests'
-	@echo 'make install  only install, into $(VENV)'
-	@echo 'make lint     style, types and import contracts'
-	@echo 'make clean    remove $(VENV) and everything else that was made here'
+	@echo 'make install  install into $(VENV)'
+	@echo 'make lint     check style, types and import contracts'
+	@echo 'make clean    remove $(VENV), caches and build outputs'
 
 demo: $(VENV)/installed
 	@exec $(VENV)/bin/wildtag demo $(ARGS)
@@ -42,8 +42,8 @@ demo: $(VENV)/installed
 up: $(VENV)/installed
 	@exec $(VENV)/bin/wildtag up $(ARGS)
 
-# What starts whole stacks, one after the other, in one process, and all others, the browser's stack too, beside it.
-# ARGS='-n 0' runs everything in one process.
+# Two processes: one runs the tests that start whole stacks, the other runs all other tests, with the browser tests.
+# ARGS='-n 0' runs all tests in one process.
 test: $(VENV)/developing
 	@exec $(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
@@ -60,8 +60,8 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Versions move only here: takes the newest of everything that pyproject.toml allows, and pins it. Packages that only some
-# versions of Python need stand with a marker ("; python_version …"), and are kept: look after them by hand.
+# Pins the newest versions that pyproject.toml allows. Packages that only some versions of Python need have a marker
+# ("; python_version …") and are kept: update them by hand.
 constraints:
 	rm -rf $(VENV)
 	$(MAKE_VENV)

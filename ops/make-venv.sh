@@ -1,13 +1,13 @@
 #!/bin/sh
-# Makes a virtual environment with the first interpreter that fits; where none does, says what this system can do.
+# Creates a virtual environment with the first suitable interpreter. If there is none, prints how to install one.
 #
 # usage: make-venv.sh FOLDER INTERPRETER...
 set -eu
 folder=$1; shift
-# one whose interpreter went with an update of the system is made anew
+# an environment whose interpreter was removed by a system update is created again
 if [ -x "$folder/bin/python" ]; then
 	"$folder/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && exit 0
-	echo "The environment in $folder does not work any more."
+	echo "The environment in $folder does not work any more and is replaced."
 fi
 
 found= unable=
@@ -18,7 +18,7 @@ for python in "$@"; do
 	elif ! "$python" -c 'import ensurepip, venv' 2> /dev/null; then
 		unable=${unable:-$python}
 	else
-		echo "Making a virtual environment in $folder with $python ($version)."
+		echo "Creating a virtual environment in $folder with $python ($version)."
 		rm -rf "$folder"
 		exec "$python" -m venv "$folder"
 	fi
@@ -26,7 +26,7 @@ done
 
 has() { command -v "$1" > /dev/null 2>&1; }
 
-# Debian and Ubuntu pack venv apart; other systems do not. `apt-cache` knows which versions this release has.
+# Debian and Ubuntu have a separate package for venv. `apt-cache` knows which versions this release has.
 packages() {
 	if has apt-cache; then
 		for minor in 14 13 12 11; do
@@ -34,7 +34,7 @@ packages() {
 			echo "sudo apt install python3.$minor python3.$minor-venv"
 			return
 		done
-		echo "sudo apt update, and if there is still no python3.11 or newer, a newer release of this system"
+		echo "sudo apt update; if there is still no python3.11 or newer, upgrade to a newer release of this system"
 	elif has dnf; then
 		echo "sudo dnf install python3.12"
 	elif has zypper; then
@@ -46,21 +46,21 @@ packages() {
 	elif has brew; then
 		echo "brew install python"
 	else
-		echo "install it from your system's packages"
+		echo "use your system's package manager"
 	fi
 }
 
 if [ "$unable" ]; then
 	name=$(basename "$unable")
-	echo "$unable cannot make virtual environments: its modules venv and ensurepip are missing."
+	echo "$unable cannot create virtual environments: the modules venv and ensurepip are missing."
 	if has apt-get; then
 		echo "Install them:  sudo apt install $name-venv"
 	else
-		echo "Install your system's package for them, or name another interpreter: make PYTHON=/path/to/python3"
+		echo "Install the package that contains them, or choose another interpreter: make PYTHON=/path/to/python3"
 	fi
 else
-	echo "Python 3.11 or newer is needed; ${found:-none of these is here: $*}."
+	echo "Python 3.11 or newer is required; ${found:-none of these was found: $*}."
 	echo "Install it:  $(packages)"
-	echo "Or name one that is elsewhere:  make PYTHON=/path/to/python3.12"
+	echo "Or choose another interpreter:  make PYTHON=/path/to/python3.12"
 fi >&2
 exit 1

@@ -1,1 +1,1 @@
-"""Benchmarks: each prints a table for people, and with ``--json`` everything with its conditions."""
+"""Benchmarks. Each prints a table, or with ``--json`` all figures and their conditions."""

@@ -1,4 +1,4 @@
-"""``python -m ops.bench NAME …``: one benchmark, with arguments of its own."""
+"""``python -m ops.bench NAME …``: run one benchmark with its own options."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from importlib import import_module
 
 from vectordb.errors import WildtagError
 
-# name → what it measures; its module of that name here has a ``main(arguments)``
+# name → purpose; the module of that name in this package has a ``main(arguments)``
 BENCHMARKS = {
-    "captions": "encodes, imports and searches a million captions",
-    "delay": "how long a picture takes from the end of its PUT to its record, by each way that tells of it",
-    "events": "what the receiving path takes: webhook events a second, and how long each waits",
-    "gateway": "uploads a second, event streams at once, and how long one image takes on an idle stack",
-    "reconcile": "how long a sweep takes to confirm that a bucket is tagged",
-    "quality": "sweeps the choices of the method on labelled pictures",
-    "segmentation": "what segmenting costs beside encoding its crops, and what a coarse pass saves",
+    "captions": "encode, import and search a million captions",
+    "delay": "time from the end of an upload to its record, for each event source",
+    "events": "throughput and latency of webhook events",
+    "gateway": "throughput of uploads, event streams, and latency of one image on an idle stack",
+    "reconcile": "duration of a sweep over a fully tagged bucket",
+    "quality": "sweep the parameters of the method on labelled images",
+    "segmentation": "cost of segmentation relative to encoding, and savings of a coarse pass",
 }
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmark that the first argument names. Gives the exit status."""
-    # torch's threads wait by spinning unless told otherwise before it is loaded
+    """Run the benchmark that the first argument names. Returns the exit status."""
+    # must be set before torch is loaded, whose threads otherwise spin while they wait
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if not arguments or arguments[0] not in BENCHMARKS:
-        print("usage: python -m ops.bench NAME …, or NAME --help for its arguments\n", file=sys.stderr)
+        print(
+            "usage: python -m ops.bench NAME [OPTIONS]\nFor the options: python -m ops.bench NAME --help\n",
+            file=sys.stderr,
+        )
         for name, purpose in BENCHMARKS.items():
             print(f"  {name:12} {purpose}", file=sys.stderr)
         return 2

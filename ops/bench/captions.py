@@ -1,10 +1,10 @@
-"""``python -m ops.bench captions``: how fast captions are encoded, imported and found, and what memory that takes.
+"""``python -m ops.bench captions``: speed and memory of encoding, importing and searching captions.
 
-The captions are composed from the starter list and encoded once (``ops.bench.composed`` has the recipe), which takes
-some twenty minutes for a million and is kept in the work folder, as are the true neighbours of the 1,000 held-out
-queries. Parts: ``import`` adds the vectors to a new index and builds its graph; ``serve`` opens that index in a fresh
-process and searches it; ``encode`` compares our text encoder with sentence-transformers in float32 (the package where
-it is installed: ``pip install 'wildtag[bench]'``).
+The captions are composed from the starter list (see ``ops.bench.composed``) and encoded once, which takes about
+twenty minutes for a million. Vectors and the exact neighbours of 1,000 held-out queries are cached in the work
+folder. Parts: ``import`` adds the vectors to a new index and builds its graph; ``serve`` opens that index in a new
+process and searches it; ``encode`` compares our text encoder with sentence-transformers in float32 (to use the
+package itself: ``pip install 'wildtag[bench]'``).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from tasks.encoders.bundled import BundledTextEncoder, bundled_space
 from vectordb.options import IndexOptions
 
 PARTS = ("import", "serve", "encode")
-TUNED = ("m", "ef_construct", "ef", "oversampling")  # options that can be tried from the command line
+TUNED = ("m", "ef_construct", "ef", "oversampling")  # index options that the command line accepts
 
 console = Console()
 messages = Console(stderr=True)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure the parts that were asked for, and print a table, or everything as JSON."""
+    """Measure the chosen parts, and print a table or JSON."""
     chosen = _parser().parse_args(arguments)
     found: dict[str, Any] = {"machine": machine(), "versions": versions()}
     if "encode" in chosen.part:
@@ -56,20 +56,31 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ops.bench captions", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--count", type=int, default=1_000_000, help="captions in the index")
     parser.add_argument(
-        "--work", type=Path, default=Path("bench"), help="folder for vectors and index: 8 GB a million"
+        "--count", type=int, default=1_000_000, help="number of captions in the index (default: %(default)s)"
     )
-    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--sample", type=int, default=2048, help="captions a round of encoding")
-    parser.add_argument("--rounds", type=int, default=7, help="of encoding")
-    parser.add_argument("--threads", type=int, default=2, help="for encoding")
-    parser.add_argument("--also-ef", type=int, nargs="*", default=[], help="search with these as well")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("bench"),
+        help="folder for vectors and index; 8 GB per million captions (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--part", nargs="+", choices=PARTS, default=list(PARTS), help="parts to measure (default: all)"
+    )
+    parser.add_argument(
+        "--sample", type=int, default=2048, help="captions per round of encoding (default: %(default)s)"
+    )
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of encoding (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="threads for encoding (default: %(default)s)")
+    parser.add_argument("--also-ef", type=int, nargs="*", default=[], help="further values of ef to search with")
     for field in fields(IndexOptions):
         if field.name in TUNED:
             kind = type(field.default)
-            parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, help=f"of the index; {field.default}")
-    parser.add_argument("--json", action="store_true", help="every figure and its conditions")
+            parser.add_argument(
+                f"--{field.name.replace('_', '-')}", type=kind, help=f"option of the index (default: {field.default})"
+            )
+    parser.add_argument("--json", action="store_true", help="print all figures and their conditions as JSON")
     return parser
 
 
@@ -85,9 +96,9 @@ def _index(chosen: argparse.Namespace) -> dict[str, Any]:
 def measured(
     prepared: Prepared, work: Path, tuned: dict[str, Any], parts: Sequence[str], efs: Sequence[int]
 ) -> dict[str, Any]:
-    """The figures of an index of the prepared captions, made or found in the folder ``work``.
+    """Figures of an index of the prepared captions in the folder ``work``, which is built with the part ``import``.
 
-    ``tuned``: options other than the default ones. ``efs``: searched with beside the options' own.
+    ``tuned``: options that differ from the defaults. ``efs``: further values of ``ef`` to search with.
     """
     truth.find(prepared)
     options = IndexOptions(**tuned).decided(prepared.count)
@@ -99,7 +110,7 @@ def measured(
         found["import"] = list(_steps("ops.bench.importing", common))
         seconds = sum(step["seconds"] for step in found["import"] if step["step"] in {"added", "built"})
         found["captions_per_second"] = prepared.count / seconds
-        # blocks in use, since the engine's files have holes
+        # allocated blocks, since the files of the engine are sparse
         found["on_disk_mb"] = sum(file.stat().st_blocks for file in target.rglob("*") if file.is_file()) * 512 / 1e6
     if "serve" in parts:
         found["serve"] = list(_steps("ops.bench.serving", [*common, json.dumps(list(efs))]))
@@ -114,15 +125,15 @@ def _steps(module: str, arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if encode := found.get("encode"):
-        yield f"captions encoded a second, {encode['dtype']}", f"{encode['per_second']['ours']:.0f}"
+        yield f"captions encoded per second, {encode['dtype']}", f"{encode['per_second']['ours']:.0f}"
         yield f"the same, {encode['reference']}, float32", f"{encode['per_second']['theirs']:.0f}"
-        yield "ratio; least cosine", f"{encode['ratio']:.2f}; {encode['cosine']['least']:.5f}"
+        yield "ratio; lowest cosine", f"{encode['ratio']:.2f}; {encode['cosine']['least']:.5f}"
     index = found.get("index", {})
     for step in index.get("import", []):
         took = f"{step['seconds']:.0f} s ({step['cpu_seconds']:.0f} s of CPU), peak {_memory(step['peak_memory'])}"
         yield f"{step['step']}, {step['captions']:,} captions", took
     if "captions_per_second" in index:
-        yield "captions imported a second, graph included", f"{index['captions_per_second']:.0f}"
+        yield "captions imported per second, with the graph", f"{index['captions_per_second']:.0f}"
         yield "on disk", f"{index['on_disk_mb']:.0f} MB"
     for step in index.get("serve", []):
         match step["step"]:

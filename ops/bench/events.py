@@ -1,4 +1,4 @@
-"""What the receiving path takes: webhook events into the real gateway on one core, over a Redis of its own."""
+"""Throughput and latency of webhook events: the gateway on one core, with its own Redis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vectordb.errors import Permanent
 from workers.settings.settings import Settings
 
 PACKAGES = ("fastapi", "starlette", "uvicorn", "httptools", "redis", "msgspec")
-TARGET_RATE = 1000  # events a second
+TARGET_RATE = 1000  # events per second
 TARGET_P99_MS = 50.0
 
 
@@ -36,7 +36,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """``fixed``: at a rate that was offered; ``saturated``: every connection sends as soon as it may."""
+    """``fixed``: at a constant rate; ``saturated``: each connection sends as fast as possible."""
 
     machine: Machine
     connections: int
@@ -49,10 +49,14 @@ class Report(msgspec.Struct, frozen=True):
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench events", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    parser.add_argument("--rate", type=int, default=TARGET_RATE, help="events a second at the fixed rate")
-    parser.add_argument("--seconds", type=float, default=15.0, help="of each of the two runs")
-    parser.add_argument("--connections", type=int, default=64, help="kept alive, as a server with many threads does")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--rate", type=int, default=TARGET_RATE, help="events per second of the fixed run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=15.0, help="duration of each run in seconds (default: %(default)s)"
+    )
+    parser.add_argument("--connections", type=int, default=64, help="keep-alive connections (default: %(default)s)")
     chosen = parser.parse_args(arguments)
     report = measure(chosen.rate, chosen.seconds, chosen.connections)
     if chosen.json:
@@ -63,21 +67,21 @@ def main(arguments: Sequence[str]) -> None:
     print(", ".join(f"{name} {number}" for name, number in m.packages.items()))
     print(f"fixed      {report.fixed}")
     print(f"saturated  {report.saturated}")
-    print(f"{report.stored} events are in Redis; target {TARGET_RATE}/s, p99 {TARGET_P99_MS:.0f} ms: "
+    print(f"{report.stored} events stored in Redis; target {TARGET_RATE}/s, p99 {TARGET_P99_MS:.0f} ms: "
           f"{'reached' if report.reached else 'missed'}")  # fmt: skip
 
 
 def measure(rate: int, seconds: float, connections: int) -> Report:
-    """Both runs against one gateway. The sender has the other cores, as far as there are any."""
+    """Both runs against one gateway. The sender uses the other cores, if there are any."""
     cores = sorted(os.sched_getaffinity(0))
     load = os.getloadavg()
-    # a socket's path must be short, so not where TMPDIR may be
+    # not in TMPDIR, because the path of a socket must be short
     with (
         tempfile.TemporaryDirectory(prefix="wt-", dir="/tmp") as folder,
         private_redis(Path(folder)) as (client, url),
     ):
         settings = Settings(home=Path(folder), redis_url=url, bucket="images", webhook_token=TOKEN)
-        # the Redis and this process run where the gateway does not
+        # Redis and this process use the other cores
         with gateway(settings, core=cores[0]) as (process, port):
             os.sched_setaffinity(0, cores[1:] or cores)
             fixed = measured(process, lambda: offered(port, rate, seconds, connections, notification, b"200"))
@@ -87,7 +91,7 @@ def measure(rate: int, seconds: float, connections: int) -> Report:
         server = str(client.info("server")["redis_version"])
     accepted = fixed.run.accepted + saturated.run.accepted
     if stored < accepted:
-        raise Permanent(f"{accepted} events were accepted and only {stored} are in Redis")
+        raise Permanent(f"{accepted} events were accepted, but only {stored} are stored in Redis")
     run = fixed.run
     return Report(
         Machine(_processor(), len(cores), load, platform.python_version(), server, packages),

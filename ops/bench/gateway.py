@@ -1,7 +1,7 @@
-"""What the gateway takes: uploads a second, its memory over many, event streams, and one image on an idle stack.
+"""Performance of the gateway: upload throughput, memory, event streams, and latency of one image on an idle stack.
 
-The first three run the real gateway over a Redis of its own and a folder, with no worker behind it; the last one the
-whole embedded stack.
+The first three use the gateway with its own Redis and a folder, without workers; the last one uses the whole embedded
+stack.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ from workers.settings.settings import Settings
 from workers.supervision.supervisor import read_stack
 
 SIZE = 100_000  # bytes of an uploaded image
-TARGET_RATE = 500  # uploads a second
+TARGET_RATE = 500  # uploads per second
 TARGET_P99_MS = 100.0
 TARGET_STREAMS = 200
 TARGET_OVERHEAD_MS = 60.0
-FLAT = 1.1  # how much memory may grow between the first thousand uploads and the last
-SETTLED = 1000  # uploads after which memory is looked at first
+FLAT = 1.1  # allowed growth of memory between the first thousand uploads and the last
+SETTLED = 1000  # uploads before the first measurement of memory
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """Resident MB of the gateway's process after some uploads and after all of them."""
+    """Resident memory of the gateway in MB after some uploads and after all."""
 
     uploads: int
     before: float
@@ -55,7 +55,7 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 class Streams(msgspec.Struct, frozen=True):
-    """Event streams at once, and the milliseconds from a record to the last of them that heard of it."""
+    """Concurrent event streams, and milliseconds from a record until all of them received it."""
 
     open: int
     told: int
@@ -64,7 +64,7 @@ class Streams(msgspec.Struct, frozen=True):
 
 
 class Idle(msgspec.Struct, frozen=True):
-    """One image on an idle stack, in milliseconds: from the first byte to the record; the encoder's share of it."""
+    """One image on an idle stack, in milliseconds from the first byte to the record, and the encoder's share."""
 
     images: int
     upload_to_record_p50: float
@@ -73,7 +73,7 @@ class Idle(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """``disk_p99_ms``: what writing and syncing one such file takes here, which no upload can do without."""
+    """All figures. ``disk_p99_ms``: time to write and sync one such file, the lower limit of an upload."""
 
     machine: dict[str, Any]
     versions: dict[str, str]
@@ -89,22 +89,38 @@ class Report(msgspec.Struct, frozen=True):
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench gateway", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    parser.add_argument("--rate", type=int, default=TARGET_RATE, help="uploads a second at the fixed rate")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of the fixed run; the other one is half as long")
-    parser.add_argument("--connections", type=int, default=16, help="kept alive, each with one upload at a time")
-    parser.add_argument("--streams", type=int, default=TARGET_STREAMS, help="event streams at once")
-    parser.add_argument("--images", type=int, default=50, help="on the idle stack; 0 leaves it out")
-    parser.add_argument("--home", type=Path, help="of the stack; one that has captions starts sooner")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--rate", type=int, default=TARGET_RATE, help="uploads per second of the fixed run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=20.0,
+        help="duration of the fixed run; the saturated run takes half of it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--connections",
+        type=int,
+        default=16,
+        help="keep-alive connections, each with one upload at a time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--streams", type=int, default=TARGET_STREAMS, help="concurrent event streams (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--images", type=int, default=50, help="images on the idle stack; 0: skip (default: %(default)s)"
+    )
+    parser.add_argument("--home", type=Path, help="home of the stack; with captions it starts faster")
     chosen = parser.parse_args(arguments)
     report = measure(chosen)
     print(msgspec.json.encode(report).decode() if chosen.json else _text(report))
 
 
 def measure(chosen: argparse.Namespace) -> Report:
-    """All parts, one after the other."""
+    """Measure all parts, one after the other."""
     conditions = machine()
-    # a socket's path must be short, so not where TMPDIR may be
+    # not in TMPDIR, because the path of a socket must be short
     with (
         tempfile.TemporaryDirectory(prefix="wt-", dir="/tmp") as folder,
         private_redis(Path(folder)) as (client, url),
@@ -115,7 +131,9 @@ def measure(chosen: argparse.Namespace) -> Report:
         settings = Settings(home=home, redis_url=url, backlog_max=10_000_000, uploads_max=chosen.connections * 2)
         sending = upload(picture(0))
         with gateway(settings) as (process, port):
-            asyncio.run(offered(port, None, 3, 4, sending, b"202"))  # at least as many as memory is compared with
+            asyncio.run(
+                offered(port, None, 3, 4, sending, b"202")
+            )  # at least as many as the memory is compared after
             before = memory(process)["resident"]
             warm = int(client.xlen("wildtag:inbox"))
             seconds, connections = chosen.seconds, chosen.connections
@@ -137,7 +155,7 @@ def measure(chosen: argparse.Namespace) -> Report:
 
 
 def picture(seed: int) -> bytes:
-    """A JPEG of exactly ``SIZE`` bytes: noise, and behind the image what decoders leave alone."""
+    """A JPEG of exactly ``SIZE`` bytes: noise, padded behind the image with bytes that decoders ignore."""
     noise = np.random.default_rng(seed).integers(0, 256, (150, 200, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(noise).save(file, "JPEG", quality=80)
@@ -145,7 +163,7 @@ def picture(seed: int) -> bytes:
 
 
 def _disk(folder: Path) -> float:
-    """The 99th percentile of writing and syncing one file, in milliseconds, one after the other."""
+    """The 99th percentile of writing and syncing one file, in milliseconds."""
     data, took = picture(0), []
     for number in range(300):
         began = time.perf_counter()
@@ -158,7 +176,7 @@ def _disk(folder: Path) -> float:
 
 
 async def _streams(port: int, count: int, ledger: Ledger) -> Streams:
-    """Open streams, write some records, and see when each stream has told of them."""
+    """Open streams, write some records, and measure when each stream has sent them."""
     rounds = 5
     took: list[float] = []
     limits = httpx.Limits(max_connections=count + 10)
@@ -169,7 +187,7 @@ async def _streams(port: int, count: int, ledger: Ledger) -> Streams:
             async with client.stream("GET", "/v1/feed") as answer:
                 begun = False
                 async for line in answer.aiter_lines():
-                    if line.startswith("id:") and not begun:  # where it stands: from here on it misses nothing
+                    if line.startswith("id:") and not begun:  # its position: it misses nothing from here on
                         begun = True
                         opened.release()
                     elif line.startswith("data:"):
@@ -202,7 +220,7 @@ def _record(ledger: Ledger, number: int) -> None:
 
 
 def _idle(home: Path | None, images: int) -> Idle:
-    """One photograph after the other through the whole stack; the encoder's own time is what the records say."""
+    """Send photographs one by one through the whole stack. The encoder's time is taken from the records."""
     from skimage import data  # noqa: PLC0415 -- heavy, and only here
 
     file = io.BytesIO()
@@ -215,12 +233,12 @@ def _idle(home: Path | None, images: int) -> Idle:
     ):
         for number in range(images + 5):
             began = time.perf_counter()
-            # other bytes each time, as other photographs are
+            # different bytes each time, to defeat caches
             answer = client.post("/v1/images", params={"wait": 30}, content=file.getvalue() + bytes([number]))
             took = (time.perf_counter() - began) * 1000
             record = answer.raise_for_status().json()["record"]
             client.delete(f"/v1/images/{answer.json()['id']}").raise_for_status()
-            if number >= 5:  # the first ones find models and caches cold
+            if number >= 5:  # the first ones warm up models and caches
                 whole.append(took)
                 encoder.append(record["timings_ms"]["embedding"])
             time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""The gateway as a process of its own, and what a run costs it."""
+"""The gateway as a separate process, and its CPU time during a run."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from workers.settings.settings import Settings
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """A run and what it cost the gateway, in seconds a second: ``cpu`` that it used, and ``kept_waiting``, in which
-    it had something to do and others had its core. Latencies of a gateway that was kept waiting are the machine's.
+    """A run and the CPU load of the gateway: ``cpu``: seconds of CPU used per second. ``kept_waiting``:
+    seconds per second in which it waited for a core; if it is high, the latencies show the machine, not the gateway.
     """
 
     run: Run
@@ -35,7 +35,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 def measured(gateway: int, run: Callable[[], Coroutine[None, None, Run]]) -> Measured:
-    """Do a run, and see what it cost the gateway with this pid."""
+    """Execute a run, and measure the CPU time of the gateway with this pid."""
     began, before = time.perf_counter(), _spent(gateway)
     done = asyncio.run(run())
     lasted = time.perf_counter() - began
@@ -44,7 +44,7 @@ def measured(gateway: int, run: Callable[[], Coroutine[None, None, Run]]) -> Mea
 
 
 def _spent(pid: int) -> tuple[float, float]:
-    """Seconds of CPU that a process used, and for which its main thread waited for a core."""
+    """CPU seconds that a process used, and seconds that its main thread waited for a core."""
     used = psutil.Process(pid).cpu_times()
     waited = Path(f"/proc/{pid}/schedstat").read_text().split()[1]
     return used.user + used.system, int(waited) / 1e9
@@ -52,7 +52,7 @@ def _spent(pid: int) -> tuple[float, float]:
 
 @contextmanager
 def gateway(settings: Settings, core: int | None = None) -> Iterator[tuple[int, int]]:
-    """A gateway of these settings on a free port, on one core if it is named; its pid and its port."""
+    """Run a gateway on a free port, on one core if given. Yields its pid and port."""
     port = free_port(8080)
     settings = settings.model_copy(update={"gateway_port": port})
     process = subprocess.Popen(command("gateway"), env=settings.process_environment())

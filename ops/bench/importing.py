@@ -1,6 +1,6 @@
-"""Imports prepared captions into an index, in a process of its own: ``ops.bench.captions`` runs and watches it.
+"""Import prepared captions into an index: the child process of ``ops.bench.captions``.
 
-Prints a line at each quarter of the adding, when all are in, and when the graph is built.
+Prints one line after each quarter of the captions, after all of them, and after the graph is built.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ops.bench.watched import Clock
 from vectordb.edge import EdgeIndex
 from vectordb.options import IndexOptions
 
-CALL = 2048  # captions a call of ``add``, as the import has them
+CALL = 2048  # captions per call of ``add``, as in an import
 
 
 def main(arguments: list[str]) -> None:

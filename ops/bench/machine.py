@@ -1,4 +1,4 @@
-"""Where, when and with what something was measured."""
+"""The conditions of a measurement: machine, time and versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("qdrant-edge-py", "torch", "transformers", "sentence-transformers", 
 
 
 def machine() -> dict[str, Any]:
-    """CPU, cores, memory and load, ready for JSON. The load tells how quiet the machine is: ask before and after."""
+    """CPU, cores, memory and load. Call it before and after: the load shows whether the machine was idle."""
     return {
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)),
@@ -27,7 +27,7 @@ def machine() -> dict[str, Any]:
 
 
 def table(found: Mapping[str, Any], column: str, rows: Iterable[tuple[str, str]]) -> Table:
-    """Figures for people, under the ``machine`` and over the ``versions`` of what was found."""
+    """A table of figures, with the ``machine`` above and the ``versions`` below."""
     where = found["machine"]
     made = Table(
         title=f"{where['cpu']}, {where['cores']} cores, load {where['load'][0]}, then {found['load_after'][0]}",
@@ -41,7 +41,7 @@ def table(found: Mapping[str, Any], column: str, rows: Iterable[tuple[str, str]]
 
 
 def versions() -> dict[str, str]:
-    """Of what can change a figure; only what is there."""
+    """Versions of the installed packages that can affect a figure."""
     found = {"python": platform.python_version(), "commit": _commit()}
     for name in PACKAGES:
         try:

@@ -1,14 +1,14 @@
-"""A server that tells of its bucket as MinIO was seen to, in front of an S3 server that does the rest.
+"""A fake MinIO: it sends the events of a bucket as MinIO does, in front of an S3 server that does the rest.
 
-What it does, and where that was seen:
+Its behaviour, and the sources:
 
-- A webhook with a queue folder is sent its events on a timer of 3 s, in order, and again until the answer is 2xx:
+- A webhook with a queue folder gets its events on a timer of 3 s, in order, and again until the response is 2xx:
   MinIO, ``internal/store/store.go``, ``retryInterval``; measured on its last public source (February 2026).
-- A webhook without one is sent each event at once, one time (``Save`` in ``internal/event/target/webhook.go``).
+- A webhook without one gets each event immediately and only once (``Save`` in ``internal/event/target/webhook.go``).
 - The listen API with ``ping=N`` sends nothing, no header either, before the first event or the first
   ``{"Records":null}`` after N seconds; without it a blank every 500 ms: ``ListenNotificationHandler``.
-- ``deaf``: the request is taken and nothing is ever flushed: sources after commit 52eee5a2f (2025-10-23).
-- ``buffered``: a proxy on the way passes the header on, and of the body only full buffers.
+- ``deaf``: the request is accepted, but nothing is ever flushed: sources after commit 52eee5a2f (2025-10-23).
+- ``buffered``: a proxy forwards the header, but only full buffers of the body.
 - Keys are form-encoded in a webhook's records, and not in those of the listen API; changed tags are
   ``ObjectCreated:PutTagging`` with the sequencer of the upload.
 """
@@ -32,13 +32,13 @@ Listening = Literal["pings", "blanks", "deaf", "buffered"]
 
 TIMER_S = 3.0
 BLANK_S = 0.5
-BUFFER = 4096  # bytes, as a proxy holds back
+BUFFER = 4096  # bytes, as in a proxy
 HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "server", "date"}
 
 
 @dataclass
 class Server:
-    """The server, while it runs. What it does may be changed at any time.
+    """The server, while it runs. Its behaviour can be changed at any time.
 
     ``webhook``: where events are POSTed; ``None`` for nowhere. ``told``: the events in order. ``listeners``: requests
     of the listen API so far, and ``pings``: what each wished.
@@ -52,7 +52,7 @@ class Server:
     token: str | None = None
     timer_s: float = TIMER_S
     listening: Listening = "pings"
-    refuses: int = 0  # the status that listeners get, if any
+    refuses: int = 0  # error status for listeners; 0: none
     told: list[dict[str, Any]] = field(default_factory=list)
     listeners: int = 0
     pings: list[str | None] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Server:
     _generation: int = 0
 
     def happened(self, name: str, key: str, etag: str = "", size: int = 0) -> None:
-        """Tell of a change."""
+        """Send the event of a change."""
         if name != "ObjectCreated:PutTagging":
             self._sequencers[key] = time.time_ns()
         told: dict[str, Any] = {"key": key, "sequencer": f"{self._sequencers.get(key, time.time_ns()):X}"}
@@ -77,7 +77,7 @@ class Server:
             if self.webhook is not None:
                 self._queue.append(record)
             self._heard.notify_all()
-        if self.at_once is not None:  # once, and lost where nobody takes it
+        if self.at_once is not None:  # once; lost if it is not received
             self._sent(record, self.at_once)
 
     def waiting(self) -> int:
@@ -97,7 +97,7 @@ class Server:
                 del self._queue[0]
 
     def listen(self, ping: str | None, write: Any) -> None:
-        """What a listener gets until it or the server hangs up. ``write``: sends bytes at once."""
+        """Send events to a listener until one side closes the connection. ``write`` sends bytes immediately."""
         every = int(ping) if ping else BLANK_S
         sign = b'{"Records":null}\n' if ping else b" "
         with self._heard:
@@ -159,7 +159,7 @@ def made_up_minio(upstream: str, bucket: str, **chosen: Any) -> Iterator[Server]
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Listeners are answered here, and everything else by the server behind."""
+    """Answers listeners; forwards all other requests to the server behind."""
 
     protocol_version = "HTTP/1.1"
 
@@ -244,4 +244,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name that http.server uses
-        """Say nothing."""
+        """Log nothing."""

@@ -1,6 +1,6 @@
-"""Sends requests over connections that are kept alive, and times the answers.
+"""Send requests over keep-alive connections, and measure the response times.
 
-It writes HTTP/1.1 itself: a client library on the same machine would cost more than what is measured.
+It writes HTTP/1.1 directly, since a client library would use more CPU than the gateway that is measured.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Run(msgspec.Struct, frozen=True):
 async def offered(
     port: int, rate: int | None, seconds: float, connections: int, request: Callable[[int], bytes], accepted: bytes
 ) -> Run:
-    """Send for so many seconds; ``rate`` requests a second, or without one as many as are taken.
+    """Send for ``seconds``: ``rate`` requests per second, or without a rate as many as possible.
 
     ``request``: the bytes of the request with a number; ``accepted``: the status of its answer.
     """
@@ -64,7 +64,7 @@ class _Sender:
         self._refused = 0
 
     async def pace(self, rate: int, connections: int) -> None:
-        """Say when each request is due, then to each connection that it is over."""
+        """Schedule each request, then end all connections."""
         sent = 0
         while (now := time.perf_counter()) < self._until:
             while sent < (now - self._began) * rate:
@@ -75,7 +75,7 @@ class _Sender:
             self._due.put_nowait(None)
 
     async def send(self, port: int) -> None:
-        """One connection: a request, its answer, the next."""
+        """One connection: send a request, wait for its response, repeat."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while (at := await self._next()) is not None:
             self._number += 1
@@ -105,7 +105,7 @@ class _Sender:
 
 
 def notification(number: int) -> bytes:
-    """A webhook's request: an upload of one object, with everything around it that a server tells."""
+    """A webhook request for one uploaded object, with all fields that a server sends."""
     key = f"été 2026/photo {number}.jpg"
     body = msgspec.json.encode({
         "EventName": "s3:ObjectCreated:Put", "Key": f"images/{key}",

@@ -1,4 +1,4 @@
-"""The composed captions and their vectors in a work folder: encoded once, in pieces, and resumed where it stopped."""
+"""The composed captions and their vectors, cached in a work folder in pieces. Encoding can be resumed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tasks.encoders.protocols import TextEncoder
 from vectordb.captions import Caption
 from vectordb.index import Floats
 
-PIECE = 8192  # captions in a file
+PIECE = 8192  # captions per file
 HELD_OUT = 1000
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Captions and vectors in files: piece after piece, so that nobody has to hold them all."""
+    """Captions and vectors in files, read piece by piece to save memory."""
 
     folder: Path
     count: int
@@ -31,17 +31,17 @@ class Prepared:
 
     @classmethod
     def described(cls, description: str) -> Self:
-        """What another process was told of by ``description``."""
+        """The captions that another process passed with ``description``."""
         found = json.loads(description)
         return cls(**{**found, "folder": Path(found["folder"])})
 
     def description(self) -> str:
-        """For ``described``, in another process."""
+        """The argument for ``described`` in another process."""
         return json.dumps({**asdict(self), "folder": str(self.folder)})
 
     @property
     def truth(self) -> Path:
-        """Where the true neighbours of the queries are kept."""
+        """The file with the exact neighbours of the queries."""
         return self.folder / f"truth-{self.count}.npy"
 
     def queries(self) -> tuple[list[str], Floats]:
@@ -56,7 +56,7 @@ class Prepared:
             yield [Caption.of(text) for text in said[:wanted]], vectors[:wanted]
 
     def make(self, encoder: Callable[[], TextEncoder], progress: Callable[[int], object]) -> int:
-        """Compose and encode what is not there yet. Gives how many captions were encoded now.
+        """Compose and encode the missing captions. Returns how many were encoded.
 
         ``encoder`` is called only where something is missing: loading it takes seconds. ``progress`` hears how many
         captions are there.
@@ -92,5 +92,5 @@ class Prepared:
 
 
 def folder_of(work: Path, space_id: str) -> Path:
-    """Where the vectors of this recipe in this space are kept."""
+    """The folder with the vectors of this recipe in this vector space."""
     return work / f"composed-{VERSION}-{SEED}-{space_id}"

@@ -1,4 +1,4 @@
-"""A Redis for a benchmark alone, as the embedded stack runs it: an append-only file, synced every second."""
+"""A Redis for one benchmark, configured as in the embedded stack: append-only file, synced every second."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ def wait_until(ready: Callable[[], object]) -> None:
             if ready():
                 return
         if time.monotonic() > deadline:
-            raise Permanent("it did not start within 30 s")
+            raise Permanent("the server did not start within 30 s")
         time.sleep(0.05)

@@ -1,6 +1,6 @@
-"""``python -m ops.bench quality MANIFEST --root DIR``: which choices of the method are best on labelled pictures.
+"""``python -m ops.bench quality MANIFEST --root DIR``: find the best parameters of the method on labelled images.
 
-Tune on pictures that are for tuning, and report on others.
+Tune on a validation set, and report figures of another set.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from workers.settings.settings import Settings
 from workers.wiring.captions import prepare_captions
 from workers.wiring.wiring import Wiring
 
-CHUNK = 1024  # captions encoded between two steps of the progress bar
+CHUNK = 1024  # captions per step of the progress bar
 PROFILES = ("phrases", "paper")
 
 
@@ -84,18 +84,31 @@ def main(arguments: Sequence[str]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ops.bench quality", description=__doc__)
-    parser.add_argument("manifest", type=Path, help="TSV with the columns path and label, or a folder of classes")
-    parser.add_argument("--root", type=Path, help="what the paths are relative to")
-    parser.add_argument("--limit", type=int, help="only so many pictures, spread over the set")
-    parser.add_argument("--k", type=_numbers, default=[5, 10, 15, 20], help="captions an image: 5,10,20")
-    parser.add_argument("--alpha", type=_fractions, default=[0.3, 0.5, 0.7, 0.85, 1.0], help="0.5,0.7")
-    parser.add_argument("--scale", type=_fractions, help="logit scales; half, once and twice the encoder's own")
-    parser.add_argument("--profile", nargs="+", pipeline_options=PROFILES, default=list(PROFILES))
     parser.add_argument(
-        "--template", action="append", help="starter captions made by this in place of the active ones: '{noun}'"
+        "manifest", type=Path, help="TSV file with the columns path and label, or a folder of class folders"
     )
-    parser.add_argument("--top", type=int, default=25, help="rows of the table")
-    parser.add_argument("--json", action="store_true", help="all combinations and their conditions")
+    parser.add_argument("--root", type=Path, help="folder that the paths are relative to")
+    parser.add_argument("--limit", type=int, help="maximum number of images, spread evenly over the set")
+    parser.add_argument(
+        "--k", type=_numbers, default=[5, 10, 15, 20], help="numbers of captions per image, such as 5,10,20"
+    )
+    parser.add_argument(
+        "--alpha", type=_fractions, default=[0.3, 0.5, 0.7, 0.85, 1.0], help="weights of the image, such as 0.5,0.7"
+    )
+    parser.add_argument(
+        "--scale", type=_fractions, help="logit scales (default: 0.5, 1 and 2 times that of the encoder)"
+    )
+    parser.add_argument(
+        "--profile", nargs="+", choices=PROFILES, default=list(PROFILES),
+        help="how to extract candidates (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--template",
+        action="append",
+        help="use starter captions made with this template, such as '{noun}', instead of the active captions",
+    )
+    parser.add_argument("--top", type=int, default=25, help="rows of the table (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print all combinations and their conditions as JSON")
     return parser
 
 
@@ -108,7 +121,7 @@ def _fractions(text: str) -> list[float]:
 
 
 def _embedded(items: Sequence[Item], source: Source) -> tuple[Embedded, list[str]]:
-    """All pictures that can be read as one batch, and their labels."""
+    """All readable images as one batch, and their labels."""
     batches, labels = [], []
     starts = range(0, len(items), source.batch)
     for begin in track(starts, "embedding", console=messages, transient=True):
@@ -119,14 +132,14 @@ def _embedded(items: Sequence[Item], source: Source) -> tuple[Embedded, list[str
         batches.append(batch)
         labels += [part[int(ref.key)].label for ref in batch.objects]
     if not labels:
-        raise BadManifest(f"none of {len(items)} pictures can be read")
+        raise BadManifest(f"none of the {len(items)} images can be read")
     vectors = np.concatenate([batch.vectors.array() for batch in batches])
     objects = tuple(ref for batch in batches for ref in batch.objects)
     return Embedded(objects=objects, revision=source.revision, vectors=Vectors.of(vectors)), labels
 
 
 def _made(template: str, encoder: TextEncoder, cache: Path) -> ExactIndex:
-    """The starter captions in other words. Encoded once: the vectors stay in the cache folder."""
+    """The starter captions with another template. Their vectors are cached in the cache folder."""
     unique = list({caption.id: caption for caption in captions(template)}.values())
 
     def compute() -> Mapping[str, Floats]:

@@ -1,7 +1,7 @@
-"""``python -m ops.bench reconcile``: how long a sweep takes to confirm that everything in a bucket is tagged.
+"""``python -m ops.bench reconcile``: duration of a sweep over a fully tagged bucket.
 
-The bucket is made up and its listing costs next to nothing, so what is measured is what the sweep adds to it: looking
-up the records in a real Redis, in pages, and comparing both sides in the order of their keys.
+The bucket is simulated and its listing is almost free, so the figures show the cost of the sweep itself: reading
+pages of records from a real Redis, and comparing both sides in key order.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CHUNK = 1000
 
 
 class MadeUp:
-    """An ``ObjectStore`` of so many objects."""
+    """A simulated ``ObjectStore`` with ``count`` objects."""
 
     def __init__(self, count: int) -> None:
         self.keys = sorted(f"2025/{number % 97:02}/IMG_{number:08}.jpg" for number in range(count))
@@ -50,8 +50,8 @@ class MadeUp:
                 yield ObjectInfo(ObjectRef(bucket, key, f"{hash(key):032x}", 5_000_000), "")
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
-        """See ``ObjectStore``: what is not listed is not there."""
-        raise Permanent(f"nothing is gone, and yet {bucket}/{key} was looked up")
+        """See ``ObjectStore``; a sweep must not call it."""
+        raise Permanent(f"the sweep looked up {bucket}/{key}, although no object was removed")
 
     def get(
         self,
@@ -61,23 +61,25 @@ class MadeUp:
         wanted: Wanted = anything,  # noqa: ARG002 -- the Protocol's
     ) -> tuple[bytes, ObjectInfo]:
         """See ``ObjectStore``: a sweep reads nothing."""
-        raise Permanent(f"a sweep has read {bucket}/{key} ({limit})")
+        raise Permanent(f"the sweep has read {bucket}/{key} ({limit})")
 
     def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
         """See ``ObjectStore``: a sweep writes nothing."""
-        raise Permanent(f"a sweep has written {bucket}/{key} ({data}, {content_type})")
+        raise Permanent(f"the sweep has written {bucket}/{key} ({data}, {content_type})")
 
     def remove(self, bucket: str, key: str) -> None:
         """See ``ObjectStore``: a sweep removes nothing."""
-        raise Permanent(f"a sweep has removed {bucket}/{key}")
+        raise Permanent(f"the sweep has removed {bucket}/{key}")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench reconcile", description=__doc__)
-    parser.add_argument("--count", type=int, default=100_000, help="objects in the bucket, all of them tagged")
-    parser.add_argument("--rounds", type=int, default=3, help="passes over it")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument(
+        "--count", type=int, default=100_000, help="objects in the bucket, all tagged (default: %(default)s)"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="number of passes (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args(arguments)
     told = measure(chosen.count, chosen.rounds)
     if chosen.json:
@@ -92,9 +94,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def measure(count: int, rounds: int) -> dict[str, Any]:
-    """All figures, ready for JSON. Memory is that of this process: before, and at its highest in each pass."""
+    """All figures. Memory is that of this process: before, and the peak of each pass."""
     store = MadeUp(count)
-    # a socket's path must be short, so not where TMPDIR may be
+    # not in TMPDIR, because the path of a socket must be short
     with tempfile.TemporaryDirectory(prefix="wt-", dir="/tmp") as folder, private_redis(Path(folder)) as (client, _):
         keys = Keys("wildtag:")
         ledger, records, inbox = Ledger(client, keys, 1000), Records(client, keys), Inbox(client, keys.inbox)

@@ -1,8 +1,8 @@
-"""``python -m ops.bench segmentation``: what segmenting costs beside encoding, and what a coarse pass saves.
+"""``python -m ops.bench segmentation``: cost of segmentation relative to encoding, and savings of a coarse pass.
 
-Of every picture, in turns in one process: the crops of ``dense`` encoded alone, dense on an empty cache, dense once
-more, dense with ``refine``, and regions of superpixels. The pictures are photographs that come with scikit-image, and
-those of a manifest. With ``--areas`` nothing is timed: dense with ``refine`` is compared with dense.
+Measured alternately in one process, for each image: encoding of the crops of ``dense``, dense with an empty cache,
+dense again, dense with ``refine``, and regions of superpixels. The images are photographs of scikit-image, and images
+of a manifest. With ``--areas`` the labels of dense with and without ``refine`` are compared, without timing.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from workers.settings.settings import Settings
 from workers.wiring.captions import prepare_captions
 from workers.wiring.wiring import Wiring
 
-TARGET = 1.3  # of the time of dense against that of its crops alone
+TARGET = 1.3  # time of dense relative to encoding its crops
 METHODS: dict[str, SegmentationMethod] = {
     "dense": Dense(), "dense, refine": Dense(refine=True), "regions, superpixels": Regions(Superpixels()),
 }  # fmt: skip
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure, and print a table, or every figure as JSON."""
+    """Measure, and print a table or JSON."""
     chosen = _parser().parse_args(arguments)
     pictures = list(photographs(chosen.photographs))
     if chosen.manifest:
@@ -66,7 +66,7 @@ def measured(pictures: Sequence[Picture], pipeline: Pipeline, rounds: int, *, ar
         methods = METHODS["dense"], METHODS["dense, refine"]
         return {"areas": comparison([compared(image, methods, pipeline) for _, image in shown])}
     pipeline.extractor.warm()
-    pipeline.text_encoder.encode(["a word"])  # models run slower for the first time
+    pipeline.text_encoder.encode(["a word"])  # warm up: the first run of a model is slower
     costs = summary([taken(image, METHODS, pipeline, rounds) for _, image in shown])
     return {"rounds": rounds, **costs, "target": TARGET, "reached": costs["ratio"]["cold"] <= TARGET}
 
@@ -76,15 +76,29 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m ops.bench segmentation", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--photographs", type=int, default=6, help=f"of scikit-image, up to {len(PHOTOGRAPHS)}")
-    parser.add_argument("--manifest", type=Path, help="TSV with the columns path and label, or a folder of classes")
-    parser.add_argument("--root", type=Path, help="what its paths are relative to")
-    parser.add_argument("--made", type=int, default=0, help="compositions of the manifest's cut-outs")
-    parser.add_argument("--whole", type=int, default=0, help="pictures of the manifest as they are")
-    parser.add_argument("--seed", type=int, default=7, help="of the compositions and of the choice")
-    parser.add_argument("--rounds", type=int, default=3, help="of timing each picture")
-    parser.add_argument("--areas", action="store_true", help="compare labels, and time nothing")
-    parser.add_argument("--json", action="store_true", help="every figure and its conditions")
+    parser.add_argument(
+        "--photographs",
+        type=int,
+        default=6,
+        help=f"photographs of scikit-image, at most {len(PHOTOGRAPHS)} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--manifest", type=Path, help="TSV file with the columns path and label, or a folder of class folders"
+    )
+    parser.add_argument("--root", type=Path, help="folder that its paths are relative to")
+    parser.add_argument(
+        "--made",
+        type=int,
+        default=0,
+        help="number of compositions of the cut-outs in the manifest (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--whole", type=int, default=0, help="number of unchanged images of the manifest (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=7, help="random seed (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="timing rounds per image (default: %(default)s)")
+    parser.add_argument("--areas", action="store_true", help="compare labels without timing")
+    parser.add_argument("--json", action="store_true", help="print all figures and their conditions as JSON")
     return parser
 
 

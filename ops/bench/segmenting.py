@@ -27,7 +27,7 @@ STAGES = ("cut", "encode", "retrieve", "extract", "score", "name", "draw")
 
 
 class Blind:
-    """An image encoder that sees nothing, at no cost, and keeps what it was shown."""
+    """An image encoder that returns zeros at no cost and records its input."""
 
     def __init__(self, space: Space, side: int) -> None:
         self.space = space
@@ -87,14 +87,14 @@ class Taken:
     looked_up: dict[str, int] = field(default_factory=dict)
 
     def ratio(self, what: str) -> float:
-        """Of neighbours in time, so that what else the machine did weighs on both alike."""
+        """The ratio of adjacent rounds, so that other load affects both equally."""
         return median(one / alone for one, alone in zip(self.seconds[what], self.seconds["alone"], strict=True))
 
 
 def taken(image: Image.Image, methods: Mapping[str, SegmentationMethod], pipeline: Pipeline, rounds: int) -> Taken:
     """Time the first of ``methods`` beside its crops encoded alone, then the others, in turns.
 
-    The first is run on an empty cache (``cold``) and once more (``warm``), the others after that.
+    The first runs with an empty cache (``cold``) and again (``warm``), the others after that.
     """
     (first, method), *others = methods.items()
     blind = Blind(pipeline.image_encoder.space, pipeline.image_encoder.side)
@@ -102,7 +102,7 @@ def taken(image: Image.Image, methods: Mapping[str, SegmentationMethod], pipelin
     found = Taken()
     for _ in range(rounds):
         begun = time.perf_counter()
-        for start in range(0, len(blind.shown), CHUNK):  # as many at once as dense has in memory
+        for start in range(0, len(blind.shown), CHUNK):  # the chunk size of dense
             pipeline.image_encoder.encode(blind.shown[start : start + CHUNK])
         found.seconds["alone"].append(time.perf_counter() - begun)
         begun = time.perf_counter()
@@ -128,7 +128,7 @@ def taken(image: Image.Image, methods: Mapping[str, SegmentationMethod], pipelin
 def watched(
     image: Image.Image, method: SegmentationMethod, pipeline: Pipeline
 ) -> tuple[defaultdict[str, float], Segmented]:
-    """A segmentation, and what was spent on its stages; ``name`` is what is left, cutting included."""
+    """A segmentation, and the time of its stages; ``name`` is the rest, including cutting."""
     spent: defaultdict[str, float] = defaultdict(float)
     given = {one.name: getattr(pipeline, one.name) for one in fields(pipeline)}
     encoder = Watched(pipeline.image_encoder, spent)
@@ -184,7 +184,7 @@ def compared(
 
 
 def agreement(one: Segmented, other: Segmented) -> tuple[float, float]:
-    """Shares of the area: the same label, unknown included; the same but for names."""
+    """Shares of the area with the same label (also unknown), and with the same segment apart from its name."""
     labels = list(dict.fromkeys([*one.labels, *other.labels]))
     at = [np.array([labels.index(label) for label in each.labels])[each.label_map()] for each in (one, other)]
     pairs = np.bincount((at[0] * len(labels) + at[1]).ravel(), minlength=len(labels) ** 2)
@@ -193,7 +193,7 @@ def agreement(one: Segmented, other: Segmented) -> tuple[float, float]:
 
 
 def comparison(of_pictures: Sequence[Compared]) -> dict[str, Any]:
-    """Means over the pictures. ``of_all``: crops that are encoded, of those of the paper's grids."""
+    """Means over the images. ``of_all``: share of encoded crops among those of the paper's grids."""
     full, coarse = (np.array([one.crops[at] for one in of_pictures]) for at in (0, 1))
     return {
         "pictures": len(of_pictures),

@@ -1,6 +1,6 @@
-"""Searches a finished index, in a process of its own: ``ops.bench.captions`` runs and watches it.
+"""Search a finished index: the child process of ``ops.bench.captions``.
 
-Prints a line when the index is open, one for each ``ef``, one after many other queries, and one about teaching.
+Prints one line when the index is open, one for each ``ef``, one after many other queries, and one about teaching.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _searched(index: EdgeIndex, queries: Floats, truth: np.ndarray[Any, np.dtype[np.uint64]]) -> dict[str, Any]:
-    """Milliseconds a query in batches and alone, and recall."""
+    """Milliseconds per query, in batches and alone, and recall."""
     rounds, cpu = [], []
     for _ in range(ROUNDS):
         clock = Clock()
@@ -84,7 +84,7 @@ def _searched(index: EdgeIndex, queries: Floats, truth: np.ndarray[Any, np.dtype
 
 
 def _many(index: EdgeIndex, prepared: Prepared) -> dict[str, Any]:
-    """Other queries, so that pages of the vectors' file come into memory as they do in the long run."""
+    """Run other queries, which load pages of the vector file into memory as in long operation."""
     done, begun = 0, time.perf_counter()
     for _, vectors in prepared.pieces():
         for start in range(0, min(len(vectors), MANY - done), BATCH):

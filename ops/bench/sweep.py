@@ -1,4 +1,4 @@
-"""What the method is worth under every combination of its choices; pictures are embedded once for all of them."""
+"""Evaluate every combination of parameters of the method. Images are embedded once for all combinations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vectordb.index import CaptionSearch
 
 @dataclass(frozen=True)
 class Grid:
-    """The values of each choice. ``scales``: of the logits, in place of the space's own."""
+    """The values of each parameter. ``scales``: logit scales, instead of that of the vector space."""
 
     limits: Sequence[int]
     alphas: Sequence[float]
@@ -30,7 +30,7 @@ class Grid:
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A combination, and its figures as ``wildtag evaluate`` gives them."""
+    """A combination and its figures, as in ``wildtag evaluate``."""
 
     captions: str
     profile: str

@@ -1,4 +1,4 @@
-"""Exact neighbours, without holding more than a piece of the captions."""
+"""Exact neighbours, computed piece by piece to save memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIMIT = 10
 
 
 def find(prepared: Prepared) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """(queries, 10) ids of the nearest captions of each held-out query; found once, then kept beside the pieces."""
+    """Ids of the nearest captions of each held-out query, shape (queries, 10). Computed once and cached."""
     if prepared.truth.exists():
         kept: np.ndarray[Any, np.dtype[np.uint64]] = np.load(prepared.truth)
         return kept

@@ -1,6 +1,6 @@
-"""A process of its own for what is measured, and its memory seen from outside.
+"""Run a measurement in a child process, and watch its memory from outside.
 
-The index holds the interpreter's lock through a whole build, so nothing inside that process could watch it.
+The index holds the GIL during a whole build, so a thread in the same process could not measure it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FIELDS = {"VmRSS": "resident", "RssAnon": "anonymous", "RssFile": "file"}
 
 
 class Clock:
-    """Seconds since it was made: on the wall, and of all the process's threads on any core.
+    """Wall time and CPU time of all threads of the process, in seconds since it was created.
 
     The second hardly depends on what else the machine does.
     """
@@ -32,17 +32,17 @@ class Clock:
         self._begun = time.perf_counter(), time.process_time()
 
     def seconds(self) -> dict[str, float]:
-        """Ready for JSON."""
+        """The times as a dictionary for JSON."""
         wall, cpu = self._begun
         return {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
 
 
 class MeasurementFailed(Permanent):
-    """The process that measured ended before it had said everything."""
+    """The child process ended before it had printed all results."""
 
 
 def memory(pid: int | str = "self") -> dict[str, float]:
-    """What a process has in memory, in MB of a million bytes: all, its own, and pages of files.
+    """Resident memory of a process in MB (1,000,000 bytes): in total, anonymous, and pages of files.
 
     The kernel may take pages of files back whenever it needs room; they are read again when they are needed.
     """
@@ -56,7 +56,7 @@ def memory(pid: int | str = "self") -> dict[str, float]:
 
 
 def watched(module: str, arguments: Sequence[str]) -> Iterator[tuple[dict[str, Any], dict[str, float]]]:
-    """Run ``python -m module``, which prints an object of JSON a line when a step is done.
+    """Run ``python -m module``, which prints one JSON object per line after each step.
 
     Gives each with the largest memory seen since the line before it. Raises ``MeasurementFailed``.
     """

@@ -261,7 +261,7 @@ def test_captions_of_a_running_stack_are_copied_to_a_server_while_it_tags(stack:
 
         stack.wildtag("captions", "add", "a samovar")  # what is taught later comes when it is asked for
         again = stack.wildtag("captions", "copy", "up", "--to", server.url)
-        assert "--taught brings them" in again.stderr
+        assert "to copy, pass --taught" in again.stderr
         stack.wildtag("captions", "copy", "up", "--to", server.url, "--taught")
         stack.wildtag("captions", "snapshot", "up", str(tmp_path / "up.tar.zst"))  # and to a file, as it goes on
         restored = subprocess.run(

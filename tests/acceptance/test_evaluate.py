@@ -118,7 +118,7 @@ def test_where_nothing_can_be_evaluated_the_reason_is_told(
         (*given, "--method", "magic"): "there is no method 'magic'",
         (*given, "--method", f"vocabulary:{nowhere}"): "No such file",
         (*given, "--method", f"captioner:{nowhere}"): f"the captioner '{nowhere}' could not",
-        (*given, "--report", f"{nowhere}/page.html"): "cannot be written",
+        (*given, "--report", f"{nowhere}/page.html"): "cannot write",
     }.items():
         done = stack.wildtag("evaluate", *arguments, check=False)
         assert done.returncode == 2, done.stderr

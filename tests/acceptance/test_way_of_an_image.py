@@ -131,8 +131,8 @@ def test_results_of_unknown_keys_say_so(
     assert silent.returncode == 1
     assert "wildtag up" in " ".join(silent.stderr.split())
     _, said_when_new = begun
-    assert "Nothing has been tagged" in said_when_new
+    assert "There are no results" in said_when_new
     unknown = running.wildtag("results", "no such.jpg", check=False)
-    assert (unknown.returncode, "not known" in unknown.stderr) == (1, True)
+    assert (unknown.returncode, "no record" in unknown.stderr) == (1, True)
     status = json.loads(running.wildtag("status", "--json").stdout)
     assert set(status["seconds_since_progress"]) >= {*STAGES, "dispatcher", "watcher"}

@@ -151,7 +151,7 @@ def test_a_copy_that_is_killed_goes_on_at_once_and_a_second_one_changes_nothing(
     before = sum(server.upserted)
     assert copied(made, "--to", server.url)["already"]
     said = run(made, "copy", "soups@v1", "--to", server.url)
-    assert f"is in {server.url} already: {len(ALL):,} captions; it was not copied again" in said.stdout
+    assert f"exists in {server.url} with {len(ALL):,} captions; not copied again" in said.stdout
     assert f"WILDTAG_QDRANT_URL={server.url} wildtag captions use soups@v1" in said.stderr
     assert sum(server.upserted) == before
 
@@ -166,11 +166,13 @@ def test_a_copy_comes_back_to_another_home_and_what_was_taught_since_is_brought(
     assert (report["brought"], report["target"]) == (len(ALL), f"the embedded home {there}")
     assert FolderLibrary(there / "captions").manifests() == [MANIFEST]
     assert held(FolderLibrary(there / "captions")) == ALL
+    unused = run(there, "add", "a cup of tea", status=1)  # copied, and not in use
+    assert "available: soups@v1. Choose some with `wildtag captions use NAME`" in unused.stderr
     index = on(server, tmp_path).open(SPACE.id, "soups@v1")
     index.add([LATE], vectors(1))
 
     said = run(there, "copy", "soups", "--from", server.url)
-    assert f"1 captions were taught to {server.url} alone; --taught brings them" in said.stderr
+    assert f"Not copied: 1 caption taught only to {server.url}; to copy, pass --taught" in said.stderr
     assert len(held(FolderLibrary(there / "captions"))) == len(ALL)
     assert copied(there, "--to", "embedded", "--taught", WILDTAG_QDRANT_URL=server.url)["brought"] == 1
     assert LATE in held(FolderLibrary(there / "captions"))
@@ -223,9 +225,9 @@ def test_a_version_goes_to_a_server_and_comes_back_as_it_was(
 
 
 def test_what_cannot_be_copied_is_said_in_a_line(made: Path, server: RestServer, tmp_path: Path) -> None:
-    assert "say where to" in run(made, "copy", "soups", status=1).stderr
-    assert "to itself" in run(made, "copy", "soups", "--to", "embedded", status=1).stderr
-    assert "neither a server's address" in run(made, "copy", "soups", "--to", "localhost:6333", status=1).stderr
+    assert "give the target with --to" in run(made, "copy", "soups", status=1).stderr
+    assert "source and target are the same" in run(made, "copy", "soups", "--to", "embedded", status=1).stderr
+    assert "is not a place" in run(made, "copy", "soups", "--to", "localhost:6333", status=1).stderr
     assert (
         "there are no captions 'tea'; there are: few, soups"
         in run(made, "copy", "tea", "--to", server.url, status=1).stderr
@@ -238,15 +240,15 @@ def test_what_cannot_be_copied_is_said_in_a_line(made: Path, server: RestServer,
         building.index.add(CAPTIONS[:3], vectors(3))
         building.finish(replace(MANIFEST, source="other", origin="tea.txt", count=3))
     refused = run(made, "copy", "soups", "--to", server.url, status=1)
-    assert "another soups@v1 is in" in refused.stderr
-    assert "nothing was copied" in refused.stderr
+    assert "has a different soups@v1" in refused.stderr
+    assert "Nothing was copied" in refused.stderr
     assert len(held(library)) == 3
 
 
 def test_a_snapshot_is_saved_and_taken_in_once(made: Path, tmp_path: Path) -> None:
     there, file = tmp_path / "there", tmp_path / "few.backup"
     there.mkdir()
-    assert "few@v1 is in" in run(made, "snapshot", "few", str(file)).stdout
+    assert "Saved few@v1 to" in run(made, "snapshot", "few", str(file)).stdout
     assert "Restored few@v1: 20 captions" in run(there, "restore", str(file)).stdout
     assert "the version few@v1 already exists" in run(there, "restore", str(file), status=1).stderr
     file.write_bytes(file.read_bytes()[:-1])

@@ -157,17 +157,17 @@ def test_a_worker_that_consumes_nothing_gives_no_sign_until_it_does(wiring: Wiri
     other = Wiring(wiring.settings.model_copy(update={"liveness_folder": None}))
     end = time.monotonic() + 1.5
     while time.monotonic() < end:
-        liveness.look()
+        liveness.check()
         time.sleep(0.05)  # between two looks
     assert not file.exists()
     assert client.llen("test:extraction") > 1, "it is asked again and again: it may come to itself"
     other.health.beat("extraction")  # as the pool does when a question reaches it
-    liveness.look()
+    liveness.check()
     assert file.exists()
     age(file)
     before = file.read_text()
     time.sleep(1.2)  # a beat lasts a second here
-    liveness.look()
+    liveness.check()
     assert file.read_text() == before, "a beat that is old is none"
 
 

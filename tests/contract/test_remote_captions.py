@@ -155,7 +155,7 @@ def test_nobody_answers(rpc: RpcClient, worker: Worker, client: Client) -> None:
 def test_a_question_whose_worker_was_killed_is_asked_again(
     rpc: RpcClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.redis.rpc.AGAIN_S", 0.2)
+    monkeypatch.setattr("workers.redis.rpc.RETRY_S", 0.2)
     worker.away = True
     send, sent = rpc.send, list[str]()
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from tasks.messages import ObjectRef, Revision
 from tests.contract.real_servers import key_pair
-from workers.diagnostics.s3_probe import FORMATS, Disguise, disguises, picture
+from workers.diagnostics.s3_probe import FORMATS, ProbeForm, probe_forms, sample_image
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Error, Record
@@ -127,16 +127,18 @@ def test_where_it_stops_is_said(doctor: Doctor, store: S3Store, client: Client, 
     assert checks["notification"]["ok"] is None
     Health(client, KEYS, time.time).beat("dispatcher")
     status, checks = doctor("--wait", "0.5")
-    assert "events wait before it" in checks["event"]["detail"]  # the removal of the one before, which nobody took
+    assert (
+        "events are waiting before it" in checks["event"]["detail"]
+    )  # the removal of the one before, which nobody took
     client.delete(KEYS.inbox)
     Health(client, KEYS, time.time).beat("dispatcher")
     status, checks = doctor("--wait", "0.5", "--prefix", "x/")
-    assert "no event of it arrived" in checks["event"]["detail"]
+    assert "no event arrived" in checks["event"]["detail"]
     assert "wildtag s3 setup" in checks["event"]["remedy"]
     with taking(store, client, bucket, lambda *_: None):
         status, checks = doctor("--wait", "1.5")
     assert (status, list(checks)[-1]) == (1, "record")
-    assert "stopped at queued, begun 0 times" in checks["record"]["detail"]
+    assert "stopped at queued after 0 attempts" in checks["record"]["detail"]
     with taking(store, client, bucket, lambda ledger, ref: done(ledger, ref, Error("unreadable", "no image"))):
         status, checks = doctor("--wait", "30")
     assert status == 1
@@ -183,8 +185,8 @@ def test_filters_that_no_probe_can_pass_are_named(
 def test_a_probe_looks_like_what_is_followed_and_told_of(
     object_filter: ObjectFilter, told: Entry, chosen: tuple[str | None, str | None], made: tuple[str, str, str] | None
 ) -> None:
-    first = next(disguises(object_filter, told, *chosen), None)
-    assert first == (made and Disguise(*made))
+    first = next(probe_forms(object_filter, told, *chosen), None)
+    assert first == (made and ProbeForm(*made))
     assert first is None or object_filter.key(first.key("wildtag-probe-0"))
 
 
@@ -203,7 +205,7 @@ def test_a_bucket_that_is_not_there(doctor: Doctor) -> None:
 
 @pytest.mark.parametrize("image_format", [image_format for image_format, _ in FORMATS.values()])
 def test_the_picture_is_one(image_format: str) -> None:
-    image = Image.open(io.BytesIO(picture(image_format)))
+    image = Image.open(io.BytesIO(sample_image(image_format)))
     assert (image.format, image.size) == (image_format, (160, 120))
     assert len(image.convert("RGB").getcolors(20_000) or ()) > 100
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from minio.notificationconfig import NotificationConfig, PrefixFilterRule, Queue
 
 from tests.contract.s3_server import Answer, Told, made_up, refusal, store_at
 from workers.cli import s3 as s3_commands
-from workers.diagnostics.s3_setup import look, set_up
+from workers.diagnostics.s3_setup import inspect_bucket, set_up
 from workers.settings.settings import Settings
 from workers.stores.s3 import S3Store
 from workers.stores.s3_notification import CREATED, REMOVED, WANTED, Entry, arn_of, entries, merged, read
@@ -90,7 +91,7 @@ def test_setup_makes_the_bucket_adds_to_what_is_there_and_does_so_once(
     first, second = command(*options), command(*options)
     assert (first.returncode, second.returncode) == (0, 0)
     assert answers(first)["notification"]["detail"].endswith("added")
-    assert answers(second)["notification"]["detail"].endswith("nothing is to do")
+    assert answers(second)["notification"]["detail"].endswith("no change needed")
     told = entries(read(store_at(moto_url), bucket))
     assert told == [
         Entry(THEIRS, "logs/", "", ("s3:ObjectCreated:*",)),
@@ -115,8 +116,8 @@ def test_setup_prints_what_minio_must_be_started_with(command: Callable[..., Don
     second = command(*options, WILDTAG_S3_ENDPOINT=minio.url)
     assert (first.returncode, second.returncode) == (0, 0), first.stdout + second.stdout
     said = answers(first)
-    assert f":WILDTAG:{target} is told of all keys; added" in said["notification"]["detail"]
-    assert "nothing is to do" in second.stdout
+    assert f":WILDTAG:{target} receives events of all keys; added" in said["notification"]["detail"]
+    assert "no change needed" in second.stdout
     environment = said["environment"]["environment"]
     assert environment["MINIO_API_SYNC_EVENTS"] == "on"
     assert all(f"{name}={value}" in second.stdout for name, value in environment.items())
@@ -124,6 +125,8 @@ def test_setup_prints_what_minio_must_be_started_with(command: Callable[..., Don
         assert environment["MINIO_NOTIFY_WEBHOOK_ENDPOINT_WILDTAG"] == url
     else:
         assert environment["MINIO_NOTIFY_REDIS_KEY_WILDTAG"] == "mine"
+    used = {name for value in environment.values() for name in re.findall(r"\$\w+", value)}
+    assert set(said["environment"]["placeholders"]) == used
 
 
 def test_where_nothing_is_missing_nothing_is_printed(command: Callable[..., Done], minio: Told) -> None:
@@ -163,6 +166,8 @@ def test_what_is_missing_is_printed_and_the_address_asked_for(
     assert done.returncode == 1
     assert "MINIO_NOTIFY_WEBHOOK_ENDPOINT_WILDTAG=$GATEWAY\n" in done.stdout
     assert "--url" in done.stdout
+    assert "$WILDTAG_WEBHOOK_TOKEN  a secret of at least 8 characters" in done.stdout
+    assert "$REDIS_HOST" not in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -196,7 +201,7 @@ def test_a_target_that_the_server_does_not_know_is_explained(
     assert "exist" in answers(done)["notification"]["remedy"]
     wrong = command("setup", "--arn", "nonsense")
     assert wrong.returncode == 2
-    assert "no ARN" in wrong.stderr
+    assert "not an ARN" in wrong.stderr
 
 
 def test_nobody_there_and_nobody_named(command: Callable[..., Done]) -> None:
@@ -211,8 +216,8 @@ def test_nobody_there_and_nobody_named(command: Callable[..., Done]) -> None:
 @pytest.mark.parametrize(
     ("refused", "code", "says"),
     [
-        ("PUT", "InvalidARN", "start it anew"),
-        ("PUT", "InvalidRegion", "see"),
+        ("PUT", "InvalidARN", "restart it"),
+        ("PUT", "InvalidRegion", "allow"),
         ("PUT", "AccessDenied", "s3:PutBucketNotification"),
         ("GET", "AccessDenied", "s3:PutBucketNotification"),
         ("PUT", "NotImplemented", "reconcile"),
@@ -256,10 +261,10 @@ def test_a_key_pair_that_may_not_list_the_bucket_is_told_what_it_will_miss() -> 
 
     with made_up(answer) as server:
         store = store_at(server.url, "photos")
-        for checks in (look(store, "photos"), set_up(store, "photos", Entry(ARN), {}, create=True)):
+        for checks in (inspect_bucket(store, "photos"), set_up(store, "photos", Entry(ARN), {}, create=True)):
             *_, last = checks
             assert (last.name, last.ok) == ("bucket", False)
-            assert "removals are not seen" in last.detail
+            assert "removals and missed events are not detected" in last.detail
             assert "s3:ListBucket on arn:aws:s3:::photos" in last.remedy
 
 

@@ -1,4 +1,4 @@
-"""``alive``: what a health check asks of a process. Hidden from the help."""
+"""``alive``: the health check of one process. Hidden from the help."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from workers.settings.settings import Settings
 
 
 def alive(
-    name: Annotated[str, typer.Argument(help="A queue, or dispatcher, watcher, reconcile, writer, notifier.")],
+    name: Annotated[str, typer.Argument(help="A queue, or the name of another process, such as dispatcher.")],
     within: Annotated[
-        float, typer.Option(min=1, help="Seconds: progress may be so old, and a silent worker has as long to answer.")
+        float, typer.Option(min=1, help="Seconds: maximum age of the last progress, and time to answer a probe.")
     ] = 60.0,
 ) -> None:
-    """Say whether a process makes progress; exit status 1 when it does not. For health checks.
+    """Check whether a process makes progress; exit status 1 if it does not. For health checks.
 
-    Redis being out of reach counts against nobody but Redis: whoever acts on the answer would restart the wrong one.
+    An unreachable Redis does not count as a failure of the process: restarting the process would not help.
     """
     from workers.diagnostics.liveness import NAMES, State  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.liveness import liveness_check  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     if name not in NAMES:
-        raise typer.BadParameter(f"there is no {name}; there are {', '.join(NAMES)}")
+        raise typer.BadParameter(f"unknown process {name!r}; choose one of {', '.join(NAMES)}")
     try:
         state = liveness_check(Wiring(Settings()), name, fresh=within, patience=within).settled()
     except Transient as exc:
-        messages.print(f"{name}: not known, {escape(str(exc))}", soft_wrap=True)
+        messages.print(f"{name}: state unknown: {escape(str(exc))}", soft_wrap=True)
         return
-    if state is not State.AT_WORK:
-        messages.print(f"[red]{name}: no progress for {within:g} s, and no answer within {within:g} s[/]")
+    if state is not State.ALIVE:
+        messages.print(f"[red]{name}: no progress for {within:g} s, and no answer to a probe within {within:g} s[/]")
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""``keys``: who may ask the gateway for what."""
+"""``keys``: API keys of the gateway."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from workers.cli.results import Json, connected
 from workers.cli.show import clean, console, messages
 from workers.gateway.api_keys import Scope
 
-app = typer.Typer(no_args_is_help=True, help="API keys: who may ask the gateway for what.")
+app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys of the gateway.")
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What you will know it by: who uses it, say.")],
+    name: Annotated[str, typer.Argument(help="A name for the key, such as its user.")],
     scope: Annotated[
         Literal["read", "write", "admin"],
-        typer.Option(help="read: look; write: upload, tag again, teach and delete as well; admin: everything."),
+        typer.Option(help="read: read results; write: also upload, retag, teach and delete; admin: everything."),
     ],
 ) -> None:
-    """Make a key and print it. Only its digest is kept: it cannot be shown again."""
+    """Create a key and print it. Only its hash is stored, so it cannot be shown again."""
     key = connected().api_keys.create(name, Scope.named(scope))
     console.out(key, highlight=False)
-    messages.print("[dim]Keep it now: it cannot be shown again.[/]")
+    messages.print("[dim]Save this key now: it cannot be shown again.[/]")
 
 
 @app.command("list")
 def list_(json: Json = False) -> None:
-    """List keys, the oldest first, without their secrets."""
+    """List keys, oldest first, without their secrets."""
     found = connected().api_keys.list()
     if json:
         for key in found:
@@ -41,7 +41,7 @@ def list_(json: Json = False) -> None:
             console.out(msgspec.json.encode(line).decode(), highlight=False)
         return
     if not found:
-        messages.print("There are no keys.")
+        messages.print("There are no API keys. Create one: wildtag keys create NAME --scope write")
         return
     view = Table("id", "name", "scope", "created", pad_edge=False, box=None)
     for key in found:
@@ -51,10 +51,10 @@ def list_(json: Json = False) -> None:
 
 
 @app.command()
-def remove(which: Annotated[str, typer.Argument(metavar="NAME|ID")]) -> None:
-    """Take a key back: it opens nothing from now on."""
+def remove(which: Annotated[str, typer.Argument(metavar="NAME|ID", help="As `wildtag keys list` shows it.")]) -> None:
+    """Revoke a key. The gateway refuses it from now on."""
     if not connected().api_keys.remove(which):
-        messages.print(f"[red]{clean(which)}: no such key[/]")
+        messages.print(f"[red]{clean(which)}: no such key[/]; `wildtag keys list` shows all keys")
         raise typer.Exit(1)
 
 

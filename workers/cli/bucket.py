@@ -1,4 +1,4 @@
-"""``reconcile`` and ``retag``: a bucket compared with its records, and objects tagged once more."""
+"""``reconcile`` and ``retag``: compare a bucket with its records, and tag objects again."""
 
 from __future__ import annotations
 
@@ -23,25 +23,29 @@ if TYPE_CHECKING:
     from workers.dispatch.reconcile import Sweep
     from workers.wiring.wiring import Wiring
 
-TURN_S = 0.5
+STEP_S = 0.5
 AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def reconcile(
-    bucket: Annotated[str | None, typer.Option(help="The bucket that is followed when not given.")] = None,
-    prefix: Annotated[str, typer.Option(help="Only keys that begin so.")] = "",
-    since: Annotated[str | None, typer.Option(help="Only objects changed since: 2025-06-01, 36h, 7d.")] = None,
+    bucket: Annotated[str | None, typer.Option(help="Name of the bucket; default: WILDTAG_BUCKET.")] = None,
+    prefix: Annotated[str, typer.Option(help="Only keys that begin with this prefix.")] = "",
+    since: Annotated[
+        str | None, typer.Option(help="Only objects changed since this date or within this age: 2025-06-01, 36h, 7d.")
+    ] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0.1, help="Objects a second at the most; else WILDTAG_RECONCILE_RATE.")
+        float | None, typer.Option(min=0.1, help="Maximum objects per second; default: WILDTAG_RECONCILE_RATE.")
     ] = None,
     resume: Annotated[bool, typer.Option(" /--no-resume", help="Do not go on where a pass was interrupted.")] = True,
-    every: Annotated[float | None, typer.Option(min=1, help="Pass after pass, so many seconds apart.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")] = False,
+    every: Annotated[float | None, typer.Option(min=1, help="Repeat the comparison every so many seconds.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
-    """Find what events have missed: objects without a record or changed since, and records without an object."""
+    """Compare a bucket with its records: queue objects that events missed, and drop records of removed objects."""
     if every is not None:
         if bucket or prefix or since or not resume or json:
-            raise typer.BadParameter("--every compares the whole bucket that is followed; give only --rate with it")
+            raise typer.BadParameter(
+                "--every compares the whole configured bucket; the only option that it accepts is --rate"
+            )
         from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
         from workers.processes.reconcile import run_reconcile  # noqa: PLC0415 -- keeps the command line quick
 
@@ -51,30 +55,30 @@ def reconcile(
         return
     from workers.wiring.dispatch import sweeper as sweeper_of  # noqa: PLC0415 -- keeps the command line quick
 
-    wiring = _reached()
-    earliest = _moment(since)
+    wiring = _connected()
+    earliest = _timestamp(since)
     sweeper = sweeper_of(wiring, bucket, prefix=prefix, since=earliest, resume=resume, rate=rate)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it, nobody waits for its lock
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the lock is released however the command ends
     began = time.monotonic()
     try:
         with _progress() as progress:
             bar = progress.add_task("comparing", total=None)
-            while not sweeper.step(TURN_S):
+            while not sweeper.step(STEP_S):
                 progress.update(
                     bar, completed=sweeper.progress.seen, description=f"comparing {sweeper.progress.after[-40:]}"
                 )
                 time.sleep(0.05)
     except KeyboardInterrupt:
-        messages.print("Interrupted; the next pass goes on where this one was.")
+        messages.print("Interrupted. The next run resumes from here.")
         raise typer.Exit(130) from None
     finally:
-        with contextlib.suppress(Transient):  # the lock ends by itself, a little later
+        with contextlib.suppress(Transient):  # then the lock expires
             sweeper.release()
-    _say(sweeper.progress, time.monotonic() - began, json=json)
+    _print(sweeper.progress, time.monotonic() - began, json=json)
 
 
 def writer() -> None:
-    """Write tags back beside the images."""
+    """Run the writer, which stores tags beside the images."""
     from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
     from workers.processes.writer import run_writer  # noqa: PLC0415 -- keeps the command line quick
 
@@ -82,43 +86,53 @@ def writer() -> None:
 
 
 def retag(
-    prefix: Annotated[str | None, typer.Option(help="Objects whose keys begin so.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Objects that carry this tag.")] = None,
-    captions: Annotated[str | None, typer.Option(help="Objects tagged with these captions, NAME[@VERSION].")] = None,
-    outdated: Annotated[bool, typer.Option("--outdated", help="Objects tagged with captions not in use.")] = False,
-    state: Annotated[str | None, typer.Option(help=f"Objects whose record is one of {', '.join(STATES)}.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="Objects whose keys begin with this prefix.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Objects that have this tag.")] = None,
+    captions: Annotated[
+        str | None, typer.Option(help="Objects tagged with this caption database, NAME[@VERSION].")
+    ] = None,
+    outdated: Annotated[
+        bool, typer.Option("--outdated", help="Objects tagged with captions that are no longer in use.")
+    ] = False,
+    state: Annotated[str | None, typer.Option(help=f"Objects in this state: {', '.join(STATES)}.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All objects.")] = False,
-    bucket: Annotated[str | None, typer.Option(help="The bucket that is followed when not given.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print how many as JSON.")] = False,
+    bucket: Annotated[str | None, typer.Option(help="Name of the bucket; default: WILDTAG_BUCKET.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the number of objects as JSON.")] = False,
 ) -> None:
-    """Tag objects again, behind everything that is new. What is given must all be met."""
-    from workers.dispatch import retag as again  # noqa: PLC0415 -- keeps the command line quick
+    """Tag objects again, at low priority: new objects go first.
+
+    An object must match all the options that are given.
+    """
+    from workers.dispatch.retag import Selection, selected  # noqa: PLC0415 -- keeps the command line quick
+    from workers.dispatch.retag import retag as queue_again  # noqa: PLC0415 -- as above
 
     if not (everything or outdated or any((prefix, tag, captions, state))):
-        raise typer.BadParameter("say which objects, or --all")
+        raise typer.BadParameter(
+            "choose objects with --prefix, --tag, --captions, --outdated or --state, or pass --all"
+        )
     if state is not None and as_state(state) is None:
-        raise typer.BadParameter(f"a state is one of {', '.join(STATES)}")
-    wiring = _reached()
-    which = again.Selection(
+        raise typer.BadParameter(f"unknown state {state!r}; choose one of {', '.join(STATES)}")
+    wiring = _connected()
+    selection = Selection(
         bucket or wiring.settings.bucket, prefix or "", tag, as_state(state) if state else None, captions,
         wiring.chosen() if outdated else None,
     )  # fmt: skip
-    total = sum(map(len, again.selected(wiring.records, which)))
+    total = sum(map(len, selected(wiring.records, selection)))
     with _progress() as progress:
-        bar = progress.add_task("tagging again", total=total)
+        bar = progress.add_task("queueing", total=total)
 
         def wait(done: int) -> None:
             progress.update(bar, completed=max(0, done))
             time.sleep(0.2)
 
-        put = again.retag(again.selected(wiring.records, which), which.bucket, wiring.low_priority_inbox, wait)
+        put = queue_again(selected(wiring.records, selection), selection.bucket, wiring.low_priority_inbox, wait)
     if json:
         console.out(msgspec.json.encode({"objects": put}).decode(), highlight=False)
     else:
-        console.print(f"{put:,} object{'' if put == 1 else 's'} sent to be tagged again")
+        console.print(f"{put:,} object{'' if put == 1 else 's'} queued for tagging")
 
 
-def _reached() -> Wiring:
+def _connected() -> Wiring:
     from workers.embedded.stack import reached  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
@@ -127,7 +141,7 @@ def _reached() -> Wiring:
     return wiring
 
 
-def _moment(since: str | None) -> float:
+def _timestamp(since: str | None) -> float:
     """Unix seconds of a date, a time, or an age such as 36h."""
     if since is None:
         return 0.0
@@ -136,17 +150,18 @@ def _moment(since: str | None) -> float:
     try:
         moment = datetime.fromisoformat(since)
     except ValueError:
-        raise typer.BadParameter(f"{since!r} is neither a date, as 2025-06-01, nor an age, as 36h") from None
+        raise typer.BadParameter(f"{since!r} is neither a date such as 2025-06-01 nor an age such as 36h") from None
     return (moment if moment.tzinfo else moment.astimezone()).timestamp()
 
 
-def _say(told: Sweep, took: float, *, json: bool) -> None:
+def _print(told: Sweep, took: float, *, json: bool) -> None:
     if json:
         body = {"seen": told.seen, "sent": told.sent, "gone": told.gone, "seconds": round(took, 3)}
         console.out(msgspec.json.encode(body).decode(), highlight=False)
     else:
         console.print(
-            f"{told.seen:,} objects seen, {told.sent:,} to be tagged, {told.gone:,} records of objects that are gone"
+            f"{told.seen:,} objects compared, {told.sent:,} queued for tagging,"
+            f" {told.gone:,} records of removed objects"
         )
 
 

@@ -1,4 +1,4 @@
-"""``doctor``: what this machine has, what is missing, and how to get it."""
+"""``doctor``: check this machine, and say how to install what is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workers.cli.panels import OPERATE
 from workers.cli.show import console
 from workers.settings.settings import Settings
 
-MARKS = {True: "[green]ok[/]", False: "[red]missing[/]", None: "[yellow]note[/]"}
+MARKS = {True: "[green]ok[/]", False: "[red]failed[/]", None: "[yellow]note[/]"}
 
 
 def doctor(
@@ -24,15 +24,15 @@ def doctor(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="Also check the names in this env file of Compose."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Check this machine and say what is missing and how to get it."""
+    """Check this machine and the running stack, and say how to fix what fails. Exit status 1: a check failed."""
     from workers.diagnostics.doctor import examine  # noqa: PLC0415 -- keeps the command line quick
     from workers.diagnostics.env_file import check_env_file  # noqa: PLC0415 -- as above
     from workers.wiring.captions import prepared  # noqa: PLC0415 -- as above
     from workers.wiring.liveness import beats_at  # noqa: PLC0415 -- as above
 
-    os.environ["HF_HUB_OFFLINE"] = "1"  # to look is not to download
+    os.environ["HF_HUB_OFFLINE"] = "1"  # a check downloads nothing
     settings = Settings()
     checks = [
         *examine(settings, prepared, beats_at),
@@ -47,7 +47,7 @@ def doctor(
             remedy = f"\n[bold]{escape(check.remedy)}[/]" if check.remedy and check.ok is not True else ""
             view.add_row(MARKS[check.ok], escape(check.name), escape(check.detail) + remedy)
         console.print(view)
-        console.print("\nSettings in force:")
+        console.print("\nSettings:")
         for name, value in settings.environment().items():
             shown = re.sub(r"(?<=:)[^:@/]+(?=@)", "***", value)  # a password in a URL
             shown = "***" if settings.is_secret(name) else shown

@@ -1,4 +1,4 @@
-"""``evaluate``: how good tags and segmentations are where the truth is known, beside the paper's baselines."""
+"""``evaluate``: measure tags and segmentations on labelled images, next to the paper's baselines."""
 
 from __future__ import annotations
 
@@ -26,32 +26,43 @@ if TYPE_CHECKING:
     from tasks.evaluation.manifest import Labelled
     from tasks.evaluation.run import Evaluation
 
-NOTHING = 2  # the exit status when nothing could be evaluated
+NOT_EVALUATED = 2  # exit status
 METHODS = (
     "cased (the default), uppercased, closest-caption, vocabulary:FILE, vocabulary:imagenet, captioner:MODEL or"
     " clip-upper-bound. For segmentation: regions (the default), dense or prompted. May be given several times."
 )
-TASK = "classification: tags beside labels; segmentation: label maps beside label maps."
+TASK = "What to measure. classification: tags against labels; segmentation: label maps against label maps."
 SEGMENTS = "Segmentation:"
 SEGMENTATION_METHODS = ("regions", "dense", "prompted")
 
 
 def evaluate(
     source: Annotated[
-        Path, typer.Argument(help="A TSV (path, label), a folder of class folders, or one of label maps.")
+        Path, typer.Argument(help="A TSV file (path, label), a folder of class folders, or a folder of label maps.")
     ],
-    root: Annotated[Path | None, typer.Option(help="What the TSV's paths are relative to; else its folder.")] = None,
-    method: Annotated[list[str] | None, typer.Option(help=METHODS)] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object with every figure.")] = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", "--images", min=1, help="Only so many pictures, spread over the set.")
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that the paths in the TSV file are relative to; default: its own.")
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a page with every picture to this HTML file.")] = None,
-    encoder: Annotated[str | None, typer.Option(help="bundled, or a CLIP or SigLIP model's name or folder.")] = None,
-    captions: Annotated[str | None, typer.Option(help="The caption database.")] = None,
-    k: Annotated[int | None, typer.Option("--k", min=1, help="Captions an image.")] = None,
-    alpha: Annotated[float | None, typer.Option(min=0, max=1, help="Weight of the image against captions.")] = None,
-    profile: Annotated[Literal["phrases", "paper"] | None, typer.Option(help="How candidates are extracted.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help=METHODS)] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object with every figure.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "--images", min=1, help="Maximum number of images, spread evenly over the set."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page with every image to this file.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="bundled, or the name or folder of a CLIP or SigLIP model.")
+    ] = None,
+    captions: Annotated[str | None, typer.Option(help="Caption database, NAME[@VERSION].")] = None,
+    k: Annotated[
+        int | None, typer.Option("--k", min=1, help="Number of captions to retrieve for each image.")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Weight of the image relative to the captions, 0 to 1.")
+    ] = None,
+    profile: Annotated[
+        Literal["phrases", "paper"] | None, typer.Option(help="How to extract candidates from captions.")
+    ] = None,
     test_time_augmentation: Annotated[
         bool | None,
         typer.Option(
@@ -61,23 +72,30 @@ def evaluate(
     ] = None,
     task: Annotated[Literal["classification", "segmentation"], typer.Option(help=TASK)] = "classification",
     baseline: Annotated[
-        bool, typer.Option("--baseline", help=f"{SEGMENTS} the top tag everywhere, and ImageNet's names, as well.")
+        bool,
+        typer.Option("--baseline", help=f"{SEGMENTS} also measure the baselines: top tag, and ImageNet's names."),
     ] = False,
     layout: Annotated[
-        Literal["voc", "context", "ade20k", "plain"] | None, typer.Option(help=f"{SEGMENTS} of the folder.")
+        Literal["voc", "context", "ade20k", "plain"] | None,
+        typer.Option(help=f"{SEGMENTS} layout of the folder; default: detected."),
     ] = None,
-    split: Annotated[str | None, typer.Option(help=f"{SEGMENTS} which pictures; val, if there are splits.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help=f"{SEGMENTS} split to measure; default: val, if the folder has splits.")
+    ] = None,
     compositions: Annotated[
-        int | None, typer.Option(min=1, help=f"{SEGMENTS} so many pictures made of the TSV's cut-outs.")
+        int | None, typer.Option(min=1, help=f"{SEGMENTS} number of images to compose from the cut-outs in the TSV.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help=f"{SEGMENTS} of the compositions.")] = None,
-    keep: Annotated[Path | None, typer.Option(help=f"{SEGMENTS} a new folder for the compositions.")] = None,
+    seed: Annotated[int | None, typer.Option(help=f"{SEGMENTS} random seed of the compositions; default: 0.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help=f"{SEGMENTS} new or empty folder to save the compositions in.")
+    ] = None,
     proposals: Annotated[
-        str | None, typer.Option(help=f"{SEGMENTS} superpixels, cells, or a Segment Anything model.")
+        str | None,
+        typer.Option(help=f"{SEGMENTS} superpixels, cells, or a Segment Anything model; default: WILDTAG_PROPOSALS."),
     ] = None,
     clipseg: Annotated[str | None, typer.Option(help=f"{SEGMENTS} the CLIPSeg model of the method prompted.")] = None,
 ) -> None:
-    """Measure tags or segmentations on pictures whose truth is known. What is not given is as the settings say."""
+    """Measure tags or segmentations on labelled images. Options that are not given come from the settings."""
     given: dict[str, Any] = {
         "encoder": encoder, "captions": captions, "retrieval_limit": k, "alpha": alpha, "profile": profile,
         "test_time_augmentation": test_time_augmentation, "proposals": proposals, "clipseg_model": clipseg,
@@ -103,7 +121,7 @@ def evaluate(
             _evaluate(source, root, list(dict.fromkeys(method or ["cased"])), settings, limit, report, json=json)
     except WildtagError as exc:
         messages.print(f"[red]wildtag: {escape(str(exc))}[/]", soft_wrap=True)
-        raise typer.Exit(NOTHING) from None
+        raise typer.Exit(NOT_EVALUATED) from None
 
 
 def _segmentation_methods(names: list[str] | None) -> list[str]:
@@ -116,11 +134,11 @@ def _segmentation_methods(names: list[str] | None) -> list[str]:
 
 
 def _only_for(task: str, classifies: dict[str, Any], segments: dict[str, Any]) -> None:
-    """Raise ``typer.BadParameter`` for an option of the other task."""
+    """Raises ``typer.BadParameter`` for an option of the other task."""
     wrong, other = (segments, "segmentation") if task == "classification" else (classifies, "classification")
     for name, value in wrong.items():
         if value is not None:
-            raise typer.BadParameter(f"--{name} is for --task {other}")
+            raise typer.BadParameter(f"--{name} applies only to --task {other}")
 
 
 def _evaluate(
@@ -133,7 +151,7 @@ def _evaluate(
     for name in names:
         check(name)
     if report is not None and (report.is_dir() or not report.absolute().parent.is_dir()):
-        raise typer.BadParameter(f"{report} cannot be written: it must be a file in a folder that exists")
+        raise typer.BadParameter(f"cannot write {report}: name a file in an existing folder")
     labelled = read(source, root)
     evaluation, conditions = _measured(labelled, names, settings, limit)
     skipped = (*labelled.skipped, *evaluation.skipped)
@@ -162,7 +180,7 @@ def _evaluate(
         console.print(f"[dim]{escape(told)}[/]")
     if report is not None:
         _write(report, evaluation, source, conditions, settings.max_object_bytes)
-        messages.print(f"The pictures are in {escape(str(report))}", soft_wrap=True)
+        messages.print(f"Report: {escape(str(report))}", soft_wrap=True)
 
 
 def _measured(
@@ -209,7 +227,7 @@ def _count(count: int, what: str) -> str:
 def _table(evaluation: Evaluation) -> Table:
     from workers.evaluation.report import FIGURES  # noqa: PLC0415 -- keeps the command line quick
 
-    # 80 columns must leave room for the names: no lines between the columns, and none that says only 0
+    # to fit the names into 80 columns: no lines between columns, and no column that is 0 throughout
     view = Table(box=None, pad_edge=False)
     view.add_column("method", style="bold", overflow="fold")
     answered = not any(result.unknown for result in evaluation.results)

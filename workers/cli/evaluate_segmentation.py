@@ -1,4 +1,4 @@
-"""``evaluate --task segmentation``: what is where, beside label maps that are there or made."""
+"""``evaluate --task segmentation``: measure label maps against those of a folder, or of composed images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIGURES = {
     "nearest": "jaccard_nearest", "overlap": "jaccard_overlap", "hard": "jaccard_hard", "soft": "jaccard_soft",
     "hard recall": "recall_hard", "soft recall": "recall_soft",
 }  # fmt: skip
-SHOWN = 20  # pictures that were skipped
+SHOWN = 20  # skipped images that are listed
 
 
 def evaluate_segmentation(
@@ -39,7 +39,7 @@ def evaluate_segmentation(
     baseline: bool,
     json: bool,
 ) -> None:
-    """Measure, and print a table or one JSON object. ``progress`` is running."""
+    """Measure, and print a table or one JSON object. ``progress`` must be started."""
     from workers.embedded.caption_access import captions_of  # noqa: PLC0415 -- as above
     from workers.evaluation.conditions import conditions  # noqa: PLC0415 -- as above
     from workers.evaluation.segmentation import label_maps, measured  # noqa: PLC0415 -- as above
@@ -93,17 +93,17 @@ def source_of(
     source: Path, root: Path | None, layout: Any, split: str | None, compositions: int | None, seed: int | None,
     keep: Path | None,
 ) -> Folder | Made:  # fmt: skip
-    """What the options name. Raises ``typer.BadParameter`` where they do not go together."""
+    """The data set that the options name. Raises ``typer.BadParameter`` if they exclude each other."""
     from workers.evaluation.segmentation import Folder, Made  # noqa: PLC0415 -- keeps the command line quick
 
     if compositions is None:
         if root is not None or seed is not None or keep is not None:
-            raise typer.BadParameter("--root, --seed and --keep are for --compositions, which makes the pictures")
+            raise typer.BadParameter("--root, --seed and --keep apply only with --compositions")
         return Folder(source, layout, split)
     if layout is not None or split is not None:
-        raise typer.BadParameter("--layout and --split are for a folder of label maps, not for --compositions")
+        raise typer.BadParameter("--layout and --split apply to a folder of label maps, not to --compositions")
     if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
-        raise typer.BadParameter(f"{keep} is not empty: --keep wants a folder of its own")
+        raise typer.BadParameter(f"{keep} is not empty: --keep needs a new or empty folder")
     return Made(source, root, compositions, seed or 0, keep)
 
 

@@ -15,11 +15,16 @@ from workers.cli.results import Json, connected
 from workers.cli.show import clean, console, messages
 from workers.events.sink import EventSink
 
-app = typer.Typer(no_args_is_help=True, help="What MinIO and other servers told, and what could not be read.")
+app = typer.Typer(
+    no_args_is_help=True, help="Notifications of MinIO and other servers: counts, and what was rejected."
+)
 
 
 @app.command()
-def rejected(json: Json = False, limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50) -> None:
+def rejected(
+    json: Json = False,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of records, newest first.")] = 50,
+) -> None:
     """List notifications that were set aside, newest first, with the reason."""
     found = _event_sink().rejected(limit)
     if json:

@@ -9,12 +9,12 @@ from workers.cli.show import clean, messages
 
 
 def expanded(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files, and those in the folders and in their folders; hidden ones only where they are named."""
+    """Files, and the files in folders, recursively. Hidden files only if they are named."""
     for path in paths:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
             if not inside:
-                messages.print(f"[yellow]{clean(str(path))}: no files in it[/]")
+                messages.print(f"[yellow]{clean(str(path))}: the folder contains no files[/]")
             yield from inside
         else:
             yield path

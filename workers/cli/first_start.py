@@ -1,4 +1,4 @@
-"""The starter captions with a progress bar, for the commands that may be the first."""
+"""Encode the starter captions with a progress bar, for commands that need them."""
 
 from __future__ import annotations
 

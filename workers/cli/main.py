@@ -1,4 +1,4 @@
-"""The ``wildtag`` command and what all of its commands share."""
+"""The ``wildtag`` command, and the error handling that its commands share."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from workers.settings.topic import variable
 
 
 class _App(typer.Typer):
-    """Ends with one line and status 1 on wildtag's own errors; a traceback is left for bugs."""
+    """Prints wildtag's own errors as one line, with exit status 1. Only bugs end with a traceback."""
 
     def __call__(self, *args: object, **kwargs: object) -> object:
-        # torch's threads wait by spinning unless told otherwise before it is loaded; with several processes on
-        # few cores that made encoding ten times slower
+        # must be set before torch is loaded: its threads spin while they wait, which made encoding ten times slower
+        # with several processes on few cores
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        configure(logging.ERROR)  # a person is told what matters; processes that log set it up again
+        configure(logging.ERROR)  # commands print; long-running processes configure logging again
         if "_WILDTAG_COMPLETE" not in os.environ:  # a shell that completes a command shows what is printed
             for warning in unknown(os.environ, Settings.model_fields):
                 typer.secho(f"wildtag: {warning}", fg="yellow", err=True)
@@ -52,9 +52,9 @@ class _App(typer.Typer):
         except WildtagError as exc:
             _say(str(exc))
             raise SystemExit(2 if isinstance(exc, OldName) else 1) from None
-        except ValidationError as exc:  # settings are all that is validated here
+        except ValidationError as exc:  # only settings are validated by pydantic
             for error in exc.errors():
-                name = variable(str(error["loc"][0]))  # what follows is a place in its list
+                name = variable(str(error["loc"][0]))  # further items are positions in a list
                 _say(f"{name}={_shown(name, error['input'])}: {error['msg'].removeprefix('Value error, ')}")
             raise SystemExit(2) from None
         except OSError as exc:
@@ -85,10 +85,15 @@ class _Commands(TyperGroup):
 
 
 def _shown(name: str, value: object) -> str:
-    """The value of a setting, without what may be secret in it: addresses may hold a password or a key."""
+    """The value of a setting with secrets masked. URLs may contain a password or a key."""
     text = str(value)
     hides = name.endswith(("_URL", "_ENDPOINT")) and not {"@", "?", "#"}.isdisjoint(text)
     return "***" if hides or Settings.is_secret(name) else text
+
+
+def _reason(message: str) -> str:
+    """A message of pydantic as a predicate of the setting."""
+    return message.removeprefix("Value error, ").replace("Input should", "must", 1)
 
 
 def _say(what: str) -> None:
@@ -98,7 +103,7 @@ def _say(what: str) -> None:
 app = _App(
     name="wildtag",
     cls=_Commands,
-    help="Tags images without a list of tags.",
+    help="Tag images without a fixed list of tags.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )

@@ -1,4 +1,4 @@
-"""``tag``: the same stages on files, in this process, without a broker."""
+"""``tag``: run all stages on files in this process, without a broker."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from workers.cli.show import add_row, console, messages, print_json, table
 from workers.lifecycle.record import Record
 from workers.settings.settings import Settings
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
 
 def tag(
-    files: Annotated[list[Path], typer.Argument(help="Image files; folders are searched for files.")],
+    files: Annotated[list[Path], typer.Argument(help="Image files; folders are searched recursively.")],
     json: Json = False,
 ) -> None:
-    """Tag files here and now: one process, no queues, nothing stored."""
+    """Tag files in this process, without a running stack. Nothing is stored. Exit status 1: a file failed."""
     from workers.embedded.one_process import tagging  # noqa: PLC0415 -- as above
     from workers.wiring.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
 
@@ -42,7 +42,7 @@ def tag(
     if view.row_count:
         console.print(view)
     if failed:
-        messages.print(f"[red]{failed} of {len(paths)} could not be tagged[/]")
+        messages.print(f"[red]{failed} of {len(paths)} files could not be tagged[/]")
         raise typer.Exit(1)
 
 

@@ -11,53 +11,55 @@ from workers.settings.settings import INGESTION, QUEUES, Settings
 
 
 def worker(
-    queues: Annotated[list[str], typer.Argument(help=f"Which of {', '.join(QUEUES)}.")],
-    concurrency: Annotated[int, typer.Option(min=1, help="Processes in the pool.")] = 1,
+    queues: Annotated[list[str], typer.Argument(help=f"Queues to consume: {', '.join(QUEUES)}.")],
+    concurrency: Annotated[int, typer.Option(min=1, help="Number of child processes.")] = 1,
 ) -> None:
-    """Consume the queues of one or more stages."""
+    """Run a worker, which consumes the queues of one or more stages."""
     from workers.embedded.stack import running  # noqa: PLC0415 -- as above
     from workers.processes.worker import run_worker  # noqa: PLC0415 -- keeps the command line quick
 
     unknown = [queue for queue in queues if queue not in QUEUES]
     if unknown:
-        raise typer.BadParameter(f"no such stage: {', '.join(unknown)}; there are {', '.join(QUEUES)}")
+        raise typer.BadParameter(f"unknown queue: {', '.join(unknown)}; choose from {', '.join(QUEUES)}")
     settings = Settings()
-    if queues == [INGESTION]:  # the one that a person starts by hand, for the stack that runs here
+    if queues == [INGESTION]:  # usually started by hand, for the stack that runs here
         settings = running(settings) or settings
     run_worker(settings, queues, concurrency)
 
 
 def dispatcher() -> None:
-    """Turn inbox events into batches, and keep the ledger."""
+    """Run the dispatcher, which turns events into batches and keeps the ledger."""
     from workers.processes.dispatcher import run_dispatcher  # noqa: PLC0415 -- keeps the command line quick
 
     run_dispatcher(Settings())
 
 
 def watcher() -> None:
-    """Follow the inbox folder."""
+    """Watch the inbox folder for new, changed and removed images."""
     from workers.processes.watcher import run_watcher  # noqa: PLC0415 -- keeps the command line quick
 
     run_watcher(Settings())
 
 
 def gateway(
-    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default: WILDTAG_GATEWAY_HOST.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on; default: WILDTAG_GATEWAY_PORT.")
+    ] = None,
 ) -> None:
-    """Take in events over HTTP."""
+    """Run the HTTP gateway: the page, the API and the webhook for events."""
     from workers.processes.gateway import run_gateway  # noqa: PLC0415 -- keeps the command line quick
 
     chosen = {"gateway_host": host, "gateway_port": port}
     run_gateway(_here().model_copy(update={name: value for name, value in chosen.items() if value is not None}))
 
 
-listen = typer.Typer(no_args_is_help=True, help="Follow a bucket by what its server tells.")
+listen = typer.Typer(no_args_is_help=True, help="Consume bucket notifications.")
 
 
 @listen.command("redis")
 def listen_redis() -> None:
-    """Take over what MinIO's Redis target writes."""
+    """Consume the events that MinIO's Redis target writes."""
     from workers.processes.redis_target import run_redis_target  # noqa: PLC0415 -- keeps the command line quick
 
     run_redis_target(_here())
@@ -65,26 +67,26 @@ def listen_redis() -> None:
 
 @listen.command("bucket")
 def listen_bucket() -> None:
-    """Listen to the bucket over MinIO's listen API."""
+    """Consume the events of the bucket over MinIO's listen API."""
     from workers.processes.listener import run_listener  # noqa: PLC0415 -- keeps the command line quick
 
     run_listener(_here())
 
 
 def _here() -> Settings:
-    """For what may be started by hand: the settings of the stack that runs here, unless a Redis is named."""
+    """The settings of the stack that runs in this home, unless WILDTAG_REDIS_URL is set."""
     from workers.embedded.stack import reached  # noqa: PLC0415 -- keeps the command line quick
 
     return reached(Settings())
 
 
 def flower(
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 5555,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5555,
     address: Annotated[
-        str, typer.Option(help="Where to listen; beyond this machine only with WILDTAG_FLOWER_AUTH.")
+        str, typer.Option(help="Address to listen on; any but loopback requires WILDTAG_FLOWER_AUTH.")
     ] = "127.0.0.1",
 ) -> None:
-    """Flower, on the loopback address unless told otherwise."""
+    """Run Flower, which monitors the workers."""
     from workers.processes.flower import run_flower  # noqa: PLC0415 -- keeps the command line quick
 
     run_flower(Settings(), port, address)

@@ -1,4 +1,4 @@
-"""What is known: ``results``, ``watch`` and ``status``."""
+"""``results``, ``watch`` and ``status``: read the state of a stack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from workers.settings.settings import Settings
 from workers.stores.folder import key_text
 from workers.wiring.wiring import Wiring
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
 
 def connected() -> Wiring:
@@ -37,36 +37,36 @@ def connected() -> Wiring:
     settings = Settings()
     up = settings if "redis_url" in settings.model_fields_set else running(settings)
     if up is None:
-        raise no_stack(settings, "set WILDTAG_HOME or WILDTAG_REDIS_URL to reach another")
+        raise no_stack(settings, "set WILDTAG_HOME or WILDTAG_REDIS_URL to connect to another stack")
     wiring = Wiring(up)
     with suppress(Transient):  # then the command itself says what is away
         wiring.layout.require()
     return wiring
 
 
-def no_stack(settings: Settings, otherwise: str) -> typer.Exit:
-    """Say that no stack runs in this home, and what to do; gives what ends the command."""
+def no_stack(settings: Settings, alternative: str) -> typer.Exit:
+    """Print that no stack runs in this home and what to do. Returns the exception that ends the command."""
     messages.print(
         f"[red]No stack is running in {escape(str(settings.home))}.[/] Start one with [bold]wildtag up[/], "
-        f"or {otherwise}."
+        f"or {alternative}."
     )
     return typer.Exit(1)
 
 
 def results(
-    keys: Annotated[list[str] | None, typer.Argument(help="Keys in the bucket; all when none is given.")] = None,
+    keys: Annotated[list[str] | None, typer.Argument(help="Keys in the bucket; default: all.")] = None,
     json: Json = False,
-    state: Annotated[str | None, typer.Option(help=f"Only one of {', '.join(STATES)}.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="The newest so many.")] = None,
+    state: Annotated[str | None, typer.Option(help=f"Only records in this state: {', '.join(STATES)}.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of records, newest first.")] = None,
 ) -> None:
-    """Show records: tags, or why there are none."""
+    """Show the records of images: their tags, or the reason why there are none."""
     if state is not None and as_state(state) is None:
-        raise typer.BadParameter(f"{state!r} is not a state; there are {', '.join(STATES)}")
+        raise typer.BadParameter(f"unknown state {state!r}; choose one of {', '.join(STATES)}")
     wiring = connected()
     if not keys:
         found = wiring.records.latest(limit, as_state(state) if state else None)
         if not show(found, json=json) and not json:
-            messages.print("Nothing has been tagged yet.")
+            messages.print("There are no results yet.")
         return
     bucket = wiring.settings.bucket
     keys = [key_text(key) for key in keys]  # a name that is not UTF-8 is shown as its key
@@ -78,23 +78,23 @@ def results(
         elif state in {None, record.state}:
             records.append(record)
     show(records, json=json)
-    on_the_way = {p.oid: p for p in wiring.records.pending(10_000)} if missing else {}
+    in_progress = {p.oid: p for p in wiring.records.pending(10_000)} if missing else {}
     for key in missing:
-        pending = on_the_way.get(f"{bucket}/{key}")
+        pending = in_progress.get(f"{bucket}/{key}")
         if pending:
-            messages.print(f"{clean(key)}: on its way ({pending.stage})")
+            messages.print(f"{clean(key)}: in progress ({pending.stage})")
         else:
-            messages.print(f"[red]{clean(key)}: not known[/] in the bucket {escape(bucket)}")
+            messages.print(f"[red]{clean(key)}: no record[/] in the bucket {escape(bucket)}")
     if missing:
         raise typer.Exit(1)
 
 
 def watch(json: Json = False) -> None:
-    """Show results as they arrive, until Ctrl-C. Waits while Redis is away, and goes on where it was."""
+    """Show results as they arrive, until Ctrl-C. Waits while Redis is unavailable, then resumes where it stopped."""
     wiring = connected()
     after = wiring.records.feed_end()
     if not json:
-        messages.print(f"Watching {escape(str(wiring.settings.inbox_folder))}; Ctrl-C ends it.")
+        messages.print(f"Watching {escape(str(wiring.settings.inbox_folder))}; press Ctrl-C to stop.")
     try:
         for item in _feed(wiring.records, after):
             if item.record is None:
@@ -112,15 +112,15 @@ def watch(json: Json = False) -> None:
 
 
 def _feed(records: Records, after: str) -> Iterator[FeedItem]:
-    """What comes after an entry of the feed. Does not end; what is not remembered after an outage is said."""
+    """The items behind an entry of the feed, without end. Reports a gap if an outage outlasted the feed."""
     away = False
     while True:
         try:
             if away:
                 oldest = records.feed_begin()
                 if oldest is not None and entry_order(after) < entry_order(oldest):
-                    messages.print("[yellow]Some results are missing here:[/] the feed no longer holds them.")
-                messages.print("Going on.")
+                    messages.print("[yellow]Some results are missing here:[/] the feed no longer contains them.")
+                messages.print("Connected again.")
                 away = False
             for item in records.feed(after, block_ms=1000):
                 after = item.id
@@ -133,15 +133,17 @@ def _feed(records: Records, after: str) -> Iterator[FeedItem]:
 
 
 def status(json: Json = False) -> None:
-    """Say what waits, what is on its way and what is finished, what is away, and whether every stage makes progress.
+    """Show how many objects wait, are in progress or finished, each stage's last progress, and current outages.
 
-    Exit status 1 where Redis is away, since then nothing else is known.
+    Exit status 1: Redis is unavailable, so nothing else is known.
     """
     wiring = connected()
     now = wiring.clock()
     standing = wiring.outages.active()
     if any(one.name == "redis" for one in standing):
-        standing = [msgspec.structs.replace(one, since=None) for one in standing]  # this command has just begun
+        standing = [
+            msgspec.structs.replace(one, since=None) for one in standing
+        ]  # not known: this command has just started
         if json:
             console.out(msgspec.json.encode({"outages": standing}).decode(), highlight=False)
         _show_outages(standing, now)
@@ -169,16 +171,18 @@ def status(json: Json = False) -> None:
     _show_outages(standing, now)
     for pending in wiring.records.pending(10):
         fault = f": {pending.fault}" if pending.fault else ""
-        told = f"{pending.oid}  {pending.stage}, begun {pending.attempts} times{fault}"
-        console.print(f"[dim]{clean(told)}[/]")
+        attempts = f"{pending.attempts} attempt{'' if pending.attempts == 1 else 's'}"
+        console.print(f"[dim]{clean(f'{pending.oid}  {pending.stage}, {attempts}{fault}')}[/]")
 
 
 def _show_outages(standing: Iterable[Outage], now: float) -> None:
-    """What is away, since when, and what waits for it."""
+    """Print each outage: the service, its duration, and how many objects wait for it."""
     for one in standing:
         since = "" if one.since is None else f" for {now - one.since:.0f} s"
-        waiting = "" if one.waiting is None else f"; {one.waiting:,} objects wait for it"
-        messages.print(f"[red]{clean(one.name)} is away{since}[/]{waiting}: {clean(one.reason)}", soft_wrap=True)
+        waiting = "" if one.waiting is None else f"; {one.waiting:,} objects are waiting"
+        messages.print(
+            f"[red]{clean(one.name)} is unavailable{since}[/]{waiting}: {clean(one.reason)}", soft_wrap=True
+        )
 
 
 def add_to(app: typer.Typer) -> None:

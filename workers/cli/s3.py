@@ -1,4 +1,4 @@
-"""``s3``: enable notifications of a bucket on an S3 server, and find out where images get stuck."""
+"""``s3``: enable event notifications of a bucket on an S3 server, and find where images get stuck."""
 
 from __future__ import annotations
 
@@ -21,14 +21,23 @@ from workers.stores.store import ObjectForbidden
 from workers.wiring.wiring import Wiring
 
 if TYPE_CHECKING:
-    from workers.diagnostics.s3_existing import Existing
+    from workers.diagnostics.s3_existing import ExistingObject
     from workers.diagnostics.s3_probe import Probe
 
-app = typer.Typer(no_args_is_help=True, help="Follow a bucket on MinIO, or another S3 server.")
+PLACEHOLDERS = {
+    "$GATEWAY": "the URL at which MinIO reaches the gateway, such as http://HOST:8080/v1/events/minio; --url sets it",
+    "$WILDTAG_WEBHOOK_TOKEN": "a secret of at least 8 characters, to which WILDTAG_WEBHOOK_TOKEN of the gateway"
+    " must be set as well; create one with `openssl rand -hex 24`",
+    "$REDIS_HOST": "the host of the Redis that wildtag reads events from (WILDTAG_REDIS_TARGET_URL)",
+    "$REDIS_PASSWORD": "the password of that Redis; leave the variable out if it has none",
+}
+"""Values in ``server_environment`` that the user must replace, and what to replace them with."""
 
-Bucket = Annotated[str | None, typer.Option(help="The one of WILDTAG_BUCKET when not given.")]
-Prefix = Annotated[str, typer.Option(help="Only keys that begin so.")]
-Suffix = Annotated[str, typer.Option(help="Only keys that end so.")]
+app = typer.Typer(no_args_is_help=True, help="Set up and check a bucket on MinIO or another S3 server.")
+
+Bucket = Annotated[str | None, typer.Option(help="Name of the bucket; default: WILDTAG_BUCKET.")]
+Prefix = Annotated[str, typer.Option(help="Only keys that begin with this prefix.")]
+Suffix = Annotated[str, typer.Option(help="Only keys that end with this suffix.")]
 
 
 @app.command()
@@ -36,45 +45,49 @@ def setup(
     bucket: Bucket = None,
     prefix: Prefix = "",
     suffix: Suffix = "",
-    arn: Annotated[str | None, typer.Option(help="ARN to notify, where it is no target of MinIO's.")] = None,
-    target: Annotated[Literal["webhook", "redis"], typer.Option(help="Kind of MinIO target.")] = "webhook",
-    name: Annotated[str, typer.Option(help="What the variables of that target end in.")] = "WILDTAG",
+    arn: Annotated[str | None, typer.Option(help="ARN of the receiver; default: a target of MinIO.")] = None,
+    target: Annotated[Literal["webhook", "redis"], typer.Option(help="Type of the MinIO target.")] = "webhook",
+    name: Annotated[str, typer.Option(help="Name of the MinIO target, with which its variables end.")] = "WILDTAG",
     url: Annotated[
-        str | None, typer.Option(help="Where the server reaches the gateway; the one of this home when not given.")
+        str | None,
+        typer.Option(help="URL at which the server reaches the gateway; default: the gateway of this home."),
     ] = None,
-    redis_key: Annotated[str, typer.Option(help="The key that MinIO fills in Redis.")] = "minio-events",
+    redis_key: Annotated[
+        str, typer.Option(help="Redis key that MinIO writes to, with --target redis.")
+    ] = "minio-events",
     at_once: Annotated[
-        bool, typer.Option("--at-once", help="Also add a webhook without a queue folder: its events come at once.")
+        bool,
+        typer.Option("--at-once", help="Also add a webhook without a queue folder, which gets events immediately."),
     ] = False,
-    create: Annotated[bool, typer.Option("--create", help="Make the bucket if it is not there.")] = False,
+    create: Annotated[bool, typer.Option("--create", help="Create the bucket if it does not exist.")] = False,
     show: Annotated[
-        bool, typer.Option("--print", help="Print the variables that MinIO needs, also where nothing is missing.")
+        bool, typer.Option("--print", help="Print the variables for MinIO even if nothing is missing.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Enable notifications of a bucket. Others that are configured are kept; a second run changes nothing."""
+    """Enable event notifications of a bucket. Existing entries are kept; a second run changes nothing."""
     from workers.diagnostics.s3_setup import set_up  # noqa: PLC0415 -- keeps the command line quick
     from workers.stores.s3_notification import Entry, arn_of, server_environment  # noqa: PLC0415 -- as above
 
     if arn is not None and (not arn.startswith("arn:") or len(arn.split(":")) < 6):
-        raise typer.BadParameter(f"{arn!r} is no ARN; one looks like arn:minio:sqs:us-east-1:WILDTAG:webhook")
+        raise typer.BadParameter(f"{arn!r} is not an ARN such as arn:minio:sqs:us-east-1:WILDTAG:webhook")
     settings = _settings(bucket)
-    wishes = [Entry(arn or arn_of(target, name, settings.s3_region), prefix, suffix)]
+    entries = [Entry(arn or arn_of(target, name, settings.s3_region), prefix, suffix)]
     environment = {}
     if arn is None:
         reached = url or _gateway(settings) or "$GATEWAY"
         environment = server_environment(target, name, url=reached, redis_key=redis_key)
         if at_once:
             other = f"{name}NOW"
-            wishes.append(Entry(arn_of("webhook", other, settings.s3_region), prefix, suffix))
+            entries.append(Entry(arn_of("webhook", other, settings.s3_region), prefix, suffix))
             environment |= server_environment("webhook", other, url=reached, redis_key=redis_key, queue=False)
     elif at_once:
-        raise typer.BadParameter("--at-once is for targets of MinIO's; give each ARN in a call of its own")
-    first, *also = wishes
+        raise typer.BadParameter("--at-once applies only to targets of MinIO, not to --arn")
+    first, *also = entries
     checks = set_up(Wiring(settings).s3, settings.bucket, first, environment, create=create, also=also)
     failed: list[str] = []
-    fine = _say(_noting(checks, failed), json=json)
-    # the server may lack these targets; where the bucket itself cannot be reached that is not known
+    fine = _print(_collect_failed(checks, failed), json=json)
+    # if the notification failed, the server may lack the targets; if the bucket failed, that is unknown
     if environment and (show or "notification" in failed):
         _print_environment(environment, json=json)
     if not fine:
@@ -82,16 +95,16 @@ def setup(
 
 
 def _gateway(settings: Settings) -> str | None:
-    """Where the S3 server reaches the gateway of this home, as far as that is known.
+    """The URL at which the S3 server reaches the gateway of this home, if it is known.
 
-    An address of this machine alone is one for a server on this machine.
+    A loopback address counts only if the server is on this machine, too.
     """
     from workers.supervision.supervisor import read_stack  # noqa: PLC0415 -- keeps the command line quick
 
     info, chosen = read_stack(settings.home), {"gateway_host", "gateway_port"} & settings.model_fields_set
     if info is not None and "gateway" in info.addresses:
         address = info.addresses["gateway"]
-    elif chosen and settings.gateway_host not in {"0.0.0.0", "::"}:  # noqa: S104 -- no address to reach
+    elif chosen and settings.gateway_host not in {"0.0.0.0", "::"}:  # noqa: S104 -- not an address to connect to
         host = f"[{settings.gateway_host}]" if ":" in settings.gateway_host else settings.gateway_host
         address = f"http://{host}:{settings.gateway_port}"
     else:
@@ -101,62 +114,72 @@ def _gateway(settings: Settings) -> str | None:
 
 
 def _print_environment(environment: Mapping[str, str], *, json: bool) -> None:
+    text = " ".join(environment.values())
+    placeholders = {name: meaning for name, meaning in PLACEHOLDERS.items() if name in text}
     if json:
-        console.out(msgspec.json.encode({"environment": environment}).decode(), highlight=False)
+        body = {"environment": environment, "placeholders": placeholders}
+        console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
-    console.print("\nMinIO must have been started with:")
+    console.print("\nStart MinIO with these environment variables:")
     for variable, value in environment.items():
         console.print(f"  {variable}={value}", markup=False, highlight=False, soft_wrap=True)
-    if "$GATEWAY" in environment.values():
-        console.print(
-            "where $GATEWAY is the address at which the server reaches the gateway, as "
-            "http://HOST:8080/v1/events/minio: --url fills it in", markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+    if placeholders:
+        console.print("\nReplace:")
+    for name, meaning in placeholders.items():
+        console.print(f"  {name}  {meaning}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
 def doctor(
     bucket: Bucket = None,
-    prefix: Annotated[str | None, typer.Option(help="Of the probe; one that is followed when not given.")] = None,
-    suffix: Annotated[str | None, typer.Option(help="Of the probe; the same.")] = None,
-    key: Annotated[str | None, typer.Option(help="Follow this existing object instead of uploading a probe.")] = None,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds for the event, and again for the record.")] = 30.0,
+    prefix: Annotated[
+        str | None, typer.Option(help="Prefix of the probe's key; default: one that is tagged.")
+    ] = None,
+    suffix: Annotated[
+        str | None, typer.Option(help="Suffix of the probe's key; default: one that is tagged.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Tag this existing object again instead of uploading a probe.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for the event, and again for the record.")
+    ] = 30.0,
     json: Json = False,
 ) -> None:
-    """Upload a small image, follow it to its record, and report where it stopped and how long each event source took.
+    """Upload a small image, trace it to its record, and report where it stopped and the delay of each event source.
 
-    The image is removed again. With a key pair that may not write, an existing object is tagged again instead.
+    The image is removed again. If the key pair may not write, an existing object is tagged again instead.
     """
-    from workers.diagnostics.s3_existing import Existing  # noqa: PLC0415 -- keeps the command line quick
-    from workers.diagnostics.s3_probe import Probe, disguises, unfollowed  # noqa: PLC0415 -- as above
-    from workers.diagnostics.s3_setup import look, told_of  # noqa: PLC0415 -- as above
+    from workers.diagnostics.s3_delays import PATIENCE_S, SourceDelays  # noqa: PLC0415 -- as above
+    from workers.diagnostics.s3_existing import ExistingObject  # noqa: PLC0415 -- keeps the command line quick
+    from workers.diagnostics.s3_probe import Probe, no_probe_form, probe_forms  # noqa: PLC0415 -- as above
+    from workers.diagnostics.s3_setup import inspect_bucket, notification_entries  # noqa: PLC0415 -- as above
     from workers.diagnostics.s3_trail import Stack  # noqa: PLC0415 -- as above
-    from workers.diagnostics.s3_ways import PATIENCE_S, Ways  # noqa: PLC0415 -- as above
     from workers.stores.s3_notification import Entry  # noqa: PLC0415 -- as above
 
     settings = _settings(bucket)
     store = Wiring(settings).s3
-    if not _say(look(store, settings.bucket), json=json):
+    if not _print(inspect_bucket(store, settings.bucket), json=json):
         raise typer.Exit(1)
     there = connected()
-    told = told_of(store, settings.bucket)
+    told = notification_entries(store, settings.bucket)
     stack = Stack(there.records, there.inbox, there.health, wait)
-    ways = Ways(there.sources, there.event_probes, told, patience_s=min(wait, PATIENCE_S))
-    existing = Existing(store, stack, ways, settings.bucket, there.object_filter, key)
+    delays = SourceDelays(there.sources, there.event_probes, told, patience_s=min(wait, PATIENCE_S))
+    existing = ExistingObject(store, stack, delays, settings.bucket, there.object_filter, key)
     if key is not None:
         checks = existing.follow()
     else:
         first = told[0] if told else Entry("")
-        disguise = next(disguises(there.object_filter, first, prefix, suffix), None)
-        if disguise is None:
-            _say([unfollowed(there.object_filter, first, prefix, suffix)], json=json)
+        form = next(probe_forms(there.object_filter, first, prefix, suffix), None)
+        if form is None:
+            _print([no_probe_form(there.object_filter, first, prefix, suffix)], json=json)
             raise typer.Exit(1)
-        checks = _followed(Probe(store, stack, ways, settings.bucket, disguise), existing)
-    if not _say(checks, json=json):
+        checks = _trace(Probe(store, stack, delays, settings.bucket, form), existing)
+    if not _print(checks, json=json):
         raise typer.Exit(1)
 
 
-def _followed(probe: Probe, existing: Existing) -> Iterator[Check]:
+def _trace(probe: Probe, existing: ExistingObject) -> Iterator[Check]:
     try:
         yield from probe.follow()
     except ObjectForbidden as exc:
@@ -167,16 +190,16 @@ def _settings(bucket: str | None) -> Settings:
     return Settings() if bucket is None else Settings(bucket=bucket)
 
 
-def _noting(checks: Iterable[Check], failed: list[str]) -> Iterator[Check]:
-    """The checks; the names of those that fail are added to ``failed``."""
+def _collect_failed(checks: Iterable[Check], failed: list[str]) -> Iterator[Check]:
+    """Pass the checks through, and add the names of failed ones to ``failed``."""
     for check in checks:
         if check.ok is False:
             failed.append(check.name)
         yield check
 
 
-def _say(checks: Iterable[Check], *, json: bool) -> bool:
-    """Print checks as they come; whether all is well."""
+def _print(checks: Iterable[Check], *, json: bool) -> bool:
+    """Print checks as they arrive. Returns whether none has failed."""
     fine = True
     for check in checks:
         fine &= check.ok is not False

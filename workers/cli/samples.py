@@ -1,4 +1,4 @@
-"""The demonstration: photographs that scikit-image ships are dropped into the inbox, and their tags awaited."""
+"""The demo: copy the photographs of scikit-image into the inbox and wait for their tags."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE_S = 120.0
 
 
 def tag_samples(wiring: Wiring, turn: Callable[[], None]) -> bool:
-    """Drop the photographs, show each result as it comes. ``turn`` is called while waiting. True when all came."""
+    """Store the photographs and show each result. Calls ``turn`` while waiting. Returns whether all were tagged."""
     bucket = wiring.settings.bucket
     expected = {f"{bucket}/{key}": etag for key, etag in _drop(wiring).items()}
     progress = Progress(
@@ -47,11 +47,13 @@ def tag_samples(wiring: Wiring, turn: Callable[[], None]) -> bool:
 
 
 def _drop(wiring: Wiring) -> dict[str, str]:
-    """Put the photographs into the inbox. Gives key → etag."""
+    """Store the photographs in the inbox. Returns key → ETag."""
     try:
         folder = resources.files("skimage.data")
     except ModuleNotFoundError as exc:
-        raise Permanent("the sample photographs come with scikit-image: pip install 'wildtag[embedded]'") from exc
+        raise Permanent(
+            "scikit-image, which contains the sample photographs, is not installed: pip install 'wildtag[embedded]'"
+        ) from exc
     etags = {}
     for name in PHOTOGRAPHS:
         photograph = io.BytesIO(folder.joinpath(name).read_bytes())

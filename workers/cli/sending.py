@@ -1,4 +1,4 @@
-"""Many files to the gateway: a few uploads at once, and more images waited for meanwhile."""
+"""Upload many files to the gateway with several concurrent uploads, and wait for their tags at the same time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from workers.client import ApiError, Away, Image
 from workers.lifecycle.record import Error
 
 UPLOADS = 4
-AWAITED = 16  # images whose tags are waited for: about a batch
+AWAITED = 16  # images whose tags are awaited at the same time: about one batch
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of a file. ``image``: where it is; with an ``error`` as well it is stored, and was not finished.
+    """The outcome of one file. ``image`` with an ``error``: it is stored, but was not finished.
 
-    ``hopeless``: the other files would fare no better.
+    ``hopeless``: uploading the other files would fail in the same way.
     """
 
     path: Path
@@ -30,14 +30,14 @@ class Sent:
 
     @property
     def fine(self) -> bool:
-        """Whether nothing went wrong so far."""
+        """Whether there was no error so far."""
         return self.error is None and self.image is not None and self.image.state not in {"failed", "dead"}
 
 
 class Sending:
-    """Sends files by ``upload`` and waits for their images by ``settle``, both of which are called in threads.
+    """Uploads files with ``upload`` and waits for their images with ``settle``, both called in threads.
 
-    The threads are daemons: a request that is under way does not keep whoever interrupts.
+    The threads are daemons: Ctrl-C does not wait for requests in flight.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Sending:
             self._files.put(path)
 
     def __iter__(self) -> Iterator[Sent]:
-        """Each file once, as soon as it is dealt with; behind one that is ``hopeless`` none is begun."""
+        """Each file once, as soon as its outcome is known. Stops after one that is ``hopeless``."""
         works = [self._uploading] * min(UPLOADS, self._left) + [self._settling] * min(AWAITED, self._left)
         for work in works:
             threading.Thread(target=work, daemon=True).start()
@@ -75,7 +75,7 @@ class Sending:
                 return
             try:
                 self._uploaded.put((path, self._upload(path)))
-            except Exception as exc:  # the main thread hears of it, whatever it is
+            except Exception as exc:  # the main thread raises or reports it
                 self._finished.put(_failed(path, None, exc))
 
     def _settling(self) -> None:
@@ -88,7 +88,7 @@ class Sending:
 
 
 def _failed(path: Path, image: Image | None, exc: Exception) -> Sent | Exception:
-    """What an error means for a file; a bug is given as it is."""
+    """The outcome of a file that failed. An unexpected exception is returned unchanged."""
     match exc:
         case ApiError():
             return Sent(path, image, Error(exc.type, exc.detail), hopeless=exc.status in {401, 403})

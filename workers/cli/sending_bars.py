@@ -1,4 +1,4 @@
-"""Bars on standard error: the bytes of each upload that is under way, and the files."""
+"""Progress bars on standard error: the bytes of each upload in flight, and the number of files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workers.cli.show import messages
 
 
 class SendingBars:
-    """For ``total`` files; ``what`` they will be, as "uploaded"."""
+    """For ``total`` files. ``what``: label of the bar of files, such as "uploaded"."""
 
     def __init__(self, total: int, what: str) -> None:
         self._bytes = Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -33,12 +33,12 @@ class SendingBars:
         self._task = self._files.add_task("", total=total)
 
     def shown(self, hidden: bool) -> Live | nullcontext[None]:
-        """Show them, unless ``hidden``, until the end of the block."""
+        """Show the bars until the end of the block, unless ``hidden``."""
         return nullcontext() if hidden else Live(Group(self._bytes, self._files), console=messages, transient=True)
 
     @contextmanager
     def reading(self, file: BinaryIO, size: int, name: str) -> Iterator[BinaryIO]:
-        """A file whose bytes are counted as they are read, and again when they have to be read again."""
+        """Wrap a file so that a bar counts its bytes as they are read. A retry counts them again."""
         task = self._bytes.add_task(name, total=size)
         try:
             yield self._bytes.wrap_file(file, total=size, task_id=task)
@@ -46,5 +46,5 @@ class SendingBars:
             self._bytes.remove_task(task)
 
     def advance(self, last: str) -> None:
-        """One file more."""
+        """Count one more file; ``last``: its text beside the bar."""
         self._files.update(self._task, advance=1, description=last)

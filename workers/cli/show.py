@@ -1,4 +1,4 @@
-"""How records look: a table for people, one JSON object a line for programs."""
+"""Print records: as a table for people, or as one JSON object per line for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ messages = Console(stderr=True)
 
 
 def clean(name: str) -> str:
-    """A name that may hold anything, safe to print: no markup, no control or direction characters."""
+    """Escape untrusted text for printing: no markup, no control or bidirectional characters."""
     return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name))
 
 
@@ -38,7 +38,7 @@ def add_row(view: Table, record: Record) -> None:
 
 
 def show(records: Iterable[Record], *, json: bool) -> int:
-    """Print records; gives how many there were."""
+    """Print records. Returns how many there were."""
     if json:
         count = 0
         for record in records:

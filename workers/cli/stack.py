@@ -32,7 +32,7 @@ class _Up:
 
 
 def up() -> None:
-    """Run the whole stack on this machine until Ctrl-C; drop images into the folder it names."""
+    """Run the whole stack on this machine until Ctrl-C. Images in the printed folder are tagged."""
     with _stack(Settings()) as stack:
         here = stack.wiring.settings
         if here.s3_endpoint is None:
@@ -40,8 +40,8 @@ def up() -> None:
         else:
             console.print(f"\nPut images into   [bold]{escape(f'{here.s3_endpoint}, bucket {here.bucket}')}[/]")
             webhook = f"http://127.0.0.1:{here.gateway_port}/v1/events/minio"
-            heard = "listening to the bucket tells of images" if here.listen else "the sweep finds them"
-            console.print(f"Webhook           [bold]{webhook}[/]; without it {heard}")
+            found_by = "the listen API" if here.listen else "the periodic sweep"
+            console.print(f"Webhook           [bold]{webhook}[/]; without it {found_by} finds images")
         console.print(f"or onto the page  [bold]http://127.0.0.1:{here.gateway_port}/[/]")
         console.print(f"Flower            [bold]{stack.flower}[/]")
         console.print("See results with  [bold]wildtag watch[/]  and  [bold]wildtag results[/]; Ctrl-C stops.\n")
@@ -49,13 +49,13 @@ def up() -> None:
 
 
 def demo() -> None:
-    """Tag some photographs from start to end, show the results, and stop."""
+    """Start the stack, tag 13 sample photographs, show the results, and stop."""
     from workers.embedded.stack import running  # noqa: PLC0415 -- keeps the command line quick
 
     settings = Settings()
     already = running(settings)
     if already is not None:
-        messages.print("A stack is already running here: the photographs go to it.")
+        messages.print("Using the stack that is already running in this home.")
         wiring = Wiring(already)
         wiring.layout.require()
         complete = tag_samples(wiring, lambda: None)
@@ -63,15 +63,19 @@ def demo() -> None:
         with _stack(settings) as stack:
             complete = tag_samples(stack.wiring, stack.watch)
     if complete:
-        console.print(f"The photographs are in {escape(str(settings.inbox_folder))}. To tag your own: wildtag up")
+        console.print(
+            f"The photographs are in {escape(str(settings.inbox_folder))}. To tag your own images, run: wildtag up"
+        )
     else:
-        messages.print(f"[red]Some photographs took more than {PATIENCE_S:.0f} s[/]; see {settings.home / 'logs'}")
+        messages.print(
+            f"[red]Some photographs were not tagged within {PATIENCE_S:.0f} s.[/]"
+            f" See the logs in {escape(str(settings.home / 'logs'))}"
+        )
         raise typer.Exit(1)
 
 
 def prepare() -> None:
-    """Encode the starter captions, if that has not been done, with a progress bar."""
-
+    """Encode the starter captions, unless that has been done."""
     prepare_captions(Settings())
 
 
@@ -88,8 +92,10 @@ def _stack(settings: Settings) -> Iterator[_Up]:
     settings.home.mkdir(parents=True, exist_ok=True)
     if settings.inbox is None:
         settings.inbox_folder.mkdir(exist_ok=True)
-    elif not settings.inbox.is_dir():  # not made: an empty folder where a disk is not mounted would cost all records
-        raise Permanent(f"the inbox {settings.inbox} is not a folder that is there")
+    elif (
+        not settings.inbox.is_dir()
+    ):  # not created: an empty folder in place of an unmounted disk deletes all records
+        raise Permanent(f"the inbox {settings.inbox} is not an existing folder: create it, or change WILDTAG_INBOX")
     try:
         with Supervisor(settings.home, on_event=say) as supervisor:
             redis = PrivateRedis(settings.home)
@@ -101,7 +107,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             })  # fmt: skip
             wiring, flower = Wiring(here), f"http://127.0.0.1:{port}"
             if not prepared(settings):
-                # in a process of its own, which takes the text encoder's memory with it when it ends
+                # in a process of its own, whose end frees the memory of the text encoder
                 subprocess.run(command("prepare"), env=here.process_environment(), check=True)
             supervisor.start([redis.service()])
             wiring.layout.require()

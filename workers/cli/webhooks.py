@@ -1,4 +1,4 @@
-"""``notifier`` and ``webhooks``: telling a receiver of finished objects, and what became of it."""
+"""``notifier`` and ``webhooks``: deliver finished objects to a receiver, and inspect deliveries."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from workers.cli.show import clean, console, messages
 from workers.notifying.dead_letters import DeadLetter, DeadLetters
 from workers.settings.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Deliveries to the receiver at WILDTAG_NOTIFY_URL.")
+app = typer.Typer(no_args_is_help=True, help="Inspect, replay and test deliveries to WILDTAG_NOTIFY_URL.")
 
 PAGE = 500
 
 
 def notifier() -> None:
-    """Tell a receiver of every finished object."""
+    """Run the notifier, which delivers every finished object to WILDTAG_NOTIFY_URL."""
     from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
     from workers.processes.notifier import run_notifier  # noqa: PLC0415 -- keeps the command line quick
 
@@ -33,9 +33,9 @@ def notifier() -> None:
 
 @app.command()
 def dead(
-    json: Json = False, limit: Annotated[int | None, typer.Option(min=1, help="The newest so many.")] = None
+    json: Json = False, limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of deliveries.")] = None
 ) -> None:
-    """List deliveries that were given up, newest first, with the reason."""
+    """List dead deliveries (all attempts failed), newest first, with the reason."""
     view = Table("id", "when", "object", "attempts", "reason", pad_edge=False, box=None)
     for count, letter in enumerate(_all(connected().dead_letters)):
         if count == limit:
@@ -49,30 +49,32 @@ def dead(
     if view.row_count:
         console.print(view)
     elif not json:
-        messages.print("No delivery was given up.")
+        messages.print("There are no dead deliveries.")
 
 
 @app.command()
 def replay(
-    ids: Annotated[list[str] | None, typer.Argument(help="As `wildtag webhooks dead` lists them.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that are listed.")] = False,
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Ids of deliveries, as `wildtag webhooks dead` shows them.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All dead deliveries.")] = False,
 ) -> None:
-    """Send deliveries again that were given up."""
+    """Send dead deliveries again."""
     if bool(ids) == everything:
-        raise typer.BadParameter("say which, or --all")
+        raise typer.BadParameter("give ids of deliveries, or --all")
     letters = connected().dead_letters
-    # listed first: what dies again meanwhile is not meant
+    # listed first, to leave out deliveries that die again in the meantime
     wanted = ids or [letter.id for letter in _all(letters)]
     missing = [letter for letter in wanted if not letters.replay(letter)]
-    messages.print(f"{len(wanted) - len(missing):,} of {len(wanted):,} to be sent again")
+    messages.print(f"{len(wanted) - len(missing):,} of {len(wanted):,} deliveries queued")
     if missing and ids:
-        messages.print(f"[red]Not there (any more):[/] {clean(', '.join(missing))}")
+        messages.print(f"[red]No such dead delivery:[/] {clean(', '.join(missing))}")
         raise typer.Exit(1)
 
 
 @app.command()
 def counts(json: Json = False) -> None:
-    """Count deliveries that wait, and attempts by what became of them; ``lost``: never read from the feed."""
+    """Count waiting deliveries, and attempts by outcome. lost: dropped from the feed before they were read."""
     found = connected().outbox.counts()
     if json:
         console.out(msgspec.json.encode(found).decode(), highlight=False)
@@ -85,7 +87,7 @@ def counts(json: Json = False) -> None:
 
 @app.command("test")
 def try_out(json: Json = False) -> None:
-    """Send one signed delivery of the type webhook.test and print what came back; exit status 1 unless it is 2xx."""
+    """Send one signed delivery of type webhook.test and print the response. Exit status 1 unless it is 2xx."""
     from workers.notifying.delivery import trial  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.notifying import poster as poster_of  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above

@@ -1,1 +1,1 @@
-"""Doctor, S3 set-up and checks, liveness."""
+"""Checks of the machine, set-up and checks of S3 buckets, and liveness of processes."""

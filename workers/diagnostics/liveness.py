@@ -1,7 +1,7 @@
-"""Whether a process is at work: by its beats, and where it has nothing to do, by asking it.
+"""Liveness of processes: by their heartbeats, and for idle workers by a probe.
 
-The supervisor keeps a ``LivenessCheck`` for each of its services; ``wildtag alive`` makes one in a process of its
-own, for the health checks of Compose and Kubernetes.
+The supervisor has a ``LivenessCheck`` for each of its services. ``wildtag alive`` runs one for the health checks of
+Compose and Kubernetes.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from workers.broker.publisher import Sender
 from workers.redis.heartbeats import Health
 from workers.settings.settings import QUEUES
 
-FRESH = 60.0  # seconds; a process that beat within them is at work
-PATIENCE = 60.0  # seconds that a silent one has to answer
-ASK_AGAIN = 30.0
-LOOK_EVERY = 0.25
+FRESH = 60.0  # seconds; maximum age of the last heartbeat of a live process
+PATIENCE = 60.0  # seconds that a silent process has to answer a probe
+PROBE_AGAIN = 30.0
+CHECK_EVERY = 0.25
 
-# what may be asked after; those behind a queue answer a probe, the others beat by themselves
+# processes that can be checked: workers answer probes, the others send heartbeats by themselves
 NAMES = (*QUEUES, "dispatcher", "watcher", "reconcile", "writer", "notifier", "listener", "redis-target")
 
 
 class State(Enum):
-    """What is known of a process at a moment."""
+    """The state of a process."""
 
-    AT_WORK = "at work"
-    ASKED = "asked"  # silent, and still has time to answer
+    ALIVE = "alive"
+    PROBED = "probed"  # silent, but still has time to answer
     SILENT = "silent"
 
 
 class LivenessCheck:
-    """Whether a process is at work, by its beats. Workers, which beat only when they do something, are asked.
+    """Whether a process is alive, by its heartbeats. Workers send them only while they work, so idle ones are probed.
 
-    A beat is a stage's, not a process's: of several workers on one queue, it says that one of them consumes.
+    Heartbeats belong to a queue: with several workers on one queue, a heartbeat shows that one of them consumes it.
     """
 
     def __init__(
@@ -47,44 +47,44 @@ class LivenessCheck:
         self._name = name
         self._fresh = fresh
         self._patience = patience
-        self._asked = 0.0  # when it was last asked and has not answered since
+        self._probed_at = 0.0  # when the unanswered probe was sent; 0 without one
 
     def ready(self) -> bool:
-        """It has beaten since it was started, which is when this was first called."""
-        if not self._asked or time.time() - self._asked > ASK_AGAIN:
-            self._ask()
-        if self._beat() < self._asked:
+        """Whether it has sent a heartbeat since the first call, which is when it was started."""
+        if not self._probed_at or time.time() - self._probed_at > PROBE_AGAIN:
+            self._probe()
+        if self._beat() < self._probed_at:
             return False
-        self._asked = 0.0
+        self._probed_at = 0.0
         return True
 
     def healthy(self) -> bool:
-        """It has beaten lately, or still has time to answer; Redis being away is not its fault."""
+        """Whether it sent a heartbeat recently or still has time to answer. True while Redis is unavailable."""
         try:
             return self.state() is not State.SILENT
         except Transient:
             return True
 
     def state(self) -> State:
-        """Look once, and ask where it has been silent. Raises ``Transient`` when Redis is out of reach."""
+        """Check once, and send a probe if it is silent. Raises ``Transient`` if Redis is unavailable."""
         now, beat = time.time(), self._beat()
-        if now - beat < self._fresh or (self._asked and beat >= self._asked):
-            self._asked = 0.0
-            return State.AT_WORK
-        if not self._asked:
-            self._ask()
-        return State.ASKED if now - self._asked < self._patience else State.SILENT
+        if now - beat < self._fresh or (self._probed_at and beat >= self._probed_at):
+            self._probed_at = 0.0
+            return State.ALIVE
+        if not self._probed_at:
+            self._probe()
+        return State.PROBED if now - self._probed_at < self._patience else State.SILENT
 
     def settled(self, sleep: Callable[[float], None] = time.sleep) -> State:
-        """Look until it is known: at work or silent. Takes ``patience`` at the most. Raises as ``state``."""
-        while (state := self.state()) is State.ASKED:
-            sleep(LOOK_EVERY)
+        """Check until the state is alive or silent, for at most ``patience`` seconds. Raises as ``state``."""
+        while (state := self.state()) is State.PROBED:
+            sleep(CHECK_EVERY)
         return state
 
     def _beat(self) -> float:
         return self._health.beats().get(self._name, 0.0)
 
-    def _ask(self) -> None:
-        self._asked = time.time()
+    def _probe(self) -> None:
+        self._probed_at = time.time()
         if self._name in QUEUES:
             self._publisher.probe(self._name, self._patience)

@@ -1,4 +1,4 @@
-"""Following an object that is there already, for a key pair that may only read and list: it is tagged once more."""
+"""Tag an existing object again and trace it, for a key pair that may only read and list."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from msgspec.structs import replace
 
 from vectordb.errors import WildtagError
 from workers.diagnostics.doctor import Check
+from workers.diagnostics.s3_delays import SourceDelays
 from workers.diagnostics.s3_probe import FORMATS
 from workers.diagnostics.s3_trail import Stack, Trail
-from workers.diagnostics.s3_ways import Ways
 from workers.events.sink import PROBE
 from workers.lifecycle.event import ObjectEvent
 from workers.stores.object_filter import ObjectFilter
 from workers.stores.store import ObjectInfo, ObjectStore
 
-LISTED = 5_000  # objects among which the newest is looked for
+LISTED = 5_000  # objects that are searched for the newest one
 SMALL = 4 * 2**20  # bytes
 ENDS = (*(end for _, end in FORMATS.values()), ".jpeg", ".tiff")
-UNTRIED = "putting an object and removing it, and so how long each source of events takes to tell of that"
+UNTRIED = "uploading and removing an object, which would show the delay of each event source"
 
 
 def newest(store: ObjectStore, bucket: str, object_filter: ObjectFilter) -> ObjectInfo | None:
-    """The newest small image among the first objects of a bucket. Raises what listing raises."""
+    """The newest small image among the first objects of a bucket. Raises the same errors as ``store.list``."""
     found = [
         info for info in islice(store.list(bucket), LISTED)
         if object_filter.key(info.ref.key) and info.ref.key.lower().endswith(ENDS)
@@ -33,54 +33,56 @@ def newest(store: ObjectStore, bucket: str, object_filter: ObjectFilter) -> Obje
     return max(found, key=lambda info: info.modified or 0.0, default=None)
 
 
-class Existing:
-    """An object of a bucket, ``key`` or the newest small image, on its way to another record."""
+class ExistingObject:
+    """Traces an object of a bucket to a new record: ``key``, or the newest small image."""
 
     def __init__(
         self,
         store: ObjectStore,
         stack: Stack,
-        ways: Ways,
+        delays: SourceDelays,
         bucket: str,
         object_filter: ObjectFilter,
         key: str | None = None,
     ) -> None:
         self._store = store
         self._stack = stack
-        self._ways = ways
+        self._delays = delays
         self._bucket = bucket
         self._object_filter = object_filter
         self._key = key
 
     def follow(self, refused: str | None = None) -> Iterator[Check]:
-        """Each step as it is reached. ``refused``: why no object can be put there, where that was tried."""
+        """A check for each step, as it is reached. ``refused``: why the upload of a probe failed, if it was tried."""
         if refused is not None:
             resource = f"arn:aws:s3:::{self._bucket}/{PROBE}*"
-            remedy = f"to try that too, allow s3:PutObject and s3:DeleteObject on {resource}"
-            yield Check.remark("not tried", f"{UNTRIED}: {refused}", remedy)
+            remedy = f"to test this too, allow s3:PutObject and s3:DeleteObject on {resource}"
+            yield Check.note("not tested", f"{UNTRIED}: {refused}", remedy)
         else:
-            yield Check.remark("not tried", f"{UNTRIED}: --key names an object", "to try that too, leave out --key")
+            yield Check.note("not tested", f"{UNTRIED}: --key was given", "to test this too, leave out --key")
         try:
             info = self._chosen()
         except WildtagError as exc:
-            yield Check.missing("object", str(exc), "see what the message names")
+            yield Check.failed("object", str(exc), "check that this key pair may list and read the bucket")
             return
         if info is None:
-            said = self._key or f"no small image is among the first {LISTED:,} objects of the bucket"
-            yield Check.missing("object", f"there is none: {said}", "name one that is there by --key")
+            said = self._key or f"no small image among the first {LISTED:,} objects of the bucket"
+            yield Check.failed("object", f"not found: {said}", "name an existing object with --key")
             return
-        yield Check.fine("object", f"{info.ref.key}, which is tagged once more")
+        yield Check.passed("object", f"{info.ref.key}, to be tagged again")
         if not self._object_filter.key(info.ref.key):
-            remedy = "see WILDTAG_FOLLOW_… and WILDTAG_IGNORE_…, or name another one by --key"
-            yield Check.missing("followed", "no object of this key is tagged", remedy)
+            remedy = "change WILDTAG_FOLLOW_… and WILDTAG_IGNORE_…, or name another object with --key"
+            yield Check.failed("followed", "the filters exclude this key", remedy)
             return
         try:
-            yield from self._ways.conditions()
+            yield from self._delays.conditions()
             since = self._stack.clock()
             self._stack.inbox.append([replace(ObjectEvent.seen(info), force=True)])
             yield from Trail(self._stack, info, since).follow()
-        except WildtagError as exc:  # Redis went away
-            yield Check.missing("followed", str(exc), "see WILDTAG_REDIS_URL")
+        except WildtagError as exc:  # Redis became unavailable
+            yield Check.failed(
+                "followed", str(exc), "check that Redis is running and that WILDTAG_REDIS_URL is right"
+            )
 
     def _chosen(self) -> ObjectInfo | None:
         if self._key is not None:

@@ -1,7 +1,7 @@
-"""A probe: an image that is put into the bucket and followed to its record, so that what stops is found.
+"""A probe: an image that is uploaded to the bucket and traced to its record.
 
-Stored, told of by an event, taken by the dispatcher, through the stages, recorded: where it stops, what to look at is
-said, and how long each source of events took. The probe is removed again, whatever happens.
+The steps are upload, event, dispatcher, stages and record. The checks say at which step it stopped, what to do, and
+how long each event source took. The probe is always removed again.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from vectordb.errors import WildtagError
 from workers.diagnostics.doctor import Check
+from workers.diagnostics.s3_delays import SourceDelays
 from workers.diagnostics.s3_trail import Stack, Trail
-from workers.diagnostics.s3_ways import Ways
 from workers.events.sink import PROBE as NAME
 from workers.lifecycle.event import ObjectEvent
 from workers.stores.object_filter import ObjectFilter
@@ -28,26 +28,28 @@ FORMATS = {
     "image/png": ("PNG", ".png"), "image/jpeg": ("JPEG", ".jpg"), "image/webp": ("WEBP", ".webp"),
     "image/gif": ("GIF", ".gif"), "image/tiff": ("TIFF", ".tif"), "image/bmp": ("BMP", ".bmp"),
 }  # fmt: skip
-"""Content types in which a probe can be made: Pillow's name of the format, and the usual end of keys."""
+"""Content types of probes: Pillow's name of the format, and the usual suffix of keys."""
 
 
 @dataclass(frozen=True)
-class Disguise:
-    """What a probe looks like: its key before and after the name, and its content type."""
+class ProbeForm:
+    """The key and the content type of a probe: ``prefix``, its name, ``suffix``."""
 
     prefix: str = ""
     suffix: str = ".png"
     content_type: str = "image/png"
 
     def key(self, name: str) -> str:
-        """The key of a probe of this name."""
+        """The key of a probe with this name."""
         return f"{self.prefix}{name}{self.suffix}"
 
 
-def disguises(object_filter: ObjectFilter, told: Entry, prefix: str | None, suffix: str | None) -> Iterator[Disguise]:
-    """Those under which a probe is followed; such that the bucket also tells of come first.
+def probe_forms(
+    object_filter: ObjectFilter, told: Entry, prefix: str | None, suffix: str | None
+) -> Iterator[ProbeForm]:
+    """The forms of a probe that pass the filters. Forms that the bucket also sends notifications for come first.
 
-    ``told``: the keys that somebody is told of. ``prefix`` and ``suffix``: a person's choice, where there is one.
+    ``told``: an entry of the bucket's notifications. ``prefix`` and ``suffix``: the user's choice, if any.
     """
     for content_type in filter(object_filter.content, FORMATS):
         for made in _made(object_filter, told, prefix, suffix, content_type):
@@ -55,86 +57,88 @@ def disguises(object_filter: ObjectFilter, told: Entry, prefix: str | None, suff
                 yield made
 
 
-def unfollowed(object_filter: ObjectFilter, told: Entry, prefix: str | None, suffix: str | None) -> Check:
-    """Why there is no disguise."""
+def no_probe_form(object_filter: ObjectFilter, told: Entry, prefix: str | None, suffix: str | None) -> Check:
+    """A failed check that explains why no form of a probe passes the filters."""
     if not any(map(object_filter.content, FORMATS)):
-        said = f"objects of the types that a probe can have are not tagged: {', '.join(FORMATS)}"
-        return Check.missing("followed", said, "see WILDTAG_FOLLOW_TYPES and WILDTAG_IGNORE_TYPES")
+        said = f"the filters exclude all content types of probes: {', '.join(FORMATS)}"
+        return Check.failed("followed", said, "change WILDTAG_FOLLOW_TYPES or WILDTAG_IGNORE_TYPES")
     tried = dict.fromkeys(made.key(f"{NAME}…") for made in _made(object_filter, told, prefix, suffix, "image/png"))
-    return Check.missing(
+    return Check.failed(
         "followed",
-        f"no key that a probe can have passes the filters of keys: {', '.join(tried)}",
-        "see WILDTAG_FOLLOW_PREFIXES, WILDTAG_FOLLOW_SUFFIXES, WILDTAG_IGNORE_PREFIXES and WILDTAG_IGNORE_SUFFIXES, "
-        "or give --prefix and --suffix of keys that are tagged",
+        f"the filters exclude all keys that were tried for a probe: {', '.join(tried)}",
+        "change WILDTAG_FOLLOW_PREFIXES, WILDTAG_FOLLOW_SUFFIXES, WILDTAG_IGNORE_PREFIXES or WILDTAG_IGNORE_SUFFIXES,"
+        " or pass the --prefix and --suffix of keys that are tagged",
     )
 
 
 def _made(
     object_filter: ObjectFilter, told: Entry, prefix: str | None, suffix: str | None, content_type: str
-) -> Iterator[Disguise]:
+) -> Iterator[ProbeForm]:
     usual = FORMATS[content_type][1]
     prefixes = [told.prefix, *object_filter.prefixes] if prefix is None else [prefix]
     suffixes = [told.suffix or usual, usual, *object_filter.suffixes] if suffix is None else [suffix or usual]
     for one in sorted(prefixes, key=lambda this: not this.startswith(told.prefix)):
         for other in sorted(suffixes, key=lambda this: not this.endswith(told.suffix)):
-            yield Disguise(one, other, content_type)
+            yield ProbeForm(one, other, content_type)
 
 
 class Probe:
-    """One probe in one bucket, which ``ways`` tell of."""
+    """One probe in one bucket."""
 
-    def __init__(self, store: ObjectStore, stack: Stack, ways: Ways, bucket: str, disguise: Disguise) -> None:
+    def __init__(self, store: ObjectStore, stack: Stack, delays: SourceDelays, bucket: str, form: ProbeForm) -> None:
         self._store = store
         self._stack = stack
-        self._ways = ways
+        self._delays = delays
         self._bucket = bucket
-        self._key = disguise.key(f"{NAME}{uuid.uuid4().hex}")
-        self._content_type = disguise.content_type
+        self._key = form.key(f"{NAME}{uuid.uuid4().hex}")
+        self._content_type = form.content_type
         self._oid = f"{bucket}/{self._key}"
 
     def follow(self) -> Iterator[Check]:
-        """Each step as it is reached; the last one says where it stopped, or that it did not.
+        """A check for each step, as it is reached.
 
-        Raises ``ObjectForbidden`` where no object may be put there, before anything is yielded.
+        Raises ``ObjectForbidden`` if the upload is not allowed, before the first check.
         """
         try:
-            image = io.BytesIO(picture(FORMATS[self._content_type][0]))
+            image = io.BytesIO(sample_image(FORMATS[self._content_type][0]))
             info = self._store.put(self._bucket, self._key, image, self._content_type)
         except ObjectForbidden:
             raise
         except WildtagError as exc:
-            yield Check.missing("stored", str(exc), f"allow s3:PutObject on arn:aws:s3:::{self._bucket}/*")
+            yield Check.failed("stored", str(exc), f"allow s3:PutObject on arn:aws:s3:::{self._bucket}/*")
             return
         try:
-            put_at = self._ways.now()
-            yield Check.fine("stored", self._key)
-            yield from self._ways.conditions()
+            put_at = self._delays.now()
+            yield Check.passed("stored", self._key)
+            yield from self._delays.conditions()
             arrived = True
             for check in Trail(self._stack, info).follow():
                 arrived = check.ok is not False
                 yield check
             if arrived:
-                yield from self._ways.delays(self._oid, put_at)
-        except WildtagError as exc:  # Redis went away
-            yield Check.missing("followed", str(exc), "see WILDTAG_REDIS_URL")
+                yield from self._delays.measure(self._oid, put_at)
+        except WildtagError as exc:  # Redis became unavailable
+            yield Check.failed(
+                "followed", str(exc), "check that Redis is running and that WILDTAG_REDIS_URL is right"
+            )
         finally:
             self._remove()
 
     def _remove(self) -> None:
-        """The object, and by an event what is known of it, in case that the bucket tells nobody of its end."""
+        """Remove the object, and send the event of its removal in case the bucket does not."""
         with contextlib.suppress(WildtagError):
             self._store.remove(self._bucket, self._key)
             self._stack.inbox.append([ObjectEvent("removed", self._bucket, self._key, verified=True)])
 
 
-def picture(image_format: str = "PNG") -> bytes:
-    """A small image with the light and the soft edges of a photograph: a ball on a lawn, under a sky."""
+def sample_image(image_format: str = "PNG") -> bytes:
+    """A small image that resembles a photograph: a ball on a lawn under the sky."""
     image = Image.linear_gradient("L").resize((160, 120))
-    picture = Image.merge("RGB", (image.point(lambda v: 130 - v // 3), image.point(lambda v: 200 - v // 3), image))
-    draw = ImageDraw.Draw(picture)
+    photo = Image.merge("RGB", (image.point(lambda v: 130 - v // 3), image.point(lambda v: 200 - v // 3), image))
+    draw = ImageDraw.Draw(photo)
     draw.rectangle((0, 80, 160, 120), fill=(70, 120, 50))
     draw.ellipse((55, 45, 105, 95), fill=(200, 60, 40))
     draw.ellipse((65, 52, 80, 66), fill=(240, 150, 130))
     held = io.BytesIO()
-    picture.filter(ImageFilter.GaussianBlur(1.5)).save(held, image_format)
+    photo.filter(ImageFilter.GaussianBlur(1.5)).save(held, image_format)
     return held.getvalue()

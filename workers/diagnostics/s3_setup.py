@@ -1,4 +1,4 @@
-"""Setting a bucket up to be followed, and looking whether it is: each step said, with what to do where it fails."""
+"""Enable event notifications of a bucket, and check a bucket. Each step is a check with a remedy."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from workers.stores.s3_errors import BucketForbidden, BucketRefused, translated
 from workers.stores.s3_notification import Entry, entries, merged, read, write
 from workers.stores.store import ObjectError, ObjectGone
 
-UNLISTED = "removals are not seen and no sweep finds what events have missed while it may not be listed"
-PROBED = "wildtag-probe"  # a key that nobody has: to be told that it is missing is to be allowed to read
+UNLISTED = "without permission to list the bucket, removals and missed events are not detected"
+PROBED = "wildtag-probe"  # a key that does not exist: "not found" shows that reading is allowed
 
 
 def set_up(
-    store: S3Store, bucket: str, wish: Entry, environment: Mapping[str, str], *, create: bool,
+    store: S3Store, bucket: str, entry: Entry, environment: Mapping[str, str], *, create: bool,
     also: Sequence[Entry] = (),
 ) -> Iterator[Check]:  # fmt: skip
-    """Make the bucket if that is asked for, and have it tell of its changes. Doing it twice does nothing more.
+    """Enable event notifications, and first create the bucket with ``create``. Idempotent.
 
-    ``environment``: what the server must be started with to know the targets; empty where those are not MinIO's.
-    ``also``: what is wished besides.
+    ``environment``: variables that define the targets of a MinIO server; empty for other servers.
+    ``also``: further entries.
     """
     for check in bucket_checks(store, bucket, create=create):
         yield check
         if check.ok is False:
             return
-    for one in (wish, *also):
-        yield _told(store, bucket, one, environment)
+    for one in (entry, *also):
+        yield _enable(store, bucket, one, environment)
 
 
-def look(store: S3Store, bucket: str) -> Iterator[Check]:
-    """Whether the bucket can be read, and tells of its changes. Changes nothing."""
+def inspect_bucket(store: S3Store, bucket: str) -> Iterator[Check]:
+    """Check whether the bucket can be read and sends notifications. Changes nothing."""
     for check in bucket_checks(store, bucket, create=False):
         yield check
         if check.ok is False:
@@ -43,23 +43,24 @@ def look(store: S3Store, bucket: str) -> Iterator[Check]:
     try:
         told = [entry for entry in entries(read(store, bucket)) if not entry.missing]
     except (WildtagError, ParseError) as exc:
-        yield Check.remark("notification", f"cannot be read: {exc}")
+        yield Check.note("notification", f"the configuration cannot be read: {exc}")
         return
     if told:
-        yield Check.fine("notification", "; ".join(_said(entry) for entry in told))
+        yield Check.passed("notification", "; ".join(_description(entry) for entry in told))
     else:
-        yield Check.remark("notification", "nobody is told of all changes", f"wildtag s3 setup --bucket {bucket}")
+        said = "the bucket does not send notifications of all changes"
+        yield Check.note("notification", said, f"to enable them, run: wildtag s3 setup --bucket {bucket}")
 
 
-def told_of(store: S3Store, bucket: str) -> list[Entry]:
-    """The entries that tell of all changes; none where one may not look."""
+def notification_entries(store: S3Store, bucket: str) -> list[Entry]:
+    """The entries that cover all changes; none if reading the configuration is not allowed."""
     with contextlib.suppress(WildtagError, ParseError):
         return [entry for entry in entries(read(store, bucket)) if not entry.missing]
     return []
 
 
 def bucket_checks(store: S3Store, bucket: str, *, create: bool) -> Iterator[Check]:
-    """The server, the bucket, and what one may do in it."""
+    """Check the server, the bucket, and the permissions in it."""
     endpoint, there = store.connection.options.endpoint, False
     try:
         there = store.exists(bucket)
@@ -69,24 +70,24 @@ def bucket_checks(store: S3Store, bucket: str, *, create: bool) -> Iterator[Chec
                 store.connection.client.make_bucket(bucket)
         first = next(store.list(bucket), None) if there or made else None
     except BucketRefused as exc:
-        yield Check.missing("bucket", str(exc), "choose another name; it may belong to somebody else")
+        yield Check.failed("bucket", str(exc), "choose another name; the bucket may belong to another account")
         return
     except BucketForbidden as exc:
         allow, said = ("s3:ListBucket", f"{exc}; {UNLISTED}") if there else ("s3:CreateBucket", str(exc))
-        yield Check.missing("bucket", said, f"allow {allow} on arn:aws:s3:::{bucket}, if it is yours")
+        yield Check.failed("bucket", said, f"allow {allow} on arn:aws:s3:::{bucket}")
         return
     except Transient as exc:
-        yield Check.missing("server", str(exc), "see WILDTAG_S3_ENDPOINT and what the message names")
+        yield Check.failed("server", str(exc), "check WILDTAG_S3_ENDPOINT and that the server is running")
         return
     except ObjectError as exc:
-        yield Check.missing("bucket", str(exc), "choose another name")
+        yield Check.failed("bucket", str(exc), "choose another name")
         return
-    yield Check.fine("server", f"{endpoint}, as {store.connection.who}")
+    yield Check.passed("server", f"{endpoint}, as {store.connection.who}")
     if not there and not made:
-        yield Check.missing("bucket", f"there is no bucket {bucket}", "wildtag s3 setup --create makes it")
+        yield Check.failed("bucket", f"there is no bucket {bucket}", "to create it, run: wildtag s3 setup --create")
         return
-    state = "made" if made else "empty" if first is None else f"may be listed; begins with {first.ref.key}"
-    yield Check.fine("bucket", f"{bucket}: {state}")
+    state = "created" if made else "empty" if first is None else f"can be listed; first key: {first.ref.key}"
+    yield Check.passed("bucket", f"{bucket}: {state}")
     yield _readable(store, bucket, PROBED if first is None else first.ref.key)
 
 
@@ -98,46 +99,50 @@ def _readable(store: S3Store, bucket: str, key: str) -> Check:
     except ObjectError as exc:
         if exc.code != "too-large":
             remedy = f"allow s3:GetObject on arn:aws:s3:::{bucket}/*"
-            return Check.missing("objects", f"cannot be read: {exc}", remedy)
+            return Check.failed("objects", f"the configuration cannot be read: {exc}", remedy)
     except Transient as exc:
-        return Check.missing("objects", str(exc), "see what the message names")
-    return Check.fine("objects", "may be read")
+        return Check.failed("objects", str(exc), "check that the server is running, and its log")
+    return Check.passed("objects", "can be read")
 
 
-def _told(store: S3Store, bucket: str, wish: Entry, environment: Mapping[str, str]) -> Check:
+def _enable(store: S3Store, bucket: str, entry: Entry, environment: Mapping[str, str]) -> Check:
     try:
-        wanted = merged(read(store, bucket), wish)
+        wanted = merged(read(store, bucket), entry)
         if wanted is None:
-            return Check.fine("notification", f"{_said(wish)}; nothing is to do")
+            return Check.passed("notification", f"{_description(entry)}; no change needed")
         write(store, bucket, wanted)
-        if merged(read(store, bucket), wish) is not None:
-            return Check.missing("notification", "the server took it and does not say it", "look into its log")
+        if merged(read(store, bucket), entry) is not None:
+            return Check.failed(
+                "notification", "the server accepted the entry but does not list it", "see the log of the server"
+            )
     except BucketRefused as exc:
-        return Check.missing("notification", str(exc), _remedy(exc, wish, environment))
+        return Check.failed("notification", str(exc), _remedy(exc, entry, environment))
     except Transient as exc:
-        remedy = f"see the message; needed are s3:GetBucketNotification and s3:PutBucketNotification for {bucket}"
-        return Check.missing("notification", str(exc), remedy)
+        remedy = f"allow s3:GetBucketNotification and s3:PutBucketNotification on arn:aws:s3:::{bucket}"
+        return Check.failed("notification", str(exc), remedy)
     except ParseError as exc:
-        return Check.missing("notification", f"what is configured is no XML: {exc}", "look into the server's log")
-    return Check.fine("notification", f"{_said(wish)}; added")
+        return Check.failed("notification", f"the configuration is not valid XML: {exc}", "see the log of the server")
+    return Check.passed("notification", f"{_description(entry)}; added")
 
 
-def _remedy(exc: BucketRefused, wish: Entry, environment: Mapping[str, str]) -> str:
+def _remedy(exc: BucketRefused, entry: Entry, environment: Mapping[str, str]) -> str:
     said = str(exc).lower()
     if "overlap" in said or "ambiguous" in said:
-        return "an entry for some of the same keys is there: give the same --prefix and --suffix, or remove it"
+        return "an existing entry overlaps: pass the same --prefix and --suffix as that entry, or remove it"
     if exc.code in {"NotImplemented", "MethodNotAllowed"}:
-        return "this server tells nobody of changes: wildtag reconcile, or its schedule, finds them"
+        return "this server does not support notifications; `wildtag reconcile` and the periodic sweep find changes"
     if environment:
         return (
-            f"the server does not know the target {wish.arn} (or has another region): start it anew with the "
-            "variables below; `mc admin info` lists the targets that it has"
+            f"the server does not know the target {entry.arn}, or its region differs: restart it with the variables "
+            "below; `mc admin info` lists its targets"
         )
-    return f"does {wish.arn} exist, in the region of the bucket, and does its policy let the bucket send to it?"
+    return (
+        f"check that {entry.arn} exists in the region of the bucket, and its policy allows the bucket to send to it"
+    )
 
 
-def _said(entry: Entry) -> str:
+def _description(entry: Entry) -> str:
     keys = " and ".join(
         f"{word} with {value!r}" for word, value in (("begin", entry.prefix), ("end", entry.suffix)) if value
     )
-    return f"{entry.arn} is told of " + (f"keys that {keys}" if keys else "all keys")
+    return f"{entry.arn} receives events of " + (f"keys that {keys}" if keys else "all keys")

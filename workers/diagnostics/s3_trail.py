@@ -1,4 +1,4 @@
-"""Following one object from its event to its record, so that what stops it is found."""
+"""Trace one object from its event to its record, and explain where it stopped."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from workers.redis.heartbeats import Health
 from workers.stores.store import ObjectInfo
 
 STEP_S = 0.1
-SILENT_S = 15.0  # a dispatcher says every second that it is there
+SILENT_S = 15.0  # a dispatcher sends a heartbeat every second
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What is asked where an object is. ``wait_s``: for its event, and again for its record."""
+    """The parts of a stack that know where an object is. ``wait_s``: timeout for its event, and for its record."""
 
     records: Records
     inbox: Inbox
@@ -31,7 +31,7 @@ class Stack:
 
 
 class Trail:
-    """One object of a bucket, which was there at ``since`` (Unix seconds) and had no record since then."""
+    """Traces one object of a bucket. Records older than ``since`` (Unix seconds) do not count."""
 
     def __init__(self, stack: Stack, info: ObjectInfo, since: float = 0.0) -> None:
         self._stack = stack
@@ -39,47 +39,52 @@ class Trail:
         self._since = since
 
     def follow(self) -> Iterator[Check]:
-        """Each step as it is reached; the last one says where it stopped, or that it did not."""
+        """A check for each step, as it is reached. The last one says where the object stopped, if it did."""
         clock = self._stack.clock
         began = clock()
         if not self._until(lambda: self._pending() or self._record()):
             yield self._no_event()
             return
-        yield Check.fine("event", f"after {clock() - began:.1f} s")
+        yield Check.passed("event", f"after {clock() - began:.1f} s")
         record = self._until(self._record)
         if record is None:
             yield self._stuck(self._pending())
         elif record.error:
-            yield Check.missing("record", f"{record.state}: {record.error.reason}", "see the logs of the stages")
+            yield Check.failed("record", f"{record.state}: {record.error.reason}", "see the logs of the workers")
         else:
-            tags = ", ".join(tag.label for tag in record.tags) or "unknown, as a made-up picture may be"
-            yield Check.fine("record", f"after {clock() - began:.1f} s: {tags}")
+            tags = ", ".join(tag.label for tag in record.tags) or "unknown, which is possible for an artificial image"
+            yield Check.passed("record", f"after {clock() - began:.1f} s: {tags}")
 
     def _no_event(self) -> Check:
-        waiting, silent = self._stack.records.counts()["inbox"], self._silent("dispatcher")
-        said = f"nothing took it up within {self._stack.wait_s:g} s"
+        waiting, silent = self._stack.records.counts()["inbox"], self._seconds_silent("dispatcher")
+        said = f"not accepted within {self._stack.wait_s:g} s"
         if silent is None or silent > SILENT_S:
             what = "is not running" if silent is None else f"made no progress for {silent:.0f} s"
-            return Check.missing("event", f"{said}: the dispatcher {what}", "start it: wildtag up, or its container")
+            return Check.failed(
+                "event", f"{said}: the dispatcher {what}", "start it: run `wildtag up`, or start its container"
+            )
         if waiting:
-            return Check.missing("event", f"{said}: {waiting:,} events wait before it", "wait, or add workers")
-        return Check.missing(
+            return Check.failed("event", f"{said}: {waiting:,} events are waiting before it", "wait, or add workers")
+        return Check.failed(
             "event",
-            f"{said}: no event of it arrived",
-            "does the bucket tell of this key (wildtag s3 setup), is what it tells running, can the server reach it "
-            "(see its MINIO_NOTIFY_… variables and its log)? Until then only a sweep finds images",
+            f"{said}: no event arrived",
+            "check that the bucket sends notifications for this key (`wildtag s3 setup`), that the receiver is "
+            "running, and that the server can reach it (see its MINIO_NOTIFY_… variables and its log). Until then, "
+            "only the periodic sweep finds images",
         )
 
     def _stuck(self, pending: Pending | None) -> Check:
         if pending is None:
-            return Check.missing("record", "it left the ledger without a record", "was the probe removed by others?")
+            return Check.failed(
+                "record", "it left the ledger without a record", "check whether something else removed the object"
+            )
         fault = f": {pending.fault}" if pending.fault else ""
-        said = f"it stopped at {pending.stage}, begun {pending.attempts} times{fault}"
-        silent = self._silent("embedding" if pending.stage == "queued" else pending.stage)
-        beat = "never made progress" if silent is None else f"made progress {silent:.0f} s ago"
-        return Check.missing("record", said, f"look at the worker of that queue, which {beat}, and at its log")
+        said = f"stopped at {pending.stage} after {pending.attempts} attempts{fault}"
+        silent = self._seconds_silent("embedding" if pending.stage == "queued" else pending.stage)
+        beat = "never made progress" if silent is None else f"last made progress {silent:.0f} s ago"
+        return Check.failed("record", said, f"see the log of the worker of that queue, which {beat}")
 
-    def _silent(self, name: str) -> float | None:
+    def _seconds_silent(self, name: str) -> float | None:
         at = self._stack.health.beats().get(name)
         return None if at is None else self._stack.clock() - at
 

@@ -1,12 +1,12 @@
-"""Whether a Celery worker consumes its queues, said by itself: the resident twin of ``wildtag alive``.
+"""Liveness files of a Celery worker, written by the worker itself; ``wildtag alive`` checks the same from outside.
 
-Celery's own loop takes the looks (``look``): at the beats, which the pool's processes give when they have done
-something, and where those are old by asking through the queue. So a worker that is connected and consumes nothing, a
-pool that is stuck, and a loop that does not turn all end in silence.
+Celery's event loop calls ``check`` at intervals. It reads the heartbeats, which the pool's processes send when they
+finish something, and sends a probe through the queue when they are old. So the files go stale if the worker is
+connected but consumes nothing, if its pool is stuck, or if its event loop has stopped.
 
-While Redis is away Celery's loop does not turn either, and that is not the worker's fault. Only for that case there
-is a thread (``watch``): it gives a sign when the loop has stopped *and* Redis does not answer. It starts after the
-pool was forked.
+Celery's loop also stops while Redis is unavailable, which is not a fault of the worker. Only for that case there is a
+thread (``watch``): it touches the files if the loop has stopped *and* Redis does not answer. It starts after the pool
+was forked.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from workers.supervision.liveness_files import LivenessFiles
 
 log = structlog.get_logger()
 
-FRESH_S = 30.0  # a beat that is so recent will do
-PATIENCE_S = 60.0  # that a silent worker has to answer
-LOOK_EVERY_S = 5.0
-STOPPED_S = 3 * LOOK_EVERY_S  # without a look, after which Celery's loop is taken to have stopped
-PING_S = 2.0  # that Redis has to answer
+FRESH_S = 30.0  # maximum age of a heartbeat
+PATIENCE_S = 60.0  # time that a silent worker has to answer a probe
+CHECK_EVERY_S = 5.0
+STOPPED_S = 3 * CHECK_EVERY_S  # without a check, after which Celery's loop counts as stopped
+PING_S = 2.0  # time that Redis has to answer
 
 
 class WorkerLiveness:
-    """Signs of life of the queues that one worker consumes. For the process that Celery's loop runs in."""
+    """Liveness of the queues that one worker consumes. For the process that runs Celery's event loop."""
 
     def __init__(
         self,
@@ -50,32 +50,32 @@ class WorkerLiveness:
         self._files = files
         self._reach = reach
         self._checks = checks
-        self._pulses = {queue: check() for queue, check in checks.items()}
-        self._looked = time.monotonic()
+        self._current = {queue: check() for queue, check in checks.items()}
+        self._checked_at = time.monotonic()
 
-    def look(self) -> None:
-        """Give a sign for every queue that somebody consumes, or that cannot be asked after."""
-        self._looked = time.monotonic()
-        for queue, pulse in self._pulses.items():
+    def check(self) -> None:
+        """Touch the file of every queue that is consumed, or whose state cannot be determined."""
+        self._checked_at = time.monotonic()
+        for queue, current in self._current.items():
             try:
-                state = pulse.state()
+                state = current.state()
             except Transient:
-                state = State.AT_WORK  # as far as anybody can know
-            if state is State.AT_WORK:
+                state = State.ALIVE  # cannot be determined
+            if state is State.ALIVE:
                 self._files.touch(queue)
             elif state is State.SILENT:
-                self._pulses[queue] = self._checks[queue]()  # ask again: it may have come to itself
+                self._current[queue] = self._checks[queue]()  # probe again: it may have recovered
 
     def watch(self) -> None:
-        """One turn of the thread: a sign where the loop has stopped since Redis is away."""
-        if time.monotonic() - self._looked > STOPPED_S and not self._reached():
-            for queue in self._pulses:
+        """One step of the thread: touch the files if the loop has stopped because Redis is unavailable."""
+        if time.monotonic() - self._checked_at > STOPPED_S and not self._reached():
+            for queue in self._current:
                 self._files.touch(queue)
 
     def watching(self) -> None:
-        """The thread, until the process ends."""
+        """The body of the thread. Does not return."""
         while True:
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(CHECK_EVERY_S)
             self.watch()
 
     def _reached(self) -> bool:
@@ -85,21 +85,21 @@ class WorkerLiveness:
                     call()
         except Transient:
             return False
-        except Exception as exc:  # it answered, whatever that was: the thread must go on
-            log.warning("asking for Redis and the broker", reason=f"{type(exc).__name__}: {exc}")
+        except Exception as exc:  # it answered, although with an error: the thread must keep running
+            log.warning("unexpected answer of Redis or the broker", reason=f"{type(exc).__name__}: {exc}")
         return True
 
 
 def keep(app: Celery, liveness: WorkerLiveness) -> None:
-    """Have the worker that is made of this app give its signs of life."""
+    """Make the worker of this app maintain its liveness files."""
 
-    class Watch(bootsteps.StartStopStep):
+    class WatchStep(bootsteps.StartStopStep):
         requires = ("celery.worker.components:Pool",)
 
         def start(self, _: Any) -> None:
             threading.Thread(target=liveness.watching, daemon=True, name="liveness").start()
 
-    class Look(bootsteps.StartStopStep):
+    class CheckStep(bootsteps.StartStopStep):
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
         def __init__(self, consumer: Any, **options: Any) -> None:
@@ -107,12 +107,12 @@ def keep(app: Celery, liveness: WorkerLiveness) -> None:
             self._timer: Any = None
 
         def start(self, consumer: Any) -> None:
-            # after every new connection: the timers of the one before are gone
-            self._timer = consumer.timer.call_repeatedly(LOOK_EVERY_S, liveness.look)
+            # called for every new connection, which starts without timers
+            self._timer = consumer.timer.call_repeatedly(CHECK_EVERY_S, liveness.check)
 
         def stop(self, _: Any) -> None:
             if self._timer is not None:
                 self._timer.cancel()
 
-    app.steps["worker"].add(Watch)
-    app.steps["consumer"].add(Look)
+    app.steps["worker"].add(WatchStep)
+    app.steps["consumer"].add(CheckStep)

@@ -1,1 +1,1 @@
-"""Everything on one machine: the stack, its private Redis, the in-process tagger."""
+"""The embedded mode, on one machine: the stack, its private Redis, and the in-process tagger."""

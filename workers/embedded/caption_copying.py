@@ -1,7 +1,7 @@
-"""Copying captions between the embedded home and a Qdrant server, or between two of a kind.
+"""Copy captions between embedded homes and Qdrant servers, in any direction.
 
-A *side* is settings that lead to one home: what is known of the other side's server (key, gRPC port) is left out, so
-that no key is shown to a server that it was not meant for.
+A *side* holds the settings of one of the two places. They leave out the API key and the gRPC port of the other side,
+so that no key is sent to the wrong server.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from workers.wiring.captions import library_of
 from workers.wiring.wiring import Wiring
 
 EMBEDDED = "embedded"  # the folders of this home
-PATIENCE_S = 600.0  # a side that is away for longer ends the copy; started again it goes on
+PATIENCE_S = 600.0  # a longer outage of a side ends the copy, which can be resumed
 
 
-class NoSide(Permanent):
-    """What was named is neither a Qdrant server nor a home of wildtag, or both sides are one."""
+class BadSide(Permanent):
+    """A name is neither a Qdrant server nor a home of wildtag, or both sides are the same."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One home of captions, and what it is called in messages."""
+    """A place that holds captions, and its name in messages."""
 
     settings: Settings
     name: str
@@ -43,10 +43,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Report:
-    """What has been done: ``count`` captions are in the target, ``brought`` of them by this call.
+    """The outcome: the target holds ``count`` captions, ``brought`` of them copied by this call.
 
-    ``already``: the version was there. ``taught``: how many the target holds that were taught; where the version was
-    there already, how many were taught to the source alone. ``searches``: by how many the copy was compared.
+    ``already``: the target had the version before. ``taught``: number of taught captions in the target; with
+    ``already``, number of captions taught only to the source. ``searches``: number of searches that were compared.
     """
 
     manifest: Manifest
@@ -60,12 +60,12 @@ class Report:
 
 
 def sides(settings: Settings, source: str | None, target: str | None) -> tuple[Side, Side]:
-    """The two homes: a server's address, ``embedded``, or the folder of a home; where none, that of the settings.
+    """Source and target: a server's URL, ``embedded``, the folder of a home, or by default that of the settings.
 
-    Raises ``NoSide``.
+    Raises ``BadSide``.
     """
     if source is None and target is None:
-        raise NoSide("say where to: --to http://HOST:6333, or --to embedded; or where from: --from")
+        raise BadSide("give the target with --to http://HOST:6333 or --to embedded, or the source with --from")
     ours = settings.qdrant_url or EMBEDDED
     servers = [place for place in (source or ours, target or ours) if "://" in place]
     made = [
@@ -73,7 +73,7 @@ def sides(settings: Settings, source: str | None, target: str | None) -> tuple[S
         for place, key in ((source, settings.copy_from_api_key), (target, settings.copy_to_api_key))
     ]
     if made[0].name == made[1].name:
-        raise NoSide(f"the captions would be copied from {made[0].name} to itself; name another place")
+        raise BadSide(f"source and target are the same: {made[0].name}; name another place")
     return made[0], made[1]
 
 
@@ -82,8 +82,8 @@ def _side(settings: Settings, place: str, key: str | None, *, alone: bool) -> Si
         try:
             place = ",".join(address.url for address in addresses(place))
         except BadAddress as exc:
-            raise NoSide(str(exc)) from None
-        # what the settings say of a server is meant for the one that they name, or for the only one there is
+            raise BadSide(str(exc)) from None
+        # settings of a server apply to the server that they name, or to the only one
         meant = place == settings.qdrant_url or (settings.qdrant_url is None and alone)
         shown = key or (settings.qdrant_api_key if meant else None)
         update: dict[str, object] = {"qdrant_url": place, "qdrant_api_key": shown}
@@ -91,29 +91,29 @@ def _side(settings: Settings, place: str, key: str | None, *, alone: bool) -> Si
             update["qdrant_grpc_port"] = _grpc_ports(settings, place, meant=meant)
         return Side(settings.model_copy(update=update), place)
     if find_spec("qdrant_edge") is None:
-        raise NoSide(f"{place!r} needs Qdrant Edge, which is not installed here: pip install qdrant-edge-py")
+        raise BadSide(f"{place!r} needs Qdrant Edge, which is not installed: pip install qdrant-edge-py")
     home = settings.home if place == EMBEDDED else Path(place).expanduser()
     if place != EMBEDDED and not home.is_dir():
-        raise NoSide(
-            f"{place!r} is neither a server's address, as http://localhost:6333, nor {EMBEDDED!r}, nor a folder that"
-            " is a home of wildtag"
+        raise BadSide(
+            f"{place!r} is not a place: give the URL of a server such as http://localhost:6333, {EMBEDDED!r}, or the"
+            " folder of a home of wildtag"
         )
     name = f"the embedded home {home.resolve()}"
     return Side(settings.model_copy(update={"qdrant_url": None, "home": home}), name)
 
 
 def _grpc_ports(settings: Settings, url: str, *, meant: bool) -> tuple[int, ...]:
-    """Those of a server which the settings do not name: REST alone, unless the port is known."""
+    """The gRPC ports of a server that is not in the settings; 0 (REST only) unless they are known."""
     if meant and "qdrant_grpc_port" in settings.model_fields_set:
         return settings.qdrant_grpc_port
     usual = all(urlsplit(address.rest).port == REST_PORT for address in addresses(url))
-    # where REST has another port than usual, so has gRPC, and its usual one may be another server's
+    # with another REST port than usual, the usual gRPC port may belong to another server
     return (GRPC_PORT if usual and any(settings.qdrant_grpc_port) else 0,)
 
 
 @contextmanager
 def opened(side: Side, manifest: Manifest) -> Iterator[CaptionIndex]:
-    """A version of this side; where a running stack owns it, its worker is asked, and goes on with its work."""
+    """A version of this side, through the worker of the running stack if that owns it."""
     up = running(side.settings)
     wiring = Wiring(up or side.settings)
     space_id, version = manifest.space_id, manifest.captions_version
@@ -133,17 +133,17 @@ def found(side: Side, name: str, space_id: str) -> Manifest:
     version = chosen(library, space_id, name)
     manifest = library.find(space_id, version)
     if manifest is None:
-        library.open(space_id, version).close()  # says what is wrong
-        raise NoSide(f"{version} is not in {side.name}")
+        library.open(space_id, version).close()  # raises the reason
+        raise BadSide(f"{version} is not in {side.name}")
     return manifest
 
 
 def copied(
     source: Side, target: Side, manifest: Manifest, hooks: Hooks, *, resume: bool = True, taught: bool = False
 ) -> Report:
-    """Copy a version, unless the target has it; ``taught`` then brings what was taught to the source alone.
+    """Copy a version, unless the target has it. ``taught``: then copy the captions taught only to the source.
 
-    Raises ``VersionExists`` where the target has another version of that name, ``CopyDiffers``, and what
+    Raises ``VersionExists`` if the target has a different version of that name, ``CopyDiffers``, and what
     ``vectordb.copying.copy`` raises.
     """
     library = library_of(target.settings)
@@ -153,12 +153,12 @@ def copied(
             return _already(source, target, manifest, there, index, bring=taught)
         done: Copied = copy(index, manifest, library, hooks, resume=resume)
         count, learnt = done.count, done.taught
-        # the graph may have taken minutes
+        # building the graph may have taken minutes
         try:
             with opened(target, manifest) as made:
                 learnt, count = level(index, made), made.count()
         except IndexLocked:
-            pass  # it is in use already: whoever chose it may have taught it, too
+            pass  # it is in use already, and may have been taught since
     return Report(
         manifest, source.name, target.name, already=False, count=count, brought=done.brought, taught=learnt,
         searches=SEARCHES,
@@ -168,10 +168,11 @@ def copied(
 def _already(
     source: Side, target: Side, manifest: Manifest, there: Manifest, index: CaptionIndex, *, bring: bool
 ) -> Report:
-    if _what(there) != _what(manifest):
+    if _properties(there) != _properties(manifest):
         raise VersionExists(
-            f"another {manifest.captions_version} is in {target.name}: {there.count:,} captions of"
-            f" {there.origin or 'unknown origin'}, made {there.created[:10]}; nothing was copied"
+            f"{target.name} has a different {manifest.captions_version}: {there.count:,} captions of"
+            f" {there.origin or 'unknown origin'}, created {there.created[:10]}."
+            " Nothing was copied; drop that version first"
         )
     with opened(target, there) as made:
         learnt = missing(index, made, bring=bring)
@@ -182,14 +183,14 @@ def _already(
     )
 
 
-def _what(manifest: Manifest) -> tuple[object, ...]:
-    """What two versions of one name have in common where they hold the same captions."""
+def _properties(manifest: Manifest) -> tuple[object, ...]:
+    """The properties that are equal in two copies of the same version."""
     m = manifest
     return m.space_id, m.dimension, m.count, m.source, m.template, m.profile
 
 
 class Patience:
-    """A ``Hooks.wait`` that says what is waited for, and gives up when there was no progress for too long."""
+    """A ``Hooks.wait`` that reports the fault, and gives up after too long a time without progress."""
 
     def __init__(self, say: Callable[[str], None], patience_s: float = PATIENCE_S, pause_s: float = 2.0) -> None:
         self._say = say
@@ -198,7 +199,7 @@ class Patience:
         self._last = time.monotonic()
 
     def progress(self) -> None:
-        """Something went on."""
+        """Record progress."""
         self._last = time.monotonic()
 
     def __call__(self, exc: Transient) -> None:

@@ -1,8 +1,8 @@
-"""The private Redis of the embedded stack: its settings, and where to reach it.
+"""The private Redis of the embedded stack: its configuration and its URL.
 
-It listens on a unix socket only, in a folder that only its owner can enter, and asks for a random password all the
-same, which is kept in its configuration file (mode 600) and appears on no command line. It keeps everything in
-an append-only file and evicts nothing, since it is broker and record store in one.
+It listens only on a unix socket, in a folder that only its owner can enter. It also requires a random password, which
+is stored in its configuration file (mode 600) and is on no command line. It is broker and record store in one, so it
+keeps everything in an append-only file and evicts nothing.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ save ""
 
 
 class PrivateRedis:
-    """The Redis of one home. Making one writes its configuration: hold the home (``Supervisor``) before.
+    """The Redis of one home. The constructor writes its configuration, so the home must be locked (``Supervisor``).
 
-    ``url`` is for redis-py, ``broker_url`` for Celery, Kombu and Flower; both hold the password.
+    ``url`` is for redis-py, ``broker_url`` for Celery, Kombu and Flower; both contain the password.
     """
 
     name = "redis"
@@ -60,7 +60,7 @@ class PrivateRedis:
         self.broker_url = f"redis+socket://:{password}@{self.socket}"
 
     def service(self) -> Service:
-        """What the supervisor runs; ready when it answers, which it does not while it is loading."""
+        """The service for the supervisor. It is ready when it answers, which it does not while it loads its data."""
         return Service(
             self.name,
             (str(self.program.path), str(self.configuration)),
@@ -71,13 +71,13 @@ class PrivateRedis:
         )
 
     def client(self) -> redis.Redis:
-        """A client with an answer or an error within two seconds, without retries."""
+        """A client with a timeout of two seconds and without retries."""
         return redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
 
     def _ready(self) -> bool:
         answers = self._healthy()
         if answers:
-            note(self.folder, self.program.version)  # from now on it may write what only it can read
+            note(self.folder, self.program.version)  # from now on it may write files that older servers cannot read
         return answers
 
     def _healthy(self) -> bool:
@@ -86,7 +86,7 @@ class PrivateRedis:
 
 
 def _password_in(configuration: Path) -> str | None:
-    """The password of earlier runs: clients that know it need not learn another."""
+    """The password of earlier runs, so that running clients keep working."""
     try:
         found = re.search(r"^requirepass ([0-9a-f]{48})$", configuration.read_text(), re.MULTILINE)
     except OSError:
@@ -95,7 +95,7 @@ def _password_in(configuration: Path) -> str | None:
 
 
 def _quoted(path: Path) -> str:
-    """A path as Redis reads it from its configuration."""
+    """A path quoted for the configuration file of Redis."""
     text = str(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
 

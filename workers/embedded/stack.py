@@ -1,4 +1,4 @@
-"""The embedded stack: which services one machine runs, in which order, and how each is known to work."""
+"""The embedded stack: the services of one machine, their order, and their health checks."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def command(*arguments: str) -> tuple[str, ...]:
 
 
 def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[Service]:
-    """Workers, dispatcher, what follows the bucket, and Flower, over a private Redis that is already there.
+    """All services but Redis: workers, dispatcher, the watcher or sweep of the bucket, gateway and Flower.
 
-    ``settings`` must name that Redis.
+    ``settings`` must contain the URL of the private Redis.
     """
     wiring = Wiring(settings)
     env = {**settings.environment(), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
@@ -46,20 +46,20 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
         pulse = liveness_check(wiring, beats_as)
         return Service(name, command(*arguments), pulse.ready, healthy=pulse.healthy, after=after, **rest)
 
-    def following() -> Service:
-        """What tells of changes besides the gateway: a watch for a folder; for a bucket of a server the sweep."""
+    def bucket_service() -> Service:
+        """The process that finds changes: the watcher of a folder, or the sweep of a bucket on a server."""
         if settings.s3_endpoint is None:
             return member("watcher", "watcher", "watcher", env=env)
         return member("reconcile", "reconcile", "reconcile", "--every", str(settings.rescan_s), env=env)
 
     port = settings.gateway_port
-    # the workers' matrices are small: a second thread for them would only wait for the first
+    # the matrices of the workers are small: a second thread does not pay
     light = env | {"OPENBLAS_NUM_THREADS": "1"}
     return [
         *(member(f"worker-{stage}", stage, "worker", stage, env=light, ready_timeout=180, stop_timeout=10)
           for stage in (*STAGES, SEGMENTATION)),
         member("dispatcher", "dispatcher", "dispatcher", env=env),
-        following(),
+        bucket_service(),
         Service("gateway", command("gateway", "--port", str(port)), _answers(port, "readyz"), env=env, after=after),
         *([member("writer", "writer", "writer", env=env)] if settings.write_back != "off" else []),
         *([member("notifier", "notifier", "notifier", env=env)] if settings.notify_url is not None else []),
@@ -76,16 +76,16 @@ def _answers(port: int, path: str = "healthcheck") -> Callable[[], bool]:
 
 
 def free_port(wanted: int, *, claim: bool = False) -> int:
-    """This port of the loopback address if nobody has it, else one that is free.
+    """This port of the loopback address if it is free, else any free port.
 
-    ``claim``: for as long as this process lives. Then another stack that claims its ports takes another one, although
-    nothing listens here for some seconds to come.
+    ``claim``: reserve the port while this process lives, so that another stack that claims its ports does not take it
+    before a server listens on it.
     """
     for port in (wanted, *[0] * 20):
         found = _free(port)
         if found is not None and (not claim or _claimed(found)):
             return found
-    raise Permanent("no port of 127.0.0.1 is free")
+    raise Permanent("no port of 127.0.0.1 is free; stop other programs and try again")
 
 
 def required_port(port: int, setting: str) -> int:
@@ -113,7 +113,7 @@ _claims: list[int] = []  # open files, locked until the process ends
 
 
 def _claimed(port: int) -> bool:
-    """Whether this process has the port's lock now; where there can be no lock, nobody else has one."""
+    """Whether this process holds the lock of the port. True if lock files cannot be created."""
     file = Path(tempfile.gettempdir()) / f"wildtag-{os.getuid()}-port-{port}.lock"
     try:
         held = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -129,12 +129,12 @@ def _claimed(port: int) -> bool:
 
 
 def reached(settings: Settings) -> Settings:
-    """These settings, or those of the stack that runs in their home where they name no Redis."""
+    """The settings of the stack that runs in this home; these settings if none runs or if they name a Redis."""
     return settings if "redis_url" in settings.model_fields_set else running(settings) or settings
 
 
 def running(settings: Settings) -> Settings | None:
-    """The settings under which the stack of this home can be reached, ``None`` when it is not up."""
+    """Settings to connect to the stack of this home; ``None`` if none runs."""
     info = read_stack(settings.home)
     if info is None:
         return None

@@ -124,7 +124,7 @@ class EventSink:
         ]
 
     def counts(self) -> dict[str, int]:
-        """Number of events received by each source: ``SOURCE:events``, ``SOURCE:ignored:REASON``, ``SOURCE:rejected``."""
+        """Counts by source: ``SOURCE:events``, ``SOURCE:ignored:REASON``, ``SOURCE:rejected``."""
         with translated():
             return {
                 text(name): int(count) for name, count in sorted(self._redis.hgetall(self._keys.event_counts).items())

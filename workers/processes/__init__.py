@@ -1,1 +1,1 @@
-"""What each process runs."""
+"""The main function of each long-running process."""

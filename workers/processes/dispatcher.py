@@ -25,7 +25,7 @@ KEEPER_EVERY_S = 1.0
 
 
 def run_dispatcher(settings: Settings) -> None:
-    """Events to batches; and the keeper beside it."""
+    """Run the dispatcher, which turns events into batches, and the keeper of the ledger."""
     configure()
     wiring = Wiring(settings)
     consumer = f"{socket.gethostname()}-{os.getpid()}"
@@ -37,7 +37,7 @@ def run_dispatcher(settings: Settings) -> None:
         retrying(stop, wiring.layout.require, wiring.outage_tracker)
         for prepare in (wiring.inbox.prepare, wiring.low_priority_inbox.prepare):
             retrying(stop, prepare, wiring.outage_tracker)
-        # a predecessor's leftovers: there is one dispatcher a home
+        # entries that a predecessor left: each home has only one dispatcher
         leftovers = Once(lambda: dispatcher.recover(0))
         run_steps(
             stop,

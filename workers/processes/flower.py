@@ -9,12 +9,12 @@ from workers.wiring.wiring import Wiring
 
 
 def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> None:
-    """Flower: on the loopback address, or on another one for those who know its user and password.
+    """Run Flower on the loopback address, or with authentication on another address.
 
-    Whoever reaches Flower can stop workers. Raises ``Permanent`` when it would be open to other machines.
+    Flower can stop workers. Raises ``Permanent`` for another address without ``flower_auth``.
     """
     if not settings.flower_auth and not loopback(address):
-        raise Permanent(f"Flower listens on {address} only for those it knows: set WILDTAG_FLOWER_AUTH=USER:PASSWORD")
+        raise Permanent(f"Flower on {address} requires a password: set WILDTAG_FLOWER_AUTH=USER:PASSWORD")
     # the arguments are read in this process; the password is on no command line
     auth = [f"--basic_auth={settings.flower_auth}"] if settings.flower_auth else []
     Wiring(settings).app.start([

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 def run_gateway(settings: Settings) -> None:
-    """Take in images and events over HTTP, and say what became of them."""
+    """Run the HTTP gateway, which receives images and events and serves results and the page."""
     configure()
     wiring = Wiring(settings)
     chosen = options(wiring)

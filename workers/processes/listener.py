@@ -25,15 +25,15 @@ log = structlog.get_logger()
 
 
 def run_listener(settings: Settings, connect: Connect | None = None, catch_up: CatchUp | None = None) -> None:
-    """Listen to the bucket, and sweep it after every connection: nobody tells what happened before.
+    """Consume events over the listen API, and sweep the bucket after every connection to find earlier changes.
 
-    The settings say to what, and how it is swept, where that is not given.
+    ``connect`` and ``catch_up`` default to those that the settings choose.
     """
     configure()
     wiring = Wiring(settings)
-    wiring.liveness.begin("listener")  # its signs come from the thread that listens
+    wiring.liveness.begin("listener")  # the listening thread touches the file
     connect = connect or connect_of(wiring)
-    # no other process may go on where this one was: what it has seen was seen since its own last connection
+    # never resume the pass of another process: only objects seen since the own last connection count
     sweeper = sweeper_of(wiring, resume=False)
 
     def sweep(*, connected: bool) -> bool:
@@ -54,7 +54,7 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
 
 @contextmanager
 def listening(wiring: Wiring, catch_up: CatchUp, stop: threading.Event) -> Iterator[None]:
-    """Listen meanwhile, if the settings say so and the bucket is on a server."""
+    """Listen during the block, if the settings enable it and the bucket is on a server."""
     if wiring.settings.s3_endpoint is None or not wiring.settings.listen:
         with suppress(Transient):
             wiring.sources.forget(SOURCE)  # of another time
@@ -65,13 +65,13 @@ def listening(wiring: Wiring, catch_up: CatchUp, stop: threading.Event) -> Itera
 
 
 def _report(wiring: Wiring, state: State, reason: str) -> None:
-    """The one place where it is told how listening is, besides the log."""
+    """Publish the condition of the listener."""
     wiring.sources.note(SOURCE, state, reason, LASTS_S)
 
 
 @contextmanager
 def _following(wiring: Wiring, connect: Connect | None, catch_up: CatchUp, stop: threading.Event) -> Iterator[None]:
-    """Listen meanwhile, in a thread of its own: a silent server may keep it waiting, and signals must be heard."""
+    """Listen during the block, in a thread, so that a silent server does not block the handling of signals."""
     listener = Listener(
         connect or connect_of(wiring), wiring.settings.bucket, wiring.event_sink, catch_up,
         alive=Periodic(1.0, lambda: wiring.health.beat("listener")),
@@ -93,7 +93,7 @@ def _following(wiring: Wiring, connect: Connect | None, catch_up: CatchUp, stop:
     finally:
         stop.set()
         thread.join(2)
-        with suppress(Transient):  # else it is seen by its age
+        with suppress(Transient):  # then it expires
             wiring.sources.forget(SOURCE)
     if failed:
         raise failed[0]

@@ -1,16 +1,25 @@
-"""Log lines: time, level, event, then key=value. One line an event, to standard error."""
+"""Logging: one line per event on standard error, with time, level, event and key=value pairs."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import stamina
 import structlog
+from kombu.exceptions import OperationalError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from vectordb.errors import Transient
+
+LOST = (RedisConnectionError, RedisTimeoutError, OperationalError, ConnectionError, Transient)
+"""Errors of a service that is unavailable."""
 
 
 class OnceAMinute(logging.Filter):
-    """Lets each error of a logger through once a minute, however often it is repeated; all else as it comes."""
+    """Passes each repeated error at most once a minute. Lower levels pass unchanged."""
 
     def __init__(self, seconds: float = 60.0) -> None:
         super().__init__()
@@ -28,10 +37,27 @@ class OnceAMinute(logging.Filter):
         return True
 
 
+def without_outage_traceback(*args: Any, **options: Any) -> logging.LogRecord:
+    """Make a log record. The traceback of a lost connection becomes the error's text: the outage is not a bug."""
+    record = logging.LogRecord(*args, **options)
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, LOST):
+        record.msg = " ".join(f"{record.getMessage()} ({type(error).__name__}: {error})".split())
+        record.args, record.exc_info = (), None
+    return record
+
+
+def without_celery_advice(record: logging.LogRecord) -> bool:
+    """Drop the warning that Celery repeats at every lost connection about a setting that wildtag has chosen."""
+    return "worker_cancel_long_running_tasks_on_connection_loss" not in record.getMessage()
+
+
 def configure(level: int = logging.INFO) -> None:
-    """Set up logging for a process that was started as one of wildtag's."""
-    # what is away is told by ``workers.outages.tracker``, and not by each try and each request to reach it
+    """Configure logging for a process of wildtag."""
+    # outages are logged by ``workers.outages.tracker``, not by each retry and each request
     stamina.instrumentation.set_on_retry_hooks([])
+    logging.setLogRecordFactory(without_outage_traceback)
+    logging.getLogger("py.warnings").addFilter(without_celery_advice)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     structlog.configure(

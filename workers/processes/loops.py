@@ -1,4 +1,4 @@
-"""What the loops of long-running processes share: stopping, pausing, and waiting for what is away."""
+"""The loops of long-running processes: stopping, pausing, and waiting during outages."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ log = structlog.get_logger()
 RECOVER_EVERY_S = 30.0  # between two looks at what a consumer that ended has left
 RECOVER_IDLE_MS = 30_000
 FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 1.0  # after a fault that names no service: whoever waits for more waits too long when it is over
-HELD_S = 0.5  # seconds that a loop rests while what its first turn needs is away
+LONGEST_PAUSE_S = 1.0  # maximum pause after a fault without a service, whose end no probe reports
+HELD_S = 0.5  # pause of a loop during an outage that its first step waits for
 
 
 class Periodic:
-    """Calls something when it was last called at least ``seconds`` ago; the first time at once.
+    """Calls a function at most every ``seconds``, and the first time immediately.
 
-    A call that gives ``False`` is not at its end: it is due again at once.
+    A call that returns ``False`` has not finished: it is due again immediately.
     """
 
     def __init__(self, seconds: float, call: Callable[[], object]) -> None:
@@ -36,7 +36,7 @@ class Periodic:
         self._due = 0.0
 
     def __call__(self) -> None:
-        """Call it if it is due. When it raises, it is due again in a second."""
+        """Call the function if it is due. If it raises, it is due again in one second."""
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + 1
             ended = self._call() is not False
@@ -44,26 +44,26 @@ class Periodic:
             self._due = self._called + (self._seconds if ended else 0.0)
 
     def hasten(self, rest: float) -> None:
-        """Make it due as soon as ``rest`` seconds have passed since it was last called."""
+        """Make it due once ``rest`` seconds have passed since the last call."""
         self._due = min(self._due, self._called + rest)
 
 
 class Once:
-    """Calls something until it has come to its end, and then no more."""
+    """Calls a function until it has succeeded once."""
 
     def __init__(self, call: Callable[[], object]) -> None:
         self._call = call
         self._ended = False
 
     def __call__(self) -> None:
-        """Call it, unless it has come to its end."""
+        """Call the function, unless it has succeeded before."""
         if not self._ended:
             self._call()
             self._ended = True
 
 
 class Stop(threading.Event):
-    """Set when a process is to end. ``sign``: says, to whoever looks after the process, that its loop goes round."""
+    """Set when the process must end. ``sign``: reports that its loop is running, for health checks."""
 
     def __init__(self, sign: Callable[[], object] = lambda: None) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Stop(threading.Event):
 
 @contextmanager
 def until_stopped(sign: Callable[[], object] = lambda: None) -> Iterator[Stop]:
-    """An event that SIGTERM and SIGINT set."""
+    """An event that SIGTERM and SIGINT set. ``sign``: see ``Stop``."""
     stop = Stop(sign)
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
@@ -80,13 +80,13 @@ def until_stopped(sign: Callable[[], object] = lambda: None) -> Iterator[Stop]:
 
 
 def alive(files: LivenessFiles, name: str) -> Callable[[], object]:
-    """Gives the sign of life of a process, for its loop while that waits; takes back its predecessor's."""
+    """Reset the liveness file of a process, and return the function that touches it."""
     files.begin(name)
     return lambda: files.touch(name)
 
 
 class Step:
-    """A call that is left out while what it needs is away. Faults that name no service are tried again soon."""
+    """A call that is skipped during an outage of a service that it needs. Other transient faults are retried soon."""
 
     def __init__(self, call: Callable[[], object], outage_tracker: OutageTracker) -> None:
         self._call = call
@@ -96,7 +96,7 @@ class Step:
         self._due = 0.0
 
     def __call__(self) -> bool:
-        """Take it, unless it is held up; whether it came to its end."""
+        """Make the call, unless it is held back. Returns whether it succeeded."""
         now = time.monotonic()
         if now < self._due or (
             self._service is not None and self._outage_tracker.is_active(self._service, probed=True)
@@ -112,14 +112,14 @@ class Step:
             self._due = time.monotonic() + self._pause
             return False
         if self._service is not None:
-            self._outage_tracker.end(self._service)  # where no probe sees it
+            self._outage_tracker.end(self._service)  # if no probe reports its end
         elif self._pause:
             log.info("going on")
         self._service, self._pause, self._due = None, 0.0, 0.0
         return True
 
     def rest(self, stop: threading.Event, longest: float = HELD_S) -> None:
-        """Wait until it may be taken again, for ``longest`` seconds at the most."""
+        """Wait until the call may be made again, for at most ``longest`` seconds."""
         if self._service is not None and self._outage_tracker.is_active(self._service, probed=True):
             self._outage_tracker.wait(self._service, longest)
             self._due = 0.0
@@ -130,13 +130,13 @@ class Step:
 def run_steps(
     stop: Stop, outage_tracker: OutageTracker, first: Callable[[], object], *others: Callable[[], object]
 ) -> None:
-    """Take turns until ``stop``. ``first`` is the work, and rests by itself when there is none.
+    """Make all calls in turn until ``stop``. ``first`` is the work and must block by itself while there is none.
 
-    A turn whose service is away does not keep the others from theirs.
+    An outage that holds back one call does not hold back the others.
     """
     work, rest = Step(first, outage_tracker), [Step(call, outage_tracker) for call in others]
     while not stop.is_set():
-        stop.sign()  # also while a service is away, which is no fault of this process
+        stop.sign()  # also during outages, which are not faults of this process
         ended = work()
         for turn in rest:
             turn()
@@ -145,7 +145,7 @@ def run_steps(
 
 
 def retrying(stop: Stop, call: Callable[[], object], outage_tracker: OutageTracker) -> None:
-    """Repeat a call until it meets no transient fault."""
+    """Repeat a call until it succeeds or ``stop`` is set. Only transient faults are retried."""
     turn = Step(call, outage_tracker)
     while not stop.is_set() and not turn():
         stop.sign()

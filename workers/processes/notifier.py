@@ -1,4 +1,4 @@
-"""The notifier as a process."""
+"""The notifier process."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from workers.wiring.wiring import Wiring
 
 RECOVER_EVERY = 10.0
 RECOVER_IDLE_MS = 10_000
-FAREWELL_S = 3.0  # for answers that are on their way when it is stopped
+DRAIN_S = 3.0  # time for responses in flight when it is stopped
 
 
 def run_notifier(settings: Settings) -> None:
-    """Tell the receiver that the settings name of every finished object."""
+    """Deliver every finished object to the receiver at WILDTAG_NOTIFY_URL."""
     configure()
     wiring = Wiring(settings)
     with poster_of(wiring) as poster, until_stopped(alive(wiring.liveness, "notifier")) as stop:
@@ -30,5 +30,5 @@ def run_notifier(settings: Settings) -> None:
         retrying(stop, wiring.layout.require, wiring.outage_tracker)
         retrying(stop, notifier.prepare, wiring.outage_tracker)
         run_steps(stop, wiring.outage_tracker, notifier.step, recovering, beating)
-        with suppress(Transient):  # then it is sent again
-            notifier.abandon(FAREWELL_S)
+        with suppress(Transient):  # then they are sent again
+            notifier.abandon(DRAIN_S)

@@ -14,10 +14,10 @@ from workers.wiring.wiring import Wiring
 
 
 def run_reconcile(settings: Settings) -> None:
-    """Compare the followed bucket with its records, again and again: events are hints, and some are lost.
+    """Compare the bucket with its records at intervals, because events can be lost.
 
-    Beside that, listen to the bucket, where it is on a server: that is the fast way, and after each connection it
-    needs a sweep. One process does both, since a second one would cost 100 MB to do nothing most of the time.
+    For a bucket on a server it also uses the listen API, which is faster and needs a sweep after each connection.
+    Both run in one process, since a second one would take 100 MB of memory and be idle most of the time.
     """
     configure()
     wiring = Wiring(settings)
@@ -29,7 +29,7 @@ def run_reconcile(settings: Settings) -> None:
     def catch_up(*, connected: bool) -> bool:
         if connected:
             behind.set()
-        return True  # what is left is for the sweep below
+        return True  # the sweep below does the rest
 
     def sweep() -> None:
         if behind.is_set():
@@ -41,5 +41,5 @@ def run_reconcile(settings: Settings) -> None:
     with until_stopped(alive(wiring.liveness, "reconcile")) as stop, let_go(sweeper):
         retrying(stop, wiring.layout.require, wiring.outage_tracker)
         with listening(wiring, catch_up, stop):
-            # waiting for a bucket is no reason to be restarted
+            # a process that waits for a bucket must not be restarted
             run_steps(stop, wiring.outage_tracker, sweep, beating, lambda: stop.wait(0.1))

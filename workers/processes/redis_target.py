@@ -13,7 +13,7 @@ HASH_EVERY_S = 5.0  # seconds between two reads of the whole hash
 
 
 def run_redis_target(settings: Settings) -> None:
-    """Take over what MinIO's Redis target writes."""
+    """Consume the events that MinIO's Redis target writes."""
     configure()
     wiring = Wiring(settings)
     target = redis_target(wiring)

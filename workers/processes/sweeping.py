@@ -18,7 +18,7 @@ SWEEP_REST_S = 3.0  # between two sweeps at the least
 
 
 def sweep_turn(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
-    """A turn of a pass; true at its end."""
+    """A function that takes one step of a pass and returns whether the pass has ended."""
 
     def sweep() -> bool:
         if not sweeper.step(SWEEP_TURN_S):
@@ -34,9 +34,9 @@ def sweep_turn(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
 
 @contextmanager
 def let_go(sweeper: Sweeper) -> Iterator[None]:
-    """Afterwards whoever comes next may sweep at once: this process again, say, when it is started anew."""
+    """Release the sweeper's lock at the end of the block, so that the next process can sweep at once."""
     try:
         yield
     finally:
-        with suppress(Transient):  # the lock ends by itself, a little later
+        with suppress(Transient):  # then the lock expires
             sweeper.release()

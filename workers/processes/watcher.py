@@ -15,7 +15,7 @@ from workers.wiring.wiring import Wiring
 
 
 def run_watcher(settings: Settings) -> None:
-    """Follow the inbox folder: a watch for what changes, a sweep for what the watch missed."""
+    """Watch the inbox folder for changes, and sweep it for changes that the watch missed."""
     configure()
     wiring = Wiring(settings)
     root, bucket = settings.inbox_folder, settings.bucket
@@ -24,7 +24,7 @@ def run_watcher(settings: Settings) -> None:
     sweeper = sweeper_of(wiring)
     outage_tracker = wiring.outage_tracker
     sweeping = Periodic(settings.rescan_s, sweep_turn(sweeper, wiring.sources))
-    turn = Step(sweeping, outage_tracker)  # while it cannot be taken the watch goes on, and the records stay
+    turn = Step(sweeping, outage_tracker)  # while it is held back the watch continues, and no record is removed
     beating = Step(Periodic(1.0, lambda: wiring.health.beat("watcher")), outage_tracker)
     with until_stopped(alive(wiring.liveness, "watcher")) as stop, let_go(sweeper):
         retrying(stop, wiring.layout.require, wiring.outage_tracker)

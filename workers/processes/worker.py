@@ -17,7 +17,7 @@ from workers.wiring.wiring import Wiring
 
 
 def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
-    """A Celery worker for some queues, in prefork mode: what a child loads, it loads after the fork."""
+    """Run a Celery worker for some queues, in prefork mode. Models are loaded after the fork."""
     configure()
     own = Wiring(settings)
     own.liveness.begin(*queues)
@@ -33,10 +33,10 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
         return
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until Celery sets its own
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # while the broker is away Celery says so at every try to reach it
+    # during an outage of the broker Celery logs every attempt to connect
     logging.getLogger("celery.worker.consumer.consumer").addFilter(OnceAMinute())
     app = Wiring(settings).app
-    if settings.liveness_folder is not None:  # else the supervisor asks
+    if settings.liveness_folder is not None:  # otherwise the supervisor probes
         keep(app, worker_liveness(own, queues))
     register(app, cache(lambda: stage_worker(Wiring(settings))))
     app.worker_main([

@@ -22,10 +22,10 @@ from workers.wiring.wiring import Wiring
 
 
 def run_writer(settings: Settings) -> None:
-    """Write tags back beside the images, as the settings say."""
+    """Store tags beside the images, in the form that the settings choose. Raises ``Permanent`` if that is off."""
     configure()
     if settings.write_back == "off":
-        raise Permanent("nothing is written back: WILDTAG_WRITE_BACK is off; choose tags or sidecar")
+        raise Permanent("the writer has nothing to do, because WILDTAG_WRITE_BACK is off: set it to tags or sidecar")
     wiring = Wiring(settings)
     writer = writer_of(wiring, f"{socket.gethostname()}-{os.getpid()}")
     recovering = Periodic(RECOVER_EVERY_S, lambda: writer.recover(RECOVER_IDLE_MS))

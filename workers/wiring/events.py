@@ -10,7 +10,7 @@ from workers.wiring.wiring import Wiring
 
 
 def redis_target(wiring: Wiring) -> AccessList | NamespaceHash:
-    """What MinIO's Redis target fills, in the format that the settings name."""
+    """The reader of MinIO's Redis target, for the format in the settings."""
     s = wiring.settings
     target = connect(s.redis_target_url) if s.redis_target_url else wiring.redis
     if s.redis_target_format == "access":
@@ -21,5 +21,5 @@ def redis_target(wiring: Wiring) -> AccessList | NamespaceHash:
 def listening(wiring: Wiring) -> Connect:
     """Connects to the notifications of the bucket. Raises ``Permanent`` where the bucket is a folder."""
     if wiring.settings.s3_endpoint is None:
-        raise Permanent("the bucket is a folder: `wildtag watcher` follows it, and nothing can be listened to")
+        raise Permanent("the bucket is a folder, which has no listen API: `wildtag watcher` watches it")
     return connecting(wiring.s3.connection.once(HEADER_S), wiring.settings.bucket)

@@ -1,4 +1,4 @@
-"""The composition root of the gateway: what its process is made of."""
+"""The composition root of the gateway."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE_S = 20.0  # for an answer about captions: whoever asks is on the other 
 
 
 def services(wiring: Wiring) -> Services:
-    """The adapters of the gateway's process."""
+    """The adapters of the gateway."""
     s = wiring.settings
     progress = ProgressReader(wiring.redis, wiring.keys)
     return Services(
@@ -53,23 +53,24 @@ def caption_service(wiring: Wiring, patience_s: float = PATIENCE_S) -> CaptionSe
 
 
 def options(wiring: Wiring) -> Options:
-    """What the settings choose. Raises ``Permanent`` where strangers could reach the gateway without a key."""
+    """The options of the gateway. Raises ``Permanent`` if other machines could reach it without an API key."""
     s = wiring.settings
     here = loopback(s.gateway_host)
     needed = not here if s.key_required is None else s.key_required
     if not here and not needed:
         raise Permanent(
-            f"{s.gateway_host} can be reached from other machines: without API keys only 127.0.0.1 will do"
+            f"{s.gateway_host} can be reached from other machines, but WILDTAG_KEY_REQUIRED is false: listen on"
+            " 127.0.0.1, or require API keys"
         )
     if needed and s.admin_key is None and not wiring.api_keys.list():
         raise Permanent(
-            f"{s.gateway_host} can be reached from other machines, and there is no API key: set WILDTAG_ADMIN_KEY,"
-            " make one with `wildtag keys create`, or listen on 127.0.0.1"
+            f"{s.gateway_host} can be reached from other machines, but there is no API key: set WILDTAG_ADMIN_KEY,"
+            " create a key with `wildtag keys create`, or listen on 127.0.0.1"
         )
     if not here and s.webhook_token is None:
         raise Permanent(
-            f"{s.gateway_host} can be reached from other machines, and anybody could tell of events: "
-            "set WILDTAG_WEBHOOK_TOKEN, or listen on 127.0.0.1"
+            f"{s.gateway_host} can be reached from other machines, and anyone could send events: set"
+            " WILDTAG_WEBHOOK_TOKEN, or listen on 127.0.0.1"
         )
     return Options(
         bucket=s.bucket, token=s.webhook_token, open=not needed, admin_key=s.admin_key, upload_prefix=s.upload_prefix,

@@ -15,12 +15,12 @@ def poster(wiring: Wiring) -> Poster:
     """The client of the receiver. Raises ``Permanent`` where none is named."""
     s = wiring.settings
     if s.notify_url is None or s.notify_secret is None:
-        raise Permanent("nobody is to be told: set WILDTAG_NOTIFY_URL and WILDTAG_NOTIFY_SECRET")
+        raise Permanent("there is no receiver: set WILDTAG_NOTIFY_URL and WILDTAG_NOTIFY_SECRET")
     return Poster(s.notify_url, secrets_of(s.notify_secret), s.notify_timeout_s, s.notify_ca_file, wiring.clock)
 
 
 def notifier(wiring: Wiring, post: Post, consumer: str) -> Notifier:
-    """What tells the receiver, under this consumer name."""
+    """A notifier with this consumer name."""
     s = wiring.settings
     return Notifier(
         wiring.redis, wiring.keys, wiring.outbox, post, Plan(s.notify_attempts),
@@ -29,7 +29,7 @@ def notifier(wiring: Wiring, post: Post, consumer: str) -> Notifier:
 
 
 def writer(wiring: Wiring, consumer: str) -> Writer:
-    """What writes tags back, under this consumer name."""
+    """A writer of tags, with this consumer name."""
     s = wiring.settings
     return Writer(
         wiring.store, wiring.records, wiring.redis, wiring.keys, s.bucket, s.write_back, s.output_prefix, consumer,

@@ -1,7 +1,7 @@
-"""Whether a service answers, asked over connections of its own that give up early.
+"""Probes of services, over separate connections with short timeouts.
 
-What work waits for may hang for as long as its own timeouts allow; a probe that begins a second later sees that the
-service is back. Each raises ``Transient`` while its service is away, and is called from several threads.
+A request may hang as long as its own timeouts allow; a later probe sees that the service is available again. A probe
+raises ``Transient`` while its service is unavailable. Probes are called from several threads.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from workers.stores.store import ObjectStore
 from workers.wiring.captions import library_of
 
 PATIENCE_S = 5.0
-KEY = "ready"  # of an object that need not be there: looking for it reaches the store
+KEY = "ready"  # of an object that need not exist: the lookup reaches the store
 
 
 def probes(
     settings: Settings, publisher: Publisher, store: Callable[[], ObjectStore], space: Callable[[], tuple[str, int]]
 ) -> Mapping[str, Callable[[], object]]:
-    """By service. ``store``: gives one that is impatient. ``space``: the id and the dimension of the captions.
+    """Probes by service. ``store``: makes a store with short timeouts. ``space``: id and dimension of the space.
 
-    Captions that a process of this machine owns have no probe: who opens them is their only user.
+    Embedded captions have no probe, because only one process uses them.
     """
     s = settings
     redis = connect(s.redis_url, patience_s=PATIENCE_S, tries=1)
     impatient_store = cache(store)
 
-    def write() -> None:  # a full Redis answers a ping, too
+    def write() -> None:  # a full Redis still answers a ping
         with translated():
             redis.set(Keys(s.key_prefix).probe, b"", ex=60)
 
@@ -47,7 +47,7 @@ def probes(
     impatient = cache(lambda: library_of(s.model_copy(update={"qdrant_timeout_s": PATIENCE_S})))
     found: dict[str, Callable[[], object]] = {
         REDIS: write,
-        BROKER: lambda: publisher.reach(),  # noqa: PLW0108 -- looked up when it is asked
+        BROKER: lambda: publisher.reach(),  # noqa: PLW0108 -- looked up at each call
         STORE: lambda: impatient_store().stat(s.bucket, f"{s.upload_prefix}{KEY}"),
     }
     return found if s.qdrant_url is None else {**found, CAPTIONS: search}

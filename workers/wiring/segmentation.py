@@ -58,7 +58,7 @@ class SegmentationMethods:
 
 
 def segmenter(wiring: Wiring) -> Segmenter:
-    """Over the captions that the retrieval worker owns, or a server has. Models are loaded by the first image."""
+    """A segmenter that searches through the retrieval worker or a Qdrant server. Loads models for the first image."""
 
     def pipeline(version: str) -> Pipeline:
         index = wiring.remote_index(version) if wiring.owned else wiring.indexes.open(version)

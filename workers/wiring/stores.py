@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def open_store(settings: Settings, **patience: Any) -> ObjectStore:
-    """A store with connections of its own. ``patience``: of ``S3Options``."""
+    """A store with its own connections. ``patience``: timeouts of ``S3Options``."""
     return folder_store(settings) if settings.s3_endpoint is None else open_s3(settings, **patience)
 
 
@@ -31,7 +31,9 @@ def open_s3(settings: Settings, **patience: Any) -> S3Store:
 
     s = settings
     if s.s3_endpoint is None:
-        raise Permanent("no S3 server is named: set WILDTAG_S3_ENDPOINT, as http://minio:9000")
+        raise Permanent(
+            "WILDTAG_S3_ENDPOINT is not set: set it to the URL of the S3 server, such as http://minio:9000"
+        )
     options = S3Options(
         s.s3_endpoint, s.s3_public_endpoint or s.s3_endpoint, s.s3_region,
         access_key=s.s3_access_key, secret_key=s.s3_secret_key, credentials_file=s.s3_credentials_file,

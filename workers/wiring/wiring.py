@@ -1,6 +1,6 @@
-"""The composition root: settings in, adapters out. Each is made when it is first asked for, and once.
+"""The composition root: it turns settings into adapters. Each adapter is created at its first use, once.
 
-A process makes its own ``Wiring``; after a fork the child makes another. Nothing here is shared or global.
+Each process creates its own ``Wiring``, also after a fork. Nothing is shared or global.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ NEAR_ENTRIES = 50_000  # word vectors and parses kept in a process: about 80 MB 
 
 
 class Wiring:
-    """Everything that a process of wildtag may need, by name."""
+    """The adapters of a process, by name."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self.settings = settings
@@ -110,7 +110,7 @@ class Wiring:
 
     @cached_property
     def low_priority_inbox(self) -> Inbox:
-        """Objects that are tagged again when nothing else is to be done."""
+        """The low-priority inbox: objects to tag again when no new ones wait."""
         return Inbox(self.redis, self.keys.low_priority_inbox)
 
     @cached_property
@@ -126,7 +126,7 @@ class Wiring:
     def pipeline(
         self, index: CaptionSearch, captions_version: str, clock: Callable[[], float] | None = None
     ) -> Pipeline:
-        """The whole method over these captions. Loads both encoders."""
+        """All stages, with these captions. Loads both encoders."""
         return Pipeline(
             self.image_encoder, self.text_encoder, index, captions_version, extractor=self.extractor,
             pipeline_options=self.pipeline_options, reference_vectors=self.reference_vectors, clock=clock,
@@ -158,12 +158,12 @@ class Wiring:
 
     @cached_property
     def liveness(self) -> LivenessFiles:
-        """What health checks read of this process."""
+        """The liveness files of this process."""
         return LivenessFiles(self.settings.liveness_folder)
 
     @cached_property
     def board(self) -> OutageBoard:
-        """What stands in the way of any process. One connection of its own: notes must not wait behind work."""
+        """The outages seen by any process. Has its own connection, so that reports do not wait for other commands."""
         return OutageBoard(
             connect(self.settings.redis_url, patience_s=5.0, tries=1), self.keys,
             f"{socket.gethostname()}-{os.getpid()}", self.clock,
@@ -171,7 +171,7 @@ class Wiring:
 
     @cached_property
     def outage_tracker(self) -> OutageTracker:
-        """What stands in the way of this process, and the probes that see when it is gone."""
+        """The outages of this process, and the probes that detect their end."""
 
         def store() -> ObjectStore:
             return open_store(self.settings, read_s=PATIENCE_S, tries=1)
@@ -183,7 +183,7 @@ class Wiring:
 
     @cached_property
     def outages(self) -> OutageReport:
-        """What stands in the way of any process, for people and for metrics."""
+        """The outages seen by any process, for people and metrics."""
         return OutageReport(self.board, self.outage_tracker, self.records.counts)
 
     @cached_property
@@ -196,7 +196,7 @@ class Wiring:
 
     @cached_property
     def s3(self) -> S3Store:
-        """The bucket on an S3 server: what ``store`` is when ``s3_endpoint`` is set, with all it can do besides."""
+        """The bucket on an S3 server: ``store`` if ``s3_endpoint`` is set, with the full interface."""
         return open_s3(self.settings)
 
     @cached_property
@@ -215,21 +215,21 @@ class Wiring:
 
     @property
     def owned(self) -> bool:
-        """Whether one process owns the captions, as with Edge; a server serves all."""
+        """Whether one process owns the captions (Edge), as opposed to a Qdrant server."""
         return self.settings.qdrant_url is None
 
     @cached_property
     def chosen(self) -> Callable[[], str]:
-        """Gives the captions version that new images are tagged with; it may change while this process runs."""
+        """Returns the captions version for new images, which may change while this process runs."""
         return ActiveVersion(self.library, self.space.id, self.settings.captions)
 
     def current(self) -> Revision:
-        """What new images are tagged with at this moment."""
+        """The current revision for new images."""
         return Revision(self.space.id, self.chosen())
 
     @cached_property
     def revision(self) -> Revision:
-        """The same, held fixed: for whoever tags in one process, or compares."""
+        """The current revision at the first use, kept constant: for tagging in one process, or comparing."""
         return self.current()
 
     @cached_property
@@ -255,7 +255,7 @@ class Wiring:
 
     @cached_property
     def reference_vectors(self) -> Floats | None:
-        """The vectors of pictures of every kind, where the encoder knows some: retrieval holds hubs back by them."""
+        """Reference vectors of typical images for the hubness correction, if the encoder has some."""
         return reference_vectors(self.settings.encoder, cache_dir=self.settings.cache_folder)
 
     @cached_property
@@ -264,12 +264,12 @@ class Wiring:
 
     @cached_property
     def pipeline_options(self) -> PipelineOptions:
-        """What the settings choose of the method."""
+        """The options of the method, from the settings."""
         return pipeline_options(self.settings, self.space.thresholds)
 
     @cached_property
     def indexes(self) -> OpenIndexes:
-        """The versions of the captions that this process has open, and so owns."""
+        """The caption versions that this process has open, and so owns."""
         return OpenIndexes(self.library, self.space.id)
 
     @cached_property

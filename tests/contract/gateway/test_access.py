@@ -181,6 +181,6 @@ def test_it_listens_to_other_machines_only_with_keys_and_a_token(tmp_path: objec
         chosen(webhook_token=TOKEN)
     with pytest.raises(Permanent, match="WILDTAG_WEBHOOK_TOKEN"):
         chosen(admin_key=ADMIN)
-    with pytest.raises(Permanent, match="without API keys"):
+    with pytest.raises(Permanent, match="WILDTAG_KEY_REQUIRED is false"):
         chosen(admin_key=ADMIN, webhook_token=TOKEN, key_required=False)
     assert not chosen(admin_key=ADMIN, webhook_token=TOKEN)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vectordb.index import IndexFault
-from workers.embedded.caption_copying import NoSide, Patience, sides
+from workers.embedded.caption_copying import BadSide, Patience, sides
 from workers.settings.settings import Settings
 
 A, B = "http://a.example:6333", "http://b.example:7333"
@@ -34,7 +34,7 @@ def test_the_side_that_is_not_named_is_the_settings_own(tmp_path: Path) -> None:
     ("source", "target"), [(None, None), (None, "embedded"), ("embedded", None), (A, A), (None, "localhost:6333")]
 )
 def test_what_names_no_other_home_is_refused(tmp_path: Path, source: str | None, target: str | None) -> None:
-    with pytest.raises(NoSide):
+    with pytest.raises(BadSide):
         sides(settings(tmp_path), source, target)
 
 
@@ -64,7 +64,7 @@ def test_grpc_is_used_where_its_port_is_known(tmp_path: Path) -> None:
 
 
 def test_a_secret_in_an_address_is_refused_and_not_shown(tmp_path: Path) -> None:
-    with pytest.raises(NoSide) as refused:
+    with pytest.raises(BadSide) as refused:
         sides(settings(tmp_path), None, "https://me:secret@a.example:6333")
     assert "secret" not in str(refused.value)
 

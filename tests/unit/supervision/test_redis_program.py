@@ -62,7 +62,7 @@ def test_the_one_on_the_path_is_taken_for_a_new_home(
     [
         ("Redis server v=5.0.14 sha=0", "Redis 5.0.14, older than Redis 7.0"),
         ("Redis server v=6.2.14 sha=0", "Redis 6.2.14, older than Redis 7.0"),
-        ("something else", "does not run"),
+        ("something else", "cannot be run"),
     ],
 )
 def test_an_old_one_is_passed_over_for_the_packaged_one_and_the_reason_is_told(

@@ -1,4 +1,4 @@
-"""``wildtag captions …``: what wildtag can say is what its caption databases hold."""
+"""``wildtag captions …``: manage caption databases, from which all tags come."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import typer
 from workers.cli.captions import build, copy, keep, look, teach
 from workers.cli.panels import CAPTIONS
 
-captions = typer.Typer(no_args_is_help=True, help="Bring, switch, copy, search and teach captions.")
+captions = typer.Typer(no_args_is_help=True, help="Import, switch, copy, search and teach captions.")
 for module in (build, keep, copy, look, teach):
     module.add_to(captions)
 

@@ -1,4 +1,4 @@
-"""``captions import``: files to a version of a caption database."""
+"""``captions import``: build a version of a caption database from files."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
     from workers.captions.importing import Import
     from workers.wiring.wiring import Wiring
 
-FAULTY = 2  # the exit status when a source could not be read, or not to its end
+FAULTY = 2  # exit status: a source could not be read completely
 
 
 def import_(
-    paths: Annotated[list[str], typer.Argument(help="Caption files or folders; - is standard input.")],
-    name: Annotated[str, typer.Option(help="What the database is called.")],
-    format_: Annotated[str | None, typer.Option("--format", help="Of the files, where they do not tell.")] = None,
-    column: Annotated[str | None, typer.Option(help="Which column or field holds the captions.")] = None,
-    version: Annotated[str | None, typer.Option(help="In place of the one that follows from the files.")] = None,
-    extract: Annotated[bool, typer.Option("--extract", help="Also find each caption's candidates now.")] = False,
-    vectors: Annotated[bool, typer.Option(help="Take the vectors that the files have, or encode anew.")] = True,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that encode on this machine.")] = 1,
-    queue: Annotated[bool, typer.Option("--queue", help="Encode by the workers of the queue ingestion.")] = False,
+    paths: Annotated[list[str], typer.Argument(help="Caption files or folders; - for standard input.")],
+    name: Annotated[str, typer.Option(help="Name of the caption database.")],
+    format_: Annotated[str | None, typer.Option("--format", help="Format of the files; default: detected.")] = None,
+    column: Annotated[str | None, typer.Option(help="Column or field that contains the captions.")] = None,
+    version: Annotated[str | None, typer.Option(help="Version; default: derived from the files.")] = None,
+    extract: Annotated[bool, typer.Option("--extract", help="Also extract the candidates of each caption.")] = False,
+    vectors: Annotated[bool, typer.Option(help="Use vectors contained in the files, or encode again.")] = True,
+    workers: Annotated[int, typer.Option(min=1, help="Number of local processes that encode.")] = 1,
+    queue: Annotated[bool, typer.Option("--queue", help="Encode on the workers of the queue ingestion.")] = False,
     resume: Annotated[bool, typer.Option(" /--no-resume", help="Throw away what an interrupted import did.")] = True,
-    use: Annotated[bool, typer.Option("--use", help="Tag new images with it as soon as it is there.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
+    use: Annotated[bool, typer.Option("--use", help="Tag new images with this version once it is built.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
-    """Bring captions: plain text, CSV, TSV, JSON lines, COCO, Parquet, WebDataset, WordNet, or vectors ready-made.
+    """Import captions: plain text, CSV, TSV, JSON lines, COCO, Parquet, WebDataset, WordNet, or ready-made vectors.
 
-    An import that was interrupted goes on where it was when it is started again. Exit status 2: a file could not be
-    read to its end; what was read before is there.
+    To resume an interrupted import, run the same command again. Exit status 2: a file could not be read completely;
+    the captions before the fault are imported.
     """
     from vectordb.building import NoCaptions  # noqa: PLC0415 -- keeps the command line quick
     from vectordb.index import UnusableVectors, WrongDimension  # noqa: PLC0415 -- as above
@@ -55,7 +55,7 @@ def import_(
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     if queue and workers > 1:
-        raise typer.BadParameter("--queue and --workers exclude each other")
+        raise typer.BadParameter("use either --queue or --workers, not both")
     settings = Settings()
     wiring = Wiring(running(settings) or settings)
     try:
@@ -63,31 +63,35 @@ def import_(
         what = Import(source, name, parse=extract, version=version, vectors=vectors)
         made = wiring.library.find(wiring.space.id, what.captions_version)
         if made is not None and (not resume or made.source != what.identity):
-            raise VersionExists(f"there is a version {made.captions_version} already; drop it first")
-        if made is None:  # else the same files, read the same way: nothing is to be done
+            raise VersionExists(
+                f"version {made.captions_version} exists already; to replace it, run `wildtag captions drop` first"
+            )
+        if made is None:  # else the same import is done already
             made = _built(wiring, what, workers, queue=queue, resume=resume)
     except (BadSource, NoCaptions, UnusableVectors, WrongDimension) as exc:
         messages.print(f"[red]wildtag: {escape(str(exc))}[/]", soft_wrap=True)
         raise typer.Exit(FAULTY) from None
     except KeyboardInterrupt:
-        messages.print("Interrupted; the same command goes on where it was.")
+        messages.print("Interrupted. To resume, run the same command again.")
         raise typer.Exit(130) from None
     if json:
         console.out(msgspec.json.encode({"manifest": made}).decode(), highlight=False)
     else:
         console.print(
-            f"[bold]{escape(made.captions_version)}[/]: {made.count:,} captions of {made.read:,} read;"
-            f" {made.duplicate:,} had come before, {made.empty:,} were empty"
+            f"[bold]{escape(made.captions_version)}[/]: {made.count:,} captions imported of {made.read:,} read;"
+            f" {made.duplicate:,} duplicates, {made.empty:,} empty"
         )
     if made.fault:
         messages.print(f"[red]wildtag: {escape(made.fault)}[/]", soft_wrap=True)
-        messages.print("What was read before it is kept.")
+        messages.print("The captions before this fault are imported.")
         raise typer.Exit(FAULTY)
     if use:
         now = switch(wiring.library, wiring.space.id, made.captions_version, settings.captions)
         messages.print(f"In use: {escape(now)}")
     elif not json:
-        messages.print(f"To tag with it: wildtag captions use {escape(made.captions_version)}", highlight=False)
+        messages.print(
+            f"To tag with this version, run: wildtag captions use {escape(made.captions_version)}", highlight=False
+        )
 
 
 def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: bool) -> Manifest:
@@ -101,7 +105,7 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: b
     with _bar() as progress:
         bar = progress.add_task("reading", total=what.source.size() or None, told="")
         began = time.monotonic()
-        first: list[int] = []  # how many captions an interrupted import had taken
+        first: list[int] = []  # captions that an interrupted import had finished
 
         def tell(told: Told) -> None:
             first.append(told.count) if not first else None
@@ -113,7 +117,7 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: b
             time.sleep(2)
 
         def silent(seconds: int) -> None:
-            said = f"no answer for {seconds} s; is there a worker? Start one: wildtag worker ingestion"
+            said = f"no answer for {seconds} s; check that a worker runs, or start one: wildtag worker ingestion"
             if messages.is_terminal:
                 progress.update(bar, description=said)
             elif seconds % 60 == 10:

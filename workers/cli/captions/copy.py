@@ -1,4 +1,4 @@
-"""``captions copy``: a version from one home of captions to another."""
+"""``captions copy``: copy a version of captions between Qdrant servers and homes."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ if TYPE_CHECKING:
     from vectordb.library import Manifest
     from workers.embedded.caption_copying import Report, Side
 
-Version = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Its newest version where none is given.")]
+Version = Annotated[
+    str, typer.Argument(metavar="NAME[@VERSION]", help="Caption database; default version: the newest.")
+]
 PLACE = (
-    "a Qdrant server's address, `embedded` for the folders of this home, or the folder of another home; where the"
-    " captions are kept (WILDTAG_QDRANT_URL) when not given."
+    "the URL of a Qdrant server, `embedded` for this home, or the folder of another home. Default: where this"
+    " home keeps its captions (WILDTAG_QDRANT_URL)."
 )
 
 
 def copy(
     name: Version,
-    to: Annotated[str | None, typer.Option("--to", metavar="PLACE", help=f"Where to: {PLACE}")] = None,
-    source: Annotated[str | None, typer.Option("--from", metavar="PLACE", help="Where from, named alike.")] = None,
-    space: Annotated[str | None, typer.Option(help="Of another encoder's space.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="PLACE", help=f"Target: {PLACE}")] = None,
+    source: Annotated[str | None, typer.Option("--from", metavar="PLACE", help="Source, in the same form.")] = None,
+    space: Annotated[str | None, typer.Option(help="Vector space, if not that of the current encoder.")] = None,
     taught: Annotated[
-        bool, typer.Option("--taught", help="Where the version is there already, bring what was taught since.")
+        bool, typer.Option("--taught", help="If the target has the version, copy the captions taught since.")
     ] = False,
     resume: Annotated[bool, typer.Option(" /--no-resume", help="Throw away what an interrupted copy did.")] = True,
-    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
-    """Copy a version to a Qdrant server, or back: vectors as they are, and what was taught.
+    """Copy a version to a Qdrant server, or back, with its vectors and taught captions.
 
-    A copy that was interrupted goes on where it was when it is started again, and is seen when its count and ten
-    searches agree with its source. A version that is there already is left alone. The servers' API keys come from
+    To resume an interrupted copy, run the same command again. The copy becomes visible once its count and ten
+    searches match its source. A version that the target already has is not changed. The servers' API keys come from
     WILDTAG_COPY_FROM_API_KEY and WILDTAG_COPY_TO_API_KEY, or from WILDTAG_QDRANT_API_KEY.
     """
     from workers.embedded.caption_copying import found, sides  # noqa: PLC0415 -- keeps the command line quick
@@ -49,7 +51,7 @@ def copy(
     try:
         report = _copied(here, there, manifest, taught=taught, resume=resume)
     except KeyboardInterrupt:
-        messages.print("Interrupted; the same command goes on where it was.")
+        messages.print("Interrupted. To resume, run the same command again.")
         raise typer.Exit(130) from None
     if json:
         told = {"captions_version": manifest.captions_version, "space_id": manifest.space_id,
@@ -65,7 +67,7 @@ def copy(
         what = f"WILDTAG_HOME={escape(str(there.settings.home))} "
         what += "WILDTAG_QDRANT_URL= " if settings.qdrant_url else ""
     command = f"{what}wildtag captions use {escape(manifest.captions_version)}"
-    messages.print(f"To tag with it: {command}", highlight=False, soft_wrap=True)
+    messages.print(f"To tag with this version, run: {command}", highlight=False, soft_wrap=True)
 
 
 def _copied(here: Side, there: Side, manifest: Manifest, *, taught: bool, resume: bool) -> Report:
@@ -94,19 +96,20 @@ def _tell(report: Report, *, taught: bool) -> None:
     version, target, source = map(escape, (report.manifest.captions_version, report.target, report.source))
     if not report.already:
         console.print(
-            f"[bold]{version}[/]: {report.count:,} captions are in {target}, {report.taught:,} of them taught;"
-            f" {report.brought:,} came now. Count and {report.searches} searches agree with {source}",
+            f"[bold]{version}[/]: {report.count:,} captions in {target}, {report.taught:,} of them taught;"
+            f" {report.brought:,} copied now. Count and {report.searches} searches match {source}",
             soft_wrap=True, highlight=False,
         )  # fmt: skip
         return
     console.print(
-        f"[bold]{version}[/] is in {target} already: {report.count:,} captions; it was not copied again",
+        f"[bold]{version}[/] exists in {target} with {report.count:,} captions; not copied again",
         soft_wrap=True, highlight=False,
     )  # fmt: skip
+    captions = f"{report.taught:,} caption{'' if report.taught == 1 else 's'}"
     if report.taught and taught:
-        console.print(f"{report.taught:,} captions that were taught to {source} alone are there now", soft_wrap=True)
+        console.print(f"Copied {captions} taught only to {source}", soft_wrap=True)
     elif report.taught:
-        said = f"{report.taught:,} captions were taught to {source} alone; --taught brings them"
+        said = f"Not copied: {captions} taught only to {source}; to copy, pass --taught"
         messages.print(f"[yellow]{said}[/]", soft_wrap=True)
 
 

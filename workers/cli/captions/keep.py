@@ -1,4 +1,4 @@
-"""``captions list, use, drop, export, snapshot, restore``: the versions that there are."""
+"""``captions list, use, drop, export, snapshot, restore``: manage versions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from workers.cli.first_start import prepare_captions
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Version = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Its newest version where none is given.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+Version = Annotated[
+    str, typer.Argument(metavar="NAME[@VERSION]", help="Caption database; default version: the newest.")
+]
 
 
 def list_(json: Json = False) -> None:
-    """The caption databases and their versions, of all spaces."""
+    """List caption databases and their versions, of all vector spaces."""
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- keeps the command line quick
 
     wiring = Wiring(Settings())
@@ -47,29 +49,36 @@ def list_(json: Json = False) -> None:
             view.add_row("[yellow]unfinished[/]", escape(version), "", space, "", "", style="dim")
     if view.row_count:
         console.print(view)
-        messages.print(f"[dim]space of the encoder in force: {here}[/]")
+        messages.print(f"[dim]vector space of the current encoder: {here}[/]")
     elif not json:
-        messages.print("There are none yet: wildtag up makes the starter captions, wildtag captions import others.")
+        messages.print(
+            "There are no captions yet: `wildtag up` creates the starter captions, `wildtag captions import` others."
+        )
 
 
 def use(name: Version) -> None:
-    """Tag new images with these captions. Images on their way finish with those they began with."""
+    """Tag new images with this version. Images in progress finish with the version that they started with."""
     from workers.captions.versions import starter, switch  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = Settings()
-    if name in ("starter", starter()):  # those of this installation can be made here and now
+    if name in ("starter", starter()):  # the starter captions of this installation can be encoded now
         prepare_captions(settings.model_copy(update={"captions": "starter"}))
     wiring = Wiring(settings)
     console.print(f"In use: {escape(switch(wiring.library, wiring.space.id, name, settings.captions))}")
 
 
 def drop(
-    name: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Its only version where none is given.")],
-    space: Annotated[str | None, typer.Option(help="Of another encoder's space.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME[@VERSION]", help="Version to remove; @VERSION may be omitted if there is only one."
+        ),
+    ],
+    space: Annotated[str | None, typer.Option(help="Vector space, if not that of the current encoder.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Remove a version for good; also an import that was interrupted."""
+    """Delete a version permanently, or the remains of an interrupted import."""
     from workers.captions.versions import only  # noqa: PLC0415 -- keeps the command line quick
     from workers.embedded.caption_access import taken_over  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
@@ -79,17 +88,19 @@ def drop(
     space_id = space or wiring.space.id
     version = only(wiring.library, space_id, name)
     if not yes:
-        typer.confirm(f"Remove {version} for good?", abort=True)
+        typer.confirm(f"Delete {version} permanently?", abort=True)
     taken_over(settings, version, lambda: wiring.library.drop(space_id, version))
     console.print(f"Removed {escape(version)}")
 
 
 def export(
     name: Version,
-    to: Annotated[Path | None, typer.Option(help="A .txt, .jsonl or .parquet file; else lines of text here.")] = None,
-    source: Annotated[str | None, typer.Option(help="Only captions that this source taught.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="File to write: .txt, .jsonl or .parquet; default: text to standard output.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Only captions taught by this source.")] = None,
 ) -> None:
-    """Write captions out: as text, as JSON lines with what is kept beside them, or as Parquet with their vectors."""
+    """Export captions: as text, as JSON lines with their payload, or as Parquet with their vectors."""
     from vectordb.export import exporter  # noqa: PLC0415 -- keeps the command line quick
     from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- as above
 
@@ -101,11 +112,13 @@ def export(
             write(page, vectors)
             count += len(page)
     if to is not None:
-        messages.print(f"{count:,} captions of {captions.captions_version} in {to}", markup=False, highlight=False)
+        messages.print(
+            f"{count:,} captions of {captions.captions_version} written to {to}", markup=False, highlight=False
+        )
 
 
-def snapshot(name: Version, file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
-    """Save a version to one file, packed by zstd: a backup, or to move it to another machine, or to a server."""
+def snapshot(name: Version, file: Annotated[Path, typer.Argument(help="Snapshot file to write.")]) -> None:
+    """Save a version to one file, compressed with zstd: as a backup, or to move it to another machine or server."""
     from vectordb.index import IndexMissing  # noqa: PLC0415 -- keeps the command line quick
     from vectordb.snapshot import write  # noqa: PLC0415 -- as above
     from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- as above
@@ -116,20 +129,22 @@ def snapshot(name: Version, file: Annotated[Path, typer.Argument(help="The file 
     with (
         open_captions(settings, name) as here,
         _bar("saving") as (progress, bar),
-    ):  # a running stack goes on with its work
+    ):  # a running stack keeps working
         wiring = Wiring(settings)
         manifest = wiring.library.find(wiring.space.id, here.captions_version)
         if manifest is None:
-            raise IndexMissing(f"there are no captions {here.captions_version}")
+            raise IndexMissing(
+                f"there is no version {here.captions_version}; `wildtag captions list` shows all versions"
+            )
         progress.update(bar, total=manifest.count)
         write(file, manifest, here.index, lambda count: progress.update(bar, completed=count))
-    console.print(f"{escape(here.captions_version)} is in {escape(str(file))} ({decimal(file.stat().st_size)})")
+    console.print(f"Saved {escape(here.captions_version)} to {escape(str(file))} ({decimal(file.stat().st_size)})")
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="A snapshot file, of this or an earlier version, from either home.")],
+    file: Annotated[Path, typer.Argument(help="Snapshot file, from a home or a Qdrant server.")],
 ) -> None:
-    """Take in a version that was saved, and build its index. It is not in use until you say so."""
+    """Restore a version from a snapshot and build its index. To tag with it, run `wildtag captions use`."""
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- keeps the command line quick
 
     wiring = Wiring(Settings())
@@ -138,7 +153,7 @@ def restore(
     console.print(f"Restored {escape(manifest.captions_version)}: {manifest.count:,} captions")
     if manifest.space_id != wiring.space.id:
         messages.print(
-            f"[yellow]It is for the space {manifest.space_id}; the encoder in force makes {wiring.space.id}.[/]"
+            f"[yellow]Its vector space is {manifest.space_id}; the current encoder uses {wiring.space.id}.[/]"
         )
 
 
@@ -151,7 +166,7 @@ def _bar(description: str) -> Iterator[tuple[Progress, TaskID]]:
 
 def _writable(file: Path) -> None:
     if file.is_dir() or not file.absolute().parent.is_dir():
-        raise typer.BadParameter(f"{file} cannot be written: it must be a file in a folder that exists")
+        raise typer.BadParameter(f"cannot write {file}: name a file in an existing folder")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""``captions search`` and ``captions stats``: what would be found, and what there is."""
+"""``captions search`` and ``captions stats``: search a version, and describe it."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
 IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
 
-Json = Annotated[bool, typer.Option("--json", help="JSON in place of a table.")]
-Wanted = Annotated[str | None, typer.Option("--captions", help="NAME or NAME@VERSION; those in use when not given.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Wanted = Annotated[str | None, typer.Option("--captions", help="NAME or NAME@VERSION; default: the version in use.")]
 
 
 def search(
-    what: Annotated[str, typer.Argument(metavar="TEXT|IMAGE", help="Words, or an image file.")],
-    limit: Annotated[int, typer.Option(min=1, help="How many captions.")] = 10,
+    what: Annotated[str, typer.Argument(metavar="TEXT|IMAGE", help="A text, or an image file.")],
+    limit: Annotated[int, typer.Option(min=1, help="Number of captions.")] = 10,
     captions: Wanted = None,
     json: Json = False,
 ) -> None:
-    """The captions nearest to a text or to an image, with their similarities: what tagging would work with."""
+    """Find the captions nearest to a text or an image, with their similarities, as tagging would retrieve them."""
     from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
 
     if not what.strip():
-        raise typer.BadParameter("give words, or an image file")
+        raise typer.BadParameter("give a text or an image file")
     if Path(what).suffix.lower() in IMAGES and not _is_file(what):
-        messages.print(f"[yellow]There is no file {escape(what)}; these are the captions nearest to that text.[/]")
+        messages.print(f"[yellow]There is no file {escape(what)}; searching for it as text.[/]")
     settings = Settings()
     with open_captions(settings, captions) as here:
         if _is_file(what):
-            found = _seen(Path(what), settings, here.index, limit)
+            found = _nearest_to(Path(what), settings, here.index, limit)
         else:
             (found,) = here.index.search(here.encoder().encode([what]), limit)
     rows = list(zip(found.captions, found.similarities.tolist(), strict=True))
@@ -64,11 +64,11 @@ def search(
 def _is_file(what: str) -> bool:
     try:
         return Path(what).is_file()
-    except OSError:  # a text longer than a file name may be
+    except OSError:  # a text may be longer than a file name can be
         return False
 
 
-def _seen(image: Path, settings: Settings, index: CaptionIndex, limit: int) -> Neighbours:
+def _nearest_to(image: Path, settings: Settings, index: CaptionIndex, limit: int) -> Neighbours:
     """The captions of an image, as the retrieval stage finds them."""
     from tasks.images import decode  # noqa: PLC0415 -- keeps the command line quick
     from tasks.retrieval import nearest  # noqa: PLC0415 -- as above
@@ -84,11 +84,11 @@ def _seen(image: Path, settings: Settings, index: CaptionIndex, limit: int) -> N
 
 
 def stats(
-    name: Annotated[str | None, typer.Argument(metavar="NAME[@VERSION]")] = None,
-    sample: Annotated[int, typer.Option(min=0, help="How many captions to look into for candidates.")] = 5000,
+    name: Annotated[str | None, typer.Argument(metavar="NAME[@VERSION]", help="Default: the version in use.")] = None,
+    sample: Annotated[int, typer.Option(min=0, help="Number of captions to count candidates in.")] = 5000,
     json: Json = False,
 ) -> None:
-    """Size, space, bytes on disk, and the most frequent candidates, of the captions in use or of others."""
+    """Show the size, vector space, bytes on disk and most frequent candidates of a version."""
     from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
@@ -97,7 +97,7 @@ def stats(
     with open_captions(settings, name) as here:
         version = here.captions_version
         told: dict[str, Any] = {"captions_version": version, "count": here.index.count()}
-        looked_into, common = _common(here.index, sample)
+        sampled, common = _common(here.index, sample)
     library, space_id = wiring.library, wiring.space.id
     manifest = library.find(space_id, version)
     told |= msgspec.to_builtins(manifest) | {"count": told["count"]} if manifest else {}
@@ -105,7 +105,7 @@ def stats(
         "bytes": library.size(space_id, version),
         "active": library.active(space_id) == version,
         "spaces": sorted({m.space_id for m in library.manifests() if manifest and m.name == manifest.name}),
-        "sample": looked_into,
+        "sample": sampled,
         "candidates": dict(common),
     }
     if json:
@@ -121,7 +121,7 @@ def stats(
     console.print(view)
     if common:
         words = ", ".join(f"{escape(label)} [dim]{count:,}[/]" for label, count in common)
-        console.print(f"\nMost frequent candidates among {looked_into:,} captions: {words}")
+        console.print(f"\nMost frequent candidates among {sampled:,} captions: {words}")
 
 
 def _plain(value: object) -> str:
@@ -129,7 +129,7 @@ def _plain(value: object) -> str:
 
 
 def _common(index: CaptionIndex, sample: int, most: int = 20) -> tuple[int, list[tuple[str, int]]]:
-    """The most frequent labels of the first captions. Ids are hashes, so the first are a fair sample."""
+    """The most frequent labels of the first captions. Ids are hashes, so the first captions are a random sample."""
     from tasks.extraction.phrases import Phrases  # noqa: PLC0415 -- keeps the command line quick
 
     phrases, counts, seen = Phrases(), Counter[str](), 0
@@ -142,7 +142,7 @@ def _common(index: CaptionIndex, sample: int, most: int = 20) -> tuple[int, list
         counts.update(label for one in phrases.parse(unknown) for label, head, _ in one.phrases if not head)
         counts.update(label for caption in part for label in _kept(caption))
     if not seen:
-        messages.print("[dim]no captions were looked into[/]")
+        messages.print("[dim]no captions were sampled[/]")
     return seen, counts.most_common(most)
 
 

@@ -1,4 +1,4 @@
-"""``captions add, taught, remove``: captions for the version in use, without a restart."""
+"""``captions add, taught, remove``: add captions to a version without a restart."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
     from vectordb.captions import Caption
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Wanted = Annotated[str | None, typer.Option("--captions", help="NAME or NAME@VERSION; those in use when not given.")]
-Source = Annotated[str, typer.Option(help="Who teaches: captions can be listed and taken back by it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+Wanted = Annotated[str | None, typer.Option("--captions", help="NAME or NAME@VERSION; default: the version in use.")]
+Source = Annotated[str, typer.Option(help="Label that groups taught captions, to list or remove them later.")]
 
 
 def add(
-    texts: Annotated[list[str], typer.Argument(help="Captions; - reads them from standard input, one a line.")],
+    texts: Annotated[list[str], typer.Argument(help="Captions; - reads them from standard input, one per line.")],
     source: Source = "taught",
     captions: Wanted = None,
     json: Json = False,
 ) -> None:
-    """Teach captions: images that come from now on can be tagged with them."""
+    """Add captions to a version. New images can be tagged with them at once."""
     from workers.captions.teaching import teach  # noqa: PLC0415 -- as above
     from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
 
@@ -50,7 +50,7 @@ def add(
 
 
 def taught(source: Source = "taught", captions: Wanted = None, json: Json = False) -> None:
-    """The captions that one source taught, the newest first."""
+    """List the captions taught by one source, newest first."""
     from workers.captions import teaching  # noqa: PLC0415 -- as above
     from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
 
@@ -68,21 +68,23 @@ def taught(source: Source = "taught", captions: Wanted = None, json: Json = Fals
     if found:
         console.print(view)
     else:
-        messages.print(f"{here.captions_version} holds no captions that {source!r} taught", markup=False)
+        messages.print(f"{here.captions_version} has no captions taught by {source!r}", markup=False)
 
 
 def remove(
-    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT|ID", help="Captions that were taught.")] = None,
-    source: Annotated[str | None, typer.Option(help="All that this source taught.")] = None,
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="TEXT|ID", help="Text or id of taught captions.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Remove all captions taught by this source.")] = None,
     captions: Wanted = None,
     json: Json = False,
 ) -> None:
-    """Take back captions that were taught."""
+    """Remove taught captions."""
     from workers.captions import teaching  # noqa: PLC0415 -- as above
     from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
 
     if not texts and source is None:
-        raise typer.BadParameter("name the captions, or --source for all that it taught")
+        raise typer.BadParameter("give captions, or --source to remove all captions of a source")
     with open_captions(Settings(), captions) as here:
         wanted = list(texts or [])
         if source is not None:
@@ -94,7 +96,7 @@ def remove(
     for caption in gone:
         console.print(f"removed  [dim]{caption.id:016x}[/]  {escape(caption.text)}", highlight=False)
     if not gone:
-        messages.print("nothing to take back")
+        messages.print("no captions to remove")
 
 
 def _print(captions: Iterable[Caption], version: str) -> None:

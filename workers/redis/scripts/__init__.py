@@ -1,4 +1,4 @@
-"""The Lua scripts, by name: what must be whole or not there in Redis."""
+"""The Lua scripts, by name: changes in Redis that must be atomic."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from importlib import resources
 
 
 def source(*names: str) -> str:
-    """The text of a script; of several, one behind the other: what is shared comes first."""
+    """The source of a script. Several names are concatenated in order, so shared functions come first."""
     return "\n".join(resources.files(__name__).joinpath(f"{name}.lua").read_text() for name in names)

@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 import pytest
 
 from tasks.messages import ObjectRef, Revision
-from workers.cli.s3 import _followed
+from workers.cli.s3 import _trace
 from workers.diagnostics.doctor import Check
-from workers.diagnostics.s3_existing import Existing, newest
-from workers.diagnostics.s3_probe import Disguise, Probe
+from workers.diagnostics.s3_delays import SourceDelays
+from workers.diagnostics.s3_existing import ExistingObject, newest
+from workers.diagnostics.s3_probe import Probe, ProbeForm
 from workers.diagnostics.s3_trail import Stack
-from workers.diagnostics.s3_ways import Ways
 from workers.events.notification import Notification
 from workers.events.sink import PROBE, EventSink, received_events
 from workers.events.sources import EventProbes, Sources, State
@@ -111,9 +111,9 @@ def test_each_way_is_measured_and_a_slow_one_explained(
     store = Telling(tmp_path, EventSink(client, keys), webhook=1.4, listen=0.05)
     sources.note("listen", "working")
     sources.note("sweep", "working")
-    ways = Ways(sources, EventProbes(client, keys), [WEBHOOK], patience_s=8)
+    delays = SourceDelays(sources, EventProbes(client, keys), [WEBHOOK], patience_s=8)
     with tagging(client, keys, stack.inbox):
-        found = checks(Probe(store, stack, ways, BUCKET, Disguise()).follow())
+        found = checks(Probe(store, stack, delays, BUCKET, ProbeForm()).follow())
     assert list(found) == ["stored", "sweep", "event", "record", "listen", "webhook"]
     assert found["listen"].ok
     assert found["webhook"].ok is None
@@ -127,9 +127,9 @@ def test_a_way_that_tells_nothing_is_named(
 ) -> None:
     store = Telling(tmp_path, EventSink(client, keys), listen=0.0)
     told = [WEBHOOK, Entry("arn:minio:sqs::WILDTAG:redis"), Entry("arn:aws:sqs:r:1:x")]
-    ways = Ways(sources, EventProbes(client, keys), told, patience_s=0.5)
+    delays = SourceDelays(sources, EventProbes(client, keys), told, patience_s=0.5)
     with tagging(client, keys, stack.inbox):
-        found = checks(Probe(store, stack, ways, BUCKET, Disguise()).follow())
+        found = checks(Probe(store, stack, delays, BUCKET, ProbeForm()).follow())
     assert found["record"].ok
     assert [found[name].ok for name in ("listen", "redis", "webhook")] == [True, None, None]
     assert "the gateway" in found["webhook"].remedy
@@ -138,13 +138,13 @@ def test_a_way_that_tells_nothing_is_named(
 
 @pytest.mark.parametrize(
     ("state", "says"),
-    [("deaf", "--at-once"), ("refused", "other sources"), ("away", "again")],
+    [("deaf", "--at-once"), ("refused", "wildtag s3 setup"), ("away", "retried")],
 )
 def test_a_listener_that_does_not_work_is_named(
     client: Client, keys: Keys, sources: Sources, state: State, says: str
 ) -> None:
     sources.note("listen", state, "because")
-    (listen,) = Ways(sources, EventProbes(client, keys), [], patience_s=1).conditions()
+    (listen,) = SourceDelays(sources, EventProbes(client, keys), [], patience_s=1).conditions()
     assert (listen.name, listen.ok) == ("listen", None)
     assert "because" in listen.detail
     assert says in listen.remedy
@@ -152,8 +152,23 @@ def test_a_listener_that_does_not_work_is_named(
 
 def test_nobody_listens(client: Client, keys: Keys, sources: Sources) -> None:
     sources.note("sweep", "working")
-    listen, _ = Ways(sources, EventProbes(client, keys), [], patience_s=1).conditions()
+    listen, _ = SourceDelays(sources, EventProbes(client, keys), [WEBHOOK], patience_s=1).conditions()
     assert "WILDTAG_LISTEN" in listen.remedy
+
+
+@pytest.mark.parametrize("listen", [None, "refused"])
+def test_a_bucket_that_only_the_sweep_watches_is_noted(
+    client: Client, keys: Keys, sources: Sources, listen: State | None
+) -> None:
+    sources.note("sweep", "working")
+    if listen is not None:
+        sources.note("listen", listen, "because")
+    found = checks(SourceDelays(sources, EventProbes(client, keys), [], patience_s=1).conditions())
+    assert found["sources"].ok is None
+    assert "only by the periodic sweep" in found["sources"].detail
+    assert "wildtag s3 setup" in found["sources"].remedy
+    told = checks(SourceDelays(sources, EventProbes(client, keys), [WEBHOOK], patience_s=1).conditions())
+    assert "sources" not in told
 
 
 @pytest.mark.parametrize("key", [None, "b.png"])
@@ -163,18 +178,18 @@ def test_who_may_only_read_follows_what_is_there(
     for name in ("a.png", "b.png", "c.txt"):
         (tmp_path / name).write_bytes(b"x")
     store = ReadOnly({BUCKET: tmp_path})
-    ways = Ways(sources, EventProbes(client, keys), [WEBHOOK], patience_s=0.5)
-    existing = Existing(store, stack, ways, BUCKET, ObjectFilter(), key)
+    delays = SourceDelays(sources, EventProbes(client, keys), [WEBHOOK], patience_s=0.5)
+    existing = ExistingObject(store, stack, delays, BUCKET, ObjectFilter(), key)
     with tagging(client, keys, stack.inbox):
         followed = (
             existing.follow("it was named") if key else
-            _followed(Probe(store, stack, ways, BUCKET, Disguise()), existing)
+            _trace(Probe(store, stack, delays, BUCKET, ProbeForm()), existing)
         )  # fmt: skip
         found = checks(followed)
         again = checks(existing.follow("again"))  # what has a record gets another one
-    assert list(found) == list(again) == ["not tried", "object", "event", "record"]
+    assert list(found) == list(again) == ["not tested", "object", "event", "record"]
     assert all(check.ok is not False for check in found.values())
-    assert "putting an object" in found["not tried"].detail
+    assert "uploading and removing an object" in found["not tested"].detail
     assert (key or "b.png") in found["object"].detail
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "c.txt"]
 
@@ -183,8 +198,10 @@ def test_who_may_only_read_follows_what_is_there(
 def test_there_is_nothing_to_follow(
     client: Client, keys: Keys, stack: Stack, sources: Sources, tmp_path: Any, key: str | None, says: str
 ) -> None:
-    ways = Ways(sources, EventProbes(client, keys), [], patience_s=0.5)
-    *_, last = Existing(ReadOnly({BUCKET: tmp_path}), stack, ways, BUCKET, ObjectFilter(), key).follow("why not")
+    delays = SourceDelays(sources, EventProbes(client, keys), [], patience_s=0.5)
+    *_, last = ExistingObject(ReadOnly({BUCKET: tmp_path}), stack, delays, BUCKET, ObjectFilter(), key).follow(
+        "why not"
+    )
     assert last.ok is False
     assert says in last.detail
     assert "--key" in last.remedy

@@ -1,0 +1,67 @@
+"""What the command line prints when it is interrupted or its settings are wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from tests.eventually import eventually
+from workers.cli.main import app
+
+
+def test_an_interrupted_import_prints_no_traceback(tmp_path: Path) -> None:
+    """The first start imports for seconds: Ctrl-C reaches it there, too."""
+    started = tmp_path / "started"
+    # in place of the module that the command line imports first
+    (tmp_path / "typer.py").write_text(f"open({str(started)!r}, 'w').close()\nimport time\ntime.sleep(60)\n")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "workers.cli", "doctor"], env={**os.environ, "PYTHONPATH": f"{tmp_path}:."},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    eventually(started.exists)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=30)
+    assert (child.returncode, out, err) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("WILDTAG_NOTIFY_URL", "nowhere"), ("WILDTAG_MAX_TAGS", "0"), ("WILDTAG_ALPHA", "much")]
+)
+def test_a_wrong_setting_is_one_line_without_the_words_of_pydantic(
+    setting: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(setting, value)
+    with pytest.raises(SystemExit) as ended:
+        app(["status"])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"wildtag: {setting}=")
+    assert "Value error" not in line
+    assert "Input should" not in line
+
+
+def commands(group: Any, path: str = "wildtag") -> Iterator[tuple[str, Any]]:
+    """Every command of the tree, with its path."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def test_every_command_argument_and_option_has_a_help_text() -> None:
+    found = dict(commands(get_command(app)))
+    assert {"wildtag up", "wildtag worker", "wildtag captions import"} <= set(found)
+    silent = [path for path, command in found.items() if not command.help]
+    silent += [
+        f"{path} {p.name}" for path, command in found.items() for p in command.params if not getattr(p, "help", None)
+    ]
+    assert silent == []

@@ -24,6 +24,7 @@ from workers.cli import (
     segment,
     stack,
     upload,
+    version,
     webhooks,
 )
 from workers.processes.logs import configure
@@ -74,6 +75,6 @@ app = _App(
 )
 for module in (
     stack, one_process, segment, upload, results, captions, bucket, evaluate, events, webhooks, s3, keys, doctor,
-    processes, alive,
+    processes, alive, version,
 ):  # fmt: skip
     module.add_to(app)

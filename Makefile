@@ -33,7 +33,7 @@ help:
 	@echo 'make up       run everything on this machine until Ctrl-C'
 	@echo 'make test     run all tests'
 	@echo 'make install  only install, into $(VENV)'
-	@echo 'make lint     style, types and import contracts'
+	@echo 'make lint     style, types, import contracts and workflows'
 	@echo 'make clean    remove $(VENV) and everything else that was made here'
 
 demo: $(VENV)/installed
@@ -53,8 +53,11 @@ develop: $(VENV)/developing
 
 lint: $(VENV)/developing
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/actionlint
+	$(VENV)/bin/zizmor --offline --quiet --persona pedantic .github
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -128,6 +128,14 @@ def test_what_a_guide_names_exists(guide: Path) -> None:
     assert set(re.findall(r"(?:`|\$ )make ([a-z]+)", text)) <= targets
 
 
+def test_the_changelog_has_the_version_and_a_place_for_what_comes() -> None:
+    """The workflow that releases looks for the same heading."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert re.fullmatch(rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d", headings[1])
+
+
 def test_tests_and_tools_read_nothing_beside_the_repository() -> None:
     """No path counts up past the root, and no link leads out."""
     for folder in ("tests", "ops"):

@@ -1,16 +1,21 @@
-"""The script that checks a stack of Compose: its secrets are enough, and it waits for a final state."""
+"""The script that checks a Compose stack makes enough secrets, puts a photograph and waits for a final state."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import yaml
 
-from ops.compose_check import ROOT, await_record, filled, value
+from ops.compose_check import KEY, PUT, ROOT, await_record, filled, value
+from tests.contract.s3_server import key_pair, store_at
 
 EXAMPLE = (ROOT / ".env.example").read_text()
 
@@ -52,6 +57,25 @@ def test_every_secret_is_given_a_value_of_its_own_and_defaults_stay() -> None:
     assert [line for line in env.splitlines() if line.startswith("#")] == [
         line for line in EXAMPLE.splitlines() if line.startswith("#")
     ]
+
+
+def test_it_puts_a_photograph_with_what_the_container_is_told(moto_url: str) -> None:
+    """The variables are those that docker-compose.yml gives the dispatcher."""
+    access_key, secret_key = key_pair(moto_url)
+    told = {
+        "WILDTAG_S3_ENDPOINT": moto_url, "WILDTAG_S3_REGION": "us-east-1", "WILDTAG_BUCKET": "compose-check",
+        "WILDTAG_S3_ACCESS_KEY": access_key, "WILDTAG_S3_SECRET_KEY": secret_key,
+    }  # fmt: skip
+    service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["dispatcher"]
+    assert set(told) <= set(service["environment"])
+    store = store_at(moto_url, "compose-check")
+    store.connection.client.make_bucket("compose-check")
+    done = subprocess.run(
+        [sys.executable, "-c", PUT, KEY], env={**os.environ, **told}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = store.connection.client.stat_object("compose-check", KEY)
+    assert (found.content_type, (found.size or 0) > 100_000) == ("image/png", True)
 
 
 def test_it_waits_while_the_object_is_unknown_or_on_its_way() -> None:

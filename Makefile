@@ -53,8 +53,11 @@ develop: $(VENV)/developing
 
 lint: $(VENV)/developing
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/actionlint
+	$(VENV)/bin/zizmor --offline --quiet --persona pedantic .github
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

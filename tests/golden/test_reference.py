@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.golden.__main__ import main, run
+from tests.golden.__main__ import FORMAT, main, run
 
-BESIDE = Path(__file__).parents[3] / "shared" / "golden"
-
-
-@pytest.fixture(scope="module")
-def folder() -> Path:
-    found = Path(os.environ.get("WILDTAG_GOLDEN") or BESIDE)
-    if not found.is_dir():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"no golden vectors at {found}; set WILDTAG_GOLDEN")
-        pytest.skip(f"no golden vectors at {found}")
-    return found
+FOLDER = Path(__file__).parents[1] / "data" / "golden"
 
 
-def test_every_case_gives_what_the_reference_gives(folder: Path) -> None:
-    reports = list(run(folder))
+def test_every_case_gives_what_the_reference_gives() -> None:
+    reports = list(run(FOLDER))
     assert [text for report in reports for text in report.wrong] == []
-    assert sum(report.total for report in reports) > 0
-    assert all(report.passed == report.total for report in reports)
+    assert {report.name for report in reports} == set(FORMAT) == {path.name for path in FOLDER.glob("*.json")}
+    assert all(report.passed == report.total > 0 for report in reports)
 
 
 def test_a_case_that_differs_is_counted_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from tasks.messages import Embedded, Floats, Hit, Parsed, Retrieved, Vectors
 from vectordb.captions import CANDIDATES, Caption
 from vectordb.index import CaptionSearch, Neighbours, WrongDimension
 
-# ops/decisions/bundled-encoder.md has the figures of other values
+# ops/decisions/0006-bundled-encoder.md has the figures of other values
 WIDER = 3  # with typical pictures: among how many times ``limit`` captions the best are chosen
 NEAREST = 10  # typical pictures that say how much of a hub a caption is
 

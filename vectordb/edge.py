@@ -17,7 +17,7 @@ in a process of its own.
 
 **Memory.** The files of what is added stay mapped as long as the shard is open, and the log grows until it is
 flushed. So every ``RENEWED`` captions the shard is closed and opened again, and adding takes nearly the same memory
-for any number of captions. What building and searching take is in ops/decisions/caption-index.md.
+for any number of captions. What building and searching take is in ops/decisions/0011-caption-index.md.
 
 **Order.** Equal similarities come in the order of ids. Where a tie crosses the ``limit``, which of its captions
 are in is the graph's choice.

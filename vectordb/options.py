@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 # captions; from here on vectors are quantised and the originals stay on disk. A graph over codes is built in a third
-# of the time, and with rescoring as much is found: ops/decisions/caption-index.md
+# of the time, and with rescoring as much is found: ops/decisions/0011-caption-index.md
 LARGE = 20_000
 
 

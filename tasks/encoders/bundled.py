@@ -10,7 +10,7 @@ things that ImageNet has no class for can still be its neighbours. Two correctio
 - What the classifier says of a blank white square (envelope, plectrum, face powder) is taken off what it says of
   a picture on white, as contextual calibration does for language models (Zhao et al., ICML 2021).
 
-The numbers of the recipe are choices by measurement: ops/decisions/bundled-encoder.md.
+The numbers of the recipe are choices by measurement: ops/decisions/0006-bundled-encoder.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tasks.encoders.requirements import need, use_threads
 from tasks.vector_maths import unit
 
 LOGIT_SCALE = 10.0
-# as measured; the table is in ops/decisions/thresholds.md
+# as measured; the table is in ops/decisions/0007-thresholds.md
 THRESHOLDS = Thresholds(unknown=0.45, synonym=0.7, score=0.02, head=0.75)
 
 

@@ -31,7 +31,7 @@ class Dense:
     encoded; a cell that they cover for the most part is unknown. ``None`` encodes all, as the paper does.
     ``refine``: crops of the finest size's moved grids are looked at only over cells whose neighbours disagree, again
     and again until that asks for no more, and guessed from the crops around elsewhere: a seventh fewer crops, and
-    another label on some 2 % of the area (ops/decisions/segmentation.md).
+    another label on some 2 % of the area (ops/decisions/0017-segmentation.md).
     """
 
     name: ClassVar[str] = "dense"

@@ -21,7 +21,7 @@ SIDE = 512  # pixels of the longer side, of the image that regions are proposed 
 MOST = 64  # regions of an image
 SMALLEST = 0.002  # share of the image
 ALIKE = 0.95  # regions that share so much of their union are one
-DIMMED = 0.5  # ops/decisions/segmentation.md has the figures of other values
+DIMMED = 0.5  # ops/decisions/0017-segmentation.md has the figures of other values
 SQUAREST = 0.5  # of a crop's shorter side against the longer: encoders squeeze a crop to a square
 _GREY = 127
 

@@ -1,7 +1,7 @@
 """Proposals without a model: superpixels of several coarsenesses, from whole things to their parts.
 
 Graph-based (Felzenszwalb and Huttenlocher, IJCV 2004): neighbours are merged while the step between them is small
-against the steps within them. ops/decisions/segmentation.md has what other superpixels reach.
+against the steps within them. ops/decisions/0017-segmentation.md has what other superpixels reach.
 """
 
 from __future__ import annotations

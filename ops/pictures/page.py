@@ -1,0 +1,60 @@
+"""Writes ``docs/images/page.png``: the page of the running stack with one image uploaded and segmented.
+
+Start the stack first, with an empty home: ``WILDTAG_HOME=DIR wildtag up``; then, with the same home,
+``WILDTAG_HOME=DIR python -m ops.pictures.page``. It needs Chromium and the ``dev`` extra.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, expect, sync_playwright
+
+from workers.cli.samples import tag_samples
+from workers.embedded.stack import running
+from workers.settings.settings import Settings
+from workers.wiring.wiring import Wiring
+
+FILE = Path(__file__).parents[2] / "docs" / "images" / "page.png"
+PATIENCE_MS = 120_000
+COLOURS = 128
+
+
+def main() -> None:
+    """Tag the sample photographs, show one of them on the page, and save what the browser shows."""
+    here = running(Settings())
+    if here is None:
+        raise SystemExit("no stack is running in this home: start `wildtag up` first")
+    tag_samples(Wiring(here), lambda: None)
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    flags = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has no sandbox for root; the page is our own
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        page = browser.new_page(viewport={"width": 1200, "height": 860}, color_scheme="light")
+        shot = _shown(page, f"http://127.0.0.1:{here.gateway_port}/")
+        browser.close()
+    picture = Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS)
+    picture.save(FILE, optimize=True)
+    print(f"{FILE}: {FILE.stat().st_size / 1000:.0f} KB")
+
+
+def _shown(page: Page, address: str) -> bytes:
+    page.goto(address)
+    with tempfile.TemporaryDirectory() as folder:
+        photograph = Path(folder) / "cat.png"
+        photograph.write_bytes(resources.files("skimage.data").joinpath("chelsea.png").read_bytes())
+        page.set_input_files("#files", photograph)
+        card = page.get_by_role("article", name="cat.png", exact=True)
+        expect(card).to_have_attribute("data-state", "done", timeout=PATIENCE_MS)
+    page.wait_for_timeout(1500)  # thumbnails fade in
+    return page.screenshot()
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,7 @@
 # PIP_FLAGS for pip, such as an index that has torch for your hardware
 
 .POSIX:
-.PHONY: help demo up test install develop lint clean constraints
+.PHONY: help demo up test install develop lint docs clean constraints
 
 VENV = .venv
 ARGS =
@@ -28,12 +28,16 @@ INSTALL = echo "Installing wildtag and what it needs into $(VENV): one or two mi
 	if [ -t 1 ]; then printf '\r%78s\r' ''; fi; \
 	wait $$! || { tail -n 25 $(LOG); echo "The installation failed; all that pip said is in $(LOG)."; exit 1; } >&2
 
+# -q shows errors alone; --strict makes every warning one. Material's advertisement of its successor is switched off.
+MKDOCS = NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --quiet
+
 help:
 	@echo 'make demo     tag some photographs from start to end, and stop'
 	@echo 'make up       run everything on this machine until Ctrl-C'
 	@echo 'make test     run all tests'
 	@echo 'make install  only install, into $(VENV)'
-	@echo 'make lint     style, types and import contracts'
+	@echo 'make lint     style, types, import contracts and documentation'
+	@echo 'make docs     build the documentation into build/site'
 	@echo 'make clean    remove $(VENV) and everything else that was made here'
 
 demo: $(VENV)/installed
@@ -55,6 +59,11 @@ lint: $(VENV)/developing
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(MKDOCS) --site-dir build/checked-site
+
+docs: $(VENV)/developing
+	$(MKDOCS)
+	@echo 'The documentation is in build/site/index.html'
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -21,6 +21,7 @@ import typer.main
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+import workers.client
 from workers.cli.main import app
 from workers.lifecycle.record import Record
 from workers.redis import keys
@@ -28,7 +29,12 @@ from workers.settings.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes", "_days": "days", "_rate": "per second"}
-UNIT_WORDS = {"max_pixels": "pixels", "cache_days": "days", "request_rate": "per second", "reconcile_rate": "per second"}
+UNIT_WORDS = {
+    "max_pixels": "pixels",
+    "cache_days": "days",
+    "request_rate": "per second",
+    "reconcile_rate": "per second",
+}
 METRICS = {"Counter", "Histogram", "Gauge", "CounterMetricFamily", "GaugeMetricFamily"}
 
 
@@ -73,7 +79,11 @@ def _command(names: list[str], command: Any) -> str:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option" and "--help" not in p.opts]
     usage = [*names, *(["[OPTIONS]"] if options else []), *(_metavar(p) for p in arguments)]
-    parts = [f"## `{' '.join(names)}`\n", inspect.cleandoc(command.help or "") + "\n", f"```text\n{' '.join(usage)}\n```\n"]
+    parts = [
+        f"## `{' '.join(names)}`\n",
+        inspect.cleandoc(command.help or "") + "\n",
+        f"```text\n{' '.join(usage)}\n```\n",
+    ]
     if arguments:
         rows = ([_code(_metavar(p)), str(getattr(p, "help", "") or "")] for p in arguments)
         parts.append(table(("argument", "meaning"), rows))
@@ -264,7 +274,11 @@ def record() -> str:
     parts = []
     for name, one in schema["$defs"].items():
         fields = ([_code(field), _kind(kind), _code(_given(kind))] for field, kind in one["properties"].items())
-        parts += [f"### {name.rpartition('.')[2]} {{#{_anchor(name)}}}\n", _plain(one.get("description", "")) + "\n", table(("field", "type", "default"), fields)]
+        parts += [
+            f"### {name.rpartition('.')[2]} {{#{_anchor(name)}}}\n",
+            _plain(one.get("description", "")) + "\n",
+            table(("field", "type", "default"), fields),
+        ]
     whole = json.dumps(schema, indent=2, ensure_ascii=False)
     return "\n".join([*parts, "## JSON Schema\n", f"```json\n{whole}\n```\n"])
 
@@ -314,11 +328,35 @@ def _metric(call: ast.Call) -> list[str] | None:
     told = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
     if kind not in METRICS or not told or not told[0].startswith("wildtag_"):
         return None
-    lists = [one for one in [*call.args, *(k.value for k in call.keywords if k.arg == "labels")] if isinstance(one, ast.List)]
+    lists = [
+        one
+        for one in [*call.args, *(k.value for k in call.keywords if k.arg == "labels")]
+        if isinstance(one, ast.List)
+    ]
     labels = [str(one.value) for found in lists[:1] for one in found.elts if isinstance(one, ast.Constant)]
     what = kind.removesuffix("MetricFamily").lower()
     name = told[0] + ("_total" if what == "counter" else "")
     return [_code(name), what, ", ".join(map(_code, labels)), told[1] if len(told) > 1 else ""]
+
+
+# -- the Python client
+
+
+def client() -> str:
+    """The methods of the client with what they say, and its errors."""
+    parts = []
+    for name, method in vars(workers.client.Client).items():
+        if inspect.isfunction(method) and not name.startswith("_"):
+            parts += [f"### `{name}{_signature(method)}`\n", _plain(method.__doc__ or "") + "\n"]
+    errors = [one for one in vars(workers.client).values() if inspect.isclass(one) and issubclass(one, Exception)]
+    rows = ([_code(one.__name__), _plain(one.__doc__ or "").split("\n\n")[0]] for one in errors)
+    return "\n".join([*parts, "## Errors\n", table(("error", "meaning"), rows)])
+
+
+def _signature(method: Callable[..., object]) -> str:
+    signature = inspect.signature(method)
+    own = [one.replace(annotation=inspect.Parameter.empty) for one in list(signature.parameters.values())[1:]]
+    return str(signature.replace(parameters=own, return_annotation=inspect.Signature.empty))
 
 
 def _plain(text: str) -> str:
@@ -327,7 +365,8 @@ def _plain(text: str) -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
-    "cli": cli, "settings": settings, "http": http, "record": record, "redis": redis, "metrics": metrics,
+    "cli": cli, "settings": settings, "http": http, "client": client, "record": record, "redis": redis,
+    "metrics": metrics,
 }  # fmt: skip
 
 

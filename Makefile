@@ -28,8 +28,9 @@ INSTALL = echo "Installing wildtag and what it needs into $(VENV): one or two mi
 	if [ -t 1 ]; then printf '\r%78s\r' ''; fi; \
 	wait $$! || { tail -n 25 $(LOG); echo "The installation failed; all that pip said is in $(LOG)."; exit 1; } >&2
 
-# -q shows errors alone; --strict makes every warning one. Material's advertisement of its successor is switched off.
-MKDOCS = NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --quiet
+# --strict makes every warning an error; not with --quiet, which hides warnings from it, too. The variable switches off a
+# notice of Material about its successor.
+MKDOCS = NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
 
 help:
 	@echo 'make demo     tag some photographs from start to end, and stop'

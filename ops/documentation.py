@@ -1,7 +1,7 @@
 """What MkDocs is told of this repository: a hook, named in ``mkdocs.yml``.
 
-It adds the decisions, which stay below ``ops/decisions``, as pages. It fills ``<!-- generated: NAME -->`` with a
-part of the reference, which ``ops/reference`` makes. It turns equations into MathML, so that no page needs a script for them.
+It adds the decisions, which stay below ``ops/decisions``, as pages. It replaces ``<!-- generated: NAME -->`` by a
+part of the reference (``ops/reference``). It turns equations into MathML, so that no page needs a script for them.
 Run MkDocs as ``python -m mkdocs`` in the repository's root: then these modules are found.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 import typing
 from pathlib import Path
@@ -30,9 +31,15 @@ def settings() -> str:
         own = [name for name in inspect.get_annotations(kind) if name in Settings.model_fields]
         if own:
             rows = [_setting(name, Settings.model_fields[name]) for name in own]
-            parts += [f"## {plain(kind.__doc__ or kind.__name__).splitlines()[0].rstrip('.')}\n"]
+            parts += [f"## {_title(kind)}\n"]
             parts += [table(("variable", "type", "default", "unit", "meaning"), rows)]
     return "\n".join(parts)
+
+
+def _title(kind: type) -> str:
+    """The first sentence of what a class says of itself."""
+    first = plain(kind.__doc__ or kind.__name__).splitlines()[0]
+    return re.split(r"\.(?:\s|$)|;", first)[0]
 
 
 def _setting(name: str, field: FieldInfo) -> list[str]:

@@ -1,8 +1,8 @@
 """The shell blocks of the tutorial and of the README do what they say: they are run as a newcomer types them.
 
 A home directory of its own has some pictures, and the shared stack where a stack's home is by default. Lines that
-install or start the stack are left out (``make``, ``source``), and so are blocks that say why they are not run. The names in
-those are checked by ``tests/unit/test_documentation.py``.
+install or start the stack are left out (``make``, ``source``), and so are blocks that say why they are not run. The
+names in those are checked by ``tests/unit/test_documentation.py``.
 """
 
 from __future__ import annotations

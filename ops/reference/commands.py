@@ -15,8 +15,15 @@ from workers.cli.main import app
 
 
 def cli() -> str:
-    """Every command, with its arguments and options."""
-    parts = [_command(names, command) for names, command in commands()]
+    """Every command, with its arguments and options, below the topics of the help."""
+    parts, topic = [], None
+    for names, command in commands():
+        first = typer.main.get_command(app).commands[names[1]]  # type: ignore[attr-defined]  # a group has commands
+        panel = getattr(first, "rich_help_panel", None)
+        if isinstance(panel, str) and panel != topic:
+            parts.append(f"## {panel}\n")
+            topic = panel
+        parts.append(_command(names, command))
     return "\n".join(parts)
 
 
@@ -38,10 +45,12 @@ def _command(names: list[str], command: Any) -> str:
     options = [p for p in command.params if p.param_type_name == "option" and "--help" not in p.opts]
     usage = [*names, *(["[OPTIONS]"] if options else []), *(_metavar(p) for p in arguments)]
     parts = [
-        f"## `{' '.join(names)}`\n",
+        f"### `{' '.join(names)}`\n",
         inspect.cleandoc(command.help or "") + "\n",
         f"```text\n{' '.join(usage)}\n```\n",
     ]
+    if command.hidden:
+        parts.insert(1, "`wildtag --help` does not show this command: `wildtag up` or Docker Compose run it.\n")
     if arguments:
         rows = ([code(_metavar(p)), str(getattr(p, "help", "") or "")] for p in arguments)
         parts.append(table(("argument", "meaning"), rows))

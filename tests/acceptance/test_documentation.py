@@ -22,7 +22,7 @@ from PIL import Image
 
 from tests.acceptance.images import photograph
 from tests.acceptance.stack import Stack, wait_for
-from tests.unit.documents import README, ROOT, blocks, typed
+from tests.documents import README, ROOT, blocks, typed
 from workers.supervision.supervisor import read_stack
 
 pytestmark = pytest.mark.timeout(600)

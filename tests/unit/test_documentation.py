@@ -19,7 +19,7 @@ from ops import documentation, reference
 from ops.pictures import architecture
 from ops.reference import commands
 from tests.contract import real_servers
-from tests.unit.documents import (
+from tests.documents import (
     DECISIONS,
     GUIDES,
     INLINE,
@@ -32,7 +32,7 @@ from tests.unit.documents import (
     of_wildtag,
     prose,
 )
-from tests.unit.documents import typed as typed_lines
+from tests.documents import typed as typed_lines
 from workers.cli.main import app
 from workers.lifecycle.record import Record
 from workers.settings.settings import Settings

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 DECISIONS = sorted((ROOT / "ops" / "decisions").glob("*.md"))
 GUIDES = [README, *sorted((ROOT / "docs").rglob("*.md"))]

@@ -142,6 +142,18 @@ def test_every_module_it_runs_exists(page: Path) -> None:
 
 
 @each_guide
+def test_log_events_and_labels_of_the_page_are_as_it_shows_them(page: Path) -> None:
+    """Events in blocks of log lines; what stands in typographic quotes is a label of the page."""
+    program = "".join(file.read_text() for file in sorted((ROOT / "workers").rglob("*.py")))
+    shown = "".join(file.read_text() for file in sorted((ROOT / "workers" / "gateway" / "page_files").iterdir()))
+    for block in blocks(page, "text"):
+        for event in re.findall(r'\bevent="?((?<=")[^"]+|\w+)', block.text):
+            assert f'"{event}"' in program, event
+    for label in re.findall(r"“([^”]+)”", prose(page)):
+        assert label in shown, label
+
+
+@each_guide
 def test_code_in_other_languages_can_be_read(page: Path) -> None:
     for block in blocks(page, "json"):
         json.loads(block.text)
@@ -203,7 +215,7 @@ def test_the_reference_has_every_command_setting_and_key() -> None:
         assert f"## `{' '.join(words)}`" in shown
     settings = reference.settings()
     assert all(f"| `WILDTAG_{name.upper()}` |" in settings for name in Settings.model_fields)
-    assert "| `WILDTAG_SETTLE_MS` | integer | `250` | milliseconds |" in settings
+    assert "| `WILDTAG_NOTIFY_TIMEOUT_S` | number | `15.0` | seconds |" in settings
     assert "| `P ledger` | sorted set |" in reference.redis()
     assert "| `wildtag_events_received_total` | counter | `source`, `what` |" in reference.metrics()
     assert "### `POST /v1/images`" in reference.http()

@@ -45,7 +45,7 @@ def _title(kind: type) -> str:
 def _setting(name: str, field: FieldInfo) -> list[str]:
     return [
         code(f"WILDTAG_{name.upper()}"), kind_of(field.annotation), code(_value(field)), unit_of(name),
-        (field.description or "") + (". Never shown." if not field.repr else ""),
+        (field.description or "").rstrip(".") + ("." if field.repr else ". Secret: never shown."),
     ]  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from ops.reference.schemas import http, record
 from ops.reference.settings import settings
 from ops.reference.sources import client, metrics, redis
 
+__all__ = ["PARTS", "cli", "client", "http", "metrics", "record", "redis", "settings"]
+
 PARTS: dict[str, Callable[[], str]] = {
     "cli": cli, "settings": settings, "http": http, "client": client, "record": record, "redis": redis,
     "metrics": metrics,

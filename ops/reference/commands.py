@@ -16,7 +16,8 @@ from workers.cli.main import app
 
 def cli() -> str:
     """Every command, with its arguments and options, below the topics of the help."""
-    parts, topic = [], None
+    parts: list[str] = []
+    topic = ""
     for names, command in commands():
         first = typer.main.get_command(app).commands[names[1]]  # type: ignore[attr-defined]  # a group has commands
         panel = getattr(first, "rich_help_panel", None)

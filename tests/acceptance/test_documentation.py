@@ -45,7 +45,7 @@ class Newcomer:
     def types(self, line: str) -> str:
         """Run a line in a shell, once everything that was dropped before is tagged. Gives what it printed."""
         if not line.startswith(WAITS_FOR_NOTHING):
-            eventually(self._at_rest, 120, self.stack.said)
+            eventually(self._at_rest, 120, self.stack.said, every_s=0.2)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("WILDTAG_", "XDG_"))}
         path = f"{self.home / 'bin'}:{os.environ['PATH']}"
         done = subprocess.run(
@@ -80,7 +80,7 @@ def newcomer(running: Stack, tmp_path: Path) -> Iterator[Newcomer]:
     yield Newcomer(tmp_path, running, info.addresses["gateway"].rstrip("/"))
     for key in set(running.known()) - before:
         (running.inbox / key).unlink(missing_ok=True)
-    eventually(lambda: set(running.known()) == before, 60, running.said)
+    eventually(lambda: set(running.known()) == before, 60, running.said, every_s=0.2)
 
 
 def lines(page: Path) -> list[str]:

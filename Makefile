@@ -5,7 +5,7 @@
 # PIP_FLAGS options of pip, such as an index with torch for your hardware
 
 .POSIX:
-.PHONY: help demo up test install develop lint clean constraints
+.PHONY: help demo up test install develop lint docs clean constraints
 
 VENV = .venv
 ARGS =
@@ -28,12 +28,17 @@ INSTALL = echo "Installing wildtag and its dependencies into $(VENV). This takes
 	if [ -t 1 ]; then printf '\r%78s\r' ''; fi; \
 	wait $$! || { tail -n 25 $(LOG); echo "The installation failed. The full output of pip is in $(LOG)."; exit 1; } >&2
 
+# --strict makes every warning an error; not with --quiet, which hides warnings from it, too. The variable switches off a
+# notice of Material about its successor.
+MKDOCS = NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
+
 help:
 	@echo 'make demo     tag sample photographs, show their tags, and stop'
 	@echo 'make up       run the whole stack on this machine until Ctrl-C'
 	@echo 'make test     run all tests'
 	@echo 'make install  install into $(VENV)'
-	@echo 'make lint     check style, types and import contracts'
+	@echo 'make lint     check style, types, import contracts and documentation'
+	@echo 'make docs     build the documentation into build/site'
 	@echo 'make clean    remove $(VENV), caches and build outputs'
 
 demo: $(VENV)/installed
@@ -58,6 +63,11 @@ lint: $(VENV)/developing
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/actionlint
 	$(VENV)/bin/zizmor --offline --quiet --persona pedantic .github
+	$(MKDOCS) --site-dir build/checked-site
+
+docs: $(VENV)/developing
+	$(MKDOCS)
+	@echo 'The documentation is in build/site/index.html'
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -17,7 +17,7 @@ from tasks.messages import Embedded, Floats, Hit, Parsed, Retrieved, Vectors
 from vectordb.captions import CANDIDATES, Caption
 from vectordb.index import CaptionSearch, Neighbours, WrongDimension
 
-# figures of other values: ops/decisions/bundled-encoder.md
+# figures of other values: ops/decisions/0006-bundled-encoder.md
 WIDER = 3  # with reference vectors: the best are chosen from this multiple of ``limit`` captions
 NEAREST = 10  # reference vectors used to estimate a caption's hubness
 

@@ -15,7 +15,7 @@ call, including a whole ``optimize``. A process that must respond meanwhile shou
 
 **Memory.** Files of added captions stay mapped while the shard is open, and the log grows until it is flushed. So the
 shard is reopened every ``RENEWED`` captions, and adding takes nearly the same memory for any number of captions.
-Measurements of building and searching are in ops/decisions/caption-index.md.
+Measurements of building and searching are in ops/decisions/0011-caption-index.md.
 
 **Order.** Equal similarities are ordered by id. If a tie crosses the ``limit``, the graph decides which of its
 captions are included.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 # captions; from this size on vectors are quantised and the originals stay on disk. A graph over codes is built in a
-# third of the time, and with rescoring the recall is equal: ops/decisions/caption-index.md
+# third of the time, and with rescoring the recall is equal: ops/decisions/0011-caption-index.md
 LARGE = 20_000
 
 

@@ -1,1 +1,1 @@
-"""Pictures for the README, made by the project itself: ``python -m ops.pictures``."""
+"""Pictures for the README and the documentation, made by the project itself. Each module describes its command."""

@@ -1,4 +1,4 @@
-"""Writes ``ops/pictures/segmentation.jpg``: photographs that scikit-image ships, segmented in two methods.
+"""Writes ``docs/images/segmentation.jpg``: photographs that scikit-image ships, segmented with two methods.
 
 With the settings that are in force; the captions are those that are in use.
 """
@@ -20,7 +20,7 @@ from workers.wiring.captions import prepare_captions
 from workers.wiring.segmentation import SegmentationMethods
 from workers.wiring.wiring import Wiring
 
-FILE = Path(__file__).with_name("segmentation.jpg")
+FILE = Path(__file__).parents[2] / "docs" / "images" / "segmentation.jpg"
 METHODS = ("regions", "dense")
 TILE = 440  # pixels of a picture's width
 GAP, HEAD = 10, 30

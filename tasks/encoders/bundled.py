@@ -10,7 +10,7 @@ still be neighbours. Two corrections are made:
 - The log-probabilities of a blank white square (envelope, plectrum, face powder) are subtracted from those of an
   image on white, like contextual calibration for language models (Zhao et al., ICML 2021).
 
-The recipe's parameters were chosen by measurement: ops/decisions/bundled-encoder.md.
+The recipe's parameters were chosen by measurement: ops/decisions/0006-bundled-encoder.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tasks.encoders.requirements import need, use_threads
 from tasks.vector_maths import unit
 
 LOGIT_SCALE = 10.0
-# chosen by measurement, see ops/decisions/thresholds.md
+# chosen by measurement, see ops/decisions/0007-thresholds.md
 THRESHOLDS = Thresholds(unknown=0.45, synonym=0.7, score=0.02, head=0.75)
 
 

@@ -31,7 +31,7 @@ class Dense:
     this many levels are not encoded, and cells mostly covered by them are unknown; ``None`` encodes all crops, as in
     the paper. ``refine``: encode the shifted crops of the finest grid only over cells whose neighbours have another
     label, until no more are needed, and estimate the others from overlapping crops. This encodes a seventh fewer
-    crops and changes the label of about 2 % of the area (ops/decisions/segmentation.md).
+    crops and changes the label of about 2 % of the area (ops/decisions/0017-segmentation.md).
     """
 
     name: ClassVar[str] = "dense"

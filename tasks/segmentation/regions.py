@@ -21,7 +21,7 @@ SIDE = 512  # pixels of the longer side of the image that the proposer gets
 MOST = 64  # regions per image
 SMALLEST = 0.002  # minimum share of the image
 ALIKE = 0.95  # regions with a higher intersection over union are duplicates
-DIMMING = 0.5  # see ops/decisions/segmentation.md for other values
+DIMMING = 0.5  # see ops/decisions/0017-segmentation.md for other values
 SQUAREST = 0.5  # minimum ratio of a crop's sides: encoders resize crops to squares
 _GREY = 127
 

@@ -1,7 +1,7 @@
 """Proposals without a model: superpixels of several scales, from whole things to their parts.
 
 Graph-based (Felzenszwalb and Huttenlocher, IJCV 2004): merges neighbours while their difference is small compared
-with the differences within them. Other superpixels are compared in ops/decisions/segmentation.md.
+with the differences within them. Other superpixels are compared in ops/decisions/0017-segmentation.md.
 """
 
 from __future__ import annotations

@@ -1,0 +1,70 @@
+"""What MkDocs is told of this repository: a hook, named in ``mkdocs.yml``.
+
+It adds the decisions, which stay below ``ops/decisions``, as pages. It replaces ``<!-- generated: NAME -->`` by a
+part of the reference (``ops/reference``). It turns equations into MathML, so that no page needs a script for them.
+Run MkDocs as ``python -m mkdocs`` in the repository's root: then these modules are found.
+"""
+
+from __future__ import annotations
+
+import html
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from latex2mathml.converter import convert
+
+from ops.reference import PARTS
+
+ROOT = Path(__file__).parents[1]
+DECISIONS = "ops/decisions"
+GENERATED = re.compile(r"<!-- generated: (\w+) -->")
+LINK = re.compile(r"(?<=\]\()(?P<path>(?:\.\./)+(?:ops/decisions|docs)/[^)#]+)")
+EQUATION = re.compile(
+    r'<(?P<tag>div|span) class="arithmatex">\\[\[(](?P<tex>.*?)\\[\])]</(?P=tag)>', re.DOTALL
+)  # as pymdownx.arithmatex leaves them
+
+
+def on_config(config: Any) -> Any:
+    """Put the decisions into the navigation, in the order of their numbers."""
+    pages = [f"decisions/{file.name}" for file in sorted((ROOT / DECISIONS).glob("[0-9]*.md"))]
+    config["nav"].append({"Decisions": ["decisions/README.md", *pages]})
+    return config
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the decisions."""
+    from mkdocs.structure.files import File  # noqa: PLC0415 -- so that all else works where MkDocs is not installed
+
+    for file in sorted((ROOT / DECISIONS).glob("*.md")):
+        files.append(File.generated(config, f"decisions/{file.name}", abs_src_path=str(file)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
+    """Fill in what is generated, and point links between ``docs`` and the decisions to where the pages are."""
+    filled = GENERATED.sub(lambda found: PARTS[found[1]](), markdown)
+    return LINK.sub(lambda found: moved(page.file.src_uri, found["path"]), filled)
+
+
+def moved(page: str, link: str) -> str:
+    """A link as the repository has it, relative to a page, as the built pages have it.
+
+    Both are given and returned relative: ``moved("explanation/cost.md", "../../ops/decisions/0001-ledger.md")`` gives
+    ``../decisions/0001-ledger.md``.
+    """
+    home = f"ops/{page}" if page.startswith("decisions/") else f"docs/{page}"
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(home), link))
+    site = target.removeprefix("docs/").removeprefix("ops/")
+    return posixpath.relpath(site, posixpath.dirname(page) or ".")
+
+
+def on_page_content(content: str, **_: object) -> str:
+    """Equations as MathML, which browsers draw by themselves."""
+
+    def drawn(found: re.Match[str]) -> str:
+        display = "block" if found["tag"] == "div" else "inline"
+        return convert(html.unescape(found["tex"]), display=display)
+
+    return EQUATION.sub(drawn, content)

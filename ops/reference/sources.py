@@ -1,0 +1,81 @@
+"""Redis keys, metrics and the Python client, from what the source says of them."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import workers.client
+from ops.reference.markdown import code, plain, table
+from workers.redis import keys
+
+ROOT = Path(__file__).parents[2]
+METRICS = {"Counter", "Histogram", "Gauge", "CounterMetricFamily", "GaugeMetricFamily"}
+RULES = 3  # lines of a table: above and below its head, and at its end
+
+
+def redis() -> str:
+    """The layout of the keys, from the module that names them."""
+    lines = inspect.cleandoc(keys.__doc__ or "").splitlines()
+    rules = [at for at, line in enumerate(lines) if re.fullmatch(r"[= ]*=", line)]
+    if len(rules) < RULES:
+        raise ValueError("the documentation of workers/redis/keys.py has no table")
+    starts = [found.start() for found in re.finditer("=+", lines[rules[0]])]
+
+    def cells(line: str) -> list[str]:
+        ends = [*starts[1:], len(line) + 1]
+        return [line[begin:end].strip() for begin, end in zip(starts, ends, strict=True)]
+
+    rows: list[list[str]] = []
+    for line in lines[rules[1] + 1 : rules[2]]:
+        parts = cells(line)
+        if parts[0] or not rows:
+            rows.append(parts)
+        else:
+            rows[-1] = [f"{old} {new}".strip() for old, new in zip(rows[-1], parts, strict=True)]
+    shown = table(cells(lines[rules[0] + 1]), ([plain(cell) for cell in row] for row in rows))
+    return "\n".join([plain("\n".join(lines[2 : rules[0]])) + "\n", shown, plain("\n".join(lines[rules[2] + 1 :]))])
+
+
+def metrics() -> str:
+    """The metrics of the gateway, from the calls that make them."""
+    trees = (ast.parse(file.read_text()) for file in sorted((ROOT / "workers").rglob("*.py")))
+    calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
+    rows = [found for call in calls if (found := _metric(call))]
+    return table(("metric", "type", "labels", "meaning"), {row[0]: row for row in rows}.values())
+
+
+def _metric(call: ast.Call) -> list[str] | None:
+    kind = call.func.id if isinstance(call.func, ast.Name) else ""
+    told = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    if kind not in METRICS or not told or not told[0].startswith("wildtag_"):
+        return None
+    lists = [
+        one
+        for one in [*call.args, *(k.value for k in call.keywords if k.arg == "labels")]
+        if isinstance(one, ast.List)
+    ]
+    labels = [str(one.value) for found in lists[:1] for one in found.elts if isinstance(one, ast.Constant)]
+    what = kind.removesuffix("MetricFamily").lower()
+    name = told[0] + ("_total" if what == "counter" else "")
+    return [code(name), what, ", ".join(map(code, labels)), told[1] if len(told) > 1 else ""]
+
+
+def client() -> str:
+    """The methods of the client with what they say, and its errors."""
+    parts = []
+    for name, method in vars(workers.client.Client).items():
+        if inspect.isfunction(method) and not name.startswith("_"):
+            parts += [f"### `{name}{_signature(method)}`\n", plain(method.__doc__ or "") + "\n"]
+    errors = [one for one in vars(workers.client).values() if inspect.isclass(one) and issubclass(one, Exception)]
+    rows = ([code(one.__name__), plain(one.__doc__ or "").split("\n\n")[0]] for one in errors)
+    return "\n".join([*parts, "## Errors\n", table(("error", "meaning"), rows)])
+
+
+def _signature(method: Callable[..., object]) -> str:
+    signature = inspect.signature(method)
+    own = [one.replace(annotation=inspect.Parameter.empty) for one in list(signature.parameters.values())[1:]]
+    return str(signature.replace(parameters=own, return_annotation=inspect.Signature.empty))

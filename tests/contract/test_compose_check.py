@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from ops.compose_check import KEY, PUT, ROOT, await_record, filled, value
-from tests.contract.s3_server import key_pair, store_at
+from tests.contract.real_servers import key_pair
+from tests.contract.s3_server import store_at
 
 EXAMPLE = (ROOT / ".env.example").read_text()
 

@@ -30,7 +30,7 @@ INSTALL = echo "Installing wildtag and its dependencies into $(VENV). This takes
 
 # --strict makes every warning an error; not with --quiet, which hides warnings from it, too. The variable switches off a
 # notice of Material about its successor.
-MKDOCS = NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
+MKDOCS = env NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
 
 help:
 	@echo 'make demo     tag sample photographs, show their tags, and stop'

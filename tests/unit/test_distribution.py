@@ -116,7 +116,7 @@ def test_the_installed_package_has_them_too(installed: Path) -> None:
     }  # fmt: skip
     about = PathDistribution(site / f"wildtag-{VERSION}.dist-info")
     assert about.version == VERSION
-    assert [point.value for point in about.entry_points if point.name == "wildtag"] == ["workers.cli.main:app"]
+    assert [point.value for point in about.entry_points if point.name == "wildtag"] == ["workers.cli.__main__:main"]
 
 
 @pytest.mark.parametrize("module", LIGHT)

@@ -47,9 +47,13 @@ def _steps() -> Iterator[dict[str, Any]]:
 
 
 def test_make_lint_and_the_hooks_run_the_same_commands() -> None:
-    recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    documentation = re.search(r"^MKDOCS = (.*)$", makefile, re.MULTILINE)
     assert recipe
-    lint = [line.strip().lstrip("@").replace("$(VENV)/", ".venv/") for line in recipe[1].splitlines()]
+    assert documentation
+    commands = recipe[1].replace("$(MKDOCS)", documentation[1]).replace("$(VENV)/", ".venv/")
+    lint = [line.strip().lstrip("@") for line in commands.splitlines()]
     (repo,) = _loaded(ROOT / ".pre-commit-config.yaml")["repos"]
     assert [hook["entry"] for hook in repo["hooks"]] == lint
     assert all(hook["language"] == "system" and not hook["pass_filenames"] for hook in repo["hooks"])

@@ -1,4 +1,4 @@
-"""``alive``: the health check of one process. Hidden from the help."""
+"""``alive``: the health check of one process."""
 
 from __future__ import annotations
 

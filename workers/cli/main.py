@@ -27,6 +27,7 @@ from workers.cli import (
     segment,
     stack,
     upload,
+    version,
     webhooks,
 )
 from workers.cli.panels import PANELS
@@ -55,7 +56,7 @@ class _App(typer.Typer):
         except ValidationError as exc:  # only settings are validated by pydantic
             for error in exc.errors():
                 name = variable(str(error["loc"][0]))  # further items are positions in a list
-                _say(f"{name}={_shown(name, error['input'])}: {error['msg'].removeprefix('Value error, ')}")
+                _say(f"{name}={_shown(name, error['input'])}: {_reason(error['msg'])}")
             raise SystemExit(2) from None
         except OSError as exc:
             if exc.filename is None:
@@ -78,7 +79,9 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except Exception as exc:
             # Click's NoSuchOption; some releases of Typer bring a Click of their own, which has no public name
-            said = old_option(str(getattr(exc, "option_name", "")))
+            asked = getattr(getattr(exc, "ctx", None), "command", None)
+            valid = {option for parameter in getattr(asked, "params", ()) for option in parameter.opts}
+            said = old_option(str(getattr(exc, "option_name", "")), valid)
             if said is None:
                 raise
             raise OldName(said) from None
@@ -109,6 +112,6 @@ app = _App(
 )
 for module in (
     stack, processes, one_process, upload, results, evaluate, captions, bucket, events, s3, segment, doctor, api_keys,
-    webhooks, alive, migrate,
+    webhooks, alive, migrate, version,
 ):  # fmt: skip
     module.add_to(app)

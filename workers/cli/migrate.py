@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from vectordb.errors import Permanent
+from workers.cli.panels import OPERATE
 from workers.cli.show import messages
 from workers.redis.migration import Done, Migrator, Outcome
 from workers.settings.settings import Settings
@@ -95,4 +96,4 @@ def _reached(settings: Settings, *, dry_run: bool) -> Iterator[Wiring | None]:
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    app.command()(migrate)
+    app.command(rich_help_panel=OPERATE)(migrate)

@@ -6,7 +6,7 @@ An old name is refused and never ignored. A variable with wildtag's prefix that 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from vectordb.errors import Permanent
 from workers.settings.topic import PREFIX, variable
@@ -64,11 +64,14 @@ def old_variable(old: str) -> str:
     return f"{variable(old)} has been renamed: set {variable(new)}{f' ({note})' if note else ''}"
 
 
-def old_option(option: str) -> str | None:
-    """What to say of an option that was renamed, on one line; ``None`` for any other."""
-    if option not in RENAMED_OPTIONS:
+def old_option(option: str, valid: Collection[str]) -> str | None:
+    """What to say of an option that was renamed, on one line; ``None`` for any other.
+
+    ``valid``: the options of the command; it must have the new one.
+    """
+    new, note = RENAMED_OPTIONS.get(option, ("", ""))
+    if new not in valid:
         return None
-    new, note = RENAMED_OPTIONS[option]
     return f"the option {option} has been renamed: use {new}{f' ({note})' if note else ''}"
 
 

@@ -80,7 +80,8 @@ class _Commands(TyperGroup):
         except Exception as exc:
             # Click's NoSuchOption; some releases of Typer bring a Click of their own, which has no public name
             asked = getattr(getattr(exc, "ctx", None), "command", None)
-            valid = {option for parameter in getattr(asked, "params", ()) for option in parameter.opts}
+            parameters = getattr(asked, "params", ())
+            valid = {option for one in parameters for option in (*one.opts, *one.secondary_opts)}
             said = old_option(str(getattr(exc, "option_name", "")), valid)
             if said is None:
                 raise

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 AGAIN_BLOCK_MS = 20
 SEGMENTS_BLOCK_MS = 100
 GATHER_S = 0.005
-UNVERIFIED = "dispatcher:removals-unverified"  # among the counts of what was handled
+UNVERIFIED = "dispatcher:removals-unverified"  # a field of the event counters
 
 
 @dataclass(frozen=True)
@@ -258,10 +258,10 @@ class Dispatcher:
         return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None], left
 
     def _report_unverified(self, unverified: Mapping[str, str]) -> None:
-        """Removals that the store gives no word about: what is gone keeps its record, and somebody has to know."""
+        """Count and log removals that the store cannot confirm: such objects keep their records."""
         if unverified:
             oid, reason = next(iter(unverified.items()))
-            log.warning("removals unseen, and their records kept", removals=len(unverified), one=oid, reason=reason)
+            log.warning("removals not verified, records kept", removals=len(unverified), example=oid, reason=reason)
             self._event_sink.store([ReceivedEvents(counts={UNVERIFIED: len(unverified)})])
 
 

@@ -22,7 +22,7 @@ from workers.redis.keys import Keys
 
 log = structlog.get_logger()
 
-REJECTED_KEPT = 1000  # notifications; the oldest go first
+REJECTED_KEPT = 1000  # notifications; the oldest are deleted first
 BODY_KEPT = 4096  # bytes of each
 REASONS_KEPT = 5
 PROBE = "wildtag-probe-"  # in the keys of probes, whose events are noted with their source and time
@@ -50,7 +50,7 @@ class ReceivedEvents(msgspec.Struct, frozen=True):
 
 
 def received_events(source: str, notification: Notification, body: bytes, size: int | None = None) -> ReceivedEvents:
-    """What ``notification``, read from ``body``, leaves. ``size``: of the whole, where ``body`` is its beginning."""
+    """Convert a notification, parsed from ``body``. ``size``: of the complete body if ``body`` is truncated."""
     counts = Counter(f"{source}:ignored:{reason}" for reason in notification.ignored)
     counts[f"{source}:events"] = len(notification.events)
     counts[f"{source}:rejected"] = len(notification.rejected)
@@ -88,7 +88,7 @@ def commands(received: Iterable[ReceivedEvents], keys: Keys) -> list[Command]:
 
 
 class StoredRejection(msgspec.Struct, frozen=True):
-    """A rejected notification with the time at which it came (Unix seconds)."""
+    """A rejected notification with its time of arrival (Unix seconds)."""
 
     at: float
     rejected: RejectedNotification
@@ -109,10 +109,10 @@ class EventSink:
                 pipe.execute_command(*command)
             pipe.execute()
         for aside in (one.rejected for one in received if one.rejected is not None):
-            log.warning("notification set aside", source=aside.source, reason=aside.reason, size=aside.size)
+            log.warning("notification rejected", source=aside.source, reason=aside.reason, size=aside.size)
 
     def rejected(self, limit: int = REJECTED_KEPT) -> list[StoredRejection]:
-        """What was set aside last, newest first."""
+        """The most recent rejected notifications, newest first."""
         with translated():
             entries = self._redis.xrevrange(self._keys.rejected_events, count=limit)
         return [

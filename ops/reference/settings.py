@@ -18,7 +18,6 @@ from workers.settings.settings import Settings
 UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes", "_days": "days", "_rate": "per second"}
 UNIT_WORDS = {
     "max_pixels": "pixels",
-    "cache_days": "days",
     "request_rate": "per second",
     "reconcile_rate": "per second",
 }

@@ -31,7 +31,7 @@ ADAPTERS = frozenset({
     "Outbox", "DeadLetters", "Poster", "Notifier", "Writer",
     # the method
     "Extractor", "extractor", "load_image_encoder", "load_text_encoder", "Pipeline", "FolderLibrary", "ServerLibrary",
-    "Indexes", "Chosen", "RemoteIndex", "RemoteEncoder",
+    "OpenIndexes", "ActiveVersion", "RemoteIndex", "RemoteEncoder",
     # stages and liveness
     "StageWorker", "StageRunner", "Handover", "Fetcher", "Segmenter", "LivenessCheck", "WorkerLiveness",
     "LivenessFiles",

@@ -13,7 +13,7 @@ from workers.redis.keys import Keys
 from workers.settings.settings import SEGMENTATION, STAGES
 
 ALL_STAGES = (*STAGES, SEGMENTATION)
-TIMES = tuple(f"at:{stage}" for stage in ALL_STAGES)  # the ledger's fields, see workers/scripts/advance.lua
+TIMES = tuple(f"at:{stage}" for stage in ALL_STAGES)  # the ledger's fields, see workers/redis/scripts/advance.lua
 FINAL = frozenset(STATES)
 
 

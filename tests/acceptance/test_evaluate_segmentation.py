@@ -82,13 +82,13 @@ def test_what_does_not_go_together_and_what_is_missing_is_told(
         (*SEGMENTATION, folder, "--method", "guess"): "available methods: regions, dense, prompted",
         (*SEGMENTATION, folder, "--way", "dense"): "--way has been renamed: use --method",
         (*SEGMENTATION, folder, "--drawer", nowhere): "--drawer has been renamed: use --clipseg",
-        (*SEGMENTATION, folder, "--seed", "3"): "are for --compositions",
+        (*SEGMENTATION, folder, "--seed", "3"): "apply only with --compositions",
         (*SEGMENTATION, folder, "--method", "prompted"): "it requires a CLIPSeg model",
         (*SEGMENTATION, folder, "--proposals", nowhere): f"the model '{nowhere}' could not be loaded",
         (*SEGMENTATION, folder, "--method", "cased"): "unknown segmentation method 'cased'",
-        (*SEGMENTATION, table, "--compositions", "2", "--split", "val"): "not for --compositions",
-        (*SEGMENTATION, str(opaque), "--compositions", "2"): "compositions need pictures of 4 labels",
-        ("evaluate", table, "--method", "dense"): "the method dense is for --task segmentation",
+        (*SEGMENTATION, table, "--compositions", "2", "--split", "val"): "not to --compositions",
+        (*SEGMENTATION, str(opaque), "--compositions", "2"): "compositions need images of 4 labels",
+        ("evaluate", table, "--method", "dense"): "the method dense applies only to --task segmentation",
     }.items():
         done = stack.wildtag(*arguments, check=False)
         assert done.returncode == 2, done.stderr

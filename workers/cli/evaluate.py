@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 NOT_EVALUATED = 2  # exit status
 METHODS = (
-    "cased (the default), uppercased, closest-caption, vocabulary:FILE, vocabulary:imagenet, captioner:MODEL or"
-    " clip-upper-bound. For segmentation: regions (the default), dense or prompted. May be given several times."
+    "Method to measure: cased (default), uppercased, closest-caption, vocabulary:FILE, vocabulary:imagenet,"
+    " captioner:MODEL or clip-upper-bound. For segmentation: regions (default), dense or prompted. May be repeated."
 )
 TASK = "What to measure. classification: tags against labels; segmentation: label maps against label maps."
 SEGMENTS = "Segmentation:"
@@ -108,7 +108,7 @@ def evaluate(
     _only_for(task, {"report": report}, segments)
     for name in method or () if task == "classification" else ():
         if name in SEGMENTATION_METHODS:
-            raise typer.BadParameter(f"the method {name} is for --task segmentation")
+            raise typer.BadParameter(f"the method {name} applies only to --task segmentation")
     try:
         if task == "segmentation":
             pictures = source_of(source, root, layout, split, compositions, seed, keep)

@@ -37,7 +37,7 @@ help:
 	@echo 'make up       run the whole stack on this machine until Ctrl-C'
 	@echo 'make test     run all tests'
 	@echo 'make install  install into $(VENV)'
-	@echo 'make lint     check style, types, import contracts and documentation'
+	@echo 'make lint     check style, types, import contracts, workflows and documentation'
 	@echo 'make docs     build the documentation into build/site'
 	@echo 'make clean    remove $(VENV), caches and build outputs'
 

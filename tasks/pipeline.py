@@ -38,7 +38,7 @@ M = TypeVar("M", bound=Batch)
 
 @dataclass(frozen=True)
 class PipelineOptions:
-    """What can be chosen of the method; the names and meanings are those of the stages' arguments."""
+    """The parameters of the method; names and meanings are those of the stages' arguments."""
 
     max_pixels: int = MAX_PIXELS
     limit: int = 10
@@ -85,7 +85,7 @@ def scoring(batch: Extracted, encoder: TextEncoder, cache: Cache, options: Pipel
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The adapters of the stages, and the options. ``clock`` gives seconds; without one nothing is timed.
+    """The adapters of the stages, and the options. ``clock`` returns seconds; without it nothing is timed.
 
     ``reference_vectors``: see ``tasks.retrieval.retrieve``.
     """
@@ -116,7 +116,7 @@ class Pipeline:
         return self.score(self.candidates(self._timed(embedded, "embedding", start))), faults
 
     def candidates(self, batch: Embedded) -> Extracted:
-        """Retrieval and extraction."""
+        """Run retrieval and extraction."""
         start = self._now()
         retrieved = retrieval(batch, self.index, self.pipeline_options, self.reference_vectors)
         retrieved = self._timed(retrieved, "retrieval", start)
@@ -124,7 +124,7 @@ class Pipeline:
         return self._timed(extraction(retrieved, self.extractor, self.cache), "extraction", start)
 
     def score(self, batch: Extracted) -> Scored:
-        """Scoring."""
+        """Run scoring."""
         start = self._now()
         return self._timed(scoring(batch, self.text_encoder, self.cache, self.pipeline_options), "scoring", start)
 

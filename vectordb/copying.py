@@ -59,8 +59,8 @@ def copy(
 ) -> Copied:
     """Copy the version that ``manifest`` describes; resumes an interrupted copy.
 
-    Raises ``CopyDiffers``, what ``ChangeableLibrary.building`` raises, and ``OtherSource`` where something else that
-    is not finished has this version's place; ``resume=False`` throws that away.
+    Raises ``CopyDiffers``, what ``ChangeableLibrary.building`` raises, and ``OtherSource`` if an unfinished build of
+    this version has another source; ``resume=False`` deletes that build.
     """
     identity = json.dumps(["copy", asdict(manifest)])
     version = manifest.captions_version
@@ -68,8 +68,7 @@ def copy(
         target = building.index
         if target.count() and not Journal.is_in(building.folder):
             raise OtherSource(
-                f"a build of {version} is there that was begun elsewhere and not finished; run the copy with"
-                " --no-resume to throw it away"
+                f"an unfinished build of {version} from another source exists; use --no-resume to delete it"
             )
         with Journal.opened(building.folder, identity) as journal:
             # after a power failure the journal may exist without its captions
@@ -109,8 +108,8 @@ def _compared(source: CaptionIndex, target: CaptionIndex, journal: Journal) -> i
             break
         if not left:
             raise CopyDiffers(
-                f"the copy holds {count:,} captions, its source {source.count():,}; it is not made usable. Run the"
-                " copy with --no-resume"
+                f"the copy holds {count:,} captions, but its source {source.count():,}; it was not"
+                " published. Start again with --no-resume"
             )
     compare(source, target)
     return taught
@@ -184,8 +183,8 @@ def _covered(found: Neighbours, other: Neighbours, index: CaptionIndex, name: st
         there = known.get(caption.id)
         if there is None or not _same(caption, row, *there):
             raise CopyDiffers(
-                f"{name} does not hold the caption {caption.text[:80]!r} ({caption.id:016x}) as the other does; the"
-                " copy is not made usable. Run it with --no-resume"
+                f"{name} does not hold the caption {caption.text[:80]!r} ({caption.id:016x}) as the other"
+                " does; the copy was not published. Start again with --no-resume"
             )
 
 

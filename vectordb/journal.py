@@ -77,8 +77,8 @@ class Journal:
                 database.execute("INSERT INTO state VALUES (?, ?)", (source, json.dumps(asdict(progress))))
             elif row[0] != source:
                 raise OtherSource(
-                    "an interrupted build of this version was begun from other files, or they have changed since;"
-                    " start over with --no-resume, or give the new one another version"
+                    "an unfinished build of this version was started from other files, or they have"
+                    " changed since; use --no-resume to delete it, or choose another version"
                 )
             else:
                 progress = Progress(**json.loads(row[1]))

@@ -119,7 +119,7 @@ class ChangeableLibrary(Library, Protocol):
     def building(
         self, space_id: str, captions_version: str, dimension: int, *, resume: bool = True
     ) -> AbstractContextManager[Building]:
-        """Build a version, or go on with a build that was interrupted; ``resume=False`` throws that away.
+        """Build a version, or resume an interrupted build; ``resume=False`` deletes that first.
 
         Raises ``VersionExists``, ``BuildRunning``, ``UnsafeName``; ``WrongDimension`` if an interrupted build has
         another dimension.

@@ -1,4 +1,4 @@
-"""What segmenting a picture costs beside encoding its crops, and how far two methods agree."""
+"""Cost of segmenting an image relative to encoding its crops, and agreement of two methods."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Taken:
 
 
 def taken(image: Image.Image, methods: Mapping[str, SegmentationMethod], pipeline: Pipeline, rounds: int) -> Taken:
-    """Time the first of ``methods`` beside its crops encoded alone, then the others, in turns.
+    """Time the first of ``methods`` and the encoding of its crops, then the others, alternately.
 
     The first runs with an empty cache (``cold``) and again (``warm``), the others after that.
     """

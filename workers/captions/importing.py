@@ -65,7 +65,7 @@ class Import:
 def local(
     load: Callable[..., TextEncoder], processes: int, space_id: str, *, parse: bool, threads: int | None = None
 ) -> Prepare:
-    """Encode on this machine, in so many processes. ``load``, ``threads``: see ``in_a_pool``."""
+    """Encode on this machine with this number of processes. ``load``, ``threads``: see ``in_a_pool``."""
     if processes > 1:
         return in_a_pool(load, processes, space_id, parse=parse, threads=threads)
     return in_this_process(cache(load), space_id, parse=parse)

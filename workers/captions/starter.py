@@ -57,7 +57,7 @@ def build_starter(
     now: datetime,
     progress: Progress = quiet,
 ) -> Manifest:
-    """Encode the starter captions and index them."""
+    """Encode and index the starter captions."""
     texts = [caption.text for caption in captions()]
     progress("Encoding captions", 0, len(texts))
     draft = Draft(

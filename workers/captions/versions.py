@@ -115,12 +115,12 @@ class OpenIndexes:
 
 
 def switch(library: ChangeableLibrary, space_id: str, wanted: str, pinned: str | None) -> str:
-    """Make a version the active one; gives ``name@version``. Raises ``IndexMissing``.
+    """Activate a version; returns ``name@version``. Raises ``IndexMissing``.
 
     ``pinned``: what the settings name; then nothing can be switched, and ``Permanent`` is raised.
     """
     if pinned is not None:
-        raise Permanent(f"WILDTAG_CAPTIONS={pinned} decides what is searched; unset it to switch")
+        raise Permanent(f"the captions are set by WILDTAG_CAPTIONS={pinned}; unset it to switch")
     to = chosen(library, space_id, wanted)
     library.use(space_id, to)
     return to

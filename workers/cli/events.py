@@ -54,7 +54,7 @@ def junk() -> None:
 
 @app.command()
 def counts(json: Json = False) -> None:
-    """Count what each source was told: events, records left alone (and why), and rejected notifications."""
+    """Count the notifications of each source: accepted, ignored (by reason) and rejected."""
     found = _event_sink().counts()
     if json:
         console.out(msgspec.json.encode(found).decode(), highlight=False)

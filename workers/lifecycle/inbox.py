@@ -88,5 +88,5 @@ class Inbox:
                 events.append((text(entry), msgspec.msgpack.decode(fields[b"event"], type=ObjectEvent)))
             except (msgspec.DecodeError, KeyError, TypeError):
                 unreadable.append(text(entry))
-        self.done(unreadable)  # not an event of this version: the sweep finds what it told
+        self.done(unreadable)  # not an event of this version; the sweep finds the change
         return events

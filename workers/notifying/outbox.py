@@ -57,7 +57,7 @@ class Outbox:
             return int(self._redis.hlen(self._keys.notify("waiting")))
 
     def counts(self) -> Mapping[str, int]:
-        """How many wait, and ever: ``delivered``, ``retried`` (attempts that failed), ``dead`` and ``lost``."""
+        """Number of queued ones, and totals: ``delivered``, ``retried`` (failed attempts), ``dead`` and ``lost``."""
         with translated():
             counts = {text(name): int(n) for name, n in self._redis.hgetall(self._keys.notify("counts")).items()}
         names = ("delivered", "retried", "dead", "lost")

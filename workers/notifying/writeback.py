@@ -167,7 +167,7 @@ class Writer:
             )
             if new:
                 self._redis.hincrby(self._event_counts, GAPS, 1)
-                log.warning("gap in the feed", reason=reason, then="all records are gone through")
+                log.warning("gap in the feed", reason=reason, then="all records are written again")
 
     def _catch_up(self) -> bool:
         """Write a page of the records after a gap. Returns whether to continue at once."""

@@ -1,4 +1,4 @@
-"""The outages of all processes, in one Redis hash that everybody reads.
+"""The outages of all processes, in one Redis hash that every process can read.
 
 A process renews its entries every few seconds. Entries that were not renewed for ``FRESH_S`` belong to a process that
 was killed and are ignored. The hash expires when no process writes to it.
@@ -86,7 +86,7 @@ def _read(packed: bytes) -> _Note | None:
 
 
 def merged(before: Outage | None, after: Outage) -> Outage:
-    """Two notes of one outage as one: the earlier beginning, the later reason, the larger number."""
+    """Merge two notes of one outage: the earlier start, the later reason, the larger number."""
     if before is None:
         return after
     times = [one.since for one in (before, after) if one.since is not None]

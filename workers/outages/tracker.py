@@ -168,7 +168,7 @@ class OutageTracker:
         return seconds > PROBE_EVERY_S
 
     def _end(self, name: str, only: Standing | None) -> None:
-        """``only``: the very obstacle that is over; a newer one of the same name stays."""
+        """``only``: end this outage only, not a newer one of the same name."""
         with self._changed:
             known = self._all.get(name)
             if known is None or (only is not None and known is not only):

@@ -96,7 +96,7 @@ def test_a_name_is_given_once(api_keys: ApiKeys) -> None:
 
 @pytest.mark.parametrize("name", ["", " a", "a\nb", "\x1b[2J", "x" * 65])
 def test_a_name_can_be_printed(api_keys: ApiKeys, name: str) -> None:
-    with pytest.raises(Permanent, match="no name"):
+    with pytest.raises(Permanent, match="invalid key name"):
         api_keys.create(name, Scope.READ)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from PIL import Image
 
 from tasks.cache import LRUCache
+from tasks.extraction import Extractor, extractor
 from tests.contract.queues import Queues
 from tests.unit.segmentation.world import BLUE, CHOICES, RED, SPACE, Colours, Texts, halves, pipeline
 from vectordb.index import IndexMissing
@@ -19,6 +21,12 @@ from workers.settings.settings import SEGMENTATION, STAGES, Settings
 from workers.wiring.dispatch import dispatcher, keeper
 from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
+
+
+@cache
+def shared_extractor() -> Extractor:
+    """One for all worlds: each loads spaCy's model, which takes most of the time of a short test."""
+    return extractor()
 
 
 class Versions:
@@ -56,6 +64,7 @@ class World:
             self.versions,
         )
         self.wiring.pipeline_options, self.wiring.cache = CHOICES, LRUCache(1000)
+        self.wiring.extractor = shared_extractor()
         self.stages = stage_worker(self.wiring).runner
         self.dispatcher: Any = dispatcher(self.wiring, "me")  # tests replace what it sends by
         self.keeper = keeper(self.wiring)

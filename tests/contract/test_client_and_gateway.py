@@ -82,10 +82,12 @@ def wiring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wiring]:
     redis.start()
     home = tmp_path_factory.mktemp("home")
     (home / "inbox").mkdir()
-    yield Wiring(Settings(
+    made = Wiring(Settings(
         home=home, redis_url=redis.url, key_prefix="test:", gateway_port=free_port(0), max_object_bytes=LIMIT,
         admin_key="an-admin-key-of-tests",
     ))  # fmt: skip
+    made.layout.require()  # before the stages below write keys
+    yield made
     redis.close()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,7 +125,7 @@ Make = Callable[..., World]
 
 
 @pytest.fixture
-def make(redis_url: str, client: Client, bucket: str) -> Make:  # noqa: ARG001 -- empties Redis
+def make(redis_url: str, client: Client, bucket: str) -> Iterator[Make]:  # noqa: ARG001 -- empties Redis
     """Makes a world over an S3 server."""
 
     def made(endpoint: str, **settings: object) -> World:
@@ -135,9 +135,14 @@ def make(redis_url: str, client: Client, bucket: str) -> Make:  # noqa: ARG001 -
             "s3_access_key": access_key, "s3_secret_key": secret_key, "max_object_bytes": LIMIT,
             "give_up_s": GIVE_UP_S, **settings,
         }  # fmt: skip
-        return World(Settings.model_validate(given))
+        worlds.append(World(Settings.model_validate(given)))
+        return worlds[-1]
 
-    return made
+    worlds: list[World] = []
+    yield made
+    for world in worlds:  # else their trackers go on to note outages in the Redis of other tests
+        for outage in world.wiring.outage_tracker.active():
+            world.wiring.outage_tracker.end(outage.name)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
 
 from tests.acceptance.images import drop, one_pixel, photograph
@@ -202,8 +203,11 @@ def test_the_queue_and_a_pool_give_what_one_process_gives(running: Stack, tmp_pa
         stack.wildtag("captions", "export", name, "--to", str(tmp_path / f"{name}.parquet"))
         tables.append(pq.read_table(tmp_path / f"{name}.parquet"))
     assert tables[0].num_rows == len(set(texts))
-    assert tables[0].equals(tables[2])
-    assert tables[1].equals(tables[2])
+    vectors = [np.stack(table["vector"].to_numpy()) for table in tables]
+    for at in (0, 1):
+        assert tables[at]["text"].equals(tables[2]["text"])
+        # not bit by bit: the order of additions in a matrix product depends on threads and on addresses in memory
+        assert np.einsum("nd,nd->n", vectors[at], vectors[2]).min() > 0.99999
     stack.wildtag("captions", "export", "queue", "--to", str(tmp_path / "queue.jsonl"))
     for line in (tmp_path / "queue.jsonl").read_text().splitlines()[:50]:
         assert json.loads(line)["candidates"]["phrases"]

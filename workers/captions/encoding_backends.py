@@ -1,6 +1,7 @@
 """Encodes the captions of an import: in this process, in a process pool, or on the ``ingestion`` queue.
 
-All three send chunks to the same stage and return its results in order, so the result is the same.
+All three send chunks to the same stage and return its results in order. So the captions are the same, and the vectors
+differ by rounding at most.
 """
 
 from __future__ import annotations

@@ -206,8 +206,8 @@ def test_the_queue_and_a_pool_give_what_one_process_gives(running: Stack, tmp_pa
     vectors = [np.stack(table["vector"].to_numpy()) for table in tables]
     for at in (0, 1):
         assert tables[at]["text"].equals(tables[2]["text"])
-        # not bit by bit: the order of additions in a matrix product depends on threads and on addresses in memory
-        assert np.einsum("nd,nd->n", vectors[at], vectors[2]).min() > 0.99999
+        # not bit by bit: sums in bfloat16 depend on the number of threads (measured: 0.99997)
+        assert np.einsum("nd,nd->n", vectors[at], vectors[2]).min() > 0.9999
     stack.wildtag("captions", "export", "queue", "--to", str(tmp_path / "queue.jsonl"))
     for line in (tmp_path / "queue.jsonl").read_text().splitlines()[:50]:
         assert json.loads(line)["candidates"]["phrases"]

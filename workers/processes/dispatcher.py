@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import socket
-
 from workers.processes.logs import configure
-from workers.processes.loops import (
-    RECOVER_EVERY_S,
-    RECOVER_IDLE_MS,
-    Once,
-    Periodic,
-    alive,
-    retrying,
-    run_steps,
-    until_stopped,
-)
+from workers.processes.loops import RECOVER_EVERY_S, RECOVER_IDLE_MS, Once, Periodic, retrying, run_steps, running
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import dispatcher as dispatcher_of
 from workers.wiring.dispatch import keeper as keeper_of
@@ -28,13 +16,11 @@ def run_dispatcher(settings: Settings) -> None:
     """Run the dispatcher, which turns events into batches, and the keeper of the ledger."""
     configure()
     wiring = Wiring(settings)
-    consumer = f"{socket.gethostname()}-{os.getpid()}"
-    dispatcher, keeper = dispatcher_of(wiring, consumer), keeper_of(wiring)
+    dispatcher, keeper = dispatcher_of(wiring, wiring.process_name), keeper_of(wiring)
     keeping = Periodic(KEEPER_EVERY_S, keeper.step)
     recovering = Periodic(RECOVER_EVERY_S, lambda: dispatcher.recover(RECOVER_IDLE_MS))
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
-    with until_stopped(alive(wiring.liveness, "dispatcher")) as stop:
-        retrying(stop, wiring.layout.require, wiring.outage_tracker)
+    with running(wiring, "dispatcher") as stop:
         for prepare in (wiring.inbox.prepare, wiring.low_priority_inbox.prepare):
             retrying(stop, prepare, wiring.outage_tracker)
         # entries that a predecessor left: each home has only one dispatcher

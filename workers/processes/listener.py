@@ -14,7 +14,7 @@ from workers.events.listen_api import Connect
 from workers.events.listener import LASTS_S, SOURCE, CatchUp, Listener
 from workers.events.sources import State
 from workers.processes.logs import configure
-from workers.processes.loops import Periodic, retrying, until_stopped
+from workers.processes.loops import Periodic, running
 from workers.processes.sweeping import SWEEP_TURN_S, let_go
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import sweeper as sweeper_of
@@ -31,7 +31,6 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
     """
     configure()
     wiring = Wiring(settings)
-    wiring.liveness.begin("listener")  # the listening thread touches the file
     connect = connect or connect_of(wiring)
     # never resume the pass of another process: only objects seen since the own last connection count
     sweeper = sweeper_of(wiring, resume=False)
@@ -45,11 +44,13 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
         log.info("caught up", seen=sweeper.progress.seen, sent=sweeper.progress.sent, gone=sweeper.progress.gone)
         return True
 
-    with until_stopped(lambda: wiring.liveness.touch("listener")) as stop, let_go(sweeper):
-        retrying(stop, wiring.layout.require, wiring.outage_tracker)
-        with _following(wiring, connect, catch_up or sweep, stop):
-            while not stop.wait(1.0):
-                pass
+    with (
+        running(wiring, "listener") as stop,  # later the listening thread gives the signs of life
+        let_go(sweeper),
+        _following(wiring, connect, catch_up or sweep, stop),
+    ):
+        while not stop.wait(1.0):
+            pass
 
 
 @contextmanager

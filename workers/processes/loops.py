@@ -13,6 +13,7 @@ import structlog
 from vectordb.errors import Transient
 from workers.outages.tracker import OutageTracker
 from workers.supervision.liveness_files import LivenessFiles
+from workers.wiring.wiring import Wiring
 
 log = structlog.get_logger()
 
@@ -83,6 +84,17 @@ def alive(files: LivenessFiles, name: str) -> Callable[[], object]:
     """Reset the liveness file of a process, and return the function that touches it."""
     files.begin(name)
     return lambda: files.touch(name)
+
+
+@contextmanager
+def running(wiring: Wiring, name: str) -> Iterator[Stop]:
+    """The life of a process: the block is entered when the layout of the Redis keys is known to be the current one.
+
+    Gives what ends it, see ``until_stopped``; it may be set already. Raises ``OtherLayout``.
+    """
+    with until_stopped(alive(wiring.liveness, name)) as stop:
+        retrying(stop, wiring.layout.require, wiring.outage_tracker)
+        yield stop
 
 
 class Step:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from contextlib import suppress
 
 from vectordb.errors import Transient
 from workers.processes.logs import configure
-from workers.processes.loops import Periodic, alive, retrying, run_steps, until_stopped
+from workers.processes.loops import Periodic, retrying, run_steps, running
 from workers.settings.settings import Settings
 from workers.wiring.notifying import notifier as notifier_of
 from workers.wiring.notifying import poster as poster_of
@@ -23,11 +21,10 @@ def run_notifier(settings: Settings) -> None:
     """Deliver every finished object to the receiver at WILDTAG_NOTIFY_URL."""
     configure()
     wiring = Wiring(settings)
-    with poster_of(wiring) as poster, until_stopped(alive(wiring.liveness, "notifier")) as stop:
-        notifier = notifier_of(wiring, poster.post, f"{socket.gethostname()}-{os.getpid()}")
+    with poster_of(wiring) as poster, running(wiring, "notifier") as stop:
+        notifier = notifier_of(wiring, poster.post, wiring.process_name)
         recovering = Periodic(RECOVER_EVERY, lambda: notifier.recover(RECOVER_IDLE_MS))
         beating = Periodic(1.0, lambda: wiring.health.beat("notifier"))
-        retrying(stop, wiring.layout.require, wiring.outage_tracker)
         retrying(stop, notifier.prepare, wiring.outage_tracker)
         run_steps(stop, wiring.outage_tracker, notifier.step, recovering, beating)
         with suppress(Transient):  # then they are sent again

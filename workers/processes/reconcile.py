@@ -6,7 +6,7 @@ import threading
 
 from workers.processes.listener import listening
 from workers.processes.logs import configure
-from workers.processes.loops import Periodic, alive, retrying, run_steps, until_stopped
+from workers.processes.loops import Periodic, run_steps, running
 from workers.processes.sweeping import SWEEP_REST_S, let_go, sweep_turn
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import sweeper as sweeper_of
@@ -38,8 +38,6 @@ def run_reconcile(settings: Settings) -> None:
             sweeping.hasten(SWEEP_REST_S)
         sweeping()
 
-    with until_stopped(alive(wiring.liveness, "reconcile")) as stop, let_go(sweeper):
-        retrying(stop, wiring.layout.require, wiring.outage_tracker)
-        with listening(wiring, catch_up, stop):
-            # a process that waits for a bucket must not be restarted
-            run_steps(stop, wiring.outage_tracker, sweep, beating, lambda: stop.wait(0.1))
+    with running(wiring, "reconcile") as stop, let_go(sweeper), listening(wiring, catch_up, stop):
+        # a process that waits for a bucket must not be restarted
+        run_steps(stop, wiring.outage_tracker, sweep, beating, lambda: stop.wait(0.1))

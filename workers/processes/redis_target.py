@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workers.processes.logs import configure
-from workers.processes.loops import Periodic, alive, retrying, run_steps, until_stopped
+from workers.processes.loops import Periodic, run_steps, running
 from workers.settings.settings import Settings
 from workers.wiring.events import redis_target
 from workers.wiring.wiring import Wiring
@@ -19,8 +19,7 @@ def run_redis_target(settings: Settings) -> None:
     target = redis_target(wiring)
     rest = REST_S if settings.redis_target_format == "access" else HASH_EVERY_S
     beating = Periodic(1.0, lambda: wiring.health.beat("redis-target"))
-    with until_stopped(alive(wiring.liveness, "redis-target")) as stop:
-        retrying(stop, wiring.layout.require, wiring.outage_tracker)
+    with running(wiring, "redis-target") as stop:
 
         def take() -> None:
             if not target.step():

@@ -6,7 +6,7 @@ from functools import partial
 
 from workers.events.folder_watch import follow
 from workers.processes.logs import configure
-from workers.processes.loops import Periodic, Step, alive, retrying, until_stopped
+from workers.processes.loops import Periodic, Step, retrying, running
 from workers.processes.sweeping import SWEEP_REST_S, let_go, sweep_turn
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import sweeper as sweeper_of
@@ -26,8 +26,7 @@ def run_watcher(settings: Settings) -> None:
     sweeping = Periodic(settings.rescan_s, sweep_turn(sweeper, wiring.sources))
     turn = Step(sweeping, outage_tracker)  # while it is held back the watch continues, and no record is removed
     beating = Step(Periodic(1.0, lambda: wiring.health.beat("watcher")), outage_tracker)
-    with until_stopped(alive(wiring.liveness, "watcher")) as stop, let_go(sweeper):
-        retrying(stop, wiring.layout.require, wiring.outage_tracker)
+    with running(wiring, "watcher") as stop, let_go(sweeper):
         for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop, outage_tracker):
             if seen.events:
                 append = partial(wiring.inbox.append, seen.events)

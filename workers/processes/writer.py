@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import socket
-
 from vectordb.errors import Permanent
 from workers.processes.logs import configure
-from workers.processes.loops import (
-    RECOVER_EVERY_S,
-    RECOVER_IDLE_MS,
-    Periodic,
-    alive,
-    retrying,
-    run_steps,
-    until_stopped,
-)
+from workers.processes.loops import RECOVER_EVERY_S, RECOVER_IDLE_MS, Periodic, retrying, run_steps, running
 from workers.settings.settings import Settings
 from workers.wiring.notifying import writer as writer_of
 from workers.wiring.wiring import Wiring
@@ -27,10 +16,9 @@ def run_writer(settings: Settings) -> None:
     if settings.write_back == "off":
         raise Permanent("the writer has nothing to do, because WILDTAG_WRITE_BACK is off: set it to tags or sidecar")
     wiring = Wiring(settings)
-    writer = writer_of(wiring, f"{socket.gethostname()}-{os.getpid()}")
+    writer = writer_of(wiring, wiring.process_name)
     recovering = Periodic(RECOVER_EVERY_S, lambda: writer.recover(RECOVER_IDLE_MS))
     beating = Periodic(1.0, lambda: wiring.health.beat("writer"))
-    with until_stopped(alive(wiring.liveness, "writer")) as stop:
-        retrying(stop, wiring.layout.require, wiring.outage_tracker)
+    with running(wiring, "writer") as stop:
         retrying(stop, writer.prepare, wiring.outage_tracker)
         run_steps(stop, wiring.outage_tracker, lambda: writer.step(block_ms=500), recovering, beating)

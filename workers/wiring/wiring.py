@@ -69,6 +69,11 @@ class Wiring:
         self.clock = clock
 
     @cached_property
+    def process_name(self) -> str:
+        """Names this process among those that share a Redis."""
+        return f"{socket.gethostname()}-{os.getpid()}"
+
+    @cached_property
     def app(self) -> Celery:
         s = self.settings
         return create_app(s.broker, s.key_prefix, s.task_time_limit_s)
@@ -166,7 +171,7 @@ class Wiring:
         """The outages seen by any process. Has its own connection, so that reports do not wait for other commands."""
         return OutageBoard(
             connect(self.settings.redis_url, patience_s=5.0, tries=1), self.keys,
-            f"{socket.gethostname()}-{os.getpid()}", self.clock,
+            self.process_name, self.clock,
         )  # fmt: skip
 
     @cached_property

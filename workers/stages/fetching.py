@@ -24,6 +24,7 @@ import structlog
 from tasks.messages import Fault, ObjectRef, Submitted
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.outcomes import Accepted
+from workers.lifecycle.policy import POSTPONED_S
 from workers.stages.handover import Handover
 from workers.stores.store import ObjectError, ObjectGone, ObjectInfo, ObjectStore, ObjectUnwanted
 
@@ -78,7 +79,7 @@ class Fetcher:
         found = fetch(self._store, wanted, self._limit, self._followed)
         self._handover.tell(found.told)
         for ref, fault in found.waiting:
-            self._handover.disagree(batch, ref, fault)
+            self._handover.postpone([ref], batch.revision, POSTPONED_S, fault)
         self._handover.fail(batch, found.skipped, accepted, "skipped")
         return msgspec.structs.replace(batch, objects=tuple(found.refs)), found.images, found.faults
 

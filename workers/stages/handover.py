@@ -7,13 +7,12 @@ from typing import Literal
 
 import structlog
 
-from tasks.messages import Batch, Fault, ObjectRef, Scored, Submitted
+from tasks.messages import Batch, Fault, ObjectRef, Revision, Scored, Submitted
 from workers.broker.publisher import Publisher
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.outcomes import Accepted, done, failed
-from workers.lifecycle.policy import POSTPONED_S
 from workers.lifecycle.record import Error, Segmentation
 from workers.settings.settings import SEGMENTATION
 
@@ -100,15 +99,11 @@ class Handover:
 
     def hold_back(self, batch: Batch, reason: str) -> None:
         """Give these objects another deadline; being held up does not count against them."""
-        self.postpone(batch, self._deadline_s, reason)
+        self.postpone(batch.objects, batch.revision, self._deadline_s, reason)
 
-    def postpone(self, batch: Batch, pause: float, reason: str) -> None:
+    def postpone(self, objects: Sequence[ObjectRef], revision: Revision, pause: float, reason: str) -> None:
         """Have the keeper submit these objects again after ``pause`` seconds."""
-        self._ledger.postpone(batch.objects, batch.revision, self._clock() + pause, reason)
-
-    def disagree(self, batch: Batch, ref: ObjectRef, reason: str) -> None:
-        """Postpone one object of a batch: the store contradicts itself about it."""
-        self._ledger.postpone([ref], batch.revision, self._clock() + POSTPONED_S, reason)
+        self._ledger.postpone(objects, revision, self._clock() + pause, reason)
 
     def tell(self, events: Sequence[ObjectEvent]) -> None:
         """Put events into the inbox."""

@@ -130,7 +130,7 @@ class StageRunner:
                     self._handover.hold_back(batch, str(error))
                     self._put_back(message, batch)
                 case Postpone(pause, fault):
-                    self._handover.postpone(batch, pause, fault)
+                    self._handover.postpone(batch.objects, batch.revision, pause, fault)
                 case Split():
                     self._handover.split(batch)
                 case Fail(code, reason) if isinstance(batch, Scored):  # it has its tags, whatever cannot be drawn

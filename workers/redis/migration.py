@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,7 +114,11 @@ class Migrator:
         """What ``run`` would change. Changes nothing."""
         before = self.found()
         with translated():
-            steps = [Done(m.version, s.name, s.left(self._redis, self._keys.prefix)) for m, s in self._ahead(before)]
+            steps = [
+                Done(migration.version, step.name, step.left(self._redis, self._keys.prefix))
+                for migration in self._ahead(before)
+                for step in migration.steps
+            ]
         return Outcome(before, None if before is None else self.latest, steps)
 
     def run(self) -> Outcome:
@@ -154,18 +158,13 @@ class Migrator:
         """The version after ``run``."""
         return self._migrations[-1].version
 
-    def _ahead(self, before: int | None) -> Iterator[tuple[Migration, Step]]:
-        for migration in self._migrations:
-            if before is not None and migration.version > before:
-                for step in migration.steps:
-                    yield migration, step
+    def _ahead(self, before: int | None) -> list[Migration]:
+        return [] if before is None else [one for one in self._migrations if one.version > before]
 
     def _run(self) -> Outcome:
         before, done = self.found(), []  # as it is now that nobody else migrates
         with translated():
-            for migration in self._migrations:
-                if migration.version <= (before or 0):
-                    continue
+            for migration in self._ahead(before or 0):
                 for step in migration.steps:
                     changed = 0
                     for count in step.run(self._redis, self._keys.prefix):

@@ -29,7 +29,7 @@ def cli() -> str:
 
 
 def commands() -> Iterator[tuple[list[str], Any]]:
-    """Each command that does something, with the words that call it, in the order of the help."""
+    """Each command of the help, with the words that call it, in the same order."""
     yield from _below(["wildtag"], typer.main.get_command(app))
 
 
@@ -38,7 +38,8 @@ def _below(names: list[str], command: Any) -> Iterator[tuple[list[str], Any]]:
     if not inside:
         yield names, command
     for name, one in inside.items():
-        yield from _below([*names, name], one)
+        if not one.hidden:  # what is hidden refuses a former name
+            yield from _below([*names, name], one)
 
 
 def _command(names: list[str], command: Any) -> str:
@@ -50,8 +51,6 @@ def _command(names: list[str], command: Any) -> str:
         inspect.cleandoc(command.help or "") + "\n",
         f"```text\n{' '.join(usage)}\n```\n",
     ]
-    if command.hidden:
-        parts.insert(1, "`wildtag --help` does not show this command: `wildtag up` or Docker Compose run it.\n")
     if arguments:
         rows = ([code(_metavar(p)), str(getattr(p, "help", "") or "")] for p in arguments)
         parts.append(table(("argument", "meaning"), rows))

@@ -14,8 +14,9 @@ from pydantic_core import PydanticUndefined
 
 from ops.reference.markdown import code, plain, table
 from workers.settings.settings import Settings
+from workers.settings.topic import variable
 
-UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes", "_days": "days", "_rate": "per second"}
+UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes", "_rate": "per second"}
 UNIT_WORDS = {
     "max_pixels": "pixels",
     "request_rate": "per second",
@@ -43,7 +44,7 @@ def _title(kind: type) -> str:
 
 def _setting(name: str, field: FieldInfo) -> list[str]:
     return [
-        code(f"WILDTAG_{name.upper()}"), kind_of(field.annotation), code(_value(field)), unit_of(name),
+        code(variable(name)), kind_of(field.annotation), code(_value(field)), unit_of(name),
         (field.description or "").rstrip(".") + ("." if field.repr else ". Secret: never shown."),
     ]  # fmt: skip
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -22,3 +23,13 @@ def eventually(
         assert time.monotonic() < deadline, explain()
         time.sleep(every_s)
     return value
+
+
+def eventually_while(process: subprocess.Popen[Any], check: Callable[[], object], timeout_s: float) -> None:
+    """The same, while a process runs. Fails at once when it ends."""
+
+    def look() -> object:
+        assert process.poll() is None, process.communicate()
+        return check()
+
+    eventually(look, timeout_s)

@@ -18,7 +18,7 @@ import pytest
 
 from tests.contract import old_home
 from tests.contract.own_redis import OwnRedis
-from tests.eventually import eventually
+from tests.eventually import eventually_while
 from vectordb.errors import Permanent
 from workers.embedded.stack import free_port
 from workers.redis.connection import Client
@@ -177,16 +177,6 @@ def status(url: str) -> int | None:
         return None
 
 
-def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    """Wait for a condition while a process runs."""
-
-    def there() -> object:
-        assert process.poll() is None, process.communicate()
-        return condition()
-
-    eventually(there, 40)
-
-
 @pytest.mark.parametrize("name", ["dispatcher", "worker"])
 def test_a_process_waits_for_redis(environment: dict[str, str], own: OwnRedis, keys: Keys, name: str) -> None:
     process = started(environment, own, *(("worker", "embedding") if name == "worker" else (name,)))
@@ -195,9 +185,9 @@ def test_a_process_waits_for_redis(environment: dict[str, str], own: OwnRedis, k
         while "unavailable" not in (line := process.stderr.readline()):
             assert line, "it has ended"
         client = own.start()
-        until(lambda: client.get(keys.layout_version) == str(VERSION).encode(), process)
+        eventually_while(process, lambda: client.get(keys.layout_version) == str(VERSION).encode(), 40)
         pattern = f"{keys.prefix}_kombu*" if name == "worker" else keys.heartbeats
-        until(lambda: client.keys(pattern), process)  # and it begins its work
+        eventually_while(process, lambda: client.keys(pattern), 40)  # and it begins its work
     finally:
         process.terminate()
         process.communicate(timeout=30)
@@ -210,10 +200,10 @@ def test_a_gateway_listens_while_redis_is_away_and_begins_when_it_is_back(
     process = started(environment, own, "gateway", "--port", str(port))
     address = f"http://127.0.0.1:{port}"
     try:
-        until(lambda: status(f"{address}/healthz") == 200, process)
+        eventually_while(process, lambda: status(f"{address}/healthz") == 200, 40)
         assert status(f"{address}/readyz") == status(f"{address}/v1/status") == 503
         client = own.start()
-        until(lambda: status(f"{address}/readyz") == 200, process)
+        eventually_while(process, lambda: status(f"{address}/readyz") == 200, 40)
         assert client.get(keys.layout_version) == str(VERSION).encode()
         assert status(f"{address}/v1/status") == 200
     finally:
@@ -229,7 +219,7 @@ def test_a_gateway_ends_when_redis_comes_back_with_another_layout(
     own.kill()
     process = started(environment, own, "gateway", "--port", str(port))
     try:
-        until(lambda: status(f"http://127.0.0.1:{port}/readyz") == 503, process)
+        eventually_while(process, lambda: status(f"http://127.0.0.1:{port}/readyz") == 503, 40)
         client = own.start()
         _, said = process.communicate(timeout=30)
         assert process.returncode == 1, said
@@ -303,7 +293,7 @@ def test_killed_again_and_again_it_comes_to_its_end(
     process = subprocess.Popen(
         [sys.executable, "-m", "workers.cli", "migrate"], env=environment, stderr=subprocess.PIPE, text=True
     )
-    until(lambda: client.exists(f"{keys.prefix}segmentation-request:inbox/7"), process)
+    eventually_while(process, lambda: client.exists(f"{keys.prefix}segmentation-request:inbox/7"), 40)
     process.kill()
     process.communicate()
     left = len(list(client.scan_iter(f"{keys.prefix}wish:*", count=5000)))

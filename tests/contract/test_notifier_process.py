@@ -9,7 +9,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from tests.contract.certificates import certified
 from tests.contract.receiver import Receiver, Reply, Request, receiving
 from tests.contract.test_notifier import World
-from tests.eventually import eventually
+from tests.eventually import eventually_while
 from workers.cli.main import app
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
@@ -85,14 +85,6 @@ def command(redis_url: str, keys: Keys, receiver: Receiver, tmp_path: Path) -> C
     return Command(redis_url, keys, receiver, tmp_path)
 
 
-def wait_for(seen: Callable[[], object], process: subprocess.Popen[bytes] | None = None) -> None:
-    def look() -> object:
-        assert process is None or process.poll() is None, "it has ended"
-        return seen()
-
-    eventually(look, PATIENCE_S)
-
-
 def test_killed_again_and_again_it_tells_of_every_object_at_least_once(world: World, command: Command) -> None:
     names = [f"{number:03}.jpg" for number in range(120)]
     failed: set[str] = set()
@@ -111,9 +103,9 @@ def test_killed_again_and_again_it_tells_of_every_object_at_least_once(world: Wo
         so_far = len(world.receiver.seen)
         enough = so_far + CHANCE.randrange(1, 25)
         with command.notifier(**many) as process:  # which kills it
-            wait_for(partial(world.receiver.has_seen, enough), process)
+            eventually_while(process, partial(world.receiver.has_seen, enough), PATIENCE_S)
     with command.notifier(**many) as process:
-        wait_for(lambda: len(set(world.receiver.taken)) == len(names) and world.quiet(), process)
+        eventually_while(process, lambda: len(set(world.receiver.taken)) == len(names) and world.quiet(), PATIENCE_S)
     assert set(world.receiver.keys()) == set(names)
     assert len(set(world.receiver.ids())) == len(names), "an object has one id, however often it is sent"
     assert world.letters.list() == []
@@ -122,8 +114,8 @@ def test_killed_again_and_again_it_tells_of_every_object_at_least_once(world: Wo
 def test_it_beats_and_ends_when_it_is_told_to(world: World, command: Command) -> None:
     world.finish("a.jpg")
     with command.notifier() as process:
-        wait_for(lambda: world.receiver.taken and world.quiet(), process)
-        wait_for(lambda: world.client.hexists(world.keys.heartbeats, "notifier"), process)
+        eventually_while(process, lambda: world.receiver.taken and world.quiet(), PATIENCE_S)
+        eventually_while(process, lambda: world.client.hexists(world.keys.heartbeats, "notifier"), PATIENCE_S)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
 
@@ -132,7 +124,7 @@ def test_what_was_given_up_is_listed_and_replayed_by_commands(world: World, comm
     world.receiver.answer = lambda _: Reply(400, body=b"[red]no[/]")
     world.finish("a.jpg", "b.jpg")
     with command.notifier() as process:
-        wait_for(lambda: len(world.letters.list()) == 2, process)
+        eventually_while(process, lambda: len(world.letters.list()) == 2, PATIENCE_S)
         assert "[red]no[/]" in command.run("webhooks", "dead")[1]
         code, out = command.run("webhooks", "dead", "--json")
         listed = [json.loads(line) for line in out.splitlines()]
@@ -143,7 +135,7 @@ def test_what_was_given_up_is_listed_and_replayed_by_commands(world: World, comm
         assert command.run("webhooks", "replay", listed[0]["id"])[0] == 0
         assert command.run("webhooks", "replay", listed[0]["id"])[0] == 1
         assert command.run("webhooks", "replay", "--all")[0] == 0
-        wait_for(lambda: len(world.receiver.taken) == 2 and world.quiet(), process)
+        eventually_while(process, lambda: len(world.receiver.taken) == 2 and world.quiet(), PATIENCE_S)
     assert json.loads(command.run("webhooks", "counts", "--json")[1]) == {
         "waiting": 0, "delivered": 2, "retried": 0, "dead": 2, "lost": 0,
     }  # fmt: skip

@@ -16,9 +16,11 @@ TORCH = 2.13.0
 MAKE_VENV = sh ops/make-venv.sh $(VENV) $(PYTHON)
 
 # pip is upgraded first, because an old pip takes twice as long to resolve the dependencies. Modules are compiled at their
-# first import, because compiling all of them takes longer than the rest of the installation.
-PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --no-compile --prefer-binary \
-	-c constraints.txt $(PIP_FLAGS)
+# first import, because compiling all of them takes longer than the rest of the installation, unless the environment keeps
+# Python from storing compiled modules: every process would then compile torch and transformers again, for ten seconds.
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --no-compile $${PYTHONDONTWRITEBYTECODE:+--compile} \
+	--prefer-binary -c constraints.txt $(PIP_FLAGS)
+STORE_COMPILED = unset PYTHONDONTWRITEBYTECODE
 LOG = $(VENV)/install.log
 INSTALL = echo "Installing wildtag and its dependencies into $(VENV). This takes one or two minutes, once."; \
 	{ $(PIP) pip && $(PIP) -e ".[$$extras]"; } > $(LOG) 2>&1 & \
@@ -42,15 +44,15 @@ help:
 	@echo 'make clean    remove $(VENV), caches and build outputs'
 
 demo: $(VENV)/installed
-	@exec $(VENV)/bin/wildtag demo $(ARGS)
+	@$(STORE_COMPILED); exec $(VENV)/bin/wildtag demo $(ARGS)
 
 up: $(VENV)/installed
-	@exec $(VENV)/bin/wildtag up $(ARGS)
+	@$(STORE_COMPILED); exec $(VENV)/bin/wildtag up $(ARGS)
 
 # Two processes: one runs the tests that start whole stacks, the other runs all other tests, with the browser tests.
 # ARGS='-n 0' runs all tests in one process.
 test: $(VENV)/developing
-	@exec $(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
+	@$(STORE_COMPILED); exec $(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 install: $(VENV)/installed
 

@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 import psutil
 
 from tests.eventually import eventually
+from tests.warm import wildtag
 from vectordb.errors import Transient
 from workers.embedded.stack import command
 from workers.lifecycle.record import STATES
@@ -90,10 +90,7 @@ class Stack:
 
     def wildtag(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command of wildtag in this home."""
-        done = subprocess.run(
-            [sys.executable, "-m", "workers.cli", *arguments], env=self.environment, capture_output=True, text=True,
-            timeout=180, check=False,
-        )  # fmt: skip
+        done = wildtag(*arguments, env=self.environment)
         assert not check or done.returncode == 0, done.stderr
         return done
 

@@ -22,6 +22,7 @@ from tests.acceptance.images import drop, one_pixel, photograph
 from tests.acceptance.stack import Json, Stack
 from tests.contract.qdrant_rest import rest_server
 from tests.eventually import eventually
+from tests.warm import wildtag
 from vectordb.starter.captions import pairs
 
 pytestmark = pytest.mark.timeout(600)
@@ -263,10 +264,7 @@ def test_captions_of_a_running_stack_are_copied_to_a_server_while_it_tags(stack:
         record = stack.settled(1, under="copied/")["copied/meanwhile.png"]
         assert record["tags"][0]["label"] == "espresso"
         there = {"WILDTAG_QDRANT_URL": server.url, "WILDTAG_QDRANT_GRPC_PORT": "0", "WILDTAG_HOME": str(tmp_path)}
-        exported = subprocess.run(
-            [sys.executable, "-m", "workers.cli", "captions", "export", report["captions_version"]],
-            env=stack.environment | there, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        exported = wildtag("captions", "export", report["captions_version"], env=stack.environment | there)
         assert set(exported.stdout.splitlines()) == {*STREETS, "a photo of an espresso"}
 
         stack.wildtag("captions", "add", "a samovar")  # what is taught later comes when it is asked for
@@ -274,9 +272,8 @@ def test_captions_of_a_running_stack_are_copied_to_a_server_while_it_tags(stack:
         assert "to copy, pass --taught" in again.stderr
         stack.wildtag("captions", "copy", "up", "--to", server.url, "--taught")
         stack.wildtag("captions", "snapshot", "up", str(tmp_path / "up.tar.zst"))  # and to a file, as it goes on
-        restored = subprocess.run(
-            [sys.executable, "-m", "workers.cli", "captions", "restore", str(tmp_path / "up.tar.zst")],
+        restored = wildtag(
+            "captions", "restore", str(tmp_path / "up.tar.zst"),
             env=stack.environment | there | {"WILDTAG_QDRANT_PREFIX": "restored-"},
-            capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert f"{len(STREETS)} captions" in restored.stdout

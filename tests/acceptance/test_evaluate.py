@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import Stack
 from tests.unit.evaluation.models import save_captioner
+from tests.warm import wildtag
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -127,10 +126,9 @@ def test_where_nothing_can_be_evaluated_the_reason_is_told(
 
 
 def test_the_sweep_prints_every_combination(prepared: Path, photographs: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "ops.bench", "quality", str(photographs.parent / "set.tsv"),
-         "--root", str(photographs), "--k", "5,10", "--alpha", "0.5,1", "--profile", "phrases", "--json"],
-        env={**os.environ, "WILDTAG_HOME": str(prepared)}, capture_output=True, text=True, timeout=180, check=False,
+    done = wildtag(
+        "quality", str(photographs.parent / "set.tsv"), "--root", str(photographs), "--k", "5,10", "--alpha", "0.5,1",
+        "--profile", "phrases", "--json", env={**os.environ, "WILDTAG_HOME": str(prepared)}, module="ops.bench",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     body = json.loads(done.stdout)

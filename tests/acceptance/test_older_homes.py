@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,10 +64,7 @@ def test_a_home_of_an_older_wildtag_is_refused_until_it_is_migrated(make_stack: 
         old_home.fill(private.client(), prefix, at=1_700_000_000.0)
         private.client().delete(*(f"{prefix}{name}" for name in old_home.CELERY))  # they stand for messages, only
         before = old_home.content(private.client(), prefix)
-    up = subprocess.run(
-        [sys.executable, "-m", "workers.cli", "up"], env=stack.environment, capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
+    up = stack.wildtag("up", check=False)
     assert up.returncode == 1
     (said,) = [line for line in up.stderr.splitlines() if line.startswith("wildtag:")]
     assert said == (

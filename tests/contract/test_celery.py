@@ -94,6 +94,19 @@ def test_a_message_that_was_put_back_stays_with_who_has_taken_it_when_its_first_
     assert [client.llen("test:embedding"), client.hlen("test:unacked")] == [0, 0]
 
 
+def test_the_messages_on_a_queue_are_counted(settings: Settings) -> None:
+    app = Wiring(settings).app
+    publisher = Publisher(app)
+    assert publisher.queued("embedding") == 0
+    for key in ("a.jpg", "b.jpg"):
+        publisher.send("embedding", Submitted(objects=(ObjectRef("b", key, "e"),), revision=Revision("s", "c")))
+    with app.connection_for_read() as connection:
+        connection.SimpleQueue("embedding", accept=["msgpack"]).get(timeout=5)
+        assert (publisher.queued("embedding"), publisher.queued("retrieval")) == (1, 0)
+    with pytest.raises(BrokerUnavailable):
+        Publisher(Wiring(Settings(broker_url="redis+socket:///nowhere/redis.sock")).app).queued("embedding")
+
+
 def test_a_message_that_nobody_holds_is_not_put_back(settings: Settings, client: Client) -> None:
     app = Wiring(settings).app
     publisher = Publisher(app)

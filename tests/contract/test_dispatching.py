@@ -21,7 +21,7 @@ from workers.dispatch.reconcile import reconcile
 from workers.events.sink import EventSink
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
-from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client
@@ -46,6 +46,10 @@ class Queues:
     revisions: list[Revision] = field(default_factory=list)
     probes: list[str] = field(default_factory=list)
     away: bool = False
+    waiting: int = 0
+
+    def queued(self, stage: str) -> int:  # noqa: ARG002 -- the Protocol's
+        return self.waiting
 
     def send(self, stage: str, batch: Batch) -> None:
         if self.away:
@@ -184,6 +188,39 @@ def test_junk_in_the_inbox_is_set_aside(world: World, client: Client, keys: Keys
     world.inbox.append([created(world.put("a.jpg"))])
     assert world.dispatcher().step(block_ms=10) == 1
     assert client.xlen(keys.inbox) == 0
+
+
+def test_a_message_that_an_outage_of_redis_lost_is_sent_again_as_soon_as_the_queues_are_empty(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, done, drawn, postponed = (world.put(f"{name}.jpg") for name in ("lost", "done", "drawn", "postponed"))
+    world.inbox.append([created(ref) for ref in (lost, done, drawn, postponed)])
+    world.dispatcher(batch_max=4).step(block_ms=10)
+    keeper = world.keeper()
+    assert keeper.step() == 0
+    world.ledger.advance([lost], REVISION, "retrieval", world.now + 60, now=world.now, begin=True)
+    world.ledger.advance([drawn], REVISION, "segmentation", world.now + 60, now=world.now)
+    world.ledger.postpone([postponed], REVISION, world.now + 30, "too many requests")
+    world.finish(done)
+    world.queues.sent.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(world.ledger, "server_run", lambda: "the next run")
+        keeper.step()
+        world.now += 1
+        world.queues.waiting = 1  # what waits on a queue is not lost
+        keeper.step()
+        late = world.put("late.jpg")
+        world.ledger.enter([Arrival(late)], REVISION, world.now, world.now + 60)
+        assert world.queues.sent == []
+        world.now += 1
+        world.queues.waiting = 0
+        keeper.step()
+        assert world.queues.sent == [["lost.jpg"]]
+        world.now += 1
+        keeper.step()
+        assert world.queues.sent == [["lost.jpg"]]  # once
+    world.now = 1031  # what was postponed by 30 s is due
+    assert [overdue.ref.id for overdue in world.ledger.overdue(world.now, world.now + 60)] == [postponed.id]
 
 
 def test_the_keeper_sends_again_waits_and_gives_up(world: World) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.contract import old_home
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually_while
@@ -51,10 +52,7 @@ def wildtag(environment: dict[str, str]) -> Run:
     """Runs a command to its end."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "workers.cli", *arguments], env=environment, capture_output=True, text=True,
-            timeout=60, check=False,
-        )  # fmt: skip
+        return warm.wildtag(*arguments, env=environment, timeout=60)
 
     return run
 

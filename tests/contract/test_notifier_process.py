@@ -21,6 +21,7 @@ from tests.contract.certificates import certified
 from tests.contract.receiver import Receiver, Reply, Request, receiving
 from tests.contract.test_notifier import World
 from tests.eventually import eventually_while
+from tests.warm import wildtag
 from workers.cli.main import app
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
@@ -49,10 +50,7 @@ class Command:
 
     def end(self, *arguments: str, **settings: str) -> tuple[int, str]:
         """In a process of its own that is to end: exit status and what it complains of."""
-        done = subprocess.run(
-            [sys.executable, "-m", "workers.cli", *arguments], env=self.environment | settings, capture_output=True,
-            text=True, check=False, timeout=60,
-        )  # fmt: skip
+        done = wildtag(*arguments, env=self.environment | settings, timeout=60)
         return done.returncode, done.stderr
 
     @contextmanager

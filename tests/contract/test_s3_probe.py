@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ from PIL import Image
 
 from tasks.messages import ObjectRef, Revision
 from tests.contract.real_servers import key_pair
+from tests.warm import wildtag
 from workers.diagnostics.s3_probe import FORMATS, ProbeForm, probe_forms, sample_image
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
@@ -55,10 +54,7 @@ def doctor(store: S3Store, redis_url: str, bucket: str) -> Doctor:
             **os.environ, "WILDTAG_S3_ENDPOINT": endpoint, "WILDTAG_S3_ACCESS_KEY": access_key,
             "WILDTAG_S3_SECRET_KEY": secret_key, "WILDTAG_BUCKET": bucket, "WILDTAG_REDIS_URL": redis_url, **settings,
         }  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, "-m", "workers.cli", "s3", "doctor", "--json", *arguments], env=environment,
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        done = wildtag("s3", "doctor", "--json", *arguments, env=environment, timeout=120)
         assert done.stderr == ""
         return done.returncode, {check["name"]: check for check in map(json.loads, done.stdout.splitlines())}
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +16,7 @@ import pytest
 from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
 
 from tests.contract.s3_server import Answer, Told, made_up, refusal, store_at
+from tests.warm import wildtag
 from workers.cli import s3 as s3_commands
 from workers.diagnostics.s3_setup import inspect_bucket, set_up
 from workers.settings.settings import Settings
@@ -42,10 +42,7 @@ def command(moto_url: str, bucket: str) -> Callable[..., Done]:
             **os.environ, "WILDTAG_S3_ENDPOINT": moto_url, "WILDTAG_S3_ACCESS_KEY": "AKIATEST",
             "WILDTAG_S3_SECRET_KEY": "hidden-secret", "WILDTAG_BUCKET": bucket, "COLUMNS": "200", **settings,
         }  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, "-m", "workers.cli", "s3", *arguments], env=environment, capture_output=True, text=True,
-            timeout=120, check=False,
-        )  # fmt: skip
+        done = wildtag("s3", *arguments, env=environment, timeout=120)
         assert "hidden-secret" not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done
@@ -100,10 +97,8 @@ def test_setup_makes_the_bucket_adds_to_what_is_there_and_does_so_once(
 
 
 def test_the_secret_is_in_nothing_that_doctor_prints(tmp_path: Path) -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "workers.cli", "doctor"], capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "WILDTAG_HOME": str(tmp_path), "WILDTAG_S3_SECRET_KEY": "hidden-secret"},
-    )  # fmt: skip
+    hidden = {"WILDTAG_HOME": str(tmp_path), "WILDTAG_S3_SECRET_KEY": "hidden-secret"}
+    shown = wildtag("doctor", env=os.environ | hidden)
     assert "WILDTAG_S3_SECRET_KEY=***" in shown.stdout
     assert "hidden-secret" not in shown.stdout + shown.stderr
 

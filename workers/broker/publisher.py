@@ -36,6 +36,10 @@ class Sender(Protocol):
         """Ask whoever consumes a stage's queue for a sign of life."""
         ...
 
+    def queued(self, stage: str) -> int:
+        """Number of messages on the queue of a stage that no worker has taken."""
+        ...
+
 
 class Publisher:
     """Sends batches to stages. Raises ``BrokerUnavailable`` and has then sent nothing."""
@@ -51,6 +55,16 @@ class Publisher:
     def probe(self, stage: str, lifetime: float) -> None:
         """Ask whoever consumes a stage's queue for a sign of life; worthless after ``lifetime`` seconds."""
         self._send(stage, f"wildtag.probe.{stage}", (), f"({stage})", expires=lifetime)
+
+    def queued(self, stage: str) -> int:
+        """Number of messages on the queue of a stage that no worker has taken. Raises ``BrokerUnavailable``."""
+        try:
+            with self._app.connection_for_write() as connection:
+                # not passively: kombu looks for a Redis queue under its name without the prefix of the keys
+                declared: Any = self._app.amqp.queues[stage].bind(connection.default_channel).queue_declare()
+                return int(declared.message_count)
+        except (OperationalError, RedisError, OSError) as exc:
+            raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
 
     def ask(self, queue: str, task: str, request: str, data: bytes, label: str, lifetime: float) -> None:
         """Ask whoever consumes a queue; the answer comes under ``Keys.rpc(request)``. See ``workers.redis.rpc``."""

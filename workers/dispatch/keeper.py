@@ -25,6 +25,8 @@ from workers.settings.settings import SEGMENTATION
 
 log = structlog.get_logger()
 
+SETTLED_S = 1.0  # after an outage of Redis, until all workers have connected again and taken what was on the queues
+
 
 class Keeper:
     """Checks the ledger once per ``step``. Several keepers may run at once. May raise ``Transient``."""
@@ -59,6 +61,8 @@ class Keeper:
         self._probed: dict[str, float] = {}
         self._cut_off = False
         self._heard_from = 0.0  # when this process could last receive signs of life
+        self._server: str | None = None  # the run of the Redis server
+        self._back_since: float | None = None  # the end of an outage whose lost messages are still to be found
 
     def step(self) -> int:
         """Process overdue objects and probe silent stages. Returns the number of overdue objects."""
@@ -72,9 +76,11 @@ class Keeper:
         if not self._ledger.in_flight():
             return 0
         now = self._clock()
-        if self._cut_off:  # no sign of life could have been received either
-            self._cut_off, self._heard_from = False, now
+        self._notice_outage(now)
         silent = self._probe(now)
+        if self._back_since is not None and now - self._back_since >= SETTLED_S and self._queues_are_empty():
+            self._resend_lost(self._back_since, now)
+            self._back_since = None
         taken = self._ledger.overdue(now, now + self._deadline_s)
         away = self._away() if taken else None
         for overdue in taken:
@@ -82,6 +88,27 @@ class Keeper:
             own = silent if overdue.stage == SEGMENTATION else silent - {SEGMENTATION}
             self._process(overdue, now, consuming=not own, away=away)
         return len(taken)
+
+    def _notice_outage(self, now: float) -> None:
+        server = self._ledger.server_run()
+        if self._cut_off:  # no sign of life could have been received either
+            self._heard_from = now
+        if self._cut_off or (self._server is not None and server != self._server):
+            self._back_since = now
+        self._cut_off, self._server = False, server
+
+    def _queues_are_empty(self) -> bool:
+        return not any(self._publisher.queued(stage) for stage in self._stages)
+
+    def _resend_lost(self, back: float, now: float) -> None:
+        """Send what has not moved since before ``back`` and is on no queue. At worst a worker still has it.
+
+        Objects that wait after a fault, are being segmented or were started too often keep their deadlines.
+        """
+        for overdue in self._ledger.overdue_by(back + self._deadline_s, now + self._deadline_s):
+            if overdue.attempts < self._max_attempts:
+                log.info("message lost in an outage", object=overdue.ref.id, stage=overdue.stage, then="resend")
+                self._resend(overdue)
 
     def _probe(self, now: float) -> set[str]:
         """The stages without progress for a whole deadline. Probes stages that were silent for a third of it."""
@@ -102,14 +129,21 @@ class Keeper:
             return
         log.warning("object overdue", object=overdue.ref.id, stage=overdue.stage, attempts=overdue.attempts,
                     then=type(action).__name__.lower())  # fmt: skip
-        space_id, _, captions_version = overdue.revision.partition("/")
-        begun = Submitted(objects=(overdue.ref,), revision=Revision(space_id, captions_version))
         if isinstance(action, Dead):
             fault = Fault(overdue.ref, action.code, action.reason)
             accepted = {overdue.ref.id: overdue.accepted_at}
-            self._ledger.finish(list(failed([fault], begun, now, accepted, "dead")), now)
-        elif space_id == self._revision().space_id:
-            self._publisher.send("embedding", begun)
+            self._ledger.finish(list(failed([fault], _submitted(overdue), now, accepted, "dead")), now)
+        else:
+            self._resend(overdue)
+
+    def _resend(self, overdue: Overdue) -> None:
+        ref, submitted = overdue.ref, _submitted(overdue)
+        if submitted.revision.space_id == self._revision().space_id:
+            self._publisher.send("embedding", submitted)
         else:  # the encoder was changed meanwhile: enter the object again under the current revision
-            ref = overdue.ref
             self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id)])
+
+
+def _submitted(overdue: Overdue) -> Submitted:
+    space_id, _, captions_version = overdue.revision.partition("/")
+    return Submitted(objects=(overdue.ref,), revision=Revision(space_id, captions_version))

@@ -8,11 +8,13 @@ atomic (see ``workers/redis/keys.py`` for the keys and ``workers/redis/scripts``
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
+from redis.exceptions import NoPermissionError
 
 from tasks.messages import ObjectRef, Revision
 from workers.lifecycle.record import Record
@@ -109,8 +111,15 @@ class Ledger:
 
     def overdue(self, now: float, deadline: float, limit: int = 100) -> list[Overdue]:
         """Claim objects whose deadline has passed; their next deadline is ``deadline``."""
+        return self._claim(now, deadline, limit, untroubled=False)
+
+    def overdue_by(self, at: float, deadline: float) -> list[Overdue]:
+        """Claim all objects whose deadline is at or before ``at``, except those with a fault and in segmentation."""
+        return self._claim(at, deadline, -1, untroubled=True)
+
+    def _claim(self, at: float, deadline: float, limit: int, *, untroubled: bool) -> list[Overdue]:
         with translated():
-            taken = self._overdue(args=[self._keys.prefix, now, deadline, limit])
+            taken = self._overdue(args=[self._keys.prefix, at, deadline, limit, int(untroubled)])
         return [
             Overdue(
                 msgspec.msgpack.decode(ref, type=ObjectRef), text(revision), text(stage), int(attempts),
@@ -153,6 +162,12 @@ class Ledger:
             pipe.scard(self._keys.segmenting)
             accepted, segmenting = map(int, pipe.execute())
         return max(0, accepted - segmenting)
+
+    def server_run(self) -> str:
+        """Identifies the run of the Redis server, which changes with a restart. Empty if the server does not tell."""
+        with translated(), contextlib.suppress(NoPermissionError):
+            return str(self._redis.info("server").get("run_id", ""))
+        return ""
 
     def _script(self, *names: str) -> Any:
         return self._redis.register_script(scripts.source(*names))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from tests.warm import wildtag
 from vectordb.server_addresses import Address, BadAddress, addresses
 from workers.settings.settings import Settings
 
@@ -96,11 +95,9 @@ def test_ports_as_a_setting(monkeypatch: pytest.MonkeyPatch, given: str, fine: b
     "command", [["status"], ["captions", "list"], ["dispatcher"], ["worker", "retrieval"], ["up"]]
 )
 def test_every_command_refuses_in_one_line(tmp_path: Path, command: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "workers.cli", *command], capture_output=True, text=True, check=False,
-        env={**os.environ, "WILDTAG_HOME": str(tmp_path), "WILDTAG_QDRANT_URL": f"http://one,http://me:{SECRET}@two",
-             "WILDTAG_QDRANT_GRPC_PORT": "1,2"},
-    )  # fmt: skip
+    given = {"WILDTAG_HOME": str(tmp_path), "WILDTAG_QDRANT_URL": f"http://one,http://me:{SECRET}@two",
+             "WILDTAG_QDRANT_GRPC_PORT": "1,2"}  # fmt: skip
+    done = wildtag(*command, env=os.environ | given)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1

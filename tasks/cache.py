@@ -11,6 +11,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from vectordb.decoders import from_msgpack
+
 T = TypeVar("T")
 
 
@@ -26,12 +28,12 @@ class Cache(Protocol):
         ...
 
 
-def decoded(value: bytes | None, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
+def decoded(value: bytes | None, kind: type[T]) -> T | None:
     """Decode a cached value; ``None`` for no value and for bytes of another version."""
     if value is None:
         return None
     try:
-        return decoder.decode(value)
+        return from_msgpack(value, kind)
     except msgspec.DecodeError:
         return None
 

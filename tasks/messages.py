@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from vectordb.decoders import from_msgpack
 from vectordb.errors import Permanent
 
 Floats = NDArray[np.float32]
@@ -126,7 +127,7 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def decode(cls, data: bytes) -> Self:
         """Decode a message of exactly this type and version. Raises ``UnreadableMessage``."""
         try:
-            return msgspec.msgpack.decode(data, type=cls)
+            return from_msgpack(data, cls)
         except msgspec.DecodeError as exc:
             raise UnreadableMessage(f"the message is not a {cls.__name__}: {exc}") from exc
 

@@ -9,12 +9,12 @@ their nearest reference vectors, as in cross-domain similarity local scaling (Co
 
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.messages import Embedded, Floats, Hit, Parsed, Retrieved, Vectors
 from vectordb.captions import CANDIDATES, Caption
+from vectordb.decoders import converted
 from vectordb.index import CaptionSearch, Neighbours, WrongDimension
 
 # figures of other values: ops/decisions/0006-bundled-encoder.md
@@ -127,4 +127,4 @@ def _hits(neighbours: Neighbours) -> tuple[Hit, ...]:
 def _parsed(caption: Caption) -> Parsed | None:
     """The phrases stored by the import, if there are any."""
     kept = caption.payload.get(CANDIDATES)
-    return None if kept is None else msgspec.convert(kept, Parsed)
+    return None if kept is None else converted(kept, Parsed)

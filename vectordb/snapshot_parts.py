@@ -13,6 +13,7 @@ import numpy as np
 
 from vectordb.archive import BadArchive
 from vectordb.captions import Caption, caption_id
+from vectordb.decoders import converted
 from vectordb.index import Floats
 from vectordb.library import BadSnapshot, Manifest, split
 from vectordb.zstd import ZstdError
@@ -51,7 +52,7 @@ def understood() -> Iterator[None]:
 def manifest_of(data: object) -> Manifest:
     """A manifest from JSON values, with valid folder names. Raises ``BadSnapshot``, ``UnsafeName``."""
     try:
-        manifest = msgspec.convert(data, Manifest)
+        manifest = converted(data, Manifest)
     except msgspec.ValidationError as exc:
         raise BadSnapshot(f"this is not a manifest of captions: {exc}") from exc
     split(manifest.captions_version)

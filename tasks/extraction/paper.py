@@ -19,7 +19,6 @@ from tasks.messages import Candidate, Hit
 KEPT_TAGS = frozenset({"NN", "NNS", "NNP", "NNPS", "JJ", "JJR", "JJS", "VBG", "VBN"})
 
 _PREFIX = f"paper/1/{MODEL_VERSION}/"
-_words = msgspec.msgpack.Decoder(list[str])
 
 
 class PaperWords:
@@ -46,7 +45,7 @@ class PaperWords:
     def _content_words(self, rows: Sequence[Sequence[str]], cache: Cache) -> list[list[str]]:
         """The nouns, adjectives and participles of each row, without repetitions."""
         keys = [_PREFIX + hashlib.blake2b(" ".join(row).encode(), digest_size=16).hexdigest() for row in rows]
-        known = [decoded(value, _words) for value in cache.get_many(keys)]
+        known = [decoded(value, list[str]) for value in cache.get_many(keys)]
         missing = {key: row for key, row, words in zip(keys, rows, known, strict=True) if words is None}
         documents = self._english.tag(list(missing.values()))
         tagged = {

@@ -14,7 +14,6 @@ from tasks.extraction.vocabulary import singular_of, spelling
 from tasks.messages import Candidate, Hit, Parsed
 
 BY = f"phrases/2/{MODEL_VERSION}"  # increase the number when the results for a caption change
-_phrases = msgspec.msgpack.Decoder(list[Phrase])
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Phrases:
         keys = [f"{BY}/{number:x}" for number in unknown]
         fresh: dict[str, int] = {}
         for number, key, value in zip(unknown, keys, cache.get_many(keys), strict=True):
-            phrases = decoded(value, _phrases)
+            phrases = decoded(value, list[Phrase])
             if phrases is None:
                 fresh[key] = number
             else:

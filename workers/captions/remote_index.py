@@ -16,6 +16,7 @@ from tasks.encoders.protocols import Space
 from tasks.ingestion import Ingested, Ingesting
 from tasks.messages import Vectors
 from vectordb.captions import Caption
+from vectordb.decoders import from_msgpack
 from vectordb.index import CaptionIndex, Floats, Neighbours
 from workers.captions.versions import OpenIndexes
 from workers.redis.rpc import RpcClient
@@ -98,12 +99,12 @@ class Release(_Question, frozen=True, tag="release"):
     """Close the version, so that another process can open it."""
 
 
-_questions = msgspec.msgpack.Decoder(Search | Add | Remove | Get | Page | Count | Release)
+_REQUEST: Any = Search | Add | Remove | Get | Page | Count | Release
 
 
 def answer(indexes: OpenIndexes, data: bytes) -> bytes:
     """Handle a request in the process that owns the captions."""
-    question = _questions.decode(data)
+    question: Any = from_msgpack(data, _REQUEST)
     if isinstance(question, Release):
         indexes.release(question.version)
         return b""
@@ -188,7 +189,7 @@ class RemoteIndex:
     def _ask(self, question: _Question, kind: Any) -> Any:
         label = type(question).__name__.lower()
         data = self._rpc.ask(OWNER, TASK, msgspec.msgpack.encode(question), label)
-        return msgspec.msgpack.decode(data, type=kind)
+        return from_msgpack(data, kind)
 
 
 class RemoteEncoder:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from vectordb.decoders import from_json
 from vectordb.errors import Transient
 from workers.client.answers import Found, FoundPage, Image, News, Record, Taught, TaughtAll
 from workers.client.body import opened
@@ -211,6 +212,6 @@ def _read(answer: httpx.Response, of: type[T]) -> T:
 
 def _decoded(data: bytes, of: type[T]) -> T:
     try:
-        return msgspec.json.decode(data, type=of)
+        return from_json(data, of)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise StrangeAnswer(f"this is not a response of a wildtag gateway: {exc}") from exc

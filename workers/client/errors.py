@@ -20,6 +20,7 @@ from http import HTTPStatus
 import httpx
 import msgspec
 
+from vectordb.decoders import from_json
 from vectordb.errors import Permanent, Transient, WildtagError
 
 PREFIX = "urn:wildtag:problem:"
@@ -88,7 +89,7 @@ class StrangeAnswer(Permanent):
 def problem_of(answer: httpx.Response) -> ApiError:
     """The error of a response, from the gateway or a proxy."""
     try:
-        problem = msgspec.json.decode(answer.content, type=_Problem)
+        problem = from_json(answer.content, _Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
         problem = _Problem()
     phrase = problem.title or answer.reason_phrase

@@ -23,6 +23,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
+from vectordb.decoders import from_json
 from workers.lifecycle.event import ObjectEvent
 from workers.stores.store import folder_marker
 
@@ -171,7 +172,7 @@ class _Unreadable(Exception):
 
 def _decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(data, type=kind)
+        return from_json(data, kind)
     except (msgspec.MsgspecError, UnicodeError) as exc:
         raise _Unreadable(str(exc)) from exc
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from vectordb.decoders import from_json
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 
@@ -87,4 +88,4 @@ class Sources:
         with translated():
             noted = self._redis.hgetall(self._key)
         now = self._clock()
-        return {text(source): msgspec.json.decode(body, type=_Note).condition(now) for source, body in noted.items()}
+        return {text(source): from_json(body, _Note).condition(now) for source, body in noted.items()}

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import msgspec
 
+from vectordb.decoders import from_json
 from vectordb.errors import Permanent
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
@@ -116,12 +117,12 @@ class ApiKeys:
         key_id, secret = found.groups() if found else (NOBODY, presented)
         with translated():
             body = self._redis.hget(self._keys.api_keys, key_id)
-        stored = msgspec.json.decode(body or UNKNOWN, type=_Stored)
+        stored = from_json(body or UNKNOWN, _Stored)
         return stored.key(key_id) if hmac.compare_digest(digest(secret), stored.sha256) else None
 
 
 def _read(answer: dict[bytes, bytes]) -> list[ApiKey]:
-    return [msgspec.json.decode(body, type=_Stored).key(text(key_id)) for key_id, body in answer.items()]
+    return [from_json(body, _Stored).key(text(key_id)) for key_id, body in answer.items()]
 
 
 def digest(secret: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from vectordb.decoders import from_json
 from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
 
@@ -35,7 +36,7 @@ class Idempotency:
             if self._redis.set(name, msgspec.json.encode(Stored()), nx=True, ex=AT_WORK_S):
                 return "begun"
             known = self._redis.get(name)
-        stored = msgspec.json.decode(known, type=Stored) if known else Stored()
+        stored = from_json(known, Stored) if known else Stored()
         return stored if stored.id else "at-work"
 
     def go_on(self, caller: str, key: str) -> None:

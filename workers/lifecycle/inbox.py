@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from vectordb.decoders import from_msgpack
 from workers.lifecycle.event import ObjectEvent
 from workers.redis.connection import Client, text, translated
 from workers.redis.streams import claim_idle, create_group, read_again, read_group
@@ -85,7 +86,7 @@ class Inbox:
         events, unreadable = [], []
         for entry, fields in entries:
             try:
-                events.append((text(entry), msgspec.msgpack.decode(fields[b"event"], type=ObjectEvent)))
+                events.append((text(entry), from_msgpack(fields[b"event"], ObjectEvent)))
             except (msgspec.DecodeError, KeyError, TypeError):
                 unreadable.append(text(entry))
         self.done(unreadable)  # not an event of this version; the sweep finds the change

@@ -17,6 +17,7 @@ import msgspec
 from redis.exceptions import NoPermissionError
 
 from tasks.messages import ObjectRef, Revision
+from vectordb.decoders import from_msgpack
 from workers.lifecycle.record import Record
 from workers.redis import scripts
 from workers.redis.connection import Client, text, translated
@@ -122,7 +123,7 @@ class Ledger:
             taken = self._overdue(args=[self._keys.prefix, at, deadline, limit, int(untroubled)])
         return [
             Overdue(
-                msgspec.msgpack.decode(ref, type=ObjectRef), text(revision), text(stage), int(attempts),
+                from_msgpack(ref, ObjectRef), text(revision), text(stage), int(attempts),
                 float(accepted), text(fault) or None,
             )
             for _oid, ref, revision, stage, attempts, accepted, fault in taken

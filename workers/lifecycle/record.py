@@ -9,6 +9,7 @@ from msgspec.structs import force_setattr
 
 from tasks.messages import Tag
 from tasks.segmentation.results import Segment
+from vectordb.decoders import from_json
 
 State = Literal["done", "failed", "dead", "skipped"]
 _OLD_SEGMENTATION = b'"segmentation":{"way":'  # quotes in strings are escaped: no key or caption can contain it
@@ -115,7 +116,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 def decode(body: bytes) -> Record:
     """Decode a record's JSON."""
-    return msgspec.json.decode(body, type=Record)
+    return from_json(body, Record)
 
 
 def current(body: bytes) -> bytes:

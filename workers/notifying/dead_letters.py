@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from vectordb.decoders import from_msgpack
 from workers.notifying.delivery import Delivery
 from workers.redis import scripts
 from workers.redis.connection import Client, text, translated
@@ -65,7 +66,7 @@ class DeadLetters:
 
 
 def _delivery(fields: Any) -> Delivery:
-    return msgspec.msgpack.decode(fields[b"delivery"], type=Delivery)
+    return from_msgpack(fields[b"delivery"], Delivery)
 
 
 def _letter(entry: str, d: Delivery) -> DeadLetter:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from vectordb.decoders import from_msgpack
 from workers.notifying.delivery import Delivery
 from workers.notifying.plan import Verdict
 from workers.redis import scripts
@@ -43,7 +44,7 @@ class Outbox:
         """Claim due deliveries; if they are not settled, they are due again at ``again``."""
         with translated():
             taken = self._take(args=[self._keys.prefix, now, again, limit])
-        return [msgspec.msgpack.decode(one, type=Delivery) for one in taken]
+        return [from_msgpack(one, Delivery) for one in taken]
 
     def settle(self, delivery: Delivery, verdict: Verdict) -> None:
         """Store the result of an attempt."""

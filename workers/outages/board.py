@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from vectordb.decoders import from_msgpack
 from workers.redis.connection import Client, raw, translated
 from workers.redis.keys import Keys
 
@@ -80,7 +81,7 @@ class OutageBoard:
 def _read(packed: bytes) -> _Note | None:
     """Decode a note; ``None`` if another version of wildtag wrote it."""
     try:
-        return msgspec.msgpack.decode(packed, type=_Note)
+        return from_msgpack(packed, _Note)
     except msgspec.DecodeError:
         return None
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from vectordb.decoders import from_msgpack
 from vectordb.errors import Permanent, Transient, WildtagError
 from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
@@ -87,7 +88,7 @@ class RpcClient:
                 got = self._redis.blpop([self._keys.rpc(request)], timeout=min(left, BLOCK_S))
         if got is None:
             return None
-        answer = msgspec.msgpack.decode(got[1], type=_Response)
+        answer = from_msgpack(got[1], _Response)
         if answer.error is not None:
             kind, text = answer.error
             raise (RpcTransient if kind == "transient" else RpcPermanent)(text)

@@ -5,7 +5,7 @@
 # PIP_FLAGS options of pip, such as an index with torch for your hardware
 
 .POSIX:
-.PHONY: help demo up test install develop lint docs clean constraints
+.PHONY: help demo up test test-long install develop lint docs clean constraints
 
 VENV = .venv
 ARGS =
@@ -21,6 +21,7 @@ MAKE_VENV = sh ops/make-venv.sh $(VENV) $(PYTHON)
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --no-compile $${PYTHONDONTWRITEBYTECODE:+--compile} \
 	--prefer-binary -c constraints.txt $(PIP_FLAGS)
 STORE_COMPILED = unset PYTHONDONTWRITEBYTECODE
+TESTS = $(STORE_COMPILED); exec $(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder
 LOG = $(VENV)/install.log
 INSTALL = echo "Installing wildtag and its dependencies into $(VENV). This takes one or two minutes, once."; \
 	{ $(PIP) pip && $(PIP) -e ".[$$extras]"; } > $(LOG) 2>&1 & \
@@ -37,7 +38,7 @@ MKDOCS = env NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
 help:
 	@echo 'make demo     tag sample photographs, show their tags, and stop'
 	@echo 'make up       run the whole stack on this machine until Ctrl-C'
-	@echo 'make test     run all tests'
+	@echo 'make test     run the tests; make test-long runs the long ones: fuzzing, storms, killed processes'
 	@echo 'make install  install into $(VENV)'
 	@echo 'make lint     check style, types, import contracts, workflows and documentation'
 	@echo 'make docs     build the documentation into build/site'
@@ -50,9 +51,12 @@ up: $(VENV)/installed
 	@$(STORE_COMPILED); exec $(VENV)/bin/wildtag up $(ARGS)
 
 # Two processes: one runs the tests that start whole stacks, the other runs all other tests, with the browser tests.
-# ARGS='-n 0' runs all tests in one process.
+# ARGS='-n 0' runs the tests in one process; pytest by itself runs the long ones, too.
 test: $(VENV)/developing
-	@$(STORE_COMPILED); exec $(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
+	@$(TESTS) -m 'not long' $(ARGS)
+
+test-long: $(VENV)/developing
+	@$(TESTS) -m long $(ARGS)
 
 install: $(VENV)/installed
 

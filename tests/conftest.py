@@ -36,6 +36,10 @@ NO_STACKS = (
 )  # fmt: skip
 
 
+# what needs ``prepared`` and is run beside the first stacks, which take a minute to make it
+LATER = ("tests/browser/", "tests/acceptance/test_evaluate_segmentation.py")
+
+
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # as above
     """Modules stay together, and so do folders whose tests start stacks: one process has them one after the other."""
 
@@ -47,6 +51,13 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # as above
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     """Who runs what, when there are several processes (``make test``)."""
     return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the second process begin with tests for which nothing has to be made first."""
+    items.sort(key=lambda item: (
+        item.nodeid.startswith(("tests/golden/", "tests/unit/")), item.nodeid.startswith(LATER)
+    ))  # fmt: skip
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -166,6 +166,7 @@ def test_objects_are_tagged_whatever_tells_of_them(stack: Stack, bucket: Minio) 
     stack.settled(1)
 
 
+@pytest.mark.long
 def test_a_storm_of_repeated_and_shuffled_events_ends_in_the_state_of_the_bucket(stack: Stack, bucket: Minio) -> None:
     rng = random.Random(7)
     names = ["chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"]

@@ -100,6 +100,7 @@ def labels(record: Json) -> set[str]:
     return {tag["label"] for tag in record["tags"]}
 
 
+@pytest.mark.long
 def test_a_switch_under_load_fails_no_image_and_every_record_names_one_version(stack: Stack, tmp_path: Path) -> None:
     for name in ("one", "two"):
         stack.wildtag("captions", "import", write(tmp_path / f"{name}.txt", [*STREETS, name]), "--name", name)
@@ -142,6 +143,7 @@ def test_a_switch_under_load_fails_no_image_and_every_record_names_one_version(s
     assert "one" not in [row["name"] for row in rows(stack, "list")]
 
 
+@pytest.mark.long
 def test_an_import_that_is_killed_goes_on_and_ends_with_exactly_the_right_set(
     make_stack: Callable[..., Stack], tmp_path: Path
 ) -> None:
@@ -182,6 +184,7 @@ def taken(notes: Path) -> int:
     return int(json.loads(row[0])["count"]) if row else 0
 
 
+@pytest.mark.long
 def test_the_queue_and_a_pool_give_what_one_process_gives(running: Stack, tmp_path: Path) -> None:
     stack = running
     texts = [f"a {noun} beside {broader}" for noun, broader in list(pairs())[::14]]  # more than one chunk

@@ -18,7 +18,7 @@ from tests.acceptance.stack import Stack
 from tests.eventually import eventually
 from workers.supervision.supervisor import read_stack
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 VICTIMS = [
     "worker-embedding", "worker-retrieval", "worker-extraction", "worker-scoring", "dispatcher", "watcher", "redis",

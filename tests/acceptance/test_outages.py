@@ -17,7 +17,7 @@ from tests.acceptance.stack import Json
 from tests.eventually import eventually
 from workers.supervision.supervisor import read_stack
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 SOON_S = 5.0  # 3 where nobody else uses the cores
 LONG_S = 12.0  # an outage after which pauses that double would be long

@@ -15,7 +15,7 @@ from tests.acceptance.stack import Json, Stack
 from tests.acceptance.test_nothing_is_lost import kill, variants
 from tests.eventually import eventually
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 DRAWN, PLAIN = 8, 10
 

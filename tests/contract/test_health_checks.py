@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -94,33 +94,49 @@ def running(service: str, own: OwnRedis, tmp_path: Path) -> Iterator[psutil.Proc
         process.wait(10)
 
 
-@pytest.mark.parametrize("service", sorted(COMMANDS))
-def test_a_process_is_healthy_while_it_works_and_not_while_it_is_stopped(
-    service: str, own: OwnRedis, tmp_path: Path
-) -> None:
-    folder, file = tmp_path / "alive", tmp_path / "alive" / service.removeprefix("worker-")
-    assert not healthy(service, folder), "nobody has given a sign yet"
-    with running(service, own, tmp_path) as process:
-        eventually(lambda: healthy(service, folder), PATIENCE_S, (tmp_path / "log").read_text, every_s=0.2)
+def test_a_process_is_healthy_while_it_works_and_not_while_it_is_stopped(own: OwnRedis, tmp_path: Path) -> None:
+    """All kinds of processes, each in a home of its own, go through it together."""
+    homes = {service: tmp_path / service for service in sorted(COMMANDS)}
+    files = {service: home / "alive" / service.removeprefix("worker-") for service, home in homes.items()}
 
-        # the process itself is stopped, and whatever it started goes on
-        process.send_signal(signal.SIGSTOP)
-        age(file)
+    def found() -> set[str]:
+        return {service for service, home in homes.items() if healthy(service, home / "alive")}
+
+    def said() -> str:
+        return "\n".join((homes[service] / "log").read_text() for service in homes.keys() - found())
+
+    def all_healthy() -> None:
+        eventually(lambda: found() == homes.keys(), PATIENCE_S, said, every_s=0.2)
+
+    def age_all() -> None:
+        for file in files.values():
+            age(file)
+
+    assert not found(), "nobody has given a sign yet"
+    with ExitStack() as processes:
+        started = [processes.enter_context(running(service, own, home)) for service, home in homes.items()]
+        all_healthy()
+
+        # the processes themselves are stopped, and whatever they started goes on
+        for process in started:
+            process.send_signal(signal.SIGSTOP)
+        age_all()
         ends = time.monotonic() + 8
         while time.monotonic() < ends:
-            assert not healthy(service, folder), "a stopped process gives no sign"
+            assert not found(), "a stopped process gives no sign"
             time.sleep(0.2)  # between two looks
-        process.send_signal(signal.SIGCONT)
-        eventually(lambda: healthy(service, folder), PATIENCE_S, (tmp_path / "log").read_text, every_s=0.2)
+        for process in started:
+            process.send_signal(signal.SIGCONT)
+        all_healthy()
 
-        # Redis away is not its fault, whatever it was doing, and for however long
+        # Redis away is not their fault, whatever they were doing, and for however long
         own.kill()
         for _ in range(2):
-            age(file)
-            eventually(lambda: healthy(service, folder), PATIENCE_S, (tmp_path / "log").read_text, every_s=0.2)
+            age_all()
+            all_healthy()
         own.start()
-        age(file)
-        eventually(lambda: healthy(service, folder), PATIENCE_S, (tmp_path / "log").read_text, every_s=0.2)
+        age_all()
+        all_healthy()
 
 
 def test_a_predecessors_sign_does_not_count(tmp_path: Path) -> None:

@@ -278,6 +278,7 @@ def test_it_continues_wherever_it_was_interrupted(client: Client, keys: Keys) ->
         old_home.verify(client, keys.prefix, before)
 
 
+@pytest.mark.long
 def test_killed_again_and_again_it_comes_to_its_end(
     client: Client, keys: Keys, environment: dict[str, str], wildtag: Run
 ) -> None:

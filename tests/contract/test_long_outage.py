@@ -24,7 +24,7 @@ from workers.stores.s3 import S3Store
 from workers.stores.store import ObjectInfo
 from workers.wiring.dispatch import dispatcher as dispatcher_of
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = [pytest.mark.timeout(150), pytest.mark.long]
 
 LIMIT_S = 12  # of a task: a worker holds a message for a quarter of it
 LONG_S = 20.0  # so each is put back five times or so

@@ -83,6 +83,7 @@ def command(redis_url: str, keys: Keys, receiver: Receiver, tmp_path: Path) -> C
     return Command(redis_url, keys, receiver, tmp_path)
 
 
+@pytest.mark.long
 def test_killed_again_and_again_it_tells_of_every_object_at_least_once(world: World, command: Command) -> None:
     names = [f"{number:03}.jpg" for number in range(120)]
     failed: set[str] = set()

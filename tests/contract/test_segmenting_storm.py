@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -16,6 +17,8 @@ from tests.unit.segmentation.world import BLUE, RED, halves
 from workers.lifecycle.event import ObjectEvent
 from workers.redis.connection import Client
 from workers.settings.settings import Settings
+
+pytestmark = pytest.mark.long
 
 KEYS = ("a.png", "drawn/a.png", "drawn/b.png", "b.png")
 OPERATIONS = ("put", "remove", "repeat", "again", "dense", "regions", "none", "step", "work", "lose", "late")

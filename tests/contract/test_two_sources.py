@@ -244,6 +244,7 @@ OPERATIONS = st.lists(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(OPERATIONS, st.randoms(use_true_random=False), st.booleans())
 def test_two_sources_in_any_order_end_in_the_state_of_the_bucket(

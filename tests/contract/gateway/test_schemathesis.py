@@ -50,6 +50,7 @@ def operations(gateway: Running) -> list[Any]:
     return [found.ok() for found in schema.get_all_operations()]  # type: ignore[union-attr]  # an Err fails here
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_no_answer_is_one_that_the_specification_does_not_show(filled: Running, mode: GenerationMode) -> None:
     tried = 0

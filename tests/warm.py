@@ -19,10 +19,11 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# not workers.cli: it reads the width of the terminal when it is imported
 MODULES = (
-    "workers.cli.main", "workers.wiring.models", "torch", "transformers.models.bert.modeling_bert",
+    "workers.wiring.wiring", "workers.wiring.models", "torch", "transformers.models.bert.modeling_bert",
     "transformers.models.auto.tokenization_auto", "efficientnet_lite_pytorch", "spacy.lang.en", "qdrant_client",
-    "pyarrow.parquet", "minio", "celery",
+    "pyarrow.parquet", "minio", "typer.main", "rich.markdown", "rich.progress", "structlog",
 )  # fmt: skip
 
 

@@ -210,9 +210,9 @@ class Sweeper:
         if self._compared:
             self._before = self.progress
             return self._removals()
-        begins = self._at is None
+        begins, self._at = self._at is None, self._at or ""
         if begins:
-            self._at, self.progress = "", Sweep()
+            self.progress = Sweep()
         if self._resume:
             with translated():
                 prefix, noted = self._redis.hmget(self._marker, "prefix", "after")

@@ -24,6 +24,7 @@ from tasks.messages import ObjectRef, Revision, Tag
 from vectordb.errors import Permanent
 from workers.cli.show import console, messages
 from workers.dispatch.reconcile import Sweeper
+from workers.dispatch.removals import Holds
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Evidence, Record
@@ -110,7 +111,7 @@ def measure(count: int, rounds: int) -> dict[str, Any]:
         listing = time.perf_counter() - began
         before, passes = memory(), list[dict[str, Any]]()
         for _ in range(rounds):
-            sweeper = Sweeper(store, BUCKET, records, inbox, client, keys)
+            sweeper = Sweeper(store, BUCKET, records, inbox, client, keys, Holds(client, keys))
             began, peak = time.perf_counter(), 0.0
             while not sweeper.step(0.2):
                 peak = max(peak, memory()["resident"])

@@ -94,11 +94,15 @@ class Stack:
         assert not check or done.returncode == 0, done.stderr
         return done
 
+    def info(self) -> StackInfo:
+        """Its processes and addresses."""
+        info = read_stack(self.home)
+        assert info is not None, self.said()
+        return info
+
     def process(self, name: str) -> int:
         """The pid of one of its services."""
-        info = read_stack(self.home)
-        assert info is not None
-        return info.pids[name]
+        return self.info().pids[name]
 
     def results(self) -> dict[str, Json]:
         """All records by key; fails if an object has two."""
@@ -119,6 +123,10 @@ class Stack:
     def tally(self) -> Mapping[str, int]:
         """The counts, to wait for one: as ``counts``, but read here."""
         return self._records().counts()
+
+    def feed_end(self) -> str:
+        """The newest entry of the feed: a change means that something was reported."""
+        return self._records().feed_end()
 
     def pending(self) -> list[Pending]:
         """What is on its way, to wait for it."""
@@ -157,9 +165,7 @@ class Stack:
         return "\n".join(f"== {log.name}\n{log.read_text(errors='replace')[-3000:]}" for log in logs if log.exists())
 
     def _records(self) -> Records:
-        info = read_stack(self.home)
-        assert info is not None, self.said()
-        address = info.addresses["redis"]
+        address = self.info().addresses["redis"]
         if address not in self._readers:
             self._readers[address] = Records(connect(address), Keys(Settings.model_fields["key_prefix"].default))
         return self._readers[address]

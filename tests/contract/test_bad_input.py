@@ -22,9 +22,9 @@ from tasks.messages import Batch
 from tests.contract.queues import Queues
 from tests.contract.real_servers import key_pair
 from tests.contract.s3_server import Answer, made_up, refusal
+from tests.contract.sweeping import swept
 from tests.unit.events.samples import BUCKET, body, record
 from tests.unit.stages.made_up import SPACE, MadeUpImages, picture
-from workers.dispatch.reconcile import reconcile
 from workers.events.notification import LARGEST, webhook
 from workers.events.sink import received_events
 from workers.lifecycle.event import ObjectEvent
@@ -90,8 +90,7 @@ class World:
 
     def sweep(self) -> int:
         """What a sweep finds to be tagged."""
-        *_, found = reconcile(self.wiring.store, self.settings.bucket, self.wiring.records, self.wiring.inbox)
-        return found.sent
+        return swept(self.wiring.store, self.settings.bucket, self.wiring.redis, self.wiring.keys).sent
 
     def records(self) -> dict[str, Record]:
         return {found.key: found for found in self.wiring.records.latest()}

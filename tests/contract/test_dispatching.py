@@ -13,11 +13,12 @@ from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
 
 from tasks.messages import Batch, ObjectRef, Revision
+from tests.contract.sweeping import swept
 from vectordb.errors import Transient
 from workers.dispatch.dispatcher import Dispatcher, Pace
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.keeper import Keeper
-from workers.dispatch.reconcile import reconcile
+from workers.dispatch.removals import Holds, Limits, RemovalGuard
 from workers.events.sink import EventSink
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
@@ -78,6 +79,7 @@ class World:
     queues: Queues
     event_sink: EventSink
     events: EventFilter
+    guard: RemovalGuard
     now: float = 1000.0
     revision: Revision = REVISION
 
@@ -85,8 +87,8 @@ class World:
         pace = Pace(batch_max, 5, in_flight_max, deadline_s=60)
         return Dispatcher(
             self.inbox, self.later, self.segments, self.ledger, self.store, self.artifacts, self.queues,
-            self.event_sink, self.events, lambda: self.revision, lambda key: not key.startswith("ignored/"),
-            lambda _: "", pace, "me", lambda: self.now,
+            self.event_sink, self.events, self.guard, lambda: self.revision,
+            lambda key: not key.startswith("ignored/"), lambda _: "", pace, "me", lambda: self.now,
         )  # fmt: skip
 
     def keeper(self) -> Keeper:
@@ -128,6 +130,9 @@ def made_of(client: Client, keys: Keys, tmp_path: Path) -> World:
         Artifacts(store, client, keys, ".wildtag/"), ledger, Records(client, keys),
         Health(client, keys, lambda: made.now), Queues(), event_sink,
         EventFilter(client, keys, event_sink, lambda: made.now),
+        RemovalGuard(
+            store, Records(client, keys), Holds(client, keys), client, keys, Limits(), lambda: made.now
+        ),
     )  # fmt: skip
     return made
 
@@ -405,7 +410,7 @@ def test_of_the_versions_of_an_object_the_current_one_counts_whatever_is_told_wh
     assert (recorded(), world.ledger.in_flight()) == ([], 0)
 
 
-def test_the_sweep_finds_what_events_missed(world: World) -> None:
+def test_the_sweep_finds_what_events_missed(world: World, client: Client, keys: Keys) -> None:
     kept, changed, gone = world.put("kept.jpg"), world.put("changed.jpg"), world.put("gone.jpg")
     world.inbox.append([created(ref) for ref in (kept, changed, gone)])
     world.dispatcher().step(block_ms=10)
@@ -416,7 +421,7 @@ def test_the_sweep_finds_what_events_missed(world: World) -> None:
     world.put("new.jpg")
     world.queues.sent.clear()
 
-    (found,) = reconcile(world.store, "inbox", world.records, world.inbox)
+    found = swept(world.store, "inbox", client, keys)
     assert (found.seen, found.sent, found.gone) == (3, 2, 1)
     world.dispatcher(batch_max=5).step(block_ms=10)
     assert [sorted(batch) for batch in world.queues.sent] == [["changed.jpg", "new.jpg"]]

@@ -21,6 +21,7 @@ from tests.eventually import eventually
 from tests.unit.events.samples import BUCKET, record, value
 from vectordb.errors import Permanent, Transient
 from workers.dispatch.reconcile import Sweeper
+from workers.dispatch.removals import Holds
 from workers.events.listen_api import Dropped, connecting
 from workers.events.listener import Listener, lines
 from workers.events.notification import LARGEST
@@ -140,7 +141,7 @@ def test_a_blip_while_the_bucket_is_swept_misses_nothing_of_what_was_seen_before
     for number in range(3 * PAGE):
         (tmp_path / f"{number:05}.jpg").write_bytes(b"x")
     store, records = FolderStore({BUCKET: tmp_path}), Records(client, keys)
-    sweeper = Sweeper(store, BUCKET, records, inbox, client, keys, resume=False)
+    sweeper = Sweeper(store, BUCKET, records, inbox, client, keys, Holds(client, keys), resume=False)
     done, connections = threading.Event(), [0]
 
     def catch_up(*, connected: bool) -> bool:

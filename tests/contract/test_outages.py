@@ -62,8 +62,8 @@ class Captions:
 def dispatcher(world: World, captions: Callable[[], Revision], outage_tracker: OutageTracker) -> Dispatcher:
     return Dispatcher(
         world.inbox, world.later, world.segments, world.ledger, world.store, world.artifacts, world.queues,
-        world.event_sink, world.events, captions, lambda _: True, lambda _: "", Pace(3, 5, 100, deadline_s=60), "me",
-        lambda: world.now, outage_tracker,
+        world.event_sink, world.events, world.guard, captions, lambda _: True, lambda _: "",
+        Pace(3, 5, 100, deadline_s=60), "me", lambda: world.now, outage_tracker,
     )  # fmt: skip
 
 

@@ -6,12 +6,15 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tasks.messages import ObjectRef, Revision, Tag
+from tests.contract.sweeping import swept
 from workers.dispatch import retag
-from workers.dispatch.reconcile import BACKLOG, Sweep, Sweeper, SweepRunning, reconcile
+from workers.dispatch.reconcile import BACKLOG, Sweep, Sweeper, SweepRunning
+from workers.dispatch.removals import Holds
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record
@@ -58,8 +61,9 @@ class World:
             for ref in refs
         ], 2.0)  # fmt: skip
 
-    def sweeper(self, **more: object) -> Sweeper:
-        return Sweeper(self.store, "inbox", self.records, self.inbox, self.client, self.keys, **more)  # type: ignore[arg-type]  # each test knows what it gives
+    def sweeper(self, **more: Any) -> Sweeper:
+        holds = Holds(self.client, self.keys)
+        return Sweeper(self.store, "inbox", self.records, self.inbox, self.client, self.keys, holds, **more)
 
     def told(self, inbox: Inbox | None = None) -> list[tuple[str, str]]:
         read = (inbox or self.inbox).read("me", 10_000, None)
@@ -86,7 +90,7 @@ def test_what_is_missing_changed_and_gone_is_told_and_nothing_else(world: World)
     world.put("new.jpg")
     for key in ("b.jpg", "z.jpg", "é/ü.jpg"):  # within, at the end of, and after the bucket's keys
         world.store.remove("inbox", key)
-    *_, told = reconcile(world.store, "inbox", world.records, world.inbox)
+    told = swept(world.store, "inbox", world.client, world.keys)
     assert (told.seen, told.sent, told.gone) == (4, 2, 3)
     assert sorted(world.told()) == [
         ("created", "changed.jpg"), ("created", "new.jpg"), ("removed", "b.jpg"), ("removed", "z.jpg"),
@@ -98,12 +102,11 @@ def test_of_a_mass_deletion_only_so_much_is_told_at_a_time(world: World) -> None
     count = 2 * PAGE + 100
     world.tag(*(ObjectRef("inbox", f"gone/{number:05}.jpg", "e") for number in range(count)))
     world.tag(world.put("a.jpg"), world.put("z.jpg"))
-    before = Sweep()
-    for told in reconcile(world.store, "inbox", world.records, world.inbox):
-        assert told.gone - before.gone <= PAGE
-        assert told.after > before.after
-        before = told
-    assert (before.seen, before.sent, before.gone, before.after) == (2, 0, count, "z.jpg")
+    sweeper, before = world.sweeper(confirmed=True), Sweep()
+    while not sweeper.step(0):
+        assert sweeper.progress.gone - before.gone <= PAGE
+        before = sweeper.progress
+    assert (before.seen, before.sent, before.gone) == (2, 0, count)
     assert [kind for kind, _ in world.told()] == ["removed"] * count
 
 
@@ -111,14 +114,14 @@ def test_what_is_on_its_way_is_not_told_again(world: World) -> None:
     world.enter(world.put("a.jpg"))
     world.enter(world.put("b.jpg"))
     world.put("b.jpg", b"other")
-    list(reconcile(world.store, "inbox", world.records, world.inbox))
+    swept(world.store, "inbox", world.client, world.keys)
     assert world.told() == [("created", "b.jpg")]
 
 
 def test_other_captions_are_no_reason_to_tag_again(world: World) -> None:
     world.tag(world.put("a.jpg"), revision=OLD)
     world.tag(world.put("b.jpg"), revision=NEW)
-    list(reconcile(world.store, "inbox", world.records, world.inbox))
+    swept(world.store, "inbox", world.client, world.keys)
     assert world.told() == []
 
 
@@ -128,7 +131,7 @@ def test_a_prefix_is_compared_alone(world: World) -> None:
         world.store.remove("inbox", key)
     for key in ("in/new.jpg", "out/new.jpg"):
         world.put(key)
-    list(reconcile(world.store, "inbox", world.records, world.inbox, prefix="in/"))
+    swept(world.store, "inbox", world.client, world.keys, prefix="in/")
     assert sorted(world.told()) == [("created", "in/new.jpg"), ("removed", "in/gone.jpg")]
 
 
@@ -136,7 +139,7 @@ def test_records_of_an_older_wildtag_are_put_in_order_first(world: World, client
     world.tag(*(world.put(f"{number}.jpg") for number in range(5)))
     client.delete(keys.objects)
     world.store.remove("inbox", "3.jpg")
-    list(reconcile(world.store, "inbox", world.records, world.inbox))
+    swept(world.store, "inbox", world.client, world.keys)
     assert world.told() == [("removed", "3.jpg")]
 
 
@@ -214,7 +217,7 @@ def test_a_rate_holds_a_pass_to_so_many_objects_a_second(world: World) -> None:
     now = 0.0
     names = world.many(2 * PAGE)
     world.tag(*(ObjectRef("inbox", f"zz/{number:05}.jpg", "e") for number in range(PAGE)))
-    sweeper = world.sweeper(rate=100.0, clock=lambda: now)
+    sweeper = world.sweeper(confirmed=True, rate=100.0, clock=lambda: now)
     for page in range(3):  # two of objects, one of records of what is gone
         assert not sweeper.step(60)
         assert sweeper.progress.seen + sweeper.progress.gone == (page + 1) * PAGE

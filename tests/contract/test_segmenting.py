@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from tests.contract.segmenting_world import World
+from tests.contract.sweeping import swept
 from tests.eventually import eventually
 from tests.unit.segmentation.world import BLUE, RED, halves
 from workers.dispatch.object_batches import Batches
-from workers.dispatch.reconcile import reconcile
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import Client
@@ -163,13 +163,14 @@ def test_pictures_go_with_their_object(world: World) -> None:
     for key in ("a.png", "drawn/b.png"):
         world.request_segmentation(key)
         world.put(key)
+    world.put("kept.png")
     world.settle()
     assert len(world.artifacts()) == 4
     world.remove("a.png")
     world.remove("drawn/b.png")
     world.settle()
     assert world.artifacts() == []
-    assert list(world.wiring.records.latest()) == []
+    assert [record.key for record in world.wiring.records.latest()] == ["kept.png"]
 
 
 def test_an_object_that_goes_while_it_waits_or_is_drawn_leaves_nothing(world: World) -> None:
@@ -200,7 +201,7 @@ def test_an_object_that_goes_after_it_was_fetched_leaves_no_pictures(world: Worl
     artifacts.keep = meanwhile
     world.settle()
     assert world.artifacts() == []
-    assert list(world.wiring.records.latest()) == []
+    assert [record.key for record in world.wiring.records.latest()] == ["kept.png"]
 
 
 def test_pictures_of_an_older_version_that_come_late_are_drawn_anew(world: World) -> None:
@@ -425,7 +426,7 @@ def test_a_sweep_does_not_multiply_what_waits(world: World) -> None:
         world.put(f"drawn/{number}.png")
     world.dispatcher.step(1)
     for _ in range(3):
-        *_, _ = reconcile(world.wiring.store, "inbox", world.wiring.records, world.wiring.inbox)
+        swept(world.wiring.store, "inbox", world.wiring.redis, world.wiring.keys)
         for _ in range(3):
             world.dispatcher.step(1)
     assert world.waiting() <= 20

@@ -15,12 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vectordb.errors import Transient
 from workers.cli.panels import BUCKET, RUN
-from workers.cli.show import console, messages
+from workers.cli.show import clean, console, messages
 from workers.lifecycle.record import STATES, as_state
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from workers.dispatch.reconcile import Sweep
+    from workers.dispatch.removals import Hold
     from workers.wiring.wiring import Wiring
 
 STEP_S = 0.5
@@ -37,12 +38,18 @@ def reconcile(
         float | None, typer.Option(min=0.1, help="Maximum objects per second; default: WILDTAG_RECONCILE_RATE.")
     ] = None,
     resume: Annotated[bool, typer.Option(" /--no-resume", help="Do not go on where a pass was interrupted.")] = True,
+    confirm_removals: Annotated[
+        bool,
+        typer.Option(
+            "--confirm-removals", help="Remove the records of all missing objects, also where removals are held."
+        ),
+    ] = False,
     every: Annotated[float | None, typer.Option(min=1, help="Repeat the comparison every so many seconds.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Compare a bucket with its records: queue objects that events missed, and drop records of removed objects."""
     if every is not None:
-        if bucket or prefix or since or not resume or json:
+        if bucket or prefix or since or not resume or json or confirm_removals:
             raise typer.BadParameter(
                 "--every compares the whole configured bucket; the only option that it accepts is --rate"
             )
@@ -57,7 +64,9 @@ def reconcile(
 
     wiring = _connected()
     earliest = _timestamp(since)
-    sweeper = sweeper_of(wiring, bucket, prefix=prefix, since=earliest, resume=resume, rate=rate)
+    sweeper = sweeper_of(
+        wiring, bucket, prefix=prefix, since=earliest, resume=resume, rate=rate, confirmed=confirm_removals
+    )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the lock is released however the command ends
     began = time.monotonic()
     try:
@@ -74,7 +83,8 @@ def reconcile(
     finally:
         with contextlib.suppress(Transient):  # then the lock expires
             sweeper.release()
-    _print(sweeper.progress, time.monotonic() - began, json=json)
+    held = [hold for hold in wiring.holds.active() if hold.bucket == (bucket or wiring.settings.bucket)]
+    _print(sweeper.progress, time.monotonic() - began, held, json=json)
 
 
 def writer() -> None:
@@ -154,15 +164,19 @@ def _timestamp(since: str | None) -> float:
     return (moment if moment.tzinfo else moment.astimezone()).timestamp()
 
 
-def _print(told: Sweep, took: float, *, json: bool) -> None:
+def _print(told: Sweep, took: float, held: list[Hold], *, json: bool) -> None:
     if json:
-        body = {"seen": told.seen, "sent": told.sent, "gone": told.gone, "seconds": round(took, 3)}
+        body = {
+            "seen": told.seen, "sent": told.sent, "gone": told.gone, "seconds": round(took, 3), "held_removals": held,
+        }  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
     else:
         console.print(
             f"{told.seen:,} objects compared, {told.sent:,} queued for tagging,"
             f" {told.gone:,} records of removed objects"
         )
+        for hold in held:
+            messages.print(f"[yellow]{clean(hold.summary)}[/]", soft_wrap=True)
 
 
 def _progress() -> Progress:

@@ -151,10 +151,10 @@ def status(json: Json = False) -> None:
     counts = wiring.records.counts()
     beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
     common = wiring.records.common_tags(10)
-    sources = wiring.sources.conditions()
+    sources, held = wiring.sources.conditions(), wiring.holds.active()
     if json:
         body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "outages": standing,
-                "sources": sources,
+                "sources": sources, "held_removals": held,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
@@ -169,6 +169,8 @@ def status(json: Json = False) -> None:
             view.add_row(source, clean(f"{condition.state} since {since}: {condition.reason}"))
     console.print(view)
     _show_outages(standing, now)
+    for hold in held:
+        messages.print(f"[yellow]{clean(hold.summary)}[/]", soft_wrap=True)
     for pending in wiring.records.pending(10):
         fault = f": {pending.fault}" if pending.fault else ""
         attempts = f"{pending.attempts} attempt{'' if pending.attempts == 1 else 's'}"

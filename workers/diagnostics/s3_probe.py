@@ -128,7 +128,7 @@ class Probe:
         """Remove the object, and send the event of its removal in case the bucket does not."""
         with contextlib.suppress(WildtagError):
             self._store.remove(self._bucket, self._key)
-            self._stack.inbox.append([ObjectEvent("removed", self._bucket, self._key, verified=True)])
+            self._stack.inbox.append([ObjectEvent("removed", self._bucket, self._key, verified=True, requested=True)])
 
 
 def sample_image(image_format: str = "PNG") -> bytes:

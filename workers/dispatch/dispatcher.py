@@ -7,7 +7,7 @@ events are read again, and repeating a step that was already done has no effect.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -17,6 +17,7 @@ from tasks.messages import ObjectRef, Revision, Submitted
 from vectordb.errors import Permanent, Transient
 from workers.broker.publisher import Sender
 from workers.dispatch.event_filter import EventFilter
+from workers.dispatch.removals import RemovalGuard
 from workers.events.sink import EventSink, ReceivedEvents
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox, added_at
@@ -67,6 +68,7 @@ class Dispatcher:
         publisher: Sender,
         event_sink: EventSink,
         events: EventFilter,
+        guard: RemovalGuard,
         revision: Callable[[], Revision],
         followed: Callable[[str], bool],
         rule: Callable[[str], str],
@@ -87,6 +89,7 @@ class Dispatcher:
         self._publisher = publisher
         self._event_sink = event_sink
         self._events = events
+        self._guard = guard
         self._revision = revision
         self._pace = pace
         self._consumer = consumer
@@ -175,7 +178,7 @@ class Dispatcher:
             handled = {arrival.ref.id for arrival in arrivals} | {*removals} | left
             self._segments.drop([event.id for event in events if event.id not in handled])
             self._segments.put_off(sorted(left))
-            self._send(arrivals, removals, {"entered", "again", "duplicate"})
+            self._send(arrivals, removals, frozenset(), {"entered", "again", "duplicate"})
         return None if events is None else len(events)
 
     def _process(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
@@ -185,9 +188,9 @@ class Dispatcher:
         new, counts = self._events.new(events)
         arrivals, removals, left = self._look(new)
         # events that were read and not finished may have been entered without being sent
-        sent = self._send(
-            arrivals, removals, {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
-        )
+        requested = {event.id for _, event in new if event.requested}
+        wanted = {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
+        sent = self._send(arrivals, removals, requested, wanted)
         self._events.mark_processed(
             [(entry, event) for entry, event in new if entry not in left], counts,
             inbox.finishing([entry for entry, _ in events if entry not in left]),
@@ -198,9 +201,19 @@ class Dispatcher:
             self._leftovers[inbox].put_off(away=self._outage_tracker.is_active(*BEGUN_WITH))
         return bool(left)
 
-    def _send(self, arrivals: Sequence[Arrival], removals: Sequence[str], wanted: set[str]) -> int:
-        """Forget removed objects, enter existing ones and send those the ledger accepts; returns their number."""
+    def _send(
+        self,
+        arrivals: Sequence[Arrival],
+        removals: Sequence[str],
+        requested: Collection[str],
+        wanted: Collection[str],
+    ) -> int:
+        """Forget removed objects, enter existing ones and send those the ledger accepts; returns their number.
+
+        ``requested``: removals that are never held.
+        """
         now = self._clock()
+        removals = self._guard.believed(removals, requested)
         self._artifacts.forget(removals)  # before their records: afterwards nothing would refer to the artifacts
         # removals first: if an object has both, the plan kept only the later one
         for oid, known in zip(removals, self._ledger.remove(removals), strict=True):

@@ -2,7 +2,8 @@
 
 Both are sorted by key, so one pass over each is sufficient. Both are read in pages, so memory use does not grow with
 the bucket. A pass may be repeated and may run beside live events: objects in progress are skipped, and objects that
-seem to be removed are looked up before a removal is reported.
+seem to be removed are looked up before a removal is reported. Removals are reported at the end of a pass, when their
+number is known: too many are held (``workers.dispatch.removals``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vectordb.errors import Permanent, Transient
+from workers.dispatch.removals import DEFAULT_LIMITS, Holds, Limits, Missing, emptied, moved_objects
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record_reader import PAGE, Records, in_pages
@@ -34,7 +36,7 @@ class SweepRunning(Transient):
 
 @dataclass(frozen=True)
 class Sweep:
-    """Progress of a pass: objects in the bucket, events for missing or changed objects, and for removed ones.
+    """Progress of a pass: objects in the bucket, events for new or changed objects, and for removed ones.
 
     ``after``: the last key that was compared.
     """
@@ -54,18 +56,19 @@ def reconcile(
     bucket: str,
     records: Records,
     inbox: Inbox,
+    missing: Missing,
     *,
     prefix: str = "",
     after: str = "",
     wanted: Callable[[ObjectInfo], bool] = lambda _: True,
 ) -> Iterator[Sweep]:
-    """Run one pass and yield the progress after each page. It may start ``after`` a key.
+    """Compare a bucket with its records and yield the progress after each page. It may start ``after`` a key.
 
-    Adds an event for every object that is ``wanted``, has no record of this ETag and is not in progress, and for
-    every record whose object is gone.
+    Adds an event for every object that is ``wanted``, has no record of this ETag and is not in progress. Adds every
+    key that has a record and no object to ``missing``.
     """
     records.complete_order()
-    seen = sent = gone = 0
+    seen = sent = 0
     for page in in_pages(store.list(bucket, prefix, after), PAGE):
         last = page[-1].ref.key
         changed = _changed(page, records, wanted)
@@ -74,17 +77,15 @@ def reconcile(
         there = {info.ref.key for info in page}
         for number, keys in enumerate(in_pages(records.keys(bucket, prefix, after, last), PAGE)):
             if number:  # many records and few objects, as after a mass deletion: process these in pages too
-                yield Sweep(seen, sent, gone, after)
-            lost = _lost(store, bucket, [key for key in keys if key not in there])
-            inbox.append(lost)
-            gone, after = gone + len(lost), keys[-1]
+                yield Sweep(seen, sent, after=after)
+            missing.add([key for key in keys if key not in there])
+            after = keys[-1]
         after = last
-        yield Sweep(seen, sent, gone, after)
+        yield Sweep(seen, sent, after=after)
     for keys in in_pages(records.keys(bucket, prefix, after), PAGE):
-        lost = _lost(store, bucket, keys)
-        inbox.append(lost)
-        gone, after = gone + len(lost), keys[-1]
-        yield Sweep(seen, sent, gone, after)
+        missing.add(keys)
+        after = keys[-1]
+        yield Sweep(seen, sent, after=after)
 
 
 def _changed(page: list[ObjectInfo], records: Records, wanted: Callable[[ObjectInfo], bool]) -> list[ObjectEvent]:
@@ -96,12 +97,12 @@ def _changed(page: list[ObjectInfo], records: Records, wanted: Callable[[ObjectI
     ]
 
 
-def _lost(store: ObjectStore, bucket: str, keys: Sequence[str]) -> list[ObjectEvent]:
+def _lost(store: ObjectStore, bucket: str, keys: Sequence[str], *, requested: bool) -> list[ObjectEvent]:
     """Events for those keys whose object is gone. Access denied or no answer does not mean gone."""
     lost = []
     for (_, key), found in look(store, ((bucket, key) for key in keys)).items():
         if found is None:
-            lost.append(ObjectEvent("removed", bucket, key, verified=True))
+            lost.append(ObjectEvent("removed", bucket, key, verified=True, requested=requested))
         elif isinstance(found, Permanent) and not isinstance(found, ObjectError):
             raise found  # an error of the bucket
     return lost
@@ -121,14 +122,19 @@ class Sweeper:
         inbox: Inbox,
         client: Client,
         keys: Keys,
+        holds: Holds,
         *,
+        limits: Limits = DEFAULT_LIMITS,
+        confirmed: bool = False,
         prefix: str = "",
         wanted: Callable[[ObjectInfo], bool] = lambda _: True,
         resume: bool = True,
         rate: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``resume``: share the position, so that other processes can resume an interrupted pass.
+        """``limits``: of the removals that are believed. ``confirmed``: a user has confirmed them, however many.
+
+        ``resume``: share the position, so that other processes can resume an interrupted pass.
 
         Do not set it for passes over a part of the bucket. ``rate``: maximum number of objects per second, applied
         per page.
@@ -138,6 +144,9 @@ class Sweeper:
         self._records = records
         self._inbox = inbox
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._holds = holds
+        self._limits = limits
+        self._confirmed = confirmed
         self._lock = keys.lock(f"reconcile:{bucket}")
         self._marker = keys.reconcile(bucket)
         self._prefix = prefix
@@ -147,7 +156,9 @@ class Sweeper:
         self._clock = clock
         self._due = -math.inf
         self._token = secrets.token_hex(8)
+        self._missing = Missing(client, keys, bucket if resume else f"{bucket}:{self._token}")
         self._pass: Iterator[Sweep] | None = None
+        self._compared = False  # the bucket is compared, and what is missing is to be dealt with
         self._at: str | None = None  # the last key that was compared; ``None`` after a finished pass
         self._again = ""  # up to where the pass repeats the beginning of the bucket …
         self._upto = ""  # … and the same, once the repetition has started
@@ -167,7 +178,11 @@ class Sweeper:
             while self._clock() >= self._due and self._inbox.length() <= BACKLOG:
                 self._pass = self._pass or self._begun()
                 began = self._clock()
-                if self._over(next(self._pass, None), began):
+                over = self._over(next(self._pass, None), began)
+                if over and not self._compared:
+                    self._compared, self._before, self._pass = True, self.progress, self._removals()
+                    over = self._over(next(self._pass, None), began)
+                if over:
                     self._finish()
                     return True
                 self._claim()
@@ -192,15 +207,21 @@ class Sweeper:
                 self._redis.delete(self._lock)
 
     def _begun(self) -> Iterator[Sweep]:
-        if self._at is None:
-            self._at, self.progress = "", Sweep()
+        if self._compared:
+            self._before = self.progress
+            return self._removals()
+        begins, self._at = self._at is None, self._at or ""
+        if begins:
+            self.progress = Sweep()
         if self._resume:
             with translated():
                 prefix, noted = self._redis.hmget(self._marker, "prefix", "after")
             self._at = text(noted) if noted is not None and text(prefix) == self._prefix else ""
+        if begins and not self._at:
+            self._missing.clear()
         self._before = self.progress
         return reconcile(
-            self._store, self._bucket, self._records, self._inbox,
+            self._store, self._bucket, self._records, self._inbox, self._missing,
             prefix=self._prefix, after=self._at, wanted=self._wanted,
         )  # fmt: skip
 
@@ -210,13 +231,37 @@ class Sweeper:
             if not self._again:
                 return True
             self._at, self._upto, self._again = "", self._again, ""
-            self._pass = None
+            self._pass, self._compared = None, False
             return False
         before, self.progress = self.progress, self._before.and_then(step)
-        self._at = step.after
         if self._rate:
             self._due = began + (self.progress.seen + self.progress.gone - before.seen - before.gone) / self._rate
+        if self._compared:
+            return False
+        self._at = step.after
         return "" < self._upto <= self._at
+
+    def _removals(self) -> Iterator[Sweep]:
+        """Report what is missing as removed, page by page, or hold it."""
+        missing, known = self._missing.count(), self._records.count_in(self._bucket)
+        if not self._confirmed and self._limits.exceeded(missing, known):
+            moved = 0
+            for moved in moved_objects(self._store, self._bucket, self._records, self._missing):  # noqa: B007 -- the last
+                yield Sweep()
+            if self._limits.exceeded(missing - moved, known):
+                why = emptied(self._store, self._bucket) or "the others are there"
+                self._holds.begin(self._bucket, missing - moved, known, why)
+                self._missing.clear()
+                return
+        if not self._prefix:
+            self._holds.end(self._bucket)
+        gone = 0
+        for keys in self._missing.pages():
+            lost = _lost(self._store, self._bucket, keys, requested=self._confirmed)
+            self._inbox.append(lost)
+            self._missing.discard(keys)
+            gone += len(lost)
+            yield Sweep(gone=gone, after=keys[-1])
 
     def _note(self) -> None:
         if self._resume:
@@ -225,6 +270,7 @@ class Sweeper:
 
     def _finish(self) -> None:
         self._pass = self._at = None
+        self._compared = False
         self._again = self._upto = ""
         if self._resume:
             with translated():

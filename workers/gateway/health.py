@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 import anyio.to_thread
@@ -57,6 +59,7 @@ class _Rest(Collector):
         try:
             counts, beats = self._services.records.counts(), self._services.health.beats()
             sources, told = self._services.sources.conditions(), self._services.event_sink.counts()
+            holds = self._services.holds.active()
         except Transient:
             yield GaugeMetricFamily("wildtag_redis_up", "whether Redis answers", value=0)
             return
@@ -76,6 +79,10 @@ class _Rest(Collector):
         for name, condition in sources.items():
             works.add_metric([name], float(condition.state == "working"))
         yield works
+        held = GaugeMetricFamily("wildtag_held_removals", "missing objects whose removal is held", labels=["bucket"])
+        for hold in holds:
+            held.add_metric([hold.bucket], hold.missing)
+        yield held
         events = CounterMetricFamily(
             "wildtag_events_received", "events by source and outcome", labels=["source", "what"]
         )
@@ -92,6 +99,13 @@ class _Rest(Collector):
                 waiting.add_metric([one["name"]], one["waiting"])
         yield lasting
         yield waiting
+
+
+def held_removals(services: Services) -> list[dict[str, Any]]:
+    """Held removals in the form of the ``HeldRemovals`` schema."""
+    with contextlib.suppress(Transient):  # which is an outage
+        return [asdict(hold) for hold in services.holds.active()]
+    return []
 
 
 def described(standing: Iterable[Outage], now: float) -> list[dict[str, Any]]:
@@ -129,6 +143,7 @@ class Measuring:
 def router(services: Services, options: Options, access: Access, metrics: Metrics) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["health"])
+
     reading = [Depends(access.needing(Scope.READ))]
 
     @routes.get("/healthz", response_class=Response, responses={200: {"content": {"text/plain": {}}}},
@@ -157,7 +172,11 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
             missing["store"] = store
         standing = await anyio.to_thread.run_sync(services.outages.active)
         headers = {"Retry-After": "1"} if missing else None
-        body = {"ready": not missing, "missing": missing, "outages": described(standing, services.clock())}
+        held = [] if "redis" in missing else await anyio.to_thread.run_sync(held_removals, services)
+        body = {
+            "ready": not missing, "missing": missing, "outages": described(standing, services.clock()),
+            "held_removals": held,
+        }  # fmt: skip
         return responses.json(body, 503 if missing else 200, headers)
 
     @routes.get("/v1/status", response_model=models.Status, responses=responses.problems(429, 503),
@@ -179,7 +198,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
             "bucket": options.bucket, "counts": services.records.counts(),
             "seconds_since_progress": {n: round(now - at, 1) for n, at in services.health.beats().items()},
             "captions_version": version, "flower": options.flower,
-            "outages": described(standing, now),
+            "outages": described(standing, now), "held_removals": held_removals(services),
             "sources": dict(services.sources.conditions()),
         })  # fmt: skip
 

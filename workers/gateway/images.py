@@ -113,7 +113,7 @@ class Images:
         if self._services.store.stat(bucket, key) is None:
             raise Problem("not-found", "no image has this id")
         self._services.store.remove(bucket, key)
-        self._services.inbox.append([ObjectEvent("removed", bucket, key)])
+        self._services.inbox.append([ObjectEvent("removed", bucket, key, requested=True)])
 
     def again(self, oid: str, *, only_final: bool = False) -> Progress:
         """Tag an object again. Returns its progress before.

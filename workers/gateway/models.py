@@ -152,6 +152,16 @@ class Outage(BaseModel):
     waiting: int | None = Field(description="Number of objects that wait for the service, if known.")
 
 
+class HeldRemovals(BaseModel):
+    """Removals that are held, because too many objects are missing at once. The records of the objects are kept."""
+
+    bucket: str
+    missing: int = Field(description="Number of missing objects.")
+    known: int = Field(description="Number of objects with a record.")
+    reason: str
+    since: float
+
+
 class Source(BaseModel):
     """The state of an event source. `deaf`: the server accepts the connection but sends no events."""
 
@@ -170,6 +180,7 @@ class Status(BaseModel):
     captions_version: str | None
     flower: str | None = Field(description="The URL of Flower.")
     outages: list[Outage]
+    held_removals: list[HeldRemovals]
     sources: dict[str, Source]
 
 
@@ -177,12 +188,14 @@ class Ready(BaseModel):
     """Whether the gateway can serve requests.
 
     `missing` lists the services that it requires and their errors. `outages` lists all unavailable services: without
-    captions, for example, images are accepted and tagged later.
+    captions, for example, images are accepted and tagged later. `held_removals` lists buckets
+    with too many missing objects.
     """
 
     ready: bool
     missing: dict[str, str]
     outages: list[Outage]
+    held_removals: list[HeldRemovals]
 
 
 Batch.model_rebuild()

@@ -9,6 +9,7 @@ from typing import Protocol
 from vectordb.captions import Caption
 from vectordb.errors import Permanent
 from workers.dispatch.object_batches import Batches
+from workers.dispatch.removals import Holds
 from workers.events.sink import EventSink
 from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
@@ -70,6 +71,7 @@ class Services:
     dead_letters: DeadLetters
     segmentation_requests: SegmentationRequests
     outages: OutageReport
+    holds: Holds
     clock: Callable[[], float]
 
 

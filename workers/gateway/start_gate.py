@@ -82,6 +82,6 @@ class StartGate:
     def _refusal(self, path: str) -> Response:
         reason: WildtagError = self._away
         if path == READY:
-            body = {"ready": False, "missing": {"redis": str(reason)}, "outages": []}
+            body = {"ready": False, "missing": {"redis": str(reason)}, "outages": [], "held_removals": []}
             return responses.json(body, 503, {"Retry-After": "1"})
         return problems.of(reason).response()

@@ -14,7 +14,8 @@ class ObjectEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
     ``sequence`` orders the writes of one key: hexadecimal, padded to 32 digits, empty if unknown. ``verified``: the
     source has checked the bucket. ``force``: tag the object even if it is already tagged. ``etag`` is empty if the
-    source does not know it; the store is then asked.
+    source does not know it; the store is then asked. ``requested``: a user has asked wildtag for the removal, or has
+    confirmed it.
     """
 
     kind: Literal["created", "removed"]
@@ -26,6 +27,7 @@ class ObjectEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     sequence: str = ""
     verified: bool = False
     force: bool = False
+    requested: bool = False
 
     @property
     def id(self) -> str:

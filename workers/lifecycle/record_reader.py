@@ -70,6 +70,12 @@ class Records:
                 return
             start = b"(" + page[-1]
 
+    def count_in(self, bucket: str, prefix: str = "") -> int:
+        """Number of objects of a bucket that have a record, of those whose keys begin with ``prefix``."""
+        start = raw(f"{bucket}/{prefix}")
+        with translated():
+            return int(self._redis.zlexcount(self._keys.objects, b"[" + start, b"(" + start + b"\xff"))
+
     def complete_order(self) -> None:
         """Add records of older versions of wildtag to the index by key."""
         with translated():

@@ -18,6 +18,12 @@ key                              type        holds
                                              to date
 ``P reconcile:BUCKET``           hash        progress of the comparison with a bucket: ``prefix``, ``after`` (last
                                              key compared)
+``P missing:PASS``               sorted set  keys that a comparison with a bucket has found missing, all with score 0,
+                                             with a lifetime
+``P holds``                      set         buckets whose removals are held
+``P hold:BUCKET``                hash        why (``workers.dispatch.removals``): ``missing``, ``known``, ``reason``,
+                                             ``since``
+``P removals:BUCKET``            sorted set  OID → time of recent removals that events reported, with a lifetime
 ``P lock:NAME``                  string      token of the process that holds a lock, with a lifetime
 ``P events:rejected``            stream      notifications that could not be read, newest last, trimmed; fields
                                              ``source``, ``reason``, ``size`` (bytes), ``body`` (its first bytes)
@@ -131,6 +137,19 @@ class Keys:
 
     def reconcile(self, bucket: str) -> str:
         return f"{self.prefix}reconcile:{bucket}"
+
+    def missing(self, name: str) -> str:
+        return f"{self.prefix}missing:{name}"
+
+    @property
+    def holds(self) -> str:
+        return f"{self.prefix}holds"
+
+    def hold(self, bucket: str) -> str:
+        return f"{self.prefix}hold:{bucket}"
+
+    def recent_removals(self, bucket: str) -> str:
+        return f"{self.prefix}removals:{bucket}"
 
     def lock(self, name: str) -> str:
         return f"{self.prefix}lock:{name}"

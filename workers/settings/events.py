@@ -35,6 +35,14 @@ class EventSettings(Topic):
     rescan_s: PositiveFloat = Field(
         60.0, description="Interval at which the bucket is compared with the records, in seconds."
     )
+    removals_share: float = Field(
+        0.1, ge=0, le=1,
+        description="Share of the known objects that may be missing at once. Removals beyond it are held until they"
+        " are confirmed or the objects are back, and so are removals of all objects.",
+    )  # fmt: skip
+    removals_least: PositiveInt = Field(
+        20, description="Number of missing objects below which removals are not held, unless all objects are missing."
+    )
     reconcile_rate: float | None = Field(
         None, ge=0.1, description="Objects per second that this comparison examines at most. Default: no limit."
     )

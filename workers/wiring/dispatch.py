@@ -6,8 +6,9 @@ from workers.dispatch.dispatcher import Dispatcher, Pace
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.keeper import Keeper
 from workers.dispatch.reconcile import Sweeper
+from workers.dispatch.removals import Limits, RemovalGuard
 from workers.segmentation.queue import SegmentQueue
-from workers.settings.settings import STAGES
+from workers.settings.settings import STAGES, Settings
 from workers.stores.store import ObjectInfo
 from workers.wiring.wiring import Wiring
 
@@ -21,18 +22,19 @@ def dispatcher(wiring: Wiring, consumer: str) -> Dispatcher:
     return Dispatcher(
         w.inbox, w.low_priority_inbox, SegmentQueue(w.redis, w.keys, w.ledger, s.segmenting_max, w.clock),
         w.ledger, w.store, w.artifacts, w.publisher, w.event_sink,
-        EventFilter(w.redis, w.keys, w.event_sink, w.clock), w.current, w.object_filter.key, s.segmented, pace,
-        consumer, w.clock, w.outage_tracker,
+        EventFilter(w.redis, w.keys, w.event_sink, w.clock),
+        RemovalGuard(w.store, w.records, w.holds, w.redis, w.keys, limits(s), w.clock),
+        w.current, w.object_filter.key, s.segmented, pace, consumer, w.clock, w.outage_tracker,
     )  # fmt: skip
 
 
 def sweeper(
     wiring: Wiring, bucket: str | None = None, *, prefix: str = "", since: float = 0.0, resume: bool = True,
-    rate: float | None = None,
+    rate: float | None = None, confirmed: bool = False,
 ) -> Sweeper:  # fmt: skip
     """A sweeper of a bucket, the one that is followed if none is named. ``since``: Unix seconds.
 
-    ``rate``: of the settings when not given.
+    ``rate``: of the settings when not given. ``confirmed``: see ``Sweeper``.
     """
     w, s, object_filter = wiring, wiring.settings, wiring.object_filter
 
@@ -40,9 +42,15 @@ def sweeper(
         return object_filter.key(info.ref.key) and (info.modified is None or info.modified >= since)
 
     return Sweeper(
-        w.store, bucket or s.bucket, w.records, w.inbox, w.redis, w.keys,
-        prefix=prefix, wanted=wanted, resume=resume and not since, rate=rate or s.reconcile_rate,
+        w.store, bucket or s.bucket, w.records, w.inbox, w.redis, w.keys, w.holds,
+        limits=limits(s), confirmed=confirmed, prefix=prefix, wanted=wanted, resume=resume and not since,
+        rate=rate or s.reconcile_rate,
     )  # fmt: skip
+
+
+def limits(settings: Settings) -> Limits:
+    """How many objects may be missing at once."""
+    return Limits(settings.removals_share, settings.removals_least)
 
 
 def keeper(wiring: Wiring) -> Keeper:

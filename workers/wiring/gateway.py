@@ -36,6 +36,7 @@ def services(wiring: Wiring) -> Services:
         dead_letters=wiring.dead_letters,
         segmentation_requests=wiring.segmentation_requests,
         outages=wiring.outages,
+        holds=wiring.holds,
         clock=wiring.clock,
     )  # fmt: skip
 

@@ -26,6 +26,7 @@ from workers.broker.celery_app import create_app
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import RemoteEncoder, RemoteIndex
 from workers.captions.versions import ActiveVersion, OpenIndexes
+from workers.dispatch.removals import Holds
 from workers.events.sink import EventSink
 from workers.events.sources import EventProbes, Sources
 from workers.gateway.api_keys import ApiKeys
@@ -152,6 +153,11 @@ class Wiring:
     @cached_property
     def sources(self) -> Sources:
         return Sources(self.redis, self.keys, self.clock)
+
+    @cached_property
+    def holds(self) -> Holds:
+        """The buckets whose removals are held."""
+        return Holds(self.redis, self.keys, self.clock)
 
     @cached_property
     def event_probes(self) -> EventProbes:

@@ -184,7 +184,8 @@ def test_without_redis_all_say_when_to_come_again_and_nothing_is_kept(tmp_path: 
     try:
         with running(wired(tmp_path, redis.url)) as gateway:
             done = gateway.tagged("a.png", "cat")
-            assert gateway.http.get("/readyz").json() == {"ready": True, "missing": {}, "outages": []}
+            answers = {"ready": True, "missing": {}, "outages": [], "held_removals": []}
+            assert gateway.http.get("/readyz").json() == answers
             redis.kill()
             for method, path in [
                 ("GET", "/v1/objects/inbox/a.png"), ("GET", "/v1/objects"), ("GET", "/v1/tags"),

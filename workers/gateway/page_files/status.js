@@ -18,6 +18,7 @@ const BANNERS = {
 const SERVICES = { redis: "Redis", broker: "The message broker", store: "The image store", captions: "The caption server" };
 
 let outages = [];
+let holds = [];
 let spoken = "";
 
 export function install() {
@@ -33,7 +34,8 @@ function banner() {
   const state = connection.current();
   const element = byId("banner");
   const away = state === "online" || state === "ailing" ? outages.map(described) : [];
-  const sentence = [BANNERS[state], ...away].filter(Boolean).join(" ");
+  const held = state === "online" ? holds.map(kept) : [];
+  const sentence = [BANNERS[state], ...away, ...held].filter(Boolean).join(" ");
   element.hidden = !sentence;
   element.dataset.state = state === "online" && sentence ? "waiting" : state;
   if (sentence === spoken && state !== "locked") return; // screen readers would repeat it
@@ -47,6 +49,14 @@ function described({ name, reason, since, waiting }) {
   const at = new Date(since * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   const what = `${SERVICES[name]} has been unavailable since ${at}.`;
   return waiting ? `${what} ${plural(waiting, "image is", "images are")} waiting for it. No data is lost.` : what;
+}
+
+function kept({ bucket, missing, known, reason }) {
+  const count = `${missing.toLocaleString("en")} of ${plural(known, "image", "images")}`;
+  return (
+    `${count} in ${bucket} ${missing === 1 ? "is" : "are"} missing: ${ended(reason)} Their tags are kept. ` +
+    "If they were really removed, run: wildtag reconcile --confirm-removals"
+  );
 }
 
 // Reads the outages while the status cannot be read.
@@ -71,6 +81,7 @@ async function refresh() {
 function show(status) {
   const { inbox, in_flight: under, done, failed, dead } = status.counts;
   outages = status.outages;
+  holds = status.held_removals;
   banner();
   const parts = [plural(done, "image tagged", "images tagged")];
   if (inbox + under) parts.push(`${(inbox + under).toLocaleString("en")} in progress`);

@@ -1,4 +1,4 @@
-"""What MkDocs is told of this repository: a hook, named in ``mkdocs.yml``.
+"""The MkDocs hook of this repository, configured in ``mkdocs.yml``.
 
 It adds the decisions, which stay below ``ops/decisions``, as pages. It replaces ``<!-- generated: NAME -->`` by a
 part of the reference (``ops/reference``). It turns equations into MathML, so that no page needs a script for them.

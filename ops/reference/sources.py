@@ -50,8 +50,8 @@ def metrics() -> str:
 
 def _metric(call: ast.Call) -> list[str] | None:
     kind = call.func.id if isinstance(call.func, ast.Name) else ""
-    told = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-    if kind not in METRICS or not told or not told[0].startswith("wildtag_"):
+    texts = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    if kind not in METRICS or not texts or not texts[0].startswith("wildtag_"):
         return None
     lists = [
         one
@@ -60,8 +60,8 @@ def _metric(call: ast.Call) -> list[str] | None:
     ]
     labels = [str(one.value) for found in lists[:1] for one in found.elts if isinstance(one, ast.Constant)]
     what = kind.removesuffix("MetricFamily").lower()
-    name = told[0] + ("_total" if what == "counter" else "")
-    return [code(name), what, ", ".join(map(code, labels)), told[1] if len(told) > 1 else ""]
+    name = texts[0] + ("_total" if what == "counter" else "")
+    return [code(name), what, ", ".join(map(code, labels)), texts[1] if len(texts) > 1 else ""]
 
 
 def client() -> str:

@@ -310,7 +310,8 @@ class Cached:
 
 
 @pytest.mark.parametrize(
-    ("get", "says"), [(None, "the version new by the one, no object by the other"), ("old", "the version old by the")]
+    ("get", "says"),
+    [(None, "HEAD returns the version new, GET returns no object"), ("old", "GET returns the version old")],
 )
 def test_while_head_and_get_disagree_an_object_waits(make: Make, get: str | None, says: str) -> None:
     cached = Cached("new", get)

@@ -154,14 +154,14 @@ def _timestamp(since: str | None) -> float:
     return (moment if moment.tzinfo else moment.astimezone()).timestamp()
 
 
-def _print(told: Sweep, took: float, *, json: bool) -> None:
+def _print(sweep: Sweep, took: float, *, json: bool) -> None:
     if json:
-        body = {"seen": told.seen, "sent": told.sent, "gone": told.gone, "seconds": round(took, 3)}
+        body = {"seen": sweep.seen, "sent": sweep.sent, "gone": sweep.gone, "seconds": round(took, 3)}
         console.out(msgspec.json.encode(body).decode(), highlight=False)
     else:
         console.print(
-            f"{told.seen:,} objects compared, {told.sent:,} queued for tagging,"
-            f" {told.gone:,} records of removed objects"
+            f"{sweep.seen:,} objects compared, {sweep.sent:,} queued for tagging,"
+            f" {sweep.gone:,} records of removed objects"
         )
 
 

@@ -22,7 +22,7 @@ def check_env_file(file: Path, settings: Iterable[str]) -> Iterator[Check]:
     """
     given = dict(_LINE.findall(file.read_text(encoding="utf-8")))
     wrong = [
-        *(Check.failed(file.name, said, "correct the name") for said in unknown(given, settings)),
+        *(Check.failed(file.name, fault, "correct the name") for fault in unknown(given, settings)),
         *(Check.failed(file.name, old_variable(old), "change the line") for old in old_names(given)),
     ]
     yield from wrong or [Check.passed(file.name, "all names of settings are right")]

@@ -86,16 +86,16 @@ class Outcome:
 class Migrator:
     """Migrates the keys under one prefix. Raises ``StoreUnavailable``, and ``OtherLayout`` for a newer version.
 
-    ``tell`` is called with each step when it has ended, and with what is waited for.
+    ``report`` is called with each step when it has ended, and with what is waited for.
     """
 
     def __init__(
-        self, client: Client, keys: Keys, tell: Callable[[Done | str], None] = lambda _: None,
+        self, client: Client, keys: Keys, report: Callable[[Done | str], None] = lambda _: None,
         migrations: Sequence[Migration] = MIGRATIONS, lock_ms: int = LOCK_MS,
     ) -> None:  # fmt: skip
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
-        self._tell = tell
+        self._report = report
         self._migrations = migrations
         self._lock_ms = lock_ms
         self._layout = Layout(client, keys)
@@ -144,7 +144,7 @@ class Migrator:
         if not recent:
             return
         until = time.monotonic() + min(max(recent), quiet_s)
-        self._tell("a process was running a few seconds ago: waiting to see whether it has stopped")
+        self._report("a process was running a few seconds ago: waiting to see whether it has stopped")
         while time.monotonic() < until:
             time.sleep(LOOK_EVERY_S)
             running = sorted(name for name, at in self._beats().items() if first.get(name) != at)
@@ -171,21 +171,21 @@ class Migrator:
                         changed += count
                         self._keep_lock()
                     done.append(Done(migration.version, step.name, changed))
-                    self._tell(done[-1])
+                    self._report(done[-1])
                 self._redis.set(self._keys.layout_version, str(migration.version))
         return Outcome(before, self.latest, done)
 
     def _lock(self) -> None:
         """Wait until the lock of a migration that was killed has ended."""
         until = time.monotonic() + self._lock_ms / 1000 + 1
-        told = False
+        reported = False
         with translated():
             while not self._redis.set(self._keys.lock(LOCK), self._token, nx=True, px=self._lock_ms):
                 if time.monotonic() > until:
-                    raise Permanent("another `wildtag migrate` is at work on these keys")
-                if not told:
-                    self._tell("another migration has the lock: waiting to see whether it is still at work")
-                    told = True
+                    raise Permanent("another `wildtag migrate` is running on these keys")
+                if not reported:
+                    self._report("another migration has the lock: waiting to see whether it is still running")
+                    reported = True
                 time.sleep(LOOK_EVERY_S)
 
     def _keep_lock(self) -> None:

@@ -162,7 +162,7 @@ class Migrator:
         return [] if before is None else [one for one in self._migrations if one.version > before]
 
     def _run(self) -> Outcome:
-        before, done = self.found(), []  # as it is now that nobody else migrates
+        before, done = self.found(), []  # read again under the lock
         with translated():
             for migration in self._ahead(before or 0):
                 for step in migration.steps:

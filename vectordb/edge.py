@@ -264,7 +264,7 @@ def _config(dimension: int, options: IndexOptions) -> edge.EdgeConfig:
 
 
 def _index_of_sources() -> edge.UpdateOperation:
-    """An index to find the few captions of a source among a million. Without a graph of its own, because these captions are not searched."""
+    """Creates an index to find the few captions of a source among a million, without a separate graph."""
     kept = edge.KeywordIndexParams(memory=edge.Memory.Cold, enable_hnsw=False)
     return edge.UpdateOperation.create_field_index(_SOURCE, kept)
 

@@ -58,8 +58,8 @@ class Prepared:
     def make(self, encoder: Callable[[], TextEncoder], progress: Callable[[int], object]) -> int:
         """Compose and encode the missing captions. Returns how many were encoded.
 
-        ``encoder`` is called only where something is missing: loading it takes seconds. ``progress`` hears how many
-        captions are there.
+        ``encoder`` is called only where something is missing: loading it takes seconds. ``progress`` receives the
+        number of existing captions.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         names = ["queries", *(f"piece-{number:05}" for number in range(-(-self.count // self.piece)))]

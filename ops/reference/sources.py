@@ -1,4 +1,4 @@
-"""Redis keys, metrics and the Python client, from what the source says of them."""
+"""Redis keys, metrics and the Python client, from docstrings and calls in the source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RULES = 3  # lines of a table: above and below its head, and at its end
 
 
 def redis() -> str:
-    """The layout of the keys, from the module that names them."""
+    """The layout of the keys, from the docstring of its module."""
     lines = inspect.cleandoc(keys.__doc__ or "").splitlines()
     rules = [at for at, line in enumerate(lines) if re.fullmatch(r"[= ]*=", line)]
     if len(rules) < RULES:
@@ -65,7 +65,7 @@ def _metric(call: ast.Call) -> list[str] | None:
 
 
 def client() -> str:
-    """The methods of the client with what they say, and its errors."""
+    """The methods of the client with their docstrings, and its errors."""
     parts = []
     for name, method in vars(workers.client.Client).items():
         if inspect.isfunction(method) and not name.startswith("_"):

@@ -66,7 +66,7 @@ def connecting(
             )  # fmt: skip
             try:
                 if response.connection is not None and response.connection.sock is not None:
-                    response.connection.sock.settimeout(silence_s)  # between two signs of life
+                    response.connection.sock.settimeout(silence_s)  # between two chunks
                 yield _events(response)
             finally:
                 response.close()

@@ -23,7 +23,7 @@ from workers.redis.migration_steps import Delete, Rename, RenameFamily, RenameFi
 LOCK = "migrate"
 LOCK_MS = 10_000
 LOOK_EVERY_S = 0.25
-QUIET_S = 10.0  # seconds without a heartbeat after which a process counts as stopped: most give one each second
+QUIET_S = 10.0  # seconds without a heartbeat after which a process counts as stopped: most send one each second
 HEARTBEATS = ("health", "heartbeats")  # the hash's names in all versions
 
 
@@ -76,7 +76,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``before``: the version that was found, ``None`` where there are no keys."""
+    """``before``: the version that was found, ``None`` if there were no keys."""
 
     before: int | None
     after: int | None
@@ -86,7 +86,7 @@ class Outcome:
 class Migrator:
     """Migrates the keys under one prefix. Raises ``StoreUnavailable``, and ``OtherLayout`` for a newer version.
 
-    ``report`` is called with each step when it has ended, and with what is waited for.
+    ``report`` is called after each step, and with a text while the migration waits.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Migrator:
         self._token = secrets.token_hex(8).encode()
 
     def found(self) -> int | None:
-        """The version that is there, ``None`` where there are no keys. Raises ``OtherLayout``."""
+        """The version of the keys, ``None`` if there are no keys. Raises ``OtherLayout``."""
         recorded = self._layout.recorded()
         if recorded is None:
             return None if self._layout.empty() else 0
@@ -122,7 +122,7 @@ class Migrator:
         return Outcome(before, None if before is None else self.latest, steps)
 
     def run(self) -> Outcome:
-        """Migrate, or go on with a migration that was interrupted. Raises ``Permanent`` while another one runs.
+        """Migrate, or resume an interrupted migration. Raises ``Permanent`` while another one runs.
 
         No process may use the keys meanwhile: see ``stopped``.
         """
@@ -138,7 +138,7 @@ class Migrator:
                     self._redis.delete(self._keys.lock(LOCK))
 
     def stopped(self, quiet_s: float = QUIET_S) -> None:
-        """Return when no process has given a heartbeat for ``quiet_s``. Raises ``Permanent`` where one runs."""
+        """Return when no process has sent a heartbeat for ``quiet_s``. Raises ``Permanent`` if one is running."""
         first = self._beats()
         recent = [quiet_s - (time.time() - at) for at in first.values() if abs(time.time() - at) < quiet_s]
         if not recent:
@@ -176,7 +176,7 @@ class Migrator:
         return Outcome(before, self.latest, done)
 
     def _lock(self) -> None:
-        """Wait until the lock of a migration that was killed has ended."""
+        """Acquire the lock; that of a killed migration expires."""
         until = time.monotonic() + self._lock_ms / 1000 + 1
         reported = False
         with translated():

@@ -1,8 +1,8 @@
 """Checks a stack that runs by Docker Compose: ``python ops/compose_check.py secrets``, then ``… image``.
 
-``secrets`` writes ``.env`` with random secrets for a stack that is thrown away. ``image`` puts a photograph into the
-bucket, past the gateway, and waits until the gateway serves its record with tags. Needs the standard library and
-``docker compose``, and nothing installed.
+``secrets`` writes ``.env`` with random secrets for a temporary stack. ``image`` stores a photograph in the bucket
+without using the gateway, and waits until the gateway serves its record with tags. Requires only the standard library
+and ``docker compose``.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def value(env: str, name: str, default: str = "") -> str:
 
 
 def await_record(address: str, key: str, patience_s: float = PATIENCE_S, rest_s: float = REST_S) -> dict[str, Any]:
-    """What the gateway says of the object at an address, once that is final: ``state``, and ``record`` with its tags.
+    """The final state of the object at an address of the gateway: ``state``, and ``record`` with its tags.
 
-    Raises ``TimeoutError``. An object that is not known yet and a gateway that does not answer yet are waited for.
+    Raises ``TimeoutError``. Waits for an object that is not known yet, and for a gateway that does not answer yet.
     """
     request = urllib.request.Request(f"{address}?wait=20", headers={"Authorization": f"Bearer {key}"})
     deadline = time.monotonic() + patience_s
@@ -76,7 +76,7 @@ def await_record(address: str, key: str, patience_s: float = PATIENCE_S, rest_s:
 
 
 def check() -> int:
-    """Put a photograph into the bucket and print its tags. 0 when it has some."""
+    """Store a photograph in the bucket and print its tags. Returns 0 if it has tags."""
     env = (ROOT / ".env").read_text()
     subprocess.run(["docker", "compose", "exec", "-T", "dispatcher", "python", "-c", PUT, KEY], cwd=ROOT, check=True)
     gateway = f"http://127.0.0.1:{value(env, 'GATEWAY_PORT', '8080')}"
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["secrets"]:
             env = ROOT / ".env"
-            with env.open("x") as file:  # one that is there belongs to somebody
+            with env.open("x") as file:  # never overwrite an existing file
                 env.chmod(0o600)
                 file.write(filled((ROOT / ".env.example").read_text()))
             return 0

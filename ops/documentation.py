@@ -1,8 +1,8 @@
-"""What MkDocs is told of this repository: a hook, named in ``mkdocs.yml``.
+"""The MkDocs hook of this repository, configured in ``mkdocs.yml``.
 
-It adds the decisions, which stay below ``ops/decisions``, as pages. It replaces ``<!-- generated: NAME -->`` by a
-part of the reference (``ops/reference``). It turns equations into MathML, so that no page needs a script for them.
-Run MkDocs as ``python -m mkdocs`` in the repository's root: then these modules are found.
+It adds the decisions in ``ops/decisions`` as pages, replaces ``<!-- generated: NAME -->`` by a part of the reference
+(``ops/reference``), and converts equations to MathML, so that no page needs a script. Run MkDocs as
+``python -m mkdocs`` in the root of the repository, so that these modules can be imported.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ GENERATED = re.compile(r"<!-- generated: (\w+) -->")
 LINK = re.compile(r"(?<=\]\()(?P<path>(?:\.\./)+(?:ops/decisions|docs)/[^)#]+)")
 EQUATION = re.compile(
     r'<(?P<tag>div|span) class="arithmatex">\\[\[(](?P<tex>.*?)\\[\])]</(?P=tag)>', re.DOTALL
-)  # as pymdownx.arithmatex leaves them
+)  # the output of pymdownx.arithmatex
 
 
 def on_config(config: Any) -> Any:
-    """Put the decisions into the navigation, in the order of their numbers."""
+    """Add the decisions to the navigation, in the order of their numbers."""
     pages = [f"decisions/{file.name}" for file in sorted((ROOT / DECISIONS).glob("[0-9]*.md"))]
     config["nav"].append({"Decisions": ["decisions/README.md", *pages]})
     return config
@@ -43,13 +43,13 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
-    """Fill in what is generated, and point links between ``docs`` and the decisions to where the pages are."""
+    """Insert the generated parts, and adjust links between ``docs`` and the decisions."""
     filled = GENERATED.sub(lambda found: PARTS[found[1]](), markdown)
     return LINK.sub(lambda found: moved(page.file.src_uri, found["path"]), filled)
 
 
 def moved(page: str, link: str) -> str:
-    """A link as the repository has it, relative to a page, as the built pages have it.
+    """Convert a link of the repository, relative to a page, to the link of the built page.
 
     Both are given and returned relative: ``moved("explanation/cost.md", "../../ops/decisions/0001-ledger.md")`` gives
     ``../decisions/0001-ledger.md``.
@@ -61,7 +61,7 @@ def moved(page: str, link: str) -> str:
 
 
 def on_page_content(content: str, **_: object) -> str:
-    """Equations as MathML, which browsers draw by themselves."""
+    """Convert equations to MathML, which browsers render themselves."""
 
     def drawn(found: re.Match[str]) -> str:
         display = "block" if found["tag"] == "div" else "inline"

@@ -15,7 +15,7 @@ FILE = Path(__file__).with_suffix(".json")
 
 
 def text() -> str:
-    """The specification as the file has it. Nothing is connected to."""
+    """The text of the specification file. Opens no connection."""
     app = create_app(services(Wiring(Settings())), Options(bucket="inbox"))
     return json.dumps(app.openapi(), indent=1, ensure_ascii=False) + "\n"
 

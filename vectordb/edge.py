@@ -264,14 +264,14 @@ def _config(dimension: int, options: IndexOptions) -> edge.EdgeConfig:
 
 
 def _index_of_sources() -> edge.UpdateOperation:
-    """An index to find the few captions of a source among a million. No separate graph: nobody searches them."""
+    """Creates an index to find the few captions of a source among a million, without a separate graph."""
     kept = edge.KeywordIndexParams(memory=edge.Memory.Cold, enable_hnsw=False)
     return edge.UpdateOperation.create_field_index(_SOURCE, kept)
 
 
 @contextmanager
 def _translated(path: Path | None = None) -> Iterator[None]:
-    """Translates the library's errors. It raises bare ``Exception``, so only the text tells them apart."""
+    """Translates the library's errors. It raises bare ``Exception``, so only the text distinguishes them."""
     where = f" at {path}" if path else ""
     try:
         yield

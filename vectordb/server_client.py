@@ -65,9 +65,9 @@ def connect(
     there = addresses(url, [grpc_port] if isinstance(grpc_port, int) else grpc_port)
     exposed = sorted({address.host for address in there if address.exposed})
     if api_key and exposed and not allow_plaintext:
-        said = f"the Qdrant API key is sent unencrypted to {', '.join(exposed)}; use https:// URLs, or set"
+        warning = f"the Qdrant API key is sent unencrypted to {', '.join(exposed)}; use https:// URLs, or set"
         allow = "WILDTAG_QDRANT_ALLOW_PLAINTEXT=true if that network is private"
-        warnings.warn(f"{said} {allow}", KeyInTheClear, stacklevel=2)
+        warnings.warn(f"{warning} {allow}", KeyInTheClear, stacklevel=2)
     options: dict[str, object] = {
         # detects a peer that has disappeared while a response is pending
         "grpc.keepalive_time_ms": 60_000,

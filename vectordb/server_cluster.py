@@ -103,7 +103,7 @@ def _aside(call: Callable[[], T]) -> Future[T]:
     def run() -> None:
         try:
             answer.set_result(call())
-        except BaseException as exc:  # any error is raised by whoever waits for the result
+        except BaseException as exc:  # any error is raised in the thread that waits for the result
             answer.set_exception(exc)
 
     # a daemon: an abandoned call must not keep the process from ending

@@ -109,7 +109,7 @@ def _untrusted(text: str) -> WildtagError:
 
 
 def _of_client(text: str) -> WildtagError | None:
-    """Translates bare errors of the client and of its local database, which only their text tells apart."""
+    """Translates bare errors of the client and of its local database, which only differ in their text."""
     if "already accessed" in text:
         return IndexLocked(f"{text.partition(' is already')[0]} is already open, here or in another process")
     if "not found" in text:

@@ -62,10 +62,10 @@ def write(file: Path, manifest: Manifest, index: CaptionIndex, on_progress: OnPr
 
 
 def _write_members(tar: tarfile.TarFile, manifest: Manifest, index: CaptionIndex, on_progress: OnProgress) -> None:
-    told = hashlib.sha256()
+    checksum = hashlib.sha256()
 
     def put(name: str, content: bytes) -> None:
-        _account(told, name, content)
+        _account(checksum, name, content)
         member = tarfile.TarInfo(name)
         member.size = len(content)
         tar.addfile(member, BytesIO(content))
@@ -79,7 +79,7 @@ def _write_members(tar: tarfile.TarFile, manifest: Manifest, index: CaptionIndex
             pages += 1
         count += len(captions)
         on_progress(count)
-    put(_END, json.dumps({"captions": count, "pages": pages, "sha256": told.hexdigest()}).encode())
+    put(_END, json.dumps({"captions": count, "pages": pages, "sha256": checksum.hexdigest()}).encode())
 
 
 def _in_parts(captions: Sequence[Caption], start: int = 0) -> Iterator[tuple[bytes, int, int]]:
@@ -207,9 +207,9 @@ class _Checked:
             yield from self._saved.pages()
 
 
-def _account(told: hashlib._Hash, name: str, content: bytes) -> None:
-    told.update(f"{name} {len(content)}\n".encode())
-    told.update(content)
+def _account(checksum: hashlib._Hash, name: str, content: bytes) -> None:
+    checksum.update(f"{name} {len(content)}\n".encode())
+    checksum.update(content)
 
 
 class _Hashed:
@@ -234,11 +234,11 @@ def _is_sealed(raw: BinaryIO) -> bool:
     if (magic, length) != (_SKIPPED, len(digest)):
         return False
     raw.seek(0)
-    told = hashlib.sha256()
+    checksum = hashlib.sha256()
     left = size - _SEAL.size
     while left and (piece := raw.read(min(1 << 20, left))):
-        told.update(piece)
+        checksum.update(piece)
         left -= len(piece)
-    if told.digest() != digest:
+    if checksum.digest() != digest:
         raise BadSnapshot("the snapshot is damaged: its checksum does not match")
     return True

@@ -76,13 +76,13 @@ class Away(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All figures. ``told``: counts of events by source."""
+    """All figures. ``events``: their counts by source."""
 
     machine: dict[str, Any]
     versions: dict[str, str]
     phases: list[Phase]
     away: Away | None
-    told: dict[str, int]
+    events: dict[str, int]
     reached: dict[str, bool]
 
 
@@ -129,11 +129,11 @@ def measure(images: int, away_s: float, home: Path | None) -> Report:
             server.listening = "deaf"
             server.hang_up()
             away = _away(bench, wiring, images, away_s) if away_s else None
-            told = wiring.event_sink.counts()
+            events = wiring.event_sink.counts()
     reached = {p.name: p.median_s <= TARGETS[p.name][0] and p.worst_s <= TARGETS[p.name][1] for p in phases}
     if away is not None:
         reached["gateway away"] = not away.lost
-    return Report(conditions, versions(), phases, away, told, reached)
+    return Report(conditions, versions(), phases, away, events, reached)
 
 
 class Bench:
@@ -272,6 +272,6 @@ def _text(report: Report) -> str:
         a = report.away
         lines.append(f"gateway away     {a.seconds:g} s: {a.late} of {a.images} were delayed, {a.lost} lost; "
                      f"the last record came {a.after_s:.2f} s after it continued")  # fmt: skip
-    lines.append("events: " + ", ".join(f"{name} {count}" for name, count in report.told.items()))
+    lines.append("events: " + ", ".join(f"{name} {count}" for name, count in report.events.items()))
     lines.append(", ".join(f"{name}: {'reached' if ok else 'missed'}" for name, ok in report.reached.items()))
     return "\n".join(lines)

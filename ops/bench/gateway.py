@@ -58,7 +58,7 @@ class Streams(msgspec.Struct, frozen=True):
     """Concurrent event streams, and milliseconds from a record until all of them received it."""
 
     open: int
-    told: int
+    notified: int
     p50_ms: float
     worst_ms: float
 
@@ -147,7 +147,7 @@ def measure(chosen: argparse.Namespace) -> Report:
         "rate": fixed.run.per_second >= chosen.rate * 0.99 and not fixed.run.refused,
         "p99": fixed.run.p99_ms <= TARGET_P99_MS,
         "memory": seen.after <= seen.before * FLAT,
-        "streams": streams.told == streams.open >= TARGET_STREAMS,
+        "streams": streams.notified == streams.open >= TARGET_STREAMS,
     }
     if idle is not None:
         reached["latency"] = idle.overhead_p50 <= TARGET_OVERHEAD_MS
@@ -196,18 +196,18 @@ async def _streams(port: int, count: int, ledger: Ledger) -> Streams:
         listeners = [asyncio.create_task(listen()) for _ in range(count)]
         for _ in range(count):
             await asyncio.wait_for(opened.acquire(), 30)
-        told = 0
+        notified = 0
         for number in range(rounds):
             began = time.perf_counter()
             await asyncio.to_thread(_record, ledger, number)
             for _ in range(count):
                 await asyncio.wait_for(heard.acquire(), 30)
-                told += 1
+                notified += 1
             took.append((time.perf_counter() - began) * 1000)
         for listener in listeners:
             listener.cancel()
         await asyncio.gather(*listeners, return_exceptions=True)
-    return Streams(count, told // rounds, round(statistics.median(took), 1), round(max(took), 1))
+    return Streams(count, notified // rounds, round(statistics.median(took), 1), round(max(took), 1))
 
 
 def _record(ledger: Ledger, number: int) -> None:
@@ -277,7 +277,7 @@ def _text(report: Report) -> str:
             f"{report.memory.uploads:,}"
         ),
         (
-            f"streams    {report.streams.told} of {report.streams.open} told; the last one after "
+            f"streams    {report.streams.notified} of {report.streams.open} notified; the last one after "
             f"p50 {report.streams.p50_ms} ms, worst {report.streams.worst_ms} ms"
         ),
     ]

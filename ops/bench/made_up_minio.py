@@ -40,8 +40,8 @@ HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "serve
 class Server:
     """The server, while it runs. Its behaviour can be changed at any time.
 
-    ``webhook``: where events are POSTed; ``None`` for nowhere. ``told``: the events in order. ``listeners``: requests
-    of the listen API so far, and ``pings``: what each wished.
+    ``webhook``: where events are POSTed; ``None`` for nowhere. ``events``: all events in order. ``listeners``: number
+    of requests of the listen API so far; ``pings``: the ``ping`` parameter of each.
     """
 
     url: str
@@ -53,7 +53,7 @@ class Server:
     timer_s: float = TIMER_S
     listening: Listening = "pings"
     refuses: int = 0  # error status for listeners; 0: none
-    told: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
     listeners: int = 0
     pings: list[str | None] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
@@ -66,14 +66,14 @@ class Server:
         """Send the event of a change."""
         if name != "ObjectCreated:PutTagging":
             self._sequencers[key] = time.time_ns()
-        told: dict[str, Any] = {"key": key, "sequencer": f"{self._sequencers.get(key, time.time_ns()):X}"}
+        fields: dict[str, Any] = {"key": key, "sequencer": f"{self._sequencers.get(key, time.time_ns()):X}"}
         if "Created" in name:
-            told["eTag"] = etag
+            fields["eTag"] = etag
             if size:
-                told["size"] = size
-        record = {"eventName": f"s3:{name}", "s3": {"bucket": {"name": self.bucket}, "object": told}}
+                fields["size"] = size
+        record = {"eventName": f"s3:{name}", "s3": {"bucket": {"name": self.bucket}, "object": fields}}
         with self._heard:
-            self.told.append(record)
+            self.events.append(record)
             if self.webhook is not None:
                 self._queue.append(record)
             self._heard.notify_all()
@@ -101,13 +101,13 @@ class Server:
         every = int(ping) if ping else BLANK_S
         sign = b'{"Records":null}\n' if ping else b" "
         with self._heard:
-            at, generation = len(self.told), self._generation
+            at, generation = len(self.events), self._generation
         held, last = b"", time.monotonic()
         while not self.over.is_set() and generation == self._generation:
             with self._heard:
-                if at == len(self.told):
+                if at == len(self.events):
                     self._heard.wait(min(0.2, every))
-                events, at = self.told[at:], len(self.told)
+                events, at = self.events[at:], len(self.events)
             for record in events:
                 held += json.dumps({"Records": [record]}).encode() + b"\n"
             if time.monotonic() - last >= every:
@@ -121,9 +121,9 @@ class Server:
     def _sent(self, record: dict[str, Any], target: str | None) -> bool:
         if target is None:
             return True
-        told = record["s3"]["object"]
-        encoded = {**record, "s3": {**record["s3"], "object": {**told, "key": quote_plus(told["key"])}}}
-        body = {"EventName": record["eventName"], "Key": f"{self.bucket}/{told['key']}", "Records": [encoded]}
+        fields = record["s3"]["object"]
+        encoded = {**record, "s3": {**record["s3"], "object": {**fields, "key": quote_plus(fields["key"])}}}
+        body = {"EventName": record["eventName"], "Key": f"{self.bucket}/{fields['key']}", "Records": [encoded]}
         headers = {"Content-Type": "application/json"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
@@ -191,11 +191,13 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(data)
         if answer.status < 300:
-            self._tell(parts.path, query, answer, length)
+            self._send_events(parts.path, query, answer, length)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 -- the names that http.server calls
 
-    def _tell(self, path: str, query: dict[str, list[str]], answer: http.client.HTTPResponse, size: int) -> None:
+    def _send_events(
+        self, path: str, query: dict[str, list[str]], answer: http.client.HTTPResponse, size: int
+    ) -> None:
         bucket, _, key = unquote(path).lstrip("/").partition("/")
         if not key or bucket != self._state.bucket or "partNumber" in query:
             return

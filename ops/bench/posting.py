@@ -16,8 +16,8 @@ TOKEN = "bench-token"  # noqa: S105 -- of the benchmark's own gateway
 
 
 class Run(msgspec.Struct, frozen=True):
-    """``offered``: requests a second, none when each connection sent as soon as it may; times from when a request
-    was due to its answer, so that waiting for a connection counts.
+    """``offered``: requests per second; ``None`` if each connection sent as fast as possible. Latencies are measured
+    from the time a request was due to its response, so waiting for a connection counts.
     """
 
     offered: int | None

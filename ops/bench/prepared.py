@@ -51,15 +51,15 @@ class Prepared:
     def pieces(self) -> Iterator[tuple[list[Caption], Floats]]:
         """Captions with their vectors, ``count`` in all."""
         for number in range(-(-self.count // self.piece)):
-            said, vectors = self._read(f"piece-{number:05}")
+            captions, vectors = self._read(f"piece-{number:05}")
             wanted = self.count - number * self.piece
-            yield [Caption.of(text) for text in said[:wanted]], vectors[:wanted]
+            yield [Caption.of(text) for text in captions[:wanted]], vectors[:wanted]
 
     def make(self, encoder: Callable[[], TextEncoder], progress: Callable[[int], object]) -> int:
         """Compose and encode the missing captions. Returns how many were encoded.
 
-        ``encoder`` is called only where something is missing: loading it takes seconds. ``progress`` hears how many
-        captions are there.
+        ``encoder`` is called only where something is missing: loading it takes seconds. ``progress`` receives the
+        number of existing captions.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         names = ["queries", *(f"piece-{number:05}" for number in range(-(-self.count // self.piece)))]
@@ -67,11 +67,11 @@ class Prepared:
             return 0
         loaded, composed, made, done = encoder(), texts(SEED), 0, 0
         for name in names:
-            said = list(islice(composed, self.held_out if name == "queries" else self.piece))
+            captions = list(islice(composed, self.held_out if name == "queries" else self.piece))
             if not self._vectors(name).exists():
-                self._write(name, said, loaded.encode(said))
-                made += len(said)
-            done += len(said)
+                self._write(name, captions, loaded.encode(captions))
+                made += len(captions)
+            done += len(captions)
             progress(done)
         return made
 
@@ -79,12 +79,12 @@ class Prepared:
         return self.folder / f"{name}.npy"
 
     def _read(self, name: str) -> tuple[list[str], Floats]:
-        said = self._vectors(name).with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+        captions = self._vectors(name).with_suffix(".txt").read_text(encoding="utf-8").splitlines()
         vectors: Floats = np.load(self._vectors(name))
-        return said, vectors
+        return captions, vectors
 
-    def _write(self, name: str, said: list[str], vectors: Floats) -> None:
-        self._vectors(name).with_suffix(".txt").write_text("\n".join(said), encoding="utf-8")
+    def _write(self, name: str, captions: list[str], vectors: Floats) -> None:
+        self._vectors(name).with_suffix(".txt").write_text("\n".join(captions), encoding="utf-8")
         part = self._vectors(name).with_suffix(".part")
         with part.open("wb") as file:
             np.save(file, vectors)

@@ -82,15 +82,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, default=3, help="number of passes (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args(arguments)
-    told = measure(chosen.count, chosen.rounds)
+    report = measure(chosen.count, chosen.rounds)
     if chosen.json:
-        console.out(msgspec.json.encode(told).decode(), highlight=False)
+        console.out(msgspec.json.encode(report).decode(), highlight=False)
         return
-    console.print(f"{told['machine']}\n{told['versions']}")
-    for one in told["passes"]:
+    console.print(f"{report['machine']}\n{report['versions']}")
+    for one in report["passes"]:
         console.print(
             f"{chosen.count:,} objects confirmed in {one['seconds']:.1f} s, of which listing"
-            f" {told['listing_s']:.1f} s; memory {one['memory_mb']['resident']:.0f} MB"
+            f" {report['listing_s']:.1f} s; memory {one['memory_mb']['resident']:.0f} MB"
         )
 
 
@@ -119,9 +119,9 @@ def measure(count: int, rounds: int) -> dict[str, Any]:
                 "seconds": time.perf_counter() - began, "seen": sweeper.progress.seen, "sent": sweeper.progress.sent,
                 "gone": sweeper.progress.gone, "memory_mb": {"resident": max(peak, memory()["resident"])},
             })  # fmt: skip
-        told = sweeper.progress
-        if (told.seen, told.sent, told.gone) != (listed, 0, 0):
-            raise Permanent(f"the sweep saw {told}, and everything was tagged")
+        progress = sweeper.progress
+        if (progress.seen, progress.sent, progress.gone) != (listed, 0, 0):
+            raise Permanent(f"the sweep saw {progress}, and everything was tagged")
         return {
             "machine": machine(), "versions": versions(), "load_after": os.getloadavg(), "objects": count,
             "listing_s": listing, "memory_before_mb": before, "passes": passes,

@@ -81,7 +81,7 @@ def watched(module: str, arguments: Sequence[str]) -> Iterator[tuple[dict[str, A
             if sys.exc_info()[0] is not None:
                 process.kill()
     if process.returncode:
-        raise MeasurementFailed(f"{module} ended with {process.returncode}; what it said is above")
+        raise MeasurementFailed(f"{module} ended with {process.returncode}; its output is above")
 
 
 def _watch(pid: int, peak: dict[str, float], done: threading.Event) -> None:

@@ -1,6 +1,6 @@
 """Writes ``docs/images/segmentation.jpg``: photographs that scikit-image ships, segmented with two methods.
 
-With the settings that are in force; the captions are those that are in use.
+Uses the current settings and the active captions.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _shown(image: Image.Image, method: SegmentationMethod, pipeline: Pipeline) -
 
 
 def _page(rows: list[list[Image.Image]]) -> Image.Image:
-    """The rows below each other, each column under its method's name."""
+    """A page with the rows one below the other, and the name of the method above each column."""
     heights = [max(tile.height for tile in row) for row in rows]
     page = Image.new("RGB", (len(METHODS) * (TILE + GAP) + GAP, HEAD + sum(heights) + GAP * len(rows)), "white")
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(18)

@@ -1,4 +1,4 @@
-"""Writes ``docs/images/architecture.svg``: what an image passes through. ``python -m ops.pictures.architecture``."""
+"""Writes ``docs/images/architecture.svg``: the path of an image. ``python -m ops.pictures.architecture``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The generated parts of the reference: ``python -m ops.reference NAME`` prints one as Markdown.
 
-Each function reads one source in the code. ``ops/documentation.py`` puts the parts into the pages.
+Each function reads one source in the code. ``ops/documentation.py`` inserts the parts into the pages.
 """
 
 from __future__ import annotations

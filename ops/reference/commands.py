@@ -38,7 +38,7 @@ def _below(names: list[str], command: Any) -> Iterator[tuple[list[str], Any]]:
     if not inside:
         yield names, command
     for name, one in inside.items():
-        if not one.hidden:  # what is hidden refuses a former name
+        if not one.hidden:  # hidden commands only refuse former names
             yield from _below([*names, name], one)
 
 
@@ -72,7 +72,7 @@ def _flags(parameter: Any) -> str:
 
 
 def _shape(parameter: Any) -> str:
-    """What an option takes: its choices, or the name of its type."""
+    """The values of an option: its choices, or the name of its type."""
     annotation = parameter.type_descriptor.annotation
     inside = typing.get_args(annotation)
     if typing.get_origin(annotation) is typing.Literal:

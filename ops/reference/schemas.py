@@ -57,7 +57,7 @@ def _of(schema: dict[str, Any]) -> str:
 
 
 def _link(schema: dict[str, Any]) -> str:
-    """A link to the heading of a model; two of one name have their modules before it."""
+    """A link to the heading of a model. Models with the same name are prefixed with their modules."""
     name = str(schema["$ref"]).rpartition("/")[2]
     return f"[{name.rpartition('.')[2]}](#{_anchor(name)})"
 

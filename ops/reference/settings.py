@@ -25,7 +25,7 @@ UNIT_WORDS = {
 
 
 def settings() -> str:
-    """Every setting with its default and unit: one table for each class that declares some, under what it says."""
+    """Every setting with its default and unit: one table per class, titled by its docstring."""
     parts = []
     for kind in Settings.__mro__:
         own = [name for name in inspect.get_annotations(kind) if name in Settings.model_fields]
@@ -37,7 +37,7 @@ def settings() -> str:
 
 
 def _title(kind: type) -> str:
-    """The first sentence of what a class says of itself."""
+    """The first sentence of a class's docstring."""
     first = plain(kind.__doc__ or kind.__name__).splitlines()[0]
     return re.split(r"\.(?:\s|$)|;", first)[0]
 
@@ -68,7 +68,7 @@ def _value(field: FieldInfo) -> str:
 
 
 def kind_of(annotation: Any) -> str:
-    """A type as people read it."""
+    """A readable name of a type."""
     origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return ", ".join(code(str(one)) for one in inside)

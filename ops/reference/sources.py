@@ -1,4 +1,4 @@
-"""Redis keys, metrics and the Python client, from what the source says of them."""
+"""Redis keys, metrics and the Python client, from docstrings and calls in the source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RULES = 3  # lines of a table: above and below its head, and at its end
 
 
 def redis() -> str:
-    """The layout of the keys, from the module that names them."""
+    """The layout of the keys, from the docstring of its module."""
     lines = inspect.cleandoc(keys.__doc__ or "").splitlines()
     rules = [at for at, line in enumerate(lines) if re.fullmatch(r"[= ]*=", line)]
     if len(rules) < RULES:
@@ -50,8 +50,8 @@ def metrics() -> str:
 
 def _metric(call: ast.Call) -> list[str] | None:
     kind = call.func.id if isinstance(call.func, ast.Name) else ""
-    told = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-    if kind not in METRICS or not told or not told[0].startswith("wildtag_"):
+    texts = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    if kind not in METRICS or not texts or not texts[0].startswith("wildtag_"):
         return None
     lists = [
         one
@@ -60,12 +60,12 @@ def _metric(call: ast.Call) -> list[str] | None:
     ]
     labels = [str(one.value) for found in lists[:1] for one in found.elts if isinstance(one, ast.Constant)]
     what = kind.removesuffix("MetricFamily").lower()
-    name = told[0] + ("_total" if what == "counter" else "")
-    return [code(name), what, ", ".join(map(code, labels)), told[1] if len(told) > 1 else ""]
+    name = texts[0] + ("_total" if what == "counter" else "")
+    return [code(name), what, ", ".join(map(code, labels)), texts[1] if len(texts) > 1 else ""]
 
 
 def client() -> str:
-    """The methods of the client with what they say, and its errors."""
+    """The methods of the client with their docstrings, and its errors."""
     parts = []
     for name, method in vars(workers.client.Client).items():
         if inspect.isfunction(method) and not name.startswith("_"):

@@ -92,12 +92,12 @@ class HFCaptioner:
         inputs = self._processor(**options).to(self._device)
         inputs["pixel_values"] = inputs["pixel_values"].to(self._dtype)
         with torch.inference_mode():
-            said = self._model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
+            tokens = self._model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
         asked = inputs.get("input_ids")
         # most models repeat the question before the answer
-        if asked is not None and torch.equal(said[:, : asked.shape[1]], asked):
-            said = said[:, asked.shape[1] :]
-        return [str(text) for text in self._processor.batch_decode(said, skip_special_tokens=True)]
+        if asked is not None and torch.equal(tokens[:, : asked.shape[1]], asked):
+            tokens = tokens[:, asked.shape[1] :]
+        return [str(text) for text in self._processor.batch_decode(tokens, skip_special_tokens=True)]
 
     def _asked(self, family: str) -> str | None:
         if getattr(self._processor, "chat_template", None):
@@ -122,21 +122,21 @@ class Captioned:
 
     def answer(self, batch: Pictures) -> list[Answer]:
         """See ``Method``."""
-        said = [" ".join(text.split()) for text in self.captioner.describe(batch.decode())]
-        candidates = tuple(tuple(Candidate(label, (0,)) for label in split(text)) for text in said)
+        texts = [" ".join(text.split()) for text in self.captioner.describe(batch.decode())]
+        candidates = tuple(tuple(Candidate(label, (0,)) for label in split(text)) for text in texts)
         embedded = batch.embedded
         extracted = Extracted(
             objects=embedded.objects,
             revision=embedded.revision,
             vectors=embedded.vectors,
             centroids=Vectors.of(embedded.vectors.array() * 0),  # no weight at alpha 1
-            hits=tuple((Hit(caption_id(text), text, 0.0),) for text in said),
+            hits=tuple((Hit(caption_id(text), text, 0.0),) for text in texts),
             candidates=candidates,
         )
         scored = score(extracted, self.encoder, self.cache, alpha=1.0, max_tags=SHOWN)
         return [
             Answer(tags, (text,), (None,), candidates=len(found))
-            for tags, text, found in zip(scored.tags, said, candidates, strict=True)
+            for tags, text, found in zip(scored.tags, texts, candidates, strict=True)
         ]
 
 

@@ -1,7 +1,7 @@
 """Generates images with known segmentation: cut-outs pasted on backgrounds.
 
-A cut-out's transparency tells which of its pixels it covers, so labelled images with an alpha channel (such as those
-of a manifest) are sufficient. The result depends only on the seed.
+A cut-out's transparency defines which of its pixels it covers, so labelled images with an alpha channel (such as
+those of a manifest) are sufficient. The result depends only on the seed.
 """
 
 from __future__ import annotations

@@ -74,10 +74,10 @@ def overlaps(images: Sequence[Compared], classes: Sequence[str], encode: Encode)
             soft.add(at, inside / (similar[:, at] @ table.sum(axis=1) + size - inside))
             overlap.add(at, _jaccard(table, by_overlap == at, at))
             nearest.add(at, _jaccard(table, by_name == at, at))
-    right, said, true = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    present = said + true > 0
+    right, predicted, true = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    present = predicted + true > 0
     return Overlaps(
-        jaccard_hard=_mean(right[present] / (said + true - right)[present]),
+        jaccard_hard=_mean(right[present] / (predicted + true - right)[present]),
         jaccard_soft=soft.mean(),
         jaccard_overlap=overlap.mean(),
         jaccard_nearest=nearest.mean(),

@@ -76,17 +76,17 @@ class Judge:
     ) -> tuple[float, float, float, list[float]]:
         """Cluster accuracy, semantic IoU, semantic similarity, and each answer's similarity."""
         known = [(label, target) for label, target in zip(labels, targets, strict=True) if label is not None]
-        said, true = [label for label, _ in known], [target for _, target in known]
-        self._learn([*said, *true])
+        predicted, true = [label for label, _ in known], [target for _, target in known]
+        self._learn([*predicted, *true])
         share = len(known) / max(1, len(labels))
         each = [
             0.0 if label is None else semantic_similarity([label], [target], self._cached)
             for label, target in zip(labels, targets, strict=True)
         ]
         return (
-            cluster_accuracy(said, true) * share,
-            semantic_iou(said, true) * share,
-            semantic_similarity(said, true, self._cached) * share,
+            cluster_accuracy(predicted, true) * share,
+            semantic_iou(predicted, true) * share,
+            semantic_similarity(predicted, true, self._cached) * share,
             each,
         )
 

@@ -30,7 +30,7 @@ BUCKET = "photos"
 
 
 class World:
-    """``put`` stores a picture beside the proxy and tells the gateway, as MinIO does: until it is taken."""
+    """``put`` stores a picture beside the proxy and notifies the gateway, as MinIO does, until it is accepted."""
 
     def __init__(self, stack: Stack, bucket: Minio, store: TcpProxy, qdrant: MadeUpQdrant) -> None:
         self.stack = stack
@@ -56,7 +56,7 @@ class World:
         event = {"eventName": "s3:ObjectCreated:Put", "s3": {"bucket": {"name": BUCKET}, "object": told_of}}
         body = json.dumps({"EventName": event["eventName"], "Key": f"{BUCKET}/{key}", "Records": [event]}).encode()
 
-        def told() -> bool:
+        def accepted() -> bool:
             request = urllib.request.Request(f"{self.gateway}/v1/events/minio", body, method="POST")
             try:
                 with urllib.request.urlopen(request, timeout=5):
@@ -64,7 +64,7 @@ class World:
             except OSError:
                 return False
 
-        eventually(told, 300, lambda: f"the gateway does not take {key}")
+        eventually(accepted, 300, lambda: f"the gateway does not take {key}")
         return key
 
     def await_records(self, keys: list[str], patience: float) -> float:
@@ -84,8 +84,8 @@ class World:
     def status(self) -> Json:
         """What ``GET /v1/status`` says."""
         with urllib.request.urlopen(f"{self.gateway}/v1/status", timeout=10) as answer:
-            told: Json = json.loads(answer.read())
-        return told
+            status: Json = json.loads(answer.read())
+        return status
 
     def ready(self) -> tuple[int, Json]:
         """What ``GET /readyz`` says."""

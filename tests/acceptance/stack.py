@@ -154,10 +154,10 @@ class Stack:
         began = time.monotonic()
         eventually(seen, patience, lambda: f"{self.counts()}\n{self.said()}")
         left = max(10.0, began + patience - time.monotonic())
-        told = eventually(
+        settled = eventually(
             lambda: [found] if (found := at_rest(self.counts(), self.results)) is not None else [], left, self.said
         )
-        return told[0]
+        return settled[0]
 
     def said(self) -> str:
         """What ``up`` printed and what its processes logged, the last of it."""

@@ -1,4 +1,4 @@
-"""A bucket of an S3 server followed by the real stack: whatever tells of an object, it ends with one right record."""
+"""A bucket of an S3 server with the real stack: whichever source reports an object, it gets one right record."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def followed(
 ) -> Iterator[tuple[Stack, Minio]]:  # fmt: skip
     """A stack whose first sweep finds nothing, and whose next one is hours away; and a client to its bucket.
 
-    Nobody listens, so that it is told only what a test tells it.
+    There is no listener, so that it gets only the events of a test.
     """
     access_key, secret_key = real_servers.key_pair(server)
     store = store_at(server)
@@ -94,7 +94,7 @@ def notification(key: str, etag: str = "", sequencer: int = 1, kind: str = "Obje
     return json.dumps({"EventName": f"s3:{kind}", "Key": f"{BUCKET}/{key}", "Records": [record]}).encode()
 
 
-def tell(stack: Stack, body: bytes) -> int:
+def notify(stack: Stack, body: bytes) -> int:
     info = read_stack(stack.home)
     assert info is not None
     request = urllib.request.Request(
@@ -116,8 +116,8 @@ def test_objects_are_tagged_whatever_tells_of_them(stack: Stack, bucket: Minio) 
         "by/nothing.png": put(bucket, "by/nothing.png", "rocket.jpg"),
     }
     put(bucket, "private/secret.png", "coffee.png")
-    assert tell(stack, notification("by/web hook+ü.png", etags["by/web hook+ü.png"])) == 200
-    assert tell(stack, b"this is junk") == 202
+    assert notify(stack, notification("by/web hook+ü.png", etags["by/web hook+ü.png"])) == 200
+    assert notify(stack, b"this is junk") == 202
     record = stack.settled(1)["by/web hook+ü.png"]
     assert "cat" in " ".join(labels(record))
     assert record["etag"] == etags["by/web hook+ü.png"]
@@ -127,7 +127,7 @@ def test_objects_are_tagged_whatever_tells_of_them(stack: Stack, bucket: Minio) 
 
     eventually(lambda: written().get("wildtag.1"), 60, stack.said)  # and its tags are written back …
     assert written()["wildtag.1"] == record["tags"][0]["label"]
-    tell(stack, notification("by/web hook+ü.png", record["etag"], 2, kind="ObjectCreated:PutTagging"))
+    notify(stack, notification("by/web hook+ü.png", record["etag"], 2, kind="ObjectCreated:PutTagging"))
 
     info = read_stack(stack.home)
     assert info is not None
@@ -140,8 +140,8 @@ def test_objects_are_tagged_whatever_tells_of_them(stack: Stack, bucket: Minio) 
         reader.terminate()
         reader.wait(20)
 
-    told = json.loads(stack.wildtag("reconcile", "--json").stdout)
-    assert (told["seen"], told["sent"], told["gone"]) == (4, 1, 0)  # the private one is seen and not followed
+    report = json.loads(stack.wildtag("reconcile", "--json").stdout)
+    assert (report["seen"], report["sent"], report["gone"]) == (4, 1, 0)  # the private one is seen and not followed
     records = stack.settled(3)
     assert labels(records["by/nothing.png"]) & {"rocket", "missile"}
     assert {key: record["etag"] for key, record in records.items()} == etags
@@ -153,16 +153,16 @@ def test_objects_are_tagged_whatever_tells_of_them(stack: Stack, bucket: Minio) 
     ]
 
     bucket.remove_object(BUCKET, "by/redis.png")
-    tell(stack, notification("by/redis.png", sequencer=9, kind="ObjectRemoved:Delete"))
+    notify(stack, notification("by/redis.png", sequencer=9, kind="ObjectRemoved:Delete"))
     eventually(lambda: "by/redis.png" not in stack.known(), 60, stack.said)
-    bucket.remove_object(BUCKET, "by/nothing.png")  # and one of which nothing tells
+    bucket.remove_object(BUCKET, "by/nothing.png")  # and one that no event reports
     assert json.loads(stack.wildtag("reconcile", "--json").stdout)["gone"] == 1
     eventually(lambda: set(stack.known()) == {"by/web hook+ü.png"}, 60, stack.said)
     assert set(stack.results()) == {"by/web hook+ü.png"}
 
     put(bucket, "never/there.png", "coffee.png")
     bucket.remove_object(BUCKET, "never/there.png")
-    tell(stack, notification("never/there.png", "0" * 32))  # gone before it is fetched: no record of nothing
+    notify(stack, notification("never/there.png", "0" * 32))  # gone before it is fetched: no record of nothing
     stack.settled(1)
 
 
@@ -185,7 +185,7 @@ def test_a_storm_of_repeated_and_shuffled_events_ends_in_the_state_of_the_bucket
     storm = [body for body in bodies for _ in range(rng.randrange(1, 4))]
     rng.shuffle(storm)
     for body in storm:
-        assert tell(stack, body) in (200, 202)
+        assert notify(stack, body) in (200, 202)
     records = stack.settled(len(current), patience=180)
     assert {key: record["etag"] for key, record in records.items()} == current
     assert {record["state"] for record in records.values()} == {"done"}

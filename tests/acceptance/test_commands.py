@@ -91,11 +91,11 @@ def test_doctor_finds_this_machine_fit(make_stack: Callable[..., Stack]) -> None
 
 
 def test_nonsense_settings_are_named(make_stack: Callable[..., Stack]) -> None:
-    told = make_stack(WILDTAG_MAX_TAGS="0", WILDTAG_PROFILE="abc").wildtag("status", check=False)
-    assert told.returncode == 2
-    assert "WILDTAG_MAX_TAGS=0:" in told.stderr
-    assert "WILDTAG_PROFILE=abc:" in told.stderr
-    assert "Traceback" not in told.stderr
+    run = make_stack(WILDTAG_MAX_TAGS="0", WILDTAG_PROFILE="abc").wildtag("status", check=False)
+    assert run.returncode == 2
+    assert "WILDTAG_MAX_TAGS=0:" in run.stderr
+    assert "WILDTAG_PROFILE=abc:" in run.stderr
+    assert "Traceback" not in run.stderr
     missing = make_stack("other", WILDTAG_INBOX="/no/such/folder").wildtag("up", check=False)
     assert missing.returncode == 1
     assert "/no/such/folder" in missing.stderr

@@ -110,7 +110,7 @@ def test_where_nothing_can_be_evaluated_the_reason_is_told(
     (tmp_path / "bad.tsv").write_text("file\tclass\nchelsea.png\tcat\n", encoding="utf-8")
     nowhere = str(tmp_path / "no-model")
     given = (table, "--root", str(photographs))
-    for arguments, told in {
+    for arguments, message in {
         (str(tmp_path / "bad.tsv"),): "line 1: the first line must contain the columns path and label",
         (table, "--root", str(tmp_path / "no-root")): "no-root",
         (*given, "--quality", "best"): "the option --quality has been renamed: use --test-time-augmentation",
@@ -121,7 +121,7 @@ def test_where_nothing_can_be_evaluated_the_reason_is_told(
     }.items():
         done = stack.wildtag("evaluate", *arguments, check=False)
         assert done.returncode == 2, done.stderr
-        assert told in " ".join(done.stderr.split())
+        assert message in " ".join(done.stderr.split())
         assert "Traceback" not in done.stderr
 
 

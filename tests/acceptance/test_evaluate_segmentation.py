@@ -74,7 +74,7 @@ def test_what_does_not_go_together_and_what_is_missing_is_told(
     opaque = tmp_path / "opaque.tsv"
     opaque.write_text("path\tlabel\nopaque.png\ta\n", encoding="utf-8")
     shutil.copy(tmp_path / "cutouts/opaque.png", tmp_path)
-    for arguments, told in {
+    for arguments, message in {
         (*SEGMENTATION, nowhere): "there is no folder",
         (*SEGMENTATION, str(tmp_path)): "with --layout",
         (*SEGMENTATION, folder, "--layout", "ade20k"): "objectInfo150.txt cannot be read",
@@ -92,5 +92,5 @@ def test_what_does_not_go_together_and_what_is_missing_is_told(
     }.items():
         done = stack.wildtag(*arguments, check=False)
         assert done.returncode == 2, done.stderr
-        assert told in " ".join(done.stderr.split())
+        assert message in " ".join(done.stderr.split())
         assert "Traceback" not in done.stderr

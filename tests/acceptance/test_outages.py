@@ -32,15 +32,15 @@ def stack(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def outlast(stack: World, service: str, begin: Callable[[], None], end: Callable[[], None]) -> Json:
-    """Put pictures before and while a service is away; the oldest has its record soon after. Gives what was told."""
+    """Put pictures before and during an outage; the oldest has its record soon after. Returns the outage."""
     begin()
     keys, began = [stack.put()], time.monotonic()
     eventually(lambda: [one for one in stack.status()["outages"] if one["name"] == service], 40, stack.stack.said)
     while time.monotonic() - began < LONG_S:
         keys.append(stack.put())
         time.sleep(1)  # the outage lasts
-    told: Json
-    (told,) = [one for one in stack.status()["outages"] if one["name"] == service]
+    outage: Json
+    (outage,) = [one for one in stack.status()["outages"] if one["name"] == service]
     said = json.loads(stack.stack.wildtag("status", "--json").stdout)["outages"]
     assert [one["name"] for one in said] == [service]
     end()
@@ -50,7 +50,7 @@ def outlast(stack: World, service: str, begin: Callable[[], None], end: Callable
     assert waited < SOON_S, f"{waited:.1f} s\n{stack.stack.said()}"
     eventually(lambda: not stack.status()["outages"], 10, lambda: str(stack.status()))
     assert stack.stack.tally()["dead"] == 0
-    return told
+    return outage
 
 
 def lines(stack: World, service: str) -> dict[str, list[str]]:
@@ -60,9 +60,9 @@ def lines(stack: World, service: str) -> dict[str, list[str]]:
 
 
 def test_qdrant(stack: World) -> None:
-    told = outlast(stack, "captions", stack.qdrant.stop, stack.qdrant.start)
-    assert told["waiting"] > 3
-    assert told["seconds"] > LONG_S / 2
+    outage = outlast(stack, "captions", stack.qdrant.stop, stack.qdrant.start)
+    assert outage["waiting"] > 3
+    assert outage["seconds"] > LONG_S / 2
     logged = lines(stack, "captions")
     assert all(len(said) <= 2 for said in logged.values()), logged  # one when it begins, one when it ends
     assert any(logged.values())

@@ -67,21 +67,21 @@ def _over_http(gateway: str) -> None:
         f"{gateway}/v1/images?wait=60&segment=regions", data=photograph("coffee.png"), method="POST"
     )
     with urllib.request.urlopen(request, timeout=90) as answer:
-        told = json.load(answer)
-    assert told["state"] == "done"
-    assert told["record"]["segmentation"]["method"] == "regions"
-    with urllib.request.urlopen(f"{gateway}/v1/overlays/{told['bucket']}/{told['key']}", timeout=10) as answer:
+        image = json.load(answer)
+    assert image["state"] == "done"
+    assert image["record"]["segmentation"]["method"] == "regions"
+    with urllib.request.urlopen(f"{gateway}/v1/overlays/{image['bucket']}/{image['key']}", timeout=10) as answer:
         assert answer.headers["Content-Type"] == "image/jpeg"
 
 
 def _from_the_command_line(stack: Stack, tmp_path: Path) -> None:
     """The stack segments a key, the command a file; both write their artifacts to the given folder."""
     drop(tmp_path, "cat.png", photograph("chelsea.png"))
-    told = stack.wildtag(
+    printed = stack.wildtag(
         "segment", "plain/0.jpg", str(tmp_path / "cat.png"), "--method", "regions", "--out", str(tmp_path / "out"),
         "--json",
     ).stdout  # fmt: skip
-    by_key, by_file = map(json.loads, told.splitlines())
+    by_key, by_file = map(json.loads, printed.splitlines())
     assert (by_key["key"], by_key["segmentation"]["method"]) == ("plain/0.jpg", "regions")
     assert by_file["segmentation"]["segments"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [

@@ -65,10 +65,10 @@ def descendants(marker: Path) -> list[int]:
     found = []
     for process in all_processes():
         try:
-            told = Path(f"/proc/{process.identity.pid}/cmdline").read_bytes()
+            command_line = Path(f"/proc/{process.identity.pid}/cmdline").read_bytes()
         except OSError:
             continue
-        if os.fsencode(marker) in told:
+        if os.fsencode(marker) in command_line:
             found.append(process.identity.pid)
     return found
 
@@ -105,13 +105,13 @@ def test_services_start_in_order_and_stop_in_the_other(tmp_path: Path) -> None:
         assert info.addresses == {"web": "http://127.0.0.1:1"}
         assert set(info.pids) == {"a", "b", "c", "d"}
         assert set(stack.states().values()) == {State.UP}
-    told: list[tuple[str, str]] = [(event.kind, event.service) for event in events]
+    seen: list[tuple[str, str]] = [(event.kind, event.service) for event in events]
     for earlier, later in itertools.pairwise([
         ("ready", "a"), ("started", "b"), ("ready", "b"), ("started", "c"), ("ready", "c"),
         ("stopped", "c"), ("stopping", "b"), ("stopped", "b"), ("stopping", "a"), ("stopped", "a"),
     ]):  # fmt: skip
-        assert told.index(earlier) < told.index(later)
-    assert told.index(("stopped", "d")) < told.index(("stopping", "a"))
+        assert seen.index(earlier) < seen.index(later)
+    assert seen.index(("stopped", "d")) < seen.index(("stopping", "a"))
     assert read_stack(tmp_path) is None
     assert not any(look_up(pid) for pid in info.pids.values())
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["lock"]

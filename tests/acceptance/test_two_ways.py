@@ -1,4 +1,4 @@
-"""The real stack over a bucket whose server tells as MinIO does: fast by either way, and nothing is lost by any.
+"""The real stack over a bucket whose server sends events as MinIO does: either source is fast, and none loses any.
 
 How fast exactly is for ``python -m ops.bench delay``; here a shared core may be busy with other things.
 """
@@ -53,7 +53,7 @@ def put(client: Minio, key: str) -> float:
     return time.monotonic()
 
 
-def told(stack: Stack) -> dict[str, int]:
+def event_counts(stack: Stack) -> dict[str, int]:
     counts: dict[str, int] = json.loads(stack.wildtag("events", "counts", "--json").stdout)
     return counts
 
@@ -74,7 +74,9 @@ def test_both_ways_tell_and_the_second_event_costs_nothing(followed: tuple[Stack
     records = stack.settled(5)
     finished = {key: record["finished_at"] for key, record in records.items()}
     counts = eventually(
-        lambda: found if (found := told(stack)).get("dispatcher:repeated", 0) >= 5 else {}, PATIENCE, stack.said
+        lambda: found if (found := event_counts(stack)).get("dispatcher:repeated", 0) >= 5 else {},
+        PATIENCE,
+        stack.said,
     )
     assert counts["listen:events"] == counts["webhook:events"] == 5
     assert counts["webhook:ignored:folder-marker"] == counts["listen:ignored:folder-marker"] == 1

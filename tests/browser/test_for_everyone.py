@@ -42,7 +42,7 @@ def test_screen_readers_are_told_what_came_of_an_image(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open()
     visitor.drop(("chelsea.png", photograph("chelsea.png")))
-    expect(page.locator("#said")).to_have_text(re.compile("chelsea.png: egyptian cat"))
+    expect(page.locator("#announcements")).to_have_text(re.compile("chelsea.png: egyptian cat"))
 
 
 def test_a_phone_shows_everything_without_scrolling_sideways(visit: Visit) -> None:

@@ -36,10 +36,10 @@ def rocket(address: str) -> dict[str, Any]:
         name = json.load(answer)["id"]
     for _ in range(6):
         with urllib.request.urlopen(f"{address}/v1/images/{name}?wait=30", timeout=60) as answer:
-            told: dict[str, Any] = json.load(answer)
-        if told["record"]:
+            image_json: dict[str, Any] = json.load(answer)
+        if image_json["record"]:
             break
-    record: dict[str, Any] = told["record"]
+    record: dict[str, Any] = image_json["record"]
     return record
 
 
@@ -97,7 +97,7 @@ def test_the_button_has_what_is_where_found_and_shown(visit: Visit) -> None:
     assert visitor.labels(card) == tags
     expect(card.locator(".before")).to_have_count(0)
     expect(card.get_by_role("button", name="Segment again")).to_be_enabled()
-    expect(page.locator("#said")).to_contain_text("Segmentation: ")
+    expect(page.locator("#announcements")).to_contain_text("Segmentation: ")
     expect(card.locator(".picture img")).to_have_attribute("src", re.compile("size=640"))
     visitor.shot("what-is-where")
 
@@ -127,14 +127,14 @@ def test_a_part_that_is_pointed_at_says_its_name_while_the_others_fade(
 ) -> None:
     visitor = visit()
     card = opened(visitor, rocket)
-    canvas, told, tip = card.locator("canvas"), card.locator(".told"), card.locator(".tip")
+    canvas, selection, tip = card.locator("canvas"), card.locator(".selection"), card.locator(".tip")
     place = middle(rocket, address, "missile")
     calm = seen(canvas)
     canvas.hover(position=position(canvas, place))
     part = next(one for one in rocket["segmentation"]["segments"] if one["label"] == "missile")
-    expect(told).to_contain_text("missile")
-    expect(told).to_contain_text(f"score {part['score']:.2f}")
-    expect(told.locator("q")).to_have_text(part["evidence"][0]["caption"])
+    expect(selection).to_contain_text("missile")
+    expect(selection).to_contain_text(f"score {part['score']:.2f}")
+    expect(selection.locator("q")).to_have_text(part["evidence"][0]["caption"])
     expect(tip).to_have_text("missile")
     pointed = seen(canvas)
     numbers = np.asarray(label_map(address, rocket))
@@ -145,10 +145,10 @@ def test_a_part_that_is_pointed_at_says_its_name_while_the_others_fade(
     visitor.shot("what-is-where-pointed")
     canvas.click(position=position(canvas, place))  # it stays when the mouse goes
     card.locator(".title").hover()
-    expect(told).to_contain_text("missile")
+    expect(selection).to_contain_text("missile")
     canvas.click(position=position(canvas, place))
     card.locator(".title").hover()
-    expect(told).to_contain_text("Point at a segment")
+    expect(selection).to_contain_text("Point at a segment")
     assert (seen(canvas) == calm).all()
 
 
@@ -176,7 +176,7 @@ def test_the_legend_shows_its_parts_and_the_colours_can_be_hidden(visit: Visit, 
 def test_its_parts_are_told_to_keyboards_and_screen_readers(visit: Visit, rocket: dict[str, Any]) -> None:
     visitor = visit()
     card = opened(visitor, rocket)
-    canvas, told = card.locator("canvas"), card.locator(".told")
+    canvas, selection = card.locator("canvas"), card.locator(".selection")
     labels = [one["label"] for one in rocket["segmentation"]["segments"]]
     named = re.compile(rf"Segmentation: {labels[0]} \d+ %, .*missile \d+ %")
     expect(card.get_by_role("img", name=named)).to_have_count(1)
@@ -185,12 +185,12 @@ def test_its_parts_are_told_to_keyboards_and_screen_readers(visit: Visit, rocket
     visitor.page.keyboard.press("Shift")  # whoever does that has a keyboard
     for label in labels[1:3]:
         visitor.page.keyboard.press("ArrowRight")
-        expect(told.locator("strong")).to_have_text(label)
+        expect(selection.locator("strong")).to_have_text(label)
     visitor.page.keyboard.press("ArrowLeft")
-    expect(told.locator("strong")).to_have_text(labels[1])
+    expect(selection.locator("strong")).to_have_text(labels[1])
     visitor.page.keyboard.press("Tab")
     expect(card.locator(".part").first).to_be_focused()
-    expect(told.locator("strong")).to_have_text(labels[0])
+    expect(selection.locator("strong")).to_have_text(labels[0])
 
 
 def test_a_phone_has_parts_touched(visit: Visit, address: str, rocket: dict[str, Any]) -> None:
@@ -198,7 +198,7 @@ def test_a_phone_has_parts_touched(visit: Visit, address: str, rocket: dict[str,
     card = opened(visitor, rocket)
     canvas = card.locator("canvas")
     canvas.tap(position=position(canvas, middle(rocket, address, "missile")))
-    expect(card.locator(".told strong")).to_have_text("missile")
+    expect(card.locator(".selection strong")).to_have_text("missile")
     expect(card.locator(".tip")).to_be_visible()
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 360
     visitor.shot("phone-what-is-where")

@@ -1,4 +1,4 @@
-"""A gateway that speaks the contract of the real one and does nothing behind it; answers can be told beforehand."""
+"""A gateway that speaks the contract of the real one and does nothing behind it; responses can be prepared."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Asked:
 
 def problem(status: int, name: str, detail: str = "", **headers: str) -> Answer:
     body = {"type": f"urn:wildtag:problem:{name}", "title": "No", "status": status, "detail": detail or name}
-    told = {"Content-Type": "application/problem+json", **{k.replace("_", "-"): v for k, v in headers.items()}}
-    return Answer(status, json.dumps(body).encode(), told)
+    fields = {"Content-Type": "application/problem+json", **{k.replace("_", "-"): v for k, v in headers.items()}}
+    return Answer(status, json.dumps(body).encode(), fields)
 
 
 def record(key: str, *labels: str, state: str = "done") -> Json:
@@ -53,7 +53,7 @@ def record(key: str, *labels: str, state: str = "done") -> Json:
 
 
 class MadeUpGateway:
-    """``steps``: the states that every image goes through, one a poll. ``told``: answers to come first, by path."""
+    """``steps``: the states of every image, one per poll. ``prepared``: responses that come first, by path."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -62,16 +62,16 @@ class MadeUpGateway:
         self.once: dict[str, str] = {}
         self.steps = ["queued", "embedding", "scoring", "done"]
         self.at: dict[str, int] = {}
-        self.told: dict[str, deque[Answer]] = {}
+        self.prepared: dict[str, deque[Answer]] = {}
         self.lock = threading.Lock()
 
-    def tell(self, path: str, *answers: Answer) -> None:
-        self.told.setdefault(path, deque()).extend(answers)
+    def prepare(self, path: str, *answers: Answer) -> None:
+        self.prepared.setdefault(path, deque()).extend(answers)
 
     def answer(self, asked: Asked) -> Answer:
         self.asked.append(asked)
-        if told := self.told.get(asked.path):
-            first = told.popleft()
+        if prepared := self.prepared.get(asked.path):
+            first = prepared.popleft()
             if first.drop and asked.method == "POST":
                 self._usual(asked)  # it is done, and nobody hears of it
             return first

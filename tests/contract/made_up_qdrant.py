@@ -47,20 +47,20 @@ class MadeUpQdrant:
 
     def start(self) -> None:
         """Answer from now on."""
-        told = self
+        this = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def setup(self) -> None:
                 super().setup()
-                told._open.add(self.connection)
+                this._open.add(self.connection)
 
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                told.asked += 1
+                this.asked += 1
                 answer = json.dumps(
-                    {"result": told._answer(self.path, json.loads(body) if body else {}), "status": "ok", "time": 0.0}
+                    {"result": this._answer(self.path, json.loads(body) if body else {}), "status": "ok", "time": 0.0}
                 ).encode()
                 self.send_response(200)
                 self.send_header("content-type", "application/json")

@@ -107,8 +107,8 @@ class MadeUpNode:
                 if node.mood is Mood.BREAKS_OFF and path != "/readyz":
                     self.close_connection = True
                     return
-                told = {"result": result, "status": "ok"} if status == 200 else {"status": {"error": result}}
-                answer = json.dumps({**told, "time": 0.0}).encode()
+                payload = {"result": result, "status": "ok"} if status == 200 else {"status": {"error": result}}
+                answer = json.dumps({**payload, "time": 0.0}).encode()
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(answer)))

@@ -108,17 +108,19 @@ class RestServer:
 @contextmanager
 def rest_server(key: str | None = None) -> Iterator[RestServer]:
     """The server, on a free port of the loopback interface."""
-    told = RestServer(key)
+    server_state = RestServer(key)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def handle_any(self) -> None:
             sent = self.rfile.read(int(self.headers.get("content-length") or 0))
-            if told.key is not None and self.headers.get("api-key") != told.key:
+            if server_state.key is not None and self.headers.get("api-key") != server_state.key:
                 status, answer = 401, {"status": {"error": "Invalid API key or JWT"}, "time": 0.0}
             else:
-                status, answer = told.answer(self.command, self.path.partition("?")[0], json.loads(sent or b"{}"))
+                status, answer = server_state.answer(
+                    self.command, self.path.partition("?")[0], json.loads(sent or b"{}")
+                )
             body = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
@@ -133,12 +135,12 @@ def rest_server(key: str | None = None) -> Iterator[RestServer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        told.url = f"http://127.0.0.1:{server.server_port}"
+        server_state.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield told
+            yield server_state
         finally:
             server.shutdown()
             thread.join()
-            told.client.close()
+            server_state.client.close()

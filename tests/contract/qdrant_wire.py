@@ -1,4 +1,4 @@
-"""A made-up Qdrant server that says what it is told to and keeps what it is asked: for what goes over the wire."""
+"""A fake Qdrant server with prepared responses that records requests: for tests of what goes over the wire."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class Wire:
 @contextmanager
 def wire() -> Iterator[Wire]:
     """The server, on a free port of the loopback interface."""
-    told = Wire()
+    recorder = Wire()
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
             path = self.path.partition("?")[0]
             sent = self.rfile.read(int(self.headers.get("content-length") or 0))
-            told.asked.append((self.command, path, json.loads(sent) if sent else None, dict(self.headers)))
-            status, answer, headers = told.answer(self.command, path)
+            recorder.asked.append((self.command, path, json.loads(sent) if sent else None, dict(self.headers)))
+            status, answer, headers = recorder.answer(self.command, path)
             body = json.dumps(answer).encode()
             self.send_response(status)
             for name, value in {
@@ -81,8 +81,8 @@ def wire() -> Iterator[Wire]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    told.url = f"http://127.0.0.1:{server.server_port}"
-    yield told
+    recorder.url = f"http://127.0.0.1:{server.server_port}"
+    yield recorder
     server.shutdown()
     thread.join()
     server.server_close()

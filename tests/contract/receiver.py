@@ -27,8 +27,8 @@ class Request:
 
     @property
     def event(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.body)
-        return told
+        payload: dict[str, Any] = json.loads(self.body)
+        return payload
 
     def verify(self, secret: str) -> None:
         """Raises when it is not signed with this secret."""
@@ -65,7 +65,7 @@ class Receiver:
         return len(self.seen) >= count
 
     def keys(self) -> list[str]:
-        """Of the objects that it was told of."""
+        """The keys of the objects in the requests."""
         return [request.event["data"]["key"] for request in self.seen]
 
 

@@ -1,4 +1,4 @@
-"""S3 servers for tests: moto in a process of its own, and a made-up one that answers as it is told."""
+"""S3 servers for tests: moto in a process of its own, and a fake one with prepared responses."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Answer:
 
 
 @dataclass
-class Told:
+class FakeS3:
     """``answer`` is asked for every request, by its method and path; ``asked`` keeps them, and ``body`` the last."""
 
     url: str
@@ -87,20 +87,20 @@ class Told:
 
 
 @contextmanager
-def made_up(answer: Callable[[str, str], Answer], tls: ssl.SSLContext | None = None) -> Iterator[Told]:
+def made_up(answer: Callable[[str, str], Answer], tls: ssl.SSLContext | None = None) -> Iterator[FakeS3]:
     """The server, on a free port of the loopback interface."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def setup(self) -> None:
-            told.connections += 1
+            state.connections += 1
             super().setup()
 
         def handle_any(self) -> None:
-            told.body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            told.asked.append((self.command, self.path))
-            said = told.answer(self.command, self.path)
+            state.body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            state.asked.append((self.command, self.path))
+            said = state.answer(self.command, self.path)
             self.send_response(said.status)
             for name, value in {"Content-Type": "application/xml", **said.headers}.items():
                 self.send_header(name, value)
@@ -121,11 +121,11 @@ def made_up(answer: Callable[[str, str], Answer], tls: ssl.SSLContext | None = N
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    told = Told(f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}", answer)
+    state = FakeS3(f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}", answer)
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
     thread.start()
     try:
-        yield told
+        yield state
     finally:
         server.shutdown()
         server.server_close()

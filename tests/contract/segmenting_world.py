@@ -72,7 +72,7 @@ class World:
             inbox.prepare()
 
     def put(self, key: str, image: Image.Image | bytes | None = None) -> str:
-        """An object with what is told of it; gives its etag."""
+        """Put an object and send its event. Returns its ETag."""
         file = io.BytesIO(image) if isinstance(image, bytes) else io.BytesIO()
         if not isinstance(image, bytes):
             (image or halves(RED, BLUE)).save(file, "PNG")
@@ -116,8 +116,8 @@ class World:
 
     def final(self) -> list[tuple[str, str, str]]:
         """All final words of the feed: key, state and method."""
-        told = [item.record for item in self.wiring.records.feed_page("0-0", 1000)]
-        return [(found.key, found.state, found.segmentation_method) for found in told if found is not None]
+        written = [item.record for item in self.wiring.records.feed_page("0-0", 1000)]
+        return [(found.key, found.state, found.segmentation_method) for found in written if found is not None]
 
     def pass_by(self, seconds: float) -> None:
         """The keeper's look after so long, in which every stage makes progress."""

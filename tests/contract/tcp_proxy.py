@@ -82,7 +82,7 @@ class TcpProxy:
 
 def _break(end: socket.socket) -> None:
     with suppress(OSError):
-        # no lingering: the other side is told at once, as by a machine that knows nothing of the connection
+        # no lingering: the other side gets a reset at once, as from a machine that does not know the connection
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         end.shutdown(socket.SHUT_RDWR)
     end.close()

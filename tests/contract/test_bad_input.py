@@ -59,12 +59,12 @@ class World:
         wiring.inbox.prepare()
         wiring.low_priority_inbox.prepare()
 
-    def tell(self, data: bytes) -> None:
+    def notify(self, data: bytes) -> None:
         """What the gateway does with the body of a POST."""
         self.wiring.event_sink.store([received_events("webhook", webhook(data, self.settings.bucket), data)])
 
-    def tell_of(self, key: str, etag: str = ETAG, **more: Any) -> None:
-        self.tell(body(record(key=key, bucket=self.settings.bucket, eTag=etag, **more)))
+    def notify_of(self, key: str, etag: str = ETAG, **more: Any) -> None:
+        self.notify(body(record(key=key, bucket=self.settings.bucket, eTag=etag, **more)))
 
     def settle(self) -> None:
         """Until nothing is to be done at once."""
@@ -158,7 +158,7 @@ def put(store: S3Store, world: World, key: str, data: bytes = IMAGE, kind: str =
     return store.put(world.settings.bucket, key, io.BytesIO(data), kind).ref.etag
 
 
-# -- what is told
+# -- notifications
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def put(store: S3Store, world: World, key: str, data: bytes = IMAGE, kind: str =
 def test_what_cannot_be_read_is_set_aside(world: World, data: bytes) -> None:
     data = data.replace(BUCKET.encode(), world.settings.bucket.encode())
     with capture_logs() as logged:
-        world.tell(data)
+        world.notify(data)
     assert world.wiring.event_sink.counts() == {"webhook:rejected": 1}
     (aside,) = world.wiring.event_sink.rejected()
     assert aside.rejected.reason
@@ -186,8 +186,10 @@ def test_what_cannot_be_read_is_set_aside(world: World, data: bytes) -> None:
 
 def test_what_is_more_than_needed_is_passed_over(world: World, store: S3Store) -> None:
     etag = put(store, world, "a.png")
-    told = record(key="a.png", bucket=world.settings.bucket, eTag=etag, extra={"deep": [[]]}, userMetadata={"x": "y"})
-    world.tell(body(told | {"more": 1}, record(key="b.png", bucket="other")))
+    extended = record(
+        key="a.png", bucket=world.settings.bucket, eTag=etag, extra={"deep": [[]]}, userMetadata={"x": "y"}
+    )
+    world.notify(body(extended | {"more": 1}, record(key="b.png", bucket="other")))
     world.settle()
     assert world.wiring.event_sink.counts() == {"webhook:events": 1, "webhook:ignored:other-bucket": 1}
     assert {key: found.state for key, found in world.records().items()} == {"a.png": "done"}
@@ -196,7 +198,7 @@ def test_what_is_more_than_needed_is_passed_over(world: World, store: S3Store) -
 def test_a_key_of_1024_bytes_goes_the_whole_way(world: World, store: S3Store) -> None:
     key = "é/" + "k" * 1021
     assert len(key.encode()) == 1024
-    world.tell_of(key, put(store, world, key))
+    world.notify_of(key, put(store, world, key))
     world.settle()
     assert world.records()[key].state == "done"
     assert world.sweep() == 0
@@ -206,7 +208,7 @@ def test_a_key_of_1024_bytes_goes_the_whole_way(world: World, store: S3Store) ->
 
 
 def test_an_object_that_is_gone_before_it_is_fetched_leaves_nothing_but_a_line(world: World) -> None:
-    world.tell_of("a.png")
+    world.notify_of("a.png")
     world.settle()
     assert (world.records(), world.wiring.ledger.in_flight()) == ({}, 0)
     assert world.events().count("gone") == 1
@@ -214,7 +216,7 @@ def test_an_object_that_is_gone_before_it_is_fetched_leaves_nothing_but_a_line(w
 
 def test_an_object_above_the_limit_has_failed(world: World, store: S3Store) -> None:
     etag = put(store, world, "a.png", b"x" * (LIMIT + 1))
-    world.tell_of("a.png", etag)
+    world.notify_of("a.png", etag)
     world.settle()
     assert world.error("a.png") == ("failed", Error("too-large", "10,001 bytes; the limit is 10,000"))
     assert "failed" in world.events()
@@ -222,7 +224,7 @@ def test_an_object_above_the_limit_has_failed(world: World, store: S3Store) -> N
 
 
 def test_what_is_no_image_has_failed(world: World, store: S3Store) -> None:
-    world.tell_of("a.png", put(store, world, "a.png", b"no image"))
+    world.notify_of("a.png", put(store, world, "a.png", b"no image"))
     world.settle()
     assert world.error("a.png")[0] == "failed"
     assert world.sweep() == 0
@@ -231,7 +233,7 @@ def test_what_is_no_image_has_failed(world: World, store: S3Store) -> None:
 @pytest.mark.parametrize("data", [IMAGE, b"x" * (LIMIT + 1)], ids=["fine", "too-large"])
 def test_the_record_is_of_the_version_that_was_met(world: World, store: S3Store, data: bytes) -> None:
     """The etag changes between the event and the fetch; of a fault, too, it is the one of the bytes."""
-    world.tell_of("a.png", put(store, world, "a.png", picture((1, 2, 3))))
+    world.notify_of("a.png", put(store, world, "a.png", picture((1, 2, 3))))
     etag = put(store, world, "a.png", data)
     world.settle()
     assert world.records()["a.png"].etag == etag
@@ -261,7 +263,7 @@ def test_a_type_that_is_not_followed_is_skipped_and_looked_at_again_when_it_chan
     endpoint = store.connection.options.endpoint
     world = make(endpoint, follow_types=("image/*",), ignore_types=("image/svg+xml",))
     for key, kind in {"a.mp4": "video/mp4", "b.svg": "image/svg+xml", "c.png": "image/png"}.items():
-        world.tell_of(key, put(store, world, key, b"x" * (LIMIT + 1) if key == "a.mp4" else IMAGE, kind))
+        world.notify_of(key, put(store, world, key, b"x" * (LIMIT + 1) if key == "a.mp4" else IMAGE, kind))
     world.settle()
     assert {key: found.state for key, found in world.records().items()} == {
         "a.mp4": "skipped", "b.svg": "skipped", "c.png": "done",
@@ -271,7 +273,7 @@ def test_a_type_that_is_not_followed_is_skipped_and_looked_at_again_when_it_chan
     counts = world.wiring.records.counts()
     assert (counts["skipped"], counts["failed"], counts["in_flight"]) == (2, 0, 0)
     assert world.events().count("skipped") == 2
-    assert world.sweep() == 0, "no sweep tells of it again"
+    assert world.sweep() == 0, "no sweep reports it again"
 
     put(store, world, "b.svg", picture((9, 9, 9)), "image/png")
     assert world.sweep() == 1
@@ -309,13 +311,14 @@ class Cached:
 
 
 @pytest.mark.parametrize(
-    ("get", "says"), [(None, "the version new by the one, no object by the other"), ("old", "the version old by the")]
+    ("get", "says"),
+    [(None, "HEAD returns the version new, GET returns no object"), ("old", "GET returns the version old")],
 )
 def test_while_head_and_get_disagree_an_object_waits(make: Make, get: str | None, says: str) -> None:
     cached = Cached("new", get)
     with made_up(cached.answer) as server:
         world = make(server.url, max_attempts=2)
-        world.tell_of("a.png", "new")
+        world.notify_of("a.png", "new")
         world.settle()
         for _ in range(5):  # more often than it may be begun
             ((key, attempts, fault),) = world.waiting()
@@ -333,14 +336,14 @@ def test_while_head_and_get_disagree_an_object_waits(make: Make, get: str | None
 def test_a_disagreement_that_does_not_pass_is_given_up_with_its_reason(make: Make) -> None:
     with made_up(Cached("new", "old").answer) as server:
         world = make(server.url)
-        world.tell_of("a.png", "new")
+        world.notify_of("a.png", "new")
         world.settle()
         world.later(GIVE_UP_S + 1)
         state, error = world.error("a.png")
         assert (state, error.code) == ("dead", "gave-up")
         assert "HEAD and GET disagree" in error.reason
         assert world.wiring.ledger.in_flight() == 0
-        assert world.records()["a.png"].etag == "new", "so that no sweep tells of it again"
+        assert world.records()["a.png"].etag == "new", "so that no sweep reports it again"
 
 
 # -- a server that refuses
@@ -375,7 +378,7 @@ def test_what_concerns_all_objects_makes_them_wait_and_is_named(
 ) -> None:
     with made_up(Refusing(status, code).answer) as server:
         world = make(server.url, task_time_limit_s=1)
-        world.tell_of("a.png")
+        world.notify_of("a.png")
         world.dispatcher.step(1)
         with capture_logs() as logged:
             world._work(*world.queues.sent.pop())
@@ -406,7 +409,7 @@ def test_events_that_nobody_can_check_stay_in_the_inbox_until_somebody_can(
     refusing = Refusing(status, code)
     with made_up(refusing.answer) as server:
         world = make(server.url)
-        world.tell_of("a.png", sequencer=None)
+        world.notify_of("a.png", sequencer=None)
         with capture_logs() as logged:
             for _ in range(3):
                 world.dispatcher.step(1)
@@ -427,7 +430,7 @@ def test_an_event_that_cannot_be_checked_while_all_else_can_is_given_up(make: Ma
     with made_up(answer) as server:
         world = make(server.url)
         world.now = time.time()  # entries of the inbox have the time of Redis
-        world.tell_of("a.png", sequencer=None)
+        world.notify_of("a.png", sequencer=None)
         with capture_logs() as logged:
             world.dispatcher.step(1)
             assert [line["event"] for line in logged] == ["events postponed"]
@@ -440,7 +443,7 @@ def test_an_event_that_cannot_be_checked_while_all_else_can_is_given_up(make: Ma
 def test_one_object_that_may_not_be_read_has_failed(make: Make) -> None:
     with made_up(Refusing(403, "AccessDenied").answer) as server:
         world = make(server.url)
-        world.tell_of("a.png")
+        world.notify_of("a.png")
         world.settle()
         state, error = world.error("a.png")
         assert (state, error.code) == ("failed", "forbidden")

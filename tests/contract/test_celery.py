@@ -1,4 +1,4 @@
-"""What Celery is told, held against a real Redis."""
+"""The configuration of Celery with a real Redis."""
 
 from __future__ import annotations
 

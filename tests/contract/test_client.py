@@ -68,7 +68,7 @@ def test_whatever_is_uploaded_can_be_sent_twice(
     gateway: MadeUpGateway, client: Client, tmp_path: Path, source: Callable[[Path], BinaryIO]
 ) -> None:
     (tmp_path / "cat.png").write_bytes(CAT)
-    gateway.tell(IMAGES, problem(503, "unavailable", Retry_After="0"))
+    gateway.prepare(IMAGES, problem(503, "unavailable", Retry_After="0"))
     given = source(tmp_path)
     image = client.upload(given, content_type="image/png")
     assert gateway.stored == {image.id: CAT}
@@ -109,7 +109,7 @@ def test_a_large_file_is_not_held_in_memory(gateway: MadeUpGateway, client: Clie
 
 
 def test_the_pause_that_is_asked_for_is_made(gateway: MadeUpGateway, client: Client) -> None:
-    gateway.tell(IMAGES, problem(429, "too-many", Retry_After="1"))
+    gateway.prepare(IMAGES, problem(429, "too-many", Retry_After="1"))
     began = time.monotonic()
     client.upload(CAT)
     assert 1.0 <= time.monotonic() - began < 5
@@ -117,7 +117,7 @@ def test_the_pause_that_is_asked_for_is_made(gateway: MadeUpGateway, client: Cli
 
 
 def test_a_connection_that_breaks_uploads_nothing_twice(gateway: MadeUpGateway, client: Client) -> None:
-    gateway.tell(IMAGES, Answer(drop=True), Answer(drop=True))
+    gateway.prepare(IMAGES, Answer(drop=True), Answer(drop=True))
     image = client.upload(CAT)
     assert gateway.stored == {image.id: CAT}
     assert len({asked.headers["idempotency-key"] for asked in gateway.asked}) == 1
@@ -125,7 +125,7 @@ def test_a_connection_that_breaks_uploads_nothing_twice(gateway: MadeUpGateway, 
 
 
 def test_the_first_of_two_equal_requests_is_waited_for(gateway: MadeUpGateway, client: Client) -> None:
-    gateway.tell(IMAGES, problem(409, "conflict", Retry_After="0"))
+    gateway.prepare(IMAGES, problem(409, "conflict", Retry_After="0"))
     assert client.upload(CAT, idempotency_key="mine").id in gateway.stored
     assert [asked.headers["idempotency-key"] for asked in gateway.asked] == ["mine", "mine"]
 
@@ -139,7 +139,7 @@ def test_every_upload_is_one_of_its_own(gateway: MadeUpGateway, client: Client) 
 @pytest.mark.parametrize(("status", "name"), [(401, "unauthorized"), (413, "too-large"), (422, "mismatch"),
                                               (409, "conflict"), (500, "internal")])  # fmt: skip
 def test_what_is_refused_is_not_sent_again(gateway: MadeUpGateway, client: Client, status: int, name: str) -> None:
-    gateway.tell(IMAGES, problem(status, name, "this is why"))
+    gateway.prepare(IMAGES, problem(status, name, "this is why"))
     with pytest.raises(Refused, match="this is why") as caught:
         client.upload(CAT)
     error = caught.value
@@ -150,7 +150,7 @@ def test_what_is_refused_is_not_sent_again(gateway: MadeUpGateway, client: Clien
 
 
 def test_who_is_asked_to_wait_for_too_long_is_told_so(gateway: MadeUpGateway, client: Client) -> None:
-    gateway.tell(IMAGES, problem(503, "busy", Retry_After="3600"))
+    gateway.prepare(IMAGES, problem(503, "busy", Retry_After="3600"))
     with pytest.raises(Postponed) as caught:
         client.upload(CAT)
     assert (caught.value.type, caught.value.retry_after) == ("busy", 3600.0)
@@ -160,14 +160,14 @@ def test_who_is_asked_to_wait_for_too_long_is_told_so(gateway: MadeUpGateway, cl
 
 def test_what_is_invalid_is_named(gateway: MadeUpGateway, client: Client) -> None:
     body = {"detail": "no", "errors": [{"where": "query.limit", "reason": "9"}]}
-    gateway.tell(IMAGES, Answer(422, json.dumps(body).encode()))
+    gateway.prepare(IMAGES, Answer(422, json.dumps(body).encode()))
     with pytest.raises(Refused, match=r"no \(query\.limit: 9\)"):
         client.upload(CAT)
 
 
 def test_an_error_of_a_proxy_is_an_error_too(gateway: MadeUpGateway, client: Client) -> None:
     past = {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}
-    gateway.tell(IMAGES, Answer(502, b"<html>", past), Answer(404, b"\xff"))
+    gateway.prepare(IMAGES, Answer(502, b"<html>", past), Answer(404, b"\xff"))
     with pytest.raises(Refused, match="404 Not Found") as caught:
         client.upload(CAT)
     assert caught.value.type == "about:blank"
@@ -176,7 +176,7 @@ def test_an_error_of_a_proxy_is_an_error_too(gateway: MadeUpGateway, client: Cli
 
 @pytest.mark.parametrize("answer", [Answer(200, b"<html>"), Answer(200, b"\xff"), Answer(200, b"[]"), Answer(204)])
 def test_what_is_no_gateway_is_noticed(gateway: MadeUpGateway, client: Client, answer: Answer) -> None:
-    gateway.tell(IMAGES, answer)
+    gateway.prepare(IMAGES, answer)
     with pytest.raises(StrangeAnswer):
         client.upload(CAT)
 
@@ -227,8 +227,10 @@ def test_every_step_can_be_heard_of(gateway: MadeUpGateway, client: Client) -> N
 def test_what_has_not_changed_is_asked_again(gateway: MadeUpGateway, client: Client) -> None:
     image = client.upload(CAT)
     gateway.steps = ["queued", "done"]
-    gateway.tell(f"{IMAGES}/{image.id}", Answer(200, json.dumps(gateway.image(image.id)).encode(), {"ETag": '"0"'}),
-                 Answer(304), Answer(503, b"", {"Retry-After": "0"}), Answer(drop=True))  # fmt: skip
+    gateway.prepare(
+        f"{IMAGES}/{image.id}", Answer(200, json.dumps(gateway.image(image.id)).encode(), {"ETag": '"0"'}),
+        Answer(304), Answer(503, b"", {"Retry-After": "0"}), Answer(drop=True),
+    )  # fmt: skip
     assert client.wait(image.id, 30, on_change=lambda _: None).state == "done"
 
 
@@ -242,7 +244,7 @@ def test_an_image_that_takes_too_long_is_left(gateway: MadeUpGateway, client: Cl
 
 
 def test_an_upload_is_heard_of_even_if_it_cannot_be_followed(gateway: MadeUpGateway, client: Client) -> None:
-    gateway.tell(f"{IMAGES}/{0:032x}", *[problem(503, "unavailable", Retry_After="60")] * 9)
+    gateway.prepare(f"{IMAGES}/{0:032x}", *[problem(503, "unavailable", Retry_After="60")] * 9)
     assert client.upload(CAT, wait=0.3).state == "queued"
 
 
@@ -290,7 +292,7 @@ def test_a_feed_that_broke_before_its_first_event_goes_on_where_it_was_opened(
     kind = {"Content-Type": "text/event-stream"}
     opened = Answer(200, b": ping\n\nid: 7-1\n\n", kind)
     done = Answer(200, f"id: 8-0\nevent: done\ndata: {json.dumps(record('a', 'cat'))}\n\n".encode(), kind)
-    gateway.tell("/v1/feed", opened, done)
+    gateway.prepare("/v1/feed", opened, done)
     assert next(client.feed()).id == "8-0"
     assert [asked.headers.get("last-event-id") for asked in gateway.asked] == [None, "7-1"]
 
@@ -303,7 +305,7 @@ def test_the_feed_goes_on_where_it_broke(gateway: MadeUpGateway, client: Client)
     gone = {"bucket": "inbox", "key": "b", "state": "removed"}
     away = problem(503, "unavailable", Retry_After="0")
     first, second = stream(("1-0", "done", record("a", "cat"))), stream(("2-0", "removed", gone), ("3-0", "gap", {}))
-    gateway.tell("/v1/feed", first, away, second)
+    gateway.prepare("/v1/feed", first, away, second)
     news = list(islice(client.feed(), 3))
     assert [(one.id, one.state, one.key) for one in news] == [("1-0", "done", "a"), ("2-0", "removed", "b"),
                                                               ("3-0", "gap", "")]  # fmt: skip

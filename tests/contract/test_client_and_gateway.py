@@ -224,7 +224,7 @@ def test_the_command_sends_a_folder(gateway: Gateway, key: str, tmp_path: Path) 
         command("upload", "-r", str(tmp_path), "--wait", "--json", "--url", gateway.url),
         env={**os.environ, "WILDTAG_API_KEY": key}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    told = [json.loads(line) for line in run.stdout.splitlines()]
+    results = [json.loads(line) for line in run.stdout.splitlines()]
     assert run.returncode == 1
-    assert sum(line["state"] == "done" for line in told) == 12
-    assert [line["error"]["code"] for line in told if line["error"]] == ["too-large"]
+    assert sum(line["state"] == "done" for line in results) == 12
+    assert [line["error"]["code"] for line in results if line["error"]] == ["too-large"]

@@ -63,16 +63,16 @@ def test_every_secret_is_given_a_value_of_its_own_and_defaults_stay() -> None:
 def test_it_puts_a_photograph_with_what_the_container_is_told(moto_url: str) -> None:
     """The variables are those that docker-compose.yml gives the dispatcher."""
     access_key, secret_key = key_pair(moto_url)
-    told = {
+    variables = {
         "WILDTAG_S3_ENDPOINT": moto_url, "WILDTAG_S3_REGION": "us-east-1", "WILDTAG_BUCKET": "compose-check",
         "WILDTAG_S3_ACCESS_KEY": access_key, "WILDTAG_S3_SECRET_KEY": secret_key,
     }  # fmt: skip
     service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["dispatcher"]
-    assert set(told) <= set(service["environment"])
+    assert set(variables) <= set(service["environment"])
     store = store_at(moto_url, "compose-check")
     store.connection.client.make_bucket("compose-check")
     done = subprocess.run(
-        [sys.executable, "-c", PUT, KEY], env={**os.environ, **told}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", PUT, KEY], env={**os.environ, **variables}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     found = store.connection.client.stat_object("compose-check", KEY)

@@ -80,7 +80,7 @@ class Done:
 
 
 def run(home: Path, *arguments: str, status: int = 0, **settings: str) -> Done:
-    """Run a command in this process, since starting one takes seconds; what is not told ends the test."""
+    """Run a command in this process, since starting one takes seconds; an unexpected exit status fails the test."""
     out, err, before = io.StringIO(), io.StringIO(), dict(os.environ)
     os.environ.clear()
     os.environ.update(environment(home, **settings))

@@ -98,10 +98,10 @@ def test_a_copy_holds_what_its_source_holds(homes: Homes, kind: str, target: str
     built(here)
     before = held(here)
     source = here.open("mini", "soups@v1")
-    told: list[int] = []
-    assert copy(source, MANIFEST, there, Hooks(on_progress=told.append)) == Copied(len(ALL), len(ALL), 1)
+    counts: list[int] = []
+    assert copy(source, MANIFEST, there, Hooks(on_progress=counts.append)) == Copied(len(ALL), len(ALL), 1)
     source.close()
-    assert told == [1024, len(ALL)]
+    assert counts == [1024, len(ALL)]
     assert there.find("mini", "soups@v1") == MANIFEST
     assert there.active("mini") is None
     assert there.unfinished() == []

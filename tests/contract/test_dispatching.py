@@ -370,7 +370,7 @@ def test_of_the_versions_of_an_object_the_current_one_counts_whatever_is_told_wh
     dispatcher = world.dispatcher(batch_max=1)
     oldest, older, newest = (s3.put(bucket, "a.jpg", io.BytesIO(data)).ref for data in (b"1", b"22", b"333"))
 
-    def tell(kind: Literal["created", "removed"], ref: ObjectRef, sequence: int) -> list[str]:
+    def dispatched(kind: Literal["created", "removed"], ref: ObjectRef, sequence: int) -> list[str]:
         """The etags of what is sent for it."""
         event = ObjectEvent(
             kind, bucket, ref.key, ref.etag if kind == "created" else "", version_id=ref.version_id,
@@ -384,29 +384,29 @@ def test_of_the_versions_of_an_object_the_current_one_counts_whatever_is_told_wh
     def recorded() -> list[str]:
         return [record.etag for record in world.records.latest()]
 
-    assert tell("created", newest, 3) == [newest.etag]
-    assert tell("created", older, 2) == []  # while the newer is on its way …
+    assert dispatched("created", newest, 3) == [newest.etag]
+    assert dispatched("created", older, 2) == []  # while the newer is on its way …
     world.finish(newest)
-    assert tell("created", oldest, 1) == []  # … and when it is tagged
+    assert dispatched("created", oldest, 1) == []  # … and when it is tagged
     assert recorded() == [newest.etag]
 
     s3.remove(bucket, "a.jpg")
-    assert tell("removed", newest, 4) == []
+    assert dispatched("removed", newest, 4) == []
     assert recorded() == []
     (marker,) = (f for f in client.list_objects(bucket, include_version=True) if f.is_delete_marker)
     client.remove_object(bucket, "a.jpg", marker.version_id)
-    assert tell("removed", newest, 5) == [newest.etag]  # it is back
+    assert dispatched("removed", newest, 5) == [newest.etag]  # it is back
     world.finish(newest)
 
     client.remove_object(bucket, "a.jpg", oldest.version_id)
-    assert tell("removed", oldest, 6) == []
+    assert dispatched("removed", oldest, 6) == []
     assert recorded() == [newest.etag]
     client.remove_object(bucket, "a.jpg", newest.version_id)
-    assert tell("removed", newest, 7) == [older.etag]  # the next older is the current one
+    assert dispatched("removed", newest, 7) == [older.etag]  # the next older is the current one
     world.finish(older)
     assert recorded() == [older.etag]
     client.remove_object(bucket, "a.jpg", older.version_id)
-    assert tell("removed", older, 8) == []
+    assert dispatched("removed", older, 8) == []
     assert (recorded(), world.ledger.in_flight()) == ([], 0)
 
 

@@ -1,4 +1,4 @@
-"""Compose's health checks, each as Compose runs it, beside real processes: they tell progress from a living process.
+"""Compose's health checks, each as Compose runs it, beside real processes: they check progress, not only life.
 
 What a check reads is aged by hand, as if the time that it allows had gone by.
 """
@@ -266,8 +266,8 @@ def answering(status: int, delay: float = 0.0) -> Iterator[int]:
 
 
 def answers(service: str, port: int) -> bool:
-    told = command(service, lambda word: str(port) if re.fullmatch(r"\d{4}", word) else word)
-    return subprocess.run(told, capture_output=True, check=False, timeout=8).returncode == 0
+    arguments = command(service, lambda word: str(port) if re.fullmatch(r"\d{4}", word) else word)
+    return subprocess.run(arguments, capture_output=True, check=False, timeout=8).returncode == 0
 
 
 @pytest.mark.parametrize("service", ["gateway", "flower", "qdrant"])
@@ -293,12 +293,14 @@ def test_all_checks_together_cost_next_to_nothing(own: OwnRedis, tmp_path: Path)
             return str(port) if re.fullmatch(r"\d{4}", word) else word
 
         for service in sorted(LASTING):
-            told = command(service, here)
-            if "sh" in told[:1]:
-                files.touch(told[-1])
+            arguments = command(service, here)
+            if "sh" in arguments[:1]:
+                files.touch(arguments[-1])
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             for _ in range(runs):
-                done = subprocess.run(told, env=os.environ | {"REDIS_PASSWORD": ""}, capture_output=True, check=False)
+                done = subprocess.run(
+                    arguments, env=os.environ | {"REDIS_PASSWORD": ""}, capture_output=True, check=False
+                )
                 assert done.returncode == 0, f"{service}: {done.stdout!r} {done.stderr!r}"
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             each = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / runs

@@ -265,13 +265,13 @@ def test_it_continues_wherever_it_was_interrupted(client: Client, keys: Keys) ->
         before = old_home.content(client, keys.prefix)
         ended: list[object] = []
 
-        def tell(what: object, ended: list[object] = ended, last: int = last) -> None:
+        def report(what: object, ended: list[object] = ended, last: int = last) -> None:
             ended.append(what)
             if len(ended) > last:
                 raise Interrupted
 
         with pytest.raises(Interrupted):
-            Migrator(client, keys, tell).run()
+            Migrator(client, keys, report).run()
         with pytest.raises(OtherLayout):
             Layout(client, keys).require()
         Migrator(client, keys).run()
@@ -308,17 +308,17 @@ def test_killed_again_and_again_it_comes_to_its_end(
 
 def test_only_one_runs(client: Client, keys: Keys) -> None:
     old_home.fill(client, keys.prefix, at=LONG_AGO)
-    told: list[object] = []
+    reports: list[object] = []
 
     def second(_: object) -> None:
-        if not told:
-            told.append(1)
-            with pytest.raises(Permanent, match="another `wildtag migrate` is at work"):
+        if not reports:
+            reports.append(1)
+            with pytest.raises(Permanent, match="another `wildtag migrate` is running"):
                 Migrator(client, keys, lock_ms=500).run()
 
     # the first one keeps its lock while the second waits for it
     Migrator(client, keys, second).run()
-    assert told
+    assert reports
     assert not client.exists(keys.lock(LOCK))
 
 
@@ -355,9 +355,9 @@ def test_later_versions_add_their_steps(client: Client, keys: Keys) -> None:
 def test_nothing_is_migrated_while_a_process_runs(client: Client, keys: Keys) -> None:
     """One whose heartbeats go on; one that has stopped a moment ago is waited for."""
     old_home.fill(client, keys.prefix, at=time.time() - 0.7)
-    told: list[object] = []
-    Migrator(client, keys, told.append).stopped(quiet_s=1.0)
-    assert "waiting" in str(told)
+    reports: list[object] = []
+    Migrator(client, keys, reports.append).stopped(quiet_s=1.0)
+    assert "waiting" in str(reports)
     client.hset(f"{keys.prefix}health", "dispatcher", time.time())
 
     def beat(_: object) -> None:

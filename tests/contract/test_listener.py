@@ -80,7 +80,7 @@ def inbox(client: Client, keys: Keys) -> Inbox:
     return made
 
 
-def told(inbox: Inbox) -> list[str]:
+def inbox_keys(inbox: Inbox) -> list[str]:
     return [event.key for _, event in inbox.read("me", 1000, 1)]
 
 
@@ -108,7 +108,7 @@ def test_what_is_heard_is_stored_and_every_connection_caught_up_with(event_sink:
         return True
 
     Listener(server, BUCKET, event_sink, catch_up, lambda: beats.append(0), 0.001).follow(server.stop)
-    assert told(inbox) == ["été 2026/a+b.jpg", "b.jpg"]
+    assert inbox_keys(inbox) == ["été 2026/a+b.jpg", "b.jpg"]
     assert len(beats) >= 4
     assert event_sink.counts() == {"listen:events": 2}
 
@@ -131,7 +131,7 @@ def test_a_look_that_fails_is_taken_again_while_listening_goes_on(event_sink: Ev
 
     server = Scripted([connection])
     Listener(server, BUCKET, event_sink, catch_up, first_pause=0.001).follow(server.stop)
-    assert told(inbox) == ["heard meanwhile.jpg"]
+    assert inbox_keys(inbox) == ["heard meanwhile.jpg"]
     assert looks[:5] == [True, False, False, False, False]  # of one connection
 
 
@@ -187,7 +187,7 @@ def test_a_fault_in_the_look_ends_the_listener(event_sink: EventSink) -> None:
 def test_junk_is_set_aside(event_sink: EventSink, inbox: Inbox) -> None:
     server = Scripted([lambda: [b"nonsense\n", b"\xff\n", line("good")]])
     Listener(server, BUCKET, event_sink, lambda *, connected: connected, first_pause=0.001).follow(server.stop)
-    assert told(inbox) == ["good"]
+    assert inbox_keys(inbox) == ["good"]
     assert [aside.rejected.body for aside in event_sink.rejected()] == [b"\xff", b"nonsense"]
 
 
@@ -243,7 +243,7 @@ def test_a_process_sweeps_and_stops_though_the_server_is_silent(
     finally:
         process.kill()
         process.wait(10)
-    assert told(inbox) == ["before.jpg"]
+    assert inbox_keys(inbox) == ["before.jpg"]
 
 
 def test_a_folder_has_nothing_to_listen_to(redis_url: str, tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_a_folder_has_nothing_to_listen_to(redis_url: str, tmp_path: Path) -> No
 
 
 class Bucket(BaseHTTPRequestHandler):
-    """The listen API: sends what it is told to in chunks, then ends in one of three ways."""
+    """The listen API: sends the given chunks, then ends in one of three ways."""
 
     protocol_version = "HTTP/1.1"
     sends: tuple[bytes, ...] = ()

@@ -99,7 +99,7 @@ def world(client: Client, keys: Keys, receiver: Receiver) -> World:
     return World(client, keys, receiver)
 
 
-def told(counts: Any) -> dict[str, int]:
+def nonzero(counts: Any) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
@@ -118,7 +118,7 @@ def test_every_final_state_is_told_once_signed_and_with_its_record(world: World)
     }  # fmt: skip
     assert events["b.jpg"]["data"]["error"]["reason"] == "is no image"
     assert events["a.jpg"]["timestamp"].endswith("Z")
-    assert told(world.outbox.counts()) == {"delivered": 3}
+    assert nonzero(world.outbox.counts()) == {"delivered": 3}
 
 
 def test_a_failure_is_followed_by_another_attempt_of_the_same_id_signed_anew(world: World) -> None:
@@ -130,7 +130,7 @@ def test_a_failure_is_followed_by_another_attempt_of_the_same_id_signed_anew(wor
     assert first.id == second.id
     assert first.body == second.body
     second.verify(SECRET)
-    assert told(world.outbox.counts()) == {"delivered": 1, "retried": 1}
+    assert nonzero(world.outbox.counts()) == {"delivered": 1, "retried": 1}
 
 
 def test_what_fails_holds_nothing_else_up(world: World) -> None:
@@ -179,7 +179,7 @@ def test_a_receiver_that_is_gone_hears_no_more_of_it(world: World) -> None:
     world.run(world.letters.list)
     assert len(world.receiver.seen) == 1
     assert world.letters.list()[0].reason == "HTTP 410"
-    assert told(world.outbox.counts()) == {"dead": 1}
+    assert nonzero(world.outbox.counts()) == {"dead": 1}
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -298,7 +298,7 @@ def test_a_late_failure_of_a_killed_notifiers_attempt_does_not_undo_a_delivery(w
         world.work(notifier, lambda: world.quiet() and world.receiver.taken)
     world.outbox.settle(late, Plan(9).verdict(Answer(500), 1, time.time(), 0.5))
     assert world.quiet()
-    assert told(world.outbox.counts()) == {"delivered": 1, "retried": 1}
+    assert nonzero(world.outbox.counts()) == {"delivered": 1, "retried": 1}
 
 
 def test_what_the_feed_forgot_while_nobody_read_it_is_counted_once(
@@ -331,7 +331,7 @@ def test_a_record_that_cannot_be_read_holds_up_no_other(world: World) -> None:
     world.client.xadd(world.keys.feed, {"oid": "photos/x", "state": "done", "body": b'{"of": "another wildtag"}'})
     world.finish("a.jpg")
     world.run(lambda: world.receiver.taken and world.quiet())
-    assert told(world.outbox.counts()) == {"delivered": 1, "lost": 1}
+    assert nonzero(world.outbox.counts()) == {"delivered": 1, "lost": 1}
 
 
 def test_while_too_many_wait_the_feed_is_left_to_remember(world: World) -> None:
@@ -368,7 +368,7 @@ def test_an_answer_that_comes_while_redis_is_away_is_kept_until_it_is_back(keys:
             own.start()
             world.work(notifier, world.quiet)
         assert len(receiver.seen) == 1
-        assert told(world.outbox.counts()) == {"delivered": 1}
+        assert nonzero(world.outbox.counts()) == {"delivered": 1}
     finally:
         own.close()
 

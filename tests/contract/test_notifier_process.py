@@ -154,12 +154,12 @@ def test_a_trial_says_what_came_back(world: World, command: Command) -> None:
 def test_a_certificate_is_checked(command: Command, tmp_path: Path) -> None:
     trusted, tls = certified(tmp_path)
     with receiving(tls) as receiver:
-        told = {"WILDTAG_NOTIFY_URL": receiver.url}
-        code, out = command.run("webhooks", "test", **told)
+        variables = {"WILDTAG_NOTIFY_URL": receiver.url}
+        code, out = command.run("webhooks", "test", **variables)
         assert code == 1
         assert "certificate" in out.lower()
         assert receiver.seen == []
-        assert command.run("webhooks", "test", **told, WILDTAG_NOTIFY_CA_FILE=str(trusted))[0] == 0
+        assert command.run("webhooks", "test", **variables, WILDTAG_NOTIFY_CA_FILE=str(trusted))[0] == 0
 
 
 def test_without_a_receiver_or_a_secret_it_says_what_is_missing_and_shows_none(command: Command) -> None:

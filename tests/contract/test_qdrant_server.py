@@ -40,10 +40,10 @@ QUERY = np.eye(4, dtype=np.float32)
 
 @pytest.fixture
 def server() -> Iterator[Wire]:
-    with wire() as told:
-        told.says("GET", "/collections/captions", collection(4))
-        told.says("POST", "/points/count", {"count": 5})
-        yield told
+    with wire() as running:
+        running.says("GET", "/collections/captions", collection(4))
+        running.says("POST", "/points/count", {"count": 5})
+        yield running
 
 
 @pytest.fixture

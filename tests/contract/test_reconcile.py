@@ -1,4 +1,4 @@
-"""The sweep over a real Redis and a real folder: what it finds, tells twice, and where it goes on."""
+"""The sweep over a real Redis and a real folder: what it finds, reports twice, and where it resumes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class World:
         holds = Holds(self.client, self.keys)
         return Sweeper(self.store, "inbox", self.records, self.inbox, self.client, self.keys, holds, **more)
 
-    def told(self, inbox: Inbox | None = None) -> list[tuple[str, str]]:
+    def inbox_events(self, inbox: Inbox | None = None) -> list[tuple[str, str]]:
         read = (inbox or self.inbox).read("me", 10_000, None)
         (inbox or self.inbox).done([entry for entry, _ in read])
         return [(event.kind, event.key) for _, event in read]
@@ -92,7 +92,7 @@ def test_what_is_missing_changed_and_gone_is_told_and_nothing_else(world: World)
         world.store.remove("inbox", key)
     told = swept(world.store, "inbox", world.client, world.keys)
     assert (told.seen, told.sent, told.gone) == (4, 2, 3)
-    assert sorted(world.told()) == [
+    assert sorted(world.inbox_events()) == [
         ("created", "changed.jpg"), ("created", "new.jpg"), ("removed", "b.jpg"), ("removed", "z.jpg"),
         ("removed", "é/ü.jpg"),
     ]  # fmt: skip
@@ -107,7 +107,7 @@ def test_of_a_mass_deletion_only_so_much_is_told_at_a_time(world: World) -> None
         assert sweeper.progress.gone - before.gone <= PAGE
         before = sweeper.progress
     assert (before.seen, before.sent, before.gone) == (2, 0, count)
-    assert [kind for kind, _ in world.told()] == ["removed"] * count
+    assert [kind for kind, _ in world.inbox_events()] == ["removed"] * count
 
 
 def test_what_is_on_its_way_is_not_told_again(world: World) -> None:
@@ -115,14 +115,14 @@ def test_what_is_on_its_way_is_not_told_again(world: World) -> None:
     world.enter(world.put("b.jpg"))
     world.put("b.jpg", b"other")
     swept(world.store, "inbox", world.client, world.keys)
-    assert world.told() == [("created", "b.jpg")]
+    assert world.inbox_events() == [("created", "b.jpg")]
 
 
 def test_other_captions_are_no_reason_to_tag_again(world: World) -> None:
     world.tag(world.put("a.jpg"), revision=OLD)
     world.tag(world.put("b.jpg"), revision=NEW)
     swept(world.store, "inbox", world.client, world.keys)
-    assert world.told() == []
+    assert world.inbox_events() == []
 
 
 def test_a_prefix_is_compared_alone(world: World) -> None:
@@ -132,7 +132,7 @@ def test_a_prefix_is_compared_alone(world: World) -> None:
     for key in ("in/new.jpg", "out/new.jpg"):
         world.put(key)
     swept(world.store, "inbox", world.client, world.keys, prefix="in/")
-    assert sorted(world.told()) == [("created", "in/new.jpg"), ("removed", "in/gone.jpg")]
+    assert sorted(world.inbox_events()) == [("created", "in/new.jpg"), ("removed", "in/gone.jpg")]
 
 
 def test_records_of_an_older_wildtag_are_put_in_order_first(world: World, client: Client, keys: Keys) -> None:
@@ -140,7 +140,7 @@ def test_records_of_an_older_wildtag_are_put_in_order_first(world: World, client
     client.delete(keys.objects)
     world.store.remove("inbox", "3.jpg")
     swept(world.store, "inbox", world.client, world.keys)
-    assert world.told() == [("removed", "3.jpg")]
+    assert world.inbox_events() == [("removed", "3.jpg")]
 
 
 def test_a_pass_that_is_interrupted_goes_on_where_it_was(world: World, client: Client, keys: Keys) -> None:
@@ -156,11 +156,11 @@ def test_a_pass_that_is_interrupted_goes_on_where_it_was(world: World, client: C
     broken = World(Breaking({"inbox": root}), client, keys, world.inbox, world.later, world.ledger, world.records)
     with pytest.raises(KeyboardInterrupt):
         broken.sweeper().step(60)
-    first = world.told()
+    first = world.inbox_events()
     client.delete(keys.lock("reconcile:inbox"))  # its holder is dead; the lock would have gone in a minute
     sweeper = world.sweeper()
     assert sweeper.step(60)
-    assert [key for _, key in [*first, *world.told()]] == names
+    assert [key for _, key in [*first, *world.inbox_events()]] == names
     assert client.exists(keys.reconcile("inbox"), keys.lock("reconcile:inbox")) == 0
 
 
@@ -186,7 +186,7 @@ def test_a_pass_goes_on_where_it_was_when_the_store_was_away(world: World, clien
     assert sweeper.step(60)
     assert asked == ["", names[PAGE - 1]]
     assert sweeper.progress.seen == 3 * PAGE
-    assert [key for _, key in world.told()] == names
+    assert [key for _, key in world.inbox_events()] == names
     assert sweeper.step(60)  # and the next one begins at the beginning
     assert asked[2:] == [""]
     assert sweeper.progress.seen == 3 * PAGE
@@ -206,7 +206,11 @@ def test_a_pass_comes_back_to_what_it_had_seen_and_no_further(world: World, resu
     sweeper.rescan()  # up to the second page, now
     world.put(names[PAGE + 1], b"changed")
     assert sweeper.step(60)
-    assert sorted(world.told()) == [("created", names[PAGE + 1]), ("removed", names[1]), ("removed", names[-1])]
+    assert sorted(world.inbox_events()) == [
+        ("created", names[PAGE + 1]),
+        ("removed", names[1]),
+        ("removed", names[-1]),
+    ]
     assert 5 * PAGE - 3 <= sweeper.progress.seen <= 6 * PAGE - 3  # it ends with a page
     sweeper.rescan()
     assert sweeper.step(60)
@@ -226,7 +230,7 @@ def test_a_rate_holds_a_pass_to_so_many_objects_a_second(world: World) -> None:
         assert sweeper.progress.seen + sweeper.progress.gone == (page + 1) * PAGE
         now += 0.2
     assert sweeper.step(60)
-    assert len(world.told()) == len(names) + PAGE
+    assert len(world.inbox_events()) == len(names) + PAGE
 
 
 def test_two_at_once_do_no_harm(world: World) -> None:

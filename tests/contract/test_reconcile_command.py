@@ -67,7 +67,7 @@ def said(process: subprocess.Popen[str]) -> dict[str, Any]:
     return found
 
 
-def told(inbox: Inbox) -> list[str]:
+def queued_keys(inbox: Inbox) -> list[str]:
     read = inbox.read("me", 10_000, None)
     inbox.done([entry for entry, _ in read])
     return [event.key for _, event in read]
@@ -91,7 +91,7 @@ def test_since_tells_of_what_has_changed_since_and_leaves_no_mark(
     ):
         found = said(wildtag("reconcile", "--since", since, "--json"))
         assert (found["seen"], found["sent"], found["gone"]) == (3, len(sent), 0)
-        assert told(inbox) == sent
+        assert queued_keys(inbox) == sent
     assert client.exists(keys.reconcile("inbox")) == 0
     process = wildtag("reconcile", "--since", "yesterday")
     _, error = process.communicate(timeout=PATIENCE)
@@ -108,7 +108,7 @@ def test_a_rate_is_kept(wildtag: Callable[..., subprocess.Popen[str]], folder: P
     found = said(wildtag("reconcile", "--json", *given, WILDTAG_RECONCILE_RATE="1000" if not given else "9999"))
     assert found["seen"] == count
     assert found["seconds"] >= PAGE / 1000
-    assert len(told(inbox)) == count
+    assert len(queued_keys(inbox)) == count
 
 
 LISTENS = """

@@ -1,4 +1,4 @@
-"""MinIO's Redis target in both formats: everything is told, whatever is killed where, and nothing else is."""
+"""MinIO's Redis target in both formats: all events arrive, wherever a process is killed, and no others."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def inbox(client: Client, keys: Keys) -> Inbox:
     return made
 
 
-def told(inbox: Inbox) -> list[ObjectEvent]:
+def inbox_events(inbox: Inbox) -> list[ObjectEvent]:
     read = inbox.read("me", 10_000, 1)
     inbox.done([entry for entry, _ in read])
     return [event for _, event in read]
@@ -84,7 +84,7 @@ def test_every_entry_is_told_in_order(target: Client, listing: AccessList, inbox
     wanted = [f"{i} é+.jpg" for i in range(PAGE + 7)]
     target.rpush(KEY, *(access(record(key=key)) for key in wanted))
     assert [listing.step(), listing.step(), listing.step()] == [PAGE, 7, 0]
-    assert [event.key for event in told(inbox)] == wanted
+    assert [event.key for event in inbox_events(inbox)] == wanted
     assert target.llen(KEY) == 0
 
 
@@ -99,9 +99,9 @@ def test_a_kill_loses_no_entry(
     assert target.llen(KEY) == 3
     target.rpush(KEY, access(record(key="d")))
     listing.step()
-    events = [event.key for event in told(inbox)]
+    events = [event.key for event in inbox_events(inbox)]
     assert set(events) == set("abcd")
-    assert len(events) == (4 if when == "before" else 7)  # told twice at the most, which the ledger takes for once
+    assert len(events) == (4 if when == "before" else 7)  # repeated once at most, which the ledger ignores
     assert target.llen(KEY) == 0
 
 
@@ -118,7 +118,7 @@ def test_two_readers_lose_nothing(target: Client, event_sink: Fragile, inbox: In
 
     AccessList(target, KEY, BUCKET, Slow(event_sink._redis, event_sink._keys)).step()
     assert [second.step(), target.llen(KEY)] == [1, 0]
-    assert set(keys_of(told(inbox))) == {("created", key) for key in "abc"}
+    assert set(keys_of(inbox_events(inbox))) == {("created", key) for key in "abc"}
 
 
 def test_junk_is_set_aside_and_does_not_stand_in_the_way(
@@ -127,7 +127,7 @@ def test_junk_is_set_aside_and_does_not_stand_in_the_way(
     tagging = record("s3:ObjectCreated:PutTagging")
     target.rpush(KEY, b"no json", access(tagging), b"[" * 5000, access(record(key="good.jpg")), b"\xff" * 9000)
     assert listing.step() == 5
-    assert keys_of(told(inbox)) == [("created", "good.jpg")]
+    assert keys_of(inbox_events(inbox)) == [("created", "good.jpg")]
     aside = event_sink.rejected()
     assert [a.rejected.body[:2] for a in aside] == [b"\xff\xff", b"[[", b"no"]
     assert [a.rejected.size for a in aside] == [9000, 5000, 7]
@@ -165,7 +165,7 @@ def test_a_redis_that_goes_away_is_waited_for(mortal: OwnRedis, event_sink: Frag
         listing.step()
     mortal.start()
     assert listing.step() == 1
-    assert keys_of(told(inbox)) == [("created", "a")]
+    assert keys_of(inbox_events(inbox)) == [("created", "a")]
 
 
 # -- namespace
@@ -184,26 +184,26 @@ def test_the_hash_is_followed(target: Client, hashing: NamespaceHash, inbox: Inb
     for key in ("a", "b c+d", "é"):
         put(target, key)
     assert hashing.step() == 3
-    assert sorted(keys_of(told(inbox))) == [("created", "a"), ("created", "b c+d"), ("created", "é")]
+    assert sorted(keys_of(inbox_events(inbox))) == [("created", "a"), ("created", "b c+d"), ("created", "é")]
     assert hashing.step() == 0
     put(target, "a", eTag="another")
     target.hdel(KEY, f"{BUCKET}/b c+d")
     assert hashing.step() == 2
-    assert sorted(keys_of(told(inbox))) == [("created", "a"), ("removed", "b c+d")]
+    assert sorted(keys_of(inbox_events(inbox))) == [("created", "a"), ("removed", "b c+d")]
     assert hashing.step() == 0
     put(target, "b c+d")
     hashing.step()
-    assert keys_of(told(inbox)) == [("created", "b c+d")]
+    assert keys_of(inbox_events(inbox)) == [("created", "b c+d")]
 
 
 def test_tags_written_back_are_no_news_but_hide_none(target: Client, hashing: NamespaceHash, inbox: Inbox) -> None:
     put(target, "seen")
     hashing.step()
-    told(inbox)
+    inbox_events(inbox)
     put(target, "seen", "s3:ObjectCreated:PutTagging", sequencer="FF")
     put(target, "new", "s3:ObjectCreated:PutTagging")  # the news of its upload was overwritten between two looks
     hashing.step()
-    assert keys_of(told(inbox)) == [("created", "new")]
+    assert keys_of(inbox_events(inbox)) == [("created", "new")]
 
 
 def test_a_delete_marker_stays_in_the_hash(target: Client, hashing: NamespaceHash, inbox: Inbox) -> None:
@@ -211,7 +211,7 @@ def test_a_delete_marker_stays_in_the_hash(target: Client, hashing: NamespaceHas
     hashing.step()
     put(target, "a", "s3:ObjectRemoved:DeleteMarkerCreated", versionId="v2")
     hashing.step()
-    assert keys_of(told(inbox)) == [("created", "a"), ("removed", "a")]
+    assert keys_of(inbox_events(inbox)) == [("created", "a"), ("removed", "a")]
     assert hashing.step() == 0
 
 
@@ -221,10 +221,10 @@ def test_a_kill_loses_no_field(
 ) -> None:
     put(target, "a")
     hashing.step()
-    told(inbox)
+    inbox_events(inbox)
     target.hdel(KEY, f"{BUCKET}/a")
     put(target, "b")
-    for _ in range(2):  # while it tells what came, and while it tells what went
+    for _ in range(2):  # while it reports additions, and while it reports removals
         event_sink.when = when
         with pytest.raises(Killed):
             hashing.step()
@@ -232,16 +232,16 @@ def test_a_kill_loses_no_field(
             hashing.step()
             break
     hashing.step()
-    assert sorted(keys_of(told(inbox))) == [("created", "b"), ("removed", "a")]
+    assert sorted(keys_of(inbox_events(inbox))) == [("created", "b"), ("removed", "a")]
 
 
 def test_many_fields_go_by_pages(target: Client, hashing: NamespaceHash, inbox: Inbox) -> None:
     target.hset(KEY, mapping={f"{BUCKET}/{i}".encode(): value(record(key=str(i))) for i in range(3 * PAGE)})
     assert hashing.step() == 3 * PAGE
-    assert len(told(inbox)) == 3 * PAGE
+    assert len(inbox_events(inbox)) == 3 * PAGE
     target.delete(KEY)
     assert hashing.step() == 3 * PAGE
-    assert {event.kind for event in told(inbox)} == {"removed"}
+    assert {event.kind for event in inbox_events(inbox)} == {"removed"}
     assert hashing.step() == 0
 
 
@@ -254,7 +254,7 @@ def test_junk_in_the_hash_is_set_aside_once(
     assert len(event_sink.rejected()) == 3
     target.delete(KEY)
     hashing.step()
-    assert keys_of(told(inbox)) == [("removed", "x")]
+    assert keys_of(inbox_events(inbox)) == [("removed", "x")]
 
 
 # -- the process
@@ -276,7 +276,7 @@ def test_a_process_that_is_killed_again_and_again_loses_nothing(mortal: OwnRedis
         left = client.llen(KEY)
     inbox = Inbox(client, keys.inbox)
     inbox.prepare()
-    assert {event.key for event in told(inbox)} == {str(number) for number in range(many)}
+    assert {event.key for event in inbox_events(inbox)} == {str(number) for number in range(many)}
 
 
 def test_a_process_stops_when_it_is_told_to(mortal: OwnRedis, tmp_path: Path) -> None:

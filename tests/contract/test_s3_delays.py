@@ -86,7 +86,7 @@ def tagging(client: Client, keys: Keys, inbox: Inbox) -> Iterator[None]:
 
 
 class Telling(FolderStore):
-    """A bucket whose server tells by several sources, each so many seconds after the upload."""
+    """A bucket whose server uses several sources, each so many seconds after the upload."""
 
     def __init__(self, root: Any, event_sink: EventSink, **delays: float) -> None:
         super().__init__({BUCKET: root})
@@ -96,8 +96,8 @@ class Telling(FolderStore):
     def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
         info = super().put(bucket, key, data, content_type)
         for source, delay in self._delays.items():
-            told = Notification((ObjectEvent.seen(info),))
-            threading.Timer(delay, self._event_sink.store, [[received_events(source, told, b"")]]).start()
+            notification = Notification((ObjectEvent.seen(info),))
+            threading.Timer(delay, self._event_sink.store, [[received_events(source, notification, b"")]]).start()
         return info
 
 
@@ -126,8 +126,8 @@ def test_a_way_that_tells_nothing_is_named(
     client: Client, keys: Keys, stack: Stack, sources: Sources, tmp_path: Any
 ) -> None:
     store = Telling(tmp_path, EventSink(client, keys), listen=0.0)
-    told = [WEBHOOK, Entry("arn:minio:sqs::WILDTAG:redis"), Entry("arn:aws:sqs:r:1:x")]
-    delays = SourceDelays(sources, EventProbes(client, keys), told, patience_s=0.5)
+    targets = [WEBHOOK, Entry("arn:minio:sqs::WILDTAG:redis"), Entry("arn:aws:sqs:r:1:x")]
+    delays = SourceDelays(sources, EventProbes(client, keys), targets, patience_s=0.5)
     with tagging(client, keys, stack.inbox):
         found = checks(Probe(store, stack, delays, BUCKET, ProbeForm()).follow())
     assert found["record"].ok
@@ -167,8 +167,8 @@ def test_a_bucket_that_only_the_sweep_watches_is_noted(
     assert found["sources"].ok is None
     assert "only by the periodic sweep" in found["sources"].detail
     assert "wildtag s3 setup" in found["sources"].remedy
-    told = checks(SourceDelays(sources, EventProbes(client, keys), [WEBHOOK], patience_s=1).conditions())
-    assert "sources" not in told
+    found = checks(SourceDelays(sources, EventProbes(client, keys), [WEBHOOK], patience_s=1).conditions())
+    assert "sources" not in found
 
 
 @pytest.mark.parametrize("key", [None, "b.png"])

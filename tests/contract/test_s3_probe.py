@@ -162,7 +162,7 @@ def test_filters_that_no_probe_can_pass_are_named(
 
 
 @pytest.mark.parametrize(
-    ("object_filter", "told", "chosen", "made"),
+    ("object_filter", "entry", "chosen", "made"),
     [
         (ObjectFilter(), Entry(""), (None, None), ("", ".png", "image/png")),
         (ObjectFilter(), Entry("", "in/", ".JPG"), (None, None), ("in/", ".JPG", "image/png")),
@@ -179,9 +179,12 @@ def test_filters_that_no_probe_can_pass_are_named(
     ],
 )  # fmt: skip
 def test_a_probe_looks_like_what_is_followed_and_told_of(
-    object_filter: ObjectFilter, told: Entry, chosen: tuple[str | None, str | None], made: tuple[str, str, str] | None
+    object_filter: ObjectFilter,
+    entry: Entry,
+    chosen: tuple[str | None, str | None],
+    made: tuple[str, str, str] | None,
 ) -> None:
-    first = next(probe_forms(object_filter, told, *chosen), None)
+    first = next(probe_forms(object_filter, entry, *chosen), None)
     assert first == (made and ProbeForm(*made))
     assert first is None or object_filter.key(first.key("wildtag-probe-0"))
 

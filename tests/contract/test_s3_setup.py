@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig
 
-from tests.contract.s3_server import Answer, Told, made_up, refusal, store_at
+from tests.contract.s3_server import Answer, FakeS3, made_up, refusal, store_at
 from tests.warm import wildtag
 from workers.cli import s3 as s3_commands
 from workers.diagnostics.s3_setup import inspect_bucket, set_up
@@ -51,7 +51,7 @@ def command(moto_url: str, bucket: str) -> Callable[..., Done]:
 
 
 @pytest.fixture
-def minio() -> Iterator[Told]:
+def minio() -> Iterator[FakeS3]:
     """A made-up MinIO with an empty bucket, which takes its own ARNs and gives them back with its region."""
     kept = b""
 
@@ -89,8 +89,8 @@ def test_setup_makes_the_bucket_adds_to_what_is_there_and_does_so_once(
     assert (first.returncode, second.returncode) == (0, 0)
     assert answers(first)["notification"]["detail"].endswith("added")
     assert answers(second)["notification"]["detail"].endswith("no change needed")
-    told = entries(read(store_at(moto_url), bucket))
-    assert told == [
+    found = entries(read(store_at(moto_url), bucket))
+    assert found == [
         Entry(THEIRS, "logs/", "", ("s3:ObjectCreated:*",)),
         Entry(OURS, "a & b +%/é", ".jpg", WANTED),
     ]
@@ -104,7 +104,9 @@ def test_the_secret_is_in_nothing_that_doctor_prints(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["webhook", "redis"])
-def test_setup_prints_what_minio_must_be_started_with(command: Callable[..., Done], minio: Told, target: str) -> None:
+def test_setup_prints_what_minio_must_be_started_with(
+    command: Callable[..., Done], minio: FakeS3, target: str
+) -> None:
     url = "http://here:1/v1/events/minio"
     options = ("setup", "--target", target, "--redis-key", "mine", "--url", url, "--print")
     first = command(*options, "--json", WILDTAG_S3_ENDPOINT=minio.url)
@@ -124,25 +126,25 @@ def test_setup_prints_what_minio_must_be_started_with(command: Callable[..., Don
     assert set(said["environment"]["placeholders"]) == used
 
 
-def test_where_nothing_is_missing_nothing_is_printed(command: Callable[..., Done], minio: Told) -> None:
+def test_where_nothing_is_missing_nothing_is_printed(command: Callable[..., Done], minio: FakeS3) -> None:
     done = command("setup", WILDTAG_S3_ENDPOINT=minio.url)
     assert done.returncode == 0
     assert "MINIO_NOTIFY" not in done.stdout
 
 
-def test_a_second_target_is_told_at_once(command: Callable[..., Done], minio: Told) -> None:
+def test_a_second_target_is_told_at_once(command: Callable[..., Done], minio: FakeS3) -> None:
     done = command("setup", "--at-once", "--print", "--json", WILDTAG_S3_ENDPOINT=minio.url)
     assert done.returncode == 0
     environment = json.loads(done.stdout.splitlines()[-1])["environment"]
     assert environment["MINIO_NOTIFY_WEBHOOK_QUEUE_DIR_WILDTAG"] == "/events"
     assert environment["MINIO_NOTIFY_WEBHOOK_ENABLE_WILDTAGNOW"] == "on"
     assert not any("QUEUE" in name and name.endswith("NOW") for name in environment)
-    told = entries(read(store_at(minio.url), "photos"))
-    assert [entry.arn.rpartition(":")[0].rpartition(":")[2] for entry in told] == ["WILDTAG", "WILDTAGNOW"]
+    found = entries(read(store_at(minio.url), "photos"))
+    assert [entry.arn.rpartition(":")[0].rpartition(":")[2] for entry in found] == ["WILDTAG", "WILDTAGNOW"]
 
 
 @pytest.fixture
-def refusing() -> Iterator[Told]:
+def refusing() -> Iterator[FakeS3]:
     """A made-up MinIO that knows no target."""
 
     def answer(method: str, path: str) -> Answer:
@@ -155,7 +157,7 @@ def refusing() -> Iterator[Told]:
 
 
 def test_what_is_missing_is_printed_and_the_address_asked_for(
-    command: Callable[..., Done], refusing: Told, tmp_path: Path
+    command: Callable[..., Done], refusing: FakeS3, tmp_path: Path
 ) -> None:
     done = command("setup", WILDTAG_HOME=str(tmp_path), WILDTAG_S3_ENDPOINT=refusing.url)
     assert done.returncode == 1

@@ -335,12 +335,12 @@ def test_long_work_pushes_its_deadline_on_and_that_of_those_behind_it(world: Wor
 
 
 def test_progress_is_told_while_a_model_is_at_work() -> None:
-    told: list[int] = []
-    with keepalive(lambda: told.append(1), 0.01):
-        eventually(lambda: len(told) >= 3, 10)
-    count = len(told)
+    calls: list[int] = []
+    with keepalive(lambda: calls.append(1), 0.01):
+        eventually(lambda: len(calls) >= 3, 10)
+    count = len(calls)
     time.sleep(0.05)  # five periods
-    assert len(told) == count
+    assert len(calls) == count
 
 
 # -- what must not happen
@@ -513,5 +513,5 @@ def test_settings_refuse_rules_that_are_none() -> None:
     with pytest.raises(ValueError, match="not a multiple"):
         Settings(segment_map=10, segment_grids=(4, 8))
     again = Settings.model_validate({"segment_grids": "2,4", "segment_map": "8", "segment_prefixes": rules})
-    told = {name.removeprefix("WILDTAG_").lower(): value for name, value in again.environment().items()}
-    assert Settings.model_validate(told) == again
+    variables = {name.removeprefix("WILDTAG_").lower(): value for name, value in again.environment().items()}
+    assert Settings.model_validate(variables) == again

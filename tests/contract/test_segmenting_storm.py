@@ -25,7 +25,7 @@ OPERATIONS = ("put", "remove", "repeat", "again", "dense", "regions", "none", "s
 
 
 class Storm:
-    """Objects are put, overwritten, removed, wished for and told of again; messages get lost or come in any order."""
+    """Objects are put, overwritten, removed, requested and reported again; messages get lost or come in any order."""
 
     def __init__(self, world: World) -> None:
         self.world = world

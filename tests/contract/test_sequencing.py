@@ -1,4 +1,4 @@
-"""The rule of order: an older version of an object never overwrites a newer, in whatever order they are told."""
+"""The rule of order: an older version never overwrites a newer, in whatever order their events arrive."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ OID = f"{BUCKET}/walks/dog.jpg"
 # lengths and cases differ on purpose
 SEQUENCERS = ["0055AED6DCD90281E5", "0055AED6DD", "18A5C0FFEE123456", "18A5C0FFEE123457", "18a5c0ffee12345a", "F8"]
 VERSIONS = st.integers(0, len(SEQUENCERS) - 1)
-STEPS = st.tuples(st.sampled_from(["told", "told", "result", "result", "removed", "seen", "retag"]), VERSIONS)
+STEPS = st.tuples(
+    st.sampled_from(["notification", "notification", "result", "result", "removed", "seen", "retag"]), VERSIONS
+)
 
 
 def etag(version: int) -> str:
@@ -30,8 +32,8 @@ def etag(version: int) -> str:
 
 def arrival(version: int) -> Arrival:
     """As the dispatcher makes it of a webhook's body."""
-    told = webhook(body(record(eTag=etag(version), sequencer=SEQUENCERS[version])), BUCKET)
-    (event,) = told.events
+    notification = webhook(body(record(eTag=etag(version), sequencer=SEQUENCERS[version])), BUCKET)
+    (event,) = notification.events
     return Arrival(ObjectRef(event.bucket, event.key, event.etag, event.size, event.version_id), event.sequence)
 
 
@@ -49,7 +51,7 @@ def result(version: int) -> Record:
 
 @dataclass(frozen=True)
 class Held:
-    """A version, and what it was told by: its own sequencer, or a look into the bucket, which has none."""
+    """A version, and whether it has an order: an event has a sequencer, a look into the bucket has none."""
 
     version: int
     ordered: bool
@@ -66,8 +68,8 @@ class Model:
         self.waits: Held | None = None
         self.recorded: Held | None = None
 
-    def told(self, version: int) -> str:
-        """An event is believed unless something newer was told."""
+    def notification(self, version: int) -> str:
+        """An event is accepted unless a newer version is known."""
         recorded = self.recorded is not None and self.recorded.version == version
         if recorded and self.waits is None:
             return "done"
@@ -79,7 +81,7 @@ class Model:
         return "entered"
 
     def seen(self, version: int, *, force: bool = False) -> str:
-        """What is in the bucket is right, whatever was told."""
+        """The bucket is right, whatever events have arrived."""
         if not force and self.recorded is not None and self.recorded.version == version:
             if self.waits is not None and self.waits.version != version:
                 self.waits = None
@@ -117,8 +119,8 @@ def test_an_older_version_never_overwrites_a_newer_and_the_bucket_has_the_last_w
         return found.etag if found else None
 
     for what, version in happens:
-        if what == "told":
-            assert enter(arrival(version)) == model.told(version)
+        if what == "notification":
+            assert enter(arrival(version)) == model.notification(version)
         elif what == "seen":
             assert enter(look(version)) == model.seen(version)
         elif what == "retag":

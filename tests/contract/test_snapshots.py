@@ -74,9 +74,9 @@ def test_a_snapshot_brings_all_there_is_from_any_home_to_any(
     built(here)
     here.snapshot("mini", "soups@v1", file)
     assert file.read_bytes()[:4] == zstd.MAGIC
-    told: list[int] = []
-    assert there.restore(file, told.append) == MANIFEST == here.find("mini", "soups@v1")
-    assert told[-1] == len(CAPTIONS) + 1
+    counts: list[int] = []
+    assert there.restore(file, counts.append) == MANIFEST == here.find("mini", "soups@v1")
+    assert counts[-1] == len(CAPTIONS) + 1
     before, after = held(here), held(there)
     assert before[0] == after[0] == sorted([*CAPTIONS, TAUGHT], key=lambda caption: caption.id)
     with reading(file, tmp_path) as saved:

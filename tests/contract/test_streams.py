@@ -1,4 +1,4 @@
-"""A group that fell behind its stream is told so once, with how much it has lost."""
+"""A group that fell behind its stream learns it once, with the number of lost entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two sources tell of one bucket: the second event for one thing costs nothing, and the bucket has the last word."""
+"""Two sources report one bucket: a repeated event costs nothing, and the bucket decides."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Away:
 
 
 class Bucket:
-    """A bucket whose server tells of every change, in order, and a world that hears of it when a test says so."""
+    """A bucket whose server reports every change in order, and a world that gets events when a test sends them."""
 
     def __init__(self, redis_url: str, home: Path) -> None:
         (home / "inbox").mkdir()
@@ -71,7 +71,7 @@ class Bucket:
         """Gives the event, which nobody has heard yet."""
         self.world.put(key, COLOURS[colour])
         info = self.world.wiring.store.store.stat("inbox", key)
-        self.world.wiring.redis.delete("test:inbox")  # what the world itself would tell
+        self.world.wiring.redis.delete("test:inbox")  # the events that the world itself sends
         self.world.wiring.inbox.prepare()
         self.time += 1
         return ObjectEvent("created", "inbox", key, info.ref.etag, info.ref.size, None, padded(f"{self.time:X}"))
@@ -81,11 +81,11 @@ class Bucket:
         return self.removal(key)
 
     def removal(self, key: str) -> ObjectEvent:
-        """What is told of a removal."""
+        """The event of a removal."""
         self.time += 1
         return ObjectEvent("removed", "inbox", key, sequence=padded(f"{self.time:X}"))
 
-    def tell(self, *events: ObjectEvent) -> None:
+    def handle(self, *events: ObjectEvent) -> None:
         """Events arrive and are dealt with, and so is all that they lead to."""
         self.world.wiring.inbox.append(events)
         self.world.settle()
@@ -94,7 +94,7 @@ class Bucket:
         return int(self.world.wiring.event_sink.counts().get(name, 0))
 
     def feed(self) -> list[tuple[str, str]]:
-        """What was told of each object, in order."""
+        """The events of each object, in order."""
         items = self.world.wiring.records.feed_page("0-0", 1000)
         return [(item.oid, item.record.state if item.record else "removed") for item in items]
 
@@ -106,11 +106,11 @@ def bucket(redis_url: str, client: Client, tmp_path: Path) -> Bucket:  # noqa: A
 
 def test_the_second_event_costs_nothing(bucket: Bucket) -> None:
     event = bucket.put("a.png")
-    bucket.tell(event)
+    bucket.handle(event)
     assert bucket.feed() == [("inbox/a.png", "done")]
     asked, sent = bucket.store.asked, len(bucket.world.queues.sent)
-    bucket.tell(event)  # three seconds later, say
-    bucket.tell(event)
+    bucket.handle(event)  # three seconds later, say
+    bucket.handle(event)
     assert (bucket.store.asked, len(bucket.world.queues.sent)) == (asked, sent)
     assert bucket.feed() == [("inbox/a.png", "done")]
     assert bucket.count(REPEATED) == 2
@@ -131,35 +131,35 @@ def test_while_the_first_is_on_its_way(bucket: Bucket) -> None:
 def test_after_the_captions_were_switched(bucket: Bucket) -> None:
     """A late second event is no reason to tag what is tagged with other captions."""
     event = bucket.put("a.png")
-    bucket.tell(event)
+    bucket.handle(event)
     bucket.world.version = "captions@2"
-    bucket.tell(event)
+    bucket.handle(event)
     assert bucket.feed() == [("inbox/a.png", "done")]
 
 
 def test_when_it_was_overwritten_or_removed_in_between(bucket: Bucket) -> None:
     first, second = bucket.put("a.png"), bucket.put("a.png", "blue")
-    bucket.tell(second)
+    bucket.handle(second)
     asked = bucket.store.asked
-    bucket.tell(first, second, first)
+    bucket.handle(first, second, first)
     assert bucket.store.asked == asked
     assert bucket.feed() == [("inbox/a.png", "done")]
     removal = bucket.remove("a.png")
-    bucket.tell(removal)
+    bucket.handle(removal)
     asked = bucket.store.asked
-    bucket.tell(second, removal)  # as the slow way tells it, after everything is over
+    bucket.handle(second, removal)  # as the slow source sends it, after everything is over
     assert bucket.store.asked == asked
     assert bucket.feed() == [("inbox/a.png", "done"), ("inbox/a.png", "removed")]
-    bucket.tell(bucket.put("a.png", "blue"))  # the same bytes again are news
+    bucket.handle(bucket.put("a.png", "blue"))  # the same bytes again are news
     assert bucket.feed()[2:] == [("inbox/a.png", "done")]
 
 
 def test_what_has_no_order_is_looked_up_each_time(bucket: Bucket) -> None:
     put = bucket.put("a.png")
     event = ObjectEvent("created", put.bucket, put.key, size=put.size)
-    bucket.tell(event)
+    bucket.handle(event)
     asked = bucket.store.asked
-    bucket.tell(event)
+    bucket.handle(event)
     assert bucket.store.asked == asked + 1
     assert bucket.feed() == [("inbox/a.png", "done")]
 
@@ -169,9 +169,9 @@ def test_versions_of_one_key_are_not_taken_for_each_other(bucket: Bucket) -> Non
         ObjectEvent("removed", "inbox", "a.png", version_id=version, sequence=padded(sequence))
         for version in ("v1", "v2") for sequence in ("18A5", "18A6")
     ]  # fmt: skip
-    bucket.tell(*events)
+    bucket.handle(*events)
     assert bucket.count(REPEATED) == 0
-    bucket.tell(*events)
+    bucket.handle(*events)
     assert bucket.count(REPEATED) == 4
 
 
@@ -189,8 +189,8 @@ def test_an_event_that_was_read_and_not_finished_is_not_repeated(bucket: Bucket)
 
 
 def test_only_what_was_told_before_is_counted_as_repeated(bucket: Bucket) -> None:
-    bucket.tell(bucket.put("a.png"))
-    bucket.tell(bucket.put("a.png"))  # the same bytes, uploaded once more
+    bucket.handle(bucket.put("a.png"))
+    bucket.handle(bucket.put("a.png"))  # the same bytes, uploaded once more
     assert bucket.count(REPEATED) == 0
 
 
@@ -221,7 +221,7 @@ def test_a_repeated_event_that_was_left_sends_nothing(bucket: Bucket) -> None:
 
 
 def test_the_removal_of_a_folder_marker_is_left_alone(bucket: Bucket) -> None:
-    bucket.tell(bucket.removal("folder/"))
+    bucket.handle(bucket.removal("folder/"))
     assert bucket.store.asked == 0
     assert (bucket.count(IGNORED), bucket.feed()) == (1, [])
 
@@ -250,7 +250,7 @@ OPERATIONS = st.lists(
 def test_two_sources_in_any_order_end_in_the_state_of_the_bucket(
     redis_url: str, client: Client, happens: list[tuple[str, str, bool]], random: Any, shuffled: bool
 ) -> None:
-    """``shuffled``: the slow source tells in any order, as several servers of one cluster may."""
+    """``shuffled``: the slow source sends in any order, as several servers of one cluster may."""
     client.flushall()
     with tempfile.TemporaryDirectory() as home:
         bucket = Bucket(redis_url, Path(home))
@@ -263,13 +263,13 @@ def test_two_sources_in_any_order_end_in_the_state_of_the_bucket(
             else:
                 slow.append(bucket.remove(key))
             if at_once:  # the fast source was there, and all is done before the next change
-                bucket.tell(slow[-1])
+                bucket.handle(slow[-1])
             elif random.random() < 0.5:
                 bucket.world.wiring.inbox.append([slow[-1]])
         if shuffled:
             random.shuffle(slow)
         for event in slow:
-            bucket.tell(event)
+            bucket.handle(event)
             assert all(state != "failed" for _, state in bucket.feed())
         found = {record.key: record.etag for record in bucket.world.wiring.records.latest()}
         there = {info.ref.key: info.ref.etag for info in bucket.world.wiring.store.store.list("inbox")}

@@ -73,17 +73,17 @@ def test_tags_are_waited_for_and_shown_in_the_order_given(wildtag: Wildtag, phot
 def test_json_is_one_object_a_file_with_the_record(gateway: MadeUpGateway, wildtag: Wildtag, photos: Path) -> None:
     run = wildtag("--wait", "--json", photos / "a.jpg")
     assert run.returncode == 0, run.stderr
-    (told,) = lines(run).values()
-    assert told["file"] == str(photos / "a.jpg")
-    assert [told["id"]] == list(gateway.stored)
-    assert (told["state"], told["record"]["tags"][0]["label"], told["error"]) == ("done", "cat", None)
+    (line,) = lines(run).values()
+    assert line["file"] == str(photos / "a.jpg")
+    assert [line["id"]] == list(gateway.stored)
+    assert (line["state"], line["record"]["tags"][0]["label"], line["error"]) == ("done", "cat", None)
 
 
 def test_one_bad_file_does_not_stop_the_rest(gateway: MadeUpGateway, wildtag: Wildtag, photos: Path) -> None:
     run = wildtag("--json", photos / "notes.txt", photos / "missing.jpg", photos / "more", photos / "a.jpg")
     assert run.returncode == 1
-    told = lines(run)
-    assert {name: line["error"] and line["error"]["code"] for name, line in told.items()} == {
+    printed = lines(run)
+    assert {name: line["error"] and line["error"]["code"] for name, line in printed.items()} == {
         "notes.txt": "not-an-image", "missing.jpg": "unreadable", "more": "refused", "a.jpg": None,
     }  # fmt: skip
     assert list(gateway.stored.values()) == [b"image a.jpg"]
@@ -114,13 +114,13 @@ def test_what_is_not_finished_is_told_with_its_id(gateway: MadeUpGateway, wildta
     gateway.steps = ["queued", "scoring"]
     run = wildtag("--wait", "--timeout", "0.3", "--json", photos / "a.jpg")
     assert run.returncode == 1
-    (told,) = lines(run).values()
-    assert (told["id"] in gateway.stored, told["error"]["code"]) == (True, "not-finished")
+    (line,) = lines(run).values()
+    assert (line["id"] in gateway.stored, line["error"]["code"]) == (True, "not-finished")
     assert "the state is scoring" in run.stderr
 
 
 def test_a_gateway_that_is_busy_is_waited_for(gateway: MadeUpGateway, wildtag: Wildtag, photos: Path) -> None:
-    gateway.tell("/v1/images", *[problem(503, "busy", Retry_After="1")] * 3)
+    gateway.prepare("/v1/images", *[problem(503, "busy", Retry_After="1")] * 3)
     assert wildtag("-r", photos / "more", photos / "a.jpg").returncode == 0
     assert len(gateway.stored) == 2
 
@@ -128,7 +128,7 @@ def test_a_gateway_that_is_busy_is_waited_for(gateway: MadeUpGateway, wildtag: W
 def test_a_key_that_is_refused_stops_it(gateway: MadeUpGateway, wildtag: Wildtag, tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / f"{number}.jpg").write_bytes(b"image")
-    gateway.tell("/v1/images", *[problem(401, "unauthorized", "this API key is not known")] * 40)
+    gateway.prepare("/v1/images", *[problem(401, "unauthorized", "this API key is not known")] * 40)
     run = wildtag(*tmp_path.glob("*.jpg"), WILDTAG_API_KEY="a-key-of-tests")
     assert run.returncode == 1
     assert run.stderr.count("this API key is not known") == 1
@@ -158,9 +158,9 @@ def test_it_can_be_interrupted_while_the_gateway_is_silent(gateway: MadeUpGatewa
     eventually(lambda: gateway.stored, 60)
     with gateway.lock:
         run.send_signal(signal.SIGINT)
-        _, told = run.communicate(timeout=10)
+        _, errors = run.communicate(timeout=10)
     assert run.returncode == 130
-    assert "Interrupted. 0 of 1" in told
+    assert "Interrupted. 0 of 1" in errors
 
 
 def test_nobody_there_is_told_at_once(wildtag: Wildtag, photos: Path) -> None:

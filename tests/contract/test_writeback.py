@@ -28,7 +28,7 @@ ALLOWED = set(string.ascii_letters + string.digits + "+-._:/@ =")
 
 
 class Tagged(FolderStore):
-    """A folder whose objects carry tags; away when told so."""
+    """A folder whose objects have tags; can be made unavailable."""
 
     def __init__(self, root: Path) -> None:
         super().__init__({"photos": root})
@@ -293,8 +293,8 @@ def test_sidecars_on_an_s3_server(client: Client, keys: Keys, s3: S3Store, bucke
         ref = finish(key, label)
         assert writer.step(10) == 1
         data, info = s3.get(bucket, beside, 2**16)
-        told = json.loads(data)
-        assert (told["key"], told["etag"], told["tags"][0]["label"]) == (key, ref.etag, label)
+        sidecar = json.loads(data)
+        assert (sidecar["key"], sidecar["etag"], sidecar["tags"][0]["label"]) == (key, ref.etag, label)
         assert info.content_type == "application/json"
     assert [info.ref.key for info in s3.list(bucket, ".wildtag/")] == [beside]
     ledger.remove([f"{bucket}/{key}"])

@@ -104,9 +104,9 @@ def commands() -> Iterator[Any]:
             yield pytest.param([interpolated(part, {}) for part in service["command"]], id=name)
 
 
-def seconds(told: str) -> float:
-    found = re.fullmatch(r"(\d+)s", told)
-    assert found, told
+def seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+)s", text)
+    assert found, text
     return float(found[1])
 
 
@@ -197,9 +197,9 @@ def test_what_every_process_gets_holds_no_secret() -> None:
 
 def test_what_is_shown_as_a_default_is_the_default() -> None:
     for found in VARIABLE.finditer(TEXT):
-        told = documented()[found["name"]]
+        default = documented()[found["name"]]
         if found["how"] == "-":
-            assert found["rest"] == told, found["name"]
+            assert found["rest"] == default, found["name"]
         else:
             assert found["how"] == "?", f"{found['name']} has neither a default nor a hint"
             assert found["rest"], found["name"]
@@ -336,21 +336,21 @@ def test_who_needs_no_way_out_has_none() -> None:
 
 
 def test_every_secret_is_told_only_to_those_who_use_it() -> None:
-    def told(variable: str) -> set[str]:
+    def receivers(variable: str) -> set[str]:
         return {name for name in OURS if variable in SERVICES[name].get("environment", {})}
 
     at_the_store = {
         "setup-bucket", "gateway", "dispatcher", "reconcile", "worker-embedding", "worker-segmentation", "writer",
     }  # fmt: skip
-    assert told("WILDTAG_S3_SECRET_KEY") == at_the_store
+    assert receivers("WILDTAG_S3_SECRET_KEY") == at_the_store
     reading_captions = {
         "setup-captions", "gateway", "dispatcher", "reconcile", "worker-retrieval", "worker-segmentation",
     }  # fmt: skip
-    assert told("WILDTAG_QDRANT_API_KEY") == reading_captions
-    assert told("WILDTAG_WEBHOOK_TOKEN") == {"gateway"}
-    assert told("WILDTAG_ADMIN_KEY") == {"gateway"}
-    assert told("WILDTAG_FLOWER_AUTH") == {"flower"}
-    assert told("WILDTAG_NOTIFY_SECRET") == told("WILDTAG_NOTIFY_URL") == {"notifier"}
+    assert receivers("WILDTAG_QDRANT_API_KEY") == reading_captions
+    assert receivers("WILDTAG_WEBHOOK_TOKEN") == {"gateway"}
+    assert receivers("WILDTAG_ADMIN_KEY") == {"gateway"}
+    assert receivers("WILDTAG_FLOWER_AUTH") == {"flower"}
+    assert receivers("WILDTAG_NOTIFY_SECRET") == receivers("WILDTAG_NOTIFY_URL") == {"notifier"}
 
 
 def test_volumes_are_ours_before_anybody_else_mounts_them() -> None:
@@ -365,20 +365,20 @@ def test_volumes_are_ours_before_anybody_else_mounts_them() -> None:
 
 
 def test_minio_loses_no_event_and_sends_them_to_the_gateway() -> None:
-    told, gateway = environment("minio", filled()), environment("gateway", filled())
-    assert told["MINIO_API_SYNC_EVENTS"] == "on"
+    variables, gateway = environment("minio", filled()), environment("gateway", filled())
+    assert variables["MINIO_API_SYNC_EVENTS"] == "on"
     port = gateway["WILDTAG_GATEWAY_PORT"]
-    assert told["MINIO_NOTIFY_WEBHOOK_ENDPOINT_WILDTAG"] == f"http://gateway:{port}/v1/events/minio"
-    assert told["MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_WILDTAG"] == gateway["WILDTAG_WEBHOOK_TOKEN"]
-    assert len(told["MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_WILDTAG"].split()) == 1
-    queue = told["MINIO_NOTIFY_WEBHOOK_QUEUE_DIR_WILDTAG"]
+    assert variables["MINIO_NOTIFY_WEBHOOK_ENDPOINT_WILDTAG"] == f"http://gateway:{port}/v1/events/minio"
+    assert variables["MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_WILDTAG"] == gateway["WILDTAG_WEBHOOK_TOKEN"]
+    assert len(variables["MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_WILDTAG"].split()) == 1
+    queue = variables["MINIO_NOTIFY_WEBHOOK_QUEUE_DIR_WILDTAG"]
     assert queue in {volume["target"] for volume in SERVICES["minio"]["volumes"]}
 
 
 def test_a_fast_way_runs_beside_the_durable_one() -> None:
     """MinIO serves a queue folder on a timer of 3 s; what sweeps the bucket also listens to it."""
-    told = environment("reconcile", filled())
-    assert (told["WILDTAG_LISTEN"], told["WILDTAG_S3_ENDPOINT"]) == ("true", "http://minio:9000")
+    variables = environment("reconcile", filled())
+    assert (variables["WILDTAG_LISTEN"], variables["WILDTAG_S3_ENDPOINT"]) == ("true", "http://minio:9000")
     assert SERVICES["reconcile"]["command"][0] == "reconcile"
     setup = [interpolated(part, {}) for part in SERVICES["setup-bucket"]["command"]]
     url = setup[setup.index("--url") + 1]

@@ -4,7 +4,7 @@ A sense is written as WordNet's word, or ``word.N`` for the N-th sense of the wo
 
 The words may become tags on photographs of people. Words for people are therefore selected by an allow list, not by a
 block list: occupations and roles that a photograph can show. Excluded are words that judge, accuse, pity or insult,
-and what nobody can see: origin, skin, faith, politics, sexuality, illness, poverty, character.
+and what cannot be seen: origin, skin, faith, politics, sexuality, illness, poverty, character.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Messages onto the queues, with a line in Flower that a person can read."""
+"""Publishes messages to the queues, each with a description that Flower shows."""
 
 from __future__ import annotations
 
@@ -20,67 +20,67 @@ PATIENCE_S = 5
 
 
 class BrokerUnavailable(Transient):
-    """The broker did not take the message."""
+    """The broker did not accept the message, or cannot be reached."""
 
     service = BROKER
 
 
 class Sender(Protocol):
-    """What the dispatcher and the keeper need of a publisher."""
+    """The part of a publisher that the dispatcher and the keeper use."""
 
     def send(self, stage: str, batch: Batch) -> None:
-        """Put a batch on the queue of a stage."""
+        """Send a batch to the queue of a stage."""
         ...
 
     def probe(self, stage: str, lifetime: float) -> None:
-        """Ask whoever consumes a stage's queue for a sign of life."""
+        """Send a probe to the consumers of a stage's queue, which expires after ``lifetime`` seconds."""
         ...
 
     def queued(self, stage: str) -> int:
-        """Number of messages on the queue of a stage that no worker has taken."""
+        """Number of messages in the queue of a stage that no worker has received."""
         ...
 
 
 class Publisher:
-    """Sends batches to stages. Raises ``BrokerUnavailable`` and has then sent nothing."""
+    """Sends batches to stages. Raises ``BrokerUnavailable`` if nothing was sent."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
 
     def send(self, stage: str, batch: Batch, *, pause: float = 0.0, retries: int = 0) -> None:
-        """Put a batch on the queue of a stage, to be taken after ``pause`` seconds."""
+        """Send a batch to the queue of a stage. It is processed after ``pause`` seconds."""
         args, label = (batch.encode(),), describe(batch.objects)
         self._send(stage, f"wildtag.{stage}", args, label, pause=pause, retries=retries)
 
     def probe(self, stage: str, lifetime: float) -> None:
-        """Ask whoever consumes a stage's queue for a sign of life; worthless after ``lifetime`` seconds."""
+        """Send a probe to the consumers of a stage's queue. It expires after ``lifetime`` seconds."""
         self._send(stage, f"wildtag.probe.{stage}", (), f"({stage})", expires=lifetime)
 
     def queued(self, stage: str) -> int:
-        """Number of messages on the queue of a stage that no worker has taken. Raises ``BrokerUnavailable``."""
+        """Number of messages in the queue of a stage that no worker has received. Raises ``BrokerUnavailable``."""
         try:
             with self._app.connection_for_write() as connection:
-                # not passively: kombu looks for a Redis queue under its name without the prefix of the keys
+                # not passive: a passive declaration looks for a Redis queue without the key prefix
                 declared: Any = self._app.amqp.queues[stage].bind(connection.default_channel).queue_declare()
                 return int(declared.message_count)
         except (OperationalError, RedisError, OSError) as exc:
             raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
 
     def ask(self, queue: str, task: str, request: str, data: bytes, label: str, lifetime: float) -> None:
-        """Ask whoever consumes a queue; the answer comes under ``Keys.rpc(request)``. See ``workers.redis.rpc``."""
+        """Send an RPC request to a queue. The answer comes under ``Keys.rpc(request)``; see ``workers.redis.rpc``."""
         self._send(queue, task, (request, data), label, expires=lifetime)
 
     def put_back(self, stage: str, delivery: str) -> bool:
-        """Put a message that a worker holds back to the head of its stage's queue; it counts as redelivered.
+        """Return an unacknowledged message to the head of its stage's queue, marked as redelivered.
 
-        False, and nothing is put back, where nobody holds it any more, or the broker is not Redis. ``delivery``: the
-        tag under which it was handed out. It gets another: whoever acknowledges the old one, as the worker does in
-        the end, must not acknowledge it for the worker that has it by then.
+        Returns ``False`` and changes nothing if the message is not unacknowledged any more, or if the broker is not
+        Redis. ``delivery``: the message's delivery tag. The message gets a new one, because the worker acknowledges
+        the old tag at the end of its task, when another worker may already hold the message.
         """
         try:
             with self._app.connection_for_write() as connection:
                 channel: Any = connection.default_channel
-                if not hasattr(channel, "unacked_key"):  # which only Redis keeps what is handed out under
+                if not hasattr(channel, "unacked_key"):  # only the Redis transport has it
                     return False
                 with channel.conn_or_acquire() as client:
                     return bool(client.transaction(
@@ -91,17 +91,18 @@ class Publisher:
             raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
 
     def reach(self) -> None:
-        """Connect to the broker anew, and hang up. Raises ``BrokerUnavailable``."""
+        """Open a new connection to the broker and close it. Raises ``BrokerUnavailable``."""
         try:
-            patience = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": PATIENCE_S}  # of Redis; AMQP has none
+            # options of the Redis transport; AMQP has no timeouts
+            patience = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": PATIENCE_S}
             with self._app.connection_for_write(transport_options=patience) as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=PATIENCE_S)
-                _ = connection.default_channel  # which says something to the broker
+                _ = connection.default_channel  # opening a channel sends a request to the broker
         except (OperationalError, RedisError, OSError) as exc:
             raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
 
     def consumers(self, patience_s: float = 1.5) -> list[str]:
-        """The names of the Celery workers that answer within this time. Raises ``BrokerUnavailable``."""
+        """The names of the Celery workers that answer within ``patience_s``. Raises ``BrokerUnavailable``."""
         try:
             answers = self._app.control.ping(timeout=patience_s)
         except (OperationalError, RedisError, OSError) as exc:
@@ -129,7 +130,7 @@ class Publisher:
 
 
 def _move(pipe: Any, channel: Any, stage: str, delivery: str) -> bool:
-    """A message of kombu's from what is handed out to where a consumer takes its next one; whether it was there."""
+    """Move a kombu message from the unacknowledged ones to the head of its queue. Returns whether it existed."""
     packed = pipe.hget(channel.unacked_key, delivery)
     pipe.multi()
     if packed is None:

@@ -65,7 +65,7 @@ def build_starter(
         source=f"starter {version()} {CHUNK}", template=TEMPLATE, origin="WordNet 3.0, nouns one can photograph",
     )  # fmt: skip
     hooks = Hooks(
-        on_progress=lambda told: progress("Encoding captions", told.read, len(texts)),
+        on_progress=lambda done: progress("Encoding captions", done.read, len(texts)),
         graph=lambda: progress("Building the index", len(texts), len(texts)),
     )
     return build(library, draft, rows_of(texts), normalise, encoding(load().encode, space.dimension), hooks)

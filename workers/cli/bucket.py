@@ -164,16 +164,17 @@ def _timestamp(since: str | None) -> float:
     return (moment if moment.tzinfo else moment.astimezone()).timestamp()
 
 
-def _print(told: Sweep, took: float, held: list[Hold], *, json: bool) -> None:
+def _print(sweep: Sweep, took: float, held: list[Hold], *, json: bool) -> None:
     if json:
         body = {
-            "seen": told.seen, "sent": told.sent, "gone": told.gone, "seconds": round(took, 3), "held_removals": held,
+            "seen": sweep.seen, "sent": sweep.sent, "gone": sweep.gone, "seconds": round(took, 3),
+            "held_removals": held,
         }  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
     else:
         console.print(
-            f"{told.seen:,} objects compared, {told.sent:,} queued for tagging,"
-            f" {told.gone:,} records of removed objects"
+            f"{sweep.seen:,} objects compared, {sweep.sent:,} queued for tagging,"
+            f" {sweep.gone:,} records of removed objects"
         )
         for hold in held:
             messages.print(f"[yellow]{clean(hold.summary)}[/]", soft_wrap=True)

@@ -172,12 +172,12 @@ def _evaluate(
         console.out(msgspec.json.encode(body).decode(), highlight=False)
     else:
         console.print(_table(evaluation))
-        told = (
+        summary = (
             f"{_count(len(evaluation.pictures), 'image')}, {_count(len(labelled.labels), 'label')},"
             f" {len(skipped):,} skipped;"
             f" space {conditions['space']['id']}, captions {conditions['captions_version']}"
         )
-        console.print(f"[dim]{escape(told)}[/]")
+        console.print(f"[dim]{escape(summary)}[/]")
     if report is not None:
         _write(report, evaluation, source, conditions, settings.max_object_bytes)
         messages.print(f"Report: {escape(str(report))}", soft_wrap=True)

@@ -82,11 +82,11 @@ def evaluate_segmentation(
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
     console.print(_table(results))
-    told = (
+    summary = (
         f"Jaccard and recall, macro; {results[0].images:,} images, {len(maps.classes):,} classes with the background,"
         f" {len(skipped):,} skipped; space {wiring.space.id}, captions {wiring.revision.captions_version}"
     )
-    console.print(f"[dim]{escape(told)}[/]")
+    console.print(f"[dim]{escape(summary)}[/]")
 
 
 def source_of(

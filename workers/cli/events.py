@@ -1,4 +1,4 @@
-"""``events``: what the event sources were told, and what of it could not be read."""
+"""``events``: counts of the received events, and the rejected notifications."""
 
 from __future__ import annotations
 

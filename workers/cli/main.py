@@ -82,10 +82,10 @@ class _Commands(TyperGroup):
             asked = getattr(getattr(exc, "ctx", None), "command", None)
             parameters = getattr(asked, "params", ())
             valid = {option for one in parameters for option in (*one.opts, *one.secondary_opts)}
-            said = old_option(str(getattr(exc, "option_name", "")), valid)
-            if said is None:
+            message = old_option(str(getattr(exc, "option_name", "")), valid)
+            if message is None:
                 raise
-            raise OldName(said) from None
+            raise OldName(message) from None
 
 
 def _shown(name: str, value: object) -> str:

@@ -47,11 +47,11 @@ def migrate(
 
 
 def _migrated(wiring: Wiring, *, dry_run: bool) -> Outcome:
-    migrator = Migrator(wiring.redis, wiring.keys, _tell)
+    migrator = Migrator(wiring.redis, wiring.keys, _report)
     if dry_run:
         outcome = migrator.plan()
         for one in outcome.steps:
-            _tell(one)
+            _report(one)
         return outcome
     found = migrator.found()
     if found is not None and found != migrator.latest:
@@ -61,7 +61,7 @@ def _migrated(wiring: Wiring, *, dry_run: bool) -> Outcome:
     return migrator.run()
 
 
-def _tell(what: Done | str) -> None:
+def _report(what: Done | str) -> None:
     text = what if isinstance(what, str) else f"{what.step}: {what.changed:,}"
     messages.print(f"[dim]{escape(text)}[/]", soft_wrap=True)
 
@@ -87,7 +87,7 @@ def _reached(settings: Settings, *, dry_run: bool) -> Iterator[Wiring | None]:
     elif not data_folder(settings.home).is_dir():
         yield None
     else:
-        with Supervisor(settings.home, on_event=lambda event: _tell(str(event))) as supervisor:
+        with Supervisor(settings.home, on_event=lambda event: _report(str(event))) as supervisor:
             redis = PrivateRedis(settings.home)
             supervisor.start([redis.service()])
             update = {"redis_url": redis.url, "broker_url": redis.broker_url}

@@ -30,7 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per li
 def connected() -> Wiring:
     """The adapters to the stack of this home, or to the Redis that the environment names.
 
-    Raises ``OtherLayout`` where another version of wildtag wrote its keys.
+    Raises ``OtherLayout`` if another version of wildtag wrote its keys.
     """
     from workers.embedded.stack import running  # noqa: PLC0415 -- keeps the command line quick
 
@@ -39,7 +39,7 @@ def connected() -> Wiring:
     if up is None:
         raise no_stack(settings, "set WILDTAG_HOME or WILDTAG_REDIS_URL to connect to another stack")
     wiring = Wiring(up)
-    with suppress(Transient):  # then the command itself says what is away
+    with suppress(Transient):  # the command itself reports the outage
         wiring.layout.require()
     return wiring
 

@@ -162,14 +162,14 @@ def doctor(
     if not _print(inspect_bucket(store, settings.bucket), json=json):
         raise typer.Exit(1)
     there = connected()
-    told = notification_entries(store, settings.bucket)
+    entries = notification_entries(store, settings.bucket)
     stack = Stack(there.records, there.inbox, there.health, wait)
-    delays = SourceDelays(there.sources, there.event_probes, told, patience_s=min(wait, PATIENCE_S))
+    delays = SourceDelays(there.sources, there.event_probes, entries, patience_s=min(wait, PATIENCE_S))
     existing = ExistingObject(store, stack, delays, settings.bucket, there.object_filter, key)
     if key is not None:
         checks = existing.follow()
     else:
-        first = told[0] if told else Entry("")
+        first = entries[0] if entries else Entry("")
         form = next(probe_forms(there.object_filter, first, prefix, suffix), None)
         if form is None:
             _print([no_probe_form(there.object_filter, first, prefix, suffix)], json=json)

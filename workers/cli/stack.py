@@ -133,7 +133,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
 def _ports(settings: Settings) -> tuple[int, int]:
     """The ports of Flower and of the gateway, claimed.
 
-    One that was set must be free. A default that is in use gives way to another port, which is said.
+    A port that was set must be free. A default port that is in use is replaced by a free one, and a message says so.
     """
     from workers.embedded.stack import free_port, required_port  # noqa: PLC0415 -- keeps the command line quick
 

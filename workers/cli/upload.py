@@ -107,11 +107,11 @@ def _say(sent: Sent, *, json: bool) -> None:
         messages.print(f"[red]{_name(sent.path)}: {clean(sent.error.reason)}[/]", soft_wrap=True)
     if json:
         image = sent.image
-        told = {
+        body = {
             "file": key_text(str(sent.path)), "id": image and image.id, "state": image and image.state,
             "record": image and image.record, "error": sent.error,
         }  # fmt: skip
-        console.out(msgspec.json.encode(told).decode(), highlight=False)
+        console.out(msgspec.json.encode(body).decode(), highlight=False)
 
 
 def _show(all_: list[Sent], *, wait: bool) -> None:

@@ -99,7 +99,7 @@ def try_out(json: Json = False) -> None:
     took = round(time.monotonic() - began, 3)
     if json:
         body = {
-            "delivery": delivery.id, "taken": answer.taken, "status": answer.status, "said": answer.said,
+            "delivery": delivery.id, "taken": answer.taken, "status": answer.status, "said": answer.detail,
             "seconds": took,
         }  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)

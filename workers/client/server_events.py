@@ -20,7 +20,7 @@ class ServerEvent:
 
 def server_events(pieces: Iterable[bytes]) -> Iterator[ServerEvent]:
     """The events of a stream, each as soon as it is complete. A truncated event at the end is dropped."""
-    last, told, name = "", "", "message"
+    last, sent, name = "", "", "message"
     data: list[bytes] = []
     for line in _lines(pieces):
         field, _, value = line.partition(b":")
@@ -33,9 +33,9 @@ def server_events(pieces: Iterable[bytes]) -> Iterator[ServerEvent]:
             case b"data":
                 data.append(value)
             case b"" if not line:
-                if data or last != told:
+                if data or last != sent:
                     yield ServerEvent(last, name, b"\n".join(data))
-                told, name, data = last, "message", []
+                sent, name, data = last, "message", []
             case _:  # comments keep the connection alive, "retry" is for browsers
                 pass
 

@@ -189,8 +189,8 @@ def _stack(settings: Settings, beats_at: Callable[[Settings, str], Mapping[str, 
         return Check.failed("stack", f"{up}; {exc}", f"see the logs in {settings.home / 'logs'}")
     silent = [name for name, at in beats.items() if time.time() - at > SILENT]
     if silent:
-        said = f"{up}; no progress for {SILENT:.0f} s: {', '.join(sorted(silent))}"
-        return Check.failed("stack", said, f"see the logs in {settings.home / 'logs'}")
+        detail = f"{up}; no progress for {SILENT:.0f} s: {', '.join(sorted(silent))}"
+        return Check.failed("stack", detail, f"see the logs in {settings.home / 'logs'}")
     ages = ", ".join(f"{name} {time.time() - at:.0f} s ago" for name, at in sorted(beats.items()))
     return Check.passed("stack", f"{up}; progress: {ages or 'none yet'}")
 

@@ -1,6 +1,6 @@
-"""The names in an env file, which Compose reads and wildtag itself does not.
+"""Checks the names in an env file, which Compose reads and wildtag itself does not.
 
-Compose passes on the names that its file lists; one that is misspelt reaches no process and would never be noticed.
+Compose passes on the names that its file lists; a misspelt one reaches no process and would go unnoticed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", re.MULTI
 
 
 def check_env_file(file: Path, settings: Iterable[str]) -> Iterator[Check]:
-    """The names of settings in this file; ``settings``: the names that there are.
+    """Check the names of settings in this file. ``settings``: all valid names.
 
-    A check for each name that is misspelt, renamed or removed; a single one when all are right.
+    Yields a check for each misspelt, renamed or removed name, or a single one if all are valid.
     """
     given = dict(_LINE.findall(file.read_text(encoding="utf-8")))
     wrong = [
-        *(Check.failed(file.name, said, "correct the name") for said in unknown(given, settings)),
+        *(Check.failed(file.name, fault, "correct the name") for fault in unknown(given, settings)),
         *(Check.failed(file.name, old_variable(old), "change the line") for old in old_names(given)),
     ]
     yield from wrong or [Check.passed(file.name, "all names of settings are right")]

@@ -22,15 +22,15 @@ QUEUED = (
 
 
 class SourceDelays:
-    """The event sources of one bucket. ``told``: the entries of its notifications that cover all changes."""
+    """The event sources of one bucket. ``entries``: those of its notifications that cover all changes."""
 
     def __init__(
-        self, sources: Sources, event_probes: EventProbes, told: Sequence[Entry], *, patience_s: float
+        self, sources: Sources, event_probes: EventProbes, entries: Sequence[Entry], *, patience_s: float
     ) -> None:
         self._sources = sources
         self._event_probes = event_probes
-        self._notified = bool(told)
-        self._kinds = {entry.arn.rpartition(":")[2] for entry in told if entry.arn.startswith("arn:minio:sqs:")}
+        self._notified = bool(entries)
+        self._kinds = {entry.arn.rpartition(":")[2] for entry in entries if entry.arn.startswith("arn:minio:sqs:")}
         self._patience_s = patience_s
 
     def now(self) -> float:
@@ -54,11 +54,11 @@ class SourceDelays:
         if listen is not None and not _works(listen):
             yield _broken(listen)
         elif listen is None and sweep is not None and self._notified:
-            said = "no process uses the listen API: events arrive as fast as the server sends notifications"
-            yield Check.note("listen", said, LISTEN)
+            detail = "no process uses the listen API: events arrive as fast as the server sends notifications"
+            yield Check.note("listen", detail, LISTEN)
         if sweep is not None and not _works(listen) and not self._notified:
-            said = "there are no notifications and no listen API: changes are seen only by the periodic sweep"
-            yield Check.note("sources", said, f"to enable notifications, run: wildtag s3 setup. {LISTEN}")
+            detail = "there are no notifications and no listen API: changes are seen only by the periodic sweep"
+            yield Check.note("sources", detail, f"to enable notifications, run: wildtag s3 setup. {LISTEN}")
         if sweep is not None:
             yield Check.passed("sweep", f"the last sweep ended {max(0.0, time.time() - sweep.at):.0f} s ago")
 
@@ -68,9 +68,9 @@ def _works(condition: Condition | None) -> bool:
 
 
 def _delay(source: str, seconds: float) -> Check:
-    said = f"its event arrived after {max(0.0, seconds):.2f} s"
+    detail = f"its event arrived after {max(0.0, seconds):.2f} s"
     if seconds <= SLOW_S:
-        return Check.passed(source, said)
+        return Check.passed(source, detail)
     if source == "listen":
         remedy = "the server, a proxy or this machine delays events; check whether one of them is overloaded"
     elif seconds <= TIMER_S + SLOW_S:
@@ -79,16 +79,16 @@ def _delay(source: str, seconds: float) -> Check:
         remedy = (
             f"other events were waiting, or it was sent again: check that the receiver is always available. {QUEUED}"
         )
-    return Check.note(source, said, remedy)
+    return Check.note(source, detail, remedy)
 
 
 def _no_event(source: str, patience_s: float) -> Check:
-    said = f"no event within {patience_s:g} s"
+    detail = f"no event within {patience_s:g} s"
     if source == "listen":
-        return Check.note(source, said, f"the connection is open but carries no events; {AT_ONCE}")
+        return Check.note(source, detail, f"the connection is open but carries no events; {AT_ONCE}")
     where = "WILDTAG_REDIS_TARGET_URL" if source == "redis" else "the gateway"
     return Check.note(
-        source, f"the bucket has a target of this kind, but {said}",
+        source, f"the bucket has a target of this kind, but {detail}",
         f"check that its address is {where}, that its password or token is right, and the log of the server",
     )  # fmt: skip
 
@@ -101,11 +101,11 @@ def _broken(listen: Condition) -> Check:
             f"not supported by this server: {listen.reason}",
             "use notifications: `wildtag s3 setup` enables them",
         )
-    said = f"{listen.state} since {since}: {listen.reason}"
+    detail = f"{listen.state} since {since}: {listen.reason}"
     if listen.state == "deaf":
         remedy = (
             "MinIO versions built after 2025-10-23 do not flush events to listeners, and some proxies buffer them; "
             f"{AT_ONCE}"
         )
-        return Check.note("listen", said, remedy)
-    return Check.note("listen", said, "the connection is retried every second")
+        return Check.note("listen", detail, remedy)
+    return Check.note("listen", detail, "the connection is retried every second")

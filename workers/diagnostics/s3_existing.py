@@ -66,8 +66,8 @@ class ExistingObject:
             yield Check.failed("object", str(exc), "check that this key pair may list and read the bucket")
             return
         if info is None:
-            said = self._key or f"no small image among the first {LISTED:,} objects of the bucket"
-            yield Check.failed("object", f"not found: {said}", "name an existing object with --key")
+            detail = self._key or f"no small image among the first {LISTED:,} objects of the bucket"
+            yield Check.failed("object", f"not found: {detail}", "name an existing object with --key")
             return
         yield Check.passed("object", f"{info.ref.key}, to be tagged again")
         if not self._object_filter.key(info.ref.key):

@@ -45,24 +45,24 @@ class ProbeForm:
 
 
 def probe_forms(
-    object_filter: ObjectFilter, told: Entry, prefix: str | None, suffix: str | None
+    object_filter: ObjectFilter, entry: Entry, prefix: str | None, suffix: str | None
 ) -> Iterator[ProbeForm]:
     """The forms of a probe that pass the filters. Forms that the bucket also sends notifications for come first.
 
-    ``told``: an entry of the bucket's notifications. ``prefix`` and ``suffix``: the user's choice, if any.
+    ``entry``: an entry of the bucket's notifications. ``prefix`` and ``suffix``: the user's choice, if any.
     """
     for content_type in filter(object_filter.content, FORMATS):
-        for made in _made(object_filter, told, prefix, suffix, content_type):
+        for made in _made(object_filter, entry, prefix, suffix, content_type):
             if object_filter.key(made.key(NAME)):
                 yield made
 
 
-def no_probe_form(object_filter: ObjectFilter, told: Entry, prefix: str | None, suffix: str | None) -> Check:
+def no_probe_form(object_filter: ObjectFilter, entry: Entry, prefix: str | None, suffix: str | None) -> Check:
     """A failed check that explains why no form of a probe passes the filters."""
     if not any(map(object_filter.content, FORMATS)):
-        said = f"the filters exclude all content types of probes: {', '.join(FORMATS)}"
-        return Check.failed("followed", said, "change WILDTAG_FOLLOW_TYPES or WILDTAG_IGNORE_TYPES")
-    tried = dict.fromkeys(made.key(f"{NAME}…") for made in _made(object_filter, told, prefix, suffix, "image/png"))
+        detail = f"the filters exclude all content types of probes: {', '.join(FORMATS)}"
+        return Check.failed("followed", detail, "change WILDTAG_FOLLOW_TYPES or WILDTAG_IGNORE_TYPES")
+    tried = dict.fromkeys(made.key(f"{NAME}…") for made in _made(object_filter, entry, prefix, suffix, "image/png"))
     return Check.failed(
         "followed",
         f"the filters exclude all keys that were tried for a probe: {', '.join(tried)}",
@@ -72,13 +72,13 @@ def no_probe_form(object_filter: ObjectFilter, told: Entry, prefix: str | None, 
 
 
 def _made(
-    object_filter: ObjectFilter, told: Entry, prefix: str | None, suffix: str | None, content_type: str
+    object_filter: ObjectFilter, entry: Entry, prefix: str | None, suffix: str | None, content_type: str
 ) -> Iterator[ProbeForm]:
     usual = FORMATS[content_type][1]
-    prefixes = [told.prefix, *object_filter.prefixes] if prefix is None else [prefix]
-    suffixes = [told.suffix or usual, usual, *object_filter.suffixes] if suffix is None else [suffix or usual]
-    for one in sorted(prefixes, key=lambda this: not this.startswith(told.prefix)):
-        for other in sorted(suffixes, key=lambda this: not this.endswith(told.suffix)):
+    prefixes = [entry.prefix, *object_filter.prefixes] if prefix is None else [prefix]
+    suffixes = [entry.suffix or usual, usual, *object_filter.suffixes] if suffix is None else [suffix or usual]
+    for one in sorted(prefixes, key=lambda this: not this.startswith(entry.prefix)):
+        for other in sorted(suffixes, key=lambda this: not this.endswith(entry.suffix)):
             yield ProbeForm(one, other, content_type)
 
 

@@ -41,15 +41,15 @@ def inspect_bucket(store: S3Store, bucket: str) -> Iterator[Check]:
         if check.ok is False:
             return
     try:
-        told = [entry for entry in entries(read(store, bucket)) if not entry.missing]
+        notifying = [entry for entry in entries(read(store, bucket)) if not entry.missing]
     except (WildtagError, ParseError) as exc:
         yield Check.note("notification", f"the configuration cannot be read: {exc}")
         return
-    if told:
-        yield Check.passed("notification", "; ".join(_description(entry) for entry in told))
+    if notifying:
+        yield Check.passed("notification", "; ".join(_description(entry) for entry in notifying))
     else:
-        said = "the bucket does not send notifications of all changes"
-        yield Check.note("notification", said, f"to enable them, run: wildtag s3 setup --bucket {bucket}")
+        detail = "the bucket does not send notifications of all changes"
+        yield Check.note("notification", detail, f"to enable them, run: wildtag s3 setup --bucket {bucket}")
 
 
 def notification_entries(store: S3Store, bucket: str) -> list[Entry]:
@@ -73,8 +73,8 @@ def bucket_checks(store: S3Store, bucket: str, *, create: bool) -> Iterator[Chec
         yield Check.failed("bucket", str(exc), "choose another name; the bucket may belong to another account")
         return
     except BucketForbidden as exc:
-        allow, said = ("s3:ListBucket", f"{exc}; {UNLISTED}") if there else ("s3:CreateBucket", str(exc))
-        yield Check.failed("bucket", said, f"allow {allow} on arn:aws:s3:::{bucket}")
+        allow, detail = ("s3:ListBucket", f"{exc}; {UNLISTED}") if there else ("s3:CreateBucket", str(exc))
+        yield Check.failed("bucket", detail, f"allow {allow} on arn:aws:s3:::{bucket}")
         return
     except Transient as exc:
         yield Check.failed("server", str(exc), "check WILDTAG_S3_ENDPOINT and that the server is running")
@@ -126,8 +126,8 @@ def _enable(store: S3Store, bucket: str, entry: Entry, environment: Mapping[str,
 
 
 def _remedy(exc: BucketRefused, entry: Entry, environment: Mapping[str, str]) -> str:
-    said = str(exc).lower()
-    if "overlap" in said or "ambiguous" in said:
+    detail = str(exc).lower()
+    if "overlap" in detail or "ambiguous" in detail:
         return "an existing entry overlaps: pass the same --prefix and --suffix as that entry, or remove it"
     if exc.code in {"NotImplemented", "MethodNotAllowed"}:
         return "this server does not support notifications; `wildtag reconcile` and the periodic sweep find changes"

@@ -57,17 +57,19 @@ class Trail:
 
     def _no_event(self) -> Check:
         waiting, silent = self._stack.records.counts()["inbox"], self._seconds_silent("dispatcher")
-        said = f"not accepted within {self._stack.wait_s:g} s"
+        detail = f"not accepted within {self._stack.wait_s:g} s"
         if silent is None or silent > SILENT_S:
             what = "is not running" if silent is None else f"made no progress for {silent:.0f} s"
             return Check.failed(
-                "event", f"{said}: the dispatcher {what}", "start it: run `wildtag up`, or start its container"
+                "event", f"{detail}: the dispatcher {what}", "start it: run `wildtag up`, or start its container"
             )
         if waiting:
-            return Check.failed("event", f"{said}: {waiting:,} events are waiting before it", "wait, or add workers")
+            return Check.failed(
+                "event", f"{detail}: {waiting:,} events are waiting before it", "wait, or add workers"
+            )
         return Check.failed(
             "event",
-            f"{said}: no event arrived",
+            f"{detail}: no event arrived",
             "check that the bucket sends notifications for this key (`wildtag s3 setup`), that the receiver is "
             "running, and that the server can reach it (see its MINIO_NOTIFY_… variables and its log). Until then, "
             "only the periodic sweep finds images",
@@ -79,10 +81,10 @@ class Trail:
                 "record", "it left the ledger without a record", "check whether something else removed the object"
             )
         fault = f": {pending.fault}" if pending.fault else ""
-        said = f"stopped at {pending.stage} after {pending.attempts} attempts{fault}"
+        detail = f"stopped at {pending.stage} after {pending.attempts} attempts{fault}"
         silent = self._seconds_silent("embedding" if pending.stage == "queued" else pending.stage)
         beat = "never made progress" if silent is None else f"last made progress {silent:.0f} s ago"
-        return Check.failed("record", said, f"see the log of the worker of that queue, which {beat}")
+        return Check.failed("record", detail, f"see the log of the worker of that queue, which {beat}")
 
     def _seconds_silent(self, name: str) -> float | None:
         at = self._stack.health.beats().get(name)

@@ -42,10 +42,10 @@ class WorkerLiveness:
         files: LivenessFiles,
         reach: Sequence[Callable[[], object]],
     ) -> None:
-        """``checks``: by queue, makes a check of its consumers. ``files``: where the signs are given.
+        """``checks``: by queue, creates a check of its consumers. ``files``: the files to touch.
 
-        ``reach``: raise ``Transient`` where Redis or the broker does not answer. All adapters are of its own, not the
-        pool's.
+        ``reach``: functions that raise ``Transient`` if Redis or the broker does not answer. No adapter is shared
+        with the pool.
         """
         self._files = files
         self._reach = reach

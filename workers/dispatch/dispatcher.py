@@ -52,8 +52,8 @@ class Pace:
 class Dispatcher:
     """Turns inbox events into batches for the first stage, in calls of ``step``. May raise ``Transient``.
 
-    ``revision`` is read for every batch, because the captions may be switched at any time. ``followed`` tells whether
-    a key is tagged, ``rule`` how it is segmented if no client requests it. The ``low_priority_inbox`` is read when
+    ``revision`` is read for every batch, because the captions may be switched at any time. ``followed`` decides
+    whether a key is tagged, ``rule`` how it is segmented if no client requests it. The ``low_priority_inbox`` is read when
     the inbox is empty and little work is in progress, the segmentation queue when ``segments`` allows it.
     """
 

@@ -25,7 +25,7 @@ from workers.settings.settings import SEGMENTATION
 
 log = structlog.get_logger()
 
-SETTLED_S = 1.0  # after an outage of Redis, until all workers have connected again and taken what was on the queues
+SETTLED_S = 1.0  # after an outage of Redis, until all workers have reconnected and taken the messages on the queues
 
 
 class Keeper:
@@ -60,9 +60,9 @@ class Keeper:
         self._clock = clock
         self._probed: dict[str, float] = {}
         self._cut_off = False
-        self._heard_from = 0.0  # when this process could last receive signs of life
+        self._heard_from = 0.0  # when this process could last receive heartbeats
         self._server: str | None = None  # the run of the Redis server
-        self._back_since: float | None = None  # the end of an outage whose lost messages are still to be found
+        self._back_since: float | None = None  # the end of an outage whose lost messages are not resent yet
 
     def step(self) -> int:
         """Process overdue objects and probe silent stages. Returns the number of overdue objects."""
@@ -91,7 +91,7 @@ class Keeper:
 
     def _notice_outage(self, now: float) -> None:
         server = self._ledger.server_run()
-        if self._cut_off:  # no sign of life could have been received either
+        if self._cut_off:  # no heartbeats could be received either
             self._heard_from = now
         if self._cut_off or (self._server is not None and server != self._server):
             self._back_since = now
@@ -101,9 +101,10 @@ class Keeper:
         return not any(self._publisher.queued(stage) for stage in self._stages)
 
     def _resend_lost(self, back: float, now: float) -> None:
-        """Send what has not moved since before ``back`` and is on no queue. At worst a worker still has it.
+        """Resend objects without progress since ``back``: the queues are empty, so their messages may be lost.
 
-        Objects that wait after a fault, are being segmented or were started too often keep their deadlines.
+        A worker may still hold one of them. Objects that wait after a fault, are being segmented or were started too
+        often keep their deadlines.
         """
         for overdue in self._ledger.overdue_by(back + self._deadline_s, now + self._deadline_s):
             if overdue.attempts < self._max_attempts:

@@ -99,7 +99,7 @@ def required_port(port: int, setting: str) -> int:
 
 
 def _free(port: int) -> int | None:
-    """This port if nobody uses it, any free one for 0."""
+    """This port if it is free; for 0 any free one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

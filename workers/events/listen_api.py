@@ -66,7 +66,7 @@ def connecting(
             )  # fmt: skip
             try:
                 if response.connection is not None and response.connection.sock is not None:
-                    response.connection.sock.settimeout(silence_s)  # between two signs of life
+                    response.connection.sock.settimeout(silence_s)  # between two chunks
                 yield _events(response)
             finally:
                 response.close()
@@ -103,10 +103,10 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except S3Error as exc:
-        said = f"{exc.code}: {exc.message}"
+        reason = f"{exc.code}: {exc.message}"
         if _lasting(exc.response.status):
-            raise Refused(f"the bucket does not allow listening: {said}") from exc
-        raise Dropped(said) from exc
+            raise Refused(f"the bucket does not allow listening: {reason}") from exc
+        raise Dropped(reason) from exc
     except InvalidResponseError as exc:
         status = exc._code  # noqa: SLF001 -- not available in any other way
         if _lasting(status):

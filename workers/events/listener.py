@@ -103,7 +103,7 @@ class ListenerStatus:
 class Listener:
     """Stores the events of a bucket. After each connection, runs ``catch_up`` until it has finished.
 
-    ``alive`` is called on every sign of life, including pings and keep-alives, and on every attempt. ``report``
+    ``alive`` is called whenever bytes arrive, including pings and keep-alives, and on every attempt. ``report``
     receives whether events arrive.
     """
 
@@ -197,7 +197,7 @@ class Listener:
         return "away", "the server closed the connection"
 
     def _sign(self) -> None:
-        """Report that the process is alive, whatever the server does."""
+        """Report that the process is alive, regardless of the server."""
         self._status.renew()
         try:
             self._alive()

@@ -58,7 +58,7 @@ class _Rest(Collector):
         yield from self._outages()
         try:
             counts, beats = self._services.records.counts(), self._services.health.beats()
-            sources, told = self._services.sources.conditions(), self._services.event_sink.counts()
+            sources, received = self._services.sources.conditions(), self._services.event_sink.counts()
             holds = self._services.holds.active()
         except Transient:
             yield GaugeMetricFamily("wildtag_redis_up", "whether Redis answers", value=0)
@@ -86,7 +86,7 @@ class _Rest(Collector):
         events = CounterMetricFamily(
             "wildtag_events_received", "events by source and outcome", labels=["source", "what"]
         )
-        for name, count in told.items():
+        for name, count in received.items():
             events.add_metric(list(name.partition(":")[::2]), count)
         yield events
 

@@ -134,8 +134,8 @@ def document(progress: Progress, name: str | None) -> bytes:
 
 def etag(progress: Progress) -> str:
     """The ETag of a progress. It changes with each step, but not with the position in the queue."""
-    told = f"{progress.etag} {progress.state} {progress.attempts} {progress.fault} {progress.finished_at}"
-    return f'W/"{hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16]}"'
+    version = f"{progress.etag} {progress.state} {progress.attempts} {progress.fault} {progress.finished_at}"
+    return f'W/"{hashlib.sha256(version.encode("utf-8", "surrogateescape")).hexdigest()[:16]}"'
 
 
 def matches(condition: str, tag: str) -> bool:

@@ -59,9 +59,9 @@ class Segments:
         artifacts: ArtifactKeys | None = record.segmentation.artifacts if record and record.segmentation else None
         if record is None or artifacts is None:
             raise Problem("not-found", "the object has no segmentation")
-        told = f"{record.etag} {record.segmentation_method} {record.finished_at}"
+        version = f"{record.etag} {record.segmentation_method} {record.finished_at}"
         key = artifacts.label_map if name == "label_map" else artifacts.overlay
-        return key, f'"{hashlib.sha256(told.encode()).hexdigest()[:16]}"'
+        return key, f'"{hashlib.sha256(version.encode()).hexdigest()[:16]}"'
 
 
 def router(segments: Segments, images: Images, services: Services, options: Options, access: Access) -> APIRouter:

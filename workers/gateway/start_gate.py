@@ -1,4 +1,4 @@
-"""For a gateway that starts while Redis is away: nothing is served from keys whose layout is not known yet."""
+"""Delays the application while Redis is unavailable, so that no keys of an unknown layout are served."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ API = "/v1/"
 class StartGate:
     """An ASGI application that starts another one when ``require`` has returned.
 
-    ``require`` raises ``Transient`` while Redis is away and is called again. Until it returns, ``/readyz`` and the
-    API answer 503. Where it raises another error, ``failure`` holds that and ``stop`` is called.
+    ``require`` raises ``Transient`` while Redis is unavailable and is called again. Until it returns, ``/readyz`` and
+    the API answer 503. If it raises another error, that is stored in ``failure`` and ``stop`` is called.
     """
 
     def __init__(self, app: FastAPI, require: Callable[[], None], stop: Callable[[], None]) -> None:

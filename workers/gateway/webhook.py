@@ -43,14 +43,17 @@ def webhook_route(batching_writer: BatchingWriter, *, bucket: str, token: str | 
             body, size = await _body(request)
         except ClientDisconnect:
             return Response(status_code=400)  # the sender is gone
-        told = webhook(body, bucket) if size <= LARGEST else Notification(rejected=(f"larger than {LARGEST} bytes",))
-        if told.rejected:
-            log.warning("notification rejected", reason=told.rejected[0], size=size)
+        if size <= LARGEST:
+            notification = webhook(body, bucket)
+        else:
+            notification = Notification(rejected=(f"larger than {LARGEST} bytes",))
+        if notification.rejected:
+            log.warning("notification rejected", reason=notification.rejected[0], size=size)
         try:
-            await batching_writer.put(received_events(SOURCE, told, body, size), len(body))
+            await batching_writer.put(received_events(SOURCE, notification, body, size), len(body))
         except Transient as exc:
             return problem_of(exc).response()
-        return Response(status_code=202 if told.rejected else 200)
+        return Response(status_code=202 if notification.rejected else 200)
 
     return minio
 

@@ -165,7 +165,7 @@ class Ledger:
         return max(0, accepted - segmenting)
 
     def server_run(self) -> str:
-        """Identifies the run of the Redis server, which changes with a restart. Empty if the server does not tell."""
+        """Identifies the run of the Redis server, which changes with a restart. Empty if it is not reported."""
         with translated(), contextlib.suppress(NoPermissionError):
             return str(self._redis.info("server").get("run_id", ""))
         return ""

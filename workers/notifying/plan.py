@@ -18,13 +18,13 @@ Outcome = Literal["delivered", "retried", "dead"]
 
 @dataclass(frozen=True)
 class Answer:
-    """The result of an attempt. ``status`` is ``None`` if there was no response; ``said`` then holds the reason.
+    """The result of an attempt. ``status`` is ``None`` if there was no response; ``detail`` then holds the reason.
 
-    ``said``: the beginning of the body. ``retry_after``: seconds that the receiver asks for, 0 if none.
+    ``detail``: the beginning of the body. ``retry_after``: seconds that the receiver asks for, 0 if none.
     """
 
     status: int | None
-    said: str = ""
+    detail: str = ""
     retry_after: float = 0.0
 
     @property
@@ -39,9 +39,9 @@ class Answer:
 
     def __str__(self) -> str:
         if self.status is None:
-            return self.said
+            return self.detail
         redirected = " (redirects are not followed)" if 300 <= self.status < 400 else ""
-        return f"HTTP {self.status}{redirected}{f': {self.said}' if self.said else ''}"
+        return f"HTTP {self.status}{redirected}{f': {self.detail}' if self.detail else ''}"
 
 
 @dataclass(frozen=True)

@@ -81,14 +81,14 @@ class Poster:
         try:
             with anyio.fail_after(self._timeout):
                 async with self._client.stream("POST", self._url, content=delivery.body, headers=headers) as answer:
-                    said = await _beginning(answer)
+                    excerpt = await _beginning(answer)
         except TimeoutError:
             return Answer(None, f"no answer within {self._timeout:g} s")
         except httpx.TimeoutException:
             return Answer(None, f"no answer within {self._timeout:g} s")
         except Exception as exc:  # no error of one delivery may stop the notifier
             return Answer(None, f"{type(exc).__name__}: {exc}"[:EXCERPT])
-        return Answer(answer.status_code, said, retry_after(answer.headers.get("retry-after"), self._clock()))
+        return Answer(answer.status_code, excerpt, retry_after(answer.headers.get("retry-after"), self._clock()))
 
 
 async def _beginning(answer: httpx.Response) -> str:

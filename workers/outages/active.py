@@ -1,4 +1,4 @@
-"""One outage that stands in the way of this process, and what its tracker asks of threads and probes."""
+"""The state of one outage in this process, and the checks of threads and probes that the tracker uses."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Standing:
 
 
 def runs(thread: threading.Thread | None) -> bool:
-    """Whether a thread is there and has not ended."""
+    """Whether a thread exists and has not ended."""
     return thread is not None and thread.is_alive()
 
 
 def encodable(reason: str) -> str:
-    """What is no UTF-8, as in the name of a folder, in a form that Redis, JSON and a log take."""
+    """Escape what is not valid UTF-8, as in the name of a folder, so that Redis, JSON and a log accept it."""
     return reason.encode("utf-8", "backslashreplace").decode()
 
 
 def answers(probe: Callable[[], object]) -> bool:
-    """Whether a service answers its probe; an answer that is no ``Transient`` is one, whatever it says."""
+    """Whether a service answers its probe. Any error except ``Transient`` counts as an answer."""
     try:
         probe()
     except Transient:

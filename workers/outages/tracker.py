@@ -30,7 +30,7 @@ log = structlog.get_logger()
 PROBE_EVERY_S = 1.0
 PROBES_AT_ONCE = 12  # a probe that hangs must not delay detecting the recovery
 REMIND_EVERY_S = 60.0
-LAPSE_S = 30.0  # without a probe, an outage that nobody reports for this long is over
+LAPSE_S = 30.0  # without a probe, an outage ends when it was not reported for this long
 NONE: Mapping[str, Callable[[], object]] = MappingProxyType({})
 
 
@@ -78,8 +78,8 @@ class OutageTracker:
     def begin(self, name: str, reason: str, *, waiting: int | None = None, lapses: bool = False) -> None:
         """Start an outage. Further calls update its reason.
 
-        ``waiting``: number of objects or entries that wait, if known. ``lapses``: the outage is over when nobody has
-        reported it for ``LAPSE_S`` seconds.
+        ``waiting``: number of objects or entries that wait, if known. ``lapses``: the outage ends when it was not
+        reported for ``LAPSE_S`` seconds.
         """
         reason = encodable(reason)
         with self._changed:
@@ -262,7 +262,7 @@ class OutageTracker:
             try:
                 notes.write(self.active())
                 written = time.monotonic()
-            except Exception as exc:  # whatever the error, the next write may succeed
+            except Exception as exc:  # the next write may succeed
                 if not isinstance(exc, Transient):  # otherwise Redis is unavailable, which its other users report
                     self._log_failure("outages cannot be published", exc)
                 with self._changed:

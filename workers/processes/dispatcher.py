@@ -1,4 +1,4 @@
-"""The process of the dispatcher: events to batches; and the keeper beside it."""
+"""The dispatcher process, which also runs the keeper."""
 
 from __future__ import annotations
 

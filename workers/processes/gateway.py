@@ -26,7 +26,7 @@ def run_gateway(settings: Settings) -> None:
     layout = wiring.impatient_layout
     try:
         layout.require()
-    except Transient:  # the gateway listens all the same, and answers 503
+    except Transient:  # the gateway listens anyway, and answers 503
         serve_when(layout.require, app, host, port)
     else:
         serve(app, host, port)

@@ -1,4 +1,4 @@
-"""The process that listens to a bucket on a server, and what other processes use to listen beside their work."""
+"""The listener process, and a context manager for other processes that also listen."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
         return True
 
     with (
-        running(wiring, "listener") as stop,  # later the listening thread gives the signs of life
+        running(wiring, "listener") as stop,  # later the listening thread reports liveness
         let_go(sweeper),
         _following(wiring, connect, catch_up or sweep, stop),
     ):
@@ -58,7 +58,7 @@ def listening(wiring: Wiring, catch_up: CatchUp, stop: threading.Event) -> Itera
     """Listen during the block, if the settings enable it and the bucket is on a server."""
     if wiring.settings.s3_endpoint is None or not wiring.settings.listen:
         with suppress(Transient):
-            wiring.sources.forget(SOURCE)  # of another time
+            wiring.sources.forget(SOURCE)  # an older state
         yield
         return
     with _following(wiring, None, catch_up, stop):
@@ -94,7 +94,7 @@ def _following(wiring: Wiring, connect: Connect | None, catch_up: CatchUp, stop:
     finally:
         stop.set()
         thread.join(2)
-        with suppress(Transient):  # then it expires
+        with suppress(Transient):  # the state expires
             wiring.sources.forget(SOURCE)
     if failed:
         raise failed[0]

@@ -17,7 +17,7 @@ from workers.wiring.wiring import Wiring
 
 log = structlog.get_logger()
 
-RECOVER_EVERY_S = 30.0  # between two looks at what a consumer that ended has left
+RECOVER_EVERY_S = 30.0  # between two checks for entries that a consumer left when it ended
 RECOVER_IDLE_MS = 30_000
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 1.0  # maximum pause after a fault without a service, whose end no probe reports
@@ -88,9 +88,9 @@ def alive(files: LivenessFiles, name: str) -> Callable[[], object]:
 
 @contextmanager
 def running(wiring: Wiring, name: str) -> Iterator[Stop]:
-    """The life of a process: the block is entered when the layout of the Redis keys is known to be the current one.
+    """Run a process: enters the block once the layout of the Redis keys is known to be current.
 
-    Gives what ends it, see ``until_stopped``; it may be set already. Raises ``OtherLayout``.
+    Yields the event that stops the process, see ``until_stopped``; it may be set already. Raises ``OtherLayout``.
     """
     with until_stopped(alive(wiring.liveness, name)) as stop:
         retrying(stop, wiring.layout.require, wiring.outage_tracker)

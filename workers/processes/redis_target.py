@@ -1,4 +1,4 @@
-"""The process that takes over what MinIO's Redis target writes."""
+"""The process that consumes the output of MinIO's Redis target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the processes that sweep a bucket share."""
+"""Shared by the processes that sweep a bucket."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from workers.events.sources import Sources
 
 log = structlog.get_logger()
 
-SWEEP_TURN_S = 0.5  # that other work of a process may be held up by a sweep
-SWEEP_REST_S = 3.0  # between two sweeps at the least
+SWEEP_TURN_S = 0.5  # maximum time that one step of a sweep may delay other work of the process
+SWEEP_REST_S = 3.0  # minimum pause between two sweeps
 
 
 def sweep_turn(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:

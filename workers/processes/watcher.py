@@ -1,4 +1,4 @@
-"""The process that follows the inbox folder."""
+"""The process that watches the inbox folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run_watcher(settings: Settings) -> None:
     sweeper = sweeper_of(wiring)
     outage_tracker = wiring.outage_tracker
     sweeping = Periodic(settings.rescan_s, sweep_turn(sweeper, wiring.sources))
-    turn = Step(sweeping, outage_tracker)  # while it is held back the watch continues, and no record is removed
+    turn = Step(sweeping, outage_tracker)  # during an outage the watch continues, and no record is removed
     beating = Step(Periodic(1.0, lambda: wiring.health.beat("watcher")), outage_tracker)
     with running(wiring, "watcher") as stop, let_go(sweeper):
         for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop, outage_tracker):

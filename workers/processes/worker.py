@@ -28,7 +28,7 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
 
     with until_stopped(sign) as stop:
         retrying(stop, own.layout.require, own.bare_tracker)
-        own.redis.close()  # not to be shared with the pool
+        own.redis.close()  # not shared with the pool
     if stop.is_set():
         return
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until Celery sets its own

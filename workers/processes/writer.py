@@ -11,7 +11,7 @@ from workers.wiring.wiring import Wiring
 
 
 def run_writer(settings: Settings) -> None:
-    """Store tags beside the images, in the form that the settings choose. Raises ``Permanent`` if that is off."""
+    """Store tags beside the images, in the configured form. Raises ``Permanent`` if write-back is disabled."""
     configure()
     if settings.write_back == "off":
         raise Permanent("the writer has nothing to do, because WILDTAG_WRITE_BACK is off: set it to tags or sidecar")

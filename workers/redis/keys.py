@@ -72,7 +72,7 @@ key                              type        holds
                                              ``lost``: feed entries that were trimmed before the notifier read them
 ``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
-                                             and when it last said so (msgpack); see ``workers.outages.board``
+                                             and when it last reported it (msgpack); see ``workers.outages.board``
 ``P probe``                      string      written to test whether Redis accepts writes, with a lifetime
 ``P cache:KEY``                  string      values that can be computed again (word vectors, parsed captions), with
                                              a lifetime

@@ -27,7 +27,7 @@ SCAN_COUNT = 1000
 
 
 class OtherLayout(Permanent):
-    """The keys under this prefix have another version. The text names the way out."""
+    """The keys under this prefix have another version. The text says what to do."""
 
 
 class Layout:

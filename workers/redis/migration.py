@@ -23,7 +23,7 @@ from workers.redis.migration_steps import Delete, Rename, RenameFamily, RenameFi
 LOCK = "migrate"
 LOCK_MS = 10_000
 LOOK_EVERY_S = 0.25
-QUIET_S = 10.0  # seconds without a heartbeat after which a process counts as stopped: most give one each second
+QUIET_S = 10.0  # seconds without a heartbeat after which a process counts as stopped: most send one each second
 HEARTBEATS = ("health", "heartbeats")  # the hash's names in all versions
 
 
@@ -76,7 +76,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``before``: the version that was found, ``None`` where there are no keys."""
+    """``before``: the version that was found, ``None`` if there were no keys."""
 
     before: int | None
     after: int | None
@@ -86,23 +86,23 @@ class Outcome:
 class Migrator:
     """Migrates the keys under one prefix. Raises ``StoreUnavailable``, and ``OtherLayout`` for a newer version.
 
-    ``tell`` is called with each step when it has ended, and with what is waited for.
+    ``report`` is called after each step, and with a text while the migration waits.
     """
 
     def __init__(
-        self, client: Client, keys: Keys, tell: Callable[[Done | str], None] = lambda _: None,
+        self, client: Client, keys: Keys, report: Callable[[Done | str], None] = lambda _: None,
         migrations: Sequence[Migration] = MIGRATIONS, lock_ms: int = LOCK_MS,
     ) -> None:  # fmt: skip
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
-        self._tell = tell
+        self._report = report
         self._migrations = migrations
         self._lock_ms = lock_ms
         self._layout = Layout(client, keys)
         self._token = secrets.token_hex(8).encode()
 
     def found(self) -> int | None:
-        """The version that is there, ``None`` where there are no keys. Raises ``OtherLayout``."""
+        """The version of the keys, ``None`` if there are no keys. Raises ``OtherLayout``."""
         recorded = self._layout.recorded()
         if recorded is None:
             return None if self._layout.empty() else 0
@@ -122,7 +122,7 @@ class Migrator:
         return Outcome(before, None if before is None else self.latest, steps)
 
     def run(self) -> Outcome:
-        """Migrate, or go on with a migration that was interrupted. Raises ``Permanent`` while another one runs.
+        """Migrate, or resume an interrupted migration. Raises ``Permanent`` while another one runs.
 
         No process may use the keys meanwhile: see ``stopped``.
         """
@@ -138,13 +138,13 @@ class Migrator:
                     self._redis.delete(self._keys.lock(LOCK))
 
     def stopped(self, quiet_s: float = QUIET_S) -> None:
-        """Return when no process has given a heartbeat for ``quiet_s``. Raises ``Permanent`` where one runs."""
+        """Return when no process has sent a heartbeat for ``quiet_s``. Raises ``Permanent`` if one is running."""
         first = self._beats()
         recent = [quiet_s - (time.time() - at) for at in first.values() if abs(time.time() - at) < quiet_s]
         if not recent:
             return
         until = time.monotonic() + min(max(recent), quiet_s)
-        self._tell("a process was running a few seconds ago: waiting to see whether it has stopped")
+        self._report("a process was running a few seconds ago: waiting to see whether it has stopped")
         while time.monotonic() < until:
             time.sleep(LOOK_EVERY_S)
             running = sorted(name for name, at in self._beats().items() if first.get(name) != at)
@@ -162,7 +162,7 @@ class Migrator:
         return [] if before is None else [one for one in self._migrations if one.version > before]
 
     def _run(self) -> Outcome:
-        before, done = self.found(), []  # as it is now that nobody else migrates
+        before, done = self.found(), []  # read again under the lock
         with translated():
             for migration in self._ahead(before or 0):
                 for step in migration.steps:
@@ -171,21 +171,21 @@ class Migrator:
                         changed += count
                         self._keep_lock()
                     done.append(Done(migration.version, step.name, changed))
-                    self._tell(done[-1])
+                    self._report(done[-1])
                 self._redis.set(self._keys.layout_version, str(migration.version))
         return Outcome(before, self.latest, done)
 
     def _lock(self) -> None:
-        """Wait until the lock of a migration that was killed has ended."""
+        """Acquire the lock; that of a killed migration expires."""
         until = time.monotonic() + self._lock_ms / 1000 + 1
-        told = False
+        reported = False
         with translated():
             while not self._redis.set(self._keys.lock(LOCK), self._token, nx=True, px=self._lock_ms):
                 if time.monotonic() > until:
-                    raise Permanent("another `wildtag migrate` is at work on these keys")
-                if not told:
-                    self._tell("another migration has the lock: waiting to see whether it is still at work")
-                    told = True
+                    raise Permanent("another `wildtag migrate` is running on these keys")
+                if not reported:
+                    self._report("another migration has the lock: waiting to see whether it is still running")
+                    reported = True
                 time.sleep(LOOK_EVERY_S)
 
     def _keep_lock(self) -> None:

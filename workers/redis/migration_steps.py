@@ -19,15 +19,15 @@ class Step(Protocol):
 
     @property
     def name(self) -> str:
-        """What it does, in a few words."""
+        """A short description of the change."""
         ...
 
     def left(self, client: Any, prefix: str) -> int:
-        """How many keys or fields it would change now."""
+        """The number of keys or fields that it would change now."""
         ...
 
     def run(self, client: Any, prefix: str) -> Iterator[int]:
-        """Make the change in batches; yields how many keys or fields each batch changed. Raises ``Permanent``."""
+        """Make the change in batches; yields the number of changed keys or fields per batch. Raises ``Permanent``."""
         ...
 
 
@@ -128,7 +128,7 @@ class RenameFields:
             yield int(script(args=[f"{prefix}{self.key}", *names]))
 
     def _names(self, client: Any, prefix: str) -> list[str]:
-        """Old and new names by turns."""
+        """Old and new names in alternation."""
         found = []
         for name in map(text, client.hkeys(f"{prefix}{self.key}")):
             first, colon, last = name.partition(":")
@@ -139,7 +139,7 @@ class RenameFields:
 
 @dataclass(frozen=True)
 class Delete:
-    """Delete a key that describes running processes only: there are none now."""
+    """Delete a key that only describes running processes; none runs during a migration."""
 
     old: str
 
@@ -157,7 +157,7 @@ class Delete:
 
 
 def _pages(client: Any, begin: str) -> Iterator[list[bytes]]:
-    """The keys that begin so; some may come twice."""
+    """The keys with this prefix; some may occur twice."""
     cursor = 0
     while True:
         cursor, page = client.scan(cursor, match=f"{escaped(begin)}*", count=BATCH)
@@ -167,7 +167,7 @@ def _pages(client: Any, begin: str) -> Iterator[list[bytes]]:
 
 
 def _renamed(client: Any, names: Sequence[bytes], *, replace: bool = False) -> int:
-    """``names``: old and new by turns."""
+    """``names``: old and new in alternation."""
     if not names:
         return 0
     renamed, taken = client.register_script(scripts.source("rename"))(args=[int(replace), *names])

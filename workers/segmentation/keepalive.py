@@ -11,8 +11,8 @@ from vectordb.errors import Transient
 
 
 @contextmanager
-def keepalive(tell: Callable[[], None], every_s: float) -> Iterator[None]:
-    """Call ``tell`` from a thread every ``every_s`` seconds while the block runs: an image may take minutes.
+def keepalive(beat: Callable[[], None], every_s: float) -> Iterator[None]:
+    """Call ``beat`` from a thread every ``every_s`` seconds while the block runs: an image may take minutes.
 
     The time limit of the Celery task ends a block that hangs.
     """
@@ -21,7 +21,7 @@ def keepalive(tell: Callable[[], None], every_s: float) -> Iterator[None]:
     def run() -> None:
         while not ended.wait(every_s):
             with contextlib.suppress(Transient):  # Redis may be back next time
-                tell()
+                beat()
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""The services that work may wait for, by the names that faults, probes and notes have, and who waits for which."""
+"""The services that work depends on. Faults, probes and outage notes use these names."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ STORE = "store"
 CAPTIONS = "captions"
 
 NEEDED = frozenset({REDIS, BROKER, STORE, CAPTIONS})
-"""What every object on its way waits for."""
+"""The services that every object needs."""
 
 BEGUN_WITH = (STORE, CAPTIONS)
-"""What no object is begun without: the dispatcher reads nothing while one is away."""
+"""The services that the dispatcher needs: it reads no events while one of them is unavailable."""
 
 QUEUES = frozenset({REDIS, BROKER})
-"""Without these a message that a worker holds cannot be put back."""
+"""The services that a worker needs to return a message to its queue."""

@@ -1,4 +1,4 @@
-"""Where the stack of one machine keeps its files."""
+"""The folders of the embedded stack."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class EmbeddedSettings(Topic):
 
     @property
     def cache_folder(self) -> Path:
-        """What can be computed again: class vectors and the like."""
+        """Files that can be computed again, such as class vectors."""
         return self.home / "cache"
 
     @property

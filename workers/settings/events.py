@@ -1,4 +1,4 @@
-"""Which objects are tagged, and how changes of the bucket are noticed."""
+"""Which objects are tagged, and how changes of the bucket are detected."""
 
 from __future__ import annotations
 

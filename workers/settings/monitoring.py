@@ -10,7 +10,7 @@ from workers.settings.topic import Topic
 
 
 class MonitoringSettings(Topic):
-    """What operators look at."""
+    """Monitoring for operators."""
 
     flower_port: int | None = Field(
         None, ge=1, le=65535, description="Port on which Flower listens. Default: 5555, or a free one."

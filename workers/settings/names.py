@@ -57,7 +57,7 @@ def old_names(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def old_variable(old: str) -> str:
-    """What to say of the variable of a renamed or removed setting, on one line."""
+    """A one-line message about the variable of a renamed or removed setting."""
     if old in FIXED:
         return f"{variable(old)} is no longer a setting: the value is fixed at {FIXED[old]}. Remove the variable"
     new, note = RENAMED[old]
@@ -65,7 +65,7 @@ def old_variable(old: str) -> str:
 
 
 def old_option(option: str, valid: Collection[str]) -> str | None:
-    """What to say of an option that was renamed, on one line; ``None`` for any other.
+    """A one-line message about a renamed option; ``None`` for any other option.
 
     ``valid``: the options of the command; it must have the new one.
     """

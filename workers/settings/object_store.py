@@ -1,4 +1,4 @@
-"""The bucket, and the S3 server that has it."""
+"""The bucket and its S3 server."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class SegmentSettings(Topic):
     regions_max: PositiveInt = Field(64, le=512, description="regions: regions of an image at most.")
     background_dimming: float = Field(
         0.5, ge=0, le=1,
-        description="regions: how far the background of a region is blended to grey, from 0 (not at all) to 1.",
+        description="regions: how far a region's background is blended to grey, from 0 (not at all) to 1 (fully).",
     )  # fmt: skip
     clipseg_model: str | None = Field(
         None, validate_default=True,

@@ -1,4 +1,4 @@
-"""What the models of the topics share: how they are read, and the types of their fields."""
+"""Shared by the models of the topics: how they are read, and the types of their fields."""
 
 from __future__ import annotations
 

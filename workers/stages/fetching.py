@@ -1,16 +1,16 @@
-"""Fetching: the images of a batch, and an outcome for every object that has none.
+"""Fetches the images of a batch, and decides the outcome of every object without one.
 
-===============================================  ======================================================
-what the store says                              outcome
-===============================================  ======================================================
-the version that is wanted                       its bytes
-an object of a kind that is not followed         ``skipped``
-another version, and HEAD tells of it too        ``told``: that version has its own turn
-no object, and HEAD tells of none                ``told``: it is gone, and is forgotten
-HEAD and GET disagree, as behind a stale cache   ``waiting``: they will agree, or the ledger gives up
-it cannot be read, now or later                  ``faults``
-the store is away, or refuses us                 ``Transient`` leaves ``fetch``: it concerns all objects
-===============================================  ======================================================
+==================================================  =========================================================
+response of the store                               outcome
+==================================================  =========================================================
+the wanted version                                  ``images``
+an object whose content type is not followed        ``skipped``
+another version, confirmed by HEAD                  ``events``: that version is processed by its own event
+no object, confirmed by HEAD                        ``events``: a removal, so the object is forgotten
+GET and HEAD disagree, as behind a stale cache      ``waiting``: retried until they agree or the ledger gives up
+the object can never be read                        ``faults``
+the store is unavailable, or refuses the requests   ``fetch`` raises ``Transient``, because all objects are affected
+==================================================  =========================================================
 """
 
 from __future__ import annotations
@@ -36,20 +36,23 @@ DISAGREE = "HEAD and GET disagree"
 
 @dataclass
 class Fetched:
-    """``images[i]`` is of ``refs[i]``. ``waiting``: objects with the fault that will pass."""
+    """``images[i]`` belongs to ``refs[i]``. ``waiting``: objects to retry, each with its temporary fault.
+
+    ``events``: changes of objects, to be appended to the inbox.
+    """
 
     refs: list[ObjectRef] = field(default_factory=list)
     images: list[bytes] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     skipped: list[Fault] = field(default_factory=list)
     waiting: list[tuple[ObjectRef, str]] = field(default_factory=list)
-    told: list[ObjectEvent] = field(default_factory=list)
+    events: list[ObjectEvent] = field(default_factory=list)
 
 
 def fetch(
     store: ObjectStore, refs: Iterable[ObjectRef], limit: int, followed: Callable[[str | None], bool]
 ) -> Fetched:
-    """Fetch objects of at most ``limit`` bytes. ``followed`` says of a content type whether it is tagged."""
+    """Fetch objects of at most ``limit`` bytes. ``followed`` decides whether a content type is tagged."""
     found = Fetched()
     for ref in refs:
         try:
@@ -71,13 +74,14 @@ class Fetcher:
         self._followed = followed
 
     def __call__(self, batch: Submitted, accepted: Accepted) -> tuple[Submitted, list[bytes], list[Fault]]:
-        """The batch with the objects that were fetched, their images, and a fault for each that cannot be read.
+        """Return the batch with the fetched objects, their images, and a fault for each object that cannot be read.
 
-        The others are settled: they are told of anew, postponed, or recorded as skipped.
+        All other objects are handled here: their events are appended to the inbox, or they are postponed or recorded
+        as skipped.
         """
         wanted = [ref for ref in batch.objects if ref.id in accepted]
         found = fetch(self._store, wanted, self._limit, self._followed)
-        self._handover.tell(found.told)
+        self._handover.append_events(found.events)
         for ref, fault in found.waiting:
             self._handover.postpone([ref], batch.revision, POSTPONED_S, fault)
         self._handover.fail(batch, found.skipped, accepted, "skipped")
@@ -106,26 +110,26 @@ def _one(
 
 
 def _differs(store: ObjectStore, ref: ObjectRef, got: ObjectInfo | None, found: Fetched) -> None:
-    """GET does not give the version that is wanted. HEAD decides whether there is another one by now, or none."""
+    """Handle a GET without the wanted version. HEAD decides whether the object was overwritten or removed."""
     seen = store.stat(ref.bucket, ref.key)
     if seen is None and got is None:
         log.info("gone", object=ref.id, etag=ref.etag, reason="it was removed before it was fetched")
-        found.told.append(ObjectEvent("removed", ref.bucket, ref.key, verified=True))
+        found.events.append(ObjectEvent("removed", ref.bucket, ref.key, verified=True))
     elif seen is not None and seen.ref.etag != ref.etag:
         log.info("overwritten", object=ref.id, etag=ref.etag, by=seen.ref.etag)
-        found.told.append(ObjectEvent.seen(seen))
+        found.events.append(ObjectEvent.seen(seen))
     else:
-        fault = f"{DISAGREE}: {_said(seen)} by the one, {_said(got)} by the other"
+        fault = f"{DISAGREE}: HEAD returns {_version(seen)}, GET returns {_version(got)}"
         log.warning("disagreement", object=ref.id, etag=ref.etag, reason=fault)
         found.waiting.append((ref, fault))
 
 
-def _said(info: ObjectInfo | None) -> str:
+def _version(info: ObjectInfo | None) -> str:
     return "no object" if info is None else f"the version {info.ref.etag}"
 
 
 def _met(ref: ObjectRef, info: ObjectInfo | None) -> ObjectRef:
-    """The object with what its store has told of this version: a sweep knows no version ids."""
+    """The object with the size and version id from the store. Events of a sweep have no version id."""
     if info is None:
         return ref
     return msgspec.structs.replace(ref, size=info.ref.size, version_id=info.ref.version_id or ref.version_id)

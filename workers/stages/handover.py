@@ -1,4 +1,4 @@
-"""The last two moves of every stage: store what is known of the objects, and hand the others on."""
+"""Ends every stage: stores the results of objects, and sends the others to the next stage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class Handover:
-    """What the stages tell the ledger and the queues. Raises ``StoreUnavailable``, ``BrokerUnavailable``."""
+    """Updates the ledger and fills the queues for the stages. Raises ``StoreUnavailable``, ``BrokerUnavailable``."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Handover:
         deadline_s: float,
         clock: Callable[[], float],
     ) -> None:
-        """``late``: called for an object that was segmented after it ceased to be wanted."""
+        """``late``: called for an object whose segmentation ended when it was no longer wanted."""
         self._ledger = ledger
         self._publisher = publisher
         self._inbox = inbox
@@ -40,9 +40,9 @@ class Handover:
         self._clock = clock
 
     def accept(self, stage: str, batch: Batch, *, begin: bool) -> Accepted:
-        """Note that a stage works on these objects; gives those that are still wanted.
+        """Record that a stage works on these objects. Returns those that are still wanted.
 
-        ``begin``: this is the first attempt of this message, and counts as one.
+        ``begin``: this is the first attempt for this message, so an attempt is counted.
         """
         now = self._clock()
         deadline = now + self._deadline_s
@@ -50,7 +50,7 @@ class Handover:
         return {ref.id: at for ref, at in zip(batch.objects, answers, strict=True) if at is not None}
 
     def go_on(self, ref: ObjectRef, stage: str) -> None:
-        """Note that there is progress with an object that takes long."""
+        """Extend the deadline of an object while a long operation makes progress."""
         self._ledger.extend(ref, stage, self._clock() + self._deadline_s)
 
     def fail(
@@ -60,7 +60,7 @@ class Handover:
         accepted: Accepted,
         state: Literal["failed", "skipped"] = "failed",
     ) -> None:
-        """Write the records of objects that get no tags."""
+        """Write records of objects that cannot be tagged, or are skipped."""
         now = self._clock()
         self._ledger.finish(list(failed(faults, batch, now, accepted, state)), now)
         for fault in faults:
@@ -69,13 +69,13 @@ class Handover:
             )
 
     def finish(self, batch: Scored, accepted: Accepted, drawn: Segmentation | None = None) -> None:
-        """Write the records of objects that have their tags.
+        """Write the records of tagged objects.
 
-        Objects that are to be segmented, and not as ``drawn``, go on to segmentation instead. ``drawn``: of the one
-        object of the batch.
+        An object whose requested segmentation is not ``drawn`` is sent to the segmentation queue instead. ``drawn``:
+        the segmentation of the only object of the batch.
         """
         methods = self._ledger.segmentation_methods(batch.objects)
-        fits = drawn if drawn is not None and methods[0] else None  # else it is not wanted any more, or nobody waits
+        fits = drawn if drawn is not None and methods[0] else None  # otherwise the request was withdrawn
         have = fits.method if fits else ""
         ready = batch.only([place for place, method in enumerate(methods) if method == have])
         now = self._clock()
@@ -88,30 +88,30 @@ class Handover:
                 self._late(ref)
 
     def not_segmented(self, batch: Scored, accepted: Accepted, error: Error) -> None:
-        """Write the record of the one object of a batch: it has its tags, and its segmentation failed."""
+        """Write the record of the only object of a batch. It has tags, but its segmentation failed."""
         (method,) = self._ledger.segmentation_methods(batch.objects)
         self.finish(batch, accepted, Segmentation(method=method, error=error) if method else None)
 
     def hand_on(self, stage: str, batch: Batch) -> None:
-        """Put a batch on the queue of the next stage, unless it is empty."""
+        """Send a batch to the queue of the next stage, unless it is empty."""
         if batch.objects:
             self._publisher.send(stage, batch)
 
     def hold_back(self, batch: Batch, reason: str) -> None:
-        """Give these objects another deadline; being held up does not count against them."""
+        """Give these objects a new deadline while a service is unavailable. No attempt is counted."""
         self.postpone(batch.objects, batch.revision, self._deadline_s, reason)
 
     def postpone(self, objects: Sequence[ObjectRef], revision: Revision, pause: float, reason: str) -> None:
         """Have the keeper submit these objects again after ``pause`` seconds."""
         self._ledger.postpone(objects, revision, self._clock() + pause, reason)
 
-    def tell(self, events: Sequence[ObjectEvent]) -> None:
-        """Put events into the inbox."""
+    def append_events(self, events: Sequence[ObjectEvent]) -> None:
+        """Append events to the inbox."""
         if events:
             self._inbox.append(events)
 
     def submit_again(self, batch: Batch) -> None:
-        """Have the dispatcher submit these objects again, for the captions that are current then."""
+        """Have the dispatcher submit these objects again, for the captions that are active at that time."""
         self._inbox.append(
             [
                 ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id, force=True)
@@ -120,12 +120,12 @@ class Handover:
         )
 
     def split(self, batch: Batch) -> None:
-        """Submit each object of a batch alone."""
+        """Submit each object of a batch in a message of its own."""
         for ref in batch.objects:
             self._publisher.send("embedding", Submitted(objects=(ref,), revision=batch.revision))
 
     def _segment(self, alone: Scored) -> bool:
-        """Put an object on the queue of segmentation, if it is still wanted; whether so."""
+        """Send an object to the segmentation queue if it is still wanted. Returns whether it was sent."""
         now = self._clock()
         (accepted,) = self._ledger.advance(
             alone.objects, alone.revision, SEGMENTATION, now + self._deadline_s, now=now, handed=True

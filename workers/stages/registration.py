@@ -1,4 +1,4 @@
-"""The Celery tasks of a worker: thin, each hands its message to the ``StageWorker``."""
+"""The Celery tasks of a worker. Each task passes its message to the ``StageWorker``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from workers.stages.worker import StageWorker
 
 
 def register(app: Celery, worker: Callable[[], StageWorker]) -> None:
-    """Give an app the tasks of all stages. ``worker`` is called in the process that runs them, at each task."""
+    """Register the tasks of all stages. ``worker`` is called for each task, in the process that runs it."""
 
     def add_stage(stage: str) -> None:
         @app.task(name=f"wildtag.{stage}", bind=True, ignore_result=True)
         def run(task: Any, data: bytes) -> None:
             request = task.request
-            # what was handed out before has been begun then
+            # a redelivered message was started before
             begun = request.retries or bool((request.delivery_info or {}).get("redelivered"))
             worker().runner.run(stage, data, int(begun), (request.properties or {}).get("delivery_tag"))
 

@@ -1,4 +1,4 @@
-"""Answers to what other processes ask over the queues: about captions, and for vectors of texts."""
+"""Serves RPC requests of other processes: requests about captions, and texts to encode."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workers.redis.rpc import answering
 
 
 class RpcServer:
-    """``indexes`` and ``text_encoder`` are called at the first request; what they raise is the answer."""
+    """``indexes`` and ``text_encoder`` are called at the first request; their errors are sent to the client."""
 
     def __init__(
         self, client: Client, keys: Keys, indexes: Callable[[], OpenIndexes], text_encoder: Callable[[], TextEncoder]
@@ -27,11 +27,11 @@ class RpcServer:
         self._phrases = Phrases()
 
     def captions(self, request: str, data: bytes) -> None:
-        """Answer a question about the captions that this process owns."""
+        """Handle a request about the captions that this process owns."""
         answering(self._redis, self._keys, request, lambda: answer(self._indexes(), data))
 
     def encode(self, request: str, data: bytes) -> None:
-        """Encode texts for another process: captions that are taught or imported, a question in words."""
+        """Encode texts for another process: taught or imported captions, or a search query."""
 
         def work() -> bytes:
             asked = Ingesting.decode(data)

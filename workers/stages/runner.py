@@ -1,6 +1,6 @@
-"""Runs the work of a stage on one message, whatever happens to it.
+"""Runs a stage on one message and handles every error.
 
-``workers.lifecycle.policy`` decides what a fault leads to; ``StageRunner.run`` does it.
+``workers.lifecycle.policy`` chooses the action for an error; ``StageRunner`` performs it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from workers.stages.table import Stage
 
 log = structlog.get_logger()
 
-BEAT_S = 5.0  # between two signs of life of a worker that waits for a service
+BEAT_S = 5.0  # between two heartbeats of a worker that waits for a service
 
 
 @dataclass
 class _Message:
-    """One message of a stage, over all attempts at it. ``begin``: it is still to be counted as begun.
+    """One message of a stage, over all attempts. ``begin``: the next attempt is to be counted.
 
-    ``delivery``: see ``Publisher.put_back``. ``service``: the last one that it waited for.
+    ``delivery``: see ``Publisher.put_back``. ``service``: the last service that the message waited for.
     """
 
     stage: str
@@ -48,7 +48,7 @@ class _Message:
 
 
 class StageRunner:
-    """Runs the stages of one process. ``time_limit_s``: of a Celery task."""
+    """Runs the stages of one process. ``time_limit_s``: the time limit of a Celery task."""
 
     def __init__(
         self,
@@ -67,17 +67,16 @@ class StageRunner:
         self._time_limit_s = time_limit_s
 
     def run(self, stage: str, data: bytes, retries: int, delivery: str | None = None) -> None:
-        """Handle one message of a stage. While a service is away the message is held, and goes on afterwards.
+        """Handle one message of a stage. During an outage of a service the message is held, then tried again.
 
-        The messages behind it wait in the queue meanwhile, and cost nothing. ``delivery``: see
-        ``Publisher.put_back``.
+        The messages behind it stay in the queue meanwhile. ``delivery``: see ``Publisher.put_back``.
         """
         began = time.monotonic()
         message = _Message(stage, data, retries, delivery, begin=stage == "embedding" and not retries)
         while True:
             try:
                 self._try(message)
-            except Exception as exc:  # whatever it is, the ledger has the objects and the policy the answer
+            except Exception as exc:  # the policy decides; the ledger still has the objects
                 service = self._outage_tracker.register(exc) if isinstance(exc, Transient) else None
                 patience = 0.0 if service is None else patience_for(service, stage, self._time_limit_s)
                 if service is None or not self._outlasts(stage, service, began + patience):
@@ -99,7 +98,7 @@ class StageRunner:
         self._health.beat(message.stage)
 
     def _outlasts(self, stage: str, service: str, until: float) -> bool:
-        """Wait for a service; whether it is back in time. The worker goes on to beat meanwhile."""
+        """Wait for a service, sending heartbeats. Returns whether it is available again before ``until``."""
         while (left := until - time.monotonic()) > 0:
             if self._outage_tracker.wait_to_retry(service, min(left, BEAT_S)):
                 return True
@@ -111,7 +110,7 @@ class StageRunner:
     def _after(self, message: _Message, error: Exception, *, away: bool) -> None:
         batch, stage = message.batch, message.stage
         action = after_error(error, len(batch.objects) if batch else 0, message.retries, away=away)
-        # what is expected to pass gets a line, or is told already; everything else its traceback too
+        # transient faults are expected and get no traceback; an outage has been logged by its tracker
         (log.debug if isinstance(action, Requeue) else log.warning)(
             "fault",
             stage=stage,
@@ -126,14 +125,14 @@ class StageRunner:
                 case Retry(pause):
                     self._publisher.send(stage, batch, pause=pause, retries=message.retries + 1)
                 case Requeue():
-                    # it is held up and kills nobody: what the keeper sends meanwhile does not count against it
+                    # the object is not at fault, so attempts are not counted while it is held back
                     self._handover.hold_back(batch, str(error))
                     self._put_back(message, batch)
                 case Postpone(pause, fault):
                     self._handover.postpone(batch.objects, batch.revision, pause, fault)
                 case Split():
                     self._handover.split(batch)
-                case Fail(code, reason) if isinstance(batch, Scored):  # it has its tags, whatever cannot be drawn
+                case Fail(code, reason) if isinstance(batch, Scored):  # tagged; only its segmentation failed
                     self._handover.not_segmented(batch, message.accepted, Error(code, reason))
                 case Fail(code, reason):
                     self._handover.fail(batch, [Fault(batch.objects[0], code, reason)], message.accepted)
@@ -141,6 +140,6 @@ class StageRunner:
             log.warning("left to the ledger", stage=stage, error=str(exc))
 
     def _put_back(self, message: _Message, batch: Batch) -> None:
-        """Before those that came later, if the broker can; it has been begun, and is not begun again."""
+        """Return the message to the head of its queue, or to the end if the broker cannot. No attempt is counted."""
         if message.delivery is None or not self._publisher.put_back(message.stage, message.delivery):
             self._publisher.send(message.stage, batch, retries=max(1, message.retries))

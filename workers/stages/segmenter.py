@@ -88,7 +88,7 @@ class Segmenter:
 
 
 class Segmenting:
-    """Segment the one image of a batch, and write the record."""
+    """Segment the only image of a batch, and write its record."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Segmenting:
         handover: Handover,
         alive_s: float,
     ) -> None:
-        """``alive_s``: seconds between two signs of progress while an image is being segmented."""
+        """``alive_s``: seconds between two progress reports while an image is being segmented."""
         self._fetcher = fetcher
         self._segmenter = segmenter
         self._ledger = ledger
@@ -111,7 +111,7 @@ class Segmenting:
         """See ``workers.stages.table.Work``."""
         (ref,) = batch.objects
         (method,) = self._ledger.segmentation_methods([ref])
-        if not method:  # it is not wanted any more
+        if not method:  # no longer wanted
             self._handover.finish(batch, accepted)
             return
         with keepalive(lambda: self._go_on(ref), self._alive_s):

@@ -1,4 +1,4 @@
-"""A stage as a worker runs it: what its messages are, and what is called for each."""
+"""Defines a stage for a worker: the type of its messages, and the function that handles them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Work = Callable[[M, Accepted], None]
 
 @dataclass(frozen=True)
 class Stage(Generic[M]):
-    """``work`` gives what handles a message. It may load a model the first time it is called."""
+    """``work`` returns the function that handles a message. Its first call may load a model."""
 
     message: type[M]
     work: Callable[[], Work[M]]

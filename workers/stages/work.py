@@ -1,7 +1,7 @@
-"""What each of the four stages does with a message: load, call the stage, store, hand on.
+"""Handles a message of each of the four stages: load, call the stage, store, send to the next stage.
 
-Objects that are to be segmented go on alone after ``scoring`` (``workers.stages.segmenter``); the others are at their
-end there.
+After ``scoring``, objects that are to be segmented are sent on one by one (``workers.stages.segmenter``); the others
+are finished.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _since(start: float) -> float:
 
 
 class Embedding:
-    """Fetch the images that are still wanted, embed them, hand their vectors on."""
+    """Fetch the images that are still wanted, embed them, and send their vectors to the next stage."""
 
     def __init__(self, fetcher: Fetcher, encoder: ImageEncoder, options: PipelineOptions, handover: Handover) -> None:
         self._fetcher = fetcher
@@ -47,7 +47,7 @@ class Embedding:
 
 
 class Retrieval:
-    """Find the nearest captions, in the version that the batch was submitted for."""
+    """Retrieve the nearest captions from the version that the batch was submitted for."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Retrieval:
         options: PipelineOptions,
         handover: Handover,
     ) -> None:
-        """``chosen``: gives the version of the captions in use."""
+        """``chosen``: returns the captions version in use."""
         self._indexes = indexes
         self._chosen = chosen
         self._reference_vectors = reference_vectors
@@ -75,7 +75,7 @@ class Retrieval:
             self._indexes.release(version)
             if version == self._chosen():
                 raise
-            self._handover.submit_again(batch)  # it was dropped meanwhile
+            self._handover.submit_again(batch)  # the version was dropped meanwhile
         else:
             self._handover.hand_on("extraction", retrieved.timed("retrieval", _since(start)))
 

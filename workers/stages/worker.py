@@ -1,4 +1,4 @@
-"""What the Celery tasks of one worker process call."""
+"""The object that the Celery tasks of one worker process call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.stages.runner import StageRunner
 
 @dataclass(frozen=True)
 class StageWorker:
-    """``loads``: by queue, loads what the work on it needs."""
+    """``loads``: by queue, a function that loads the models for it."""
 
     runner: StageRunner
     rpc: RpcServer
@@ -20,6 +20,6 @@ class StageWorker:
     loads: Mapping[str, Callable[[], object]]
 
     def warm(self, queue: str) -> None:
-        """Load what the work on a queue needs, then beat."""
+        """Load the models for a queue, then send a heartbeat."""
         self.loads[queue]()
         self.health.beat(queue)

@@ -103,7 +103,7 @@ def unnamed(exc: S3Error) -> bool:
 
 
 def _of_code(exc: S3Error, request: RequestContext) -> WildtagError:
-    code, said, server = exc.code or "", f"{exc.code}: {exc.message}", f"the S3 server at {request.endpoint}"
+    code, reason, server = exc.code or "", f"{exc.code}: {exc.message}", f"the S3 server at {request.endpoint}"
     if code == "NoSuchBucket":
         return missing_bucket(request)
     refused = {
@@ -114,29 +114,29 @@ def _of_code(exc: S3Error, request: RequestContext) -> WildtagError:
         ),
     }
     if code in refused:
-        return StoreRefuses(f"{refused[code]}: {said}")
+        return StoreRefuses(f"{refused[code]}: {reason}")
     status = exc.response.status
     if code in PASSES or status in {408, 429} or (status >= 500 and status != 501):
-        return StoreAway(f"{server} cannot answer now: {said}")
-    return _of_bucket(code, said, request) if request.key is None else _of_object(code, said, request)
+        return StoreAway(f"{server} cannot answer now: {reason}")
+    return _of_bucket(code, reason, request) if request.key is None else _of_object(code, reason, request)
 
 
-def _of_bucket(code: str, said: str, request: RequestContext) -> WildtagError:
+def _of_bucket(code: str, reason: str, request: RequestContext) -> WildtagError:
     if code in DENIED:
         return BucketForbidden(
-            f"access denied: {request.who()} may not do this with the bucket {request.bucket}: {said}"
+            f"access denied: {request.who()} may not do this with the bucket {request.bucket}: {reason}"
         )
-    return BucketRefused(code, f"the S3 server refuses this for the bucket {request.bucket}: {said}")
+    return BucketRefused(code, f"the S3 server refuses this for the bucket {request.bucket}: {reason}")
 
 
-def _of_object(code: str, said: str, request: RequestContext) -> WildtagError:
+def _of_object(code: str, reason: str, request: RequestContext) -> WildtagError:
     if code in MISSING:
         return ObjectGone("the object does not exist")
     if code in DENIED:
-        return ObjectForbidden(f"access denied: {request.who()} may not read or change this object: {said}")
+        return ObjectForbidden(f"access denied: {request.who()} may not read or change this object: {reason}")
     if code == "InvalidObjectState":
         return ObjectError("the object is archived and must be restored before it can be read")
-    return ObjectError(f"the S3 server refuses: {said}")
+    return ObjectError(f"the S3 server refuses: {reason}")
 
 
 def missing_bucket(request: RequestContext) -> WildtagError:

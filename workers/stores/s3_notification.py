@@ -109,8 +109,8 @@ def merged(configuration: bytes, wish: Entry) -> bytes | None:
 
 def _entries(root: ET.Element) -> Iterator[tuple[ET.Element, Entry]]:
     for element in root:
-        said = {_name(child): (child.text or "").strip() for child in element}
-        arn = next((said[name] for name in ("Queue", "Topic", "CloudFunction") if name in said), "")
+        values = {_name(child): (child.text or "").strip() for child in element}
+        arn = next((values[name] for name in ("Queue", "Topic", "CloudFunction") if name in values), "")
         if not arn:
             continue
         events = tuple((child.text or "").strip() for child in element if _name(child) == "Event")

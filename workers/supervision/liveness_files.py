@@ -1,6 +1,6 @@
 """Liveness files, for health checks that a shell can read without starting an interpreter.
 
-One file per name holds one line: the system uptime in seconds (``/proc/uptime``) at the last sign of life, which is
+One file per name holds one line: the system uptime in seconds (``/proc/uptime``) at the last report, which is
 independent of clock changes. It is written in the loop that does the work, after progress or while waiting for an
 unavailable service. A separate thread would report life even if the work hangs.
 """
@@ -32,7 +32,7 @@ class LivenessFiles:
     def begin(self, *names: str) -> None:
         """Create the folder and remove the files of a previous process. Raises ``OSError``."""
         if self._folder is not None:
-            UPTIME.read_text()  # without this file nobody could read the others either
+            UPTIME.read_text()  # without this file the others cannot be interpreted
             self._folder.mkdir(parents=True, exist_ok=True)
             for name in names:
                 (self._folder / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Where the settings keep the captions, and the starter captions that are encoded at the first start."""
+"""Creates the caption storage, and encodes the starter captions at the first start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workers.wiring.models import text_encoder_loader
 
 
 def library_of(settings: Settings) -> ChangeableLibrary:
-    """Where the captions of these settings are kept."""
+    """The storage of the captions with these settings."""
     s = settings
     given: dict[str, Any] = {
         "m": s.hnsw_m, "ef_construct": s.hnsw_ef_construct, "ef": s.hnsw_ef, "quantised": s.quantised,

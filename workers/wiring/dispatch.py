@@ -1,4 +1,4 @@
-"""The dispatcher, the keeper and the sweeper: what decides which objects are tagged, and when."""
+"""Creates the dispatcher, the keeper and the sweeper."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def sweeper(
     wiring: Wiring, bucket: str | None = None, *, prefix: str = "", since: float = 0.0, resume: bool = True,
     rate: float | None = None, confirmed: bool = False,
 ) -> Sweeper:  # fmt: skip
-    """A sweeper of a bucket, the one that is followed if none is named. ``since``: Unix seconds.
+    """A sweeper of a bucket, by default that of the settings. ``since``: Unix seconds.
 
     ``rate``: of the settings when not given. ``confirmed``: see ``Sweeper``.
     """

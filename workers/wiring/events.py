@@ -1,4 +1,4 @@
-"""Where events of the bucket come from besides the gateway."""
+"""Creates the event sources other than the gateway."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def redis_target(wiring: Wiring) -> AccessList | NamespaceHash:
 
 
 def listening(wiring: Wiring) -> Connect:
-    """Connects to the notifications of the bucket. Raises ``Permanent`` where the bucket is a folder."""
+    """Connects to the notifications of the bucket. Raises ``Permanent`` if the bucket is a folder."""
     if wiring.settings.s3_endpoint is None:
         raise Permanent("the bucket is a folder, which has no listen API: `wildtag watcher` watches it")
     return connecting(wiring.s3.connection.once(HEADER_S), wiring.settings.bucket)

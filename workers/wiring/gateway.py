@@ -16,7 +16,7 @@ from workers.redis.rpc import RpcClient
 from workers.wiring.caption_service import CaptionService
 from workers.wiring.wiring import Wiring
 
-PATIENCE_S = 20.0  # for an answer about captions: whoever asks is on the other end of a request
+PATIENCE_S = 20.0  # for a response about captions, because an HTTP client waits for it
 
 
 def services(wiring: Wiring) -> Services:

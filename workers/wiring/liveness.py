@@ -1,4 +1,4 @@
-"""Whether processes are at work: seen from outside, and said by a worker itself."""
+"""Builds the liveness checks of processes, and the liveness reports of workers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from workers.wiring.wiring import Wiring
 
 
 def liveness_check(wiring: Wiring, name: str, fresh: float = FRESH, patience: float = PATIENCE) -> LivenessCheck:
-    """A check of the processes of this name."""
+    """A liveness check of the processes with this name."""
     return LivenessCheck(wiring.health, wiring.publisher, name, fresh, patience)
 
 
 def worker_liveness(
     wiring: Wiring, queues: Iterable[str], fresh: float = FRESH_S, patience: float = PATIENCE_S
 ) -> WorkerLiveness:
-    """Signs of life of the worker of these queues. ``wiring``: of its own, not the pool's."""
+    """Reports the liveness of the worker of these queues. ``wiring``: its own, not shared with the pool."""
     ping = connect(wiring.settings.redis_url, patience_s=PING_S, tries=1).ping
     return WorkerLiveness(
         {queue: partial(liveness_check, wiring, queue, fresh, patience) for queue in queues},
@@ -32,5 +32,5 @@ def worker_liveness(
 
 
 def beats_at(settings: Settings, redis_url: str) -> Mapping[str, float]:
-    """The beats of the stack whose Redis this is: by name, Unix seconds. Raises ``StoreUnavailable``."""
+    """The last heartbeats in this Redis: name to Unix seconds. Raises ``StoreUnavailable``."""
     return Health(connect(redis_url), Keys(settings.key_prefix), time.time).beats()

@@ -1,4 +1,4 @@
-"""The encoders that the settings name, and the options of the method."""
+"""Creates the encoders and the options of the method from the settings."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def image_encoder(settings: Settings) -> ImageEncoder:
 
 
 def text_encoder_loader(settings: Settings) -> Callable[..., TextEncoder]:
-    """Loads the text encoder when it is called, with ``threads`` where another number is given. Can be pickled."""
+    """Returns a function that loads the text encoder. A call may override ``threads``. It can be pickled."""
     s = settings
     return partial(load_text_encoder, s.encoder, cache_dir=s.cache_folder, threads=s.threads)
 
 
 def pipeline_options(settings: Settings, thresholds: Thresholds) -> PipelineOptions:
-    """What the settings choose of the method: each option has the setting of its name.
+    """The options of the method; each is the setting with the same name.
 
-    ``thresholds``: of the encoder's space, for what the settings leave open.
+    ``thresholds``: those of the encoder's space, for settings without a value.
     """
     s, t = settings, thresholds
     chosen = s.model_dump(include={field.name for field in fields(PipelineOptions)})

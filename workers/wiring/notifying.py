@@ -1,4 +1,4 @@
-"""What passes results on: the notifier with its poster, and what writes tags back."""
+"""Creates the notifier, its HTTP client, and the writer of tags."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.wiring.wiring import Wiring
 
 
 def poster(wiring: Wiring) -> Poster:
-    """The client of the receiver. Raises ``Permanent`` where none is named."""
+    """The client of the receiver. Raises ``Permanent`` if no receiver is configured."""
     s = wiring.settings
     if s.notify_url is None or s.notify_secret is None:
         raise Permanent("there is no receiver: set WILDTAG_NOTIFY_URL and WILDTAG_NOTIFY_SECRET")

@@ -1,4 +1,4 @@
-"""What a worker runs: the table of the stages, each with its message and its work."""
+"""Creates the stages that a worker runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def stage_worker(wiring: Wiring) -> StageWorker:
-    """The stages of one process. What a stage needs is made, and its model loaded, when its first message comes."""
+    """The stages of one process. Adapters and models of a stage are created when its first message arrives."""
     w, s = wiring, wiring.settings
 
     @cache
@@ -62,7 +62,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         "retrieval": lambda: (stages["retrieval"].work(), w.indexes.open(w.chosen())),
         "extraction": lambda: w.extractor.warm(),  # noqa: PLW0108 -- made when it is asked for
         "scoring": stages["scoring"].work,
-        # where nothing is segmented, no memory is taken: its models are loaded by the first image
+        # the first image loads the models, so they use no memory where nothing is segmented
         SEGMENTATION: lambda: None,
         INGESTION: lambda: w.text_encoder,
     }

@@ -1,4 +1,4 @@
-"""The object store that the settings name, and which of its objects are followed."""
+"""Creates the object store and the object filter from the settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def folder_store(settings: Settings) -> FolderStore:
 
 
 def open_s3(settings: Settings, **patience: Any) -> S3Store:
-    """The bucket on an S3 server. ``patience``: of ``S3Options``. Raises ``Permanent`` where no server is named."""
+    """The bucket on an S3 server. ``patience``: of ``S3Options``. Raises ``Permanent`` if no server is configured."""
     from workers.stores.s3 import S3Store  # noqa: PLC0415 -- the client is not for those who have a folder
     from workers.stores.s3_connection import S3Connection, S3Options  # noqa: PLC0415 -- as above
 
@@ -43,7 +43,7 @@ def open_s3(settings: Settings, **patience: Any) -> S3Store:
 
 
 def object_filter(settings: Settings) -> ObjectFilter:
-    """Which objects are followed."""
+    """The object filter."""
     s = settings
     return ObjectFilter(
         prefixes=s.follow_prefixes, suffixes=s.follow_suffixes, content_types=s.follow_types,

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from workers.segmentation.artifacts import Artifacts
     from workers.stores.s3 import S3Store
 
-CACHE_S = 30 * 86_400  # how long Redis keeps a word vector or a parse that nobody asks for
+CACHE_S = 30 * 86_400  # how long Redis keeps an unused word vector or parsed caption
 NEAR_ENTRIES = 50_000  # word vectors and parses kept in a process: about 80 MB at 384 dimensions
 
 
@@ -71,7 +71,7 @@ class Wiring:
 
     @cached_property
     def process_name(self) -> str:
-        """Names this process among those that share a Redis."""
+        """A name of this process that is unique among those sharing a Redis."""
         return f"{socket.gethostname()}-{os.getpid()}"
 
     @cached_property
@@ -89,7 +89,7 @@ class Wiring:
 
     @cached_property
     def layout(self) -> Layout:
-        """The version of the keys: to be required before any other key is read or written."""
+        """The layout of the keys. Call ``require`` before any other key is read or written."""
         return Layout(self.redis, self.keys)
 
     @cached_property
@@ -248,7 +248,7 @@ class Wiring:
         return RpcClient(self.publisher, self.redis, self.keys)
 
     def remote_index(self, version: str) -> RemoteIndex:
-        """A version of the captions, asked of the retrieval worker that owns it."""
+        """A version of the captions, through the retrieval worker that owns it."""
         return RemoteIndex(self.rpc, version, self.space.dimension)
 
     @property
@@ -280,7 +280,7 @@ class Wiring:
 
     @cached_property
     def indexes(self) -> OpenIndexes:
-        """The caption versions that this process has open, and so owns."""
+        """The caption versions that this process has open and therefore owns."""
         return OpenIndexes(self.library, self.space.id)
 
     @cached_property

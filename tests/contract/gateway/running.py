@@ -109,8 +109,8 @@ class Running:
 
     def segmentation_request(self, oid: str) -> str | None:
         """How somebody wants an object segmented."""
-        told = self.wiring.redis.get(f"{self.wiring.settings.key_prefix}segmentation-request:{oid}")
-        return told.decode() if isinstance(told, bytes) else None
+        method = self.wiring.redis.get(f"{self.wiring.settings.key_prefix}segmentation-request:{oid}")
+        return method.decode() if isinstance(method, bytes) else None
 
     def enter(self, ref: ObjectRef, *, force: bool = False, segment: str = "") -> None:
         """Accept an object, as the dispatcher does."""

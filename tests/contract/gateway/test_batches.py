@@ -28,7 +28,7 @@ def stands(gateway: Running, batch: Json, **params: object) -> Json:
 
 
 def dispatch(gateway: Running, inbox: Inbox, *, count: int = 10_000) -> list[str]:
-    """Play the dispatcher: take what was told of, accept what is there; gives the keys."""
+    """Play the dispatcher: read the events and accept existing objects. Returns their keys."""
     inbox.prepare()
     read = inbox.read("test", count, None)
     for _, event in read:
@@ -88,7 +88,7 @@ def test_uploads_are_a_batch(gateway: Running) -> None:
     names = [gateway.upload()["id"] for _ in range(3)]
     batch = begun(gateway, uploads=[*names, "0" * 32])
     assert batch["counts"] == {"queued": 4}
-    assert len(dispatch(gateway, gateway.wiring.inbox)) == 3  # they are not told of twice
+    assert len(dispatch(gateway, gateway.wiring.inbox)) == 3  # their events are not added twice
     finish(gateway, *(f"uploads/{name}" for name in names))
     assert stands(gateway, batch)["counts"] == {"done": 3, "gone": 1}
     wrong = gateway.http.post("/v1/batches", json={"uploads": ["../x"]})
@@ -127,12 +127,12 @@ def test_a_batch_goes_on_where_a_killed_gateway_left_it(redis_url: str, client: 
     with running(wiring) as gateway:
         batch = begun(gateway, prefix="")
         eventually(lambda: wiring.low_priority_inbox.length() == 1000)
-        told = dispatch(gateway, wiring.low_priority_inbox, count=600)
+        dispatched = dispatch(gateway, wiring.low_priority_inbox, count=600)
     client.set(f"own:lock:batch:{batch['id']}", "the one that was killed", px=300)
     with running(wiring) as gateway:
         eventually(lambda: stands(gateway, batch, limit=1)["complete"])
-        told += dispatch(gateway, wiring.low_priority_inbox)
-        assert told == [f"{number:04}.png" for number in range(1300)]
+        dispatched += dispatch(gateway, wiring.low_priority_inbox)
+        assert dispatched == [f"{number:04}.png" for number in range(1300)]
         assert stands(gateway, batch)["counts"] == {"queued": 1300}
 
 

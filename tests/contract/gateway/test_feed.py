@@ -35,12 +35,12 @@ def test_objects_are_told_as_they_finish(gateway: Running) -> None:
         done = gateway.tagged("a b.png", "cat")
         gateway.tagged("é.png", error="unreadable")
         gateway.wiring.ledger.remove([done.id])
-        told = [next(coming) for _ in range(3)]
-    assert [event.name for event in told] == ["done", "failed", "removed"]
-    assert [event.data["key"] for event in told] == ["a b.png", "é.png", "a b.png"]
-    assert told[0].data["tags"][0]["label"] == "cat"
-    assert told[2].data == {"bucket": "inbox", "key": "a b.png", "state": "removed"}
-    assert all(event.id for event in told)
+        received = [next(coming) for _ in range(3)]
+    assert [event.name for event in received] == ["done", "failed", "removed"]
+    assert [event.data["key"] for event in received] == ["a b.png", "é.png", "a b.png"]
+    assert received[0].data["tags"][0]["label"] == "cat"
+    assert received[2].data == {"bucket": "inbox", "key": "a b.png", "state": "removed"}
+    assert all(event.id for event in received)
 
 
 class SlowRecords(Records):
@@ -80,7 +80,7 @@ class TornRecords(Records):
 def test_a_listener_is_cut_off_where_the_reader_skipped_something(
     redis_url: str, client: Client, keys: Keys, tmp_path: Path
 ) -> None:
-    """It comes again with its position, and is told what was skipped."""
+    """It reconnects with its position and gets an event for what was skipped."""
     with running(wired(tmp_path, redis_url), replaced={"records": TornRecords(client, keys)}) as gateway:
         with listening(gateway) as coming:
             gateway.tagged("a.png")
@@ -111,10 +111,10 @@ def test_what_is_not_remembered_is_a_gap(gateway: Running, client: Client) -> No
     first = gateway.wiring.records.feed_begin()
     client.xtrim("test:feed", 2, approximate=False)
     with listening(gateway, first) as coming:
-        told = [next(coming) for _ in range(3)]
-    assert [event.name for event in told] == ["gap", "done", "done"]
-    assert told[0].data == {"oldest": told[1].id}
-    with listening(gateway, told[1].id) as coming:
+        received = [next(coming) for _ in range(3)]
+    assert [event.name for event in received] == ["gap", "done", "done"]
+    assert received[0].data == {"oldest": received[1].id}
+    with listening(gateway, received[1].id) as coming:
         assert next(coming).data["key"] == "4.png"
 
 
@@ -129,12 +129,12 @@ def test_a_feed_that_was_emptied_is_a_gap(gateway: Running, client: Client) -> N
         assert next(coming).name == "gap"
     gateway.tagged("c.png")
     with listening(gateway, f"{2**63}-0") as coming:
-        told = [next(coming) for _ in range(2)]
-    assert [(one.name, one.data.get("key")) for one in told] == [("gap", None), ("done", "c.png")]
+        received = [next(coming) for _ in range(2)]
+    assert [(one.name, one.data.get("key")) for one in received] == [("gap", None), ("done", "c.png")]
 
 
 def test_a_reader_notices_that_the_feed_went_back(gateway: Running, client: Client) -> None:
-    """Else nobody would be told of anything until the clock has caught up."""
+    """Otherwise no client would get events until the clock has caught up."""
     with listening(gateway) as coming:
         client.xadd("test:feed", {"oid": "inbox/late.png", "body": ""}, id=f"{2**62}-0")
         assert next(coming).name == "removed"
@@ -154,7 +154,7 @@ def test_an_entry_of_somebody_else_is_refused(gateway: Running, last: str) -> No
 
 
 def test_a_reader_that_is_slow_is_cut_off_and_loses_nothing(redis_url: str, client: Client, tmp_path: Path) -> None:
-    """What it did not take is dropped here, and told when it comes again from where it was."""
+    """What it did not read is dropped, and sent when it reconnects from its position."""
     client.flushall()
     large = (Evidence("x" * 15_000, 0.5),)
     with running(wired(tmp_path, redis_url)) as gateway:
@@ -169,14 +169,14 @@ def test_a_reader_that_is_slow_is_cut_off_and_loses_nothing(redis_url: str, clie
         for _ in range(wanted):
             gateway.enter(ref, force=True)
             gateway.finish(ref, evidence=large)
-        told = b""
-        while not told.endswith(b"\r\n0\r\n\r\n"):
+        body = b""
+        while not body.endswith(b"\r\n0\r\n\r\n"):
             part = slow.recv(1_000_000)
             assert part, "it was not ended in order"
-            told += part
+            body += part
         slow.close()
-        ids = [line.removeprefix(b"id: ").decode() for line in told.splitlines() if line.startswith(b"id: ")]
-        taken = told.count(b"event: done")
+        ids = [line.removeprefix(b"id: ").decode() for line in body.splitlines() if line.startswith(b"id: ")]
+        taken = body.count(b"event: done")
         assert 0 < taken < wanted
         with listening(gateway, ids[-1]) as coming:
             for _ in range(wanted - taken):

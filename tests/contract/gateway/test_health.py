@@ -31,9 +31,9 @@ def test_what_another_process_cannot_reach_is_told(gateway: Running) -> None:
     ready = gateway.http.get("/readyz")  # images are taken in meanwhile
     assert (ready.status_code, ready.json()["ready"], ready.json()["missing"]) == (200, True, {})
     assert [one["name"] for one in ready.json()["outages"]] == ["captions", "listener"]
-    told = gateway.http.get("/metrics").text
-    assert 'wildtag_outage_waiting{name="captions"} 1.0' in told
-    assert 'wildtag_outage_seconds{name="listener"}' in told
+    metrics = gateway.http.get("/metrics").text
+    assert 'wildtag_outage_waiting{name="captions"} 1.0' in metrics
+    assert 'wildtag_outage_seconds{name="listener"}' in metrics
     gateway.upload()
     notes.write([])
     assert gateway.http.get("/v1/status").json()["outages"] == []
@@ -47,8 +47,8 @@ def test_a_store_that_is_away_is_named_and_found_again(gateway: Running) -> None
         ready = gateway.http.get("/readyz")
         assert (ready.status_code, list(ready.json()["missing"])) == (503, ["store"])
         assert [one["name"] for one in ready.json()["outages"]] == ["store"]
-        (told,) = gateway.http.get("/v1/status").json()["outages"]
-        assert told["name"] == "store"
+        (outage,) = gateway.http.get("/v1/status").json()["outages"]
+        assert outage["name"] == "store"
     finally:
         away.rename(gateway.folder)
     eventually(lambda: gateway.http.get("/readyz").status_code == 200, 2.5)

@@ -28,22 +28,27 @@ def test_every_step_of_an_image_is_told(gateway: Running) -> None:
     name = gateway.upload()["id"]
     where = f"/v1/images/{name}"
     ref = gateway.wiring.store.stat(BUCKET, f"uploads/{name}").ref  # type: ignore[union-attr]  # it is there
-    told = gateway.http.get(where).json()
-    assert (told["state"], told["id"], told["etag"], told["record"]) == ("queued", name, ref.etag, None)
+    progress = gateway.http.get(where).json()
+    assert (progress["state"], progress["id"], progress["etag"], progress["record"]) == (
+        "queued",
+        name,
+        ref.etag,
+        None,
+    )
     gateway.enter(ref)
-    told = gateway.http.get(where).json()
-    assert (told["state"], told["position"]) == ("queued", 0)
+    progress = gateway.http.get(where).json()
+    assert (progress["state"], progress["position"]) == ("queued", 0)
     for stage in ("embedding", "retrieval", "extraction", "scoring"):
         gateway.advance(ref, stage)
-        told = gateway.http.get(where).json()
-        assert (told["state"], told["position"]) == (stage, None)
-        assert stage in told["stages"]
+        progress = gateway.http.get(where).json()
+        assert (progress["state"], progress["position"]) == (stage, None)
+        assert stage in progress["stages"]
     record = gateway.finish(ref, "cat", "animal")
-    told = gateway.http.get(where).json()
-    assert told["state"] == "done"
-    assert [tag["label"] for tag in told["record"]["tags"]] == ["cat", "animal"]
-    assert told["record"]["key"] == record.key
-    assert gateway.http.get(f"/v1/objects/{BUCKET}/uploads/{name}").json() == told
+    progress = gateway.http.get(where).json()
+    assert progress["state"] == "done"
+    assert [tag["label"] for tag in progress["record"]["tags"]] == ["cat", "animal"]
+    assert progress["record"]["key"] == record.key
+    assert gateway.http.get(f"/v1/objects/{BUCKET}/uploads/{name}").json() == progress
 
 
 def test_an_etag_says_that_nothing_happened(gateway: Running) -> None:
@@ -264,9 +269,9 @@ def test_what_is_out_of_range_is_invalid(gateway: Running, query: str) -> None:
 
 def test_records_are_as_the_command_line_prints_them(gateway: Running) -> None:
     gateway.tagged("a.png", "cat")
-    (told,) = gateway.http.get("/v1/objects").json()["objects"]
-    assert set(told) == set(Record.__struct_fields__)
-    assert math.isclose(told["tags"][0]["score"], 0.9)
+    (record_json,) = gateway.http.get("/v1/objects").json()["objects"]
+    assert set(record_json) == set(Record.__struct_fields__)
+    assert math.isclose(record_json["tags"][0]["score"], 0.9)
 
 
 def test_thumbnails_are_small_and_known_by_their_etag(gateway: Running) -> None:

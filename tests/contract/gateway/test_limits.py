@@ -92,10 +92,10 @@ def test_a_connection_that_is_kept_may_rest(impatient: Running) -> None:
     with socket.create_connection(("127.0.0.1", impatient.port), timeout=10) as connection:
         for _ in range(2):
             connection.sendall(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
-            told = b""
-            while not told.endswith(b"alive\n"):
-                told += connection.recv(65_536)
-            assert status_of(told) == 200
+            response = b""
+            while not response.endswith(b"alive\n"):
+                response += connection.recv(65_536)
+            assert status_of(response) == 200
             time.sleep(0.8)  # longer than headers may take
         connection.sendall(b"GET /healthz")
         assert status_of(received(connection)) == 408
@@ -132,9 +132,9 @@ def test_a_stream_outlives_the_time_for_bodies(impatient: Running) -> None:
         connection.sendall(b"GET /v1/feed HTTP/1.1\r\n" + HOST + b"\r\n")
         time.sleep(1.2)  # longer than a body may pause
         impatient.tagged(f"{time.monotonic_ns()}.png", "cat")
-        told = b""
-        while b"event: done" not in told:
-            told += connection.recv(65_536)
+        response = b""
+        while b"event: done" not in response:
+            response += connection.recv(65_536)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])

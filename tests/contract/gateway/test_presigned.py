@@ -27,13 +27,13 @@ def test_an_image_is_put_to_the_server_and_known_by_its_id(
     with running(wiring) as gateway:
         answer = gateway.http.post("/v1/uploads", json={"content_type": "image/png"})
         assert answer.status_code == 201, answer.text
-        told = answer.json()
-        assert answer.headers["location"] == f"/v1/images/{told['id']}"
-        assert told["expires_at"] > 0
-        assert problem(gateway.http.get(f"/v1/images/{told['id']}")) == "not-found"
-        httpx.request(told["method"], told["url"], content=PIXEL, headers=told["headers"]).raise_for_status()
-        known = gateway.http.get(f"/v1/images/{told['id']}").json()
-        assert (known["state"], known["bucket"], known["id"]) == ("queued", bucket, told["id"])
+        upload = answer.json()
+        assert answer.headers["location"] == f"/v1/images/{upload['id']}"
+        assert upload["expires_at"] > 0
+        assert problem(gateway.http.get(f"/v1/images/{upload['id']}")) == "not-found"
+        httpx.request(upload["method"], upload["url"], content=PIXEL, headers=upload["headers"]).raise_for_status()
+        known = gateway.http.get(f"/v1/images/{upload['id']}").json()
+        assert (known["state"], known["bucket"], known["id"]) == ("queued", bucket, upload["id"])
         info = wiring.store.stat(bucket, known["key"])
         assert info is not None
         assert info.ref.etag == known["etag"]
@@ -46,5 +46,5 @@ def test_an_image_is_put_to_the_server_and_known_by_its_id(
         for wrong in ("text/html", "image/svg+xml", ""):
             refused = gateway.http.post("/v1/uploads", json={"content_type": wrong})
             assert (refused.status_code, problem(refused)) == (415, "not-an-image")
-        assert gateway.http.delete(f"/v1/images/{told['id']}").status_code == 204
-        assert problem(gateway.http.get(f"/v1/images/{told['id']}")) == "not-found"
+        assert gateway.http.delete(f"/v1/images/{upload['id']}").status_code == 204
+        assert problem(gateway.http.get(f"/v1/images/{upload['id']}")) == "not-found"

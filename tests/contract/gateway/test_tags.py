@@ -91,10 +91,10 @@ def test_metrics_say_whether_each_source_of_events_works(gateway: Running) -> No
     gateway.wiring.sources.note("listen", "deaf", "no sign of life")
     gateway.wiring.sources.note("sweep", "working")
     gateway.wiring.event_sink.store([ReceivedEvents(counts={"listen:deaf": 2, "webhook:ignored:folder-marker": 1})])
-    told = gateway.http.get("/metrics").text
+    metrics = gateway.http.get("/metrics").text
     for line in (
         'wildtag_event_source_works{source="listen"} 0.0', 'wildtag_event_source_works{source="sweep"} 1.0',
         'wildtag_events_received_total{source="listen",what="deaf"} 2.0',
         'wildtag_events_received_total{source="webhook",what="ignored:folder-marker"} 1.0',
     ):  # fmt: skip
-        assert line in told, told
+        assert line in metrics, metrics

@@ -23,8 +23,8 @@ def test_the_bucket_lists_as_a_store_does_and_only_that() -> None:
 
 @pytest.mark.usefixtures("redis_url")  # skips where there is no Redis
 def test_every_pass_sees_everything_and_tells_nothing() -> None:
-    told = measure(1200, 2)
-    assert told["objects"] == 1200
-    assert [(one["seen"], one["sent"], one["gone"]) for one in told["passes"]] == [(1200, 0, 0)] * 2
-    assert all(one["seconds"] > 0 and one["memory_mb"]["resident"] > 0 for one in told["passes"])
-    assert told["reached"] is True
+    report = measure(1200, 2)
+    assert report["objects"] == 1200
+    assert [(one["seen"], one["sent"], one["gone"]) for one in report["passes"]] == [(1200, 0, 0)] * 2
+    assert all(one["seconds"] > 0 and one["memory_mb"]["resident"] > 0 for one in report["passes"])
+    assert report["reached"] is True

@@ -58,10 +58,10 @@ def test_an_encoder_that_sees_nothing_keeps_what_it_was_shown() -> None:
 
 
 def test_crops_are_compared_in_the_sum_and_areas_in_the_mean_over_the_pictures() -> None:
-    told = comparison([Compared((283, 142), 1.0, 1.0), Compared((100, 100), 0.5, 0.75)])
-    assert told["of_full"] == pytest.approx(242 / 383)
-    assert told["of_all"] == pytest.approx({"full": 383 / 566, "coarse": 242 / 566})
-    assert (told["same"], told["but_for_names"]) == (0.75, 0.875)
+    summary = comparison([Compared((283, 142), 1.0, 1.0), Compared((100, 100), 0.5, 0.75)])
+    assert summary["of_full"] == pytest.approx(242 / 383)
+    assert summary["of_all"] == pytest.approx({"full": 383 / 566, "coarse": 242 / 566})
+    assert (summary["same"], summary["but_for_names"]) == (0.75, 0.875)
 
 
 def test_there_are_photographs_to_measure_with() -> None:

@@ -1,4 +1,4 @@
-"""Shows that label maps are read as VOC, Context and ADE20K come, and that what is wrong is told."""
+"""Shows that label maps are read as VOC, Context and ADE20K come, and that errors are reported."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_what_is_no_label_map_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layout", "gone", "told"),
+    ("layout", "gone", "message"),
     [
         ("voc", "ImageSets/Segmentation/val.txt", "val.txt cannot be read"),
         ("ade20k", "objectInfo150.txt", "objectInfo150.txt cannot be read"),
@@ -142,10 +142,10 @@ def test_what_is_no_label_map_is_told(tmp_path: Path) -> None:
         ("plain", "annotations/1.png", "contains no image with a label map; 2 have none"),
     ],
 )
-def test_what_a_layout_lacks_is_named(layout: Layout, gone: str, told: str, tmp_path: Path) -> None:
+def test_what_a_layout_lacks_is_named(layout: Layout, gone: str, message: str, tmp_path: Path) -> None:
     LAYOUTS[layout](tmp_path)
     (tmp_path / gone).unlink()
-    with pytest.raises(BadManifest, match=told):
+    with pytest.raises(BadManifest, match=message):
         read(tmp_path, layout)
 
 

@@ -47,7 +47,7 @@ def test_each_bad_row_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         ([b"file\tclass", b"a.png\tcat"], r"line 1: .*path and label.*file \| class"),
         ([b"path,label", b"a.png,cat"], "line 1: .*separated by a tab"),
@@ -56,8 +56,8 @@ def test_each_bad_row_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
         ([b"path\tlabel", b"x.png\tcat"], "line 2: x.png: the file does not exist"),
     ],
 )
-def test_a_table_of_which_nothing_is_left_says_why(tmp_path: Path, lines: list[bytes], told: str) -> None:
-    with pytest.raises(BadManifest, match=told):
+def test_a_table_of_which_nothing_is_left_says_why(tmp_path: Path, lines: list[bytes], message: str) -> None:
+    with pytest.raises(BadManifest, match=message):
         read(table(tmp_path, *lines))
 
 

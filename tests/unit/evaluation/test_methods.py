@@ -102,11 +102,11 @@ def test_a_vocabulary_is_scored_against_the_image_alone(tmp_path: Path) -> None:
 
 
 def test_the_upper_bound_knows_the_true_names() -> None:
-    told: list[tuple[str, int, int]] = []
-    made = replace(tools(), naming=("a photo of a {}",), on_progress=lambda *said: told.append(said))
+    progress: list[tuple[str, int, int]] = []
+    made = replace(tools(), naming=("a photo of a {}",), on_progress=lambda *said: progress.append(said))
     (answer,) = answered("clip-upper-bound", made, ["a photo of a wolf"])
     assert (answer.label, answer.candidates) == ("wolf", 2)
-    assert told == [("clip-upper-bound", 2, 2)]
+    assert progress == [("clip-upper-bound", 2, 2)]
 
 
 def test_a_captioners_answer_is_split_and_scored_against_the_image() -> None:

@@ -1,4 +1,4 @@
-"""Shows that every method sees every good picture once, that time is told apart, and what counts as wrong."""
+"""Shows that every method sees every good picture once, that times are separate, and what counts as wrong."""
 
 from __future__ import annotations
 
@@ -58,19 +58,19 @@ def items(*names: str) -> list[Item]:
     return [Item(Path(name), f"label {name}", f"line {at}") for at, name in enumerate(names, 2)]
 
 
-def run(methods: Sequence[Fixed], names: Sequence[str], told: list[tuple[int, int]] | None = None) -> Evaluation:
+def run(methods: Sequence[Fixed], names: Sequence[str], progress: list[tuple[int, int]] | None = None) -> Evaluation:
     ticks = count()
     source = Source(read, MadeUpImages(), Revision(SPACE.id, "1"), PipelineOptions(), batch=2)
     return evaluate(
         items(*names), source, methods, Judge(encode), clock=lambda: float(next(ticks)),
-        on_progress=None if told is None else lambda done, total: told.append((done, total)),
+        on_progress=None if progress is None else lambda done, total: progress.append((done, total)),
     )  # fmt: skip
 
 
 def test_pictures_are_embedded_once_and_bad_ones_skipped() -> None:
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     methods = [Fixed("one", ["label 1", "x", "y"]), Fixed("two", ["a", "b", "c"])]
-    found = run(methods, ["1", "bad", "2", "gone", "3"], told)
+    found = run(methods, ["1", "bad", "2", "gone", "3"], progress)
     assert [one.item.path.name for one in found.pictures] == ["1", "2", "3"]
     assert [one.answers[1].label for one in found.pictures] == ["a", "b", "c"]
     assert [str(one) for one in found.skipped] == [
@@ -78,7 +78,7 @@ def test_pictures_are_embedded_once_and_bad_ones_skipped() -> None:
         "line 5: gone: gone",
     ]
     assert methods[0].sizes == [(4, 4)] * 3
-    assert told == [(2, 5), (4, 5), (5, 5)]
+    assert progress == [(2, 5), (4, 5), (5, 5)]
 
 
 def test_figures_are_those_of_the_metrics() -> None:

@@ -39,27 +39,27 @@ def encode(texts: Sequence[str]) -> Floats:
 
 
 def run(
-    maps: LabelMaps, methods: Sequence[Method], told: list[tuple[int, int]] | None = None
+    maps: LabelMaps, methods: Sequence[Method], progress: list[tuple[int, int]] | None = None
 ) -> tuple[list[Measured], tuple[Skipped, ...]]:
-    def tell(done: int, total: int) -> None:
-        if told is not None:
-            told.append((done, total))
+    def on_progress(done: int, total: int) -> None:
+        if progress is not None:
+            progress.append((done, total))
 
-    return measure(maps, methods, encode, read=Path.read_bytes, max_pixels=MAX_PIXELS, on_progress=tell)
+    return measure(maps, methods, encode, read=Path.read_bytes, max_pixels=MAX_PIXELS, on_progress=on_progress)
 
 
 def test_methods_and_baselines_are_measured_side_by_side(maps: LabelMaps) -> None:
     one = replace(pipeline(), image_encoder=CachingEncoder(Colours()))
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     methods: list[Method] = [
         BySegmentationMethod("regions", REGIONS, one),
         BySegmentationMethod("dense", Dense(), one),
         ByTopTag(one),
     ]
-    results, skipped = run(maps, methods, told)
+    results, skipped = run(maps, methods, progress)
     assert [result.method for result in results] == ["regions", "dense", "top-tag"]
     assert {result.images for result in results} == {4}
-    assert (skipped, told) == ((), [(1, 4), (2, 4), (3, 4), (4, 4)])
+    assert (skipped, progress) == ((), [(1, 4), (2, 4), (3, 4), (4, 4)])
     regions, _, top = results
     assert regions.overlaps.jaccard_nearest > top.overlaps.jaccard_nearest > 0
     assert (regions.encoded, top.encoded) == (16, 1)
@@ -104,9 +104,9 @@ def test_pictures_that_cannot_be_used_are_skipped_with_their_reason(maps: LabelM
     first.image.write_bytes(b"text")
     second.label_map.unlink()
     Image.new("L", (7, 5)).save(third.label_map)
-    told: list[tuple[int, int]] = []
-    (result,), skipped = run(replace(maps, missing=(Path("gone.jpg"),)), [ByTopTag(pipeline())], told)
-    assert (result.images, told[-1]) == (1, (4, 4))
+    progress: list[tuple[int, int]] = []
+    (result,), skipped = run(replace(maps, missing=(Path("gone.jpg"),)), [ByTopTag(pipeline())], progress)
+    assert (result.images, progress[-1]) == (1, (4, 4))
     assert [one.where for one in skipped] == ["gone.jpg", "0000.png", "0001.png", "0002.png"]
     assert "not an image" in str(skipped[1])
     assert "cannot be read" in str(skipped[2])

@@ -16,13 +16,13 @@ Json = dict[str, Any]
 
 def record(
     name: str = "s3:ObjectCreated:Put", key: str = "walks/dog.jpg", *, bucket: str = BUCKET, encoded: bool = True,
-    **told: object,
+    **fields: object,
 ) -> Json:  # fmt: skip
-    """A record of an object. ``told`` replaces fields of the object; ``None`` leaves one out."""
+    """A record of an object. ``fields`` replace those of the object; ``None`` leaves one out."""
     of: Json = {"key": quote_plus(key) if encoded else key, "sequencer": SEQUENCER}
     if "Created" in name:
         of |= {"size": 2048, "eTag": ETAG, "contentType": "image/jpeg"}
-    of = {field: value for field, value in (of | told).items() if value is not None}
+    of = {field: value for field, value in (of | fields).items() if value is not None}
     return {
         "eventVersion": "2.0", "eventSource": "minio:s3", "eventTime": "2026-03-04T05:06:07.890Z", "eventName": name,
         "userIdentity": {"principalId": "scanner"}, "responseElements": {"x-amz-request-id": "00FF"},

@@ -1,4 +1,4 @@
-"""Bodies taken from a running MinIO (``tests/data/events/captured``): each gives exactly what it tells of."""
+"""Bodies taken from a running MinIO (``tests/data/events/captured``): each gives exactly its events."""
 
 from __future__ import annotations
 

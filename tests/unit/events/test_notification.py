@@ -30,9 +30,9 @@ ORDER = "18a5c0ffee123456" + "0000000000000000"
 READERS = [webhook, listen_line, access_entry, namespace_value]
 
 
-def only(told: Notification) -> ObjectEvent:
-    assert (told.ignored, told.rejected) == ((), ())
-    (event,) = told.events
+def only(notification: Notification) -> ObjectEvent:
+    assert (notification.ignored, notification.rejected) == ((), ())
+    (event,) = notification.events
     return event
 
 
@@ -60,9 +60,9 @@ def test_other_events_are_left_alone_under_one_name(name: str) -> None:
 
 
 def test_other_buckets_are_left_alone() -> None:
-    told = webhook(body(record(bucket="other"), record(key="mine.jpg")), BUCKET)
-    assert told.ignored == ("other-bucket",)
-    assert [event.key for event in told.events] == ["mine.jpg"]
+    notification = webhook(body(record(bucket="other"), record(key="mine.jpg")), BUCKET)
+    assert notification.ignored == ("other-bucket",)
+    assert [event.key for event in notification.events] == ["mine.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,11 @@ def test_other_buckets_are_left_alone() -> None:
     ],
 )
 def test_keys_are_form_encoded(written: str, meant: str) -> None:
-    told = record()
-    told["s3"]["object"]["key"] = written
-    assert only(webhook(body(told), BUCKET)).key == meant
-    assert only(access_entry(access(told), BUCKET)).key == meant
-    assert only(namespace_value(value(told), BUCKET)).key == meant
+    raw = record()
+    raw["s3"]["object"]["key"] = written
+    assert only(webhook(body(raw), BUCKET)).key == meant
+    assert only(access_entry(access(raw), BUCKET)).key == meant
+    assert only(namespace_value(value(raw), BUCKET)).key == meant
 
 
 @pytest.mark.parametrize("key", ["a+b.jpg", "a b.jpg", "100%.jpg", "a%2Fb", "été ✓/x"])
@@ -104,9 +104,9 @@ def test_etags_of_parts_and_in_quotes(etag: str) -> None:
     assert only(webhook(body(record(eTag=etag)), BUCKET)).etag == f"{ETAG}-5"
 
 
-@pytest.mark.parametrize(("told", "meant"), [("null", None), ("", None), ("a-b", "a-b")])
-def test_versions(told: str, meant: str | None) -> None:
-    assert only(webhook(body(record(versionId=told)), BUCKET)).version_id == meant
+@pytest.mark.parametrize(("version", "meant"), [("null", None), ("", None), ("a-b", "a-b")])
+def test_versions(version: str, meant: str | None) -> None:
+    assert only(webhook(body(record(versionId=version)), BUCKET)).version_id == meant
 
 
 @pytest.mark.parametrize("sequencer", [None, "", "not hexadecimal", "1" * 33, "-1", "0x1"])
@@ -150,10 +150,10 @@ def test_brackets_in_texts_and_beside_each_other_are_no_nesting() -> None:
      b'{"Records":[]} trailing', b"\x1f\x8b\x08\x00", b" " * (LARGEST + 1)],
 )  # fmt: skip
 def test_what_is_no_notification_is_junk(data: bytes) -> None:
-    told = webhook(data, BUCKET)
-    assert told.events == ()
-    assert len(told.rejected) == 1
-    assert told.rejected[0]
+    notification = webhook(data, BUCKET)
+    assert notification.events == ()
+    assert len(notification.rejected) == 1
+    assert notification.rejected[0]
 
 
 @pytest.mark.parametrize(
@@ -165,18 +165,18 @@ def test_what_is_no_notification_is_junk(data: bytes) -> None:
     ],
 )  # fmt: skip
 def test_a_record_that_is_wrong_spares_its_neighbours(wrong: Json) -> None:
-    told = record()
-    told["s3"]["object"] |= wrong
-    read = webhook(body(record(key="before"), told, record(key="after")), BUCKET)
+    raw = record()
+    raw["s3"]["object"] |= wrong
+    read = webhook(body(record(key="before"), raw, record(key="after")), BUCKET)
     assert [event.key for event in read.events] == ["before", "after"]
     assert len(read.rejected) == 1
 
 
 @pytest.mark.parametrize("missing", ["eventName", "s3"])
 def test_a_record_without_what_counts_is_junk(missing: str) -> None:
-    told = record()
-    del told[missing]
-    assert len(webhook(body(told), BUCKET).rejected) == 1
+    raw = record()
+    del raw[missing]
+    assert len(webhook(body(raw), BUCKET).rejected) == 1
 
 
 def test_keys_of_1024_bytes_are_whole() -> None:
@@ -192,13 +192,13 @@ KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=25
 @unhurried
 @given(KEYS)
 def test_every_key_survives_the_way_to_the_inbox(key: str) -> None:
-    for told in (
+    for notification in (
         webhook(body(record(key=key)), BUCKET),
         access_entry(access(record(key=key)), BUCKET),
         namespace_value(value(record(key=key)), BUCKET),
         listen_line(value(record(key=key, encoded=False)), BUCKET),
     ):
-        event = only(told)
+        event = only(notification)
         assert event.key == key
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=ObjectEvent) == event
 
@@ -207,8 +207,8 @@ def test_every_key_survives_the_way_to_the_inbox(key: str) -> None:
 @given(st.binary(max_size=300))
 def test_no_bytes_make_it_fail(data: bytes) -> None:
     for read in READERS:
-        told = read(data, BUCKET)
-        assert told.events == ()
+        notification = read(data, BUCKET)
+        assert notification.events == ()
 
 
 JSON = st.recursive(

@@ -61,15 +61,15 @@ def test_only_who_asks_for_time_holds_up_everything_and_not_for_long() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"),
+    ("header", "seconds"),
     [
         (None, 0), ("", 0), ("7", 7), (" 120 ", 120), ("-1", 0), ("soon", 0), ("9" * 400, 0),
         (format_datetime(datetime.fromtimestamp(NOW + 90, UTC), usegmt=True), 90),
         (format_datetime(datetime.fromtimestamp(NOW - 90, UTC), usegmt=True), 0),
     ],
 )  # fmt: skip
-def test_retry_after_is_a_number_or_a_date(told: str | None, seconds: float) -> None:
-    assert retry_after(told, NOW) == pytest.approx(seconds)
+def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float) -> None:
+    assert retry_after(header, NOW) == pytest.approx(seconds)
 
 
 def test_an_answer_is_told_in_a_line() -> None:

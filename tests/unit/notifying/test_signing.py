@@ -27,8 +27,8 @@ def secret(size: int = 32) -> str:
 MINE, OTHER = secret(), secret()
 
 
-def verify(told: str, body: bytes, headers: Mapping[str, str]) -> None:
-    Webhook(told).verify(body, dict(headers), json_parse=False)
+def verify(one: str, body: bytes, headers: Mapping[str, str]) -> None:
+    Webhook(one).verify(body, dict(headers), json_parse=False)
 
 
 @given(st.text(max_size=200))
@@ -54,17 +54,17 @@ def test_an_attempt_of_long_ago_is_not_accepted() -> None:
 
 def test_while_one_secret_takes_anothers_place_both_are_accepted() -> None:
     headers = signed(secrets_of(f"{MINE}, {OTHER}"), "msg_1", b"{}", time.time())
-    for told in (MINE, OTHER):
-        verify(told, b"{}", headers)
+    for one in (MINE, OTHER):
+        verify(one, b"{}", headers)
 
 
 @pytest.mark.parametrize(
-    "told", ["", "whsec_", MINE.removeprefix("whsec_"), "whsec_not base64!" * 9, secret(23), secret(65), f"{MINE},"]
+    "text", ["", "whsec_", MINE.removeprefix("whsec_"), "whsec_not base64!" * 9, secret(23), secret(65), f"{MINE},"]
 )
-def test_what_is_no_secret_is_refused_without_being_shown(told: str) -> None:
+def test_what_is_no_secret_is_refused_without_being_shown(text: str) -> None:
     with pytest.raises(ValueError, match="openssl rand") as caught:
-        secrets_of(told)
-    assert len(told) < 8 or told not in str(caught.value)
+        secrets_of(text)
+    assert len(text) < 8 or text not in str(caught.value)
 
 
 def settings(**given: str) -> Settings:
@@ -72,9 +72,9 @@ def settings(**given: str) -> Settings:
 
 
 def test_settings_show_neither_the_secret_nor_the_address() -> None:
-    told = settings(notify_url="https://example.org/hooks/a-token", notify_secret=MINE)
-    assert "a-token" not in repr(told)
-    assert MINE not in repr(told)
+    configured = settings(notify_url="https://example.org/hooks/a-token", notify_secret=MINE)
+    assert "a-token" not in repr(configured)
+    assert MINE not in repr(configured)
     assert Settings.is_secret("WILDTAG_NOTIFY_SECRET")
     assert Settings.is_secret("WILDTAG_NOTIFY_URL")
 

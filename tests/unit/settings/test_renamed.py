@@ -60,19 +60,19 @@ def test_an_old_setting_is_refused_and_the_new_one_named(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("segment", "a.jpg", "--way", "dense"), "--way has been renamed: use --method"),
         (("evaluate", "a.tsv", "--drawer", "model"), "--drawer has been renamed: use --clipseg"),
     ],
 )
 def test_an_old_option_is_refused_and_the_new_one_named(
-    arguments: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         app(arguments)
     assert ended.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_an_option_that_never_was_is_refused_as_usual(capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,11 +75,11 @@ def test_every_caption_is_taken_once_and_everything_is_counted(library: FolderLi
 
 
 def test_texts_are_encoded_in_chunks(library: FolderLibrary) -> None:
-    encode, told = Encoder(), list[Progress]()
-    hooks = Hooks(on_progress=told.append)
+    encode, reports = Encoder(), list[Progress]()
+    hooks = Hooks(on_progress=reports.append)
     build(library, DRAFT, rows_of(TEXTS, size=10), normalise, encoding(encode, 8), hooks, chunk=20)
     assert [len(call) for call in encode.calls] == [20, 20, 20, 20, 11]
-    assert [progress.count for progress in told] == [20, 40, 60, 80, 91]
+    assert [progress.count for progress in reports] == [20, 40, 60, 80, 91]
 
 
 def test_a_killed_build_is_not_seen_and_goes_on_where_it_was(library: FolderLibrary) -> None:

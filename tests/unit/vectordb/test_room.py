@@ -1,4 +1,4 @@
-"""A full disk is told before it is written to."""
+"""A full disk is reported before anything is written."""
 
 from __future__ import annotations
 

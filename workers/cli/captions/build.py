@@ -96,32 +96,32 @@ def import_(
 
 def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: bool) -> Manifest:
     from vectordb.building import Hooks  # noqa: PLC0415 -- keeps the command line quick
-    from vectordb.journal import Progress as Told  # noqa: PLC0415 -- as above
+    from vectordb.journal import Progress as ImportProgress  # noqa: PLC0415 -- as above
     from workers.captions.encoding_backends import on_the_queue  # noqa: PLC0415 -- as above
     from workers.captions.importing import local, run  # noqa: PLC0415 -- as above
     from workers.wiring.models import text_encoder_loader  # noqa: PLC0415 -- as above
 
     space_id = wiring.space.id
     with _bar() as progress:
-        bar = progress.add_task("reading", total=what.source.size() or None, told="")
+        bar = progress.add_task("reading", total=what.source.size() or None, rate="")
         began = time.monotonic()
         first: list[int] = []  # captions that an interrupted import had finished
 
-        def tell(told: Told) -> None:
-            first.append(told.count) if not first else None
-            rate = (told.count - first[0]) / max(time.monotonic() - began, 0.001)
-            progress.update(bar, description="importing", told=f"{told.count:,} captions, {rate:,.0f}/s")
+        def on_progress(done: ImportProgress) -> None:
+            first.append(done.count) if not first else None
+            rate = (done.count - first[0]) / max(time.monotonic() - began, 0.001)
+            progress.update(bar, description="importing", rate=f"{done.count:,} captions, {rate:,.0f}/s")
 
         def wait(fault: Transient) -> None:
             progress.update(bar, description=f"waiting: {escape(str(fault))}")
             time.sleep(2)
 
         def silent(seconds: int) -> None:
-            said = f"no answer for {seconds} s; check that a worker runs, or start one: wildtag worker ingestion"
+            notice = f"no answer for {seconds} s; check that a worker runs, or start one: wildtag worker ingestion"
             if messages.is_terminal:
-                progress.update(bar, description=said)
+                progress.update(bar, description=notice)
             elif seconds % 60 == 10:
-                messages.print(said)
+                messages.print(notice)
 
         prepare: Prepare
         if queue:
@@ -130,7 +130,7 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: b
             load, threads = text_encoder_loader(wiring.settings), wiring.settings.threads
             prepare = local(load, workers, space_id, parse=what.parse, threads=threads)
         hooks = Hooks(
-            on_progress=tell, wait=wait if not wiring.owned else None,
+            on_progress=on_progress, wait=wait if not wiring.owned else None,
             graph=lambda: progress.update(bar, description="building the index", total=None),
             consumed=lambda size: progress.update(bar, completed=size),
         )  # fmt: skip
@@ -140,7 +140,7 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: b
 @contextmanager
 def _bar() -> Iterator[Progress]:
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[told]}"),
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(), console=messages, transient=True,
     ) as progress:  # fmt: skip
         yield progress

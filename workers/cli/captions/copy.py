@@ -54,11 +54,11 @@ def copy(
         messages.print("Interrupted. To resume, run the same command again.")
         raise typer.Exit(130) from None
     if json:
-        told = {"captions_version": manifest.captions_version, "space_id": manifest.space_id,
+        body = {"captions_version": manifest.captions_version, "space_id": manifest.space_id,
                 **msgspec.to_builtins(report)}  # fmt: skip
-        console.out(msgspec.json.encode(told).decode(), highlight=False)
+        console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
-    _tell(report, taught=taught)
+    _print_report(report, taught=taught)
     if there.settings.qdrant_url == settings.qdrant_url and there.settings.home == settings.home:
         what = ""
     elif there.settings.qdrant_url:
@@ -79,9 +79,9 @@ def _copied(here: Side, there: Side, manifest: Manifest, *, taught: bool, resume
         transient=True,
     ) as progress:  # fmt: skip
         bar = progress.add_task("copying", total=manifest.count or None)
-        patience = Patience(lambda said: progress.update(bar, description=f"waiting: {escape(said)}"))
+        patience = Patience(lambda reason: progress.update(bar, description=f"waiting: {escape(reason)}"))
 
-        def tell(count: int) -> None:
+        def on_progress(count: int) -> None:
             patience.progress()
             progress.update(bar, description="copying", completed=count)
 
@@ -89,10 +89,10 @@ def _copied(here: Side, there: Side, manifest: Manifest, *, taught: bool, resume
             patience.progress()
             progress.update(bar, description=what)
 
-        return copied(here, there, manifest, Hooks(tell, step, patience), resume=resume, taught=taught)
+        return copied(here, there, manifest, Hooks(on_progress, step, patience), resume=resume, taught=taught)
 
 
-def _tell(report: Report, *, taught: bool) -> None:
+def _print_report(report: Report, *, taught: bool) -> None:
     version, target, source = map(escape, (report.manifest.captions_version, report.target, report.source))
     if not report.already:
         console.print(
@@ -109,8 +109,8 @@ def _tell(report: Report, *, taught: bool) -> None:
     if report.taught and taught:
         console.print(f"Copied {captions} taught only to {source}", soft_wrap=True)
     elif report.taught:
-        said = f"Not copied: {captions} taught only to {source}; to copy, pass --taught"
-        messages.print(f"[yellow]{said}[/]", soft_wrap=True)
+        notice = f"Not copied: {captions} taught only to {source}; to copy, pass --taught"
+        messages.print(f"[yellow]{notice}[/]", soft_wrap=True)
 
 
 def add_to(app: typer.Typer) -> None:

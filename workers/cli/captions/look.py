@@ -96,12 +96,12 @@ def stats(
     wiring = Wiring(settings)
     with open_captions(settings, name) as here:
         version = here.captions_version
-        told: dict[str, Any] = {"captions_version": version, "count": here.index.count()}
+        details: dict[str, Any] = {"captions_version": version, "count": here.index.count()}
         sampled, common = _common(here.index, sample)
     library, space_id = wiring.library, wiring.space.id
     manifest = library.find(space_id, version)
-    told |= msgspec.to_builtins(manifest) | {"count": told["count"]} if manifest else {}
-    told |= {
+    details |= msgspec.to_builtins(manifest) | {"count": details["count"]} if manifest else {}
+    details |= {
         "bytes": library.size(space_id, version),
         "active": library.active(space_id) == version,
         "spaces": sorted({m.space_id for m in library.manifests() if manifest and m.name == manifest.name}),
@@ -109,15 +109,15 @@ def stats(
         "candidates": dict(common),
     }
     if json:
-        console.out(msgspec.json.encode(told).decode(), highlight=False)
+        console.out(msgspec.json.encode(details).decode(), highlight=False)
         return
     view = Table(show_header=False, box=None, pad_edge=False)
     for key in ("captions_version", "count", "space_id", "dimension", "spaces", "created", "origin", "read",
                 "duplicate", "empty", "profile", "active"):  # fmt: skip
-        value = told.get(key)
+        value = details.get(key)
         if value not in (None, ""):
             view.add_row(key, f"{value:,}" if type(value) is int else escape(_plain(value)))
-    view.add_row("on disk", decimal(told["bytes"]))
+    view.add_row("on disk", decimal(details["bytes"]))
     console.print(view)
     if common:
         words = ", ".join(f"{escape(label)} [dim]{count:,}[/]" for label, count in common)

@@ -19,7 +19,8 @@ export function say(sentence) {
   saying.push(sentence);
   if (saying.length > 1) return;
   setTimeout(() => {
-    byId("said").textContent = saying.length > 5 ? `${saying.length} updates. ${saying.at(-1)}` : saying.join(" ");
+    const text = saying.length > 5 ? `${saying.length} updates. ${saying.at(-1)}` : saying.join(" ");
+    byId("announcements").textContent = text;
     saying = [];
   }, 300);
 }

@@ -21,9 +21,9 @@ export function open() {
   }
   source.addEventListener("removed", (event) => all("went", JSON.parse(event.data)));
   source.addEventListener("gap", () => all("anew"));
-  let told = false; // the stream resumes from the last id; before the first event there is none
-  for (const name of ["done", "failed", "dead", "removed"]) source.addEventListener(name, () => (told = true));
-  source.onopen = () => told || all("anew");
+  let received = false; // the stream resumes from the last id; before the first event there is none
+  for (const name of ["done", "failed", "dead", "removed"]) source.addEventListener(name, () => (received = true));
+  source.onopen = () => received || all("anew");
   source.onerror = async () => {
     const mine = source;
     await connection.check();

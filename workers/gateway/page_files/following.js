@@ -11,11 +11,11 @@ const FINAL = new Set(["done", "failed", "dead", "skipped"]);
 const followed = new Map(); // by bucket/key, oldest first
 let asking = false;
 
-// Calls `tell` with every progress; the last is final or has the state "gone". Ignores records up to `since`.
-export function follow(object, since, tell) {
+// Calls `report` with every progress; the last is final or has the state "gone". Ignores records up to `since`.
+export function follow(object, since, report) {
   const name = oid(object);
   stop(name);
-  followed.set(name, { address: objectPath(object), since, tell, source: null });
+  followed.set(name, { address: objectPath(object), since, report, source: null });
   streams();
   ask();
 }
@@ -39,7 +39,7 @@ function heard(name, status) {
     stop(name);
     streams();
   }
-  one.tell(status);
+  one.report(status);
 }
 
 function streams() {

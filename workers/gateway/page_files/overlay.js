@@ -19,7 +19,7 @@ export function overlay(record) {
     "aria-label": `Segmentation: ${inWords(record.segmentation)}. Use the arrow keys to move between segments.`,
   });
   const tip = make("p", { class: "tip", "aria-hidden": "true", hidden: true });
-  const told = make("p", { class: "told", role: "status" }, HINT);
+  const selection = make("p", { class: "selection", role: "status" }, HINT);
   const paint = painting(canvas, map, segments.map(({ label }) => colourOf.get(label)));
   const chips = shares(record.segmentation).map((one) => ({ ...one, chip: chip(one) }));
   let pinned = []; // indexes of the segments that stay selected
@@ -28,7 +28,7 @@ export function overlay(record) {
   function choose(places, at = null) {
     paint(new Set(places));
     const first = segments[places[0]];
-    told.replaceChildren(...(first ? naming(places.map((place) => segments[place])) : [HINT]));
+    selection.replaceChildren(...(first ? naming(places.map((place) => segments[place])) : [HINT]));
     for (const one of chips) one.chip.classList.toggle("chosen", one.places.some((place) => places.includes(place)));
     tip.hidden = !first;
     if (!first) return;
@@ -100,7 +100,7 @@ export function overlay(record) {
   }
 
   choose([]);
-  return { layers: [canvas, tip], key: [told, legend(chips, unknown(record.segmentation)), controls(record, canvas)] };
+  return { layers: [canvas, tip], key: [selection, legend(chips, unknown(record.segmentation)), controls(record, canvas)] };
 }
 
 const words = (label, share) => [

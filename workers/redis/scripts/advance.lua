@@ -1,7 +1,8 @@
--- An object begins a stage: push its deadline on. Only the version and revision that the ledger waits for counts.
--- ARGV: prefix, oid, etag, revision, stage, deadline, begin (1: counts as an attempt), now, queued (1: it is put on the
---       queue of the stage, and has not begun)
--- Returns: accepted_at, or false when nobody waits for this result any more
+-- Record that an object starts a stage, and extend its deadline. Versions and revisions that the ledger does not wait
+-- for are ignored.
+-- ARGV: prefix, oid, etag, revision, stage, deadline, begin (1: count an attempt), now, queued (1: it is put on the
+--       queue of the stage and has not started)
+-- Returns: accepted_at, or false if the result is no longer wanted
 local prefix, oid = ARGV[1], ARGV[2]
 local entry_key = prefix .. 'entry:' .. oid
 local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'accepted_at', 'segment')

@@ -1,5 +1,5 @@
--- Request the segmentation of an object. An entry in the ledger is changed at once, since its record may be written
--- before the event of this request comes.
+-- Request the segmentation of an object. An existing ledger entry is changed at once, because its record may be written
+-- before the event of this request arrives.
 -- ARGV: prefix, oid, method (or none), lifetime
 local prefix, oid, method = ARGV[1], ARGV[2], ARGV[3]
 local entry_key = prefix .. 'entry:' .. oid

@@ -1,6 +1,6 @@
 -- Enter one object in the ledger, unless there is nothing to do.
 -- ARGV: prefix, oid, etag, revision, sequence ('' unknown), ref, now, deadline, verified (1/0), force (1/0),
---       rule (how the settings have it segmented, or ''), turn (1: it comes from the segmentation queue)
+--       rule (the method that the settings choose, or ''), turn (1: it comes from the segmentation queue)
 -- Returns: entered | again | duplicate | done | stale | waiting (it is on the segmentation queue)
 local prefix, oid, etag, revision, sequence = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local verified, force, turn = ARGV[9] == '1', ARGV[10] == '1', ARGV[12] == '1'
@@ -12,7 +12,7 @@ local record = redis.call('HMGET', record_key, 'etag', 'revision', 'sequence', '
 local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence')
 local segmented, same = record[5] or '', record[1] == etag
 
--- the method: as requested, now or for the record of this version; else as the settings say
+-- the method: as requested now or for the record of this version, otherwise as the settings choose
 local request = redis.call('GET', request_key)
 local method, requested = ARGV[11], ''
 if request then
@@ -35,7 +35,7 @@ end
 -- a record without tags stays as it is, whatever is requested; a segmentation stays unless its removal is requested
 local enough = record[4] ~= 'done' or method == segmented or (method == '' and not request)
 if same and record[2] == revision and not force and enough then
-    -- what the bucket holds is what the record says: an entry for another version is a leftover of a late event
+    -- the record has the version in the bucket: an entry for another version comes from a late event
     if verified and entry[1] and entry[1] ~= etag then
         redis.call('DEL', entry_key)
         redis.call('ZREM', ledger, oid)
@@ -47,7 +47,7 @@ if same and record[2] == revision and not force and enough then
     end
 end
 if entry[1] == etag and entry[2] == revision then return answer(force and 'again' or 'duplicate') end
--- what is on its way finishes with the captions it began with; only vectors of another space are worth nothing
+-- an object in flight keeps its captions version; only vectors of another space are useless
 local function space(of) return string.match(of, '^[^/]*') end
 if entry[1] == etag and space(entry[2]) == space(revision) and not force then return answer('duplicate') end
 if older(record[3]) or older(entry[3]) then return answer('stale') end

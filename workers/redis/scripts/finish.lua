@@ -1,6 +1,6 @@
--- Write the final record of one object and take it out of the ledger: all or nothing.
--- Refused unless the ledger waits for exactly this version and revision, so a record is written once and a late
--- result never overwrites a newer one; and unless it is segmented as the ledger says by now, where it has tags.
+-- Write the final record of one object and remove its ledger entry, atomically.
+-- Refused unless the ledger waits for exactly this version and revision, so a record is written once and a late result
+-- never overwrites a newer one. A record with tags must also have the segmentation that the ledger entry wants.
 -- ARGV: prefix, oid, etag, revision, state, body, now, feed_length, method ('' not segmented), label, score, label, …
 -- Returns: written | refused
 local prefix, oid, etag, revision, state, body, now = unpack(ARGV, 1, 7)
@@ -25,7 +25,7 @@ redis.call('ZADD', prefix .. 'objects', 0, oid)
 redis.call('ZADD', prefix .. 'state:' .. state, now, oid)
 redis.call('XADD', prefix .. 'feed', 'MAXLEN', '~', ARGV[8], '*', 'oid', oid, 'state', state, 'body', body)
 redis.call('DEL', entry_key)
--- a request that came too late for this record is kept
+-- keep a request that came too late for this record
 local request_key = prefix .. 'segmentation-request:' .. oid
 local request = redis.call('GET', request_key)
 if request and (state ~= 'done' or method == (request ~= 'none' and request or '')) then

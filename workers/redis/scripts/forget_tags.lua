@@ -1,4 +1,4 @@
--- Shared by finish and remove: take a record out of the indexes.
+-- Shared by finish and remove: remove a record from the indexes.
 local function unindex(prefix, oid)
     local old = redis.call('HMGET', prefix .. 'record:' .. oid, 'state', 'labels')
     if not old[1] then return false end

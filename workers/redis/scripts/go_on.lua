@@ -1,5 +1,5 @@
--- There is progress with an object on the queue of a stage: its deadline and those of all that were put there behind it
--- are pushed on. One that was put there before it and is not begun is lost, and stays overdue.
+-- Record progress with an object of a stage: extend its deadline, and those of all objects that were queued after it.
+-- An object that was queued before it and has not started has lost its message; it stays overdue.
 -- ARGV: prefix, oid, stage, deadline
 local prefix = ARGV[1]
 local function queued_at(oid)

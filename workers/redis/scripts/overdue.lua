@@ -1,4 +1,4 @@
--- Take up to LIMIT overdue objects and push their deadline on, so that two keepers never take the same one.
+-- Take up to LIMIT overdue objects and extend their deadlines, so that two keepers never take the same one.
 -- ARGV: prefix, now, deadline, limit, untroubled (1: leave objects that wait after a fault or are being segmented)
 -- Returns: a list of [oid, ref, revision, stage, attempts, accepted_at, fault]
 local prefix = ARGV[1]

@@ -1,4 +1,4 @@
--- The object is gone: forget its record and whatever was still to be done for it.
+-- Forget a removed object: delete its record, its ledger entry and its requests.
 -- ARGV: prefix, oid, feed_length
 -- Returns: removed | unknown
 local prefix, oid = ARGV[1], ARGV[2]

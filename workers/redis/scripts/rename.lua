@@ -1,6 +1,6 @@
--- Rename keys. What is not there under its old name is left out; what is there under both names stays as it is.
--- ARGV: replace (1: a key of the new name is overwritten), old, new, old, new, …
--- Returns: how many were renamed, and the new names that are taken
+-- Rename keys. Keys without the old name are skipped; if both names exist, both keys stay unchanged.
+-- ARGV: replace (1: overwrite an existing key of the new name), old, new, old, new, …
+-- Returns: the number of renamed keys, and the new names that exist already
 local renamed, taken = 0, {}
 for i = 2, #ARGV, 2 do
     if redis.call('EXISTS', ARGV[i]) == 1 then

@@ -1,6 +1,6 @@
--- Rename fields of a hash of counters. A field that is there under both names is added up.
+-- Rename fields of a hash of counters. If both names exist, their values are added.
 -- ARGV: key, old, new, old, new, …
--- Returns: how many were renamed
+-- Returns: the number of renamed fields
 local renamed = 0
 for i = 2, #ARGV, 2 do
     local count = redis.call('HGET', ARGV[1], ARGV[i])

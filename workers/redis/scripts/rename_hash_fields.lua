@@ -1,6 +1,6 @@
--- Rename fields of hashes. A field that is there under both names keeps the value of its new name.
+-- Rename fields of hashes. If both names exist, the value of the new name is kept.
 -- ARGV: number of fields, old, new, old, new, …, then the keys
--- Returns: how many hashes were changed
+-- Returns: the number of changed hashes
 local changed, last = 0, 1 + 2 * tonumber(ARGV[1])
 for k = last + 1, #ARGV do
     local found = false

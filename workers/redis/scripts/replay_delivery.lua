@@ -1,6 +1,6 @@
--- Take a delivery out of the dead letters and make it due.
+-- Move a delivery from the dead letters to the due ones.
 -- ARGV: prefix, letter, id, delivery, now
--- Returns: 1, or 0 where the letter is not there any more
+-- Returns: 1, or 0 if the dead letter does not exist any more
 local prefix = ARGV[1]
 if redis.call('XDEL', prefix .. 'notify:dead', ARGV[2]) == 0 then return 0 end
 redis.call('HSET', prefix .. 'notify:waiting', ARGV[3], ARGV[4])

@@ -1,7 +1,7 @@
--- What became of one attempt: delivered, retried or dead. Another notifier may have settled the same delivery: the first
--- that delivered it or gave it up has the last word.
+-- Record the outcome of one attempt: delivered, retried or dead. If several notifiers handled the same delivery, the
+-- first one that delivers it or gives it up decides.
 -- ARGV: prefix, id, outcome, due, delivery, dead_kept
--- Returns: 1, or 0 where nobody waits for this delivery any more
+-- Returns: 1, or 0 if the delivery is not waiting any more
 local prefix, id, outcome = unpack(ARGV, 1, 3)
 local due, waiting = prefix .. 'notify:due', prefix .. 'notify:waiting'
 if redis.call('HEXISTS', waiting, id) == 0 then return 0 end

@@ -1,8 +1,8 @@
--- Where a stream was trimmed past what a group has read: let the group go on with the oldest entry that is there.
--- Whole, so that no reader moves the group meanwhile, and a loss is told once. Redis counts what a group has read from
--- 7.0 on; before, a loss is noticed and its size is not known.
+-- When a stream was trimmed past the position of a group: move the group to the oldest entry that is left.
+-- The script is atomic, so no reader moves the group meanwhile, and a loss is reported once. From version 7.0 on Redis
+-- counts the entries that a group has read; with an older one a loss is detected, but not its size.
 -- ARGV: stream, group
--- Returns: how many entries were lost; 1 where that cannot be known
+-- Returns: the number of lost entries; 1 if it cannot be known
 local function map(list)
     local found = {}
     for i = 1, #list, 2 do found[list[i]] = list[i + 1] end
@@ -21,7 +21,7 @@ end
 local stream = map(redis.call('XINFO', 'STREAM', key))
 local added, length, read, last = stream['entries-added'], stream['length'], group['entries-read'], group['last-delivered-id']
 if last == '0-0' and not read then
-    -- it has read nothing, and of what was trimmed before it was made nothing was meant for it
+    -- it has read nothing, and entries that were trimmed before it was created were not meant for it
     if added and added == length then redis.call('XGROUP', 'SETID', key, name, '0', 'ENTRIESREAD', 0) end
     return 0
 end

@@ -1,4 +1,4 @@
--- Take up to LIMIT deliveries that are due, and make them due again later: who took them may be killed.
+-- Take up to LIMIT due deliveries. They become due again later, in case the process that took them is killed.
 -- ARGV: prefix, now, again, limit
 -- Returns: a list of deliveries
 local prefix = ARGV[1]

@@ -81,7 +81,7 @@ def test_an_array_of_objects_is_read_too(tmp_path: Path) -> None:
 
 
 def test_coco_that_is_cut_off_gives_what_came_before(tmp_path: Path) -> None:
-    """The fault tells after which item."""
+    """The fault names the last item before it."""
     data = json.dumps(COCO)
     texts, fault = broken(written(tmp_path / "a.json", data[: len(data) // 2]))
     assert len(texts) > 1000

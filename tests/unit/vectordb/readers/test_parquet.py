@@ -133,7 +133,7 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
 
 
 def test_damage_in_the_middle_comes_after_what_stands_before_it(tmp_path: Path) -> None:
-    """Row groups that are whole are read; the fault tells the row."""
+    """Row groups that are whole are read; the fault names the row."""
     path = table(
         tmp_path / "a.parquet", {"caption": CAPTIONS}, row_group_size=1000, use_dictionary=False, compression="zstd"
     )

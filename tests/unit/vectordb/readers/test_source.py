@@ -40,12 +40,12 @@ def test_progress_goes_from_nothing_to_the_size(tmp_path: Path) -> None:
     """Bytes on disk, over all files, packed ones too, never backwards."""
     lines = "".join(f"caption {i}\n" for i in range(100_000)).encode()
     paths = [written(tmp_path / "a.txt", lines), written(tmp_path / "b.txt.gz", gzip.compress(lines))]
-    told: list[int] = []
+    consumed: list[int] = []
     source = source_of(paths)
-    assert sum(len(rows.texts) for rows in source.read(told.append)) == 200_000
-    assert told == sorted(told)
-    assert len(set(told)) > 5
-    assert told[-1] == source.size() == sum(path.stat().st_size for path in paths)
+    assert sum(len(rows.texts) for rows in source.read(consumed.append)) == 200_000
+    assert consumed == sorted(consumed)
+    assert len(set(consumed)) > 5
+    assert consumed[-1] == source.size() == sum(path.stat().st_size for path in paths)
 
 
 def test_the_fingerprint_changes_with_the_source_and_with_nothing_else(tmp_path: Path) -> None:

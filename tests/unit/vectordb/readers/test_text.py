@@ -92,7 +92,7 @@ def test_bytes_that_are_not_utf8_stop_at_their_line(tmp_path: Path) -> None:
 
 
 def test_a_binary_file_is_no_text(tmp_path: Path) -> None:
-    """Zero bytes, Latin-1 behind them, and UTF-16 are told apart from captions."""
+    """Zero bytes, Latin-1 behind them, and UTF-16 are distinguished from captions."""
     texts, fault = broken(written(tmp_path / "a.txt", b"good\nPNG\0\xff\xfe\n"))
     assert texts == ["good"]
     assert (fault.position, "not a text file" in fault.fault) == ("line 2", True)
@@ -136,5 +136,5 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
 
 def test_text_has_no_columns(tmp_path: Path) -> None:
-    """Who asks for a column is told that there is none."""
+    """A request for a column is refused."""
     assert "no columns" in broken(written(tmp_path / "a.txt", "a cat\n"), column="caption")[1].fault

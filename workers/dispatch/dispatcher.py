@@ -53,8 +53,8 @@ class Dispatcher:
     """Turns inbox events into batches for the first stage, in calls of ``step``. May raise ``Transient``.
 
     ``revision`` is read for every batch, because the captions may be switched at any time. ``followed`` decides
-    whether a key is tagged, ``rule`` how it is segmented if no client requests it. The ``low_priority_inbox`` is read when
-    the inbox is empty and little work is in progress, the segmentation queue when ``segments`` allows it.
+    whether a key is tagged, ``rule`` how it is segmented if no client requests it. The ``low_priority_inbox`` is read
+    when the inbox is empty and little work is in progress, the segmentation queue when ``segments`` allows it.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ from workers.lifecycle.record_reader import FeedItem, Records
 from workers.outages.board import Outage
 from workers.redis.streams import entry_order
 from workers.settings.settings import Settings
-from workers.stores.folder import key_text
+from workers.stores.folder_names import key_text
 from workers.wiring.wiring import Wiring
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]

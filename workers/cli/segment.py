@@ -25,7 +25,7 @@ from workers.redis.rpc import RpcTimeout
 from workers.segmentation.artifacts import LABELS, OVERLAY
 from workers.settings.segmentation import METHODS
 from workers.settings.settings import Settings
-from workers.stores.folder import key_text
+from workers.stores.folder_names import key_text
 from workers.wiring.wiring import Wiring
 
 POLL_S = 0.2

@@ -36,13 +36,13 @@ class Walk:
         """Yield the keys that begin with ``prefix`` and come after ``after``. Holds the names of one folder."""
         yield from self._keys("", prefix.encode(), after.encode(), ())
 
-    def folders(self) -> Iterator[str]:
-        """Yield the keys of all folders that are listed, each with a slash; the root is empty."""
-        yield from self._folders("", ())
+    def folders(self, folder: str = "") -> Iterator[str]:
+        """Yield the keys of a folder and of those in it that are listed, each with a slash; the root is empty."""
+        yield from self._folders("", folder, ())
 
-    def enters(self, key: str) -> bool:
-        """Whether the folder of this key would be listed. ``key`` ends with a slash."""
-        return not self._skips(key.split("/")[-2], key)
+    def skips(self, key: str) -> bool:
+        """Whether a file or folder is hidden or left out. The key of a folder ends with a slash."""
+        return any(part.startswith(".") for part in key.split("/")) or self.skipped(key)
 
     def _keys(self, folder: str, prefix: bytes, after: bytes, above: _Ids) -> Iterator[str]:
         found, above = self._entries(folder, above)
@@ -53,12 +53,13 @@ class Walk:
             elif (key.startswith(prefix) or prefix.startswith(key)) and (key > after or after.startswith(key)):
                 yield from self._keys(key.decode(), prefix, after, above)
 
-    def _folders(self, folder: str, above: _Ids) -> Iterator[str]:
-        yield folder
+    def _folders(self, folder: str, within: str, above: _Ids) -> Iterator[str]:
+        if folder.startswith(within):
+            yield folder
         found, above = self._entries(folder, above)
         for key in found:
-            if key.endswith("/"):
-                yield from self._folders(key, above)
+            if key.endswith("/") and (key.startswith(within) or within.startswith(key)):
+                yield from self._folders(key, within, above)
 
     def _entries(self, folder: str, above: _Ids) -> tuple[list[str], _Ids]:
         """The keys in a folder, those of folders with a slash; and the identities of it and of those above."""
@@ -77,14 +78,11 @@ class Walk:
         is_folder = entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and _leads_to_folder(entry))
         if is_folder:
             key += "/"
-        if self._skips(entry.name, key) or (
-            is_folder and entry.is_symlink() and not self._follows(key, entry, above)
-        ):
+        if entry.name.startswith(".") or self.skipped(key):
+            return None
+        if is_folder and entry.is_symlink() and not self._follows(key, entry, above):
             return None
         return key
-
-    def _skips(self, name: str, key: str) -> bool:
-        return name.startswith(".") or self.skipped(key)
 
     def _follows(self, key: str, entry: os.DirEntry[str], above: _Ids) -> bool:
         """Whether a link to a folder is followed. Logs once for each link that is not."""

@@ -114,9 +114,10 @@ def fill_tagged(client: Any, prefix: str, files: Mapping[str, os.stat_result]) -
         etag, oid = f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}", f"inbox/{key}"
         body = json.dumps({
             "bucket": "inbox", "key": key, "etag": etag, "state": "done",
-            "tags": [{"label": "cat", "score": 0.5, "image_score": 0.5, "text_score": 0.5, "evidence": []}], "unknown": False,
-            "evidence": [], "space_id": "space", "captions_version": "c@1", "timings_ms": {"total": 120.5},
-            "error": None, "segmentation": None, "version_id": None, "finished_at": 1_790_000_000.0,
+            "tags": [{"label": "cat", "score": 0.5, "image_score": 0.5, "text_score": 0.5, "evidence": []}],
+            "unknown": False, "evidence": [], "space_id": "space", "captions_version": "c@1",
+            "timings_ms": {"total": 120.5}, "error": None, "segmentation": None, "version_id": None,
+            "finished_at": 1_790_000_000.0,
         })  # fmt: skip
         client.hset(f"{prefix}record:{oid}", mapping={
             "etag": etag, "revision": "space/c@1", "sequence": f"{status.st_mtime_ns:032x}", "state": "done",

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Literal
 
 import structlog
 
@@ -67,16 +68,12 @@ class Triage:
         return found
 
     def _one(self, fault: Fault, data: bytes | None, found: Unusable) -> None:
-        suffix = PurePosixPath(fault.object.key).suffix.lower()
-        if data is None:  # of the content nothing is known, so the name decides
-            other = fault.code == TOO_LARGE and suffix and suffix not in IMAGE_SUFFIXES
-            (found.skipped if other else found.failed).append(_skipped(fault) if other else fault)
+        state, said = verdict(fault, data)
+        # a name of another kind of file settles it; one without a suffix tells nothing, and an image may follow
+        may_follow = state == "failed" or not _suffix(fault.object.key)
+        if may_follow and data is not None and fault.code in INCOMPLETE and self._looked_at_again(fault, found):
             return
-        meant = suffix in IMAGE_SUFFIXES or recognised(data[:HEAD]) is not None
-        # a name without a suffix tells nothing: an image may be about to be written
-        if (meant or not suffix) and fault.code in INCOMPLETE and self._looked_at_again(fault, found):
-            return
-        (found.failed if meant else found.skipped).append(fault if meant else _skipped(fault))
+        (found.failed if state == "failed" else found.skipped).append(said)
 
     def _looked_at_again(self, fault: Fault, found: Unusable) -> bool:
         ref = fault.object
@@ -99,8 +96,24 @@ class Triage:
         return True
 
 
-def _skipped(fault: Fault) -> Fault:
-    if fault.code == TOO_LARGE:
+def verdict(fault: Fault, data: bytes | None) -> tuple[Literal["failed", "skipped"], Fault]:
+    """The state of an object that is no usable image, and the fault as it is recorded.
+
+    ``data``: its content; ``None`` if it was not read, which is no reason to skip it unless it is too large.
+    """
+    suffix = _suffix(fault.object.key)
+    if suffix in IMAGE_SUFFIXES:
+        return "failed", fault
+    if data is None:
+        if fault.code != TOO_LARGE or not suffix:
+            return "failed", fault
         reason = f"its name is not that of an image, and it is too large to look into: {fault.reason}"
-        return Fault(fault.object, NOT_AN_IMAGE, reason)
-    return Fault(fault.object, NOT_AN_IMAGE, f"neither its name nor its content is that of an image: {fault.reason}")
+    elif recognised(data[:HEAD]) is not None:
+        return "failed", fault
+    else:
+        reason = f"neither its name nor its content is that of an image: {fault.reason}"
+    return "skipped", Fault(fault.object, NOT_AN_IMAGE, reason)
+
+
+def _suffix(key: str) -> str:
+    return PurePosixPath(key).suffix.lower()

@@ -109,8 +109,9 @@ def test_links_to_folders_are_followed_as_the_setting_says(root: Path, tmp_path:
     (root / "outside").symlink_to(tmp_path / "archive")
     (root / "real" / "loop").symlink_to(root)
     told_of: dict[str, set[str]] = {}
-    for links in ("none", "inside", "anywhere"):
-        with notifications(walk(root, links)) as opened:  # type: ignore[arg-type]  # one of the three
+    settings: tuple[FollowLinks, ...] = ("none", "inside", "anywhere")
+    for links in settings:
+        with notifications(walk(root, links)) as opened:
             assert opened is not None
             for folder in (root / "real", tmp_path / "archive"):
                 (folder / f"{links}.jpg").write_bytes(b"x")

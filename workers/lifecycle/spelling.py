@@ -10,11 +10,12 @@ import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
+from typing import Literal
 
 from workers.lifecycle.record_reader import Records
 from workers.stores.store import ObjectError, ObjectStore
 
-FORMS = ("NFC", "NFD")
+FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 MOST = 10_000  # keys compared with one that was not found
 SHOWN = 3
 

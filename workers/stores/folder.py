@@ -189,11 +189,7 @@ class FolderStore:
         path = root / name_of(key)
         if self._links == "anywhere":
             return path
-        try:
-            inside = path.resolve().is_relative_to(root.resolve())
-        except (RuntimeError, OSError) as exc:  # RuntimeError: a loop of links, until Python 3.12
-            raise ObjectForbidden(f"the path cannot be resolved: {exc}") from exc
-        if not inside:
+        if not os.path.realpath(path).startswith(f"{os.path.realpath(root).rstrip('/')}/"):
             raise ObjectForbidden(OUTSIDE)
         return path
 

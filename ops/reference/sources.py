@@ -1,4 +1,4 @@
-"""Redis keys, metrics and the Python client, from docstrings and calls in the source."""
+"""Redis keys, side files, metrics and the Python client, from docstrings and calls in the source."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import workers.client
 from ops.reference.markdown import code, plain, table
 from workers.redis import keys
+from workers.stores.key_patterns import SIDE_FILES
 
 ROOT = Path(__file__).parents[2]
 METRICS = {"Counter", "Histogram", "Gauge", "CounterMetricFamily", "GaugeMetricFamily"}
@@ -38,6 +39,11 @@ def redis() -> str:
             rows[-1] = [f"{old} {new}".strip() for old, new in zip(rows[-1], parts, strict=True)]
     shown = table(cells(lines[rules[0] + 1]), ([plain(cell) for cell in row] for row in rows))
     return "\n".join([plain("\n".join(lines[2 : rules[0]])) + "\n", shown, plain("\n".join(lines[rules[2] + 1 :]))])
+
+
+def side_files() -> str:
+    """The patterns of files that are never tagged."""
+    return ", ".join(map(code, SIDE_FILES)) + "\n"
 
 
 def metrics() -> str:

@@ -48,7 +48,7 @@ def begun(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder.mkdir()
     for name in SHADOWING:
         (folder / f"{name}.py").write_text("raise ImportError('a module of the current folder was imported')\n")
-    with started(prepared, base / "home", folder, WILDTAG_RESCAN_S="3600") as stack:
+    with started(prepared, base / "home", folder, WILDTAG_RESCAN_S="3600", WILDTAG_GRACE_S="2") as stack:
         yield stack, stack.wildtag("results").stderr
 
 

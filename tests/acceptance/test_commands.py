@@ -71,6 +71,8 @@ def test_tag_says_what_is_wrong_with_a_file(make_stack: Callable[..., Stack], tm
     bad = bad_files()
     for key, (data, _) in bad.items():
         drop(tmp_path / "photos", key, data)
+    for key in ("notes.txt", "@eaDir/good.png", "Thumbs.db"):
+        drop(tmp_path / "photos", key, b"what lies beside photographs")
     drop(tmp_path / "photos", "good.png", photograph("coffee.png"))
     missing = str(tmp_path / "photos" / "missing.png")
     done = stack.wildtag("tag", "--json", str(tmp_path / "photos"), missing, check=False)
@@ -78,8 +80,9 @@ def test_tag_says_what_is_wrong_with_a_file(make_stack: Callable[..., Stack], tm
     records = {Path(record["key"]).name: record for record in map(json.loads, done.stdout.splitlines())}
     assert {key: record["error"]["code"] for key, record in records.items() if record["error"]} == {
         **{key: code for key, (_, code) in bad.items()},
-        "missing.png": "gone",
-    }
+        "missing.png": "gone", "notes.txt": "not-an-image",
+    }  # fmt: skip
+    assert {key for key, record in records.items() if record["state"] == "skipped"} == {"notes.txt"}
     assert records["good.png"]["state"] == "done"
 
 

@@ -6,15 +6,18 @@ Kept files stand for the other servers, and keys under their literal old names f
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import Stack
 from tests.acceptance.test_private_redis import programs
 from tests.contract import old_home
+from tests.eventually import eventually
 from workers.embedded.redis_server import PrivateRedis
 from workers.redis.server_paths import data_folder
 from workers.redis.server_program import ServerProgram, choose_server, writers
@@ -82,6 +85,34 @@ def test_a_home_of_an_older_wildtag_is_refused_until_it_is_migrated(make_stack: 
     running = stack.wildtag("migrate", check=False)
     assert running.returncode == 1
     assert "a stack is running" in running.stderr
+    assert stack.stop() < 10
+
+
+def test_the_first_sweep_after_an_upgrade_tags_nothing_and_tells_nobody(make_stack: Callable[..., Stack]) -> None:
+    """A home of 0.1.0, whose ETags have the inode: records get the new ETag. A file that was changed is tagged."""
+    stack, prefix = make_stack(WILDTAG_RESCAN_S="3600"), "wildtag:"
+    for key in ("a.png", "album/b é.png", "album/1960.png", "changed.png"):
+        drop(stack.inbox, key, photograph("chelsea.png") + key.encode())
+    os.utime(stack.inbox / "album/1960.png", ns=(-300_000_000_123_456_789,) * 2)
+    files = {str(file.relative_to(stack.inbox)): file.stat() for file in stack.inbox.rglob("*.png")}
+    with Supervisor(stack.home) as supervisor:
+        private = PrivateRedis(stack.home)
+        supervisor.start([private.service()])
+        old_home.fill_tagged(private.client(), prefix, files)
+        before = private.client().xlen(f"{prefix}feed")
+    drop(stack.inbox, "changed.png", photograph("coffee.png"))
+    stack.wildtag("migrate")
+    stack.start()
+    records = eventually(
+        lambda: known if (known := stack.known())["changed.png"]["space_id"] != "space" else None, 120, stack.said
+    )
+    assert records is not None
+    for key, status in files.items():
+        if key != "changed.png":
+            assert records[key]["etag"] == f"{status.st_mtime_ns:x}-{status.st_size:x}"
+            assert records[key]["captions_version"] == "c@1"
+    told = stack._records().feed_page("0-0", 100)
+    assert [item.oid for item in told[before:]] == ["inbox/changed.png"]
     assert stack.stop() < 10
 
 

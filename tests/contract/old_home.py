@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -104,6 +106,29 @@ def fill(client: Any, prefix: str, *, at: float) -> None:
     client.hset(key("unacked"), "tag", b'["a message"]')
     client.zadd(key("unacked_index"), {"tag": 1.0})
     client.sadd(key("_kombu.binding.embedding"), "embedding\x06\x16\x06\x16embedding")
+
+
+def fill_tagged(client: Any, prefix: str, files: Mapping[str, os.stat_result]) -> None:
+    """Records of files of the bucket ``inbox``, by key, as version 0.1.0 wrote them: with the inode in the ETag."""
+    for key, status in files.items():
+        etag, oid = f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}", f"inbox/{key}"
+        body = json.dumps({
+            "bucket": "inbox", "key": key, "etag": etag, "state": "done",
+            "tags": [{"label": "cat", "score": 0.5, "image_score": 0.5, "text_score": 0.5, "evidence": []}],
+            "unknown": False, "evidence": [], "space_id": "space", "captions_version": "c@1",
+            "timings_ms": {"total": 120.5}, "error": None, "segmentation": None, "version_id": None,
+            "finished_at": 1_790_000_000.0,
+        })  # fmt: skip
+        client.hset(f"{prefix}record:{oid}", mapping={
+            "etag": etag, "revision": "space/c@1", "sequence": f"{status.st_mtime_ns:032x}", "state": "done",
+            "labels": '["cat"]', "body": body, "segment": "", "asked": "",
+        })  # fmt: skip
+        client.zadd(f"{prefix}records", {oid: 1_790_000_000.0})
+        client.zadd(f"{prefix}objects", {oid: 0})
+        client.zadd(f"{prefix}state:done", {oid: 1_790_000_000.0})
+        client.zadd(f"{prefix}tag:cat", {oid: 0.5})
+        client.zincrby(f"{prefix}tags", 1, "cat")
+        client.xadd(f"{prefix}feed", {"oid": oid, "state": "done", "body": body})
 
 
 def content(client: Any, prefix: str) -> dict[bytes, Held]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workers.dispatch.reconcile import Sweep, Sweeper
 from workers.dispatch.removals import Holds
+from workers.dispatch.same_versions import Adopt, nothing
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client
@@ -12,12 +13,13 @@ from workers.stores.store import ObjectStore
 
 
 def swept(
-    store: ObjectStore, bucket: str, client: Client, keys: Keys, *, prefix: str = "", confirmed: bool = True
-) -> Sweep:
+    store: ObjectStore, bucket: str, client: Client, keys: Keys, *, prefix: str = "", confirmed: bool = True,
+    adopt: Adopt = nothing,
+) -> Sweep:  # fmt: skip
     """Its progress. ``confirmed``: removals are believed, however many; a world of a test has few objects."""
     sweeper = Sweeper(
         store, bucket, Records(client, keys), Inbox(client, keys.inbox), client, keys, Holds(client, keys),
-        confirmed=confirmed, prefix=prefix, resume=False,
+        confirmed=confirmed, prefix=prefix, resume=False, adopt=adopt,
     )  # fmt: skip
     while not sweeper.step(60):
         pass

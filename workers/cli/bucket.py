@@ -151,10 +151,10 @@ def _connected() -> Wiring:
     return wiring
 
 
-def _timestamp(since: str | None) -> float:
+def _timestamp(since: str | None) -> float | None:
     """Unix seconds of a date, a time, or an age such as 36h."""
     if since is None:
-        return 0.0
+        return None
     if age := re.fullmatch(r"(\d+)([smhdw])", since):
         return (datetime.now(UTC) - timedelta(**{AGES[age[2]]: int(age[1])})).timestamp()
     try:

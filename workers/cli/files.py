@@ -6,13 +6,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from workers.cli.show import clean, messages
+from workers.stores.key_patterns import SIDE_FILES, KeyPatterns
 
 
 def expanded(paths: Iterable[Path]) -> Iterator[Path]:
-    """Files, and the files in folders, recursively. Hidden files only if they are named."""
+    """Files, and the files in folders, recursively. Hidden files and side files only if they are named."""
+    side = KeyPatterns(SIDE_FILES)
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+            inside = sorted(
+                p for p in path.rglob("*")
+                if p.is_file() and not p.name.startswith(".") and not side.match(p.relative_to(path).as_posix())
+            )  # fmt: skip
             if not inside:
                 messages.print(f"[yellow]{clean(str(path))}: the folder contains no files[/]")
             yield from inside

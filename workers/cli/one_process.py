@@ -31,13 +31,14 @@ def tag(
     settings = Settings()
     if not prepared(settings):
         prepare_captions(settings)
-    paths = list(expanded(files))
+    paths, named = list(expanded(files)), {str(file) for file in files}
     view, failed = table(), 0
     with tagging(settings) as tagger:
         batches = [paths[i : i + settings.batch_max] for i in range(0, len(paths), settings.batch_max)]
         for batch in track(batches, "tagging", console=messages, transient=True, disable=len(batches) < 2):
             for record in tagger.tag(batch, time.time()):
-                failed += record.state != "done"
+                # who names a file wants its tags; a folder may contain anything
+                failed += record.state != "done" and (record.state != "skipped" or record.key in named)
                 _show(record, view, json=json)
     if view.row_count:
         console.print(view)

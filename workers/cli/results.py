@@ -18,10 +18,11 @@ from workers.cli.panels import OPERATE, TAG
 from workers.cli.show import clean, console, line, messages, print_json, show
 from workers.lifecycle.record import STATES, Record, as_state
 from workers.lifecycle.record_reader import FeedItem, Records
+from workers.lifecycle.spelling import Spellings
 from workers.outages.board import Outage
 from workers.redis.streams import entry_order
 from workers.settings.settings import Settings
-from workers.stores.folder import key_text
+from workers.stores.folder_names import key_text
 from workers.wiring.wiring import Wiring
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
@@ -69,7 +70,8 @@ def results(
             messages.print("There are no results yet.")
         return
     bucket = wiring.settings.bucket
-    keys = [key_text(key) for key in keys]  # a name that is not UTF-8 is shown as its key
+    spellings = Spellings(wiring.records)
+    keys = [spellings.find(bucket, key_text(key)) for key in keys]  # a name that is not UTF-8 is shown as its key
     missing = []
     records: list[Record] = []
     for key, record in zip(keys, wiring.records.get([f"{bucket}/{key}" for key in keys]), strict=True):
@@ -84,7 +86,8 @@ def results(
         if pending:
             messages.print(f"{clean(key)}: in progress ({pending.stage})")
         else:
-            messages.print(f"[red]{clean(key)}: no record[/] in the bucket {escape(bucket)}")
+            hint = clean(spellings.hint(bucket, key))
+            messages.print(f"[red]{clean(key)}: no record[/] in the bucket {escape(bucket)}{hint}", soft_wrap=True)
     if missing:
         raise typer.Exit(1)
 

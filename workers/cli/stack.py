@@ -118,6 +118,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
                     "redis": redis.url,
                     "broker": redis.broker_url,
                     "inbox": str(here.inbox_folder),
+                    **({"output": str(here.output_folder.absolute())} if here.output_folder else {}),
                     "flower": flower,
                     "gateway": f"http://127.0.0.1:{here.gateway_port}",
                 },

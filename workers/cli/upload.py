@@ -17,7 +17,7 @@ from workers.cli.sending_bars import SendingBars
 from workers.cli.show import add_row, clean, console, messages, table
 from workers.settings.segmentation import METHODS
 from workers.settings.settings import Settings
-from workers.stores.folder import key_text
+from workers.stores.folder_names import key_text
 
 if TYPE_CHECKING:
     from workers.cli.sending import Sent

@@ -133,16 +133,17 @@ def _packages(settings: Settings) -> Iterator[Check]:
 
 
 def _home(settings: Settings) -> Iterator[Check]:
-    for name, folder in (("home", settings.home), ("inbox", settings.inbox_folder)):
+    inbox = os.R_OK if settings.output_folder else os.W_OK  # then uploads go elsewhere
+    places = [("home", settings.home, os.W_OK), ("inbox", settings.inbox_folder, inbox)]
+    for name, folder, mode in [*places, *([("output_folder", o, os.W_OK)] if (o := settings.output_folder) else [])]:
         exists = _existing(folder)
-        if exists.is_dir() and os.access(exists, os.W_OK | os.X_OK):
+        if exists.is_dir() and os.access(exists, mode | os.X_OK):
             yield Check.passed(name, str(folder))
         else:
-            yield Check.failed(
-                name,
-                f"no permission to write to {exists}",
-                f"set WILDTAG_{name.upper()} to a folder that you can write to",
-            )
+            use = "read" if mode == os.R_OK else "write to"
+            more = ", or WILDTAG_OUTPUT_FOLDER to one for uploads and output" if name == "inbox" else ""
+            remedy = f"set WILDTAG_{name.upper()} to a folder that you can {use}{more}"
+            yield Check.failed(name, f"no permission to {use} {exists}", remedy)
     free = shutil.disk_usage(_existing(settings.home)).free
     yield (
         Check.passed("disk", f"{free / GB:.1f} GB free")

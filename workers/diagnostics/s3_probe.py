@@ -66,7 +66,8 @@ def no_probe_form(object_filter: ObjectFilter, entry: Entry, prefix: str | None,
     return Check.failed(
         "followed",
         f"the filters exclude all keys that were tried for a probe: {', '.join(tried)}",
-        "change WILDTAG_FOLLOW_PREFIXES, WILDTAG_FOLLOW_SUFFIXES, WILDTAG_IGNORE_PREFIXES or WILDTAG_IGNORE_SUFFIXES,"
+        "change WILDTAG_FOLLOW, WILDTAG_FOLLOW_PREFIXES, WILDTAG_FOLLOW_SUFFIXES, WILDTAG_IGNORE,"
+        " WILDTAG_IGNORE_PREFIXES or WILDTAG_IGNORE_SUFFIXES,"
         " or pass the --prefix and --suffix of keys that are tagged",
     )
 

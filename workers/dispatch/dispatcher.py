@@ -18,6 +18,7 @@ from vectordb.errors import Permanent, Transient
 from workers.broker.publisher import Sender
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.removals import RemovalGuard
+from workers.dispatch.same_versions import Adopt, nothing
 from workers.events.sink import EventSink, ReceivedEvents
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox, added_at
@@ -55,6 +56,7 @@ class Dispatcher:
     ``revision`` is read for every batch, because the captions may be switched at any time. ``followed`` decides
     whether a key is tagged, ``rule`` how it is segmented if no client requests it. The ``low_priority_inbox`` is read
     when the inbox is empty and little work is in progress, the segmentation queue when ``segments`` allows it.
+    ``adopt``: see ``workers.dispatch.same_versions``.
     """
 
     def __init__(
@@ -76,7 +78,9 @@ class Dispatcher:
         consumer: str,
         clock: Callable[[], float] = time.time,
         outage_tracker: OutageTracker | None = None,
+        adopt: Adopt = nothing,
     ) -> None:
+        self._adopt = adopt
         self._outage_tracker = outage_tracker or OutageTracker(probes={STORE: lambda: None})
         self._inbox = inbox
         self._low_priority_inbox = low_priority_inbox
@@ -220,6 +224,7 @@ class Dispatcher:
             if known:
                 log.info("object removed", object=oid)
         revision = self._revision()
+        self._adopt([arrival.ref for arrival in arrivals])
         answers = self._ledger.enter(arrivals, revision, now, now + self._pace.deadline_s)
         refs = [a.ref for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
         for start in range(0, len(refs), self._pace.batch_max):

@@ -18,6 +18,7 @@ from typing import Any
 
 from vectordb.errors import Permanent, Transient
 from workers.dispatch.removals import DEFAULT_LIMITS, Holds, Limits, Missing, emptied, moved_objects
+from workers.dispatch.same_versions import Adopt, nothing
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record_reader import PAGE, Records, in_pages
@@ -61,17 +62,18 @@ def reconcile(
     prefix: str = "",
     after: str = "",
     wanted: Callable[[ObjectInfo], bool] = lambda _: True,
+    adopt: Adopt = nothing,
 ) -> Iterator[Sweep]:
     """Compare a bucket with its records and yield the progress after each page. It may start ``after`` a key.
 
     Adds an event for every object that is ``wanted``, has no record of this ETag and is not in progress. Adds every
-    key that has a record and no object to ``missing``.
+    key that has a record and no object to ``missing``. ``adopt``: recognises a new ETag of the same content.
     """
     records.complete_order()
     seen = sent = 0
     for page in in_pages(store.list(bucket, prefix, after), PAGE):
         last = page[-1].ref.key
-        changed = _changed(page, records, wanted)
+        changed = _changed(page, records, wanted, adopt)
         inbox.append(changed)
         seen, sent = seen + len(page), sent + len(changed)
         there = {info.ref.key for info in page}
@@ -88,13 +90,13 @@ def reconcile(
         yield Sweep(seen, sent, after=after)
 
 
-def _changed(page: list[ObjectInfo], records: Records, wanted: Callable[[ObjectInfo], bool]) -> list[ObjectEvent]:
+def _changed(
+    page: list[ObjectInfo], records: Records, wanted: Callable[[ObjectInfo], bool], adopt: Adopt
+) -> list[ObjectEvent]:
     known = records.known([info.ref.id for info in page])
-    return [
-        ObjectEvent.seen(info)
-        for info, etags in zip(page, known, strict=True)
-        if info.ref.etag not in etags and wanted(info)
-    ]
+    changed = [info for info, etags in zip(page, known, strict=True) if info.ref.etag not in etags and wanted(info)]
+    same = adopt([info.ref for info in changed]) if changed else set()
+    return [ObjectEvent.seen(info) for info in changed if info.ref.id not in same]
 
 
 def _lost(store: ObjectStore, bucket: str, keys: Sequence[str], *, requested: bool) -> list[ObjectEvent]:
@@ -131,6 +133,7 @@ class Sweeper:
         resume: bool = True,
         rate: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        adopt: Adopt = nothing,
     ) -> None:
         """``limits``: of the removals that are believed. ``confirmed``: a user has confirmed them, however many.
 
@@ -154,6 +157,7 @@ class Sweeper:
         self._resume = resume
         self._rate = rate
         self._clock = clock
+        self._adopt = adopt
         self._due = -math.inf
         self._token = secrets.token_hex(8)
         self._missing = Missing(client, keys, bucket if resume else f"{bucket}:{self._token}")
@@ -222,7 +226,7 @@ class Sweeper:
         self._before = self.progress
         return reconcile(
             self._store, self._bucket, self._records, self._inbox, self._missing,
-            prefix=self._prefix, after=self._at, wanted=self._wanted,
+            prefix=self._prefix, after=self._at, wanted=self._wanted, adopt=self._adopt,
         )  # fmt: skip
 
     def _over(self, step: Sweep | None, began: float) -> bool:

@@ -24,6 +24,7 @@ from workers.lifecycle.record import Error, Record
 from workers.segmentation.artifacts import label_map_png, overlay_jpeg
 from workers.segmentation.methods import recorded
 from workers.settings.settings import Settings
+from workers.stages.unusable import verdict
 from workers.stores.folder import read_file
 from workers.stores.store import ObjectError
 from workers.wiring.wiring import Wiring
@@ -58,7 +59,7 @@ class Tagger:
         self._max_bytes = max_bytes
 
     def tag(self, paths: Sequence[Path], now: float) -> list[Record]:
-        """One record per file, in order; records of failed files have an ``error``. ``now``: Unix seconds."""
+        """One record per file, in order; failed and skipped files have an ``error``. ``now``: Unix seconds."""
         refs: list[ObjectRef] = []
         images: list[bytes] = []
         faults: list[Fault] = []
@@ -71,7 +72,11 @@ class Tagger:
             else:
                 refs.append(ref)
         scored, bad = self._pipeline.run(self._pipeline.submit(refs), images)
-        outcomes = [*failed([*faults, *bad], scored, now, {}), *done(scored, now, {})]
+        data = {ref.id: image for ref, image in zip(refs, images, strict=True)}
+        outcomes = list(done(scored, now, {}))
+        for fault in (*faults, *bad):
+            state, said = verdict(fault, data.get(fault.object.id))
+            outcomes += failed([said], scored, now, {}, state)
         records = {record.key: record for record in outcomes}
         return [records[str(path)] for path in paths]
 

@@ -143,5 +143,6 @@ def running(settings: Settings) -> Settings | None:
             "redis_url": info.addresses["redis"],
             "broker_url": info.addresses["broker"],
             "inbox": Path(info.addresses["inbox"]),
+            "output_folder": Path(output) if (output := info.addresses.get("output")) else None,
         }
     )

@@ -7,7 +7,6 @@ at startup and periodically.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,17 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from watchfiles import Change, watch
-from watchfiles._rust_notify import WatchfilesRustInternalError
 
+from workers.events.folder_notifications import Notified, notifications
 from workers.lifecycle.event import ObjectEvent
 from workers.outages.tracker import OutageTracker
-from workers.stores.folder import FolderStore, ignored, key_of
+from workers.stores.folder import FolderStore
 from workers.stores.store import ObjectForbidden, ObjectInfo, StoreAway
 
 log = structlog.get_logger()
 
-STEP_MS = 50
+POLL_MS = 100  # for notifications; then the pending files are looked at
 REST_S = 1.0  # between two attempts to watch
 
 
@@ -77,14 +75,13 @@ def follow(
 ) -> Iterator[FolderChanges]:  # fmt: skip
     """Yield changes as files settle or disappear; yields at least about once a second.
 
-    If the folder is unavailable, waits for it. If it was replaced, watches the new one and requests a sweep. Does the
-    same when the watch itself fails, for example on unreadable names or folders.
+    If the folder is unavailable, waits for it. If it was replaced, watches the new one and requests a sweep.
     """
     outage_tracker = outage_tracker or OutageTracker()
     while not stop.is_set():
         try:
             yield from _watched(store, bucket, root, settle_s, stop)
-        except (OSError, WatchfilesRustInternalError, StoreAway) as exc:
+        except (OSError, StoreAway) as exc:
             away = outage_tracker.register(StoreAway(str(exc)))
             if away is None:
                 log.warning("watch restarted", reason=str(exc))
@@ -99,34 +96,23 @@ def _watched(
 ) -> Iterator[FolderChanges]:
     settling = SettlingFiles(settle_s)
     watched = root.stat()
-    first = True
-    # rust_timeout makes the watch return regularly, so that pending files are checked again
-    for changes in watch(
-        root, watch_filter=None, debounce=200, step=STEP_MS, rust_timeout=100, yield_on_timeout=True,
-        stop_event=stop, raise_interrupt=False, ignore_permission_denied=True,
-    ):  # fmt: skip
-        now = time.monotonic()
-        current = root.stat()
-        if (current.st_dev, current.st_ino) != (watched.st_dev, watched.st_ino):
-            raise StoreAway(f"{root} was replaced")
-        sweep = first
-        for change, path in changes:
-            key = key_of(root, path)
-            if ignored(key):
-                continue
-            sweep |= change is Change.deleted  # it may have been a folder, whose files produce no events of their own
-            if change is not Change.deleted and os.path.isdir(path):  # noqa: PTH112 -- never raises
-                for info in store.list(bucket):  # a folder was moved in: its files produce no events of their own
-                    if info.ref.key.startswith(f"{key}/"):
-                        settling.touch(info.ref.key, now)
-                continue
-            settling.touch(key, now)
-        events = [
-            ObjectEvent.seen(info) if info else ObjectEvent("removed", bucket, key, verified=True)
-            for key, info in settling.settled(lambda key: _look(store, bucket, key), now)
-        ]
-        yield FolderChanges(events, sweep)
-        first = False
+    with notifications(store.walk(bucket)) as source:
+        yield FolderChanges([], sweep=True)
+        while not stop.is_set():
+            if source is None:
+                stop.wait(POLL_MS / 1000)
+            found = Notified() if source is None else source.read(POLL_MS)
+            now = time.monotonic()
+            current = root.stat()
+            if (current.st_dev, current.st_ino) != (watched.st_dev, watched.st_ino):
+                raise StoreAway(f"{root} was replaced")
+            for key in found.touched:
+                settling.touch(key, now)
+            events = [
+                ObjectEvent.seen(info) if info else ObjectEvent("removed", bucket, key, verified=True)
+                for key, info in settling.settled(lambda key: _look(store, bucket, key), now)
+            ]
+            yield FolderChanges(events, found.incomplete)
 
 
 def _look(store: FolderStore, bucket: str, key: str) -> ObjectInfo | None:

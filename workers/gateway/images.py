@@ -24,6 +24,7 @@ from workers.gateway.services import Options, Services
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.progress import Progress
 from workers.lifecycle.record import as_state
+from workers.lifecycle.spelling import Spellings
 
 LONGEST_WAIT = 60.0  # seconds
 LONGEST_STREAM = 3600.0
@@ -56,6 +57,7 @@ class Images:
         self._services = services
         self._options = options
         self._broadcaster = broadcaster
+        self._spellings = Spellings(services.records, services.store)
 
     def key(self, name: str) -> str:
         """The key of an upload. Raises ``Problem`` for an invalid id."""
@@ -78,6 +80,15 @@ class Images:
             raise Problem("not-found", f"no object {key[:200]!r} in a bucket {bucket[:63]!r}")
         return f"{bucket}/{key}"
 
+    def found(self, bucket: str, key: str) -> str:
+        """``bucket/key`` of an object, in the normalisation that its key has. Blocks. Raises ``Problem``."""
+        self.object(bucket, key)
+        return f"{bucket}/{self._spellings.find(bucket, key)}"
+
+    async def find(self, bucket: str, key: str) -> str:
+        """The same, without blocking."""
+        return self.object(bucket, key) if key.isascii() else await anyio.to_thread.run_sync(self.found, bucket, key)
+
     def look(self, oid: str, since: float = 0.0) -> Progress:
         """The progress of an object. Blocks. Raises ``Problem`` if it does not exist."""
         (progress,) = self._services.progress.look([oid], since)
@@ -86,7 +97,8 @@ class Images:
         bucket, _, key = oid.partition("/")
         info = self._services.store.stat(bucket, key)  # its event may not have been handled yet
         if info is None:
-            raise Problem("not-found", "the image does not exist")
+            hint = "" if key.startswith(self._options.upload_prefix) else self._spellings.hint(bucket, key)
+            raise Problem("not-found", f"the image does not exist{hint}")
         (progress,) = self._services.progress.look([oid], since)
         return progress or Progress(bucket=bucket, key=key, etag=info.ref.etag, state="queued")
 
@@ -217,7 +229,7 @@ def router(images: Images, services: Services, access: Access, streams: Streams)
     )
     def retag_object(bucket: str, key: str) -> Response:
         """Tag an object again. `Location` is the URL to wait for the new record."""
-        before = images.again(images.object(bucket, key))
+        before = images.again(images.found(bucket, key))
         return answered_again(before, images.id(key), quote(f"/v1/objects/{bucket}/{key}"))
 
     @routes.get(
@@ -226,14 +238,14 @@ def router(images: Images, services: Services, access: Access, streams: Streams)
     )  # fmt: skip
     async def object_events(bucket: str, key: str, since: Since = 0.0) -> Response:
         """Each step of an object as server-sent events, up to the final one."""
-        oid = images.object(bucket, key)
+        oid = await images.find(bucket, key)
         await anyio.to_thread.run_sync(images.look, oid)
         return streamed(oid, since)
 
     @routes.get("/v1/objects/{bucket}/{key:path}", **known, operation_id="getObject", summary="Get an object")
     async def object_(bucket: str, key: str, wait: Wait = 0.0, since: Since = 0.0, match: Match = None) -> Response:
         """The progress of an object of the bucket, with its record once it is final."""
-        return await polled(images.object(bucket, key), wait, since, match, images.id(key))
+        return await polled(await images.find(bucket, key), wait, since, match, images.id(key))
 
     @routes.get("/v1/objects", response_model=models.Records, responses=usual, dependencies=reading,
                 operation_id="listObjects", summary="List records")  # fmt: skip

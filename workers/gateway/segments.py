@@ -91,7 +91,7 @@ def router(segments: Segments, images: Images, services: Services, options: Opti
     )
     def segment_object(bucket: str, key: str, method: Method = "dense") -> Response:
         """Segment an object. `Location` is the URL to wait for the new record."""
-        oid = images.object(bucket, key)
+        oid = images.found(bucket, key)
         return segmented(oid, quote(f"/v1/objects/{bucket}/{key}"), images.id(key), method)
 
     async def shown(oid: str, name: Literal["label_map", "overlay"], kind: str, match: str | None) -> Response:
@@ -112,12 +112,12 @@ def router(segments: Segments, images: Images, services: Services, options: Opti
                 operation_id="getLabelMap", summary="Get a label map")  # fmt: skip
     async def label_map(bucket: str, key: str, match: Match = None) -> Response:
         """The label map of a segmented object as a PNG with a palette. Its values are indexes into the labels."""
-        return await shown(images.object(bucket, key), "label_map", "image/png", match)
+        return await shown(await images.find(bucket, key), "label_map", "image/png", match)
 
     @routes.get("/v1/overlays/{bucket}/{key:path}", **artifact("image/jpeg"),
                 operation_id="getOverlay", summary="Get an overlay")  # fmt: skip
     async def overlay(bucket: str, key: str, match: Match = None) -> Response:
         """The image with its segments in colour and a legend, as a JPEG."""
-        return await shown(images.object(bucket, key), "overlay", "image/jpeg", match)
+        return await shown(await images.find(bucket, key), "overlay", "image/jpeg", match)
 
     return routes

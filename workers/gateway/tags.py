@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated
 
 import msgspec
@@ -25,7 +26,7 @@ def router(records: Records, access: Access) -> APIRouter:
         cursor: paging.Cursor = None,
     ) -> Response:
         """Tags and the number of objects with each, most frequent first."""
-        found, more = records.tags(prefix, paging.position(cursor), limit)
+        found, more = records.tags(unicodedata.normalize("NFC", prefix), paging.position(cursor), limit)
         rows = [{"label": label, "objects": count} for label, count in found]
         return responses.json({"tags": rows, "cursor": None if more is None else str(more)})
 
@@ -41,7 +42,7 @@ def router(records: Records, access: Access) -> APIRouter:
     ) -> Response:
         """The objects with a tag, highest score first; empty for an unknown tag."""
         start = paging.position(cursor)
-        found = records.best(label, min_score, start, limit)
+        found = records.best(unicodedata.normalize("NFC", label), min_score, start, limit)
         rows = [{"score": score, "record": msgspec.Raw(body)} for body, score in found if body is not None]
         more = str(start + limit) if len(found) == limit else None
         return responses.json({"label": label, "objects": rows, "cursor": more})

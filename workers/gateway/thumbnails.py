@@ -80,7 +80,7 @@ def router(thumbnails: Thumbnails, images: Images, store: ObjectStore, access: A
         match: Annotated[str | None, Header(alias="If-None-Match")] = None,
     ) -> Response:
         """A thumbnail of an object, as WebP."""
-        images.object(bucket, key)
+        _, _, key = (await images.find(bucket, key)).partition("/")
         info = await anyio.to_thread.run_sync(store.stat, bucket, key)
         if info is None:
             raise Problem("not-found", "the object does not exist")

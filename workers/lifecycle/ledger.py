@@ -18,7 +18,7 @@ from redis.exceptions import NoPermissionError
 
 from tasks.messages import ObjectRef, Revision
 from vectordb.decoders import from_msgpack
-from workers.lifecycle.record import Record
+from workers.lifecycle.record import Record, decode
 from workers.redis import scripts
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
@@ -65,6 +65,7 @@ class Ledger:
         self._overdue = self._script("overdue")
         self._postpone = self._script("postpone")
         self._go_on = self._script("go_on")
+        self._adopt = self._script("adopt")
 
     def enter(self, arrivals: Sequence[Arrival], revision: Revision, now: float, deadline: float) -> list[str]:
         """Accept objects and return each one's outcome. Send only those with ``entered`` or ``again`` (forced).
@@ -104,6 +105,17 @@ class Ledger:
             for r in records
         ]  # fmt: skip
         return [answer == b"written" for answer in self._many(self._finish, rows)]
+
+    def adopt(self, same: Sequence[tuple[ObjectRef, bytes]]) -> list[bool]:
+        """Give records the ETags of these objects, which have the same content. No entry is added to the feed.
+
+        ``same``: objects, each with the JSON of its record. ``False`` if the record has changed meanwhile.
+        """
+        rows = [
+            (ref.id, body, ref.etag, msgspec.structs.replace(decode(body), etag=ref.etag).json())
+            for ref, body in same
+        ]  # fmt: skip
+        return [answer == b"adopted" for answer in self._many(self._adopt, rows)]
 
     def remove(self, oids: Sequence[str]) -> list[bool]:
         """Remove objects that are gone from the bucket. ``False`` for unknown objects."""

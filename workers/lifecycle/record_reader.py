@@ -47,11 +47,15 @@ class Records:
 
     def get(self, oids: Sequence[str]) -> list[Record | None]:
         """The record of each object, ``None`` if there is none."""
+        return [None if body is None else decode(body) for body in self.stored(oids)]
+
+    def stored(self, oids: Sequence[str]) -> list[bytes | None]:
+        """The JSON of each object's record as it is stored, ``None`` if there is none."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
                 pipe.hget(self._keys.record(oid), "body")
-            return [None if body is None else decode(body) for body in pipe.execute()]
+            return list(pipe.execute())
 
     def keys(self, bucket: str, prefix: str = "", after: str = "", upto: str | None = None) -> Iterator[str]:
         """Yield the keys of a bucket that have records, in byte order, in pages.

@@ -26,6 +26,11 @@ class EmbeddedSettings(Topic):
     inbox: UserPath | None = Field(
         None, description="Folder that serves as the bucket of the embedded stack. Default: inbox in the home folder."
     )
+    output_folder: UserPath | None = Field(
+        None,
+        description="Folder for uploads and for the files that wildtag writes, so that the inbox may be read-only."
+        " Default: the inbox.",
+    )
 
     @property
     def inbox_folder(self) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from workers.settings.topic import Topic, Words
 
@@ -12,6 +12,11 @@ from workers.settings.topic import Topic, Words
 class EventSettings(Topic):
     """Event sources and the object filter."""
 
+    follow: Words = Field(
+        (),
+        description="Tag only keys that match one of these patterns, as in a .gitignore file, for example"
+        " *.jpg,holidays/,!*.thumb.jpg. Default: all keys.",
+    )
     follow_prefixes: Words = Field(
         (), description="Tag only keys that start with one of these prefixes. Default: all keys."
     )
@@ -23,6 +28,11 @@ class EventSettings(Topic):
         description="Tag only objects of these content types, for example image/*, where the store reports a type."
         " Default: all types.",
     )
+    ignore: Words = Field(
+        (),
+        description="Ignore keys that match one of these patterns, as in a .gitignore file. They follow the list of"
+        " well-known side files: !*.tmp takes back a pattern of that list.",
+    )
     ignore_prefixes: Words = Field((), description="Ignore keys that start with one of these prefixes.")
     ignore_suffixes: Words = Field((), description="Ignore keys that end with one of these suffixes.")
     ignore_types: Words = Field((), description="Ignore objects of these content types, for example image/svg+xml.")
@@ -31,6 +41,16 @@ class EventSettings(Topic):
     )
     settle_ms: PositiveInt = Field(
         250, description="Time for which a file's size must be stable before the file is read, in milliseconds."
+    )
+    grace_s: NonNegativeFloat = Field(
+        10.0,
+        description="Time after the last change of a file during which it does not fail although it is empty, cut"
+        " off or not an image, in seconds: its writer may only have paused.",
+    )
+    follow_links: Literal["none", "inside", "anywhere"] = Field(
+        "none",
+        description="Links to folders in the inbox that are followed. inside: those to folders inside the inbox;"
+        " anywhere: also those that lead outside of it, and links to files outside.",
     )
     rescan_s: PositiveFloat = Field(
         60.0, description="Interval at which the bucket is compared with the records, in seconds."

@@ -15,6 +15,7 @@ from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.outcomes import Accepted, done, failed
 from workers.lifecycle.record import Error, Segmentation
 from workers.settings.settings import SEGMENTATION
+from workers.stages.unusable import Unusable
 
 log = structlog.get_logger()
 
@@ -67,6 +68,15 @@ class Handover:
             (log.info if state == "skipped" else log.warning)(
                 state, object=fault.object.id, code=fault.code, reason=fault.reason
             )
+
+    def settle(self, batch: Batch, unusable: Unusable, accepted: Accepted) -> None:
+        """Write the records of objects that are no usable image, and come back to those that may become one."""
+        self.append_events(unusable.events)
+        for ref, pause, reason in unusable.waiting:
+            log.info("looked at again", object=ref.id, after_s=round(pause, 1), reason=reason)
+            self.postpone([ref], batch.revision, pause, reason)
+        self.fail(batch, unusable.failed, accepted)
+        self.fail(batch, unusable.skipped, accepted, "skipped")
 
     def finish(self, batch: Scored, accepted: Accepted, drawn: Segmentation | None = None) -> None:
         """Write the records of tagged objects.

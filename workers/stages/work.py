@@ -20,6 +20,7 @@ from workers.captions.versions import OpenIndexes
 from workers.lifecycle.outcomes import Accepted
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
+from workers.stages.unusable import Triage
 
 
 def _since(start: float) -> float:
@@ -30,8 +31,11 @@ def _since(start: float) -> float:
 class Embedding:
     """Fetch the images that are still wanted, embed them, and send their vectors to the next stage."""
 
-    def __init__(self, fetcher: Fetcher, encoder: ImageEncoder, options: PipelineOptions, handover: Handover) -> None:
+    def __init__(
+        self, fetcher: Fetcher, encoder: ImageEncoder, options: PipelineOptions, triage: Triage, handover: Handover
+    ) -> None:
         self._fetcher = fetcher
+        self._triage = triage
         self._encoder = encoder
         self._options = options
         self._handover = handover
@@ -42,7 +46,8 @@ class Embedding:
         start = time.perf_counter()
         embedded, bad = pipeline.embedding(batch, images, self._encoder, self._options)
         embedded = embedded.timed("embedding", _since(start))
-        self._handover.fail(batch, [*faults, *bad], accepted)
+        data = {ref.id: image for ref, image in zip(batch.objects, images, strict=True)}
+        self._handover.settle(batch, self._triage([*faults, *bad], data), accepted)
         self._handover.hand_on("retrieval", embedded)
 
 

@@ -1,24 +1,28 @@
-r"""A folder as bucket: the embedded object store.
+"""A folder as bucket: the embedded object store.
 
-Keys are relative POSIX paths. A byte of a name that is not valid UTF-8 becomes ``\xNN`` in its key, and a backslash
-that could be read as the start of such an escape becomes ``\x5c``, so that no two files share a key. Hidden files,
-files in hidden folders and unfinished downloads are not objects. Links that lead outside the folder, devices and
-pipes are never opened.
+Hidden files, files in hidden folders and well-known side files are not objects. Devices and pipes are never opened,
+and links that lead outside of the folder only where ``links`` allows it. Uploads and output may be stored in another
+folder, so that a folder that cannot be written to can be a bucket.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import heapq
 import os
-import re
 import stat as modes
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from tasks.messages import ObjectRef
+from workers.stores.folder_names import name_of
+from workers.stores.folder_versions import etag_of
+from workers.stores.folder_walk import FollowLinks, Walk
+from workers.stores.key_patterns import SIDE_FILES, KeyPatterns
 from workers.stores.store import (
     ObjectError,
     ObjectForbidden,
@@ -32,16 +36,45 @@ from workers.stores.store import (
 )
 
 CHUNK = 2**16  # bytes per write
-UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp", "~")
+SKEW_S = 5.0  # by which the clock of a file server may be ahead
+OUTSIDE = "the file is a link that leads outside of the inbox"
 
 
 class FolderStore:
-    """Maps bucket names to folders. The ETag is made of the file's modification time, size and inode."""
+    """Maps bucket names to folders. See ``workers.stores.folder_versions`` for the ETags."""
 
-    def __init__(self, folders: Mapping[str, Path], output: str = ".wildtag/") -> None:
-        """``output``: a prefix whose keys are not listed as objects but may be written and removed."""
+    def __init__(
+        self,
+        folders: Mapping[str, Path],
+        output: str = ".wildtag/",
+        *,
+        uploads: str = "uploads/",
+        elsewhere: Path | None = None,
+        ignored: KeyPatterns | None = None,
+        links: FollowLinks = "none",
+    ) -> None:
+        """``output``: a prefix whose keys are not listed as objects but may be written and removed.
+
+        ``elsewhere``: the folder to which keys that begin with ``output`` or ``uploads`` are written. They are looked
+        up there first. ``ignored``: files that are not listed; default: ``SIDE_FILES``. They are not objects, but
+        ``stat`` finds them: what an earlier version has tagged is not gone.
+        """
         self._output = output
+        self._own = (output, uploads)
+        self._uploads = uploads
+        self._elsewhere = elsewhere and elsewhere.absolute()
         self._roots = {bucket: folder.absolute() for bucket, folder in folders.items()}
+        self._patterns = KeyPatterns(SIDE_FILES) if ignored is None else ignored
+        self._links = links
+        self._reported: set[str] = set()
+
+    def ignored(self, key: str) -> bool:
+        """Whether a file is not an object: hidden, in a hidden folder, or a side file."""
+        return hidden(key) or self._patterns.match(key)
+
+    def walk(self, bucket: str) -> Walk:
+        """The folder of a bucket, without the uploads that are elsewhere. Raises ``StoreAway``."""
+        return Walk(self._root(bucket), self._patterns.match, self._links, self._reported)
 
     def get(self, bucket: str, key: str, limit: int, wanted: Wanted = anything) -> tuple[bytes, ObjectInfo]:
         """See ``ObjectStore``. The version is that of the returned bytes, even if the file changes meanwhile."""
@@ -54,29 +87,29 @@ class FolderStore:
         try:
             data, status = read_file(self._path(bucket, key), limit, look)
         except ObjectGone as exc:
-            if (self._root(bucket) / _name_of(key)).is_symlink():  # the link exists, and ``stat`` says so
+            self._root(bucket)
+            if (self._base(bucket, key) / name_of(key)).is_symlink():  # the link exists, and ``stat`` says so
                 raise ObjectError("the file is a broken link") from exc
             raise
         return data, self._info(bucket, key, status)
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
         """See ``ObjectStore``; anything but a regular file is an unreadable object."""
-        if ignored(key):
+        if hidden(key):
             return None
-        root = self._root(bucket)
+        self._root(bucket)
         try:
             path = self._path(bucket, key)
             status = path.stat()
         except (ObjectForbidden, OSError):
-            return self._link_info(bucket, root, key)
+            return self._link_info(bucket, key)
         if modes.S_ISDIR(status.st_mode):
             return None
         return self._info(bucket, key, status, readable=os.access(path, os.R_OK, effective_ids=True))
 
     def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
-        """See ``ObjectStore``. Does not follow links to folders. Holds the names of one folder at a time."""
-        root = self._root(bucket)
-        for key in _keys(root, "", prefix.encode(), after.encode()):
+        """See ``ObjectStore``. Holds the names of one folder at a time."""
+        for key in self._keys(bucket, prefix, after):
             with contextlib.suppress(ObjectForbidden):  # permission to the folder was removed meanwhile
                 info = self.stat(bucket, key)
                 if info is not None:
@@ -90,9 +123,9 @@ class FolderStore:
         content_type: str | None = None,  # noqa: ARG002 -- not stored
     ) -> ObjectInfo:
         """See ``ObjectStore``. Writes to a hidden file next to the target, then renames it."""
-        if ignored(key) and not key.startswith(self._output):
-            raise ObjectForbidden("hidden names and names of unfinished downloads are not allowed")
-        path = self._path(bucket, key)
+        if self.ignored(key) and not key.startswith(self._output):
+            raise ObjectForbidden("names of hidden files, side files and unfinished downloads are not allowed")
+        path = self._path(bucket, key, self._written(bucket, key))
         with _taking():
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(prefix=".put-", dir=path.parent)
@@ -130,24 +163,43 @@ class FolderStore:
             raise StoreAway(f"the folder {root} does not exist")
         return root
 
-    def _path(self, bucket: str, key: str) -> Path:
-        root = self._folder(bucket)
-        path = root / _name_of(key)
-        try:
-            inside = path.resolve().is_relative_to(root.resolve())
-        except (RuntimeError, OSError) as exc:  # RuntimeError: a loop of links, until Python 3.12
-            raise ObjectForbidden(f"the path cannot be resolved: {exc}") from exc
-        if not inside:
-            raise ObjectForbidden("the file is a link that leads outside the folder")
+    def _keys(self, bucket: str, prefix: str, after: str) -> Iterator[str]:
+        inbox = self.walk(bucket).keys(prefix, after)
+        if self._elsewhere is None or not self._elsewhere.is_dir():
+            return inbox
+        uploads = Walk(self._elsewhere, self._patterns.match).keys(max(prefix, self._uploads, key=len), after)
+        if not (prefix.startswith(self._uploads) or self._uploads.startswith(prefix)):
+            return inbox
+        own = (key for key in uploads if key.startswith(self._uploads))
+        return _unique(heapq.merge(inbox, own, key=str.encode))
+
+    def _written(self, bucket: str, key: str) -> Path:
+        """The folder to which a key is written."""
+        return self._elsewhere if self._elsewhere and key.startswith(self._own) else self._folder(bucket)
+
+    def _base(self, bucket: str, key: str) -> Path:
+        """The folder in which a key is looked up."""
+        base = self._written(bucket, key)
+        if base == self._elsewhere and not os.path.lexists(base / name_of(key)):
+            return self._folder(bucket)
+        return base
+
+    def _path(self, bucket: str, key: str, base: Path | None = None) -> Path:
+        root = base or self._base(bucket, key)
+        path = root / name_of(key)
+        if self._links == "anywhere":
+            return path
+        if not os.path.realpath(path).startswith(f"{os.path.realpath(root).rstrip('/')}/"):
+            raise ObjectForbidden(OUTSIDE)
         return path
 
-    def _link_info(self, bucket: str, root: Path, key: str) -> ObjectInfo | None:
+    def _link_info(self, bucket: str, key: str) -> ObjectInfo | None:
         """The info of a link that cannot be followed, because it is broken or leads outside: it gets a record too.
 
         Raises ``ObjectForbidden`` without permission to look, which does not mean that the file is gone.
         """
         try:
-            status = (root / _name_of(key)).lstat()
+            status = (self._base(bucket, key) / name_of(key)).lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
@@ -156,12 +208,17 @@ class FolderStore:
             raise ObjectForbidden(f"no permission to access it: {exc.strerror}") from exc
         return None if modes.S_ISDIR(status.st_mode) else self._info(bucket, key, status, readable=False)
 
-    @staticmethod
-    def _info(bucket: str, key: str, status: os.stat_result, *, readable: bool = True) -> ObjectInfo:
-        # becoming readable is a change: it must be tried again
-        etag = f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}{'' if readable else '-unreadable'}"
-        ref = ObjectRef(bucket, key, etag, status.st_size)
-        return ObjectInfo(ref, f"{status.st_mtime_ns:032x}", modified=status.st_mtime)
+    def _info(self, bucket: str, key: str, status: os.stat_result, *, readable: bool = True) -> ObjectInfo:
+        ref = ObjectRef(bucket, key, etag_of(status, readable=readable), status.st_size)
+        # uploads are stored whole
+        changed = None if key.startswith(self._own) else _changed(status)
+        return ObjectInfo(ref, f"{max(0, status.st_mtime_ns):032x}", modified=status.st_mtime, changed=changed)
+
+
+def _changed(status: os.stat_result) -> float:
+    """When a file changed last. A time in the future was set by a program, and tells nothing."""
+    latest = time.time() + SKEW_S
+    return max((at for at in (status.st_mtime, status.st_ctime) if at <= latest), default=0.0)
 
 
 @contextlib.contextmanager
@@ -201,45 +258,15 @@ def read_file(
     return data, status
 
 
-def _keys(root: Path, folder: str, prefix: bytes, after: bytes) -> Iterator[str]:
-    """Yield the keys of the files in a folder (empty, or a key and a slash) in byte order."""
-    try:
-        with os.scandir(root / _name_of(folder) if folder else root) as entries:
-            found = [
-                (f"{folder}{key_text(entry.name)}{'/' if entry.is_dir(follow_symlinks=False) else ''}".encode())
-                for entry in entries
-                if not entry.name.startswith(".")
-            ]
-    except OSError:  # removed or made inaccessible meanwhile
-        return
-    for key in sorted(found):  # a folder sorts by its slash, as its keys do
-        if not key.endswith(b"/"):
-            if key.startswith(prefix) and key > after:
-                yield key.decode()
-        elif (key.startswith(prefix) or prefix.startswith(key)) and (key > after or after.startswith(key)):
-            yield from _keys(root, key.decode(), prefix, after)
+def hidden(key: str) -> bool:
+    """Whether a file is hidden or in a hidden folder."""
+    return any(part.startswith(".") for part in key.split("/"))
 
 
-def ignored(key: str) -> bool:
-    """Whether a file is not an object: hidden, in a hidden folder, or unfinished."""
-    parts = key.split("/")
-    return any(part.startswith(".") for part in parts) or parts[-1].lower().endswith(UNFINISHED)
-
-
-def key_of(root: Path, path: str) -> str:
-    """The key of a file under a root folder."""
-    return key_text(os.path.relpath(path, root))
-
-
-def key_text(name: str) -> str:
-    """The key of a file name, as valid UTF-8 text."""
-    raw = re.sub(rb"\\(?=x(?:5c|[89a-f][0-9a-f]))", rb"\\x5c", os.fsencode(name))
-    return raw.decode("utf-8", "backslashreplace")
-
-
-def _name_of(key: str) -> str:
-    """The file name of a key, the inverse of ``key_text``. Raises ``ObjectForbidden`` for keys that lead outside."""
-    if not key or "\0" in key or key.startswith("/") or ".." in key.split("/"):
-        raise ObjectForbidden("the key leads outside the bucket")
-    raw = re.sub(rb"\\x(5c|[89a-f][0-9a-f])", lambda match: bytes([int(match[1], 16)]), os.fsencode(key))
-    return os.fsdecode(raw)
+def _unique(keys: Iterator[str]) -> Iterator[str]:
+    """Sorted keys without repetition."""
+    before = ""
+    for key in keys:
+        if key != before:
+            yield key
+        before = key

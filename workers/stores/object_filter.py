@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workers.stores.key_patterns import SIDE_FILES, KeyPatterns
+
+NONE = KeyPatterns(())
+SIDE = KeyPatterns(SIDE_FILES)
+
 
 @dataclass(frozen=True)
 class ObjectFilter:
-    """Include and exclude rules. Without rules everything is tagged; exclusion takes precedence.
+    """Include and exclude rules; exclusion takes precedence. A key must meet all include rules that are given.
 
+    Without rules everything is tagged, except side files. ``patterns``, ``ignored_patterns``: see ``KeyPatterns``.
     ``output``: the prefix of wildtag's own output, always excluded. ``uploads``: the prefix of uploads, always
     included. Content types may end in ``/*``. An object of unknown type is included.
     """
@@ -22,16 +28,20 @@ class ObjectFilter:
     ignored_types: Sequence[str] = ()
     output: str = ".wildtag/"
     uploads: str | None = None
+    patterns: KeyPatterns = NONE
+    ignored_patterns: KeyPatterns = SIDE
 
     def key(self, key: str) -> bool:
         """Whether objects of this key are tagged. Suffixes are case-insensitive."""
         lowered = key.lower()
         if key.startswith((self.output, *self.ignored_prefixes)) or _ends(lowered, self.ignored_suffixes):
             return False
+        if self.ignored_patterns.match(key):
+            return False
         if self.uploads is not None and key.startswith(self.uploads):
             return True
         return (not self.prefixes or key.startswith(tuple(self.prefixes))) and (
-            not self.suffixes or _ends(lowered, self.suffixes)
+            (not self.suffixes or _ends(lowered, self.suffixes)) and (not self.patterns or self.patterns.match(key))
         )
 
     def content(self, content_type: str | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from tasks.messages import ObjectRef
@@ -18,13 +18,15 @@ class ObjectInfo:
     ``sequence``: orders the versions of one key, comparable with the events of the same store (32 hexadecimal
     digits). Empty if the store has no comparable value: objects seen in the bucket are verified and need none.
 
-    ``modified``: Unix seconds. ``content_type``: if the store knows one.
+    ``modified``: Unix seconds, negative before 1970. ``content_type``: if the store knows one. ``changed``: when the
+    object changed last, in Unix seconds, if it may still be being written; ``None`` where objects are stored whole.
     """
 
     ref: ObjectRef
     sequence: str
     modified: float | None = None
     content_type: str | None = None
+    changed: float | None = field(default=None, compare=False)
 
 
 class ObjectError(Permanent):

@@ -7,8 +7,10 @@ from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.keeper import Keeper
 from workers.dispatch.reconcile import Sweeper
 from workers.dispatch.removals import Limits, RemovalGuard
+from workers.dispatch.same_versions import Adopt, SameVersions, nothing
 from workers.segmentation.queue import SegmentQueue
 from workers.settings.settings import STAGES, Settings
+from workers.stores.folder_versions import same_version
 from workers.stores.store import ObjectInfo
 from workers.wiring.wiring import Wiring
 
@@ -24,33 +26,40 @@ def dispatcher(wiring: Wiring, consumer: str) -> Dispatcher:
         w.ledger, w.store, w.artifacts, w.publisher, w.event_sink,
         EventFilter(w.redis, w.keys, w.event_sink, w.clock),
         RemovalGuard(w.store, w.records, w.holds, w.redis, w.keys, limits(s), w.clock),
-        w.current, w.object_filter.key, s.segmented, pace, consumer, w.clock, w.outage_tracker,
+        w.current, w.object_filter.key, s.segmented, pace, consumer, w.clock, w.outage_tracker, adopt(w),
     )  # fmt: skip
 
 
 def sweeper(
-    wiring: Wiring, bucket: str | None = None, *, prefix: str = "", since: float = 0.0, resume: bool = True,
+    wiring: Wiring, bucket: str | None = None, *, prefix: str = "", since: float | None = None, resume: bool = True,
     rate: float | None = None, confirmed: bool = False,
 ) -> Sweeper:  # fmt: skip
-    """A sweeper of a bucket, by default that of the settings. ``since``: Unix seconds.
+    """A sweeper of a bucket, by default that of the settings. ``rate``: by default that of the settings.
 
-    ``rate``: of the settings when not given. ``confirmed``: see ``Sweeper``.
+    ``since``: only objects changed since then, Unix seconds; all when not given. ``confirmed``: see ``Sweeper``.
     """
     w, s, object_filter = wiring, wiring.settings, wiring.object_filter
 
     def wanted(info: ObjectInfo) -> bool:
-        return object_filter.key(info.ref.key) and (info.modified is None or info.modified >= since)
+        return object_filter.key(info.ref.key) and (since is None or info.modified is None or info.modified >= since)
 
     return Sweeper(
         w.store, bucket or s.bucket, w.records, w.inbox, w.redis, w.keys, w.holds,
-        limits=limits(s), confirmed=confirmed, prefix=prefix, wanted=wanted, resume=resume and not since,
-        rate=rate or s.reconcile_rate,
+        limits=limits(s), confirmed=confirmed, prefix=prefix, wanted=wanted, resume=resume and since is None,
+        rate=rate or s.reconcile_rate, adopt=adopt(w),
     )  # fmt: skip
 
 
 def limits(settings: Settings) -> Limits:
     """How many objects may be missing at once."""
     return Limits(settings.removals_share, settings.removals_least)
+
+
+def adopt(wiring: Wiring) -> Adopt:
+    """Recognises files of a folder that were copied or restored."""
+    if wiring.settings.s3_endpoint is not None:
+        return nothing
+    return SameVersions(wiring.records, wiring.ledger, same_version).adopt
 
 
 def keeper(wiring: Wiring) -> Keeper:

@@ -13,6 +13,7 @@ from workers.stages.handover import Handover
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
 from workers.stages.table import Stage
+from workers.stages.unusable import Triage
 from workers.stages.work import Embedding, Extraction, Retrieval, Scoring
 from workers.stages.worker import StageWorker
 from workers.wiring.wiring import Wiring
@@ -47,7 +48,12 @@ def stage_worker(wiring: Wiring) -> StageWorker:
 
     stages: Mapping[str, Stage[Any]] = {
         "embedding": Stage(
-            Submitted, cache(lambda: Embedding(fetcher(), w.image_encoder, w.pipeline_options, handover))
+            Submitted,
+            cache(
+                lambda: Embedding(
+                    fetcher(), w.image_encoder, w.pipeline_options, Triage(w.store, s.grace_s, w.clock), handover
+                )
+            ),
         ),
         "retrieval": Stage(
             Embedded,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vectordb.errors import Permanent
 from workers.settings.settings import Settings
+from workers.settings.topic import variable
 from workers.stores.folder import FolderStore
+from workers.stores.key_patterns import SIDE_FILES, KeyPatterns
 from workers.stores.object_filter import ObjectFilter
 from workers.stores.store import ObjectStore
 
@@ -21,7 +24,11 @@ def open_store(settings: Settings, **patience: Any) -> ObjectStore:
 
 def folder_store(settings: Settings) -> FolderStore:
     """The bucket as a folder."""
-    return FolderStore({settings.bucket: settings.inbox_folder}, settings.output_prefix)
+    s = settings
+    return FolderStore(
+        {s.bucket: s.inbox_folder}, s.output_prefix, uploads=s.upload_prefix, elsewhere=s.output_folder,
+        ignored=ignored_patterns(s), links=s.follow_links,
+    )  # fmt: skip
 
 
 def open_s3(settings: Settings, **patience: Any) -> S3Store:
@@ -49,4 +56,17 @@ def object_filter(settings: Settings) -> ObjectFilter:
         prefixes=s.follow_prefixes, suffixes=s.follow_suffixes, content_types=s.follow_types,
         ignored_prefixes=s.ignore_prefixes, ignored_suffixes=s.ignore_suffixes, ignored_types=s.ignore_types,
         output=s.output_prefix, uploads=s.upload_prefix,
+        patterns=_patterns(s.follow, "follow"), ignored_patterns=ignored_patterns(s),
     )  # fmt: skip
+
+
+def ignored_patterns(settings: Settings) -> KeyPatterns:
+    """The list of side files, and the patterns of the settings after it."""
+    return _patterns((*SIDE_FILES, *settings.ignore), "ignore")
+
+
+def _patterns(patterns: Sequence[str], setting: str) -> KeyPatterns:
+    try:
+        return KeyPatterns(patterns)
+    except ValueError as exc:
+        raise Permanent(f"{variable(setting)} has a pattern that cannot be read: {exc}") from exc

@@ -1,0 +1,83 @@
+"""Finds objects whose key was written with another Unicode normalisation, and names keys that are nearly the same.
+
+macOS writes ``é`` as two characters (NFD), other systems as one (NFC). Both look the same, and both are valid keys of
+different objects: a look-up takes the exact key first.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Literal
+
+from workers.lifecycle.record_reader import Records
+from workers.stores.store import ObjectError, ObjectStore
+
+FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+MOST = 10_000  # keys compared with one that was not found
+SHOWN = 3
+
+
+class Spellings:
+    """Looks for keys. Raises ``StoreUnavailable``, and ``StoreAway`` if it is given a store."""
+
+    def __init__(self, records: Records, store: ObjectStore | None = None) -> None:
+        """``store``: also finds objects without a record."""
+        self._records = records
+        self._store = store
+
+    def find(self, bucket: str, key: str) -> str:
+        """The key of the object that is meant: this key, or the only one that differs by its normalisation alone.
+
+        Returns this key if there is none.
+        """
+        if key.isascii() or self._exists(bucket, [key]):
+            return key
+        others = self._exists(bucket, _forms(key)) or _equal(self._around(bucket, key, cased=True), key)
+        return others[0] if len(others) == 1 else key
+
+    def near(self, bucket: str, key: str) -> list[str]:
+        """Keys of objects that differ from this one only by case or normalisation, a few at most."""
+        folded = _folded(key)
+        return [other for other in self._around(bucket, key) if other != key and _folded(other) == folded][:SHOWN]
+
+    def hint(self, bucket: str, key: str) -> str:
+        """``near`` as the end of a message; empty if there is no such key."""
+        near = self.near(bucket, key)
+        # what differs by normalisation alone looks the same
+        shown = [ascii(other) if _equal([other], key) else repr(other) for other in near]
+        return f"; did you mean {' or '.join(shown)}?" if near else ""
+
+    def _exists(self, bucket: str, keys: Sequence[str]) -> list[str]:
+        known = self._records.known([f"{bucket}/{key}" for key in keys])
+        return [key for key, etags in zip(keys, known, strict=True) if any(etags) or self._stored(bucket, key)]
+
+    def _stored(self, bucket: str, key: str) -> bool:
+        with suppress(ObjectError):
+            return self._store is not None and self._store.stat(bucket, key) is not None
+        return False
+
+    def _around(self, bucket: str, key: str, *, cased: bool = False) -> list[str]:
+        """Keys with records that begin as this one does, up to the first letter that may be written otherwise.
+
+        ``cased``: the case of letters is right.
+        """
+        unsure = (at for at, letter in enumerate(key) if not letter.isascii() or (letter.isalpha() and not cased))
+        end = next(unsure, len(key))
+        # a letter may be followed by an accent of its own
+        return list(islice(self._records.keys(bucket, key[: max(0, end - 1)] if end < len(key) else key[:end]), MOST))
+
+
+def _forms(key: str) -> list[str]:
+    return [form for form in dict.fromkeys(unicodedata.normalize(one, key) for one in FORMS) if form != key]
+
+
+def _equal(keys: Sequence[str], key: str) -> list[str]:
+    plain = unicodedata.normalize("NFC", key)
+    return [other for other in keys if unicodedata.normalize("NFC", other) == plain]
+
+
+def _folded(key: str) -> str:
+    return unicodedata.normalize("NFC", key).casefold()

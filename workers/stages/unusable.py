@@ -1,0 +1,119 @@
+"""What becomes of objects that are no usable image: they fail, are skipped, or are looked at again.
+
+=========================================================  =========================================
+what was met                                               outcome
+=========================================================  =========================================
+neither the name nor the content is that of an image       ``skipped``: it never was meant to be one
+empty, cut off or damaged, and changed a moment ago        looked at again: it may be being written
+the same, and another version exists by now                that version is tagged
+everything else                                            ``failed``
+=========================================================  =========================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
+
+import structlog
+
+from tasks.images import recognised
+from tasks.messages import Fault, ObjectRef
+from workers.lifecycle.event import ObjectEvent
+from workers.stores.store import ObjectError, ObjectStore
+
+log = structlog.get_logger()
+
+NOT_AN_IMAGE = "not-an-image"
+TOO_LARGE = "too-large"
+INCOMPLETE = frozenset({"empty", "truncated", "damaged", NOT_AN_IMAGE})
+"""Codes of faults that a file may have while it is being written."""
+HEAD = 4096  # bytes from which a format is recognised
+IMAGE_SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".mpo", ".jps", ".png", ".apng", ".gif",
+    ".bmp", ".dib", ".ico", ".cur", ".tif", ".tiff", ".webp", ".avif", ".avifs", ".heic", ".heif", ".heics",
+    ".heifs", ".hif", ".jxl", ".jp2", ".j2k", ".jpf", ".jpx", ".jpm", ".jpc", ".j2c", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".pam", ".pfm", ".qoi", ".psd", ".psb", ".tga", ".svg", ".svgz", ".exr", ".hdr", ".dng", ".cr2",
+    ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw",
+    ".3fr", ".iiq", ".mrw", ".x3f", ".erf", ".kdc", ".dcr", ".rwl",
+})  # fmt: skip
+"""Suffixes of images, also of formats that are not read: such a file fails with a reason."""
+
+
+@dataclass
+class Unusable:
+    """``waiting``: objects to look at again, each after so many seconds and with the reason."""
+
+    failed: list[Fault] = field(default_factory=list)
+    skipped: list[Fault] = field(default_factory=list)
+    waiting: list[tuple[ObjectRef, float, str]] = field(default_factory=list)
+    events: list[ObjectEvent] = field(default_factory=list)
+
+
+class Triage:
+    """Decides it. ``grace_s``: after its last change, until a file that is being written fails."""
+
+    def __init__(self, store: ObjectStore, grace_s: float, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._grace_s = grace_s
+        self._clock = clock
+
+    def __call__(self, faults: Sequence[Fault], images: Mapping[str, bytes]) -> Unusable:
+        """``images``: the bytes of objects that were read, by id. Raises the errors of the store."""
+        found = Unusable()
+        for fault in faults:
+            self._one(fault, images.get(fault.object.id), found)
+        return found
+
+    def _one(self, fault: Fault, data: bytes | None, found: Unusable) -> None:
+        state, said = verdict(fault, data)
+        # a name of another kind of file settles it; one without a suffix tells nothing, and an image may follow
+        may_follow = state == "failed" or not _suffix(fault.object.key)
+        if may_follow and data is not None and fault.code in INCOMPLETE and self._looked_at_again(fault, found):
+            return
+        (found.failed if state == "failed" else found.skipped).append(said)
+
+    def _looked_at_again(self, fault: Fault, found: Unusable) -> bool:
+        ref = fault.object
+        try:
+            info = self._store.stat(ref.bucket, ref.key)
+        except ObjectError:
+            return False
+        if info is None:
+            found.events.append(ObjectEvent("removed", ref.bucket, ref.key, verified=True))
+            return True
+        if info.ref.etag != ref.etag:
+            log.info("overwritten", object=ref.id, etag=ref.etag, by=info.ref.etag, code=fault.code)
+            found.events.append(ObjectEvent.seen(info))
+            return True
+        left = 0.0 if info.changed is None else info.changed + self._grace_s - self._clock()
+        if left <= 0:
+            return False
+        reason = f"{fault.reason}; it has just been changed, so it is looked at again before it fails"
+        found.waiting.append((ref, left, reason))
+        return True
+
+
+def verdict(fault: Fault, data: bytes | None) -> tuple[Literal["failed", "skipped"], Fault]:
+    """The state of an object that is no usable image, and the fault as it is recorded.
+
+    ``data``: its content; ``None`` if it was not read, which is no reason to skip it unless it is too large.
+    """
+    suffix = _suffix(fault.object.key)
+    if suffix in IMAGE_SUFFIXES:
+        return "failed", fault
+    if data is None:
+        if fault.code != TOO_LARGE or not suffix:
+            return "failed", fault
+        reason = f"its name is not that of an image, and it is too large to look into: {fault.reason}"
+    elif recognised(data[:HEAD]) is not None:
+        return "failed", fault
+    else:
+        reason = f"neither its name nor its content is that of an image: {fault.reason}"
+    return "skipped", Fault(fault.object, NOT_AN_IMAGE, reason)
+
+
+def _suffix(key: str) -> str:
+    return PurePosixPath(key).suffix.lower()

@@ -16,9 +16,8 @@ from tasks.images.errors import (
     UnsupportedImage,
 )
 from tasks.images.formats import FORMATS, HEAD, read_formats, recognised, refusal
-from tasks.images.media import Media
 
 __all__ = [
-    "FORMATS", "HEAD", "MAX_PIXELS", "BadImage", "DamagedImage", "EmptyImage", "ImageTooLarge", "Media", "NotAnImage",
+    "FORMATS", "HEAD", "MAX_PIXELS", "BadImage", "DamagedImage", "EmptyImage", "ImageTooLarge", "NotAnImage",
     "TruncatedImage", "UnsupportedImage", "decode", "decode_with_media", "read_formats", "recognised", "refusal",
 ]  # fmt: skip

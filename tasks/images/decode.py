@@ -14,10 +14,11 @@ from PIL import Image
 from tasks.images import bitmap, heif, jxl, raw, tiff, truncation
 from tasks.images.errors import DamagedImage, EmptyImage, TruncatedImage, translated
 from tasks.images.formats import HEAD, HEIC, JXL, RAW, kind_of, missing_extra, refusal
-from tasks.images.media import Media, media_of
+from tasks.images.media import media_of
 from tasks.images.orientation import upright
 from tasks.images.source import Source
 from tasks.images.structure import Structure
+from tasks.messages import Media
 
 _ZEROS = 512  # bytes of zeros at the end of a file that was allocated and not written
 MAX_PIXELS = 120_000_000  # the largest phone cameras produce 108 million

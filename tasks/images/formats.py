@@ -54,6 +54,7 @@ _PICTURES = (
     (b"XPDS", "a DPX image"), (b"SIMPLE  =", "a FITS image"), (b"II\xbc", "a JPEG XR image"),
     (b"icns", "an Apple icon"), (b"FOVb", "a Sigma camera raw file (X3F)"),
 )  # fmt: skip
+_NOT = "not an image in a supported format"
 HEAD = 4096  # bytes that are enough to recognise a format
 
 
@@ -98,17 +99,15 @@ def refusal(head: bytes) -> BadImage:
         return UnsupportedImage("a PNG in Apple's CgBI variant, which only iOS reads; export it as a plain PNG")
     for signature, name in _PICTURES:
         if head.startswith(signature):
-            return UnsupportedImage(f"{name}, which is not read; {_READ}")
-    return NotAnImage(f"{_named(head)}; {read_formats()}")
+            return UnsupportedImage(f"{name}, which is {_NOT} ({read_formats()})")
+    named = _named(head)
+    return NotAnImage(f"{named}, {_NOT} ({read_formats()})" if named else f"{_NOT} ({read_formats()})")
 
 
 def read_formats() -> str:
-    """What is read here, for messages."""
-    more = [kind for kind in EXTRAS if not missing_extra(kind)]
-    return f"{_READ}{''.join(f', {kind}' for kind in more)}, camera raw"
-
-
-_READ = "read are AVIF, BMP, GIF, ICO, JPEG, JPEG 2000, PNG, PPM, TIFF, WebP"
+    """The formats that this installation reads, for messages."""
+    base = [name.replace("JPEG2000", "JPEG 2000").replace("WEBP", "WebP") for name in pillow_formats()]
+    return ", ".join([*base, *(kind for kind in EXTRAS if not missing_extra(kind)), "camera raw"])
 
 
 @cache
@@ -144,7 +143,7 @@ def _named(head: bytes) -> str:
     for signature, name in _UNREAD:
         if head.startswith(signature):
             return name
-    return _markup(head) or "not an image in a supported format"
+    return _markup(head)
 
 
 def _markup(head: bytes) -> str:

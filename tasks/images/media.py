@@ -8,35 +8,14 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-import msgspec
-
 from tasks.images.source import Source
 from tasks.images.structure import Directory, Structure
+from tasks.messages import Media
 
 _MAKE, _MODEL, _DATE, _EXIF, _GPS = 271, 272, 306, 0x8769, 0x8825
 _TAKEN, _DIGITISED, _ZONE, _ZONE_TAKEN, _ZONE_DIGITISED = 0x9003, 0x9004, 0x9010, 0x9011, 0x9012
 _WHEN = re.compile(r"(\d{4})[:\-/.](\d{2})[:\-/.](\d{2})[ T](\d{2}):(\d{2}):(\d{2})")
 _OFFSET = re.compile(r"(?:[+-](?:0\d|1[0-4]):[0-5]\d|Z)\Z")
-
-
-class Media(msgspec.Struct, frozen=True, kw_only=True):
-    """The file of an object. ``width`` and ``height``: of the upright image, in pixels. ``bytes``: of the file.
-
-    ``taken_at``: RFC 3339; without a zone if the camera stored none, since its clock shows local time. ``preview``:
-    the tags are those of a preview that a camera raw file contains. ``latitude`` and ``longitude``: degrees, only if
-    they were asked for.
-    """
-
-    format: str
-    width: int
-    height: int
-    bytes: int
-    frames: int = 1
-    taken_at: str | None = None
-    camera: str | None = None
-    preview: bool = False
-    latitude: float | None = None
-    longitude: float | None = None
 
 
 def media_of(source: Source, size: int, *, gps: bool = False) -> Media:

@@ -153,8 +153,8 @@ def _named() -> Iterator[Case]:
         ("a.exr", b"\x76\x2f\x31\x01" + bytes(99), "unsupported", "OpenEXR"),
         ("a.x3f", b"FOVb" + bytes(99), "unsupported", "Sigma"),
         ("cgbi.png", cgbi, "unsupported", "CgBI"),
-        ("notes.txt", b"these are words, whatever the name says\n", "not-an-image", "read are"),
-        ("zeros", bytes(4096), "not-an-image", "read are"),
+        ("notes.txt", b"these are words, whatever the name says\n", "not-an-image", "supported format"),
+        ("zeros", bytes(4096), "not-an-image", "supported format"),
         ("empty", b"", "empty", ""),
     ):  # fmt: skip
         yield Case(f"named-{name}", partial(bytes, data), code, says=says)

@@ -1,9 +1,9 @@
 """Very long images (panoramas, screenshots): looked at in three squares, by all encoders alike.
 
 Encoders take squares. An image up to ``LONG`` times as long as wide is left to the encoder as it is. A longer one
-would be squeezed or cropped to its middle: it is seen through three windows instead, at its beginning, middle and end, and
-its vector is the normalised mean of the windows' vectors. Up to a ratio of 9 the windows cover the whole image. A
-window that is no square is put on one in the colour of its border. Only such images cost more.
+would be squeezed or cropped to its middle. It is seen through three windows instead, at its beginning, middle and
+end, and its vector is the normalised mean of the windows' vectors. Up to a ratio of 9 the windows cover the whole
+image. A window that is no square is put on one in the colour of its border. Only such images cost more.
 """
 
 from __future__ import annotations

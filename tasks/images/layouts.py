@@ -33,6 +33,7 @@ class Layout:
     """How pixels are stored. ``bits`` and ``kind`` (1 unsigned, 2 signed, 3 float) are the same for all samples.
 
     ``extra``: the meaning of each sample beyond the colours; 1 and 2 are opacity. ``palette``: the colour map.
+    ``parts``: the number of strips or tiles that make the image.
     """
 
     width: int
@@ -48,7 +49,7 @@ class Layout:
     palette: tuple[int, ...]
     offsets: tuple[int, ...]
     counts: tuple[int, ...]
-    subsampled: bool
+    parts: int
     inks: int
 
     @property
@@ -140,12 +141,22 @@ def layout_of(structure: Structure, directory: Directory) -> Layout:
         offsets, counts = structure.integers(directory, 513), structure.integers(directory, 514)
     height = structure.integer(directory, 257, 0)
     width = structure.integer(directory, 256, 0)
+    planar = structure.integer(directory, 284, 1) == 2
     if not counts and compression == 1 and len(offsets) == 1:
         counts = ((width * bits[0] * samples + 7) // 8 * height,)
     return Layout(
         width=width, height=height, samples=samples,
         bits=bits[0], uniform=len(set(bits)) == 1 and len(set(kinds)) == 1, kind=kinds[0], photometric=photometric,
-        compression=compression, planar=structure.integer(directory, 284, 1) == 2, extra=extra,
+        compression=compression, planar=planar, extra=extra,
         palette=structure.integers(directory, 320), offsets=offsets, counts=counts,
-        subsampled=structure.integers(directory, 530) not in {(), (1, 1)}, inks=structure.integer(directory, 332, 0),
+        parts=_parts(structure, directory, width, height) * (samples if planar else 1),
+        inks=structure.integer(directory, 332, 0),
     )  # fmt: skip
+
+
+def _parts(structure: Structure, directory: Directory, width: int, height: int) -> int:
+    """Strips or tiles of one plane."""
+    if 324 in directory.entries:
+        across, down = (max(1, structure.integer(directory, tag, 1)) for tag in (322, 323))
+        return -(-width // across) * -(-height // down)
+    return -(-height // max(1, structure.integer(directory, 278, height))) if 273 in directory.entries else 1

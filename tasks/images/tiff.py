@@ -11,12 +11,13 @@ malformed metadata cannot disturb it, a page or sub-directory can be chosen, and
 from __future__ import annotations
 
 import io
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
-from tasks.images.errors import DamagedImage, TruncatedImage, UnsupportedImage, check_size, translated
+from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, UnsupportedImage, check_size, translated
 from tasks.images.layouts import COMPRESSIONS, Layout, layout_of
 from tasks.images.orientation import orientation
 from tasks.images.samples import assembled, finished
@@ -28,6 +29,7 @@ _PIXEL_TAGS = frozenset({
     256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 332, 333, 334, 336,
     338, 339, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 34675, 50674,
 })  # fmt: skip
+_SAMPLE_BYTES = 16  # of a pixel, on average: more take too much memory
 ICC = 34675
 XMP = 700
 _REDUCED, _MASK = 1, 4
@@ -57,6 +59,10 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
     check_size(layout.width, layout.height, max_pixels)
     if layout.compression not in COMPRESSIONS:
         raise UnsupportedImage(f"{layout.text} is not read")
+    if len(layout.offsets) < layout.parts:
+        raise DamagedImage(f"the TIFF image lacks {layout.parts - len(layout.offsets)} of its {layout.parts} parts")
+    if layout.width * layout.height * layout.samples * layout.bits // 8 > _SAMPLE_BYTES * max_pixels:
+        raise ImageTooLarge(f"{layout.text}, of {layout.width} x {layout.height} is too large to be decoded")
     strips(layout.offsets, layout.counts, len(data), "TIFF")
     profile = structure.raw(directory, ICC) or None
     page = Page(directory, layout, structure.alone(directory, _PIXEL_TAGS), profile)
@@ -109,6 +115,7 @@ def _by_tifffile(page: Page, or_raise: Exception | None = None) -> Any:
         import tifffile  # noqa: PLC0415 - as above
     except ImportError as exc:
         raise or_raise or UnsupportedImage(f"{layout.text}: pip install 'wildtag[tiff]'") from exc
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs each odd tag; what matters is in the reason
     try:
         with tifffile.TiffFile(io.BytesIO(page.data)) as file:
             found = file.pages.first

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from tasks.images import jpeg, png
+from tasks.images import jpeg, png, wide_jpeg
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, check_size, translated
 from tasks.images.orientation import orientation
 from tasks.images.samples import to_rgb
@@ -29,6 +29,9 @@ def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
     try:
         image = _image(data, "JPEG", max_pixels)
     except DamagedImage:
+        header = jpeg.frame(data)
+        if header[0] in range(9, 17):
+            return wide_jpeg.opened(data, header, exif, max_pixels)
         data = jpeg.without_metadata(data)
         image = _image(data, "JPEG", max_pixels)
     width, height = image.size

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from vectordb.errors import Permanent
+
+_UNSUPPORTED = re.compile(r"unsupported|not supported|unknown (?:compression|pixel mode|raw mode)", re.IGNORECASE)
 
 
 class BadImage(Permanent):
@@ -70,4 +73,6 @@ def translated(exc: Exception, kind: str | None) -> BadImage:
     name = f"{kind} image" if kind else "image"
     if "truncated" in text.lower() or isinstance(exc, EOFError):
         return TruncatedImage(f"the {name} is truncated: {text or 'it ends too early'}")
+    if _UNSUPPORTED.search(text):
+        return UnsupportedImage(f"{kind or 'image'}: {text}")
     return DamagedImage(f"the {name} cannot be decoded: {text or type(exc).__name__}")

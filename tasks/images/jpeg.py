@@ -107,3 +107,15 @@ def _has_all_scans(data: bytes) -> bool:
                     missing.get(body[1 + 2 * index], set()).difference_update(done)
         at += 2 + length
     return not any(missing.values())
+
+
+def frame(data: bytes) -> tuple[int, int, int]:
+    """Bits of a sample, width and height, from the frame header; zeros if there is none."""
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return data[at + 4], width, height
+        at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+    return 0, 0, 0

@@ -13,7 +13,7 @@ COMPRESSIONS = {
     50000: "zstd", 34926: "zstd", 50001: "WebP", 34927: "WebP", 50002: "JPEG XL", 52546: "JPEG XL", 65000: "EER",
     32908: "", 32909: "", 32771: "uncompressed in words", 33007: "ALT JPEG", 34892: "lossy JPEG", 48124: "Jetraw",
 }  # fmt: skip
-_BY_PILLOW = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000, 50001}
+_BY_PILLOW = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000}
 _BY_TIFFFILE = set(COMPRESSIONS) - {6, 65000, 32908, 32909, 32771, 33007, 48124}
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
 CFA, LINEAR_RAW = 32803, 34892
@@ -99,7 +99,13 @@ class Layout:
         if self.photometric == RGB:
             return self.kind == 1 and self.bits == 8 and (beyond == 0 or (beyond == 1 and not self.planar))
         if beyond:
-            return False
+            return (self.photometric, self.kind, self.bits, self.extra, self.planar) == (
+                BLACK_IS_ZERO,
+                1,
+                8,
+                (2,),
+                False,
+            )
         if self.photometric in {WHITE_IS_ZERO, BLACK_IS_ZERO}:
             if self.kind == 1:
                 return self.bits in {1, 8, 16} or (self.bits in {2, 4} and self.compression == 1)

@@ -171,6 +171,10 @@ def _modern() -> Iterator[Case]:
     yield Case("container.jxl", lambda: encode(rgb_array(), lossless=True, usecontainer=True), looks=base, **jxl)
     yield Case("grey.jxl", lambda: encode(grey_array(), lossless=True), looks=grey, **jxl)
     yield Case("wide.jxl", lambda: encode(rgb_array().astype(np.uint16) * 257, lossless=True), looks=base, **jxl)
+    deep = imagecodecs.jpeg_encode(grey_array().astype(np.uint16) * 16, level=97, bitspersample=12)
+    yield Case("grey-12-bits.jpg", lambda: deep, looks=grey, within=3, **jxl)
+    lossless = imagecodecs.ljpeg_encode(grey_array().astype(np.uint16) * 257)
+    yield Case("grey-16-bits-lossless.jpg", lambda: lossless, looks=grey, **jxl)
     rgba = np.dstack([rgb_array(), np.full((HEIGHT, WIDTH), 255, np.uint8)])
     yield Case("opacity.jxl", lambda: encode(rgba, lossless=True), looks=base, **jxl)
 

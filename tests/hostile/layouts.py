@@ -52,6 +52,11 @@ def _samples() -> Iterator[Case]:
         "grey-16-bigtiff": (WIDE, {"photometric": "minisblack", "bigtiff": True}, grey),
         "grey-16-big-endian": (WIDE, {"photometric": "minisblack", "byteorder": ">"}, grey),
         "grey-16-tiled": (WIDE, {"photometric": "minisblack", "tile": (64, 64)}, grey),
+        "grey-and-opacity-8": (
+            np.dstack([grey_array(), OPAQUE]),
+            {"photometric": "minisblack", "extrasamples": ["unassalpha"]},
+            grey,
+        ),
     }
     extra: dict[str, tuple[Any, dict[str, Any], Any]] = {
         "rgb-16": (wide, {"photometric": "rgb"}, base),
@@ -74,11 +79,6 @@ def _samples() -> Iterator[Case]:
         "rgb-half": ((rgb / 255).astype(np.float16), {"photometric": "rgb"}, base),
         "rgb-double": (rgb / 255, {"photometric": "rgb"}, base),
         "rgb-signed-16": ((wide.astype(np.int32) - 32768).astype(np.int16), {"photometric": "rgb"}, base),
-        "grey-and-opacity-8": (
-            np.dstack([grey_array(), OPAQUE]),
-            {"photometric": "minisblack", "extrasamples": ["unassalpha"]},
-            grey,
-        ),
         "grey-and-opacity-16": (
             np.dstack([WIDE, OPAQUE.astype(np.uint16) * 257]),
             {"photometric": "minisblack", "extrasamples": ["unassalpha"]},
@@ -192,7 +192,7 @@ def _compressions() -> Iterator[Case]:
     )
     yield Case("rgb-8-jpeg-tiled.tif", make, looks=base, within=6)
     make = partial(written, rgb_array(), photometric="rgb", compression="webp", compressionargs={"lossless": True})
-    yield Case("rgb-8-webp.tif", make, looks=base)
+    yield Case("rgb-8-webp.tif", make, looks=base, needs="imagecodecs")
     for name in ("jpeg2000", "jpegxl", "png", "lerc"):
         make = partial(written, rgb_array(), photometric="rgb", compression=name)
         yield Case(f"rgb-8-{name}.tif", make, looks=base, within=2, needs="imagecodecs")

@@ -71,7 +71,7 @@ def translated(exc: Exception, kind: str | None) -> BadImage:
         return exc
     text = str(exc)
     name = f"{kind} image" if kind else "image"
-    if "truncated" in text.lower() or isinstance(exc, EOFError):
+    if "truncated" in text.lower() or text == "not enough image data" or isinstance(exc, EOFError):
         return TruncatedImage(f"the {name} is truncated: {text or 'it ends too early'}")
     if _UNSUPPORTED.search(text):
         return UnsupportedImage(f"{kind or 'image'}: {text}")

@@ -25,6 +25,7 @@ _STRIPS, _COUNTS, _JPEG, _JPEG_LENGTH = 273, 279, 513, 514
 _PANASONIC_JPEG = 0x002E
 _MAKER_NOTE, _EXIF = 0x927C, 0x8769
 _MOST = 64  # previews of one file
+_SWAPPING = {5, 6}  # LibRaw's values for a quarter turn
 _SMALLEST = 160 * 120  # pixels; smaller previews are not worth an answer
 
 Opener = Callable[[bytes], Source]
@@ -68,10 +69,11 @@ def opened(data: bytes, jpeg: Opener, max_pixels: int) -> Source:
         return best if best and not _has_rawpy() else _developed(data, max_pixels)
     if cut and best.width * best.height < _SMALLEST:
         raise TruncatedImage("the RAW image is truncated: it ends within its largest preview")
-    if structure is not None and best.turned == 1:
-        best.turned = orientation(structure)
+    exif = structure or _in_cr3(data)
+    if best.turned == 1:
+        best.turned = orientation(exif)
     best.format, best.preview = "RAW", True
-    best.exif = structure or best.exif
+    best.exif = exif or best.exif
     return best
 
 
@@ -141,6 +143,15 @@ def _in_boxes(data: bytes) -> Iterator[tuple[int, int]]:
             yield begin, begin + size if size else end
 
 
+def _in_cr3(data: bytes) -> Structure | None:
+    """The first directory of CR3's metadata (box ``CMT1``)."""
+    at = data.find(b"CMT1", 0, 2**20)
+    if at < 4 or not data.startswith(b"ftypcrx", 4):
+        return None
+    (size,) = struct.unpack_from(">I", data, at - 4)
+    return Structure.of(data[at + 4 : at - 4 + size])
+
+
 def _first_sample(data: bytes) -> int:
     """The size of the first track's sample (``stsz``); 0 if it is not told."""
     at = data.find(b"stsz", 0, 2**20)
@@ -170,6 +181,8 @@ def _developed(data: bytes, max_pixels: int) -> Source:
         with rawpy.imread(io.BytesIO(data)) as raw:
             width, height = raw.sizes.width, raw.sizes.height
             check_size(width, height, max_pixels)
+            if raw.sizes.flip in _SWAPPING:
+                width, height = height, width
             pixels = raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8)
     except rawpy.LibRawFileUnsupportedError as exc:
         raise UnsupportedImage(f"RAW of a camera that is not known: {exc}") from exc
@@ -184,4 +197,4 @@ def _developed(data: bytes, max_pixels: int) -> Source:
     image = Image.fromarray(pixels).convert("RGB")
     structure = Structure.of(data)
     # LibRaw has turned the picture already
-    return Source("RAW", image.width, image.height, lambda: image, exif=structure)
+    return Source("RAW", width, height, lambda: image, exif=structure)

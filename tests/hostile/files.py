@@ -73,6 +73,10 @@ def _cut() -> Iterator[Case]:
             if name == "cr2" and share > 50:
                 continue  # the sensor's data are behind the preview, which is whole
             yield Case(f"{share}-percent.{name}", partial(_first, make, share), "truncated", needs=needs)
+    rows = b" ".join(b"%d" % value for value in rgb_array().reshape(-1))
+    words = b"P3\n%d %d\n255\n" % (WIDTH, HEIGHT) + rows
+    yield Case("50-percent-of-words.ppm", lambda: words[: len(words) // 2], "truncated")
+    yield Case("words.ppm", lambda: words, looks=base)
     yield Case("cut-in-header.jpg", lambda: encoded(noisy(), "JPEG", icc_profile=bytes(2000))[:900], "truncated")
     yield Case("half-then-zeros.jpg", lambda: _first(WHOLE["jpg"], 50) + bytes(5000), "truncated")
     yield Case("half-with-end-marker-of-a-thumbnail.jpg", _with_thumbnail, "truncated")
@@ -151,6 +155,8 @@ def _named() -> Iterator[Case]:
         ("a.zip", b"PK\x03\x04" + bytes(99), "not-an-image", "ZIP"),
         ("a.psd", b"8BPS\0\1" + bytes(99), "not-an-image", "Photoshop"),
         ("a.exr", b"\x76\x2f\x31\x01" + bytes(99), "unsupported", "OpenEXR"),
+        ("a.pam", b"P7\nWIDTH 1\nHEIGHT 1\n", "unsupported", "PAM"),
+        ("a.pfm", b"PF\n1 1\n-1.0\n" + bytes(12), "unsupported", "PFM"),
         ("a.x3f", b"FOVb" + bytes(99), "unsupported", "Sigma"),
         ("cgbi.png", cgbi, "unsupported", "CgBI"),
         ("notes.txt", b"these are words, whatever the name says\n", "not-an-image", "supported format"),
@@ -185,6 +191,7 @@ def _raw() -> Iterator[Case]:
         yield Case(f"upright-{name}", make, looks=large, within=3)
         yield Case(f"turned-{name}", partial(make, 6), looks=large, within=3)
     yield Case("canon.cr3", raws.cr3, looks=large, within=3)
+    yield Case("turned-canon.cr3", partial(raws.cr3, 6), looks=large, within=3)
     yield Case(
         "canon-small-preview.cr3", partial(raws.cr3, full=False), looks=partial(base().resize, (180, 120)), within=4
     )

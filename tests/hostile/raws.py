@@ -111,11 +111,12 @@ def box(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", 8 + len(body)) + kind + body
 
 
-def cr3(*, full: bool = True) -> bytes:
-    small, large = preview(width=180), preview()
+def cr3(orientation: int = 1, *, full: bool = True) -> bytes:
+    small, large = preview(orientation, 180), preview(orientation)
     brand = box(b"ftyp", b"crx \0\0\0\1crx isom")
     sizes = box(b"stsz", bytes(4) + struct.pack(">III", 0, 1, len(large)))
-    movie = box(b"moov", box(b"trak", box(b"mdia", box(b"minf", box(b"stbl", sizes)))))
+    about = box(b"uuid", bytes(16) + box(b"CMT1", tiff_structure([_camera(b"Canon", orientation)])))
+    movie = box(b"moov", about + box(b"trak", box(b"mdia", box(b"minf", box(b"stbl", sizes)))))
     prvw = bytes(4) + b"PRVW" + bytes(4) + struct.pack(">HHHHI", 1, 180, 120, 1, len(small)) + small
     parts = box(b"uuid", bytes(16) + struct.pack(">II", 0, 1) + struct.pack(">I", len(prvw)) + prvw[4:])
     return brand + movie + parts + (box(b"mdat", large + _SENSOR) if full else box(b"mdat", _SENSOR))

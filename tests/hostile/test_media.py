@@ -114,6 +114,7 @@ def test_a_preview_of_a_raw_file_is_told() -> None:
     found = media(raws.cr2(6))
     assert (found.format, found.preview, found.camera) == ("RAW", True, "Canon Model 1")
     assert (found.width, found.height) == (480, 320)
+    assert media(raws.cr3(8)).camera == "Canon Model 1"
     assert not media(encoded(base(), "TIFF")).preview
 
 

@@ -52,7 +52,8 @@ _PICTURES = (
     (b"\x76\x2f\x31\x01", "an OpenEXR image"), (b"#?RADIANCE", "a Radiance HDR image"), (b"DDS ", "a DDS texture"),
     (b"\xabKTX", "a KTX texture"), (b"qoif", "a QOI image"), (b"BPG\xfb", "a BPG image"), (b"SDPX", "a DPX image"),
     (b"XPDS", "a DPX image"), (b"SIMPLE  =", "a FITS image"), (b"II\xbc", "a JPEG XR image"),
-    (b"icns", "an Apple icon"), (b"P7\n", "a PAM image"), (b"PF\n", "a colour PFM image"), (b"FOVb", "a Sigma camera raw file (X3F)"),
+    (b"icns", "an Apple icon"), (b"P7\n", "a PAM image"), (b"PF\n", "a colour PFM image"),
+    (b"FOVb", "a Sigma camera raw file (X3F)"),
 )  # fmt: skip
 _NOT = "not an image in a supported format"
 HEAD = 4096  # bytes that are enough to recognise a format

@@ -66,7 +66,8 @@ def opened_png(data: bytes, max_pixels: int) -> Source:
             return deepened(image, parts)
         return _shown(image, frames, parts.profile)
 
-    return Source("PNG", *image.size, load, turned=orientation(exif, parts.xmp), exif=exif, frames=frames)
+    width, height = image.size
+    return Source("PNG", width, height, load, turned=orientation(exif, parts.xmp), exif=exif, frames=frames)
 
 
 def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
@@ -77,8 +78,9 @@ def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
     frames = _frames(image)
     turned = orientation(exif, None if kind == "AVIF" else image.info.get("xmp"))
     name = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}.get(kind, kind)
+    width, height = image.size
     return Source(
-        name, *image.size, lambda: _shown(image, frames, image.info.get("icc_profile")),
+        name, width, height, lambda: _shown(image, frames, image.info.get("icc_profile")),
         turned=turned, exif=exif, frames=frames,
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from tasks.images.structure import exif_structure
 
 def opened(data: bytes, max_pixels: int) -> Source:
     """The primary image. Raises a ``BadImage``."""
-    import pi_heif  # noqa: PLC0415 - an extra
+    import pi_heif  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra without types
 
     pi_heif.options.DECODE_THREADS = 1
     pi_heif.options.THUMBNAILS = False
@@ -36,6 +36,7 @@ def opened(data: bytes, max_pixels: int) -> Source:
 
 def _loaded(primary: Any, max_pixels: int) -> Image.Image:
     pixels = primary.data
-    check_size(*primary.size, max_pixels)  # the size may differ from the one in the header
+    width, height = primary.size
+    check_size(width, height, max_pixels)  # the size may differ from the one in the header
     image = Image.frombytes(primary.mode, primary.size, bytes(pixels), "raw", primary.mode, primary.stride)
     return to_rgb(image, primary.info.get("icc_profile"))

@@ -41,9 +41,8 @@ def is_raw(structure: Structure) -> bool:
     first = structure.directory(structure.first)
     maker = structure.text(first, 271).upper() if first else ""
     # Nikon and Sony: the first directory is a thumbnail of a file whose sensor data another directory holds
-    return bool(first) and maker.startswith(("NIKON", "SONY", "PENTAX")) and 330 in first.entries and bool(
-        structure.integer(first, 254, 0) & 1
-    )  # fmt: skip
+    known = first is not None and maker.startswith(("NIKON", "SONY", "PENTAX")) and 330 in first.entries
+    return known and first is not None and bool(structure.integer(first, 254, 0) & 1)
 
 
 def opened(data: bytes, jpeg: Opener, max_pixels: int) -> Source:

@@ -109,7 +109,9 @@ def _from_lab(samples: NDArray[Any], *, icc: bool) -> Bytes:
     for begin in range(0, len(samples), step):
         part = samples[begin : begin + step]
         unsigned = part.astype(np.uint16 if wide else np.uint8)
-        lightness = unsigned[..., 0] * (100.0 / (65280.0 if wide and icc else 65535.0 if wide else 255.0))
+        lightness = unsigned[..., 0].astype(np.float64) * (
+            100.0 / (65280.0 if wide and icc else 65535.0 if wide else 255.0)
+        )
         unit = 256.0 if wide else 1.0
         if icc:
             chroma = unsigned[..., 1:].astype(np.float64) / unit - 128.0

@@ -7,6 +7,8 @@ show something: several programs leave the channel empty (BMP, TIFF, screenshots
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -35,13 +37,13 @@ def flattened(image: Image.Image, opacity: Image.Image, *, animated: bool = Fals
 def one_colour(image: Image.Image, tolerance: int = 0) -> bool:
     """Whether no channel of an RGB image spans more than ``tolerance`` levels."""
     extrema = image.getextrema()
-    pairs = extrema if isinstance(extrema[0], tuple) else (extrema,)
-    return all(high - low <= tolerance for low, high in pairs)  # type: ignore[misc]  # pairs of numbers in either case
+    pairs: Any = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return all(high - low <= tolerance for low, high in pairs)
 
 
 def _extrema(opacity: Image.Image) -> tuple[int, int]:
-    low, high = opacity.getextrema()
-    return int(low), int(high)  # type: ignore[arg-type]  # one channel
+    low, high = np.asarray(opacity).min(), np.asarray(opacity).max()
+    return int(low), int(high)
 
 
 def _background(image: Image.Image, opacity: Image.Image) -> tuple[int, int, int]:

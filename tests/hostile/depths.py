@@ -67,16 +67,17 @@ def _greys() -> Iterator[Case]:
     yield Case("grey-16-white-is-zero.tif", partial(grey_tiff, 65535 - WIDE, 0), looks=grey)
     yield Case("grey-12-of-16-white-is-zero.tif", partial(grey_tiff, 4095 - twelve, 0), looks=grey)
     yield Case("grey-8-white-is-zero.tif", partial(grey_tiff, 255 - eight, 0), looks=grey)
-    for name, values in {
+    integers: dict[str, Any] = {
         "signed-16": (WIDE.astype(np.int32) - 32768).astype(np.int16),
         "signed-8": (eight.astype(np.int16) - 128).astype(np.int8),
         "unsigned-32": WIDE.astype(np.uint32) * 65537,
         "double": WIDE.astype(np.float64),
         "half": (eight / 255).astype(np.float16),
-    }.items():
+    }
+    for name, values in integers.items():
         yield Case(f"grey-{name}.tif", partial(grey_tiff, values), looks=grey, needs="imagecodecs", within=2)
     floats = eight.astype(np.float32)
-    for name, values in {
+    others: dict[str, Any] = {
         "signed-32": WIDE.astype(np.int32) * 1000 - 5_000_000,
         "float-unit": floats / 255,
         "float": floats * 37 - 1000,
@@ -87,7 +88,8 @@ def _greys() -> Iterator[Case]:
         "float-gdal": _with(floats * 12, -3.4e38, 3),
         "float-hot-pixel": _with(floats * 12, 1e7, 1),
         "float-huge": _with(floats / 255, 1e38, 1),
-    }.items():
+    }
+    for name, values in others.items():
         yield Case(
             f"grey-{name}.tif",
             partial(grey_tiff, values.astype(np.int32 if "signed" in name else np.float32)),

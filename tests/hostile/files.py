@@ -86,7 +86,7 @@ def _cut() -> Iterator[Case]:
 
 
 def _first(make: Any, share: int) -> bytes:
-    data = make()
+    data: bytes = make()
     return data[: len(data) * share // 100]
 
 
@@ -167,19 +167,19 @@ def _named() -> Iterator[Case]:
 
 
 def _modern() -> Iterator[Case]:
-    heif = {"needs": "pi_heif"}
+    heif: dict[str, Any] = {"needs": "pi_heif"}
     yield Case("plain.heic", lambda: heic.PLAIN, looks=base, within=5, **heif)
     yield Case("turned-by-irot-and-exif.heic", lambda: heic.TURNED, looks=base, within=5, **heif)
-    jxl = {"needs": "imagecodecs"}
-    encode = imagecodecs.jpegxl_encode
+    jxl: dict[str, Any] = {"needs": "imagecodecs"}
+    encode: Any = imagecodecs.jpegxl_encode  # returns bytes where no buffer is given
     yield Case("lossless.jxl", lambda: encode(rgb_array(), lossless=True), looks=base, **jxl)
     yield Case("lossy.jxl", lambda: encode(rgb_array(), level=90), looks=base, within=4, **jxl)
     yield Case("container.jxl", lambda: encode(rgb_array(), lossless=True, usecontainer=True), looks=base, **jxl)
     yield Case("grey.jxl", lambda: encode(grey_array(), lossless=True), looks=grey, **jxl)
     yield Case("wide.jxl", lambda: encode(rgb_array().astype(np.uint16) * 257, lossless=True), looks=base, **jxl)
-    deep = imagecodecs.jpeg_encode(grey_array().astype(np.uint16) * 16, level=97, bitspersample=12)
+    deep = bytes(imagecodecs.jpeg_encode(grey_array().astype(np.uint16) * 16, level=97, bitspersample=12))
     yield Case("grey-12-bits.jpg", lambda: deep, looks=grey, within=3, **jxl)
-    lossless = imagecodecs.ljpeg_encode(grey_array().astype(np.uint16) * 257)
+    lossless = bytes(imagecodecs.ljpeg_encode(grey_array().astype(np.uint16) * 257))
     yield Case("grey-16-bits-lossless.jpg", lambda: lossless, looks=grey, **jxl)
     rgba = np.dstack([rgb_array(), np.full((HEIGHT, WIDTH), 255, np.uint8)])
     yield Case("opacity.jxl", lambda: encode(rgba, lossless=True), looks=base, **jxl)

@@ -271,7 +271,7 @@ def _small_depths() -> Iterator[Case]:
         )
     for bits in (1, 2, 4, 8):
         paletted = base().quantize(2**bits)
-        colours = np.array(paletted.getpalette()[: 3 * 2**bits]).reshape(-1, 3)
+        colours = np.array((paletted.getpalette() or [])[: 3 * 2**bits]).reshape(-1, 3)
         colours = np.vstack([colours, np.zeros((2**bits - len(colours), 3), int)])
         for name, scale in (("", 257), ("-of-bytes", 1)):
             table = {320: (3, [int(v) * scale for v in colours.T.reshape(-1)])}

@@ -69,7 +69,8 @@ def packed(order: str, kind: int, values: Sequence[Any] | bytes) -> tuple[int, b
         return len(values), values
     letter = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q"}.get(kind, "")
     if kind in {5, 10}:
-        flat = [number for pair in values for number in pair]
+        pairs: Any = values
+        flat = [number for pair in pairs for number in pair]
         return len(values), struct.pack(f"{order}{len(flat)}{'I' if kind == 5 else 'i'}", *flat)
     return len(values), struct.pack(f"{order}{len(values)}{letter}", *values)
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import partial
+from typing import Any
+
+from PIL import Image
 
 from tests.hostile.picture import base, encoded, stored, tiff_structure
 
@@ -16,17 +20,17 @@ def preview(orientation: int = 1, width: int = 480) -> bytes:
 
 def thumbnail() -> bytes:
     """A small JPEG that shows something else."""
-    return encoded(base().resize((60, 40)).transpose(1), "JPEG")
+    return encoded(base().resize((60, 40)).transpose(Image.Transpose.FLIP_TOP_BOTTOM), "JPEG")
 
 
 _SENSOR = bytes(4000)
 
 
-def _camera(maker: bytes, orientation: int) -> dict[int, tuple[int, object]]:
+def _camera(maker: bytes, orientation: int) -> dict[int, tuple[int, Any]]:
     return {271: (2, maker + b"\0"), 272: (2, b"Model 1\0"), 0x0112: (3, [orientation])}
 
 
-def _sensor(at: int) -> dict[int, tuple[int, object]]:
+def _sensor(at: int) -> dict[int, tuple[int, Any]]:
     return {
         254: (4, [0]), 256: (4, [50]), 257: (4, [40]), 258: (3, [16]), 259: (3, [1]), 262: (3, [32803]),
         273: (4, [at]),
@@ -122,7 +126,7 @@ def cr3(orientation: int = 1, *, full: bool = True) -> bytes:
     return brand + movie + parts + (box(b"mdat", large + _SENSOR) if full else box(b"mdat", _SENSOR))
 
 
-MAKERS = {
+MAKERS: dict[str, Callable[..., bytes]] = {
     "canon.cr2": cr2, "nikon.nef": nef, "nikon-little-endian.nef": partial(nef, order="<"), "sony.arw": arw,
     "ricoh.dng": dng, "olympus.orf": orf, "fujifilm.raf": raf,
 }  # fmt: skip

@@ -18,6 +18,7 @@ from tasks.images.wide_png import deepened
 
 FRAMES = 32  # frames of an animation that are looked at
 _FRAME_PIXELS = 240_000_000  # pixels of all these frames together
+_META = 2**16  # bytes at the beginning of an AVIF in which its table of contents is
 _BLANK = 10  # levels that the noise of lossy compression spans
 
 
@@ -72,7 +73,13 @@ def opened_png(data: bytes, max_pixels: int) -> Source:
 
 def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
     """AVIF, BMP, GIF, ICO, JPEG 2000, PPM or WebP."""
-    image = _image(data, kind, max_pixels)
+    try:
+        image = _image(data, kind, max_pixels)
+    except DamagedImage:
+        if kind != "AVIF" or b"Exif" not in data[:_META]:
+            raise
+        # Pillow reads all of EXIF here: rename the item in the table of contents, so that it finds none
+        image = _image(data[:_META].replace(b"Exif", b"free") + data[_META:], kind, max_pixels)
     # Pillow reports irot and imir of AVIF as EXIF's orientation, in place of EXIF's own
     exif = exif_structure(image.info.get("exif"))
     frames = _frames(image)

@@ -76,6 +76,9 @@ def _orientations() -> Iterator[Case]:
     for value in (6, 7):
         name = f"orientation-{value}.avif"
         yield Case(name, partial(_other, "AVIF", value, {}, quality=95), looks=base, within=4)
+    zero = struct.pack("<II", 1, 0)
+    for name, kind, value in (("nan", 12, NAN), ("zero-denominator", 5, zero), ("type-99", 99, zero)):
+        yield Case(f"orientation-6-{name}.avif", partial(_avif, kind, value), looks=base, within=4)
     cut = exif(6)[:-10]
     yield Case(
         "exif-is-cut.jpg",
@@ -97,6 +100,20 @@ def _orientations() -> Iterator[Case]:
 
 def _other(kind: str, orientation: int, more: Any, **options: Any) -> bytes:
     return encoded(stored(orientation), kind, exif=exif(orientation, more), **options)
+
+
+def _avif(kind: int, value: bytes) -> bytes:
+    """An AVIF that is turned by irot, with a resolution of another type."""
+    data = encoded(stored(6), "AVIF", quality=95, exif=exif(6, {282: (5, [(72, 1)])}))
+    for order in "<>":
+        begin = data.find(b"II*\0" if order == "<" else b"MM\0*")
+        at = data.find(struct.pack(order + "HHI", 282, 5, 1), begin)
+        if begin >= 0 and at >= 0:
+            (place,) = struct.unpack_from(order + "I", data, at + 8)
+            made = data[: at + 2] + struct.pack(order + "H", kind) + data[at + 4 :]
+            number = value if order == "<" else value[::-1]
+            return made[: begin + place] + number + made[begin + place + 8 :]
+    raise AssertionError("the encoder has left EXIF out")
 
 
 def _tiff(orientation: int, more: Any) -> bytes:

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from tasks.encoders.protocols import ImageEncoder
-from tasks.images import MAX_PIXELS, BadImage, decode
-from tasks.messages import Embedded, Fault, ObjectRef, Submitted, Vectors, WrongSpace
+from tasks.images import MAX_PIXELS, BadImage, decode_with_media
+from tasks.messages import Embedded, Fault, Media, ObjectRef, Submitted, Vectors, WrongSpace
 
 
 def embed(
@@ -18,12 +18,13 @@ def embed(
     encoder: ImageEncoder,
     *,
     max_pixels: int = MAX_PIXELS,
+    gps: bool = False,
 ) -> tuple[Embedded, tuple[Fault, ...]]:
     """Decode ``images[i]`` as ``batch.objects[i]`` and encode the valid ones in one call.
 
     The embedded batch holds only the valid ones and may be empty; each invalid one has a fault with the reason. Large
-    JPEG images are decoded at a smaller size, at least twice the side that the encoder needs. Raises ``WrongSpace``
-    if the batch was submitted for another encoder.
+    JPEG images are decoded at a smaller size, at least twice the side that the encoder needs. ``gps``: the media hold
+    the place where an image was taken. Raises ``WrongSpace`` if the batch was submitted for another encoder.
     """
     if encoder.space.id != batch.revision.space_id:
         raise WrongSpace(
@@ -32,14 +33,17 @@ def embed(
         )
     objects: list[ObjectRef] = []
     pictures: list[Image.Image] = []
+    media: list[Media] = []
     faults: list[Fault] = []
     for ref, data in zip(batch.objects, images, strict=True):
         try:
-            pictures.append(decode(data, max_pixels=max_pixels, near=encoder.side))
+            picture, about = decode_with_media(data, max_pixels=max_pixels, near=encoder.side, gps=gps)
         except BadImage as exc:
             faults.append(Fault(ref, exc.code, str(exc)))
         else:
             objects.append(ref)
+            pictures.append(picture)
+            media.append(about)
     vectors = np.empty((0, encoder.space.dimension), dtype=np.float32)
     if pictures:
         vectors = encoder.encode(pictures)
@@ -49,11 +53,13 @@ def embed(
             reason = "the encoder returned no finite vector for this image"
             faults.extend(Fault(objects[at], "no-vector", reason) for at in lost)
             objects = [objects[at] for at in finite]
+            media = [media[at] for at in finite]
             vectors = vectors[finite]
     embedded = Embedded(
         objects=tuple(objects),
         revision=batch.revision,
         timings_ms=batch.timings_ms,
         vectors=Vectors.of(vectors),
+        media=tuple(media),
     )
     return embedded, tuple(faults)

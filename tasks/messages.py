@@ -91,6 +91,26 @@ class Hit(_Part, frozen=True):
     parsed: Parsed | None = None
 
 
+class Media(msgspec.Struct, frozen=True, kw_only=True):
+    """The file of an object. ``width`` and ``height``: of the upright image, in pixels. ``bytes``: of the file.
+
+    ``taken_at``: RFC 3339; without a zone if the camera stored none, since its clock shows local time. ``preview``:
+    what was tagged is the preview that a camera raw file contains. ``latitude`` and ``longitude``: degrees, only if
+    ``media_gps`` is set.
+    """
+
+    format: str
+    width: int
+    height: int
+    bytes: int
+    frames: int = 1
+    taken_at: str | None = None
+    camera: str | None = None
+    preview: bool = False
+    latitude: float | None = None
+    longitude: float | None = None
+
+
 class Candidate(_Part, frozen=True):
     """A word or phrase found in the retrieved captions; ``evidence`` are positions in the object's hits."""
 
@@ -149,9 +169,10 @@ class Submitted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="submitt
 
 
 class Embedded(Batch, frozen=True, kw_only=True, tag_field="kind", tag="embedded/1"):
-    """``vectors``: one unit image vector per object."""
+    """``vectors``: one unit image vector per object. ``media``: the file of each; empty in older messages."""
 
     vectors: Vectors
+    media: tuple[Media, ...] = ()
 
 
 class Retrieved(Batch, frozen=True, kw_only=True, tag_field="kind", tag="retrieved/2"):
@@ -160,6 +181,7 @@ class Retrieved(Batch, frozen=True, kw_only=True, tag_field="kind", tag="retriev
     vectors: Vectors
     centroids: Vectors
     hits: tuple[tuple[Hit, ...], ...]
+    media: tuple[Media, ...] = ()
 
 
 class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extracted/2"):
@@ -169,6 +191,7 @@ class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extract
     centroids: Vectors
     hits: tuple[tuple[Hit, ...], ...]
     candidates: tuple[tuple[Candidate, ...], ...]
+    media: tuple[Media, ...] = ()
 
 
 class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2"):
@@ -176,6 +199,7 @@ class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2")
 
     hits: tuple[tuple[Hit, ...], ...]
     tags: tuple[tuple[Tag, ...], ...]
+    media: tuple[Media, ...] = ()
 
     def only(self, places: Sequence[int]) -> Self:
         """A copy with some of its objects, each with its share of the times."""
@@ -184,6 +208,6 @@ class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2")
         share = len(places) / len(self.objects)
         return msgspec.structs.replace(
             self, objects=tuple(self.objects[i] for i in places), hits=tuple(self.hits[i] for i in places),
-            tags=tuple(self.tags[i] for i in places),
+            tags=tuple(self.tags[i] for i in places), media=tuple(self.media[i] for i in places if self.media),
             timings_ms={stage: ms * share for stage, ms in self.timings_ms.items()},
         )  # fmt: skip

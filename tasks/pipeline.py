@@ -41,6 +41,7 @@ class PipelineOptions:
     """The parameters of the method; names and meanings are those of the stages' arguments."""
 
     max_pixels: int = MAX_PIXELS
+    media_gps: bool = False
     limit: int = 10
     duplicate_similarity: float = 0.94
     alpha: float = 0.7
@@ -56,7 +57,7 @@ def embedding(
     batch: Submitted, images: Sequence[bytes], encoder: ImageEncoder, options: PipelineOptions
 ) -> tuple[Embedded, tuple[Fault, ...]]:
     """See ``tasks.embedding.embed``."""
-    return embed(batch, images, encoder, max_pixels=options.max_pixels)
+    return embed(batch, images, encoder, max_pixels=options.max_pixels, gps=options.media_gps)
 
 
 def retrieval(

@@ -57,6 +57,7 @@ def retrieve(
         vectors=batch.vectors,
         centroids=Vectors.of(centroids),
         hits=tuple(_hits(neighbours) for neighbours in kept),
+        media=batch.media,
     )
 
 

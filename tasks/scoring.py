@@ -76,6 +76,7 @@ def score(
         timings_ms=batch.timings_ms,
         hits=batch.hits,
         tags=tuple(tags),
+        media=batch.media,
     )
 
 

@@ -26,6 +26,7 @@ from PIL import Image, ImageOps
 from tasks.encoders.disk_cache import cached_on_disk
 from tasks.encoders.efficientnet import CLASSES, EfficientNetLite
 from tasks.encoders.framing import framed, whiteness
+from tasks.encoders.long_pictures import encoded_whole
 from tasks.encoders.minilm import DIMENSION, MiniLM
 from tasks.encoders.protocols import Floats, Space, Thresholds
 from tasks.encoders.requirements import need, use_threads
@@ -78,7 +79,10 @@ class BundledImageEncoder:
         self._blank = self._classifier.log_probabilities([blank])
 
     def encode(self, images: Sequence[Image.Image]) -> Floats:
-        """RGB images of any size → (n, 384) float32, unit length."""
+        """RGB images of any size → (n, 384) float32, unit length. See ``tasks.encoders.long_pictures``."""
+        return encoded_whole(images, self._encode)
+
+    def _encode(self, images: Sequence[Image.Image]) -> Floats:
         white = np.array([whiteness(image) for image in images], np.float32)
         squares = [
             framed(image, self.side, on_white=bool(share > 0.5)) for image, share in zip(images, white, strict=True)

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.encoders.checkpoint import not_loaded, read_config, read_space
+from tasks.encoders.long_pictures import encoded_whole
 from tasks.encoders.protocols import Floats
 from tasks.encoders.requirements import fast_dtype, use_threads
 from tasks.encoders.tokens import in_batches_by_length
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 IMAGE_BATCH = 8
 TEXT_BATCH = 64
-LONGEST = 16  # maximum aspect ratio
 
 
 class HFImageEncoder:
@@ -47,13 +47,16 @@ class HFImageEncoder:
         self.tower = _tower(name, family.vision, config, config.vision_config, self._dtype)
 
     def encode(self, images: Sequence[Image.Image]) -> Floats:
-        """RGB images of any size → (n, dimension) float32, unit length."""
+        """RGB images of any size → (n, dimension) float32, unit length. See ``tasks.encoders.long_pictures``."""
+        return encoded_whole(images, self._encode)
+
+    def _encode(self, images: Sequence[Image.Image]) -> Floats:
         import torch  # noqa: PLC0415 - torch is loaded only when needed
 
         vectors = np.empty((len(images), self.space.dimension), np.float32)
         with torch.inference_mode():
             for begin in range(0, len(images), IMAGE_BATCH):
-                batch = [_less_extreme(image) for image in images[begin : begin + IMAGE_BATCH]]
+                batch = list(images[begin : begin + IMAGE_BATCH])
                 inputs = dict(self._processor(batch, return_tensors="pt"))
                 inputs["pixel_values"] = inputs["pixel_values"].to(self._dtype)
                 vectors[begin : begin + IMAGE_BATCH] = _unit(getattr(self.tower(**inputs), self._output))
@@ -121,17 +124,6 @@ def _side(vision: Any) -> int:
     if size := getattr(vision, "image_size", None):
         return int(size if isinstance(size, int) else max(size))
     return int(math.isqrt(vision.num_patches) * vision.patch_size)
-
-
-def _less_extreme(image: Image.Image) -> Image.Image:
-    """Crop a very long image to its middle: CLIP scales the short side first, which could fill the memory."""
-    width, height = image.size
-    longest = LONGEST * min(width, height)
-    if max(width, height) <= longest:
-        return image
-    if width > height:
-        return image.crop(((width - longest) // 2, 0, (width - longest) // 2 + longest, height))
-    return image.crop((0, (height - longest) // 2, width, (height - longest) // 2 + longest))
 
 
 def _unit(vectors: torch.Tensor) -> Floats:

@@ -54,7 +54,10 @@ class ImageEncoder(Protocol):
     def side(self) -> int: ...
 
     def encode(self, images: Sequence[Image.Image]) -> Floats:
-        """RGB images of any size → (n, dimension) float32, unit length. Deterministic; order kept."""
+        """RGB images of any size → (n, dimension) float32, unit length. Deterministic; order kept.
+
+        The vector of a very long image is the normalised mean of the vectors of squares of it.
+        """
         ...
 
 

@@ -37,4 +37,5 @@ def extract(batch: Retrieved, extractor: Extractor, cache: Cache) -> Extracted:
             candidates or (Candidate(OBJECT, tuple(range(len(hits)))),)
             for candidates, hits in zip(found, batch.hits, strict=True)
         ),
+        media=batch.media,
     )

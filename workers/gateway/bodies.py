@@ -15,7 +15,7 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from tasks.images import recognised
+from tasks.images import recognised, refusal
 from workers.gateway.problems import Problem
 
 HEAD = 2**18  # bytes that are read first; smaller images are kept in memory
@@ -107,7 +107,7 @@ async def received(request: Request, limit: int) -> Body:
         raise too_large(limit)
     content_type = recognised(bytes(head[:64]))
     if content_type is None:
-        raise Problem("not-an-image", "the file is not an image of a supported format")
+        raise Problem("not-an-image", str(refusal(bytes(head[:4096]))))
     return Body(bytes(head), None if ended else pieces, content_type, limit)
 
 

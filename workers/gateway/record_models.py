@@ -88,6 +88,23 @@ class Segmentation(BaseModel):
     error: Error | None
 
 
+class Media(BaseModel):
+    """What is known about the file."""
+
+    format: str = Field(description="For example `JPEG`, `HEIC`, or `RAW` for camera raw files.")
+    width: int = Field(description="Of the upright image, in pixels.")
+    height: int = Field(description="Of the upright image, in pixels.")
+    bytes: int = Field(description="Of the file.")
+    frames: int = Field(description="Frames of an animation, or pages.")
+    taken_at: str | None = Field(
+        description="RFC 3339. Without a zone if the camera stored none: local time of the camera."
+    )
+    camera: str | None
+    preview: bool = Field(description="The tags are those of the preview in a camera raw file.")
+    latitude: float | None = Field(description="Degrees. Present if the setting `media_gps` is on.")
+    longitude: float | None = Field(description="Degrees. Present if the setting `media_gps` is on.")
+
+
 class Record(BaseModel):
     """The final result for one version of one object."""
 
@@ -105,6 +122,7 @@ class Record(BaseModel):
     segmentation: Segmentation | None = Field(description="Present if a segmentation was requested.")
     version_id: str | None
     finished_at: float
+    media: Media | None = Field(description="The file; null if it could not be decoded, and in older records.")
 
 
 class Progress(BaseModel):

@@ -43,7 +43,8 @@ _KEY = re.compile(r"[!-~]{1,200}")
 SUFFIXES = {
     "image/avif": ".avif", "image/bmp": ".bmp", "image/gif": ".gif", "image/jp2": ".jp2", "image/jpeg": ".jpg",
     "image/png": ".png", "image/tiff": ".tif", "image/webp": ".webp", "image/x-icon": ".ico",
-    "image/x-portable-anymap": ".ppm",
+    "image/x-portable-anymap": ".ppm", "image/heic": ".heic", "image/heif": ".heif", "image/jxl": ".jxl",
+    "image/x-raw": ".raw",
 }  # fmt: skip
 
 

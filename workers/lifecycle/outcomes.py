@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tasks.messages import Batch, Fault, ObjectRef, Scored, Tag
+from tasks.messages import Batch, Fault, Media, ObjectRef, Scored, Tag
 from workers.lifecycle.record import Error, Evidence, Record, Segmentation, State
 
 Accepted = Mapping[str, float]
@@ -13,9 +13,12 @@ Accepted = Mapping[str, float]
 
 def done(batch: Scored, now: float, accepted: Accepted, segmentation: Segmentation | None = None) -> Iterator[Record]:
     """A ``done`` record for each object of the batch. ``segmentation``: for a batch of one object."""
-    for ref, hits, tags in zip(batch.objects, batch.hits, batch.tags, strict=True):
+    media = batch.media or (None,) * len(batch.objects)
+    for ref, hits, tags, about in zip(batch.objects, batch.hits, batch.tags, media, strict=True):
         evidence = tuple(Evidence(hit.caption, round(hit.similarity, 6)) for hit in hits)
-        yield _record("done", ref, batch, now, accepted, tags=tags, evidence=evidence, segmentation=segmentation)
+        yield _record(
+            "done", ref, batch, now, accepted, tags=tags, evidence=evidence, segmentation=segmentation, media=about
+        )
 
 
 def failed(
@@ -37,6 +40,7 @@ def _record(
     evidence: tuple[Evidence, ...] = (),
     error: Error | None = None,
     segmentation: Segmentation | None = None,
+    media: Media | None = None,
 ) -> Record:
     shares = {stage: round(ms / max(1, len(batch.objects)), 3) for stage, ms in batch.timings_ms.items()}
     if ref.id in accepted:
@@ -45,6 +49,6 @@ def _record(
         bucket=ref.bucket, key=ref.key, etag=ref.etag, version_id=ref.version_id, state=state,
         space_id=batch.revision.space_id, captions_version=batch.revision.captions_version,
         timings_ms=shares, finished_at=now, tags=tags, evidence=evidence, error=error,
-        segmentation=segmentation,
+        segmentation=segmentation, media=media,
         unknown=state == "done" and not tags,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import force_setattr
 
-from tasks.messages import Tag
+from tasks.messages import Media, Tag
 from tasks.segmentation.results import Segment
 from vectordb.decoders import from_json
 
@@ -81,7 +81,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
     ``unknown``: tagged, but no caption is similar enough to describe the image. ``tags[i].evidence`` are positions in
     ``evidence``. ``timings_ms``: per stage the object's share of its batch's wall time, and ``total`` from acceptance
-    to this record.
+    to this record. ``media``: the file; ``None`` if it was not decoded, and in records of older versions.
     """
 
     bucket: str
@@ -98,6 +98,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     segmentation: Segmentation | None = None
     version_id: str | None = None
     finished_at: float = 0.0
+    media: Media | None = None
 
     @property
     def id(self) -> str:

@@ -51,6 +51,12 @@ class StoreSettings(Topic):
         description="Largest image that is decoded, in pixels. The upper limit is Pillow's own.",
     )  # fmt: skip
 
+    media_gps: bool = Field(
+        default=False,
+        description="Put the place where an image was taken (EXIF GPS) into its record. Whoever can read records then"
+        " knows it.",
+    )
+
     @field_validator("s3_endpoint", "s3_public_endpoint")
     @classmethod
     def _address(cls, url: str | None) -> str | None:

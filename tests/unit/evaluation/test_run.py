@@ -14,7 +14,7 @@ from tasks.evaluation.answers import Answer, Pictures
 from tasks.evaluation.manifest import BadManifest, Item
 from tasks.evaluation.results import Judge
 from tasks.evaluation.run import Evaluation, Source, evaluate
-from tasks.images import FORMATS
+from tasks.images import read_formats
 from tasks.messages import Floats, Revision, Tag
 from tasks.metrics import cluster_accuracy, semantic_iou, semantic_similarity
 from tasks.pipeline import PipelineOptions
@@ -74,7 +74,7 @@ def test_pictures_are_embedded_once_and_bad_ones_skipped() -> None:
     assert [one.item.path.name for one in found.pictures] == ["1", "2", "3"]
     assert [one.answers[1].label for one in found.pictures] == ["a", "b", "c"]
     assert [str(one) for one in found.skipped] == [
-        f"line 3: bad: not an image in a supported format ({', '.join(FORMATS)})",
+        f"line 3: bad: not an image in a supported format ({read_formats()})",
         "line 5: gone: gone",
     ]
     assert methods[0].sizes == [(4, 4)] * 3

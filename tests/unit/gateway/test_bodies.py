@@ -79,3 +79,18 @@ def test_what_is_no_image_is_refused(data: bytes, name: str) -> None:
     with pytest.raises(Problem) as refused:
         asyncio.run(whole([data], "image/png"))
     assert refused.value.name == name
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [(b"%PDF-1.7\n", "a PDF document"), (b"\0\0\0\x18ftypisom\0\0\2\0isommp42", "an MP4 video"),
+     (b"\n<!-- drawn -->\n<svg/>", "an SVG drawing"), (b"<!doctype html><p>", "an HTML page"),
+     (b"\x89PNG\r\n\x1a\n\0\0\0\x04CgBIP\0 \2", "CgBI")],
+)  # fmt: skip
+def test_what_it_is_and_what_is_read_are_told(data: bytes, named: str) -> None:
+    with pytest.raises(Problem) as refused:
+        asyncio.run(whole([data], "image/png"))
+    assert refused.value.name == "not-an-image"
+    assert named in str(refused.value.detail)
+    if named != "CgBI":
+        assert "JPEG, " in str(refused.value.detail)

@@ -1,0 +1,138 @@
+"""Opens the formats that Pillow decodes, and chooses the frame of an animation."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from tasks.images import jpeg, png, wide_jpeg
+from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, check_size, translated
+from tasks.images.orientation import orientation
+from tasks.images.samples import to_rgb
+from tasks.images.source import Source
+from tasks.images.structure import exif_structure
+from tasks.images.transparency import one_colour
+from tasks.images.wide_png import deepened
+
+FRAMES = 32  # frames of an animation that are looked at
+_FRAME_PIXELS = 240_000_000  # pixels of all these frames together
+_META = 2**16  # bytes at the beginning of an AVIF in which its table of contents is
+_BLANK = 10  # levels that the noise of lossy compression spans
+
+
+def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
+    """A JPEG; of several pictures in one file (MPO) the first. ``near``: see ``tasks.images.decode``."""
+    exif = exif_structure(jpeg.exif_of(data))
+    if data.endswith(bytes(16)):  # libjpeg would decode zeros as pixels
+        data = jpeg.completed(data)
+    try:
+        image = _image(data, "JPEG", max_pixels)
+    except DamagedImage:
+        header = jpeg.frame(data)
+        if header[0] in range(9, 17):
+            return wide_jpeg.opened(data, header, exif, max_pixels)
+        data = jpeg.without_metadata(data)
+        image = _image(data, "JPEG", max_pixels)
+    width, height = image.size
+    if near is not None:
+        image.draft(None, (2 * near, 2 * near))
+    profile, xmp = image.info.get("icc_profile"), image.info.get("xmp")
+
+    def load() -> Image.Image:
+        whole = image
+        try:
+            whole.load()
+        except OSError as exc:
+            if "truncated" not in str(exc):
+                raise
+            whole = _image(jpeg.completed(data), "JPEG", max_pixels)
+            if near is not None:
+                whole.draft(None, (2 * near, 2 * near))
+        return to_rgb(whole, profile)
+
+    return Source("JPEG", width, height, load, turned=orientation(exif, xmp), exif=exif)
+
+
+def opened_png(data: bytes, max_pixels: int) -> Source:
+    """A PNG or APNG."""
+    parts = png.cleaned(data)
+    image = _image(parts.data, "PNG", max_pixels)
+    exif = exif_structure(parts.exif)
+    frames = _frames(image)
+
+    def load() -> Image.Image:
+        if parts.bits == 16 and frames == 1:
+            return deepened(image, parts)
+        return _shown(image, frames, parts.profile)
+
+    width, height = image.size
+    return Source("PNG", width, height, load, turned=orientation(exif, parts.xmp), exif=exif, frames=frames)
+
+
+def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
+    """AVIF, BMP, GIF, ICO, JPEG 2000, PPM or WebP."""
+    try:
+        image = _image(data, kind, max_pixels)
+    except DamagedImage:
+        if kind != "AVIF" or b"Exif" not in data[:_META]:
+            raise
+        # Pillow reads all of EXIF here: rename the item in the table of contents, so that it finds none
+        image = _image(data[:_META].replace(b"Exif", b"free") + data[_META:], kind, max_pixels)
+    # Pillow reports irot and imir of AVIF as EXIF's orientation, in place of EXIF's own
+    exif = exif_structure(image.info.get("exif"))
+    frames = _frames(image)
+    turned = orientation(exif, None if kind == "AVIF" else image.info.get("xmp"))
+    name = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}.get(kind, kind)
+    width, height = image.size
+    return Source(
+        name, width, height, lambda: _shown(image, frames, image.info.get("icc_profile")),
+        turned=turned, exif=exif, frames=frames,
+    )  # fmt: skip
+
+
+def _image(data: bytes, kind: str, max_pixels: int) -> Any:
+    """The image, not decoded. Its types know more than ``Image.Image`` (draft, frames)."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=(kind,))
+    except Image.DecompressionBombError as exc:
+        raise ImageTooLarge(f"the image far exceeds the limit of {max_pixels:,} pixels: {exc}") from exc
+    except UnidentifiedImageError as exc:
+        if kind == "JPEG" and jpeg.ends_in_header(data):
+            raise TruncatedImage("the JPEG image is truncated: it ends within its header") from exc
+        raise DamagedImage(f"the file starts like a {kind} image, but its header cannot be read") from exc
+    except Exception as exc:  # decoders may raise any error for damaged bytes
+        raise translated(exc, kind) from exc
+    check_size(*image.size, max_pixels)
+    return image
+
+
+def _frames(image: Any) -> int:
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # counting reads all frames, of which a later one may be damaged
+        return 1
+
+
+def _shown(image: Any, frames: int, profile: bytes | None) -> Image.Image:
+    """The first frame that is not of one colour, of the first ``FRAMES``; the first one if there is none."""
+    if frames <= 1 or image.format == "ICO":
+        image.load()
+        return to_rgb(image, profile)
+    most = max(2, min(frames, FRAMES, _FRAME_PIXELS // max(1, image.width * image.height)))
+    first = None
+    for at in range(most):
+        try:
+            image.seek(at)
+            image.load()
+        except Exception:  # a damaged later frame does not matter if none before it shows something
+            if first is None:
+                raise
+            break
+        frame = to_rgb(image, profile, animated=True)
+        if not one_colour(frame, _BLANK):
+            return frame
+        first = first or frame
+    assert first is not None  # noqa: S101 - narrows a type: the first frame raises or is kept
+    return first

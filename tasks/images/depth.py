@@ -1,0 +1,125 @@
+"""Depth: converts values of more than 8 bits, signed values and floats to 8 bits.
+
+The rule, for the robust extremes ``low`` and ``high`` of an image's colour values (see ``extremes``):
+
+- Unsigned integers of n bits, n up to 16, have the declared range 0 to 2^n - 1. If ``high`` is below a quarter of it,
+  the file holds fewer bits than it declares (12 bits of a sensor in 16): the range is then 0 to 2^m - 1, with the
+  smallest m that holds ``high``. PNG declares its full range too, and cameras put 12 bits into it all the same.
+- Floats within 0 and 1 have the range 0 to 1.
+- Everything else (signed and 32-bit integers, other floats), and images that use less than an eighth of the range
+  above (thermal cameras), have no natural range: ``low`` becomes black and ``high`` white.
+
+Values outside are clipped. Values that are not finite are black.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[Any]
+Bytes = NDArray[np.uint8]
+_SAMPLE = 1_000_000
+_ROWS = 2**22  # values that are converted at a time
+_PERCENT = 0.1
+_LEAST = 16  # values without which there are no outliers
+
+
+def to_bytes(values: Values, bits: int | None = None) -> Bytes:
+    """Scale an array of any numeric type and shape to 0 to 255; all channels alike.
+
+    ``bits``: significant bits of unsigned integers, by default those of the type.
+    """
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    if values.dtype == np.uint8 and bits in {None, 8}:
+        return values
+    if values.dtype == np.uint8 and bits is not None:  # fewer than 8 bits, in their declared range
+        return _scaled(values, 0.0, float(2**bits - 1))
+    low, high = bounds(values, bits)
+    return _scaled(values, low, high)
+
+
+def bounds(values: Values, bits: int | None = None) -> tuple[float, float]:
+    """The values that become black and white."""
+    low, high = extremes(values)
+    top: float | None = None
+    if values.dtype.kind == "u":
+        declared = bits or 8 * values.dtype.itemsize
+        if declared <= 16:
+            top = float(2**declared - 1)
+            if high < 2 ** (declared - 2):
+                top = float(2 ** int(high).bit_length() - 1)
+    elif values.dtype.kind == "i" and low >= 0 and high <= 65535 and values.dtype.itemsize > 2:
+        return bounds(np.clip(values, 0, 65535).astype(np.uint16))  # Pillow's mode I holds 16 bits
+    elif values.dtype.kind == "f" and low >= 0 and high <= 1:
+        top = 1.0
+    if top is not None and (high - low >= top / 8 or high == low):
+        return 0.0, max(top, 1e-30)
+    return low, high
+
+
+def extremes(values: Values) -> tuple[float, float]:
+    """The smallest and largest value that belong to the picture.
+
+    The true extremes, unless they are far away from nearly all others: hot pixels, and the value that stands for
+    missing data. "Far": further from the 0.1 and 99.9 percentiles than these are from each other, or alone beyond a
+    gap of that width.
+    """
+    flat = values.reshape(-1)
+    if flat.size > _SAMPLE:
+        flat = flat[:: flat.size // _SAMPLE]
+    sample = flat.astype(np.float64)
+    sample = sample[np.isfinite(sample) & (np.abs(sample) < 1e30)]  # GDAL marks missing data by -3.4e38
+    if not sample.size:
+        return 0.0, 0.0
+    sample.sort()
+    for _ in range(2):  # a value for missing data at either end
+        sample = _without_constant(sample)
+    low, high = float(sample[0]), float(sample[-1])
+    if sample.size >= _LEAST:
+        inner_low, inner_high = (float(v) for v in np.percentile(sample, (_PERCENT, 100 - _PERCENT)))
+        if sample.size < 2000:  # the percentiles are the extremes themselves: leave out one value at either end
+            inner_low, inner_high = float(sample[1]), float(sample[-2])
+        width = inner_high - inner_low
+        if width > 0:
+            low = inner_low if inner_low - low > width else low
+            high = inner_high if high - inner_high > width else high
+    return low, high
+
+
+def _without_constant(ordered: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Leave out a value at one end that many share and that is further from the rest than the rest is wide."""
+    if ordered.size < _LEAST:
+        return ordered
+    after = int(np.searchsorted(ordered, ordered[0], side="right"))
+    before = int(np.searchsorted(ordered, ordered[-1], side="left"))
+    if 1 < after <= ordered.size * 0.9:
+        rest = ordered[after:]
+        width = float(rest[-1] - rest[0])
+        if width > 0 and rest[0] - ordered[0] > width and _is_marker(ordered[0]):
+            return rest
+    if 1 < ordered.size - before <= ordered.size * 0.9:
+        rest = ordered[:before]
+        width = float(rest[-1] - rest[0])
+        if width > 0 and ordered[-1] - rest[-1] > width and _is_marker(ordered[-1]):
+            return rest
+    return ordered
+
+
+def _is_marker(value: float) -> bool:
+    """Whether a value may stand for missing data: any but a plain 1, which is white in many images of two parts."""
+    return value != 1.0
+
+
+def _scaled(values: Values, low: float, high: float) -> Bytes:
+    width = (high - low) or 1.0
+    made = np.empty(values.shape, dtype=np.uint8)
+    step = max(1, _ROWS // max(1, values[0].size if len(values) else 1))
+    for begin in range(0, len(values), step):
+        part = values[begin : begin + step].astype(np.float64)
+        part = np.nan_to_num(part, nan=low, posinf=low, neginf=low)
+        made[begin : begin + step] = np.rint(np.clip((part - low) / width, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return made

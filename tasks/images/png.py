@@ -1,0 +1,119 @@
+"""PNG: leaves out what does not belong to the picture, so that faults in it do not cost the picture.
+
+Text and profile chunks that unpack to megabytes, wrong checksums in ancillary chunks, a missing end and bytes behind
+it are harmless; a missing part of the pixels is not.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tasks.images.colour import MOST_BYTES
+from tasks.images.errors import TruncatedImage
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+_KEPT = {b"tRNS", b"acTL", b"fcTL", b"fdAT"}  # ancillary chunks that change pixels; profile and EXIF are read here
+_EXIF_TEXT = re.compile(rb"Raw profile type (?:exif|APP1)\Z")
+_HEX = re.compile(rb"\s*\w*\s+\d+\s+([0-9a-fA-F\s]+)")
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """``data``: a PNG of only what changes pixels. ``bits``: per sample; ``kind``: PNG's colour type."""
+
+    data: bytes
+    profile: bytes | None
+    exif: bytes | None
+    xmp: bytes | None
+    bits: int
+    kind: int
+
+
+def cleaned(data: bytes) -> Cleaned:
+    """Take a PNG apart. Raises ``TruncatedImage`` if it ends within a later frame of an animation.
+
+    If it ends within its pixels, they are kept as far as they go: the decoder finds out whether rows are missing.
+    """
+    kept: list[bytes | memoryview] = [SIGNATURE]
+    beside = _Beside()
+    bits, kind = 8, 2
+    for name, begin, length, whole in _chunks(data):
+        body = memoryview(data)[begin : begin + length]
+        if name == b"IHDR" and len(body) >= 13:
+            bits, kind = body[8], body[9]
+        if not whole and name == b"fdAT":
+            raise TruncatedImage("the PNG image is truncated: it ends within a later frame")
+        if name == b"IEND" or (not whole and name != b"IDAT"):
+            break
+        if name[0] & 0x20 and name not in _KEPT:  # ancillary
+            beside.add(name, bytes(body[:MOST_BYTES]))
+            continue
+        checksum = zlib.crc32(body, zlib.crc32(name)) if name[0] & 0x20 or not whole else None
+        if checksum is None or (whole and checksum == _checksum(data, begin + length)):
+            kept.append(memoryview(data)[begin - 8 : begin + length + 4])
+        elif name != b"tRNS":
+            kept += [struct.pack(">I", len(body)) + name, body, struct.pack(">I", checksum)]
+    kept.append(_END)
+    return Cleaned(b"".join(kept), beside.profile, beside.exif, beside.xmp, bits, kind)
+
+
+class _Beside:
+    """What ancillary chunks say beside the pixels."""
+
+    def __init__(self) -> None:
+        self.profile: bytes | None = None
+        self.exif: bytes | None = None
+        self.xmp: bytes | None = None
+
+    def add(self, name: bytes, body: bytes) -> None:
+        if name == b"iCCP" and self.profile is None:
+            self.profile = _unpacked(body.partition(b"\0")[2][1:], MOST_BYTES)
+        elif name == b"eXIf":
+            self.exif = body
+        elif name in {b"zTXt", b"tEXt", b"iTXt"}:
+            keyword, _, rest = body.partition(b"\0")
+            if name == b"iTXt" and keyword == b"XML:com.adobe.xmp":
+                self.xmp = rest.rpartition(b"\0")[2] if rest[:1] == b"\0" else None
+            elif self.exif is None and _EXIF_TEXT.match(keyword):
+                text = _unpacked(rest[1:], 2**20) if name == b"zTXt" else rest
+                self.exif = _from_hex(text or b"")
+
+
+def _from_hex(text: bytes) -> bytes | None:
+    """EXIF as ImageMagick stores it in a text chunk."""
+    found = _HEX.match(text)
+    try:
+        return bytes.fromhex(found.group(1).decode("ascii")) if found else None
+    except ValueError:
+        return None
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int, bool]]:
+    """Name, offset and length of each chunk's body, and whether the chunk is within the data."""
+    at = len(SIGNATURE)
+    while at + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, at)
+        if not name.isalpha():
+            return
+        end = at + 12 + length
+        yield name, at + 8, min(length, len(data) - at - 8), end <= len(data)
+        at = end
+
+
+def _checksum(data: bytes, at: int) -> int:
+    return int(struct.unpack_from(">I", data, at)[0])
+
+
+def _unpacked(packed: bytes, most: int) -> bytes | None:
+    """Deflated bytes; ``None`` if they are malformed or unpack to more than ``most``."""
+    try:
+        unpacker = zlib.decompressobj()
+        found = unpacker.decompress(packed, most)
+    except zlib.error:
+        return None
+    return found if unpacker.eof else None

@@ -1,0 +1,131 @@
+"""Converts decoded samples to RGB by their photometric interpretation: grey, palette, CMYK, LAB, with opacity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tasks.images.colour import to_srgb
+from tasks.images.depth import Bytes, to_bytes
+from tasks.images.errors import DamagedImage
+from tasks.images.layouts import CIELAB, CMYK, ICCLAB, PALETTE, WHITE_IS_ZERO, Layout
+from tasks.images.transparency import flattened
+
+_D50 = (0.9642, 1.0, 0.8251)
+# from XYZ (D50) to linear sRGB, Bradford's adaptation included (http://www.brucelindbloom.com, sRGB)
+_TO_SRGB = np.array([
+    [3.1338561, -1.6168667, -0.4906146], [-0.9787684, 1.9161415, 0.0334540], [0.0719453, -0.2289914, 1.4052427],
+])  # fmt: skip
+_ROWS = 2**20
+
+
+def finished(image: Image.Image, layout: Layout, profile: bytes | None) -> Image.Image:
+    """An image that Pillow decoded from a TIFF of this layout, as RGB."""
+    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+        array = np.asarray(image)
+        if image.mode == "I" and layout.kind == 1 and layout.bits <= 16:
+            array = array.astype(np.uint16)
+        return assembled(array[..., None], layout, profile)
+    if layout.photometric == PALETTE and image.mode == "P":  # Pillow takes a palette of 8 bits for black
+        return assembled(np.asarray(image)[..., None], layout, profile)
+    return to_rgb(image, profile)
+
+
+def to_rgb(image: Image.Image, profile: bytes | None, *, animated: bool = False) -> Image.Image:
+    """An image of any of Pillow's modes as RGB in sRGB, on a background if it has transparency."""
+    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+        return to_srgb(Image.fromarray(to_bytes(np.asarray(image))), profile)
+    if image.has_transparency_data:
+        grey = image.mode in {"L", "LA", "La"}
+        layer = image.convert("LA" if grey and image.mode != "L" else "RGBA")
+        colours = layer.convert("L" if layer.mode == "LA" else "RGB")
+        return flattened(to_srgb(colours, profile), layer.getchannel("A"), animated=animated)
+    if image.mode in {"1", "P", "PA", "YCbCr", "HSV", "RGBX", "LAB"}:
+        image = image.convert("RGB")
+    return to_srgb(image, profile)
+
+
+def assembled(array: NDArray[Any], layout: Layout, profile: bytes | None) -> Image.Image:
+    """Samples of shape (height, width, samples) of a TIFF of this layout, as RGB."""
+    at = layout.opacity
+    opacity = None if at is None or at >= array.shape[2] else _opacity(array[..., at], layout)
+    colours = array[..., : layout.colours]
+    if layout.photometric == PALETTE:
+        image = Image.fromarray(_from_palette(colours[..., 0], layout))
+    elif layout.photometric in {CIELAB, ICCLAB}:
+        image = Image.fromarray(_from_lab(colours, icc=layout.photometric == ICCLAB))
+    else:
+        scaled = to_bytes(colours, layout.bits if colours.dtype.kind == "u" else None)
+        if opacity is not None and at is not None and layout.extra[at - layout.colours] == 1:
+            scaled = _divided(scaled, opacity)
+        if layout.photometric == WHITE_IS_ZERO:
+            scaled = ~scaled
+        if layout.photometric == CMYK:
+            image = Image.frombytes("CMYK", scaled.shape[1::-1], np.ascontiguousarray(scaled).tobytes())
+        else:
+            image = Image.fromarray(np.ascontiguousarray(scaled[..., 0] if scaled.shape[2] == 1 else scaled))
+        image = to_srgb(image, profile)
+    image = image.convert("RGB")
+    return image if opacity is None else flattened(image, Image.fromarray(opacity))
+
+
+def _opacity(values: NDArray[Any], layout: Layout) -> Bytes:
+    """Opacity in its declared range."""
+    if values.dtype.kind == "f":
+        top = 1.0 if float(np.nanmax(values, initial=0.0)) <= 1 else 255.0
+    else:
+        top = float(2 ** (layout.bits - (values.dtype.kind == "i")) - 1)
+    scaled = np.nan_to_num(values.astype(np.float64), nan=0.0) / max(top, 1.0)
+    made: Bytes = np.rint(np.clip(scaled, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return made
+
+
+def _divided(colours: Bytes, opacity: Bytes) -> Bytes:
+    """Colours that were multiplied by opacity (TIFF's "associated alpha"), as they were before."""
+    whole = np.maximum(opacity, 1).astype(np.uint16)[..., None]
+    made: Bytes = np.minimum(colours.astype(np.uint16) * np.uint16(255) // whole, 255).astype(np.uint8)
+    return made
+
+
+def _from_palette(indices: NDArray[Any], layout: Layout) -> Bytes:
+    colours = np.array(layout.palette, dtype=np.int64)
+    if not colours.size or colours.size % 3:
+        raise DamagedImage("the TIFF image has a palette without colours")
+    table = colours.reshape(3, -1).T
+    if table.max() > 255:  # some programs write 8 bits
+        table = table >> 8
+    made: Bytes = table.clip(0, 255).astype(np.uint8)[np.minimum(indices, len(table) - 1)]
+    return made
+
+
+def _from_lab(samples: NDArray[Any], *, icc: bool) -> Bytes:
+    """CIE L*a*b* (D50) → sRGB. a and b are signed, or shifted by half of the range in ICC's encoding."""
+    made = np.empty(samples.shape, dtype=np.uint8)
+    wide = samples.dtype.itemsize == 2
+    step = max(1, _ROWS // max(1, samples.shape[1]))
+    for begin in range(0, len(samples), step):
+        part = samples[begin : begin + step]
+        unsigned = part.astype(np.uint16 if wide else np.uint8)
+        lightness = unsigned[..., 0].astype(np.float64) * (
+            100.0 / (65280.0 if wide and icc else 65535.0 if wide else 255.0)
+        )
+        unit = 256.0 if wide else 1.0
+        if icc:
+            chroma = unsigned[..., 1:].astype(np.float64) / unit - 128.0
+        else:
+            chroma = unsigned[..., 1:].view(np.int16 if wide else np.int8).astype(np.float64) / unit
+        made[begin : begin + step] = _srgb_of_lab(lightness, chroma)
+    return made
+
+
+def _srgb_of_lab(lightness: NDArray[np.float64], chroma: NDArray[np.float64]) -> Bytes:
+    y = (lightness + 16.0) / 116.0
+    xyz = np.stack([y + chroma[..., 0] / 500.0, y, y - chroma[..., 1] / 200.0], axis=-1)
+    xyz = np.where(xyz > 6 / 29, xyz**3, (xyz - 16 / 116) * 3 * (6 / 29) ** 2) * np.array(_D50)
+    linear = np.clip(xyz @ _TO_SRGB.T, 0.0, 1.0)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    made: Bytes = np.rint(encoded * 255.0).astype(np.uint8)
+    return made

@@ -1,0 +1,138 @@
+"""TIFF: reads each layout with the library that reads it right, and refuses all others by name.
+
+The layout is read from the directory first. Pillow decodes the common layouts with 8 bits and single channels of any
+depth. It opens several others as noise without an error (16-bit planes one after another), so the rest is left to
+tifffile with imagecodecs (extra ``tiff``). A file that neither reads is ``unsupported``, with what was met.
+
+Either library gets the file with a new only directory, which holds nothing but the tags that describe pixels:
+malformed metadata cannot disturb it, a page or sub-directory can be chosen, and nothing is turned twice.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, UnsupportedImage, check_size, translated
+from tasks.images.layouts import COMPRESSIONS, Layout, layout_of
+from tasks.images.orientation import orientation
+from tasks.images.samples import assembled, finished
+from tasks.images.source import Source
+from tasks.images.structure import Directory, Structure
+from tasks.images.truncation import strips
+
+_PIXEL_TAGS = frozenset({
+    256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 332, 333, 334, 336,
+    338, 339, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 34675, 50674,
+})  # fmt: skip
+_SAMPLE_BYTES = 16  # of a pixel, on average: more take too much memory
+ICC = 34675
+XMP = 700
+_REDUCED, _MASK = 1, 4
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page to be read: its directory and layout, and the file with this directory only."""
+
+    directory: Directory
+    layout: Layout
+    data: bytes
+    profile: bytes | None
+
+
+def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
+    """The first page with pixels, or the largest if the first is a thumbnail. Raises a ``BadImage``."""
+    directories = structure.all_directories()
+    if not directories:
+        if structure.first + 2 > len(data):
+            raise TruncatedImage("the TIFF image is truncated: its directory is behind the end of the file")
+        raise DamagedImage("the file starts like a TIFF image, but its directory cannot be read")
+    directory = _chosen(structure, directories)
+    layout = layout_of(structure, directory)
+    if structure.cut(directory, (258, 273, 279, 324, 325)):
+        raise TruncatedImage("the TIFF image is truncated: it ends within its directory")
+    check_size(layout.width, layout.height, max_pixels)
+    if layout.compression not in COMPRESSIONS:
+        raise UnsupportedImage(f"{layout.text} is not read")
+    if len(layout.offsets) < layout.parts:
+        raise DamagedImage(f"the TIFF image lacks {layout.parts - len(layout.offsets)} of its {layout.parts} parts")
+    if layout.width * layout.height * layout.samples * layout.bits // 8 > _SAMPLE_BYTES * max_pixels:
+        raise ImageTooLarge(f"{layout.text}, of {layout.width} x {layout.height} is too large to be decoded")
+    strips(layout.offsets, layout.counts, len(data), "TIFF")
+    profile = structure.raw(directory, ICC) or None
+    page = Page(directory, layout, structure.alone(directory, _PIXEL_TAGS), profile)
+    frames = sum(1 for one in structure.directories() if not structure.integer(one, 254, 0) & (_REDUCED | _MASK))
+    return Source(
+        "TIFF", layout.width, layout.height, lambda: _loaded(page), frames=max(1, frames), exif=structure,
+        turned=orientation(structure, structure.raw(directories[0], XMP)),
+    )  # fmt: skip
+
+
+def _chosen(structure: Structure, directories: list[Directory]) -> Directory:
+    pages = [one for one in directories if structure.integer(one, 256, 0) and structure.integer(one, 257, 0)]
+    if not pages:
+        raise DamagedImage("the TIFF image has no page with a width and a height")
+    first = pages[0]
+    if not structure.integer(first, 254, 0) & (_REDUCED | _MASK):
+        return first
+    whole = [one for one in pages if not structure.integer(one, 254, 0) & (_REDUCED | _MASK)]
+    return max(whole or [first], key=lambda one: structure.integer(one, 256, 0) * structure.integer(one, 257, 0))
+
+
+def _loaded(page: Page) -> Image.Image:
+    if page.layout.suits_pillow:
+        try:
+            return finished(_by_pillow(page), page.layout, page.profile)
+        except TruncatedImage:
+            raise
+        except Exception as exc:  # decoders may raise any error for damaged bytes
+            other = _by_tifffile(page, or_raise=translated(exc, "TIFF"))
+    else:
+        other = _by_tifffile(page)
+    return assembled(other, page.layout, page.profile)
+
+
+def _by_pillow(page: Page) -> Image.Image:
+    image = Image.open(io.BytesIO(page.data), formats=("TIFF",))
+    image.load()
+    if image.size != (page.layout.width, page.layout.height):
+        raise DamagedImage(f"the TIFF image is {image.width} x {image.height}, unlike its header")
+    return image
+
+
+def _by_tifffile(page: Page, or_raise: Exception | None = None) -> Any:
+    """The samples as an array of shape (height, width, samples). ``or_raise``: instead of ``UnsupportedImage``."""
+    layout = page.layout
+    if not layout.suits_tifffile:
+        raise or_raise or UnsupportedImage(f"{layout.text} is not read")
+    try:
+        import imagecodecs  # noqa: F401, PLC0415 - an extra, which tifffile loads itself
+        import tifffile  # noqa: PLC0415 - as above
+    except ImportError as exc:
+        raise or_raise or UnsupportedImage(f"{layout.text}: pip install 'wildtag[tiff]'") from exc
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs each odd tag; what matters is in the reason
+    try:
+        with tifffile.TiffFile(io.BytesIO(page.data)) as file:
+            found = file.pages.first
+            array = found.asarray(maxworkers=1)
+            axes = found.axes
+    except (NotImplementedError, tifffile.TiffFileError) as exc:
+        raise or_raise or UnsupportedImage(f"{layout.text} is not read: {exc}") from exc
+    except Exception as exc:  # codecs raise their own errors for damaged bytes
+        if "requires the" in str(exc) or "unsupported" in str(exc).lower():
+            raise or_raise or UnsupportedImage(f"{layout.text} is not read: {exc}") from exc
+        raise or_raise or translated(exc, "TIFF") from exc
+    if axes == "SYX":
+        array = array.transpose(1, 2, 0)
+    elif axes == "YX":
+        array = array[..., None]
+    elif axes != "YXS":
+        raise or_raise or UnsupportedImage(f"{layout.text} with the axes {axes} is not read")
+    if array.shape != (layout.height, layout.width, layout.samples):
+        raise UnsupportedImage(f"{layout.text} is not read: it holds {array.shape}")
+    return array

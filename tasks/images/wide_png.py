@@ -1,0 +1,49 @@
+"""PNG with 16 bits per sample. Pillow keeps 16 bits of plain greys only, and the upper 8 bits of other kinds.
+
+That is right for samples that use their range. Where they do not (12 bits of a sensor in 16), the lower bits are the
+picture: imagecodecs reads them, where it is installed; without it the upper bits are scaled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tasks.images.colour import to_srgb
+from tasks.images.depth import bounds, to_bytes
+from tasks.images.png import Cleaned
+from tasks.images.samples import to_rgb
+from tasks.images.transparency import flattened
+
+_GREY, _RGB, _GREY_ALPHA, _RGBA = 0, 2, 4, 6
+_QUARTER = 64
+
+
+def deepened(image: Any, parts: Cleaned) -> Image.Image:
+    """An opened PNG with 16 bits as RGB."""
+    image.load()
+    if parts.kind not in {_RGB, _GREY_ALPHA, _RGBA} or image.mode not in {"RGB", "LA", "RGBA"}:
+        return to_rgb(image, parts.profile)
+    array = np.asarray(image)
+    colours = 1 if parts.kind == _GREY_ALPHA else 3
+    shown = array[..., :1] if colours == 1 else array[..., :3]
+    if bounds(shown.astype(np.uint16) << 8)[1] >= 65535 or shown.max() >= _QUARTER:
+        return to_rgb(image, parts.profile)
+    exact = _exact(parts.data, array.shape[:2])
+    values = shown.astype(np.uint16) << 8 if exact is None else exact[..., :colours]
+    scaled = to_bytes(values)
+    made = to_srgb(Image.fromarray(scaled[..., 0] if colours == 1 else scaled), parts.profile)
+    return made if parts.kind == _RGB else flattened(made, image.getchannel("A"))
+
+
+def _exact(data: bytes, shape: tuple[int, ...]) -> Any:
+    """All 16 bits, of shape (height, width, samples); ``None`` if they cannot be had."""
+    try:
+        import imagecodecs  # noqa: PLC0415 - an extra
+
+        array = imagecodecs.png_decode(data)
+    except Exception:  # not installed, or an error of its own; Pillow has read the picture
+        return None
+    return array if array.ndim == 3 and array.shape[:2] == shape and array.dtype == np.uint16 else None

@@ -79,3 +79,19 @@ def test_what_is_away_is_named_with_what_waits_for_it(stack: Stack, visit: Visit
     assert serious == []
     board.write([])
     expect(banner).to_be_hidden()
+
+
+def test_removals_that_are_held_are_named_with_what_ends_it(stack: Stack, visit: Visit) -> None:
+    here = running(Settings(home=stack.home))
+    assert here is not None
+    holds = Wiring(here).holds
+    page = visit().open()
+    banner = page.locator("#banner")
+    expect(page.locator("#wall")).to_have_attribute("aria-busy", "false")
+    holds.begin("archive", 40, 41, "the bucket is empty")
+    try:
+        expect(banner).to_contain_text("40 of 41 images in archive are missing: the bucket is empty.")
+        expect(banner).to_contain_text("wildtag reconcile --confirm-removals")
+    finally:
+        holds.end("archive")
+    expect(banner).to_be_hidden()

@@ -34,7 +34,8 @@ def dispatch(gateway: Running, inbox: Inbox, *, count: int = 10_000) -> list[str
     for _, event in read:
         info = gateway.wiring.store.stat(event.bucket, event.key)
         known = gateway.wiring.records.get([event.id])[0]
-        if info is not None and (known is None or event.force):
+        records = gateway.wiring.records
+        if info is not None and (known is None or event.force) and records.on_its_way(event.id) is None:
             gateway.enter(info.ref, force=event.force)
     inbox.done([entry for entry, _ in read])
     return [event.key for _, event in read]
@@ -132,7 +133,8 @@ def test_a_batch_goes_on_where_a_killed_gateway_left_it(redis_url: str, client: 
     with running(wiring) as gateway:
         eventually(lambda: stands(gateway, batch, limit=1)["complete"])
         dispatched += dispatch(gateway, wiring.low_priority_inbox)
-        assert dispatched == [f"{number:04}.png" for number in range(1300)]
+        # the page that was listed when the gateway ended may be listed again
+        assert sorted(set(dispatched)) == [f"{number:04}.png" for number in range(1300)]
         assert stands(gateway, batch)["counts"] == {"queued": 1300}
 
 

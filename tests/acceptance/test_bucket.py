@@ -77,7 +77,7 @@ def bucket(followed: tuple[Stack, Minio]) -> Iterator[Minio]:
     yield client
     for found in client.list_objects(BUCKET, recursive=True):
         client.remove_object(BUCKET, str(found.object_name))
-    stack.wildtag("reconcile", "--json")
+    stack.wildtag("reconcile", "--confirm-removals", "--json")
     eventually(lambda: not any(stack.tally().values()), 60, stack.said)
 
 

@@ -134,6 +134,7 @@ def test_limits_are_settings() -> None:
     assert Limits(0.1, 5).exceeded(6, 50)
     assert Limits(1.0, 1_000_000).exceeded(3, 3)
     assert not Limits().exceeded(0, 0)
+    assert not Limits(hold=False).exceeded(100, 100)
 
 
 def test_what_is_back_under_another_key_counts_as_moved(place: Bucket) -> None:

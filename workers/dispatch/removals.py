@@ -32,15 +32,20 @@ BURST_S = 600.0  # removals within this time count together
 class Limits:
     """How many objects may be missing at once: ``share`` of those with a record (0 to 1), or fewer than ``least``.
 
-    More are held, and so are all, however few.
+    More are held, and so are all, however few. ``hold``: whether removals are ever held.
     """
 
     share: float = 0.1
     least: int = 20
+    hold: bool = True
 
     def exceeded(self, missing: int, known: int) -> bool:
         """Whether ``missing`` of ``known`` objects are too many to be believed."""
-        return missing > 0 and (missing >= known or (missing >= self.least and missing > self.share * known))
+        return (
+            self.hold
+            and missing > 0
+            and (missing >= known or (missing >= self.least and missing > self.share * known))
+        )
 
 
 DEFAULT_LIMITS = Limits()

@@ -55,6 +55,11 @@ class EventSettings(Topic):
     rescan_s: PositiveFloat = Field(
         60.0, description="Interval at which the bucket is compared with the records, in seconds."
     )
+    hold_removals: bool = Field(
+        default=True,
+        description="Keep the records when very many objects are missing at once, until the removals are confirmed or"
+        " the objects are back. Switch it off where the bucket is emptied regularly.",
+    )
     removals_share: float = Field(
         0.1, ge=0, le=1,
         description="Share of the known objects that may be missing at once. Removals beyond it are held until they"

@@ -52,7 +52,7 @@ def sweeper(
 
 def limits(settings: Settings) -> Limits:
     """How many objects may be missing at once."""
-    return Limits(settings.removals_share, settings.removals_least)
+    return Limits(settings.removals_share, settings.removals_least, settings.hold_removals)
 
 
 def adopt(wiring: Wiring) -> Adopt:

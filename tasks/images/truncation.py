@@ -54,8 +54,15 @@ def _boxes(data: bytes) -> str:
 
 
 def _jpeg2000(data: bytes) -> str:
-    if data[:4] != b"\xff\x4f\xff\x51" and (missing := _boxes(data)):
-        return missing
+    """A codestream in a box with a length is complete if the box is; another one ends with a marker."""
+    if data[:4] != b"\xff\x4f\xff\x51":
+        at = data.find(b"jp2c")
+        if missing := _boxes(data):
+            return missing
+        if at < 0:
+            return "its codestream is missing"
+        if data[at - 4 : at] != bytes(4):
+            return ""
     return "" if data.rstrip(b"\0")[-1024:].rfind(b"\xff\xd9") >= 0 else "its end marker is missing"
 
 

@@ -77,8 +77,8 @@ def _orientations() -> Iterator[Case]:
         name = f"orientation-{value}.avif"
         yield Case(name, partial(_other, "AVIF", value, {}, quality=95), looks=base, within=4)
     zero = struct.pack("<II", 1, 0)
-    for name, kind, value in (("nan", 12, NAN), ("zero-denominator", 5, zero), ("type-99", 99, zero)):
-        yield Case(f"orientation-6-{name}.avif", partial(_avif, kind, value), looks=base, within=4)
+    for name, kind, raw in (("nan", 12, NAN), ("zero-denominator", 5, zero), ("type-99", 99, zero)):
+        yield Case(f"orientation-6-{name}.avif", partial(_avif, kind, raw), looks=base, within=4)
     cut = exif(6)[:-10]
     yield Case(
         "exif-is-cut.jpg",

@@ -14,16 +14,20 @@ from tasks.images.samples import to_rgb
 from tasks.images.source import Source
 from tasks.images.structure import exif_structure
 from tasks.images.transparency import one_colour
+from tasks.images.truncation import gif_frames
 from tasks.images.wide_png import deepened
 
 FRAMES = 32  # frames of an animation that are looked at
 _FRAME_PIXELS = 240_000_000  # pixels of all these frames together
+_FILL = b"\xff" * 2**16
 _META = 2**16  # bytes at the beginning of an AVIF in which its table of contents is
 _BLANK = 10  # levels that the noise of lossy compression spans
 
 
 def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
     """A JPEG; of several pictures in one file (MPO) the first. ``near``: see ``tasks.images.decode``."""
+    if len(data) > len(_FILL) and _FILL in data:  # longer than any segment; Pillow takes minutes for megabytes of it
+        raise DamagedImage("the JPEG image cannot be decoded: it holds nothing but fill bytes over a long distance")
     exif = exif_structure(jpeg.exif_of(data))
     if data.endswith(bytes(16)):  # libjpeg would decode zeros as pixels
         data = jpeg.completed(data)
@@ -82,7 +86,8 @@ def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
         image = _image(data[:_META].replace(b"Exif", b"free") + data[_META:], kind, max_pixels)
     # Pillow reports irot and imir of AVIF as EXIF's orientation, in place of EXIF's own
     exif = exif_structure(image.info.get("exif"))
-    frames = _frames(image)
+    # Pillow would walk through a GIF to count, frame by frame
+    frames = gif_frames(data)[0] if kind == "GIF" else _frames(image)
     turned = orientation(exif, None if kind == "AVIF" else image.info.get("xmp"))
     name = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}.get(kind, kind)
     width, height = image.size

@@ -8,13 +8,18 @@ both results are equal. This costs time only for files without an end marker.
 from __future__ import annotations
 
 import io
+import re
 import struct
+from collections.abc import Iterator
 
 from PIL import Image
 
-from tasks.images.errors import TruncatedImage
+from tasks.images.errors import DamagedImage, TruncatedImage
 
 _END = b"\xff\xd9"
+# of a segment with a length: neither a stuffed zero nor a restart
+_MARKER = re.compile(rb"\xff([\xc0-\xcf\xda-\xfe])")
+_MOST_FILL = 1000  # bytes
 # two continuations without markers; no entropy-coded data decodes alike with both for long
 _TAILS = (bytes(512), bytes((index * 73 + 41) % 251 for index in range(512)))
 
@@ -43,79 +48,78 @@ def _pixels(data: bytes) -> bytes:
         return image.tobytes()
 
 
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, offset and end of each segment before the first scan. The end may be behind the data.
+
+    Raises ``DamagedImage`` for thousands of fill bytes, through which Pillow would walk one by one.
+    """
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        fill = at
+        while at + 4 <= len(data) and data[at + 1] == 0xFF:
+            at += 1
+            if at - fill > _MOST_FILL:
+                raise DamagedImage("the JPEG image cannot be decoded: its header is nothing but fill bytes")
+        marker = data[at + 1]
+        if at + 4 > len(data) or marker in {0xD9, 0xDA}:
+            return
+        end = at + 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+        yield marker, at, end
+        at = end
+
+
 def without_metadata(data: bytes) -> bytes:
     """The data without application segments (EXIF, profiles, previews), except Adobe's, which says how to decode."""
-    at = 2
-    kept = [data[:2]]
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xDA:
-            break
-        (length,) = struct.unpack_from(">H", data, at + 2)
+    kept, behind = [data[:2]], 2
+    for marker, at, end in _segments(data):
+        behind = end
         if not (0xE0 <= marker <= 0xEF and marker != 0xEE):
-            kept.append(data[at : at + 2 + length])
-        at += 2 + length
-    kept.append(data[at:])
+            kept.append(data[at:end])
+    kept.append(data[behind:])
     return b"".join(kept)
 
 
 def ends_in_header(data: bytes) -> bool:
     """Whether the data end before the first scan begins, in or after a segment that names its length."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
-        at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
-    return at > 16 and at + 4 > len(data)
+    last = max((end for _, _, end in _segments(data)), default=0)
+    return last > 16 and last + 4 > len(data)
 
 
 def exif_of(data: bytes) -> bytes | None:
     """The EXIF segment, read without the rest."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker in {0xDA, 0xD9}:
-            break
-        if marker == 0xFF:
-            at += 1
-            continue
-        (length,) = struct.unpack_from(">H", data, at + 2)
+    for marker, at, end in _segments(data):
         if marker == 0xE1 and data[at + 4 : at + 9] == b"Exif\0":
-            return data[at + 10 : at + 2 + length]
-        at += 2 + length
+            return data[at + 10 : end]
     return None
+
+
+def frame(data: bytes) -> tuple[int, int, int]:
+    """Bits of a sample, width and height, from the frame header; zeros if there is none."""
+    for marker, at, _ in _segments(data):
+        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC} and at + 9 <= len(data):
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return data[at + 4], width, height
+    return 0, 0, 0
 
 
 def _has_all_scans(data: bytes) -> bool:
     """Whether the scans of a progressive JPEG refine all coefficients of all components to the last bit."""
-    at = 2
     missing: dict[int, set[int]] = {}
-    while at + 4 <= len(data):
-        if data[at] != 0xFF or data[at + 1] in {0x00, 0xFF} or 0xD0 <= data[at + 1] <= 0xD8:
-            at = data.find(b"\xff", at + 1 if data[at] != 0xFF or data[at + 1] == 0xFF else at + 2)
-            if at < 0:
-                break
-            continue
-        marker, length = data[at + 1], struct.unpack_from(">H", data, at + 2)[0]
-        body = data[at + 4 : at + 2 + length]
+    at = 2
+    while found := _MARKER.search(data, at):
+        marker, at = found.group(1)[0], found.end()
+        if at + 2 > len(data):
+            break
+        end = at + int(struct.unpack_from(">H", data, at)[0])
+        body = data[at + 2 : end]
         if marker == 0xC2 and len(body) >= 6:
             missing = {body[6 + 3 * index]: set(range(64)) for index in range(body[5]) if 6 + 3 * index < len(body)}
-        elif marker == 0xDA and missing and len(body) >= 1:
+        elif marker == 0xDA and missing and body:
             count = body[0]
             spectrum = body[1 + 2 * count : 4 + 2 * count]
             if len(spectrum) == 3 and spectrum[2] & 15 == 0:
                 done = set(range(spectrum[0], spectrum[1] + 1))
                 for index in range(count):
                     missing.get(body[1 + 2 * index], set()).difference_update(done)
-        at += 2 + length
+        at = max(end, at)
     return not any(missing.values())
-
-
-def frame(data: bytes) -> tuple[int, int, int]:
-    """Bits of a sample, width and height, from the frame header; zeros if there is none."""
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
-        marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return data[at + 4], width, height
-        at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
-    return 0, 0, 0

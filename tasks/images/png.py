@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tasks.images.colour import MOST_BYTES
-from tasks.images.errors import TruncatedImage
+from tasks.images.errors import DamagedImage, TruncatedImage
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 _KEPT = {b"tRNS", b"acTL", b"fcTL", b"fdAT"}  # ancillary chunks that change pixels; profile and EXIF are read here
 _EXIF_TEXT = re.compile(rb"Raw profile type (?:exif|APP1)\Z")
+_MOST_CHUNKS = 100_000
 _HEX = re.compile(rb"\s*\w*\s+\d+\s+([0-9a-fA-F\s]+)")
 
 
@@ -96,13 +97,16 @@ def _from_hex(text: bytes) -> bytes | None:
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int, bool]]:
     """Name, offset and length of each chunk's body, and whether the chunk is within the data."""
     at = len(SIGNATURE)
-    while at + 8 <= len(data):
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > len(data):
+            return
         length, name = struct.unpack_from(">I4s", data, at)
         if not name.isalpha():
             return
         end = at + 12 + length
         yield name, at + 8, min(length, len(data) - at - 8), end <= len(data)
         at = end
+    raise DamagedImage(f"the PNG image has more than {_MOST_CHUNKS:,} chunks")
 
 
 def _checksum(data: bytes, at: int) -> int:

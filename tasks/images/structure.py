@@ -15,8 +15,9 @@ from itertools import islice
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _LETTERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _MOST_VALUES = 1_000_000  # values of one entry; strips of the largest images are fewer
-_MOST_ENTRIES = 4096
-_MOST_DIRECTORIES = 256
+_MOST_ENTRIES = 512
+_MOST_DIRECTORIES = 1024  # of the chain
+_MOST_SEARCHED = 64  # of these, with their sub-directories
 SUB_DIRECTORIES = 330
 ORIENTATION = 0x0112
 
@@ -102,13 +103,13 @@ class Structure:
     def all_directories(self) -> list[Directory]:
         """The chain, each directory followed by its sub-directories (one level)."""
         found: list[Directory] = []
-        for one in islice(self.directories(), _MOST_DIRECTORIES):
+        for one in islice(self.directories(), _MOST_SEARCHED):
             below = (self.directory(at) for at in self.integers(one, SUB_DIRECTORIES)[:16])
             found += [one, *(sub for sub in below if sub)]
         return found
 
     def values(self, directory: Directory, tag: int, most: int = _MOST_VALUES) -> tuple[float, ...]:
-        """The finite numbers of an entry; empty if it is missing, not numeric or outside of the data."""
+        """The numbers of an entry, perhaps not finite; empty if it is missing, not numeric or outside of the data."""
         entry = directory.entries.get(tag)
         if entry is None or entry.count == 0 or entry.kind not in _SIZES or entry.kind in {2, 7}:
             return ()

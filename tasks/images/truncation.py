@@ -10,6 +10,8 @@ import struct
 from tasks.images.errors import DamagedImage, TruncatedImage
 
 _BOXES = 10_000
+MOST_FRAMES = 20_000
+_MOST_BLOCKS = 1_000_000  # of a frame; each has up to 255 bytes
 _KNOWN = frozenset(b"ftyp meta mdat moov moof free skip uuid idat wide jp2h jp2c jp2i mini sidx colr".split()) | {
     b"jP  ", b"xml ", b"res ",
 }  # fmt: skip
@@ -52,8 +54,15 @@ def _boxes(data: bytes) -> str:
 
 
 def _jpeg2000(data: bytes) -> str:
-    if data[:4] != b"\xff\x4f\xff\x51" and (missing := _boxes(data)):
-        return missing
+    """A codestream in a box with a length is complete if the box is; another one ends with a marker."""
+    if data[:4] != b"\xff\x4f\xff\x51":
+        at = data.find(b"jp2c")
+        if missing := _boxes(data):
+            return missing
+        if at < 0:
+            return "its codestream is missing"
+        if data[at - 4 : at] != bytes(4):
+            return ""
     return "" if data.rstrip(b"\0")[-1024:].rfind(b"\xff\xd9") >= 0 else "its end marker is missing"
 
 
@@ -69,31 +78,43 @@ def _ico(data: bytes) -> str:
 
 
 def _gif(data: bytes) -> str:
-    """Walks the blocks. A file that lacks only its trailer is complete."""
+    """A file that lacks only its trailer is complete."""
+    frames, at = gif_frames(data)
+    return "" if frames and 0 <= at <= len(data) else "it ends within a frame"
+
+
+def gif_frames(data: bytes) -> tuple[int, int]:
+    """The number of frames of a GIF, and the offset behind the last block; -1 if the data end within it.
+
+    Counts ``MOST_FRAMES`` and no more: walking millions of blocks takes long.
+    """
     if len(data) < 13:
-        return "it ends within its header"
+        return 0, -1
     at = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
-    frames = 0
-    while 0 <= at < len(data) and data[at] in {0x21, 0x2C}:
+    frames = blocks = 0
+    while 0 <= at < len(data) and data[at] in {0x21, 0x2C} and blocks < MOST_FRAMES:
+        blocks += 1
         if data[at] == 0x21:
             at = _sub_blocks(data, at + 2)
             continue
         if at + 10 > len(data):
-            return "it ends within a frame"
+            return frames, -1
         frames += 1
         at = _sub_blocks(data, at + 11 + (3 << ((data[at + 9] & 7) + 1) if data[at + 9] & 0x80 else 0))
     # another byte than a block's begins the trailer, or what is behind the last block
-    return "" if frames and 0 <= at <= len(data) else "it ends within a frame"
+    return frames, at
 
 
 def _sub_blocks(data: bytes, at: int) -> int:
-    """The offset behind a chain of sub-blocks; -1 if the data ends within it."""
-    while at < len(data):
+    """The offset behind a chain of sub-blocks; -1 if the data end within it. Raises ``DamagedImage`` for too many."""
+    for _ in range(_MOST_BLOCKS):
+        if at >= len(data):
+            return -1
         size = data[at]
         at += 1 + size
         if size == 0:
             return at
-    return -1
+    raise DamagedImage(f"the GIF image has more than {_MOST_BLOCKS:,} blocks in a frame")
 
 
 def strips(offsets: tuple[int, ...], counts: tuple[int, ...], length: int, kind: str) -> None:

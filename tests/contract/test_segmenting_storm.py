@@ -96,6 +96,7 @@ def test_after_any_storm(redis_url: str, client: Client, operations: list[tuple[
         world = World(Settings.model_validate({
             "redis_url": redis_url, "key_prefix": "test:", "home": home, "qdrant_url": "http://127.0.0.1:1",
             "segment_prefixes": "drawn/=dense", "segment_grids": "2", "segment_map": "4", "segmenting_max": 1,
+            "hold_removals": False,
         }))  # fmt: skip
         storm = Storm(world)
         for operation, key in operations:

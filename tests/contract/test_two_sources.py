@@ -61,6 +61,7 @@ class Bucket:
         (home / "inbox").mkdir()
         self.world = World(Settings.model_validate({
             "redis_url": redis_url, "key_prefix": "test:", "home": home, "qdrant_url": "http://127.0.0.1:1",
+            "hold_removals": False,
         }))  # fmt: skip
         self.store = Counting(self.world.wiring.store)
         self.world.wiring.store = self.world.wiring.artifacts._store = self.store

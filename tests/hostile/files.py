@@ -123,6 +123,9 @@ def _complete() -> Iterator[Case]:
     for name in ("gif", "webp", "bmp", "tif", "ppm", "avif", "jp2"):
         whole = partial(_opened, WHOLE[name])
         yield Case(f"bytes-behind.{name}", partial(_less, WHOLE[name], 0, b"trailer" * 9), looks=whole, within=0)
+    stream = partial(encoded, noisy(), "JPEG2000", no_jp2=True)
+    yield Case("codestream.j2k", stream, looks=partial(_opened, stream), within=0)
+    yield Case("half-of-a-codestream.j2k", partial(_first, stream, 50), "truncated")
     yield Case("without-trailer.gif", partial(_less, WHOLE["gif"], 1), looks=partial(_opened, WHOLE["gif"]), within=0)
 
 

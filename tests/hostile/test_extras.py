@@ -33,9 +33,9 @@ print(json.dumps(told))
 
 
 def test_extras_that_are_missing_are_named(tmp_path: Path) -> None:
-    from tests.hostile import depths, files, layouts, metadata  # noqa: PLC0415 - they need the extras
+    from tests.hostile import depths, files, layouts, metadata, refused  # noqa: PLC0415 - they need the extras
 
-    cases = [case for module in (metadata, depths, layouts, files) for case in module.cases()]
+    cases = [case for module in (metadata, depths, layouts, files, refused) for case in module.cases()]
     cases = [case for case in cases if case.outcome == "done"]
     for at, case in enumerate(cases):
         (tmp_path / str(at)).write_bytes(case.make())

@@ -10,9 +10,11 @@ import pytest
 
 from tasks.images import decode_with_media
 from tasks.messages import Embedded, Media, Revision, Scored, Vectors
+from tasks.pipeline import PipelineOptions, embedding
 from tests.hostile import heic, raws
 from tests.hostile.files import WHOLE
 from tests.hostile.picture import HEIGHT, WIDTH, base, encoded, stored, tiff_structure
+from tests.unit.stages.made_up import MadeUpImages, references, submitted
 from workers.lifecycle.outcomes import done
 from workers.lifecycle.record import decode as decode_record
 
@@ -118,14 +120,21 @@ def test_a_preview_of_a_raw_file_is_told() -> None:
     assert not media(encoded(base(), "TIFF")).preview
 
 
+def test_the_stage_tells_the_place_only_where_it_is_asked_for() -> None:
+    batch, data = submitted(1), photograph(place=PLACE)
+    for options in (PipelineOptions(), PipelineOptions(media_gps=True)):
+        embedded, faults = embedding(batch, [data], MadeUpImages(), options)
+        assert not faults
+        (about,) = embedded.media
+        assert about.latitude == (-33.86 if options.media_gps else None)
+
+
 def test_messages_and_records_without_media_are_still_read() -> None:
     old = Embedded(objects=(), revision=Revision("s", "c"), vectors=Vectors(0, b""))
     fields = msgspec.msgpack.decode(old.encode())
     del fields["media"]
     assert Embedded.decode(msgspec.msgpack.encode(fields)) == old
     about = Media(format="PNG", width=1, height=2, bytes=3)
-    from tests.unit.stages.made_up import references  # noqa: PLC0415 - here only
-
     batch = Scored(objects=references(1), revision=Revision("s", "c"), hits=((),), tags=((),), media=(about,))
     (record,) = done(batch, 1.0, {})
     assert record.media == about

@@ -7,10 +7,10 @@ from importlib.util import find_spec
 import pytest
 
 from tasks.images import BadImage, decode
-from tests.hostile import depths, files, layouts, metadata
+from tests.hostile import depths, files, layouts, metadata, refused
 from tests.hostile.picture import Case, difference
 
-CASES = [case for module in (metadata, depths, layouts, files) for case in module.cases()]
+CASES = [case for module in (metadata, depths, layouts, files, refused) for case in module.cases()]
 
 
 def test_names_are_unique_and_there_are_many() -> None:

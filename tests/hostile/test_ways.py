@@ -14,7 +14,7 @@ from PIL import Image
 
 from tasks.messages import Batch, Floats, Media
 from tests.contract.test_bad_input import World
-from tests.hostile import depths, files, layouts, metadata
+from tests.hostile import depths, files, layouts, metadata, refused
 from tests.hostile.picture import Case, base, difference, encoded, exif, stored
 from tests.unit.stages.made_up import SPACE, vector_of
 from tests.warm import wildtag
@@ -22,7 +22,7 @@ from workers.lifecycle.event import ObjectEvent
 from workers.redis.connection import Client
 from workers.settings.settings import Settings
 
-CASES = [case for module in (metadata, depths, layouts, files) for case in module.cases()]
+CASES = [case for module in (metadata, depths, layouts, files, refused) for case in module.cases()]
 SOME = [case for case in CASES[::9] if "/" not in case.name]
 
 

@@ -138,7 +138,7 @@ def write_slowly(path: Path, data: bytes, kind: str) -> None:
         time.sleep(PAUSE_S)  # the pause is what is tested
         if kind == "growing":
             file.write(data[half : 2 * half])
-            time.sleep(PAUSE_S)
+            time.sleep(PAUSE_S)  # as above
             file.write(data[2 * half :])
         else:
             file.write(data)

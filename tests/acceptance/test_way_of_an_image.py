@@ -26,7 +26,7 @@ def labels(record: dict[str, object]) -> set[str]:
 
 
 def test_every_file_ends_with_exactly_one_final_record(make_stack: Callable[..., Stack]) -> None:
-    stack = make_stack()
+    stack = make_stack(WILDTAG_GRACE_S="2")
     early = {"before/the start.png": photograph("coffee.png")}
     for key, data in early.items():
         drop(stack.inbox, key, data)

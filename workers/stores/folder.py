@@ -22,7 +22,7 @@ from tasks.messages import ObjectRef
 from workers.stores.folder_names import name_of
 from workers.stores.folder_versions import etag_of
 from workers.stores.folder_walk import FollowLinks, Walk
-from workers.stores.key_patterns import SIDE_FILES, KeyPatterns
+from workers.stores.key_patterns import SIDE, KeyPatterns
 from workers.stores.store import (
     ObjectError,
     ObjectForbidden,
@@ -56,25 +56,25 @@ class FolderStore:
         """``output``: a prefix whose keys are not listed as objects but may be written and removed.
 
         ``elsewhere``: the folder to which keys that begin with ``output`` or ``uploads`` are written. They are looked
-        up there first. ``ignored``: files that are not listed; default: ``SIDE_FILES``. They are not objects, but
-        ``stat`` finds them: what an earlier version has tagged is not gone.
+        up there first. ``ignored``: files that are not listed, uploads apart; default: ``SIDE``. They are not objects,
+        but ``stat`` finds them: what an earlier version has tagged is not gone.
         """
         self._output = output
         self._own = (output, uploads)
         self._uploads = uploads
         self._elsewhere = elsewhere and elsewhere.absolute()
         self._roots = {bucket: folder.absolute() for bucket, folder in folders.items()}
-        self._patterns = KeyPatterns(SIDE_FILES) if ignored is None else ignored
+        self._patterns = SIDE if ignored is None else ignored
         self._links = links
         self._reported: set[str] = set()
 
     def ignored(self, key: str) -> bool:
         """Whether a file is not an object: hidden, in a hidden folder, or a side file."""
-        return hidden(key) or self._patterns.match(key)
+        return hidden(key) or self._is_side_file(key)
 
     def walk(self, bucket: str) -> Walk:
         """The folder of a bucket, without the uploads that are elsewhere. Raises ``StoreAway``."""
-        return Walk(self._root(bucket), self._patterns.match, self._links, self._reported)
+        return Walk(self._root(bucket), self._is_side_file, self._links, self._reported)
 
     def get(self, bucket: str, key: str, limit: int, wanted: Wanted = anything) -> tuple[bytes, ObjectInfo]:
         """See ``ObjectStore``. The version is that of the returned bytes, even if the file changes meanwhile."""
@@ -163,11 +163,14 @@ class FolderStore:
             raise StoreAway(f"the folder {root} does not exist")
         return root
 
+    def _is_side_file(self, key: str) -> bool:
+        return (SIDE if key.startswith(self._uploads) else self._patterns).match(key)
+
     def _keys(self, bucket: str, prefix: str, after: str) -> Iterator[str]:
         inbox = self.walk(bucket).keys(prefix, after)
         if self._elsewhere is None or not self._elsewhere.is_dir():
             return inbox
-        uploads = Walk(self._elsewhere, self._patterns.match).keys(max(prefix, self._uploads, key=len), after)
+        uploads = Walk(self._elsewhere, self._is_side_file).keys(max(prefix, self._uploads, key=len), after)
         if not (prefix.startswith(self._uploads) or self._uploads.startswith(prefix)):
             return inbox
         own = (key for key in uploads if key.startswith(self._uploads))

@@ -66,3 +66,7 @@ def _alternatives(expressions: Sequence[str]) -> str:
 
 def _literal_hash(pattern: str) -> str:
     return f"\\{pattern}" if pattern.startswith("#") else pattern
+
+
+SIDE = KeyPatterns(SIDE_FILES)
+"""The list, ready to be matched."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workers.stores.key_patterns import SIDE_FILES, KeyPatterns
+from workers.stores.key_patterns import SIDE, KeyPatterns
 
 NONE = KeyPatterns(())
-SIDE = KeyPatterns(SIDE_FILES)
 
 
 @dataclass(frozen=True)
@@ -16,8 +15,8 @@ class ObjectFilter:
     """Include and exclude rules; exclusion takes precedence. A key must meet all include rules that are given.
 
     Without rules everything is tagged, except side files. ``patterns``, ``ignored_patterns``: see ``KeyPatterns``.
-    ``output``: the prefix of wildtag's own output, always excluded. ``uploads``: the prefix of uploads, always
-    included. Content types may end in ``/*``. An object of unknown type is included.
+    ``output``: the prefix of wildtag's own output, always excluded. ``uploads``: the prefix of uploads, to which no
+    pattern applies. Content types may end in ``/*``. An object of unknown type is included.
     """
 
     prefixes: Sequence[str] = ()
@@ -36,10 +35,10 @@ class ObjectFilter:
         lowered = key.lower()
         if key.startswith((self.output, *self.ignored_prefixes)) or _ends(lowered, self.ignored_suffixes):
             return False
+        if self.uploads is not None and key.startswith(self.uploads):
+            return not SIDE.match(key)
         if self.ignored_patterns.match(key):
             return False
-        if self.uploads is not None and key.startswith(self.uploads):
-            return True
         return (not self.prefixes or key.startswith(tuple(self.prefixes))) and (
             (not self.suffixes or _ends(lowered, self.suffixes)) and (not self.patterns or self.patterns.match(key))
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import pytest
 
 from workers.settings.settings import Settings
 from workers.stores.key_patterns import SIDE_FILES, KeyPatterns
 from workers.stores.object_filter import ObjectFilter
-from workers.wiring.stores import object_filter
+from workers.wiring.stores import folder_store, object_filter
 
 SIDE = [
     "@eaDir/SYNOPHOTO_THUMB_M.jpg", "#recycle/cat.jpg", "#snapshot/2024/cat.jpg", "@Recycle/cat.jpg",
@@ -66,6 +69,22 @@ def test_settings_are_patterns_beside_the_former_prefixes_and_suffixes(monkeypat
     assert not followed.key("2024/holidays/thumbs.db")
     assert followed.key("2024/holidays/a.tmp")
     assert followed.key("uploads/a.png")
+
+
+def test_patterns_do_not_apply_to_uploads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They are stored, listed and tagged. Side files beside them are not."""
+    monkeypatch.setenv("WILDTAG_IGNORE", "*.png,/uploads/")
+    monkeypatch.setenv("WILDTAG_INBOX", str(tmp_path))
+    settings = Settings()
+    store, followed = folder_store(settings), object_filter(settings)
+    store.put("inbox", "uploads/a.png", io.BytesIO(b"x"))
+    (tmp_path / "b.png").write_bytes(b"x")
+    (tmp_path / "uploads" / "@eaDir").mkdir()
+    (tmp_path / "uploads" / "@eaDir" / "a.png").write_bytes(b"x")
+    assert [info.ref.key for info in store.list("inbox")] == ["uploads/a.png"]
+    assert followed.key("uploads/a.png")
+    assert not followed.key("uploads/@eaDir/a.png")
+    assert not followed.key("b.png")
 
 
 def test_a_pattern_that_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

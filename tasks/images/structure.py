@@ -109,7 +109,7 @@ class Structure:
         return found
 
     def values(self, directory: Directory, tag: int, most: int = _MOST_VALUES) -> tuple[float, ...]:
-        """The numbers of an entry, perhaps not finite; empty if it is missing, not numeric or outside of the data."""
+        """The numbers of an entry, perhaps not finite; empty if it is missing, no number, or outside of the data."""
         entry = directory.entries.get(tag)
         if entry is None or entry.count == 0 or entry.kind not in _SIZES or entry.kind in {2, 7}:
             return ()

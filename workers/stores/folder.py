@@ -56,8 +56,8 @@ class FolderStore:
         """``output``: a prefix whose keys are not listed as objects but may be written and removed.
 
         ``elsewhere``: the folder to which keys that begin with ``output`` or ``uploads`` are written. They are looked
-        up there first. ``ignored``: files that are not listed, uploads apart; default: ``SIDE``. They are not
-        objects, but ``stat`` finds them: what an earlier version has tagged is not gone.
+        up there first. ``ignored``: files not to list, except uploads; default: ``SIDE``. They are not objects,
+        but ``stat`` finds them: what an earlier version has tagged is not gone.
         """
         self._output = output
         self._own = (output, uploads)

@@ -1,0 +1,40 @@
+"""Keys in another Unicode normalisation, and keys that are nearly right."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from tests.contract.gateway.running import Running, problem
+from tests.contract.gateway.test_images import BUCKET, address
+
+NFC, NFD = "Ordner é/Größe.png", "Ordner e\u0301/Gro\u0308ße.png"
+
+
+@pytest.mark.parametrize(("there", "asked"), [(NFC, NFD), (NFD, NFC), ("Ordner e\u0301/Größe.png", NFC)])
+def test_an_object_is_found_in_either_normalisation(gateway: Running, there: str, asked: str) -> None:
+    gateway.tagged(there, "cat")
+    told = gateway.http.get(address(asked))
+    assert told.status_code == 200, told.text
+    assert told.json()["key"] == there
+    assert gateway.http.get(f"/v1/thumbnails/{BUCKET}/{quote(asked)}").status_code == 200
+    again = gateway.http.post(f"{address(asked)}:retag")
+    assert (again.status_code, again.json()["key"]) == (202, there)
+    assert gateway.http.get(again.headers["location"]).json()["key"] == there
+
+
+def test_objects_that_differ_by_normalisation_or_case_stay_two(gateway: Running) -> None:
+    for key in (NFC, NFD, "Cat.png", "cat.png"):
+        gateway.tagged(key, "cat")
+    for key in (NFC, NFD, "Cat.png", "cat.png"):
+        assert gateway.http.get(address(key)).json()["key"] == key
+
+
+def test_a_key_that_is_nearly_right_is_named(gateway: Running) -> None:
+    for key in ("Holiday/Cat é.png", "x.png"):
+        gateway.tagged(key, "cat")
+    missing = gateway.http.get(address("holiday/cat e\u0301.PNG"))
+    assert problem(missing) == "not-found"
+    assert "did you mean 'Holiday/Cat é.png'?" in missing.json()["detail"]
+    assert "mean" not in gateway.http.get(address("dog.png")).json()["detail"]

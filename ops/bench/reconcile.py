@@ -23,8 +23,8 @@ from ops.bench.watched import memory
 from tasks.messages import ObjectRef, Revision, Tag
 from vectordb.errors import Permanent
 from workers.cli.show import console, messages
-from workers.dispatch.reconcile import Sweeper
 from workers.dispatch.removals import Holds
+from workers.dispatch.sweeper import Sweeper
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Evidence, Record

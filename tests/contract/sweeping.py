@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from workers.dispatch.reconcile import Sweep, Sweeper
+from workers.dispatch.reconcile import Sweep
 from workers.dispatch.removals import Holds
 from workers.dispatch.same_versions import Adopt, nothing
+from workers.dispatch.sweeper import Sweeper
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client

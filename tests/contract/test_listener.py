@@ -20,8 +20,8 @@ from urllib3.exceptions import ProtocolError
 from tests.eventually import eventually
 from tests.unit.events.samples import BUCKET, record, value
 from vectordb.errors import Permanent, Transient
-from workers.dispatch.reconcile import Sweeper
 from workers.dispatch.removals import Holds
+from workers.dispatch.sweeper import Sweeper
 from workers.events.listen_api import Dropped, connecting
 from workers.events.listener import Listener, lines
 from workers.events.notification import LARGEST

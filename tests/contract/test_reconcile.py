@@ -13,8 +13,9 @@ import pytest
 from tasks.messages import ObjectRef, Revision, Tag
 from tests.contract.sweeping import swept
 from workers.dispatch import retag
-from workers.dispatch.reconcile import BACKLOG, Sweep, Sweeper, SweepRunning
+from workers.dispatch.reconcile import Sweep
 from workers.dispatch.removals import Holds
+from workers.dispatch.sweeper import BACKLOG, Sweeper, SweepRunning
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record

@@ -13,8 +13,9 @@ from tests.contract import real_servers
 from tests.contract.sweeping import swept
 from tests.contract.test_dispatching import REVISION, World, created
 from tests.contract.test_dispatching import world as world  # noqa: PLC0414 -- a fixture
-from workers.dispatch.reconcile import Sweep, Sweeper
+from workers.dispatch.reconcile import Sweep
 from workers.dispatch.removals import BURST_S, Hold, Holds, Limits
+from workers.dispatch.sweeper import Sweeper
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
@@ -146,6 +147,24 @@ def test_what_is_back_under_another_key_counts_as_moved(place: Bucket) -> None:
     found = place.sweep()
     assert (found.gone, found.sent, place.hold) == (50, 50, None)
     assert place.recorded == 0  # the others are on their way
+
+
+def test_side_files_that_an_earlier_version_has_tagged_are_not_missing(place: Bucket) -> None:
+    place.fill(30)
+    root = place.world.store._roots["inbox"]  # type: ignore[attr-defined]
+    names = [f"@eaDir/{number}.jpg" for number in range(40)]
+    (root / "@eaDir").mkdir()
+    for name in names:
+        (root / name).write_bytes(b"x")
+        ref = ObjectRef("inbox", name, "an etag")
+        place.world.ledger.enter([Arrival(ref, verified=True)], REVISION, 1.0, 9.0)
+        place.world.finish(ref)
+    assert place.sweep() == Sweep(seen=30)
+    assert place.left() == (70, False)
+    for name in names[:10]:
+        (root / name).unlink()
+    assert place.sweep().gone == 10
+    assert place.left() == (60, False)
 
 
 def test_copies_that_were_there_before_are_no_moves(place: Bucket) -> None:

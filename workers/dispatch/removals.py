@@ -20,7 +20,8 @@ from vectordb.errors import Permanent
 from workers.lifecycle.record_reader import PAGE, Records, in_pages
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
-from workers.stores.store import BucketMissing, ObjectStore
+from workers.stores.lookup import look
+from workers.stores.store import BucketMissing, ObjectError, ObjectStore
 
 log = structlog.get_logger()
 
@@ -227,6 +228,30 @@ def emptied(store: ObjectStore, bucket: str) -> str | None:
     except (Permanent, BucketMissing) as exc:
         return f"the bucket cannot be listed: {exc}"
     return "the bucket is empty: a share may not be mounted, or the server may have lost it"
+
+
+def gone_of(store: ObjectStore, bucket: str, keys: Sequence[str]) -> list[str]:
+    """Those keys whose object is gone. Access denied or no answer does not mean gone. Raises errors of the bucket."""
+    gone = []
+    for (_, key), found in look(store, ((bucket, key) for key in keys)).items():
+        if found is None:
+            gone.append(key)
+        elif isinstance(found, Permanent) and not isinstance(found, ObjectError):
+            raise found
+    return gone
+
+
+def confirmed_missing(store: ObjectStore, bucket: str, missing: Missing) -> Iterator[int]:
+    """Look up what is missing, page by page, discard what is there, and yield the number of those that are gone.
+
+    A store may know objects that it does not list, such as side files that an earlier version has tagged.
+    """
+    count = 0
+    for keys in missing.pages():
+        gone = set(gone_of(store, bucket, keys))
+        missing.discard([key for key in keys if key not in gone])
+        count += len(gone)
+        yield count
 
 
 def moved_objects(store: ObjectStore, bucket: str, records: Records, missing: Missing) -> Iterator[int]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 import structlog
 
 from vectordb.errors import Transient
-from workers.dispatch.reconcile import Sweeper
+from workers.dispatch.sweeper import Sweeper
 from workers.events.sources import Sources
 
 log = structlog.get_logger()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from workers.dispatch.dispatcher import Dispatcher, Pace
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.keeper import Keeper
-from workers.dispatch.reconcile import Sweeper
 from workers.dispatch.removals import Limits, RemovalGuard
 from workers.dispatch.same_versions import Adopt, SameVersions, nothing
+from workers.dispatch.sweeper import Sweeper
 from workers.segmentation.queue import SegmentQueue
 from workers.settings.settings import STAGES, Settings
 from workers.stores.folder_versions import same_version

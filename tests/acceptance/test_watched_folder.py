@@ -72,7 +72,7 @@ class Watched:
             return [json.loads(done.stdout)] if done.returncode == 0 else []
 
         counts = eventually(sweep, 60, self.stack.said)[0]
-        del counts["seconds"]
+        del counts["seconds"], counts["held_removals"]
         return counts
 
 

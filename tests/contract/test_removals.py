@@ -94,7 +94,7 @@ def test_a_bucket_that_is_suddenly_empty_keeps_its_records_until_its_objects_are
     with capture_logs() as logged:
         for _ in range(3):
             assert place.sweep().gone == 0
-    assert [line["event"] for line in logged if line["log_level"] == "warning"] == ["removals held"]
+    assert [line["event"] for line in logged].count("removals held") == 1
     hold = place.hold
     assert hold is not None
     assert (hold.missing, hold.known, place.recorded) == (count, count, count)

@@ -46,7 +46,7 @@ def outcome(
 
 
 def where(found: Unusable) -> str:
-    names = {name for name in ("failed", "skipped", "waiting", "told") if getattr(found, name)}
+    names = {name for name in ("failed", "skipped", "waiting", "events") if getattr(found, name)}
     assert len(names) == 1
     return names.pop()
 
@@ -91,7 +91,7 @@ def test_other_faults_and_other_files_do_not_wait() -> None:
     assert where(outcome("notes.txt", TEXT, "not-an-image", age=1.0)) == "skipped"
 
 
-def test_a_newer_version_is_told_instead() -> None:
+def test_a_newer_version_is_reported_instead() -> None:
     met = ObjectInfo(ref("a.jpg", "newer"), "", changed=NOW)
     (event,) = outcome("a.jpg", b"", "empty", store=Store(met)).events
     assert (event.kind, event.key, event.etag, event.verified) == ("created", "a.jpg", "newer", True)

@@ -1,6 +1,8 @@
-"""A pass over a bucket from beginning to end."""
+"""A pass over a bucket from beginning to end, and a folder at which one breaks off."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from workers.dispatch.reconcile import Sweep
 from workers.dispatch.removals import Holds
@@ -10,7 +12,18 @@ from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
-from workers.stores.store import ObjectStore
+from workers.stores.folder import FolderStore
+from workers.stores.store import ObjectInfo, ObjectStore
+
+
+class Breaking(FolderStore):
+    """A folder whose listing is interrupted after 700 objects."""
+
+    def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
+        for number, info in enumerate(super().list(bucket, prefix, after)):
+            if number == 700:
+                raise KeyboardInterrupt
+            yield info
 
 
 def swept(

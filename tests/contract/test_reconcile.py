@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tasks.messages import ObjectRef, Revision, Tag
-from tests.contract.sweeping import swept
+from tests.contract.sweeping import Breaking, swept
 from workers.dispatch import retag
 from workers.dispatch.reconcile import Sweep
 from workers.dispatch.removals import Holds
@@ -145,13 +145,6 @@ def test_records_of_an_older_wildtag_are_put_in_order_first(world: World, client
 
 
 def test_a_pass_that_is_interrupted_goes_on_where_it_was(world: World, client: Client, keys: Keys) -> None:
-    class Breaking(FolderStore):
-        def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
-            for number, info in enumerate(super().list(bucket, prefix, after)):
-                if number == 700:
-                    raise KeyboardInterrupt
-                yield info
-
     names = world.many(1100)
     root = world.store._roots["inbox"]
     broken = World(Breaking({"inbox": root}), client, keys, world.inbox, world.later, world.ledger, world.records)

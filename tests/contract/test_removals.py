@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from tasks.messages import ObjectRef
 from tests.contract import real_servers
-from tests.contract.sweeping import swept
+from tests.contract.sweeping import Breaking, swept
 from tests.contract.test_dispatching import REVISION, World, created
 from tests.contract.test_dispatching import world as world  # noqa: PLC0414 -- a fixture
 from workers.dispatch.reconcile import Sweep
@@ -23,7 +23,6 @@ from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
-from workers.stores.folder import FolderStore
 from workers.stores.s3 import S3Store
 from workers.stores.store import BucketMissing, ObjectInfo
 
@@ -178,13 +177,6 @@ def test_copies_that_were_there_before_are_no_moves(place: Bucket) -> None:
 
 
 def test_a_pass_that_is_interrupted_knows_what_was_missing_before(place: Bucket, client: Client, keys: Keys) -> None:
-    class Breaking(FolderStore):
-        def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
-            for number, info in enumerate(super().list(bucket, prefix, after)):
-                if number == 700:
-                    raise KeyboardInterrupt
-                yield info
-
     names = place.fill(900)
     place.lose(names[:120])
     world = place.world

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any
 
 import structlog
@@ -223,7 +223,7 @@ class RemovalGuard:
 def emptied(store: ObjectStore, bucket: str) -> str | None:
     """Why a bucket is not to be trusted; ``None`` if it lists objects. Raises ``Transient``."""
     try:
-        if next(iter(islice(store.list(bucket), 1)), None) is not None:
+        if next(store.list(bucket), None) is not None:
             return None
     except (Permanent, BucketMissing) as exc:
         return f"the bucket cannot be listed: {exc}"

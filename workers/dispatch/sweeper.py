@@ -111,7 +111,8 @@ class Sweeper:
                 began = self._clock()
                 over = self._over(next(self._pass, None), began)
                 if over and not self._compared:
-                    self._compared, self._before, self._pass = True, self.progress, self._removals()
+                    self._compared = True
+                    self._pass = self._begun()
                     over = self._over(next(self._pass, None), began)
                 if over:
                     self._finish()

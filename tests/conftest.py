@@ -54,7 +54,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the second process begin with tests for which nothing has to be made first."""
+    """Let the other processes begin with tests for which nothing has to be made first."""
     items.sort(key=lambda item: (
         item.nodeid.startswith(("tests/golden/", "tests/unit/")), item.nodeid.startswith(LATER)
     ))  # fmt: skip

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from vectordb.errors import Permanent
-from workers.embedded.stack import command
 from workers.gateway.api_keys import ApiKey, ApiKeys, Scope
 from workers.redis.connection import Client, StoreUnavailable, connect
 from workers.redis.keys import Keys
@@ -111,9 +111,7 @@ def test_the_command_line_makes_lists_and_removes_keys(client: Client, redis_url
     settings = Settings(home=tmp_path, redis_url=redis_url, key_prefix="test:")
 
     def wildtag(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, **settings.environment()}
-        run = command("keys", *arguments)
-        return subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+        return warm.wildtag("keys", *arguments, env={**os.environ, **settings.environment()})
 
     presented = wildtag("create", "camera", "--scope", "write").stdout.strip()
     assert found(Wiring(settings).api_keys, presented).scope is Scope.WRITE

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tasks.messages import ObjectRef, Revision, Tag
+from tests import warm
 from tests.acceptance.images import one_pixel
 from tests.contract.own_redis import OwnRedis
 from workers.client import Client, NotFinished, Record, Refused
@@ -222,10 +223,8 @@ def test_the_command_sends_a_folder(gateway: Gateway, key: str, tmp_path: Path) 
     for number in range(12):
         (tmp_path / f"{number}.png").write_bytes(png(str(number), 10_000))
     (tmp_path / "large.png").write_bytes(png("large", LIMIT))
-    run = subprocess.run(
-        command("upload", "-r", str(tmp_path), "--wait", "--json", "--url", gateway.url),
-        env={**os.environ, "WILDTAG_API_KEY": key}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    environment = {**os.environ, "WILDTAG_API_KEY": key}
+    run = warm.wildtag("upload", "-r", str(tmp_path), "--wait", "--json", "--url", gateway.url, env=environment)
     results = [json.loads(line) for line in run.stdout.splitlines()]
     assert run.returncode == 1
     assert sum(line["state"] == "done" for line in results) == 12

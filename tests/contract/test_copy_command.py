@@ -115,6 +115,7 @@ def on(server: RestServer, scratch: Path) -> ServerLibrary:
 ALL = sorted([*CAPTIONS, TAUGHT], key=lambda caption: caption.id)
 
 
+@pytest.mark.long
 def test_a_copy_that_is_killed_goes_on_at_once_and_a_second_one_changes_nothing(
     made: Path, server: RestServer, tmp_path: Path
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_copy_that_is_killed_goes_on_at_once_and_a_second_one_changes_nothing(
     assert sum(server.upserted) == before
 
 
+@pytest.mark.long
 def test_a_copy_comes_back_to_another_home_and_what_was_taught_since_is_brought(
     made: Path, server: RestServer, tmp_path: Path
 ) -> None:

@@ -124,6 +124,7 @@ def test_a_killed_copy_goes_on_with_the_page_it_was_at(homes: Homes, source: Sou
     assert held(there)[0] == ALL
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", HOMES)
 @pytest.mark.parametrize("where", ["before the notes", "before the first note", "before comparing", "at the end"])
 def test_a_copy_goes_on_wherever_it_was_killed(
@@ -148,6 +149,7 @@ def test_a_copy_goes_on_wherever_it_was_killed(
     assert held(there)[0] == ALL
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", HOMES)
 def test_what_is_taught_and_taken_back_meanwhile_is_brought_into_line(
     homes: Homes, source: Source, target: str
@@ -206,6 +208,7 @@ def other(library: ChangeableLibrary, captions: list[Caption], rows: Floats) -> 
     return library.open("mini", "soups@v1")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", HOMES)
 def test_ten_searches_tell_what_is_not_the_same(homes: Homes, source: Source, target: str) -> None:
     compare(source, other(homes(target, "same"), ALL, vectors(ALL)))

@@ -14,6 +14,7 @@ from vectordb.exact import ExactIndex
 from vectordb.options import IndexOptions
 
 
+@pytest.mark.long
 def test_the_graph_finds_what_the_oracle_finds(tmp_path: Path) -> None:
     put, rows = captions(4000), vectors_like_texts(4000)
     # from other clusters than the captions: harder than held-out captions, which the graph finds without a miss

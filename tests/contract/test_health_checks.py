@@ -95,6 +95,7 @@ def running(service: str, own: OwnRedis, tmp_path: Path) -> Iterator[psutil.Proc
         process.wait(10)
 
 
+@pytest.mark.long
 def test_a_process_is_healthy_while_it_works_and_not_while_it_is_stopped(own: OwnRedis, tmp_path: Path) -> None:
     """All kinds of processes, each in a home of its own, go through it together."""
     homes = {service: tmp_path / service for service in sorted(COMMANDS)}

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.eventually import eventually
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record_reader import PAGE
@@ -21,6 +22,7 @@ from workers.redis.keys import Keys
 from workers.redis.layout import Layout
 
 PATIENCE = 30
+Wildtag = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -47,23 +49,19 @@ def inbox(client: Client, keys: Keys) -> Inbox:
 
 
 @pytest.fixture
-def wildtag(environment: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
-    """Starts a command."""
+def wildtag(environment: dict[str, str]) -> Wildtag:
+    """Runs a command to its end."""
 
-    def start(*arguments: str, **settings: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "workers.cli", *arguments], env=environment | settings, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return warm.wildtag(*arguments, env=environment | settings, timeout=PATIENCE)
 
-    return start
+    return run
 
 
-def said(process: subprocess.Popen[str]) -> dict[str, Any]:
+def said(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     """What it printed as JSON."""
-    out, error = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, error
-    found: dict[str, Any] = json.loads(out)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
@@ -80,7 +78,7 @@ def aged(path: Path, days: float) -> None:
 
 
 def test_since_tells_of_what_has_changed_since_and_leaves_no_mark(
-    wildtag: Callable[..., subprocess.Popen[str]], folder: Path, inbox: Inbox, client: Client, keys: Keys
+    wildtag: Wildtag, folder: Path, inbox: Inbox, client: Client, keys: Keys
 ) -> None:
     aged(folder / "old.jpg", 10)
     aged(folder / "week.jpg", 6)
@@ -93,14 +91,13 @@ def test_since_tells_of_what_has_changed_since_and_leaves_no_mark(
         assert (found["seen"], found["sent"], found["gone"]) == (3, len(sent), 0)
         assert queued_keys(inbox) == sent
     assert client.exists(keys.reconcile("inbox")) == 0
-    process = wildtag("reconcile", "--since", "yesterday")
-    _, error = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 2
-    assert "36h" in error
+    refused = wildtag("reconcile", "--since", "yesterday")
+    assert refused.returncode == 2
+    assert "36h" in refused.stderr
 
 
 @pytest.mark.parametrize("how", ["option", "setting"])
-def test_a_rate_is_kept(wildtag: Callable[..., subprocess.Popen[str]], folder: Path, inbox: Inbox, how: str) -> None:
+def test_a_rate_is_kept(wildtag: Wildtag, folder: Path, inbox: Inbox, how: str) -> None:
     count = PAGE + 1
     for number in range(count):
         (folder / f"{number}.jpg").write_bytes(b"x")

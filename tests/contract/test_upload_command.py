@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.contract.made_up_gateway import MadeUpGateway, made_up_gateway, problem
 from tests.eventually import eventually
 from workers.embedded.stack import command, free_port
@@ -43,9 +44,7 @@ def wildtag(gateway: MadeUpGateway, tmp_path: Path) -> Wildtag:
     def run(*arguments: object, url: str | None = gateway.url, **variables: str) -> Run:
         environment = {**os.environ, "WILDTAG_HOME": str(tmp_path / "home"), "COLUMNS": "200", **variables}
         to = [] if url is None else ["--url", url]
-        return subprocess.run(
-            command("upload", *map(str, arguments), *to), env=environment, capture_output=True, text=True, check=False
-        )
+        return warm.wildtag("upload", *map(str, arguments), *to, env=environment)
 
     return run
 

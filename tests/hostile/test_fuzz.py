@@ -56,7 +56,7 @@ def tried(data: bytes) -> None:
     start = time.monotonic()
     reason = ""
     try:
-        image, media = decode_with_media(data, max_pixels=PIXELS, gps=True)
+        (image,), media = decode_with_media(data, max_pixels=PIXELS, gps=True)
     except BadImage as exc:
         reason = str(exc)
     else:

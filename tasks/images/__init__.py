@@ -1,7 +1,7 @@
 """Images: from untrusted bytes to upright RGB pixels.
 
-``decode`` is the entry: ``formats`` says what the bytes are, ``bitmap``, ``tiff``, ``heif``, ``jxl`` and ``raw`` open
-them, ``depth``, ``samples``, ``colour``, ``transparency`` and ``orientation`` turn what was stored into what is to be
+``decode`` is the entry: ``formats`` says what the bytes are, ``bitmap``, ``netpbm``, ``tiff``, ``heif``, ``jxl``,
+``raw`` and ``video`` open them, ``depth``, ``samples``, ``colour``, ``transparency`` and ``orientation`` turn what was stored into what is to be
 seen, ``media`` tells about the file.
 """
 

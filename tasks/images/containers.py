@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from tasks.images import movie_samples
 from tasks.images.boxes import brands
 from tasks.images.errors import DamagedImage, TruncatedImage
 
@@ -84,11 +85,15 @@ def _behind(size: int, data: bytes) -> str:
 def _movie(kind: str, data: bytes) -> str:
     """The boxes of the file have lengths; without ``moov`` nobody knows where a frame begins."""
     at, found = 0, False
+    parts: list[tuple[int, int]] = []
     for name, end in _top_boxes(data):
         found = found or name == b"moov"
+        if name != b"mdat":
+            parts.append((at, end))
         if end > len(data):
             return f"its box {name.decode('ascii')!r} ends {end - len(data):,} bytes behind the file"
         at = end
+    movie_samples.check(kind, data, [*parts, (at, len(data))])
     if found:
         return ""
     if at + 8 <= len(data) and data[at:].strip(b"\0"):

@@ -70,14 +70,12 @@ def opened(data: bytes, kind: str, max_pixels: int) -> Source:
     def load() -> list[Image.Image]:
         with container:
             views = reader.views()
+            # an estimate where the container has no count
+            source.frames = max(1, stream.frames or round(reader.duration * (stream.average_rate or 0)))
         source.turned = reader.turned
         return views
 
-    rate = stream.average_rate or 0
-    source = Source(
-        kind, width, height, load, frames=max(1, stream.frames or round(reader.duration * rate)),
-        told=told({**stream.metadata, **container.metadata}),
-    )  # fmt: skip
+    source = Source(kind, width, height, load, told=told({**stream.metadata, **container.metadata}))
     return source
 
 
@@ -122,6 +120,7 @@ class _Reader:
         self._frames = _FRAMES
         self._pixels = _PIXELS
         self._error: Exception | None = None
+        self._error_met = False  # in the packet that was decoded last
         context = stream.codec_context
         context.thread_count = 1
         # an error is raised for damaged data, where FFmpeg can tell

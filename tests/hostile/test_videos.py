@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 pytest.importorskip("av", reason="PyAV is missing: pip install 'wildtag[video]'")
 
 from tasks.images import BadImage, DamagedImage, decode, decode_with_media, recognised
+from tasks.images.movie_samples import check as check_samples
 from tasks.images.video_metadata import told
 from tasks.messages import Media
 from tests.hostile import heic, videos
@@ -180,7 +181,7 @@ def test_nothing_else_is_opened() -> None:
         assert code(text)[0] == "not-an-image"
 
 
-def test_other_codecs_and_encrypted_videos_are_named() -> None:
+def test_other_codecs_are_named() -> None:
     data = made().replace(b"avc1", b"zzzz")
     assert code(data)[0] == "unsupported"
     assert "codec" in code(data)[1]
@@ -237,3 +238,44 @@ def test_names_are_for_a_sentence() -> None:
 )  # fmt: skip
 def test_places(text: str, place: tuple[float, float] | None) -> None:
     assert told({"location": text}).place == place
+
+
+def test_tables_that_claim_more_than_there_is_are_not_believed() -> None:
+    data = bytearray(made("mpeg4.mp4", count=20))
+    struct.pack_into(">II", data, data.index(b"stsz") + 8, 1, 20_000_000)
+    struct.pack_into(">IIII", data, data.index(b"stsc") + 8, 1, 1, 20_000_000, 1)
+    assert code(bytes(data)) == ("damaged", "the MP4 video claims 20,000,000 samples; the limit is 2,000,000")
+    fragments = bytearray(made("h264.mp4", options={"movflags": "frag_keyframe+empty_moov"}))
+    assert [which(view, FRAMES)[0] for view in views(bytes(fragments))] == [4, 20]
+    assert media(bytes(fragments)).frames == COUNT
+    struct.pack_into(">I", fragments, fragments.index(b"trun") + 8, 2**27)
+    assert "samples" in code(bytes(fragments))[1]
+
+
+def test_hours_of_plain_sound_are_no_such_claim() -> None:
+    def table(size: int, codec: bytes) -> bytes:
+        sound = b"trak" + b"stsd" + struct.pack(">III", 0, 1, 36) + codec + b"stts" + struct.pack(">IIII", 0, 1, 9, 1)
+        return sound + b"stsz" + struct.pack(">III", 0, size, 30_000_000 // size)
+
+    for size, codec, refused in ((4, b"sowt", False), (4, b"avc1", True), (1, b"twos", False)):
+        data = table(size, codec).ljust(30_000_000, b"\0")
+        if refused:
+            with pytest.raises(DamagedImage):
+                check_samples("MP4 video", data, [(0, 1000)])
+        else:
+            check_samples("MP4 video", data, [(0, 1000)])
+
+
+def test_encrypted_videos_are_named() -> None:
+    secret = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "01" * 16, "encryption_kid": "02" * 16}
+    assert code(made(options=secret)) == ("unsupported", "MP4 video that is encrypted is not read")
+
+
+def test_high_dynamic_range_is_converted() -> None:
+    def hlg(stream: Any) -> None:
+        stream.codec_context.color_trc = 18
+
+    grey = Image.new("RGB", SIZE, (191, 191, 191))
+    grey.paste((40, 40, 40), (0, 0, 80, 96))
+    (view, *_) = views(made(frame=lambda _: grey, change=hlg))
+    assert 220 <= np.asarray(view)[48, 120].min() <= 245  # the white of graphics

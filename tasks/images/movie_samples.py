@@ -34,7 +34,7 @@ def _claimed(data: bytes, name: bytes, at: int, begin: int, end: int) -> int:
     """The samples of a table whose body begins here; none if they are those of uncompressed sound."""
     if at + 12 > end:
         return 0
-    size, count = struct.unpack_from(">II", data, at + 4)
+    size, count = (int(number) for number in struct.unpack_from(">II", data, at + 4))
     if name == b"trun":
         return size
     if name == b"stsz" and size and size * count <= len(data) and _is_plain_sound(data, at, begin, end):

@@ -89,6 +89,8 @@ def _track(container: Any, kind: str) -> Any:
 
     none = Disposition.attached_pic | Disposition.timed_thumbnails
     tracks = [one for one in container.streams.video if not one.disposition & none]
+    if not len(container.streams):
+        raise DamagedImage(f"the {kind} has no track that can be read")
     if not tracks:
         raise NotAnImage(f"{with_article(kind)} without a picture: it has no video track")
     known = [one for one in tracks if one.codec_context is not None and one.codec_context.codec.name in CODECS]

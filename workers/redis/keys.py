@@ -23,6 +23,8 @@ key                              type        holds
 ``P holds``                      set         buckets whose removals are held
 ``P hold:BUCKET``                hash        why (``workers.dispatch.removals``): ``missing``, ``known``, ``reason``,
                                              ``since``
+``P mount:BUCKET``               string      identity of the folder that last held objects of the bucket
+                                             (``workers.stores.folder_mount``)
 ``P removals:BUCKET``            sorted set  OID → time of recent removals that events reported, with a lifetime
 ``P lock:NAME``                  string      token of the process that holds a lock, with a lifetime
 ``P events:rejected``            stream      notifications that could not be read, newest last, trimmed; fields
@@ -147,6 +149,9 @@ class Keys:
 
     def hold(self, bucket: str) -> str:
         return f"{self.prefix}hold:{bucket}"
+
+    def mount(self, bucket: str) -> str:
+        return f"{self.prefix}mount:{bucket}"
 
     def recent_removals(self, bucket: str) -> str:
         return f"{self.prefix}removals:{bucket}"

@@ -1,10 +1,10 @@
 """Holds removals in bulk: a share that is not mounted, or a server that came back empty, looks like a mass deletion.
 
-A removal is *held* when so many objects are missing that the store is more likely at fault than the user, or when the
-folder of the bucket is empty and not the one that held objects (``workers.dispatch.folder_mounts``). The records stay,
-and ``wildtag status``, ``/readyz``, the page and a metric report it. A hold ends when the objects are back, when the
-user confirms the removals (``wildtag reconcile --confirm-removals``), or when the number of missing objects is within
-the limits again. Removals that were requested through wildtag are never held.
+A removal is *held* when so many objects are missing that the store is more likely at fault than the user, or when
+the folder of the bucket is empty and not the one that held objects (``workers.dispatch.folder_mounts``). The
+records stay, and ``wildtag status``, ``/readyz``, the page and a metric report it. A hold ends when the objects are
+back, when the user confirms the removals (``wildtag reconcile --confirm-removals``), or when the number of missing
+objects is within the limits again. Removals that were requested through wildtag are never held.
 """
 
 from __future__ import annotations

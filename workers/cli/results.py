@@ -80,16 +80,25 @@ def results(
         elif state in {None, record.state}:
             records.append(record)
     show(records, json=json)
-    in_progress = {p.oid: p for p in wiring.records.pending(10_000)} if missing else {}
-    for key in missing:
+    _show_missing(wiring, missing, spellings)
+    if missing:
+        raise typer.Exit(1)
+
+
+def _show_missing(wiring: Wiring, keys: list[str], spellings: Spellings) -> None:
+    """Print for each key why it has no record."""
+    bucket = wiring.settings.bucket
+    in_progress = {p.oid: p for p in wiring.records.pending(10_000)} if keys else {}
+    for key in keys:
         pending = in_progress.get(f"{bucket}/{key}")
+        rule = wiring.object_filter.ignored_by(key)
         if pending:
             messages.print(f"{clean(key)}: in progress ({pending.stage})")
+        elif rule is not None:
+            messages.print(f"[red]{clean(key)}: not tagged:[/] {clean(rule)}", soft_wrap=True)
         else:
             hint = clean(spellings.hint(bucket, key))
             messages.print(f"[red]{clean(key)}: no record[/] in the bucket {escape(bucket)}{hint}", soft_wrap=True)
-    if missing:
-        raise typer.Exit(1)
 
 
 def watch(json: Json = False) -> None:

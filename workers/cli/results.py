@@ -164,9 +164,10 @@ def status(json: Json = False) -> None:
     beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
     common = wiring.records.common_tags(10)
     sources, held = wiring.sources.conditions(), wiring.holds.active()
+    damaged = wiring.records.damaged.list()
     if json:
         body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "outages": standing,
-                "sources": sources, "held_removals": held,
+                "sources": sources, "held_removals": held, "damaged_records": damaged,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
@@ -183,6 +184,12 @@ def status(json: Json = False) -> None:
     _show_outages(standing, now)
     for hold in held:
         messages.print(f"[yellow]{clean(hold.summary)}[/]", soft_wrap=True)
+    if damaged:
+        shown = ", ".join(damaged[:5]) + (" …" if len(damaged) > 5 else "")
+        messages.print(
+            f"[yellow]{len(damaged):,} damaged records[/], tagged again after the next comparison: {clean(shown)}",
+            soft_wrap=True,
+        )
     for pending in wiring.records.pending(10):
         fault = f": {pending.fault}" if pending.fault else ""
         attempts = f"{pending.attempts} attempt{'' if pending.attempts == 1 else 's'}"

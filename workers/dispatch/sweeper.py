@@ -150,6 +150,7 @@ class Sweeper:
             self.progress = Sweep()
             if self._mounts:
                 self._mounts.note(self._bucket)
+            self._tag_damaged()
         if self._resume:
             with translated():
                 prefix, noted = self._redis.hmget(self._marker, "prefix", "after")
@@ -220,6 +221,15 @@ class Sweeper:
             for moved in moved_objects(self._store, self._bucket, self._records, self._missing):  # noqa: B007 -- the last
                 yield Sweep()
         return missing - moved if limits.exceeded(missing - moved, known) else 0
+
+    def _tag_damaged(self) -> None:
+        """Have the objects tagged again whose records cannot be read, unless they are in progress."""
+        start = f"{self._bucket}/{self._prefix}"
+        damaged = [oid for oid in self._records.damaged.list() if oid.startswith(start)]
+        idle = [oid for oid, (_, current) in zip(damaged, self._records.known(damaged), strict=True) if not current]
+        self._inbox.append([
+            ObjectEvent("created", self._bucket, oid.partition("/")[2], force=True) for oid in idle
+        ])  # fmt: skip
 
     def _note(self) -> None:
         if self._resume:

@@ -260,6 +260,7 @@ def router(images: Images, services: Services, access: Access, streams: Streams)
         start = paging.position(cursor)
         found = services.records.bodies(start, limit, as_state(state) if state else None)
         more = str(start + limit) if len(found) == limit else None
-        return responses.json({"objects": list(map(msgspec.Raw, found)), "cursor": more})
+        readable = [msgspec.Raw(body) for body in found if body is not None]
+        return responses.json({"objects": readable, "cursor": more})
 
     return routes

@@ -60,6 +60,7 @@ key                              type        holds
 ``P records``                    sorted set  OID → time of its record (Unix seconds)
 ``P objects``                    sorted set  the same OIDs, all with score 0: in byte order, as buckets list their
                                              keys
+``P damaged``                    set         OIDs whose record cannot be read, until it is written again
 ``P state:STATE``                sorted set  OID → time, of the records in one state: done, failed, dead, skipped
 ``P tag:LABEL``                  sorted set  OID → score, of the records with this tag
 ``P tags``                       sorted set  label → number of records with this tag
@@ -190,6 +191,10 @@ class Keys:
     @property
     def records(self) -> str:
         return f"{self.prefix}records"
+
+    @property
+    def damaged(self) -> str:
+        return f"{self.prefix}damaged"
 
     @property
     def tags(self) -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from tasks.messages import ObjectRef
 from tests.contract.sweeping import swept
 from tests.contract.test_dispatching import World, created
 from tests.contract.test_dispatching import world as world  # noqa: PLC0414 -- a fixture
+from workers.cli.main import app
 from workers.dispatch.same_versions import SameVersions
 from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
+from workers.redis.layout import VERSION
 from workers.stores.folder_versions import same_version
 
 DAMAGED = [b'{"bucket":', b'{"state":"of a newer version"}', b'{"bucket":"\xff"}', b"[" * 100_000]
@@ -77,3 +81,19 @@ def test_damaged_entries_of_the_feed_are_passed_over(world: World, client: Clien
     ref = tagged(world, "b.png")
     assert [item.oid for item in world.records.feed_page("0-0", 2)] == [ref.id]
     assert [item.oid for item in world.records.feed("0-0", block_ms=1, count=2)] == [ref.id]
+
+
+def test_status_names_them(
+    world: World, client: Client, keys: Keys, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = tagged(world, "a.png")
+    client.hset(keys.record(ref.id), "body", b"{")
+    world.records.get([ref.id])
+    monkeypatch.setenv("WILDTAG_REDIS_URL", redis_url)
+    monkeypatch.setenv("WILDTAG_KEY_PREFIX", keys.prefix)
+    client.set(keys.layout_version, VERSION)
+    assert "1 damaged record, tagged again after the next comparison: inbox/a.png" in (
+        CliRunner().invoke(app, ["status"]).output
+    )
+    said = CliRunner().invoke(app, ["status", "--json"]).stdout
+    assert json.loads(said)["damaged_records"] == [ref.id]

@@ -186,10 +186,8 @@ def status(json: Json = False) -> None:
         messages.print(f"[yellow]{clean(hold.summary)}[/]", soft_wrap=True)
     if damaged:
         shown = ", ".join(damaged[:5]) + (" …" if len(damaged) > 5 else "")
-        messages.print(
-            f"[yellow]{len(damaged):,} damaged records[/], tagged again after the next comparison: {clean(shown)}",
-            soft_wrap=True,
-        )
+        number = f"{len(damaged):,} damaged record{'' if len(damaged) == 1 else 's'}"
+        messages.print(f"[yellow]{number}[/], tagged again after the next comparison: {clean(shown)}", soft_wrap=True)
     for pending in wiring.records.pending(10):
         fault = f": {pending.fault}" if pending.fault else ""
         attempts = f"{pending.attempts} attempt{'' if pending.attempts == 1 else 's'}"

@@ -230,14 +230,18 @@ def test_a_manifest_whose_time_cannot_be_compared_is_refused(
 
 
 @pytest.mark.parametrize("target", HOMES)
-def test_an_empty_snapshot_whose_manifest_counts_captions_is_refused(
-    homes: Homes, target: str, tmp_path: Path
+@pytest.mark.parametrize(("there", "promised"), [(0, 2), (2, 3), (3, 2)])
+def test_a_snapshot_with_other_captions_than_its_manifest_counts_is_refused(
+    homes: Homes, target: str, there: int, promised: int, tmp_path: Path
 ) -> None:
     file = tmp_path / "soups.snapshot"
-    with homes("folder", "here").building("mini", "none@v1", DIMENSION) as building:
-        write(file, MANIFEST, building.index)
-    with pytest.raises(BadSnapshot, match="holds no captions"):
+    with homes("folder", "here").building("mini", "soups@v1", DIMENSION) as building:
+        captions = [*CAPTIONS[:there], TAUGHT]  # what is taught later is not counted
+        building.index.add(captions, vectors(captions))
+        write(file, replace(MANIFEST, count=promised), building.index)
+    with pytest.raises(BadSnapshot, match=f"holds {there} imported captions, but its manifest says {promised}"):
         homes(target, "there").restore(file)
+    assert homes(target, "there").manifests() == []
 
 
 def test_a_page_of_countless_values_is_refused_before_it_is_read() -> None:

@@ -54,7 +54,10 @@ class CaptionDesk(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """The adapters. All except ``batching_writer`` block, so call them in threads."""
+    """The adapters. All except ``batching_writer`` block, so call them in threads.
+
+    ``ignored_by``: the rule by which objects of a key are not tagged, see ``ObjectFilter``.
+    """
 
     batching_writer: BatchingWriter
     records: Records
@@ -72,6 +75,7 @@ class Services:
     segmentation_requests: SegmentationRequests
     outages: OutageReport
     holds: Holds
+    ignored_by: Callable[[str], str | None]
     clock: Callable[[], float]
 
 

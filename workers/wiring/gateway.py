@@ -37,6 +37,7 @@ def services(wiring: Wiring) -> Services:
         segmentation_requests=wiring.segmentation_requests,
         outages=wiring.outages,
         holds=wiring.holds,
+        ignored_by=wiring.object_filter.ignored_by,
         clock=wiring.clock,
     )  # fmt: skip
 

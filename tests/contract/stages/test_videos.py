@@ -20,7 +20,7 @@ from tasks.messages import Floats, Media
 from tests.acceptance.images import one_pixel
 from tests.contract.gateway.running import problem, running, wired
 from tests.contract.real_servers import key_pair
-from tests.contract.test_bad_input import World
+from tests.contract.stages.test_bad_input import World
 from tests.hostile.videos import audio, made, shown, which
 from tests.unit.stages.made_up import SPACE, MadeUpImages, MadeUpText, index_of, picture
 from workers.diagnostics.doctor import examine
@@ -200,7 +200,7 @@ print([check.remedy for check in examine(Settings(home=Path(sys.argv[1]))) if ch
 def test_without_the_package_it_is_named(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, tmp_path], input=VIDEO, capture_output=True, check=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )  # fmt: skip
     install = "pip install 'wildtag[video]'"
     assert done.stdout.decode().splitlines() == [

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from tasks.messages import Revision
+from tests.contract.dispatch.test_dispatching import World, created, made_of, world
 from tests.contract.own_redis import OwnRedis
 from tests.contract.qdrant_wire import grpc_wire
 from tests.contract.segmenting_world import World as SegmentingWorld
 from tests.contract.tcp_proxy import TcpProxy
-from tests.contract.test_dispatching import World, created, made_of, world
 from tests.eventually import eventually
 from vectordb.errors import Transient
 from vectordb.server_client import ServerAway, ask, connect

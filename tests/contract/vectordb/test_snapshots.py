@@ -24,7 +24,7 @@ from vectordb.snapshot import reading, write
 from vectordb.snapshot_parts import captions_of
 from vectordb.unpacking import unpack
 
-OLD = Path(__file__).parents[1] / "data" / "snapshots"  # written before the format had a number
+OLD = Path(__file__).parents[2] / "data" / "snapshots"  # written before the format had a number
 LAST_BIT = 2e-7
 BOTH = [(one, other) for one in HOMES for other in HOMES]
 

@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from tasks.messages import ObjectRef
+from tests.contract.dispatch.test_dispatching import World, created
+from tests.contract.dispatch.test_dispatching import world as world  # noqa: PLC0414 -- a fixture
 from tests.contract.sweeping import swept
-from tests.contract.test_dispatching import World, created
-from tests.contract.test_dispatching import world as world  # noqa: PLC0414 -- a fixture
 from workers.cli.main import app
 from workers.dispatch.same_versions import SameVersions
 from workers.lifecycle.progress import ProgressReader

@@ -18,8 +18,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.contract.certificates import certified
+from tests.contract.notifying.test_notifier import World
 from tests.contract.receiver import Receiver, Reply, Request, receiving
-from tests.contract.test_notifier import World
 from tests.eventually import eventually_while
 from tests.warm import wildtag
 from workers.cli.main import app

@@ -24,6 +24,9 @@ from workers.redis.connection import Client, connect
 from workers.redis.keys import Keys
 from workers.redis.server_program import choose_server
 
+# read when torch is loaded: its threads would spin while they wait, on the few cores that all test processes share
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # a shared core may be away for longer than any example may take
 hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")

@@ -29,7 +29,7 @@ class NoSuchCaption(Permanent):
     """No caption with this id was added."""
 
 
-class CaptionDesk(Protocol):
+class CaptionStore(Protocol):
     """Adds and searches captions, in the process that has the captions in use.
 
     Raises ``Transient`` if that process does not answer.
@@ -43,7 +43,7 @@ class CaptionDesk(Protocol):
         """The captions nearest to a text and their cosine similarity."""
         ...
 
-    def take_back(self, caption: str) -> None:
+    def remove_taught(self, caption: str) -> None:
         """Delete an added caption by its id. Raises ``NoSuchCaption``."""
         ...
 
@@ -70,7 +70,7 @@ class Services:
     keys: ApiKeys
     idempotency: Idempotency
     batches: Batches
-    captions: CaptionDesk
+    captions: CaptionStore
     dead_letters: DeadLetters
     segmentation_requests: SegmentationRequests
     outages: OutageReport

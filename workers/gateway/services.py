@@ -18,6 +18,7 @@ from workers.gateway.idempotency import Idempotency
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
+from workers.lifecycle.spelling import Spellings
 from workers.notifying.dead_letters import DeadLetters
 from workers.outages.outage_report import OutageReport
 from workers.redis.heartbeats import Health
@@ -75,6 +76,7 @@ class Services:
     segmentation_requests: SegmentationRequests
     outages: OutageReport
     holds: Holds
+    spellings: Spellings
     ignored_by: Callable[[str], str | None]
     clock: Callable[[], float]
 

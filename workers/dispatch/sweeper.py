@@ -11,17 +11,10 @@ from typing import Any
 
 from vectordb.errors import Transient
 from workers.dispatch.folder_mounts import FolderMounts
+from workers.dispatch.interrupted import Interrupted
+from workers.dispatch.missing_objects import Missing, confirmed_missing, emptied, gone_of, moved_objects
 from workers.dispatch.reconcile import Sweep, reconcile
-from workers.dispatch.removals import (
-    DEFAULT_LIMITS,
-    Holds,
-    Limits,
-    Missing,
-    confirmed_missing,
-    emptied,
-    gone_of,
-    moved_objects,
-)
+from workers.dispatch.removals import DEFAULT_LIMITS, Holds, Limits
 from workers.dispatch.same_versions import Adopt, nothing
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
@@ -77,6 +70,7 @@ class Sweeper:
         self._inbox = inbox
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._holds = holds
+        self._interrupted = Interrupted(client, keys)
         self._limits = limits
         self._confirmed = confirmed
         self._lock = keys.lock(f"reconcile:{bucket}")
@@ -192,9 +186,12 @@ class Sweeper:
                 return
         elif self._mounts:
             self._mounts.accept(self._bucket)
+        sent = gone = 0
         if not self._prefix:
             self._holds.end(self._bucket)
-        gone = 0
+            for step in self._queued_again():
+                sent = step.sent
+                yield step
         for keys in self._missing.pages():
             lost = gone_of(self._store, self._bucket, keys)
             self._inbox.append([
@@ -202,16 +199,27 @@ class Sweeper:
             ])  # fmt: skip
             self._missing.discard(keys)
             gone += len(lost)
-            yield Sweep(gone=gone, after=keys[-1])
+            yield Sweep(sent=sent, gone=gone, after=keys[-1])
+
+    def _queued_again(self) -> Iterator[Sweep]:
+        """Queue what was to be tagged again when the hold began. What is gone is removed by the same event."""
+        sent = 0
+        for keys in self._interrupted.pages(self._bucket):
+            self._inbox.append([
+                ObjectEvent("created", self._bucket, key, force=True, requested=self._confirmed) for key in keys
+            ])  # fmt: skip
+            self._interrupted.discard(self._bucket, keys)
+            sent += len(keys)
+            yield Sweep(sent=sent, after=keys[-1])
 
     def _implausible(self, known: int, limits: Limits) -> Generator[Sweep, None, int]:
         """The number of missing objects if that is too many to be believed, else 0. Yields while looking them up."""
         missing = self._missing.count()
-        held = next((hold.missing for hold in self._holds.active() if hold.bucket == self._bucket), 0)
+        hold = self._holds.of(self._bucket)
         if not limits.exceeded(missing, known):
             return 0
-        if missing == held:  # nothing has changed
-            return held
+        if hold and missing == hold.missing:  # nothing has changed
+            return missing
         for gone in confirmed_missing(self._store, self._bucket, self._missing):
             yield Sweep()
             if limits.exceeded(gone, known):  # the others need not be looked up

@@ -174,17 +174,25 @@ class Sweeper:
         return "" < self._upto <= self._at
 
     def _removals(self) -> Iterator[Sweep]:
-        """Report what is missing as removed, page by page, or hold it."""
+        """Report what is missing as removed, page by page, or hold it.
+
+        A pass over a part of the bucket neither ends a hold nor changes it: it does not know what else is missing.
+        """
         if not self._confirmed:
+            if self._prefix and self._limits.hold and self._holds.of(self._bucket):
+                self._missing.clear()
+                return
             known = self._records.count_in(self._bucket)
-            replaced = self._mounts.replaced(self._bucket) if self._mounts else None
-            missing = yield from self._implausible(known, self._limits.without_trust() if replaced else self._limits)
+            doubt = self._mounts.replaced(self._bucket) if self._mounts else None
+            if not doubt and self._prefix and self._missing.count():  # few are missing here, but perhaps all
+                doubt = emptied(self._store, self._bucket)
+            missing = yield from self._implausible(known, self._limits.without_trust() if doubt else self._limits)
             if missing:
-                why = replaced or emptied(self._store, self._bucket) or "the others are there"
+                why = doubt or emptied(self._store, self._bucket) or "the others are there"
                 self._holds.begin(self._bucket, missing, known, why)
                 self._missing.clear()
                 return
-        elif self._mounts:
+        elif self._mounts and not self._prefix:
             self._mounts.accept(self._bucket)
         sent = gone = 0
         if not self._prefix:

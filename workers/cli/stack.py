@@ -93,9 +93,8 @@ def _stack(settings: Settings) -> Iterator[_Up]:
     settings.home.mkdir(parents=True, exist_ok=True)
     if settings.inbox is None:
         settings.inbox_folder.mkdir(exist_ok=True)
-    elif (
-        not settings.inbox.is_dir()
-    ):  # not created: an empty folder in place of an unmounted disk deletes all records
+    elif not settings.inbox.is_dir():
+        # not created: in place of an unmounted disk it would hide the fault, and hold all removals
         raise Permanent(f"the inbox {settings.inbox} is not an existing folder: create it, or change WILDTAG_INBOX")
     try:
         with Supervisor(settings.home, on_event=say) as supervisor:

@@ -182,7 +182,7 @@ class Dispatcher:
             handled = {arrival.ref.id for arrival in arrivals} | {*removals} | left
             self._segments.drop([event.id for event in events if event.id not in handled])
             self._segments.put_off(sorted(left))
-            self._send(arrivals, removals, frozenset(), {"entered", "again", "duplicate"})
+            self._send(arrivals, removals, events, {"entered", "again", "duplicate"})
         return None if events is None else len(events)
 
     def _process(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
@@ -192,9 +192,8 @@ class Dispatcher:
         new, counts = self._events.new(events)
         arrivals, removals, left = self._look(new)
         # events that were read and not finished may have been entered without being sent
-        requested = {event.id for _, event in new if event.requested}
         wanted = {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
-        sent = self._send(arrivals, removals, requested, wanted)
+        sent = self._send(arrivals, removals, [event for _, event in new], wanted)
         self._events.mark_processed(
             [(entry, event) for entry, event in new if entry not in left], counts,
             inbox.finishing([entry for entry, _ in events if entry not in left]),
@@ -209,15 +208,15 @@ class Dispatcher:
         self,
         arrivals: Sequence[Arrival],
         removals: Sequence[str],
-        requested: Collection[str],
+        events: Sequence[ObjectEvent],
         wanted: Collection[str],
     ) -> int:
         """Forget removed objects, enter existing ones and send those the ledger accepts; returns their number.
 
-        ``requested``: removals that are never held.
+        ``events``: what led to this.
         """
         now = self._clock()
-        removals = self._guard.believed(removals, requested)
+        removals = self._guard.believed(removals, events)
         self._artifacts.forget(removals)  # before their records: afterwards nothing would refer to the artifacts
         # removals first: if an object has both, the plan kept only the later one
         for oid, known in zip(removals, self._ledger.remove(removals), strict=True):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from workers.dispatch.removals import Missing
+from workers.dispatch.missing_objects import Missing
 from workers.dispatch.same_versions import Adopt, nothing
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox

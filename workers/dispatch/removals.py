@@ -5,25 +5,32 @@ the folder of the bucket is empty and not the one that held objects (``workers.d
 records stay, and ``wildtag status``, ``/readyz``, the page and a metric report it. A hold ends when the objects are
 back, when the user confirms the removals (``wildtag reconcile --confirm-removals``), or when the number of missing
 objects is within the limits again. Removals that were requested through wildtag are never held.
+
+While a bucket has a hold, no removal is believed that was not requested: a comparison of the whole bucket decides. An
+object whose removal is held is no longer in progress (``workers.dispatch.interrupted``). One without a record is
+never held: nothing is lost, and a comparison enters it again when it is back. If wildtag itself has looked for an
+object, to tag it again, perhaps no source has reported its removal. So a single one is held, too, when the bucket is
+empty.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 import structlog
 
-from vectordb.errors import Permanent
 from workers.dispatch.folder_mounts import FolderMounts
-from workers.lifecycle.record_reader import PAGE, Records, in_pages
+from workers.dispatch.interrupted import Interrupted
+from workers.dispatch.missing_objects import emptied
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
-from workers.stores.lookup import look
-from workers.stores.store import BucketMissing, ObjectError, ObjectStore
+from workers.stores.store import ObjectStore
 
 log = structlog.get_logger()
 
@@ -96,6 +103,10 @@ class Holds:
             for bucket, row in zip(buckets, found, strict=True) if row
         ]  # fmt: skip
 
+    def of(self, bucket: str) -> Hold | None:
+        """The hold of a bucket, if there is one."""
+        return next((hold for hold in self.active() if hold.bucket == bucket), None)
+
     def begin(self, bucket: str, missing: int, known: int, reason: str) -> None:
         """Hold the removals of a bucket, or update its hold. Logs a warning when it begins."""
         key, now = self._keys.hold(bucket), self._clock()
@@ -122,53 +133,6 @@ class Holds:
             log.info("removals no longer held", bucket=bucket)
 
 
-class Missing:
-    """The objects that a comparison has found missing, kept in Redis until it knows how many they are.
-
-    ``name``: of the pass; a pass that is resumed finds what it has collected. Raises ``StoreUnavailable``.
-    """
-
-    LIFETIME_S = 86_400
-
-    def __init__(self, client: Client, keys: Keys, name: str) -> None:
-        self._redis: Any = client  # as above
-        self._key = keys.missing(name)
-
-    def add(self, keys: Sequence[str]) -> None:
-        """Add keys of the bucket."""
-        if keys:
-            with translated():
-                self._redis.zadd(self._key, dict.fromkeys(keys, 0))
-                self._redis.expire(self._key, self.LIFETIME_S)
-
-    def count(self) -> int:
-        """Number of missing objects."""
-        with translated():
-            return int(self._redis.zcard(self._key))
-
-    def pages(self) -> Iterator[list[str]]:
-        """All keys in pages. A page may be discarded before the next one is read."""
-        start: bytes = b"-"
-        while True:
-            with translated():
-                page = self._redis.zrangebylex(self._key, start, b"+", start=0, num=PAGE)
-            if not page:
-                return
-            yield [text(key) for key in page]
-            start = b"(" + page[-1]
-
-    def discard(self, keys: Sequence[str]) -> None:
-        """Remove keys that were processed or are back."""
-        if keys:
-            with translated():
-                self._redis.zrem(self._key, *keys)
-
-    def clear(self) -> None:
-        """Forget all."""
-        with translated():
-            self._redis.delete(self._key)
-
-
 class RemovalGuard:
     """Decides which removals that events report are believed. Raises ``Transient``."""
 
@@ -189,34 +153,49 @@ class RemovalGuard:
         self._holds = holds
         self._redis: Any = client  # as above
         self._keys = keys
+        self._interrupted = Interrupted(client, keys)
         self._limits = limits
         self._clock = clock
 
-    def believed(self, removals: Sequence[str], requested: Collection[str]) -> list[str]:
-        """Those of ``removals`` (``bucket/key``) to carry out; the others are held. ``requested``: never held."""
+    def believed(self, removals: Sequence[str], events: Iterable[ObjectEvent]) -> list[str]:
+        """Those of ``removals`` (``bucket/key``) to carry out; the others are held, and leave the ledger.
+
+        ``events``: what led to the removals. One that a user has requested is never held.
+        """
+        events = list(events)
+        requested = {event.id for event in events if event.requested}
+        again = {event.id for event in events if event.force}
+        told = {event.id for event in events if event.kind == "removed"}
         believed = [oid for oid in removals if oid in requested]
         reported = sorted(oid for oid in removals if oid not in requested)
         for bucket, of_bucket in groupby(reported, key=lambda oid: oid.partition("/")[0]):
             oids = list(of_bucket)
-            if not self._held(bucket, oids):
-                believed += oids
+            held = self._held(bucket, oids, told)
+            self._interrupted.put(bucket, held, again)
+            believed += sorted({*oids} - {*held})
         return believed
 
-    def _held(self, bucket: str, oids: list[str]) -> bool:
-        recorded = [oid for oid, (etag, _) in zip(oids, self._records.known(oids), strict=True) if etag]
+    def _held(self, bucket: str, oids: list[str], told: Collection[str]) -> list[str]:
+        stored = dict(zip(oids, self._records.known(oids), strict=True))
+        recorded = [oid for oid, (etag, _) in stored.items() if etag]
         if not recorded:
-            return False
+            return []
+        looked_for = any(oid not in told or stored[oid][1] for oid in recorded)  # perhaps no source has reported it
         recent = self._recent(bucket, recorded)
         known = self._records.count_in(bucket) + recent - len(recorded)
+        if self._limits.hold and (hold := self._holds.of(bucket)):
+            self._holds.begin(bucket, max(recent, hold.missing), known, hold.reason)
+            return recorded
         reason = self._mounts.replaced(bucket) if self._mounts else None
-        limits = self._limits.without_trust() if reason else self._limits
-        if (recent < 2 and not reason) or not limits.exceeded(recent, known):  # a single removal is no burst
-            return False
+        limits = self._limits.without_trust() if reason or looked_for else self._limits
+        burst = recent > 1 or reason or looked_for  # a single removal that is reported is none
+        if not burst or not limits.exceeded(recent, known):
+            return []
         reason = reason or emptied(self._store, bucket)
         if reason is None:
-            return False
+            return []
         self._holds.begin(bucket, recent, known, reason)
-        return True
+        return recorded
 
     def _recent(self, bucket: str, oids: list[str]) -> int:
         """Remember these removals; the number of all within ``BURST_S``."""
@@ -228,57 +207,3 @@ class RemovalGuard:
             pipe.expire(key, int(BURST_S))
             pipe.zcard(key)
             return int(pipe.execute()[-1])
-
-
-def emptied(store: ObjectStore, bucket: str) -> str | None:
-    """Why a bucket is not to be trusted; ``None`` if it lists objects. Raises ``Transient``."""
-    try:
-        if next(store.list(bucket), None) is not None:
-            return None
-    except (Permanent, BucketMissing) as exc:
-        return f"the bucket cannot be listed: {exc}"
-    return "the bucket is empty: a share may not be mounted, or the server may have lost it"
-
-
-def gone_of(store: ObjectStore, bucket: str, keys: Sequence[str]) -> list[str]:
-    """Those keys whose object is gone. Access denied or no answer does not mean gone. Raises errors of the bucket."""
-    gone = []
-    for (_, key), found in look(store, ((bucket, key) for key in keys)).items():
-        if found is None:
-            gone.append(key)
-        elif isinstance(found, Permanent) and not isinstance(found, ObjectError):
-            raise found
-    return gone
-
-
-def confirmed_missing(store: ObjectStore, bucket: str, missing: Missing) -> Iterator[int]:
-    """Look up what is missing, page by page, discard what is there, and yield the number of those that are gone.
-
-    A store may know objects that it does not list, such as side files that an earlier version has tagged.
-    """
-    count = 0
-    for keys in missing.pages():
-        gone = set(gone_of(store, bucket, keys))
-        missing.discard([key for key in keys if key not in gone])
-        count += len(gone)
-        yield count
-
-
-def moved_objects(store: ObjectStore, bucket: str, records: Records, missing: Missing) -> Iterator[int]:
-    """Yield the number of missing objects that were found under another key, after each page of the bucket.
-
-    Such an object has the same ETag, and no record or a newer one. Each accounts for one missing object.
-    """
-    lost: dict[str, list[float]] = {}  # ETag → when the records of the missing objects were written
-    for keys in missing.pages():
-        for found in filter(None, records.get([f"{bucket}/{key}" for key in keys])):
-            lost.setdefault(found.etag, []).append(found.finished_at)
-    moved = 0
-    for page in in_pages(store.list(bucket), PAGE):
-        same = [info.ref for info in page if lost.get(info.ref.etag)]
-        for ref, record in zip(same, records.get([ref.id for ref in same]), strict=True):
-            times = lost[ref.etag]
-            if times and (record is None or record.finished_at > min(times)):
-                times.remove(min(times))
-                moved += 1
-        yield moved

@@ -11,17 +11,10 @@ from typing import Any
 
 from vectordb.errors import Transient
 from workers.dispatch.folder_mounts import FolderMounts
+from workers.dispatch.interrupted import Interrupted
+from workers.dispatch.missing_objects import Missing, confirmed_missing, emptied, gone_of, moved_objects
 from workers.dispatch.reconcile import Sweep, reconcile
-from workers.dispatch.removals import (
-    DEFAULT_LIMITS,
-    Holds,
-    Limits,
-    Missing,
-    confirmed_missing,
-    emptied,
-    gone_of,
-    moved_objects,
-)
+from workers.dispatch.removals import DEFAULT_LIMITS, Holds, Limits
 from workers.dispatch.same_versions import Adopt, nothing
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
@@ -77,6 +70,7 @@ class Sweeper:
         self._inbox = inbox
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._holds = holds
+        self._interrupted = Interrupted(client, keys)
         self._limits = limits
         self._confirmed = confirmed
         self._lock = keys.lock(f"reconcile:{bucket}")
@@ -180,21 +174,32 @@ class Sweeper:
         return "" < self._upto <= self._at
 
     def _removals(self) -> Iterator[Sweep]:
-        """Report what is missing as removed, page by page, or hold it."""
+        """Report what is missing as removed, page by page, or hold it.
+
+        A pass over a part of the bucket neither ends a hold nor changes it: it does not know what else is missing.
+        """
         if not self._confirmed:
+            if self._prefix and self._limits.hold and self._holds.of(self._bucket):
+                self._missing.clear()
+                return
             known = self._records.count_in(self._bucket)
-            replaced = self._mounts.replaced(self._bucket) if self._mounts else None
-            missing = yield from self._implausible(known, self._limits.without_trust() if replaced else self._limits)
+            doubt = self._mounts.replaced(self._bucket) if self._mounts else None
+            if not doubt and self._prefix and self._missing.count():  # few are missing here, but perhaps all
+                doubt = emptied(self._store, self._bucket)
+            missing = yield from self._implausible(known, self._limits.without_trust() if doubt else self._limits)
             if missing:
-                why = replaced or emptied(self._store, self._bucket) or "the others are there"
+                why = doubt or emptied(self._store, self._bucket) or "the others are there"
                 self._holds.begin(self._bucket, missing, known, why)
                 self._missing.clear()
                 return
-        elif self._mounts:
+        elif self._mounts and not self._prefix:
             self._mounts.accept(self._bucket)
+        sent = gone = 0
         if not self._prefix:
             self._holds.end(self._bucket)
-        gone = 0
+            for step in self._queued_again():
+                sent = step.sent
+                yield step
         for keys in self._missing.pages():
             lost = gone_of(self._store, self._bucket, keys)
             self._inbox.append([
@@ -202,16 +207,27 @@ class Sweeper:
             ])  # fmt: skip
             self._missing.discard(keys)
             gone += len(lost)
-            yield Sweep(gone=gone, after=keys[-1])
+            yield Sweep(sent=sent, gone=gone, after=keys[-1])
+
+    def _queued_again(self) -> Iterator[Sweep]:
+        """Queue what was to be tagged again when the hold began. What is gone is removed by the same event."""
+        sent = 0
+        for keys in self._interrupted.pages(self._bucket):
+            self._inbox.append([
+                ObjectEvent("created", self._bucket, key, force=True, requested=self._confirmed) for key in keys
+            ])  # fmt: skip
+            self._interrupted.discard(self._bucket, keys)
+            sent += len(keys)
+            yield Sweep(sent=sent, after=keys[-1])
 
     def _implausible(self, known: int, limits: Limits) -> Generator[Sweep, None, int]:
         """The number of missing objects if that is too many to be believed, else 0. Yields while looking them up."""
         missing = self._missing.count()
-        held = next((hold.missing for hold in self._holds.active() if hold.bucket == self._bucket), 0)
+        hold = self._holds.of(self._bucket)
         if not limits.exceeded(missing, known):
             return 0
-        if missing == held:  # nothing has changed
-            return held
+        if hold and missing == hold.missing:  # nothing has changed
+            return missing
         for gone in confirmed_missing(self._store, self._bucket, self._missing):
             yield Sweep()
             if limits.exceeded(gone, known):  # the others need not be looked up

@@ -22,9 +22,7 @@ from workers.gateway.api_keys import Scope
 from workers.gateway.event_streams import Streams
 from workers.gateway.services import Options, Services
 from workers.outages.board import Outage
-from workers.settings.settings import STAGES
 
-BEATING = (*STAGES, "dispatcher")
 SILENT_S = 120.0  # seconds without progress while objects wait, after which the page reports a stage
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]

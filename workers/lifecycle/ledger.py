@@ -1,7 +1,8 @@
 """The ledger: every accepted object without a final record, and the only place that writes records.
 
 The broker may lose, repeat or reorder messages; the ledger does not. An object is entered once per version. It leaves
-the ledger only by a final record or by being removed from the bucket. All changes are Lua scripts and therefore
+the ledger only by a final record, by being removed from the bucket, or while its removal is held
+(``workers.dispatch.interrupted``). All changes are Lua scripts and therefore
 atomic (see ``workers/redis/keys.py`` for the keys and ``workers/redis/scripts`` for the rules). Every method raises
 ``StoreUnavailable`` when Redis is unavailable, and every method may be repeated.
 """
@@ -70,7 +71,7 @@ class Ledger:
     def enter(self, arrivals: Sequence[Arrival], revision: Revision, now: float, deadline: float) -> list[str]:
         """Accept objects and return each one's outcome. Send only those with ``entered`` or ``again`` (forced).
 
-        ``waiting``: the object waits in ``Keys.segments`` to be segmented.
+        ``waiting``: the object waits in ``Keys.segmentation_queue`` to be segmented.
         """
         rows = [
             (a.ref.id, a.ref.etag, token(revision), a.sequence, msgspec.msgpack.encode(a.ref), now, deadline,

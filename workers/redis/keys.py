@@ -23,6 +23,8 @@ key                              type        holds
 ``P holds``                      set         buckets whose removals are held
 ``P hold:BUCKET``                hash        why (``workers.dispatch.removals``): ``missing``, ``known``, ``reason``,
                                              ``since``
+``P interrupted:BUCKET``         sorted set  OIDs that were to be tagged again when their removal was held, all with
+                                             score 0 (``workers.dispatch.interrupted``)
 ``P mount:BUCKET``               string      identity of the folder that last held objects of the bucket
                                              (``workers.stores.folder_mount``)
 ``P removals:BUCKET``            sorted set  OID → time of recent removals that events reported, with a lifetime
@@ -150,6 +152,9 @@ class Keys:
 
     def hold(self, bucket: str) -> str:
         return f"{self.prefix}hold:{bucket}"
+
+    def interrupted(self, bucket: str) -> str:
+        return f"{self.prefix}interrupted:{bucket}"
 
     def mount(self, bucket: str) -> str:
         return f"{self.prefix}mount:{bucket}"

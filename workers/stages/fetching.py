@@ -6,7 +6,7 @@ response of the store                               outcome
 the wanted version                                  ``images``
 an object whose content type is not followed        ``skipped``
 another version, confirmed by HEAD                  ``events``: that version is processed by its own event
-no object, confirmed by HEAD                        ``events``: a removal, so the object is forgotten
+no object, confirmed by HEAD                        ``events``: a removal: the object is forgotten, or held
 GET and HEAD disagree, as behind a stale cache      ``waiting``: retried until they agree or the ledger gives up
 the object can never be read                        ``faults``
 the store is unavailable, or refuses the requests   ``fetch`` raises ``Transient``, because all objects are affected

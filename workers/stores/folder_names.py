@@ -8,14 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 from workers.stores.store import ObjectForbidden
-
-
-def key_of(root: Path, path: str) -> str:
-    """The key of a file under a root folder."""
-    return key_text(os.path.relpath(path, root))
 
 
 def key_text(name: str) -> str:

@@ -4,7 +4,9 @@ An ETag is made of the modification time and the size. It does not contain the i
 copied, restored or mounted again. Older versions of wildtag wrote ``time-size-inode``.
 
 File systems keep times with different resolutions, so a copy may have a coarser time than its original. Both are the
-same version if their sizes are equal and one time is the other at the resolution of a coarser file system.
+same version if their sizes are equal and one time is exactly the other, rounded to the resolution of a coarser file
+system. The other must then be finer than a millisecond: two times that are both as coarse as that belong to two files
+that were written one after the other, as a burst of photographs of one size.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ RESOLUTIONS_NS = (
     1_000,  # programs that copy times in microseconds
     100,  # NTFS and SMB
 )
+FINE_NS = 1_000_000  # a time with a part below this cannot come from a clock of milliseconds, seconds or two seconds
 UNREADABLE = "-unreadable"
 _ETAG = re.compile(r"(?P<time>-?[0-9a-f]+)-(?P<size>[0-9a-f]+)(?:-(?P<inode>[0-9a-f]+))?(?P<unreadable>-unreadable)?")
 
@@ -50,13 +53,24 @@ def same_version(known: str, met: str, read_at: float) -> bool:
         return known == met
     if (before.size, before.unreadable) != (after.size, after.unreadable):
         return False
-    return any(_agree(before.time, after.time, resolution, read_at) for resolution in (1, *RESOLUTIONS_NS))
+    if before.time == after.time:
+        return True
+    return any(_agree(before.time, after.time, resolution, read_at) for resolution in RESOLUTIONS_NS)
 
 
 def _agree(known: int, met: int, resolution: int, read_at: float) -> bool:
-    if abs(met - known) >= resolution or (known % resolution and met % resolution):
+    if not (_rounded(known, met, resolution) or _rounded(met, known, resolution)):
         return False
-    return met <= known or (met + resolution) / 1e9 <= read_at
+    return met < known or (met + resolution) / 1e9 <= read_at
+
+
+def _rounded(fine: int, coarse: int, resolution: int) -> bool:
+    """Whether ``coarse`` is ``fine``, rounded down or up, and ``fine`` is no time of an equally coarse clock."""
+    return (
+        coarse % resolution == 0
+        and abs(coarse - fine) < resolution
+        and fine % min(resolution, FINE_NS) != 0
+    )  # fmt: skip
 
 
 def _parsed(etag: str) -> _Version | None:

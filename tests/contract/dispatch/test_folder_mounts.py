@@ -47,11 +47,11 @@ class Archive:
             self.mounts,
         )  # fmt: skip
 
-    def sweep(self, *, confirmed: bool = False) -> int:
+    def sweep(self, *, confirmed: bool = False, prefix: str = "") -> int:
         """Number of records that are left after a pass and what follows from it."""
         sweeper = Sweeper(
             self.store, "inbox", self.world.records, self.world.inbox, self.client, self.keys, self.holds,
-            confirmed=confirmed, mounts=self.mounts, limits=self.limits,
+            confirmed=confirmed, mounts=self.mounts, limits=self.limits, prefix=prefix,
         )  # fmt: skip
         while not sweeper.step(60):
             pass
@@ -123,6 +123,17 @@ def test_removals_that_are_confirmed_end_the_distrust(archive: Archive) -> None:
     assert archive.sweep(confirmed=True) == 60
     archive.store.remove("inbox", UPLOADS[0])
     assert archive.sweep() == 59
+
+
+def test_a_confirmation_for_a_prefix_trusts_no_folder(archive: Archive) -> None:
+    archive.unmount()
+    archive.store.remove("inbox", UPLOADS[0])
+    assert archive.sweep(confirmed=True, prefix="uploads/") == 64
+    assert archive.sweep() == 64
+    assert archive.hold is not None
+    archive.store.remove("inbox", UPLOADS[1])
+    assert archive.sweep(confirmed=True, prefix="uploads/") == 63
+    assert archive.hold is not None
 
 
 def test_nothing_is_held_where_that_is_switched_off(archive: Archive) -> None:

@@ -55,8 +55,8 @@ class Bucket:
         while self.world.dispatcher().step(block_ms=1):
             pass
 
-    def sweep(self, *, confirmed: bool = False) -> Sweep:
-        found = swept(self.world.store, "inbox", self.client, self.keys, confirmed=confirmed)
+    def sweep(self, *, confirmed: bool = False, prefix: str = "") -> Sweep:
+        found = swept(self.world.store, "inbox", self.client, self.keys, confirmed=confirmed, prefix=prefix)
         self.dispatch()
         return found
 
@@ -126,6 +126,20 @@ def test_a_share_of_missing_objects_is_held(place: Bucket, count: int, lost: int
     place.lose(names[:lost])
     assert place.sweep().gone == (0 if held else lost)
     assert place.left() == (count if held else count - lost, held)
+
+
+def test_a_pass_over_a_few_removes_nothing_from_a_bucket_that_is_empty_or_held(place: Bucket) -> None:
+    names = place.fill(30)
+    place.lose(names)
+    assert place.sweep(prefix=names[0]).gone == 0
+    assert place.hold is not None
+    place.sweep()
+    hold = place.hold
+    place.fill(1, "other-")
+    assert place.sweep(prefix=names[0]).gone == 0
+    assert place.hold == hold
+    assert place.sweep(prefix=names[0], confirmed=True).gone == 1
+    assert place.left() == (30, True)
 
 
 def test_limits_are_settings() -> None:

@@ -109,6 +109,17 @@ def test_a_copy_on_a_coarser_file_system_changes_only_the_etags(world: World, re
     assert world.sweep() == []
 
 
+def test_a_photograph_of_the_same_size_that_is_moved_over_another_one_is_tagged(world: World) -> None:
+    photograph = world.root / "0-a.jpg"
+    os.utime(photograph, (1_700_000_000, 1_700_000_000))
+    world.tag(*world.files())
+    following = world.root / "following"
+    following.write_bytes(b"y")
+    os.utime(following, (1_700_000_001, 1_700_000_001))
+    following.rename(photograph)
+    assert world.sweep() == [("created", "0-a.jpg")]
+
+
 def test_etags_with_an_inode_are_rewritten_and_nobody_is_told(world: World) -> None:
     """As version 0.1.0 wrote them: ``time-size-inode``. Only what has changed since is queued."""
     old = [

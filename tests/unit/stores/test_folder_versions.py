@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.stores.folder_versions import RESOLUTIONS_NS, etag_of, same_version
+from workers.stores.folder_versions import FINE_NS, RESOLUTIONS_NS, etag_of, same_version
 
 S = 1_000_000_000
 LATE = 4e9  # read long after the file was written
@@ -52,6 +52,40 @@ def test_a_change_after_it_was_read_is_never_the_same_version(
     if before != after:
         # a double holds times of this size to 512 ns
         assert not same_version(etag(before, size), etag(after, size), read / S - 2e-6)
+
+
+@given(
+    resolution=st.sampled_from([ns for ns in RESOLUTIONS_NS if ns >= FINE_NS]), known=st.integers(-(2**31), 2**31),
+    away=st.integers(-3, 3).filter(bool), read=st.floats(-1e10, 1e10),
+)  # fmt: skip
+def test_a_replacement_that_keeps_an_equally_coarse_time_is_another_version(
+    resolution: int, known: int, away: int, read: float
+) -> None:
+    """Whenever it was read: as after ``unzip``, ``scp -p``, or a burst of photographs moved over each other."""
+    assert not same_version(etag(known * resolution), etag((known + away) * resolution), read)
+
+
+@given(
+    known=st.integers(-(2**61), 2**61), met=st.integers(-3 * S, 3 * S).filter(bool),
+    round_to=st.sampled_from((1, *RESOLUTIONS_NS)),
+)  # fmt: skip
+def test_only_the_exact_rounding_of_a_finer_time_is_the_same_version(known: int, met: int, round_to: int) -> None:
+    """Whatever times a replacement and its original keep."""
+    other = (known + met) // round_to * round_to
+    if known != other and same_version(etag(known), etag(other), 1e11):
+        fine, coarse = sorted((known, other), key=lambda ns: next((r for r in RESOLUTIONS_NS if ns % r == 0), 0))
+        assert any(coarse in {fine // r * r, -(-fine // r) * r} for r in RESOLUTIONS_NS)
+        assert fine % FINE_NS
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(0, S), (S, 2 * S), (0, 400_000_000), (0, 1_400_000_000), (3 * S, 3 * S + 10_000_000), (0, 123_000_000)],
+)
+def test_whole_seconds_and_fractions_of_one_are_no_copies_of_each_other(one: int, other: int) -> None:
+    base = 1_700_000_000 * S
+    assert not same_version(etag(base + one), etag(base + other), LATE)
+    assert not same_version(etag(base + other), etag(base + one), LATE)
 
 
 def test_sizes_and_permissions_tell_versions_apart() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from tests.hostile import wide
 from tests.hostile.metadata import chunk
 from tests.hostile.picture import HEIGHT, WIDTH, Case, base, encoded, grey, grey_array, rgb_array, tiff_structure
 
@@ -21,6 +22,7 @@ WIDE_RGB = rgb_array().astype(np.uint16) * 257
 def cases() -> Iterator[Case]:
     yield from _greys()
     yield from _png_of_16_bits()
+    yield from wide.cases()
     yield from _opacity()
     yield from _animations()
 
@@ -135,6 +137,19 @@ def _png_of_16_bits() -> Iterator[Case]:
     twelve = np.rint(rgb_array() / 255 * 4095).astype(np.uint16)
     yield Case("rgb-12-of-16.png", lambda: png(twelve, 2), looks=base, within=9)
     yield Case("rgba-12-of-16.png", lambda: png(np.dstack([twelve, opaque]), 6), looks=base, within=9)
+    yield Case("animated-12-of-16.png", lambda: _animated(png(twelve, 2)), looks=base, within=9)
+
+
+def _animated(data: bytes) -> bytes:
+    """A PNG as an animation of two frames, which are alike."""
+    at, end = data.index(b"IDAT") - 4, data.index(b"IEND") - 4
+    pixels = data[at + 8 : end - 4]
+    frame = struct.pack(">4I2H2B", WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
+    return (
+        data[:at] + chunk(b"acTL", struct.pack(">II", 2, 0)) + chunk(b"fcTL", struct.pack(">I", 0) + frame)
+        + data[at:end] + chunk(b"fcTL", struct.pack(">I", 1) + frame)
+        + chunk(b"fdAT", struct.pack(">I", 2) + pixels) + data[end:]
+    )  # fmt: skip
 
 
 def _layer(image: Image.Image, opacity: int | Image.Image) -> Image.Image:

@@ -11,19 +11,16 @@ from PIL import Image, UnidentifiedImageError
 from tasks.images import jpeg, jpeg2000, png, wide_jpeg
 from tasks.images.box_items import exif_item
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, check_size, translated
+from tasks.images.frames import first_shown
 from tasks.images.orientation import orientation
 from tasks.images.samples import to_rgb
 from tasks.images.source import Source
 from tasks.images.structure import exif_structure
-from tasks.images.transparency import one_colour
 from tasks.images.truncation import gif_frames
 from tasks.images.wide_png import deepened
 
-FRAMES = 32  # frames of an animation that are looked at
-_FRAME_PIXELS = 240_000_000  # pixels of all these frames together
 _FILL = b"\xff" * 2**16
 _META = 2**16  # bytes at the beginning of an AVIF in which its table of contents is
-_BLANK = 10  # levels that the noise of lossy compression spans
 
 
 def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
@@ -130,26 +127,17 @@ def _frames(image: Any) -> int:
 def _shown(
     image: Any, frames: int, profile: bytes | None, convert: Callable[[], Image.Image] | None = None
 ) -> Image.Image:
-    """The first frame that is not of one colour, of the first ``FRAMES``; the first one if there is none.
+    """The first frame that is not of one colour, as ``first_shown`` chooses it.
 
     ``convert``: makes RGB of the frame that is loaded, in place of ``to_rgb``.
     """
     if frames <= 1 or image.format == "ICO":
         image.load()
         return convert() if convert else to_rgb(image, profile)
-    most = max(2, min(frames, FRAMES, _FRAME_PIXELS // max(1, image.width * image.height)))
-    first = None
-    for at in range(most):
-        try:
-            image.seek(at)
-            image.load()
-        except Exception:  # a damaged later frame does not matter if none before it shows something
-            if first is None:
-                raise
-            break
-        frame = convert() if convert else to_rgb(image, profile, animated=True)
-        if not one_colour(frame, _BLANK):
-            return frame
-        first = first or frame
-    assert first is not None  # noqa: S101 - narrows a type: the first frame raises or is kept
-    return first
+
+    def read(at: int) -> Image.Image:
+        image.seek(at)
+        image.load()
+        return convert() if convert else to_rgb(image, profile, animated=True)
+
+    return first_shown(frames, image.width * image.height, read)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -227,27 +228,39 @@ def _animations() -> Iterator[Case]:
     blank = [Image.new("RGB", (WIDTH, HEIGHT), colour) for colour in ("black", "white", "navy")]
     nothing = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 0))
     for kind, within, options in (
-        ("GIF", 7, {}), ("PNG", 0, {}), ("WEBP", 0, {"lossless": True}), ("AVIF", 4, {"quality": 95}),
+        ("GIF", 7, {}), ("PNG", 0, {}), ("WEBP", 0, {"lossless": True}), ("AVIF", 4, {"quality": 95}), ("JXL", 0, {}),
     ):  # fmt: skip
 
         def animated(frames: list[Image.Image], kind: str = kind, options: dict[str, Any] = options) -> bytes:
+            if kind == "JXL":
+                return bytes(imagecodecs.jpegxl_encode(np.stack([np.asarray(one) for one in frames]), lossless=True))
             return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=50, **options)
 
-        name = kind.lower()
-        yield Case(f"begins-black.{name}", partial(animated, [blank[0], base()]), looks=base, within=within)
+        name, needs = kind.lower(), "imagecodecs" if kind == "JXL" else ""
+        yield Case(
+            f"begins-black.{name}", partial(animated, [blank[0], base()]), looks=base, within=within, needs=needs
+        )
         yield Case(
             f"begins-with-three-blanks.{name}",
             partial(animated, [*blank, base(), blank[0]]),
             looks=base,
             within=within,
+            needs=needs,
         )
         turned = base().transpose(Image.Transpose.ROTATE_180)
-        yield Case(f"begins-with-a-picture.{name}", partial(animated, [base(), turned]), looks=base, within=within)
+        yield Case(
+            f"begins-with-a-picture.{name}",
+            partial(animated, [base(), turned]),
+            looks=base,
+            within=within,
+            needs=needs,
+        )
         yield Case(
             f"nothing-but-black.{name}",
             partial(animated, [blank[0], blank[2]]),
             looks=lambda: Image.new("RGB", (WIDTH, HEIGHT)),
             within=2,
+            needs=needs,
         )
         if kind != "AVIF":
             yield Case(
@@ -255,4 +268,5 @@ def _animations() -> Iterator[Case]:
                 partial(animated, [nothing, base().convert("RGBA")]),
                 looks=base,
                 within=within,
+                needs=needs,
             )

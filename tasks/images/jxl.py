@@ -95,7 +95,7 @@ def _profile(data: bytes) -> bytes | None:
 
 
 def _count(data: bytes, first: NDArray[Any]) -> int:
-    """The number of frames like the first. imagecodecs tells it when it refuses to put them where they have no room."""
+    """The number of frames like the first. imagecodecs tells it where it refuses to put them without room."""
     import imagecodecs  # noqa: PLC0415 - an extra
 
     try:

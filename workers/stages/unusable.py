@@ -19,7 +19,7 @@ from typing import Literal
 
 import structlog
 
-from tasks.images import recognised
+from tasks.images import HEAD, recognised
 from tasks.messages import Fault, ObjectRef
 from workers.lifecycle.event import ObjectEvent
 from workers.stores.store import ObjectError, ObjectStore
@@ -30,7 +30,6 @@ NOT_AN_IMAGE = "not-an-image"
 TOO_LARGE = "too-large"
 INCOMPLETE = frozenset({"empty", "truncated", "damaged", NOT_AN_IMAGE})
 """Codes of faults that a file may have while it is being written."""
-HEAD = 4096  # bytes from which a format is recognised
 IMAGE_SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".mpo", ".jps", ".png", ".apng", ".gif",
     ".bmp", ".dib", ".ico", ".cur", ".tif", ".tiff", ".webp", ".avif", ".avifs", ".heic", ".heif", ".heics",

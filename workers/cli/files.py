@@ -11,7 +11,7 @@ from workers.stores.key_patterns import SIDE
 
 
 def expanded(paths: Iterable[Path]) -> Iterator[Path]:
-    """Files, and the files in folders, recursively. Hidden files and folders, and side files, only if they are named."""
+    """Files, and the files in folders, recursively. What is hidden and side files only if they are named."""
     for path in paths:
         if path.is_dir():
             inside = sorted(

@@ -118,7 +118,9 @@ def verdict(fault: Fault, data: bytes | None, *, video: bool) -> tuple[Literal["
     if data is None:
         if fault.code != TOO_LARGE or not suffix:
             return "failed", fault
-        reason = f"its name is not that of an image, and it is too large to look into: {fault.reason}"
+        video_name = "that of a video, which is tagged where WILDTAG_VIDEO=true"
+        name = video_name if suffix in VIDEO_SUFFIXES else "not that of an image"
+        reason = f"its name is {name}, and it is too large to look into: {fault.reason}"
     elif fault.code != NOT_AN_IMAGE and recognised(data[:HEAD], video=video) is not None:
         return "failed", fault
     else:

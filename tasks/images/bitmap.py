@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from tasks.images import jpeg, png, wide_jpeg
+from tasks.images import jpeg, jpeg2000, png, wide_jpeg
 from tasks.images.box_items import exif_item
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, check_size, translated
+from tasks.images.frames import first_shown
 from tasks.images.orientation import orientation
 from tasks.images.samples import to_rgb
 from tasks.images.source import Source
 from tasks.images.structure import exif_structure
-from tasks.images.transparency import one_colour
 from tasks.images.truncation import gif_frames
 from tasks.images.wide_png import deepened
 
-FRAMES = 32  # frames of an animation that are looked at
-_FRAME_PIXELS = 240_000_000  # pixels of all these frames together
 _FILL = b"\xff" * 2**16
 _META = 2**16  # bytes at the beginning of an AVIF in which its table of contents is
-_BLANK = 10  # levels that the noise of lossy compression spans
 
 
 def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
@@ -68,8 +66,8 @@ def opened_png(data: bytes, max_pixels: int) -> Source:
     frames = _frames(image)
 
     def load() -> Image.Image:
-        if parts.bits == 16 and frames == 1:
-            return deepened(image, parts)
+        if parts.bits == 16:
+            return _shown(image, frames, parts.profile, lambda: deepened(image, parts, animated=frames > 1))
         return _shown(image, frames, parts.profile)
 
     width, height = image.size
@@ -94,10 +92,13 @@ def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
     frames = gif_frames(data)[0] if kind == "GIF" else _frames(image)
     name = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}.get(kind, kind)
     width, height = image.size
-    return Source(
-        name, width, height, lambda: _shown(image, frames, image.info.get("icc_profile")),
-        turned=turned, exif=exif, frames=frames,
-    )  # fmt: skip
+
+    def load() -> Image.Image:
+        if kind == "JPEG2000":
+            return jpeg2000.loaded(image, data)
+        return _shown(image, frames, image.info.get("icc_profile"))
+
+    return Source(name, width, height, load, turned=turned, exif=exif, frames=frames)
 
 
 def _image(data: bytes, kind: str, max_pixels: int) -> Any:
@@ -123,24 +124,20 @@ def _frames(image: Any) -> int:
         return 1
 
 
-def _shown(image: Any, frames: int, profile: bytes | None) -> Image.Image:
-    """The first frame that is not of one colour, of the first ``FRAMES``; the first one if there is none."""
+def _shown(
+    image: Any, frames: int, profile: bytes | None, convert: Callable[[], Image.Image] | None = None
+) -> Image.Image:
+    """The first frame that is not of one colour, as ``first_shown`` chooses it.
+
+    ``convert``: makes RGB of the frame that is loaded, in place of ``to_rgb``.
+    """
     if frames <= 1 or image.format == "ICO":
         image.load()
-        return to_rgb(image, profile)
-    most = max(2, min(frames, FRAMES, _FRAME_PIXELS // max(1, image.width * image.height)))
-    first = None
-    for at in range(most):
-        try:
-            image.seek(at)
-            image.load()
-        except Exception:  # a damaged later frame does not matter if none before it shows something
-            if first is None:
-                raise
-            break
-        frame = to_rgb(image, profile, animated=True)
-        if not one_colour(frame, _BLANK):
-            return frame
-        first = first or frame
-    assert first is not None  # noqa: S101 - narrows a type: the first frame raises or is kept
-    return first
+        return convert() if convert else to_rgb(image, profile)
+
+    def read(at: int) -> Image.Image:
+        image.seek(at)
+        image.load()
+        return convert() if convert else to_rgb(image, profile, animated=True)
+
+    return first_shown(frames, image.width * image.height, read)

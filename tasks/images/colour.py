@@ -10,6 +10,7 @@ import io
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
@@ -26,6 +27,12 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         if transform is not None:
             return _applied(image, transform)
     return image.convert("RGB")
+
+
+def encoded(linear: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Linear light from 0 to 1, of any shape, as levels of sRGB (IEC 61966-2-1)."""
+    curve = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.rint(curve * 255.0).astype(np.uint8)
 
 
 def _applied(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.images.colour import encoded
 from tasks.images.depth import Bytes
 
 PQ, HLG = 16, 18  # ISO/IEC 23091-2, transfer characteristics
@@ -26,14 +27,14 @@ def to_srgb(pixels: NDArray[np.uint8], transfer: int) -> Bytes:
     """RGB of shape (height, width, 3), full range, with this transfer function and the primaries of BT.2020."""
     signal = np.arange(256) / 255.0
     light = (_pq(signal) if transfer == PQ else _hlg(signal)).astype(np.float32)
-    encoded = _encoded(np.linspace(0.0, 1.0, _STEPS + 1))
+    levels = encoded(np.linspace(0.0, 1.0, _STEPS + 1))
     made = np.empty(pixels.shape, dtype=np.uint8)
     rows = max(1, _BAND // max(1, pixels.shape[1]))
     for top in range(0, len(pixels), rows):
         linear = np.maximum(light[pixels[top : top + rows]] @ _TO_709.T, 0.0)
         above = np.maximum(linear - _KNEE, 0.0) / (1.0 - _KNEE)
         shown = np.minimum(linear, _KNEE) + (1.0 - _KNEE) * (1.0 - np.exp(-above))
-        made[top : top + rows] = encoded[(shown * _STEPS).astype(np.int32)]
+        made[top : top + rows] = levels[(shown * _STEPS).astype(np.int32)]
     return made
 
 
@@ -48,10 +49,4 @@ def _hlg(signal: NDArray[np.float64]) -> NDArray[np.float64]:
     """On a display of 1000 cd/m²; its gamma of 1.2 is applied to each channel."""
     scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - 0.55991073) / 0.17883277) + 0.28466892) / 12)
     made: NDArray[np.float64] = _BRIGHTEST / _WHITE * scene**1.2
-    return made
-
-
-def _encoded(linear: NDArray[np.float64]) -> Bytes:
-    curve = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    made: Bytes = np.rint(curve * 255.0).astype(np.uint8)
     return made

@@ -2,41 +2,74 @@
 
 from __future__ import annotations
 
+import io
+import re
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.images.box_items import MOST_EXIF, exif_payload
 from tasks.images.boxes import boxes
+from tasks.images.colour import to_srgb
 from tasks.images.depth import to_bytes
-from tasks.images.errors import DamagedImage, TruncatedImage, check_size
+from tasks.images.errors import BadImage, DamagedImage, TruncatedImage, check_size
+from tasks.images.frames import first_shown
+from tasks.images.jxl_header import SIZE, header_of
 from tasks.images.source import Source
 from tasks.images.structure import exif_structure
 from tasks.images.transparency import flattened
 
 _CONTAINER = b"\0\0\0\x0cJXL "
-_RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
+_MOST_JPEG = 2**14  # bytes that describe a JPEG: each of its markers may unpack to as much
+_SHAPE = re.compile(r", shape=\(([\d, ]+)\)")  # of all frames, in its message
 
 
 def opened(data: bytes, max_pixels: int) -> Source:
     """The image, with its size from the header of the codestream. Raises a ``BadImage``."""
-    codestream, exif = data, None
-    if data.startswith(_CONTAINER):
-        parts: list[bytes] = []
-        for kind, begin, end in boxes(data):
-            if kind == b"jxlc":
-                parts.append(data[begin:end])
-            elif kind == b"jxlp":
-                parts.append(data[begin + 4 : end])
-            elif kind == b"Exif":
-                exif = exif_payload(data[begin:end])
-            elif kind == b"brob" and data[begin : begin + 4] == b"Exif":
-                exif = exif_payload(_unpacked(data[begin + 4 : end]))
-        codestream = b"".join(parts)
-    width, height, turned = _header(codestream[:32])
+    codestream, exif, is_jpeg = _parts(data)
+    header = header_of(codestream[:SIZE])
+    width, height = header.width, header.height
     check_size(width, height, max_pixels)
-    if turned >= 5:
+    if header.turned >= 5:
         width, height = height, width
-    return Source("JPEG XL", width, height, lambda: _loaded(data), exif=exif_structure(exif))
+
+    def load() -> Image.Image:
+        first = _frame(data, 0)
+        if not header.animated:
+            return _image(first, header.bits, _profile(data) if is_jpeg else None)
+        source.frames = frames = _count(data, first)
+        if frames > 1:
+            _frame(data, frames - 1)  # raises if the file ends before; behind the last one would be unset memory
+
+        def read(at: int) -> Image.Image:
+            return _image(_frame(data, at) if at else first, header.bits, None, animated=frames > 1)
+
+        return first_shown(frames, width * height, read)
+
+    source = Source("JPEG XL", width, height, load, exif=exif_structure(exif))
+    return source
+
+
+def _parts(data: bytes) -> tuple[bytes, bytes | None, bool]:
+    """The codestream, EXIF, and whether it is a JPEG that was packed without loss."""
+    if not data.startswith(_CONTAINER):
+        return data, None, False
+    parts: list[bytes] = []
+    exif, is_jpeg = None, False
+    for kind, begin, end in boxes(data):
+        if kind == b"jxlc":
+            parts.append(data[begin:end])
+        elif kind == b"jxlp":
+            parts.append(data[begin + 4 : end])
+        elif kind == b"Exif":
+            exif = exif_payload(data[begin:end])
+        elif kind == b"brob" and data[begin : begin + 4] == b"Exif":
+            exif = exif_payload(_unpacked(data[begin + 4 : end]))
+        elif kind == b"jbrd":
+            is_jpeg = end - begin <= _MOST_JPEG
+    return b"".join(parts), exif, is_jpeg
 
 
 def _unpacked(packed: bytes) -> bytes:
@@ -49,59 +82,63 @@ def _unpacked(packed: bytes) -> bytes:
         return b""
 
 
-def _loaded(data: bytes) -> Image.Image:
+def _profile(data: bytes) -> bytes | None:
+    """The colour profile of a JPEG that was packed without loss: imagecodecs gives no profile of other files."""
     import imagecodecs  # noqa: PLC0415 - an extra
 
     try:
-        array = imagecodecs.jpegxl_decode(data, index=0, numthreads=1)
+        with Image.open(io.BytesIO(imagecodecs.jpegxl_decode_jpeg(data, numthreads=1)), formats=("JPEG",)) as jpeg:
+            found: bytes | None = jpeg.info.get("icc_profile")
+            return found
+    except Exception:  # the library raises several types; the pixels are valid without it
+        return None
+
+
+def _count(data: bytes, first: NDArray[Any]) -> int:
+    """The number of frames like the first. imagecodecs tells it where it refuses to put them without room."""
+    import imagecodecs  # noqa: PLC0415 - an extra
+
+    try:
+        imagecodecs.jpegxl_decode(data, numthreads=1, out=np.empty(0, first.dtype))
+    except ValueError as exc:
+        found = _SHAPE.search(str(exc))
+        numbers = [int(number) for number in found[1].split(",") if number] if found else []
+        return max(1, numbers[0]) if numbers[1:] == [*first.shape] else 1
+    except Exception as exc:
+        raise _error(exc) from exc
+    return 1
+
+
+def _frame(data: bytes, at: int) -> NDArray[Any]:
+    """A frame, of shape (height, width) or (height, width, samples)."""
+    import imagecodecs  # noqa: PLC0415 - an extra
+
+    try:
+        array: NDArray[Any] = imagecodecs.jpegxl_decode(data, index=at, numthreads=1)
     except Exception as exc:  # its errors tell little; a stream that ends early is the most frequent
-        if "NEED_MORE_INPUT" in str(exc):
-            raise TruncatedImage("the JPEG XL image is truncated") from exc
-        raise DamagedImage(f"the JPEG XL image cannot be decoded: {exc}") from exc
+        raise _error(exc) from exc
+    return array
+
+
+def _error(exc: Exception) -> BadImage:
+    if "NEED_MORE_INPUT" in str(exc):
+        return TruncatedImage("the JPEG XL image is truncated")
+    return DamagedImage(f"the JPEG XL image cannot be decoded: {exc}")
+
+
+def _image(array: NDArray[Any], bits: int | None, profile: bytes | None, *, animated: bool = False) -> Image.Image:
+    """``bits``: of unsigned integers, which are stored in 8 or 16."""
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or not 1 <= array.shape[2] <= 4:
         raise DamagedImage(f"the JPEG XL image has the shape {array.shape}")
     channels = array.shape[2]
-    colours = to_bytes(np.ascontiguousarray(array[..., : 3 if channels >= 3 else 1]))
-    image = Image.fromarray(colours[..., 0] if colours.shape[2] == 1 else colours).convert("RGB")
+    deep = bits if array.dtype.kind == "u" else None
+    colours = to_bytes(np.ascontiguousarray(array[..., : 3 if channels >= 3 else 1]), deep)
+    image = to_srgb(Image.fromarray(colours[..., 0] if colours.shape[2] == 1 else colours), profile)
     if channels in {1, 3}:
         return image
     opacity = array[..., -1]
-    top = 1.0 if opacity.dtype.kind == "f" else float(np.iinfo(opacity.dtype).max)
+    top = 1.0 if opacity.dtype.kind == "f" else float(2 ** (deep or 8 * opacity.dtype.itemsize) - 1)
     alpha = np.rint(np.clip(opacity.astype(np.float64) / top, 0, 1) * 255).astype(np.uint8)
-    return flattened(image, Image.fromarray(alpha))
-
-
-def _header(codestream: bytes) -> tuple[int, int, int]:
-    """Width and height as stored, and the orientation (ISO/IEC 18181-1, SizeHeader and ImageMetadata)."""
-    if codestream[:2] != b"\xff\x0a" or len(codestream) < 4:
-        raise TruncatedImage("the JPEG XL image is truncated: it has no header")
-    bits = _Bits(codestream[2:])
-    small = bits.take(1)
-    height = (bits.take(5) + 1) * 8 if small else bits.u32()
-    ratio = bits.take(3)
-    if ratio:
-        above, below = _RATIOS[ratio]
-        width = height * above // below
-    else:
-        width = (bits.take(5) + 1) * 8 if small else bits.u32()
-    turned = 1
-    if not bits.take(1) and bits.take(1):  # not all default, and with extra fields
-        turned = bits.take(3) + 1
-    return width, height, turned
-
-
-class _Bits:
-    """Bits from the least significant one of each byte."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value = int.from_bytes(data, "little")
-
-    def take(self, count: int) -> int:
-        value = self._value & ((1 << count) - 1)
-        self._value >>= count
-        return value
-
-    def u32(self) -> int:
-        return self.take((9, 13, 18, 30)[self.take(2)]) + 1
+    return flattened(image, Image.fromarray(alpha), animated=animated)

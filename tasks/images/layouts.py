@@ -33,7 +33,8 @@ class Layout:
     """How pixels are stored. ``bits`` and ``kind`` (1 unsigned, 2 signed, 3 float) are the same for all samples.
 
     ``extra``: the meaning of each sample beyond the colours; 1 and 2 are opacity. ``palette``: the colour map.
-    ``parts``: the number of strips or tiles that make the image.
+    ``parts``: the number of strips or tiles that make the image. ``subsampled``: how many pixels share the colours
+    of YCbCr, across and down.
     """
 
     width: int
@@ -51,6 +52,7 @@ class Layout:
     counts: tuple[int, ...]
     parts: int
     inks: int
+    subsampled: tuple[int, int] = (1, 1)
 
     @property
     def text(self) -> str:
@@ -92,7 +94,7 @@ class Layout:
 
     @property
     def suits_pillow(self) -> bool:
-        """Layouts that Pillow is known to read right."""
+        """Layouts that Pillow is known to read right; those that share colours only when they are compressed."""
         if not self.readable or self.compression not in _BY_PILLOW or self.kind == 4:
             return False
         beyond = self.samples - self.colours
@@ -148,16 +150,30 @@ def layout_of(structure: Structure, directory: Directory) -> Layout:
     height = structure.integer(directory, 257, 0)
     width = structure.integer(directory, 256, 0)
     planar = structure.integer(directory, 284, 1) == 2
+    subsampled = (
+        _subsampled(structure, directory, small=sum(counts) < 3 * width * height) if photometric == YCBCR else (1, 1)
+    )
     if not counts and compression == 1 and len(offsets) == 1:
+        across, down = subsampled
         counts = ((width * bits[0] * samples + 7) // 8 * height,)
+        if subsampled != (1, 1):
+            counts = (-(-width // across) * -(-height // down) * (across * down + 2),)
     return Layout(
         width=width, height=height, samples=samples,
         bits=bits[0], uniform=len(set(bits)) == 1 and len(set(kinds)) == 1, kind=kinds[0], photometric=photometric,
         compression=compression, planar=planar, extra=extra,
         palette=structure.integers(directory, 320), offsets=offsets, counts=counts,
         parts=_parts(structure, directory, width, height) * (samples if planar else 1),
-        inks=structure.integer(directory, 332, 0),
+        inks=structure.integer(directory, 332, 0), subsampled=subsampled,
     )  # fmt: skip
+
+
+def _subsampled(structure: Structure, directory: Directory, *, small: bool) -> tuple[int, int]:
+    """How many pixels share the colours of YCbCr. ``small``: there are less than three bytes for each pixel."""
+    found = structure.integers(directory, 530)[:2]
+    if len(found) == 2 and {*found} <= {1, 2, 4}:
+        return found[0], found[1]
+    return (2, 2) if small else (1, 1)  # TIFF's default is 2 and 2; some programs leave the tag out
 
 
 def _parts(structure: Structure, directory: Directory, width: int, height: int) -> int:

@@ -1,4 +1,4 @@
-"""PBM, PGM and PPM: reads those whose values are text, and hands the others to Pillow with a plain header.
+"""PBM, PGM and PPM: reads those whose values are text or have two bytes; Pillow gets the others, with a plain header.
 
 Pillow reads text value by value, which takes minutes for large files, and comments byte by byte. A comment counts as
 white space, as in the reference implementation.
@@ -38,6 +38,8 @@ def opened(data: bytes, max_pixels: int) -> Source:
     numbers, at = _header(data, 2 if kind in {1, 4} else 3)
     width, height = numbers[:2]
     check_size(width, height, max_pixels)
+    if kind in {5, 6} and 255 < numbers[2] < 65536:
+        return Source("PPM", width, height, lambda: _wide(data, at, kind, (height, width), numbers[2]))
     if kind > 3 and b"#" not in data[:at]:
         return bitmap.opened_other(data, "PPM", max_pixels)
     if kind > 3:
@@ -100,13 +102,24 @@ def _loaded(data: bytes, at: int, kind: int, shape: tuple[int, int], top: int) -
         raise TruncatedImage(f"the PPM image is truncated: {count - filled:,} of {count:,} values are missing")
     if kind == 1:
         return Image.fromarray(np.where(values == 0, 255, 0).astype(np.uint8).reshape(shape)).convert("RGB")
-    wide = kind == 2 and top > 255
-    table = np.rint(np.arange(top + 1) / top * (65535 if wide else 255)).astype(np.uint16)
-    scaled = table[values]
-    if kind == 3:
-        return Image.fromarray(scaled.astype(np.uint8).reshape(*shape, 3))
-    grey = to_bytes(scaled) if wide else scaled.astype(np.uint8)
-    return Image.fromarray(grey.reshape(shape)).convert("RGB")
+    return _scaled(values, (*shape, 3) if kind == 3 else shape, top)
+
+
+def _wide(data: bytes, at: int, kind: int, shape: tuple[int, int], top: int) -> Image.Image:
+    """Values of two bytes. Pillow keeps only the upper byte of colours."""
+    count = shape[0] * shape[1] * (3 if kind == 6 else 1)
+    here = max(0, len(data) - at) // 2
+    if here < count:
+        raise TruncatedImage(f"the PPM image is truncated: {count - here:,} of {count:,} values are missing")
+    values = np.frombuffer(data, dtype=">u2", count=count, offset=at).astype(np.uint16)
+    return _scaled(np.minimum(values, top), (*shape, 3) if kind == 6 else shape, top)
+
+
+def _scaled(values: NDArray[np.uint16], shape: tuple[int, ...], top: int) -> Image.Image:
+    """As RGB. The largest value is the range, unless it is the one that two bytes can hold."""
+    table = np.rint(np.arange(top + 1) / top * 255).astype(np.uint8)
+    scaled = to_bytes(values) if top == 65535 else table[values]
+    return Image.fromarray(scaled.reshape(shape)).convert("RGB")
 
 
 def _without_comments(block: NDArray[np.uint8], *, comment: bool) -> tuple[NDArray[np.uint8], bool]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.images.colour import to_srgb
+from tasks.images.colour import encoded, to_srgb
 from tasks.images.depth import Bytes, to_bytes
 from tasks.images.errors import DamagedImage
 from tasks.images.layouts import CIELAB, CMYK, ICCLAB, PALETTE, WHITE_IS_ZERO, Layout
@@ -125,7 +125,4 @@ def _srgb_of_lab(lightness: NDArray[np.float64], chroma: NDArray[np.float64]) ->
     y = (lightness + 16.0) / 116.0
     xyz = np.stack([y + chroma[..., 0] / 500.0, y, y - chroma[..., 1] / 200.0], axis=-1)
     xyz = np.where(xyz > 6 / 29, xyz**3, (xyz - 16 / 116) * 3 * (6 / 29) ** 2) * np.array(_D50)
-    linear = np.clip(xyz @ _TO_SRGB.T, 0.0, 1.0)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    made: Bytes = np.rint(encoded * 255.0).astype(np.uint8)
-    return made
+    return encoded(np.clip(xyz @ _TO_SRGB.T, 0.0, 1.0))

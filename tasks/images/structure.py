@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -180,14 +180,30 @@ class Structure:
         raw = self.raw(directory, tag)[:400].partition(b"\0")[0]
         return "".join(c for c in raw.decode("utf-8", "ignore") if c.isprintable()).strip()[:200]
 
-    def alone(self, directory: Directory, tags: frozenset[int]) -> bytes:
-        """The data with a new only directory that holds these entries of a directory, at the end."""
-        kept = [entry.raw for tag, entry in sorted(directory.entries.items()) if tag in tags]
-        data = bytearray(self.data)
+    def alone(
+        self, directory: Directory, tags: frozenset[int], others: Mapping[int, Sequence[int]] | None = None,
+        more: bytes = b"",
+    ) -> bytes:  # fmt: skip
+        """The data with a new only directory that holds these entries of a directory, at the end.
+
+        ``others``: entries that are put in their place; ``more``: bytes behind the data.
+        """
+        kept = {tag: entry.raw for tag, entry in directory.entries.items() if tag in tags}
+        data = bytearray(self.data) + more
+        kind, letter, head = (16, "Q", "HHQ") if self.big else (4, "I", "HHI")
+        for tag, values in (others or {}).items():
+            packed = struct.pack(f"{self.order}{len(values)}{letter}", *values)
+            if len(values) > 1:
+                data += b"\0" * (-len(data) % 8)
+                place = len(data)
+                data += packed
+                packed = struct.pack(self.order + letter, place)
+            kept[tag] = struct.pack(self.order + head, tag, kind, len(values)) + packed
         data += b"\0" * (-len(data) % 8)
         at = len(data)
-        data += struct.pack(self.order + ("Q" if self.big else "H"), len(kept)) + b"".join(kept) + b"\0" * 8
-        struct.pack_into(self.order + ("Q" if self.big else "I"), data, 8 if self.big else 4, at)
+        entries = b"".join(raw for _, raw in sorted(kept.items()))
+        data += struct.pack(self.order + ("Q" if self.big else "H"), len(kept)) + entries + b"\0" * 8
+        struct.pack_into(self.order + letter, data, 8 if self.big else 4, at)
         return bytes(data)
 
     def _entry(self, position: int) -> Entry:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import io
 import logging
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, UnsupportedImage, check_size, translated
-from tasks.images.layouts import COMPRESSIONS, Layout, layout_of
+from tasks.images.layouts import COMPRESSIONS, YCBCR, Layout, layout_of
 from tasks.images.orientation import orientation
 from tasks.images.samples import assembled, finished
 from tasks.images.source import Source
@@ -68,12 +69,30 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
     strips(layout.offsets, layout.counts, len(data), "TIFF")
     _check_other_pages(structure, len(data))
     profile = structure.raw(directory, ICC) or None
-    page = Page(directory, layout, structure.alone(directory, _PIXEL_TAGS), profile)
+    plain = layout.photometric == YCBCR and layout.compression == 1 and layout.subsampled != (1, 1)
+    alone = _deflated(structure, directory, layout) if plain else structure.alone(directory, _PIXEL_TAGS)
+    page = Page(directory, layout, alone, profile)
     frames = sum(1 for one in structure.directories() if not structure.integer(one, 254, 0) & (_REDUCED | _MASK))
     return Source(
         "TIFF", layout.width, layout.height, lambda: _loaded(page), frames=max(1, frames), exif=structure,
         turned=orientation(structure, structure.raw(directories[0], XMP)),
     )  # fmt: skip
+
+
+def _deflated(structure: Structure, directory: Directory, layout: Layout) -> bytes:
+    """The file with its pixels as deflate, for YCbCr whose pixels share colours: Pillow reads it by libtiff then.
+
+    Where it is not compressed, Pillow expects three bytes for each pixel.
+    """
+    more, places, sizes = bytearray(), [], []
+    for offset, count in zip(layout.offsets[: layout.parts], layout.counts, strict=False):
+        packed = zlib.compress(structure.data[offset : offset + count], 0)
+        places.append(len(structure.data) + len(more))
+        sizes.append(len(packed))
+        more += packed
+    tags = (324, 325) if 324 in directory.entries else (273, 279)
+    others = {259: [8], tags[0]: places, tags[1]: sizes}
+    return structure.alone(directory, _PIXEL_TAGS, others, bytes(more))
 
 
 def _check_other_pages(structure: Structure, length: int) -> None:

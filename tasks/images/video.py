@@ -20,6 +20,7 @@ from PIL import Image
 from tasks.images import hdr
 from tasks.images.containers import PROGRAM, TRANSPORT, VIDEOS, with_article
 from tasks.images.errors import DamagedImage, ImageTooLarge, NotAnImage, UnsupportedImage, check_size
+from tasks.images.frames import BLANK
 from tasks.images.samples import to_rgb
 from tasks.images.source import Source
 from tasks.images.transparency import one_colour
@@ -33,7 +34,6 @@ POSITIONS = ((0.1, 0.15, 0.2, 0.25, 0.3, 0.4), (0.5, 0.55, 0.6, 0.7, 0.8, 0.9))
 _PIXELS = 700_000_000  # of a view, all frames together: 340 of full HD, about three seconds
 _FRAMES = 3000  # of a view; small ones cost more than their pixels
 _PACKETS = 200_000  # of a file that are read
-_BLANK = 10  # levels that the noise of lossy compression spans
 _WIDEST = 16  # ratio of a pixel's sides; more is a fault of the file
 _BEFORE_S = 60  # a search for the first packet itself finds a later one
 _HIGH = 720  # rows from which untagged colours are those of ITU-R BT.709
@@ -141,7 +141,7 @@ class _Reader:
         for positions in POSITIONS:
             first = None
             for view in self._tried(positions, seen):
-                if not one_colour(view, _BLANK):
+                if not one_colour(view, BLANK):
                     shown.append(view)
                     break
                 first = first or view

@@ -1,7 +1,7 @@
 """PNG with 16 bits per sample. Pillow keeps 16 bits of plain greys only, and the upper 8 bits of other kinds.
 
 That is right for samples that use their range. Where they do not (12 bits of a sensor in 16), the lower bits are the
-picture: imagecodecs reads them, where it is installed; without it the upper bits are scaled.
+picture: imagecodecs reads them, where it is installed; without it, and in animations, the upper bits are scaled.
 """
 
 from __future__ import annotations
@@ -21,21 +21,20 @@ _GREY, _RGB, _GREY_ALPHA, _RGBA = 0, 2, 4, 6
 _QUARTER = 64
 
 
-def deepened(image: Any, parts: Cleaned) -> Image.Image:
-    """An opened PNG with 16 bits as RGB."""
-    image.load()
+def deepened(image: Any, parts: Cleaned, *, animated: bool = False) -> Image.Image:
+    """An opened and loaded PNG with 16 bits as RGB. ``animated``: it is one of several frames."""
     if parts.kind not in {_RGB, _GREY_ALPHA, _RGBA} or image.mode not in {"RGB", "LA", "RGBA"}:
-        return to_rgb(image, parts.profile)
+        return to_rgb(image, parts.profile, animated=animated)
     array = np.asarray(image)
     colours = 1 if parts.kind == _GREY_ALPHA else 3
     shown = array[..., :1] if colours == 1 else array[..., :3]
     if bounds(shown.astype(np.uint16) << 8)[1] >= 65535 or shown.max() >= _QUARTER:
-        return to_rgb(image, parts.profile)
-    exact = _exact(parts.data, array.shape[:2])
+        return to_rgb(image, parts.profile, animated=animated)
+    exact = None if animated else _exact(parts.data, array.shape[:2])
     values = shown.astype(np.uint16) << 8 if exact is None else exact[..., :colours]
     scaled = to_bytes(values)
     made = to_srgb(Image.fromarray(scaled[..., 0] if colours == 1 else scaled), parts.profile)
-    return made if parts.kind == _RGB else flattened(made, image.getchannel("A"))
+    return made if parts.kind == _RGB else flattened(made, image.getchannel("A"), animated=animated)
 
 
 def _exact(data: bytes, shape: tuple[int, ...]) -> Any:

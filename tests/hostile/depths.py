@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from PIL import Image, ImageDraw
 
+from tests.hostile import wide
 from tests.hostile.metadata import chunk
 from tests.hostile.picture import HEIGHT, WIDTH, Case, base, encoded, grey, grey_array, rgb_array, tiff_structure
 
@@ -21,6 +23,7 @@ WIDE_RGB = rgb_array().astype(np.uint16) * 257
 def cases() -> Iterator[Case]:
     yield from _greys()
     yield from _png_of_16_bits()
+    yield from wide.cases()
     yield from _opacity()
     yield from _animations()
 
@@ -135,6 +138,19 @@ def _png_of_16_bits() -> Iterator[Case]:
     twelve = np.rint(rgb_array() / 255 * 4095).astype(np.uint16)
     yield Case("rgb-12-of-16.png", lambda: png(twelve, 2), looks=base, within=9)
     yield Case("rgba-12-of-16.png", lambda: png(np.dstack([twelve, opaque]), 6), looks=base, within=9)
+    yield Case("animated-12-of-16.png", lambda: _animated(png(twelve, 2)), looks=base, within=9)
+
+
+def _animated(data: bytes) -> bytes:
+    """A PNG as an animation of two frames, which are alike."""
+    at, end = data.index(b"IDAT") - 4, data.index(b"IEND") - 4
+    pixels = data[at + 8 : end - 4]
+    frame = struct.pack(">4I2H2B", WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
+    return (
+        data[:at] + chunk(b"acTL", struct.pack(">II", 2, 0)) + chunk(b"fcTL", struct.pack(">I", 0) + frame)
+        + data[at:end] + chunk(b"fcTL", struct.pack(">I", 1) + frame)
+        + chunk(b"fdAT", struct.pack(">I", 2) + pixels) + data[end:]
+    )  # fmt: skip
 
 
 def _layer(image: Image.Image, opacity: int | Image.Image) -> Image.Image:
@@ -212,27 +228,39 @@ def _animations() -> Iterator[Case]:
     blank = [Image.new("RGB", (WIDTH, HEIGHT), colour) for colour in ("black", "white", "navy")]
     nothing = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 0))
     for kind, within, options in (
-        ("GIF", 7, {}), ("PNG", 0, {}), ("WEBP", 0, {"lossless": True}), ("AVIF", 4, {"quality": 95}),
+        ("GIF", 7, {}), ("PNG", 0, {}), ("WEBP", 0, {"lossless": True}), ("AVIF", 4, {"quality": 95}), ("JXL", 0, {}),
     ):  # fmt: skip
 
         def animated(frames: list[Image.Image], kind: str = kind, options: dict[str, Any] = options) -> bytes:
+            if kind == "JXL":
+                return bytes(imagecodecs.jpegxl_encode(np.stack([np.asarray(one) for one in frames]), lossless=True))
             return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=50, **options)
 
-        name = kind.lower()
-        yield Case(f"begins-black.{name}", partial(animated, [blank[0], base()]), looks=base, within=within)
+        name, needs = kind.lower(), "imagecodecs" if kind == "JXL" else ""
+        yield Case(
+            f"begins-black.{name}", partial(animated, [blank[0], base()]), looks=base, within=within, needs=needs
+        )
         yield Case(
             f"begins-with-three-blanks.{name}",
             partial(animated, [*blank, base(), blank[0]]),
             looks=base,
             within=within,
+            needs=needs,
         )
         turned = base().transpose(Image.Transpose.ROTATE_180)
-        yield Case(f"begins-with-a-picture.{name}", partial(animated, [base(), turned]), looks=base, within=within)
+        yield Case(
+            f"begins-with-a-picture.{name}",
+            partial(animated, [base(), turned]),
+            looks=base,
+            within=within,
+            needs=needs,
+        )
         yield Case(
             f"nothing-but-black.{name}",
             partial(animated, [blank[0], blank[2]]),
             looks=lambda: Image.new("RGB", (WIDTH, HEIGHT)),
             within=2,
+            needs=needs,
         )
         if kind != "AVIF":
             yield Case(
@@ -240,4 +268,5 @@ def _animations() -> Iterator[Case]:
                 partial(animated, [nothing, base().convert("RGBA")]),
                 looks=base,
                 within=within,
+                needs=needs,
             )

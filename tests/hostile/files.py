@@ -61,9 +61,10 @@ WHOLE: dict[str, Any] = {
     "ico": lambda: encoded(noisy().resize((64, 64)), "ICO", sizes=[(64, 64)]),
     "heic": lambda: heic.PLAIN,
     "jxl": lambda: imagecodecs.jpegxl_encode(np.asarray(noisy())),
+    "animated.jxl": lambda: imagecodecs.jpegxl_encode(np.stack([np.asarray(one) for one in frames()[::2]])),
     "cr2": raws.cr2,
 }
-EXTRA = {"heic": "pi_heif", "jxl": "imagecodecs"}
+EXTRA = {"heic": "pi_heif", "jxl": "imagecodecs", "animated.jxl": "imagecodecs"}
 
 
 def _cut() -> Iterator[Case]:
@@ -184,6 +185,13 @@ def _modern() -> Iterator[Case]:
     yield Case("grey-12-bits.jpg", lambda: deep, looks=grey, within=3, **jxl)
     lossless = bytes(imagecodecs.ljpeg_encode(grey_array().astype(np.uint16) * 257))
     yield Case("grey-16-bits-lossless.jpg", lambda: lossless, looks=grey, **jxl)
+    for bits in (4, 10, 12, 15):
+        values = np.rint(rgb_array() / 255 * (2**bits - 1)).astype(np.uint8 if bits <= 8 else np.uint16)
+        clear = np.full((HEIGHT, WIDTH), 2**bits - 1, values.dtype)
+        within = 9 if bits == 4 else 1
+        for name, array in (("rgb", values), ("rgba", np.dstack([values, clear]))):
+            make = partial(encode, array, lossless=True, bitspersample=bits)
+            yield Case(f"{name}-{bits}-bits.jxl", make, looks=base, within=within, **jxl)
     rgba = np.dstack([rgb_array(), np.full((HEIGHT, WIDTH), 255, np.uint8)])
     yield Case("opacity.jxl", lambda: encode(rgba, lossless=True), looks=base, **jxl)
 

@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageCms
 
+from tests.hostile import ycbcr
 from tests.hostile.depths import WIDE, WIDE_RGB
 from tests.hostile.picture import HEIGHT, WIDTH, Case, base, encoded, grey, grey_array, rgb_array, tiff_structure
 
@@ -32,6 +33,7 @@ def cases() -> Iterator[Case]:
     yield from _compressions()
     yield from _pages()
     yield from _small_depths()
+    yield from ycbcr.cases()
 
 
 def _samples() -> Iterator[Case]:

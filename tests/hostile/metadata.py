@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import imagecodecs
+import numpy as np
+
 from tests.hostile.picture import (
     Case,
     base,
@@ -21,6 +24,7 @@ from tests.hostile.picture import (
     swapped_profile,
     tiff_structure,
 )  # fmt: skip
+from tests.hostile.wide import jp2, named_space
 
 NAN = struct.pack("<d", float("nan"))
 MALFORMED: dict[str, dict[int, tuple[int, Any]]] = {
@@ -133,6 +137,21 @@ def _profiles() -> Iterator[Case]:
     ):  # fmt: skip
         make = partial(encoded, bgr(), kind, icc_profile=swapped, **options)
         yield Case(f"profile-swaps-red-and-blue.{kind.lower()}", make, looks=base, within=4)
+    bgr_array = np.asarray(bgr())
+    for method in (2, 3):
+        make = partial(jp2, bgr_array, bytes([method, 0, 0]) + swapped)
+        yield Case(f"profile-by-method-{method}.jp2", make, looks=base)
+    wide = partial(jp2, bgr_array.astype(np.uint16) * 257, b"\2\0\0" + swapped)
+    yield Case("profile-16-bits.jp2", wide, looks=base, needs="imagecodecs")
+    dark = np.rint(bgr_array / 255 * 4095).astype(np.uint16)
+    yield Case("profile-12-of-16.jp2", partial(jp2, dark, b"\2\0\0" + swapped), looks=base, needs="imagecodecs")
+    for name, profile in (("noise", bytes(range(99))), ("cut", srgb_profile()[:200])):
+        make = partial(jp2, np.asarray(base()), b"\2\0\0" + profile)
+        yield Case(f"profile-{name}.jp2", make, looks=base)
+    grey_space = partial(jp2, np.asarray(base().convert("L")), named_space(17))
+    yield Case("named-grey.jp2", grey_space, looks=grey)
+    transcoded = partial(jpeg_in_jxl, encoded(bgr(), "JPEG", quality=97, subsampling=0, icc_profile=swapped))
+    yield Case("profile-of-a-transcoded-jpeg.jxl", transcoded, looks=base, within=4, needs="imagecodecs")
     rgba = bgr().convert("RGBA")
     yield Case("profile-and-opacity.png", partial(encoded, rgba, "PNG", icc_profile=swapped), looks=base, within=3)
     palette = partial(encoded, bgr().quantize(256), "PNG", icc_profile=swapped)
@@ -153,6 +172,10 @@ def _profiles() -> Iterator[Case]:
         yield Case(f"cmyk.{kind.lower()}", partial(encoded, cmyk, kind), looks=base, within=5)
         make = partial(encoded, cmyk, kind, icc_profile=swapped)
         yield Case(f"cmyk-with-a-profile-of-rgb.{kind.lower()}", make, looks=base, within=5)
+
+
+def jpeg_in_jxl(data: bytes) -> bytes:
+    return bytes(imagecodecs.jpegxl_encode_jpeg(data, usecontainer=True))
 
 
 def chunk(name: bytes, body: bytes, checksum: int | None = None) -> bytes:

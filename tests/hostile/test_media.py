@@ -5,7 +5,9 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+import imagecodecs
 import msgspec
+import numpy as np
 import pytest
 
 from tasks.images import decode_with_media
@@ -104,12 +106,23 @@ def test_cameras(made: Any, camera: str | None) -> None:
         (WHOLE["png"](), ("PNG", 1)), (WHOLE["apng"](), ("PNG", 4)), (WHOLE["animated.gif"](), ("GIF", 4)),
         (WHOLE["animated.webp"](), ("WebP", 4)), (WHOLE["tif"](), ("TIFF", 1)), (WHOLE["jp2"](), ("JPEG 2000", 1)),
         (WHOLE["avif"](), ("AVIF", 1)), (WHOLE["bmp"](), ("BMP", 1)), (heic.TURNED, ("HEIC", 1)),
+        (WHOLE["jxl"](), ("JPEG XL", 1)), (WHOLE["animated.jxl"](), ("JPEG XL", 2)),
     ],
 )  # fmt: skip
 def test_formats_and_frames(data: bytes, expected: tuple[str, int]) -> None:
     found = media(data)
     assert (found.format, found.frames) == expected
     assert (found.width, found.height, found.bytes) == (WIDTH, HEIGHT, len(data))
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("u2", (3,)), ("f4", (3,)), ("u1", ()), ("u2", ())])
+def test_frames_of_jpeg_xl_are_counted_in_every_depth(kind: str, shape: tuple[int, ...]) -> None:
+    array = np.zeros((3, 8, 9, *(shape or (1,))), kind)
+    array[2, :4] = 200
+    data = bytes(imagecodecs.jpegxl_encode(array, lossless=True))
+    (view,), found = decode_with_media(data)
+    assert found.frames == 3
+    assert view.getextrema() != ((0, 0),) * 3
 
 
 def test_a_preview_of_a_raw_file_is_told() -> None:

@@ -40,6 +40,7 @@ from workers.settings.settings import Settings
 
 NUMBERED = [page for page in DECISIONS if page.name != "README.md"]
 MOST_LINES = 200  # of the README
+MOST_WIDE = 145
 GENERAL = {"--help", "--version", "--install-completion", "--show-completion"}
 # where no code is meant: what the other end of a command is called
 PATHS = re.compile(r"(?:vectordb|tasks|workers|ops|tests|docs)/[\w./-]*\w/?")
@@ -50,6 +51,16 @@ each_guide = pytest.mark.parametrize("page", GUIDES, ids=name_of)
 
 def test_the_readme_is_short() -> None:
     assert len(README.read_text().splitlines()) <= MOST_LINES
+
+
+@each_page
+def test_tables_are_whole_and_lines_are_short(page: Path) -> None:
+    """A blank line within a table ends it. Only links and tables may be longer than a screen is wide."""
+    lines = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL).splitlines()
+    for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+        if line.startswith("|") and not before.startswith("|"):
+            assert re.fullmatch(r"\|[ :|-]+\|", after), f"a table without a head: {line}"
+        assert len(line) <= MOST_WIDE or line.startswith("|") or "](" in line, line
 
 
 @each_page

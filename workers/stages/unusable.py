@@ -19,7 +19,7 @@ from typing import Literal
 
 import structlog
 
-from tasks.images import recognised
+from tasks.images import HEAD, recognised
 from tasks.messages import Fault, ObjectRef
 from workers.lifecycle.event import ObjectEvent
 from workers.stores.store import ObjectError, ObjectStore
@@ -30,7 +30,6 @@ NOT_AN_IMAGE = "not-an-image"
 TOO_LARGE = "too-large"
 INCOMPLETE = frozenset({"empty", "truncated", "damaged", NOT_AN_IMAGE})
 """Codes of faults that a file may have while it is being written."""
-HEAD = 4096  # bytes from which a format is recognised
 IMAGE_SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".mpo", ".jps", ".png", ".apng", ".gif",
     ".bmp", ".dib", ".ico", ".cur", ".tif", ".tiff", ".webp", ".avif", ".avifs", ".heic", ".heif", ".heics",
@@ -119,7 +118,9 @@ def verdict(fault: Fault, data: bytes | None, *, video: bool) -> tuple[Literal["
     if data is None:
         if fault.code != TOO_LARGE or not suffix:
             return "failed", fault
-        reason = f"its name is not that of an image, and it is too large to look into: {fault.reason}"
+        video_name = "that of a video, which is tagged where WILDTAG_VIDEO=true"
+        name = video_name if suffix in VIDEO_SUFFIXES else "not that of an image"
+        reason = f"its name is {name}, and it is too large to look into: {fault.reason}"
     elif fault.code != NOT_AN_IMAGE and recognised(data[:HEAD], video=video) is not None:
         return "failed", fault
     else:

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from tasks.messages import ObjectRef
 from workers.stores.folder_mount import FolderMount, identity_of
-from workers.stores.folder_names import name_of
+from workers.stores.folder_names import hidden, name_of
 from workers.stores.folder_versions import etag_of
 from workers.stores.folder_walk import FollowLinks, Walk
 from workers.stores.key_patterns import SIDE, KeyPatterns
@@ -268,11 +268,6 @@ def read_file(
     if len(data) > limit:
         raise ObjectTooLarge(f"more than {limit:,} bytes")
     return data, status
-
-
-def hidden(key: str) -> bool:
-    """Whether a file is hidden or in a hidden folder."""
-    return any(part.startswith(".") for part in key.split("/"))
 
 
 def _unique(keys: Iterator[str]) -> Iterator[str]:

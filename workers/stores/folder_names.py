@@ -24,3 +24,8 @@ def name_of(key: str) -> str:
         raise ObjectForbidden("the key leads outside the bucket")
     raw = re.sub(rb"\\x(5c|[89a-f][0-9a-f])", lambda match: bytes([int(match[1], 16)]), os.fsencode(key))
     return os.fsdecode(raw)
+
+
+def hidden(key: str) -> bool:
+    """Whether a file or folder is hidden or in a hidden folder."""
+    return any(part.startswith(".") for part in key.split("/"))

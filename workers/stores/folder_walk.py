@@ -10,7 +10,7 @@ from typing import Literal
 
 import structlog
 
-from workers.stores.folder_names import key_text, name_of
+from workers.stores.folder_names import hidden, key_text, name_of
 
 log = structlog.get_logger()
 
@@ -42,7 +42,7 @@ class Walk:
 
     def skips(self, key: str) -> bool:
         """Whether a file or folder is hidden or left out. The key of a folder ends with a slash."""
-        return any(part.startswith(".") for part in key.split("/")) or self.skipped(key)
+        return hidden(key) or self.skipped(key)
 
     def _keys(self, folder: str, prefix: bytes, after: bytes, above: _Ids) -> Iterator[str]:
         found, above = self._entries(folder, above)
@@ -78,7 +78,7 @@ class Walk:
         is_folder = entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and _leads_to_folder(entry))
         if is_folder:
             key += "/"
-        if entry.name.startswith(".") or self.skipped(key):
+        if hidden(entry.name) or self.skipped(key):
             return None
         if is_folder and entry.is_symlink() and not self._follows(key, entry, above):
             return None

@@ -71,6 +71,15 @@ def test_only_what_is_meant_to_be_an_image_fails(key: str, data: bytes | None, c
         assert where(outcome(key, data, code, age)) == state
 
 
+def test_a_video_that_is_too_large_to_look_into_names_the_setting() -> None:
+    for key, named in (("clip.mov", True), ("movie.MP4", True), ("backup.tar", False)):
+        fault = Fault(ref(key), "too-large", "900 bytes; the limit is 100")
+        state, said = verdict(fault, None, video=False)
+        assert (state, "WILDTAG_VIDEO=true" in said.reason) == ("skipped", named)
+        assert fault.reason in said.reason
+    assert verdict(Fault(ref("clip.mov"), "too-large", "made up"), None, video=True)[0] == "failed"
+
+
 def test_names_of_videos_count_where_videos_are_tagged() -> None:
     for key in ("half.mp4", "clip.MOV", "text.webm", "card.mts"):
         fault = Fault(ref(key), "truncated", "made up")

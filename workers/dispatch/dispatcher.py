@@ -256,8 +256,8 @@ class Dispatcher:
                 continue
             except Transient as exc:
                 # events for which the store was not asked, or could not answer while unavailable, are never given up
-                recent = self._clock() - added_at(entry) < self._pace.give_up_s
-                patient = from_queue or recent or isinstance(exc, NotAsked)
+                patient = from_queue or isinstance(exc, NotAsked)
+                patient = patient or self._clock() - added_at(entry) < self._pace.give_up_s
                 if patient or self._outage_tracker.register(exc) is not None:
                     left.add(entry)
                     fault = exc if fault is None or isinstance(fault, NotAsked) else fault

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 def eventually(
     check: Callable[[], T],
-    timeout_s: float = 20.0,
+    timeout_s: float = 60.0,
     explain: Callable[[], str] = lambda: "it did not happen in time",
     *,
     every_s: float = 0.01,

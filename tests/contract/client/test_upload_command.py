@@ -157,7 +157,7 @@ def test_it_can_be_interrupted_while_the_gateway_is_silent(gateway: MadeUpGatewa
     eventually(lambda: gateway.stored, 60)
     with gateway.lock:
         run.send_signal(signal.SIGINT)
-        _, errors = run.communicate(timeout=10)
+        _, errors = run.communicate(timeout=60)
     assert run.returncode == 130
     assert "Interrupted. 0 of 1" in errors
 

@@ -21,7 +21,7 @@ from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import Layout
 
-PATIENCE = 30
+PATIENCE = 90
 Wildtag = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -144,5 +144,5 @@ def test_who_is_stopped_in_the_middle_of_a_pass_lets_others_sweep_at_once(
         assert process.wait(PATIENCE) in {0, 130}
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
     assert client.exists(keys.lock("reconcile:inbox")) == 0

@@ -242,7 +242,7 @@ def test_a_process_sweeps_and_stops_though_the_server_is_silent(
         assert process.wait(15) == 0
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
     assert inbox_keys(inbox) == ["before.jpg"]
 
 

@@ -272,7 +272,7 @@ def test_a_process_that_is_killed_again_and_again_loses_nothing(mortal: OwnRedis
             eventually(lambda left=left: client.llen(KEY) < left)  # type: ignore[misc]  # bound now
         finally:
             process.kill()
-            process.wait(10)
+            process.wait(60)
         left = client.llen(KEY)
     inbox = Inbox(client, keys.inbox)
     inbox.prepare()
@@ -287,6 +287,6 @@ def test_a_process_stops_when_it_is_told_to(mortal: OwnRedis, tmp_path: Path) ->
         health = Health(client, Keys("test:"), time.time)
         eventually(lambda: "redis-target" in health.beats())
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()

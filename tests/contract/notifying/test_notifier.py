@@ -30,7 +30,7 @@ from workers.settings.webhook_secrets import secrets_of
 
 SECRET = f"whsec_{base64.b64encode(random.Random(3).randbytes(32)).decode()}"
 LEASE_S = 1.0
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class World:

@@ -63,7 +63,7 @@ class Command:
             yield process
         finally:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_it_beats_and_ends_when_it_is_told_to(world: World, command: Command) ->
         eventually_while(process, lambda: world.receiver.taken and world.quiet(), PATIENCE_S)
         eventually_while(process, lambda: world.client.hexists(world.keys.heartbeats, "notifier"), PATIENCE_S)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_what_was_given_up_is_listed_and_replayed_by_commands(world: World, command: Command) -> None:

@@ -188,7 +188,7 @@ def test_a_process_waits_for_redis(environment: dict[str, str], own: OwnRedis, k
         eventually_while(process, lambda: client.keys(pattern), 40)  # and it begins its work
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=90)
 
 
 def test_a_gateway_listens_while_redis_is_away_and_begins_when_it_is_back(
@@ -206,7 +206,7 @@ def test_a_gateway_listens_while_redis_is_away_and_begins_when_it_is_back(
         assert status(f"{address}/v1/status") == 200
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=90)
 
 
 def test_a_gateway_ends_when_redis_comes_back_with_another_layout(
@@ -219,7 +219,7 @@ def test_a_gateway_ends_when_redis_comes_back_with_another_layout(
     try:
         eventually_while(process, lambda: status(f"http://127.0.0.1:{port}/readyz") == 503, 40)
         client = own.start()
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=90)
         assert process.returncode == 1, said
         assert "layout version 0" in said.splitlines()[-1]
         assert client.keys() == [f"{keys.prefix}records".encode()]
@@ -408,4 +408,4 @@ def test_a_worker_that_waits_for_messages_is_noticed(
         assert client.exists(f"{keys.prefix}later")
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=90)

@@ -29,7 +29,7 @@ def test_an_interrupted_import_prints_no_traceback(tmp_path: Path) -> None:
     )  # fmt: skip
     eventually(started.exists)
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=30)
+    out, err = child.communicate(timeout=90)
     assert (child.returncode, out, err) == (130, "", "")
 
 

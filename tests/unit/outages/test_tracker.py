@@ -19,7 +19,7 @@ from workers.redis.connection import Client, StoreUnavailable, text
 from workers.redis.keys import Keys
 from workers.stores.store import StoreAway
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 @dataclass

@@ -15,7 +15,7 @@ from workers.stores.lookup import SILENCES, THREADS, NotAsked, look
 from workers.stores.s3_presence import BucketPresence
 from workers.stores.store import ObjectError, ObjectForbidden, ObjectInfo, StoreAway, Wanted, anything
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Answering:

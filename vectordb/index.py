@@ -112,6 +112,14 @@ class CaptionIndex(CaptionSearch, Protocol):
         ...
 
 
+def sample(index: CaptionIndex) -> Floats:
+    """The unit vectors (n, dimension) of up to ``PAGE`` captions of every kind.
+
+    Ids are digests of the texts, so the first page by id is a random sample, and the same one in every process.
+    """
+    return next(iter(index.pages()), ([], np.empty((0, index.dimension), np.float32)))[1]
+
+
 def unit_rows(vectors: Floats, dimension: int) -> Floats:
     """A C-ordered float32 copy of shape (n, dimension) with rows of unit length.
 

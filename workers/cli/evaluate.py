@@ -221,7 +221,9 @@ def _shown(evaluation: Evaluation) -> tuple[list[ShownFigures], dict[str, Curves
     from tasks.evaluation.shown import shown_figures  # noqa: PLC0415 -- as above
     from workers.evaluation.adapters import sentences  # noqa: PLC0415 -- as above
 
-    acceptance, figures, curves = Acceptance(sentences()), list[ShownFigures](), {}
+    acceptance = Acceptance(sentences())
+    figures: list[ShownFigures] = []
+    curves = {}
     items = [one.item for one in evaluation.pictures]
     for at, result in enumerate(evaluation.results):
         answers = [one.answers[at] for one in evaluation.pictures]

@@ -76,8 +76,8 @@ def page(
         f"<title>{escape(title)}</title><style>{style}</style></head><body><h1>{escape(title)}</h1>\n"
     )
     yield _figures(evaluation.results)
-    for method, one in curves.items():
-        yield plots(method, one)
+    for method, drawn in curves.items():
+        yield plots(method, drawn)
     yield f"<p>{_counts(evaluation)}</p>\n"
     if evaluation.skipped:
         lines = "".join(f"<li>{escape(str(one))}</li>" for one in evaluation.skipped)
@@ -92,9 +92,8 @@ def _counts(evaluation: Evaluation) -> str:
     count = len(evaluation.pictures)
     text = f"{count:,} images, worst first by the semantic similarity of {evaluation.results[0].method}"
     shown = f"; only the worst {MOST:,} are shown." if count > MOST else "."
-    return escape(
-        f"{text}{shown} Each tag is followed by its confidence, or its score where there is none, and the numbers of the captions it comes from."
-    )
+    tags = "Each tag is followed by its confidence, or its score where there is none, and its captions by number."
+    return escape(f"{text}{shown} {tags}")
 
 
 def _figures(results: Iterable[Result]) -> str:

@@ -43,7 +43,10 @@ def router(records: Records, access: Access) -> APIRouter:
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
     ) -> Response:
-        """The objects with a tag, highest confidence first (or score, where there is none); empty for an unknown tag."""
+        """The objects with a tag, surest first; empty for an unknown tag.
+
+        A tag without a confidence counts by its score.
+        """
         start = paging.position(cursor)
         found = records.best(unicodedata.normalize("NFC", label), min_score, start, limit)
         rows = [{"score": score, "record": msgspec.Raw(body)} for body, score in found if body is not None]

@@ -83,7 +83,7 @@ def calibrated(
         ]
         begin += len(part.right)
     everything = [_level(at, tries, seen, most) for at in LEVELS]
-    chosen = threshold if threshold is not None else _chosen(everything, precision)
+    chosen = threshold if threshold is not None else chosen_level(everything, precision)
     origin: dict[str, str | int | float | list[float]] = {
         "fitted_on": ", ".join(labelled.source.name for labelled in sets),
         "images": images, "tags": len(seen.right), "right_tags": int(seen.right.sum()),
@@ -128,7 +128,7 @@ def _shown(confidences: Numbers, seen: Observations, least: float, most: int) ->
     )
 
 
-def _chosen(levels: Sequence[Level], precision: float) -> float:
+def chosen_level(levels: Sequence[Level], precision: float) -> float:
     """The lowest level that reaches the precision, otherwise the most precise one."""
     reached = [level.confidence for level in levels if level.right >= precision and level.tags_shown]
     return min(reached) if reached else max(levels, key=lambda level: level.right).confidence

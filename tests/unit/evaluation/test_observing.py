@@ -35,7 +35,7 @@ def encode(texts: Sequence[str]) -> Floats:
 
 def test_a_fit_sees_the_features_that_tagging_uses() -> None:
     index, options = index_of(), PipelineOptions()
-    background = sample(index)
+    background = sample(index, 1)
     tools = Tools(index, MadeUpText(), extractor(), options, [], background_vectors=background)
     source = Source(lambda path: FILES[path.name], MadeUpImages(), Revision(SPACE.id, "1"), options, batch=2)
     items = [Item(Path(name), "no such thing", f"line {at}", ("dog",)) for at, name in enumerate(FILES, 2)]

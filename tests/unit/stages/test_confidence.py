@@ -104,7 +104,7 @@ def test_the_shipped_model_trusts_evidence_and_distrusts_what_is_near_to_everyth
 
 def test_a_caption_that_is_not_retrieved_changes_no_confidence() -> None:
     index = index_of()
-    background, image = sample(index), embedded(vector_of("a tabby cat")[None])
+    background, image = sample(index, 1), embedded(vector_of("a tabby cat")[None])
     before = retrieve(image, index, limit=3, background_vectors=background)
     index.add([next(iter(index.pages()))[0][0].of("an irrelevant caption")], -vector_of("a tabby cat")[None])
     assert retrieve(image, index, limit=3, background_vectors=background) == before
@@ -112,13 +112,20 @@ def test_a_caption_that_is_not_retrieved_changes_no_confidence() -> None:
 
 def test_backgrounds_are_the_mean_and_deviation_over_a_sample() -> None:
     index, vectors = index_of(), random_units(5, 3)
-    found = retrieval(embedded(vectors), index, PipelineOptions(), background_vectors=sample(index))
-    similarities = vectors.astype(float) @ sample(index).astype(float).T
+    found = retrieval(embedded(vectors), index, PipelineOptions(), background_vectors=sample(index, 1))
+    similarities = vectors.astype(float) @ sample(index, 1).astype(float).T
     assert [one.mean for one in found.backgrounds] == pytest.approx(similarities.mean(axis=1), abs=1e-6)
     assert [one.spread for one in found.backgrounds] == pytest.approx(similarities.std(axis=1), abs=1e-6)
     assert retrieval(embedded(vectors), index, PipelineOptions()).backgrounds == ()
     empty = index_of(())
-    assert retrieval(embedded(vectors), empty, PipelineOptions(), background_vectors=sample(empty)).backgrounds == ()
+    assert (
+        retrieval(embedded(vectors), empty, PipelineOptions(), background_vectors=sample(empty, 1)).backgrounds == ()
+    )
+
+
+def test_a_few_captions_are_no_sample() -> None:
+    assert sample(index_of()).shape == (0, SPACE.dimension)
+    assert retrieve(embedded(random_units(5, 1)), index_of(), background_vectors=sample(index_of())).backgrounds == ()
 
 
 def test_a_model_of_another_space_or_with_odd_numbers_is_refused(tmp_path: Path) -> None:

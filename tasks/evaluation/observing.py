@@ -15,6 +15,12 @@ from tasks.evaluation.manifest import Item, Skipped
 from tasks.evaluation.methods import Tools
 from tasks.evaluation.run import Source, embedded_of
 from tasks.pipeline import CACHED, extraction, retrieval, scoring
+from vectordb.errors import Permanent
+from vectordb.index import SAMPLE_LEAST
+
+
+class TooFewCaptions(Permanent):
+    """The caption database is too small to say what is usual for an image."""
 
 
 @dataclass
@@ -43,7 +49,12 @@ def observed(
     items: Sequence[Item], source: Source, tools: Tools, acceptance: Acceptance,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Observed:  # fmt: skip
-    """Every tag of every image, with all thresholds off."""
+    """Every tag of every image, with all thresholds off. Raises ``TooFewCaptions`` without background vectors."""
+    if tools.background_vectors is None or not len(tools.background_vectors):
+        raise TooFewCaptions(
+            f"confidences need a sample of at least {SAMPLE_LEAST} captions: import more, or choose others with"
+            " wildtag captions use"
+        )
     recorder, cache, skipped = Recorder(), LRUCache(CACHED), []
     options = replace(tools.pipeline_options, max_tags=None)
     right: list[bool] = []

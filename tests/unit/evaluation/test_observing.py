@@ -13,7 +13,7 @@ from tasks.confidence import FEATURES, ConfidenceModel
 from tasks.evaluation.acceptance import Acceptance
 from tasks.evaluation.manifest import Item
 from tasks.evaluation.methods import Tools
-from tasks.evaluation.observing import observed
+from tasks.evaluation.observing import TooFewCaptions, observed
 from tasks.evaluation.run import Source
 from tasks.extraction import extractor
 from tasks.messages import Floats, Revision
@@ -53,6 +53,14 @@ def test_a_fit_sees_the_features_that_tagging_uses() -> None:
         assert sorted(MODEL.confidences(seen.features[own]).tolist()) == pytest.approx(expected)
         named = sum("dog" in tag.label.split() or "dogs" in tag.label.split() for tag in tags)
         assert int(seen.right[own].sum()) >= named
+
+
+def test_a_database_without_a_sample_is_refused() -> None:
+    index = index_of()
+    tools = Tools(index, MadeUpText(), extractor(), PipelineOptions(), [], background_vectors=sample(index))
+    source = Source(lambda path: FILES[path.name], MadeUpImages(), Revision(SPACE.id, "1"), PipelineOptions())
+    with pytest.raises(TooFewCaptions, match="256 captions"):
+        observed([Item(Path("1"), "dog", "line 2")], source, tools, Acceptance(encode))
 
 
 def test_the_default_minimum_is_the_lowest_that_is_precise_enough() -> None:

@@ -42,6 +42,7 @@ class PipelineOptions:
 
     max_pixels: int = MAX_PIXELS
     media_gps: bool = False
+    video: bool = False
     limit: int = 10
     duplicate_similarity: float = 0.94
     alpha: float = 0.7
@@ -60,7 +61,7 @@ def embedding(
 ) -> tuple[Embedded, tuple[Fault, ...]]:
     """See ``tasks.embedding.embed``."""
     return embed(
-        batch, images, encoder, max_pixels=options.max_pixels, gps=options.media_gps,
+        batch, images, encoder, max_pixels=options.max_pixels, gps=options.media_gps, video=options.video,
         detect_featureless=options.detect_featureless,
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Detects images that show nothing: one colour, a gradient, heavy blur, a covered lens, noise.
 
 Encoders name such images all the same: random noise is a doormat to an ImageNet classifier. The test reads brightness
-only and knows no encoder. The limits were chosen by measurement: ops/decisions/0021-confidence.md.
+only and knows no encoder. The limits were chosen by measurement: ops/decisions/0023-confidence.md.
 """
 
 from __future__ import annotations

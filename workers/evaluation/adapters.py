@@ -23,10 +23,14 @@ CLASS_NAME = ("a photo of a {}",)  # CLIP's prompt for a class name, used by the
 
 
 def answering(wiring: Wiring) -> PipelineOptions:
-    """The pipeline options of the settings without thresholds: as in the paper, every image gets tags."""
+    """The pipeline options of the settings without thresholds: as in the paper, every image gets tags.
+
+    Videos are skipped.
+    """
     return replace(
-        wiring.pipeline_options, unknown_similarity=-1.0, min_score=0.0, min_confidence=0.0, detect_featureless=False
-    )
+        wiring.pipeline_options, unknown_similarity=-1.0, min_score=0.0, min_confidence=0.0, detect_featureless=False,
+        video=False,
+    )  # fmt: skip
 
 
 def source_of(wiring: Wiring) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -38,6 +39,8 @@ class Source:
             def do_GET(self) -> None:
                 source.answer(self)
 
+            do_HEAD = do_GET  # noqa: N815 - the base's way
+
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -45,6 +48,12 @@ class Source:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
+        if request.path not in self.files:
+            request.send_response(self.status if self.status >= 400 else 404)
+            for name, value in {**self.headers, "Content-Length": "0"}.items():
+                request.send_header(name, value)
+            request.end_headers()
+            return
         content, asked = self.files[request.path], request.headers.get("Range")
         self.ranges.append(asked)
         etag = f'"{hashlib.sha256(content).hexdigest()}"'
@@ -57,6 +66,8 @@ class Source:
         for name, value in self.headers.items():
             request.send_header(name, value)
         request.end_headers()
+        if request.command == "HEAD":
+            return
         end = begin + self.breaks.pop(0) if self.breaks else len(content)
         request.wfile.write(content[begin:end])
         request.close_connection = True
@@ -193,3 +204,58 @@ def test_one_file_is_taken_out_of_an_archive(source: Source, dataset: Callable[.
     for path, member in (("/set.zip", "annotations/other.json"), ("/bad.zip", "annotations/captions.json")):
         with pytest.raises(BadDownload, match="is not a ZIP archive with"):
             fetch(dataset(path, member=member), tmp_path / "b", quiet)
+
+
+def on_hub(source: Source, files: dict[str, bytes], stated: dict[str, str]) -> Dataset:
+    """A set of a made-up hub with the answers that huggingface_hub 2.4 needs. ``stated``: false checksums."""
+    tree = []
+    for path, content in files.items():
+        sum_ = stated.get(path, hashlib.sha256(content).hexdigest())
+        tree.append({"type": "file", "path": path, "size": len(content), "oid": "0" * 40,
+                     "lfs": {"oid": sum_, "size": len(content), "pointerSize": 130}})  # fmt: skip
+        source.files[f"/datasets/some/set/resolve/main/{path}"] = content
+        source.files[f"/datasets/some/set/resolve/{'1' * 40}/{path}"] = content
+    source.files["/api/datasets/some/set/tree/main?recursive=true&expand=false"] = json.dumps(tree).encode()
+    source.headers = {"X-Repo-Commit": "1" * 40}
+    return Dataset(
+        name="set", title="A set", licence="none", source=source.url, hub="some/set", files="data/train-*.txt", most=2
+    )
+
+
+def test_files_of_a_hub_are_fetched_in_natural_order(source: Source, tmp_path: Path) -> None:
+    files = {f"data/train-{n}.txt": b"number %d\n" % n * 100 for n in (10, 9, 11)} | {"data/test-0.txt": b"no"}
+    fetched = fetch(on_hub(source, files, {}), tmp_path, quiet, source.url)
+    assert [file.relative_to(tmp_path).as_posix() for file in fetched.files] == [
+        "data/train-9.txt",
+        "data/train-10.txt",
+    ]
+    assert [file.read_bytes() for file in fetched.files] == [files["data/train-9.txt"], files["data/train-10.txt"]]
+
+
+def test_a_checksum_of_the_hub_is_compared(source: Source, tmp_path: Path) -> None:
+    files = {"data/train-1.txt": b"one\n"}
+    with pytest.raises(BadDownload, match="SHA-256 that the hub states"):
+        fetch(on_hub(source, files, {"data/train-1.txt": "0" * 64}), tmp_path, quiet, source.url)
+
+
+@pytest.mark.parametrize(("status", "code", "said"), [
+    (403, "GatedRepo", "accepted its terms"), (401, "RepoNotFound", "not on the hub"), (200, "", "not on the hub"),
+])  # fmt: skip
+def test_what_the_hub_refuses_is_said_with_what_helps(
+    source: Source, tmp_path: Path, status: int, code: str, said: str
+) -> None:
+    dataset = on_hub(source, {}, {})
+    source.files.clear()
+    source.status, source.headers = status, {"X-Error-Code": code} if code else {"X-Error-Code": "RepoNotFound"}
+    with pytest.raises(BadDownload, match=said):
+        fetch(dataset, tmp_path, quiet, source.url)
+
+
+def test_a_hub_without_the_files_any_more_and_one_that_is_away(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadDownload, match="has no files data/train"):
+        fetch(on_hub(source, {"data/test-0.txt": b"no"}, {}), tmp_path, quiet, source.url)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _seconds: None)
+    with pytest.raises(Transient, match="cannot be fetched from the hub"):
+        fetch(on_hub(source, {}, {}), tmp_path, quiet, "http://127.0.0.1:1")

@@ -8,7 +8,8 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -38,16 +39,17 @@ def known_version(folder: Path) -> str | None:
     return _version(known.values()) if known else None
 
 
-def fetch(dataset: Dataset, folder: Path, on_file: OnBytes) -> Fetched:
+def fetch(dataset: Dataset, folder: Path, on_file: OnBytes, hub: str | None = None) -> Fetched:
     """The files of a caption set in ``folder``; downloads what is missing.
 
+    ``hub``: the address of a Hugging Face hub, if not the one that ``huggingface_hub`` is set to (HF_ENDPOINT).
     Records their SHA-256 at the first download. Raises ``BadDownload`` when a file differs from it, or from the
     checksum that the source publishes, ``DiskFull``, and ``Transient`` when the source is away.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if dataset.bytes is not None and not any(folder.iterdir()):
         require_space(folder, dataset.bytes, f"download {dataset.name}")
-    files = _of_hub(dataset, folder) if dataset.hub is not None else _of_urls(dataset, folder, on_file)
+    files = _of_hub(dataset, folder, hub) if dataset.hub is not None else _of_urls(dataset, folder, on_file)
     known, sums = _known(folder), {}
     for file in files:
         name = file.relative_to(folder).as_posix()
@@ -109,44 +111,50 @@ def _take_out(archive: Path, member: str, target: Path) -> None:
     archive.unlink()
 
 
-def _of_hub(dataset: Dataset, folder: Path) -> list[Path]:
-    import httpx  # noqa: PLC0415 - as below
+def _of_hub(dataset: Dataset, folder: Path, hub: str | None) -> list[Path]:
     from huggingface_hub import HfApi, hf_hub_download  # noqa: PLC0415 - takes a second
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError  # noqa: PLC0415
     from huggingface_hub.hf_api import RepoFile  # noqa: PLC0415 - as above
 
     assert dataset.hub is not None  # noqa: S101 - the catalogue checks it
     assert dataset.files is not None  # noqa: S101 - as above
+    with _translated(dataset):
+        tree = list(HfApi(endpoint=hub).list_repo_tree(dataset.hub, repo_type="dataset", recursive=True))
+    found = [entry for entry in tree if isinstance(entry, RepoFile) and fnmatchcase(entry.path, dataset.files)]
+    if not found:
+        raise BadDownload(f"{dataset.hub} has no files {dataset.files} any more; see {dataset.source}")
+    chosen = sorted(found, key=lambda entry: _natural(entry.path))[: dataset.most]
+    missing = sum(entry.size for entry in chosen if not (folder / entry.path).exists())
+    require_space(folder, missing, f"download {dataset.name}")
+    files = []
+    for entry in chosen:
+        with _translated(dataset):
+            file = Path(hf_hub_download(dataset.hub, entry.path, repo_type="dataset", local_dir=folder, endpoint=hub))
+        if entry.lfs is not None and digest(file).hexdigest() != entry.lfs.sha256:
+            file.unlink()
+            raise BadDownload(f"{entry.path}: the downloaded file does not have the SHA-256 that the hub states")
+        files.append(file)
+    return files
+
+
+@contextmanager
+def _translated(dataset: Dataset) -> Iterator[None]:
+    """Translates the errors of ``huggingface_hub``."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError  # noqa: PLC0415 - as above
+
     try:
-        tree = HfApi().list_repo_tree(dataset.hub, repo_type="dataset", recursive=True)
-        found = [entry for entry in tree if isinstance(entry, RepoFile) and fnmatchcase(entry.path, dataset.files)]
-        found.sort(key=lambda entry: _natural(entry.path))
-        if not found:
-            raise BadDownload(f"{dataset.hub} has no files {dataset.files} any more; see {dataset.source}")
-        chosen = found[: dataset.most]
-        require_space(
-            folder, sum(e.size for e in chosen if not (folder / e.path).exists()), f"download {dataset.name}"
-        )
-        files = []
-        for entry in chosen:
-            file = Path(hf_hub_download(dataset.hub, entry.path, repo_type="dataset", local_dir=folder))
-            if entry.lfs is not None and digest(file).hexdigest() != entry.lfs.sha256:
-                file.unlink()
-                raise BadDownload(f"{entry.path}: the downloaded file does not have the SHA-256 that the hub states")
-            files.append(file)
+        yield
     except GatedRepoError as exc:
         raise BadDownload(
-            f"{dataset.hub} is given only to those who accepted its terms: accept them at {dataset.source} or on the"
-            " hub, then log in with `hf auth login`, or set HF_TOKEN"
+            f"{dataset.hub} is given only to those who accepted its terms: accept them on its page of the hub, then log"
+            " in with `hf auth login`, or set HF_TOKEN"
         ) from exc
     except RepositoryNotFoundError as exc:
         raise BadDownload(
             f"{dataset.hub} is not on the hub, or not for you (HF_TOKEN); see {dataset.source}"
         ) from exc
-    except (HfHubHTTPError, httpx.HTTPError, OSError) as exc:
+    except Exception as exc:  # of the library, and of the HTTP client that it happens to use
         reason = str(exc).strip().partition("\n")[0]
         raise Transient(f"{dataset.hub} cannot be fetched from the hub: {reason}") from exc
-    return files
 
 
 def _natural(path: str) -> list[tuple[int, str]]:

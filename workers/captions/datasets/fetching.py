@@ -145,8 +145,8 @@ def _translated(dataset: Dataset) -> Iterator[None]:
         yield
     except GatedRepoError as exc:
         raise BadDownload(
-            f"{dataset.hub} is given only to those who accepted its terms: accept them on its page of the hub, then log"
-            " in with `hf auth login`, or set HF_TOKEN"
+            f"{dataset.hub} is given only to those who accepted its terms: accept them on its page of the hub, then"
+            " log in with `hf auth login`, or set HF_TOKEN"
         ) from exc
     except RepositoryNotFoundError as exc:
         raise BadDownload(

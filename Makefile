@@ -21,7 +21,7 @@ MAKE_VENV = sh ops/make-venv.sh $(VENV) $(PYTHON)
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --no-compile $${PYTHONDONTWRITEBYTECODE:+--compile} \
 	--prefer-binary -c constraints.txt $(PIP_FLAGS)
 STORE_COMPILED = unset PYTHONDONTWRITEBYTECODE
-TESTS = $(STORE_COMPILED); exec $(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder
+TESTS = $(STORE_COMPILED); exec $(VENV)/bin/python -m pytest -n 4 --no-loadscope-reorder
 LOG = $(VENV)/install.log
 INSTALL = echo "Installing wildtag and its dependencies into $(VENV). This takes one or two minutes, once."; \
 	{ $(PIP) pip && $(PIP) -e ".[$$extras]"; } > $(LOG) 2>&1 & \
@@ -50,7 +50,7 @@ demo: $(VENV)/installed
 up: $(VENV)/installed
 	@$(STORE_COMPILED); exec $(VENV)/bin/wildtag up $(ARGS)
 
-# Two processes: one runs the tests that start whole stacks, the other runs all other tests, with the browser tests.
+# Four processes on any machine, because many tests wait. One of them runs the tests that start whole stacks.
 # ARGS='-n 0' runs the tests in one process; pytest by itself runs the long ones, too.
 test: $(VENV)/developing
 	@$(TESTS) -m 'not long' $(ARGS)

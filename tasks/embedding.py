@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.encoders.protocols import ImageEncoder
+from tasks.encoders.views import encoded_views
 from tasks.images import MAX_PIXELS, BadImage, decode_with_media
 from tasks.messages import Embedded, Fault, Media, ObjectRef, Submitted, Vectors, WrongSpace
 
@@ -19,12 +20,14 @@ def embed(
     *,
     max_pixels: int = MAX_PIXELS,
     gps: bool = False,
+    video: bool = False,
 ) -> tuple[Embedded, tuple[Fault, ...]]:
     """Decode ``images[i]`` as ``batch.objects[i]`` and encode the valid ones in one call.
 
     The embedded batch holds only the valid ones and may be empty; each invalid one has a fault with the reason. Large
     JPEG images are decoded at a smaller size, at least twice the side that the encoder needs. ``gps``: the media hold
-    the place where an image was taken. Raises ``WrongSpace`` if the batch was submitted for another encoder.
+    the place where an image was taken. ``video``: videos are valid, too; the vector of one is the normalised mean of
+    its views' vectors. Raises ``WrongSpace`` if the batch was submitted for another encoder.
     """
     if encoder.space.id != batch.revision.space_id:
         raise WrongSpace(
@@ -32,21 +35,21 @@ def embed(
             f" {encoder.space.id}: run all stages with the same encoder"
         )
     objects: list[ObjectRef] = []
-    pictures: list[Image.Image] = []
+    pictures: list[list[Image.Image]] = []
     media: list[Media] = []
     faults: list[Fault] = []
     for ref, data in zip(batch.objects, images, strict=True):
         try:
-            picture, about = decode_with_media(data, max_pixels=max_pixels, near=encoder.side, gps=gps)
+            views, about = decode_with_media(data, max_pixels=max_pixels, near=encoder.side, gps=gps, video=video)
         except BadImage as exc:
             faults.append(Fault(ref, exc.code, str(exc)))
         else:
             objects.append(ref)
-            pictures.append(picture)
+            pictures.append(views)
             media.append(about)
     vectors = np.empty((0, encoder.space.dimension), dtype=np.float32)
     if pictures:
-        vectors = encoder.encode(pictures)
+        vectors = encoded_views(pictures, encoder.encode)
         finite = np.flatnonzero(np.isfinite(vectors).all(axis=1)).tolist()
         if len(finite) < len(objects):  # half precision may overflow: only that image fails
             lost = sorted(set(range(len(objects))).difference(finite))

@@ -42,6 +42,7 @@ class PipelineOptions:
 
     max_pixels: int = MAX_PIXELS
     media_gps: bool = False
+    video: bool = False
     limit: int = 10
     duplicate_similarity: float = 0.94
     alpha: float = 0.7
@@ -57,7 +58,7 @@ def embedding(
     batch: Submitted, images: Sequence[bytes], encoder: ImageEncoder, options: PipelineOptions
 ) -> tuple[Embedded, tuple[Fault, ...]]:
     """See ``tasks.embedding.embed``."""
-    return embed(batch, images, encoder, max_pixels=options.max_pixels, gps=options.media_gps)
+    return embed(batch, images, encoder, max_pixels=options.max_pixels, gps=options.media_gps, video=options.video)
 
 
 def retrieval(

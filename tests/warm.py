@@ -7,9 +7,12 @@ how a command starts (README, tutorial, stacks, what is killed) run it by itself
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import runpy
+import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -57,18 +60,30 @@ def wildtag(
 
 @cache
 def _address() -> str:
-    """The socket of the server, which ends with this process, because its standard input is then closed."""
-    address = f"{tempfile.mkdtemp(prefix='wt-', dir='/tmp')}/commands"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "tests.warm", address], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert server.stdout is not None
-    assert server.stdout.readline() == b"ready\n"
-    _servers.append(server)
+    """The socket of the server, one for all processes of a test run. It ends with the last of them."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
+    folder = Path("/tmp", f"wt-warm-{run}"[:40])  # noqa: S108 - a socket's path must be short
+    folder.mkdir(mode=0o700, exist_ok=True)
+    address = f"{folder}/commands"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not Path(address).exists():
+            server = subprocess.Popen(
+                [sys.executable, "-m", "tests.warm", address], cwd=ROOT, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, start_new_session=True,
+            )  # fmt: skip
+            assert server.stdout is not None
+            assert server.stdout.readline() == b"ready\n"
+            _held.append(server)
+        held = socket.socket(socket.AF_UNIX)
+        held.connect(address)
+        held.sendall(b"hold\n")
+        assert held.recv(1) == b"\n"
+        _held.append(held)
     return address
 
 
-_servers: list[subprocess.Popen[bytes]] = []
+_held: list[object] = []  # open until this process ends
 
 
 def _serve(address: str) -> None:
@@ -77,19 +92,30 @@ def _serve(address: str) -> None:
         __import__(module)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
-    listener.listen()
+    listener.listen(100)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    if not os.fork():  # ends the server when the tests are over, which hold the other end of its standard input
-        listener.close()
-        sys.stdin.buffer.read()
-        os.killpg(os.getpgid(0), 15)
+    processes: list[socket.socket] = []  # one connection for each process of the test run
     while True:
-        connection, _ = listener.accept()
-        if not os.fork():
-            listener.close()
-            _handle(connection)
-        connection.close()
+        ready, _, _ = select.select([listener, *processes], [], [])
+        for held in set(ready) - {listener}:  # it says nothing, so this is its end
+            processes.remove(held)
+            held.close()
+        if listener in ready:
+            connection, _ = listener.accept()
+            request = connection.makefile().readline()
+            if request == "hold\n":
+                connection.sendall(b"\n")
+                processes.append(connection)
+                continue
+            if not os.fork():
+                for other in (listener, *processes):
+                    other.close()
+                _handle(connection, request)
+            connection.close()
+        elif not processes:
+            shutil.rmtree(Path(address).parent, ignore_errors=True)
+            os.killpg(0, 15)  # with the commands that still run
         _reap()
 
 
@@ -102,13 +128,12 @@ def _reap() -> None:
             return
 
 
-def _handle(connection: socket.socket) -> None:
+def _handle(connection: socket.socket, request: str) -> None:
     """Fork for the command, wait for it, and answer with its exit status; the negative signal if one ended it."""
-    request = json.loads(connection.makefile().readline())
     pid = os.fork()
     if not pid:
         connection.close()
-        _command(**request)
+        _command(**json.loads(request))
     _, status = os.waitpid(pid, 0)
     connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
@@ -138,5 +163,4 @@ def _command(module: str, arguments: list[str], environment: dict[str, str], fol
 
 
 if __name__ == "__main__":
-    os.setpgrp()
     _serve(sys.argv[1])

@@ -25,7 +25,7 @@ from typing import BinaryIO
 import numpy as np
 
 from vectordb.archive import Archive, Readable
-from vectordb.captions import Caption
+from vectordb.captions import SOURCE, Caption
 from vectordb.index import CaptionIndex, Floats, UnusableVectors, WrongDimension
 from vectordb.library import BadSnapshot, Manifest
 from vectordb.snapshot_old import MANIFEST, OldPages, edge_files, is_edge_files
@@ -94,17 +94,23 @@ def _in_parts(captions: Sequence[Caption], start: int = 0) -> Iterator[tuple[byt
 
 
 def fill(index: CaptionIndex, saved: Saved, on_progress: OnProgress = silent) -> None:
-    """Add all captions of a snapshot to an empty index. Raises ``BadSnapshot`` if its content is invalid."""
-    count = 0
+    """Add all captions of a snapshot to an empty index. Raises ``BadSnapshot`` if its content is invalid.
+
+    The manifest counts the captions that were imported. They stay as they are: only taught ones come and go later.
+    """
+    count = imported = 0
     for captions, vectors in saved.pages():
         try:
             index.add(captions, vectors)
         except (UnusableVectors, WrongDimension) as exc:
             raise BadSnapshot(f"the snapshot holds data that cannot be stored: {exc}") from exc
         count += len(captions)
+        imported += sum(SOURCE not in caption.payload for caption in captions)
         on_progress(count)
-    if not count and saved.manifest.count:
-        raise BadSnapshot(f"the snapshot holds no captions, but its manifest says {saved.manifest.count:,}")
+    if imported != saved.manifest.count:
+        raise BadSnapshot(
+            f"the snapshot holds {imported:,} imported captions, but its manifest says {saved.manifest.count:,}"
+        )
     if (there := index.count()) != count:
         raise BadSnapshot(f"the snapshot holds {count:,} captions, but {there:,} were restored")
 

@@ -2,11 +2,15 @@
 
 Start the stack first, with an empty home: ``WILDTAG_HOME=DIR wildtag up``; then, with the same home,
 ``WILDTAG_HOME=DIR python -m ops.pictures.page``. It needs Chromium and the ``dev`` extra.
+
+The file holds the labels that it shows (a text chunk ``labels``, a JSON list), so that a test finds out when the page
+has other ones.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import tempfile
@@ -14,6 +18,7 @@ from importlib import resources
 from pathlib import Path
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Page, expect, sync_playwright
 
 from workers.cli.samples import tag_samples
@@ -25,6 +30,8 @@ from workers.wiring.wiring import Wiring
 FILE = Path(__file__).parents[2] / "docs" / "images" / "page.png"
 PATIENCE_MS = 120_000
 COLOURS = 200
+LABELS = "labels"
+LABELLED = "h2, button, select option:checked"
 SHOWN = {"chelsea.png": "cat.png", "coffee.png": "cup.png"}  # the last one comes first
 
 
@@ -41,9 +48,12 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=program, args=flags)
         page = browser.new_page(viewport={"width": 1200, "height": 860}, color_scheme="light")
         shot = _shown(page, info.addresses["gateway"])
+        labels = sorted({one.inner_text() for one in page.locator(LABELLED).all() if one.is_visible()})
         browser.close()
     picture = Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS)
-    picture.save(FILE, optimize=True)
+    noted = PngInfo()
+    noted.add_text(LABELS, json.dumps(labels))
+    picture.save(FILE, optimize=True, pnginfo=noted)
     print(f"{FILE}: {FILE.stat().st_size / 1000:.0f} KB")
 
 

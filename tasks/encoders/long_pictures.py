@@ -16,6 +16,7 @@ from PIL import Image
 
 from tasks.encoders.framing import whiteness
 from tasks.encoders.protocols import Floats
+from tasks.encoders.views import encoded_views
 
 LONG = 2.5  # ratio of the sides
 EXTREME = 16.0
@@ -32,15 +33,7 @@ def encoded_whole(images: Sequence[Image.Image], encode: Callable[[Sequence[Imag
     """
     if not any(is_long(image) for image in images):
         return encode(images)
-    views = [windows(image) if is_long(image) else [image] for image in images]
-    vectors = encode([view for seen in views for view in seen])
-    made = np.empty((len(images), vectors.shape[1]), dtype=np.float32)
-    begin = 0
-    for row, seen in enumerate(views):
-        of_image = vectors[begin : begin + len(seen)]
-        begin += len(seen)
-        made[row] = of_image[0] if len(seen) == 1 else _mean(of_image)
-    return made
+    return encoded_views([windows(image) if is_long(image) else [image] for image in images], encode)
 
 
 def is_long(image: Image.Image) -> bool:
@@ -81,9 +74,3 @@ def _border(window: Image.Image) -> tuple[int, int, int]:
     edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
     red, green, blue = (int(value) for value in np.concatenate(edges).mean(axis=0).round())
     return red, green, blue
-
-
-def _mean(vectors: Floats) -> Floats:
-    mean = vectors.mean(axis=0, dtype=np.float64)
-    unit: Floats = (mean / (np.linalg.norm(mean) or 1.0)).astype(np.float32)
-    return unit

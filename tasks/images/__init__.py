@@ -1,8 +1,8 @@
 """Images: from untrusted bytes to upright RGB pixels.
 
-``decode`` is the entry: ``formats`` says what the bytes are, ``bitmap``, ``tiff``, ``heif``, ``jxl`` and ``raw`` open
-them, ``depth``, ``samples``, ``colour``, ``transparency`` and ``orientation`` turn what was stored into what is to be
-seen, ``media`` tells about the file.
+``decode`` is the entry: ``formats`` says what the bytes are, ``bitmap``, ``netpbm``, ``tiff``, ``heif``, ``jxl``,
+``raw`` and ``video`` open them, ``depth``, ``samples``, ``colour``, ``transparency`` and ``orientation`` turn what
+was stored into what is to be seen, ``media`` tells about the file.
 """
 
 from tasks.images.decode import MAX_PIXELS, decode, decode_with_media

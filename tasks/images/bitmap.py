@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from tasks.images import jpeg, png, wide_jpeg
+from tasks.images.box_items import exif_item
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, check_size, translated
 from tasks.images.orientation import orientation
 from tasks.images.samples import to_rgb
@@ -86,9 +87,11 @@ def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
         image = _image(data[:_META].replace(b"Exif", b"free") + data[_META:], kind, max_pixels)
     # Pillow reports irot and imir of AVIF as EXIF's orientation, in place of EXIF's own
     exif = exif_structure(image.info.get("exif"))
+    turned = orientation(exif, None if kind == "AVIF" else image.info.get("xmp"))
+    if kind == "AVIF" and (stored := exif_structure(exif_item(data))):
+        exif = stored
     # Pillow would walk through a GIF to count, frame by frame
     frames = gif_frames(data)[0] if kind == "GIF" else _frames(image)
-    turned = orientation(exif, None if kind == "AVIF" else image.info.get("xmp"))
     name = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}.get(kind, kind)
     width, height = image.size
     return Source(

@@ -1,4 +1,4 @@
-"""Decodes untrusted bytes to an upright RGB image, or raises an error with the reason.
+"""Decodes untrusted bytes to upright RGB images, one for all but videos, or raises an error with the reason.
 
 Only formats that are recognised by their signature are tried, each with one decoder. The size is read from the header
 and checked before pixels are decoded.
@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from tasks.images import bitmap, heif, jxl, raw, tiff, truncation
-from tasks.images.errors import DamagedImage, EmptyImage, TruncatedImage, translated
+from tasks.images import bitmap, heif, jxl, netpbm, raw, tiff, truncation
+from tasks.images.containers import VIDEOS
+from tasks.images.containers import check as check_video
+from tasks.images.errors import DamagedImage, EmptyImage, TruncatedImage, named, translated
 from tasks.images.formats import HEAD, HEIC, JXL, RAW, kind_of, missing_extra, refusal
 from tasks.images.media import media_of
 from tasks.images.orientation import upright
@@ -24,40 +26,50 @@ _ZEROS = 512  # bytes of zeros at the end of a file that was allocated and not w
 MAX_PIXELS = 120_000_000  # the largest phone cameras produce 108 million
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, near: int | None = None) -> Image.Image:
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, near: int | None = None, video: bool = False) -> Image.Image:
     """An encoded image, upright, RGB in sRGB, transparency on a background.
 
     Of an animation the first frame that shows something, of a multi-page TIFF the first page, of a camera raw file
-    its preview. ``near`` is the input side of a model in pixels. A JPEG is then decoded at a reduced size of at least
-    twice this side; other formats ignore it. Raises a ``BadImage``.
+    its preview, of a video the first view. ``near`` is the input side of a model in pixels. A JPEG is then decoded at
+    a reduced size of at least twice this side; other formats ignore it. ``video``: decode videos, too. Raises a
+    ``BadImage``.
     """
-    return decode_with_media(data, max_pixels=max_pixels, near=near)[0]
+    return decode_with_media(data, max_pixels=max_pixels, near=near, video=video)[0][0]
 
 
 def decode_with_media(
-    data: bytes, *, max_pixels: int = MAX_PIXELS, near: int | None = None, gps: bool = False
-) -> tuple[Image.Image, Media]:
-    """The image as ``decode`` returns it, and what is known about its file. Raises a ``BadImage``."""
+    data: bytes, *, max_pixels: int = MAX_PIXELS, near: int | None = None, gps: bool = False, video: bool = False
+) -> tuple[list[Image.Image], Media]:
+    """The views, and what is known about the file. Raises a ``BadImage``.
+
+    The views are one image, as ``decode`` returns it; of a video one or two frames (``tasks.images.video``).
+    """
     if not data:
         raise EmptyImage("the file is empty")
     # Pillow warns about large sizes (checked here) and odd metadata (irrelevant); keep both out of logs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kind = kind_of(data)
+        kind = kind_of(data, video=video)
         if kind is None or missing_extra(kind):
-            raise refusal(data[:HEAD])
+            raise refusal(data[:HEAD], video=video)
         try:
             source = _opened(kind, data, max_pixels, near)
-            image = upright(source.load(), source.turned)
+            loaded = source.load()
+            views = [upright(one, source.turned) for one in (loaded if isinstance(loaded, list) else [loaded])]
         except Exception as exc:  # decoders may raise any error for damaged bytes
             error = translated(exc, kind)
             if isinstance(error, DamagedImage) and data.endswith(bytes(_ZEROS)):
-                error = TruncatedImage(f"the {kind} image is truncated: its end is nothing but zeros ({error})")
+                error = TruncatedImage(f"the {named(kind)} is truncated: its end is nothing but zeros ({error})")
             raise error from exc
-        return image, media_of(source, len(data), gps=gps)
+        return views, media_of(source, len(data), gps=gps)
 
 
 def _opened(kind: str, data: bytes, max_pixels: int, near: int | None) -> Source:
+    if kind in VIDEOS:
+        from tasks.images import video  # noqa: PLC0415 - an extra, and off by default
+
+        check_video(kind, data)
+        return video.opened(data, kind, max_pixels)
     truncation.check(kind, data)
     if kind == "TIFF" and (structure := Structure.of(data)):
         if not raw.is_raw(structure):
@@ -68,6 +80,7 @@ def _opened(kind: str, data: bytes, max_pixels: int, near: int | None) -> Source
         "PNG": lambda: bitmap.opened_png(data, max_pixels),
         RAW: lambda: raw.opened(data, lambda part: bitmap.opened_jpeg(part, max_pixels, near), max_pixels),
         HEIC: lambda: heif.opened(data, max_pixels),
+        "PPM": lambda: netpbm.opened(data, max_pixels),
         JXL: lambda: jxl.opened(data, max_pixels),
     }
     return openers.get(kind, lambda: bitmap.opened_other(data, kind, max_pixels))()

@@ -65,12 +65,17 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
+def named(kind: str | None) -> str:
+    """The format for a sentence: "PNG image", "MP4 video"."""
+    return "image" if kind is None else kind if kind.endswith(("video", "stream")) else f"{kind} image"
+
+
 def translated(exc: Exception, kind: str | None) -> BadImage:
     """The ``BadImage`` for an error of a decoder, which may be of any type."""
     if isinstance(exc, BadImage):
         return exc
     text = str(exc)
-    name = f"{kind} image" if kind else "image"
+    name = named(kind)
     if "truncated" in text.lower() or text == "not enough image data" or isinstance(exc, EOFError):
         return TruncatedImage(f"the {name} is truncated: {text or 'it ends too early'}")
     if _UNSUPPORTED.search(text):

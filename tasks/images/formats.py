@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from PIL import Image
 
 from tasks.images.boxes import brands
+from tasks.images.containers import AUDIO, EITHER, VIDEOS, video_kind, with_article
 from tasks.images.errors import BadImage, NotAnImage, UnsupportedImage
 
 # by Pillow, without any extra. Only these are tried, so that no decoder is used that runs another program (EPS) or
@@ -16,11 +17,12 @@ from tasks.images.errors import BadImage, NotAnImage, UnsupportedImage
 FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 HEIC, JXL, RAW = "HEIC", "JPEG XL", "RAW"
 # format → the extra that reads it, and its module
-EXTRAS = {HEIC: ("heif", "pi_heif"), JXL: ("jxl", "imagecodecs")}
+EXTRAS = {HEIC: ("heif", "pi_heif"), JXL: ("jxl", "imagecodecs"), **dict.fromkeys(VIDEOS, ("video", "av"))}
 _TYPES = {
     "AVIF": "image/avif", "BMP": "image/bmp", "GIF": "image/gif", "ICO": "image/x-icon", "JPEG": "image/jpeg",
     "JPEG2000": "image/jp2", "PNG": "image/png", "PPM": "image/x-portable-anymap", "TIFF": "image/tiff",
     "WEBP": "image/webp", HEIC: "image/heic", JXL: "image/jxl", RAW: "image/x-raw",
+    **{kind: media_type for kind, (_, media_type) in VIDEOS.items()},
 }  # fmt: skip
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"), (b"GIF89a", "GIF"),
@@ -40,9 +42,7 @@ _MARKUP = re.compile(
 _UNREAD = (
     (b"%PDF-", "a PDF document"), (b"%!PS", "a PostScript document"), (b"\xc5\xd0\xd3\xc6", "a PostScript document"),
     (b"8BPS", "a Photoshop document"), (b"gimp xcf", "a GIMP document"),
-    (b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
-    (b"FLV\x01", "a Flash video"), (b"\x00\x00\x01\xba", "an MPEG video"), (b"\x00\x00\x01\xb3", "an MPEG video"),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media video"), (b"\x1f\x8b", "a gzip archive"),
+    (b"\x00\x00\x01\xb3", "an MPEG video without a container"), (b"\x1f\x8b", "a gzip archive"),
     (b"PK\x03\x04", "a ZIP archive or office document"), (b"7z\xbc\xaf", "a 7-Zip archive"),
     (b"Rar!", "a RAR archive"),
     (b"\xd0\xcf\x11\xe0", "an office document"), (b"ID3", "an MP3 audio file"), (b"OggS", "an Ogg file"),
@@ -59,12 +59,16 @@ _NOT = "not an image in a supported format"
 HEAD = 4096  # bytes that are enough to recognise a format
 
 
-def kind_of(data: bytes) -> str | None:
+def kind_of(data: bytes, *, video: bool = False) -> str | None:
     """The format of an image that wildtag reads, some with an extra; ``None`` for anything else.
 
-    Camera raw files with the structure of TIFF (DNG, NEF, ARW) are ``TIFF`` here.
+    Camera raw files with the structure of TIFF (DNG, NEF, ARW) are ``TIFF`` here. ``video``: videos as well.
     """
-    head = data[:64]
+    found = _image_kind(data[:64])
+    return video_kind(data[:HEAD]) if found is None and video else found
+
+
+def _image_kind(head: bytes) -> str | None:
     if head[8:11] == b"CR\x02":
         return RAW
     if head[12:16] == b"CgBI":
@@ -81,34 +85,39 @@ def kind_of(data: bytes) -> str | None:
     return _by_pillow(head)
 
 
-def recognised(head: bytes) -> str | None:
+def recognised(head: bytes, *, video: bool = False) -> str | None:
     """The media type of an image that is read here, with these first bytes (at least 16); ``None`` for anything else.
 
-    Decodes nothing, so the rest may be damaged.
+    Decodes nothing, so the rest may be damaged. ``video``: videos as well, some of which need ``HEAD`` bytes.
     """
-    kind = kind_of(head)
+    kind = kind_of(head, video=video)
     return None if kind is None or missing_extra(kind) else _TYPES[kind]
 
 
-def refusal(head: bytes) -> BadImage:
+def refusal(head: bytes, *, video: bool = False) -> BadImage:
     """Why bytes with this beginning (better ``HEAD`` of them) are not read: names what they are."""
-    kind = kind_of(head)
+    kind = kind_of(head, video=video)
     extra = missing_extra(kind) if kind else None
     if extra:
         return UnsupportedImage(f"{kind}: pip install 'wildtag[{extra}]'")
     if head[12:16] == b"CgBI":
         return UnsupportedImage("a PNG in Apple's CgBI variant, which only iOS reads; export it as a plain PNG")
+    not_read = f"{_NOT} ({read_formats(video=video)})"
     for signature, name in _PICTURES:
         if head.startswith(signature):
-            return UnsupportedImage(f"{name}, which is {_NOT} ({read_formats()})")
+            return UnsupportedImage(f"{name}, which is {not_read}")
+    if found := video_kind(head):
+        return NotAnImage(f"{with_article(found)}: videos are tagged where WILDTAG_VIDEO=true; it is {not_read}")
     named = _named(head)
-    return NotAnImage(f"{named}, {_NOT} ({read_formats()})" if named else f"{_NOT} ({read_formats()})")
+    return NotAnImage(f"{named}, {not_read}" if named else not_read)
 
 
-def read_formats() -> str:
+def read_formats(*, video: bool = False) -> str:
     """The formats that this installation reads, for messages."""
     base = [name.replace("JPEG2000", "JPEG 2000").replace("WEBP", "WebP") for name in pillow_formats()]
-    return ", ".join([*base, *(kind for kind in EXTRAS if not missing_extra(kind)), "camera raw"])
+    more = [kind for kind in (HEIC, JXL) if not missing_extra(kind)]
+    videos = [kind for kind in VIDEOS if kind != EITHER and not missing_extra(kind)] if video else []
+    return ", ".join([*base, *more, "camera raw", *videos])
 
 
 @cache
@@ -136,11 +145,10 @@ def _by_pillow(head: bytes) -> str | None:
 
 
 def _named(head: bytes) -> str:
-    found = brands(head)
-    if found or head[4:8] in {b"moov", b"mdat", b"wide", b"free", b"skip"}:
-        return "a QuickTime video" if not found or found[0] == b"qt  " else "an MP4 video"
+    if AUDIO.intersection(brands(head)[:1]):
+        return "an MPEG-4 audio file"
     if head.startswith(b"RIFF"):
-        return {b"AVI ": "an AVI video", b"WAVE": "a WAV audio file"}.get(head[8:12], "a RIFF file")
+        return "a WAV audio file" if head[8:12] == b"WAVE" else "a RIFF file"
     for signature, name in _UNREAD:
         if head.startswith(signature):
             return name

@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from tasks.images.box_items import exif_item
 from tasks.images.errors import check_size, translated
 from tasks.images.samples import to_rgb
 from tasks.images.source import Source
@@ -26,12 +27,11 @@ def opened(data: bytes, max_pixels: int) -> Source:
     try:
         file = pi_heif.HeifFile(io.BytesIO(data), convert_hdr_to_8bit=True, hdr_to_16bit=True, remove_stride=False)
         primary = file[file.primary_index]
-        exif = primary.info.get("exif")
     except Exception as exc:  # the library raises several types
         raise translated(exc, "HEIC") from exc
     width, height = primary.size
     check_size(width, height, max_pixels)
-    return Source("HEIC", width, height, lambda: _loaded(primary, max_pixels), exif=exif_structure(exif))
+    return Source("HEIC", width, height, lambda: _loaded(primary, max_pixels), exif=exif_structure(exif_item(data)))
 
 
 def _loaded(primary: Any, max_pixels: int) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from tasks.images.box_items import MOST_EXIF, exif_payload
 from tasks.images.boxes import boxes
 from tasks.images.depth import to_bytes
 from tasks.images.errors import DamagedImage, TruncatedImage, check_size
@@ -27,13 +28,25 @@ def opened(data: bytes, max_pixels: int) -> Source:
             elif kind == b"jxlp":
                 parts.append(data[begin + 4 : end])
             elif kind == b"Exif":
-                exif = data[begin + 4 : end]
+                exif = exif_payload(data[begin:end])
+            elif kind == b"brob" and data[begin : begin + 4] == b"Exif":
+                exif = exif_payload(_unpacked(data[begin + 4 : end]))
         codestream = b"".join(parts)
     width, height, turned = _header(codestream[:32])
     check_size(width, height, max_pixels)
     if turned >= 5:
         width, height = height, width
     return Source("JPEG XL", width, height, lambda: _loaded(data), exif=exif_structure(exif))
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """A box that is packed by Brotli, as cjxl does; empty if it cannot be read or is larger than EXIF can be."""
+    import imagecodecs  # noqa: PLC0415 - an extra
+
+    try:
+        return bytes(imagecodecs.brotli_decode(packed, out=MOST_EXIF))
+    except Exception:  # the library raises several types; the pixels are valid without it
+        return b""
 
 
 def _loaded(data: bytes) -> Image.Image:

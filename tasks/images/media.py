@@ -1,4 +1,5 @@
-"""What the record tells about the file: format, size, frames, and what EXIF says about when and how it was taken.
+"""What the record tells about the file: format, size, frames, and what EXIF or a video
+says about when and how it was taken.
 
 Values that are malformed are left out, one by one.
 """
@@ -23,11 +24,11 @@ def media_of(source: Source, size: int, *, gps: bool = False) -> Media:
     width, height = source.width, source.height
     if source.turned >= 5:
         width, height = height, width
-    taken_at = camera = None
-    place: tuple[float, float] | None = None
+    taken_at, camera = source.told.taken_at, source.told.camera
+    place = source.told.place if gps else None
     if source.exif is not None and (first := source.exif.directory(source.exif.first)):
         taken_at = _taken_at(source.exif, first)
-        camera = _camera(source.exif, first)
+        camera = camera_of(source.exif.text(first, _MAKE), source.exif.text(first, _MODEL))
         place = _place(source.exif, first) if gps else None
     return Media(
         format=source.format, width=width, height=height, bytes=size, frames=source.frames, taken_at=taken_at,
@@ -56,9 +57,9 @@ def _taken_at(structure: Structure, first: Directory) -> str | None:
     return None
 
 
-def _camera(structure: Structure, first: Directory) -> str | None:
-    make, model = structure.text(first, _MAKE), structure.text(first, _MODEL)
-    if make and model.lower().startswith(make.split()[0].lower()):
+def camera_of(make: str, model: str) -> str | None:
+    """The name of a camera: maker and model, the maker once."""
+    if make and model.lower().startswith(make.split(maxsplit=1)[0].lower()):
         make = ""
     return " ".join(part for part in (make, model) if part) or None
 

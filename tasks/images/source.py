@@ -10,19 +10,30 @@ from PIL import Image
 from tasks.images.structure import Structure
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a video tells in another way than EXIF; see ``tasks.messages.Media``. ``place``: latitude, longitude."""
+
+    taken_at: str | None = None
+    camera: str | None = None
+    place: tuple[float, float] | None = None
+
+
 @dataclass
 class Source:
-    """An opened image. ``load`` decodes it; nothing is decoded before.
+    """An opened image. ``load`` decodes it; nothing is decoded before. Of a video it returns the views.
 
     ``format``: its name. ``width`` and ``height``: of the stored pixels. ``turned``: orientation that is still to be
-    applied. ``exif``: for the metadata. ``preview``: whether the pixels are a preview inside a camera raw file.
+    applied; ``load`` may set it. ``exif``, ``told``: for the metadata. ``preview``: whether the pixels are a preview
+    inside a camera raw file.
     """
 
     format: str
     width: int
     height: int
-    load: Callable[[], Image.Image]
+    load: Callable[[], Image.Image | list[Image.Image]]
     turned: int = 1
     frames: int = 1
     exif: Structure | None = field(default=None, repr=False)
     preview: bool = False
+    told: Told = Told()

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+from numpy.typing import NDArray
+
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _LETTERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _MOST_VALUES = 1_000_000  # values of one entry; strips of the largest images are fewer
@@ -138,6 +141,31 @@ class Structure:
         return not directory.complete or any(
             entry.at + entry.count * _SIZES.get(entry.kind, 1) > len(self.data) for entry in entries
         )
+
+    def furthest(self, directory: Directory) -> int:
+        """The offset behind the last strip or tile of a directory; 0 if it has none that can be read."""
+        found = 0
+        for at_tag, size_tag in ((273, 279), (324, 325)):
+            offsets, sizes = self._array(directory, at_tag), self._array(directory, size_tag)
+            if offsets.size and offsets.size == sizes.size:
+                found = max(found, int((offsets + sizes).max()))
+        return found
+
+    def suspicious(self, directory: Directory) -> bool:
+        """Whether these bytes are no directory: a number that points to anything has led here."""
+        tags = [entry.tag for entry in directory.entries.values()]
+        known = all(entry.kind in _SIZES for entry in directory.entries.values())
+        return not known or tags != sorted(tags)
+
+    def _array(self, directory: Directory, tag: int) -> NDArray[np.int64]:
+        entry = directory.entries.get(tag)
+        letter = _LETTERS.get(entry.kind, "") if entry else ""
+        if entry is None or letter not in {"H", "I", "Q"} or not 0 < entry.count <= _MOST_VALUES:
+            return np.empty(0, dtype=np.int64)
+        if entry.at + entry.count * _SIZES[entry.kind] > len(self.data):
+            return np.empty(0, dtype=np.int64)
+        kind = f"{self.order}u{_SIZES[entry.kind]}"
+        return np.frombuffer(self.data, kind, entry.count, entry.at).clip(0, 2**62).astype(np.int64)
 
     def raw(self, directory: Directory, tag: int) -> bytes:
         """The bytes of an entry; empty if it is missing or outside of the data."""

@@ -32,6 +32,8 @@ _PIXEL_TAGS = frozenset({
 _SAMPLE_BYTES = 16  # of a pixel, on average: more take too much memory
 ICC = 34675
 XMP = 700
+_PAGE_NUMBER = 297
+_CHECKED = 32  # pages at either end of a document whose strips are checked
 _REDUCED, _MASK = 1, 4
 
 
@@ -64,6 +66,7 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
     if layout.width * layout.height * layout.samples * layout.bits // 8 > _SAMPLE_BYTES * max_pixels:
         raise ImageTooLarge(f"{layout.text}, of {layout.width} x {layout.height} is too large to be decoded")
     strips(layout.offsets, layout.counts, len(data), "TIFF")
+    _check_other_pages(structure, len(data))
     profile = structure.raw(directory, ICC) or None
     page = Page(directory, layout, structure.alone(directory, _PIXEL_TAGS), profile)
     frames = sum(1 for one in structure.directories() if not structure.integer(one, 254, 0) & (_REDUCED | _MASK))
@@ -71,6 +74,31 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
         "TIFF", layout.width, layout.height, lambda: _loaded(page), frames=max(1, frames), exif=structure,
         turned=orientation(structure, structure.raw(directories[0], XMP)),
     )  # fmt: skip
+
+
+def _check_other_pages(structure: Structure, length: int) -> None:
+    """Raise ``TruncatedImage`` if a later page is behind the end of the file, as in half of a document.
+
+    A link of the last page that leads nowhere is no fault of the file if its pages tell how many there are
+    (PageNumber), and if as many are here.
+    """
+    pages = list(structure.directories())
+    for at, page in enumerate(pages):
+        if _CHECKED < at < len(pages) - _CHECKED:
+            continue
+        cut = not page.complete and not structure.suspicious(page)
+        if cut or (structure.furthest(page) > length and not structure.suspicious(page)):
+            raise TruncatedImage(f"the TIFF image is truncated: it ends within page {at + 1}")
+    last = pages[-1]
+    numbers = structure.integers(pages[0], _PAGE_NUMBER)
+    told = numbers[1] if len(numbers) == 2 else 0
+    if (
+        last.complete
+        and last.following + 2 > length
+        and not 0 < told <= len(pages)
+        and not structure.suspicious(last)
+    ):
+        raise TruncatedImage(f"the TIFF image is truncated: page {len(pages) + 1} is behind the end of the file")
 
 
 def _chosen(structure: Structure, directories: list[Directory]) -> Directory:

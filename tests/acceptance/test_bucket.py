@@ -166,6 +166,43 @@ def test_objects_are_tagged_whatever_tells_of_them(stack: Stack, bucket: Minio) 
     stack.settled(1)
 
 
+def test_a_bucket_that_comes_back_empty_keeps_its_records_until_its_objects_are_back(
+    stack: Stack, bucket: Minio
+) -> None:
+    names = {"a.png": "chelsea.png", "b.png": "coffee.png", "c.png": "rocket.jpg"}
+
+    def fill() -> dict[str, str]:
+        return {key: put(bucket, key, name) for key, name in names.items()}
+
+    def swept(*options: str) -> tuple[int, int, int]:
+        report = json.loads(stack.wildtag("reconcile", "--json", *options).stdout)
+        return report["sent"], report["gone"], len(report["held_removals"])
+
+    def ready() -> list[dict[str, object]]:
+        with urllib.request.urlopen(f"{stack.info().addresses['gateway']}/readyz", timeout=10) as answer:
+            held: list[dict[str, object]] = json.loads(answer.read())["held_removals"]
+        return held
+
+    etags = fill()
+    for key, etag in etags.items():
+        notify(stack, notification(key, etag))
+    before, feed = stack.settled(3), stack.feed_end()
+    for key in names:
+        bucket.remove_object(BUCKET, key)
+    assert swept() == (0, 0, 1)
+    assert [(hold["bucket"], hold["missing"], hold["known"]) for hold in ready()] == [(BUCKET, 3, 3)]
+    assert "Removals are held: 3 of 3 objects" in stack.wildtag("status").stderr
+    assert fill() == etags
+    assert swept() == (0, 0, 0)
+    assert ready() == []
+    assert (stack.settled(3), stack.feed_end()) == (before, feed)  # nothing is tagged again, and nobody is told
+    for key in names:
+        bucket.remove_object(BUCKET, key)
+    assert swept() == (0, 0, 1)
+    assert swept("--confirm-removals") == (0, 3, 0)
+    eventually(lambda: not stack.known(), 60, stack.said)
+
+
 @pytest.mark.long
 def test_a_storm_of_repeated_and_shuffled_events_ends_in_the_state_of_the_bucket(stack: Stack, bucket: Minio) -> None:
     rng = random.Random(7)

@@ -79,6 +79,7 @@ def test_every_method_is_measured_and_what_cannot_be_read_is_named(
     assert "missing.png" in page
 
 
+@pytest.mark.long
 def test_class_folders_are_a_set_and_the_table_is_for_people(
     make_stack: Callable[..., Stack], tmp_path: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_where_nothing_can_be_evaluated_the_reason_is_told(
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_the_sweep_prints_every_combination(prepared: Path, photographs: Path) -> None:
     done = wildtag(
         "quality", str(photographs.parent / "set.tsv"), "--root", str(photographs), "--k", "5,10", "--alpha", "0.5,1",

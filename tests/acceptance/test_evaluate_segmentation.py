@@ -14,7 +14,7 @@ from tests.unit.evaluation.cutouts import save_cutouts
 from tests.unit.evaluation.test_labelmaps import voc
 from tests.unit.segmentation.models import save_clipseg
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 SEGMENTATION = ("evaluate", "--task", "segmentation")
 FIGURES = {
     "jaccard_hard", "jaccard_soft", "jaccard_overlap", "jaccard_nearest", "recall_hard", "recall_soft",

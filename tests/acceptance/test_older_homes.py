@@ -58,6 +58,7 @@ def test_the_packaged_server_opens_homes_of_redis_6_and_7() -> None:
     assert {kept for kept, program in pairs() if program == packaged} >= {"redis-6.2.14", "redis-7.0.15"}
 
 
+@pytest.mark.long
 def test_a_home_of_an_older_wildtag_is_refused_until_it_is_migrated(make_stack: Callable[..., Stack]) -> None:
     """``wildtag up`` and every process of its own; then the stack starts with all that the home holds."""
     stack, prefix = make_stack(), "wildtag:"
@@ -88,6 +89,7 @@ def test_a_home_of_an_older_wildtag_is_refused_until_it_is_migrated(make_stack: 
     assert stack.stop() < 10
 
 
+@pytest.mark.long
 def test_the_first_sweep_after_an_upgrade_tags_nothing_and_tells_nobody(make_stack: Callable[..., Stack]) -> None:
     """A home of 0.1.0, whose ETags have the inode: records get the new ETag. A file that was changed is tagged."""
     stack, prefix = make_stack(WILDTAG_RESCAN_S="3600"), "wildtag:"

@@ -22,7 +22,7 @@ from tests.contract.s3_server import moto, store_at
 from tests.eventually import eventually
 from workers.supervision.supervisor import read_stack
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 BUCKET = "photos"
 PATIENCE = 60.0

@@ -83,6 +83,7 @@ def watched(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for name, at in (("1960.png", -300_000_000), ("now.png", time.time()), ("2150.png", 5_680_000_000)):
         drop(inbox, f"before/{name}", CAT + name.encode())
         os.utime(inbox / "before" / name, (at, at))
+    (inbox / "linked").symlink_to("before")
     with (
         receiving() as receiver,
         started(
@@ -124,6 +125,8 @@ def test_the_sweep_finds_files_of_any_date(watched: Watched) -> None:
     """Those that were there before the stack, which the watch does not report."""
     records = watched.stack.settled(3, under="before/")
     assert {record["state"] for record in records.values()} == {"done"}
+    log = (watched.stack.home / "logs" / "watcher.log").read_text()
+    assert log.count("link to a folder not followed") == 1  # the watch and the sweep both meet it
 
 
 def write_slowly(path: Path, data: bytes, kind: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +25,10 @@ GOOD = {name: make() for name, make in WHOLE.items()} | {
     **{name: make() for name, make in raws.MAKERS.items()},
     "canon.cr3": raws.cr3(),
 }
+if find_spec("av"):
+    from tests.hostile import videos
+
+    GOOD |= {name: videos.made(name, count=12) for name in videos.FORMATS}
 LONGEST_S = 10.0
 MOST_BYTES = 600 * 2**20  # beyond what the process had before
 PIXELS = 4_000_000
@@ -56,12 +61,12 @@ def tried(data: bytes) -> None:
     start = time.monotonic()
     reason = ""
     try:
-        image, media = decode_with_media(data, max_pixels=PIXELS, gps=True)
+        views, media = decode_with_media(data, max_pixels=PIXELS, gps=True, video=True)
     except BadImage as exc:
         reason = str(exc)
     else:
-        assert image.mode == "RGB"
-        assert image.width * image.height <= PIXELS
+        assert all(view.mode == "RGB" for view in views)
+        assert all(view.width * view.height <= PIXELS for view in views)
         assert media.width > 0
         assert media.height > 0
         reason = "none"
@@ -75,7 +80,7 @@ def _peak() -> int:
 
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_the_files_to_be_changed_are_good(name: str) -> None:
-    assert decode(GOOD[name]).mode == "RGB"
+    assert decode(GOOD[name], video=True).mode == "RGB"
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tasks.messages import Batch, Floats, Media
-from tests.contract.test_bad_input import World
+from tests.contract.stages.test_bad_input import World
 from tests.hostile import depths, files, layouts, metadata, refused
 from tests.hostile.picture import Case, base, difference, encoded, exif, stored
 from tests.unit.stages.made_up import SPACE, vector_of

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import typer.main
 import yaml
+from PIL import Image
 
 from ops import documentation, reference
 from ops.pictures import architecture
@@ -227,3 +228,11 @@ def test_the_site_asks_nobody_for_fonts_and_scripts() -> None:
     assert configuration["plugins"] == ["search"]
     assert "extra_javascript" not in configuration
     assert configuration["strict"] is True
+
+
+def test_the_picture_of_the_page_shows_the_labels_that_the_page_has() -> None:
+    sources = " ".join(file.read_text() for file in (ROOT / "workers/gateway/page_files").glob("*.[hj]*"))
+    with Image.open(ROOT / "docs/images/page.png") as picture:
+        labels = json.loads(picture.info.get("labels", "[]"))
+    assert "Choose images" in labels
+    assert [label for label in labels if f">{label}<" not in sources and f'"{label}"' not in sources] == []

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tasks.images import BadImage, decode
+from tasks.images.hdr import HLG, PQ, to_srgb
 from vectordb.errors import Permanent
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -187,3 +188,14 @@ def test_real_photographs_decode() -> None:
 
     image = decode((Path(data.__file__).parent / "chelsea.png").read_bytes(), near=260)
     assert (image.mode, image.size) == ("RGB", (451, 300))
+
+
+def test_high_dynamic_range_is_brought_to_that_of_screens() -> None:
+    for transfer, white in ((PQ, 148), (HLG, 191)):  # 58 % and 75 %: the white of graphics, 203 cd/m2
+        ramp = np.array([0, 40, white, 220, 255], dtype=np.uint8)
+        made = to_srgb(np.stack([ramp] * 3, axis=-1)[None], transfer)[0]
+        assert (np.ptp(made.astype(int), axis=1) <= 2).all()  # grey stays grey
+        assert made[0, 0] == 0
+        assert 220 <= made[2, 0] <= 245
+        assert (np.diff(made[:, 0].astype(int)) >= 0).all()
+        assert made[4, 0] >= 250

@@ -80,16 +80,25 @@ def results(
         elif state in {None, record.state}:
             records.append(record)
     show(records, json=json)
-    in_progress = {p.oid: p for p in wiring.records.pending(10_000)} if missing else {}
-    for key in missing:
+    _show_missing(wiring, missing, spellings)
+    if missing:
+        raise typer.Exit(1)
+
+
+def _show_missing(wiring: Wiring, keys: list[str], spellings: Spellings) -> None:
+    """Print for each key why it has no record."""
+    bucket = wiring.settings.bucket
+    in_progress = {p.oid: p for p in wiring.records.pending(10_000)} if keys else {}
+    for key in keys:
         pending = in_progress.get(f"{bucket}/{key}")
+        rule = wiring.object_filter.ignored_by(key)
         if pending:
             messages.print(f"{clean(key)}: in progress ({pending.stage})")
+        elif rule is not None:
+            messages.print(f"[red]{clean(key)}: not tagged:[/] {clean(rule)}", soft_wrap=True)
         else:
             hint = clean(spellings.hint(bucket, key))
             messages.print(f"[red]{clean(key)}: no record[/] in the bucket {escape(bucket)}{hint}", soft_wrap=True)
-    if missing:
-        raise typer.Exit(1)
 
 
 def watch(json: Json = False) -> None:
@@ -155,9 +164,10 @@ def status(json: Json = False) -> None:
     beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
     common = wiring.records.common_tags(10)
     sources, held = wiring.sources.conditions(), wiring.holds.active()
+    damaged = wiring.records.damaged.list()
     if json:
         body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "outages": standing,
-                "sources": sources, "held_removals": held,
+                "sources": sources, "held_removals": held, "damaged_records": damaged,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
@@ -174,6 +184,10 @@ def status(json: Json = False) -> None:
     _show_outages(standing, now)
     for hold in held:
         messages.print(f"[yellow]{clean(hold.summary)}[/]", soft_wrap=True)
+    if damaged:
+        shown = ", ".join(damaged[:5]) + (" …" if len(damaged) > 5 else "")
+        number = f"{len(damaged):,} damaged record{'' if len(damaged) == 1 else 's'}"
+        messages.print(f"[yellow]{number}[/], tagged again after the next comparison: {clean(shown)}", soft_wrap=True)
     for pending in wiring.records.pending(10):
         fault = f": {pending.fault}" if pending.fault else ""
         attempts = f"{pending.attempts} attempt{'' if pending.attempts == 1 else 's'}"

@@ -47,7 +47,8 @@ def up(
     with _stack(settings) as stack:
         here = stack.wiring.settings
         if here.s3_endpoint is None:
-            console.print(f"\nDrop images into  [bold]{escape(str(here.inbox_folder))}[/]")
+            inbox = "Drop images into" if here.output_folder is None else "Images are in"  # it may be read-only
+            console.print(f"\n{inbox:16}  [bold]{escape(str(here.inbox_folder))}[/]")
         else:
             console.print(f"\nPut images into   [bold]{escape(f'{here.s3_endpoint}, bucket {here.bucket}')}[/]")
             webhook = f"http://127.0.0.1:{here.gateway_port}/v1/events/minio"

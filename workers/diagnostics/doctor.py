@@ -122,6 +122,11 @@ def _packages(settings: Settings) -> Iterator[Check]:
             yield Check.failed(package, f"not installed: {purpose}", EMBEDDED)
         else:
             yield Check.passed(package, f"{importlib.metadata.version(package)}: {purpose}")
+    if settings.video:
+        if importlib.util.find_spec("av") is None:
+            yield Check.failed("av", "not installed: videos (WILDTAG_VIDEO=true)", "pip install 'wildtag[video]'")
+        else:
+            yield Check.passed("av", f"{importlib.metadata.version('av')}: videos")
     if settings.encoder != "bundled":
         yield _model(settings.encoder)
     sample = _package_folder("skimage", "data/chelsea.png")

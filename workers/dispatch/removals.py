@@ -1,6 +1,7 @@
 """Holds removals in bulk: a share that is not mounted, or a server that came back empty, looks like a mass deletion.
 
-A removal is *held* when so many objects are missing that the store is more likely at fault than the user: the
+A removal is *held* when so many objects are missing that the store is more likely at fault than the user, or when
+the folder of the bucket is empty and not the one that held objects (``workers.dispatch.folder_mounts``). The
 records stay, and ``wildtag status``, ``/readyz``, the page and a metric report it. A hold ends when the objects are
 back, when the user confirms the removals (``wildtag reconcile --confirm-removals``), or when the number of missing
 objects is within the limits again. Removals that were requested through wildtag are never held.
@@ -10,13 +11,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 import structlog
 
 from vectordb.errors import Permanent
+from workers.dispatch.folder_mounts import FolderMounts
 from workers.lifecycle.record_reader import PAGE, Records, in_pages
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
@@ -47,6 +49,10 @@ class Limits:
             and missing > 0
             and (missing >= known or (missing >= self.least and missing > self.share * known))
         )
+
+    def without_trust(self) -> Limits:
+        """The limits where the folder was replaced: none may be missing."""
+        return replace(self, share=0.0, least=1)
 
 
 DEFAULT_LIMITS = Limits()
@@ -175,8 +181,10 @@ class RemovalGuard:
         keys: Keys,
         limits: Limits,
         clock: Callable[[], float] = time.time,
+        mounts: FolderMounts | None = None,
     ) -> None:
         self._store = store
+        self._mounts = mounts
         self._records = records
         self._holds = holds
         self._redis: Any = client  # as above
@@ -200,9 +208,11 @@ class RemovalGuard:
             return False
         recent = self._recent(bucket, recorded)
         known = self._records.count_in(bucket) + recent - len(recorded)
-        if recent < 2 or not self._limits.exceeded(recent, known):  # a single removal is no burst
+        reason = self._mounts.replaced(bucket) if self._mounts else None
+        limits = self._limits.without_trust() if reason else self._limits
+        if (recent < 2 and not reason) or not limits.exceeded(recent, known):  # a single removal is no burst
             return False
-        reason = emptied(self._store, bucket)
+        reason = reason or emptied(self._store, bucket)
         if reason is None:
             return False
         self._holds.begin(bucket, recent, known, reason)

@@ -13,7 +13,7 @@ import structlog
 
 from tasks.messages import ObjectRef
 from workers.lifecycle.ledger import Ledger
-from workers.lifecycle.record import Record, decode
+from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
 
 log = structlog.get_logger()
@@ -49,12 +49,15 @@ class SameVersions:
         bodies = self._records.stored([ref.id for ref in other])
         same = [
             (ref, body) for ref, body in zip(other, bodies, strict=True)
-            if body is not None and self._agrees(decode(body), ref)
+            if body is not None and self._agrees(self._records.damaged.read(ref.id, body), ref)
         ]  # fmt: skip
         adopted = {ref.id for (ref, _), done in zip(same, self._ledger.adopt(same), strict=True) if done}
         if adopted:
             log.info("same content under another etag", objects=len(adopted), example=min(adopted))
         return adopted
 
-    def _agrees(self, record: Record, ref: ObjectRef) -> bool:
-        return self._same(record.etag, ref.etag, record.finished_at - record.timings_ms.get("total", 0.0) / 1000)
+    def _agrees(self, record: Record | None, ref: ObjectRef) -> bool:
+        if record is None:
+            return False
+        begun = record.finished_at - record.timings_ms.get("total", 0.0) / 1000
+        return self._same(record.etag, ref.etag, begun)

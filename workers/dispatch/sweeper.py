@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from vectordb.errors import Transient
+from workers.dispatch.folder_mounts import FolderMounts
 from workers.dispatch.reconcile import Sweep, reconcile
 from workers.dispatch.removals import (
     DEFAULT_LIMITS,
@@ -61,6 +62,7 @@ class Sweeper:
         rate: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         adopt: Adopt = nothing,
+        mounts: FolderMounts | None = None,
     ) -> None:
         """``limits``: of the removals that are believed. ``confirmed``: a user has confirmed them, however many.
 
@@ -85,6 +87,7 @@ class Sweeper:
         self._rate = rate
         self._clock = clock
         self._adopt = adopt
+        self._mounts = mounts
         self._due = -math.inf
         self._token = secrets.token_hex(8)
         self._missing = Missing(client, keys, bucket if resume else f"{bucket}:{self._token}")
@@ -145,6 +148,9 @@ class Sweeper:
         begins, self._at = self._at is None, self._at or ""
         if begins:
             self.progress = Sweep()
+            if self._mounts:
+                self._mounts.note(self._bucket)
+            self._tag_damaged()
         if self._resume:
             with translated():
                 prefix, noted = self._redis.hmget(self._marker, "prefix", "after")
@@ -177,12 +183,15 @@ class Sweeper:
         """Report what is missing as removed, page by page, or hold it."""
         if not self._confirmed:
             known = self._records.count_in(self._bucket)
-            missing = yield from self._implausible(known)
+            replaced = self._mounts.replaced(self._bucket) if self._mounts else None
+            missing = yield from self._implausible(known, self._limits.without_trust() if replaced else self._limits)
             if missing:
-                why = emptied(self._store, self._bucket) or "the others are there"
+                why = replaced or emptied(self._store, self._bucket) or "the others are there"
                 self._holds.begin(self._bucket, missing, known, why)
                 self._missing.clear()
                 return
+        elif self._mounts:
+            self._mounts.accept(self._bucket)
         if not self._prefix:
             self._holds.end(self._bucket)
         gone = 0
@@ -195,23 +204,32 @@ class Sweeper:
             gone += len(lost)
             yield Sweep(gone=gone, after=keys[-1])
 
-    def _implausible(self, known: int) -> Generator[Sweep, None, int]:
+    def _implausible(self, known: int, limits: Limits) -> Generator[Sweep, None, int]:
         """The number of missing objects if that is too many to be believed, else 0. Yields while looking them up."""
         missing = self._missing.count()
         held = next((hold.missing for hold in self._holds.active() if hold.bucket == self._bucket), 0)
-        if not self._limits.exceeded(missing, known):
+        if not limits.exceeded(missing, known):
             return 0
         if missing == held:  # nothing has changed
             return held
         for gone in confirmed_missing(self._store, self._bucket, self._missing):
             yield Sweep()
-            if self._limits.exceeded(gone, known):  # the others need not be looked up
+            if limits.exceeded(gone, known):  # the others need not be looked up
                 break
         missing, moved = self._missing.count(), 0
-        if self._limits.exceeded(missing, known):
+        if limits.exceeded(missing, known):
             for moved in moved_objects(self._store, self._bucket, self._records, self._missing):  # noqa: B007 -- the last
                 yield Sweep()
-        return missing - moved if self._limits.exceeded(missing - moved, known) else 0
+        return missing - moved if limits.exceeded(missing - moved, known) else 0
+
+    def _tag_damaged(self) -> None:
+        """Have the objects tagged again whose records cannot be read, unless they are in progress."""
+        start = f"{self._bucket}/{self._prefix}"
+        damaged = [oid for oid in self._records.damaged.list() if oid.startswith(start)]
+        idle = [oid for oid, (_, current) in zip(damaged, self._records.known(damaged), strict=True) if not current]
+        self._inbox.append([
+            ObjectEvent("created", self._bucket, oid.partition("/")[2], force=True) for oid in idle
+        ])  # fmt: skip
 
     def _note(self) -> None:
         if self._resume:

@@ -73,9 +73,10 @@ class Tagger:
                 refs.append(ref)
         scored, bad = self._pipeline.run(self._pipeline.submit(refs), images)
         data = {ref.id: image for ref, image in zip(refs, images, strict=True)}
+        options = self._pipeline.pipeline_options
         outcomes = list(done(scored, now, {}))
         for fault in (*faults, *bad):
-            state, said = verdict(fault, data.get(fault.object.id))
+            state, said = verdict(fault, data.get(fault.object.id), video=options.video)
             outcomes += failed([said], scored, now, {}, state)
         records = {record.key: record for record in outcomes}
         return [records[str(path)] for path in paths]
@@ -87,7 +88,9 @@ class Tagger:
             return record, None
         start = time.perf_counter()
         try:
-            image = decode(read_file(path, self._max_bytes)[0], max_pixels=self._pipeline.pipeline_options.max_pixels)
+            options = self._pipeline.pipeline_options
+            data, _ = read_file(path, self._max_bytes)
+            image = decode(data, max_pixels=options.max_pixels, video=options.video)
             segmented = segment(image, method, self._pipeline)
         except (ObjectError, BadImage) as exc:  # the file has just changed
             return msgspec.structs.replace(record, state="failed", tags=(), error=Error(exc.code, str(exc))), None

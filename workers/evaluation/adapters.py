@@ -23,8 +23,11 @@ CLASS_NAME = ("a photo of a {}",)  # CLIP's prompt for a class name, used by the
 
 
 def answering(wiring: Wiring) -> PipelineOptions:
-    """The pipeline options of the settings without the unknown threshold: as in the paper, every image gets tags."""
-    return replace(wiring.pipeline_options, unknown_similarity=-1.0, min_score=0.0)
+    """The pipeline options of the settings without the unknown threshold: as in the paper, every image gets tags.
+
+    Videos are skipped.
+    """
+    return replace(wiring.pipeline_options, unknown_similarity=-1.0, min_score=0.0, video=False)
 
 
 def source_of(wiring: Wiring) -> Source:

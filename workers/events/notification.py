@@ -82,7 +82,8 @@ class _Access(msgspec.Struct, rename="pascal"):
 class Notification(msgspec.Struct, frozen=True):
     """A parsed notification: events, reasons for ignored records, and reasons for rejected ones.
 
-    ``ignored`` holds words from a small set (``PutTagging``, ``folder-marker``, …), suitable as metric labels.
+    ``ignored`` holds words from a small set (``PutTagging``, ``folder-marker``, …), suitable as metric labels. A
+    folder marker is ignored and is also a removal: it may have overwritten an object with bytes.
     """
 
     events: tuple[ObjectEvent, ...] = ()
@@ -143,14 +144,17 @@ def _parsed(
     events, ignored, rejected = [], [], []
     for raw in records:
         try:
-            one = _event(_decoded(raw, _Record), bucket, encoded=encoded, state=state)
+            record = _decoded(raw, _Record)
+            one = _event(record, bucket, encoded=encoded, state=state)
         except _Unreadable as exc:
             rejected.append(str(exc))
             continue
         if isinstance(one, str):
             ignored.append(one)
-        else:
-            events.append(one)
+            continue
+        events.append(one)
+        if one.kind == "removed" and _kind(record.event_name, state=state) == "created":
+            ignored.append(FOLDER_MARKER)
     return Notification(tuple(events), tuple(ignored), tuple(rejected))
 
 
@@ -178,7 +182,7 @@ def _decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
 
 
 def _event(record: _Record, bucket: str, *, encoded: bool, state: bool) -> ObjectEvent | str:
-    """Convert a record to an event, or return the reason to ignore it."""
+    """Convert a record to an event, or return the reason to ignore it. A folder marker is a removal."""
     kind = _kind(record.event_name, state=state)
     if kind is None:
         action = record.event_name.rpartition(":")[2]
@@ -189,10 +193,8 @@ def _event(record: _Record, bucket: str, *, encoded: bool, state: bool) -> Objec
     key = _key(item.key, encoded=encoded)
     version_id = item.version_id if item.version_id not in {"", "null"} else None
     sequence = padded(item.sequencer or "")
-    if kind == "removed":
+    if kind == "removed" or folder_marker(key, item.size):
         return ObjectEvent("removed", bucket, key, version_id=version_id, sequence=sequence)
-    if folder_marker(key, item.size):
-        return FOLDER_MARKER
     # without a sequencer the event may be an old one: drop its ETag, so that the bucket is asked
     etag = (item.e_tag or "").strip('"') if sequence else ""
     return ObjectEvent("created", bucket, key, etag, item.size or 0, version_id, sequence)  # no size: no bytes

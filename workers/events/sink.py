@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from workers.events.notification import Notification
+from workers.events.notification import FOLDER_MARKER, Notification
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import fields
 from workers.redis.connection import Client, text, translated
@@ -52,7 +52,8 @@ class ReceivedEvents(msgspec.Struct, frozen=True):
 def received_events(source: str, notification: Notification, body: bytes, size: int | None = None) -> ReceivedEvents:
     """Convert a notification, parsed from ``body``. ``size``: of the complete body if ``body`` is truncated."""
     counts = Counter(f"{source}:ignored:{reason}" for reason in notification.ignored)
-    counts[f"{source}:events"] = len(notification.events)
+    # the removals that folder markers stand for are no events of their own
+    counts[f"{source}:events"] = len(notification.events) - notification.ignored.count(FOLDER_MARKER)
     counts[f"{source}:rejected"] = len(notification.rejected)
     rejected = None
     if notification.rejected:

@@ -15,6 +15,7 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from tasks.images import HEAD as RECOGNISED
 from tasks.images import recognised, refusal
 from workers.gateway.problems import Problem
 
@@ -85,8 +86,11 @@ class _Piped(io.RawIOBase):
         return size
 
 
-async def received(request: Request, limit: int) -> Body:
-    """The image of a request, recognised by its first bytes. Raises ``Problem``, ``ClientDisconnect``."""
+async def received(request: Request, limit: int, *, video: bool = False) -> Body:
+    """The image of a request, recognised by its first bytes. Raises ``Problem``, ``ClientDisconnect``.
+
+    ``video``: whether videos are accepted, too.
+    """
     kind, options = parse_options_header(request.headers.get("content-type"))
     form = kind == b"multipart/form-data"
     announced = request.headers.get("content-length", "")
@@ -105,9 +109,9 @@ async def received(request: Request, limit: int) -> Body:
         raise Problem("bad-request", "the request has no image")
     if len(head) > limit:
         raise too_large(limit)
-    content_type = recognised(bytes(head[:64]))
+    content_type = recognised(bytes(head[:RECOGNISED]), video=video)
     if content_type is None:
-        raise Problem("not-an-image", str(refusal(bytes(head[:4096]))))
+        raise Problem("not-an-image", str(refusal(bytes(head[:RECOGNISED]), video=video)))
     return Body(bytes(head), None if ended else pieces, content_type, limit)
 
 

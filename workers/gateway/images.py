@@ -90,7 +90,7 @@ class Images:
         return self.object(bucket, key) if key.isascii() else await anyio.to_thread.run_sync(self.found, bucket, key)
 
     def look(self, oid: str, since: float = 0.0) -> Progress:
-        """The progress of an object. Blocks. Raises ``Problem`` if it does not exist."""
+        """The progress of an object. Blocks. Raises ``Problem`` if it does not exist or is not tagged."""
         (progress,) = self._services.progress.look([oid], since)
         if progress is not None:
             return progress
@@ -99,6 +99,8 @@ class Images:
         if info is None:
             hint = "" if key.startswith(self._options.upload_prefix) else self._spellings.hint(bucket, key)
             raise Problem("not-found", f"the image does not exist{hint}")
+        if (rule := self._services.ignored_by(key)) is not None:
+            raise Problem("ignored", f"objects of this key are not tagged: {rule}")
         (progress,) = self._services.progress.look([oid], since)
         return progress or Progress(bucket=bucket, key=key, etag=info.ref.etag, state="queued")
 
@@ -258,6 +260,7 @@ def router(images: Images, services: Services, access: Access, streams: Streams)
         start = paging.position(cursor)
         found = services.records.bodies(start, limit, as_state(state) if state else None)
         more = str(start + limit) if len(found) == limit else None
-        return responses.json({"objects": list(map(msgspec.Raw, found)), "cursor": more})
+        readable = [msgspec.Raw(body) for body in found if body is not None]
+        return responses.json({"objects": readable, "cursor": more})
 
     return routes

@@ -8,6 +8,7 @@ bad-key                 400     the path has a key that is not UTF-8
 unauthorized            401     an API key is required, or the key is unknown
 forbidden               403     the key's scope, the origin or the store does not allow it
 not-found               404     the image, object, batch, caption or path does not exist
+ignored                 404     the object exists, but the settings exclude its key; ``detail`` names the rule
 method-not-allowed      405     the path does not support the HTTP method
 timeout                 408     the body arrived too slowly
 conflict                409     a request with this Idempotency-Key is in progress
@@ -44,7 +45,7 @@ log = structlog.get_logger()
 PREFIX = "urn:wildtag:problem:"
 MEDIA_TYPE = "application/problem+json"
 _STATUS = {
-    "bad-request": 400, "bad-key": 400, "unauthorized": 401, "forbidden": 403, "not-found": 404,
+    "bad-request": 400, "bad-key": 400, "unauthorized": 401, "forbidden": 403, "not-found": 404, "ignored": 404,
     "method-not-allowed": 405, "timeout": 408, "conflict": 409, "too-large": 413, "not-an-image": 415,
     "mismatch": 422, "invalid": 422, "too-many": 429, "internal": 500, "unsupported": 501, "unavailable": 503,
     "busy": 503,

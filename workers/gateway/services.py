@@ -54,7 +54,10 @@ class CaptionDesk(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """The adapters. All except ``batching_writer`` block, so call them in threads."""
+    """The adapters. All except ``batching_writer`` block, so call them in threads.
+
+    ``ignored_by``: the rule by which objects of a key are not tagged, see ``ObjectFilter``.
+    """
 
     batching_writer: BatchingWriter
     records: Records
@@ -72,6 +75,7 @@ class Services:
     segmentation_requests: SegmentationRequests
     outages: OutageReport
     holds: Holds
+    ignored_by: Callable[[str], str | None]
     clock: Callable[[], float]
 
 
@@ -82,6 +86,7 @@ class Options:
     ``token``: the bearer token of the webhook. ``open``: requests to the loopback address need no key.
     ``admin_key``: an API key from the settings. ``rate``: requests per second and caller; ``None``: no limit.
     ``body_patience_s``: maximum seconds between two chunks of a body. ``segmentation_methods``: the available ones.
+    ``video``: whether videos are tagged.
     """
 
     bucket: str
@@ -91,6 +96,7 @@ class Options:
     upload_prefix: str = "uploads/"
     max_object_bytes: int = 64 * 2**20
     max_pixels: int = 150_000_000
+    video: bool = False
     backlog_max: int = 10_000
     uploads_max: int = 32
     streams_max: int = 500

@@ -34,6 +34,7 @@ class Thumbnails:
         self._store = store
         self._limit = options.max_object_bytes
         self._pixels = min(options.max_pixels, MOST_PIXELS)
+        self._video = options.video
         self._kept: OrderedDict[tuple[str, str, int], bytes] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -48,7 +49,7 @@ class Thumbnails:
                 return kept
         data, _ = self._store.get(bucket, key, self._limit)
         try:
-            image = decode(data, max_pixels=self._pixels, near=side)
+            image = decode(data, max_pixels=self._pixels, near=side, video=self._video)
         except BadImage as exc:
             raise Problem("not-an-image", str(exc)) from exc
         image.thumbnail((side, side))

@@ -46,6 +46,11 @@ SUFFIXES = {
     "image/x-portable-anymap": ".ppm", "image/heic": ".heic", "image/heif": ".heif", "image/jxl": ".jxl",
     "image/x-raw": ".raw",
 }  # fmt: skip
+VIDEO_SUFFIXES = {
+    "video/mp4": ".mp4", "video/quicktime": ".mov", "video/x-msvideo": ".avi", "video/x-matroska": ".mkv",
+    "video/webm": ".webm", "video/mpeg": ".mpg", "video/mp2t": ".m2ts", "video/x-flv": ".flv",
+    "video/x-ms-asf": ".wmv",
+}  # fmt: skip
 
 
 class UploadRequest(BaseModel):
@@ -63,6 +68,7 @@ class Uploads:
         self._options = options
         self._images = images
         self.segments = segments
+        self.suffixes = SUFFIXES | VIDEO_SUFFIXES if options.video else SUFFIXES
         self._at_once = 0
         self._waiting = (0, -1.0)
         self._threads = anyio.CapacityLimiter(options.uploads_max)
@@ -75,7 +81,7 @@ class Uploads:
         self.segments.check(method)
         async with self._place():
             await self.room(method)
-            body = await received(request, self._options.max_object_bytes)
+            body = await received(request, self._options.max_object_bytes, video=self._options.video)
             key = request.headers.get("idempotency-key")
             return await (self._store(body, method) if key is None else self._once(body, caller, key, method))
 
@@ -111,7 +117,7 @@ class Uploads:
                 await anyio.to_thread.run_sync(self._services.idempotency.go_on, caller.name, key)
 
     async def _store(self, body: Body, method: SegmentationMethod | None) -> str:
-        name = new_id(SUFFIXES.get(body.content_type, ""))
+        name = new_id(self.suffixes.get(body.content_type, ""))
         await anyio.to_thread.run_sync(self._put, name, body, method, limiter=self._threads)
         return name
 
@@ -207,9 +213,9 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
         store: Any = services.store
         if not hasattr(store, "upload_url"):
             raise Problem("unsupported", "the bucket is a folder, which has no upload URLs; use POST /v1/images")
-        suffix = SUFFIXES.get(wanted.content_type)
+        suffix = uploads.suffixes.get(wanted.content_type)
         if suffix is None:
-            raise Problem("not-an-image", f"supported content types: {', '.join(SUFFIXES)}")
+            raise Problem("not-an-image", f"supported content types: {', '.join(uploads.suffixes)}")
         name = new_id(suffix)
         uploads.segments.check(wanted.segment)
         await anyio.to_thread.run_sync(uploads.segments.request, [images.oid(name)], wanted.segment)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from workers.lifecycle.damaged_records import DamagedRecords
 from workers.lifecycle.record import STATES, current
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
@@ -48,6 +49,7 @@ class ProgressReader:
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
+        self._damaged = DamagedRecords(client, keys)
 
     def look(self, oids: Sequence[str], since: float = 0.0) -> list[Progress | None]:
         """The progress of each object; ``None`` if neither ledger nor records know it.
@@ -66,7 +68,7 @@ class ProgressReader:
                 pipe.zrank(self._keys.segmentation_queue, oid)
             answers = pipe.execute()
         rows = [answers[i : i + 5] for i in range(0, len(answers), 5)]
-        return [_progress(oid, since, *row) for oid, row in zip(oids, rows, strict=True)]
+        return [_progress(oid, since, self._damaged, *row) for oid, row in zip(oids, rows, strict=True)]
 
     def tokens(self, oids: Sequence[str]) -> list[str]:
         """A token per object that changes whenever its progress does; cheaper than ``look``."""
@@ -98,6 +100,7 @@ class ProgressReader:
 def _progress(
     oid: str,
     since: float,
+    damaged: DamagedRecords,
     entry: list[bytes | None],
     rank: int | None,
     record: list[bytes | None],
@@ -118,7 +121,7 @@ def _progress(
         return Progress(bucket=bucket, key=key, etag=text(record[0] or b""), state="queued", position=segmented)
     if record[2] is None or at is None:
         return None
-    if at <= since:
+    if at <= since or damaged.read(oid, record[2]) is None:  # a damaged one is tagged again
         return Progress(bucket=bucket, key=key, etag=text(record[0] or b""), state="queued")
     return Progress(
         bucket=bucket, key=key, etag=text(record[0] or b""), state=text(record[1] or b""),

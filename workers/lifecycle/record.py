@@ -10,6 +10,7 @@ from msgspec.structs import force_setattr
 from tasks.messages import Media, Tag
 from tasks.segmentation.results import Segment
 from vectordb.decoders import from_json
+from vectordb.errors import Permanent
 
 State = Literal["done", "failed", "dead", "skipped"]
 _OLD_SEGMENTATION = b'"segmentation":{"way":'  # quotes in strings are escaped: no key or caption can contain it
@@ -115,13 +116,23 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         return msgspec.json.encode(self)
 
 
+class DamagedRecord(Permanent):
+    """What is stored as a record is not one, or is one of a newer version of wildtag."""
+
+
 def decode(body: bytes) -> Record:
-    """Decode a record's JSON."""
-    return from_json(body, Record)
+    """Decode a record's JSON. Raises ``DamagedRecord``."""
+    try:
+        return from_json(body, Record)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise DamagedRecord(f"the record cannot be read: {exc}") from exc
 
 
 def current(body: bytes) -> bytes:
-    """The JSON of a record with the current field names; a record without old names is returned unchanged."""
+    """The JSON of a record with the current field names; without old names it is returned unchanged and unread.
+
+    Raises ``DamagedRecord``.
+    """
     return decode(body).json() if _OLD_SEGMENTATION in body else body
 
 

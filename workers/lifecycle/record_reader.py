@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from workers.lifecycle.record import STATES, Record, State, current, decode
+from vectordb.decoders import from_json
+from workers.lifecycle.damaged_records import DamagedRecords, read_copy
+from workers.lifecycle.record import STATES, Record, State, current
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.streams import Entries, entries
@@ -39,15 +41,22 @@ class Pending:
 
 
 class Records:
-    """Reads records, their indexes and the feed. Raises ``StoreUnavailable``."""
+    """Reads records, their indexes and the feed. Raises ``StoreUnavailable``.
+
+    A damaged record counts as unknown, see ``workers.lifecycle.damaged_records``.
+    """
 
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
+        self.damaged = DamagedRecords(client, keys)
 
     def get(self, oids: Sequence[str]) -> list[Record | None]:
         """The record of each object, ``None`` if there is none."""
-        return [None if body is None else decode(body) for body in self.stored(oids)]
+        return [
+            None if body is None else self.damaged.read(oid, body)
+            for oid, body in zip(oids, self.stored(oids), strict=True)
+        ]
 
     def stored(self, oids: Sequence[str]) -> list[bytes | None]:
         """The JSON of each object's record as it is stored, ``None`` if there is none."""
@@ -106,7 +115,7 @@ class Records:
                 pipe.hmget(self._keys.record(oid), "state", "revision", "labels")
             answers = pipe.execute()
         return [
-            (text(state or b""), text(revision or b"").partition("/")[2], msgspec.json.decode(labels or b"[]"))
+            (text(state or b""), text(revision or b"").partition("/")[2], _labels(labels))
             for state, revision, labels in answers
         ]
 
@@ -116,8 +125,8 @@ class Records:
             for member, _ in self._redis.zscan_iter(self._keys.tag(label), count=PAGE):
                 yield text(member)
 
-    def bodies(self, start: int, limit: int, state: State | None = None) -> list[bytes]:
-        """The JSON of ``limit`` records from position ``start``, newest first."""
+    def bodies(self, start: int, limit: int, state: State | None = None) -> list[bytes | None]:
+        """The JSON of ``limit`` records from position ``start``, newest first; ``None`` for one that is damaged."""
         with translated():
             oids = self._redis.zrevrange(
                 self._keys.state(state) if state else self._keys.records, start, start + limit - 1
@@ -125,10 +134,13 @@ class Records:
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
                 pipe.hget(self._keys.record(text(oid)), "body")
-            return [current(body) for body in pipe.execute() if body is not None]
+            return [self._body(text(oid), body) for oid, body in zip(oids, pipe.execute(), strict=True)]
 
     def best(self, label: str, min_score: float, start: int, limit: int) -> list[tuple[bytes | None, float]]:
-        """JSON and score of records with a tag, highest score first, from position ``start``."""
+        """JSON and score of records with a tag, highest score first, from position ``start``.
+
+        ``None`` for a record that is damaged or was just removed.
+        """
         with translated():
             rows = self._redis.zrevrangebyscore(
                 self._keys.tag(label), "+inf", min_score, start=start, num=limit, withscores=True
@@ -137,8 +149,7 @@ class Records:
             for oid, _ in rows:
                 pipe.hget(self._keys.record(text(oid)), "body")
             return [
-                (None if body is None else current(body), score)
-                for (_, score), body in zip(rows, pipe.execute(), strict=True)
+                (self._body(text(oid), body), score) for (oid, score), body in zip(rows, pipe.execute(), strict=True)
             ]
 
     def tags(self, prefix: str, start: int, limit: int) -> tuple[list[tuple[str, int]], int | None]:
@@ -224,19 +235,43 @@ class Records:
         return text(oldest[0][0]) if oldest else None
 
     def feed_page(self, after: str, count: int) -> list[FeedItem]:
-        """Feed entries after an id; does not wait."""
-        with translated():
-            return _items(self._redis.xrange(self._keys.feed, f"({after}", count=count))
+        """Feed entries after an id; does not wait. Empty only if there are no others than damaged ones."""
+        while True:
+            with translated():
+                found = self._redis.xrange(self._keys.feed, f"({after}", count=count)
+            if not found or (items := _items(found)):
+                return items if found else []
+            after = text(found[-1][0])
 
     def feed(self, after: str, block_ms: int, count: int = 100) -> list[FeedItem]:
-        """Feed entries after an id; waits up to ``block_ms`` if there are none."""
-        with translated():
-            answer = self._redis.xread({self._keys.feed: after}, count=count, block=block_ms)
-        return _items(entries(answer))
+        """Feed entries after an id; waits up to ``block_ms`` if there are none. Damaged ones are passed over."""
+        while True:
+            with translated():
+                found = entries(self._redis.xread({self._keys.feed: after}, count=count, block=block_ms))
+            if not found or (items := _items(found)):
+                return items if found else []
+            after = text(found[-1][0])
+
+    def _body(self, oid: str, body: bytes | None) -> bytes | None:
+        """A stored record as it is passed on: whole, because one that is damaged would damage the response."""
+        return current(body) if body is not None and self.damaged.read(oid, body) else None
 
 
 def _items(found: Entries) -> list[FeedItem]:
-    return [FeedItem(text(i), text(f[b"oid"]), decode(f[b"body"]) if f[b"body"] else None) for i, f in found]
+    items = []
+    for entry, fields in found:
+        oid, body = text(fields[b"oid"]), fields[b"body"]
+        record = read_copy(oid, body) if body else None
+        if record is not None or not body:
+            items.append(FeedItem(text(entry), oid, record))
+    return items
+
+
+def _labels(stored: bytes | None) -> list[str]:
+    try:
+        return from_json(stored or b"[]", list[str])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return []  # the record is tagged again with its object
 
 
 def in_pages(items: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from workers.lifecycle.record import DamagedRecord
 from workers.notifying.delivery import Delivery, delivery_of
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Answer, Plan
@@ -151,7 +152,7 @@ class Notifier:
             elif record := fields.get(b"body"):  # none: the object was removed
                 try:
                     deliveries.append(delivery_of(text(entry), record, now))
-                except msgspec.DecodeError as exc:  # from another version of wildtag
+                except DamagedRecord as exc:
                     log.warning("record unreadable, not delivered", reason=str(exc))
                     lost += 1
         self._outbox.accept(deliveries, GROUP, [entry for entry, _ in entries])

@@ -221,7 +221,7 @@ class Writer:
         (record,) = self._records.get([oid])
         if record is not None and record.state == "done":
             self._record(record)
-        elif self._mode == "sidecar":
+        elif self._mode == "sidecar" and not self._records.known([oid])[0][0]:  # it may be there and damaged
             bucket, _, key = oid.partition("/")
             self._store.remove(bucket, f"{self._output}{key}.json")
 

@@ -8,10 +8,16 @@ from dataclasses import dataclass, field
 
 from vectordb.errors import Transient
 
+PROBE_EVERY_S = 1.0
+PROBES_AT_ONCE = 12  # a probe that hangs must not delay detecting the recovery
+HANGS_AFTER_S = 15.0  # a probe should give up within ten seconds
+HANGING_PAUSE_S = 60.0  # between two probes while so many hang, and as much more for each further one …
+LONGEST_PAUSE_S = 3600.0  # … up to this: the threads of probes that hang for ever stay
+
 
 @dataclass
 class Standing:
-    """``probing``: threads whose probes have not ended. ``lapses``: see ``OutageTracker.begin``."""
+    """``probing``: threads whose probes have not ended → when they began. ``lapses``: see ``OutageTracker.begin``."""
 
     reason: str
     since: float  # Unix seconds
@@ -20,8 +26,22 @@ class Standing:
     met: float
     lapses: bool
     waiting: int | None = None
-    probing: set[threading.Thread] = field(default_factory=set)
+    probing: dict[threading.Thread, float] = field(default_factory=dict)
     probed: float = 0.0
+
+    def probe_due(self, now: float) -> bool:
+        """Whether it is time for a probe: each second, and ever less often while many hang."""
+        hanging = len(self.probing) - PROBES_AT_ONCE
+        pause = PROBE_EVERY_S if hanging < 0 else min(LONGEST_PAUSE_S, HANGING_PAUSE_S * (hanging + 1))
+        return now - self.probed >= pause
+
+    def described(self, now: float) -> str:
+        """The reason, and how many probes hang if they do."""
+        begun = [at for thread, at in self.probing.items() if thread.is_alive() and now - at > HANGS_AFTER_S]
+        if not begun:
+            return self.reason
+        probes = "1 probe has" if len(begun) == 1 else f"{len(begun)} probes have"
+        return f"{self.reason} ({probes} not ended, the first for {now - min(begun):.0f} s)"
 
 
 def runs(thread: threading.Thread | None) -> bool:

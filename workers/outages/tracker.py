@@ -22,13 +22,11 @@ from typing import Protocol
 import structlog
 
 from vectordb.errors import Transient, WildtagError
-from workers.outages.active import Standing, answers, encodable, runs
+from workers.outages.active import PROBE_EVERY_S, Standing, answers, encodable, runs
 from workers.outages.board import REFRESH_S, Outage
 
 log = structlog.get_logger()
 
-PROBE_EVERY_S = 1.0
-PROBES_AT_ONCE = 12  # a probe that hangs must not delay detecting the recovery
 REMIND_EVERY_S = 60.0
 LAPSE_S = 30.0  # without a probe, an outage ends when it was not reported for this long
 NONE: Mapping[str, Callable[[], object]] = MappingProxyType({})
@@ -54,7 +52,7 @@ class OutageTracker:
     """The outages of one process by service name. Thread-safe; create it after a fork.
 
     ``probes``: raise ``Transient`` while a service is unavailable. They run in their own threads, several at once if
-    they hang, and should give up within ten seconds.
+    they hang, and should give up within ten seconds. Beside many that hang, probes start less often, but never stop.
     """
 
     def __init__(
@@ -146,8 +144,9 @@ class OutageTracker:
     def active(self) -> list[Outage]:
         """The current outages of this process."""
         with self._changed:
+            now = time.monotonic()
             return [
-                Outage(name=name, reason=one.reason, since=one.since, waiting=one.waiting)
+                Outage(name=name, reason=one.described(now), since=one.since, waiting=one.waiting)
                 for name, one in self._all.items()
             ]
 
@@ -221,9 +220,11 @@ class OutageTracker:
             return False
         if now - one.reminded >= self._remind_s:
             one.reminded = now
-            log.warning("service still unavailable", service=name, seconds=round(now - one.began), reason=one.reason)
-        one.probing = {thread for thread in one.probing if thread.is_alive()}
-        if name not in self._probes or now - one.probed < PROBE_EVERY_S or len(one.probing) >= PROBES_AT_ONCE:
+            log.warning(
+                "service still unavailable", service=name, seconds=round(now - one.began), reason=one.described(now)
+            )
+        one.probing = {thread: began for thread, began in one.probing.items() if thread.is_alive()}
+        if name not in self._probes or not one.probe_due(now):
             return False
         one.probed = now
         return True
@@ -241,7 +242,8 @@ class OutageTracker:
         except RuntimeError:
             self._probe(name, one, probe)
         else:
-            one.probing.add(thread)
+            with self._changed:
+                one.probing[thread] = one.probed
 
     def _probe(self, name: str, one: Standing, probe: Callable[[], object]) -> None:
         if answers(probe):

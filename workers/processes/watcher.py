@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
+from vectordb.errors import Permanent
 from workers.events.folder_watch import follow
 from workers.processes.logs import configure
 from workers.processes.loops import Periodic, Step, retrying, running
 from workers.processes.sweeping import SWEEP_REST_S, let_go, sweep_turn
 from workers.settings.settings import Settings
+from workers.stores.folder import FolderStore
 from workers.wiring.dispatch import sweeper as sweeper_of
-from workers.wiring.stores import folder_store
 from workers.wiring.wiring import Wiring
 
 
@@ -19,8 +20,9 @@ def run_watcher(settings: Settings) -> None:
     configure()
     wiring = Wiring(settings)
     root, bucket = settings.inbox_folder, settings.bucket
-    store = folder_store(settings)
-
+    store = wiring.store
+    if not isinstance(store, FolderStore):
+        raise Permanent("WILDTAG_S3_ENDPOINT is set, and a bucket on a server is not watched: run wildtag reconcile")
     sweeper = sweeper_of(wiring)
     outage_tracker = wiring.outage_tracker
     sweeping = Periodic(settings.rescan_s, sweep_turn(sweeper, wiring.sources))

@@ -23,6 +23,8 @@ key                              type        holds
 ``P holds``                      set         buckets whose removals are held
 ``P hold:BUCKET``                hash        why (``workers.dispatch.removals``): ``missing``, ``known``, ``reason``,
                                              ``since``
+``P mount:BUCKET``               string      identity of the folder that last held objects of the bucket
+                                             (``workers.stores.folder_mount``)
 ``P removals:BUCKET``            sorted set  OID → time of recent removals that events reported, with a lifetime
 ``P lock:NAME``                  string      token of the process that holds a lock, with a lifetime
 ``P events:rejected``            stream      notifications that could not be read, newest last, trimmed; fields
@@ -58,6 +60,7 @@ key                              type        holds
 ``P records``                    sorted set  OID → time of its record (Unix seconds)
 ``P objects``                    sorted set  the same OIDs, all with score 0: in byte order, as buckets list their
                                              keys
+``P damaged``                    set         OIDs whose record cannot be read, until it is written again
 ``P state:STATE``                sorted set  OID → time, of the records in one state: done, failed, dead, skipped
 ``P tag:LABEL``                  sorted set  OID → score, of the records with this tag
 ``P tags``                       sorted set  label → number of records with this tag
@@ -148,6 +151,9 @@ class Keys:
     def hold(self, bucket: str) -> str:
         return f"{self.prefix}hold:{bucket}"
 
+    def mount(self, bucket: str) -> str:
+        return f"{self.prefix}mount:{bucket}"
+
     def recent_removals(self, bucket: str) -> str:
         return f"{self.prefix}removals:{bucket}"
 
@@ -185,6 +191,10 @@ class Keys:
     @property
     def records(self) -> str:
         return f"{self.prefix}records"
+
+    @property
+    def damaged(self) -> str:
+        return f"{self.prefix}damaged"
 
     @property
     def tags(self) -> str:

@@ -57,8 +57,9 @@ class EventSettings(Topic):
     )
     hold_removals: bool = Field(
         default=True,
-        description="Keep the records when very many objects are missing at once, until the removals are confirmed or"
-        " the objects are back. Switch it off where the bucket is emptied regularly.",
+        description="Keep the records when very many objects are missing at once, or the folder is empty and was"
+        " replaced, until the removals are confirmed or the objects are back."
+        " Switch it off where the bucket is emptied regularly.",
     )
     removals_share: float = Field(
         0.1, ge=0, le=1,

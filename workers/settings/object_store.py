@@ -57,6 +57,11 @@ class StoreSettings(Topic):
         " knows it.",
     )
 
+    video: bool = Field(
+        default=False,
+        description="Tag videos, too, by two frames of each. Needs the extra video: pip install 'wildtag[video]'.",
+    )
+
     @field_validator("s3_endpoint", "s3_public_endpoint")
     @classmethod
     def _address(cls, url: str | None) -> str | None:

@@ -33,7 +33,10 @@ log = structlog.get_logger()
 
 
 class Segmenter:
-    """Segments objects. ``pipeline``: returns the pipeline of a captions version. ``chosen``: the version in use."""
+    """Segments objects. ``pipeline``: returns the pipeline of a captions version. ``chosen``: the version in use.
+
+    ``video``: whether videos are tagged; the first view of one is segmented.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,8 @@ class Segmenter:
         segmentation_requests: SegmentationRequests,
         inbox: Inbox,
         max_pixels: int,
+        *,
+        video: bool = False,
     ) -> None:
         self._methods = methods
         self._pipeline = pipeline
@@ -54,6 +59,7 @@ class Segmenter:
         self._segmentation_requests = segmentation_requests
         self._inbox = inbox
         self._max_pixels = max_pixels
+        self._video = video
 
     def draw(self, ref: ObjectRef, data: bytes, method: str, revision: Revision) -> tuple[Segmentation, float]:
         """Segment an object and store its artifacts. Returns the segmentation for the record, and the milliseconds.
@@ -61,7 +67,7 @@ class Segmenter:
         Raises ``CaptionsDropped``, ``BadImage``, and the errors of the method, the captions and the store.
         """
         start = time.perf_counter()
-        image = decode(data, max_pixels=self._max_pixels)
+        image = decode(data, max_pixels=self._max_pixels, video=self._video)
         made = self._methods(method)
         try:
             segmented = segment(image, made, self._pipeline(revision.captions_version))

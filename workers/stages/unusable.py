@@ -40,6 +40,11 @@ IMAGE_SUFFIXES = frozenset({
     ".3fr", ".iiq", ".mrw", ".x3f", ".erf", ".kdc", ".dcr", ".rwl",
 })  # fmt: skip
 """Suffixes of images, also of formats that are not read: such a file fails with a reason."""
+VIDEO_SUFFIXES = frozenset({
+    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mpe", ".vob", ".m2ts",
+    ".mts", ".flv", ".f4v", ".wmv", ".asf",
+})  # fmt: skip
+"""Suffixes of videos, which count where videos are tagged. ``.ts`` is that of TypeScript, too."""
 
 
 @dataclass
@@ -53,12 +58,18 @@ class Unusable:
 
 
 class Triage:
-    """Decides it. ``grace_s``: after its last change, until a file that is being written fails."""
+    """Decides it. ``grace_s``: after its last change, until a file that is being written fails.
 
-    def __init__(self, store: ObjectStore, grace_s: float, clock: Callable[[], float]) -> None:
+    ``video``: whether videos are tagged.
+    """
+
+    def __init__(
+        self, store: ObjectStore, grace_s: float, clock: Callable[[], float], *, video: bool = False
+    ) -> None:
         self._store = store
         self._grace_s = grace_s
         self._clock = clock
+        self._video = video
 
     def __call__(self, faults: Sequence[Fault], images: Mapping[str, bytes]) -> Unusable:
         """``images``: the bytes of objects that were read, by id. Raises the errors of the store."""
@@ -68,7 +79,7 @@ class Triage:
         return found
 
     def _one(self, fault: Fault, data: bytes | None, found: Unusable) -> None:
-        state, said = verdict(fault, data)
+        state, said = verdict(fault, data, video=self._video)
         # a name of another kind of file settles it; one without a suffix tells nothing, and an image may follow
         may_follow = state == "failed" or not _suffix(fault.object.key)
         if may_follow and data is not None and fault.code in INCOMPLETE and self._looked_at_again(fault, found):
@@ -96,19 +107,20 @@ class Triage:
         return True
 
 
-def verdict(fault: Fault, data: bytes | None) -> tuple[Literal["failed", "skipped"], Fault]:
+def verdict(fault: Fault, data: bytes | None, *, video: bool) -> tuple[Literal["failed", "skipped"], Fault]:
     """The state of an object that is no usable image, and the fault as it is recorded.
 
     ``data``: its content; ``None`` if it was not read, which is no reason to skip it unless it is too large.
+    ``video``: whether videos are tagged, so that they count as images.
     """
     suffix = _suffix(fault.object.key)
-    if suffix in IMAGE_SUFFIXES:
+    if suffix in IMAGE_SUFFIXES or (video and suffix in VIDEO_SUFFIXES):
         return "failed", fault
     if data is None:
         if fault.code != TOO_LARGE or not suffix:
             return "failed", fault
         reason = f"its name is not that of an image, and it is too large to look into: {fault.reason}"
-    elif recognised(data[:HEAD]) is not None:
+    elif fault.code != NOT_AN_IMAGE and recognised(data[:HEAD], video=video) is not None:
         return "failed", fault
     else:
         reason = f"neither its name nor its content is that of an image: {fault.reason}"

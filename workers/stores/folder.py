@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tasks.messages import ObjectRef
+from workers.stores.folder_mount import FolderMount, identity_of
 from workers.stores.folder_names import name_of
 from workers.stores.folder_versions import etag_of
 from workers.stores.folder_walk import FollowLinks, Walk
@@ -75,6 +76,14 @@ class FolderStore:
     def walk(self, bucket: str) -> Walk:
         """The folder of a bucket, without the uploads that are elsewhere. Raises ``StoreAway``."""
         return Walk(self._root(bucket), self._is_side_file, self._links, self._reported)
+
+    def mount(self, bucket: str) -> FolderMount:
+        """The folder that is at the path of a bucket now, without the uploads elsewhere. Raises ``StoreAway``."""
+        walk = self.walk(bucket)
+        try:
+            return FolderMount(walk.root, identity_of(walk.root), lambda: next(walk.keys(), None) is None)
+        except OSError as exc:
+            raise StoreAway(f"the folder {walk.root} cannot be looked at: {exc.strerror}") from exc
 
     def get(self, bucket: str, key: str, limit: int, wanted: Wanted = anything) -> tuple[bytes, ObjectInfo]:
         """See ``ObjectStore``. The version is that of the returned bytes, even if the file changes meanwhile."""

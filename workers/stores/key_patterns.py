@@ -51,6 +51,11 @@ class KeyPatterns:
             return False
         return not self._takes_back or self._spec.match_file(plain)
 
+    def deciding(self, key: str) -> str | None:
+        """The last pattern that a matching key matches; ``None`` if it does not match."""
+        found = self._spec.check_file(_plain(key))
+        return self._patterns[found.index] if found.include and found.index is not None else None
+
 
 def _plain(text: str) -> str:
     return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).lower()

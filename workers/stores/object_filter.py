@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from workers.stores.key_patterns import SIDE, KeyPatterns
@@ -35,13 +35,39 @@ class ObjectFilter:
         lowered = key.lower()
         if key.startswith((self.output, *self.ignored_prefixes)) or _ends(lowered, self.ignored_suffixes):
             return False
-        if self.uploads is not None and key.startswith(self.uploads):
+        if self._is_upload(key):
             return not SIDE.match(key)
         if self.ignored_patterns.match(key):
             return False
         return (not self.prefixes or key.startswith(tuple(self.prefixes))) and (
             (not self.suffixes or _ends(lowered, self.suffixes)) and (not self.patterns or self.patterns.match(key))
         )
+
+    def ignored_by(self, key: str) -> str | None:
+        """The rule by which objects of this key are not tagged, for people; ``None`` if they are."""
+        return None if self.key(key) else next(self._rules(key))
+
+    def _rules(self, key: str) -> Iterator[str]:
+        """The rules by which a key that is not followed is ignored."""
+        lowered = key.lower()
+        if key.startswith(self.output):
+            yield f"WILDTAG_OUTPUT_PREFIX is {self.output}: it is output of wildtag"
+        yield from (f"WILDTAG_IGNORE_PREFIXES has {one}" for one in self.ignored_prefixes if key.startswith(one))
+        yield from (
+            f"WILDTAG_IGNORE_SUFFIXES has {one}" for one in self.ignored_suffixes if _ends(key.lower(), [one])
+        )
+        if (self._is_upload(key) or self.ignored_patterns.match(key)) and (pattern := SIDE.deciding(key)):
+            yield f"{pattern} is in the list of side files"
+        elif pattern := self.ignored_patterns.deciding(key):
+            yield f"WILDTAG_IGNORE has {pattern}"
+        if self.prefixes and not key.startswith(tuple(self.prefixes)):
+            yield "it begins with none of WILDTAG_FOLLOW_PREFIXES"
+        if self.suffixes and not _ends(lowered, self.suffixes):
+            yield "it ends with none of WILDTAG_FOLLOW_SUFFIXES"
+        yield "it matches no pattern of WILDTAG_FOLLOW"
+
+    def _is_upload(self, key: str) -> bool:
+        return self.uploads is not None and key.startswith(self.uploads)
 
     def content(self, content_type: str | None) -> bool:
         """Whether objects of this content type are tagged."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from workers.dispatch.dispatcher import Dispatcher, Pace
 from workers.dispatch.event_filter import EventFilter
+from workers.dispatch.folder_mounts import FolderMounts
 from workers.dispatch.keeper import Keeper
 from workers.dispatch.removals import Limits, RemovalGuard
 from workers.dispatch.same_versions import Adopt, SameVersions, nothing
 from workers.dispatch.sweeper import Sweeper
 from workers.segmentation.queue import SegmentQueue
 from workers.settings.settings import STAGES, Settings
+from workers.stores.folder import FolderStore
 from workers.stores.folder_versions import same_version
 from workers.stores.store import ObjectInfo
 from workers.wiring.wiring import Wiring
@@ -25,7 +27,7 @@ def dispatcher(wiring: Wiring, consumer: str) -> Dispatcher:
         w.inbox, w.low_priority_inbox, SegmentQueue(w.redis, w.keys, w.ledger, s.segmenting_max, w.clock),
         w.ledger, w.store, w.artifacts, w.publisher, w.event_sink,
         EventFilter(w.redis, w.keys, w.event_sink, w.clock),
-        RemovalGuard(w.store, w.records, w.holds, w.redis, w.keys, limits(s), w.clock),
+        RemovalGuard(w.store, w.records, w.holds, w.redis, w.keys, limits(s), w.clock, mounts(w)),
         w.current, w.object_filter.key, s.segmented, pace, consumer, w.clock, w.outage_tracker, adopt(w),
     )  # fmt: skip
 
@@ -46,13 +48,19 @@ def sweeper(
     return Sweeper(
         w.store, bucket or s.bucket, w.records, w.inbox, w.redis, w.keys, w.holds,
         limits=limits(s), confirmed=confirmed, prefix=prefix, wanted=wanted, resume=resume and since is None,
-        rate=rate or s.reconcile_rate, adopt=adopt(w),
+        rate=rate or s.reconcile_rate, adopt=adopt(w), mounts=mounts(w),
     )  # fmt: skip
 
 
 def limits(settings: Settings) -> Limits:
     """How many objects may be missing at once."""
     return Limits(settings.removals_share, settings.removals_least, settings.hold_removals)
+
+
+def mounts(wiring: Wiring) -> FolderMounts | None:
+    """Remembers the folder that serves as the bucket; ``None`` for a bucket on a server."""
+    store = wiring.store
+    return FolderMounts(wiring.redis, wiring.keys, store.mount) if isinstance(store, FolderStore) else None
 
 
 def adopt(wiring: Wiring) -> Adopt:

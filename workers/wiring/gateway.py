@@ -37,6 +37,7 @@ def services(wiring: Wiring) -> Services:
         segmentation_requests=wiring.segmentation_requests,
         outages=wiring.outages,
         holds=wiring.holds,
+        ignored_by=wiring.object_filter.ignored_by,
         clock=wiring.clock,
     )  # fmt: skip
 
@@ -75,7 +76,7 @@ def options(wiring: Wiring) -> Options:
         )
     return Options(
         bucket=s.bucket, token=s.webhook_token, open=not needed, admin_key=s.admin_key, upload_prefix=s.upload_prefix,
-        max_object_bytes=s.max_object_bytes, max_pixels=s.max_pixels, backlog_max=s.backlog_max,
+        max_object_bytes=s.max_object_bytes, max_pixels=s.max_pixels, video=s.video, backlog_max=s.backlog_max,
         uploads_max=s.uploads_max, streams_max=s.streams_max, rate=s.request_rate, cors_origins=s.cors_origins,
         flower=s.flower_url, segmentation_methods=s.segmentation_methods,
     )  # fmt: skip

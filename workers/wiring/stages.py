@@ -51,7 +51,11 @@ def stage_worker(wiring: Wiring) -> StageWorker:
             Submitted,
             cache(
                 lambda: Embedding(
-                    fetcher(), w.image_encoder, w.pipeline_options, Triage(w.store, s.grace_s, w.clock), handover
+                    fetcher(),
+                    w.image_encoder,
+                    w.pipeline_options,
+                    Triage(w.store, s.grace_s, w.clock, video=s.video),
+                    handover,
                 )
             ),
         ),

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import pytest
 
+from tests.contract.captions.test_remote_captions import SPACE, Encoder, Shelf, Worker
 from tests.contract.gateway.running import Running, emptied, problem, running, wired
-from tests.contract.test_remote_captions import SPACE, Encoder, Shelf, Worker
 from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
 from vectordb.library import Library

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.contract.gateway.running import Running, problem
+from tests.contract.gateway.running import PIXEL, Running, problem
 from tests.contract.gateway.test_images import BUCKET, address
 
 NFC, NFD = "Ordner é/Größe.png", "Ordner e\u0301/Gro\u0308ße.png"
@@ -38,3 +38,12 @@ def test_a_key_that_is_nearly_right_is_named(gateway: Running) -> None:
     assert problem(missing) == "not-found"
     assert "did you mean 'Holiday/Cat é.png'?" in missing.json()["detail"]
     assert "mean" not in gateway.http.get(address("dog.png")).json()["detail"]
+
+
+def test_an_object_that_the_settings_exclude_is_said_to_be_ignored(gateway: Running) -> None:
+    (gateway.folder / "scan.tmp").write_bytes(PIXEL)
+    answer = gateway.http.get("/v1/objects/inbox/scan.tmp", params={"wait": 5})
+    assert (answer.status_code, problem(answer)) == (404, "ignored")
+    assert "*.tmp is in the list of side files" in answer.json()["detail"]
+    assert problem(gateway.http.post("/v1/objects/inbox/scan.tmp:retag")) == "ignored"
+    assert problem(gateway.http.get("/v1/objects/inbox/gone.tmp")) == "not-found"

@@ -98,3 +98,12 @@ def test_metrics_say_whether_each_source_of_events_works(gateway: Running) -> No
         'wildtag_events_received_total{source="webhook",what="ignored:folder-marker"} 1.0',
     ):  # fmt: skip
         assert line in metrics, metrics
+
+
+def test_a_damaged_record_damages_no_list(gateway: Running) -> None:
+    good, bad = (gateway.tagged(f"list/{name}.png", "yak") for name in ("good", "bad"))
+    gateway.wiring.redis.hset(gateway.wiring.keys.record(bad.id), "body", b'{"bucket":')
+    objects = gateway.http.get("/v1/objects").json()["objects"]
+    assert [one["key"] for one in objects if one["key"].startswith("list/")] == [good.key]
+    assert [one["record"]["key"] for one in gateway.http.get("/v1/tags/yak/objects").json()["objects"]] == [good.key]
+    assert gateway.http.get(f"/v1/objects/inbox/{bad.key}").json()["state"] == "queued"

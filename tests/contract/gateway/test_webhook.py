@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests import warm
 from tests.contract.gateway.running import PIXEL, running, wired
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
@@ -269,8 +270,9 @@ def test_the_command_line_shows_what_was_set_aside(gateway: Gateway, tmp_path: P
                    "WILDTAG_KEY_PREFIX": "test:"}  # fmt: skip
 
     def wildtag(*arguments: str) -> str:
-        run = command("events", *arguments)
-        return subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout
+        done = warm.wildtag("events", *arguments, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     (line,) = wildtag("rejected", "--json").splitlines()
     shown = json.loads(line)

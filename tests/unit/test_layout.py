@@ -35,6 +35,9 @@ ADAPTERS = frozenset({
     # stages and liveness
     "StageWorker", "StageRunner", "Handover", "Fetcher", "Segmenter", "LivenessCheck", "WorkerLiveness",
     "LivenessFiles",
+    # operations
+    "Migrator", "Spellings", "SourceDelays", "ExistingObject", "Stack", "Holds", "FolderMounts", "SameVersions",
+    "RemovalGuard", "Triage",
 })  # fmt: skip
 
 OWN_TRACKER = "a tracker that lives in its owner alone, where the caller gives none; no setting is read"

@@ -60,7 +60,7 @@ def taught(index: CaptionIndex, source: str = TAUGHT) -> list[Caption]:
     return sorted(found, key=lambda caption: str(caption.payload.get(ADDED, "")), reverse=True)
 
 
-def take_back(index: CaptionIndex, captions: Sequence[str]) -> list[Caption]:
+def remove_taught(index: CaptionIndex, captions: Sequence[str]) -> list[Caption]:
     """Remove captions, each given by its text or its id in hexadecimal. Raises ``NotTaught``, then removes none."""
     ids = [_id(caption) for caption in captions]
     found = {caption.id: caption for caption in index.get(ids)}

@@ -99,7 +99,7 @@ def retag(
     prefix: Annotated[str | None, typer.Option(help="Objects whose keys begin with this prefix.")] = None,
     tag: Annotated[str | None, typer.Option(help="Objects that have this tag.")] = None,
     captions: Annotated[
-        str | None, typer.Option(help="Objects tagged with this caption database, NAME[@VERSION].")
+        str | None, typer.Option(help="Objects tagged with this caption database, NAME\\[@VERSION].")
     ] = None,
     outdated: Annotated[
         bool, typer.Option("--outdated", help="Objects tagged with captions that are no longer in use.")

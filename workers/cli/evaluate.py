@@ -54,7 +54,7 @@ def evaluate(
     encoder: Annotated[
         str | None, typer.Option(help="bundled, or the name or folder of a CLIP or SigLIP model.")
     ] = None,
-    captions: Annotated[str | None, typer.Option(help="Caption database, NAME[@VERSION].")] = None,
+    captions: Annotated[str | None, typer.Option(help="Caption database, NAME\\[@VERSION].")] = None,
     k: Annotated[
         int | None, typer.Option("--k", min=1, help="Number of captions to retrieve for each image.")
     ] = None,

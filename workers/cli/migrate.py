@@ -13,8 +13,9 @@ from rich.markup import escape
 from vectordb.errors import Permanent
 from workers.cli.panels import OPERATE
 from workers.cli.show import messages
-from workers.redis.migration import Done, Migrator, Outcome
+from workers.redis.migration import Done, Outcome
 from workers.settings.settings import Settings
+from workers.wiring import operations
 from workers.wiring.wiring import Wiring
 
 NOTHING = Outcome(None, None, ())
@@ -47,7 +48,7 @@ def migrate(
 
 
 def _migrated(wiring: Wiring, *, dry_run: bool) -> Outcome:
-    migrator = Migrator(wiring.redis, wiring.keys, _report)
+    migrator = operations.migrator(wiring, _report)
     if dry_run:
         outcome = migrator.plan()
         for one in outcome.steps:

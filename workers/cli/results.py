@@ -23,6 +23,7 @@ from workers.outages.board import Outage
 from workers.redis.streams import entry_order
 from workers.settings.settings import Settings
 from workers.stores.folder_names import key_text
+from workers.wiring.operations import spellings
 from workers.wiring.wiring import Wiring
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
@@ -70,8 +71,8 @@ def results(
             messages.print("There are no results yet.")
         return
     bucket = wiring.settings.bucket
-    spellings = Spellings(wiring.records)
-    keys = [spellings.find(bucket, key_text(key)) for key in keys]  # a name that is not UTF-8 is shown as its key
+    lookup = spellings(wiring)
+    keys = [lookup.find(bucket, key_text(key)) for key in keys]  # a name that is not UTF-8 is shown as its key
     missing = []
     records: list[Record] = []
     for key, record in zip(keys, wiring.records.get([f"{bucket}/{key}" for key in keys]), strict=True):
@@ -80,12 +81,12 @@ def results(
         elif state in {None, record.state}:
             records.append(record)
     show(records, json=json)
-    _show_missing(wiring, missing, spellings)
+    _show_missing(wiring, missing, lookup)
     if missing:
         raise typer.Exit(1)
 
 
-def _show_missing(wiring: Wiring, keys: list[str], spellings: Spellings) -> None:
+def _show_missing(wiring: Wiring, keys: list[str], lookup: Spellings) -> None:
     """Print for each key why it has no record."""
     bucket = wiring.settings.bucket
     in_progress = {p.oid: p for p in wiring.records.pending(10_000)} if keys else {}
@@ -97,7 +98,7 @@ def _show_missing(wiring: Wiring, keys: list[str], spellings: Spellings) -> None
         elif rule is not None:
             messages.print(f"[red]{clean(key)}: not tagged:[/] {clean(rule)}", soft_wrap=True)
         else:
-            hint = clean(spellings.hint(bucket, key))
+            hint = clean(lookup.hint(bucket, key))
             messages.print(f"[red]{clean(key)}: no record[/] in the bucket {escape(bucket)}{hint}", soft_wrap=True)
 
 

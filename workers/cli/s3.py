@@ -150,12 +150,10 @@ def doctor(
 
     The image is removed again. If the key pair may not write, an existing object is tagged again instead.
     """
-    from workers.diagnostics.s3_delays import PATIENCE_S, SourceDelays  # noqa: PLC0415 -- as above
-    from workers.diagnostics.s3_existing import ExistingObject  # noqa: PLC0415 -- keeps the command line quick
-    from workers.diagnostics.s3_probe import Probe, no_probe_form, probe_forms  # noqa: PLC0415 -- as above
+    from workers.diagnostics.s3_probe import no_probe_form, probe_forms  # noqa: PLC0415 -- keeps the command line quick
     from workers.diagnostics.s3_setup import inspect_bucket, notification_entries  # noqa: PLC0415 -- as above
-    from workers.diagnostics.s3_trail import Stack  # noqa: PLC0415 -- as above
     from workers.stores.s3_notification import Entry  # noqa: PLC0415 -- as above
+    from workers.wiring.s3_tracing import tracing  # noqa: PLC0415 -- as above
 
     settings = _settings(bucket)
     store = Wiring(settings).s3
@@ -163,18 +161,16 @@ def doctor(
         raise typer.Exit(1)
     there = connected()
     entries = notification_entries(store, settings.bucket)
-    stack = Stack(there.records, there.inbox, there.health, wait)
-    delays = SourceDelays(there.sources, there.event_probes, entries, patience_s=min(wait, PATIENCE_S))
-    existing = ExistingObject(store, stack, delays, settings.bucket, there.object_filter, key)
+    trace = tracing(there, store, settings.bucket, entries, wait, key)
     if key is not None:
-        checks = existing.follow()
+        checks = trace.existing.follow()
     else:
         first = entries[0] if entries else Entry("")
         form = next(probe_forms(there.object_filter, first, prefix, suffix), None)
         if form is None:
             _print([no_probe_form(there.object_filter, first, prefix, suffix)], json=json)
             raise typer.Exit(1)
-        checks = _trace(Probe(store, stack, delays, settings.bucket, form), existing)
+        checks = _trace(trace.probe(form), trace.existing)
     if not _print(checks, json=json):
         raise typer.Exit(1)
 

@@ -22,8 +22,8 @@ PHOTOGRAPHS = (
 PATIENCE_S = 120.0
 
 
-def tag_samples(wiring: Wiring, turn: Callable[[], None]) -> bool:
-    """Store the photographs and show each result. Calls ``turn`` while waiting. Returns whether all were tagged."""
+def tag_samples(wiring: Wiring, step: Callable[[], None]) -> bool:
+    """Store the photographs and show each result. Calls ``step`` while waiting. Returns whether all were tagged."""
     bucket = wiring.settings.bucket
     expected = {f"{bucket}/{key}": etag for key, etag in _drop(wiring).items()}
     progress = Progress(
@@ -40,7 +40,7 @@ def tag_samples(wiring: Wiring, turn: Callable[[], None]) -> bool:
                     del expected[oid]
                     add_row(view, record)
                     progress.advance(bar)
-            turn()
+            step()
             time.sleep(0.05)
     console.print()
     return not expected

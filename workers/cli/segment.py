@@ -21,12 +21,12 @@ from workers.cli.results import connected
 from workers.cli.show import clean, console, messages, print_json
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.record import ArtifactKeys, Record
-from workers.lifecycle.spelling import Spellings
 from workers.redis.rpc import RpcTimeout
 from workers.segmentation.artifacts import LABELS, OVERLAY
 from workers.settings.segmentation import METHODS
 from workers.settings.settings import Settings
 from workers.stores.folder_names import key_text
+from workers.wiring.operations import spellings
 from workers.wiring.wiring import Wiring
 
 POLL_S = 0.2
@@ -90,12 +90,12 @@ def _objects(keys: Sequence[str], method: str, out: Path, timeout: float) -> Ite
         return
     wiring = connected()
     bucket = wiring.settings.bucket
-    spellings = Spellings(wiring.records, wiring.store)
-    keys = [spellings.find(bucket, key) for key in keys]
+    lookup = spellings(wiring, unrecorded=True)
+    keys = [lookup.find(bucket, key) for key in keys]
     there = [key for key in keys if wiring.store.stat(bucket, key) is not None]
     for key in keys:
         if key not in there:
-            hint = clean(spellings.hint(bucket, key))
+            hint = clean(lookup.hint(bucket, key))
             messages.print(f"[red]{clean(key)}: neither a file nor a key in the bucket {clean(bucket)}[/]{hint}")
     oids = [f"{bucket}/{key}" for key in there]
     before = [record.finished_at if record else 0.0 for record in wiring.records.get(oids)]

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from workers.client.answers import Found, Image, News, Record, Tag, Taught
+from workers.client.answers import FeedEntry, Found, Image, Record, Tag, Taught
 from workers.client.client import Client
 from workers.client.errors import ApiError, Away, NotFinished, Postponed, Refused, StrangeAnswer
 
 __all__ = [
-    "ApiError", "Away", "Client", "Found", "Image", "News", "NotFinished", "Postponed", "Record", "Refused",
-    "StrangeAnswer", "Tag", "Taught",
+    "ApiError",
+    "Away",
+    "Client",
+    "FeedEntry",
+    "Found",
+    "Image",
+    "NotFinished",
+    "Postponed",
+    "Record",
+    "Refused",
+    "StrangeAnswer",
+    "Tag",
+    "Taught",
 ]  # fmt: skip

@@ -73,7 +73,7 @@ class TaughtAll(msgspec.Struct, frozen=True):
     captions: tuple[Taught, ...]
 
 
-class News(msgspec.Struct, frozen=True):
+class FeedEntry(msgspec.Struct, frozen=True):
     """An event of the feed. ``id``: pass it to ``Client.feed`` to resume after this event.
 
     ``state``: the state of a record; ``removed`` if the object was deleted; ``gap`` if earlier events are no longer

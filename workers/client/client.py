@@ -15,7 +15,7 @@ import msgspec
 
 from vectordb.decoders import from_json
 from vectordb.errors import Transient
-from workers.client.answers import Found, FoundPage, Image, News, Record, Taught, TaughtAll
+from workers.client.answers import FeedEntry, Found, FoundPage, Image, Record, Taught, TaughtAll
 from workers.client.body import opened
 from workers.client.errors import Away, NotFinished, Refused, StrangeAnswer
 from workers.client.server_events import ServerEvent, server_events
@@ -117,7 +117,7 @@ class Client:
                 return
             params["cursor"] = page.cursor
 
-    def feed(self, after: str | None = None) -> Iterator[News]:
+    def feed(self, after: str | None = None) -> Iterator[FeedEntry]:
         """Finished and removed objects as they happen, from now on or after the event ``after``. Never ends.
 
         Reconnects after a broken connection and resumes after the last event; a ``gap`` event says that events were
@@ -199,11 +199,11 @@ def _image(name: str) -> str:
     return f"/v1/images/{quote(name, safe='')}"
 
 
-def _news(event: ServerEvent) -> News:
+def _news(event: ServerEvent) -> FeedEntry:
     if event.name in STATES:
         record = _decoded(event.data, Record)
-        return News(event.id, event.name, record.bucket, record.key, record)
-    return msgspec.structs.replace(_decoded(event.data, News), id=event.id, state=event.name)
+        return FeedEntry(event.id, event.name, record.bucket, record.key, record)
+    return msgspec.structs.replace(_decoded(event.data, FeedEntry), id=event.id, state=event.name)
 
 
 def _read(answer: httpx.Response, of: type[T]) -> T:

@@ -176,9 +176,9 @@ class Dispatcher:
 
     def _segment(self) -> int | None:
         """Send the next segmentation requests; ``None`` if none is waiting."""
-        events = self._segments.turn()
+        events = self._segments.poll()
         if events:
-            arrivals, removals, left = self._look([(event.id, event) for event in events], turn=True)
+            arrivals, removals, left = self._look([(event.id, event) for event in events], from_queue=True)
             handled = {arrival.ref.id for arrival in arrivals} | {*removals} | left
             self._segments.drop([event.id for event in events if event.id not in handled])
             self._segments.put_off(sorted(left))
@@ -233,12 +233,12 @@ class Dispatcher:
         return len(refs)
 
     def _look(
-        self, events: Sequence[tuple[str, ObjectEvent]], *, turn: bool = False
+        self, events: Sequence[tuple[str, ObjectEvent]], *, from_queue: bool = False
     ) -> tuple[list[Arrival], list[str], set[str]]:
         """Decide what to do for each object: the latest event counts, and removals are confirmed in the bucket.
 
         Also returns the entries to process later because the store did not answer for them; others do not wait for
-        these. ``turn``: they come from the segmentation queue and are never given up.
+        these. ``from_queue``: they come from the segmentation queue and are never given up.
         """
         plan: dict[str, Arrival | None] = {}
         left: set[str] = set()
@@ -257,7 +257,8 @@ class Dispatcher:
                 continue
             except Transient as exc:
                 # events for which the store was not asked, or could not answer while unavailable, are never given up
-                patient = turn or isinstance(exc, NotAsked) or self._clock() - added_at(entry) < self._pace.give_up_s
+                recent = self._clock() - added_at(entry) < self._pace.give_up_s
+                patient = from_queue or recent or isinstance(exc, NotAsked)
                 if patient or self._outage_tracker.register(exc) is not None:
                     left.add(entry)
                     fault = exc if fault is None or isinstance(fault, NotAsked) else fault
@@ -269,7 +270,7 @@ class Dispatcher:
             before = plan.get(event.id)
             if before and arrival and not arrival.verified and "" < arrival.sequence < before.sequence:
                 continue  # an older version, reported late
-            plan[event.id] = arrival and replace(arrival, rule=self._rule(event.key), turn=turn)
+            plan[event.id] = arrival and replace(arrival, rule=self._rule(event.key), from_queue=from_queue)
         self._report_unverified(unverified)
         if fault is not None and self._outage_tracker.register(fault) is None:
             log.warning("events postponed", events=len(left), reason=str(fault))

@@ -43,8 +43,8 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
     after = (redis.name,)
 
     def member(name: str, beats_as: str, *arguments: str, **rest: Any) -> Service:
-        pulse = liveness_check(wiring, beats_as)
-        return Service(name, command(*arguments), pulse.ready, healthy=pulse.healthy, after=after, **rest)
+        liveness = liveness_check(wiring, beats_as)
+        return Service(name, command(*arguments), liveness.ready, healthy=liveness.healthy, after=after, **rest)
 
     def bucket_service() -> Service:
         """The process that finds changes: the watcher of a folder, or the sweep of a bucket on a server."""

@@ -15,7 +15,7 @@ from workers.gateway import models, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.problems import Problem
-from workers.gateway.services import CaptionDesk, NoSuchCaption
+from workers.gateway.services import CaptionStore, NoSuchCaption
 
 AT_ONCE = 8  # concurrent calls to the workers; each holds a thread
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -28,7 +28,7 @@ class CaptionsRequest(BaseModel):
     source: str = Field("taught", pattern=r"^[\w.@+-][\w.@+ -]{0,63}$")
 
 
-def router(desk: CaptionDesk, access: Access) -> APIRouter:
+def router(store: CaptionStore, access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["captions"])
     reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
@@ -41,7 +41,7 @@ def router(desk: CaptionDesk, access: Access) -> APIRouter:
     )  # fmt: skip
     async def teach(wanted: CaptionsRequest) -> Response:
         """Add captions to the version in use. They are searched at once."""
-        taught = await anyio.to_thread.run_sync(desk.teach, wanted.captions, wanted.source, limiter=threads)
+        taught = await anyio.to_thread.run_sync(store.teach, wanted.captions, wanted.source, limiter=threads)
         rows = [{"id": f"{caption.id:016x}", "caption": caption.text, "added": added} for caption, added in taught]
         return responses.json({"captions": rows}, 201)
 
@@ -53,7 +53,7 @@ def router(desk: CaptionDesk, access: Access) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=100)] = 10,
     ) -> Response:
         """The captions nearest to a text, by cosine similarity."""
-        found = await anyio.to_thread.run_sync(desk.search, q, limit, limiter=threads)
+        found = await anyio.to_thread.run_sync(store.search, q, limit, limiter=threads)
         rows = [
             {"id": f"{caption.id:016x}", "caption": caption.text, "similarity": round(similarity, 6),
              "source": caption.payload.get(SOURCE)}
@@ -64,12 +64,12 @@ def router(desk: CaptionDesk, access: Access) -> APIRouter:
     @routes.delete("/v1/captions/{id}", status_code=204, dependencies=writing,
                    operation_id="deleteCaption", summary="Delete a caption",
                    responses=responses.problems(400, 404, 422, 429, 503))  # fmt: skip
-    async def take_back(id: str) -> Response:  # noqa: A002 -- the name in the path
+    async def remove(id: str) -> Response:  # noqa: A002 -- the name in the path
         """Delete a caption that was added over the API. Imported captions cannot be deleted."""
         if not _ID.fullmatch(id):
             raise Problem("not-found", "no caption has this id")
         try:
-            await anyio.to_thread.run_sync(desk.take_back, id, limiter=threads)
+            await anyio.to_thread.run_sync(store.remove_taught, id, limiter=threads)
         except NoSuchCaption as exc:
             raise Problem("not-found", str(exc)) from exc
         return Response(status_code=204)

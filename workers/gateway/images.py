@@ -24,7 +24,6 @@ from workers.gateway.services import Options, Services
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.progress import Progress
 from workers.lifecycle.record import as_state
-from workers.lifecycle.spelling import Spellings
 
 LONGEST_WAIT = 60.0  # seconds
 LONGEST_STREAM = 3600.0
@@ -57,7 +56,7 @@ class Images:
         self._services = services
         self._options = options
         self._broadcaster = broadcaster
-        self._spellings = Spellings(services.records, services.store)
+        self._spellings = services.spellings
 
     def key(self, name: str) -> str:
         """The key of an upload. Raises ``Problem`` for an invalid id."""

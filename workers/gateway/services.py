@@ -18,6 +18,7 @@ from workers.gateway.idempotency import Idempotency
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
+from workers.lifecycle.spelling import Spellings
 from workers.notifying.dead_letters import DeadLetters
 from workers.outages.outage_report import OutageReport
 from workers.redis.heartbeats import Health
@@ -29,7 +30,7 @@ class NoSuchCaption(Permanent):
     """No caption with this id was added."""
 
 
-class CaptionDesk(Protocol):
+class CaptionStore(Protocol):
     """Adds and searches captions, in the process that has the captions in use.
 
     Raises ``Transient`` if that process does not answer.
@@ -43,7 +44,7 @@ class CaptionDesk(Protocol):
         """The captions nearest to a text and their cosine similarity."""
         ...
 
-    def take_back(self, caption: str) -> None:
+    def remove_taught(self, caption: str) -> None:
         """Delete an added caption by its id. Raises ``NoSuchCaption``."""
         ...
 
@@ -70,11 +71,12 @@ class Services:
     keys: ApiKeys
     idempotency: Idempotency
     batches: Batches
-    captions: CaptionDesk
+    captions: CaptionStore
     dead_letters: DeadLetters
     segmentation_requests: SegmentationRequests
     outages: OutageReport
     holds: Holds
+    spellings: Spellings
     ignored_by: Callable[[str], str | None]
     clock: Callable[[], float]
 

@@ -80,7 +80,7 @@ class Uploads:
         """
         self.segments.check(method)
         async with self._place():
-            await self.room(method)
+            await self.check_capacity(method)
             body = await received(request, self._options.max_object_bytes, video=self._options.video)
             key = request.headers.get("idempotency-key")
             return await (self._store(body, method) if key is None else self._once(body, caller, key, method))
@@ -132,7 +132,7 @@ class Uploads:
             store.remove(bucket, key)  # the client gets the error and retries
             raise
 
-    async def room(self, method: SegmentationMethod | None = None) -> None:
+    async def check_capacity(self, method: SegmentationMethod | None = None) -> None:
         """Raises ``Problem`` if the queue is full.
 
         ``method``: the requested segmentation method; if there is one, the segmentation queue counts as well.
@@ -209,7 +209,7 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
     )  # fmt: skip
     async def direct(wanted: UploadRequest) -> Any:
         """A presigned URL to PUT an image directly into the object store. Afterwards poll the id."""
-        await uploads.room()
+        await uploads.check_capacity()
         store: Any = services.store
         if not hasattr(store, "upload_url"):
             raise Problem("unsupported", "the bucket is a folder, which has no upload URLs; use POST /v1/images")

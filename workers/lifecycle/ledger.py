@@ -28,7 +28,7 @@ from workers.redis.keys import Keys
 class Arrival:
     """What the dispatcher knows about one object. ``verified``: seen in the bucket, not only reported by an event.
 
-    ``rule``: how the settings want it segmented, or empty. ``turn``: it comes from the segmentation queue.
+    ``rule``: how the settings want it segmented, or empty. ``from_queue``: it comes from the segmentation queue.
     """
 
     ref: ObjectRef
@@ -36,7 +36,7 @@ class Arrival:
     verified: bool = False
     force: bool = False
     rule: str = ""
-    turn: bool = False
+    from_queue: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Ledger:
         """
         rows = [
             (a.ref.id, a.ref.etag, token(revision), a.sequence, msgspec.msgpack.encode(a.ref), now, deadline,
-             int(a.verified), int(a.force), a.rule, int(a.turn))
+             int(a.verified), int(a.force), a.rule, int(a.from_queue))
             for a in arrivals
         ]  # fmt: skip
         return [text(answer) for answer in self._many(self._enter, rows)]

@@ -15,7 +15,7 @@ from workers.events.listener import LASTS_S, SOURCE, CatchUp, Listener
 from workers.events.sources import State
 from workers.processes.logs import configure
 from workers.processes.loops import Periodic, running
-from workers.processes.sweeping import SWEEP_TURN_S, let_go
+from workers.processes.sweeping import SWEEP_STEP_S, let_go
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import sweeper as sweeper_of
 from workers.wiring.events import listening as connect_of
@@ -38,7 +38,7 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
     def sweep(*, connected: bool) -> bool:
         if connected:
             sweeper.rescan()
-        if not sweeper.step(SWEEP_TURN_S):
+        if not sweeper.step(SWEEP_STEP_S):
             return False
         wiring.sources.note("sweep", "working")
         log.info("caught up", seen=sweeper.progress.seen, sent=sweeper.progress.sent, gone=sweeper.progress.gone)

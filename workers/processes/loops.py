@@ -150,15 +150,15 @@ def run_steps(
     while not stop.is_set():
         stop.sign()  # also during outages, which are not faults of this process
         ended = work()
-        for turn in rest:
-            turn()
+        for call in rest:
+            call()
         if not ended:
             work.rest(stop)
 
 
 def retrying(stop: Stop, call: Callable[[], object], outage_tracker: OutageTracker) -> None:
     """Repeat a call until it succeeds or ``stop`` is set. Only transient faults are retried."""
-    turn = Step(call, outage_tracker)
-    while not stop.is_set() and not turn():
+    step = Step(call, outage_tracker)
+    while not stop.is_set() and not step():
         stop.sign()
-        turn.rest(stop)
+        step.rest(stop)

@@ -7,7 +7,7 @@ import threading
 from workers.processes.listener import listening
 from workers.processes.logs import configure
 from workers.processes.loops import Periodic, run_steps, running
-from workers.processes.sweeping import SWEEP_REST_S, let_go, sweep_turn
+from workers.processes.sweeping import SWEEP_REST_S, let_go, sweep_step
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import sweeper as sweeper_of
 from workers.wiring.wiring import Wiring
@@ -22,7 +22,7 @@ def run_reconcile(settings: Settings) -> None:
     configure()
     wiring = Wiring(settings)
     sweeper = sweeper_of(wiring)
-    sweeping = Periodic(settings.rescan_s, sweep_turn(sweeper, wiring.sources))
+    sweeping = Periodic(settings.rescan_s, sweep_step(sweeper, wiring.sources))
     beating = Periodic(1.0, lambda: wiring.health.beat("reconcile"))
     behind = threading.Event()
 

@@ -13,15 +13,15 @@ from workers.events.sources import Sources
 
 log = structlog.get_logger()
 
-SWEEP_TURN_S = 0.5  # maximum time that one step of a sweep may delay other work of the process
+SWEEP_STEP_S = 0.5  # maximum time that one step of a sweep may delay other work of the process
 SWEEP_REST_S = 3.0  # minimum pause between two sweeps
 
 
-def sweep_turn(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
+def sweep_step(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
     """A function that takes one step of a pass and returns whether the pass has ended."""
 
     def sweep() -> bool:
-        if not sweeper.step(SWEEP_TURN_S):
+        if not sweeper.step(SWEEP_STEP_S):
             return False
         found = sweeper.progress
         sources.note("sweep", "working")

@@ -8,7 +8,7 @@ from vectordb.errors import Permanent
 from workers.events.folder_watch import follow
 from workers.processes.logs import configure
 from workers.processes.loops import Periodic, Step, retrying, running
-from workers.processes.sweeping import SWEEP_REST_S, let_go, sweep_turn
+from workers.processes.sweeping import SWEEP_REST_S, let_go, sweep_step
 from workers.settings.settings import Settings
 from workers.stores.folder import FolderStore
 from workers.wiring.dispatch import sweeper as sweeper_of
@@ -25,8 +25,8 @@ def run_watcher(settings: Settings) -> None:
         raise Permanent("WILDTAG_S3_ENDPOINT is set, and a bucket on a server is not watched: run wildtag reconcile")
     sweeper = sweeper_of(wiring)
     outage_tracker = wiring.outage_tracker
-    sweeping = Periodic(settings.rescan_s, sweep_turn(sweeper, wiring.sources))
-    turn = Step(sweeping, outage_tracker)  # during an outage the watch continues, and no record is removed
+    sweeping = Periodic(settings.rescan_s, sweep_step(sweeper, wiring.sources))
+    step = Step(sweeping, outage_tracker)  # during an outage the watch continues, and no record is removed
     beating = Step(Periodic(1.0, lambda: wiring.health.beat("watcher")), outage_tracker)
     with running(wiring, "watcher") as stop, let_go(sweeper):
         for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop, outage_tracker):
@@ -35,6 +35,6 @@ def run_watcher(settings: Settings) -> None:
                 retrying(stop, append, outage_tracker)
             if seen.sweep:
                 sweeping.hasten(SWEEP_REST_S)
-            turn()
+            step()
             beating()
             stop.sign()

@@ -28,16 +28,16 @@ class SegmentQueue:
         self._clock = clock
         self._resting_until = 0.0
 
-    def turn(self) -> list[ObjectEvent] | None:
+    def poll(self) -> list[ObjectEvent] | None:
         """The objects to segment next, oldest first; ``None`` if there are none. They stay queued until entered."""
         with translated():
             if not self._redis.zcard(self._keys.segmentation_queue):
                 return None
-        room = self._at_once - self._ledger.segmenting()
-        if room <= 0 or self._clock() < self._resting_until:
+        free = self._at_once - self._ledger.segmenting()
+        if free <= 0 or self._clock() < self._resting_until:
             return []
         with translated():
-            oids = self._redis.zrange(self._keys.segmentation_queue, 0, room - 1)
+            oids = self._redis.zrange(self._keys.segmentation_queue, 0, free - 1)
             forced = self._redis.smismember(self._keys.segmentation_queue_forced, oids) if oids else []
         turns = []
         for oid, force in zip(oids, forced, strict=True):

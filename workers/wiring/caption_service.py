@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from tasks.encoders.protocols import TextEncoder
 from vectordb.captions import Caption
 from vectordb.index import CaptionIndex
-from workers.captions.teaching import NotTaught, take_back, teach
+from workers.captions.teaching import NotTaught, remove_taught, teach
 from workers.gateway.services import NoSuchCaption
 
 
 class CaptionService:
-    """A ``CaptionDesk`` that uses the workers of a stack, or a Qdrant server directly."""
+    """A ``CaptionStore`` that uses the workers of a stack, or a Qdrant server directly."""
 
     def __init__(
         self, encoder: TextEncoder, chosen: Callable[[], str], open_index: Callable[[str], CaptionIndex]
@@ -25,27 +25,27 @@ class CaptionService:
         self._open_index = open_index
 
     def teach(self, texts: Sequence[str], source: str) -> list[tuple[Caption, bool]]:
-        """See ``CaptionDesk``."""
+        """See ``CaptionStore``."""
         with self._index() as index:
             done = teach(index, lambda: self._encoder, texts, datetime.now(UTC), source)
         return [*((caption, True) for caption in done.added), *((caption, False) for caption in done.known)]
 
     def search(self, text: str, limit: int) -> list[tuple[Caption, float]]:
-        """See ``CaptionDesk``."""
+        """See ``CaptionStore``."""
         with self._index() as index:
             (found,) = index.search(self._encoder.encode([text]), limit)
         return list(zip(found.captions, found.similarities.tolist(), strict=True))
 
-    def take_back(self, caption: str) -> None:
-        """See ``CaptionDesk``."""
+    def remove_taught(self, caption: str) -> None:
+        """See ``CaptionStore``."""
         with self._index() as index:
             try:
-                take_back(index, [caption])
+                remove_taught(index, [caption])
             except NotTaught as exc:
                 raise NoSuchCaption(str(exc)) from exc
 
     def version(self) -> str:
-        """See ``CaptionDesk``."""
+        """See ``CaptionStore``."""
         return self._chosen()
 
     @contextmanager

@@ -115,7 +115,7 @@ class Running:
     def enter(self, ref: ObjectRef, *, force: bool = False, segment: str = "") -> None:
         """Accept an object, as the dispatcher does."""
         now = time.time()
-        arrival = Arrival(ref, verified=True, force=force, rule=segment, turn=True)
+        arrival = Arrival(ref, verified=True, force=force, rule=segment, from_queue=True)
         (entered,) = self.wiring.ledger.enter([arrival], REVISION, now, now + 60)
         assert entered in {"entered", "again"}
 

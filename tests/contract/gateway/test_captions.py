@@ -51,7 +51,7 @@ def module_desk(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture
-def desk(module_desk: Running) -> Running:
+def gateway(module_desk: Running) -> Running:
     """A gateway whose worker knows one caption, from an import."""
     emptied(module_desk)
     wiring = cast("WithWorker", module_desk.wiring)
@@ -62,38 +62,40 @@ def desk(module_desk: Running) -> Running:
     return module_desk
 
 
-def teach(desk: Running, *captions: str, **more: Any) -> list[dict[str, Any]]:
-    answer = desk.http.post("/v1/captions", json={"captions": captions, **more})
+def teach(gateway: Running, *captions: str, **more: Any) -> list[dict[str, Any]]:
+    answer = gateway.http.post("/v1/captions", json={"captions": captions, **more})
     assert answer.status_code == 201, answer.text
     return cast("list[dict[str, Any]]", answer.json()["captions"])
 
 
-def test_what_is_taught_is_found_and_taken_back(desk: Running) -> None:
-    (taught,) = teach(desk, "a great crested grebe", source="ornithologists")
+def test_what_is_taught_is_found_and_taken_back(gateway: Running) -> None:
+    (taught,) = teach(gateway, "a great crested grebe", source="ornithologists")
     assert (taught["caption"], taught["added"]) == ("a great crested grebe", True)
-    assert teach(desk, "a great  crested grebe")[0] == taught | {"added": False}
-    found = desk.http.get("/v1/captions/search", params={"q": "a great crested grebe", "limit": 2}).json()["captions"]
+    assert teach(gateway, "a great  crested grebe")[0] == taught | {"added": False}
+    found = gateway.http.get("/v1/captions/search", params={"q": "a great crested grebe", "limit": 2}).json()[
+        "captions"
+    ]
     assert found[0] == {
         "id": taught["id"], "caption": "a great crested grebe", "similarity": pytest.approx(1, abs=1e-3),
         "source": "ornithologists",
     }  # fmt: skip
     assert found[1]["source"] is None
-    assert desk.http.delete(f"/v1/captions/{taught['id']}").status_code == 204
-    again = desk.http.delete(f"/v1/captions/{taught['id']}")
+    assert gateway.http.delete(f"/v1/captions/{taught['id']}").status_code == 204
+    again = gateway.http.delete(f"/v1/captions/{taught['id']}")
     assert (again.status_code, problem(again)) == (404, "not-found")
-    left = desk.http.get("/v1/captions/search", params={"q": "grebe"}).json()["captions"]
+    left = gateway.http.get("/v1/captions/search", params={"q": "grebe"}).json()["captions"]
     assert [caption["caption"] for caption in left] == ["an imported caption"]
 
 
-def test_what_came_with_an_import_stays(desk: Running) -> None:
-    refused = desk.http.delete(f"/v1/captions/{Caption.of('an imported caption').id:016x}")
+def test_what_came_with_an_import_stays(gateway: Running) -> None:
+    refused = gateway.http.delete(f"/v1/captions/{Caption.of('an imported caption').id:016x}")
     assert (refused.status_code, problem(refused)) == (404, "not-found")
     assert "import" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize("name", ["x", "0" * 16, "0" * 15, "F" * 16])
-def test_what_is_no_caption_is_not_found(desk: Running, name: str) -> None:
-    assert problem(desk.http.delete(f"/v1/captions/{name}")) == "not-found"
+def test_what_is_no_caption_is_not_found(gateway: Running, name: str) -> None:
+    assert problem(gateway.http.delete(f"/v1/captions/{name}")) == "not-found"
 
 
 @pytest.mark.parametrize(
@@ -104,35 +106,35 @@ def test_what_is_no_caption_is_not_found(desk: Running, name: str) -> None:
         ({"captions": ["\0"]}, 400), ({"captions": ["x"], "source": "a\nb"}, 422), ({"captions": "x"}, 422),
     ],
 )  # fmt: skip
-def test_what_says_nothing_is_not_taught(desk: Running, body: object, status: int) -> None:
-    answer = desk.http.post("/v1/captions", json=body)
+def test_what_says_nothing_is_not_taught(gateway: Running, body: object, status: int) -> None:
+    answer = gateway.http.post("/v1/captions", json=body)
     assert (answer.status_code, problem(answer)) == (status, "invalid" if status == 422 else "bad-request")
-    assert cast("WithWorker", desk.wiring).shelf.index.count() == 1
+    assert cast("WithWorker", gateway.wiring).shelf.index.count() == 1
 
 
-def test_without_a_worker_that_is_said_in_time(desk: Running) -> None:
-    cast("WithWorker", desk.wiring).worker.away = True
+def test_without_a_worker_that_is_said_in_time(gateway: Running) -> None:
+    cast("WithWorker", gateway.wiring).worker.away = True
     requests = [
-        desk.http.build_request("POST", "/v1/captions", json={"captions": ["a"]}),
-        desk.http.build_request("GET", "/v1/captions/search?q=a"),
-        desk.http.build_request("DELETE", "/v1/captions/" + "0" * 16),
+        gateway.http.build_request("POST", "/v1/captions", json={"captions": ["a"]}),
+        gateway.http.build_request("GET", "/v1/captions/search?q=a"),
+        gateway.http.build_request("DELETE", "/v1/captions/" + "0" * 16),
     ]
     for request in requests:
-        answer = desk.http.send(request)
+        answer = gateway.http.send(request)
         assert (answer.status_code, problem(answer)) == (503, "unavailable")
         assert answer.headers["retry-after"]
 
 
-def test_silent_workers_keep_nobody_else_waiting(desk: Running) -> None:
+def test_silent_workers_keep_nobody_else_waiting(gateway: Running) -> None:
     """More ask for captions than there are threads; all other requests are answered meanwhile."""
-    cast("WithWorker", desk.wiring).worker.away = True
-    asking = [threading.Thread(target=lambda: desk.http.get("/v1/captions/search?q=a")) for _ in range(60)]
+    cast("WithWorker", gateway.wiring).worker.away = True
+    asking = [threading.Thread(target=lambda: gateway.http.get("/v1/captions/search?q=a")) for _ in range(60)]
     for thread in asking:
         thread.start()
     took = []
     for _ in range(10):
         began = time.monotonic()
-        assert desk.http.get("/v1/tags").status_code == 200
+        assert gateway.http.get("/v1/tags").status_code == 200
         took.append(time.monotonic() - began)
     assert sorted(took)[5] < 0.3
     for thread in asking:

@@ -45,7 +45,7 @@ class Source:
         self.kill_before_page = -1
         self.away = 0
         self.teach_after_page = -1
-        self.take_back = True
+        self.remove_taught = True
 
     def pages(
         self, source: str | None = None, after: int = -1, *, taught: bool = False
@@ -61,7 +61,7 @@ class Source:
             if not taught and number == self.teach_after_page:
                 self.teach_after_page = -1
                 self._index.add([LATE], vectors([LATE]))
-                if self.take_back:
+                if self.remove_taught:
                     self._index.remove([TAUGHT.id])
 
     def search(self, queries: Floats, limit: int) -> list[Neighbours]:
@@ -229,7 +229,7 @@ def test_a_copy_that_differs_is_not_seen(homes: Homes, source: Source, monkeypat
     there = homes("folder", "there")
     with monkeypatch.context() as patch:
         patch.setattr(copying, "level", lambda *_: 0)
-        source.teach_after_page, source.take_back = 1, False
+        source.teach_after_page, source.remove_taught = 1, False
         with pytest.raises(CopyDiffers, match="not published"):
             copy(source, MANIFEST, there)
     assert there.manifests() == []

@@ -148,6 +148,7 @@ def left(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*") if path.is_file() and not path.name.endswith((".lock", ".owner"))}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", HOMES)
 def test_an_unpacked_snapshot_is_taken_in_where_its_content_is_right(
     homes: Homes, target: str, tmp_path: Path
@@ -180,6 +181,7 @@ def refused_or_the_same(library: ChangeableLibrary, file: Path, content: bytes, 
     library.drop("mini", "soups@v1")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", HOMES)
 @pytest.mark.parametrize("kind", ["embedded", "server"])
 def test_a_damaged_snapshot_of_an_earlier_version_is_refused(

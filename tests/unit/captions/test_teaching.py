@@ -13,7 +13,7 @@ from tasks.encoders.protocols import Space
 from vectordb.captions import SOURCE, Caption, caption_id
 from vectordb.exact import ExactIndex
 from vectordb.index import Floats
-from workers.captions.teaching import ADDED, EmptyCaption, NotTaught, take_back, taught, teach
+from workers.captions.teaching import ADDED, EmptyCaption, NotTaught, remove_taught, taught, teach
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 
@@ -81,7 +81,7 @@ def test_the_newest_come_first(index: ExactIndex) -> None:
 
 def test_what_was_taught_is_taken_back_by_text_or_id(index: ExactIndex) -> None:
     teach(index, Encoder(), ["one", "two", "deadbeefdeadbeef cakes", "three"], NOON)
-    gone = take_back(index, ["one", f"{caption_id('two'):016x}"])
+    gone = remove_taught(index, ["one", f"{caption_id('two'):016x}"])
     assert {caption.text for caption in gone} == {"one", "two"}
     assert {caption.text for caption in taught(index)} == {"deadbeefdeadbeef cakes", "three"}
 
@@ -89,7 +89,7 @@ def test_what_was_taught_is_taken_back_by_text_or_id(index: ExactIndex) -> None:
 def test_what_was_not_taught_is_not_taken_back_and_then_all_stays(index: ExactIndex) -> None:
     teach(index, Encoder(), ["one"], NOON)
     with pytest.raises(NotTaught, match="belongs to the import"):
-        take_back(index, ["one", "a cup"])
+        remove_taught(index, ["one", "a cup"])
     with pytest.raises(NotTaught, match="no caption 'nothing'"):
-        take_back(index, ["one", "nothing"])
+        remove_taught(index, ["one", "nothing"])
     assert index.count() == 2

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.text import Text
 from typer.main import get_command
 
 from tests.eventually import eventually
@@ -65,3 +66,11 @@ def test_every_command_argument_and_option_has_a_help_text() -> None:
         f"{path} {p.name}" for path, command in found.items() for p in command.params if not getattr(p, "help", None)
     ]
     assert silent == []
+
+
+def test_brackets_of_help_texts_are_shown() -> None:
+    """Rich takes what stands in brackets for markup, and shows nothing of it."""
+    found = dict(commands(get_command(app)))
+    texts = [p.help for command in found.values() for p in command.params if getattr(p, "help", None)]
+    lost = [text for text in texts if "[" in text and Text.from_markup(text).plain.count("[") != text.count("[")]
+    assert lost == []

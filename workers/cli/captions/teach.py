@@ -89,7 +89,7 @@ def remove(
         wanted = list(texts or [])
         if source is not None:
             wanted += [f"{caption.id:016x}" for caption in teaching.taught(here.index, source)]
-        gone = teaching.take_back(here.index, wanted)
+        gone = teaching.remove_taught(here.index, wanted)
     if json:
         _print(gone, here.captions_version)
         return

@@ -1,9 +1,9 @@
 -- Enter one object in the ledger, unless there is nothing to do.
 -- ARGV: prefix, oid, etag, revision, sequence ('' unknown), ref, now, deadline, verified (1/0), force (1/0),
---       rule (the method that the settings choose, or ''), turn (1: it comes from the segmentation queue)
+--       rule (the method that the settings choose, or ''), queued (1: it comes from the segmentation queue)
 -- Returns: entered | again | duplicate | done | stale | waiting (it is on the segmentation queue)
 local prefix, oid, etag, revision, sequence = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local verified, force, turn = ARGV[9] == '1', ARGV[10] == '1', ARGV[12] == '1'
+local verified, force, queued = ARGV[9] == '1', ARGV[10] == '1', ARGV[12] == '1'
 local entry_key, record_key, ledger = prefix .. 'entry:' .. oid, prefix .. 'record:' .. oid, prefix .. 'ledger'
 local request_key, segmenting = prefix .. 'segmentation-request:' .. oid, prefix .. 'segmenting'
 local queue, forced = prefix .. 'segmentation-queue', prefix .. 'segmentation-queue:forced'
@@ -25,7 +25,7 @@ local function older(than)
     return not verified and sequence ~= '' and than and than ~= '' and sequence < than
 end
 local function answer(outcome)
-    if turn then
+    if queued then
         redis.call('ZREM', queue, oid)
         redis.call('SREM', forced, oid)
     end
@@ -53,7 +53,7 @@ if entry[1] == etag and space(entry[2]) == space(revision) and not force then re
 if older(record[3]) or older(entry[3]) then return answer('stale') end
 
 -- an object that is being segmented keeps its place
-if method ~= '' and not turn and redis.call('SISMEMBER', segmenting, oid) == 0 then
+if method ~= '' and not queued and redis.call('SISMEMBER', segmenting, oid) == 0 then
     redis.call('ZADD', queue, 'NX', ARGV[7], oid)
     if force then redis.call('SADD', forced, oid) end
     redis.call('DEL', entry_key)

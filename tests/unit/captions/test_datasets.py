@@ -17,7 +17,7 @@ import pytest
 
 from vectordb.errors import Transient
 from workers.captions.datasets import BadDownload, Dataset, NoDataset, catalogue, download, fetch
-from workers.captions.datasets.fetching import known_version, remove_files
+from workers.captions.datasets.dataset_files import known_version, remove_files
 
 CONTENT = b"".join(b"a photo of a thing, number %d\n" % number for number in range(40_000))
 

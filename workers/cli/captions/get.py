@@ -62,14 +62,14 @@ def get(
         json=json,
     )  # fmt: skip
     if not keep:
-        from workers.captions.datasets.fetching import remove_files  # noqa: PLC0415 -- as above
+        from workers.captions.datasets.dataset_files import remove_files  # noqa: PLC0415 -- as above
 
         remove_files(fetched)
 
 
 def _there_already(settings: Settings, dataset: Dataset, folder: Path, *, use: bool, json: bool) -> bool:
     """Whether the set is imported; then nothing is downloaded again."""
-    from workers.captions.datasets.fetching import known_version  # noqa: PLC0415 -- keeps the command line quick
+    from workers.captions.datasets.dataset_files import known_version  # noqa: PLC0415 -- keeps the command line quick
     from workers.captions.versions import switch  # noqa: PLC0415 -- as above
     from workers.embedded.stack import running  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above

@@ -10,6 +10,7 @@ from PIL import Image
 from tasks.encoders.protocols import ImageEncoder
 from tasks.encoders.views import encoded_views
 from tasks.images import MAX_PIXELS, BadImage, decode_with_media
+from tasks.images.featureless import is_featureless
 from tasks.messages import Embedded, Fault, Media, ObjectRef, Submitted, Vectors, WrongSpace
 
 
@@ -21,13 +22,15 @@ def embed(
     max_pixels: int = MAX_PIXELS,
     gps: bool = False,
     video: bool = False,
+    detect_featureless: bool = False,
 ) -> tuple[Embedded, tuple[Fault, ...]]:
     """Decode ``images[i]`` as ``batch.objects[i]`` and encode the valid ones in one call.
 
     The embedded batch holds only the valid ones and may be empty; each invalid one has a fault with the reason. Large
     JPEG images are decoded at a smaller size, at least twice the side that the encoder needs. ``gps``: the media hold
     the place where an image was taken. ``video``: videos are valid, too; the vector of one is the normalised mean of
-    its views' vectors. Raises ``WrongSpace`` if the batch was submitted for another encoder.
+    its views' vectors. ``detect_featureless``: test each image for whether it shows nothing. Raises ``WrongSpace`` if
+    the batch was submitted for another encoder.
     """
     if encoder.space.id != batch.revision.space_id:
         raise WrongSpace(
@@ -57,6 +60,7 @@ def embed(
             faults.extend(Fault(objects[at], "no-vector", reason) for at in lost)
             objects = [objects[at] for at in finite]
             media = [media[at] for at in finite]
+            pictures = [pictures[at] for at in finite]
             vectors = vectors[finite]
     embedded = Embedded(
         objects=tuple(objects),
@@ -64,5 +68,6 @@ def embed(
         timings_ms=batch.timings_ms,
         vectors=Vectors.of(vectors),
         media=tuple(media),
+        featureless=tuple(all(map(is_featureless, views)) for views in pictures) if detect_featureless else (),
     )
     return embedded, tuple(faults)

@@ -118,14 +118,30 @@ class Candidate(_Part, frozen=True):
     evidence: tuple[int, ...] = ()
 
 
+class Background(_Part, frozen=True):
+    """The similarities of an image to captions of all kinds: their mean and standard deviation."""
+
+    mean: float
+    spread: float
+
+
 class Tag(_Part, frozen=True):
-    """A scored candidate. ``score = alpha * image_score + (1 - alpha) * text_score``."""
+    """A scored candidate. ``score = alpha * image_score + (1 - alpha) * text_score``.
+
+    ``confidence``: the probability that a person accepts the tag; ``None`` where the space has no model for it.
+    """
 
     label: str
     score: float
     image_score: float
     text_score: float
     evidence: tuple[int, ...] = ()
+    confidence: float | None = None
+
+    @property
+    def strength(self) -> float:
+        """The confidence, or the score of a tag without one: what lists are ordered by."""
+        return self.score if self.confidence is None else self.confidence
 
 
 class Fault(_Part, frozen=True):
@@ -169,19 +185,28 @@ class Submitted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="submitt
 
 
 class Embedded(Batch, frozen=True, kw_only=True, tag_field="kind", tag="embedded/1"):
-    """``vectors``: one unit image vector per object. ``media``: the file of each; empty in older messages."""
+    """``vectors``: one unit image vector per object. ``media``: the file of each; empty in older messages.
+
+    ``featureless``: whether each image shows nothing, such as one colour or noise; empty if that was not tested.
+    """
 
     vectors: Vectors
     media: tuple[Media, ...] = ()
+    featureless: tuple[bool, ...] = ()
 
 
 class Retrieved(Batch, frozen=True, kw_only=True, tag_field="kind", tag="retrieved/2"):
-    """``centroids``: per object the unit mean of its hits' vectors, scoring's text vector; zeros without hits."""
+    """``centroids``: per object the unit mean of its hits' vectors, scoring's text vector; zeros without hits.
+
+    ``backgrounds``: one per object; empty if retrieval had no background captions.
+    """
 
     vectors: Vectors
     centroids: Vectors
     hits: tuple[tuple[Hit, ...], ...]
     media: tuple[Media, ...] = ()
+    featureless: tuple[bool, ...] = ()
+    backgrounds: tuple[Background, ...] = ()
 
 
 class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extracted/2"):
@@ -192,6 +217,8 @@ class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extract
     hits: tuple[tuple[Hit, ...], ...]
     candidates: tuple[tuple[Candidate, ...], ...]
     media: tuple[Media, ...] = ()
+    featureless: tuple[bool, ...] = ()
+    backgrounds: tuple[Background, ...] = ()
 
 
 class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2"):

@@ -29,7 +29,7 @@ from tasks.messages import (
     Submitted,
 )
 from tasks.retrieval import retrieve
-from tasks.scoring import PLAIN, score
+from tasks.scoring import PLAIN, Judge, score
 from vectordb.index import CaptionSearch
 
 CACHED = 50_000  # cached word vectors and parses: about 80 MB at 384 dimensions
@@ -52,22 +52,31 @@ class PipelineOptions:
     synonym_similarity: float = 1.0
     unknown_similarity: float = -1.0
     prompts: tuple[str, ...] = PLAIN
+    min_confidence: float = 0.0
+    detect_featureless: bool = False
 
 
 def embedding(
     batch: Submitted, images: Sequence[bytes], encoder: ImageEncoder, options: PipelineOptions
 ) -> tuple[Embedded, tuple[Fault, ...]]:
     """See ``tasks.embedding.embed``."""
-    return embed(batch, images, encoder, max_pixels=options.max_pixels, gps=options.media_gps, video=options.video)
+    return embed(
+        batch, images, encoder, max_pixels=options.max_pixels, gps=options.media_gps, video=options.video,
+        detect_featureless=options.detect_featureless,
+    )  # fmt: skip
 
 
 def retrieval(
-    batch: Embedded, index: CaptionSearch, options: PipelineOptions, reference_vectors: Floats | None = None
+    batch: Embedded,
+    index: CaptionSearch,
+    options: PipelineOptions,
+    reference_vectors: Floats | None = None,
+    background_vectors: Floats | None = None,
 ) -> Retrieved:
     """See ``tasks.retrieval.retrieve``."""
     return retrieve(
         batch, index, limit=options.limit, duplicate_similarity=options.duplicate_similarity,
-        reference_vectors=reference_vectors,
+        reference_vectors=reference_vectors, background_vectors=background_vectors,
     )  # fmt: skip
 
 
@@ -76,12 +85,15 @@ def extraction(batch: Retrieved, extractor: Extractor, cache: Cache) -> Extracte
     return extract(batch, extractor, cache)
 
 
-def scoring(batch: Extracted, encoder: TextEncoder, cache: Cache, options: PipelineOptions) -> Scored:
+def scoring(
+    batch: Extracted, encoder: TextEncoder, cache: Cache, options: PipelineOptions, judge: Judge | None = None
+) -> Scored:
     """See ``tasks.scoring.score``."""
     return score(
         batch, encoder, cache, alpha=options.alpha, tau=options.tau, max_tags=options.max_tags,
         min_score=options.min_score, synonym_similarity=options.synonym_similarity,
-        unknown_similarity=options.unknown_similarity, prompts=options.prompts,
+        unknown_similarity=options.unknown_similarity, prompts=options.prompts, judge=judge,
+        min_confidence=options.min_confidence, detect_featureless=options.detect_featureless,
     )  # fmt: skip
 
 
@@ -89,7 +101,8 @@ def scoring(batch: Extracted, encoder: TextEncoder, cache: Cache, options: Pipel
 class Pipeline:
     """The adapters of the stages, and the options. ``clock`` returns seconds; without it nothing is timed.
 
-    ``reference_vectors``: see ``tasks.retrieval.retrieve``.
+    ``reference_vectors`` and ``background_vectors``: see ``tasks.retrieval.retrieve``. ``judge``: see
+    ``tasks.scoring.score``.
     """
 
     image_encoder: ImageEncoder
@@ -100,6 +113,8 @@ class Pipeline:
     cache: Cache = field(default_factory=lambda: LRUCache(CACHED))
     pipeline_options: PipelineOptions = PipelineOptions()
     reference_vectors: Floats | None = None
+    background_vectors: Floats | None = None
+    judge: Judge | None = None
     clock: Callable[[], float] | None = None
 
     @property
@@ -120,7 +135,9 @@ class Pipeline:
     def candidates(self, batch: Embedded) -> Extracted:
         """Run retrieval and extraction."""
         start = self._now()
-        retrieved = retrieval(batch, self.index, self.pipeline_options, self.reference_vectors)
+        retrieved = retrieval(
+            batch, self.index, self.pipeline_options, self.reference_vectors, self.background_vectors
+        )
         retrieved = self._timed(retrieved, "retrieval", start)
         start = self._now()
         return self._timed(extraction(retrieved, self.extractor, self.cache), "extraction", start)
@@ -128,7 +145,10 @@ class Pipeline:
     def score(self, batch: Extracted) -> Scored:
         """Run scoring."""
         start = self._now()
-        return self._timed(scoring(batch, self.text_encoder, self.cache, self.pipeline_options), "scoring", start)
+        return self._timed(self._scored(batch), "scoring", start)
+
+    def _scored(self, batch: Extracted) -> Scored:
+        return scoring(batch, self.text_encoder, self.cache, self.pipeline_options, self.judge)
 
     def _now(self) -> float:
         return 0.0 if self.clock is None else self.clock()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.messages import Embedded, Floats, Hit, Parsed, Retrieved, Vectors
+from tasks.messages import Background, Embedded, Floats, Hit, Parsed, Retrieved, Vectors
 from vectordb.captions import CANDIDATES, Caption
 from vectordb.decoders import converted
 from vectordb.index import CaptionSearch, Neighbours, WrongDimension
@@ -29,10 +29,12 @@ def retrieve(
     limit: int = 10,
     duplicate_similarity: float = 0.94,
     reference_vectors: Floats | None = None,
+    background_vectors: Floats | None = None,
 ) -> Retrieved:
     """The ``limit`` nearest captions of each image, without near-copies, and their centroid.
 
     ``reference_vectors``: unit vectors (m, d) of images of every kind, for hubness correction.
+    ``background_vectors``: unit vectors (b, d) of captions of every kind, for the backgrounds.
 
     All images are searched in one call. An image may keep fewer than ``limit`` captions: the centroid is computed
     *after* copies are removed, as in the paper's code, so that a caption that the database contains ten times does
@@ -58,7 +60,18 @@ def retrieve(
         centroids=Vectors.of(centroids),
         hits=tuple(_hits(neighbours) for neighbours in kept),
         media=batch.media,
+        featureless=batch.featureless,
+        backgrounds=() if background_vectors is None else backgrounds(batch.vectors.array(), background_vectors),
     )
+
+
+def backgrounds(vectors: Floats, background_vectors: Floats) -> tuple[Background, ...]:
+    """The background of each row of ``vectors`` (n, d); none if there are no background vectors."""
+    if not len(background_vectors):
+        return ()
+    # one row at a time, in float64: an image's background must not depend on the rest of the batch by rounding
+    rows = (background_vectors @ vector for vector in vectors)
+    return tuple(Background(float(row.mean(dtype=np.float64)), float(row.std(dtype=np.float64))) for row in rows)
 
 
 def nearest(index: CaptionSearch, vectors: Floats, limit: int, reference_vectors: Floats | None) -> list[Neighbours]:

@@ -8,17 +8,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.cache import Cache
+from tasks.confidence import Numbers, features
 from tasks.encoders.protocols import Space, TextEncoder
-from tasks.messages import Candidate, Extracted, Floats, Scored, Tag, WrongSpace
+from tasks.messages import Background, Candidate, Extracted, Floats, Hit, Scored, Tag, WrongSpace
 from tasks.ranking import Ranked, rank
 from tasks.vector_maths import unit
 
 PLAIN = ("{}",)
+
+
+class Judge(Protocol):
+    """What gives confidences: a ``ConfidenceModel``."""
+
+    def confidences(self, features: Numbers) -> Numbers:
+        """(n, 5) features of the tags of one image → (n,) probabilities."""
+        ...
 
 
 def score(
@@ -33,6 +44,9 @@ def score(
     synonym_similarity: float = 1.0,
     unknown_similarity: float = -1.0,
     prompts: Sequence[str] = PLAIN,
+    judge: Judge | None = None,
+    min_confidence: float = 0.0,
+    detect_featureless: bool = False,
 ) -> Scored:
     """The best ``max_tags`` candidates of each image (all, if ``None``), best first.
 
@@ -41,6 +55,10 @@ def score(
     means *unknown*. ``prompts`` is the paper's UpperCaSED: a word's vector is the unit mean over them. All words of
     the batch that are not cached are encoded in one call. Raises ``WrongSpace`` if another encoder made the batch's
     vectors.
+
+    With ``judge`` and backgrounds in the batch, tags have a confidence, are ordered by it, and those below
+    ``min_confidence`` are dropped; ``max_tags`` then only limits their number. ``detect_featureless``: an image that
+    embedding found featureless gets no tags.
     """
     space = encoder.space
     if space.id != batch.revision.space_id or space.dimension != batch.vectors.dimension:
@@ -56,9 +74,11 @@ def score(
     queries = np.concatenate([batch.vectors.array(), batch.centroids.array()]).astype(np.float64)
     similarities = queries @ words.astype(np.float64).T
     count = len(batch.objects)
+    judged = judge is not None and bool(batch.backgrounds)
     tags: list[tuple[Tag, ...]] = []
     for row, (found, hits) in enumerate(zip(batch.candidates, batch.hits, strict=True)):
-        if not hits or hits[0].similarity < unknown_similarity:
+        featureless = detect_featureless and bool(batch.featureless) and batch.featureless[row]
+        if featureless or not hits or hits[0].similarity < unknown_similarity:
             tags.append(())
             continue
         columns = [position[candidate.label] for candidate in found]
@@ -67,9 +87,15 @@ def score(
         vectors = words[columns] if synonym_similarity < 1 else None
         ranked = rank(
             found, by_image, by_text, alpha=alpha, vectors=vectors, synonym_similarity=synonym_similarity,
-            head_similarity=space.thresholds.head, limit=max_tags,
+            head_similarity=space.thresholds.head, limit=None if judged else max_tags,
         )  # fmt: skip
-        tags.append(tuple(_tag(found, one) for one in ranked if one.score >= min_score))
+        ranked = [one for one in ranked if one.score >= min_score]
+        sure = [_tag(found, one) for one in ranked]
+        if judge is not None and judged:
+            by_name = similarities[row, [columns[one.members[0]] for one in ranked]]
+            judged_tags = _judged(sure, by_name, hits, batch.backgrounds[row], judge)
+            sure = [tag for tag in judged_tags if (tag.confidence or 0.0) >= min_confidence]
+        tags.append(tuple(sure[:max_tags]))
     return Scored(
         objects=batch.objects,
         revision=batch.revision,
@@ -119,6 +145,24 @@ def _digest(prompts: Sequence[str]) -> str:
     if tuple(prompts) == PLAIN:
         return ""
     return hashlib.blake2b("\n".join(prompts).encode(), digest_size=6).hexdigest() + "/"
+
+
+def _judged(
+    tags: Sequence[Tag], similarities: Numbers, hits: Sequence[Hit], behind: Background, judge: Judge
+) -> list[Tag]:
+    """The tags of an image with their confidences, best first; equal ones keep their order.
+
+    ``similarities`` (n,): cosines of the image and the names of the tags.
+    """
+    if not tags:
+        return []
+    evidence = [max((hits[at].similarity for at in tag.evidence), default=-1.0) for tag in tags]
+    rows = features(similarities.tolist(), evidence, [tag.text_score for tag in tags], behind)
+    confidences = judge.confidences(rows).tolist()
+    with_confidence = [
+        msgspec.structs.replace(tag, confidence=confidence) for tag, confidence in zip(tags, confidences, strict=True)
+    ]
+    return sorted(with_confidence, key=lambda tag: -(tag.confidence or 0.0))
 
 
 def _tag(candidates: Sequence[Candidate], ranked: Ranked) -> Tag:

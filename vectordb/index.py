@@ -20,6 +20,7 @@ from vectordb.errors import Permanent, Transient
 Floats = NDArray[np.float32]
 
 PAGE = 1024  # captions per page when all are read
+SAMPLE_LEAST = 256  # a smaller sample says little about what is usual
 
 
 class WrongDimension(Permanent):
@@ -110,6 +111,16 @@ class CaptionIndex(CaptionSearch, Protocol):
     def close(self) -> None:
         """Flush and release the index. May be called twice."""
         ...
+
+
+def sample(index: CaptionIndex, least: int = SAMPLE_LEAST) -> Floats:
+    """The unit vectors (n, dimension) of up to ``PAGE`` captions of every kind; none of fewer than ``least``.
+
+    Ids are digests of the texts, so the first page by id is a random sample, and the same one in every process.
+    """
+    none = np.empty((0, index.dimension), np.float32)
+    found = next(iter(index.pages()), ([], none))[1]
+    return none if len(found) < least else found
 
 
 def unit_rows(vectors: Floats, dimension: int) -> Floats:

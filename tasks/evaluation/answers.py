@@ -17,13 +17,16 @@ SHOWN = 5  # maximum number of tags per answer
 class Answer:
     """``tags``: best first, empty for *unknown*. ``captions``: the texts that ``Tag.evidence`` points to.
 
-    ``candidates``: the number of labels the method chose from.
+    ``candidates``: the number of labels the method chose from. ``shown``: the tags that the thresholds leave;
+    ``None`` for a method without thresholds. ``scored``: all tags, if the method gives confidences.
     """
 
     tags: tuple[Tag, ...]
     captions: tuple[str, ...] = ()
     similarities: tuple[float | None, ...] = ()
     candidates: int = 1
+    shown: tuple[Tag, ...] | None = None
+    scored: tuple[Tag, ...] = ()
 
     @property
     def label(self) -> str | None:

@@ -1,5 +1,8 @@
 """Reads labelled images from a table (TSV with the columns ``path`` and ``label``) or from one folder per class.
 
+A cell of the column ``label`` (or ``labels``) may hold several labels, separated by ``|``, the most specific
+first. The optional column ``subject`` groups images.
+
 Errors in a row are reported with its line number, and the other rows are read.
 """
 
@@ -13,6 +16,8 @@ from typing import TypeVar
 from vectordb.errors import Permanent
 
 COLUMNS = ("path", "label")
+PLURAL = "labels"  # accepted in place of ``label``
+BETWEEN = "|"
 T = TypeVar("T")
 
 
@@ -22,11 +27,21 @@ class BadManifest(Permanent):
 
 @dataclass(frozen=True)
 class Item:
-    """An image and its label. ``where`` names the source of the label: ``line 7``, ``folder cat``."""
+    """An image and its label. ``where`` names the source of the label: ``line 7``, ``folder cat``.
+
+    ``others``: further labels that a person would accept. ``subject``: the group of the image; may be empty.
+    """
 
     path: Path
     label: str
     where: str
+    others: tuple[str, ...] = ()
+    subject: str = ""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, the most specific first."""
+        return (self.label, *self.others)
 
 
 @dataclass(frozen=True)
@@ -92,6 +107,7 @@ def _rows(source: Path, root: Path) -> Iterator[Item | Skipped]:
         raise BadManifest(f"{source} cannot be read: {exc.strerror}") from exc
     header = lines[0].decode("utf-8", "backslashreplace").split("\t") if lines else []
     names = [name.strip().lower() for name in header]
+    names = [COLUMNS[1] if name == PLURAL and COLUMNS[1] not in names else name for name in names]
     if not set(COLUMNS) <= set(names):
         raise BadManifest(
             f"{source}, line 1: the first line must contain the columns {' and '.join(COLUMNS)}, separated"
@@ -110,13 +126,15 @@ def _row(line: bytes, names: Sequence[str], root: Path, where: str) -> Item | Sk
     if len(cells) != len(names):
         return Skipped(where, f"{len(cells)} columns, but the first line has {len(names)}")
     name, label = (cells[names.index(column)].strip() for column in COLUMNS)
-    if not name or not label:
+    labels = [part for part in map(str.strip, label.split(BETWEEN)) if part]
+    if not name or not labels:
         return Skipped(where, f"the {'label' if name else 'path'} is empty")
+    subject = cells[names.index("subject")].strip() if "subject" in names else ""
     path = root / name
     if not path.is_file():
         reason = "is not a file" if "\0" not in name and path.exists() else "the file does not exist"
         return Skipped(where, f"{name}: {reason} in {root}")
-    return Item(path, label, where)
+    return Item(path, labels[0], where, tuple(labels[1:]), subject)
 
 
 def _classes(source: Path) -> Iterator[Item | Skipped]:

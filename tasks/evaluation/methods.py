@@ -14,7 +14,7 @@ from tasks.evaluation.vocabulary import Vocabulary, read_labels
 from tasks.extraction import Extractor
 from tasks.messages import Floats
 from tasks.pipeline import CACHED, PipelineOptions
-from tasks.scoring import PLAIN
+from tasks.scoring import PLAIN, Judge
 from vectordb.errors import Permanent
 from vectordb.index import CaptionSearch
 
@@ -39,6 +39,7 @@ class Tools:
 
     ``naming``: the prompt of the upper bound, the only one in the paper. ``on_progress``: receives a method's
     name, and the numbers of encoded and of all labels. ``reference_vectors``: see ``tasks.retrieval.retrieve``.
+    ``background_vectors``, ``judge`` and ``shown_options``: see ``Cased``.
     """
 
     index: CaptionSearch
@@ -50,6 +51,9 @@ class Tools:
     on_progress: Callable[[str, int, int], None] | None = None
     captioner: Callable[[str], Captioner] = HFCaptioner
     reference_vectors: Floats | None = None
+    background_vectors: Floats | None = None
+    judge: Judge | None = None
+    shown_options: PipelineOptions | None = None
 
 
 def check(name: str) -> None:
@@ -79,8 +83,9 @@ def make(name: str, tools: Tools) -> Method:
         return _vocabulary(name, tools.labels, tools.naming, tools)
     prompts = ensemble() if kind == "uppercased" else tools.pipeline_options.prompts
     return Cased(
-        name, tools.index, tools.encoder, tools.extractor, tools.pipeline_options, prompts, tools.reference_vectors
-    )
+        name, tools.index, tools.encoder, tools.extractor, tools.pipeline_options, prompts, tools.reference_vectors,
+        tools.background_vectors, tools.judge, tools.shown_options,
+    )  # fmt: skip
 
 
 def _vocabulary(name: str, labels: Sequence[str], prompts: tuple[str, ...], tools: Tools) -> Vocabulary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
@@ -12,12 +13,16 @@ from tasks.extraction import Extractor
 from tasks.messages import Floats, Tag
 from tasks.pipeline import CACHED, PipelineOptions, extraction, retrieval, scoring
 from tasks.retrieval import retrieve
+from tasks.scoring import Judge
 from vectordb.index import CaptionSearch
 
 
 @dataclass(frozen=True)
 class Cased:
-    """CaSED: the stages as the workers call them, with its own cache."""
+    """CaSED: the stages as the workers call them, with its own cache.
+
+    ``shown_options``: options with the thresholds that choose the tags to show; ``pipeline_options`` have none.
+    """
 
     name: str
     index: CaptionSearch
@@ -26,6 +31,9 @@ class Cased:
     pipeline_options: PipelineOptions
     prompts: tuple[str, ...]
     reference_vectors: Floats | None = None
+    background_vectors: Floats | None = None
+    judge: Judge | None = None
+    shown_options: PipelineOptions | None = None
     _cache: Cache = field(default_factory=lambda: LRUCache(CACHED), repr=False)
 
     def prepare(self) -> None:
@@ -36,12 +44,23 @@ class Cased:
     def answer(self, batch: Pictures) -> list[Answer]:
         """See ``Method``."""
         options = replace(self.pipeline_options, prompts=self.prompts)
-        retrieved = retrieval(batch.embedded, self.index, options, self.reference_vectors)
+        retrieved = retrieval(batch.embedded, self.index, options, self.reference_vectors, self.background_vectors)
         extracted = extraction(retrieved, self.extractor, self._cache)
-        scored = scoring(extracted, self.encoder, self._cache, options)
+        most = options.max_tags if self.judge is None else None
+        scored = scoring(extracted, self.encoder, self._cache, replace(options, max_tags=most), self.judge)
+        left: Sequence[tuple[Tag, ...] | None] = [None] * len(scored.tags)
+        if self.shown_options is not None:
+            choosing = replace(self.shown_options, prompts=self.prompts)
+            left = scoring(extracted, self.encoder, self._cache, choosing, self.judge).tags
         return [
-            Answer(tags[:SHOWN], *shown(hits), candidates=len(candidates))
-            for tags, hits, candidates in zip(scored.tags, scored.hits, extracted.candidates, strict=True)
+            Answer(
+                tags[: min(SHOWN, options.max_tags or SHOWN)],
+                *shown(hits),
+                candidates=len(candidates),
+                shown=kept,
+                scored=() if self.judge is None else tags,
+            )
+            for tags, kept, hits, candidates in zip(scored.tags, left, scored.hits, extracted.candidates, strict=True)
         ]
 
 

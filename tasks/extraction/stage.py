@@ -38,4 +38,6 @@ def extract(batch: Retrieved, extractor: Extractor, cache: Cache) -> Extracted:
             for candidates, hits in zip(found, batch.hits, strict=True)
         ),
         media=batch.media,
+        featureless=batch.featureless,
+        backgrounds=batch.backgrounds,
     )

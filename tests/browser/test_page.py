@@ -57,7 +57,7 @@ def test_the_score_shows_when_a_tag_is_pointed_at_and_is_there_for_screen_reader
     visitor.drop(("chelsea.png", photograph("chelsea.png")))
     tag = visitor.tagged("chelsea.png").locator("a.tag").first
     expect(tag.locator(".score")).to_have_css("opacity", "0")
-    expect(tag).to_have_accessible_name(re.compile(rf"^{CAT} ?, score 0\.\d\d$"))
+    expect(tag).to_have_accessible_name(re.compile(rf"^{CAT} ?, confidence 0\.\d\d$"))
     tag.hover()
     expect(tag.locator(".score")).to_have_css("opacity", "1")
 

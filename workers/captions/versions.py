@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from vectordb.errors import Permanent
-from vectordb.index import CaptionIndex, IndexMissing
+from vectordb.index import CaptionIndex, Floats, IndexMissing, sample
 from vectordb.library import ChangeableLibrary, Library
 from vectordb.starter import NAME, version
 
@@ -96,6 +96,7 @@ class OpenIndexes:
         self._space_id = space_id
         self._clock = clock
         self._open: OrderedDict[str, tuple[CaptionIndex, float]] = OrderedDict()  # least recently used first
+        self._samples: dict[str, Floats] = {}
 
     def open(self, captions_version: str) -> CaptionIndex:
         """The index of a version. Raises ``IndexMissing``, ``IndexLocked``."""
@@ -107,8 +108,16 @@ class OpenIndexes:
                 self.release(other)
         return index
 
+    def background(self, captions_version: str) -> Floats:
+        """A sample of a version's vectors (see ``vectordb.index.sample``), read once while it is open."""
+        index = self.open(captions_version)
+        if captions_version not in self._samples:
+            self._samples[captions_version] = sample(index)
+        return self._samples[captions_version]
+
     def release(self, captions_version: str) -> None:
         """Close a version; does nothing if it is not open."""
+        self._samples.pop(captions_version, None)
         index, _ = self._open.pop(captions_version, (None, 0))
         if index is not None:
             index.close()

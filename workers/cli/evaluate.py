@@ -25,6 +25,7 @@ from workers.settings.settings import Settings
 if TYPE_CHECKING:
     from tasks.evaluation.manifest import Labelled
     from tasks.evaluation.run import Evaluation
+    from tasks.evaluation.shown import Curves, ShownFigures
 
 NOT_EVALUATED = 2  # exit status
 METHODS = (
@@ -154,6 +155,7 @@ def _evaluate(
         raise typer.BadParameter(f"cannot write {report}: name a file in an existing folder")
     labelled = read(source, root)
     evaluation, conditions = _measured(labelled, names, settings, limit)
+    shown, curves = _shown(evaluation)
     skipped = (*labelled.skipped, *evaluation.skipped)
     for one in skipped[:20]:
         messages.print(f"[yellow]skipped[/] {escape(str(one))}", soft_wrap=True)
@@ -167,11 +169,13 @@ def _evaluate(
                 "skipped": len(skipped), "skipped_because": [str(one) for one in skipped],
             },
             "results": evaluation.results,
+            "shown": shown,
             "conditions": conditions,
         }  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
     else:
         console.print(_table(evaluation))
+        console.print(_shown_table(shown))
         summary = (
             f"{_count(len(evaluation.pictures), 'image')}, {_count(len(labelled.labels), 'label')},"
             f" {len(skipped):,} skipped;"
@@ -179,7 +183,7 @@ def _evaluate(
         )
         console.print(f"[dim]{escape(summary)}[/]")
     if report is not None:
-        _write(report, evaluation, source, conditions, settings.max_object_bytes)
+        _write(report, evaluation, curves, source, conditions, settings.max_object_bytes)
         messages.print(f"Report: {escape(str(report))}", soft_wrap=True)
 
 
@@ -211,6 +215,23 @@ def _measured(
         return evaluation, conditions(settings, wiring.space, wiring.revision, answering(wiring))
 
 
+def _shown(evaluation: Evaluation) -> tuple[list[ShownFigures], dict[str, Curves]]:
+    """The figures of the shown tags per method and subject, and the curves of each method."""
+    from tasks.evaluation.acceptance import Acceptance  # noqa: PLC0415 -- keeps the command line quick
+    from tasks.evaluation.shown import shown_figures  # noqa: PLC0415 -- as above
+    from workers.evaluation.adapters import sentences  # noqa: PLC0415 -- as above
+
+    acceptance = Acceptance(sentences())
+    figures: list[ShownFigures] = []
+    curves = {}
+    items = [one.item for one in evaluation.pictures]
+    for at, result in enumerate(evaluation.results):
+        answers = [one.answers[at] for one in evaluation.pictures]
+        found, curves[result.method] = shown_figures(result.method, items, answers, acceptance)
+        figures += found
+    return figures, curves
+
+
 @contextmanager
 def _progress() -> Iterator[Progress]:
     with Progress(
@@ -239,7 +260,27 @@ def _table(evaluation: Evaluation) -> Table:
     return view
 
 
-def _write(report: Path, evaluation: Evaluation, source: Path, conditions: dict[str, Any], limit: int) -> None:
+def _shown_table(figures: Sequence[ShownFigures]) -> Table:
+    from workers.evaluation.report import SHOWN_FIGURES  # noqa: PLC0415 -- keeps the command line quick
+
+    view = Table(box=None, pad_edge=False)
+    view.add_column("shown tags", style="bold", overflow="fold")
+    for name in SHOWN_FIGURES:
+        view.add_column(name, justify="right", no_wrap=True)
+    for one in figures:
+        name = f"{one.method}: {one.subject}" if one.subject else one.method
+        view.add_row(escape(name), *[figure(one) for figure in SHOWN_FIGURES.values()])
+    return view
+
+
+def _write(
+    report: Path,
+    evaluation: Evaluation,
+    curves: dict[str, Curves],
+    source: Path,
+    conditions: dict[str, Any],
+    limit: int,
+) -> None:
     from workers.evaluation.report import page  # noqa: PLC0415 -- keeps the command line quick
     from workers.stores.folder import read_file  # noqa: PLC0415 -- as above
 
@@ -247,7 +288,8 @@ def _write(report: Path, evaluation: Evaluation, source: Path, conditions: dict[
         return read_file(path, limit)[0]
 
     with report.open("w", encoding="utf-8") as out:
-        out.writelines(page(evaluation, f"wildtag: evaluation of {source.name}", conditions, data))
+        title = f"wildtag: evaluation of {source.name}"
+        out.writelines(page(evaluation, title, conditions, data, curves))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -15,11 +15,13 @@ from workers.cli import (
     alive,
     api_keys,
     bucket,
+    calibrate,
     captions,
     doctor,
     evaluate,
     events,
     migrate,
+    models,
     one_process,
     processes,
     results,
@@ -112,7 +114,7 @@ app = _App(
     pretty_exceptions_show_locals=False,
 )
 for module in (
-    stack, processes, one_process, upload, results, evaluate, captions, bucket, events, s3, segment, doctor, api_keys,
-    webhooks, alive, migrate, version,
+    stack, processes, one_process, upload, results, evaluate, calibrate, captions, bucket, events, s3, segment,
+    doctor, models, api_keys, webhooks, alive, migrate, version,
 ):  # fmt: skip
     module.add_to(app)

@@ -23,7 +23,7 @@ def table() -> Table:
     """An empty table of records."""
     view = Table(expand=False, pad_edge=False, show_lines=False)
     view.add_column("photo", overflow="fold", style="bold")
-    view.add_column("tags (score)", overflow="fold", ratio=3)
+    view.add_column("tags (confidence or score)", overflow="fold", ratio=3)
     view.add_column("best caption (similarity)", overflow="fold", ratio=2)
     return view
 
@@ -70,4 +70,4 @@ def _why(state: State, error: Error) -> str:
 
 
 def _tags(record: Record) -> str:
-    return ", ".join(f"{clean(tag.label)} [dim]{tag.score:.2f}[/]" for tag in record.tags) or "[yellow]unknown[/]"
+    return ", ".join(f"{clean(tag.label)} [dim]{tag.strength:.2f}[/]" for tag in record.tags) or "[yellow]unknown[/]"

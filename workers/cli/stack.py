@@ -6,18 +6,22 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from tasks.encoders.known import BUNDLED
 from vectordb.errors import Permanent
 from workers.cli.first_start import prepare_captions
+from workers.cli.models import explain
 from workers.cli.panels import RUN
 from workers.cli.samples import PATIENCE_S, tag_samples
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
+BETTER = "openai/clip-vit-large-patch14"  # the encoder of the paper
 FLOWER_PORT = 5555  # unless another one is set, or this one is in use
 
 
@@ -31,9 +35,16 @@ class _Up:
     run: Callable[[], object]
 
 
-def up() -> None:
+def up(
+    encoder: Annotated[
+        str | None, typer.Option(help="Encoder; `wildtag models` lists some. Default: WILDTAG_ENCODER.")
+    ] = None,
+) -> None:
     """Run the whole stack on this machine until Ctrl-C. Images in the printed folder are tagged."""
-    with _stack(Settings()) as stack:
+    settings = Settings() if encoder is None else Settings(encoder=encoder)
+    if encoder is not None:
+        explain(encoder)
+    with _stack(settings) as stack:
         here = stack.wiring.settings
         if here.s3_endpoint is None:
             inbox = "Drop images into" if here.output_folder is None else "Images are in"  # it may be read-only
@@ -67,6 +78,12 @@ def demo() -> None:
         console.print(
             f"The photographs are in {escape(str(settings.inbox_folder))}. To tag your own images, run: wildtag up"
         )
+        if settings.encoder == BUNDLED:
+            messages.print(
+                "These tags are those of the bundled encoder, which is modest. For better ones: wildtag up --encoder"
+                f" {BETTER}  (other encoders: wildtag models; better captions: wildtag captions get)",
+                highlight=False,
+            )  # fmt: skip
     else:
         messages.print(
             f"[red]Some photographs were not tagged within {PATIENCE_S:.0f} s.[/]"

@@ -15,7 +15,7 @@ from tasks.evaluation.run import Source
 from tasks.messages import Floats
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import PLAIN
-from vectordb.index import CaptionSearch
+from vectordb.index import CaptionIndex, sample
 from workers.stores.folder import read_file
 from workers.wiring.wiring import Wiring
 
@@ -23,11 +23,14 @@ CLASS_NAME = ("a photo of a {}",)  # CLIP's prompt for a class name, used by the
 
 
 def answering(wiring: Wiring) -> PipelineOptions:
-    """The pipeline options of the settings without the unknown threshold: as in the paper, every image gets tags.
+    """The pipeline options of the settings without thresholds: as in the paper, every image gets tags.
 
     Videos are skipped.
     """
-    return replace(wiring.pipeline_options, unknown_similarity=-1.0, min_score=0.0, video=False)
+    return replace(
+        wiring.pipeline_options, unknown_similarity=-1.0, min_score=0.0, min_confidence=0.0, detect_featureless=False,
+        video=False,
+    )  # fmt: skip
 
 
 def source_of(wiring: Wiring) -> Source:
@@ -35,13 +38,13 @@ def source_of(wiring: Wiring) -> Source:
     settings = wiring.settings
     return Source(
         read=partial(read_limited, settings.max_object_bytes), encoder=wiring.image_encoder, revision=wiring.revision,
-        pipeline_options=answering(wiring), batch=settings.batch_max,
+        pipeline_options=wiring.pipeline_options, batch=settings.batch_max,
     )  # fmt: skip
 
 
 def tools_of(
     wiring: Wiring,
-    index: CaptionSearch,
+    index: CaptionIndex,
     labels: Sequence[str],
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Tools:
@@ -57,6 +60,9 @@ def tools_of(
         naming,
         on_progress,
         reference_vectors=wiring.reference_vectors,
+        background_vectors=sample(index) if wiring.confidence_model else None,
+        judge=wiring.confidence_model,
+        shown_options=wiring.pipeline_options,
     )
 
 

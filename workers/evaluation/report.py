@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
@@ -18,8 +19,10 @@ from PIL import Image
 from tasks.evaluation.answers import Answer
 from tasks.evaluation.results import Result
 from tasks.evaluation.run import Evaluation, Judged
+from tasks.evaluation.shown import Curves, ShownFigures
 from tasks.images import decode
 from vectordb.errors import Permanent
+from workers.evaluation.plots import plots
 
 SIDE = 128  # pixels of a thumbnail
 MOST = 2000  # images per page: about 10 MB
@@ -34,11 +37,35 @@ FIGURES: dict[str, Callable[[Result], str]] = {
     "s/image": lambda one: f"{one.seconds_per_image:.4f}",
 }
 
+# hit@1 and hit@5 have no thresholds; right is the share of the shown tags, covered the share of the images
+SHOWN_FIGURES: dict[str, Callable[[ShownFigures], str]] = {
+    "images": lambda one: f"{one.images:,}",
+    "hit@1": lambda one: f"{one.hit_at_1:.3f}",
+    "hit@5": lambda one: f"{one.hit_at_5:.3f}",
+    "shown": lambda one: f"{one.tags_shown:.2f}",
+    "right": lambda one: _figure(one.right),
+    "covered": lambda one: f"{one.with_right:.3f}",
+    "first": lambda one: _figure(one.first_right),
+    "unknown": lambda one: f"{one.unknown:.3f}",
+    "ECE": lambda one: _figure(one.calibration_error),
+}
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
 
 def page(
-    evaluation: Evaluation, title: str, conditions: dict[str, Any], read: Callable[[Path], bytes]
+    evaluation: Evaluation,
+    title: str,
+    conditions: dict[str, Any],
+    read: Callable[[Path], bytes],
+    curves: Mapping[str, Curves] = MappingProxyType({}),
 ) -> Iterator[str]:
-    """Yield the page in pieces, worst first by the first method's similarity. ``read``: path → a file's bytes."""
+    """Yield the page in pieces, worst first by the first method's similarity. ``read``: path → a file's bytes.
+
+    ``curves``: those of each method; methods without confidences have no plots.
+    """
     worst = sorted(evaluation.pictures, key=lambda one: one.similarities[0])
     names = [result.method for result in evaluation.results]
     style = files("workers.evaluation").joinpath("report.css").read_text(encoding="utf-8")
@@ -49,6 +76,8 @@ def page(
         f"<title>{escape(title)}</title><style>{style}</style></head><body><h1>{escape(title)}</h1>\n"
     )
     yield _figures(evaluation.results)
+    for method, drawn in curves.items():
+        yield plots(method, drawn)
     yield f"<p>{_counts(evaluation)}</p>\n"
     if evaluation.skipped:
         lines = "".join(f"<li>{escape(str(one))}</li>" for one in evaluation.skipped)
@@ -63,7 +92,8 @@ def _counts(evaluation: Evaluation) -> str:
     count = len(evaluation.pictures)
     text = f"{count:,} images, worst first by the semantic similarity of {evaluation.results[0].method}"
     shown = f"; only the worst {MOST:,} are shown." if count > MOST else "."
-    return escape(f"{text}{shown} Each tag is followed by its score and the numbers of the captions it comes from.")
+    tags = "Each tag is followed by its confidence, or its score where there is none, and its captions by number."
+    return escape(f"{text}{shown} {tags}")
 
 
 def _figures(results: Iterable[Result]) -> str:
@@ -88,7 +118,7 @@ def _card(one: Judged, names: Iterable[str], read: Callable[[Path], bytes]) -> s
 
 def _answer(name: str, answer: Answer, similarity: float) -> str:
     tags = "".join(
-        f"<li><b>{escape(tag.label)}</b> {tag.score:.3f}{_support(tag.evidence)}</li>" for tag in answer.tags
+        f"<li><b>{escape(tag.label)}</b> {tag.strength:.3f}{_support(tag.evidence)}</li>" for tag in answer.tags
     )
     captions = "".join(
         f"<li>{escape(caption)}{'' if close is None else f' <i>{close:.3f}</i>'}</li>"

@@ -19,7 +19,7 @@ from tasks.evaluation.segmenting import Measured, measure
 from tasks.evaluation.vocabulary import IMAGENET, read_labels
 from tasks.pipeline import Pipeline, PipelineOptions
 from tasks.segmentation.run import SegmentationMethod
-from vectordb.index import CaptionSearch
+from vectordb.index import CaptionIndex
 from workers.evaluation.adapters import answering, read_limited, sentences
 from workers.wiring.wiring import Wiring
 
@@ -66,7 +66,7 @@ def label_maps(
 
 
 def methods_of(
-    wiring: Wiring, index: CaptionSearch, segmentation_methods: Mapping[str, SegmentationMethod], *, baseline: bool
+    wiring: Wiring, index: CaptionIndex, segmentation_methods: Mapping[str, SegmentationMethod], *, baseline: bool
 ) -> list[Method]:
     """The methods to compare; with ``baseline`` also the top tag, and each method with ImageNet's names.
 
@@ -91,7 +91,7 @@ def methods_of(
 
 def measured(
     wiring: Wiring,
-    index: CaptionSearch,
+    index: CaptionIndex,
     maps: LabelMaps,
     segmentation_methods: Mapping[str, SegmentationMethod],
     *,

@@ -20,6 +20,10 @@ class Tag(BaseModel):
     image_score: float
     text_score: float
     evidence: list[int] = Field(description="Indexes into the record's `evidence`.")
+    confidence: float | None = Field(
+        description="Probability that a person accepts the tag; null if the encoder has no confidence model, and in"
+        " older records."
+    )
 
 
 class Evidence(BaseModel):

@@ -35,12 +35,18 @@ def router(records: Records, access: Access) -> APIRouter:
     def objects(
         label: Annotated[str, Path(max_length=200)],
         min_score: Annotated[
-            float, Query(ge=0, le=1, description="Only objects whose score is at least this.")
+            float,
+            Query(
+                ge=0, le=1, description="Only objects with at least this confidence, or score where there is none."
+            ),
         ] = 0.0,
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
     ) -> Response:
-        """The objects with a tag, highest score first; empty for an unknown tag."""
+        """The objects with a tag, surest first; empty for an unknown tag.
+
+        A tag without a confidence counts by its score.
+        """
         start = paging.position(cursor)
         found = records.best(unicodedata.normalize("NFC", label), min_score, start, limit)
         rows = [{"score": score, "record": msgspec.Raw(body)} for body, score in found if body is not None]

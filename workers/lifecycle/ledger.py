@@ -102,7 +102,8 @@ class Ledger:
         """Write final records. ``False`` for objects not in the ledger: nothing was written."""
         rows = [
             (r.id, r.etag, token(Revision(r.space_id, r.captions_version)), r.state, r.json(), now,
-             self._feed_length, r.segmentation_method, *(value for tag in r.tags for value in (tag.label, tag.score)))
+             self._feed_length, r.segmentation_method,
+             *(value for tag in r.tags for value in (tag.label, tag.strength)))
             for r in records
         ]  # fmt: skip
         return [answer == b"written" for answer in self._many(self._finish, rows)]

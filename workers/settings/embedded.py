@@ -38,6 +38,11 @@ class EmbeddedSettings(Topic):
         return self.inbox or self.home / "inbox"
 
     @property
+    def calibration_folder(self) -> Path:
+        """Where ``wildtag calibrate`` stores confidence models, one for each space."""
+        return self.home / "calibration"
+
+    @property
     def cache_folder(self) -> Path:
         """Files that can be computed again, such as class vectors."""
         return self.home / "cache"

@@ -42,6 +42,21 @@ class MethodSettings(Topic):
         " candidate alone.",
     )
     max_tags: PositiveInt = Field(5, description="Tags for each image at most.")
+    min_confidence: float | None = Field(
+        None, ge=0, le=1,
+        description="Minimum confidence of a tag: the probability that a person accepts it. Only for encoders with a"
+        " confidence model. Default: the value in the model.",
+    )  # fmt: skip
+    confidence_model: UserPath | None = Field(
+        None,
+        description="File with the confidence model of the encoder. Default: the one that wildtag calibrate stored in"
+        " the home folder, or else the one that wildtag ships for the encoder.",
+    )
+    detect_featureless: bool = Field(
+        default=True,
+        description="An image that shows nothing (one colour, a gradient, heavy blur, a covered lens, noise) gets no"
+        " tags.",
+    )
     min_score: float | None = Field(
         None, ge=0, le=1, description="Minimum score of a tag. Default: the threshold of the encoder."
     )

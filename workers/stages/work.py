@@ -15,6 +15,7 @@ from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor
 from tasks.messages import Embedded, Extracted, Floats, Retrieved, Submitted
 from tasks.pipeline import PipelineOptions
+from tasks.scoring import Judge
 from vectordb.index import IndexMissing
 from workers.captions.versions import OpenIndexes
 from workers.lifecycle.outcomes import Accepted
@@ -61,8 +62,11 @@ class Retrieval:
         reference_vectors: Floats | None,
         options: PipelineOptions,
         handover: Handover,
+        *,
+        with_background: bool = False,
     ) -> None:
-        """``chosen``: returns the captions version in use."""
+        """``chosen``: returns the captions version in use. ``with_background``: scoring gives confidences."""
+        self._with_background = with_background
         self._indexes = indexes
         self._chosen = chosen
         self._reference_vectors = reference_vectors
@@ -74,8 +78,9 @@ class Retrieval:
         version = batch.revision.captions_version
         try:
             index = self._indexes.open(version)
+            background = self._indexes.background(version) if self._with_background else None
             start = time.perf_counter()
-            retrieved = pipeline.retrieval(batch, index, self._options, self._reference_vectors)
+            retrieved = pipeline.retrieval(batch, index, self._options, self._reference_vectors, background)
         except IndexMissing:
             self._indexes.release(version)
             if version == self._chosen():
@@ -103,7 +108,11 @@ class Extraction:
 class Scoring:
     """Score the candidates and write the records."""
 
-    def __init__(self, encoder: TextEncoder, cache: Cache, options: PipelineOptions, handover: Handover) -> None:
+    def __init__(
+        self, encoder: TextEncoder, cache: Cache, options: PipelineOptions, judge: Judge | None, handover: Handover
+    ) -> None:
+        """``judge``: gives confidences; without it tags have none."""
+        self._judge = judge
         self._encoder = encoder
         self._cache = cache
         self._options = options
@@ -112,5 +121,5 @@ class Scoring:
     def __call__(self, batch: Extracted, accepted: Accepted) -> None:
         """See ``workers.stages.table.Work``."""
         start = time.perf_counter()
-        scored = pipeline.scoring(batch, self._encoder, self._cache, self._options)
+        scored = pipeline.scoring(batch, self._encoder, self._cache, self._options, self._judge)
         self._handover.finish(scored.timed("scoring", _since(start)), accepted)

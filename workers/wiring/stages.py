@@ -61,10 +61,22 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         ),
         "retrieval": Stage(
             Embedded,
-            cache(lambda: Retrieval(w.indexes, w.chosen, w.reference_vectors, w.pipeline_options, handover)),
+            cache(
+                lambda: Retrieval(
+                    w.indexes,
+                    w.chosen,
+                    w.reference_vectors,
+                    w.pipeline_options,
+                    handover,
+                    with_background=w.confidence_model is not None,
+                )
+            ),
         ),
         "extraction": Stage(Retrieved, cache(lambda: Extraction(w.extractor, w.cache, handover))),
-        "scoring": Stage(Extracted, cache(lambda: Scoring(w.text_encoder, w.cache, w.pipeline_options, handover))),
+        "scoring": Stage(
+            Extracted,
+            cache(lambda: Scoring(w.text_encoder, w.cache, w.pipeline_options, w.confidence_model, handover)),
+        ),
         SEGMENTATION: Stage(Scored, segmenting),
     }
     loads: Mapping[str, Callable[[], object]] = {

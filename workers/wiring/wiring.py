@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from celery import Celery
 
 from tasks.cache import Cache, LayeredCache, LRUCache
+from tasks.confidence import ConfidenceModel
 from tasks.encoders import reference_vectors, space_of
 from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
 from tasks.extraction import Extractor, extractor
 from tasks.messages import Floats, Revision
 from tasks.pipeline import Pipeline, PipelineOptions
-from vectordb.index import CaptionSearch
+from vectordb.index import CaptionIndex, sample
 from vectordb.library import ChangeableLibrary
 from workers.broker.celery_app import create_app
 from workers.broker.publisher import Publisher
@@ -50,7 +51,7 @@ from workers.stores.object_filter import ObjectFilter
 from workers.stores.store import ObjectStore
 from workers.supervision.liveness_files import LivenessFiles
 from workers.wiring.captions import library_of
-from workers.wiring.models import image_encoder, pipeline_options, text_encoder_loader
+from workers.wiring.models import confidence_model, image_encoder, pipeline_options, text_encoder_loader
 from workers.wiring.probes import PATIENCE_S, probes
 from workers.wiring.stores import object_filter, open_s3, open_store
 
@@ -130,12 +131,13 @@ class Wiring:
         return Artifacts(self.store, self.redis, self.keys, self.settings.output_prefix)
 
     def pipeline(
-        self, index: CaptionSearch, captions_version: str, clock: Callable[[], float] | None = None
+        self, index: CaptionIndex, captions_version: str, clock: Callable[[], float] | None = None
     ) -> Pipeline:
         """All stages, with these captions. Loads both encoders."""
         return Pipeline(
             self.image_encoder, self.text_encoder, index, captions_version, extractor=self.extractor,
             pipeline_options=self.pipeline_options, reference_vectors=self.reference_vectors, clock=clock,
+            judge=self.confidence_model, background_vectors=sample(index) if self.confidence_model else None,
         )  # fmt: skip
 
     @cached_property
@@ -276,7 +278,11 @@ class Wiring:
     @cached_property
     def pipeline_options(self) -> PipelineOptions:
         """The options of the method, from the settings."""
-        return pipeline_options(self.settings, self.space.thresholds)
+        return pipeline_options(self.settings, self.space.thresholds, self.confidence_model)
+
+    @cached_property
+    def confidence_model(self) -> ConfidenceModel | None:
+        return confidence_model(self.settings, self.space.id)
 
     @cached_property
     def indexes(self) -> OpenIndexes:

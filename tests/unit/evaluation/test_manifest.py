@@ -89,3 +89,11 @@ def test_a_limit_takes_from_the_whole_set() -> None:
     labelled = Labelled(Path(), items, ())
     assert [int(item.path.name) for item in labelled.spread(4)] == [0, 2, 5, 7]
     assert labelled.spread(None) == labelled.spread(99) == items
+
+
+def test_a_row_may_have_several_labels_and_a_subject(tmp_path: Path) -> None:
+    rows = b"path\tlabels\tsubject", b"a.png\tred fox| fox |\tanimals", b"b.png\t| \tanimals"
+    found = read(table(tmp_path, *rows))
+    assert found.items == (Item(tmp_path / "a.png", "red fox", "line 2", ("fox",), "animals"),)
+    assert found.items[0].labels == ("red fox", "fox")
+    assert [str(one) for one in found.skipped] == ["line 3: the label is empty"]

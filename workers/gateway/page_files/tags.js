@@ -1,10 +1,10 @@
-// A tag with its score; it links to the images with this tag.
+// A tag with its confidence, or its score where there is none; it links to the images with this tag.
 
 import { make } from "./dom.js";
 
 export const tagAddress = (label) => `#/tag/${encodeURIComponent(label)}`;
 
-// `tag`: {label, score?}. `fresh`: whether it is new.
+// `tag`: {label, score?, confidence?}. `fresh`: whether it is new.
 export function tagChip(tag, { fresh = false, ...attributes } = {}) {
   const chip = make(
     "a",
@@ -12,9 +12,11 @@ export function tagChip(tag, { fresh = false, ...attributes } = {}) {
     make("span", { class: "label" }, tag.label),
     fresh && make("span", { class: "unseen" }, ", new"),
   );
-  if (tag.score !== undefined) {
-    chip.append(make("span", { class: "unseen" }, ", score "), make("span", { class: "score" }, tag.score.toFixed(2)));
-    chip.style.setProperty("--score", String(tag.score));
+  const value = tag.confidence ?? tag.score;
+  if (value !== undefined) {
+    const name = (tag.confidence ?? null) === null ? ", score " : ", confidence ";
+    chip.append(make("span", { class: "unseen" }, name), make("span", { class: "score" }, value.toFixed(2)));
+    chip.style.setProperty("--score", String(value));
   }
   return chip;
 }

@@ -67,7 +67,7 @@ async function tagged([label]) {
   const count = list.children.length;
   return [
     title("Tagged ", make("span", { class: "tag still" }, make("span", { class: "label" }, label))),
-    make("p", { class: "note" }, count ? `${plural(count, "image", "images")}${more.hidden ? "" : " and more"}, highest score first.` : none),
+    make("p", { class: "note" }, count ? `${plural(count, "image", "images")}${more.hidden ? "" : " and more"}, surest first.` : none),
     list,
     make("p", {}, more),
   ];

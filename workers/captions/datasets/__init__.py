@@ -1,0 +1,6 @@
+"""Published caption sets: the list of those that can be fetched, and how they are fetched."""
+
+from workers.captions.datasets.catalogue import CATALOGUE, Dataset, NoDataset, catalogue
+from workers.captions.datasets.dataset_files import BadDownload, Fetched, fetch
+
+__all__ = ["CATALOGUE", "BadDownload", "Dataset", "Fetched", "NoDataset", "catalogue", "fetch"]

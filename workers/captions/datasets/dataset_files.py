@@ -1,0 +1,161 @@
+"""Fetches the files of a caption set into a folder, once, and remembers their checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from vectordb.disk_space import require_space
+from vectordb.errors import Transient
+from workers.captions.datasets.catalogue import Dataset
+from workers.captions.datasets.download import BadDownload, OnBytes, digest, download
+
+_CHECKSUMS = "checksums.json"
+_WHEN = 946_684_800  # of all files (2000-01-01), so that a version's identity is that of the content
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """``files``: in reading order. ``version``: derived from their checksums, so the same everywhere."""
+
+    files: tuple[Path, ...]
+    version: str
+
+
+def known_version(folder: Path) -> str | None:
+    """The version of what was fetched into this folder once, also after its files were removed."""
+    known = _known(folder)
+    return _version(known.values()) if known else None
+
+
+def fetch(dataset: Dataset, folder: Path, on_file: OnBytes, hub: str | None = None) -> Fetched:
+    """The files of a caption set in ``folder``; downloads what is missing.
+
+    ``hub``: the address of a Hugging Face hub, if not the one that ``huggingface_hub`` is set to (HF_ENDPOINT).
+    Records their SHA-256 at the first download. Raises ``BadDownload`` when a file differs from it, or from the
+    checksum that the source publishes, ``DiskFull``, and ``Transient`` when the source is away.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if dataset.bytes is not None and not any(folder.iterdir()):
+        require_space(folder, dataset.bytes, f"download {dataset.name}")
+    files = _of_hub(dataset, folder, hub) if dataset.hub is not None else _of_urls(dataset, folder, on_file)
+    known, sums = _known(folder), {}
+    for file in files:
+        name = file.relative_to(folder).as_posix()
+        sums[name] = digest(file).hexdigest()
+        if name in known and known[name] != sums[name]:
+            raise BadDownload(
+                f"{file} is not what was fetched before (its SHA-256 was {known[name]}, now {sums[name]}). If the"
+                f" source has published it anew, remove the folder {folder} and run the command again"
+            )
+        os.utime(file, (_WHEN, _WHEN))
+    (folder / _CHECKSUMS).write_text(json.dumps({**known, **sums}, indent=1) + "\n")
+    return Fetched(tuple(files), _version(sums.values()))
+
+
+def remove_files(fetched: Fetched) -> None:
+    """Remove what was downloaded; its checksums stay."""
+    for file in fetched.files:
+        file.unlink(missing_ok=True)
+
+
+def _known(folder: Path) -> dict[str, str]:
+    path = folder / _CHECKSUMS
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _version(sums: Iterable[str]) -> str:
+    return hashlib.blake2b(" ".join(sorted(sums)).encode(), digest_size=5).hexdigest()
+
+
+def _of_urls(dataset: Dataset, folder: Path, on_file: OnBytes) -> list[Path]:
+    files = []
+    for url in dataset.urls:
+        file = folder / PurePosixPath(urlsplit(url).path).name
+        wanted = folder / PurePosixPath(dataset.member).name if dataset.member else file
+        if not wanted.exists():
+            if not file.exists():
+                download(url, file, on_file)
+            if dataset.sha256 is not None and digest(file).hexdigest() != dataset.sha256:
+                file.unlink()
+                raise BadDownload(f"{url}: the downloaded file does not have the published SHA-256 {dataset.sha256}")
+            if dataset.member:
+                _take_out(file, dataset.member, wanted)
+        files.append(wanted)
+    return files
+
+
+def _take_out(archive: Path, member: str, target: Path) -> None:
+    """Take one file out of a ZIP archive, which is removed."""
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            require_space(target.parent, packed.getinfo(member).file_size, f"unpack {archive.name}")
+            with packed.open(member) as source, part.open("wb") as file:
+                shutil.copyfileobj(source, file)
+    except (zipfile.BadZipFile, KeyError) as exc:
+        archive.unlink()
+        raise BadDownload(f"{archive.name} is not a ZIP archive with {member}: {exc}") from exc
+    part.replace(target)
+    archive.unlink()
+
+
+def _of_hub(dataset: Dataset, folder: Path, hub: str | None) -> list[Path]:
+    from huggingface_hub import HfApi, hf_hub_download  # noqa: PLC0415 - takes a second
+    from huggingface_hub.hf_api import RepoFile  # noqa: PLC0415 - as above
+
+    assert dataset.hub is not None  # noqa: S101 - the catalogue checks it
+    assert dataset.files is not None  # noqa: S101 - as above
+    with _translated(dataset):
+        tree = list(HfApi(endpoint=hub).list_repo_tree(dataset.hub, repo_type="dataset", recursive=True))
+    found = [entry for entry in tree if isinstance(entry, RepoFile) and fnmatchcase(entry.path, dataset.files)]
+    if not found:
+        raise BadDownload(f"{dataset.hub} has no files {dataset.files} any more; see {dataset.source}")
+    chosen = sorted(found, key=lambda entry: _natural(entry.path))[: dataset.most]
+    missing = sum(entry.size for entry in chosen if not (folder / entry.path).exists())
+    require_space(folder, missing, f"download {dataset.name}")
+    files = []
+    for entry in chosen:
+        with _translated(dataset):
+            file = Path(hf_hub_download(dataset.hub, entry.path, repo_type="dataset", local_dir=folder, endpoint=hub))
+        if entry.lfs is not None and digest(file).hexdigest() != entry.lfs.sha256:
+            file.unlink()
+            raise BadDownload(f"{entry.path}: the downloaded file does not have the SHA-256 that the hub states")
+        files.append(file)
+    return files
+
+
+@contextmanager
+def _translated(dataset: Dataset) -> Iterator[None]:
+    """Translates the errors of ``huggingface_hub``."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except GatedRepoError as exc:
+        raise BadDownload(
+            f"{dataset.hub} is given only to those who accepted its terms: accept them on its page of the hub, then"
+            " log in with `hf auth login`, or set HF_TOKEN"
+        ) from exc
+    except RepositoryNotFoundError as exc:
+        raise BadDownload(
+            f"{dataset.hub} is not on the hub, or not for you (HF_TOKEN); see {dataset.source}"
+        ) from exc
+    except Exception as exc:  # of the library, and of the HTTP client that it happens to use
+        reason = str(exc).strip().partition("\n")[0]
+        raise Transient(f"{dataset.hub} cannot be fetched from the hub: {reason}") from exc
+
+
+def _natural(path: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(path) if part]

@@ -260,6 +260,7 @@ def test_junk_in_the_hash_is_set_aside_once(
 # -- the process
 
 
+@pytest.mark.long
 def test_a_process_that_is_killed_again_and_again_loses_nothing(mortal: OwnRedis, tmp_path: Path) -> None:
     client, keys = mortal.start(), Keys("test:")
     many = 5 * PAGE

@@ -39,21 +39,21 @@ def test_a_large_file_is_read_in_seconds() -> None:
     values = CHANCE.integers(0, 256, (1400, 1400, 3))
     data = text(3, values, 255)
     assert len(data) > 20_000_000
-    begin = time.monotonic()
+    begin = time.process_time()
     assert np.array_equal(array(data), values)
-    assert time.monotonic() - begin < 8  # Pillow takes 22 s
+    assert time.process_time() - begin < 8  # Pillow takes 22 s
 
 
 def test_comments_are_blanks_wherever_they_are() -> None:
     values = CHANCE.integers(0, 256, (900, 700, 3))
     plain = text(3, values, 255, between=b"#1 2\n")
     assert len(plain) > 2**23  # more than two blocks, so that some comments and numbers are in two
-    begin = time.monotonic()
+    begin = time.process_time()
     assert np.array_equal(array(plain), values)
     assert array(b"P3#c\r1 #c\n1 255#c\n7 8#9\n9#").tolist() == [[[7, 8, 9]]]
     assert array(b"P1 2 2 #\n0 1#1\n10")[..., 0].tolist() == [[255, 0], [0, 255]]  # without blanks
     assert array(b"P6#" + b"x" * 5_000_000 + b"\n1 1 255#c\n\1\2\3").tolist() == [[[1, 2, 3]]]
-    assert time.monotonic() - begin < 8
+    assert time.process_time() - begin < 8
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_comments_are_blanks_wherever_they_are() -> None:
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told(data: bytes, code: str) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(BadImage) as refused:
         decode(data)
     assert refused.value.code == code
-    assert time.monotonic() - begin < 8
+    assert time.process_time() - begin < 8
 
 
 def test_values_behind_the_last_pixel_do_not_matter() -> None:

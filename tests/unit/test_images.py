@@ -134,11 +134,11 @@ def test_a_large_jpeg_is_decoded_near_the_size_that_the_model_wants() -> None:
 
 @pytest.mark.parametrize("side", [11_000, 20_000, 60_000])
 def test_too_many_pixels_are_refused_from_the_header(side: int) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(BadImage, match="limit") as caught:
         decode(png_header(side, side))
     assert caught.value.code == "too-many-pixels"
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
 
 
 @pytest.mark.parametrize(

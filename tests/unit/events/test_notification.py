@@ -132,9 +132,9 @@ def test_nesting_is_junk(depth: int, shape: str) -> None:
 
 
 def test_texts_without_an_end_take_no_time() -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert webhook(b'["' + rb"\"" * 400_000 + b"[" * 100, BUCKET).rejected
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_brackets_in_texts_and_beside_each_other_are_no_nesting() -> None:

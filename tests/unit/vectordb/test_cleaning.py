@@ -80,6 +80,6 @@ def test_every_invisible_character_of_unicode_goes_and_no_other() -> None:
 @pytest.mark.parametrize("evil", ["&amp;", "&am", "<", "<a", "&#", "&a<b>mp;", "&amp", "\u200d", "&a\u200bmp;"])
 def test_no_text_takes_long(evil: str) -> None:
     """Megabytes that are made to be parsed again and again."""
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(cleaned(evil * 1_000_000)) <= 1000
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

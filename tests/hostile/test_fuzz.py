@@ -58,7 +58,7 @@ def changed(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 def tried(data: bytes) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     reason = ""
     try:
         views, media = decode_with_media(data, max_pixels=PIXELS, gps=True, video=True)
@@ -71,7 +71,7 @@ def tried(data: bytes) -> None:
         assert media.height > 0
         reason = "none"
     assert 0 < len(reason) < 2000
-    assert time.monotonic() - start < LONGEST_S
+    assert time.process_time() - start < LONGEST_S
 
 
 def _peak() -> int:

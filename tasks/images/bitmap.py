@@ -76,8 +76,8 @@ def opened_png(data: bytes, max_pixels: int) -> Source:
     return Source("PNG", width, height, load, turned=orientation(exif, parts.xmp), exif=exif, frames=frames)
 
 
-def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
-    """AVIF, BMP, GIF, ICO, JPEG 2000, PPM or WebP."""
+def opened_other(data: bytes, kind: str, max_pixels: int, profile: bytes | None = None) -> Source:
+    """AVIF, BMP, GIF, ICO, JPEG 2000, PPM or WebP. ``profile``: of its colours, where Pillow does not find it."""
     try:
         image = _image(data, kind, max_pixels)
     except DamagedImage:
@@ -95,7 +95,7 @@ def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
     name = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}.get(kind, kind)
     width, height = image.size
     return Source(
-        name, width, height, lambda: _shown(image, frames, image.info.get("icc_profile")),
+        name, width, height, lambda: _shown(image, frames, profile or image.info.get("icc_profile")),
         turned=turned, exif=exif, frames=frames,
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from tasks.images import bitmap, heif, jxl, netpbm, raw, tiff, truncation
+from tasks.images import bitmap, heif, jpeg2000, jxl, netpbm, raw, tiff, truncation
 from tasks.images.containers import VIDEOS
 from tasks.images.containers import check as check_video
 from tasks.images.errors import DamagedImage, EmptyImage, TruncatedImage, named, translated
@@ -82,5 +82,6 @@ def _opened(kind: str, data: bytes, max_pixels: int, near: int | None) -> Source
         HEIC: lambda: heif.opened(data, max_pixels),
         "PPM": lambda: netpbm.opened(data, max_pixels),
         JXL: lambda: jxl.opened(data, max_pixels),
+        "JPEG2000": lambda: jpeg2000.opened(data, max_pixels),
     }
     return openers.get(kind, lambda: bitmap.opened_other(data, kind, max_pixels))()

@@ -113,7 +113,9 @@ def _chosen(structure: Structure, directories: list[Directory]) -> Directory:
 
 
 def _loaded(page: Page) -> Image.Image:
-    if page.layout.suits_pillow:
+    # Pillow takes packed samples of 32 bits for little-endian
+    swapped = page.layout.bits == 32 and page.layout.compression != 1 and page.data.startswith(b"MM")
+    if page.layout.suits_pillow and not swapped:
         try:
             return finished(_by_pillow(page), page.layout, page.profile)
         except TruncatedImage:

@@ -8,7 +8,8 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from tasks.images import jpeg, png, wide_jpeg
-from tasks.images.box_items import exif_item
+from tasks.images.box_items import colour_item, exif_item
+from tasks.images.colour import Profile
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, check_size, translated
 from tasks.images.orientation import orientation
 from tasks.images.samples import to_rgb
@@ -76,7 +77,7 @@ def opened_png(data: bytes, max_pixels: int) -> Source:
     return Source("PNG", width, height, load, turned=orientation(exif, parts.xmp), exif=exif, frames=frames)
 
 
-def opened_other(data: bytes, kind: str, max_pixels: int, profile: bytes | None = None) -> Source:
+def opened_other(data: bytes, kind: str, max_pixels: int, profile: Profile | None = None) -> Source:
     """AVIF, BMP, GIF, ICO, JPEG 2000, PPM or WebP. ``profile``: of its colours, where Pillow does not find it."""
     try:
         image = _image(data, kind, max_pixels)
@@ -88,8 +89,10 @@ def opened_other(data: bytes, kind: str, max_pixels: int, profile: bytes | None 
     # Pillow reports irot and imir of AVIF as EXIF's orientation, in place of EXIF's own
     exif = exif_structure(image.info.get("exif"))
     turned = orientation(exif, None if kind == "AVIF" else image.info.get("xmp"))
-    if kind == "AVIF" and (stored := exif_structure(exif_item(data))):
-        exif = stored
+    if kind == "AVIF":
+        exif = exif_structure(exif_item(data)) or exif
+        if not image.info.get("icc_profile"):
+            profile = colour_item(data)
     # Pillow would walk through a GIF to count, frame by frame
     frames = gif_frames(data)[0] if kind == "GIF" else _frames(image)
     name = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}.get(kind, kind)
@@ -123,7 +126,7 @@ def _frames(image: Any) -> int:
         return 1
 
 
-def _shown(image: Any, frames: int, profile: bytes | None) -> Image.Image:
+def _shown(image: Any, frames: int, profile: Profile | None) -> Image.Image:
     """The first frame that is not of one colour, of the first ``FRAMES``; the first one if there is none."""
     if frames <= 1 or image.format == "ICO":
         image.load()

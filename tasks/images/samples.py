@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.images.colour import to_srgb
+from tasks.images.colour import Profile, to_srgb
 from tasks.images.depth import Bytes, to_bytes
 from tasks.images.errors import DamagedImage
 from tasks.images.layouts import CIELAB, CMYK, ICCLAB, PALETTE, WHITE_IS_ZERO, Layout
@@ -34,7 +34,7 @@ def finished(image: Image.Image, layout: Layout, profile: bytes | None) -> Image
     return to_rgb(image, profile)
 
 
-def to_rgb(image: Image.Image, profile: bytes | None, *, animated: bool = False) -> Image.Image:
+def to_rgb(image: Image.Image, profile: Profile | None, *, animated: bool = False) -> Image.Image:
     """An image of any of Pillow's modes as RGB in sRGB, on a background if it has transparency."""
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         return to_srgb(Image.fromarray(to_bytes(np.asarray(image))), profile)

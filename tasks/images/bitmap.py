@@ -64,7 +64,11 @@ def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
 def opened_png(data: bytes, max_pixels: int) -> Source:
     """A PNG or APNG."""
     parts = png.cleaned(data)
-    image = _image(parts.data, "PNG", max_pixels)
+    try:
+        image = _image(parts.data, "PNG", max_pixels)
+    except DamagedImage:  # the animation may be: viewers show the picture without it
+        parts = png.cleaned(data, still=True)
+        image = _image(parts.data, "PNG", max_pixels)
     exif = exif_structure(parts.exif)
     frames = _frames(image)
 

@@ -79,6 +79,12 @@ class Layout:
         return None
 
     @property
+    def multiplied(self) -> bool:
+        """Whether colours are multiplied by opacity ("associated alpha")."""
+        at = self.opacity
+        return at is not None and self.extra[at - self.colours] == 1
+
+    @property
     def readable(self) -> bool:
         """Whether the samples have a known meaning."""
         beyond = self.samples - self.colours

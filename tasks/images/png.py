@@ -19,6 +19,7 @@ from tasks.images.signalled import of_chromaticities, of_codes
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 _KEPT = {b"tRNS", b"acTL", b"fcTL", b"fdAT"}  # ancillary chunks that change pixels; profile and EXIF are read here
+_ANIMATED = {b"acTL", b"fcTL", b"fdAT"}
 _COLOURS = {b"cICP", b"sRGB", b"cHRM", b"gAMA"}
 _EXIF_TEXT = re.compile(rb"Raw profile type (?:exif|APP1)\Z")
 _MOST_CHUNKS = 100_000
@@ -37,10 +38,11 @@ class Cleaned:
     kind: int
 
 
-def cleaned(data: bytes) -> Cleaned:
-    """Take a PNG apart. Raises ``TruncatedImage`` if it ends within a later frame of an animation.
+def cleaned(data: bytes, *, still: bool = False) -> Cleaned:
+    """Take a PNG apart. ``still``: without its animation.
 
-    If it ends within its pixels, they are kept as far as they go: the decoder finds out whether rows are missing.
+    Raises ``TruncatedImage`` if it ends within a later frame of an animation. If it ends within its pixels, they are
+    kept as far as they go: the decoder finds out whether rows are missing.
     """
     kept: list[bytes | memoryview] = [SIGNATURE]
     beside = _Beside()
@@ -59,6 +61,8 @@ def cleaned(data: bytes) -> Cleaned:
             ):
                 beside.add(name, bytes(body[:MOST_BYTES]))
             continue
+        if (still and name in _ANIMATED) or (name == b"tRNS" and not _fits(kind, length)):
+            continue
         checksum = zlib.crc32(body, zlib.crc32(name)) if name[0] & 0x20 or not whole else None
         if checksum is None or (whole and checksum == _checksum(data, begin + length)):
             kept.append(memoryview(data)[begin - 8 : begin + length + 4])
@@ -66,6 +70,11 @@ def cleaned(data: bytes) -> Cleaned:
             kept += [struct.pack(">I", len(body)) + name, body, struct.pack(">I", checksum)]
     kept.append(_END)
     return Cleaned(b"".join(kept), beside.colours(), beside.exif, beside.xmp, bits, kind)
+
+
+def _fits(kind: int, length: int) -> bool:
+    """Whether a tRNS chunk has a length that its colour type (0 grey, 2 RGB, 3 palette) may have."""
+    return {0: length == 2, 2: length == 6, 3: 0 < length <= 256}.get(kind, False)
 
 
 class _Beside:
@@ -100,7 +109,8 @@ class _Beside:
         elif name in {b"zTXt", b"tEXt", b"iTXt"}:
             keyword, _, rest = body.partition(b"\0")
             if name == b"iTXt" and keyword == b"XML:com.adobe.xmp":
-                self.xmp = rest.rpartition(b"\0")[2] if rest[:1] == b"\0" else None
+                text = rest[2:].partition(b"\0")[2].partition(b"\0")[2]  # behind two languages
+                self.xmp = _unpacked(text, 2**20) if rest[:1] == b"\1" else text
             elif self.exif is None and _EXIF_TEXT.match(keyword):
                 text = _unpacked(rest[1:], 2**20) if name == b"zTXt" else rest
                 self.exif = _from_hex(text or b"")

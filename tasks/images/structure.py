@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -180,9 +180,14 @@ class Structure:
         raw = self.raw(directory, tag)[:400].partition(b"\0")[0]
         return "".join(c for c in raw.decode("utf-8", "ignore") if c.isprintable()).strip()[:200]
 
-    def alone(self, directory: Directory, tags: frozenset[int]) -> bytes:
-        """The data with a new only directory that holds these entries of a directory, at the end."""
-        kept = [entry.raw for tag, entry in sorted(directory.entries.items()) if tag in tags]
+    def alone(self, directory: Directory, tags: frozenset[int], shorts: Mapping[int, int] | None = None) -> bytes:
+        """The data with a new only directory that holds these entries of a directory, at the end.
+
+        ``shorts``: values in the place of others that the directory has.
+        """
+        form = self.order + ("HHQH6x" if self.big else "HHIH2x")
+        changed = {tag: struct.pack(form, tag, 3, 1, value) for tag, value in (shorts or {}).items()}
+        kept = [changed.get(tag, entry.raw) for tag, entry in sorted(directory.entries.items()) if tag in tags]
         data = bytearray(self.data)
         data += b"\0" * (-len(data) % 8)
         at = len(data)

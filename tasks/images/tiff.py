@@ -32,7 +32,7 @@ _PIXEL_TAGS = frozenset({
 _SAMPLE_BYTES = 16  # of a pixel, on average: more take too much memory
 ICC = 34675
 XMP = 700
-_PAGE_NUMBER = 297
+_PAGE_NUMBER, _EXTRA = 297, 338
 _CHECKED = 32  # pages at either end of a document whose strips are checked
 _REDUCED, _MASK = 1, 4
 
@@ -68,7 +68,9 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
     strips(layout.offsets, layout.counts, len(data), "TIFF")
     _check_other_pages(structure, len(data))
     profile = structure.raw(directory, ICC) or None
-    page = Page(directory, layout, structure.alone(directory, _PIXEL_TAGS), profile)
+    # Pillow would divide by opacity, also where it is 0 everywhere
+    shorts = {_EXTRA: 2} if layout.multiplied else {}
+    page = Page(directory, layout, structure.alone(directory, _PIXEL_TAGS, shorts), profile)
     frames = sum(1 for one in structure.directories() if not structure.integer(one, 254, 0) & (_REDUCED | _MASK))
     return Source(
         "TIFF", layout.width, layout.height, lambda: _loaded(page), frames=max(1, frames), exif=structure,

@@ -35,7 +35,12 @@ def deepened(image: Any, parts: Cleaned) -> Image.Image:
     values = shown.astype(np.uint16) << 8 if exact is None else exact[..., :colours]
     scaled = to_bytes(values)
     made = to_srgb(Image.fromarray(scaled[..., 0] if colours == 1 else scaled), parts.profile)
-    return made if parts.kind == _RGB else flattened(made, image.getchannel("A"))
+    if parts.kind == _RGB:
+        return made
+    held = int(bounds(values)[1])
+    if exact is not None and exact[..., -1].max() == held < 65535:  # opacity holds as few bits as the colours
+        return flattened(made, Image.fromarray(np.rint(exact[..., -1] / held * 255).astype(np.uint8)))
+    return flattened(made, image.getchannel("A"))
 
 
 def _exact(data: bytes, shape: tuple[int, ...]) -> Any:

@@ -79,6 +79,11 @@ class Layout:
         return None
 
     @property
+    def furthest(self) -> int:
+        """The offset behind the last part."""
+        return max((sum(pair) for pair in zip(self.offsets, self.counts, strict=False)), default=0)
+
+    @property
     def multiplied(self) -> bool:
         """Whether colours are multiplied by opacity ("associated alpha")."""
         at = self.opacity
@@ -154,8 +159,11 @@ def layout_of(structure: Structure, directory: Directory) -> Layout:
     height = structure.integer(directory, 257, 0)
     width = structure.integer(directory, 256, 0)
     planar = structure.integer(directory, 284, 1) == 2
-    if not counts and compression == 1 and len(offsets) == 1:
-        counts = ((width * bits[0] * samples + 7) // 8 * height,)
+    if compression == 1 and not tiled and offsets:
+        pixel = bits[0] * (1 if planar else samples)
+        needed = _needed(structure, directory, (width, height), pixel, len(offsets))
+        # some programs give each part the size of the first one, also behind the end of the file
+        counts = tuple(min(pair) for pair in zip(counts or needed, needed, strict=False))
     return Layout(
         width=width, height=height, samples=samples,
         bits=bits[0], uniform=len(set(bits)) == 1 and len(set(kinds)) == 1, kind=kinds[0], photometric=photometric,
@@ -164,6 +172,16 @@ def layout_of(structure: Structure, directory: Directory) -> Layout:
         parts=_parts(structure, directory, width, height) * (samples if planar else 1),
         inks=structure.integer(directory, 332, 0),
     )  # fmt: skip
+
+
+def _needed(
+    structure: Structure, directory: Directory, size: tuple[int, int], pixel: int, count: int
+) -> tuple[int, ...]:
+    """The bytes of so many strips that are not packed, of all planes. ``pixel``: bits of one in a strip."""
+    width, height = size
+    rows = max(1, min(structure.integer(directory, 278, height), height))
+    line, number = (width * pixel + 7) // 8, max(1, -(-height // rows))
+    return tuple(line * min(rows, height - rows * (at % number)) for at in range(count))
 
 
 def _parts(structure: Structure, directory: Directory, width: int, height: int) -> int:

@@ -109,8 +109,8 @@ class _Beside:
         elif name in {b"zTXt", b"tEXt", b"iTXt"}:
             keyword, _, rest = body.partition(b"\0")
             if name == b"iTXt" and keyword == b"XML:com.adobe.xmp":
-                text = rest[2:].partition(b"\0")[2].partition(b"\0")[2]  # behind two languages
-                self.xmp = _unpacked(text, 2**20) if rest[:1] == b"\1" else text
+                xmp = rest[2:].partition(b"\0")[2].partition(b"\0")[2]  # behind a language and a name
+                self.xmp = _unpacked(xmp, 2**20) if rest[:1] == b"\1" else xmp
             elif self.exif is None and _EXIF_TEXT.match(keyword):
                 text = _unpacked(rest[1:], 2**20) if name == b"zTXt" else rest
                 self.exif = _from_hex(text or b"")

@@ -180,20 +180,38 @@ class Structure:
         raw = self.raw(directory, tag)[:400].partition(b"\0")[0]
         return "".join(c for c in raw.decode("utf-8", "ignore") if c.isprintable()).strip()[:200]
 
-    def alone(self, directory: Directory, tags: frozenset[int], shorts: Mapping[int, int] | None = None) -> bytes:
+    def alone(
+        self, directory: Directory, tags: frozenset[int], changed: Mapping[int, tuple[int, ...]] | None = None
+    ) -> bytes:
         """The data with a new only directory that holds these entries of a directory, at the end.
 
-        ``shorts``: values in the place of others that the directory has.
+        ``changed``: values in the place of others that the directory has.
         """
-        form = self.order + ("HHQH6x" if self.big else "HHIH2x")
-        changed = {tag: struct.pack(form, tag, 3, 1, value) for tag, value in (shorts or {}).items()}
-        kept = [changed.get(tag, entry.raw) for tag, entry in sorted(directory.entries.items()) if tag in tags]
+        arrays = bytearray()
+        kept = []
+        for tag, entry in sorted(directory.entries.items()):
+            if tag in tags and tag not in (changed or {}):
+                kept.append(entry.raw)
+            elif tag in tags and changed:
+                kept.append(self._made(tag, changed[tag], arrays))
         data = bytearray(self.data)
+        data += b"\0" * (-len(data) % 8) + arrays
         data += b"\0" * (-len(data) % 8)
         at = len(data)
         data += struct.pack(self.order + ("Q" if self.big else "H"), len(kept)) + b"".join(kept) + b"\0" * 8
         struct.pack_into(self.order + ("Q" if self.big else "I"), data, 8 if self.big else 4, at)
         return bytes(data)
+
+    def _made(self, tag: int, values: tuple[int, ...], arrays: bytearray) -> bytes:
+        """An entry; ``arrays``: where values go that do not fit into it, behind the data."""
+        kind, letter, width = (16, "Q", 8) if self.big else (4, "I", 4)
+        if len(values) == 1 and values[0] < 65536:
+            return struct.pack(f"{self.order}HH{letter}H{width - 2}x", tag, 3, 1, values[0])
+        place = values[0]
+        if len(values) > 1:
+            place = len(self.data) + -len(self.data) % 8 + len(arrays)
+            arrays += struct.pack(f"{self.order}{len(values)}{letter}", *values)
+        return struct.pack(f"{self.order}HH{letter}{letter}", tag, kind, len(values), place)
 
     def _entry(self, position: int) -> Entry:
         if self.big:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import io
 import logging
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, UnsupportedImage, check_size, translated
-from tasks.images.layouts import COMPRESSIONS, Layout, layout_of
+from tasks.images.layouts import COMPRESSIONS, YCBCR, Layout, layout_of
 from tasks.images.orientation import orientation
 from tasks.images.samples import assembled, finished
 from tasks.images.source import Source
@@ -32,7 +33,8 @@ _PIXEL_TAGS = frozenset({
 _SAMPLE_BYTES = 16  # of a pixel, on average: more take too much memory
 ICC = 34675
 XMP = 700
-_PAGE_NUMBER, _EXTRA = 297, 338
+_PAGE_NUMBER, _EXTRA, _COMPRESSION, _DEFLATE = 297, 338, 259, 8
+_KIND, _OLD_KIND, _OLD_REDUCED = 254, 255, 2
 _CHECKED = 32  # pages at either end of a document whose strips are checked
 _REDUCED, _MASK = 1, 4
 
@@ -69,13 +71,40 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
     _check_other_pages(structure, len(data))
     profile = structure.raw(directory, ICC) or None
     # Pillow would divide by opacity, also where it is 0 everywhere
-    shorts = {_EXTRA: 2} if layout.multiplied else {}
-    page = Page(directory, layout, structure.alone(directory, _PIXEL_TAGS, shorts), profile)
-    frames = sum(1 for one in structure.directories() if not structure.integer(one, 254, 0) & (_REDUCED | _MASK))
+    changed: dict[int, tuple[int, ...]] = {_EXTRA: (2,)} if layout.multiplied else {}
+    page = Page(directory, layout, _alone(structure, directory, layout, changed), profile)
+    frames = sum(1 for one in structure.directories() if not _beside(structure, one))
     return Source(
         "TIFF", layout.width, layout.height, lambda: _loaded(page), frames=max(1, frames), exif=structure,
         turned=orientation(structure, structure.raw(directories[0], XMP)),
     )  # fmt: skip
+
+
+def _beside(structure: Structure, directory: Directory) -> bool:
+    """Whether it is a thumbnail or a mask."""
+    if _KIND not in directory.entries:
+        return structure.integer(directory, _OLD_KIND, 0) == _OLD_REDUCED
+    return bool(structure.integer(directory, _KIND, 0) & (_REDUCED | _MASK))
+
+
+def _alone(structure: Structure, directory: Directory, layout: Layout, changed: dict[int, tuple[int, ...]]) -> bytes:
+    """The file with this directory only.
+
+    Pillow hands packed parts to libtiff, which reads colours with fewer samples than brightness; plain ones it reads
+    itself, without them. So these are packed.
+    """
+    if layout.photometric != YCBCR or layout.compression != 1:
+        return structure.alone(directory, _PIXEL_TAGS, changed)
+    data, offsets, counts = bytearray(structure.data), [], []
+    for offset, count in zip(layout.offsets, layout.counts, strict=False):
+        packed = zlib.compress(structure.data[offset : offset + count], 1)
+        offsets.append(len(data))
+        counts.append(len(packed))
+        data += packed
+    places = (324, 325) if 324 in directory.entries else (273, 279)
+    changed |= {_COMPRESSION: (_DEFLATE,), places[0]: tuple(offsets), places[1]: tuple(counts)}
+    longer = Structure(bytes(data), structure.order, structure.first, big=structure.big)
+    return longer.alone(directory, _PIXEL_TAGS, changed)
 
 
 def _check_other_pages(structure: Structure, length: int) -> None:
@@ -89,7 +118,8 @@ def _check_other_pages(structure: Structure, length: int) -> None:
         if _CHECKED < at < len(pages) - _CHECKED:
             continue
         cut = not page.complete and not structure.suspicious(page)
-        if cut or (structure.furthest(page) > length and not structure.suspicious(page)):
+        behind = structure.furthest(page) > length and layout_of(structure, page).furthest > length
+        if cut or (behind and not structure.suspicious(page)):
             raise TruncatedImage(f"the TIFF image is truncated: it ends within page {at + 1}")
     last = pages[-1]
     numbers = structure.integers(pages[0], _PAGE_NUMBER)
@@ -108,9 +138,9 @@ def _chosen(structure: Structure, directories: list[Directory]) -> Directory:
     if not pages:
         raise DamagedImage("the TIFF image has no page with a width and a height")
     first = pages[0]
-    if not structure.integer(first, 254, 0) & (_REDUCED | _MASK):
+    if not _beside(structure, first):
         return first
-    whole = [one for one in pages if not structure.integer(one, 254, 0) & (_REDUCED | _MASK)]
+    whole = [one for one in pages if not _beside(structure, one)]
     return max(whole or [first], key=lambda one: structure.integer(one, 256, 0) * structure.integer(one, 257, 0))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
@@ -30,7 +31,7 @@ def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
     """A JPEG; of several pictures in one file (MPO) the first. ``near``: see ``tasks.images.decode``."""
     if len(data) > len(_FILL) and _FILL in data:  # longer than any segment; Pillow takes minutes for megabytes of it
         raise DamagedImage("the JPEG image cannot be decoded: it holds nothing but fill bytes over a long distance")
-    exif = exif_structure(jpeg.exif_of(data))
+    exif = jpeg.exif_of(data)
     if data.endswith(bytes(16)):  # libjpeg would decode zeros as pixels
         data = jpeg.completed(data)
     try:
@@ -47,18 +48,25 @@ def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
     profile, xmp = image.info.get("icc_profile"), image.info.get("xmp")
 
     def load() -> Image.Image:
-        whole = image
-        try:
-            whole.load()
-        except OSError as exc:
-            if "truncated" not in str(exc):
-                raise
-            whole = _image(jpeg.completed(data), "JPEG", max_pixels)
-            if near is not None:
-                whole.draft(None, (2 * near, 2 * near))
-        return to_rgb(whole, profile)
+        return to_rgb(_whole(image, data, max_pixels, near), profile)
 
     return Source("JPEG", width, height, load, turned=orientation(exif, xmp), exif=exif)
+
+
+def _whole(image: Any, data: bytes, max_pixels: int, near: int | None) -> Any:
+    """A JPEG with its pixels. Raises ``TruncatedImage`` if some are missing."""
+    try:
+        image.load()
+    except OSError as exc:
+        if "truncated" not in str(exc):
+            raise
+        image = _image(jpeg.completed(data), "JPEG", max_pixels)
+        if near is not None:
+            image.draft(None, (2 * near, 2 * near))
+        image.load()
+    if jpeg.seems_filled(image):
+        jpeg.check_pixels(data)
+    return image
 
 
 def opened_png(data: bytes, max_pixels: int) -> Source:
@@ -97,6 +105,8 @@ def opened_other(data: bytes, kind: str, max_pixels: int, profile: Profile | Non
         exif = exif_structure(exif_item(data)) or exif
         if not image.info.get("icc_profile"):
             profile = colour_item(data)
+    if kind == "BMP":
+        profile = _in_bmp(data)
     # Pillow would walk through a GIF to count, frame by frame
     frames = gif_frames(data)[0] if kind == "GIF" else _frames(image)
     name = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}.get(kind, kind)
@@ -121,6 +131,14 @@ def _image(data: bytes, kind: str, max_pixels: int) -> Any:
         raise translated(exc, kind) from exc
     check_size(*image.size, max_pixels)
     return image
+
+
+def _in_bmp(data: bytes) -> bytes | None:
+    """The ICC profile of a BMP whose header (BITMAPV5HEADER) says that it has one."""
+    if len(data) < 138 or data[14:18] != b"\x7c\0\0\0" or data[70:74] != b"DEBM":
+        return None
+    at, size = struct.unpack_from("<II", data, 126)
+    return data[14 + at : 14 + at + size] or None
 
 
 def _frames(image: Any) -> int:

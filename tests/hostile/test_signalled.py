@@ -93,6 +93,29 @@ def test_avif(bits: int, codes: tuple[int, int, int], within: float) -> None:
     assert difference(decode(made), base()) <= within
 
 
+def boxed(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(body), name) + body
+
+
+def test_profile_of_jpeg_2000() -> None:
+    data = encoded(bgr(), "JPEG2000")
+    begin = data.index(b"jp2h") - 4
+    (length,) = struct.unpack_from(">I", data, begin)
+    kept = data[begin + 8 : data.index(b"colr") - 4]
+    header = boxed(b"jp2h", kept + boxed(b"colr", b"\2\0\0" + swapped_profile()))
+    assert difference(decode(data[:begin] + header + data[begin + length :]), base()) <= 4
+    assert difference(decode(data), bgr()) <= 1
+
+
+def test_profile_of_bmp() -> None:
+    rows = base().transpose(Image.Transpose.FLIP_TOP_BOTTOM).tobytes()  # as BGR in the file: red and blue are swapped
+    profile = swapped_profile()
+    about = struct.pack("<IiiHHIIiiII", 124, *base().size, 1, 24, 0, len(rows), 2835, 2835, 0, 0)
+    about += bytes(16) + b"DEBM" + bytes(48) + struct.pack("<IIII", 4, 124 + len(rows), len(profile), 0)
+    data = b"BM" + struct.pack("<IHHI", 138 + len(rows) + len(profile), 0, 0, 138) + about + rows + profile
+    assert difference(decode(data), base()) <= 4
+
+
 def test_heif() -> None:
     data = heic.PLAIN
     at = data.index(b"nclx") + 4

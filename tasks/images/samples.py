@@ -47,7 +47,8 @@ def to_rgb(image: Image.Image, profile: Profile | None, *, animated: bool = Fals
         return flattened(made, Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)), animated=animated)
     if image.has_transparency_data:
         grey = image.mode in {"L", "LA", "La"}
-        layer = image.convert("LA" if grey and image.mode != "L" else "RGBA")
+        mode = "LA" if grey and image.mode != "L" else "RGBA"
+        layer = image if image.mode == mode else image.convert(mode)
         colours = layer.convert("L" if layer.mode == "LA" else "RGB")
         return flattened(to_srgb(colours, profile), layer.getchannel("A"), animated=animated)
     if image.mode in {"1", "P", "PA", "YCbCr", "HSV", "RGBX", "LAB"}:

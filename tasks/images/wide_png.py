@@ -29,7 +29,7 @@ def deepened(image: Any, parts: Cleaned) -> Image.Image:
     array = np.asarray(image)
     colours = 1 if parts.kind == _GREY_ALPHA else 3
     shown = array[..., :1] if colours == 1 else array[..., :3]
-    if bounds(shown.astype(np.uint16) << 8)[1] >= 65535 or shown.max() >= _QUARTER:
+    if shown.max() >= _QUARTER or bounds(shown.astype(np.uint16) << 8)[1] >= 65535:
         return to_rgb(image, parts.profile)
     exact = _exact(parts.data, array.shape[:2])
     values = shown.astype(np.uint16) << 8 if exact is None else exact[..., :colours]

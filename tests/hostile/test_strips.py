@@ -80,3 +80,23 @@ def test_claims_of_many_strips_cost_nothing() -> None:
     }  # fmt: skip
     with pytest.raises(BadImage):
         decode(tiff_structure([entries], struct.pack("<I", 0)))
+
+
+def test_a_picture_of_a_scanner_is_no_camera_raw() -> None:
+    """The first directory is a thumbnail, and the maker is one of cameras; another directory holds the picture."""
+    small = np.asarray(base().resize((30, 20))).tobytes()
+
+    def page(width: int, height: int, at: int, kind: int) -> dict[int, Any]:
+        return {
+            254: (4, [kind]), 256: (4, [width]), 257: (4, [height]), 258: (3, [8, 8, 8]), 259: (3, [1]),
+            262: (3, [2]), 273: (4, [at]), 277: (3, [3]), 278: (4, [height]), 279: (4, [3 * width * height]),
+        }  # fmt: skip
+
+    data = tiff_structure(
+        [{**page(30, 20, 8, 1), 271: (2, b"NIKON\0")}],
+        small + rgb_array().tobytes(),
+        subs={330: [page(WIDTH, HEIGHT, 8 + len(small), 0)]},
+    )
+    (view,), media = decode_with_media(data)
+    assert difference(view, base()) == 0
+    assert media.format == "TIFF"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
 from tasks.images import jpeg, jpeg2000, png, wide_jpeg
-from tasks.images.box_items import exif_item
+from tasks.images.box_items import colour_item, exif_item
+from tasks.images.colour import Profile
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, check_size, translated
 from tasks.images.frames import first_shown
 from tasks.images.orientation import orientation
@@ -27,7 +29,7 @@ def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
     """A JPEG; of several pictures in one file (MPO) the first. ``near``: see ``tasks.images.decode``."""
     if len(data) > len(_FILL) and _FILL in data:  # longer than any segment; Pillow takes minutes for megabytes of it
         raise DamagedImage("the JPEG image cannot be decoded: it holds nothing but fill bytes over a long distance")
-    exif = exif_structure(jpeg.exif_of(data))
+    exif = jpeg.exif_of(data)
     if data.endswith(bytes(16)):  # libjpeg would decode zeros as pixels
         data = jpeg.completed(data)
     try:
@@ -44,24 +46,35 @@ def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
     profile, xmp = image.info.get("icc_profile"), image.info.get("xmp")
 
     def load() -> Image.Image:
-        whole = image
-        try:
-            whole.load()
-        except OSError as exc:
-            if "truncated" not in str(exc):
-                raise
-            whole = _image(jpeg.completed(data), "JPEG", max_pixels)
-            if near is not None:
-                whole.draft(None, (2 * near, 2 * near))
-        return to_rgb(whole, profile)
+        return to_rgb(_whole(image, data, max_pixels, near), profile)
 
     return Source("JPEG", width, height, load, turned=orientation(exif, xmp), exif=exif)
+
+
+def _whole(image: Any, data: bytes, max_pixels: int, near: int | None) -> Any:
+    """A JPEG with its pixels. Raises ``TruncatedImage`` if some are missing."""
+    try:
+        image.load()
+    except OSError as exc:
+        if "truncated" not in str(exc):
+            raise
+        image = _image(jpeg.completed(data), "JPEG", max_pixels)
+        if near is not None:
+            image.draft(None, (2 * near, 2 * near))
+        image.load()
+    if jpeg.seems_filled(image):
+        jpeg.check_pixels(data)
+    return image
 
 
 def opened_png(data: bytes, max_pixels: int) -> Source:
     """A PNG or APNG."""
     parts = png.cleaned(data)
-    image = _image(parts.data, "PNG", max_pixels)
+    try:
+        image = _image(parts.data, "PNG", max_pixels)
+    except DamagedImage:  # the animation may be: viewers show the picture without it
+        parts = png.cleaned(data, still=True)
+        image = _image(parts.data, "PNG", max_pixels)
     exif = exif_structure(parts.exif)
     frames = _frames(image)
 
@@ -86,8 +99,12 @@ def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
     # Pillow reports irot and imir of AVIF as EXIF's orientation, in place of EXIF's own
     exif = exif_structure(image.info.get("exif"))
     turned = orientation(exif, None if kind == "AVIF" else image.info.get("xmp"))
-    if kind == "AVIF" and (stored := exif_structure(exif_item(data))):
-        exif = stored
+    profile: Profile | None = image.info.get("icc_profile")
+    if kind == "AVIF":
+        exif = exif_structure(exif_item(data)) or exif
+        profile = profile or colour_item(data)
+    elif kind == "BMP":
+        profile = _in_bmp(data)
     # Pillow would walk through a GIF to count, frame by frame
     frames = gif_frames(data)[0] if kind == "GIF" else _frames(image)
     name = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}.get(kind, kind)
@@ -96,7 +113,7 @@ def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
     def load() -> Image.Image:
         if kind == "JPEG2000":
             return jpeg2000.loaded(image, data)
-        return _shown(image, frames, image.info.get("icc_profile"))
+        return _shown(image, frames, profile)
 
     return Source(name, width, height, load, turned=turned, exif=exif, frames=frames)
 
@@ -117,6 +134,14 @@ def _image(data: bytes, kind: str, max_pixels: int) -> Any:
     return image
 
 
+def _in_bmp(data: bytes) -> bytes | None:
+    """The ICC profile of a BMP whose header (BITMAPV5HEADER) says that it has one."""
+    if len(data) < 138 or data[14:18] != b"\x7c\0\0\0" or data[70:74] != b"DEBM":
+        return None
+    at, size = struct.unpack_from("<II", data, 126)
+    return data[14 + at : 14 + at + size] or None
+
+
 def _frames(image: Any) -> int:
     try:
         return int(getattr(image, "n_frames", 1))
@@ -125,7 +150,7 @@ def _frames(image: Any) -> int:
 
 
 def _shown(
-    image: Any, frames: int, profile: bytes | None, convert: Callable[[], Image.Image] | None = None
+    image: Any, frames: int, profile: Profile | None, convert: Callable[[], Image.Image] | None = None
 ) -> Image.Image:
     """The first frame that is not of one colour, as ``first_shown`` chooses it.
 

@@ -1,4 +1,4 @@
-"""EXIF in the containers of AVIF, HEIF and JPEG XL: the bytes as stored, whatever a decoder makes of them."""
+"""What the containers of AVIF, HEIF and JPEG XL hold beside pixels: EXIF as it is stored, and the colour space."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 
 from tasks.images.boxes import boxes
+from tasks.images.signalled import Signalled, of_codes
 
 _MOST = 10_000  # items of a file
 MOST_EXIF = 2**22  # bytes
@@ -19,6 +20,36 @@ def exif_item(data: bytes) -> bytes | None:
         return None
 
 
+def colour_item(data: bytes) -> Signalled | None:
+    """The colour space of the primary image of an AVIF or HEIF file, if it is told by numbers (``nclx``)."""
+    try:
+        inside = _meta(data)
+        (primary,) = struct.unpack_from(">I" if data[inside[b"pitm"][0]] else ">H", data, inside[b"pitm"][0] + 4)
+        parts = {kind: (begin, end) for kind, begin, end in boxes(data, *inside[b"iprp"])}
+        properties = list(boxes(data, *parts[b"ipco"]))
+        for number in _associated(data, parts[b"ipma"][0], primary):
+            kind, begin, end = properties[number - 1]
+            if kind == b"colr" and data[begin : begin + 4] == b"nclx" and end - begin >= 10:
+                return of_codes(*struct.unpack_from(">HH", data, begin + 4))
+    except (struct.error, IndexError, KeyError):  # a box that is missing, or ends too early
+        return None
+    return None
+
+
+def _associated(data: bytes, at: int, item: int) -> list[int]:
+    """The numbers of an item's properties."""
+    version, wide = data[at], data[at + 3] & 1
+    reader = _Reader(data, at + 4)
+    for _ in range(min(reader.take(4), _MOST)):
+        number = reader.take(4 if version else 2)
+        found = [reader.take(2 if wide else 1) & (0x7FFF if wide else 0x7F) for _ in range(reader.take(1))]
+        if number == item:
+            return [one for one in found if one]
+        if reader.at > len(data):
+            break
+    return []
+
+
 def exif_payload(body: bytes) -> bytes | None:
     """EXIF of an item or box, which begins with the offset of its TIFF header."""
     if len(body) < 4:
@@ -27,10 +58,7 @@ def exif_payload(body: bytes) -> bytes | None:
 
 
 def _exif_item(data: bytes) -> bytes | None:
-    meta = next(((begin, end) for kind, begin, end in boxes(data) if kind == b"meta"), None)
-    if meta is None:
-        return None
-    inside = {kind: (begin, end) for kind, begin, end in boxes(data, meta[0] + 4, meta[1])}
+    inside = _meta(data)
     if b"iinf" not in inside or b"iloc" not in inside:
         return None
     wanted = {number for number, kind in _items(data, *inside[b"iinf"]) if kind == b"Exif"}
@@ -40,6 +68,12 @@ def _exif_item(data: bytes) -> bytes | None:
             parts = [data[base + at : min(end, base + at + size)] for at, size in extents]
             return exif_payload(b"".join(parts))
     return None
+
+
+def _meta(data: bytes) -> dict[bytes, tuple[int, int]]:
+    """The ranges of the boxes in the ``meta`` box of the file; empty without."""
+    meta = next(((begin, end) for kind, begin, end in boxes(data) if kind == b"meta"), None)
+    return {kind: (begin, end) for kind, begin, end in boxes(data, meta[0] + 4, meta[1])} if meta else {}
 
 
 def _items(data: bytes, begin: int, end: int) -> Iterator[tuple[int, bytes]]:

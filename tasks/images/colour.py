@@ -10,8 +10,9 @@ import io
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageCms
+
+from tasks.images.signalled import Signalled
 
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 _SAME = 3  # a difference of that many levels cannot be seen
@@ -20,19 +21,22 @@ _BAND = 2**22  # pixels that are converted at a time: an image of the largest si
 MOST_BYTES = 16 * 2**20  # of a profile; those of printing presses have about two million
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+Profile = bytes | Signalled
+"""An ICC profile, or what a file says in its place."""
+
+
+def to_srgb(image: Image.Image, profile: Profile | None) -> Image.Image:
     """An image of mode L, RGB or CMYK as RGB in sRGB; without a usable profile, by Pillow's plain conversion."""
+    if isinstance(profile, Signalled):
+        image = image.convert("RGB")
+        if profile.profile is None:
+            return profile.bright(image)
+        profile = profile.profile
     if profile and len(profile) <= MOST_BYTES and image.mode in _SPACES:
         transform = _transform(profile, image.mode)
         if transform is not None:
             return _applied(image, transform)
     return image.convert("RGB")
-
-
-def encoded(linear: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Linear light from 0 to 1, of any shape, as levels of sRGB (IEC 61966-2-1)."""
-    curve = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(curve * 255.0).astype(np.uint8)
 
 
 def _applied(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:

@@ -26,6 +26,7 @@ VIDEOS = {
 AUDIO = frozenset({b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "})
 """Major brands of files that hold sound only."""
 _BOXES = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
+_LATER = frozenset({b"moof", b"mfra", b"meta", b"udta", b"uuid", b"sidx", b"styp"})
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
 _ASF_FILE = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _STARTS = ((b"FLV\x01", FLASH), (b"\x00\x00\x01\xba", PROGRAM), (_ASF, WINDOWS))
@@ -87,6 +88,8 @@ def _movie(kind: str, data: bytes) -> str:
     at, found = 0, False
     parts: list[tuple[int, int]] = []
     for name, end in _top_boxes(data):
+        if found and end > len(data) and name not in _BOXES | _LATER:  # text behind the last box
+            break
         found = found or name == b"moov"
         if name != b"mdat":
             parts.append((at, end))

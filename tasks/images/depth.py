@@ -2,9 +2,10 @@
 
 The rule, for the robust extremes ``low`` and ``high`` of an image's colour values (see ``extremes``):
 
-- Unsigned integers of n bits, n up to 16, have the declared range 0 to 2^n - 1. If ``high`` is below a quarter of it,
-  the file holds fewer bits than it declares (12 bits of a sensor in 16): the range is then 0 to 2^m - 1, with the
-  smallest m that holds ``high``. PNG declares its full range too, and cameras put 12 bits into it all the same.
+- Unsigned integers of n bits, n up to 16, have the declared range 0 to 2^n - 1. If n is 16 and ``high`` is below a
+  quarter of it, the file holds fewer bits than it declares (12 bits of a sensor in 16): the range is then 0 to
+  2^m - 1, with the smallest m that holds ``high``. PNG declares its full range too, and cameras put 12 bits into it
+  all the same. A file that declares 10 or 12 bits is believed.
 - Floats within 0 and 1 have the range 0 to 1.
 - Everything else (signed and 32-bit integers, other floats), and images that use less than an eighth of the range
   above (thermal cameras), have no natural range: ``low`` becomes black and ``high`` white.
@@ -42,6 +43,21 @@ def to_bytes(values: Values, bits: int | None = None) -> Bytes:
     return _scaled(values, low, high)
 
 
+def opacity_to_bytes(values: Values, colours: Values, bits: int | None = None) -> Bytes:
+    """Opacity in its declared range, or in that of the colours where both hold fewer than their 16 bits.
+
+    ``bits``: as of ``to_bytes``; signed values have one less. Floats have the range 0 to 1, or 0 to 255.
+    """
+    if values.dtype.kind == "f":
+        top = 1.0 if float(np.nanmax(values, initial=0.0)) <= 1 else 255.0
+    else:
+        declared = bits or 8 * values.dtype.itemsize
+        top = float(2 ** (declared - (values.dtype.kind == "i")) - 1)
+        if values.dtype == np.uint16 and declared == 16 and (held := bounds(colours)[1]) == values.max():
+            top = held
+    return _scaled(values, 0.0, max(top, 1.0))
+
+
 def bounds(values: Values, bits: int | None = None) -> tuple[float, float]:
     """The values that become black and white."""
     low, high = extremes(values)
@@ -50,7 +66,7 @@ def bounds(values: Values, bits: int | None = None) -> tuple[float, float]:
         declared = bits or 8 * values.dtype.itemsize
         if declared <= 16:
             top = float(2**declared - 1)
-            if high < 2 ** (declared - 2):
+            if declared == 16 and high < 2**14:
                 top = float(2 ** int(high).bit_length() - 1)
     elif values.dtype.kind == "i" and low >= 0 and high <= 65535 and values.dtype.itemsize > 2:
         return bounds(np.clip(values, 0, 65535).astype(np.uint16))  # Pillow's mode I holds 16 bits

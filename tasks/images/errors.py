@@ -10,7 +10,9 @@ from typing import ClassVar
 
 from vectordb.errors import Permanent
 
-_UNSUPPORTED = re.compile(r"unsupported|not supported|unknown (?:compression|pixel mode|raw mode)", re.IGNORECASE)
+_UNSUPPORTED = re.compile(
+    r"unsupported|not supported|not been built in|unknown (?:compression|pixel mode|raw mode)", re.IGNORECASE
+)
 
 
 class BadImage(Permanent):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.images.colour import encoded
 from tasks.images.depth import Bytes
+from tasks.images.srgb import encoded
 
 PQ, HLG = 16, 18  # ISO/IEC 23091-2, transfer characteristics
 _WHITE, _BRIGHTEST = 203.0, 1000.0  # cd/m²
@@ -23,15 +23,18 @@ _BAND = 2**20  # pixels that are converted at a time
 _STEPS = 4095
 
 
-def to_srgb(pixels: NDArray[np.uint8], transfer: int) -> Bytes:
-    """RGB of shape (height, width, 3), full range, with this transfer function and the primaries of BT.2020."""
+def to_srgb(pixels: NDArray[np.uint8], transfer: int, to_709: NDArray[np.float32] = _TO_709) -> Bytes:
+    """RGB of shape (height, width, 3), full range, with this transfer function.
+
+    ``to_709``: the matrix of linear light from its primaries to those of sRGB; by default from BT.2020.
+    """
     signal = np.arange(256) / 255.0
     light = (_pq(signal) if transfer == PQ else _hlg(signal)).astype(np.float32)
     levels = encoded(np.linspace(0.0, 1.0, _STEPS + 1))
     made = np.empty(pixels.shape, dtype=np.uint8)
     rows = max(1, _BAND // max(1, pixels.shape[1]))
     for top in range(0, len(pixels), rows):
-        linear = np.maximum(light[pixels[top : top + rows]] @ _TO_709.T, 0.0)
+        linear = np.maximum(light[pixels[top : top + rows]] @ to_709.T, 0.0)
         above = np.maximum(linear - _KNEE, 0.0) / (1.0 - _KNEE)
         shown = np.minimum(linear, _KNEE) + (1.0 - _KNEE) * (1.0 - np.exp(-above))
         made[top : top + rows] = levels[(shown * _STEPS).astype(np.int32)]

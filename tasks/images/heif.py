@@ -11,7 +11,8 @@ from typing import Any
 
 from PIL import Image
 
-from tasks.images.box_items import exif_item
+from tasks.images.box_items import colour_item, exif_item
+from tasks.images.colour import Profile
 from tasks.images.errors import check_size, translated
 from tasks.images.samples import to_rgb
 from tasks.images.source import Source
@@ -31,12 +32,16 @@ def opened(data: bytes, max_pixels: int) -> Source:
         raise translated(exc, "HEIC") from exc
     width, height = primary.size
     check_size(width, height, max_pixels)
-    return Source("HEIC", width, height, lambda: _loaded(primary, max_pixels), exif=exif_structure(exif_item(data)))
+
+    def load() -> Image.Image:
+        return _loaded(primary, max_pixels, primary.info.get("icc_profile") or colour_item(data))
+
+    return Source("HEIC", width, height, load, exif=exif_structure(exif_item(data)))
 
 
-def _loaded(primary: Any, max_pixels: int) -> Image.Image:
+def _loaded(primary: Any, max_pixels: int, profile: Profile | None) -> Image.Image:
     pixels = primary.data
     width, height = primary.size
     check_size(width, height, max_pixels)  # the size may differ from the one in the header
     image = Image.frombytes(primary.mode, primary.size, bytes(pixels), "raw", primary.mode, primary.stride)
-    return to_rgb(image, primary.info.get("icc_profile"))
+    return to_rgb(image, profile)

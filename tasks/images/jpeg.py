@@ -11,10 +11,12 @@ import io
 import re
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 from PIL import Image
 
 from tasks.images.errors import DamagedImage, TruncatedImage
+from tasks.images.structure import Structure, exif_structure
 
 _END = b"\xff\xd9"
 # of a segment with a length: neither a stuffed zero nor a restart
@@ -85,12 +87,33 @@ def ends_in_header(data: bytes) -> bool:
     return last > 16 and last + 4 > len(data)
 
 
-def exif_of(data: bytes) -> bytes | None:
-    """The EXIF segment, read without the rest."""
+def exif_of(data: bytes) -> Structure | None:
+    """The first EXIF segment that holds anything, read without the rest."""
     for marker, at, end in _segments(data):
         if marker == 0xE1 and data[at + 4 : at + 9] == b"Exif\0":
-            return data[at + 10 : end]
+            found = exif_structure(data[at + 10 : end])
+            if found is not None and (first := found.directory(found.first)) and first.entries:
+                return found
     return None
+
+
+def seems_filled(image: Image.Image) -> bool:
+    """Whether the last block is the grey with which libjpeg fills what is missing before an end marker."""
+    width, height = image.size
+    extrema: Any = image.crop((max(0, width - 8), height - 1, width, height)).getextrema()
+    pairs = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return all(low == high in {127, 128} for low, high in pairs)
+
+
+def check_pixels(data: bytes) -> None:
+    """Raise ``TruncatedImage`` if the pixels end before the end marker does, as in a half that was repaired."""
+    scan = max((end for _, _, end in _segments(data)), default=0)
+    end = data.find(_END, scan)
+    if end < 0:
+        return
+    first, second = (_pixels(data[:end] + tail + _END) for tail in _TAILS)
+    if first != second:
+        raise TruncatedImage("the JPEG image is truncated: its end marker is within its pixels")
 
 
 def frame(data: bytes) -> tuple[int, int, int]:

@@ -1,8 +1,8 @@
 """JPEG 2000: what Pillow leaves out of it, which is the colour profile of its header and depths other than 8 bits.
 
 Pillow rounds samples of more than 8 bits up without a limit, so that white becomes black, unless there is one
-channel. imagecodecs reads them (extra ``tiff``); without it such a file is refused. Fewer than 8 bits are only
-shifted by Pillow, and are brought to their whole range here.
+channel. imagecodecs reads them (extra ``tiff``); without it such a file is refused. Other depths than 8 and 16 bits
+are only shifted by Pillow, and are brought to their declared range here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image
 
 from tasks.images.boxes import boxes
 from tasks.images.colour import to_srgb
-from tasks.images.depth import to_bytes
+from tasks.images.depth import opacity_to_bytes, to_bytes
 from tasks.images.errors import DamagedImage, UnsupportedImage, translated
 from tasks.images.samples import to_rgb
 from tasks.images.transparency import flattened
@@ -60,6 +60,8 @@ def loaded(image: Any, data: bytes) -> Image.Image:
         top, less = 2**deepest - 1, 8 - deepest
         if not header.signed and header.space != _SYCC:
             image = image.point([round((level >> less) / top * 255) for level in range(256)] * len(header.bits))
+    if image.mode == "I;16" and deepest < 16 and not header.signed:
+        image = Image.fromarray(to_bytes(np.asarray(image) >> (16 - deepest), deepest))
     if image.mode == "RGBA" and _is_cmyk(header):
         image = Image.merge("CMYK", image.split())
     return to_rgb(image, header.profile)
@@ -95,8 +97,7 @@ def _deep(data: bytes, header: _Header, size: tuple[int, int]) -> Image.Image:
     image = to_srgb(Image.fromarray(scaled[..., 0] if colours == 1 else scaled), header.profile)
     if not clear:
         return image
-    alpha = np.clip(array[..., -1] / float(2 ** header.bits[-1] - 1), 0, 1)
-    return flattened(image, Image.fromarray(np.rint(alpha * 255).astype(np.uint8)))
+    return flattened(image, Image.fromarray(opacity_to_bytes(array[..., -1], array[..., :colours], header.bits[-1])))
 
 
 def _header(data: bytes) -> _Header:

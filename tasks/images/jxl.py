@@ -12,41 +12,44 @@ from PIL import Image
 
 from tasks.images.box_items import MOST_EXIF, exif_payload
 from tasks.images.boxes import boxes
-from tasks.images.colour import to_srgb
-from tasks.images.depth import to_bytes
+from tasks.images.colour import Profile, to_srgb
+from tasks.images.depth import opacity_to_bytes, to_bytes
 from tasks.images.errors import BadImage, DamagedImage, TruncatedImage, check_size
-from tasks.images.frames import first_shown
-from tasks.images.jxl_header import SIZE, header_of
+from tasks.images.frames import FRAMES, first_shown
+from tasks.images.jxl_header import header_of
+from tasks.images.orientation import swaps
 from tasks.images.source import Source
 from tasks.images.structure import exif_structure
 from tasks.images.transparency import flattened
 
 _CONTAINER = b"\0\0\0\x0cJXL "
 _MOST_JPEG = 2**14  # bytes that describe a JPEG: each of its markers may unpack to as much
+_FRAME_PIXELS = 120_000_000  # of the frames of an animation together: each is decoded with those before it
 _SHAPE = re.compile(r", shape=\(([\d, ]+)\)")  # of all frames, in its message
 
 
 def opened(data: bytes, max_pixels: int) -> Source:
     """The image, with its size from the header of the codestream. Raises a ``BadImage``."""
     codestream, exif, is_jpeg = _parts(data)
-    header = header_of(codestream[:SIZE])
+    header = header_of(codestream)
     width, height = header.width, header.height
     check_size(width, height, max_pixels)
-    if header.turned >= 5:
+    if swaps(header.turned):
         width, height = height, width
 
     def load() -> Image.Image:
         first = _frame(data, 0)
+        colours = _profile(data) if header.profile and is_jpeg else header.colours
         if not header.animated:
-            return _image(first, header.bits, _profile(data) if is_jpeg else None)
+            return _image(first, header.bits, colours)
         source.frames = frames = _count(data, first)
         if frames > 1:
             _frame(data, frames - 1)  # raises if the file ends before; behind the last one would be unset memory
 
         def read(at: int) -> Image.Image:
-            return _image(_frame(data, at) if at else first, header.bits, None, animated=frames > 1)
+            return _image(_frame(data, at) if at else first, header.bits, colours, animated=frames > 1)
 
-        return first_shown(frames, width * height, read)
+        return first_shown(min(frames, _most(width * height)), width * height, read)
 
     source = Source("JPEG XL", width, height, load, exif=exif_structure(exif))
     return source
@@ -94,6 +97,11 @@ def _profile(data: bytes) -> bytes | None:
         return None
 
 
+def _most(pixels: int) -> int:
+    """How many frames of so many pixels are looked at."""
+    return next((at for at in range(1, FRAMES) if pixels * at * (at + 1) // 2 > _FRAME_PIXELS), FRAMES)
+
+
 def _count(data: bytes, first: NDArray[Any]) -> int:
     """The number of frames like the first. imagecodecs tells it where it refuses to put them without room."""
     import imagecodecs  # noqa: PLC0415 - an extra
@@ -126,7 +134,7 @@ def _error(exc: Exception) -> BadImage:
     return DamagedImage(f"the JPEG XL image cannot be decoded: {exc}")
 
 
-def _image(array: NDArray[Any], bits: int | None, profile: bytes | None, *, animated: bool = False) -> Image.Image:
+def _image(array: NDArray[Any], bits: int | None, profile: Profile | None, *, animated: bool = False) -> Image.Image:
     """``bits``: of unsigned integers, which are stored in 8 or 16."""
     if array.ndim == 2:
         array = array[..., None]
@@ -134,11 +142,12 @@ def _image(array: NDArray[Any], bits: int | None, profile: bytes | None, *, anim
         raise DamagedImage(f"the JPEG XL image has the shape {array.shape}")
     channels = array.shape[2]
     deep = bits if array.dtype.kind == "u" else None
-    colours = to_bytes(np.ascontiguousarray(array[..., : 3 if channels >= 3 else 1]), deep)
+    values = np.ascontiguousarray(array[..., : 3 if channels >= 3 else 1])
+    colours = to_bytes(values, deep)
     image = to_srgb(Image.fromarray(colours[..., 0] if colours.shape[2] == 1 else colours), profile)
     if channels in {1, 3}:
         return image
     opacity = array[..., -1]
-    top = 1.0 if opacity.dtype.kind == "f" else float(2 ** (deep or 8 * opacity.dtype.itemsize) - 1)
-    alpha = np.rint(np.clip(opacity.astype(np.float64) / top, 0, 1) * 255).astype(np.uint8)
-    return flattened(image, Image.fromarray(alpha), animated=animated)
+    if opacity.dtype.kind == "f":  # compression with loss may exceed the range
+        opacity = np.clip(opacity, 0, 1)
+    return flattened(image, Image.fromarray(opacity_to_bytes(opacity, values, deep)), animated=animated)

@@ -81,6 +81,17 @@ class Layout:
         return None
 
     @property
+    def furthest(self) -> int:
+        """The offset behind the last part."""
+        return max((sum(pair) for pair in zip(self.offsets, self.counts, strict=False)), default=0)
+
+    @property
+    def multiplied(self) -> bool:
+        """Whether colours are multiplied by opacity ("associated alpha")."""
+        at = self.opacity
+        return at is not None and self.extra[at - self.colours] == 1
+
+    @property
     def readable(self) -> bool:
         """Whether the samples have a known meaning."""
         beyond = self.samples - self.colours
@@ -153,11 +164,12 @@ def layout_of(structure: Structure, directory: Directory) -> Layout:
     subsampled = (
         _subsampled(structure, directory, small=sum(counts) < 3 * width * height) if photometric == YCBCR else (1, 1)
     )
-    if not counts and compression == 1 and len(offsets) == 1:
+    if compression == 1 and not tiled and offsets:
         across, down = subsampled
-        counts = ((width * bits[0] * samples + 7) // 8 * height,)
-        if subsampled != (1, 1):
-            counts = (-(-width // across) * -(-height // down) * (across * down + 2),)
+        block = bits[0] * (1 if planar else samples + across * down - 1)
+        needed = _needed(structure, directory, (width, height), block, subsampled, len(offsets))
+        # some programs give each part the size of the first one, also behind the end of the file
+        counts = tuple(min(pair) for pair in zip(counts or needed, needed, strict=False))
     return Layout(
         width=width, height=height, samples=samples,
         bits=bits[0], uniform=len(set(bits)) == 1 and len(set(kinds)) == 1, kind=kinds[0], photometric=photometric,
@@ -174,6 +186,20 @@ def _subsampled(structure: Structure, directory: Directory, *, small: bool) -> t
     if len(found) == 2 and {*found} <= {1, 2, 4}:
         return found[0], found[1]
     return (2, 2) if small else (1, 1)  # TIFF's default is 2 and 2; some programs leave the tag out
+
+
+def _needed(
+    structure: Structure, directory: Directory, size: tuple[int, int], block: int, shared: tuple[int, int], count: int
+) -> tuple[int, ...]:
+    """The bytes of so many strips that are not packed, of all planes.
+
+    ``block``: bits of the pixels that share colours, ``shared`` across and down; else of one pixel in a strip.
+    """
+    width, height = size
+    across, down = shared
+    rows = max(1, min(structure.integer(directory, 278, height), height))
+    line, number = (-(-width // across) * block + 7) // 8, max(1, -(-height // rows))
+    return tuple(line * -(-min(rows, height - rows * (at % number)) // down) for at in range(count))
 
 
 def _parts(structure: Structure, directory: Directory, width: int, height: int) -> int:

@@ -12,12 +12,15 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasks.images.colour import MOST_BYTES
+from tasks.images.colour import MOST_BYTES, Profile
 from tasks.images.errors import DamagedImage, TruncatedImage
+from tasks.images.signalled import of_chromaticities, of_codes
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 _KEPT = {b"tRNS", b"acTL", b"fcTL", b"fdAT"}  # ancillary chunks that change pixels; profile and EXIF are read here
+_ANIMATED = {b"acTL", b"fcTL", b"fdAT"}
+_COLOURS = {b"cICP", b"sRGB", b"cHRM", b"gAMA"}
 _EXIF_TEXT = re.compile(rb"Raw profile type (?:exif|APP1)\Z")
 _MOST_CHUNKS = 100_000
 _HEX = re.compile(rb"\s*\w*\s+\d+\s+([0-9a-fA-F\s]+)")
@@ -28,17 +31,18 @@ class Cleaned:
     """``data``: a PNG of only what changes pixels. ``bits``: per sample; ``kind``: PNG's colour type."""
 
     data: bytes
-    profile: bytes | None
+    profile: Profile | None
     exif: bytes | None
     xmp: bytes | None
     bits: int
     kind: int
 
 
-def cleaned(data: bytes) -> Cleaned:
-    """Take a PNG apart. Raises ``TruncatedImage`` if it ends within a later frame of an animation.
+def cleaned(data: bytes, *, still: bool = False) -> Cleaned:
+    """Take a PNG apart. ``still``: without its animation.
 
-    If it ends within its pixels, they are kept as far as they go: the decoder finds out whether rows are missing.
+    Raises ``TruncatedImage`` if it ends within a later frame of an animation. If it ends within its pixels, they are
+    kept as far as they go: the decoder finds out whether rows are missing.
     """
     kept: list[bytes | memoryview] = [SIGNATURE]
     beside = _Beside()
@@ -52,7 +56,12 @@ def cleaned(data: bytes) -> Cleaned:
         if name == b"IEND" or (not whole and name != b"IDAT"):
             break
         if name[0] & 0x20 and name not in _KEPT:  # ancillary
-            beside.add(name, bytes(body[:MOST_BYTES]))
+            if name not in _COLOURS or (
+                whole and zlib.crc32(body, zlib.crc32(name)) == _checksum(data, begin + length)
+            ):
+                beside.add(name, bytes(body[:MOST_BYTES]))
+            continue
+        if (still and name in _ANIMATED) or (name == b"tRNS" and not _fits(kind, length)):
             continue
         checksum = zlib.crc32(body, zlib.crc32(name)) if name[0] & 0x20 or not whole else None
         if checksum is None or (whole and checksum == _checksum(data, begin + length)):
@@ -60,7 +69,12 @@ def cleaned(data: bytes) -> Cleaned:
         elif name != b"tRNS":
             kept += [struct.pack(">I", len(body)) + name, body, struct.pack(">I", checksum)]
     kept.append(_END)
-    return Cleaned(b"".join(kept), beside.profile, beside.exif, beside.xmp, bits, kind)
+    return Cleaned(b"".join(kept), beside.colours(), beside.exif, beside.xmp, bits, kind)
+
+
+def _fits(kind: int, length: int) -> bool:
+    """Whether a tRNS chunk has a length that its colour type (0 grey, 2 RGB, 3 palette) may have."""
+    return {0: length == 2, 2: length == 6, 3: 0 < length <= 256}.get(kind, False)
 
 
 class _Beside:
@@ -70,16 +84,33 @@ class _Beside:
         self.profile: bytes | None = None
         self.exif: bytes | None = None
         self.xmp: bytes | None = None
+        self._chunks: dict[bytes, bytes] = {}
+
+    def colours(self) -> Profile | None:
+        """What says how colours look, in the order of the standard (PNG, third edition, 4.3)."""
+        numbers = self._chunks.get(b"cICP", b"")
+        if len(numbers) == 4 and numbers[2:] == b"\0\1":
+            return of_codes(numbers[0], numbers[1])
+        if self.profile or b"sRGB" in self._chunks:
+            return self.profile
+        points, exponent = self._chunks.get(b"cHRM", b""), self._chunks.get(b"gAMA", b"")
+        gamma = struct.unpack(">I", exponent)[0] / 100_000 if len(exponent) == 4 else 0.0
+        known = struct.unpack(">8i", points) if len(points) == 32 else None
+        chromaticities = None if known is None else tuple(min(max(one / 100_000, -10.0), 10.0) for one in known)
+        return of_chromaticities(chromaticities, 1 / gamma if gamma else None)
 
     def add(self, name: bytes, body: bytes) -> None:
         if name == b"iCCP" and self.profile is None:
             self.profile = _unpacked(body.partition(b"\0")[2][1:], MOST_BYTES)
+        elif name in _COLOURS:
+            self._chunks.setdefault(name, body[:40])
         elif name == b"eXIf":
             self.exif = body
         elif name in {b"zTXt", b"tEXt", b"iTXt"}:
             keyword, _, rest = body.partition(b"\0")
             if name == b"iTXt" and keyword == b"XML:com.adobe.xmp":
-                self.xmp = rest.rpartition(b"\0")[2] if rest[:1] == b"\0" else None
+                xmp = rest[2:].partition(b"\0")[2].partition(b"\0")[2]  # behind a language and a name
+                self.xmp = _unpacked(xmp, 2**20) if rest[:1] == b"\1" else xmp
             elif self.exif is None and _EXIF_TEXT.match(keyword):
                 text = _unpacked(rest[1:], 2**20) if name == b"zTXt" else rest
                 self.exif = _from_hex(text or b"")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from PIL import Image
 
@@ -33,7 +34,8 @@ Opener = Callable[[bytes], Source]
 
 def is_raw(structure: Structure) -> bool:
     """Whether a TIFF structure belongs to a camera raw file: it is a DNG, or a directory holds sensor data."""
-    for directory in structure.all_directories():
+    directories = structure.all_directories()
+    for directory in directories:
         if _DNG_VERSION in directory.entries:
             return True
         if structure.integer(directory, 262, -1) in {layouts.CFA, layouts.LINEAR_RAW}:
@@ -41,8 +43,15 @@ def is_raw(structure: Structure) -> bool:
     first = structure.directory(structure.first)
     maker = structure.text(first, 271).upper() if first else ""
     # Nikon and Sony: the first directory is a thumbnail of a file whose sensor data another directory holds
-    known = first is not None and maker.startswith(("NIKON", "SONY", "PENTAX")) and 330 in first.entries
-    return known and first is not None and bool(structure.integer(first, 254, 0) & 1)
+    if first is None or not maker.startswith(("NIKON", "SONY", "PENTAX")) or 330 not in first.entries:
+        return False
+    return bool(structure.integer(first, 254, 0) & 1) and not any(map(partial(_is_picture, structure), directories))
+
+
+def _is_picture(structure: Structure, directory: Directory) -> bool:
+    """Whether a directory holds a developed picture in full size, as that of a scanner."""
+    whole = 254 in directory.entries and not structure.integer(directory, 254, 0) & 1
+    return whole and structure.integer(directory, 262, -1) in {layouts.BLACK_IS_ZERO, layouts.RGB, layouts.YCBCR}
 
 
 def opened(data: bytes, jpeg: Opener, max_pixels: int) -> Source:

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.images.colour import encoded, to_srgb
-from tasks.images.depth import Bytes, to_bytes
+from tasks.images.colour import Profile, to_srgb
+from tasks.images.depth import Bytes, opacity_to_bytes, to_bytes
 from tasks.images.errors import DamagedImage
 from tasks.images.layouts import CIELAB, CMYK, ICCLAB, PALETTE, WHITE_IS_ZERO, Layout
+from tasks.images.srgb import encoded
 from tasks.images.transparency import flattened
 
 _D50 = (0.9642, 1.0, 0.8251)
@@ -29,18 +30,26 @@ def finished(image: Image.Image, layout: Layout, profile: bytes | None) -> Image
         if image.mode == "I" and layout.kind == 1 and layout.bits <= 16:
             array = array.astype(np.uint16)
         return assembled(array[..., None], layout, profile)
+    if layout.multiplied and image.mode == "RGBA":  # Pillow has taken opacity for a plain one
+        return assembled(np.asarray(image), layout, profile)
     if layout.photometric == PALETTE and image.mode == "P":  # Pillow takes a palette of 8 bits for black
         return assembled(np.asarray(image)[..., None], layout, profile)
     return to_rgb(image, profile)
 
 
-def to_rgb(image: Image.Image, profile: bytes | None, *, animated: bool = False) -> Image.Image:
+def to_rgb(image: Image.Image, profile: Profile | None, *, animated: bool = False) -> Image.Image:
     """An image of any of Pillow's modes as RGB in sRGB, on a background if it has transparency."""
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        return to_srgb(Image.fromarray(to_bytes(np.asarray(image))), profile)
+        values = np.asarray(image)
+        made = to_srgb(Image.fromarray(to_bytes(values)), profile)
+        clear = image.info.get("transparency")  # one value of a grey PNG
+        if not isinstance(clear, int):
+            return made
+        return flattened(made, Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)), animated=animated)
     if image.has_transparency_data:
         grey = image.mode in {"L", "LA", "La"}
-        layer = image.convert("LA" if grey and image.mode != "L" else "RGBA")
+        mode = "LA" if grey and image.mode != "L" else "RGBA"
+        layer = image if image.mode == mode else image.convert(mode)
         colours = layer.convert("L" if layer.mode == "LA" else "RGB")
         return flattened(to_srgb(colours, profile), layer.getchannel("A"), animated=animated)
     if image.mode in {"1", "P", "PA", "YCbCr", "HSV", "RGBX", "LAB"}:
@@ -51,16 +60,19 @@ def to_rgb(image: Image.Image, profile: bytes | None, *, animated: bool = False)
 def assembled(array: NDArray[Any], layout: Layout, profile: bytes | None) -> Image.Image:
     """Samples of shape (height, width, samples) of a TIFF of this layout, as RGB."""
     at = layout.opacity
-    opacity = None if at is None or at >= array.shape[2] else _opacity(array[..., at], layout)
     colours = array[..., : layout.colours]
+    opacity = None if at is None or at >= array.shape[2] else opacity_to_bytes(array[..., at], colours, layout.bits)
     if layout.photometric == PALETTE:
         image = Image.fromarray(_from_palette(colours[..., 0], layout))
     elif layout.photometric in {CIELAB, ICCLAB}:
         image = Image.fromarray(_from_lab(colours, icc=layout.photometric == ICCLAB))
     else:
-        scaled = to_bytes(colours, layout.bits if colours.dtype.kind == "u" else None)
-        if opacity is not None and at is not None and layout.extra[at - layout.colours] == 1:
-            scaled = _divided(scaled, opacity)
+        if opacity is not None and layout.multiplied:
+            colours = _divided(colours, opacity)
+        if layout.photometric == CMYK and colours.dtype == np.uint16:  # ink is sparse: never fewer bits than declared
+            scaled = (colours >> (layout.bits - 8)).astype(np.uint8)
+        else:
+            scaled = to_bytes(colours, layout.bits if colours.dtype.kind == "u" else None)
         if layout.photometric == WHITE_IS_ZERO:
             scaled = ~scaled
         if layout.photometric == CMYK:
@@ -72,21 +84,16 @@ def assembled(array: NDArray[Any], layout: Layout, profile: bytes | None) -> Ima
     return image if opacity is None else flattened(image, Image.fromarray(opacity))
 
 
-def _opacity(values: NDArray[Any], layout: Layout) -> Bytes:
-    """Opacity in its declared range."""
-    if values.dtype.kind == "f":
-        top = 1.0 if float(np.nanmax(values, initial=0.0)) <= 1 else 255.0
-    else:
-        top = float(2 ** (layout.bits - (values.dtype.kind == "i")) - 1)
-    scaled = np.nan_to_num(values.astype(np.float64), nan=0.0) / max(top, 1.0)
-    made: Bytes = np.rint(np.clip(scaled, 0.0, 1.0) * 255.0).astype(np.uint8)
-    return made
-
-
-def _divided(colours: Bytes, opacity: Bytes) -> Bytes:
+def _divided(colours: NDArray[Any], opacity: Bytes) -> NDArray[Any]:
     """Colours that were multiplied by opacity (TIFF's "associated alpha"), as they were before."""
-    whole = np.maximum(opacity, 1).astype(np.uint16)[..., None]
-    made: Bytes = np.minimum(colours.astype(np.uint16) * np.uint16(255) // whole, 255).astype(np.uint8)
+    made = colours.copy()
+    step = max(1, _ROWS // max(1, colours.shape[1]))
+    for begin in range(0, len(made), step):
+        share = opacity[begin : begin + step, :, None] / np.float64(255)
+        part = made[begin : begin + step] / np.where(share > 0, share, 1)
+        if colours.dtype.kind != "f":
+            part = np.clip(np.rint(part), 0, np.iinfo(colours.dtype).max)
+        made[begin : begin + step] = part.astype(colours.dtype)
     return made
 
 

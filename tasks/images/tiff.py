@@ -33,7 +33,8 @@ _PIXEL_TAGS = frozenset({
 _SAMPLE_BYTES = 16  # of a pixel, on average: more take too much memory
 ICC = 34675
 XMP = 700
-_PAGE_NUMBER = 297
+_PAGE_NUMBER, _EXTRA = 297, 338
+_KIND, _OLD_KIND, _OLD_REDUCED = 254, 255, 2
 _CHECKED = 32  # pages at either end of a document whose strips are checked
 _REDUCED, _MASK = 1, 4
 
@@ -70,13 +71,22 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
     _check_other_pages(structure, len(data))
     profile = structure.raw(directory, ICC) or None
     plain = layout.photometric == YCBCR and layout.compression == 1 and layout.subsampled != (1, 1)
-    alone = _deflated(structure, directory, layout) if plain else structure.alone(directory, _PIXEL_TAGS)
+    # Pillow would divide by opacity, also where it is 0 everywhere
+    others = {_EXTRA: (2,)} if layout.multiplied else None
+    alone = _deflated(structure, directory, layout) if plain else structure.alone(directory, _PIXEL_TAGS, others)
     page = Page(directory, layout, alone, profile)
-    frames = sum(1 for one in structure.directories() if not structure.integer(one, 254, 0) & (_REDUCED | _MASK))
+    frames = sum(1 for one in structure.directories() if not _beside(structure, one))
     return Source(
         "TIFF", layout.width, layout.height, lambda: _loaded(page), frames=max(1, frames), exif=structure,
         turned=orientation(structure, structure.raw(directories[0], XMP)),
     )  # fmt: skip
+
+
+def _beside(structure: Structure, directory: Directory) -> bool:
+    """Whether it is a thumbnail or a mask."""
+    if _KIND not in directory.entries:
+        return structure.integer(directory, _OLD_KIND, 0) == _OLD_REDUCED
+    return bool(structure.integer(directory, _KIND, 0) & (_REDUCED | _MASK))
 
 
 def _deflated(structure: Structure, directory: Directory, layout: Layout) -> bytes:
@@ -106,7 +116,8 @@ def _check_other_pages(structure: Structure, length: int) -> None:
         if _CHECKED < at < len(pages) - _CHECKED:
             continue
         cut = not page.complete and not structure.suspicious(page)
-        if cut or (structure.furthest(page) > length and not structure.suspicious(page)):
+        behind = structure.furthest(page) > length and layout_of(structure, page).furthest > length
+        if cut or (behind and not structure.suspicious(page)):
             raise TruncatedImage(f"the TIFF image is truncated: it ends within page {at + 1}")
     last = pages[-1]
     numbers = structure.integers(pages[0], _PAGE_NUMBER)
@@ -125,14 +136,16 @@ def _chosen(structure: Structure, directories: list[Directory]) -> Directory:
     if not pages:
         raise DamagedImage("the TIFF image has no page with a width and a height")
     first = pages[0]
-    if not structure.integer(first, 254, 0) & (_REDUCED | _MASK):
+    if not _beside(structure, first):
         return first
-    whole = [one for one in pages if not structure.integer(one, 254, 0) & (_REDUCED | _MASK)]
+    whole = [one for one in pages if not _beside(structure, one)]
     return max(whole or [first], key=lambda one: structure.integer(one, 256, 0) * structure.integer(one, 257, 0))
 
 
 def _loaded(page: Page) -> Image.Image:
-    if page.layout.suits_pillow:
+    # Pillow takes packed samples of 32 bits for little-endian
+    swapped = page.layout.bits == 32 and page.layout.compression != 1 and page.data.startswith(b"MM")
+    if page.layout.suits_pillow and not swapped:
         try:
             return finished(_by_pillow(page), page.layout, page.profile)
         except TruncatedImage:

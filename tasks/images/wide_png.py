@@ -28,13 +28,20 @@ def deepened(image: Any, parts: Cleaned, *, animated: bool = False) -> Image.Ima
     array = np.asarray(image)
     colours = 1 if parts.kind == _GREY_ALPHA else 3
     shown = array[..., :1] if colours == 1 else array[..., :3]
-    if bounds(shown.astype(np.uint16) << 8)[1] >= 65535 or shown.max() >= _QUARTER:
+    if shown.max() >= _QUARTER or bounds(shown.astype(np.uint16) << 8)[1] >= 65535:
         return to_rgb(image, parts.profile, animated=animated)
     exact = None if animated else _exact(parts.data, array.shape[:2])
     values = shown.astype(np.uint16) << 8 if exact is None else exact[..., :colours]
     scaled = to_bytes(values)
     made = to_srgb(Image.fromarray(scaled[..., 0] if colours == 1 else scaled), parts.profile)
-    return made if parts.kind == _RGB else flattened(made, image.getchannel("A"), animated=animated)
+    if parts.kind == _RGB:
+        return made
+    opacity = array[..., -1] if exact is None else exact[..., -1]
+    held = int(bounds(values)[1]) >> (8 if exact is None else 0)
+    if 0 < opacity.max() == held < np.iinfo(opacity.dtype).max:  # it holds as few bits as the colours
+        opacity = np.rint(opacity / held * 255).astype(np.uint8)
+        return flattened(made, Image.fromarray(opacity), animated=animated)
+    return flattened(made, image.getchannel("A"), animated=animated)
 
 
 def _exact(data: bytes, shape: tuple[int, ...]) -> Any:

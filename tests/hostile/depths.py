@@ -138,10 +138,10 @@ def _png_of_16_bits() -> Iterator[Case]:
     twelve = np.rint(rgb_array() / 255 * 4095).astype(np.uint16)
     yield Case("rgb-12-of-16.png", lambda: png(twelve, 2), looks=base, within=9)
     yield Case("rgba-12-of-16.png", lambda: png(np.dstack([twelve, opaque]), 6), looks=base, within=9)
-    yield Case("animated-12-of-16.png", lambda: _animated(png(twelve, 2)), looks=base, within=9)
+    yield Case("animated-12-of-16.png", lambda: animated(png(twelve, 2)), looks=base, within=9)
 
 
-def _animated(data: bytes) -> bytes:
+def animated(data: bytes) -> bytes:
     """A PNG as an animation of two frames, which are alike."""
     at, end = data.index(b"IDAT") - 4, data.index(b"IEND") - 4
     pixels = data[at + 8 : end - 4]

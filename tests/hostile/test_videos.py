@@ -69,6 +69,13 @@ def test_a_half_is_truncated_where_the_container_has_a_length(name: str) -> None
         assert code(front[: len(front) * 3 // 4])[0] == "truncated"
 
 
+def test_text_behind_a_video_does_not_cost_it() -> None:
+    for behind in (b"trailer" * 99, bytes(3000), b"\xff" * 99):
+        assert [which(view, FRAMES)[0] for view in views(made() + behind)] == [4, 20]
+    later = struct.pack(">I", 5000) + b"moof" + bytes(99)
+    assert code(made() + later)[0] == "truncated"
+
+
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_views_are_upright(degrees: int, mirrored: bool) -> None:

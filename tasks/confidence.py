@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.messages import Background
+from vectordb.decoders import from_json
 from vectordb.errors import Permanent
 
 FEATURES = ("image_similarity", "evidence", "text_share", "background_mean", "background_spread")
@@ -82,7 +83,7 @@ def features(
 def load(file: Path, space_id: str) -> ConfidenceModel:
     """Read a model. Raises ``BadConfidenceModel``, also for the model of another space."""
     try:
-        model = msgspec.json.decode(file.read_bytes(), type=ConfidenceModel)
+        model = from_json(file.read_bytes(), ConfidenceModel)
     except OSError as exc:
         raise BadConfidenceModel(f"the confidence model {file} cannot be read: {exc.strerror}") from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
@@ -98,4 +99,4 @@ def load(file: Path, space_id: str) -> ConfidenceModel:
 def shipped(space_id: str) -> ConfidenceModel | None:
     """The model that wildtag ships for a space, if there is one."""
     file = SHIPPED / f"{space_id}.json"
-    return msgspec.json.decode(file.read_bytes(), type=ConfidenceModel) if file.is_file() else None
+    return from_json(file.read_bytes(), ConfidenceModel) if file.is_file() else None

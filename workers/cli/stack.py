@@ -80,7 +80,8 @@ def demo() -> None:
         )
         if settings.encoder == BUNDLED:
             messages.print(
-                "These tags are those of the bundled encoder, which is modest. For better ones: wildtag up --encoder"
+                "Only tags that are sure enough are shown (WILDTAG_MIN_CONFIDENCE); an image without any is unknown."
+                " The bundled encoder is modest. For more and better tags: wildtag up --encoder"
                 f" {BETTER}  (other encoders: wildtag models; better captions: wildtag captions get)",
                 highlight=False,
             )  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.confidence import FEATURES, ConfidenceModel, Numbers
+from tasks.confidence import FEATURES, ConfidenceModel, Numbers, sigmoid
 from vectordb.errors import Permanent
 
 RIDGE = 20.0  # penalty of the squared weights of standardised features
@@ -63,7 +63,7 @@ class Fit:
 
     def confidences(self, features: Numbers) -> Numbers:
         """(n, 5) → (n,)."""
-        each: Numbers = _sigmoid((features - self.centres) / self.scales @ self.weights + self.intercept)
+        each: Numbers = sigmoid((features - self.centres) / self.scales @ self.weights + self.intercept)
         return each
 
 
@@ -96,7 +96,7 @@ def fit(seen: Observations, ridge: float = RIDGE) -> Fit:
     penalty = np.diag([0.0, *[ridge] * seen.features.shape[1]])
     chosen = np.zeros(rows.shape[1])
     for _ in range(_STEPS):
-        chances = _sigmoid(rows @ chosen)
+        chances = sigmoid(rows @ chosen)
         slope = rows.T @ (seen.weight * (chances - seen.right)) + penalty @ chosen
         curve = (rows * (seen.weight * chances * (1 - chances))[:, None]).T @ rows + penalty
         step = np.linalg.solve(curve + 1e-9 * np.eye(len(chosen)), slope)
@@ -148,11 +148,6 @@ def interval(
     ]
     low, high = np.percentile(found, [2.5, 97.5])
     return float(low), float(high)
-
-
-def _sigmoid(logits: Numbers) -> Numbers:
-    each: Numbers = np.exp(-np.logaddexp(0.0, -logits))
-    return each
 
 
 def _cycle(count: int, length: int) -> list[int]:

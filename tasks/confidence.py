@@ -59,8 +59,14 @@ class ConfidenceModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     def confidences(self, features: Numbers) -> Numbers:
         """(n, 5) → (n,) probabilities, rounded to ``DIGITS`` decimals."""
         logits = (features - self.centres) / self.scales @ np.asarray(self.weights) + self.intercept
-        each: Numbers = np.exp(-np.logaddexp(0.0, -logits)).round(DIGITS)
+        each: Numbers = sigmoid(logits).round(DIGITS)
         return each
+
+
+def sigmoid(logits: Numbers) -> Numbers:
+    """The logistic function, for any shape, without overflow."""
+    each: Numbers = np.exp(-np.logaddexp(0.0, -logits))
+    return each
 
 
 def features(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from tasks.encoders import BUNDLED
 from vectordb.decoders import converted
 
-BUNDLED = "bundled"
 _LIST = Path(__file__).with_name("models.toml")
 _FLOAT_BYTES = 4
 

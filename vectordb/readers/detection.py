@@ -57,7 +57,12 @@ def expanded(path: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  #
 
 def natural(path: Path) -> list[tuple[int, str]]:
     """Sort key for natural order: part-2 before part-10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(path.name) if part]
+    return natural_text(path.name)
+
+
+def natural_text(text: str) -> list[tuple[int, str]]:
+    """The same for any text."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(text) if part]
 
 
 def _folder(folder: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  # noqa: A002 -- as above

@@ -8,6 +8,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
+from tasks.encoders import BUNDLED
 from workers.cli.panels import OPERATE
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
@@ -37,7 +38,7 @@ def models(
         facts.append(f"ImageNet {model.imagenet:.1%}" if model.imagenet else "")
         facts.append(f"{model.ms:.0f} ms of CPU an image" if model.ms else "")
         marks = "  [green]chosen[/]" * (name == chosen) + "  [dim]downloaded[/]" * (
-            is_cached(name) and name != "bundled"
+            is_cached(name) and name != BUNDLED
         )
         console.print(f"[bold]{escape(name)}[/]  {escape(model.title)}{marks}", highlight=False, soft_wrap=True)
         console.print(f"    {escape(', '.join(fact for fact in facts if fact))}", highlight=False, soft_wrap=True)
@@ -56,7 +57,7 @@ def explain(name: str) -> None:
     if not is_cached(name):
         what = f"{size(model.download)}, licence {model.licence}" if model else "its size and licence are on its page"
         messages.print(f"Encoder {escape(name)}: downloaded once from the Hugging Face hub ({what}).", soft_wrap=True)
-    if name != "bundled":
+    if name != BUNDLED:
         messages.print(
             "Each encoder has a vector space of its own: captions are encoded for it at the first start. To use it"
             f" with other commands, too: export WILDTAG_ENCODER={escape(name)}",

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from tasks.encoders.known import BUNDLED
+from tasks.encoders import BUNDLED
 from vectordb.errors import Permanent
 from workers.cli.first_start import prepare_captions
 from workers.cli.models import explain

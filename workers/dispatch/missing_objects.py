@@ -22,7 +22,7 @@ class Missing:
     LIFETIME_S = 86_400
 
     def __init__(self, client: Client, keys: Keys, name: str) -> None:
-        self._redis: Any = client  # as above
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._key = keys.missing(name)
 
     def add(self, keys: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from workers.lifecycle.record import DamagedRecord, Record, decode
+from workers.lifecycle.record import DamagedRecord, Record, current, decode
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 
@@ -35,6 +35,13 @@ class DamagedRecords:
             with translated():
                 self._redis.sadd(self._key, oid)
             return None
+
+    def current(self, oid: str, body: bytes) -> bytes | None:
+        """A stored record as it is passed on: whole, because one that is damaged would damage the response.
+
+        See ``workers.lifecycle.record.current``; ``None`` for a damaged one, which is listed.
+        """
+        return None if self.read(oid, body) is None else current(body)
 
     def list(self) -> list[str]:
         """The ids of the objects, sorted."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from workers.lifecycle.damaged_records import DamagedRecords
-from workers.lifecycle.record import STATES, current
+from workers.lifecycle.record import STATES
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 from workers.settings.settings import SEGMENTATION, STAGES
@@ -121,9 +121,10 @@ def _progress(
         return Progress(bucket=bucket, key=key, etag=text(record[0] or b""), state="queued", position=segmented)
     if record[2] is None or at is None:
         return None
-    if at <= since or damaged.read(oid, record[2]) is None:  # a damaged one is tagged again
+    body = damaged.current(oid, record[2]) if at > since else None
+    if body is None:  # of an earlier tagging, or damaged: it is tagged again
         return Progress(bucket=bucket, key=key, etag=text(record[0] or b""), state="queued")
     return Progress(
         bucket=bucket, key=key, etag=text(record[0] or b""), state=text(record[1] or b""),
-        record=msgspec.Raw(current(record[2])), finished_at=at,
+        record=msgspec.Raw(body), finished_at=at,
     )  # fmt: skip

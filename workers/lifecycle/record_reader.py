@@ -11,7 +11,7 @@ import msgspec
 
 from vectordb.decoders import from_json
 from workers.lifecycle.damaged_records import DamagedRecords, read_copy
-from workers.lifecycle.record import STATES, Record, State, current
+from workers.lifecycle.record import STATES, Record, State
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.streams import Entries, entries
@@ -253,8 +253,7 @@ class Records:
             after = text(found[-1][0])
 
     def _body(self, oid: str, body: bytes | None) -> bytes | None:
-        """A stored record as it is passed on: whole, because one that is damaged would damage the response."""
-        return current(body) if body is not None and self.damaged.read(oid, body) else None
+        return None if body is None else self.damaged.current(oid, body)
 
 
 def _items(found: Entries) -> list[FeedItem]:

@@ -53,9 +53,7 @@ class ObjectFilter:
         if key.startswith(self.output):
             yield f"WILDTAG_OUTPUT_PREFIX is {self.output}: it is output of wildtag"
         yield from (f"WILDTAG_IGNORE_PREFIXES has {one}" for one in self.ignored_prefixes if key.startswith(one))
-        yield from (
-            f"WILDTAG_IGNORE_SUFFIXES has {one}" for one in self.ignored_suffixes if _ends(key.lower(), [one])
-        )
+        yield from (f"WILDTAG_IGNORE_SUFFIXES has {one}" for one in self.ignored_suffixes if _ends(lowered, [one]))
         if (self._is_upload(key) or self.ignored_patterns.match(key)) and (pattern := SIDE.deciding(key)):
             yield f"{pattern} is in the list of side files"
         elif pattern := self.ignored_patterns.deciding(key):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -17,12 +16,12 @@ from urllib.parse import urlsplit
 
 from vectordb.disk_space import require_space
 from vectordb.errors import Transient
+from vectordb.readers.detection import natural_text
 from workers.captions.datasets.catalogue import Dataset
 from workers.captions.datasets.download import BadDownload, OnBytes, digest, download
 
 _CHECKSUMS = "checksums.json"
 _WHEN = 946_684_800  # of all files (2000-01-01), so that a version's identity is that of the content
-_DIGITS = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,9 @@ def fetch(dataset: Dataset, folder: Path, on_file: OnBytes, hub: str | None = No
         require_space(folder, dataset.bytes, f"download {dataset.name}")
     files = _of_hub(dataset, folder, hub) if dataset.hub is not None else _of_urls(dataset, folder, on_file)
     known, sums = _known(folder), {}
-    for file in files:
+    for file, sum_ in files.items():
         name = file.relative_to(folder).as_posix()
-        sums[name] = digest(file).hexdigest()
+        sums[name] = sum_
         if name in known and known[name] != sums[name]:
             raise BadDownload(
                 f"{file} is not what was fetched before (its SHA-256 was {known[name]}, now {sums[name]}). If the"
@@ -79,8 +78,9 @@ def _version(sums: Iterable[str]) -> str:
     return hashlib.blake2b(" ".join(sorted(sums)).encode(), digest_size=5).hexdigest()
 
 
-def _of_urls(dataset: Dataset, folder: Path, on_file: OnBytes) -> list[Path]:
-    files = []
+def _of_urls(dataset: Dataset, folder: Path, on_file: OnBytes) -> dict[Path, str]:
+    """Each file with its SHA-256."""
+    files = {}
     for url in dataset.urls:
         file = folder / PurePosixPath(urlsplit(url).path).name
         wanted = folder / PurePosixPath(dataset.member).name if dataset.member else file
@@ -92,7 +92,7 @@ def _of_urls(dataset: Dataset, folder: Path, on_file: OnBytes) -> list[Path]:
                 raise BadDownload(f"{url}: the downloaded file does not have the published SHA-256 {dataset.sha256}")
             if dataset.member:
                 _take_out(file, dataset.member, wanted)
-        files.append(wanted)
+        files[wanted] = digest(wanted).hexdigest()
     return files
 
 
@@ -111,7 +111,8 @@ def _take_out(archive: Path, member: str, target: Path) -> None:
     archive.unlink()
 
 
-def _of_hub(dataset: Dataset, folder: Path, hub: str | None) -> list[Path]:
+def _of_hub(dataset: Dataset, folder: Path, hub: str | None) -> dict[Path, str]:
+    """Each file with its SHA-256."""
     from huggingface_hub import HfApi, hf_hub_download  # noqa: PLC0415 - takes a second
     from huggingface_hub.hf_api import RepoFile  # noqa: PLC0415 - as above
 
@@ -122,17 +123,17 @@ def _of_hub(dataset: Dataset, folder: Path, hub: str | None) -> list[Path]:
     found = [entry for entry in tree if isinstance(entry, RepoFile) and fnmatchcase(entry.path, dataset.files)]
     if not found:
         raise BadDownload(f"{dataset.hub} has no files {dataset.files} any more; see {dataset.source}")
-    chosen = sorted(found, key=lambda entry: _natural(entry.path))[: dataset.most]
+    chosen = sorted(found, key=lambda entry: natural_text(entry.path))[: dataset.most]
     missing = sum(entry.size for entry in chosen if not (folder / entry.path).exists())
     require_space(folder, missing, f"download {dataset.name}")
-    files = []
+    files = {}
     for entry in chosen:
         with _translated(dataset):
             file = Path(hf_hub_download(dataset.hub, entry.path, repo_type="dataset", local_dir=folder, endpoint=hub))
-        if entry.lfs is not None and digest(file).hexdigest() != entry.lfs.sha256:
+        files[file] = digest(file).hexdigest()
+        if entry.lfs is not None and files[file] != entry.lfs.sha256:
             file.unlink()
             raise BadDownload(f"{entry.path}: the downloaded file does not have the SHA-256 that the hub states")
-        files.append(file)
     return files
 
 
@@ -155,7 +156,3 @@ def _translated(dataset: Dataset) -> Iterator[None]:
     except Exception as exc:  # of the library, and of the HTTP client that it happens to use
         reason = str(exc).strip().partition("\n")[0]
         raise Transient(f"{dataset.hub} cannot be fetched from the hub: {reason}") from exc
-
-
-def _natural(path: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(path) if part]

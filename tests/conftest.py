@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import structlog
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it has no types
 
 from tests.browser import chromium
+from workers.outages.tracker import OutageTracker
 from workers.redis.connection import Client, connect
 from workers.redis.keys import Keys
 from workers.redis.server_program import choose_server
@@ -103,6 +105,28 @@ def plain_logging() -> Iterator[None]:
     """A command that runs in this process sets logging up for all of it, to a stream that ends with its test."""
     yield
     structlog.reset_defaults()
+
+
+TRACKERS: weakref.WeakSet[OutageTracker] = weakref.WeakSet()  # of this process
+_start = OutageTracker.begin
+
+
+def _begin(tracker: OutageTracker, *given: Any, **options: Any) -> None:
+    TRACKERS.add(tracker)
+    _start(tracker, *given, **options)
+
+
+OutageTracker.begin = _begin  # type: ignore[assignment, method-assign]  # the only place that knows of all trackers
+
+
+@pytest.fixture(autouse=True)
+def ended_outages() -> Iterator[None]:
+    """End all outages after a test: trackers would log reminders and publish outages during the tests that follow."""
+    yield
+    for tracker in list(TRACKERS):
+        for outage in tracker.active():
+            tracker.end(outage.name)
+    TRACKERS.clear()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,7 +124,7 @@ Make = Callable[..., World]
 
 
 @pytest.fixture
-def make(redis_url: str, client: Client, bucket: str) -> Iterator[Make]:  # noqa: ARG001 -- empties Redis
+def make(redis_url: str, client: Client, bucket: str) -> Make:  # noqa: ARG001 -- empties Redis
     """Makes a world over an S3 server."""
 
     def made(endpoint: str, **settings: object) -> World:
@@ -134,14 +134,9 @@ def make(redis_url: str, client: Client, bucket: str) -> Iterator[Make]:  # noqa
             "s3_access_key": access_key, "s3_secret_key": secret_key, "max_object_bytes": LIMIT,
             "give_up_s": GIVE_UP_S, **settings,
         }  # fmt: skip
-        worlds.append(World(Settings.model_validate(given)))
-        return worlds[-1]
+        return World(Settings.model_validate(given))
 
-    worlds: list[World] = []
-    yield made
-    for world in worlds:  # else their trackers go on to note outages in the Redis of other tests
-        for outage in world.wiring.outage_tracker.active():
-            world.wiring.outage_tracker.end(outage.name)
+    return made
 
 
 @pytest.fixture

@@ -18,15 +18,13 @@ MAKE_VENV = sh ops/make-venv.sh $(VENV) $(PYTHON)
 # pip is upgraded first, because an old pip takes twice as long to resolve the dependencies. Modules are compiled at their
 # first import, because compiling all of them takes longer than the rest of the installation, unless the environment keeps
 # Python from storing compiled modules: every process would then compile torch and transformers again, for ten seconds.
-# The installation is tried twice: now and then an index has no answer for one package of three hundred, which pip takes for
-# a conflict.
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --no-compile $${PYTHONDONTWRITEBYTECODE:+--compile} \
 	--prefer-binary -c constraints.txt $(PIP_FLAGS)
 STORE_COMPILED = unset PYTHONDONTWRITEBYTECODE
 TESTS = $(STORE_COMPILED); exec $(VENV)/bin/python -m pytest -n 4 --no-loadscope-reorder
 LOG = $(VENV)/install.log
 INSTALL = echo "Installing wildtag and its dependencies into $(VENV). This takes one or two minutes, once."; \
-	{ $(PIP) pip && { $(PIP) -e ".[$$extras]" || { sleep 5; $(PIP) -e ".[$$extras]"; }; }; } > $(LOG) 2>&1 & \
+	{ $(PIP) pip && $(PIP) -e ".[$$extras]"; } > $(LOG) 2>&1 & \
 	while kill -0 $$! 2> /dev/null; do \
 		if [ -t 1 ]; then printf '\r%-78.78s' "$$(tail -n 1 $(LOG))"; fi; sleep 1; \
 	done; \
@@ -82,7 +80,8 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Pins the newest versions that pyproject.toml allows. Packages that only some versions of Python need have a marker
-# ("; python_version …") and are kept: update them by hand.
+# ("; python_version …") and are kept: update them by hand. tests/unit/test_constraints.py names the pins that a supported Python
+# cannot install: pin an older release by hand.
 constraints:
 	rm -rf $(VENV)
 	$(MAKE_VENV)

@@ -31,7 +31,7 @@ from workers.supervision.service import (
     StackRunning,
     StartFailed,
     check_order,
-    levels_below,
+    stop_share,
 )
 from workers.supervision.signals import Signals
 
@@ -153,8 +153,7 @@ class Supervisor:
                     if self._signals.count > 1 or now >= deadline:
                         member.stop(now, 0.0)
                     elif member.service.name not in needed and member.state is not State.ENDING:
-                        share = (deadline - now) / (1 + levels_below(member.service.name, services))
-                        member.stop(now, min(member.service.stop_timeout, share))
+                        member.stop(now, stop_share(member.service.name, deadline - now, services))
                     member.step(now)
                 self._sleep(ROUND)
                 now = self._now()

@@ -10,8 +10,9 @@ import typer
 from rich.table import Table
 
 from vectordb.errors import Permanent
+from workers.cli.connection import connected
 from workers.cli.panels import BUCKET
-from workers.cli.results import Json, connected
+from workers.cli.results import Json
 from workers.cli.show import clean, console, messages
 from workers.events.sink import EventSink
 

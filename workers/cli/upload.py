@@ -10,9 +10,10 @@ import typer
 from rich.table import Table
 
 from vectordb.errors import Permanent
+from workers.cli.connection import no_stack
 from workers.cli.files import expanded
 from workers.cli.panels import TAG
-from workers.cli.results import Json, no_stack
+from workers.cli.results import Json
 from workers.cli.sending_bars import SendingBars
 from workers.cli.show import add_row, clean, console, messages, table
 from workers.settings.segmentation import METHODS

@@ -12,8 +12,9 @@ import msgspec
 import typer
 from rich.table import Table
 
+from workers.cli.connection import connected
 from workers.cli.panels import OPERATE, RUN
-from workers.cli.results import Json, connected
+from workers.cli.results import Json
 from workers.cli.show import clean, console, messages
 from workers.notifying.dead_letters import DeadLetter, DeadLetters
 from workers.settings.settings import Settings

@@ -183,7 +183,7 @@ def test_a_reader_that_is_slow_is_cut_off_and_loses_nothing(redis_url: str, clie
                 assert next(coming).name == "done"
 
 
-def test_a_gateway_that_stops_does_not_wait_for_open_streams(redis_url: str, client: Client, tmp_path: Path) -> None:
+def test_a_gateway_that_stops_does_not_wait_for_open_streams(redis_url: str, tmp_path: Path) -> None:
     with socket.socket() as page:
         page.settimeout(20)
         with running(wired(tmp_path, redis_url), server={"timeout_graceful_shutdown": 60}) as gateway:

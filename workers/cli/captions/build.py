@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from vectordb.errors import Transient
+from workers.cli.connection import stack_settings
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
@@ -57,7 +58,7 @@ def import_(
     if queue and workers > 1:
         raise typer.BadParameter("use either --queue or --workers, not both")
     settings = Settings()
-    wiring = Wiring(running(settings) or settings)
+    wiring = Wiring(stack_settings() if queue else running(settings) or settings)
     try:
         source = source_of(paths, format=format_, column=column)
         what = Import(source, name, parse=extract, version=version, vectors=vectors)

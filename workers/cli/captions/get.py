@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from workers.cli.captions.build import import_
+from workers.cli.connection import stack_settings
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
@@ -45,6 +46,8 @@ def get(
         return
     if name not in listed:
         raise NoDataset(f"there is no caption set {name!r} in {path}; choose one of: {', '.join(listed)}")
+    if queue:
+        stack_settings()  # before gigabytes are downloaded
     dataset = listed[name]
     settings = Settings()
     folder = settings.home / "datasets" / name

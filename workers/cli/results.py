@@ -85,7 +85,7 @@ def watch(json: Json = False) -> None:
         for item in _feed(wiring.records, after):
             if item.record is None:
                 if json:
-                    gone = msgspec.json.encode({"id": item.oid, "state": "removed"})
+                    gone = msgspec.json.encode({"id": item.oid, **item.removed})
                     console.out(gone.decode(), highlight=False)
                 else:
                     console.print(f"[dim]{clean(item.oid)}  removed[/]")

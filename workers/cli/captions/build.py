@@ -51,7 +51,6 @@ def import_(
     from vectordb.library import VersionExists  # noqa: PLC0415 -- as above
     from vectordb.readers import BadSource, source_of  # noqa: PLC0415 -- as above
     from workers.captions.importing import Import  # noqa: PLC0415 -- as above
-    from workers.captions.versions import switch  # noqa: PLC0415 -- as above
     from workers.embedded.stack import running  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
@@ -87,12 +86,19 @@ def import_(
         messages.print("The captions before this fault are imported.")
         raise typer.Exit(FAULTY)
     if use:
-        now = switch(wiring.library, wiring.space.id, made.captions_version, settings.captions)
-        messages.print(f"In use: {escape(now)}")
+        put_in_use(wiring, made)
     elif not json:
         messages.print(
             f"To tag with this version, run: wildtag captions use {escape(made.captions_version)}", highlight=False
         )
+
+
+def put_in_use(wiring: Wiring, made: Manifest) -> None:
+    """Tag new images with this version from now on, and say so."""
+    from workers.captions.versions import switch  # noqa: PLC0415 -- keeps the command line quick
+
+    now = switch(wiring.library, wiring.space.id, made.captions_version, wiring.settings.captions)
+    messages.print(f"In use: {escape(now)}")
 
 
 def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: bool) -> Manifest:

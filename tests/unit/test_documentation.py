@@ -35,8 +35,8 @@ from tests.documents import (
 )
 from tests.documents import typed as typed_lines
 from workers.cli.main import app
-from workers.lifecycle.record import Record
 from workers.evaluation.report import FIGURES, SHOWN_FIGURES
+from workers.lifecycle.record import Record
 from workers.settings.settings import Settings
 
 NUMBERED = [page for page in DECISIONS if page.name != "README.md"]
@@ -264,5 +264,7 @@ def test_a_source_with_a_generated_part_says_where_its_content_is() -> None:
 
 def test_every_column_of_an_evaluation_is_described() -> None:
     page = (ROOT / "docs" / "how-to" / "evaluation.md").read_text()
-    described = {name for row in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE) for name in re.findall(r"`(.+?)`", row)}
+    described = {
+        name for row in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE) for name in re.findall(r"`(.+?)`", row)
+    }
     assert {*FIGURES, *SHOWN_FIGURES} - described == {"images"}, "it needs no description"

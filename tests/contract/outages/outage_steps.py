@@ -1,0 +1,5 @@
+"""Dispatchers and keepers that meet outages."""
+
+from __future__ import annotations
+
+SOON_S = 2.0

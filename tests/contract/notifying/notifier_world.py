@@ -13,6 +13,7 @@ import pytest
 
 from tasks.messages import ObjectRef, Revision
 from tests.contract.receiver import Receiver, receiving
+from tests.eventually import eventually
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Error, Record, State
 from workers.notifying.dead_letters import DeadLetters
@@ -71,10 +72,13 @@ class World:
             self.work(notifier, until)
 
     def work(self, notifier: Notifier, until: Callable[[], object]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while not until():
-            assert time.monotonic() < deadline, (self.outbox.counts(), self.receiver.ids())
+        def so() -> bool:
+            if until():
+                return True
             notifier.step(20)
+            return False
+
+        eventually(so, PATIENCE_S, lambda: str((self.outbox.counts(), self.receiver.ids())), every_s=0)
 
     def older_than_7(self) -> bool:
         """Redis does not count what was added to a stream."""

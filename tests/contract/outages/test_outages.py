@@ -13,6 +13,7 @@ from tasks.messages import Revision
 from tests.contract.dispatch.dispatching_world import World, created, made_of, world
 from tests.contract.outages.outage_steps import SOON_S
 from tests.contract.own_redis import OwnRedis
+from tests.eventually import eventually
 from vectordb.server_client import ServerAway
 from workers.dispatch.dispatcher import Dispatcher, Pace
 from workers.lifecycle.event import ObjectEvent
@@ -48,11 +49,12 @@ def dispatcher(world: World, captions: Callable[[], Revision], outage_tracker: O
 
 def sent_within(world: World, turn: Step, keys: set[str], seconds: float) -> None:
     """Take turns until all of these are sent."""
-    deadline = time.monotonic() + seconds
-    while keys - {key for batch in world.queues.sent for key in batch}:
+
+    def all_sent() -> bool:
         turn()
-        assert time.monotonic() < deadline, world.queues.sent
-        time.sleep(0.01)  # between two steps
+        return keys <= {key for batch in world.queues.sent for key in batch}
+
+    eventually(all_sent, seconds, lambda: str(world.queues.sent))
 
 
 def test_events_that_were_read_while_the_captions_were_away_go_on_when_they_are_back(world: World) -> None:

@@ -2,8 +2,8 @@
 
 It adds the decisions in ``ops/decisions`` as pages, replaces what is between ``<!-- generated: NAME -->`` and
 ``<!-- end of generated -->`` by a part of the reference (``ops/reference``), and converts equations to MathML, so
-that no page needs a script. Run MkDocs as ``python -m mkdocs`` in the root of the repository, so that these modules can be
-imported.
+that no page needs a script. Run MkDocs as ``python -m mkdocs`` in the root of the repository, so that these modules
+can be imported.
 """
 
 from __future__ import annotations

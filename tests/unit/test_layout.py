@@ -14,6 +14,7 @@ from workers.settings.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 300  # lines
+STILL_LONG = {"tests/contract/stages/test_bad_input.py"}
 
 ADAPTERS = frozenset({
     # stores and Redis
@@ -109,15 +110,15 @@ def test_no_two_modules_have_one_name_with_two_meanings() -> None:
     assert {name: where for name, where in shared.items() if len(where) > 1} == {}
 
 
-def test_no_module_or_style_sheet_is_long() -> None:
+def test_no_module_test_or_style_sheet_is_long() -> None:
     styles = [path for folder in ("workers", "docs", "ops") for path in (ROOT / folder).rglob("*.css")]
     assert styles
     long = {
         path.relative_to(ROOT).as_posix(): lines
-        for path in (*modules("workers", "tasks", "vectordb"), *styles)
+        for path in (*modules("workers", "tasks", "vectordb", "ops", "tests"), *styles)
         if (lines := len(path.read_text().splitlines())) > LONGEST
     }
-    assert long == {}
+    assert long.keys() <= STILL_LONG, long
 
 
 def test_the_page_loads_every_style_sheet_beside_it() -> None:

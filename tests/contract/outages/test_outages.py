@@ -11,7 +11,7 @@ import pytest
 
 from tasks.messages import Revision
 from tests.contract.dispatch.dispatching_world import World, created, made_of, world
-from tests.contract.outages.outage_steps import SOON_S
+from tests.contract.outages.soon import SOON_S
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
 from vectordb.server_client import ServerAway

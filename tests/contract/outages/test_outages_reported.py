@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.contract.dispatch.dispatching_world import World, created
-from tests.contract.outages.outage_steps import SOON_S
+from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
+from tests.contract.outages.soon import SOON_S
 from tests.contract.qdrant_wire import grpc_wire
 from tests.contract.segmenting_world import World as SegmentingWorld
 from tests.contract.tcp_proxy import TcpProxy

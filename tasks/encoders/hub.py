@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from vectordb.errors import Transient
@@ -19,11 +20,11 @@ def require_hub(endpoint: str | None = None) -> None:
     ``endpoint``: the address of the hub, if not that of HF_ENDPOINT. Does nothing with HF_HUB_OFFLINE, where the
     library asks nobody.
     """
-    from huggingface_hub import constants  # noqa: PLC0415 - takes a second
-    from huggingface_hub.utils import get_session  # noqa: PLC0415 - as above
+    from huggingface_hub import constants, get_session  # noqa: PLC0415 - takes a second
     from huggingface_hub.utils.logging import set_verbosity_error  # noqa: PLC0415 - as above
 
-    set_verbosity_error()  # it prints a line for every retry
+    # it would print a line for every retry
+    set_verbosity_error()  # type: ignore[no-untyped-call]  # has no annotations
     if constants.HF_HUB_OFFLINE:
         return
     address = endpoint or constants.ENDPOINT
@@ -40,5 +41,10 @@ def require_hub_for(name: str) -> None:
     """``require_hub``, unless this model is a folder or its configuration was downloaded before."""
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - takes a second
 
-    if not Path(name).is_dir() and not isinstance(try_to_load_from_cache(name, "config.json"), str):
+    if may_be_on_hub(name) and not isinstance(try_to_load_from_cache(name, "config.json"), str):
         require_hub()
+
+
+def may_be_on_hub(name: str) -> bool:
+    """Whether a name can be that of a model of the hub: no folder that exists, and no path to one that does not."""
+    return not Path(name).is_dir() and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) is not None

@@ -80,7 +80,8 @@ async def _kept(events: AsyncIterator[bytes], closing: asyncio.Event) -> AsyncIt
         yield KEEPALIVE_COMMENT  # sent at once with the headers
         while not end.done():
             coming = coming or asyncio.ensure_future(_next(events))
-            await asyncio.wait([coming, end], timeout=PING_S, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {coming, end}
+            await asyncio.wait(either, timeout=PING_S, return_when=asyncio.FIRST_COMPLETED)
             if end.done():
                 return
             if not coming.done():

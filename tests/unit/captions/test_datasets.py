@@ -148,9 +148,14 @@ def test_a_file_without_end_and_a_server_that_is_away_are_temporary(source: Sour
 
 
 def test_where_no_connection_existed_it_fails_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    attempts: list[str] = []
+    attempts = []
     rest = download._rest
-    monkeypatch.setattr(download, "_rest", lambda *given: attempts.append("") or rest(*given))
+
+    def counting(*given: Any) -> None:
+        attempts.append(given)
+        rest(*given)
+
+    monkeypatch.setattr(download, "_rest", counting)
     with pytest.raises(Transient, match=r"no connection to 127\.0\.0\.1 .* run the same command again"):
         download.download("http://127.0.0.1:1/set.txt", tmp_path / "set.txt", quiet)
     assert len(attempts) == 2

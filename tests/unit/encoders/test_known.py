@@ -35,6 +35,7 @@ def test_the_list_has_sizes_and_names_that_can_be_chosen() -> None:
 def test_a_folder_needs_no_download_and_a_name_of_the_hub_does(tmp_path: Path) -> None:
     assert is_cached(str(tmp_path))
     assert not is_cached("openai/clip-vit-base-patch32")
+    assert not is_cached(str(tmp_path / "no such folder"))
     snapshot = tmp_path / "hub" / "models--openai--clip-vit-base-patch32" / "snapshots" / "1"
     snapshot.mkdir(parents=True)
     (snapshot.parents[1] / "refs").mkdir()

@@ -1,8 +1,9 @@
 """The MkDocs hook of this repository, configured in ``mkdocs.yml``.
 
-It adds the decisions in ``ops/decisions`` as pages, replaces ``<!-- generated: NAME -->`` by a part of the reference
-(``ops/reference``), and converts equations to MathML, so that no page needs a script. Run MkDocs as
-``python -m mkdocs`` in the root of the repository, so that these modules can be imported.
+It adds the decisions in ``ops/decisions`` as pages, replaces what is between ``<!-- generated: NAME -->`` and
+``<!-- end of generated -->`` by a part of the reference (``ops/reference``), and converts equations to MathML, so
+that no page needs a script. Run MkDocs as ``python -m mkdocs`` in the root of the repository, so that these modules
+can be imported.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from ops.reference import PARTS
 
 ROOT = Path(__file__).parents[1]
 DECISIONS = "ops/decisions"
-GENERATED = re.compile(r"<!-- generated: (\w+) -->")
+# what is between the two comments says to readers of the source where the part is
+GENERATED = re.compile(r"<!-- generated: (?P<name>\w+) -->\n(?P<note>.*?)\n<!-- end of generated -->", re.DOTALL)
 LINK = re.compile(r"(?<=\]\()(?P<path>(?:\.\./)+(?:ops/decisions|docs)/[^)#]+)")
 EQUATION = re.compile(
     r'<(?P<tag>div|span) class="arithmatex">\\[\[(](?P<tex>.*?)\\[\])]</(?P=tag)>', re.DOTALL
@@ -44,7 +46,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
     """Insert the generated parts, and adjust links between ``docs`` and the decisions."""
-    filled = GENERATED.sub(lambda found: PARTS[found[1]](), markdown)
+    filled = GENERATED.sub(lambda found: PARTS[found["name"]](), markdown)
     return LINK.sub(lambda found: moved(page.file.src_uri, found["path"]), filled)
 
 

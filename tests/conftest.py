@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ import structlog
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it has no types
 
 from tests.browser import chromium
+from tests.eventually import eventually
 from workers.outages.tracker import OutageTracker
 from workers.redis.connection import Client, connect
 from workers.redis.keys import Keys
@@ -85,15 +85,7 @@ def redis_url() -> Iterator[str]:
         stdout=subprocess.DEVNULL, env={**os.environ},
     )  # fmt: skip
     client = redis.Redis(unix_socket_path=socket)
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            client.ping()
-            break
-        except redis.ConnectionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)  # between two tries
+    eventually(client.ping, 20, every_s=0.02, despite=(redis.ConnectionError,))
     yield f"unix://{socket}"
     server.terminate()
     server.wait(10)

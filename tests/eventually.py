@@ -16,13 +16,22 @@ def eventually(
     explain: Callable[[], str] = lambda: "it did not happen in time",
     *,
     every_s: float = 0.01,
+    despite: tuple[type[Exception], ...] = (),
 ) -> T:
-    """Poll until ``check`` returns something true; return it. Fail with ``explain`` after ``timeout_s`` seconds."""
+    """Poll until ``check`` returns something true; return it. Fail with ``explain`` after ``timeout_s`` seconds.
+
+    An error in ``despite`` counts as not yet; the last one is raised.
+    """
     deadline = time.monotonic() + timeout_s
-    while not (value := check()):
+    while True:
+        try:
+            if value := check():
+                return value
+        except despite:
+            if time.monotonic() >= deadline:
+                raise
         assert time.monotonic() < deadline, explain()
         time.sleep(every_s)
-    return value
 
 
 def eventually_while(process: subprocess.Popen[Any], check: Callable[[], object], timeout_s: float) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tasks.encoders.hub import HubUnreachable, may_be_on_hub, require_hub
+from tasks.encoders.known import is_cached
 from tasks.encoders.protocols import Space
 from tasks.encoders.requirements import ModelNotLoaded, need, quiet_transformers
 
@@ -53,6 +55,11 @@ def read_config(name: str) -> tuple[Any, Family]:
     from transformers import AutoConfig  # noqa: PLC0415 - takes seconds
 
     quiet_transformers()
+    if may_be_on_hub(name) and not is_cached(name):
+        try:
+            require_hub()
+        except HubUnreachable as exc:
+            raise ModelNotLoaded(f"the model {name!r} has not been downloaded yet: {exc}") from exc
     try:
         config = AutoConfig.from_pretrained(name)
     except (OSError, ValueError, KeyError) as exc:

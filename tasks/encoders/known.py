@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from tasks.encoders import BUNDLED
+from tasks.encoders.hub import may_be_on_hub
 from vectordb.decoders import converted
 
 _LIST = Path(__file__).with_name("models.toml")
@@ -41,6 +42,8 @@ def is_cached(name: str) -> bool:
     """Whether an encoder can be loaded without a download: the bundled one, a folder, or in the cache of the hub."""
     if name == BUNDLED or Path(name).is_dir():
         return True
+    if not may_be_on_hub(name):
+        return False
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - takes a second
 
     weights = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")

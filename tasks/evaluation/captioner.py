@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from PIL import Image
 
 from tasks.cache import Cache
+from tasks.encoders.hub import require_hub_for
 from tasks.encoders.protocols import TextEncoder
 from tasks.encoders.requirements import ModelNotLoaded, fast_dtype, need, quiet_transformers
 from tasks.evaluation.answers import SHOWN, Answer, Pictures
@@ -65,6 +66,7 @@ class HFCaptioner:
         gpu = torch.cuda.is_available()
         self._dtype = torch.float16 if gpu else fast_dtype()
         try:
+            require_hub_for(name)
             # neither signature has types
             self._processor: Any = AutoProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
             model: Any = AutoModelForImageTextToText.from_pretrained(name, dtype=self._dtype)

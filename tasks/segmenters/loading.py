@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tasks.encoders.hub import HubUnreachable, require_hub_for
 from tasks.encoders.requirements import ModelNotLoaded, need, quiet_transformers, use_threads
 
 if TYPE_CHECKING:
@@ -19,9 +20,10 @@ def load(name: str, kind: str, threads: int | None) -> tuple[torch.nn.Module, An
     quiet_transformers()
     use_threads(threads)
     try:
+        require_hub_for(name)
         processor = transformers.AutoImageProcessor.from_pretrained(name)
         model, info = getattr(transformers, kind).from_pretrained(name, output_loading_info=True)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as exc:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, HubUnreachable) as exc:
         cause = str(exc).strip().partition("\n")[0]
         raise ModelNotLoaded(f"the model {name!r} could not be loaded as a {kind}: {cause}") from exc
     # the library initialises missing weights at random, for example with a model of another type

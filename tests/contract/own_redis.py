@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import redis
 
+from tests.eventually import eventually
 from workers.redis.connection import Client, connect
 from workers.redis.server_program import choose_server
 
@@ -31,15 +31,8 @@ class OwnRedis:
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
         client = connect(self.url)
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                client.ping()
-            except redis.ConnectionError:
-                assert time.monotonic() < deadline, "the redis-server does not answer"
-                time.sleep(0.02)  # between two tries
-            else:
-                return client
+        eventually(client.ping, 20, every_s=0.02, despite=(redis.ConnectionError,))
+        return client
 
     def kill(self) -> None:
         """End it without a farewell."""

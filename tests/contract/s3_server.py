@@ -7,7 +7,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.contract.real_servers import key_pair
+from tests.eventually import eventually
 from workers.stores.s3 import S3Store
 from workers.stores.s3_connection import S3Connection, S3Options
 
@@ -39,14 +39,9 @@ def moto() -> Iterator[str]:
         try:
             assert server.stdout is not None
             url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    urllib.request.urlopen(f"{url}/moto-api/", timeout=5).close()
-                    break
-                except OSError:
-                    assert time.monotonic() < deadline
-                    time.sleep(0.05)  # between two tries
+            eventually(
+                lambda: urllib.request.urlopen(f"{url}/moto-api/", timeout=5), every_s=0.05, despite=(OSError,)
+            ).close()
             yield url
         finally:
             server.terminate()

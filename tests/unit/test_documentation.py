@@ -35,6 +35,7 @@ from tests.documents import (
 )
 from tests.documents import typed as typed_lines
 from workers.cli.main import app
+from workers.evaluation.report import FIGURES, SHOWN_FIGURES
 from workers.lifecycle.record import Record
 from workers.settings.settings import Settings
 
@@ -149,7 +150,7 @@ def test_every_module_it_runs_exists(page: Path) -> None:
         assert importlib.util.find_spec(module) is not None, module
     for name in re.findall(r"python -m ops\.bench (\w+)", page.read_text()):
         assert importlib.util.find_spec(f"ops.bench.{name}") is not None, name
-    for name in re.findall(r"python -m ops\.reference ([a-z]+)", page.read_text()):
+    for name in re.findall(r"python -m ops\.reference ([a-z_]+)", page.read_text()):
         assert name in reference.PARTS
 
 
@@ -247,3 +248,23 @@ def test_the_picture_of_the_page_shows_the_labels_that_the_page_has() -> None:
         labels = json.loads(picture.info.get("labels", "[]"))
     assert "Choose images" in labels
     assert [label for label in labels if f">{label}<" not in sources and f'"{label}"' not in sources] == []
+
+
+def test_a_source_with_a_generated_part_says_where_its_content_is() -> None:
+    found: set[str] = set()
+    for page in (ROOT / "docs").rglob("*.md"):
+        text = page.read_text()
+        parts = list(documentation.GENERATED.finditer(text))
+        assert len(parts) == text.count("<!-- generated: "), page.name
+        for part in parts:
+            found.add(part["name"])
+            assert f"`python -m ops.reference {part['name']}`" in part["note"], page.name
+    assert found == set(reference.PARTS)
+
+
+def test_every_column_of_an_evaluation_is_described() -> None:
+    page = (ROOT / "docs" / "how-to" / "evaluation.md").read_text()
+    described = {
+        name for row in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE) for name in re.findall(r"`(.+?)`", row)
+    }
+    assert {*FIGURES, *SHOWN_FIGURES} - described == {"images"}, "it needs no description"

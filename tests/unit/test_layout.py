@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import fields
@@ -13,6 +14,7 @@ from workers.settings.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 300  # lines
+STILL_LONG = {"tests/contract/stages/test_bad_input.py"}
 
 ADAPTERS = frozenset({
     # stores and Redis
@@ -108,10 +110,19 @@ def test_no_two_modules_have_one_name_with_two_meanings() -> None:
     assert {name: where for name, where in shared.items() if len(where) > 1} == {}
 
 
-def test_no_module_is_long() -> None:
+def test_no_module_test_or_style_sheet_is_long() -> None:
+    styles = [path for folder in ("workers", "docs", "ops") for path in (ROOT / folder).rglob("*.css")]
+    assert styles
     long = {
         path.relative_to(ROOT).as_posix(): lines
-        for path in modules("workers", "tasks", "vectordb")
+        for path in (*modules("workers", "tasks", "vectordb", "ops", "tests"), *styles)
         if (lines := len(path.read_text().splitlines())) > LONGEST
     }
-    assert long == {}
+    assert long.keys() <= STILL_LONG, long
+
+
+def test_the_page_loads_every_style_sheet_beside_it() -> None:
+    page = ROOT / "workers" / "gateway" / "page_files"
+    loaded = re.findall(r'<link rel="stylesheet" href="/([^"]+)">', (page / "index.html").read_text())
+    assert sorted(loaded) == sorted(file.name for file in page.glob("*.css"))
+    assert loaded[-1] == "media.css", "its rules replace those of the others"

@@ -8,9 +8,9 @@ import typer
 from rich.markup import escape
 
 from vectordb.errors import Transient
+from workers.cli.connection import stack_settings
 from workers.cli.panels import OPERATE
 from workers.cli.show import messages
-from workers.settings.settings import Settings
 
 
 def alive(
@@ -30,7 +30,7 @@ def alive(
     if name not in NAMES:
         raise typer.BadParameter(f"unknown process {name!r}; choose one of {', '.join(NAMES)}")
     try:
-        state = liveness_check(Wiring(Settings()), name, fresh=within, patience=within).settled()
+        state = liveness_check(Wiring(stack_settings()), name, fresh=within, patience=within).settled()
     except Transient as exc:
         messages.print(f"{name}: state unknown: {escape(str(exc))}", soft_wrap=True)
         return

@@ -9,8 +9,9 @@ import msgspec
 import typer
 from rich.table import Table
 
+from workers.cli.connection import connected
 from workers.cli.panels import OPERATE
-from workers.cli.results import Json, connected
+from workers.cli.results import Json
 from workers.cli.show import clean, console, messages
 from workers.gateway.api_keys import Scope
 

@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vectordb.errors import Transient
+from workers.cli.connection import connected
 from workers.cli.panels import BUCKET, RUN
 from workers.cli.show import clean, console, messages
 from workers.lifecycle.record import STATES, as_state
@@ -22,7 +23,6 @@ from workers.settings.settings import Settings
 if TYPE_CHECKING:
     from workers.dispatch.reconcile import Sweep
     from workers.dispatch.removals import Hold
-    from workers.wiring.wiring import Wiring
 
 STEP_S = 0.5
 AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -62,7 +62,7 @@ def reconcile(
         return
     from workers.wiring.dispatch import sweeper as sweeper_of  # noqa: PLC0415 -- keeps the command line quick
 
-    wiring = _connected()
+    wiring = connected()
     earliest = _timestamp(since)
     sweeper = sweeper_of(
         wiring, bucket, prefix=prefix, since=earliest, resume=resume, rate=rate, confirmed=confirm_removals
@@ -122,7 +122,7 @@ def retag(
         )
     if state is not None and as_state(state) is None:
         raise typer.BadParameter(f"unknown state {state!r}; choose one of {', '.join(STATES)}")
-    wiring = _connected()
+    wiring = connected()
     selection = Selection(
         bucket or wiring.settings.bucket, prefix or "", tag, as_state(state) if state else None, captions,
         wiring.chosen() if outdated else None,
@@ -140,15 +140,6 @@ def retag(
         console.out(msgspec.json.encode({"objects": put}).decode(), highlight=False)
     else:
         console.print(f"{put:,} object{'' if put == 1 else 's'} queued for tagging")
-
-
-def _connected() -> Wiring:
-    from workers.embedded.stack import reached  # noqa: PLC0415 -- keeps the command line quick
-    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
-
-    wiring = Wiring(reached(Settings()))
-    wiring.layout.require()
-    return wiring
 
 
 def _timestamp(since: str | None) -> float | None:

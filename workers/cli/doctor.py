@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 import typer
@@ -48,12 +49,22 @@ def doctor(
             view.add_row(MARKS[check.ok], escape(check.name), escape(check.detail) + remedy)
         console.print(view)
         console.print("\nSettings:")
-        for name, value in settings.environment().items():
+        for name, value in _in_force(settings).environment().items():
             shown = re.sub(r"(?<=:)[^:@/]+(?=@)", "***", value)  # a password in a URL
             shown = "***" if settings.is_secret(name) else shown
             console.print(f"  {name}={shown}", style="dim", markup=False, highlight=False)
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)
+
+
+def _in_force(settings: Settings) -> Settings:
+    """The settings, with the ports that the running stack of this home listens on."""
+    from workers.supervision.supervisor import read_stack  # noqa: PLC0415 -- keeps the command line quick
+
+    info = read_stack(settings.home)
+    addresses = info.addresses if info else {}
+    ports = {f"{name}_port": urlsplit(addresses[name]).port for name in ("gateway", "flower") if name in addresses}
+    return settings.model_copy(update=ports)
 
 
 def add_to(app: typer.Typer) -> None:

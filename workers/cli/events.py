@@ -10,9 +10,10 @@ import typer
 from rich.table import Table
 
 from vectordb.errors import Permanent
+from workers.cli.connection import connected
 from workers.cli.panels import BUCKET
-from workers.cli.results import Json, connected
-from workers.cli.show import clean, console, messages
+from workers.cli.results import Json
+from workers.cli.show import Footnotes, clean, console, messages
 from workers.events.sink import EventSink
 
 app = typer.Typer(
@@ -37,13 +38,15 @@ def rejected(
         messages.print("Nothing has been set aside.")
         return
     view = Table("when", "source", "bytes", "reason", "begins with", pad_edge=False, box=None)
+    notes = Footnotes((aside.rejected.reason for aside in found), "notifications")
     for aside in found:
         begins = aside.rejected.body[:60].decode("utf-8", "replace")
         when = datetime.fromtimestamp(aside.at, UTC).astimezone().isoformat(" ", "seconds")
         view.add_row(
-            when, aside.rejected.source, f"{aside.rejected.size:,}", clean(aside.rejected.reason), clean(begins)
+            when, aside.rejected.source, f"{aside.rejected.size:,}", notes.cell(aside.rejected.reason), clean(begins)
         )
     console.print(view)
+    notes.print()
 
 
 @app.command("junk", hidden=True)

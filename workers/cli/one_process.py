@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 from rich.progress import track
-from rich.table import Table
 
 from workers.cli.files import expanded
 from workers.cli.first_start import prepare_captions
 from workers.cli.panels import TAG
-from workers.cli.show import add_row, console, messages, print_json, table
+from workers.cli.show import messages, print_json, print_table
 from workers.lifecycle.record import Record
 from workers.settings.settings import Settings
 
@@ -32,26 +31,19 @@ def tag(
     if not prepared(settings):
         prepare_captions(settings)
     paths, named = list(expanded(files)), {str(file) for file in files}
-    view, failed = table(), 0
+    shown: list[Record] = []
+    failed = 0
     with tagging(settings) as tagger:
         batches = [paths[i : i + settings.batch_max] for i in range(0, len(paths), settings.batch_max)]
         for batch in track(batches, "tagging", console=messages, transient=True, disable=len(batches) < 2):
             for record in tagger.tag(batch, time.time()):
                 # who names a file wants its tags; a folder may contain anything
                 failed += record.state != "done" and (record.state != "skipped" or record.key in named)
-                _show(record, view, json=json)
-    if view.row_count:
-        console.print(view)
+                print_json(record) if json else shown.append(record)
+    print_table(shown)
     if failed:
         messages.print(f"[red]{failed} of {len(paths)} files could not be tagged[/]")
         raise typer.Exit(1)
-
-
-def _show(record: Record, view: Table, *, json: bool) -> None:
-    if json:
-        print_json(record)
-    else:
-        add_row(view, record)
 
 
 def add_to(app: typer.Typer) -> None:

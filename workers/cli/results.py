@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vectordb.errors import Transient
+from workers.cli.connection import connected
 from workers.cli.panels import OPERATE, TAG
 from workers.cli.show import clean, console, line, messages, print_json, show
 from workers.lifecycle.record import STATES, Record, as_state
@@ -21,38 +21,11 @@ from workers.lifecycle.record_reader import FeedItem, Records
 from workers.lifecycle.spelling import Spellings
 from workers.outages.board import Outage
 from workers.redis.streams import entry_order
-from workers.settings.settings import Settings
 from workers.stores.folder_names import key_text
 from workers.wiring.operations import spellings
 from workers.wiring.wiring import Wiring
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
-
-
-def connected() -> Wiring:
-    """The adapters to the stack of this home, or to the Redis that the environment names.
-
-    Raises ``OtherLayout`` if another version of wildtag wrote its keys.
-    """
-    from workers.embedded.stack import running  # noqa: PLC0415 -- keeps the command line quick
-
-    settings = Settings()
-    up = settings if "redis_url" in settings.model_fields_set else running(settings)
-    if up is None:
-        raise no_stack(settings, "set WILDTAG_HOME or WILDTAG_REDIS_URL to connect to another stack")
-    wiring = Wiring(up)
-    with suppress(Transient):  # the command itself reports the outage
-        wiring.layout.require()
-    return wiring
-
-
-def no_stack(settings: Settings, alternative: str) -> typer.Exit:
-    """Print that no stack runs in this home and what to do. Returns the exception that ends the command."""
-    messages.print(
-        f"[red]No stack is running in {escape(str(settings.home))}.[/] Start one with [bold]wildtag up[/], "
-        f"or {alternative}."
-    )
-    return typer.Exit(1)
 
 
 def results(
@@ -112,7 +85,7 @@ def watch(json: Json = False) -> None:
         for item in _feed(wiring.records, after):
             if item.record is None:
                 if json:
-                    gone = msgspec.json.encode({"id": item.oid, "state": "removed"})
+                    gone = msgspec.json.encode({"id": item.oid, **item.removed})
                     console.out(gone.decode(), highlight=False)
                 else:
                     console.print(f"[dim]{clean(item.oid)}  removed[/]")

@@ -10,9 +10,10 @@ import msgspec
 import typer
 from rich.markup import escape
 
+from workers.cli.connection import connected
 from workers.cli.doctor import MARKS
 from workers.cli.panels import BUCKET
-from workers.cli.results import Json, connected
+from workers.cli.results import Json
 from workers.cli.show import clean, console
 from workers.diagnostics.doctor import Check
 from workers.gateway.addresses import loopback

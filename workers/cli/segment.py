@@ -13,11 +13,11 @@ from msgspec import structs
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, track
 from rich.table import Table
 
+from workers.cli.connection import connected
 from workers.cli.files import expanded
 from workers.cli.first_start import prepare_captions
 from workers.cli.one_process import Json
 from workers.cli.panels import SEGMENT
-from workers.cli.results import connected
 from workers.cli.show import clean, console, messages, print_json
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.record import ArtifactKeys, Record

@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from vectordb.errors import WildtagError
 from workers.client import ApiError, Away, Image
 from workers.lifecycle.record import Error
+from workers.lifecycle.skipping import NOT_AN_IMAGE, reason_to_skip
 
 UPLOADS = 4
 AWAITED = 16  # images whose tags are awaited at the same time: about one batch
@@ -20,13 +21,14 @@ AWAITED = 16  # images whose tags are awaited at the same time: about one batch
 class Sent:
     """The outcome of one file. ``image`` with an ``error``: it is stored, but was not finished.
 
-    ``hopeless``: uploading the other files would fail in the same way.
+    ``hopeless``: uploading the other files would fail in the same way. ``skipped``: it was not meant to be an image.
     """
 
     path: Path
     image: Image | None = None
     error: Error | None = None
     hopeless: bool = False
+    skipped: bool = False
 
     @property
     def fine(self) -> bool:
@@ -41,8 +43,11 @@ class Sending:
     """
 
     def __init__(
-        self, paths: Sequence[Path], upload: Callable[[Path], Image], settle: Callable[[Image], Image]
-    ) -> None:
+        self, paths: Sequence[Path], upload: Callable[[Path], Image], settle: Callable[[Image], Image], *,
+        video: bool = False,
+    ) -> None:  # fmt: skip
+        """``video``: whether videos are tagged."""
+        self._video = video
         self._upload = upload
         self._settle = settle
         self._left = len(paths)
@@ -76,7 +81,7 @@ class Sending:
             try:
                 self._uploaded.put((path, self._upload(path)))
             except Exception as exc:  # the main thread raises or reports it
-                self._finished.put(_failed(path, None, exc))
+                self._finished.put(_failed(path, None, exc, video=self._video))
 
     def _settling(self) -> None:
         while not self._stopped.is_set():
@@ -84,12 +89,14 @@ class Sending:
             try:
                 self._finished.put(Sent(path, self._settle(image)))
             except Exception as exc:  # as above
-                self._finished.put(_failed(path, image, exc))
+                self._finished.put(_failed(path, image, exc, video=self._video))
 
 
-def _failed(path: Path, image: Image | None, exc: Exception) -> Sent | Exception:
+def _failed(path: Path, image: Image | None, exc: Exception, *, video: bool) -> Sent | Exception:
     """The outcome of a file that failed. An unexpected exception is returned unchanged."""
     match exc:
+        case ApiError() if image is None and (reason := reason_to_skip(path.name, exc.type, exc.detail, video=video)):
+            return Sent(path, None, Error(NOT_AN_IMAGE, reason), skipped=True)
         case ApiError():
             return Sent(path, image, Error(exc.type, exc.detail), hopeless=exc.status in {401, 403})
         case WildtagError():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,6 +13,8 @@ from workers.lifecycle.record import Error, Record, State
 
 console = Console()
 messages = Console(stderr=True)
+
+SHORT = 30  # characters of a reason that is repeated in each row
 
 
 def clean(name: str) -> str:
@@ -28,10 +31,41 @@ def table() -> Table:
     return view
 
 
-def add_row(view: Table, record: Record) -> None:
-    """One record as a row."""
+class Footnotes:
+    """Long reasons that many rows of a table have: each is said once below it, with their number."""
+
+    def __init__(self, reasons: Iterable[str], what: str) -> None:
+        """``reasons``: of all rows. ``what``: what a row is, in the plural."""
+        counts = Counter(reasons)
+        self._what = what
+        self._counts = {one: count for one, count in counts.items() if count > 1 and len(one) > SHORT}
+        self._numbers = {one: number for number, one in enumerate(self._counts, 1)}
+
+    def cell(self, reason: str) -> str:
+        """The reason, or the number of its note; safe to print."""
+        return f"[{self._numbers[reason]}]" if reason in self._numbers else clean(reason)
+
+    def print(self) -> None:
+        """Print the notes."""
+        for reason, number in self._numbers.items():
+            console.print(f"[{number}] {self._counts[reason]:,} {self._what}: {clean(reason)}", soft_wrap=True)
+
+
+def print_table(records: Sequence[Record]) -> None:
+    """A table of records, if there are any, and the notes below it."""
+    notes = Footnotes((record.error.reason for record in records if record.error), "files")
+    view = table()
+    for record in records:
+        add_row(view, record, notes)
+    if records:
+        console.print(view)
+        notes.print()
+
+
+def add_row(view: Table, record: Record, notes: Footnotes | None = None) -> None:
+    """One record as a row. ``notes``: of the table."""
     if record.error:
-        view.add_row(clean(record.key), _why(record.state, record.error), "")
+        view.add_row(clean(record.key), _why(record.state, record.error, notes), "")
         return
     best = [f"{clean(hit.caption)} [dim]{hit.similarity:.2f}[/]" for hit in record.evidence[:1]]
     view.add_row(clean(record.key), _tags(record), *best)
@@ -45,12 +79,9 @@ def show(records: Iterable[Record], *, json: bool) -> int:
             print_json(record)
             count += 1
         return count
-    view = table()
-    for record in records:
-        add_row(view, record)
-    if view.row_count:
-        console.print(view)
-    return view.row_count
+    found = list(records)
+    print_table(found)
+    return len(found)
 
 
 def print_json(record: Record) -> None:
@@ -65,8 +96,9 @@ def line(record: Record) -> str:
     return f"[bold]{clean(record.key)}[/]  {_tags(record)}"
 
 
-def _why(state: State, error: Error) -> str:
-    return f"[{'dim' if state == 'skipped' else 'red'}]{state}[/]: {clean(error.reason)}"
+def _why(state: State, error: Error, notes: Footnotes | None = None) -> str:
+    reason = clean(error.reason) if notes is None else notes.cell(error.reason)
+    return f"[{'dim' if state == 'skipped' else 'red'}]{state}[/]: {reason}"
 
 
 def _tags(record: Record) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,11 +12,12 @@ import typer
 from rich.table import Table
 
 from vectordb.errors import Permanent
+from workers.cli.connection import no_stack
 from workers.cli.files import expanded
 from workers.cli.panels import TAG
-from workers.cli.results import Json, no_stack
+from workers.cli.results import Json
 from workers.cli.sending_bars import SendingBars
-from workers.cli.show import add_row, clean, console, messages, table
+from workers.cli.show import clean, console, messages, print_table
 from workers.settings.segmentation import METHODS
 from workers.settings.settings import Settings
 from workers.stores.folder_names import key_text
@@ -43,7 +46,8 @@ def upload(
 ) -> None:
     """Upload images to the gateway, several at a time.
 
-    Exit status 1: some images were not uploaded, or with --wait not tagged.
+    A file is skipped if neither its name nor its content is that of an image. Exit status 1: some images were not
+    uploaded, or with --wait not tagged, or a file that was named is skipped.
     """
     from workers.cli.sending import Sending  # noqa: PLC0415 -- keeps the command line quick
     from workers.client import Client, Image  # noqa: PLC0415 -- as above
@@ -52,6 +56,7 @@ def upload(
         raise typer.BadParameter(f"unknown segmentation method {segment!r}; available methods: {', '.join(METHODS)}")
     settings = Settings() if key is None else Settings(api_key=key)
     paths = list(dict.fromkeys(expanded(files) if recursive else files))
+    reasons: Counter[str] = Counter()
     bars = SendingBars(len(paths), "tagged" if wait else "uploaded")
     done: dict[Path, Sent] = {}
     with Client(url or _gateway(settings), settings.api_key, patience=PATIENCE_S) as client:
@@ -68,18 +73,31 @@ def upload(
 
         try:
             with bars.shown(json and console.is_terminal):  # bars would mix with the lines of JSON on a terminal
-                for sent in Sending(paths, uploaded, settled):
+                for sent in Sending(paths, uploaded, settled, video=settings.video):
                     done[sent.path] = sent
                     bars.advance(_in_short(sent))
-                    _say(sent, json=json)
+                    _say(sent, reasons, json=json)
         except KeyboardInterrupt:
             messages.print(f"Interrupted. {len(done)} of {len(paths)} files were processed.")
             raise typer.Exit(130) from None
     if not json:
         _show([done[path] for path in paths if path in done], wait=wait)
-    failed = len(paths) - sum(sent.fine for sent in done.values())
+    _count(paths, done, reasons, named=set(files))
+
+
+def _count(paths: Sequence[Path], done: Mapping[Path, Sent], reasons: Counter[str], *, named: set[Path]) -> None:
+    """Print how many files were skipped and how many failed. Raises ``typer.Exit`` if it is not in order."""
+    for reason, count in reasons.items():
+        if count > 1:
+            messages.print(f"{count:,} files: {clean(reason)}", soft_wrap=True)
+    skipped = [path for path, sent in done.items() if sent.skipped]
+    if skipped:
+        messages.print(f"{len(skipped)} of {len(paths)} files skipped")
+    failed = len(paths) - len(skipped) - sum(sent.fine for sent in done.values())
     if failed:
         messages.print(f"[red]{failed} of {len(paths)} files failed[/]")
+    # as with ``wildtag tag``: who names a file wants its tags; a folder may contain anything
+    if failed or not named.isdisjoint(skipped):
         raise typer.Exit(1)
 
 
@@ -101,14 +119,18 @@ def _in_short(sent: Sent) -> str:
     return ", ".join([_name(sent.path), *(clean(tag.label) for tag in (record.tags if record else ())[:2])])
 
 
-def _say(sent: Sent, *, json: bool) -> None:
-    """Print a line for an error; with ``json`` an object for every file."""
+def _say(sent: Sent, reasons: Counter[str], *, json: bool) -> None:
+    """Print a line for an error, with its reason unless ``reasons`` has it; with ``json`` one object a file."""
     if sent.error is not None:
-        messages.print(f"[red]{_name(sent.path)}: {clean(sent.error.reason)}[/]", soft_wrap=True)
+        reasons[sent.error.reason] += 1
+        state = "[dim]skipped[/]" if sent.skipped else "[red]failed[/]"
+        reason = f": {clean(sent.error.reason)}" if reasons[sent.error.reason] == 1 else ""
+        messages.print(f"{_name(sent.path)}: {state}{reason}", soft_wrap=True)
     if json:
         image = sent.image
         body = {
-            "file": key_text(str(sent.path)), "id": image and image.id, "state": image and image.state,
+            "file": key_text(str(sent.path)), "id": image and image.id,
+            "state": "skipped" if sent.skipped else image and image.state,
             "record": image and image.record, "error": sent.error,
         }  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
@@ -116,13 +138,13 @@ def _say(sent: Sent, *, json: bool) -> None:
 
 def _show(all_: list[Sent], *, wait: bool) -> None:
     """Print a table of the files that were uploaded."""
-    view = table() if wait else Table("photo", "id", pad_edge=False)
+    if wait:
+        records = [(sent.path, sent.image.record) for sent in all_ if sent.image and sent.image.record]
+        print_table([msgspec.structs.replace(record, key=key_text(str(path))) for path, record in records])
+        return
+    view = Table("photo", "id", pad_edge=False)
     for sent in all_:
-        if sent.image is None or (wait and sent.image.record is None):
-            continue
-        if sent.image.record is not None and wait:
-            add_row(view, msgspec.structs.replace(sent.image.record, key=key_text(str(sent.path))))
-        else:
+        if sent.image is not None:
             view.add_row(_name(sent.path), sent.image.id)
     if view.row_count:
         console.print(view)

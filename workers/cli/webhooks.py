@@ -6,15 +6,17 @@ import secrets
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated
 
 import msgspec
 import typer
 from rich.table import Table
 
+from workers.cli.connection import connected
 from workers.cli.panels import OPERATE, RUN
-from workers.cli.results import Json, connected
-from workers.cli.show import clean, console, messages
+from workers.cli.results import Json
+from workers.cli.show import Footnotes, clean, console, messages
 from workers.notifying.dead_letters import DeadLetter, DeadLetters
 from workers.settings.settings import Settings
 
@@ -37,17 +39,18 @@ def dead(
 ) -> None:
     """List dead deliveries (all attempts failed), newest first, with the reason."""
     view = Table("id", "when", "object", "attempts", "reason", pad_edge=False, box=None)
-    for count, letter in enumerate(_all(connected().dead_letters)):
-        if count == limit:
-            break
+    letters = list(islice(_all(connected().dead_letters), limit))
+    notes = Footnotes((letter.reason for letter in letters), "deliveries")
+    for letter in letters:
         if json:
             console.out(msgspec.json.encode(letter).decode(), highlight=False)
             continue
         when = datetime.fromtimestamp(letter.died_at, UTC).astimezone().isoformat(" ", "seconds")
         what = clean(f"{letter.bucket}/{letter.key}")
-        view.add_row(letter.id, when, what, str(letter.attempts), clean(letter.reason))
+        view.add_row(letter.id, when, what, str(letter.attempts), notes.cell(letter.reason))
     if view.row_count:
         console.print(view)
+        notes.print()
     elif not json:
         messages.print("There are no dead deliveries.")
 

@@ -22,7 +22,7 @@ from vectordb.errors import WildtagError
 from workers.redis.server_paths import data_folder, socket_folder
 from workers.redis.server_program import choose_server
 from workers.settings.settings import Settings
-from workers.supervision.supervisor import read_stack
+from workers.supervision.supervisor import phase_of, read_stack
 
 EMBEDDED = "pip install 'wildtag[embedded]'"
 GB = 2**30
@@ -88,6 +88,7 @@ def examine(
         *_home(settings),
         *_captions(settings, captions_ready),
         _stack(settings, beats),
+        *_addresses(settings),
     ]
 
 
@@ -182,7 +183,8 @@ def _captions(settings: Settings, ready: Callable[[Settings], bool] | None) -> I
 def _stack(settings: Settings, beats_at: Callable[[Settings, str], Mapping[str, float]] | None) -> Check:
     info = read_stack(settings.home)
     if info is None:
-        return Check.note("stack", "not running in this home")
+        phase = phase_of(settings.home)
+        return Check.note("stack", f"{phase} in this home" if phase else "not running in this home")
     up = f"up since {info.ready_at} (supervisor: process {info.supervisor.pid})"
     gone = sorted(name for name, pid in info.pids.items() if not psutil.pid_exists(pid))
     if gone:
@@ -199,6 +201,14 @@ def _stack(settings: Settings, beats_at: Callable[[Settings, str], Mapping[str, 
         return Check.failed("stack", detail, f"see the logs in {settings.home / 'logs'}")
     ages = ", ".join(f"{name} {time.time() - at:.0f} s ago" for name, at in sorted(beats.items()))
     return Check.passed("stack", f"{up}; progress: {ages or 'none yet'}")
+
+
+def _addresses(settings: Settings) -> Iterator[Check]:
+    """Where the running stack listens: other ports than usual if those were in use when it started."""
+    info = read_stack(settings.home)
+    for name, address in (("page", "gateway"), ("flower", "flower")):
+        if info is not None and address in info.addresses:
+            yield Check.passed(name, f"{info.addresses[address]}/")
 
 
 def _redis(home: Path) -> Iterator[Check]:

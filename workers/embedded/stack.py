@@ -60,7 +60,9 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
           for stage in (*STAGES, SEGMENTATION)),
         member("dispatcher", "dispatcher", "dispatcher", env=env),
         bucket_service(),
-        Service("gateway", command("gateway", "--port", str(port)), _answers(port, "readyz"), env=env, after=after),
+        # Uvicorn gives requests in progress three seconds to end
+        Service("gateway", command("gateway", "--port", str(port)), _answers(port, "readyz"), env=env, after=after,
+                stop_timeout=5),
         *([member("writer", "writer", "writer", env=env)] if settings.write_back != "off" else []),
         *([member("notifier", "notifier", "notifier", env=env)] if settings.notify_url is not None else []),
         Service("flower", command("flower", "--port", str(flower_port)), _answers(flower_port), env=env, after=after),

@@ -59,6 +59,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
 
     app = FastAPI(title="wildtag", version=version("wildtag"), description=DESCRIPTION, lifespan=lifespan,
                   docs_url=None, redoc_url=None)  # fmt: skip
+    app.state.closing = streams.close  # see ``workers.gateway.serving``
     problems.install(app)
     # a Starlette route: at thousands of requests per second FastAPI's parameter handling would cost too much
     notified = webhook.webhook_route(

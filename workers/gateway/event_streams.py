@@ -30,11 +30,16 @@ class Streams:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self._closing = asyncio.Event()
         self.open = 0
 
     def response(self, events: AsyncIterator[bytes]) -> StreamingResponse:
         """A response that streams ``events``. Raises ``Problem`` at its start if too many are open."""
-        return _Stream(self, events)
+        return _Stream(self, _kept(events, self._closing))
+
+    def close(self) -> None:
+        """End all streams, because the server stops: it waits for open responses. Clients connect again."""
+        self._closing.set()
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -53,7 +58,7 @@ class _Stream(StreamingResponse):
 
     def __init__(self, streams: Streams, events: AsyncIterator[bytes]) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(_kept(events), media_type="text/event-stream", headers=headers)
+        super().__init__(events, media_type="text/event-stream", headers=headers)
         self._streams = streams
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -68,14 +73,18 @@ class _Stream(StreamingResponse):
                 log.info("disconnected a client that does not read its stream", path=scope["path"])
 
 
-async def _kept(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _kept(events: AsyncIterator[bytes], closing: asyncio.Event) -> AsyncIterator[bytes]:
     coming: asyncio.Future[bytes | None] | None = None
+    end = asyncio.ensure_future(closing.wait())
     try:
         yield KEEPALIVE_COMMENT  # sent at once with the headers
-        while True:
+        while not end.done():
             coming = coming or asyncio.ensure_future(_next(events))
-            done, _ = await asyncio.wait([coming], timeout=PING_S)
-            if not done:
+            either: set[asyncio.Future[Any]] = {coming, end}
+            await asyncio.wait(either, timeout=PING_S, return_when=asyncio.FIRST_COMPLETED)
+            if end.done():
+                return
+            if not coming.done():
                 yield KEEPALIVE_COMMENT
                 continue
             data, coming = coming.result(), None
@@ -85,6 +94,7 @@ async def _kept(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     except (Problem, WildtagError):
         return  # the object is gone or a service is unavailable: the client reconnects and gets the error
     finally:
+        end.cancel()
         if coming is not None:
             coming.cancel()
 

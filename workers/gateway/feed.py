@@ -46,9 +46,7 @@ async def items(records: Records, broadcaster: Broadcaster, after: str) -> Async
 
 def _event(item: FeedItem) -> bytes:
     if item.record is None:
-        bucket, _, key = item.oid.partition("/")
-        gone = {"bucket": bucket, "key": key, "state": "removed"}
-        return event(msgspec.json.encode(gone), name="removed", id=item.id)
+        return event(msgspec.json.encode(item.removed), name="removed", id=item.id)
     return event(item.record.json(), name=item.record.state, id=item.id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -83,9 +84,22 @@ SERVER: dict[str, Any] = {
 }  # fmt: skip
 
 
+class Server(uvicorn.Server):
+    """Ends the application's streams when it stops. Uvicorn would wait for them as for any response."""
+
+    def __init__(self, config: uvicorn.Config, closing: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See Uvicorn."""
+        self._closing()
+        await super().shutdown(sockets)
+
+
 def serve(app: FastAPI, host: str, port: int) -> None:
     """Serve until stopped by a signal."""
-    uvicorn.run(app, host=host, port=port, **SERVER)
+    _run(Server(uvicorn.Config(app, host=host, port=port, **SERVER), app.state.closing))
 
 
 def serve_when(require: Callable[[], None], app: FastAPI, host: str, port: int) -> None:
@@ -98,10 +112,14 @@ def serve_when(require: Callable[[], None], app: FastAPI, host: str, port: int) 
         server.should_exit = True
 
     gate = StartGate(app, require, stop)
-    server = uvicorn.Server(uvicorn.Config(gate, host=host, port=port, **SERVER))
+    server = Server(uvicorn.Config(gate, host=host, port=port, **SERVER), app.state.closing)
+    _run(server, gate)
+
+
+def _run(server: Server, gate: StartGate | None = None) -> None:
     with suppress(KeyboardInterrupt):  # as ``uvicorn.run``
         server.run()
-    if gate.failure is not None:
+    if gate is not None and gate.failure is not None:
         raise gate.failure
     if not server.started:
         sys.exit(STARTUP_FAILED)

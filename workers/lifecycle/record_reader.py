@@ -28,6 +28,12 @@ class FeedItem:
     oid: str
     record: Record | None
 
+    @property
+    def removed(self) -> dict[str, str]:
+        """What is told of an object that was removed."""
+        bucket, _, key = self.oid.partition("/")
+        return {"bucket": bucket, "key": key, "state": "removed"}
+
 
 @dataclass(frozen=True)
 class Pending:

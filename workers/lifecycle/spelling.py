@@ -39,9 +39,16 @@ class Spellings:
         return others[0] if len(others) == 1 else key
 
     def near(self, bucket: str, key: str) -> list[str]:
-        """Keys of objects that differ from this one only by case or normalisation, a few at most."""
+        """Keys of objects that are probably meant, a few at most.
+
+        They differ from this one only by case or normalisation; else, by folders before it or before them.
+        """
         folded = _folded(key)
-        return [other for other in self._around(bucket, key) if other != key and _folded(other) == folded][:SHOWN]
+        around = self._around(bucket, key)
+        found = [other for other in around if other != key and _folded(other) == folded]
+        if not found:
+            found = [other for other in self._some(bucket, "") if _same_end(_folded(other), folded)]
+        return found[:SHOWN]
 
     def hint(self, bucket: str, key: str) -> str:
         """``near`` as the end of a message; empty if there is no such key."""
@@ -67,7 +74,10 @@ class Spellings:
         unsure = (at for at, letter in enumerate(key) if not letter.isascii() or (letter.isalpha() and not cased))
         end = next(unsure, len(key))
         # a letter may be followed by an accent of its own
-        return list(islice(self._records.keys(bucket, key[: max(0, end - 1)] if end < len(key) else key[:end]), MOST))
+        return self._some(bucket, key[: max(0, end - 1)] if end < len(key) else key[:end])
+
+    def _some(self, bucket: str, prefix: str) -> list[str]:
+        return list(islice(self._records.keys(bucket, prefix), MOST))
 
 
 def _forms(key: str) -> list[str]:
@@ -77,6 +87,11 @@ def _forms(key: str) -> list[str]:
 def _equal(keys: Sequence[str], key: str) -> list[str]:
     plain = unicodedata.normalize("NFC", key)
     return [other for other in keys if unicodedata.normalize("NFC", other) == plain]
+
+
+def _same_end(one: str, other: str) -> bool:
+    """Whether one of two different keys is the other one in a folder."""
+    return one.endswith(f"/{other}") or other.endswith(f"/{one}")
 
 
 def _folded(key: str) -> str:

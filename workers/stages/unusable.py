@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Literal
 
 import structlog
@@ -22,28 +21,13 @@ import structlog
 from tasks.images import HEAD, recognised
 from tasks.messages import Fault, ObjectRef
 from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.skipping import NOT_AN_IMAGE, TOO_LARGE, reason_to_skip, suffix_of
 from workers.stores.store import ObjectError, ObjectStore
 
 log = structlog.get_logger()
 
-NOT_AN_IMAGE = "not-an-image"
-TOO_LARGE = "too-large"
 INCOMPLETE = frozenset({"empty", "truncated", "damaged", NOT_AN_IMAGE})
 """Codes of faults that a file may have while it is being written."""
-IMAGE_SUFFIXES = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".mpo", ".jps", ".png", ".apng", ".gif",
-    ".bmp", ".dib", ".ico", ".cur", ".tif", ".tiff", ".webp", ".avif", ".avifs", ".heic", ".heif", ".heics",
-    ".heifs", ".hif", ".jxl", ".jp2", ".j2k", ".jpf", ".jpx", ".jpm", ".jpc", ".j2c", ".ppm", ".pgm", ".pbm",
-    ".pnm", ".pam", ".pfm", ".qoi", ".psd", ".psb", ".tga", ".svg", ".svgz", ".exr", ".hdr", ".dng", ".cr2",
-    ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw",
-    ".3fr", ".iiq", ".mrw", ".x3f", ".erf", ".kdc", ".dcr", ".rwl",
-})  # fmt: skip
-"""Suffixes of images, also of formats that are not read: such a file fails with a reason."""
-VIDEO_SUFFIXES = frozenset({
-    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mpe", ".vob", ".m2ts",
-    ".mts", ".flv", ".f4v", ".wmv", ".asf",
-})  # fmt: skip
-"""Suffixes of videos, which count where videos are tagged. ``.ts`` is that of TypeScript, too."""
 
 
 @dataclass
@@ -80,7 +64,7 @@ class Triage:
     def _one(self, fault: Fault, data: bytes | None, found: Unusable) -> None:
         state, said = verdict(fault, data, video=self._video)
         # a name of another kind of file settles it; one without a suffix tells nothing, and an image may follow
-        may_follow = state == "failed" or not _suffix(fault.object.key)
+        may_follow = state == "failed" or not suffix_of(fault.object.key)
         if may_follow and data is not None and fault.code in INCOMPLETE and self._looked_at_again(fault, found):
             return
         (found.failed if state == "failed" else found.skipped).append(said)
@@ -112,21 +96,13 @@ def verdict(fault: Fault, data: bytes | None, *, video: bool) -> tuple[Literal["
     ``data``: its content; ``None`` if it was not read, which is no reason to skip it unless it is too large.
     ``video``: whether videos are tagged, so that they count as images.
     """
-    suffix = _suffix(fault.object.key)
-    if suffix in IMAGE_SUFFIXES or (video and suffix in VIDEO_SUFFIXES):
-        return "failed", fault
+    code = fault.code
     if data is None:
-        if fault.code != TOO_LARGE or not suffix:
+        if code != TOO_LARGE:
             return "failed", fault
-        video_name = "that of a video, which is tagged where WILDTAG_VIDEO=true"
-        name = video_name if suffix in VIDEO_SUFFIXES else "not that of an image"
-        reason = f"its name is {name}, and it is too large to look into: {fault.reason}"
-    elif fault.code != NOT_AN_IMAGE and recognised(data[:HEAD], video=video) is not None:
-        return "failed", fault
-    else:
-        reason = f"neither its name nor its content is that of an image: {fault.reason}"
-    return "skipped", Fault(fault.object, NOT_AN_IMAGE, reason)
-
-
-def _suffix(key: str) -> str:
-    return PurePosixPath(key).suffix.lower()
+    elif code != NOT_AN_IMAGE:
+        if recognised(data[:HEAD], video=video) is not None:
+            return "failed", fault
+        code = NOT_AN_IMAGE
+    reason = reason_to_skip(fault.object.key, code, fault.reason, video=video)
+    return ("failed", fault) if reason is None else ("skipped", Fault(fault.object, NOT_AN_IMAGE, reason))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from workers.stores.key_patterns import SIDE, KeyPatterns
@@ -32,37 +32,35 @@ class ObjectFilter:
 
     def key(self, key: str) -> bool:
         """Whether objects of this key are tagged. Suffixes are case-insensitive."""
-        lowered = key.lower()
-        if key.startswith((self.output, *self.ignored_prefixes)) or _ends(lowered, self.ignored_suffixes):
-            return False
-        if self._is_upload(key):
-            return not SIDE.match(key)
-        if self.ignored_patterns.match(key):
-            return False
-        return (not self.prefixes or key.startswith(tuple(self.prefixes))) and (
-            (not self.suffixes or _ends(lowered, self.suffixes)) and (not self.patterns or self.patterns.match(key))
-        )
+        return self.ignored_by(key) is None
 
     def ignored_by(self, key: str) -> str | None:
         """The rule by which objects of this key are not tagged, for people; ``None`` if they are."""
-        return None if self.key(key) else next(self._rules(key))
+        return next(self._rules(key), None)
 
     def _rules(self, key: str) -> Iterator[str]:
-        """The rules by which a key that is not followed is ignored."""
+        """The rules by which objects of this key are not tagged, the most specific first."""
         lowered = key.lower()
         if key.startswith(self.output):
             yield f"WILDTAG_OUTPUT_PREFIX is {self.output}: it is output of wildtag"
-        yield from (f"WILDTAG_IGNORE_PREFIXES has {one}" for one in self.ignored_prefixes if key.startswith(one))
-        yield from (f"WILDTAG_IGNORE_SUFFIXES has {one}" for one in self.ignored_suffixes if _ends(lowered, [one]))
-        if (self._is_upload(key) or self.ignored_patterns.match(key)) and (pattern := SIDE.deciding(key)):
-            yield f"{pattern} is in the list of side files"
-        elif pattern := self.ignored_patterns.deciding(key):
-            yield f"WILDTAG_IGNORE has {pattern}"
-        if self.prefixes and not key.startswith(tuple(self.prefixes)):
+        if (begins := _first(key.startswith, self.ignored_prefixes)) is not None:
+            yield f"WILDTAG_IGNORE_PREFIXES has {begins}"
+        if (ends := _first(lowered.endswith, self.ignored_suffixes, lower=True)) is not None:
+            yield f"WILDTAG_IGNORE_SUFFIXES has {ends}"
+        upload = self._is_upload(key)
+        if (SIDE if upload else self.ignored_patterns).match(key):
+            if pattern := SIDE.deciding(key):
+                yield f"{pattern} is in the list of side files"
+            else:
+                yield f"WILDTAG_IGNORE has {self.ignored_patterns.deciding(key)}"
+        if upload:
+            return
+        if self.prefixes and _first(key.startswith, self.prefixes) is None:
             yield "it begins with none of WILDTAG_FOLLOW_PREFIXES"
-        if self.suffixes and not _ends(lowered, self.suffixes):
+        if self.suffixes and _first(lowered.endswith, self.suffixes, lower=True) is None:
             yield "it ends with none of WILDTAG_FOLLOW_SUFFIXES"
-        yield "it matches no pattern of WILDTAG_FOLLOW"
+        if self.patterns and not self.patterns.match(key):
+            yield "it matches no pattern of WILDTAG_FOLLOW"
 
     def _is_upload(self, key: str) -> bool:
         return self.uploads is not None and key.startswith(self.uploads)
@@ -79,5 +77,9 @@ def _is_one(kind: str, types: Sequence[str]) -> bool:
     return any(kind == one.lower() or (one.endswith("/*") and kind.startswith(one[:-1].lower())) for one in types)
 
 
-def _ends(lowered: str, suffixes: Sequence[str]) -> bool:
-    return lowered.endswith(tuple(suffix.lower() for suffix in suffixes))
+def _first(holds: Callable[[str], bool], values: Sequence[str], *, lower: bool = False) -> str | None:
+    """The first value for which ``holds`` is true. Not a generator expression: a sweep asks for every key."""
+    for value in values:
+        if holds(value.lower() if lower else value):
+            return value
+    return None

@@ -1,8 +1,9 @@
 """The files in a home folder that describe the stack running in it.
 
-``run/lock`` locked (flock) by the supervisor while it runs; contains its pid ``run/processes.json`` started
-processes, so that they can be ended even if the supervisor was killed ``run/stack.json`` exists while the stack is
-ready: addresses and pids ``logs/NAME.log`` the output of each service
+- ``run/lock``: locked (flock) by the supervisor while it runs; contains its pid and start time, and that it stops
+- ``run/processes.json``: started processes, so that they can be ended even if the supervisor was killed
+- ``run/stack.json``: exists while the stack is ready: addresses and pids
+- ``logs/NAME.log``: the output of each service
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from workers.supervision.os_processes import Identity, alive, boot_id, end_all, look_up
 from workers.supervision.service import StackRunning
+
+STOPPING = "stopping"
+
+Phase = Literal["starting", "ready", "stopping"]
 
 
 @dataclass(frozen=True)
@@ -51,16 +56,24 @@ class Home:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             held.seek(0)
-            pid = held.read().strip() or "unknown"
+            pid = (held.read().split() or ["unknown"])[0]
             held.close()
             raise StackRunning(
                 f"a stack is already running in {self.path} (its supervisor is process {pid}): stop that"
                 " one, or choose another home"
             ) from exc
         held.truncate(0)
-        held.write(f"{os.getpid()}\n")
+        own = this_process()
+        held.write(f"{own.pid} {own.started}\n")
         held.flush()
         self._lock = held
+
+    def stopping(self) -> None:
+        """Remove the published addresses, and note that the stack stops."""
+        self.retract()
+        if self._lock is not None:
+            self._lock.write(f"{STOPPING}\n")
+            self._lock.flush()
 
     def unlock(self) -> None:
         """Release the lock. May be called twice."""
@@ -111,6 +124,20 @@ def read_stack(home: Path) -> StackInfo | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return info if alive(info.supervisor) else None
+
+
+def phase_of(home: Path) -> Phase | None:
+    """What the stack of this home does; ``None`` if none runs."""
+    if read_stack(home) is not None:
+        return "ready"
+    try:
+        pid, started, *noted = (home / "run" / "lock").read_text().split()
+        supervisor = Identity(int(pid), int(started))
+    except (OSError, ValueError):
+        return None
+    if not alive(supervisor):
+        return None
+    return "stopping" if STOPPING in noted else "starting"
 
 
 def end_recorded(file: Path, token: str | None = None) -> set[Identity]:

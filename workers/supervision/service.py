@@ -102,6 +102,14 @@ def check_order(services: Iterable[Service]) -> None:
         raise BadService(f"these services wait for each other: {', '.join(exc.args[1])}") from exc
 
 
-def levels_below(name: str, services: Mapping[str, Service]) -> int:
-    """The number of services that must still stop, one after the other, once this one has."""
-    return max((1 + levels_below(below, services) for below in services[name].after), default=0)
+def stop_share(name: str, left: float, services: Mapping[str, Service]) -> float:
+    """The seconds that this service may take to stop if all must have stopped in ``left`` seconds.
+
+    The services that stop after it, one after the other, get what they need in proportion to their ``stop_timeout``.
+    """
+
+    def needed(one: str) -> float:
+        return services[one].stop_timeout + max(map(needed, services[one].after), default=0.0)
+
+    wanted = services[name].stop_timeout
+    return min(wanted, left * wanted / needed(name)) if wanted else 0.0

@@ -21,7 +21,7 @@ from typing import Self
 
 from workers.supervision.child import Child
 from workers.supervision.guardian import Guardian
-from workers.supervision.home import Home, StackInfo, read_stack, this_process
+from workers.supervision.home import Home, StackInfo, phase_of, read_stack, this_process
 from workers.supervision.member import Member, State
 from workers.supervision.os_processes import end_all
 from workers.supervision.service import (
@@ -31,12 +31,13 @@ from workers.supervision.service import (
     StackRunning,
     StartFailed,
     check_order,
-    levels_below,
+    stop_share,
 )
 from workers.supervision.signals import Signals
 
 __all__ = [
-    "BadService", "Event", "Service", "StackInfo", "StackRunning", "StartFailed", "State", "Supervisor", "read_stack",
+    "BadService", "Event", "Service", "StackInfo", "StackRunning", "StartFailed", "State", "Supervisor", "phase_of",
+    "read_stack",
 ]  # fmt: skip
 
 ROUND = 0.05  # seconds between two rounds
@@ -140,7 +141,7 @@ class Supervisor:
     def stop(self) -> None:
         """Stop all services, dependents first, within ten seconds. May be called twice."""
         with self._signals.noted():
-            self._home.retract()
+            self._home.stopping()
             self._published = None
             services = {name: member.service for name, member in self._members.items()}
             now = self._now()
@@ -153,8 +154,7 @@ class Supervisor:
                     if self._signals.count > 1 or now >= deadline:
                         member.stop(now, 0.0)
                     elif member.service.name not in needed and member.state is not State.ENDING:
-                        share = (deadline - now) / (1 + levels_below(member.service.name, services))
-                        member.stop(now, min(member.service.stop_timeout, share))
+                        member.stop(now, stop_share(member.service.name, deadline - now, services))
                     member.step(now)
                 self._sleep(ROUND)
                 now = self._now()

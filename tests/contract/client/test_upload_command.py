@@ -85,19 +85,26 @@ def test_one_bad_file_does_not_stop_the_rest(gateway: MadeUpGateway, wildtag: Wi
     assert {name: line["error"] and line["error"]["code"] for name, line in printed.items()} == {
         "notes.txt": "not-an-image", "missing.jpg": "unreadable", "more": "refused", "a.jpg": None,
     }  # fmt: skip
+    assert printed["notes.txt"]["state"] == "skipped"
     assert list(gateway.stored.values()) == [b"image a.jpg"]
     for part in (
-        "notes.txt: the first bytes",
-        "missing.jpg: No such file",
-        "more: is a folder",
-        "3 of 4 files failed",
+        "notes.txt: skipped: neither its name nor its content is that of an image: the first bytes",
+        "missing.jpg: failed: No such file",
+        "more: failed: is a folder",
+        "1 of 4 files skipped",
+        "2 of 4 files failed",
     ):
         assert part in run.stderr
 
 
 def test_folders_are_walked_when_that_is_wanted(gateway: MadeUpGateway, wildtag: Wildtag, photos: Path) -> None:
-    (photos / "notes.txt").unlink()
-    assert wildtag("--recursive", photos, photos / "a.jpg").returncode == 0
+    (photos / "more" / "notes.txt").write_text("no image")
+    run = wildtag("--recursive", photos, photos / "a.jpg")
+    assert run.returncode == 0, run.stderr
+    assert "2 of 5 files skipped" in run.stderr
+    (reason,) = (line for line in run.stderr.splitlines() if line.startswith("2 files: neither its name"))
+    assert run.stderr.count(reason.removeprefix("2 files: ")) == 2, "at the first file, and with the number of files"
+    assert wildtag(photos / "notes.txt").returncode == 1, "a file that was named"
     assert sorted(gateway.stored.values()) == [b"image a.jpg", b"image b [red].png", b"image more/c.webp"]
 
 

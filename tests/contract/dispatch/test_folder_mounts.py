@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.dispatch.test_dispatching import REVISION, World, made_of
+from tests.contract.dispatch.dispatching_world import REVISION, World, made_of
 from workers.dispatch.folder_mounts import FolderMounts
 from workers.dispatch.removals import Hold, Holds, Limits, RemovalGuard
 from workers.dispatch.sweeper import Sweeper

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.messages import ObjectRef
-from tests.contract.dispatch.test_dispatching import REVISION, World, created, made_of
+from tests.contract.dispatch.dispatching_world import REVISION, World, created, made_of
 from workers.dispatch.folder_mounts import FolderMounts
 from workers.dispatch.interrupted import Interrupted
 from workers.dispatch.reconcile import Sweep

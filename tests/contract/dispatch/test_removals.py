@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from tasks.messages import ObjectRef
 from tests.contract import real_servers
-from tests.contract.dispatch.test_dispatching import REVISION, World, created
-from tests.contract.dispatch.test_dispatching import world as world  # noqa: PLC0414 -- a fixture
+from tests.contract.dispatch.dispatching_world import REVISION, World, created
+from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
 from tests.contract.sweeping import Breaking, swept
 from workers.dispatch.reconcile import Sweep
 from workers.dispatch.removals import BURST_S, Hold, Holds, Limits

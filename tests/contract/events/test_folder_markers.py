@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from tests.contract import real_servers
-from tests.contract.dispatch.test_dispatching import World, created
-from tests.contract.dispatch.test_dispatching import world as world  # noqa: PLC0414 -- a fixture
+from tests.contract.dispatch.dispatching_world import World, created
+from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
 from workers.events.notification import webhook
 from workers.events.sink import received_events
 from workers.stores.s3 import S3Store

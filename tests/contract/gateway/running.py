@@ -25,7 +25,7 @@ from tests.acceptance.images import one_pixel
 from tests.eventually import eventually
 from workers.gateway.app import create_app
 from workers.gateway.services import Options, Services
-from workers.gateway.serving import SERVER
+from workers.gateway.serving import SERVER, Server
 from workers.lifecycle.ledger import Arrival
 from workers.lifecycle.record import Error, Record
 from workers.redis.connection import connect
@@ -173,7 +173,8 @@ def running(
     pipeline_options = replace(options(wiring), **chosen)
     app = create_app(made, pipeline_options)
     listening = socket.create_server(("127.0.0.1", 0))
-    http = uvicorn.Server(uvicorn.Config(app, **{**SERVER, "timeout_graceful_shutdown": 1, **(server or {})}))
+    config = uvicorn.Config(app, **{**SERVER, "timeout_graceful_shutdown": 1, **(server or {})})
+    http = Server(config, app.state.closing)
     thread = threading.Thread(target=lambda: asyncio.run(http.serve([listening])), daemon=True)
     thread.start()
     gateway = Running(listening.getsockname()[1], app, wiring, pipeline_options)

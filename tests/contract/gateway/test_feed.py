@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.gateway.running import Event, Running, events, problem, running, wired
+from tests.contract.gateway.running import Event, Running, events, problem, received, running, wired
 from tests.eventually import eventually
 from workers.gateway.broadcaster import BEHIND
 from workers.lifecycle.record import Evidence
@@ -181,3 +181,16 @@ def test_a_reader_that_is_slow_is_cut_off_and_loses_nothing(redis_url: str, clie
         with listening(gateway, ids[-1]) as coming:
             for _ in range(wanted - taken):
                 assert next(coming).name == "done"
+
+
+def test_a_gateway_that_stops_does_not_wait_for_open_streams(redis_url: str, tmp_path: Path) -> None:
+    with socket.socket() as page:
+        page.settimeout(20)
+        with running(wired(tmp_path, redis_url), server={"timeout_graceful_shutdown": 60}) as gateway:
+            page.connect(("127.0.0.1", gateway.port))
+            page.sendall(b"GET /v1/feed HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            begun = b""
+            while b"id: " not in begun:
+                begun += page.recv(65_536)
+            # the end of this block fails if the gateway does not stop within ten seconds
+        assert received(page).endswith(b"0\r\n\r\n"), "the answer was not ended in order"

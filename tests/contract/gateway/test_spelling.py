@@ -5,9 +5,11 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.contract.gateway.running import PIXEL, Running, problem
 from tests.contract.gateway.test_images import BUCKET, address
+from workers.cli.main import app
 
 NFC, NFD = "Ordner é/Größe.png", "Ordner e\u0301/Gro\u0308ße.png"
 
@@ -38,6 +40,20 @@ def test_a_key_that_is_nearly_right_is_named(gateway: Running) -> None:
     assert problem(missing) == "not-found"
     assert "did you mean 'Holiday/Cat é.png'?" in missing.json()["detail"]
     assert "mean" not in gateway.http.get(address("dog.png")).json()["detail"]
+
+
+@pytest.mark.parametrize("asked", ["chelsea.png", "Chelsea.PNG", "inbox/holiday/chelsea.png"])
+def test_a_key_without_its_folder_or_with_one_too_many_is_named(gateway: Running, asked: str) -> None:
+    gateway.wiring.layout.require()
+    for key in ("holiday/chelsea.png", "holiday/not-chelsea.png"):
+        gateway.tagged(key, "cat")
+    missing = gateway.http.get(address(asked))
+    assert "did you mean 'holiday/chelsea.png'?" in missing.json()["detail"]
+    command = CliRunner().invoke(app, ["results", asked], env={
+        "WILDTAG_HOME": str(gateway.wiring.settings.home), "COLUMNS": "400",
+        "WILDTAG_REDIS_URL": gateway.wiring.settings.redis_url, "WILDTAG_KEY_PREFIX": "test:",
+    })  # fmt: skip
+    assert "did you mean 'holiday/chelsea.png'?" in command.stderr
 
 
 def test_an_object_that_the_settings_exclude_is_said_to_be_ignored(gateway: Running) -> None:

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from tasks.messages import ObjectRef
-from tests.contract.dispatch.test_dispatching import World, created
-from tests.contract.dispatch.test_dispatching import world as world  # noqa: PLC0414 -- a fixture
+from tests.contract.dispatch.dispatching_world import World, created
+from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
 from tests.contract.sweeping import swept
 from workers.cli.main import app
 from workers.dispatch.same_versions import SameVersions

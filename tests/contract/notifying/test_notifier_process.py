@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.contract.certificates import certified
-from tests.contract.notifying.test_notifier import World
+from tests.contract.notifying.notifier_world import World
 from tests.contract.receiver import Receiver, Reply, Request, receiving
 from tests.eventually import eventually_while
 from tests.warm import wildtag

@@ -5,46 +5,26 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tasks.messages import Revision
-from tests.contract.dispatch.test_dispatching import World, created, made_of, world
+from tests.contract.dispatch.dispatching_world import World, created, made_of, world
+from tests.contract.outages.soon import SOON_S
 from tests.contract.own_redis import OwnRedis
-from tests.contract.qdrant_wire import grpc_wire
-from tests.contract.segmenting_world import World as SegmentingWorld
-from tests.contract.tcp_proxy import TcpProxy
 from tests.eventually import eventually
-from vectordb.errors import Transient
-from vectordb.server_client import ServerAway, ask, connect
+from vectordb.server_client import ServerAway
 from workers.dispatch.dispatcher import Dispatcher, Pace
-from workers.dispatch.keeper import Keeper
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.ledger import Ledger
-from workers.lifecycle.record import Record
-from workers.lifecycle.record_reader import Records
-from workers.notifying.notifier import Notifier
-from workers.notifying.outbox import Outbox
-from workers.notifying.plan import Answer, Plan
-from workers.notifying.writeback import Writer
-from workers.outages.board import FRESH_S, Outage, OutageBoard
-from workers.outages.outage_report import OutageReport
-from workers.outages.tracker import Away, OutageTracker
+from workers.outages.tracker import OutageTracker
 from workers.processes.loops import Step
-from workers.redis.connection import Client, StoreUnavailable
+from workers.redis.connection import StoreUnavailable
 from workers.redis.connection import connect as connect_redis
 from workers.redis.keys import Keys
-from workers.redis.streams import read_group
-from workers.settings.settings import Settings
 from workers.stores.store import ObjectInfo, StoreAway
 
 __all__ = ["world"]
-
-SOON_S = 2.0
 
 
 class Captions:
@@ -69,11 +49,12 @@ def dispatcher(world: World, captions: Callable[[], Revision], outage_tracker: O
 
 def sent_within(world: World, turn: Step, keys: set[str], seconds: float) -> None:
     """Take turns until all of these are sent."""
-    deadline = time.monotonic() + seconds
-    while keys - {key for batch in world.queues.sent for key in batch}:
+
+    def all_sent() -> bool:
         turn()
-        assert time.monotonic() < deadline, world.queues.sent
-        time.sleep(0.01)  # between two steps
+        return keys <= {key for batch in world.queues.sent for key in batch}
+
+    eventually(all_sent, seconds, lambda: str(world.queues.sent))
 
 
 def test_events_that_were_read_while_the_captions_were_away_go_on_when_they_are_back(world: World) -> None:
@@ -230,256 +211,3 @@ def test_one_object_that_the_store_does_not_answer_for_is_no_outage(
     world.inbox.append([created(world.put("good.jpg"))])
     taken.step(block_ms=20)
     assert world.queues.sent == [["good.jpg"]]
-
-
-def keeper(world: World, board: OutageBoard, give_up_s: float = 86_400, *, answers: bool = False) -> Keeper:
-    """``answers``: whether its own process reaches the captions."""
-
-    def reach() -> None:
-        if not answers:
-            raise ServerAway("no answer")
-
-    outages = OutageReport(board, OutageTracker(probes={"captions": reach}), dict)
-    return Keeper(
-        world.ledger, world.inbox, world.health, world.queues, lambda: world.revision, stages=("embedding",),
-        deadline_s=60, max_attempts=2, give_up_s=give_up_s, clock=lambda: world.now, away=outages.common,
-    )  # fmt: skip
-
-
-def test_an_outage_burns_no_attempts_and_sends_nothing_again(world: World, client: Client, keys: Keys) -> None:
-    board = OutageBoard(client, keys, "host-1", lambda: world.now)
-    ref = world.put("a.jpg")
-    world.inbox.append([created(ref)])
-    world.dispatcher().step(block_ms=10)
-    for _ in range(5):
-        world.ledger.advance([ref], world.revision, "embedding", world.now + 60, now=world.now, begin=True)
-    keeping = keeper(world, board)
-    for _ in range(10):
-        world.now += 61
-        world.health.beat("embedding")
-        board.write([Outage(name="captions", reason="no answer", since=1000.0)])
-        assert keeping.step() == 1
-    assert world.queues.sent == [["a.jpg"]]
-    assert world.records.counts()["dead"] == 0
-    board.write([Outage(name="captions", reason="no answer", since=1000.0)])
-    world.now += 61
-    board.write([Outage(name="captions", reason="no answer", since=1000.0)])
-    keeper(world, board, give_up_s=60).step()  # longer than anybody wants to wait
-    (record,) = world.records.latest()
-    assert record.error is not None
-    assert (record.state, record.error.code) == ("dead", "gave-up")
-
-
-def test_one_host_that_is_cut_off_keeps_no_object_from_being_sent_again(
-    world: World, client: Client, keys: Keys
-) -> None:
-    board = OutageBoard(client, keys, "cut off-1", lambda: world.now)
-    keeping = keeper(world, OutageBoard(client, keys, "here-1", lambda: world.now), give_up_s=90, answers=True)
-    world.inbox.append([created(world.put("lost.jpg"))])
-    world.dispatcher().step(block_ms=10)
-    for sent in (2, 3):  # the second time it is older than anybody wants to wait for a service
-        world.now += 61
-        world.health.beat("embedding")
-        board.write([Outage(name="captions", reason="no route", since=1000.0)])
-        assert keeping.step() == 1
-        assert world.queues.sent == [["lost.jpg"]] * sent
-    assert world.records.counts()["dead"] == 0
-
-
-def test_who_holds_the_captions_alone_is_believed_that_they_are_away(client: Client, keys: Keys) -> None:
-    OutageBoard(client, keys, "holder-1", time.time).write([Outage(name="captions", reason="locked", since=1.0)])
-    outages = OutageReport(
-        OutageBoard(client, keys, "here-1", time.time), OutageTracker(probes={"store": lambda: None}), dict
-    )
-    assert outages.common() == "locked"
-    assert outages.own.active() == []
-
-
-def test_a_batch_that_was_held_for_a_service_in_vain_has_not_been_begun(
-    redis_url: str, client: Client, tmp_path: Path
-) -> None:
-    (tmp_path / "inbox").mkdir()
-    one = SegmentingWorld(Settings.model_validate({
-        "redis_url": redis_url, "key_prefix": "test:", "home": tmp_path, "task_time_limit_s": 1,
-        "qdrant_url": "http://127.0.0.1:1",
-    }))  # fmt: skip
-    one.put("a.png")
-    one.dispatcher.step(1)
-    ((stage, batch, retries),) = one.queues.sent
-    (tmp_path / "inbox").rename(tmp_path / "away")
-    for _ in range(one.settings.max_attempts + 1):  # as often as the keeper may send it again
-        one.stages.run(stage, batch.encode(), retries)
-    assert one.queues.sent[1:] == [(stage, batch, 1)] * (one.settings.max_attempts + 1)
-    assert client.hget("test:entry:inbox/a.png", "attempts") == b"0"
-
-
-def test_the_board_tells_of_all_processes_and_of_none_that_was_killed(client: Client, keys: Keys) -> None:
-    now = [1000.0]
-    one, two = (OutageBoard(client, keys, name, lambda: now[0]) for name in ("host-1", "host-2"))
-    one.write([
-        Outage(name="captions", reason="refused", since=990.0), Outage(name="listener", reason="deaf", since=1.0),
-    ])  # fmt: skip
-    now[0] += 1
-    two.write([Outage(name="captions", reason="no answer", since=995.0, waiting=3)])
-    (captions, listener) = one.read()
-    assert (captions.since, captions.reason, captions.waiting) == (990.0, "no answer", 3)
-    assert listener.name == "listener"
-    one.write([])
-    (captions,) = two.read()
-    assert captions.since == 995.0
-    now[0] += FRESH_S + 1
-    assert one.read() == []
-    assert 0 < client.ttl(keys.outages) <= FRESH_S * 3
-
-
-def test_what_waits_is_counted_and_redis_itself_is_told_of(client: Client, keys: Keys) -> None:
-    board = OutageBoard(client, keys, "host-1", time.time)
-    board.write([Outage(name="store", reason="no answer", since=time.time())])
-    outages = OutageReport(board, OutageTracker(), lambda: {"inbox": 2, "segments": 1, "in_flight": 3, "done": 9})
-    (store,) = outages.active()
-    assert store.waiting == 6
-    nowhere = connect_redis("unix:///nowhere/redis.sock", patience_s=1, tries=1)
-    away = OutageReport(OutageBoard(nowhere, keys, "host-2", time.time), OutageTracker(), dict)
-    (redis,) = away.active()
-    assert redis.name == "redis"
-
-
-def test_tags_that_could_not_be_written_back_are_written_when_the_store_is_back(
-    world: World, client: Client, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    away, put = [False], world.store.put
-
-    def reach(*_: object) -> None:
-        if away[0]:
-            raise StoreAway("no answer")
-
-    def putting(*arguments: Any) -> ObjectInfo:
-        reach()
-        return put(*arguments)
-
-    monkeypatch.setattr(world.store, "put", putting)
-    records = Records(client, keys)
-    outage_tracker = OutageTracker(probes={"store": reach})
-    writer = Writer(world.store, records, client, keys, "inbox", "sidecar", ".wildtag/", "me", outage_tracker)
-    writer.prepare()
-    ledger = Ledger(client, keys, 100)
-    refs = [world.put(f"{i}.jpg") for i in range(5)]
-    world.inbox.append([created(ref) for ref in refs])
-    world.dispatcher(batch_max=5).step(block_ms=10)
-    for ref in refs:
-        done = Record(bucket="inbox", key=ref.key, etag=ref.etag, state="done", space_id="space",
-                      captions_version="captions@1")  # fmt: skip
-        assert ledger.finish([done], world.now) == [True]
-    away[0] = True
-    assert writer.step(block_ms=10) == 0
-    assert outage_tracker.is_active("store")
-    away[0] = False
-    deadline, written = time.monotonic() + SOON_S + 1, 0
-    while written < 5:
-        written += writer.step(block_ms=10)
-        assert time.monotonic() < deadline
-    assert len(list((tmp_path / "inbox" / ".wildtag").glob("*.json"))) == 5
-
-
-def test_a_writer_claims_nothing_while_the_store_is_away(world: World, client: Client, keys: Keys) -> None:
-    away = [True]
-
-    def reach() -> None:
-        if away[0]:
-            raise StoreAway("no answer")
-
-    outage_tracker = OutageTracker(probes={"store": reach})
-    writer = Writer(
-        world.store, Records(client, keys), client, keys, "inbox", "sidecar", ".wildtag/", "me", outage_tracker
-    )  # fmt: skip
-    writer.prepare()
-    finished(world, "a.jpg")
-    assert len(read_group(client, keys.feed, "writer", "another", 10, None)) == 1
-    outage_tracker.begin("store", "no answer")
-    with pytest.raises(Away):
-        writer.recover(0)
-    assert pending(client, keys, "writer", "another") == 1
-    away[0] = False
-    assert outage_tracker.wait("store", SOON_S)
-    assert writer.recover(0) == 1
-
-
-def test_what_a_writer_and_a_notifier_have_claimed_goes_on_after_a_fault(
-    world: World, client: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writer = Writer(world.store, Records(client, keys), client, keys, "inbox", "sidecar", ".wildtag/", "me")
-    answered: Future[Answer] = Future()
-    answered.set_result(Answer(204))
-    notifier = Notifier(
-        client, keys, Outbox(client, keys), lambda _: answered, Plan(3), at_once=1, lease_s=60, consumer="me",
-        clock=time.time,
-    )  # fmt: skip
-    for reader in (writer, notifier):
-        reader.prepare()
-    finished(world, "a.jpg")
-
-    def broken(*_: object, **__: object) -> None:
-        raise StoreUnavailable("killed")
-
-    for group in ("writer", "notifier"):
-        assert len(read_group(client, keys.feed, group, "another", 10, None)) == 1
-    for reader, called, name in ((writer, Records, "get"), (notifier, Outbox, "accept")):
-        with monkeypatch.context() as patch:
-            patch.setattr(called, name, broken)
-            with pytest.raises(StoreUnavailable):
-                reader.recover(0)
-        for _ in range(2):
-            reader.step(block_ms=10)
-    assert [pending(client, keys, group, "me") for group in ("writer", "notifier")] == [0, 0]
-
-
-def finished(world: World, key: str) -> None:
-    """An object that has its record, and the feed an entry."""
-    ref = world.put(key)
-    world.inbox.append([created(ref)])
-    world.dispatcher().step(block_ms=10)
-    world.finish(ref)
-
-
-def pending(client: Any, keys: Keys, group: str, consumer: str) -> int:
-    """Entries of the feed that a consumer has read and not acknowledged."""
-    return len(client.xpending_range(keys.feed, group, "-", "+", 100, consumer))
-
-
-def test_a_fault_of_no_service_is_tried_again_within_a_second() -> None:
-    tries: list[float] = []
-
-    def call() -> None:
-        tries.append(time.monotonic())
-        if len(tries) < 8:
-            raise Transient("somebody else is at it")
-
-    turn = Step(call, OutageTracker())
-    eventually(turn, 10)
-    assert max(b - a for a, b in pairwise(tries)) < 1.5
-
-
-def test_a_qdrant_server_that_was_away_for_long_is_reached_again_at_once_by_grpc() -> None:
-    def answer(_: str, request: object, context: object) -> object:  # noqa: ARG001 -- the library's
-        from qdrant_client.grpc import ListAliasesResponse  # noqa: PLC0415
-
-        return ListAliasesResponse()
-
-    with grpc_wire(answer) as port:
-        proxy = TcpProxy("127.0.0.1", port)
-        client = connect("http://127.0.0.1:6333", grpc=True, grpc_port=proxy.port, timeout_s=2)
-        ask(client.get_aliases)
-        proxy.become("refusing")
-        away = time.monotonic() + 10  # gRPC's pauses would be several seconds long by then
-        while time.monotonic() < away:
-            with pytest.raises(ServerAway):
-                ask(client.get_aliases)
-        proxy.become("open")
-        back = time.monotonic()
-        while True:
-            try:
-                ask(client.get_aliases)
-                break
-            except ServerAway:
-                assert time.monotonic() - back < SOON_S
-        proxy.close()

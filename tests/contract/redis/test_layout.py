@@ -2,62 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import warm
-from tests.contract import old_home
 from tests.contract.own_redis import OwnRedis
+from tests.contract.redis.layout_processes import Run
+from tests.contract.redis.layout_processes import environment as environment  # noqa: PLC0414 -- a fixture
+from tests.contract.redis.layout_processes import wildtag as wildtag  # noqa: PLC0414 -- a fixture
 from tests.eventually import eventually_while
-from vectordb.errors import Permanent
 from workers.embedded.stack import free_port
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import FAMILIES, FIXED, VERSION, Layout, OtherLayout
-from workers.redis.migration import LOCK, MIGRATIONS, Migration, Migrator
-from workers.redis.migration_steps import Rename, RenameFamily, RenameFields
-from workers.supervision.os_processes import MARK
-
-LONG_AGO = 1_700_000_000.0
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def environment(tmp_path: Path, redis_url: str, client: Client, keys: Keys) -> dict[str, str]:
-    """Of processes that use the Redis of this test."""
-    assert not client.dbsize()
-    (tmp_path / "inbox").mkdir()
-    return {
-        **{name: value for name, value in os.environ.items() if name != MARK},
-        "WILDTAG_HOME": str(tmp_path), "WILDTAG_REDIS_URL": redis_url,
-        "WILDTAG_BROKER_URL": redis_url.replace("unix://", "redis+socket://"), "WILDTAG_KEY_PREFIX": keys.prefix,
-        "WILDTAG_WRITE_BACK": "tags", "WILDTAG_NOTIFY_URL": "http://127.0.0.1:9/",
-        "WILDTAG_NOTIFY_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-    }  # fmt: skip
-
-
-@pytest.fixture
-def wildtag(environment: dict[str, str]) -> Run:
-    """Runs a command to its end."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return warm.wildtag(*arguments, env=environment, timeout=60)
-
-    return run
-
-
-# -- the version
+from workers.redis.migration import LOCK, Migrator
 
 
 def test_the_first_process_records_the_version_and_the_others_read_it(client: Client, keys: Keys) -> None:
@@ -121,6 +85,8 @@ PROCESSES = [
     ("dispatcher",), ("watcher",), ("reconcile", "--every", "60"), ("writer",), ("notifier",),
     ("gateway", "--port", "0"), ("worker", "embedding"), ("listen", "redis"),
 ]  # fmt: skip
+
+
 COMMANDS = [
     ("results",), ("status",), ("events", "counts"), ("keys", "list"), ("retag", "--all"), ("webhooks", "dead"),
 ]  # fmt: skip
@@ -141,9 +107,6 @@ def test_processes_and_commands_refuse_in_one_line(
         f"{VERSION} at most: a newer wildtag wrote this, use that one"
     )
     assert client.keys() == [keys.layout_version.encode()]
-
-
-# -- Redis is away when a process starts
 
 
 @pytest.fixture
@@ -225,187 +188,3 @@ def test_a_gateway_ends_when_redis_comes_back_with_another_layout(
         assert client.keys() == [f"{keys.prefix}records".encode()]
     finally:
         process.kill()
-
-
-# -- migrating
-
-
-def test_the_last_migration_leads_to_the_version_of_this_code() -> None:
-    assert [one.version for one in MIGRATIONS] == list(range(1, VERSION + 1))
-
-
-def test_an_old_home_has_the_same_content_afterwards(client: Client, keys: Keys) -> None:
-    old_home.fill(client, keys.prefix, at=LONG_AGO)
-    old_home.fill(client, "other:", at=LONG_AGO)
-    before, other = old_home.content(client, keys.prefix), old_home.content(client, "other:")
-    planned = Migrator(client, keys).plan()
-    assert old_home.content(client, keys.prefix) == before
-    outcome = Migrator(client, keys).run()
-    old_home.verify(client, keys.prefix, before)
-    assert old_home.content(client, "other:") == other
-    assert (outcome.before, outcome.after) == (planned.before, planned.after) == (0, 1)
-    assert sum(one.changed for one in outcome.steps) == len(old_home.RENAMED) + len(old_home.OIDS) + 7
-    # what a plan cannot count is in a key that has its old name still
-    assert [(p.step, p.changed) for p in planned.steps if not p.step.startswith("events:counts")] == [
-        (d.step, d.changed) for d in outcome.steps if not d.step.startswith("events:counts")
-    ]
-    Layout(client, keys).require()
-    assert Migrator(client, keys).run().steps == ()
-
-
-def test_it_continues_wherever_it_was_interrupted(client: Client, keys: Keys) -> None:
-    """After each step, and in its middle: a batch of renamed keys has been written, and no more."""
-
-    class Interrupted(Exception):
-        pass
-
-    for last in range(len(MIGRATIONS[0].steps)):
-        client.flushall()
-        old_home.fill(client, keys.prefix, at=LONG_AGO)
-        before = old_home.content(client, keys.prefix)
-        ended: list[object] = []
-
-        def report(what: object, ended: list[object] = ended, last: int = last) -> None:
-            ended.append(what)
-            if len(ended) > last:
-                raise Interrupted
-
-        with pytest.raises(Interrupted):
-            Migrator(client, keys, report).run()
-        with pytest.raises(OtherLayout):
-            Layout(client, keys).require()
-        Migrator(client, keys).run()
-        old_home.verify(client, keys.prefix, before)
-
-
-@pytest.mark.long
-def test_killed_again_and_again_it_comes_to_its_end(
-    client: Client, keys: Keys, environment: dict[str, str], wildtag: Run
-) -> None:
-    """SIGKILL in the middle of a family of keys; its lock ends by itself."""
-    old_home.fill(client, keys.prefix, at=LONG_AGO)
-    pipe = client.pipeline(transaction=False)
-    for number in range(30_000):
-        pipe.set(f"{keys.prefix}wish:inbox/{number}", "dense")
-    pipe.execute()
-    before = old_home.content(client, keys.prefix)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "workers.cli", "migrate"], env=environment, stderr=subprocess.PIPE, text=True
-    )
-    eventually_while(process, lambda: client.exists(f"{keys.prefix}segmentation-request:inbox/7"), 40)
-    process.kill()
-    process.communicate()
-    left = len(list(client.scan_iter(f"{keys.prefix}wish:*", count=5000)))
-    assert 0 < left < 30_000 + len(old_home.OIDS), "it was not killed in the middle"
-    done = wildtag("migrate", "--json")
-    assert done.returncode == 0, done.stderr
-    assert "another migration has the lock" in done.stderr
-    body = json.loads(done.stdout)
-    assert (body["from"], body["to"], body["dry_run"]) == (0, 1, False)
-    assert {"version": 1, "step": "wish:* -> segmentation-request:*", "changed": left} in body["steps"]
-    old_home.verify(client, keys.prefix, before)
-
-
-def test_only_one_runs(client: Client, keys: Keys) -> None:
-    old_home.fill(client, keys.prefix, at=LONG_AGO)
-    reports: list[object] = []
-
-    def second(_: object) -> None:
-        if not reports:
-            reports.append(1)
-            with pytest.raises(Permanent, match="another `wildtag migrate` is running"):
-                Migrator(client, keys, lock_ms=500).run()
-
-    # the first one keeps its lock while the second waits for it
-    Migrator(client, keys, second).run()
-    assert reports
-    assert not client.exists(keys.lock(LOCK))
-
-
-def test_a_key_under_both_names_is_not_overwritten(client: Client, keys: Keys) -> None:
-    old_home.fill(client, keys.prefix, at=LONG_AGO)
-    client.set(f"{keys.prefix}artifacts", "kept")
-    with pytest.raises(Permanent, match="'test:artifacts' is there already"):
-        Migrator(client, keys).run()
-    assert client.get(f"{keys.prefix}artifacts") == b"kept"
-    assert client.exists(f"{keys.prefix}drawn")
-    assert not client.exists(keys.lock(LOCK))
-
-
-def test_counters_under_both_names_are_added_up(client: Client, keys: Keys) -> None:
-    client.hset(keys.event_counts, mapping={"webhook:junk": 2, "webhook:rejected": 3})
-    list(RenameFields("events:counts", endings={"junk": "rejected"}).run(client, keys.prefix))
-    assert client.hgetall(keys.event_counts) == {b"webhook:rejected": b"5"}
-
-
-def test_later_versions_add_their_steps(client: Client, keys: Keys) -> None:
-    """From version 0 all steps run, from version 1 only those of the next; each version is recorded at its end."""
-    more = [*MIGRATIONS, Migration(2, (Rename("ledger", "open"), RenameFamily("entry:", "open:")))]
-    old_home.fill(client, keys.prefix, at=LONG_AGO)
-    outcome = Migrator(client, keys, migrations=more).run()
-    assert (outcome.before, outcome.after, len(outcome.steps)) == (0, 2, len(MIGRATIONS[0].steps) + 2)
-    assert client.exists(f"{keys.prefix}open:inbox/a.png", f"{keys.prefix}open") == 2
-    client.flushall()
-    client.set(keys.layout_version, 1)
-    outcome = Migrator(client, keys, migrations=more).run()
-    assert (outcome.before, outcome.after, [one.version for one in outcome.steps]) == (1, 2, [2, 2])
-    assert client.get(keys.layout_version) == b"2"
-
-
-def test_nothing_is_migrated_while_a_process_runs(client: Client, keys: Keys) -> None:
-    """One whose heartbeats go on; one that has stopped a moment ago is waited for."""
-    old_home.fill(client, keys.prefix, at=time.time() - 0.7)
-    reports: list[object] = []
-    Migrator(client, keys, reports.append).stopped(quiet_s=1.0)
-    assert "waiting" in str(reports)
-    client.hset(f"{keys.prefix}health", "dispatcher", time.time())
-
-    def beat(_: object) -> None:
-        client.hset(f"{keys.prefix}health", "dispatcher", time.time() + 1)
-
-    with pytest.raises(Permanent, match="dispatcher still running"):
-        Migrator(client, keys, beat).stopped(quiet_s=5.0)
-    assert client.exists(f"{keys.prefix}later")
-
-
-def test_the_command(client: Client, keys: Keys, wildtag: Run) -> None:
-    nothing = wildtag("migrate", "--json")
-    assert json.loads(nothing.stdout) == {"from": None, "to": None, "dry_run": False, "steps": []}
-    assert not client.exists(keys.layout_version)
-    old_home.fill(client, keys.prefix, at=LONG_AGO)
-    before = old_home.content(client, keys.prefix)
-    planned = json.loads(wildtag("migrate", "--dry-run", "--json").stdout)
-    assert (planned["from"], planned["to"], planned["dry_run"]) == (0, 1, True)
-    assert old_home.content(client, keys.prefix) == before
-    refused = wildtag("events", "counts")
-    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
-    assert "`wildtag migrate`" in refused.stderr
-    done = wildtag("migrate")
-    assert done.returncode == 0, done.stderr
-    assert "Migrated from layout version 0 to 1." in done.stderr
-    assert json.loads(wildtag("events", "counts", "--json").stdout)["webhook:rejected"] == 3
-    assert json.loads(wildtag("events", "rejected", "--json").stdout)["reason"] == "no JSON"
-    assert "layout version 1" in wildtag("migrate").stderr
-
-
-def test_a_worker_that_waits_for_messages_is_noticed(
-    client: Client, keys: Keys, wildtag: Run, environment: dict[str, str]
-) -> None:
-    """It gives no heartbeat while it has nothing to do."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "workers.cli", "worker", "extraction"], env=environment, stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stderr is not None
-        while " ready" not in (line := process.stderr.readline()):
-            assert line, "it has ended"
-        client.delete(keys.layout_version)
-        old_home.fill(client, keys.prefix, at=LONG_AGO)
-        done = wildtag("migrate")
-        assert done.returncode == 1
-        assert "workers still running: extraction@" in done.stderr
-        assert client.exists(f"{keys.prefix}later")
-    finally:
-        process.terminate()
-        process.communicate(timeout=90)

@@ -28,9 +28,9 @@ from workers.embedded.one_process import Tagger
 from workers.evaluation.adapters import answering
 from workers.gateway.uploads import SUFFIXES, VIDEO_SUFFIXES
 from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.skipping import VIDEO_SUFFIXES as MEANT
 from workers.redis.connection import Client
 from workers.settings.settings import Settings
-from workers.stages.unusable import VIDEO_SUFFIXES as MEANT
 from workers.stores.s3 import S3Store
 from workers.wiring.models import pipeline_options
 from workers.wiring.wiring import Wiring

@@ -2,70 +2,26 @@
 
 from __future__ import annotations
 
-import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.contract.homes import DIMENSION, HOMES, lent, vectors
+from tests.contract.homes import DIMENSION, vectors
+from tests.contract.vectordb.library_samples import CAPTIONS, At, build, everything, interrupted, manifest
+from tests.contract.vectordb.library_samples import at as at  # noqa: PLC0414 -- a fixture
+from tests.contract.vectordb.library_samples import library as library  # noqa: PLC0414 -- a fixture
 from vectordb.captions import Caption
-from vectordb.index import CaptionIndex, IndexMissing, UnusableVectors, WrongDimension
+from vectordb.index import IndexMissing, UnusableVectors, WrongDimension
 from vectordb.library import (
-    BadSnapshot,
     BuildRunning,
     ChangeableLibrary,
-    Manifest,
-    UnsafeName,
     VersionActive,
     VersionExists,
 )
-
-NOON = "2025-06-01T12:00:00+00:00"
-CAPTIONS = [Caption.of("word " * (1 + i % 7) + str(i), number=i) for i in range(50)]
-
-# the library at a place, as another process sees it; what is opened with it must be closed
-At = Callable[[str], ChangeableLibrary]
-
-
-@pytest.fixture(params=[*HOMES, "cluster"])
-def at(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[At]:
-    with lent(tmp_path) as homes:
-        yield lambda place: homes(request.param, place)
-
-
-@pytest.fixture
-def library(at: At) -> ChangeableLibrary:
-    return at("here")
-
-
-def manifest(version: str = "v1", space: str = "mini", created: str = NOON, count: int = 50) -> Manifest:
-    return Manifest(
-        "starter", version, space, DIMENSION, count, None, created, origin="a test", read=60, duplicate=10
-    )
-
-
-def build(library: ChangeableLibrary, made: Manifest | None = None, captions: list[Caption] = CAPTIONS) -> Manifest:
-    made = made or manifest()
-    with library.building(made.space_id, made.captions_version, DIMENSION) as building:
-        building.index.add(captions, vectors(captions))
-        building.finish(made)
-    return made
-
-
-def interrupted(library: ChangeableLibrary, captions: list[Caption]) -> None:
-    """A build that adds captions, notes that, and goes no further."""
-    with library.building("mini", "starter@v1", DIMENSION) as building:
-        building.index.add(captions, vectors(captions))
-        (building.folder / "done").write_text(str(len(captions)))
-
-
-def everything(index: CaptionIndex) -> list[Caption]:
-    return [caption for page, _ in index.pages() for caption in page]
 
 
 def test_what_was_built_is_found_opened_and_searched(at: At) -> None:
@@ -285,99 +241,3 @@ def test_an_empty_database_is_a_database(library: ChangeableLibrary) -> None:
 def test_a_version_takes_room(library: ChangeableLibrary) -> None:
     build(library)
     assert library.size("mini", "starter@v1") >= 50 * DIMENSION * 4
-
-
-def test_a_snapshot_brings_a_version_elsewhere(at: At, tmp_path: Path) -> None:
-    library, elsewhere = at("here"), at("elsewhere")
-    made = build(library)
-    library.use("mini", "starter@v1")
-    library.snapshot("mini", "starter@v1", tmp_path / "saved.tar")
-    assert library.find("mini", "starter@v1") == made
-    assert elsewhere.restore(tmp_path / "saved.tar") == made
-    assert at("elsewhere").manifests() == [made]
-    assert elsewhere.active("mini") is None
-    before, after = library.open("mini", "starter@v1"), elsewhere.open("mini", "starter@v1")
-    for (ours, our_vectors), (theirs, their_vectors) in zip(before.pages(), after.pages(), strict=True):
-        assert ours == theirs
-        np.testing.assert_array_equal(our_vectors, their_vectors)
-    before.close()
-    after.close()
-    elsewhere.use("mini", "starter@v1")
-
-
-def test_a_snapshot_of_an_empty_database_is_one(at: At, tmp_path: Path) -> None:
-    made = build(at("here"), manifest(count=0), [])
-    at("here").snapshot("mini", "starter@v1", tmp_path / "saved.tar")
-    assert at("elsewhere").restore(tmp_path / "saved.tar") == made
-
-
-def test_a_version_that_is_there_is_not_restored_over(at: At, tmp_path: Path) -> None:
-    library = at("here")
-    build(library, captions=CAPTIONS[:20])
-    library.snapshot("mini", "starter@v1", tmp_path / "saved.tar")
-    library.drop("mini", "starter@v1")
-    build(library)
-    with pytest.raises(VersionExists):
-        library.restore(tmp_path / "saved.tar")
-    index = library.open("mini", "starter@v1")
-    assert index.count() == 50
-    index.close()
-
-
-def test_what_was_left_half_built_does_not_stand_in_the_way_of_a_restore(at: At, tmp_path: Path) -> None:
-    build(at("elsewhere"))
-    at("elsewhere").snapshot("mini", "starter@v1", tmp_path / "saved.tar")
-    library = at("here")
-    interrupted(library, [Caption.of("never finished")])
-    library.restore(tmp_path / "saved.tar")
-    index = library.open("mini", "starter@v1")
-    assert everything(index) == sorted(CAPTIONS, key=lambda c: c.id)
-    index.close()
-
-
-def test_a_broken_snapshot_is_refused_and_nothing_of_it_is_seen(at: At, tmp_path: Path) -> None:
-    build(at("here"))
-    whole = tmp_path / "saved.tar"
-    at("here").snapshot("mini", "starter@v1", whole)
-    library, broken = at("elsewhere"), tmp_path / "broken.tar"
-    content = whole.read_bytes()
-    lengths = [len(content) - 1, len(content) // 2, 100]
-    for cut in [*(content[:length] for length in lengths), b"", b"this is not a snapshot", bytes(20_000)]:
-        broken.write_bytes(cut)
-        with pytest.raises(BadSnapshot):
-            library.restore(broken)
-        assert library.manifests() == []
-    with pytest.raises(BadSnapshot):
-        library.restore(tmp_path / "nowhere.tar")
-    with pytest.raises(BadSnapshot):
-        library.restore(tmp_path)
-    with tarfile.open(broken, "w") as archive:
-        archive.add(__file__, "manifest.json")
-    with pytest.raises(BadSnapshot):
-        library.restore(broken)
-    library.restore(whole)
-    assert library.manifests() == [manifest()]
-
-
-def test_a_snapshot_is_whole_or_not_written(library: ChangeableLibrary, tmp_path: Path) -> None:
-    build(library)
-    (tmp_path / "taken.tar").mkdir()
-    with pytest.raises(OSError, match=r"taken\.tar"):
-        library.snapshot("mini", "starter@v1", tmp_path / "taken.tar")
-    assert [file.name for file in tmp_path.iterdir() if "taken" in file.name] == ["taken.tar"]
-
-
-@pytest.mark.parametrize("name", ["", "..", "../up", "a/b", ".hidden", "a@b", "a b", "é", "-a"])
-def test_names_cannot_lead_anywhere_else(library: ChangeableLibrary, tmp_path: Path, name: str) -> None:
-    for space, version in ((name, "starter@v1"), ("mini", f"{name}@v1"), ("mini", f"starter@{name}")):
-        for look in (library.find, library.open, library.use, library.drop, library.size):
-            with pytest.raises(UnsafeName):
-                look(space, version)
-        with pytest.raises(UnsafeName):
-            library.snapshot(space, version, tmp_path / "saved.tar")
-        with pytest.raises(UnsafeName), library.building(space, version, DIMENSION):
-            pass
-    for look_at in (library.manifests, library.active):
-        with pytest.raises(UnsafeName):
-            look_at(name)
-    assert list(tmp_path.iterdir()) == []

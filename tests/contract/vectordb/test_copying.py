@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.contract.homes import DIMENSION, HOMES, Homes, lent, vectors
-from tests.contract.vectordb.test_snapshots import BOTH, CAPTIONS, MANIFEST, TAUGHT, built, equal, held
+from tests.contract.vectordb.snapshot_samples import BOTH, CAPTIONS, MANIFEST, TAUGHT, built, equal, held
 from vectordb import copying
 from vectordb.captions import SOURCE, Caption
 from vectordb.copying import Copied, CopyDiffers, Hooks, compare, copy, missing

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.contract.homes import DIMENSION
-from tests.contract.vectordb.test_caption_library import CAPTIONS, build, interrupted, manifest
+from tests.contract.vectordb.library_samples import CAPTIONS, build, interrupted, manifest
 from vectordb import zstd
 from vectordb.folder import FolderLibrary
 from vectordb.index import IndexLocked, IndexMissing

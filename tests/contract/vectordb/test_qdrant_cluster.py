@@ -19,7 +19,7 @@ from qdrant_client import grpc as messages
 from tests.contract.homes import DIMENSION, vectors
 from tests.contract.qdrant_cluster import MadeUpNode, Mood, addresses, cluster
 from tests.contract.qdrant_wire import grpc_wire
-from tests.contract.vectordb.test_caption_library import CAPTIONS, build, manifest
+from tests.contract.vectordb.library_samples import CAPTIONS, build, manifest
 from vectordb.captions import Caption
 from vectordb.index import IndexMissing
 from vectordb.options import IndexOptions

@@ -13,7 +13,7 @@ from qdrant_client import QdrantClient, models
 
 from tests.contract import real_servers
 from tests.contract.homes import DIMENSION, vectors
-from tests.contract.vectordb.test_caption_library import CAPTIONS, build, everything, interrupted, manifest
+from tests.contract.vectordb.library_samples import CAPTIONS, build, everything, interrupted, manifest
 from tests.eventually import eventually
 from vectordb.index import IndexMissing
 from vectordb.library import BuildRunning, Manifest, UnsafeName

@@ -4,66 +4,38 @@ from __future__ import annotations
 
 import io
 import random
-import tarfile
-import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.contract.homes import DIMENSION, HOMES, Homes, lent, vectors
+from tests.contract.vectordb.snapshot_samples import (
+    BOTH,
+    CAPTIONS,
+    LAST_BIT,
+    MANIFEST,
+    TAUGHT,
+    built,
+    equal,
+    held,
+    tar,
+)
 from vectordb import zstd
-from vectordb.archive import Archive, BadArchive
 from vectordb.captions import CANDIDATES, SOURCE, Caption
-from vectordb.index import PAGE, Floats
-from vectordb.library import BadSnapshot, ChangeableLibrary, Manifest, VersionExists
+from vectordb.library import BadSnapshot, ChangeableLibrary, VersionExists
 from vectordb.snapshot import reading, write
 from vectordb.snapshot_parts import captions_of
-from vectordb.unpacking import unpack
 
 OLD = Path(__file__).parents[2] / "data" / "snapshots"  # written before the format had a number
-LAST_BIT = 2e-7
-BOTH = [(one, other) for one in HOMES for other in HOMES]
-
-CAPTIONS = [
-    Caption.of(f"a bowl of soup, {number}", **{CANDIDATES: {"by": "phrases", "phrases": [["soup", False, 1.0]]}})
-    for number in range(PAGE + 100)  # two pages
-]
-TAUGHT = Caption.of("a photo of a Moka pot ☕", **{SOURCE: "me", "added": "2026-01-02T03:04:05+00:00"})
-MANIFEST = Manifest(
-    "soups", "v1", "mini", DIMENSION, len(CAPTIONS), "a photo of {}", "2025-06-01T12:00:00+00:00",
-    origin="soups.txt", read=2000, empty=3, duplicate=4, profile="phrases", source='["soups.txt"]', fault="cut off",
-)  # fmt: skip
 
 
 @pytest.fixture
 def homes(tmp_path: Path) -> Iterator[Homes]:
     with lent(tmp_path) as homes:
         yield homes
-
-
-def built(library: ChangeableLibrary, captions: list[Caption] = CAPTIONS) -> None:
-    with library.building("mini", "soups@v1", DIMENSION) as building:
-        building.index.add(captions, vectors(captions))
-        building.finish(replace(MANIFEST, count=len(captions)))
-    index = library.open("mini", "soups@v1")
-    index.add([TAUGHT], vectors([TAUGHT]))
-    index.close()
-
-
-def held(library: ChangeableLibrary, version: str = "soups@v1") -> tuple[list[Caption], Floats]:
-    index = library.open("mini", version)
-    pages = list(index.pages())
-    index.close()
-    return [caption for page, _ in pages for caption in page], np.concatenate([rows for _, rows in pages])
-
-
-def equal(ours: Floats, theirs: Floats, target: str) -> None:
-    """Bit for bit, but for qdrant-client's database in the process, which divides unit vectors by their length."""
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=LAST_BIT if target == "server" else 0)
 
 
 @pytest.mark.parametrize(("source", "target"), BOTH)
@@ -265,82 +237,3 @@ def test_a_refused_snapshot_leaves_an_unfinished_import_of_its_name_alone(
     with pytest.raises(BadSnapshot):
         library.restore(file)
     assert library.unfinished() == [(manifest.space_id, manifest.captions_version)]
-
-
-def test_memory_does_not_grow_with_the_snapshot(tmp_path: Path) -> None:
-    """Page by page, in and out."""
-    file = tmp_path / "saved.tar.zst"
-    peaks = []
-    for pages in (1, 5):
-        tracemalloc.start()
-        _many(file, pages)
-        with reading(file, tmp_path) as saved:
-            assert sum(len(captions) for captions, _ in saved.pages()) == pages * PAGE
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < 1.5 * peaks[0]
-
-
-def _many(file: Path, pages: int) -> None:
-    class Many:
-        def pages(self) -> Iterator[tuple[list[Caption], Floats]]:
-            dice = np.random.default_rng(1)
-            texts = (f"caption {number} " * 5 for number in range(10**9))
-            for page in range(pages):
-                # as an index gives them: in the order of ids over all pages
-                ours = (caption for caption in map(Caption.of, texts) if caption.id * pages >> 64 == page)
-                captions = sorted(islice(ours, PAGE), key=lambda caption: caption.id)
-                rows = dice.normal(size=(PAGE, 256)).astype(np.float32)
-                rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-                yield captions, rows
-
-    write(file, replace(MANIFEST, dimension=256), Many())  # type: ignore[arg-type]  # only its pages are asked for
-
-
-def tar(*members: tuple[str | tarfile.TarInfo, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, content in members:
-            member = tarfile.TarInfo(name) if isinstance(name, str) else name
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return out.getvalue()
-
-
-def special(kind: bytes, name: str = "mini/x") -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname = kind, "/etc/passwd"
-    return member
-
-
-@pytest.mark.parametrize(
-    "members",
-    [
-        [("../up", b"x")], [("/etc/x", b"x")], [("a/../../b", b"x")], [("a//b", b"x")], [("./a", b"x")], [("", b"")],
-        [("a", b"x"), ("a", b"y")], [("a", b"x"), ("a/b", b"y")], [("a/b", b"x"), ("a", b"y")], [("a\nb", b"")],
-        [(special(tarfile.SYMTYPE), b"")], [(special(tarfile.LNKTYPE), b"")], [(special(tarfile.CHRTYPE), b"")],
-        [(special(tarfile.FIFOTYPE), b"")], [(special(tarfile.BLKTYPE), b"")], [(special(b"x"[:0] + b"Z"), b"")],
-        [("a", bytes(2000))], [("a/" * 40 + "b", b"x")], [("a" * 300, b"x")],
-    ],
-)  # fmt: skip
-def test_an_archive_reaches_nothing_outside_and_holds_plain_files_alone(
-    tmp_path: Path, members: list[tuple[str | tarfile.TarInfo, bytes]]
-) -> None:
-    archive = Archive(io.BytesIO(tar(*members)))
-    (tmp_path / "in").mkdir()
-    with pytest.raises(BadArchive):
-        unpack(archive, iter(archive), tmp_path / "in", 1024)
-    assert [path.name for path in tmp_path.iterdir()] == ["in"]
-
-
-def test_an_archive_is_unpacked_with_its_holes(tmp_path: Path) -> None:
-    folder = tarfile.TarInfo("a")
-    folder.type = tarfile.DIRTYPE
-    content = bytes(1 << 20) + b"x" + bytes(1 << 20)
-    long = "a/" + "b" * 200 + "/c"
-    archive = Archive(io.BytesIO(tar((folder, b""), ("a/file", content), (long, b"y"), ("a/empty", b""))))
-    unpack(archive, iter(archive), tmp_path, 1 << 22)
-    assert (tmp_path / "a" / "file").read_bytes() == content
-    assert (tmp_path / "a" / "file").stat().st_blocks * 512 < 1 << 20
-    assert (tmp_path / long).read_bytes() == b"y"
-    assert (tmp_path / "a" / "empty").read_bytes() == b""

@@ -145,8 +145,20 @@ def test_a_file_without_end_and_a_server_that_is_away_are_temporary(source: Sour
     source.files["/set.txt"], source.status = CONTENT, 503
     with pytest.raises(Transient, match="503"):
         download.download(f"{source.url}/set.txt", tmp_path / "set.txt", quiet)
-    with pytest.raises(Transient):
+
+
+def test_where_no_connection_existed_it_fails_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = []
+    rest = download._rest
+
+    def counting(*given: Any) -> None:
+        attempts.append(given)
+        rest(*given)
+
+    monkeypatch.setattr(download, "_rest", counting)
+    with pytest.raises(Transient, match=r"no connection to 127\.0\.0\.1 .* run the same command again"):
         download.download("http://127.0.0.1:1/set.txt", tmp_path / "set.txt", quiet)
+    assert len(attempts) == 2
 
 
 @pytest.mark.parametrize("how", ["checksum", "page", "refused"])
@@ -251,11 +263,8 @@ def test_what_the_hub_refuses_is_said_with_what_helps(
         fetch(dataset, tmp_path, quiet, source.url)
 
 
-def test_a_hub_without_the_files_any_more_and_one_that_is_away(
-    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hub_without_the_files_any_more_and_one_that_is_away(source: Source, tmp_path: Path) -> None:
     with pytest.raises(BadDownload, match="has no files data/train"):
         fetch(on_hub(source, {"data/test-0.txt": b"no"}, {}), tmp_path, quiet, source.url)
-    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _seconds: None)
-    with pytest.raises(Transient, match="cannot be fetched from the hub"):
+    with pytest.raises(Transient, match=r"no connection to the hub at http://127\.0\.0\.1:1 "):
         fetch(on_hub(source, {}, {}), tmp_path, quiet, "http://127.0.0.1:1")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from rich.text import Text
@@ -16,6 +19,7 @@ from typer.main import get_command
 
 from tests.eventually import eventually
 from workers.cli.main import app
+from workers.lifecycle.record_reader import FeedItem
 
 
 def test_an_interrupted_import_prints_no_traceback(tmp_path: Path) -> None:
@@ -74,3 +78,24 @@ def test_brackets_of_help_texts_are_shown() -> None:
     texts = [p.help for command in found.values() for p in command.params if getattr(p, "help", None)]
     lost = [text for text in texts if "[" in text and Text.from_markup(text).plain.count("[") != text.count("[")]
     assert lost == []
+
+
+def test_a_missing_image_is_not_searched_for_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app(["captions", "search", "photos/missing.PNG"])
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("wildtag: there is no file photos/missing.PNG")
+
+
+def test_a_removed_object_is_told_as_one_with_a_record(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = [FeedItem("1-0", "inbox/holiday/a.png", None)]
+    monkeypatch.setattr("workers.cli.results.connected", MagicMock())
+    monkeypatch.setattr("workers.cli.results._feed", lambda *_: iter(items))
+    with suppress(SystemExit):
+        app(["watch", "--json"])
+    assert json.loads(capsys.readouterr().out) == {
+        "id": "inbox/holiday/a.png", "bucket": "inbox", "key": "holiday/a.png", "state": "removed"
+    }  # fmt: skip

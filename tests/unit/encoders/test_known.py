@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from tasks.encoders.checkpoint import FAMILIES
+from tasks.encoders.checkpoint import FAMILIES, read_config
 from tasks.encoders.known import is_cached, known_models
+from tasks.encoders.requirements import ModelNotLoaded
 from workers.cli.main import app
 from workers.cli.models import explain
 
@@ -33,6 +35,7 @@ def test_the_list_has_sizes_and_names_that_can_be_chosen() -> None:
 def test_a_folder_needs_no_download_and_a_name_of_the_hub_does(tmp_path: Path) -> None:
     assert is_cached(str(tmp_path))
     assert not is_cached("openai/clip-vit-base-patch32")
+    assert not is_cached(str(tmp_path / "no such folder"))
     snapshot = tmp_path / "hub" / "models--openai--clip-vit-base-patch32" / "snapshots" / "1"
     snapshot.mkdir(parents=True)
     (snapshot.parents[1] / "refs").mkdir()
@@ -57,3 +60,15 @@ def test_what_is_downloaded_is_said_before(capsys: pytest.CaptureFixture[str]) -
     assert "on its page" in capsys.readouterr().err
     explain("bundled")
     assert capsys.readouterr().err == ""
+
+
+def test_without_a_network_one_line_comes_soon(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The hub's library would retry for half a minute, with a line for each attempt."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
+    began = time.monotonic()
+    with pytest.raises(ModelNotLoaded, match="has not been downloaded yet: no connection to the hub at http://127"):
+        read_config("openai/clip-vit-base-patch32")
+    assert time.monotonic() - began < 10
+    assert capfd.readouterr().err == ""

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from workers.cli.doctor import _in_force
 from workers.diagnostics.doctor import Check, examine
 from workers.settings.settings import Settings
+from workers.supervision.home import Home, StackInfo, this_process
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +72,16 @@ def test_an_inbox_that_is_only_read_is_fit_where_uploads_go_elsewhere(tmp_path: 
     assert below["output_folder"].ok is False
     assert "WILDTAG_OUTPUT_FOLDER" in below["output_folder"].remedy
     assert "output_folder" not in found(None)
+
+
+def test_a_running_stack_says_where_it_listens(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.lock()
+    assert {check.name: check for check in examine(Settings(home=tmp_path))}["stack"].detail.startswith("starting")
+    addresses = {"redis": "", "gateway": "http://127.0.0.1:8081", "flower": "http://127.0.0.1:40123"}
+    home.publish(StackInfo(this_process(), "2026-11-29T08:00:00+00:00", addresses, {}))
+    found = {check.name: check.detail for check in examine(Settings(home=tmp_path))}
+    assert (found["page"], found["flower"]) == ("http://127.0.0.1:8081/", "http://127.0.0.1:40123/")
+    shown = _in_force(Settings(home=tmp_path)).environment()
+    assert (shown["WILDTAG_GATEWAY_PORT"], shown["WILDTAG_FLOWER_PORT"]) == ("8081", "40123")
+    home.unlock()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.eventually import eventually
 from workers.supervision.child import Child
 from workers.supervision.member import Member, State
 from workers.supervision.service import Event, Service
@@ -27,11 +28,15 @@ class Life:
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Step without letting the clock run, until it holds."""
-        deadline = time.monotonic() + 10
-        while not condition():
-            assert time.monotonic() < deadline, [str(event) for event in self.events]
+
+        def holds() -> bool:
+            if condition():
+                return True
             self.member.step(self.now)
-            time.sleep(0.005)  # real processes start and end meanwhile
+            return False
+
+        # real processes start and end between two steps
+        eventually(holds, 10, lambda: str([str(event) for event in self.events]), every_s=0.005)
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from workers.supervision.service import BadService, Service, check_order, levels_below, restart_delay
+from workers.supervision.service import BadService, Service, check_order, restart_delay, stop_share
 
 
-def service(name: str, *after: str, critical: bool = True) -> Service:
-    return Service(name, ("true",), lambda: True, after=after, critical=critical)
+def service(name: str, *after: str, critical: bool = True, stops: float = 3.0) -> Service:
+    return Service(name, ("true",), lambda: True, after=after, critical=critical, stop_timeout=stops)
 
 
 def test_rests_double_up_to_thirty_seconds() -> None:
@@ -35,7 +35,8 @@ def test_an_impossible_order_is_refused(services: tuple[Service, ...], reason: s
         check_order(services)
 
 
-def test_what_must_still_stop_is_counted_along_the_longest_way() -> None:
-    services = {s.name: s for s in (service("redis"), service("w", "redis"), service("d", "w", "redis"))}
-    check_order(services.values())
-    assert [levels_below(name, services) for name in ("redis", "w", "d")] == [0, 1, 2]
+def test_the_time_to_stop_is_shared_by_the_longest_chain() -> None:
+    chain = (service("redis", stops=4), service("w", "redis", stops=10), service("d", "w", "redis", stops=2))
+    services = {s.name: s for s in chain}
+    assert [stop_share(name, 8.0, services) for name in ("redis", "w", "d")] == [4.0, 8 * 10 / 14, 8 * 2 / 16]
+    assert stop_share("w", 100.0, services) == 10.0

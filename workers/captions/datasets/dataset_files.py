@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from tasks.encoders.hub import require_hub
 from vectordb.disk_space import require_space
 from vectordb.errors import Transient
 from vectordb.readers.detection import natural_text
@@ -118,6 +119,7 @@ def _of_hub(dataset: Dataset, folder: Path, hub: str | None) -> dict[Path, str]:
 
     assert dataset.hub is not None  # noqa: S101 - the catalogue checks it
     assert dataset.files is not None  # noqa: S101 - as above
+    require_hub(hub)
     with _translated(dataset):
         tree = list(HfApi(endpoint=hub).list_repo_tree(dataset.hub, repo_type="dataset", recursive=True))
     found = [entry for entry in tree if isinstance(entry, RepoFile) and fnmatchcase(entry.path, dataset.files)]

@@ -15,7 +15,9 @@ from vectordb.errors import Permanent, Transient
 
 TIMEOUT_S = 30.0  # without a byte
 PAUSE_S = 0.5  # before the second attempt; doubled before each further one
+CONNECT_S = 5.0  # to connect
 ATTEMPTS = 6  # in a row, without a byte that was new
+ATTEMPTS_TO_CONNECT = 2  # where no connection has existed yet
 
 OnBytes = Callable[[int, int | None], None]
 """Receives how many bytes of a file there are, and of how many; ``None`` if the server does not say."""
@@ -29,6 +31,10 @@ class Interrupted(Transient):
     """The connection broke, or the server is busy."""
 
 
+class NotConnected(Interrupted):
+    """There is no connection to the server."""
+
+
 def download(url: str, target: Path, on_bytes: OnBytes) -> None:
     """Write the content of ``url`` to ``target``.
 
@@ -37,8 +43,9 @@ def download(url: str, target: Path, on_bytes: OnBytes) -> None:
     reached for a while.
     """
     part, tag = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.etag")
-    failures, before = 0, -1
-    with httpx.Client(follow_redirects=True, timeout=TIMEOUT_S, headers={"Accept-Encoding": "identity"}) as client:
+    failures, before, connected = 0, -1, False
+    timeout = httpx.Timeout(TIMEOUT_S, connect=CONNECT_S)
+    with httpx.Client(follow_redirects=True, timeout=timeout, headers={"Accept-Encoding": "identity"}) as client:
         for attempt in stamina.retry_context(
             on=Interrupted, attempts=None, timeout=None, wait_initial=PAUSE_S, wait_max=20 * PAUSE_S
         ):
@@ -49,7 +56,8 @@ def download(url: str, target: Path, on_bytes: OnBytes) -> None:
                     there = _size(part)
                     failures = 1 if there > before else failures + 1
                     before = there
-                    if failures >= ATTEMPTS:
+                    connected = connected or not isinstance(exc, NotConnected)
+                    if failures >= (ATTEMPTS if connected else ATTEMPTS_TO_CONNECT):
                         raise Transient(f"{exc}. To continue, run the same command again") from exc
                     raise
     part.replace(target)
@@ -80,6 +88,9 @@ def _rest(client: httpx.Client, url: str, part: Path, tag: Path, on_bytes: OnByt
             if total is not None and _size(part) != total:
                 raise Interrupted(f"{url}: the connection ended after {_size(part):,} of {total:,} bytes")
             _compare(url, part, tag, answer.headers.get_list("x-goog-hash", split_commas=True))
+    except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
+        host = httpx.URL(url).host
+        raise NotConnected(f"no connection to {host} ({str(exc) or type(exc).__name__}). Check the network") from exc
     except httpx.TransportError as exc:
         raise Interrupted(f"{url}: {str(exc) or type(exc).__name__}") from exc
 

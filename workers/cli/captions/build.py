@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from vectordb.errors import Transient
+from workers.cli.connection import stack_settings
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
@@ -50,14 +51,13 @@ def import_(
     from vectordb.library import VersionExists  # noqa: PLC0415 -- as above
     from vectordb.readers import BadSource, source_of  # noqa: PLC0415 -- as above
     from workers.captions.importing import Import  # noqa: PLC0415 -- as above
-    from workers.captions.versions import switch  # noqa: PLC0415 -- as above
     from workers.embedded.stack import running  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     if queue and workers > 1:
         raise typer.BadParameter("use either --queue or --workers, not both")
     settings = Settings()
-    wiring = Wiring(running(settings) or settings)
+    wiring = Wiring(stack_settings() if queue else running(settings) or settings)
     try:
         source = source_of(paths, format=format_, column=column)
         what = Import(source, name, parse=extract, version=version, vectors=vectors)
@@ -86,12 +86,19 @@ def import_(
         messages.print("The captions before this fault are imported.")
         raise typer.Exit(FAULTY)
     if use:
-        now = switch(wiring.library, wiring.space.id, made.captions_version, settings.captions)
-        messages.print(f"In use: {escape(now)}")
+        put_in_use(wiring, made)
     elif not json:
         messages.print(
             f"To tag with this version, run: wildtag captions use {escape(made.captions_version)}", highlight=False
         )
+
+
+def put_in_use(wiring: Wiring, made: Manifest) -> None:
+    """Tag new images with this version from now on, and say so."""
+    from workers.captions.versions import switch  # noqa: PLC0415 -- keeps the command line quick
+
+    now = switch(wiring.library, wiring.space.id, made.captions_version, wiring.settings.captions)
+    messages.print(f"In use: {escape(now)}")
 
 
 def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: bool) -> Manifest:

@@ -12,7 +12,8 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from workers.cli.captions.build import import_
+from workers.cli.captions.build import import_, put_in_use
+from workers.cli.connection import stack_settings
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
@@ -45,6 +46,8 @@ def get(
         return
     if name not in listed:
         raise NoDataset(f"there is no caption set {name!r} in {path}; choose one of: {', '.join(listed)}")
+    if queue:
+        stack_settings()  # before gigabytes are downloaded
     dataset = listed[name]
     settings = Settings()
     folder = settings.home / "datasets" / name
@@ -70,7 +73,6 @@ def get(
 def _there_already(settings: Settings, dataset: Dataset, folder: Path, *, use: bool, json: bool) -> bool:
     """Whether the set is imported; then nothing is downloaded again."""
     from workers.captions.datasets.dataset_files import known_version  # noqa: PLC0415 -- keeps the command line quick
-    from workers.captions.versions import switch  # noqa: PLC0415 -- as above
     from workers.embedded.stack import running  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
@@ -83,8 +85,7 @@ def _there_already(settings: Settings, dataset: Dataset, folder: Path, *, use: b
         return False
     messages.print(f"{escape(made.captions_version)} is imported already, with {made.count:,} captions.")
     if use:
-        now = switch(wiring.library, wiring.space.id, made.captions_version, settings.captions)
-        messages.print(f"In use: {escape(now)}")
+        put_in_use(wiring, made)
     if json:
         console.out(msgspec.json.encode({"manifest": made}).decode(), highlight=False)
     return True

@@ -13,14 +13,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from vectordb.captions import CANDIDATES, SOURCE
+from vectordb.errors import Permanent
 from workers.cli.show import console, messages
+from workers.lifecycle.skipping import IMAGE_SUFFIXES, VIDEO_SUFFIXES, suffix_of
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from vectordb.captions import Caption
     from vectordb.index import CaptionIndex, Neighbours
 
-IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
+
+class NoFile(Permanent):
+    """The image whose captions are wanted does not exist."""
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Wanted = Annotated[str | None, typer.Option("--captions", help="NAME or NAME@VERSION; default: the version in use.")]
@@ -37,8 +42,8 @@ def search(
 
     if not what.strip():
         raise typer.BadParameter("give a text or an image file")
-    if Path(what).suffix.lower() in IMAGES and not _is_file(what):
-        messages.print(f"[yellow]There is no file {escape(what)}; searching for it as text.[/]")
+    if not _is_file(what) and _is_image_path(what):
+        raise NoFile(f"there is no file {what}; a text that looks like an image path is not searched for")
     settings = Settings()
     with open_captions(settings, captions) as here:
         if _is_file(what):
@@ -66,6 +71,11 @@ def _is_file(what: str) -> bool:
         return Path(what).is_file()
     except OSError:  # a text may be longer than a file name can be
         return False
+
+
+def _is_image_path(what: str) -> bool:
+    """Whether a text is the path of an image and not a sentence: it has one line, and ends in the suffix of one."""
+    return suffix_of(what) in IMAGE_SUFFIXES | VIDEO_SUFFIXES and "\n" not in what
 
 
 def _nearest_to(image: Path, settings: Settings, index: CaptionIndex, limit: int) -> Neighbours:

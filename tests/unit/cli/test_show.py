@@ -1,0 +1,28 @@
+"""Tables of records for people."""
+
+from __future__ import annotations
+
+import pytest
+
+from workers.cli import show
+from workers.lifecycle.record import Error, Record
+
+LONG = "neither its name nor its content is that of an image: [bold]text[/]"
+
+
+def skipped(key: str, reason: str) -> Record:
+    return Record(bucket="inbox", key=key, etag="1", state="skipped", space_id="s", captions_version="c@1",
+                  error=Error("not-an-image", reason))  # fmt: skip
+
+
+def test_a_long_reason_of_many_rows_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(show.console, "_width", 200, raising=False)
+    records = [skipped("a.txt", LONG), skipped("b.txt", LONG), skipped("c.txt", "short"), skipped("d.txt", "short")]
+    show.show([*records, skipped("e.txt", f"another: {LONG}")], json=False)
+    lines = [" ".join(line.replace("│", " ").split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[-1] == f"[1] 2 files: {LONG}"
+    for row in ("a.txt skipped: [1]", "b.txt skipped: [1]", "c.txt skipped: short", "d.txt skipped: short"):
+        assert row in lines
+    assert any("e.txt" in line and "another:" in line for line in lines)

@@ -31,6 +31,7 @@ class Source:
         self.breaks: list[int] = []
         self.ranges: list[str | None] = []
         self.status = 200
+        self.dropped = 0  # requests that get no answer
         source = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -48,6 +49,10 @@ class Source:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
+        if self.dropped:
+            self.dropped -= 1
+            request.close_connection = True
+            return
         if request.path not in self.files:
             request.send_response(self.status if self.status >= 400 else 404)
             for name, value in {**self.headers, "Content-Length": "0"}.items():
@@ -242,6 +247,13 @@ def test_files_of_a_hub_are_fetched_in_natural_order(source: Source, tmp_path: P
         "data/train-10.txt",
     ]
     assert [file.read_bytes() for file in fetched.files] == [files["data/train-9.txt"], files["data/train-10.txt"]]
+
+
+def test_a_hub_that_closes_a_connection_without_an_answer_is_asked_again(source: Source, tmp_path: Path) -> None:
+    dataset = on_hub(source, {"data/train-1.txt": b"one\n", "data/train-2.txt": b"two\n"}, {})
+    source.dropped = 2  # the question whether the hub is there takes any answer
+    fetched = fetch(dataset, tmp_path, quiet, source.url)
+    assert [file.read_bytes() for file in fetched.files] == [b"one\n", b"two\n"]
 
 
 def test_a_checksum_of_the_hub_is_compared(source: Source, tmp_path: Path) -> None:

@@ -7,19 +7,26 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 from urllib.parse import urlsplit
+
+import stamina
 
 from tasks.encoders.hub import require_hub
 from vectordb.disk_space import require_space
 from vectordb.errors import Transient
 from vectordb.readers.detection import natural_text
+from workers.captions.datasets import download as downloading
 from workers.captions.datasets.catalogue import Dataset
 from workers.captions.datasets.download import BadDownload, OnBytes, digest, download
+
+T = TypeVar("T")
 
 _CHECKSUMS = "checksums.json"
 _WHEN = 946_684_800  # of all files (2000-01-01), so that a version's identity is that of the content
@@ -120,8 +127,8 @@ def _of_hub(dataset: Dataset, folder: Path, hub: str | None) -> dict[Path, str]:
     assert dataset.hub is not None  # noqa: S101 - the catalogue checks it
     assert dataset.files is not None  # noqa: S101 - as above
     require_hub(hub)
-    with _translated(dataset):
-        tree = list(HfApi(endpoint=hub).list_repo_tree(dataset.hub, repo_type="dataset", recursive=True))
+    repo = dataset.hub
+    tree = _asked(dataset, lambda: list(HfApi(endpoint=hub).list_repo_tree(repo, repo_type="dataset", recursive=True)))
     found = [entry for entry in tree if isinstance(entry, RepoFile) and fnmatchcase(entry.path, dataset.files)]
     if not found:
         raise BadDownload(f"{dataset.hub} has no files {dataset.files} any more; see {dataset.source}")
@@ -130,13 +137,25 @@ def _of_hub(dataset: Dataset, folder: Path, hub: str | None) -> dict[Path, str]:
     require_space(folder, missing, f"download {dataset.name}")
     files = {}
     for entry in chosen:
-        with _translated(dataset):
-            file = Path(hf_hub_download(dataset.hub, entry.path, repo_type="dataset", local_dir=folder, endpoint=hub))
+        download_file = partial(
+            hf_hub_download, repo, entry.path, repo_type="dataset", local_dir=folder, endpoint=hub
+        )
+        file = Path(_asked(dataset, download_file))
         files[file] = digest(file).hexdigest()
         if entry.lfs is not None and files[file] != entry.lfs.sha256:
             file.unlink()
             raise BadDownload(f"{entry.path}: the downloaded file does not have the SHA-256 that the hub states")
     return files
+
+
+def _asked(dataset: Dataset, call: Callable[[], T]) -> T:
+    """Call ``huggingface_hub``, three times if need be: a server may close a connection that was kept for reuse."""
+    for attempt in stamina.retry_context(
+        on=Transient, attempts=3, timeout=None, wait_initial=downloading.PAUSE_S, wait_max=20 * downloading.PAUSE_S
+    ):
+        with attempt, _translated(dataset):
+            return call()
+    raise AssertionError  # the last attempt returns or raises
 
 
 @contextmanager

@@ -71,8 +71,7 @@ def bounds(values: Values, bits: int | None = None, fewer: int | None = None) ->
     if values.dtype.kind == "u":
         declared = bits or 8 * values.dtype.itemsize
         if declared <= 16:
-            held = (fewer or _fewer_bits(values, high)) if declared == 16 else declared
-            top = float(2 ** max(held, int(high).bit_length()) - 1)
+            top = float(2 ** (_used_bits(values, high, fewer) if declared == 16 else declared) - 1)
     elif values.dtype.kind == "i" and low >= 0 and high <= 65535 and values.dtype.itemsize > 2:
         return bounds(np.clip(values, 0, 65535).astype(np.uint16), fewer=fewer)  # Pillow's mode I holds 16 bits
     elif values.dtype.kind == "f" and low >= 0 and high <= 1:
@@ -82,15 +81,16 @@ def bounds(values: Values, bits: int | None = None, fewer: int | None = None) ->
     return low, high
 
 
-def _fewer_bits(values: Values, high: float) -> int:
-    """The bits in use of 16; 16 if the values fill the range that they declare."""
+def _used_bits(values: Values, high: float, told: int | None) -> int:
+    """The bits in use of 16; 16 if the values fill the range that they declare. ``told``: as the file says."""
     held = max(1, int(high).bit_length())
-    if held > 12 and not (held == 14 and high >= 2**14 - 2**8):
+    if held > 14 or (held > 12 and not told and high < 2**14 - 2**8):
         return 16
     sample = _sampled(values)
     sample = sample[(sample > 0) & (sample <= high)]
-    spread = sample.size and any(not (sample % step).any() for step in (257, 16))
-    return 16 if spread and high > 0xFF else held
+    if held > 8 and any(not (sample % step).any() for step in (257, 16)):
+        return 16
+    return held if not told else told if held <= told else 16
 
 
 def _dark(low: float, high: float) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.images.colour import to_srgb
-from tasks.images.depth import bounds, extremes, to_bytes
+from tasks.images.depth import bounds, to_bytes
 from tasks.images.png import Cleaned
 from tasks.images.samples import to_rgb
 from tasks.images.transparency import flattened
@@ -31,7 +31,7 @@ def deepened(image: Any, parts: Cleaned, *, animated: bool = False) -> Image.Ima
     array = np.asarray(image)
     colours = 1 if parts.kind == _GREY_ALPHA else 3
     shown = array[..., :1] if colours == 1 else array[..., :3]
-    if shown.max() >= _QUARTER and extremes(shown)[1] >= _QUARTER:
+    if shown.max() >= _QUARTER:
         return to_rgb(image, parts.profile, animated=animated)
     exact = None if animated else _exact(parts.data, array.shape[:2])
     # without them, as if the lower bits were like the upper ones, but no multiples of 257

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from tasks.images import jpeg, jpeg2000, png, wide_jpeg
-from tasks.images.box_items import colour_item, exif_item
+from tasks.images.box_items import branded, colour_item, exif_item
 from tasks.images.colour import Profile
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, check_size, translated
 from tasks.images.frames import first_shown
@@ -98,6 +98,8 @@ def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
     """AVIF, BMP, GIF, ICO, JPEG 2000, PPM or WebP."""
     if kind == "WEBP":
         data = mended(data)
+    elif kind == "AVIF":
+        data = branded(data, b"avif", frozenset({b"avif"}))
     try:
         image = _image(data, kind, max_pixels)
     except DamagedImage:

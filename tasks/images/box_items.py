@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from tasks.images.boxes import boxes
+from tasks.images.boxes import boxes, brands
 from tasks.images.signalled import Signalled, of_codes
 
 _MOST = 10_000  # items of a file
@@ -72,6 +72,29 @@ def empty_item(data: bytes) -> bool:
     except (struct.error, IndexError, KeyError):  # a box that is missing, or ends too early
         return False
     return False
+
+
+def coders(data: bytes) -> set[bytes]:
+    """The types of the items of an AVIF or HEIF file; empty without, as in a sequence."""
+    try:
+        inside = _meta(data)
+        return {kind for _, kind in _items(data, *inside[b"iinf"])} if b"iinf" in inside else set()
+    except (struct.error, IndexError):  # a box that ends too early
+        return set()
+
+
+def branded(data: bytes, brand: bytes, known: frozenset[bytes]) -> bytes:
+    """An AVIF or HEIF file of one picture with this brand, unless it has one that is known: decoders ask for theirs.
+
+    It becomes the major brand and takes the place of the last compatible one.
+    """
+    major, *others = brands(data) or (b"",)
+    if (major in known and known & {*others}) or any(kind == b"moov" for kind, _, _ in boxes(data)):
+        return data
+    (end,) = struct.unpack_from(">I", data)
+    if not 20 <= end <= len(data):
+        return data[:8] + brand + data[12:]
+    return data[:8] + brand + data[12 : end - 4] + brand + data[end:]
 
 
 def exif_payload(body: bytes) -> bytes | None:

@@ -135,6 +135,29 @@ def frame(data: bytes) -> tuple[int, int, int]:
     return 0, 0, 0
 
 
+def components(data: bytes) -> tuple[tuple[int, ...], tuple[int, int]]:
+    """The numbers of the components, and how many pixels share the colours of the second, across and down."""
+    for marker, at, end in _segments(data):
+        if marker in _FRAMES and end - at >= 10 and end <= len(data):
+            parts = [data[place : place + 3] for place in range(at + 10, end - 2, 3)]
+            across, down = (
+                max(1, parts[0][1] >> shift & 15) // max(1, parts[min(1, len(parts) - 1)][1] >> shift & 15)
+                for shift in (4, 0)
+            )
+            return tuple(part[0] for part in parts), (max(1, across), max(1, down))
+    return (), (1, 1)
+
+
+def transform(data: bytes) -> int | None:
+    """The colours that JFIF or Adobe's marker tell: 0 as stored, 1 YCbCr, 2 YCCK; ``None`` without a marker."""
+    for marker, at, end in _segments(data):
+        if marker == 0xE0 and data[at + 4 : at + 9] == b"JFIF\0":
+            return 1
+        if marker == 0xEE and data[at + 4 : at + 9] == b"Adobe" and end - at >= 16 and end <= len(data):
+            return data[at + 15]
+    return None
+
+
 def check_scans(data: bytes, image: Image.Image, near: int | None) -> None:
     """Raise ``TruncatedImage`` for a JPEG of several scans whose end marker comes too early.
 

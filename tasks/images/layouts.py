@@ -151,6 +151,8 @@ def layout_of(structure: Structure, directory: Directory) -> Layout:
     if photometric < 0:
         photometric = RGB if samples >= 3 else BLACK_IS_ZERO
     colours = _CHANNELS.get(photometric, 0)
+    if photometric == CIELAB and kinds[:3] == (1, 2, 2):  # a and b are signed (TIFF 6.0, section 23)
+        kinds = (1,)
     uniform = len(set(bits)) == 1 and len(set(kinds)) == 1
     extra = structure.integers(directory, 338)[: max(0, samples - colours)]
     if len(extra) < samples - colours and colours:

@@ -13,14 +13,15 @@ from __future__ import annotations
 import io
 import logging
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
 
 from tasks.images import tiff_parts
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, UnsupportedImage, check_size, translated
-from tasks.images.layouts import COMPRESSIONS, YCBCR, Layout, layout_of
+from tasks.images.layouts import CIELAB, COMPRESSIONS, YCBCR, Layout, layout_of
 from tasks.images.orientation import orientation
 from tasks.images.samples import assembled, finished
 from tasks.images.source import Source
@@ -34,7 +35,7 @@ _PIXEL_TAGS = frozenset({
 _SAMPLE_BYTES = 16  # of a pixel, on average: more take too much memory
 ICC = 34675
 XMP = 700
-_PAGE_NUMBER, _EXTRA = 297, 338
+_PAGE_NUMBER, _EXTRA, _FORMATS, _PHOTOMETRIC, _SUBSAMPLING = 297, 338, 339, 262, 530
 _KIND, _OLD_KIND, _OLD_REDUCED = 254, 255, 2
 _CHECKED = 32  # pages at either end of a document whose strips are checked
 _REDUCED, _MASK = 1, 4
@@ -81,7 +82,12 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
     profile = structure.raw(directory, ICC) or None
     plain = layout.photometric == YCBCR and layout.compression == 1 and layout.subsampled != (1, 1)
     # Pillow would divide by opacity, also where it is 0 everywhere
-    others = {_EXTRA: (2,)} if layout.multiplied else None
+    others: dict[int, Sequence[int]] = {_EXTRA: (2,)} if layout.multiplied else {}
+    if layout.photometric == CIELAB:  # a and b are signed, whether the file says so or not
+        others[_FORMATS] = (1,) * layout.samples
+    if (stored := tiff_parts.stored_colours(structure, directory, layout)) != (layout.photometric, layout.subsampled):
+        layout = replace(layout, photometric=stored[0], subsampled=stored[1])
+        others |= {_PHOTOMETRIC: stored[:1], _SUBSAMPLING: stored[1]}
     alone = _deflated(structure, directory, layout) if plain else structure.alone(directory, _PIXEL_TAGS, others)
     page = Page(structure, directory, layout, alone, profile, sparse)
     frames = sum(1 for one in structure.directories() if not _beside(structure, one))

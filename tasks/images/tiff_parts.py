@@ -15,7 +15,7 @@ from PIL import Image
 
 from tasks.images import jpeg
 from tasks.images.errors import DamagedImage, TruncatedImage
-from tasks.images.layouts import Layout
+from tasks.images.layouts import RGB, YCBCR, Layout
 from tasks.images.structure import Directory, Structure
 
 FAX, _JPEG = frozenset({2, 3, 4}), 7
@@ -46,11 +46,8 @@ def check_decoded(structure: Structure, directory: Directory, layout: Layout, im
         _check_fax(structure, directory, layout, image)
     if layout.compression != _JPEG or layout.bits != 8:
         return
-    tables = structure.raw(directory, _TABLES)
     for at, (left, top, right, bottom) in enumerate(_places(structure, directory, layout)):
-        offset, count = layout.offsets[at], layout.counts[at]
-        part = structure.data[offset : offset + count]
-        whole = part[:2] + tables[2:-2] + part[2:] if len(tables) > 4 else part
+        whole = _joined(structure, directory, layout, at)
         _, width, height = jpeg.frame(whole)
         if 0 < height < bottom - top or 0 < width < right - left:
             raise TruncatedImage(
@@ -64,6 +61,36 @@ def check_decoded(structure: Structure, directory: Directory, layout: Layout, im
             raise TruncatedImage(f"the TIFF image is truncated: part {at + 1} of {layout.parts}: {exc}") from exc
         except Exception:  # noqa: S112 - a JPEG that Pillow opens in a TIFF only
             continue
+
+
+def stored_colours(structure: Structure, directory: Directory, layout: Layout) -> tuple[int, tuple[int, int]]:
+    """The photometric interpretation, and how many pixels share colours, of a TIFF whose pixels are JPEG.
+
+    libtiff and tifffile believe the tag. It is wrong where the JPEG names its colours: YCbCr by JFIF, by Adobe's
+    marker or by colours that pixels share, RGB by Adobe's marker or the letters R, G and B. A JPEG that says nothing
+    is what the tag says, as scanners of slides write RGB.
+    """
+    told = layout.photometric, layout.subsampled
+    if layout.compression != _JPEG or layout.photometric not in {RGB, YCBCR} or layout.samples != 3 or layout.planar:
+        return told
+    first = _joined(structure, directory, layout, 0)
+    names, shared = jpeg.components(first)
+    if len(names) != 3:
+        return told
+    transform = jpeg.transform(first)
+    if layout.photometric == RGB and (transform == 1 or (transform is None and shared != (1, 1))):
+        return YCBCR, shared
+    if layout.photometric == YCBCR and (transform == 0 or (transform is None and bytes(names) == b"RGB")):
+        return RGB, (1, 1)
+    return told
+
+
+def _joined(structure: Structure, directory: Directory, layout: Layout, at: int) -> bytes:
+    """A part that is a JPEG, with the tables that all parts share."""
+    offset, count = layout.offsets[at], layout.counts[at]
+    part = structure.data[offset : offset + count]
+    tables = structure.raw(directory, _TABLES)
+    return part[:2] + tables[2:-2] + part[2:] if len(tables) > 4 else part
 
 
 def _check_fax(structure: Structure, directory: Directory, layout: Layout, image: Image.Image) -> None:

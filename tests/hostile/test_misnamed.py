@@ -71,8 +71,8 @@ def test_brands_that_are_not_those_of_the_pixels(major: bytes, minor: bytes) -> 
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_lab_whose_colours_are_called_signed(bits: int) -> None:
-    profiles = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
-    transform = ImageCms.buildTransform(*profiles, "RGB", "LAB")
+    srgb, space = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    transform = ImageCms.buildTransform(srgb, space, "RGB", "LAB")
     made = ImageCms.applyTransform(base(), transform)
     assert isinstance(made, Image.Image)
     lab = np.asarray(made)

@@ -10,15 +10,17 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from tasks.images import jpeg, jpeg2000, png, wide_jpeg
-from tasks.images.box_items import colour_item, exif_item
+from tasks.images.box_items import branded, colour_item, exif_item
 from tasks.images.colour import Profile
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, check_size, translated
 from tasks.images.frames import first_shown
+from tasks.images.gif import check_frame, gif_frames
 from tasks.images.orientation import orientation
+from tasks.images.png_rows import check_rows, seems_short
 from tasks.images.samples import to_rgb
 from tasks.images.source import Source
 from tasks.images.structure import exif_structure
-from tasks.images.truncation import gif_frames
+from tasks.images.truncation import mended
 from tasks.images.wide_png import deepened
 
 _FILL = b"\xff" * 2**16
@@ -62,6 +64,7 @@ def _whole(image: Any, data: bytes, max_pixels: int, near: int | None) -> Any:
         if near is not None:
             image.draft(None, (2 * near, 2 * near))
         image.load()
+    jpeg.check_scans(data, image, near)
     if jpeg.seems_filled(image):
         jpeg.check_pixels(data)
     return image
@@ -78,10 +81,14 @@ def opened_png(data: bytes, max_pixels: int) -> Source:
     exif = exif_structure(parts.exif)
     frames = _frames(image)
 
+    def check(at: int) -> None:
+        if frames > 1 or seems_short(image, interlaced=parts.interlaced):
+            check_rows(parts.chunks(), at)
+
     def load() -> Image.Image:
         if parts.bits == 16:
-            return _shown(image, frames, parts.profile, lambda: deepened(image, parts, animated=frames > 1))
-        return _shown(image, frames, parts.profile)
+            return _shown(image, frames, parts.profile, lambda: deepened(image, parts, animated=frames > 1), check)
+        return _shown(image, frames, parts.profile, check=check)
 
     width, height = image.size
     return Source("PNG", width, height, load, turned=orientation(exif, parts.xmp), exif=exif, frames=frames)
@@ -89,6 +96,10 @@ def opened_png(data: bytes, max_pixels: int) -> Source:
 
 def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
     """AVIF, BMP, GIF, ICO, JPEG 2000, PPM or WebP."""
+    if kind == "WEBP":
+        data = mended(data)
+    elif kind == "AVIF":
+        data = branded(data, b"avif", frozenset({b"avif"}))
     try:
         image = _image(data, kind, max_pixels)
     except DamagedImage:
@@ -113,7 +124,10 @@ def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
     def load() -> Image.Image:
         if kind == "JPEG2000":
             return jpeg2000.loaded(image, data)
-        return _shown(image, frames, profile)
+        if kind == "ICO":
+            _check_icon(image, data)
+        check = (lambda at: check_frame(data, at)) if kind == "GIF" else None
+        return _shown(image, frames, profile, check=check)
 
     return Source(name, width, height, load, turned=turned, exif=exif, frames=frames)
 
@@ -149,20 +163,36 @@ def _frames(image: Any) -> int:
         return 1
 
 
+def _check_icon(image: Any, data: bytes) -> None:
+    """Raise ``TruncatedImage`` if the PNG that an icon of this size holds lacks rows."""
+    (count,) = struct.unpack_from("<H", data, 4)
+    for index in range(count):
+        size, at = struct.unpack_from("<II", data, 6 + 16 * index + 8)
+        part = data[at : at + size]
+        if part.startswith(png.SIGNATURE) and part[16:24] == struct.pack(">II", *image.size):
+            check_rows(png.cleaned(part).chunks())
+
+
 def _shown(
-    image: Any, frames: int, profile: Profile | None, convert: Callable[[], Image.Image] | None = None
-) -> Image.Image:
+    image: Any, frames: int, profile: Profile | None, convert: Callable[[], Image.Image] | None = None,
+    check: Callable[[int], None] | None = None,
+) -> Image.Image:  # fmt: skip
     """The first frame that is not of one colour, as ``first_shown`` chooses it.
 
-    ``convert``: makes RGB of the frame that is loaded, in place of ``to_rgb``.
+    ``convert``: makes RGB of the frame that is loaded, in place of ``to_rgb``. ``check``: raises if the frame with
+    this number, which is loaded, is not complete.
     """
     if frames <= 1 or image.format == "ICO":
         image.load()
+        if check:
+            check(0)
         return convert() if convert else to_rgb(image, profile)
 
     def read(at: int) -> Image.Image:
         image.seek(at)
         image.load()
+        if check:
+            check(at)
         return convert() if convert else to_rgb(image, profile, animated=True)
 
     return first_shown(frames, image.width * image.height, read)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from tasks.images.boxes import boxes
+from tasks.images.boxes import boxes, brands
 from tasks.images.signalled import Signalled, of_codes
 
 _MOST = 10_000  # items of a file
 MOST_EXIF = 2**22  # bytes
+_CODED = {b"hvc1", b"av01"}
+_ZEROS, _MOST_ZEROS = 64, 256  # bytes in a row; flat AVIF pictures have 16
 
 
 def exif_item(data: bytes) -> bytes | None:
@@ -48,6 +50,51 @@ def _associated(data: bytes, at: int, item: int) -> list[int]:
         if reader.at > len(data):
             break
     return []
+
+
+def empty_item(data: bytes) -> bool:
+    """Whether coded pixels of an AVIF or HEIF file are zeros, as in a file that was allocated and not written.
+
+    HEVC never has three zero bytes in a row (ITU-T H.265, 7.3.1.1); AV1 does not end with many.
+    """
+    try:
+        inside = _meta(data)
+        kinds = dict(_items(data, *inside[b"iinf"]))
+        for number, method, extents in _places(data, inside[b"iloc"][0]):
+            base, end = (0, len(data)) if method == 0 else inside.get(b"idat", (0, 0))
+            for at, size in extents if method <= 1 and kinds.get(number) in _CODED else ():
+                part = data[base + at : min(end, base + at + size)]
+                if len(part) >= _ZEROS and (
+                    part.endswith(bytes(min(len(part), _MOST_ZEROS)))
+                    or (kinds[number] == b"hvc1" and bytes(_ZEROS) in part)
+                ):
+                    return True
+    except (struct.error, IndexError, KeyError):  # a box that is missing, or ends too early
+        return False
+    return False
+
+
+def coders(data: bytes) -> set[bytes]:
+    """The types of the items of an AVIF or HEIF file; empty without, as in a sequence."""
+    try:
+        inside = _meta(data)
+        return {kind for _, kind in _items(data, *inside[b"iinf"])} if b"iinf" in inside else set()
+    except (struct.error, IndexError):  # a box that ends too early
+        return set()
+
+
+def branded(data: bytes, brand: bytes, known: frozenset[bytes]) -> bytes:
+    """An AVIF or HEIF file of one picture with this brand, unless it has one that is known: decoders ask for theirs.
+
+    It becomes the major brand and takes the place of the last compatible one.
+    """
+    major, *others = brands(data) or (b"",)
+    if (major in known and known & {*others}) or any(kind == b"moov" for kind, _, _ in boxes(data)):
+        return data
+    (end,) = struct.unpack_from(">I", data)
+    if not 20 <= end <= len(data):
+        return data[:8] + brand + data[12:]
+    return data[:8] + brand + data[12 : end - 4] + brand + data[end:]
 
 
 def exif_payload(body: bytes) -> bytes | None:

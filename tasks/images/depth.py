@@ -2,13 +2,19 @@
 
 The rule, for the robust extremes ``low`` and ``high`` of an image's colour values (see ``extremes``):
 
-- Unsigned integers of n bits, n up to 16, have the declared range 0 to 2^n - 1. If n is 16 and ``high`` is below a
-  quarter of it, the file holds fewer bits than it declares (12 bits of a sensor in 16): the range is then 0 to
-  2^m - 1, with the smallest m that holds ``high``. PNG declares its full range too, and cameras put 12 bits into it
-  all the same. A file that declares 10 or 12 bits is believed.
+- Unsigned integers of n bits, n up to 16, have the declared range 0 to 2^n - 1. A file that declares 10 or 12 bits is
+  believed. One of 16 bits may hold fewer (12 bits of a sensor in 16), also a PNG, whose standard forbids it. It is
+  taken for one, with the range 0 to 2^m - 1 and the smallest m that holds ``high``, if
+
+  - ``high`` is below 2^12: such a picture would show nothing, its levels being 0 to 15 of 255, or
+  - ``high`` is within the last 64th below 2^14, where the values of a sensor of 14 bits end,
+
+  unless the values are multiples of 257 or of 16: those were made of 8 or 12 bits, and fill the range. Any other dark
+  picture of 16 bits is a night. PNG may tell the bits (sBIT): then they decide, if ``high`` is within them.
 - Floats within 0 and 1 have the range 0 to 1.
-- Everything else (signed and 32-bit integers, other floats), and images that use less than an eighth of the range
-  above (thermal cameras), have no natural range: ``low`` becomes black and ``high`` white.
+- Everything else (signed and 32-bit integers, other floats) has no natural range: ``low`` becomes black and ``high``
+  white. So it is for images that use less than an eighth of the range above and are far from black (thermal cameras),
+  and for floats that use less than an eighth of 1.
 
 Values outside are clipped. Values that are not finite are black.
 """
@@ -28,10 +34,10 @@ _PERCENT = 0.1
 _LEAST = 16  # values without which there are no outliers
 
 
-def to_bytes(values: Values, bits: int | None = None) -> Bytes:
+def to_bytes(values: Values, bits: int | None = None, fewer: int | None = None) -> Bytes:
     """Scale an array of any numeric type and shape to 0 to 255; all channels alike.
 
-    ``bits``: significant bits of unsigned integers, by default those of the type.
+    ``bits``: significant bits of unsigned integers, by default those of the type. ``fewer``: as of ``bounds``.
     """
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255)
@@ -39,7 +45,7 @@ def to_bytes(values: Values, bits: int | None = None) -> Bytes:
         return values
     if values.dtype == np.uint8 and bits is not None:  # fewer than 8 bits, in their declared range
         return _scaled(values, 0.0, float(2**bits - 1))
-    low, high = bounds(values, bits)
+    low, high = bounds(values, bits, fewer)
     return _scaled(values, low, high)
 
 
@@ -58,23 +64,43 @@ def opacity_to_bytes(values: Values, colours: Values, bits: int | None = None) -
     return _scaled(values, 0.0, max(top, 1.0))
 
 
-def bounds(values: Values, bits: int | None = None) -> tuple[float, float]:
-    """The values that become black and white."""
+def bounds(values: Values, bits: int | None = None, fewer: int | None = None) -> tuple[float, float]:
+    """The values that become black and white. ``fewer``: bits that the file says to be in use, of 16."""
     low, high = extremes(values)
     top: float | None = None
     if values.dtype.kind == "u":
         declared = bits or 8 * values.dtype.itemsize
         if declared <= 16:
-            top = float(2**declared - 1)
-            if declared == 16 and high < 2**14:
-                top = float(2 ** int(high).bit_length() - 1)
+            top = float(2 ** (_used_bits(values, high, fewer) if declared == 16 else declared) - 1)
     elif values.dtype.kind == "i" and low >= 0 and high <= 65535 and values.dtype.itemsize > 2:
-        return bounds(np.clip(values, 0, 65535).astype(np.uint16))  # Pillow's mode I holds 16 bits
+        return bounds(np.clip(values, 0, 65535).astype(np.uint16), fewer=fewer)  # Pillow's mode I holds 16 bits
     elif values.dtype.kind == "f" and low >= 0 and high <= 1:
         top = 1.0
-    if top is not None and (high - low >= top / 8 or high == low):
+    if top is not None and (high - low >= top / 8 or high == low or (values.dtype.kind != "f" and _dark(low, high))):
         return 0.0, max(top, 1e-30)
     return low, high
+
+
+def _used_bits(values: Values, high: float, told: int | None) -> int:
+    """The bits in use of 16; 16 if the values fill the range that they declare. ``told``: as the file says."""
+    held = max(1, int(high).bit_length())
+    if held > 14 or (held > 12 and not told and high < 2**14 - 2**8):
+        return 16
+    sample = _sampled(values)
+    sample = sample[(sample > 0) & (sample <= high)]
+    if held > 8 and any(not (sample % step).any() for step in (257, 16)):
+        return 16
+    return held if not told else told if held <= told else 16
+
+
+def _dark(low: float, high: float) -> bool:
+    """Whether values begin near black, as seen from their width."""
+    return low <= (high - low) / 4
+
+
+def _sampled(values: Values) -> Values:
+    flat = values.reshape(-1)
+    return flat[:: flat.size // _SAMPLE] if flat.size > _SAMPLE else flat
 
 
 def extremes(values: Values) -> tuple[float, float]:
@@ -84,10 +110,7 @@ def extremes(values: Values) -> tuple[float, float]:
     missing data. "Far": further from the 0.1 and 99.9 percentiles than these are from each other, or alone beyond a
     gap of that width.
     """
-    flat = values.reshape(-1)
-    if flat.size > _SAMPLE:
-        flat = flat[:: flat.size // _SAMPLE]
-    sample = flat.astype(np.float64)
+    sample = _sampled(values).astype(np.float64)
     sample = sample[np.isfinite(sample) & (np.abs(sample) < 1e30)]  # GDAL marks missing data by -3.4e38
     if not sample.size:
         return 0.0, 0.0

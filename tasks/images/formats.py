@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 from PIL import Image
 
+from tasks.images.box_items import coders
 from tasks.images.boxes import brands
 from tasks.images.containers import AUDIO, EITHER, VIDEOS, video_kind, with_article
 from tasks.images.errors import BadImage, NotAnImage, UnsupportedImage
@@ -35,6 +36,8 @@ _BRANDS = (
     (frozenset({b"crx "}), RAW), (frozenset({b"avif", b"avis"}), "AVIF"),
     (frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}), HEIC),
 )  # fmt: skip
+_STILL = frozenset({b"avif", b"avis", b"heic", b"heix", b"mif1", b"mif2", b"miaf", b"MA1A", b"MA1B"})
+_CODERS = frozenset({b"av01", b"hvc1"})
 _MARKUP = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:(?:<\?xml[^>]*>|<!--.*?-->|<!doctype\s+(?P<doc>\w+)[^>]*>)\s*)*"
     rb"(?:<(?P<root>[a-z]+)\b)?", re.IGNORECASE | re.DOTALL,
@@ -64,7 +67,7 @@ def kind_of(data: bytes, *, video: bool = False) -> str | None:
 
     Camera raw files with the structure of TIFF (DNG, NEF, ARW) are ``TIFF`` here. ``video``: videos as well.
     """
-    found = _image_kind(data[:64])
+    found = _image_kind(data[:HEAD])
     return video_kind(data[:HEAD]) if found is None and video else found
 
 
@@ -78,11 +81,14 @@ def _image_kind(head: bytes) -> str | None:
             return kind
     if head.startswith(b"RIFF"):
         return "WEBP" if head[8:12] == b"WEBP" else None
+    return _by_brand(head) or _by_pillow(head)
+
+
+def _by_brand(head: bytes) -> str | None:
     found = set(brands(head))
-    for known, kind in _BRANDS:
-        if found & known:
-            return kind
-    return _by_pillow(head)
+    if found & _STILL and (coded := _CODERS & coders(head)):  # what is in the file tells more than what it is called
+        return "AVIF" if coded == {b"av01"} else HEIC
+    return next((kind for known, kind in _BRANDS if found & known), None)
 
 
 def recognised(head: bytes, *, video: bool = False) -> str | None:

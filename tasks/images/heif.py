@@ -11,12 +11,14 @@ from typing import Any
 
 from PIL import Image
 
-from tasks.images.box_items import colour_item, exif_item
+from tasks.images.box_items import branded, colour_item, exif_item
 from tasks.images.colour import Profile
 from tasks.images.errors import check_size, translated
 from tasks.images.samples import to_rgb
 from tasks.images.source import Source
 from tasks.images.structure import exif_structure
+
+BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
 
 
 def opened(data: bytes, max_pixels: int) -> Source:
@@ -25,6 +27,7 @@ def opened(data: bytes, max_pixels: int) -> Source:
 
     pi_heif.options.DECODE_THREADS = 1
     pi_heif.options.THUMBNAILS = False
+    data = branded(data, b"heic", BRANDS)
     try:
         file = pi_heif.HeifFile(io.BytesIO(data), convert_hdr_to_8bit=True, hdr_to_16bit=True, remove_stride=False)
         primary = file[file.primary_index]

@@ -1,8 +1,9 @@
-"""JPEG without its end marker: tells a complete picture from one that broke off.
+"""JPEG that broke off, with an end marker or without: tells it from a complete picture.
 
 libjpeg fills what is missing with grey and gives no error, so whether rows are missing has to be found out: the image
 is decoded twice, with two different continuations. If the picture is complete, the decoder reads neither of them and
-both results are equal. This costs time only for files without an end marker.
+both results are equal. This costs time only for files that look as if something were missing, and for those whose
+last scan is the first of its band.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from PIL import Image
@@ -19,17 +20,23 @@ from tasks.images.errors import DamagedImage, TruncatedImage
 from tasks.images.structure import Structure, exif_structure
 
 _END = b"\xff\xd9"
-# of a segment with a length: neither a stuffed zero nor a restart
-_MARKER = re.compile(rb"\xff([\xc0-\xcf\xda-\xfe])")
+# neither a stuffed zero nor a restart
+_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
+# sequential and progressive, by Huffman and arithmetic coding
+_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
+_BAND = 2**22  # pixels that are compared at a time
 _MOST_FILL = 1000  # bytes
 # two continuations without markers; no entropy-coded data decodes alike with both for long
 _TAILS = (bytes(512), bytes((index * 73 + 41) % 251 for index in range(512)))
 
+Decoder = Callable[[bytes], bytes]
 
-def completed(data: bytes) -> bytes:
+
+def completed(data: bytes, pixels: Decoder | None = None) -> bytes:
     """The data with an end marker, and without zero bytes that were appended in its place.
 
     Returns the same data if it has its end marker. Raises ``TruncatedImage`` if a part of the pixels is missing.
+    ``pixels``: decodes; by default Pillow.
     """
     scan = data.rfind(b"\xff\xda")
     if data.rfind(_END, max(scan, 0)) >= 0:
@@ -37,9 +44,9 @@ def completed(data: bytes) -> bytes:
     stripped = data.rstrip(b"\0") if data.endswith(bytes(16)) else data
     if stripped.endswith(b"\xff"):
         stripped = stripped[:-1]
-    if scan < 0 or not _has_all_scans(stripped):
+    if scan < 0 or _missing(_scans(stripped)[0], 0):
         raise TruncatedImage("the JPEG image is truncated: it ends before its last scan")
-    first, second = (_pixels(stripped + tail + _END) for tail in _TAILS)
+    first, second = ((pixels or _pixels)(stripped + tail + _END) for tail in _TAILS)
     if first != second:
         raise TruncatedImage("the JPEG image is truncated: it ends within its pixels")
     return stripped + _END
@@ -105,13 +112,16 @@ def seems_filled(image: Image.Image) -> bool:
     return all(low == high in {127, 128} for low, high in pairs)
 
 
-def check_pixels(data: bytes) -> None:
-    """Raise ``TruncatedImage`` if the pixels end before the end marker does, as in a half that was repaired."""
+def check_pixels(data: bytes, pixels: Decoder | None = None) -> None:
+    """Raise ``TruncatedImage`` if the pixels end before the end marker does, as in a half that was repaired.
+
+    ``pixels``: decodes; by default Pillow.
+    """
     scan = max((end for _, _, end in _segments(data)), default=0)
     end = data.find(_END, scan)
     if end < 0:
         return
-    first, second = (_pixels(data[:end] + tail + _END) for tail in _TAILS)
+    first, second = ((pixels or _pixels)(data[:end] + tail + _END) for tail in _TAILS)
     if first != second:
         raise TruncatedImage("the JPEG image is truncated: its end marker is within its pixels")
 
@@ -125,24 +135,92 @@ def frame(data: bytes) -> tuple[int, int, int]:
     return 0, 0, 0
 
 
-def _has_all_scans(data: bytes) -> bool:
-    """Whether the scans of a progressive JPEG refine all coefficients of all components to the last bit."""
-    missing: dict[int, set[int]] = {}
+def components(data: bytes) -> tuple[tuple[int, ...], tuple[int, int]]:
+    """The numbers of the components, and how many pixels share the colours of the second, across and down."""
+    for marker, at, end in _segments(data):
+        if marker in _FRAMES and end - at >= 10 and end <= len(data):
+            parts = [data[place : place + 3] for place in range(at + 10, end - 2, 3)]
+            across, down = (
+                max(1, parts[0][1] >> shift & 15) // max(1, parts[min(1, len(parts) - 1)][1] >> shift & 15)
+                for shift in (4, 0)
+            )
+            return tuple(part[0] for part in parts), (max(1, across), max(1, down))
+    return (), (1, 1)
+
+
+def transform(data: bytes) -> int | None:
+    """The colours that JFIF or Adobe's marker tell: 0 as stored, 1 YCbCr, 2 YCCK; ``None`` without a marker."""
+    for marker, at, end in _segments(data):
+        if marker == 0xE0 and data[at + 4 : at + 9] == b"JFIF\0":
+            return 1
+        if marker == 0xEE and data[at + 4 : at + 9] == b"Adobe" and end - at >= 16 and end <= len(data):
+            return data[at + 15]
+    return None
+
+
+def check_scans(data: bytes, image: Image.Image, near: int | None) -> None:
+    """Raise ``TruncatedImage`` for a JPEG of several scans whose end marker comes too early.
+
+    The rule (ITU-T T.81, G.1.1 and B.2.3): each coefficient of each component has to come in a first scan of its
+    band, and the scans that refine it have to lead to the last bit but one (Al = 1) at least. The last bit's scan
+    may be missing, because encoders may leave it out on purpose: without it no coefficient is wrong by more than one
+    step of quantisation. Where a bit is missing, or the last scan is the first one of its band, that scan has to be
+    complete, too.
+
+    ``image``: as decoded from the data, at a size for ``near``.
+    """
+    scans, end = _scans(data)
+    if end < 0:
+        return
+    if _missing(scans, 1):
+        raise TruncatedImage("the JPEG image is truncated: its end marker comes before its last scans")
+    refines = bool(scans) and scans[-1][1][-1] >> 4 > 0
+    if len(scans) <= 2 or (refines and not _missing(scans, 0)):  # a frame of one scan is checked by its last pixels
+        return
+    with Image.open(io.BytesIO(data[:end] + _TAILS[1] + _END), formats=("JPEG",)) as other:
+        if near is not None:
+            other.draft(None, (2 * near, 2 * near))
+        other.load()
+        rows = max(1, _BAND // image.width)
+        for top in range(0, image.height, rows):
+            place = (0, top, image.width, min(top + rows, image.height))
+            if image.crop(place).tobytes() != other.crop(place).tobytes():
+                raise TruncatedImage("the JPEG image is truncated: its end marker is within its last scan")
+
+
+Scans = list[tuple[int, bytes]]
+"""Marker and body of the frame header, and of each scan header."""
+
+
+def _scans(data: bytes) -> tuple[Scans, int]:
+    """The headers of the first picture, and the offset of its end marker; -1 without."""
+    found: Scans = []
     at = 2
-    while found := _MARKER.search(data, at):
-        marker, at = found.group(1)[0], found.end()
+    while next_one := _MARKER.search(data, at):
+        marker, at = next_one.group(1)[0], next_one.end()
+        if marker == 0xD9:
+            return found, at - 2
         if at + 2 > len(data):
             break
         end = at + int(struct.unpack_from(">H", data, at)[0])
         body = data[at + 2 : end]
-        if marker == 0xC2 and len(body) >= 6:
-            missing = {body[6 + 3 * index]: set(range(64)) for index in range(body[5]) if 6 + 3 * index < len(body)}
-        elif marker == 0xDA and missing and body:
-            count = body[0]
-            spectrum = body[1 + 2 * count : 4 + 2 * count]
-            if len(spectrum) == 3 and spectrum[2] & 15 == 0:
-                done = set(range(spectrum[0], spectrum[1] + 1))
-                for index in range(count):
-                    missing.get(body[1 + 2 * index], set()).difference_update(done)
+        if (marker in _FRAMES and len(body) >= 6) or (marker == 0xDA and len(body) >= 6):
+            found.append((marker, body))
         at = max(end, at)
-    return not any(missing.values())
+    return found, -1
+
+
+def _missing(scans: Scans, lowest: int) -> bool:
+    """Whether coefficients of a component are not refined to this bit, or not there at all."""
+    missing: dict[int, set[int]] = {}
+    for marker, body in scans:
+        if marker in _FRAMES:
+            missing = {body[6 + 3 * index]: set(range(64)) for index in range(body[5]) if 6 + 3 * index < len(body)}
+            continue
+        count = body[0]
+        spectrum = body[1 + 2 * count : 4 + 2 * count]
+        if len(spectrum) == 3 and spectrum[2] & 15 <= lowest:
+            done = set(range(spectrum[0], spectrum[1] + 1))
+            for index in range(count):
+                missing.get(body[1 + 2 * index], set()).difference_update(done)
+    return any(missing.values())

@@ -34,7 +34,7 @@ class Layout:
 
     ``extra``: the meaning of each sample beyond the colours; 1 and 2 are opacity. ``palette``: the colour map.
     ``parts``: the number of strips or tiles that make the image. ``subsampled``: how many pixels share the colours
-    of YCbCr, across and down.
+    of YCbCr, across and down. ``needed``: the bytes that each part takes, where that is known.
     """
 
     width: int
@@ -53,6 +53,7 @@ class Layout:
     parts: int
     inks: int
     subsampled: tuple[int, int] = (1, 1)
+    needed: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:
@@ -150,6 +151,9 @@ def layout_of(structure: Structure, directory: Directory) -> Layout:
     if photometric < 0:
         photometric = RGB if samples >= 3 else BLACK_IS_ZERO
     colours = _CHANNELS.get(photometric, 0)
+    if photometric == CIELAB and kinds[:3] == (1, 2, 2):  # a and b are signed (TIFF 6.0, section 23)
+        kinds = (1,)
+    uniform = len(set(bits)) == 1 and len(set(kinds)) == 1
     extra = structure.integers(directory, 338)[: max(0, samples - colours)]
     if len(extra) < samples - colours and colours:
         extra += (0,) * min(samples - colours - len(extra), 64)
@@ -164,19 +168,23 @@ def layout_of(structure: Structure, directory: Directory) -> Layout:
     subsampled = (
         _subsampled(structure, directory, small=sum(counts) < 3 * width * height) if photometric == YCBCR else (1, 1)
     )
-    if compression == 1 and not tiled and offsets:
-        across, down = subsampled
-        block = bits[0] * (1 if planar else samples + across * down - 1)
+    across, down = subsampled
+    block = bits[0] * (1 if planar else samples + across * down - 1)
+    needed: tuple[int, ...] = ()
+    if compression == 1 and tiled and subsampled == (1, 1):
+        wide, high = (max(1, structure.integer(directory, tag, 1)) for tag in (322, 323))
+        needed = ((wide * block + 7) // 8 * high,) * len(offsets)
+    elif compression == 1 and not tiled and offsets:
         needed = _needed(structure, directory, (width, height), block, subsampled, len(offsets))
         # some programs give each part the size of the first one, also behind the end of the file
         counts = tuple(min(pair) for pair in zip(counts or needed, needed, strict=False))
     return Layout(
         width=width, height=height, samples=samples,
-        bits=bits[0], uniform=len(set(bits)) == 1 and len(set(kinds)) == 1, kind=kinds[0], photometric=photometric,
+        bits=bits[0], uniform=uniform, kind=kinds[0], photometric=photometric,
         compression=compression, planar=planar, extra=extra,
         palette=structure.integers(directory, 320), offsets=offsets, counts=counts,
         parts=_parts(structure, directory, width, height) * (samples if planar else 1),
-        inks=structure.integer(directory, 332, 0), subsampled=subsampled,
+        inks=structure.integer(directory, 332, 0), subsampled=subsampled, needed=needed if uniform else (),
     )  # fmt: skip
 
 

@@ -28,7 +28,10 @@ _HEX = re.compile(rb"\s*\w*\s+\d+\s+([0-9a-fA-F\s]+)")
 
 @dataclass(frozen=True)
 class Cleaned:
-    """``data``: a PNG of only what changes pixels. ``bits``: per sample; ``kind``: PNG's colour type."""
+    """``data``: a PNG of only what changes pixels. ``bits``: per sample; ``kind``: PNG's colour type.
+
+    ``significant``: bits of a sample that the source had (sBIT), if the file tells.
+    """
 
     data: bytes
     profile: Profile | None
@@ -36,21 +39,29 @@ class Cleaned:
     xmp: bytes | None
     bits: int
     kind: int
+    interlaced: bool = False
+    significant: int | None = None
+
+    def chunks(self) -> Iterator[tuple[bytes, memoryview]]:
+        """Name and body of each chunk."""
+        for name, begin, length, _ in _chunks(self.data):
+            yield name, memoryview(self.data)[begin : begin + length]
 
 
 def cleaned(data: bytes, *, still: bool = False) -> Cleaned:
     """Take a PNG apart. ``still``: without its animation.
 
-    Raises ``TruncatedImage`` if it ends within a later frame of an animation. If it ends within its pixels, they are
-    kept as far as they go: the decoder finds out whether rows are missing.
+    Raises ``TruncatedImage`` if it ends within a later frame of an animation, and ``DamagedImage`` for pixels with a
+    wrong checksum, which the decoder ignores. If it ends within its pixels, they are kept as far as they go: whether
+    rows are missing is found out when they are decoded.
     """
     kept: list[bytes | memoryview] = [SIGNATURE]
     beside = _Beside()
-    bits, kind = 8, 2
+    bits, kind, interlaced = 8, 2, False
     for name, begin, length, whole in _chunks(data):
         body = memoryview(data)[begin : begin + length]
         if name == b"IHDR" and len(body) >= 13:
-            bits, kind = body[8], body[9]
+            bits, kind, interlaced = body[8], body[9], body[12] == 1
         if not whole and name == b"fdAT":
             raise TruncatedImage("the PNG image is truncated: it ends within a later frame")
         if name == b"IEND" or (not whole and name != b"IDAT"):
@@ -63,13 +74,27 @@ def cleaned(data: bytes, *, still: bool = False) -> Cleaned:
             continue
         if (still and name in _ANIMATED) or (name == b"tRNS" and not _fits(kind, length)):
             continue
-        checksum = zlib.crc32(body, zlib.crc32(name)) if name[0] & 0x20 or not whole else None
-        if checksum is None or (whole and checksum == _checksum(data, begin + length)):
-            kept.append(memoryview(data)[begin - 8 : begin + length + 4])
-        elif name != b"tRNS":
-            kept += [struct.pack(">I", len(body)) + name, body, struct.pack(">I", checksum)]
+        kept += _kept(data, name, (begin, length), whole=whole)
     kept.append(_END)
-    return Cleaned(b"".join(kept), beside.colours(), beside.exif, beside.xmp, bits, kind)
+    return Cleaned(
+        b"".join(kept), beside.colours(), beside.exif, beside.xmp, bits, kind, interlaced, beside.significant
+    )
+
+
+def _kept(data: bytes, name: bytes, place: tuple[int, int], *, whole: bool) -> list[bytes | memoryview]:
+    """A chunk with a right checksum; nothing for a clear colour whose checksum is wrong.
+
+    Raises ``DamagedImage`` for pixels with a wrong one, which the decoder ignores.
+    """
+    begin, length = place
+    body = memoryview(data)[begin : begin + length]
+    checked = name[0] & 0x20 or name == b"IDAT" or not whole
+    checksum = zlib.crc32(body, zlib.crc32(name)) if checked else None
+    if checksum is None or (whole and checksum == _checksum(data, begin + length)):
+        return [memoryview(data)[begin - 8 : begin + length + 4]]
+    if whole and name == b"IDAT":
+        raise DamagedImage("the PNG image cannot be decoded: the checksum of its pixels is wrong")
+    return [] if name == b"tRNS" else [struct.pack(">I", len(body)) + name, body, struct.pack(">I", checksum)]
 
 
 def _fits(kind: int, length: int) -> bool:
@@ -84,6 +109,7 @@ class _Beside:
         self.profile: bytes | None = None
         self.exif: bytes | None = None
         self.xmp: bytes | None = None
+        self.significant: int | None = None
         self._chunks: dict[bytes, bytes] = {}
 
     def colours(self) -> Profile | None:
@@ -104,6 +130,8 @@ class _Beside:
             self.profile = _unpacked(body.partition(b"\0")[2][1:], MOST_BYTES)
         elif name in _COLOURS:
             self._chunks.setdefault(name, body[:40])
+        elif name == b"sBIT" and body:
+            self.significant = max(body[:3])
         elif name == b"eXIf":
             self.exif = body
         elif name in {b"zTXt", b"tEXt", b"iTXt"}:

@@ -37,11 +37,16 @@ def finished(image: Image.Image, layout: Layout, profile: bytes | None) -> Image
     return to_rgb(image, profile)
 
 
-def to_rgb(image: Image.Image, profile: Profile | None, *, animated: bool = False) -> Image.Image:
-    """An image of any of Pillow's modes as RGB in sRGB, on a background if it has transparency."""
+def to_rgb(
+    image: Image.Image, profile: Profile | None, *, animated: bool = False, fewer: int | None = None
+) -> Image.Image:
+    """An image of any of Pillow's modes as RGB in sRGB, on a background if it has transparency.
+
+    ``fewer``: bits in use of 16, if the file says so.
+    """
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         values = np.asarray(image)
-        made = to_srgb(Image.fromarray(to_bytes(values)), profile)
+        made = to_srgb(Image.fromarray(to_bytes(values, fewer=fewer)), profile)
         clear = image.info.get("transparency")  # one value of a grey PNG
         if not isinstance(clear, int):
             return made

@@ -13,13 +13,15 @@ from __future__ import annotations
 import io
 import logging
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
 
+from tasks.images import tiff_parts
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, UnsupportedImage, check_size, translated
-from tasks.images.layouts import COMPRESSIONS, YCBCR, Layout, layout_of
+from tasks.images.layouts import CIELAB, COMPRESSIONS, YCBCR, Layout, layout_of
 from tasks.images.orientation import orientation
 from tasks.images.samples import assembled, finished
 from tasks.images.source import Source
@@ -33,7 +35,7 @@ _PIXEL_TAGS = frozenset({
 _SAMPLE_BYTES = 16  # of a pixel, on average: more take too much memory
 ICC = 34675
 XMP = 700
-_PAGE_NUMBER, _EXTRA = 297, 338
+_PAGE_NUMBER, _EXTRA, _FORMATS, _PHOTOMETRIC, _SUBSAMPLING = 297, 338, 339, 262, 530
 _KIND, _OLD_KIND, _OLD_REDUCED = 254, 255, 2
 _CHECKED = 32  # pages at either end of a document whose strips are checked
 _REDUCED, _MASK = 1, 4
@@ -41,12 +43,17 @@ _REDUCED, _MASK = 1, 4
 
 @dataclass(frozen=True)
 class Page:
-    """The page to be read: its directory and layout, and the file with this directory only."""
+    """The page to be read: its structure, directory and layout, and the file with this directory only (``data``).
 
+    ``sparse``: parts of it are left out on purpose.
+    """
+
+    structure: Structure
     directory: Directory
     layout: Layout
     data: bytes
     profile: bytes | None
+    sparse: bool = False
 
 
 def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
@@ -64,17 +71,25 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
     if layout.compression not in COMPRESSIONS:
         raise UnsupportedImage(f"{layout.text} is not read")
     if len(layout.offsets) < layout.parts:
-        raise DamagedImage(f"the TIFF image lacks {layout.parts - len(layout.offsets)} of its {layout.parts} parts")
+        raise TruncatedImage(
+            f"the TIFF image is truncated: it lacks {layout.parts - len(layout.offsets)} of its {layout.parts} parts"
+        )
     if layout.width * layout.height * layout.samples * layout.bits // 8 > _SAMPLE_BYTES * max_pixels:
         raise ImageTooLarge(f"{layout.text}, of {layout.width} x {layout.height} is too large to be decoded")
     strips(layout.offsets, layout.counts, len(data), "TIFF")
+    sparse = tiff_parts.sparse(structure, directory, layout)
     _check_other_pages(structure, len(data))
     profile = structure.raw(directory, ICC) or None
     plain = layout.photometric == YCBCR and layout.compression == 1 and layout.subsampled != (1, 1)
     # Pillow would divide by opacity, also where it is 0 everywhere
-    others = {_EXTRA: (2,)} if layout.multiplied else None
+    others: dict[int, Sequence[int]] = {_EXTRA: (2,)} if layout.multiplied else {}
+    if layout.photometric == CIELAB:  # a and b are signed, whether the file says so or not
+        others[_FORMATS] = (1,) * layout.samples
+    if (stored := tiff_parts.stored_colours(structure, directory, layout)) != (layout.photometric, layout.subsampled):
+        layout = replace(layout, photometric=stored[0], subsampled=stored[1])
+        others |= {_PHOTOMETRIC: stored[:1], _SUBSAMPLING: stored[1]}
     alone = _deflated(structure, directory, layout) if plain else structure.alone(directory, _PIXEL_TAGS, others)
-    page = Page(directory, layout, alone, profile)
+    page = Page(structure, directory, layout, alone, profile, sparse)
     frames = sum(1 for one in structure.directories() if not _beside(structure, one))
     return Source(
         "TIFF", layout.width, layout.height, lambda: _loaded(page), frames=max(1, frames), exif=structure,
@@ -145,12 +160,16 @@ def _chosen(structure: Structure, directories: list[Directory]) -> Directory:
 def _loaded(page: Page) -> Image.Image:
     # Pillow takes packed samples of 32 bits for little-endian
     swapped = page.layout.bits == 32 and page.layout.compression != 1 and page.data.startswith(b"MM")
-    if page.layout.suits_pillow and not swapped:
+    if page.layout.suits_pillow and not swapped and not page.sparse:
         try:
-            return finished(_by_pillow(page), page.layout, page.profile)
+            image = _by_pillow(page)
+            tiff_parts.check_decoded(page.structure, page.directory, page.layout, image)
+            return finished(image, page.layout, page.profile)
         except TruncatedImage:
             raise
         except Exception as exc:  # decoders may raise any error for damaged bytes
+            if page.layout.compression in tiff_parts.FAX:  # imagecodecs would fill what is missing
+                raise
             other = _by_tifffile(page, or_raise=translated(exc, "TIFF"))
     else:
         other = _by_tifffile(page)
@@ -181,12 +200,8 @@ def _by_tifffile(page: Page, or_raise: Exception | None = None) -> Any:
             found = file.pages.first
             array = found.asarray(maxworkers=1)
             axes = found.axes
-    except (NotImplementedError, tifffile.TiffFileError) as exc:
-        raise or_raise or UnsupportedImage(f"{layout.text} is not read: {exc}") from exc
     except Exception as exc:  # codecs raise their own errors for damaged bytes
-        if "requires the" in str(exc) or "unsupported" in str(exc).lower():
-            raise or_raise or UnsupportedImage(f"{layout.text} is not read: {exc}") from exc
-        raise or_raise or translated(exc, "TIFF") from exc
+        raise _failure(exc, layout, or_raise) from exc
     if axes == "SYX":
         array = array.transpose(1, 2, 0)
     elif axes == "YX":
@@ -196,3 +211,14 @@ def _by_tifffile(page: Page, or_raise: Exception | None = None) -> Any:
     if array.shape != (layout.height, layout.width, layout.samples):
         raise UnsupportedImage(f"{layout.text} is not read: it holds {array.shape}")
     return array
+
+
+def _failure(exc: Exception, layout: Layout, other: Exception | None) -> Exception:
+    """The error for one of tifffile or its codecs. ``other``: instead of all but ``TruncatedImage``."""
+    text = str(exc)
+    if "corrupted" in text:  # a part that unpacks to fewer pixels than it should
+        return TruncatedImage(f"the TIFF image is truncated: {text}")
+    unread = isinstance(exc, NotImplementedError) or type(exc).__name__ == "TiffFileError"
+    if unread or "requires the" in text or "unsupported" in text.lower():
+        return other or UnsupportedImage(f"{layout.text} is not read: {text}")
+    return other or translated(exc, "TIFF")

@@ -6,12 +6,17 @@ Decoders fill what is missing with grey or zeros in several formats, some of the
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
+from tasks.images.box_items import empty_item
 from tasks.images.errors import DamagedImage, TruncatedImage
+from tasks.images.gif import gif_frames
 
 _BOXES = 10_000
-MOST_FRAMES = 20_000
-_MOST_BLOCKS = 1_000_000  # of a frame; each has up to 255 bytes
+_ZEROS = 1024  # bytes in a row
+_PAGE, _ZEROS_BEFORE = 4096, 2  # bytes
+_CODED = frozenset({b"VP8 ", b"VP8L", b"ANMF", b"ALPH"})
+_BESIDE = frozenset({b"VP8X", b"ICCP", b"ANIM", b"EXIF", b"XMP "})
 _KNOWN = frozenset(b"ftyp meta mdat moov moof free skip uuid idat wide jp2h jp2c jp2i mini sidx colr".split()) | {
     b"jP  ", b"xml ", b"res ",
 }  # fmt: skip
@@ -19,9 +24,14 @@ _KNOWN = frozenset(b"ftyp meta mdat moov moof free skip uuid idat wide jp2h jp2c
 
 def check(kind: str, data: bytes) -> None:
     """Raise ``TruncatedImage`` if a file of this format ends before its container says."""
-    finder = {"WEBP": _riff, "GIF": _gif, "AVIF": _boxes, "HEIC": _boxes, "JPEG2000": _jpeg2000, "ICO": _ico}.get(
-        kind
-    )
+    finder = {
+        "WEBP": _riff,
+        "GIF": _gif,
+        "AVIF": _coded_boxes,
+        "HEIC": _coded_boxes,
+        "JPEG2000": _jpeg2000,
+        "ICO": _ico,
+    }.get(kind)
     if finder is None:
         return
     missing = finder(data)
@@ -31,7 +41,51 @@ def check(kind: str, data: bytes) -> None:
 
 def _riff(data: bytes) -> str:
     size = struct.unpack_from("<I", data, 4)[0] + 8
-    return f"{size - len(data):,} of {size:,} bytes are missing" if len(data) < size - size % 2 else ""
+    padding = size - len(data) == 1 and any((end - begin) % 2 and end == len(data) for _, begin, end in chunks(data))
+    if len(data) < size - size % 2 and not padding:
+        return f"{size - len(data):,} of {size:,} bytes are missing"
+    for name, begin, end in chunks(data):
+        if name in _CODED and end - begin >= _ZEROS and data[end - _ZEROS : end] == bytes(_ZEROS):
+            # flat pictures end with zeros, too, but not from a page of memory on
+            written = begin + len(data[begin:end].rstrip(b"\0"))
+            if -written % _PAGE <= _ZEROS_BEFORE:
+                return f"it is nothing but zeros from byte {written:,} on"
+    return ""
+
+
+def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, offset and end of the body of each chunk of a WebP, as far as their names are known. The end may be
+    behind the data.
+    """
+    at = 12
+    while at + 8 <= len(data) and data[at : at + 4] in _CODED | _BESIDE:
+        (size,) = struct.unpack_from("<I", data, at + 4)
+        yield data[at : at + 4], at + 8, at + 8 + size
+        at += 8 + size + size % 2
+
+
+def mended(data: bytes) -> bytes:
+    """A WebP with the size that its chunks have together, where the one that it names is within a chunk, or odd.
+
+    A chunk of odd size is followed by a byte of padding, which some programs leave out, or do not count (RIFF).
+    """
+    told = struct.unpack_from("<I", data, 4)[0] + 8
+    if told == len(data) and told % 2 == 0:
+        return data
+    end, within = 12, False
+    for _, begin, until in chunks(data):
+        within = within or begin - 8 < told < until
+        end = until + until % 2
+    if end > len(data) + 1 or not (within or told % 2 or end > len(data)):
+        return data
+    whole = data[:end].ljust(end, b"\0")
+    return whole[:4] + struct.pack("<I", end - 8) + whole[8:]
+
+
+def _coded_boxes(data: bytes) -> str:
+    if missing := _boxes(data):
+        return missing
+    return "its pixels are nothing but zeros from somewhere on" if empty_item(data) else ""
 
 
 def _boxes(data: bytes) -> str:
@@ -54,16 +108,44 @@ def _boxes(data: bytes) -> str:
 
 
 def _jpeg2000(data: bytes) -> str:
-    """A codestream in a box with a length is complete if the box is; another one ends with a marker."""
+    """A codestream in a box with a length is complete if the box is, another one ends with a marker. All its tiles
+    have to be there.
+    """
+    begin, ended = 0, False
     if data[:4] != b"\xff\x4f\xff\x51":
-        at = data.find(b"jp2c")
         if missing := _boxes(data):
             return missing
+        at = data.find(b"jp2c")
         if at < 0:
             return "its codestream is missing"
-        if data[at - 4 : at] != bytes(4):
-            return ""
+        begin, ended = at + 4, data[at - 4 : at] != bytes(4)
+    if (missing := _tiles(data, begin)) or ended:
+        return missing
     return "" if data.rstrip(b"\0")[-1024:].rfind(b"\xff\xd9") >= 0 else "its end marker is missing"
+
+
+def _tiles(data: bytes, begin: int) -> str:
+    """Whether parts of tiles are missing from a codestream (ISO/IEC 15444-1, A.4.2), which decoders leave black."""
+    if len(data) < begin + 40:
+        return ""
+    right, bottom, _, _, width, height, left, top = struct.unpack_from(">8I", data, begin + 8)
+    if not width or not height:
+        return ""
+    tiles = -(-(right - left) // width) * -(-(bottom - top) // height)
+    at = data.find(b"\xff\x90\0\x0a", begin)
+    seen: dict[int, int] = {}
+    told: dict[int, int] = {}
+    while 0 <= at <= len(data) - 12 and data[at : at + 4] == b"\xff\x90\0\x0a":
+        number, size, _, parts = struct.unpack_from(">HIBB", data, at + 4)
+        seen[number] = seen.get(number, 0) + 1
+        told[number] = max(told.get(number, 0), parts)
+        if size < 14:  # 0: up to the end of the codestream
+            break
+        at += size
+    if seen and len(seen) < tiles:
+        return f"{tiles - len(seen):,} of its {tiles:,} tiles are missing"
+    short = sum(1 for number, parts in told.items() if seen[number] < parts)
+    return f"parts of {short:,} of its {tiles:,} tiles are missing" if short else ""
 
 
 def _ico(data: bytes) -> str:
@@ -78,43 +160,11 @@ def _ico(data: bytes) -> str:
 
 
 def _gif(data: bytes) -> str:
-    """A file that lacks only its trailer is complete."""
+    """A file that lacks only its trailer is complete, unless zeros are in its place."""
     frames, at = gif_frames(data)
+    if frames and 0 <= at < len(data) and len(data) - at >= _ZEROS and not any(data[at:]):
+        return "its end is nothing but zeros"
     return "" if frames and 0 <= at <= len(data) else "it ends within a frame"
-
-
-def gif_frames(data: bytes) -> tuple[int, int]:
-    """The number of frames of a GIF, and the offset behind the last block; -1 if the data end within it.
-
-    Counts ``MOST_FRAMES`` and no more: walking millions of blocks takes long.
-    """
-    if len(data) < 13:
-        return 0, -1
-    at = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
-    frames = blocks = 0
-    while 0 <= at < len(data) and data[at] in {0x21, 0x2C} and blocks < MOST_FRAMES:
-        blocks += 1
-        if data[at] == 0x21:
-            at = _sub_blocks(data, at + 2)
-            continue
-        if at + 10 > len(data):
-            return frames, -1
-        frames += 1
-        at = _sub_blocks(data, at + 11 + (3 << ((data[at + 9] & 7) + 1) if data[at + 9] & 0x80 else 0))
-    # another byte than a block's begins the trailer, or what is behind the last block
-    return frames, at
-
-
-def _sub_blocks(data: bytes, at: int) -> int:
-    """The offset behind a chain of sub-blocks; -1 if the data end within it. Raises ``DamagedImage`` for too many."""
-    for _ in range(_MOST_BLOCKS):
-        if at >= len(data):
-            return -1
-        size = data[at]
-        at += 1 + size
-        if size == 0:
-            return at
-    raise DamagedImage(f"the GIF image has more than {_MOST_BLOCKS:,} blocks in a frame")
 
 
 def strips(offsets: tuple[int, ...], counts: tuple[int, ...], length: int, kind: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
+from tasks.images import jpeg
 from tasks.images.depth import to_bytes
 from tasks.images.errors import DamagedImage, UnsupportedImage, check_size, translated
 from tasks.images.orientation import orientation
@@ -22,7 +23,9 @@ def opened(data: bytes, header: tuple[int, int, int], exif: Structure | None, ma
         except ImportError as exc:
             raise UnsupportedImage(f"JPEG with {bits} bits per sample: pip install 'wildtag[tiff]'") from exc
         try:
-            array = imagecodecs.jpeg_decode(data)
+            whole = jpeg.completed(data, _pixels)
+            jpeg.check_pixels(whole, _pixels)
+            array = imagecodecs.jpeg_decode(whole)
         except Exception as exc:  # its codecs raise their own errors
             raise translated(exc, "JPEG") from exc
         if array.shape not in {(height, width), (height, width, 3)}:
@@ -30,3 +33,9 @@ def opened(data: bytes, header: tuple[int, int, int], exif: Structure | None, ma
         return Image.fromarray(to_bytes(array, bits if array.dtype.kind == "u" else None)).convert("RGB")
 
     return Source("JPEG", width, height, load, turned=orientation(exif), exif=exif)
+
+
+def _pixels(data: bytes) -> bytes:
+    import imagecodecs  # noqa: PLC0415 - an extra
+
+    return bytes(imagecodecs.jpeg_decode(data).tobytes())

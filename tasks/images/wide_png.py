@@ -23,21 +23,25 @@ _QUARTER = 64
 
 def deepened(image: Any, parts: Cleaned, *, animated: bool = False) -> Image.Image:
     """An opened and loaded PNG with 16 bits as RGB. ``animated``: it is one of several frames."""
+    told = parts.significant if parts.significant in range(1, 17) else None
+    if parts.kind == _GREY:
+        return to_rgb(image, parts.profile, animated=animated, fewer=told)
     if parts.kind not in {_RGB, _GREY_ALPHA, _RGBA} or image.mode not in {"RGB", "LA", "RGBA"}:
         return to_rgb(image, parts.profile, animated=animated)
     array = np.asarray(image)
     colours = 1 if parts.kind == _GREY_ALPHA else 3
     shown = array[..., :1] if colours == 1 else array[..., :3]
-    if shown.max() >= _QUARTER or bounds(shown.astype(np.uint16) << 8)[1] >= 65535:
+    if shown.max() >= _QUARTER:
         return to_rgb(image, parts.profile, animated=animated)
     exact = None if animated else _exact(parts.data, array.shape[:2])
-    values = shown.astype(np.uint16) << 8 if exact is None else exact[..., :colours]
-    scaled = to_bytes(values)
+    # without them, as if the lower bits were like the upper ones, but no multiples of 257
+    values = (shown.astype(np.uint16) << 8) + (shown | 1) if exact is None else exact[..., :colours]
+    scaled = to_bytes(values, fewer=told)
     made = to_srgb(Image.fromarray(scaled[..., 0] if colours == 1 else scaled), parts.profile)
     if parts.kind == _RGB:
         return made
     opacity = array[..., -1] if exact is None else exact[..., -1]
-    held = int(bounds(values)[1]) >> (8 if exact is None else 0)
+    held = int(bounds(values, fewer=told)[1]) >> (8 if exact is None else 0)
     if 0 < opacity.max() == held < np.iinfo(opacity.dtype).max:  # it holds as few bits as the colours
         opacity = np.rint(opacity / held * 255).astype(np.uint8)
         return flattened(made, Image.fromarray(opacity), animated=animated)

@@ -31,7 +31,7 @@ def require_hub(endpoint: str | None = None) -> None:
     try:
         get_session().head(address, timeout=TIMEOUT_S)
     except Exception as exc:  # of the HTTP client that the library happens to use
-        if type(exc).__name__ == "RemoteProtocolError":  # it was there: a connection that was kept for reuse is closed
+        if type(exc).__name__ == "RemoteProtocolError":  # it closed a connection that was kept for reuse
             return
         reason = str(exc).strip().partition("\n")[0] or type(exc).__name__
         raise HubUnreachable(

@@ -128,7 +128,8 @@ def _of_hub(dataset: Dataset, folder: Path, hub: str | None) -> dict[Path, str]:
     assert dataset.files is not None  # noqa: S101 - as above
     require_hub(hub)
     repo = dataset.hub
-    tree = _asked(dataset, lambda: list(HfApi(endpoint=hub).list_repo_tree(repo, repo_type="dataset", recursive=True)))
+    list_tree = partial(HfApi(endpoint=hub).list_repo_tree, repo, repo_type="dataset", recursive=True)
+    tree = _asked(dataset, lambda: list(list_tree()))
     found = [entry for entry in tree if isinstance(entry, RepoFile) and fnmatchcase(entry.path, dataset.files)]
     if not found:
         raise BadDownload(f"{dataset.hub} has no files {dataset.files} any more; see {dataset.source}")

@@ -105,7 +105,7 @@ class Kinds:
     def _words_above(self, offset: int) -> set[str]:
         return {
             word.replace("_", " ").lower()
-            for one in self._nouns.ancestors(offset) - {offset}
+            for one in self._nouns.ancestors(offset)
             for word in self._nouns.synsets[one].words
         }
 

@@ -163,7 +163,7 @@ def status(json: Json = False) -> None:
         raise typer.Exit(1)
     counts = wiring.records.counts()
     beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
-    common = wiring.records.common_tags(10)
+    common = wiring.records.tag_index.common(10)
     sources, held = wiring.sources.conditions(), wiring.holds.active()
     damaged = wiring.records.damaged.list()
     if json:

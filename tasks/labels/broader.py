@@ -12,24 +12,27 @@ from vectordb.starter.captions import pairs
 
 UNSURE = "?"
 
+
+def _forms(words: str) -> frozenset[str]:
+    return frozenset(index_form(word) for word in words.split(", "))
+
+
 # nouns that fit nearly every image, or that only a taxonomist uses
-TOO_GENERAL = frozenset(
-    index_form(word.strip())
-    for word in """
-        abstraction, accessory, act, adornment, agent, angiosperm, apparatus, area, article, artifact, attribute,
-        bulbous plant, causal agent, chordate, commodity, component, consumer goods, conveyance, course, covering,
-        craft, creation, creature, cut, device, diapsid, entity, equipment, event, facility, foodstuff, form,
-        framework, furnishing, group, implement, individual, ingredient, instrument, instrumentality, invertebrate,
-        item, life, line, living thing, material, matter, means, mechanical device, mechanism, member, metatherian,
-        natural object, object, organism, part, particle, piece, placental, plant material, plant organ, plant part,
-        point, product, property, region, representation, restraint, section, shape, solid, something, space,
-        spermatophyte, state, structure, stuff, substance, support, surface, system, teleost fish, thing, unit,
-        vascular plant, vertebrate, way, whole, woody plant, work, body, place, artefact, creation, kind, type, set,
-        collection, animate thing, physical object, physical entity, cover, protective covering, spiny finned fish,
-        even toed ungulate, odd toed ungulate, archosaur, saurian, pteridophyte, gramineous plant, pair, bunch, lot, side,
-        view, background, photo, picture, image, photograph, shot, scene, top, one, close up, sort, species, variety,
-        female, male, adult
-    """.split(",")
+TOO_GENERAL = _forms(
+    """
+    abstraction, accessory, act, adornment, agent, angiosperm, apparatus, area, article, artifact, attribute,
+    bulbous plant, causal agent, chordate, commodity, component, consumer goods, conveyance, course, covering,
+    craft, creation, creature, cut, device, diapsid, entity, equipment, event, facility, foodstuff, form, framework,
+    furnishing, group, implement, individual, ingredient, instrument, instrumentality, invertebrate, item, life,
+    line, living thing, material, matter, means, mechanical device, mechanism, member, metatherian, natural object,
+    object, organism, part, particle, piece, placental, plant material, plant organ, plant part, point, product,
+    property, region, representation, restraint, section, shape, solid, something, space, spermatophyte, state,
+    structure, stuff, substance, support, surface, system, teleost fish, thing, unit, vascular plant, vertebrate,
+    way, whole, woody plant, work, body, place, artefact, kind, type, set, collection, animate thing, physical
+    object, physical entity, cover, protective covering, spiny finned fish, even toed ungulate, odd toed ungulate,
+    archosaur, saurian, pteridophyte, gramineous plant, pair, bunch, lot, side, view, background, photo, picture,
+    image, photograph, shot, scene, top, one, close up, sort, species, variety, female, male, adult
+    """
 )
 
 

@@ -1,9 +1,9 @@
 """The broader labels that a tag implies: what it is a kind of. A search for them finds the tag, too.
 
 They come from three sources: the captions that are the tag's evidence ("egyptian cat, a kind of domestic cat"), which
-also say which sense of the word is meant; the tree of the starter list (``tasks.labels.broader``); and the head noun of
-a label that is not in the list ("moka pot"). A word with several usual senses implies without evidence only what all
-have in common. Labels that fit nearly everything are left out.
+also say which sense of the word is meant; the tree of the starter list (``tasks.labels.broader``); and the head noun
+of a label that is not in the list ("moka pot"). A word with several usual senses implies without evidence only what
+all have in common. Labels that fit nearly everything are left out.
 
 What is implied is stored in Redis: a change of these rules needs a new version of the Redis layout.
 """
@@ -23,7 +23,8 @@ MOST = 6  # for one label
 def implied(label: str, captions: Iterable[str] = ()) -> tuple[str, ...]:
     """The index forms of the broader labels, nearest first, ``MOST`` at most.
 
-    ``captions``: the evidence of the label; only definitions of the label itself count. The first call loads the tree.
+    ``captions``: the evidence of the label; only definitions of the label itself count. The first call loads the
+    tree.
     """
     form = index_form(label)
     defined = (both for both in map(sides, captions) if both is not None)

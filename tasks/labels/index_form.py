@@ -1,9 +1,9 @@
 """The form of a label under which it is indexed: equal for all spellings of one thing.
 
-"Egyptian cats", "egyptian-cat", "EGYPTIAN  CAT" and "egyptian_cat" are "egyptian cat". Differences of case, of hyphens,
-underscores and blanks between words, of apostrophes, of Unicode normalisation and of the number of the last word do
-not count. Blanks themselves count, because a black bird is no blackbird, and so do accents. A plural that is a thing
-of its own keeps its form: "glasses" is not "glass" (``tasks.labels.plurals.OWN_THINGS``).
+"Egyptian cats", "egyptian-cat", "EGYPTIAN CAT" and "egyptian_cat" are "egyptian cat". Differences of case, of
+hyphens, underscores and blanks between words, of apostrophes, of Unicode normalisation and of the number of the last
+word do not count. Blanks themselves count, because a black bird is no blackbird, and so do accents. A plural that is
+a thing of its own keeps its form: "glasses" is not "glass" (``tasks.labels.plurals.OWN_THINGS``).
 
 The forms are stored in Redis: a change of the rules needs a new version of the Redis layout.
 """

@@ -164,7 +164,7 @@ def content(client: Any, prefix: str) -> dict[bytes, Held]:
 
 
 def expected(before: dict[bytes, Held]) -> dict[bytes, Held]:
-    """The same content under the names of today, without the hashes of ``COUNTS``, the index by tag and the version."""
+    """The same content under today's names, without the hashes of ``COUNTS``, the index by tag and the version."""
     gone = {b"obstacles", *(name.encode() for name in COUNTS)}
     names = {old.encode(): new.encode() for old, new in RENAMED.items()}
 
@@ -197,7 +197,9 @@ def verify(client: Any, prefix: str, before: dict[bytes, Held]) -> None:
         **{name.removeprefix("tag:").encode(): 0.0 for name in tags if name.startswith("tag:")}, b"egyptian cat": 1.0
     }  # fmt: skip
     (_, fields), _ = after[b"record:inbox/b.png"]
-    assert json.loads(fields.pop(b"labels"))[:2] == [["egyptian cat", "Egyptian cats"], ["domestic cat", "", "egyptian cat"]]
+    assert json.loads(fields.pop(b"labels"))[:2] == [
+        ["egyptian cat", "Egyptian cats"], ["domestic cat", "", "egyptian cat"]
+    ]  # fmt: skip
     del after[b"layout-version"]
     after.pop(b"_kombu.binding_deadlines", None)  # what kombu notes for itself when workers are pinged
     for name, counts in COUNTS.values():

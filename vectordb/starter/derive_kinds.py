@@ -1,9 +1,10 @@
-"""Derives what the starter's nouns imply from WordNet 3.0: ``python -m vectordb.starter.derive_kinds /usr/share/wordnet``.
+"""Derives from WordNet 3.0 what the starter's nouns imply: ``python -m vectordb.starter.derive_kinds FOLDER``.
 
-Writes ``kinds.txt``, one line for each line of ``nouns.tsv``: the familiar nouns above the noun in this sense, nearest
-first, and its head noun if it is one of the words above it. ``?`` after a noun: the noun of the line does not imply it
-in all its usual senses; ``?`` at the begin of a line: nor the broader noun of ``nouns.tsv``. A sense is usual if it
-occurs at least a third as often in WordNet's tagged corpus as the most frequent one; without counts all are.
+Writes ``kinds.txt``, one line for each line of ``nouns.tsv``: the familiar nouns above the noun in this sense,
+nearest first, and its head noun if it is one of its words or of those above it. ``?`` after a noun: the noun of the
+line does not imply it in all its usual senses; ``?`` at the start of a line: nor the broader noun of ``nouns.tsv``. A
+sense is usual if it occurs at least a third as often in WordNet's tagged corpus as the most frequent one; without
+counts all are.
 
 Writes ``misleading.txt``: compounds whose last word is not what they are, as a hot dog is no dog, if it implies
 anything.
@@ -72,7 +73,8 @@ class Kinds:
     def _line(self, noun: str, broader: str, offsets: list[int]) -> str:
         usual = [] if noun in AMBIGUOUS else self._usual(noun)
         sure = set.intersection(*(set(self._implied(noun, one)) for one in usual)) if usual else set()
-        shown = [one for one in self._implied(noun, offsets[0]) if all(one in self._implied(noun, other) for other in offsets)]
+        all_senses = set.intersection(*(set(self._implied(noun, one)) for one in offsets))
+        shown = [one for one in self._implied(noun, offsets[0]) if one in all_senses]
         same = bool(usual) and all(self._deriver.broader(self._nouns.synsets[one]) == broader for one in usual)
         return ("" if same else UNSURE) + ",".join(one if one in sure else one + UNSURE for one in shown)
 

@@ -18,7 +18,8 @@ AHEAD = 1000  # objects in the low-priority inbox at once; the others wait in th
 class Selection:
     """Selects records that meet all given conditions.
 
-    ``tag``: in any spelling; also as the label of a segment, or implied. ``captions_version``: tagged with this version, ``NAME`` or ``NAME@VERSION``; ``other_than``: not with this one.
+    ``tag``: in any spelling; also as the label of a segment, or implied by another tag. ``captions_version``: tagged
+    with this version, ``NAME`` or ``NAME@VERSION``; ``other_than``: not with this one.
     """
 
     bucket: str

@@ -20,14 +20,16 @@ def router(records: Records, access: Access) -> APIRouter:
 
     @routes.get("/v1/tags", response_model=models.Tags, responses=usual, operation_id="listTags", summary="List tags")
     def tags(
-        prefix: Annotated[str, Query(max_length=200, description="Only tags that start with this, in any spelling.")] = "",
+        prefix: Annotated[
+            str, Query(max_length=200, description="Only tags that start with this, in any spelling.")
+        ] = "",
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
     ) -> Response:
         """Tags and the number of objects with each, most frequent first.
 
-        A tag in several spellings is one tag, shown in the most common one. Labels of segments count as tags. Tags that
-        are only implied by others come last.
+        A tag in several spellings is one tag, shown in the most common one. Labels of segments count as tags. Tags
+        that are only implied by others come last.
         """
         found, more = records.tag_index.listed(prefix, paging.position(cursor), limit)
         rows = [{"label": one.label, "objects": one.objects, "implied": one.implied} for one in found]
@@ -48,8 +50,8 @@ def router(records: Records, access: Access) -> APIRouter:
     ) -> Response:
         """The objects with a tag, surest first; empty for an unknown tag.
 
-        Any spelling finds a tag: case, hyphens and blanks, plural and Unicode normalisation do not count. Objects with
-        the tag come first, then those with a segment of this label, then those with a tag that implies it, as
+        Any spelling finds a tag: case, hyphens and blanks, plural and Unicode normalisation do not count. Objects
+        with the tag come first, then those with a segment of this label, then those with a tag that implies it, as
         "egyptian cat" implies "cat". A tag without a confidence, and the label of a segment, count by their score.
         """
         start = paging.position(cursor)

@@ -63,7 +63,9 @@ def stored_entries(rows: bytes | None) -> dict[str, str]:
         found = from_json(rows or b"[]", list[str | tuple[str, ...]])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
-    return dict((one, "") if isinstance(one, str) else (one[0], one[2] if len(one) > 2 else "") for one in found if one)
+    return dict(
+        (one, "") if isinstance(one, str) else (one[0], one[2] if len(one) > 2 else "") for one in found if one
+    )
 
 
 def segments(record: Record) -> Sequence[Segment]:

@@ -2,8 +2,9 @@
 
 A change of the layout adds a ``Migration`` to ``workers.lifecycle.migrations`` and raises
 ``workers.redis.layout.VERSION``. Its steps run in order, and its version is recorded after the last one. A step must
-change nothing where it has run before: a migration that was killed begins with the first step again. A step must not read or write Celery's keys, and keeps the
-content of streams and their groups, so that messages in flight stay readable.
+change nothing where it has run before: a migration that was killed begins with the first step again. A step must not
+read or write Celery's keys, and keeps the content of streams and their groups, so that messages in flight stay
+readable.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class Outcome:
 class Migrator:
     """Migrates the keys under one prefix. Raises ``StoreUnavailable``, and ``OtherLayout`` for a newer version.
 
-    ``migrations``: in order of their versions, without a gap. ``report`` is called after each step, and with a text while the migration waits.
+    ``migrations``: in order of their versions, without a gap. ``report`` is called after each step, and with a text
+    while the migration waits.
     """
 
     def __init__(

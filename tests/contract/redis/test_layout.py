@@ -103,7 +103,8 @@ def test_a_prefix_with_characters_of_patterns(client: Client) -> None:
 @pytest.mark.parametrize("version", [str(VERSION + 1), "1000", "?"])
 def test_a_newer_version_is_refused_and_left_as_it_is(client: Client, keys: Keys, version: str) -> None:
     client.set(keys.layout_version, version)
-    for call in (Layout(client, keys).require, Migrator(client, keys, MIGRATIONS).run, Migrator(client, keys, MIGRATIONS).plan):
+    migrator = Migrator(client, keys, MIGRATIONS)
+    for call in (Layout(client, keys).require, migrator.run, migrator.plan):
         with pytest.raises(OtherLayout, match="a newer wildtag wrote this"):
             call()
     assert client.get(keys.layout_version) == version.encode()

@@ -15,8 +15,6 @@ from tasks.labels.plurals import OWN_THINGS
 from vectordb.starter.captions import pairs
 
 NOUNS = sorted({noun for pair in pairs() for noun in pair})
-# nouns whose plural inflect makes wrong, or which have several
-ODD = {"annex", "ax", "breakax", "broadax", "golf", "adz", "fez", "die", "delf", "helix", "topaz"}
 
 
 @given(st.text(max_size=40))
@@ -55,7 +53,8 @@ def test_the_plural_of_a_noun_has_the_form_of_the_noun() -> None:
         "bus|buses|BUS", "series", "lens|lenses", "gas|gases", "woman|women", "fireman|firemen", "leaf|leaves",
         "knife|knives", "glove|gloves", "potato|potatoes", "shoe|shoes", "movie|movies", "berry|berries", "tie|ties",
         "person|people", "mouse|mice", "box|boxes", "moustache|moustaches", "church|churches", "house|houses",
-        "octopus|octopuses", "taxi|taxis", "menu|menus", "iris|irises", "t-shirt|T-shirts|T shirt", "chalice|chalices",
+        "octopus|octopuses", "taxi|taxis", "menu|menus", "iris|irises", "t-shirt|T-shirts|T shirt",
+        "chalice|chalices",
         "lady's slipper|lady’s slippers|ladys slipper", "größe|GRÖSSE|gro\u0308ße", "fire truck|\ufb01re trucks",
         "children|child", "tooth|teeth", "cactus|cacti|cactuses", "olive|olives", "police", "chateau|chateaux",
     ],

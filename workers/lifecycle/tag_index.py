@@ -36,8 +36,8 @@ class TagHit:
 class TagCount:
     """A tag in its most common spelling.
 
-    ``objects``: the number of records with it as a tag or the label of a segment. ``implied``: how many more are found
-    by it.
+    ``objects``: the number of records with it as a tag or the label of a segment. ``implied``: how many more are
+    found by it.
     """
 
     label: str

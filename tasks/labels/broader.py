@@ -67,7 +67,7 @@ def misleading() -> frozenset[str]:
 
 @cache
 def _tree() -> Mapping[str, Sequence[tuple[str, str]]]:
-    """Noun → broader noun and line of ``kinds.txt`` for each sense. Takes a third of a second and 10 MB, once."""
+    """Noun → broader noun and line of ``kinds.txt`` for each sense. Takes about half a second and 17 MB, once."""
     found: dict[str, tuple[tuple[str, str], ...]] = {}
     for (noun, broader), kinds in zip(pairs(), _lines("kinds.txt"), strict=True):
         form = index_form(noun)

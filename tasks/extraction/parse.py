@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.extraction.vocabulary import VAGUE, is_empty, is_word
+from tasks.labels.definitions import head_noun, sides
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
 CHARACTERS = 6_000  # about 1,000 words: what follows is not a caption's subject
-LONGEST_DEFINITION = 160  # characters
 LONGEST_PHRASE = 4  # words
 MODIFIERS = frozenset({"NOUN", "PROPN", "ADJ", "VERB", "X"})
 
@@ -30,12 +30,6 @@ class Phrase(NamedTuple):
     broader: bool = False
 
 
-_DEFINITION = re.compile(
-    r"(?P<name>[^,;:.!?]+?)(?:,| is) an? (?:kind|type|sort|breed|species|variety|form) of (?P<broader>[^,;:.!?]+)\.?",
-    re.IGNORECASE,
-)
-_COMPLEMENT = re.compile(r" (?:of|in|on|for|to|with|at|from) ")
-_ARTICLE = re.compile(r"^(?:an?|the) (?=.)", re.IGNORECASE)
 _NOISE = re.compile(r"<[^>]*>|(?:https?:|www\.)\S+|\.(?:jpe?g|png|gif|webp|tiff?|bmp)\b", re.IGNORECASE)
 _BREAK = re.compile(r"\s*[|•·–—#]+\s*|\s+-+\s+|\s*\.\.\.+\s*")
 _SYMBOL = re.compile(r"[^\w\s.,;:!?'’&()\"/-]|_")
@@ -43,10 +37,10 @@ _SYMBOL = re.compile(r"[^\w\s.,;:!?'’&()\"/-]|_")
 
 def definition(caption: str) -> list[Phrase] | None:
     """The two sides of "X, a kind of Y" or "X is a kind of Y"; ``None`` for any other caption."""
-    match = _DEFINITION.fullmatch(caption.strip()) if len(caption) <= LONGEST_DEFINITION else None
-    if match is None:
+    both = sides(caption)
+    if both is None:
         return None
-    name, broader = (_ARTICLE.sub("", match[side].strip()).lower() for side in ("name", "broader"))
+    name, broader = both
     if not all(_is_name(side) for side in (name, broader)):
         return None
     found = [Phrase(name), *_head(name), Phrase(broader, broader=True), *_head(broader, broader=True)]
@@ -138,8 +132,8 @@ def _stands_alone(token: Token) -> bool:
 
 def _head(name: str, *, broader: bool = False) -> list[Phrase]:
     """The last word before a complement, if there are others: "cloth" of "linen cloth for tables"."""
-    *before, last = _COMPLEMENT.split(name, maxsplit=1)[0].split()
-    return [Phrase(last, head=True, broader=broader)] if before and is_word(last) else []
+    last = head_noun(name)
+    return [Phrase(last, head=True, broader=broader)] if last and is_word(last) else []
 
 
 def _is_name(text: str) -> bool:

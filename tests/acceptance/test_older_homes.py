@@ -19,6 +19,7 @@ from tests.acceptance.test_private_redis import programs
 from tests.contract import old_home
 from tests.eventually import eventually
 from workers.embedded.redis_server import PrivateRedis
+from workers.redis.layout import VERSION
 from workers.redis.server_paths import data_folder
 from workers.redis.server_program import ServerProgram, choose_server, writers
 from workers.supervision.supervisor import Supervisor
@@ -72,12 +73,12 @@ def test_a_home_of_an_older_wildtag_is_refused_until_it_is_migrated(make_stack: 
     assert up.returncode == 1
     (said,) = [line for line in up.stderr.splitlines() if line.startswith("wildtag:")]
     assert said == (
-        f"wildtag: the Redis keys under {prefix!r} have layout version 0, and this wildtag needs version 1: "
+        f"wildtag: the Redis keys under {prefix!r} have layout version 0, and this wildtag needs version {VERSION}: "
         "stop what uses them and run `wildtag migrate`"
     )
     planned = json.loads(stack.wildtag("migrate", "--dry-run", "--json").stdout)
     migrated = json.loads(stack.wildtag("migrate", "--json").stdout)
-    assert (planned["from"], planned["to"]) == (migrated["from"], migrated["to"]) == (0, 1)
+    assert (planned["from"], planned["to"]) == (migrated["from"], migrated["to"]) == (0, VERSION)
     with Supervisor(stack.home) as supervisor:
         supervisor.start([private.service()])
         old_home.verify(private.client(), prefix, before)

@@ -159,6 +159,10 @@ def test_tags_are_found_by_how_they_begin(visit: Visit) -> None:
     page.get_by_role("link", name="Tags").click()
     page.get_by_label("Starts with").fill("egypt")
     expect(page.locator("#view .tag .label").first).to_have_text(re.compile("^egypt"))
+    page.get_by_label("Starts with").fill("ANIMALS")
+    page.locator("#view .tag .label").get_by_text("animal", exact=True).click()
+    expect(page.locator("#view .tile .note").first).to_have_text(re.compile("^Confidence 0.*, by “egyptian cat”$"))
+    page.get_by_role("link", name="Tags").click()
     page.get_by_label("Starts with").fill("qqq")
     expect(page.get_by_text("No tag starts with “qqq”.")).to_be_visible()
 

@@ -9,13 +9,17 @@ from typing import Any
 
 import msgspec
 
-from tasks.messages import ObjectRef
+from tasks.messages import ObjectRef, Tag
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.record import Record
+from workers.redis.layout import VERSION
 
 OIDS: list[str | bytes] = ["inbox/a.png", "inbox/some folder/b é.png", b"inbox/\xff\xfe.png", "inbox/wish:c.png"]
 EVENT = msgspec.msgpack.encode(ObjectEvent("created", "inbox", "a.png"))
-RECORD = Record(bucket="inbox", key="b.png", etag="e", state="done", space_id="space", captions_version="c@1").json()
+RECORD = Record(
+    bucket="inbox", key="b.png", etag="e", state="done", space_id="space", captions_version="c@1",
+    tags=(Tag("Egyptian cats", 0.5, 0.5, 0.5),),
+).json()  # fmt: skip
 CELERY = ("embedding", "unacked", "unacked_index", "_kombu.binding.embedding")
 
 RENAMED = {
@@ -34,6 +38,7 @@ COUNTS = {
 """Old names of hashes of counters → new name, and what they hold then."""
 
 HASHES = (b"entry:", b"record:")
+TAGS = (b"tag:", b"tags", b"tag-spellings:")
 FIELDS = {b"asked": b"requested", b"handed": b"queued_at"}
 Held = tuple[tuple[bytes, Any], bool]
 """The type of a key and what it holds; and whether it has a lifetime."""
@@ -83,10 +88,10 @@ def fill(client: Any, prefix: str, *, at: float) -> None:
         client.set(key("wish:") + (oid if isinstance(oid, bytes) else oid.encode()), "dense", ex=600_000)
     client.sadd(key("drawn"), "inbox/a.png")
     client.hset(key("record:inbox/b.png"), mapping={
-        "etag": "e", "state": "done", "labels": '["cat"]', "body": RECORD, "segment": "", "asked": "",
+        "etag": "e", "state": "done", "labels": '["Egyptian cats"]', "body": RECORD, "segment": "", "asked": "",
     })  # fmt: skip
-    for name in ("records", "objects", "state:done", "tag:cat", "tags"):
-        client.zadd(key(name), {"inbox/b.png" if name != "tags" else "cat": 1.0})
+    for name in ("records", "objects", "state:done", "tag:Egyptian cats", "tags"):
+        client.zadd(key(name), {"inbox/b.png" if name != "tags" else "Egyptian cats": 1.0})
     client.xadd(key("feed"), {"oid": "inbox/b.png", "state": "done", "body": RECORD})
     client.hset(key("notify:waiting"), "id", EVENT)
     client.zadd(key("notify:due"), {"id": 9.0})
@@ -159,7 +164,7 @@ def content(client: Any, prefix: str) -> dict[bytes, Held]:
 
 
 def expected(before: dict[bytes, Held]) -> dict[bytes, Held]:
-    """The same content under the names of version 1, without the hashes of ``COUNTS`` and the version itself."""
+    """The same content under today's names, without the hashes of ``COUNTS``, the index by tag and the version."""
     gone = {b"obstacles", *(name.encode() for name in COUNTS)}
     names = {old.encode(): new.encode() for old, new in RENAMED.items()}
 
@@ -172,15 +177,29 @@ def expected(before: dict[bytes, Held]) -> dict[bytes, Held]:
         if not key.startswith(HASHES):
             return value
         (kind, fields), lasts = value
-        return (kind, {FIELDS.get(name, name): one for name, one in fields.items()}), lasts
+        return (kind, {FIELDS.get(name, name): one for name, one in fields.items() if name != b"labels"}), lasts
 
-    return {renamed(key): with_fields(key, value) for key, value in before.items() if key not in gone}
+    return {
+        renamed(key): with_fields(key, value)
+        for key, value in before.items() if key not in gone and not key.startswith(TAGS)
+    }  # fmt: skip
 
 
 def verify(client: Any, prefix: str, before: dict[bytes, Held]) -> None:
-    """That the keys have version 1 and the content of ``before``."""
+    """That the keys have the version of today and the content of ``before``, and the tag is found in its new form."""
     after = content(client, prefix)
-    assert client.get(f"{prefix}layout-version") == b"1"
+    assert client.get(f"{prefix}layout-version") == str(VERSION).encode()
+    tags = {key.decode(): after.pop(key)[0][1] for key in list(after) if key.startswith(TAGS)}
+    assert tags["tag:egyptian cat"] == [(b"inbox/b.png", 4.5)]
+    assert tags["tag:cat"] == [(b"inbox/b.png", 0.5)]
+    assert tags["tag-spellings:egyptian cat"] == [(b"Egyptian cats", 1.0)]
+    assert dict(tags["tags"]) == {
+        **{name.removeprefix("tag:").encode(): 0.0 for name in tags if name.startswith("tag:")}, b"egyptian cat": 1.0
+    }  # fmt: skip
+    (_, fields), _ = after[b"record:inbox/b.png"]
+    assert json.loads(fields.pop(b"labels"))[:2] == [
+        ["egyptian cat", "Egyptian cats"], ["domestic cat", "", "egyptian cat"]
+    ]  # fmt: skip
     del after[b"layout-version"]
     after.pop(b"_kombu.binding_deadlines", None)  # what kombu notes for itself when workers are pinged
     for name, counts in COUNTS.values():

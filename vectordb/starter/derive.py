@@ -57,12 +57,16 @@ class Deriver:
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Every (noun, broader noun), unordered; a pair may occur twice."""
+        return ((noun, broader) for noun, broader, _ in self.meanings())
+
+    def meanings(self) -> Iterator[tuple[str, str, int]]:
+        """The same, each with the offset of its synset."""
         for synset in self._nouns.synsets.values():
             if self.kept(synset):
-                broader = self._broader(synset)
+                broader = self.broader(synset)
                 for noun in self.words(synset):
                     if broader and broader.lower() != noun.lower():
-                        yield noun, broader
+                        yield noun, broader, synset.offset
 
     def kept(self, synset: Synset) -> bool:
         """Whether this synset can be shown by an image and is acceptable."""
@@ -104,14 +108,14 @@ class Deriver:
         first = next(offset for offset in senses if self.kept(self._nouns.synsets[offset]))
         return rank == 0 or (rank < _RANK and first == synset.offset)
 
-    def _broader(self, synset: Synset) -> str | None:
+    def broader(self, synset: Synset) -> str | None:
         """The best word of the nearest hypernym that has one."""
         for up in synset.broader:
             above = self._nouns.synsets[up]
             for i, word in enumerate(above.words):
                 if self._fit(word, i, above):
                     return _read(word)
-        return next(filter(None, (self._broader(self._nouns.synsets[up]) for up in synset.broader)), None)
+        return next(filter(None, (self.broader(self._nouns.synsets[up]) for up in synset.broader)), None)
 
     def _marked(self, domains: frozenset[int]) -> frozenset[str]:
         """All words that WordNet marks with one of these usage domains."""

@@ -16,8 +16,8 @@ from vectordb.errors import Transient
 from workers.cli.connection import connected
 from workers.cli.panels import OPERATE, TAG
 from workers.cli.show import clean, console, line, messages, print_json, show
-from workers.lifecycle.record import STATES, Record, as_state
-from workers.lifecycle.record_reader import FeedItem, Records
+from workers.lifecycle.record import STATES, Record, State, as_state, decode
+from workers.lifecycle.record_reader import PAGE, FeedItem, Records
 from workers.lifecycle.spelling import Spellings
 from workers.outages.board import Outage
 from workers.redis.streams import entry_order
@@ -31,17 +31,24 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per li
 def results(
     keys: Annotated[list[str] | None, typer.Argument(help="Keys in the bucket; default: all.")] = None,
     json: Json = False,
+    tag: Annotated[
+        str | None, typer.Option(help="Only images with this tag, in any spelling, or a narrower one; surest first.")
+    ] = None,
     state: Annotated[str | None, typer.Option(help=f"Only records in this state: {', '.join(STATES)}.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of records, newest first.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of records, newest or surest first.")
+    ] = None,
 ) -> None:
     """Show the records of images: their tags, or the reason why there are none."""
     if state is not None and as_state(state) is None:
         raise typer.BadParameter(f"unknown state {state!r}; choose one of {', '.join(STATES)}")
+    if keys and tag is not None:
+        raise typer.BadParameter("give keys or --tag, not both")
     wiring = connected()
     if not keys:
-        found = wiring.records.latest(limit, as_state(state) if state else None)
+        found = _chosen(wiring.records, tag, as_state(state) if state else None, limit)
         if not show(found, json=json) and not json:
-            messages.print("There are no results yet.")
+            messages.print("There are no results yet." if tag is None else f"No image has the tag {clean(tag)}.")
         return
     bucket = wiring.settings.bucket
     lookup = spellings(wiring)
@@ -57,6 +64,19 @@ def results(
     _show_missing(wiring, missing, lookup)
     if missing:
         raise typer.Exit(1)
+
+
+def _chosen(records: Records, tag: str | None, state: State | None, limit: int | None) -> Iterator[Record]:
+    """The newest records, or those with a tag, surest first."""
+    if tag is None:
+        yield from records.latest(limit, state)
+        return
+    start, left = 0, limit
+    while left != 0 and (hits := records.tag_index.hits(tag, 0.0, start, PAGE)):
+        found = [decode(hit.body) for hit in hits if hit is not None]
+        chosen = [record for record in found if state in {None, record.state}][:left]
+        yield from chosen
+        start, left = start + len(hits), None if left is None else left - len(chosen)
 
 
 def _show_missing(wiring: Wiring, keys: list[str], lookup: Spellings) -> None:
@@ -136,7 +156,7 @@ def status(json: Json = False) -> None:
         raise typer.Exit(1)
     counts = wiring.records.counts()
     beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
-    common = wiring.records.common_tags(10)
+    common = wiring.records.tag_index.common(10)
     sources, held = wiring.sources.conditions(), wiring.holds.active()
     damaged = wiring.records.damaged.list()
     if json:

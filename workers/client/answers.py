@@ -46,10 +46,18 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """An object with a tag, and the tag's score."""
+    """An object with a tag.
+
+    ``tag``: the tag or label of a segment that was found, as the record spells it. ``confidence``: ``None`` where the
+    record has none. ``implied``: ``tag`` is not the requested one and implies it. ``segment``: it labels a segment.
+    """
 
     score: float
     record: Record
+    tag: str = ""
+    confidence: float | None = None
+    implied: bool = False
+    segment: bool = False
 
 
 class FoundPage(msgspec.Struct, frozen=True):

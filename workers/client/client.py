@@ -107,7 +107,7 @@ class Client:
         return image
 
     def find(self, label: str, min_score: float = 0.0) -> Iterator[Found]:
-        """The objects with a tag, highest score first. Fetches pages as needed."""
+        """The objects with a tag in any spelling, surest first, those that are only implied last. Fetches pages."""
         params = {"min_score": str(min_score), "limit": str(PAGE)}
         while True:
             answer = self._transport.ask("GET", f"/v1/tags/{quote(label, safe='')}/objects", params=params)

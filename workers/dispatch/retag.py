@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tasks.labels.index_form import index_form
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record import State
@@ -17,7 +18,8 @@ AHEAD = 1000  # objects in the low-priority inbox at once; the others wait in th
 class Selection:
     """Selects records that meet all given conditions.
 
-    ``captions_version``: tagged with this version, ``NAME`` or ``NAME@VERSION``; ``other_than``: not with this one.
+    ``tag``: in any spelling; also as the label of a segment, or implied by another tag. ``captions_version``: tagged
+    with this version, ``NAME`` or ``NAME@VERSION``; ``other_than``: not with this one.
     """
 
     bucket: str
@@ -30,6 +32,7 @@ class Selection:
 
 def selected(records: Records, which: Selection) -> Iterator[list[str]]:
     """Yield the keys of the selected records in pages; some may be empty."""
+    form = None if which.tag is None else index_form(which.tag)
     for keys in in_pages(_keys(records, which), PAGE):
         oids = [f"{which.bucket}/{key}" for key in keys]
         found = records.labelled(oids)
@@ -37,7 +40,7 @@ def selected(records: Records, which: Selection) -> Iterator[list[str]]:
             key
             for key, (state, version, labels) in zip(keys, found, strict=True)
             if which.state in (None, state)
-            and (which.tag is None or which.tag in labels)
+            and (form is None or form in labels)
             and (which.captions_version is None or which.captions_version in (version, version.partition("@")[0]))
             and version != which.other_than
         ]
@@ -48,7 +51,7 @@ def _keys(records: Records, which: Selection) -> Iterator[str]:
     if which.tag is None:
         return records.keys(which.bucket, which.prefix)
     begin = f"{which.bucket}/{which.prefix}"
-    oids = (oid for oid in records.tagged(which.tag) if oid.startswith(begin))
+    oids = (oid for oid in records.tag_index.tagged(which.tag) if oid.startswith(begin))
     return (oid.removeprefix(f"{which.bucket}/") for oid in oids)
 
 

@@ -40,10 +40,11 @@ class Records(BaseModel):
 
 
 class TagCount(BaseModel):
-    """A tag and the number of objects with it."""
+    """A tag, in its most common spelling, and the number of objects with it."""
 
     label: str
-    objects: int
+    objects: int = Field(description="Number of objects with this tag, or with a segment of this label.")
+    implied: int = Field(description="Number of further objects with a tag that implies this one.")
 
 
 class Tags(BaseModel):
@@ -53,18 +54,22 @@ class Tags(BaseModel):
     cursor: str | None = Field(description="Pass it to get the next page; null on the last page.")
 
 
-class Scored(BaseModel):
-    """An object and the score of the requested tag."""
+class TaggedObject(BaseModel):
+    """An object with the requested tag."""
 
+    tag: str = Field(description="The tag of the record, or the label of a segment, that was found.")
+    confidence: float | None = Field(description="Its confidence; null where the record has none.")
     score: float
+    implied: bool = Field(description="`tag` is not the requested one and implies it: egyptian cat for cat.")
+    segment: bool = Field(description="`tag` is the label of a segment.")
     record: Record
 
 
 class Tagged(BaseModel):
-    """A page of objects with a tag, highest score first."""
+    """A page of objects with a tag: first with the tag itself, then with a segment, then implied; surest first."""
 
-    label: str
-    objects: list[Scored]
+    label: str = Field(description="The tag in its most common spelling, or as requested if it is unknown.")
+    objects: list[TaggedObject]
     cursor: str | None = Field(description="Pass it to get the next page; null on the last page.")
 
 

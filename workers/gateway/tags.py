@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Annotated
 
 import msgspec
@@ -21,13 +20,19 @@ def router(records: Records, access: Access) -> APIRouter:
 
     @routes.get("/v1/tags", response_model=models.Tags, responses=usual, operation_id="listTags", summary="List tags")
     def tags(
-        prefix: Annotated[str, Query(max_length=200, description="Only tags that start with this.")] = "",
+        prefix: Annotated[
+            str, Query(max_length=200, description="Only tags that start with this, in any spelling.")
+        ] = "",
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
     ) -> Response:
-        """Tags and the number of objects with each, most frequent first."""
-        found, more = records.tags(unicodedata.normalize("NFC", prefix), paging.position(cursor), limit)
-        rows = [{"label": label, "objects": count} for label, count in found]
+        """Tags and the number of objects with each, most frequent first.
+
+        A tag in several spellings is one tag, shown in the most common one. Labels of segments count as tags. Tags
+        that are only implied by others come last.
+        """
+        found, more = records.tag_index.listed(prefix, paging.position(cursor), limit)
+        rows = [{"label": one.label, "objects": one.objects, "implied": one.implied} for one in found]
         return responses.json({"tags": rows, "cursor": None if more is None else str(more)})
 
     @routes.get("/v1/tags/{label:path}/objects", response_model=models.Tagged, responses=usual,
@@ -45,12 +50,18 @@ def router(records: Records, access: Access) -> APIRouter:
     ) -> Response:
         """The objects with a tag, surest first; empty for an unknown tag.
 
-        A tag without a confidence counts by its score.
+        Any spelling finds a tag: case, hyphens and blanks, plural and Unicode normalisation do not count. Objects
+        with the tag come first, then those with a segment of this label, then those with a tag that implies it, as
+        "egyptian cat" implies "cat". A tag without a confidence, and the label of a segment, count by their score.
         """
         start = paging.position(cursor)
-        found = records.best(unicodedata.normalize("NFC", label), min_score, start, limit)
-        rows = [{"score": score, "record": msgspec.Raw(body)} for body, score in found if body is not None]
+        found = records.tag_index.hits(label, min_score, start, limit)
+        rows = [
+            {"tag": one.label, "confidence": one.confidence, "score": one.score, "implied": one.implied,
+             "segment": one.segment, "record": msgspec.Raw(one.body)}
+            for one in found if one is not None
+        ]  # fmt: skip
         more = str(start + limit) if len(found) == limit else None
-        return responses.json({"label": label, "objects": rows, "cursor": more})
+        return responses.json({"label": records.tag_index.spelling(label), "objects": rows, "cursor": more})
 
     return routes

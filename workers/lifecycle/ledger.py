@@ -20,6 +20,7 @@ from redis.exceptions import NoPermissionError
 from tasks.messages import ObjectRef, Revision
 from vectordb.decoders import from_msgpack
 from workers.lifecycle.record import Record, decode
+from workers.lifecycle.tag_entries import as_arguments, tag_entries
 from workers.redis import scripts
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
@@ -61,8 +62,8 @@ class Ledger:
         self._feed_length = feed_length
         self._enter = self._script("enter")
         self._advance = self._script("advance")
-        self._finish = self._script("forget_tags", "finish")
-        self._remove = self._script("forget_tags", "remove")
+        self._finish = self._script("tag_index", "finish")
+        self._remove = self._script("tag_index", "remove")
         self._overdue = self._script("overdue")
         self._postpone = self._script("postpone")
         self._go_on = self._script("go_on")
@@ -102,8 +103,7 @@ class Ledger:
         """Write final records. ``False`` for objects not in the ledger: nothing was written."""
         rows = [
             (r.id, r.etag, token(Revision(r.space_id, r.captions_version)), r.state, r.json(), now,
-             self._feed_length, r.segmentation_method,
-             *(value for tag in r.tags for value in (tag.label, tag.strength)))
+             self._feed_length, r.segmentation_method, *as_arguments(tag_entries(r)))
             for r in records
         ]  # fmt: skip
         return [answer == b"written" for answer in self._many(self._finish, rows)]

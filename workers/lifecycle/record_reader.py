@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-import msgspec
-
-from vectordb.decoders import from_json
 from workers.lifecycle.damaged_records import DamagedRecords, read_copy
 from workers.lifecycle.record import STATES, Record, State
+from workers.lifecycle.tag_entries import stored_entries
+from workers.lifecycle.tag_index import TagIndex
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.streams import Entries, entries
@@ -56,6 +55,7 @@ class Records:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self.damaged = DamagedRecords(client, keys)
+        self.tag_index = TagIndex(client, keys, self.damaged)
 
     def get(self, oids: Sequence[str]) -> list[Record | None]:
         """The record of each object, ``None`` if there is none."""
@@ -114,22 +114,19 @@ class Records:
         return list(zip(answers[::2], answers[1::2], strict=True))
 
     def labelled(self, oids: Sequence[str]) -> list[tuple[str, str, list[str]]]:
-        """The state, captions version and labels of each record; empty if there is none."""
+        """The state and captions version of each record, and the forms of the labels by which it is found.
+
+        Empty if there is none. Forms: ``tasks.labels.index_form``.
+        """
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
                 pipe.hmget(self._keys.record(oid), "state", "revision", "labels")
             answers = pipe.execute()
         return [
-            (text(state or b""), text(revision or b"").partition("/")[2], _labels(labels))
+            (text(state or b""), text(revision or b"").partition("/")[2], list(stored_entries(labels)))
             for state, revision, labels in answers
         ]
-
-    def tagged(self, label: str) -> Iterator[str]:
-        """Yield the ids of the records with this tag, unordered."""
-        with translated():
-            for member, _ in self._redis.zscan_iter(self._keys.tag(label), count=PAGE):
-                yield text(member)
 
     def bodies(self, start: int, limit: int, state: State | None = None) -> list[bytes | None]:
         """The JSON of ``limit`` records from position ``start``, newest first; ``None`` for one that is damaged."""
@@ -141,40 +138,6 @@ class Records:
             for oid in oids:
                 pipe.hget(self._keys.record(text(oid)), "body")
             return [self._body(text(oid), body) for oid, body in zip(oids, pipe.execute(), strict=True)]
-
-    def best(self, label: str, min_score: float, start: int, limit: int) -> list[tuple[bytes | None, float]]:
-        """JSON and score of records with a tag, highest score first, from position ``start``.
-
-        ``None`` for a record that is damaged or was just removed.
-        """
-        with translated():
-            rows = self._redis.zrevrangebyscore(
-                self._keys.tag(label), "+inf", min_score, start=start, num=limit, withscores=True
-            )
-            pipe = self._redis.pipeline(transaction=False)
-            for oid, _ in rows:
-                pipe.hget(self._keys.record(text(oid)), "body")
-            return [
-                (self._body(text(oid), body), score) for (oid, score), body in zip(rows, pipe.execute(), strict=True)
-            ]
-
-    def tags(self, prefix: str, start: int, limit: int) -> tuple[list[tuple[str, int]], int | None]:
-        """Tags with this prefix and their number of objects, most frequent first, and the next position.
-
-        ``start`` is a position among all tags, with or without the prefix.
-        """
-        found: list[tuple[str, int]] = []
-        while True:
-            with translated():
-                rows = self._redis.zrevrange(self._keys.tags, start, start + PAGE - 1, withscores=True)
-            for place, (label, count) in enumerate(rows, start):
-                if text(label).startswith(prefix):
-                    if len(found) == limit:
-                        return found, place
-                    found.append((text(label), int(count)))
-            if len(rows) < PAGE:
-                return found, None
-            start += PAGE
 
     def latest(self, limit: int | None = None, state: State | None = None) -> Iterator[Record]:
         """Yield records, newest first."""
@@ -222,12 +185,6 @@ class Records:
                 pipe.zcard(self._keys.state(state))
             return dict(zip(("inbox", "segments", "in_flight", *STATES), pipe.execute(), strict=True))
 
-    def common_tags(self, limit: int = 20) -> list[tuple[str, int]]:
-        """The most frequent tags with their number of objects."""
-        with translated():
-            rows = self._redis.zrevrange(self._keys.tags, 0, limit - 1, withscores=True)
-        return [(text(label), int(n)) for label, n in rows]
-
     def feed_end(self) -> str:
         """The id of the newest feed entry: read from here to see only new entries."""
         with translated():
@@ -270,13 +227,6 @@ def _items(found: Entries) -> list[FeedItem]:
         if record is not None or not body:
             items.append(FeedItem(text(entry), oid, record))
     return items
-
-
-def _labels(stored: bytes | None) -> list[str]:
-    try:
-        return from_json(stored or b"[]", list[str])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return []  # the record is tagged again with its object
 
 
 def in_pages(items: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -57,15 +57,21 @@ key                              type        holds
                                              record, with a lifetime
 ``P artifacts``                  set         OIDs whose artifacts (label map, overlay) are in the store, or may be
 ``P record:OID``                 hash        the final result: ``etag``, ``revision``, ``sequence``, ``state``,
-                                             ``labels`` (JSON list), ``segment`` and ``requested`` as in an entry,
-                                             ``body`` (JSON record)
+                                             ``segment`` and ``requested`` as in an entry, ``body`` (JSON record),
+                                             ``labels`` (JSON list: the rows of the index by tag, see
+                                             ``workers/redis/scripts/tag_index.lua``)
 ``P records``                    sorted set  OID → time of its record (Unix seconds)
 ``P objects``                    sorted set  the same OIDs, all with score 0: in byte order, as buckets list their
                                              keys
 ``P damaged``                    set         OIDs whose record cannot be read, until it is written again
 ``P state:STATE``                sorted set  OID → time, of the records in one state: done, failed, dead, skipped
-``P tag:LABEL``                  sorted set  OID → score, of the records with this tag
-``P tags``                       sorted set  label → number of records with this tag
+``P tag:FORM``                   sorted set  OID → rank, of the records that are found by this form of a label
+                                             (``tasks.labels.index_form``): the confidence, or score, from 0 to 1;
+                                             and 4 more for a tag, 2 more for the label of a segment, nothing for
+                                             what one of them implies
+``P tags``                       sorted set  form → number of records with it as a tag or the label of a segment;
+                                             0 if it is only implied
+``P tag-spellings:FORM``         sorted set  label → number of records that spell it so, if not as the form
 ``P feed``                       stream      finished objects, newest last, trimmed; fields ``oid``, ``state``,
                                              ``body``
 ``P notify:waiting``             hash        id of a webhook delivery → the delivery (msgpack), until it is
@@ -240,8 +246,11 @@ class Keys:
     def state(self, state: str) -> str:
         return f"{self.prefix}state:{state}"
 
-    def tag(self, label: str) -> str:
-        return f"{self.prefix}tag:{label}"
+    def tag(self, form: str) -> str:
+        return f"{self.prefix}tag:{form}"
+
+    def tag_spellings(self, form: str) -> str:
+        return f"{self.prefix}tag-spellings:{form}"
 
     def cache(self, key: str) -> str:
         return f"{self.prefix}cache:{key}"

@@ -1,9 +1,10 @@
 """Brings the keys of an older layout to the current one, in place.
 
-A change of the layout adds a ``Migration`` to ``MIGRATIONS`` and raises ``workers.redis.layout.VERSION``. Its steps
-run in order, and its version is recorded after the last one. A step must do nothing where it has run before: a
-migration that was killed begins with the first step again. A step must not read or write Celery's keys, and keeps the
-content of streams and their groups, so that messages in flight stay readable.
+A change of the layout adds a ``Migration`` to ``workers.lifecycle.migrations`` and raises
+``workers.redis.layout.VERSION``. Its steps run in order, and its version is recorded after the last one. A step must
+change nothing where it has run before: a migration that was killed begins with the first step again. A step must not
+read or write Celery's keys, and keeps the content of streams and their groups, so that messages in flight stay
+readable.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from vectordb.errors import Permanent
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 from workers.redis.layout import Layout, OtherLayout, refusal
-from workers.redis.migration_steps import Delete, Rename, RenameFamily, RenameFields, RenameInFamily, Step
+from workers.redis.migration_steps import Step
 
 LOCK = "migrate"
 LOCK_MS = 10_000
@@ -33,36 +34,6 @@ class Migration:
 
     version: int
     steps: Sequence[Step]
-
-
-MIGRATIONS: Sequence[Migration] = (
-    Migration(
-        1,
-        (
-            Rename("later", "inbox:low-priority"),
-            Rename("segments", "segmentation-queue"),
-            Rename("segments:forced", "segmentation-queue:forced"),
-            RenameFamily("wish:", "segmentation-request:"),
-            RenameInFamily("entry:", {"asked": "requested", "handed": "queued_at"}),
-            RenameInFamily("record:", {"asked": "requested"}),
-            Rename("drawn", "artifacts"),
-            Rename("junk", "events:rejected"),
-            Rename("told", "events:counts"),
-            RenameFields(
-                "events:counts",
-                {"dispatcher:removals unseen": "dispatcher:removals-unverified"},
-                {"junk": "rejected"},
-            ),
-            Rename("heard", "events:recent"),
-            Rename("sightings", "events:probes"),
-            RenameFamily("seen:", "redis-target:"),
-            RenameFields("notify:counts", {"again": "retried"}),
-            Rename("health", "heartbeats", replace=True),
-            Delete("obstacles"),
-        ),
-    ),
-)
-"""In order of their versions, without a gap."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +57,13 @@ class Outcome:
 class Migrator:
     """Migrates the keys under one prefix. Raises ``StoreUnavailable``, and ``OtherLayout`` for a newer version.
 
-    ``report`` is called after each step, and with a text while the migration waits.
+    ``migrations``: in order of their versions, without a gap. ``report`` is called after each step, and with a text
+    while the migration waits.
     """
 
     def __init__(
-        self, client: Client, keys: Keys, report: Callable[[Done | str], None] = lambda _: None,
-        migrations: Sequence[Migration] = MIGRATIONS, lock_ms: int = LOCK_MS,
+        self, client: Client, keys: Keys, migrations: Sequence[Migration],
+        report: Callable[[Done | str], None] = lambda _: None, lock_ms: int = LOCK_MS,
     ) -> None:  # fmt: skip
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys

@@ -65,12 +65,12 @@ class RenameFamily:
 
     def left(self, client: Any, prefix: str) -> int:
         """See ``Step``."""
-        return len({key for page in _pages(client, prefix + self.old) for key in page})
+        return len({key for page in pages(client, prefix + self.old) for key in page})
 
     def run(self, client: Any, prefix: str) -> Iterator[int]:
         """See ``Step``."""
         old, new = f"{prefix}{self.old}".encode(), f"{prefix}{self.new}".encode()
-        for page in _pages(client, prefix + self.old):
+        for page in pages(client, prefix + self.old):
             yield _renamed(client, [name for key in page for name in (key, new + key.removeprefix(old))])
 
 
@@ -88,7 +88,7 @@ class RenameInFamily:
     def left(self, client: Any, prefix: str) -> int:
         """See ``Step``."""
         found: set[bytes] = set()
-        for page in _pages(client, prefix + self.family):
+        for page in pages(client, prefix + self.family):
             pipe = client.pipeline(transaction=False)
             for key in page:
                 pipe.hmget(key, list(self.fields))
@@ -100,7 +100,7 @@ class RenameInFamily:
         """See ``Step``."""
         script = client.register_script(scripts.source("rename_hash_fields"))
         names = [name for pair in self.fields.items() for name in pair]
-        for page in _pages(client, prefix + self.family):
+        for page in pages(client, prefix + self.family):
             yield int(script(args=[len(self.fields), *names, *page])) if page else 0
 
 
@@ -156,7 +156,7 @@ class Delete:
         yield int(client.delete(f"{prefix}{self.old}"))
 
 
-def _pages(client: Any, begin: str) -> Iterator[list[bytes]]:
+def pages(client: Any, begin: str) -> Iterator[list[bytes]]:
     """The keys with this prefix; some may occur twice."""
     cursor = 0
     while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from workers.lifecycle.migrations import MIGRATIONS
 from workers.lifecycle.spelling import Spellings
 from workers.redis.migration import Done, Migrator
 from workers.wiring.wiring import Wiring
@@ -16,4 +17,4 @@ def spellings(wiring: Wiring, *, unrecorded: bool = False) -> Spellings:
 
 def migrator(wiring: Wiring, report: Callable[[Done | str], None]) -> Migrator:
     """Migrates the keys of the Redis; ``report`` receives each step."""
-    return Migrator(wiring.redis, wiring.keys, report)
+    return Migrator(wiring.redis, wiring.keys, MIGRATIONS, report)

@@ -7,7 +7,9 @@ from urllib.parse import quote
 import pytest
 
 from tests.contract.gateway.running import Json, Running
+from workers.dispatch.retag import Selection, selected
 from workers.events.sink import ReceivedEvents
+from workers.lifecycle.record import Evidence
 
 
 def pages(gateway: Running, path: str, field: str, limit: int) -> list[Json]:
@@ -27,9 +29,13 @@ def test_tags_are_listed_with_their_objects_the_most_frequent_first(gateway: Run
     for number in range(6):
         gateway.tagged(f"{number}.png", *["cat", "catamaran", "dog"][: 1 + number // 2])
     rows = pages(gateway, "/v1/tags", "tags", 2)
-    assert [(row["label"], row["objects"]) for row in rows] == [("cat", 6), ("catamaran", 4), ("dog", 2)]
-    answer = gateway.http.get("/v1/tags", params={"prefix": "cat"}).json()
-    assert [row["label"] for row in answer["tags"]] == ["cat", "catamaran"]
+    counted = [(row["label"], row["objects"]) for row in rows if row["objects"]]
+    assert counted == [("cat", 6), ("catamaran", 4), ("dog", 2)]
+    assert counted == [(row["label"], row["objects"]) for row in rows[:3]]  # what is only implied comes last
+    assert {row["label"]: row["implied"] for row in rows}["animal"] == 6
+    for prefix, labels in (("cat", ["cat", "catamaran"]), ("CAT", ["cat", "catamaran"]), ("cats", ["cat"])):
+        answer = gateway.http.get("/v1/tags", params={"prefix": prefix}).json()
+        assert [row["label"] for row in answer["tags"]] == labels
     assert gateway.http.get("/v1/tags", params={"prefix": "x"}).json() == {"tags": [], "cursor": None}
 
 
@@ -40,8 +46,8 @@ def test_objects_are_found_by_any_tag(gateway: Running, label: str) -> None:
     path = f"/v1/tags/{quote(label, safe='')}/objects" if label != ".." else "/v1/tags/%2e%2e/objects"
     status, body = gateway.get(path)
     assert (status, body["label"], body["cursor"]) == (200, label, None)
-    rows = [(round(row["score"], 3), row["record"]["key"]) for row in body["objects"]]
-    assert rows == [(0.9, "b.png"), (0.8, "a.png")]
+    rows = [(row["tag"], round(row["score"], 3), row["record"]["key"]) for row in body["objects"]]
+    assert rows == [(label, 0.9, "b.png"), (label, 0.8, "a.png")]
     _, best = gateway.get(f"{path}?min_score=0.85")
     assert [row["record"]["key"] for row in best["objects"]] == ["b.png"]
 
@@ -52,6 +58,31 @@ def test_objects_with_a_tag_come_in_pages(gateway: Running) -> None:
     rows = pages(gateway, "/v1/tags/cat/objects", "objects", 2)
     assert sorted(row["record"]["key"] for row in rows) == [f"{number}.png" for number in range(5)]
     assert gateway.http.get("/v1/tags/none/objects").json() == {"label": "none", "objects": [], "cursor": None}
+
+
+def test_one_thing_is_one_tag(gateway: Running) -> None:
+    """In any spelling, by the broader noun and the head noun; and so ``retag --tag`` selects."""
+    gateway.tagged("pyramid.png", "Egyptian cats", evidence=(Evidence("Egyptian cat, a kind of domestic cat", 0.5),))
+    gateway.tagged("home.png", "sofa", "cat")
+    gateway.tagged("dog.png", "hot dog")
+    for spelling in ("egyptian cat", "EGYPTIAN CATS", "egyptian-cat", "egyptian  cat", "Egyptian_Cat"):
+        answer = gateway.http.get(f"/v1/tags/{quote(spelling)}/objects").json()
+        assert answer["label"] == "Egyptian cats"
+        (one,) = answer["objects"]
+        assert (one["record"]["key"], one["implied"], one["segment"]) == ("pyramid.png", False, False)
+    for spelling in ("cat", "CATS", "Cat"):
+        objects = gateway.http.get(f"/v1/tags/{spelling}/objects").json()["objects"]
+        assert [(one["record"]["key"], one["tag"], one["implied"]) for one in objects] == [
+            ("home.png", "cat", False), ("pyramid.png", "Egyptian cats", True)
+        ]  # fmt: skip
+        assert (objects[1]["confidence"], objects[1]["score"]) == (None, 0.9)
+        chosen = selected(gateway.wiring.records, Selection("inbox", tag=spelling))
+        assert sorted(key for page in chosen for key in page) == ["home.png", "pyramid.png"]
+    (one,) = gateway.http.get("/v1/tags/domestic-cats/objects").json()["objects"]
+    assert (one["record"]["key"], one["tag"], one["implied"]) == ("pyramid.png", "Egyptian cats", True)
+    assert not gateway.http.get("/v1/tags/dog/objects").json()["objects"]
+    gateway.wiring.ledger.remove(["inbox/pyramid.png"])
+    assert not gateway.http.get("/v1/tags/egyptian cat/objects").json()["objects"]
 
 
 @pytest.mark.parametrize("score", ["nan", "inf", "-0.1", "1.1", "x"])

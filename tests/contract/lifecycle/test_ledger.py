@@ -51,7 +51,7 @@ def test_an_object_leaves_the_ledger_by_its_record(ledger: Ledger, records: Reco
     (found,) = records.get(["inbox/cat.jpg"])
     assert found is not None
     assert [tag.label for tag in found.tags] == ["cat", "tabby"]
-    assert records.common_tags() == [("tabby", 1), ("cat", 1)]
+    assert records.tag_index.common() == [("tabby", 1), ("cat", 1)]
     assert records.counts() == {
         "inbox": 0, "segments": 0, "in_flight": 0, "done": 1, "failed": 0, "dead": 0, "skipped": 0
     }  # fmt: skip
@@ -101,7 +101,7 @@ def test_a_late_result_never_overwrites_a_newer_version(ledger: Ledger, records:
     assert ledger.finish([record(ref("a"), "old")], 101.0) == [False]
     assert ledger.finish([record(ref("b"), "new")], 102.0) == [True]
     assert ledger.finish([record(ref("a"), "old")], 103.0) == [False]
-    assert records.common_tags() == [("new", 1)]
+    assert records.tag_index.common() == [("new", 1)]
 
 
 def test_an_older_event_does_not_displace_a_newer_one(ledger: Ledger) -> None:
@@ -125,10 +125,10 @@ def test_overwriting_moves_the_indexes(ledger: Ledger, records: Records) -> None
     ledger.finish([record(ref("a"), "cat", "tabby")], 101.0)
     enter(ledger, Arrival(ref("b")))
     ledger.finish([record(ref("b"), "dog")], 102.0)
-    assert records.common_tags() == [("dog", 1)]
+    assert records.tag_index.common() == [("dog", 1)]
     enter(ledger, Arrival(ref("c")))
     ledger.finish([record(ref("c"))], 103.0)
-    assert records.common_tags() == []
+    assert records.tag_index.common() == []
     assert records.counts()["failed"] == 1
     assert records.counts()["done"] == 0
 
@@ -185,4 +185,4 @@ def test_whatever_happens_the_bucket_wins(
         ledger.finish([record(ref("b"), "b")], 102.0)
     assert ledger.in_flight() == 0
     assert [found.etag for found in records.latest()] == ["b"]
-    assert records.common_tags() == [("b", 1)]
+    assert records.tag_index.common() == [("b", 1)]

@@ -18,6 +18,7 @@ from tests.contract.redis.layout_processes import environment as environment  # 
 from tests.contract.redis.layout_processes import wildtag as wildtag  # noqa: PLC0414 -- a fixture
 from tests.eventually import eventually_while
 from workers.embedded.stack import free_port
+from workers.lifecycle.migrations import MIGRATIONS
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import FAMILIES, FIXED, VERSION, Layout, OtherLayout
@@ -66,7 +67,8 @@ def test_a_prefix_with_characters_of_patterns(client: Client) -> None:
 @pytest.mark.parametrize("version", [str(VERSION + 1), "1000", "?"])
 def test_a_newer_version_is_refused_and_left_as_it_is(client: Client, keys: Keys, version: str) -> None:
     client.set(keys.layout_version, version)
-    for call in (Layout(client, keys).require, Migrator(client, keys).run, Migrator(client, keys).plan):
+    migrator = Migrator(client, keys, MIGRATIONS)
+    for call in (Layout(client, keys).require, migrator.run, migrator.plan):
         with pytest.raises(OtherLayout, match="a newer wildtag wrote this"):
             call()
     assert client.get(keys.layout_version) == version.encode()

@@ -15,10 +15,11 @@ from tests.contract.redis.layout_processes import environment as environment  # 
 from tests.contract.redis.layout_processes import wildtag as wildtag  # noqa: PLC0414 -- a fixture
 from tests.eventually import eventually_while
 from vectordb.errors import Permanent
+from workers.lifecycle.migrations import MIGRATIONS
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import VERSION, Layout, OtherLayout
-from workers.redis.migration import LOCK, MIGRATIONS, Migration, Migrator
+from workers.redis.migration import LOCK, Migration, Migrator
 from workers.redis.migration_steps import Rename, RenameFamily, RenameFields
 
 LONG_AGO = 1_700_000_000.0
@@ -32,19 +33,20 @@ def test_an_old_home_has_the_same_content_afterwards(client: Client, keys: Keys)
     old_home.fill(client, keys.prefix, at=LONG_AGO)
     old_home.fill(client, "other:", at=LONG_AGO)
     before, other = old_home.content(client, keys.prefix), old_home.content(client, "other:")
-    planned = Migrator(client, keys).plan()
+    planned = Migrator(client, keys, MIGRATIONS).plan()
     assert old_home.content(client, keys.prefix) == before
-    outcome = Migrator(client, keys).run()
+    outcome = Migrator(client, keys, MIGRATIONS).run()
     old_home.verify(client, keys.prefix, before)
     assert old_home.content(client, "other:") == other
-    assert (outcome.before, outcome.after) == (planned.before, planned.after) == (0, 1)
-    assert sum(one.changed for one in outcome.steps) == len(old_home.RENAMED) + len(old_home.OIDS) + 7
+    assert (outcome.before, outcome.after) == (planned.before, planned.after) == (0, VERSION)
+    records = 1
+    assert sum(one.changed for one in outcome.steps) == len(old_home.RENAMED) + len(old_home.OIDS) + 7 + records
     # what a plan cannot count is in a key that has its old name still
     assert [(p.step, p.changed) for p in planned.steps if not p.step.startswith("events:counts")] == [
         (d.step, d.changed) for d in outcome.steps if not d.step.startswith("events:counts")
     ]
     Layout(client, keys).require()
-    assert Migrator(client, keys).run().steps == ()
+    assert Migrator(client, keys, MIGRATIONS).run().steps == ()
 
 
 def test_it_continues_wherever_it_was_interrupted(client: Client, keys: Keys) -> None:
@@ -53,7 +55,7 @@ def test_it_continues_wherever_it_was_interrupted(client: Client, keys: Keys) ->
     class Interrupted(Exception):
         pass
 
-    for last in range(len(MIGRATIONS[0].steps)):
+    for last in range(sum(len(one.steps) for one in MIGRATIONS)):
         client.flushall()
         old_home.fill(client, keys.prefix, at=LONG_AGO)
         before = old_home.content(client, keys.prefix)
@@ -65,10 +67,10 @@ def test_it_continues_wherever_it_was_interrupted(client: Client, keys: Keys) ->
                 raise Interrupted
 
         with pytest.raises(Interrupted):
-            Migrator(client, keys, report).run()
+            Migrator(client, keys, MIGRATIONS, report).run()
         with pytest.raises(OtherLayout):
             Layout(client, keys).require()
-        Migrator(client, keys).run()
+        Migrator(client, keys, MIGRATIONS).run()
         old_home.verify(client, keys.prefix, before)
 
 
@@ -96,7 +98,7 @@ def test_killed_again_and_again_it_comes_to_its_end(
     assert done.returncode == 0, done.stderr
     assert "another migration has the lock" in done.stderr
     body = json.loads(done.stdout)
-    assert (body["from"], body["to"], body["dry_run"]) == (0, 1, False)
+    assert (body["from"], body["to"], body["dry_run"]) == (0, VERSION, False)
     assert {"version": 1, "step": "wish:* -> segmentation-request:*", "changed": left} in body["steps"]
     old_home.verify(client, keys.prefix, before)
 
@@ -109,10 +111,10 @@ def test_only_one_runs(client: Client, keys: Keys) -> None:
         if not reports:
             reports.append(1)
             with pytest.raises(Permanent, match="another `wildtag migrate` is running"):
-                Migrator(client, keys, lock_ms=500).run()
+                Migrator(client, keys, MIGRATIONS, lock_ms=500).run()
 
     # the first one keeps its lock while the second waits for it
-    Migrator(client, keys, second).run()
+    Migrator(client, keys, MIGRATIONS, second).run()
     assert reports
     assert not client.exists(keys.lock(LOCK))
 
@@ -121,7 +123,7 @@ def test_a_key_under_both_names_is_not_overwritten(client: Client, keys: Keys) -
     old_home.fill(client, keys.prefix, at=LONG_AGO)
     client.set(f"{keys.prefix}artifacts", "kept")
     with pytest.raises(Permanent, match="'test:artifacts' is there already"):
-        Migrator(client, keys).run()
+        Migrator(client, keys, MIGRATIONS).run()
     assert client.get(f"{keys.prefix}artifacts") == b"kept"
     assert client.exists(f"{keys.prefix}drawn")
     assert not client.exists(keys.lock(LOCK))
@@ -134,24 +136,28 @@ def test_counters_under_both_names_are_added_up(client: Client, keys: Keys) -> N
 
 
 def test_later_versions_add_their_steps(client: Client, keys: Keys) -> None:
-    """From version 0 all steps run, from version 1 only those of the next; each version is recorded at its end."""
-    more = [*MIGRATIONS, Migration(2, (Rename("ledger", "open"), RenameFamily("entry:", "open:")))]
+    """From version 0 all steps run, from this one only those of the next; each version is recorded at its end."""
+    more = [*MIGRATIONS, Migration(VERSION + 1, (Rename("ledger", "open"), RenameFamily("entry:", "open:")))]
     old_home.fill(client, keys.prefix, at=LONG_AGO)
-    outcome = Migrator(client, keys, migrations=more).run()
-    assert (outcome.before, outcome.after, len(outcome.steps)) == (0, 2, len(MIGRATIONS[0].steps) + 2)
+    outcome = Migrator(client, keys, more).run()
+    assert (outcome.before, outcome.after, len(outcome.steps)) == (
+        0, VERSION + 1, sum(len(one.steps) for one in more),
+    )  # fmt: skip
     assert client.exists(f"{keys.prefix}open:inbox/a.png", f"{keys.prefix}open") == 2
     client.flushall()
-    client.set(keys.layout_version, 1)
-    outcome = Migrator(client, keys, migrations=more).run()
-    assert (outcome.before, outcome.after, [one.version for one in outcome.steps]) == (1, 2, [2, 2])
-    assert client.get(keys.layout_version) == b"2"
+    client.set(keys.layout_version, VERSION)
+    outcome = Migrator(client, keys, more).run()
+    assert (outcome.before, outcome.after, [one.version for one in outcome.steps]) == (
+        VERSION, VERSION + 1, [VERSION + 1] * 2,
+    )  # fmt: skip
+    assert client.get(keys.layout_version) == str(VERSION + 1).encode()
 
 
 def test_nothing_is_migrated_while_a_process_runs(client: Client, keys: Keys) -> None:
     """One whose heartbeats go on; one that has stopped a moment ago is waited for."""
     old_home.fill(client, keys.prefix, at=time.time() - 0.7)
     reports: list[object] = []
-    Migrator(client, keys, reports.append).stopped(quiet_s=1.0)
+    Migrator(client, keys, MIGRATIONS, reports.append).stopped(quiet_s=1.0)
     assert "waiting" in str(reports)
     client.hset(f"{keys.prefix}health", "dispatcher", time.time())
 
@@ -159,7 +165,7 @@ def test_nothing_is_migrated_while_a_process_runs(client: Client, keys: Keys) ->
         client.hset(f"{keys.prefix}health", "dispatcher", time.time() + 1)
 
     with pytest.raises(Permanent, match="dispatcher still running"):
-        Migrator(client, keys, beat).stopped(quiet_s=5.0)
+        Migrator(client, keys, MIGRATIONS, beat).stopped(quiet_s=5.0)
     assert client.exists(f"{keys.prefix}later")
 
 
@@ -170,17 +176,17 @@ def test_the_command(client: Client, keys: Keys, wildtag: Run) -> None:
     old_home.fill(client, keys.prefix, at=LONG_AGO)
     before = old_home.content(client, keys.prefix)
     planned = json.loads(wildtag("migrate", "--dry-run", "--json").stdout)
-    assert (planned["from"], planned["to"], planned["dry_run"]) == (0, 1, True)
+    assert (planned["from"], planned["to"], planned["dry_run"]) == (0, VERSION, True)
     assert old_home.content(client, keys.prefix) == before
     refused = wildtag("events", "counts")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert "`wildtag migrate`" in refused.stderr
     done = wildtag("migrate")
     assert done.returncode == 0, done.stderr
-    assert "Migrated from layout version 0 to 1." in done.stderr
+    assert f"Migrated from layout version 0 to {VERSION}." in done.stderr
     assert json.loads(wildtag("events", "counts", "--json").stdout)["webhook:rejected"] == 3
     assert json.loads(wildtag("events", "rejected", "--json").stdout)["reason"] == "no JSON"
-    assert "layout version 1" in wildtag("migrate").stderr
+    assert f"layout version {VERSION}" in wildtag("migrate").stderr
 
 
 def test_a_worker_that_waits_for_messages_is_noticed(

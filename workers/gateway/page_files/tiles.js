@@ -15,7 +15,8 @@ export function nameOf(record) {
 
 export const objectAddress = (record) => `#/image/${path(record.bucket, record.key)}`;
 
-export function tile(record, { score } = {}) {
+// `found`: how a search found the record: {tag, confidence, score, implied, segment}.
+export function tile(record, { found } = {}) {
   const name = nameOf(record);
   const picture = record.state === "done"
     ? make("img", { src: thumbnail(record), alt: "", loading: "lazy", decoding: "async" })
@@ -42,7 +43,13 @@ export function tile(record, { score } = {}) {
     "li",
     { class: "tile", "data-oid": oid(record), "data-state": record.state },
     link,
-    score !== undefined && make("p", { class: "note" }, `Score ${score.toFixed(2)}`),
+    found && make("p", { class: "note" }, how(found)),
     words,
   );
+}
+
+function how({ tag, confidence, score, implied, segment }) {
+  const value = confidence === null ? `Score ${score.toFixed(2)}` : `Confidence ${confidence.toFixed(2)}`;
+  const where = segment ? ", a part of the image" : "";
+  return implied ? `${value}, by “${tag}”${where}` : value + where;
 }

@@ -52,11 +52,14 @@ async function tagged([label]) {
   document.title = `${label} · wildtag`;
   const address = `/v1/tags/${path(label).replaceAll("/", "%2F")}/objects?limit=${PAGE}`;
   const list = make("ul", { class: "wall wide" });
+  const shown = make("span", { class: "label" }, label);
   const more = make("button", { type: "button", class: "quiet", onclick: () => add().catch((refused) => (more.textContent = `${refused.message} Try again`)) }, "Show more");
   async function add(first = false) {
     const page = await get(more.dataset.cursor ? `${address}&cursor=${more.dataset.cursor}` : address);
-    const tiles = page.objects.map(({ record, score }) => tile(record, { score }));
+    const tiles = page.objects.map(({ record, ...found }) => tile(record, { found }));
     list.append(...tiles);
+    shown.textContent = page.label; // in its most common spelling
+    document.title = `${page.label} · wildtag`;
     more.textContent = "Show more";
     more.hidden = page.cursor === null;
     more.dataset.cursor = page.cursor ?? "";
@@ -66,7 +69,7 @@ async function tagged([label]) {
   const none = "No image has this tag.";
   const count = list.children.length;
   return [
-    title("Tagged ", make("span", { class: "tag still" }, make("span", { class: "label" }, label))),
+    title("Tagged ", make("span", { class: "tag still" }, shown)),
     make("p", { class: "note" }, count ? `${plural(count, "image", "images")}${more.hidden ? "" : " and more"}, surest first.` : none),
     list,
     make("p", {}, more),
@@ -82,11 +85,12 @@ async function allTags(_, current) {
     const asked = input.value;
     const { tags, cursor } = await get(`/v1/tags?limit=200&prefix=${encodeURIComponent(asked)}`);
     if (asked !== input.value || !current()) return;
-    const chip = ({ label, objects }) => tagChip({ label }, { title: plural(objects, "image", "images") });
-    list.replaceChildren(...tags.map((tag) => {
-      const one = chip(tag);
-      one.append(make("span", { class: "many" }, make("span", { class: "unseen" }, ", "), tag.objects.toLocaleString("en"),
-        make("span", { class: "unseen" }, tag.objects === 1 ? " image" : " images")));
+    list.replaceChildren(...tags.map(({ label, objects, implied }) => {
+      const many = objects + implied;
+      const title = plural(many, "image", "images") + (implied ? `, ${objects ? `${implied} of them ` : ""}by a narrower tag` : "");
+      const one = tagChip({ label }, { title });
+      one.append(make("span", { class: "many" }, make("span", { class: "unseen" }, ", "), many.toLocaleString("en"),
+        make("span", { class: "unseen" }, many === 1 ? " image" : " images")));
       return make("li", {}, one);
     }));
     note.textContent = !tags.length

@@ -1,7 +1,8 @@
 -- Write the final record of one object and remove its ledger entry, atomically.
 -- Refused unless the ledger waits for exactly this version and revision, so a record is written once and a late result
 -- never overwrites a newer one. A record with tags must also have the segmentation that the ledger entry wants.
--- ARGV: prefix, oid, etag, revision, state, body, now, feed_length, method ('' not segmented), label, score, label, …
+-- ARGV: prefix, oid, etag, revision, state, body, now, feed_length, method ('' not segmented), labels (see tag_index),
+--       rank of each of the labels, …
 -- Returns: written | refused
 local prefix, oid, etag, revision, state, body, now = unpack(ARGV, 1, 7)
 local entry_key, record_key = prefix .. 'entry:' .. oid, prefix .. 'record:' .. oid
@@ -11,14 +12,9 @@ if entry[1] ~= etag or entry[2] ~= revision then return 'refused' end
 if state == 'done' and (entry[4] or '') ~= method then return 'refused' end
 
 unindex(prefix, oid)
-local labels = {}
-for i = 10, #ARGV, 2 do
-    labels[#labels + 1] = ARGV[i]
-    redis.call('ZADD', prefix .. 'tag:' .. ARGV[i], ARGV[i + 1], oid)
-    redis.call('ZINCRBY', prefix .. 'tags', 1, ARGV[i])
-end
+index(prefix, oid, ARGV[10], 11)
 redis.call('HSET', record_key, 'etag', etag, 'revision', revision, 'sequence', entry[3], 'state', state,
-    'labels', #labels > 0 and cjson.encode(labels) or '[]', 'body', body, 'segment', method,
+    'labels', ARGV[10], 'body', body, 'segment', method,
     'requested', entry[5] or '')
 redis.call('ZADD', prefix .. 'records', now, oid)
 redis.call('ZADD', prefix .. 'objects', 0, oid)

@@ -1,0 +1,178 @@
+"""The index by tag: one thing is one tag, implied labels rank below, and nothing is left of what is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tasks.messages import ObjectRef, Revision, Tag
+from tasks.segmentation.results import Evidence as Named
+from tasks.segmentation.results import RunLengths, Segment
+from workers.lifecycle.ledger import Arrival, Ledger
+from workers.lifecycle.migrations import MIGRATIONS, RemakeTagIndex
+from workers.lifecycle.record import Record, Segmentation
+from workers.lifecycle.record_reader import Records
+from workers.lifecycle.tag_entries import tag_entries
+from workers.redis.connection import Client
+from workers.redis.keys import Keys
+from workers.redis.migration import Migrator
+
+REVISION = Revision("space", "captions@1")
+LABELS = ["Egyptian cats", "egyptian-cat", "cat", "Cat", "golden retriever", "glasses", "moka pot", "猫"]
+
+
+def record(key: str, *labels: str, etag: str = "e", parts: Sequence[str] = ()) -> Record:
+    segments = tuple(
+        Segment(label=label, score=0.7, box=(0, 0, 1, 1), area=0.1, mask=RunLengths((1, 1), "0"),
+                evidence=(Named(1, f"{label}, a kind of timber", 0.5),))
+        for label in parts
+    )  # fmt: skip
+    return Record(
+        bucket="inbox", key=key, etag=etag, state="done", space_id="space", captions_version="captions@1",
+        tags=tuple(Tag(label, 0.3, 0.5, 0.5, (), 0.9 - place / 10) for place, label in enumerate(labels)),
+        segmentation=Segmentation(method="dense", width=1, height=1, segments=segments) if parts else None,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def ledger(client: Client, keys: Keys) -> Ledger:
+    return Ledger(client, keys, feed_length=100)
+
+
+@pytest.fixture
+def records(client: Client, keys: Keys) -> Records:
+    return Records(client, keys)
+
+
+def finish(ledger: Ledger, *done: Record) -> None:
+    for one in done:
+        ref = ObjectRef(one.bucket, one.key, one.etag)
+        rule = one.segmentation_method
+        ledger.enter([Arrival(ref, verified=True, force=True, rule=rule, from_queue=True)], REVISION, 1.0, 60.0)
+    assert all(ledger.finish(done, 101.0))
+
+
+def found(records: Records, label: str, min_score: float = 0.0) -> list[tuple[str, str, bool, bool]]:
+    hits = [hit for hit in records.tag_index.hits(label, min_score, 0, 100) if hit is not None]
+    return [(msgspec.json.decode(hit.body)["key"], hit.label, hit.implied, hit.segment) for hit in hits]
+
+
+def index(client: Any, keys: Keys) -> dict[bytes, Any]:
+    """Everything under which records are found, with the rows of the records."""
+    held = {key: client.zrange(key, 0, -1, withscores=True) for key in client.scan_iter(f"{keys.prefix}tag*")}
+    rows = {key: client.hget(key, "labels") for key in client.scan_iter(f"{keys.prefix}record:*")}
+    return held | rows
+
+
+def test_tags_come_first_then_segments_then_what_is_implied(ledger: Ledger, records: Records) -> None:
+    finish(
+        ledger, record("implied.png", "egyptian cat"), record("segment.png", "sofa", parts=["Cats"]),
+        record("weak.png", "a", "b", "c", "d", "cat"), record("strong.png", "CAT"), record("other.png", "dog"),
+    )  # fmt: skip
+    assert found(records, "cats") == [
+        ("strong.png", "CAT", False, False), ("weak.png", "cat", False, False), ("segment.png", "Cats", False, True),
+        ("implied.png", "egyptian cat", True, False),
+    ]  # fmt: skip
+    (first, *_) = records.tag_index.hits("cat", 0.0, 0, 1)
+    assert first is not None
+    assert (first.confidence, first.score) == (0.9, 0.3)
+    in_pages = [hit.body for start in range(4) for hit in records.tag_index.hits("cat", 0.0, start, 1) if hit]
+    assert in_pages == [hit.body for hit in records.tag_index.hits("cat", 0.0, 0, 10) if hit]
+    assert [key for key, *_ in found(records, "cat", 0.7)] == ["strong.png", "segment.png", "implied.png"]
+    assert [key for key, *_ in found(records, "cat", 0.9)] == ["strong.png", "implied.png"]
+
+
+def test_a_segment_implies_by_its_own_evidence(ledger: Ledger, records: Records) -> None:
+    finish(ledger, record("a.png", "sofa", parts=["widget"]))
+    assert found(records, "timber") == [("a.png", "widget", True, True)]
+
+
+def test_a_tag_is_listed_once_in_its_most_common_spelling(ledger: Ledger, records: Records) -> None:
+    finish(
+        ledger, record("1.png", "Teddy-Bear"), record("2.png", "teddy bears"),
+        record("3.png", "Teddy-Bear", "teddy bear"), record("4.png", "teddy_bear"),
+    )  # fmt: skip
+    rows, _ = records.tag_index.listed("TEDDY", 0, 10)
+    assert [(row.label, row.objects) for row in rows] == [("Teddy-Bear", 4)]
+    assert records.tag_index.spelling("teddy  bear") == "Teddy-Bear"
+    assert records.tag_index.spelling("Unknown Things") == "Unknown Things"
+    rows, _ = records.tag_index.listed("toys", 0, 10)
+    assert [(row.label, row.objects, row.implied) for row in rows] == [("toy", 0, 4)]
+    assert records.tag_index.common() == [("Teddy-Bear", 4)]
+    ledger.remove(["inbox/1.png", "inbox/3.png"])
+    assert {row.label for row in records.tag_index.listed("teddy", 0, 10)[0]} == {"teddy_bear"}
+
+
+def test_a_damaged_or_changed_record_is_no_hit(ledger: Ledger, records: Records, client: Client, keys: Keys) -> None:
+    finish(ledger, record("a.png", "cat"), record("b.png", "cat"))
+    client.hset(keys.record("inbox/a.png"), "body", b"{")
+    client.hset(keys.record("inbox/b.png"), "labels", "[]")
+    assert records.tag_index.hits("cat", 0.0, 0, 10) == [None, None]
+
+
+def test_an_old_home_gets_the_index_that_the_ledger_writes(
+    ledger: Ledger, records: Records, client: Client, keys: Keys
+) -> None:
+    """From version 1, with tags under their spellings and what an old fault left; damaged records are listed."""
+    done = [record(f"{n}.png", LABELS[n % 8], LABELS[n % 3], parts=["oak tree"] * (n % 2)) for n in range(450)]
+    finish(ledger, *done)
+    wanted = index(client, keys)
+    for key in client.scan_iter(f"{keys.prefix}tag*"):
+        client.delete(key)
+    for one in done:
+        labels = [tag.label for tag in one.tags]
+        client.hset(keys.record(one.id), "labels", msgspec.json.encode(labels))
+        for label in labels:
+            client.zadd(f"{keys.prefix}tag:{label}", {one.id: 0.5})
+            client.zincrby(keys.tags, 1, label)
+    client.zadd(f"{keys.prefix}tag:stale", {"inbox/gone.png": 0.5})
+    client.hset(keys.record("inbox/damaged.png"), mapping={"state": "done", "labels": '["cat"]', "body": "{"})
+    client.zadd(keys.records, {"inbox/damaged.png": 1.0})
+    client.set(keys.layout_version, 1)
+    interrupted = RemakeTagIndex().run(client, keys.prefix)
+    next(count for count in interrupted if count)
+    assert Migrator(client, keys, MIGRATIONS).run().steps[-1].changed == len(done) + 1
+    client.delete(keys.record("inbox/damaged.png"))
+    assert index(client, keys) == wanted
+    assert records.damaged.list() == ["inbox/damaged.png"]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("abc"), st.booleans(), st.lists(st.sampled_from(LABELS), max_size=3),
+            st.lists(st.sampled_from(LABELS), max_size=2),
+        ),
+        max_size=12,
+    )
+)  # fmt: skip
+def test_whatever_happens_the_index_is_that_of_the_records(
+    ledger: Ledger, client: Client, keys: Keys, happens: list[tuple[str, bool, list[str], list[str]]]
+) -> None:
+    """Records that are written, overwritten, tagged again and removed; nothing is left when all are gone."""
+    client.flushall()
+    for key, gone, labels, parts in happens:
+        if gone:
+            ledger.remove([f"inbox/{key}"])
+        else:
+            finish(ledger, record(key, *labels, etag=f"{labels}", parts=parts))
+    held = index(client, keys)
+    list(RemakeTagIndex().run(client, keys.prefix))
+    assert index(client, keys) == held
+    ledger.remove([f"inbox/{key}" for key in "abc"])
+    assert set(client.keys()) <= {keys.feed.encode()}
+
+
+def test_the_rows_of_a_record_name_each_form_once() -> None:
+    entries = tag_entries(record("a.png", "cat", "Cats", "egyptian cat", parts=["cat", "unknown"]))
+    forms = [one.form for one in entries]
+    assert len(forms) == len(set(forms))
+    assert [(one.form, one.label, one.rank, one.by) for one in entries if one.form in {"cat", "unknown"}] == [
+        ("cat", "cat", 4.9, "")
+    ]

@@ -1,0 +1,1 @@
+"""The forms of labels and what they imply."""

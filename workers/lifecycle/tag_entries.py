@@ -1,0 +1,94 @@
+"""How a record is found by its labels: by its tags, the labels of its segments, and the broader labels they imply.
+
+What is stored is a function of the record alone, so that the index can be made anew from the records
+(``workers.lifecycle.migrations``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from tasks.labels.implied import implied
+from tasks.labels.index_form import index_form
+from tasks.segmentation.results import UNKNOWN, Segment
+from vectordb.decoders import from_json
+from workers.lifecycle.record import Record
+
+TAG, SEGMENT, IMPLIED = 4, 2, 0
+"""Added to the strength of a label: tags come before labels of segments, and those before implied ones."""
+DIGITS = 6  # decimals of a rank
+
+Row = str | tuple[str, str] | tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class TagEntry:
+    """A form under which a record is found. ``label``: as the record spells it, empty if implied.
+
+    ``rank``: see ``P tag:FORM`` in ``workers.redis.keys``. ``by``: the form of the label that implies it, or empty.
+    """
+
+    form: str
+    label: str
+    rank: float
+    by: str = ""
+
+
+def tag_entries(record: Record) -> list[TagEntry]:
+    """The entries of a record, each form once: in its best rank."""
+    found: dict[str, TagEntry] = {}
+    for entry in _all(record):
+        if entry.form not in found or entry.rank > found[entry.form].rank:
+            found[entry.form] = entry
+    return list(found.values())
+
+
+def as_arguments(entries: Sequence[TagEntry]) -> list[bytes | float]:
+    """The rows as JSON and their ranks, as ``tag_index.lua`` takes them."""
+    rows: list[Row] = []
+    for one in entries:
+        if one.by:
+            rows.append((one.form, "", one.by))
+        else:
+            rows.append(one.form if one.label == one.form else (one.form, one.label))
+    return [msgspec.json.encode(rows), *(one.rank for one in entries)]
+
+
+def stored_entries(rows: bytes | None) -> dict[str, str]:
+    """Stored rows: form → the form that implies it, or empty. Empty for what is damaged: it is written again."""
+    try:
+        found = from_json(rows or b"[]", list[str | tuple[str, ...]])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return dict(
+        (one, "") if isinstance(one, str) else (one[0], one[2] if len(one) > 2 else "") for one in found if one
+    )
+
+
+def segments(record: Record) -> Sequence[Segment]:
+    """The segments that have a label."""
+    found = record.segmentation.segments if record.segmentation else ()
+    return [one for one in found if one.label != UNKNOWN]
+
+
+def rank_of(kind: int, strength: float) -> float:
+    """The rank of a label of this kind and strength (0 to 1)."""
+    return round(kind + min(1.0, max(0.0, strength)), DIGITS)
+
+
+def _all(record: Record) -> Iterator[TagEntry]:
+    captions = [evidence.caption for evidence in record.evidence]
+    for tag in record.tags:
+        yield from _entries(tag.label, TAG, tag.strength, [captions[at] for at in tag.evidence if at < len(captions)])
+    for segment in segments(record):
+        yield from _entries(segment.label, SEGMENT, segment.score, [one.caption for one in segment.evidence])
+
+
+def _entries(label: str, kind: int, strength: float, captions: Sequence[str]) -> Iterator[TagEntry]:
+    form = index_form(label)
+    yield TagEntry(form, label, rank_of(kind, strength))
+    for broader in implied(label, captions):
+        yield TagEntry(broader, "", rank_of(IMPLIED, strength), form)

@@ -1,0 +1,164 @@
+"""Looks records up by their labels, in any spelling. Only the ledger writes this index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.labels.index_form import folded, index_form
+from workers.lifecycle.damaged_records import DamagedRecords
+from workers.lifecycle.record import Record, current
+from workers.lifecycle.tag_entries import IMPLIED, SEGMENT, TAG, rank_of, segments, stored_entries
+from workers.redis.connection import Client, text, translated
+from workers.redis.keys import Keys
+
+PAGE = 500
+
+
+@dataclass(frozen=True)
+class TagHit:
+    """A record that was found by a label.
+
+    ``body``: its JSON. ``label``: the tag or the label of a segment that was found, or that implies what was looked
+    up, as the record spells it. ``confidence``: ``None`` for a tag without one, and for the label of a segment.
+    """
+
+    body: bytes
+    label: str
+    score: float
+    confidence: float | None
+    implied: bool
+    segment: bool
+
+
+@dataclass(frozen=True)
+class TagCount:
+    """A tag in its most common spelling.
+
+    ``objects``: the number of records with it as a tag or the label of a segment. ``implied``: how many more are
+    found by it.
+    """
+
+    label: str
+    objects: int
+    implied: int
+
+
+class TagIndex:
+    """The index. Raises ``StoreUnavailable``."""
+
+    def __init__(self, client: Client, keys: Keys, damaged: DamagedRecords) -> None:
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
+        self._damaged = damaged
+
+    def tagged(self, label: str) -> Iterator[str]:
+        """Yield the ids of the records that are found by a label, unordered."""
+        with translated():
+            for member, _ in self._redis.zscan_iter(self._keys.tag(index_form(label)), count=PAGE):
+                yield text(member)
+
+    def hits(self, label: str, min_score: float, start: int, limit: int) -> list[TagHit | None]:
+        """Records that are found by a label, from position ``start``, best first: tags, segments, then implied.
+
+        ``min_score``: the least confidence, or score of what has none. ``None`` for a record that is damaged or was
+        just removed.
+        """
+        form = index_form(label)
+        with translated():
+            oids = [text(oid) for oid in self._ranked(form, min_score, start, limit)]
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.hmget(self._keys.record(oid), "body", "labels")
+            answers = pipe.execute()
+        return [
+            None if body is None else self._hit(form, oid, body, stored_entries(rows))
+            for oid, (body, rows) in zip(oids, answers, strict=True)
+        ]
+
+    def spelling(self, label: str) -> str:
+        """The most common spelling of a tag; the label itself if there is no such tag."""
+        form = index_form(label)
+        with translated():
+            known = self._redis.zscore(self._keys.tags, form)
+        return label if known is None else self._counts([(form, int(known))])[0].label
+
+    def listed(self, prefix: str, start: int, limit: int) -> tuple[list[TagCount], int | None]:
+        """Tags with this prefix, most frequent first, those last that are only implied; and the next position.
+
+        ``start`` is a position among all tags, with or without the prefix.
+        """
+        begins, whole = folded(prefix), index_form(prefix)
+        found: list[tuple[str, int]] = []
+        while True:
+            with translated():
+                rows = self._redis.zrevrange(self._keys.tags, start, start + PAGE - 1, withscores=True)
+            for place, (member, count) in enumerate(rows, start):
+                form = text(member)
+                # the last word of a prefix may be a plural: "cats" lists "cat", and not "catamaran"
+                if form.startswith((begins, f"{whole} ")) or form == whole:
+                    if len(found) == limit:
+                        return self._counts(found), place
+                    found.append((form, int(count)))
+            if len(rows) < PAGE:
+                return self._counts(found), None
+            start += PAGE
+
+    def common(self, limit: int = 20) -> list[tuple[str, int]]:
+        """The most frequent tags with their number of objects, without those that are only implied."""
+        with translated():
+            rows = self._redis.zrevrangebyscore(self._keys.tags, "+inf", 1, start=0, num=limit, withscores=True)
+        return [(one.label, one.objects) for one in self._counts([(text(form), int(n)) for form, n in rows])]
+
+    def _counts(self, forms: Sequence[tuple[str, int]]) -> list[TagCount]:
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for form, _ in forms:
+                pipe.zcard(self._keys.tag(form))
+                pipe.zrange(self._keys.tag_spellings(form), 0, -1, withscores=True)
+            answers = pipe.execute()
+        return [
+            TagCount(_common(form, n, {text(label): int(many) for label, many in spellings}), n, max(0, found - n))
+            for (form, n), found, spellings in zip(forms, answers[::2], answers[1::2], strict=True)
+        ]
+
+    def _ranked(self, form: str, min_score: float, start: int, limit: int) -> list[bytes]:
+        key = self._keys.tag(form)
+        bounds = [(rank_of(kind, 1.0), rank_of(kind, min_score)) for kind in (TAG, SEGMENT, IMPLIED)]
+        pipe = self._redis.pipeline(transaction=False)
+        for most, least in bounds:
+            pipe.zcount(key, least, most)
+        found: list[bytes] = []
+        for (most, least), count in zip(bounds, pipe.execute(), strict=True):
+            if start < count and len(found) < limit:
+                num = limit - len(found)
+                found += self._redis.zrevrangebyscore(key, most, least, start=start, num=num)
+            start = max(0, start - count)
+        return found
+
+    def _hit(self, form: str, oid: str, body: bytes, entries: Mapping[str, str]) -> TagHit | None:
+        record = self._damaged.read(oid, body)
+        by = entries.get(form)
+        if record is None or by is None:
+            return None
+        return _found(record, by or form, current(body), implied=bool(by))
+
+
+def _found(record: Record, form: str, body: bytes, *, implied: bool) -> TagHit | None:
+    tags = [tag for tag in record.tags if index_form(tag.label) == form]
+    if tags:
+        tag = max(tags, key=lambda one: one.strength)
+        return TagHit(body, tag.label, tag.score, tag.confidence, implied, segment=False)
+    named = [one for one in segments(record) if index_form(one.label) == form]
+    if not named:
+        return None
+    best = max(named, key=lambda one: one.score)
+    return TagHit(body, best.label, best.score, None, implied, segment=True)
+
+
+def _common(form: str, objects: int, spellings: Mapping[str, int]) -> str:
+    """The most common spelling; ``spellings`` has all but the form itself."""
+    plain = objects - sum(spellings.values())
+    best = max(spellings, key=lambda label: (spellings[label], label), default=form)
+    return best if spellings.get(best, 0) > plain else form

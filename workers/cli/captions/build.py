@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -14,11 +15,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from vectordb.errors import Transient
+from workers.cli.captions.thresholds import table_of
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from vectordb.building import Prepare
+    from vectordb.index import CaptionIndex
     from vectordb.library import Manifest
     from workers.captions.importing import Import
     from workers.wiring.wiring import Wiring
@@ -52,6 +55,7 @@ def import_(
     from workers.captions.importing import Import  # noqa: PLC0415 -- as above
     from workers.captions.versions import switch  # noqa: PLC0415 -- as above
     from workers.embedded.stack import running  # noqa: PLC0415 -- as above
+    from workers.wiring.captions import thresholds_in_force  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     if queue and workers > 1:
@@ -81,6 +85,8 @@ def import_(
             f"[bold]{escape(made.captions_version)}[/]: {made.count:,} captions imported of {made.read:,} read;"
             f" {made.duplicate:,} duplicates, {made.empty:,} empty"
         )
+        if made.thresholds is not None:
+            console.print(table_of(thresholds_in_force(settings, wiring.space, made)))
     if made.fault:
         messages.print(f"[red]wildtag: {escape(made.fault)}[/]", soft_wrap=True)
         messages.print("The captions before this fault are imported.")
@@ -99,6 +105,7 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: b
     from vectordb.journal import Progress as ImportProgress  # noqa: PLC0415 -- as above
     from workers.captions.encoding_backends import on_the_queue  # noqa: PLC0415 -- as above
     from workers.captions.importing import local, run  # noqa: PLC0415 -- as above
+    from workers.wiring.captions import deriving  # noqa: PLC0415 -- as above
     from workers.wiring.models import text_encoder_loader  # noqa: PLC0415 -- as above
 
     space_id = wiring.space.id
@@ -123,16 +130,26 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: b
             elif seconds % 60 == 10:
                 messages.print(notice)
 
+        load = cache(text_encoder_loader(wiring.settings))
+        derive = deriving(wiring.settings, wiring.space, load)
+
+        def derived(index: CaptionIndex) -> dict[str, object] | None:
+            progress.update(bar, description="deriving thresholds", total=None)
+            return derive(index) if derive else None
+
         prepare: Prepare
         if queue:
             prepare = on_the_queue(wiring.rpc, space_id, parse=what.parse, silent=silent)
         else:
-            load, threads = text_encoder_loader(wiring.settings), wiring.settings.threads
-            prepare = local(load, workers, space_id, parse=what.parse, threads=threads)
+            threads = wiring.settings.threads
+            prepare = local(
+                text_encoder_loader(wiring.settings) if workers > 1 else load, workers, space_id, parse=what.parse,
+                threads=threads,
+            )  # fmt: skip
         hooks = Hooks(
             on_progress=on_progress, wait=wait if not wiring.owned else None,
             graph=lambda: progress.update(bar, description="building the index", total=None),
-            consumed=lambda size: progress.update(bar, completed=size),
+            consumed=lambda size: progress.update(bar, completed=size), thresholds=derived,
         )  # fmt: skip
         return run(wiring.library, what, wiring.space, prepare, datetime.now(UTC), hooks, resume=resume)
 

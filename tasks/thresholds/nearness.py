@@ -19,7 +19,7 @@ from vectordb.index import SAMPLE_LEAST
 
 LEAST_IMAGES = 4  # of each kind
 SHARE = 0.95  # of the images of nothing of a kind that are below the level of their kind
-MOVED = 0.9  # share of the moved captions that must be above the threshold
+MOVED = 0.75  # share of the moved captions that must be above the threshold
 PROBES = 256  # captions that are moved
 
 Pages = Iterable[tuple[Sequence[int], Floats]]

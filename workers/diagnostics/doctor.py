@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from workers.redis.server_paths import data_folder, socket_folder
 from workers.redis.server_program import choose_server
 from workers.settings.settings import Settings
 from workers.supervision.supervisor import read_stack
-from workers.wiring.thresholds import NOT_DERIVED, ThresholdInForce
 
 EMBEDDED = "pip install 'wildtag[embedded]'"
 GB = 2**30
@@ -81,11 +80,10 @@ def examine(
     settings: Settings,
     captions_ready: Callable[[Settings], bool] | None = None,
     beats: Callable[[Settings, str], Mapping[str, float]] | None = None,
-    thresholds: Callable[[Settings], Sequence[ThresholdInForce]] | None = None,
 ) -> list[Check]:
     """All checks of this machine, for these settings.
 
-    ``captions_ready`` says whether captions are encoded. ``thresholds`` gives those in force. ``beats`` gives the beats in the Redis of this URL, by
+    ``captions_ready`` says whether captions are encoded. ``beats`` gives the beats in the Redis of this URL, by
     process, in Unix seconds.
     """
     return [
@@ -93,7 +91,6 @@ def examine(
         *_packages(settings),
         *_home(settings),
         *_captions(settings, captions_ready),
-        *_thresholds(settings, thresholds),
         _stack(settings, beats),
     ]
 
@@ -184,25 +181,6 @@ def _captions(settings: Settings, ready: Callable[[Settings], bool] | None) -> I
         check = Check.passed if done else Check.note
         version = settings.captions or "version in use"
         yield check("captions", f"{version}, encoder {settings.encoder}, in {kept}: {detail}")
-
-
-def _thresholds(
-    settings: Settings, in_force: Callable[[Settings], Sequence[ThresholdInForce]] | None
-) -> Iterator[Check]:
-    try:
-        found = in_force(settings) if in_force else ()
-    except (WildtagError, OSError) as exc:
-        yield Check.failed("thresholds", str(exc), "correct the settings, or import the captions for this encoder")
-        return
-    for one in found:
-        name = f"threshold {one.name}"
-        if one.detail == NOT_DERIVED:
-            yield Check.note(name, "off: not derived for these captions", "wildtag captions thresholds")
-        elif one.value is None:
-            yield Check(name, ok=True, detail=f"off: {one.detail}", numbers=one.numbers)
-        else:
-            numbers = {"value": one.value, **one.numbers}
-            yield Check(name, ok=True, detail=f"{one.value:g}, {one.origin}: {one.detail}", numbers=numbers)
 
 
 def _stack(settings: Settings, beats_at: Callable[[Settings, str], Mapping[str, float]] | None) -> Check:

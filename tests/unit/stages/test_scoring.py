@@ -161,27 +161,25 @@ class Foxes(MadeUpText):
 
 
 def test_a_tag_is_named_by_its_noun_where_the_rest_tells_little() -> None:
-    space = replace(SPACE, thresholds=Thresholds(head=0.9))
     image = np.eye(1, space.dimension, dtype=np.float32)
     batch = extracted(image, image, [["fox ball", "ball", "fox", "grey fox", "red fox"]])
     plain = score(batch, Foxes(), LRUCache(10), synonym_similarity=0.85).tags[0]
-    named = score(batch, Foxes(space), LRUCache(10), synonym_similarity=0.85).tags[0]
+    named = score(batch, Foxes(), LRUCache(10), synonym_similarity=0.85, head_similarity=0.9).tags[0]
     assert [tag.label for tag in plain] == ["red fox", "ball"]
     assert [tag.label for tag in named] == ["fox", "ball"]
     assert [tag.score for tag in named] == [tag.score for tag in plain]
-    far = replace(SPACE, thresholds=Thresholds(head=0.95))  # the cosine of "fox" and "red fox" is 0.92
-    assert score(batch, Foxes(far), LRUCache(10), synonym_similarity=0.85).tags[0] == plain
+    # the cosine of "fox" and "red fox" is 0.92
+    assert score(batch, Foxes(), LRUCache(10), synonym_similarity=0.85, head_similarity=0.95).tags[0] == plain
     # without merging there is no tag whose name could be another's
     alone = score(batch, Foxes(space), LRUCache(10), max_tags=1).tags[0]
     assert [tag.label for tag in alone] == ["red fox"]
 
 
 def test_a_word_that_another_ends_in_is_no_noun_of_it() -> None:
-    space = replace(SPACE, thresholds=Thresholds(head=0.5))
-    vector = np.zeros((1, space.dimension), dtype=np.float32)
+    vector = np.zeros((1, SPACE.dimension), dtype=np.float32)
     vector[0, :2] = math.cos(0.45), math.sin(0.45)
     batch = extracted(vector, vector, [["fox", "silver-fox"]])
-    tags = score(batch, Foxes(space), LRUCache(9), synonym_similarity=0.9).tags[0]
+    tags = score(batch, Foxes(), LRUCache(9), synonym_similarity=0.9, head_similarity=0.5).tags[0]
     assert [tag.label for tag in tags] == ["silver-fox"]
 
 

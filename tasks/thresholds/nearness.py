@@ -85,7 +85,7 @@ def nearness(nulls: Mapping[str, Floats], pages: Pages, limit: int) -> tuple[Thr
 
 
 def _both(reason: str, numbers: dict[str, float] | None = None) -> tuple[Threshold, Threshold]:
-    return Threshold(None, reason, numbers or {}), Threshold(None, reason)
+    return Threshold(None, reason, numbers or {}), Threshold(None, "there is no threshold for unknown either")
 
 
 def _best(similarities: Floats, limit: int) -> Floats:

@@ -6,6 +6,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from tests.contract.homes import DIMENSION, HOMES, lent, vectors
 from vectordb.captions import Caption
+from vectordb.copying import copy
 from vectordb.index import CaptionIndex, IndexMissing, UnusableVectors, WrongDimension
 from vectordb.library import (
     BadSnapshot,
@@ -365,6 +367,23 @@ def test_a_snapshot_is_whole_or_not_written(library: ChangeableLibrary, tmp_path
     with pytest.raises(OSError, match=r"taken\.tar"):
         library.snapshot("mini", "starter@v1", tmp_path / "taken.tar")
     assert [file.name for file in tmp_path.iterdir() if "taken" in file.name] == ["taken.tar"]
+
+
+def test_thresholds_belong_to_a_version_and_go_where_it_goes(at: At, tmp_path: Path) -> None:
+    derived = {"space_id": "mini", "unknown": {"value": 0.25, "reason": "", "numbers": {"captions": 50.0}}}
+    here = at("here")
+    build(here, replace(manifest(), thresholds={"old": None}))
+    index = here.open("mini", "starter@v1")  # tagging goes on meanwhile
+    made = here.set_thresholds("mini", "starter@v1", derived)
+    assert made == at("here").find("mini", "starter@v1") == replace(manifest(), thresholds=derived)
+    copy(index, made, at("copied"))
+    index.close()
+    here.snapshot("mini", "starter@v1", tmp_path / "saved.tar")
+    at("restored").restore(tmp_path / "saved.tar")
+    for place in ("here", "copied", "restored"):
+        assert at(place).manifests() == [made]
+    with pytest.raises(IndexMissing):
+        here.set_thresholds("mini", "starter@v2", derived)
 
 
 @pytest.mark.parametrize("name", ["", "..", "../up", "a/b", ".hidden", "a@b", "a b", "é", "-a"])

@@ -35,8 +35,8 @@ class Space:
     """A vector space: its id, dimension, and how similarities become probabilities.
 
     ``normalisation`` is ``softmax`` (CLIP) or ``sigmoid`` (SigLIP, with ``logit_bias``); ``logit_scale`` is already
-    exponentiated. ``id`` is short and valid as a folder name. ``thresholds``: those measured with labels; without any,
-    thresholds are derived for each caption version (``tasks.thresholds``).
+    exponentiated. ``id`` is short and valid as a folder name. ``thresholds``: those measured with labels; without
+    any, thresholds are derived for each caption version (``tasks.thresholds``).
     """
 
     id: str

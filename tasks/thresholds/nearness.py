@@ -32,8 +32,8 @@ def nearness(nulls: Mapping[str, Floats], pages: Pages, limit: int) -> tuple[Thr
     ``nulls``: unit vectors (n, d) of images of nothing, by kind. ``limit``: captions retrieved for each image.
 
     *Unknown*: ``SHARE`` of the images of a kind have a best caption below the level of their kind; the median of the
-    levels is the threshold. A median, because captions may describe one kind truly ("a page of text"). *Evidence*: the
-    same over all captions retrieved for them.
+    levels is the threshold. A median, because captions may describe one kind truly ("a page of text"). *Evidence*:
+    the same over all captions retrieved for them.
 
     Both are off if there are too few captions, or if something looks like nothing: each of ``PROBES`` captions is
     moved by the gap between texts and images (its vector minus the mean of texts plus the mean of images), as if it
@@ -41,7 +41,9 @@ def nearness(nulls: Mapping[str, Floats], pages: Pages, limit: int) -> tuple[Thr
     """
     few = {kind: len(vectors) for kind, vectors in nulls.items() if len(vectors) < LEAST_IMAGES}
     if few or not nulls:
-        return _both(f"too few images of nothing have a vector: {few or 'none'}, {LEAST_IMAGES} are needed of each kind")
+        return _both(
+            f"too few images of nothing have a vector: {few or 'none'}, {LEAST_IMAGES} are needed of each kind"
+        )
     images = np.concatenate(list(nulls.values()))
     best = np.full((len(images), limit), -np.inf, np.float32)
     moved: Floats | None = None
@@ -77,8 +79,8 @@ def nearness(nulls: Mapping[str, Floats], pages: Pages, limit: int) -> tuple[Thr
     }  # fmt: skip
     if above < MOVED:
         return _both(
-            f"the space does not tell something from nothing: the level of nothing is {unknown:.3f}, and {above:.0%} of"
-            f" the captions, moved to the images, are above it; {MOVED:.0%} are needed",
+            f"the space does not tell something from nothing: the level of nothing is {unknown:.3f}, and {above:.0%}"
+            f" of the captions, moved to the images, are above it; {MOVED:.0%} are needed",
             numbers_of,
         )
     return Threshold(unknown, "", numbers_of), Threshold(evidence, "", {"captions_of_each": float(limit)})

@@ -42,7 +42,9 @@ def _blur(side: int, draw: np.random.Generator) -> Image.Image:
 def _patches(side: int, draw: np.random.Generator) -> Image.Image:
     """Shapes, cut into 8 by 8 patches that are shuffled."""
     size = side // 8
-    pixels = np.asarray(_shapes(size * 8, draw)).reshape(8, size, 8, size, 3).swapaxes(1, 2).reshape(64, size, size, 3)
+    pixels = (
+        np.asarray(_shapes(size * 8, draw)).reshape(8, size, 8, size, 3).swapaxes(1, 2).reshape(64, size, size, 3)
+    )
     shuffled = draw.permutation(pixels).reshape(8, 8, size, size, 3).swapaxes(1, 2).reshape(8 * size, 8 * size, 3)
     return Image.fromarray(np.ascontiguousarray(shuffled))
 

@@ -10,7 +10,7 @@ from workers.settings.topic import Topic, UserPath
 
 
 class MethodSettings(Topic):
-    """Encoder and method. A threshold without a value is the one measured for the encoder, or derived for the captions."""
+    """Encoder and method. A threshold without a value is measured for the encoder, or derived for the captions."""
 
     encoder: str = Field(
         "bundled", description="Encoder: bundled, or the hub name or the folder of a CLIP or SigLIP model."
@@ -67,8 +67,8 @@ class MethodSettings(Topic):
     )  # fmt: skip
     head_similarity: float | None = Field(
         None, gt=0, le=1,
-        description="Cosine similarity above which a merged tag is named by its noun alone, fox for red fox. 1: never."
-        " Default: measured for the encoder, or derived for the captions.",
+        description="Cosine similarity above which a merged tag is named by its noun alone, fox for red fox. 1:"
+        " never. Default: measured for the encoder, or derived for the captions.",
     )  # fmt: skip
     unknown_similarity: float | None = Field(
         None, ge=-1, le=1,
@@ -77,6 +77,6 @@ class MethodSettings(Topic):
     )  # fmt: skip
     evidence_similarity: float | None = Field(
         None, ge=-1, le=1,
-        description="Minimum cosine similarity between an image and the best caption that names a tag. -1 disables it."
-        " Default: derived for the captions, for encoders without measured thresholds.",
+        description="Minimum cosine similarity between an image and the best caption that names a tag. -1 disables"
+        " it. Default: derived for the captions, for encoders without measured thresholds.",
     )  # fmt: skip

@@ -96,7 +96,7 @@ def _with_numbers(one: ThresholdInForce, derived: Derived) -> ThresholdInForce:
 def _of_model(model: ConfidenceModel | None) -> ThresholdInForce:
     if model is None:
         return _off("min_confidence", "there is no confidence model; wildtag calibrate fits one on labelled images")
-    return ThresholdInForce("min_confidence", model.threshold, "confidence model", "of the encoder's confidence model")
+    return ThresholdInForce("min_confidence", model.threshold, "confidence model", "fitted on labelled images")
 
 
 def _of_encoder(name: str, thresholds: Thresholds) -> ThresholdInForce:
@@ -110,20 +110,32 @@ def _of_captions(
     name: str, settings: Settings, model: ConfidenceModel | None, derived: DerivedThresholds | None,
     prompts: Sequence[str],
 ) -> ThresholdInForce:  # fmt: skip
-    if name not in _DERIVED:
-        return _off(name, "not derived: scores say nothing without labels")
-    if settings.profile == "paper":
-        return _off(name, "WILDTAG_PROFILE=paper tags as the paper does")
-    if name not in _OF_WORDS and model is not None:
-        return _off(name, "a confidence model, which was fitted on labels, decides instead")
-    if derived is None:
-        return _off(name, NOT_DERIVED)
-    if name in _OF_WORDS and derived.prompts != digest_of(prompts):
-        return _off(name, "derived with other WILDTAG_PROMPTS; run wildtag captions thresholds")
+    why = _why_not(name, settings, model, derived, prompts)
+    if why or derived is None:
+        return _off(name, why)
     value: float | None = getattr(derived, _DERIVED[name])
     if value is None:
         return _off(name, _NONE)
     return ThresholdInForce(name, value, "captions", "derived for these captions, without labels")
+
+
+def _why_not(
+    name: str, settings: Settings, model: ConfidenceModel | None, derived: DerivedThresholds | None,
+    prompts: Sequence[str],
+) -> str:  # fmt: skip
+    """Why what is derived does not apply; empty if it does."""
+    reasons = {
+        "not derived: scores say nothing without labels": name not in _DERIVED,
+        "WILDTAG_PROFILE=paper tags as the paper does": settings.profile == "paper",
+        "the confidence model, which was fitted on labels, weighs evidence instead": (
+            name == "evidence_similarity" and model is not None
+        ),
+        NOT_DERIVED: derived is None,
+        "derived with other WILDTAG_PROMPTS; run wildtag captions thresholds": (
+            name in _OF_WORDS and derived is not None and derived.prompts != digest_of(prompts)
+        ),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), "")
 
 
 def _off(name: str, why: str) -> ThresholdInForce:

@@ -117,7 +117,7 @@ class Wiring:
 
     @cached_property
     def low_priority_inbox(self) -> Inbox:
-        """The low-priority inbox: objects to tag again when no new ones wait."""
+        """Objects to tag again when no new ones wait."""
         return Inbox(self.redis, self.keys.low_priority_inbox)
 
     @cached_property
@@ -134,10 +134,11 @@ class Wiring:
         self, index: CaptionIndex, captions_version: str, clock: Callable[[], float] | None = None
     ) -> Pipeline:
         """All stages, with these captions. Loads both encoders."""
+        model, options = self.confidence_model, self.options_for(captions_version)
         return Pipeline(
-            self.image_encoder, self.text_encoder, index, captions_version, extractor=self.extractor,
-            pipeline_options=self.options_for(captions_version), reference_vectors=self.reference_vectors, clock=clock,
-            judge=self.confidence_model, background_vectors=sample(index) if self.confidence_model else None,
+            self.image_encoder, self.text_encoder, index, captions_version, extractor=self.extractor, clock=clock,
+            pipeline_options=options, reference_vectors=self.reference_vectors, judge=model,
+            background_vectors=sample(index) if model else None,
         )  # fmt: skip
 
     @cached_property
@@ -265,7 +266,7 @@ class Wiring:
 
     @cached_property
     def reference_vectors(self) -> Floats | None:
-        """Reference vectors of typical images for the hubness correction, if the encoder has some."""
+        """Vectors of typical images for the hubness correction, if the encoder has some."""
         return reference_vectors(self.settings.encoder, cache_dir=self.settings.cache_folder)
 
     @cached_property
@@ -279,8 +280,8 @@ class Wiring:
 
     def options_for(self, captions_version: str) -> PipelineOptions:
         """The options of the method, with the thresholds derived for these captions."""
-        derived = derived_for(self.library, self.space.id, captions_version)
-        return pipeline_options(self.settings, self.space.thresholds, self.confidence_model, derived)
+        known = derived_for(self.library, self.space.id, captions_version)
+        return pipeline_options(self.settings, self.space.thresholds, self.confidence_model, known)
 
     @cached_property
     def confidence_model(self) -> ConfidenceModel | None:

@@ -76,7 +76,7 @@ def test_all_four_are_derived_from_the_index_and_the_encoders(made: MadeSpace, i
     assert derived.thresholds.unknown == derived.unknown.value
 
 
-def test_an_encoder_that_cannot_be_loaded_costs_its_thresholds_only(made: MadeSpace, index: CaptionIndex) -> None:
+def test_an_encoder_that_cannot_be_loaded_costs_its_thresholds_only(index: CaptionIndex) -> None:
     derived = read(Deriving(SPACE.id, Words, no_encoder, ("{}",), 10)(index))
     assert derived is not None
     assert derived.unknown.reason == "the image encoder failed: there is no such model"

@@ -26,7 +26,8 @@ BUNDLED = space_of("bundled")
 CLIP = Space("clip-8", 8, 100.0)
 DERIVED = Derived(
     space_id="clip-8", unknown=Threshold(0.23, "", {"noise": 0.22}), evidence=Threshold(0.21),
-    synonym=Threshold(0.85), head=Threshold(None, "the space does not tell right nouns from wrong ones", {"few": 1.0}),
+    synonym=Threshold(0.85),
+    head=Threshold(None, "the space does not tell right nouns from wrong ones", {"few": 1.0}),
 )  # fmt: skip
 MANIFEST = Manifest("mine", "v1", "clip-8", 8, 500, None, "2026-11-29T12:00:00+00:00", thresholds=DERIVED.stored())
 MODEL = msgspec.structs.replace(shipped(BUNDLED.id), space_id="clip-8", threshold=0.3)  # type: ignore[type-var]  # it is there
@@ -91,9 +92,9 @@ def test_the_profile_of_the_paper_has_none(found: Found) -> None:
     assert "WILDTAG_PROFILE" in found(profile="paper")["unknown_similarity"].detail
 
 
-def test_a_confidence_model_replaces_nearness(found: Found) -> None:
+def test_a_confidence_model_replaces_evidence(found: Found) -> None:
     judged = found(model=MODEL)
-    assert (judged["unknown_similarity"].value, judged["evidence_similarity"].value) == (None, None)
+    assert (judged["unknown_similarity"].value, judged["evidence_similarity"].value) == (0.23, None)
     assert (judged["synonym_similarity"].value, judged["min_confidence"].value) == (0.85, 0.3)
     assert "confidence model" in judged["evidence_similarity"].detail
 

@@ -73,7 +73,9 @@ class MadeSpace:
         match = self._geometry.match
         # a caption is as far from its concept as 0.5 makes it, so the image must be nearer to that
         part = match * np.sqrt(1.25)
-        return self._in_cone(self._images, unit(part * concepts + np.sqrt(1 - part**2) * self._anything(len(concepts))))
+        return self._in_cone(
+            self._images, unit(part * concepts + np.sqrt(1 - part**2) * self._anything(len(concepts)))
+        )
 
     def _near(self, own: Floats, count: int) -> Floats:
         return unit(0.3 * own + self._anything(count))

@@ -20,6 +20,7 @@ from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
+    from tasks.encoders.protocols import Space
     from vectordb.building import Prepare
     from vectordb.index import CaptionIndex
     from vectordb.library import Manifest
@@ -55,7 +56,6 @@ def import_(
     from workers.captions.importing import Import  # noqa: PLC0415 -- as above
     from workers.captions.versions import switch  # noqa: PLC0415 -- as above
     from workers.embedded.stack import running  # noqa: PLC0415 -- as above
-    from workers.wiring.captions import thresholds_in_force  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     if queue and workers > 1:
@@ -81,12 +81,7 @@ def import_(
     if json:
         console.out(msgspec.json.encode({"manifest": made}).decode(), highlight=False)
     else:
-        console.print(
-            f"[bold]{escape(made.captions_version)}[/]: {made.count:,} captions imported of {made.read:,} read;"
-            f" {made.duplicate:,} duplicates, {made.empty:,} empty"
-        )
-        if made.thresholds is not None:
-            console.print(table_of(thresholds_in_force(settings, wiring.space, made)))
+        _print(made, settings, wiring.space)
     if made.fault:
         messages.print(f"[red]wildtag: {escape(made.fault)}[/]", soft_wrap=True)
         messages.print("The captions before this fault are imported.")
@@ -98,6 +93,17 @@ def import_(
         messages.print(
             f"To tag with this version, run: wildtag captions use {escape(made.captions_version)}", highlight=False
         )
+
+
+def _print(made: Manifest, settings: Settings, space: Space) -> None:
+    from workers.wiring.captions import thresholds_in_force  # noqa: PLC0415 -- keeps the command line quick
+
+    console.print(
+        f"[bold]{escape(made.captions_version)}[/]: {made.count:,} captions imported of {made.read:,} read;"
+        f" {made.duplicate:,} duplicates, {made.empty:,} empty"
+    )
+    if made.thresholds is not None:
+        console.print(table_of(thresholds_in_force(settings, space, made)))
 
 
 def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: bool) -> Manifest:

@@ -56,9 +56,9 @@ def score(
     ``tau`` divides the logits. Candidates whose cosine is above ``synonym_similarity`` become one tag, which has the
     name of its noun above ``head_similarity``; a tag below ``min_score`` is dropped, and one whose best caption is
     below ``evidence_similarity``; an image whose nearest caption is below ``unknown_similarity`` gets no tags. No
-    tags means *unknown*. ``prompts`` is the paper's UpperCaSED: a word's vector is the unit mean over them. All words of
-    the batch that are not cached are encoded in one call. Raises ``WrongSpace`` if another encoder made the batch's
-    vectors.
+    tags means *unknown*. ``prompts`` is the paper's UpperCaSED: a word's vector is the unit mean over them. All words
+    of the batch that are not cached are encoded in one call. Raises ``WrongSpace`` if another encoder made the
+    batch's vectors.
 
     With ``judge`` and backgrounds in the batch, tags have a confidence, are ordered by it, and those below
     ``min_confidence`` are dropped; ``max_tags`` then only limits their number. ``detect_featureless``: an image that

@@ -60,7 +60,7 @@ def word_pairs(known: Iterable[tuple[str, str]], most: int = PAIRS) -> WordPairs
         above[noun].add(broader)
         families[broader].append(noun)
     draw = random.Random(0)  # noqa: S311 -- a fixed sample
-    synonyms, right, wrong = [], [], []
+    synonyms, right, wrong = list[tuple[str, str]](), list[tuple[str, str]](), list[tuple[str, str]]()
     for noun, broader in known:
         first, _, last = noun.rpartition(" ")
         if first in above and broader in above[first]:
@@ -69,7 +69,7 @@ def word_pairs(known: Iterable[tuple[str, str]], most: int = PAIRS) -> WordPairs
             right.append((noun, broader))
         elif first and last in above and last not in _ancestors(noun, above):
             wrong.append((noun, last))
-    near, far = [], []
+    near, far = list[tuple[str, str]](), list[tuple[str, str]]()
     for members in families.values():
         if len(members) < FAMILY:
             continue

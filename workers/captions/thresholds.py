@@ -72,8 +72,7 @@ def _pages(index: CaptionIndex) -> Iterator[tuple[list[int], Floats]]:
 
 
 def _finite(vectors: Floats) -> NDArray[np.bool_]:
-    finite: NDArray[np.bool_] = np.isfinite(vectors).all(axis=1)
-    return finite
+    return np.isfinite(vectors).all(axis=1, keepdims=True)[:, 0]
 
 
 def _failed(what: str, exc: Permanent) -> tuple[Threshold, Threshold]:

@@ -79,7 +79,7 @@ def described(
         derived = read(manifest.thresholds) if manifest else None
     except UnreadableThresholds as exc:
         derived = Derived.off(space.id, str(exc))
-    found = in_force(settings, space.thresholds, model, derived and derived.thresholds, prompts)
+    found = in_force(settings, space.thresholds, model, derived.thresholds if derived else None, prompts)
     if derived is None:
         missing = NOT_ENCODED if manifest is None else NOT_DERIVED
         return [replace(one, detail=missing) if one.detail == NOT_DERIVED else one for one in found]

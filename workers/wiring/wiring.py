@@ -134,11 +134,10 @@ class Wiring:
         self, index: CaptionIndex, captions_version: str, clock: Callable[[], float] | None = None
     ) -> Pipeline:
         """All stages, with these captions. Loads both encoders."""
-        model, options = self.confidence_model, self.options_for(captions_version)
         return Pipeline(
             self.image_encoder, self.text_encoder, index, captions_version, extractor=self.extractor, clock=clock,
-            pipeline_options=options, reference_vectors=self.reference_vectors, judge=model,
-            background_vectors=sample(index) if model else None,
+            pipeline_options=self.options_for(captions_version), reference_vectors=self.reference_vectors,
+            judge=self.confidence_model, background_vectors=sample(index) if self.confidence_model else None,
         )  # fmt: skip
 
     @cached_property

@@ -3,10 +3,10 @@
 The list (``vectordb.starter``) says of each noun what it is a kind of. That gives pairs whose truth is known:
 
 - *synonyms*: two names of one thing, "commuter" and "commuter train", both a kind of passenger train
-- *near-siblings*: two kinds of one thing that share a word, "African elephant" and "Asian elephant"
+- *near-siblings*: two kinds of one thing that share a word, "heath aster" and "New York aster"
 - *siblings*: two of at least ``FAMILY`` kinds of one thing that share no word
 - *strangers*: words of different pairs
-- *right nouns*: "iron" for "waffle iron", which the list calls a kind of iron
+- *right nouns*: "slope" for "ski slope", which the list calls a kind of slope
 - *wrong nouns*: "lion" for "aphid lion", which is no lion as far as the list knows
 
 A wrong merge hides a tag, so wrong pairs place the synonym threshold; synonyms only say whether it is of any use.

@@ -72,7 +72,7 @@ def _pages(index: CaptionIndex) -> Iterator[tuple[list[int], Floats]]:
 
 
 def _finite(vectors: Floats) -> NDArray[np.bool_]:
-    return np.isfinite(vectors).all(axis=1, keepdims=True)[:, 0]
+    return np.asarray(np.isfinite(vectors).all(axis=1), bool)
 
 
 def _failed(what: str, exc: Permanent) -> tuple[Threshold, Threshold]:

@@ -86,7 +86,7 @@ class MadeSpace:
     def _anything(self, count: int) -> Floats:
         """Contents of any kind, across the axes of the cones."""
         drawn = self._draw.normal(size=(count, self._geometry.dimension)).astype(np.float32)
-        return unit(drawn - drawn @ self._axes @ self._axes.T)
+        return unit((drawn - drawn @ self._axes @ self._axes.T).astype(np.float32))
 
     def _in_cone(self, axis: Floats, contents: Floats) -> Floats:
         cone = self._geometry.cone

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from vectordb.errors import WildtagError
+from workers.captions.thresholds_in_force import NOT_DERIVED, ThresholdInForce
 from workers.diagnostics.doctor import Check
-from workers.wiring.thresholds import NOT_DERIVED, ThresholdInForce
 
 
 def threshold_checks(in_force: Callable[[], Sequence[ThresholdInForce]]) -> Iterator[Check]:

@@ -14,10 +14,11 @@ from vectordb.library import ChangeableLibrary, Manifest
 from vectordb.options import IndexOptions
 from workers.captions import starter
 from workers.captions.thresholds import Deriving
+from workers.captions.thresholds_in_force import ThresholdInForce
 from workers.captions.versions import chosen
 from workers.settings.settings import Settings
 from workers.wiring.models import confidence_model, image_encoder, prompts_of, text_encoder_loader
-from workers.wiring.thresholds import ThresholdInForce, described
+from workers.wiring.thresholds import described
 
 
 def library_of(settings: Settings) -> ChangeableLibrary:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import replace
 
 from tasks.confidence import ConfidenceModel
 from tasks.encoders.protocols import Space, Thresholds
@@ -12,9 +11,9 @@ from tasks.messages import DerivedThresholds
 from tasks.scoring import digest_of
 from tasks.thresholds.derived import Derived, Threshold, UnreadableThresholds, read
 from vectordb.library import Manifest
+from workers.captions.thresholds_in_force import NOT_DERIVED, ThresholdInForce
 from workers.settings.settings import Settings
 
-Origin = Literal["setting", "encoder", "captions", "confidence model", "off"]
 OFF: Mapping[str, float] = {
     "unknown_similarity": -1.0, "evidence_similarity": -1.0, "synonym_similarity": 1.0, "head_similarity": 1.0,
     "min_score": 0.0, "min_confidence": 0.0,
@@ -24,24 +23,9 @@ _DERIVED = {
     "head_similarity": "head",
 }  # fmt: skip
 _MEASURED = {**_DERIVED, "min_score": "score"}  # settings and fields of ``Thresholds``
-NOT_DERIVED = "not derived for these captions; run wildtag captions thresholds"
 NOT_ENCODED = "the captions are not encoded yet"
 _NONE = "none could be derived for these captions"
 _OF_WORDS = {"synonym_similarity", "head_similarity"}
-
-
-@dataclass(frozen=True)
-class ThresholdInForce:
-    """A threshold as tagging uses it. ``name``: of the setting. ``value``: ``None`` if it is off; ``detail``: why.
-
-    ``numbers``: what it was derived from.
-    """
-
-    name: str
-    value: float | None
-    origin: Origin
-    detail: str
-    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 def in_force(

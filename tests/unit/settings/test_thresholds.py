@@ -15,12 +15,13 @@ from tasks.encoders.protocols import Space
 from tasks.messages import DerivedThresholds
 from tasks.thresholds.derived import Derived, Threshold, UnreadableThresholds, read
 from vectordb.library import Manifest
+from workers.captions.thresholds_in_force import NOT_DERIVED, ThresholdInForce
 from workers.diagnostics.doctor import Check
 from workers.diagnostics.threshold_checks import threshold_checks
 from workers.settings.settings import Settings
 from workers.wiring.captions import deriving
 from workers.wiring.models import pipeline_options, prompts_of
-from workers.wiring.thresholds import NOT_DERIVED, NOT_ENCODED, ThresholdInForce, described
+from workers.wiring.thresholds import NOT_ENCODED, described
 
 BUNDLED = space_of("bundled")
 CLIP = Space("clip-8", 8, 100.0)

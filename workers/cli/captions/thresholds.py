@@ -15,7 +15,7 @@ from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
-    from workers.wiring.thresholds import ThresholdInForce
+    from workers.captions.thresholds_in_force import ThresholdInForce
 
 
 def thresholds(
@@ -76,8 +76,8 @@ def table_of(found: Iterable[ThresholdInForce]) -> Table:
 
 def note_missing(settings: Settings, captions_version: str) -> None:
     """Say so if thresholds can be derived for a version and are not."""
-    from workers.wiring.captions import thresholds_in_force  # noqa: PLC0415 -- keeps the command line quick
-    from workers.wiring.thresholds import NOT_DERIVED  # noqa: PLC0415 -- as above
+    from workers.captions.thresholds_in_force import NOT_DERIVED  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.captions import thresholds_in_force  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     wiring = Wiring(settings)

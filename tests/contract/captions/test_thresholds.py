@@ -102,6 +102,8 @@ def test_they_decide_which_tags_are_shown_and_a_setting_wins(home: Path) -> None
 def test_captions_of_earlier_versions_have_none_until_a_command_derives_them(home: Path) -> None:
     stored(home, None)
     assert "wildtag captions thresholds" in shown(home, "stats")["unknown_similarity"]["detail"]
+    again = run(home, "captions", "import", str(home / "captions.txt"), "--name", "mine")
+    assert "unknown_similarity" not in again  # imported already, and nothing was derived
     derived = shown(home, "thresholds")
     assert derived == shown(home, "stats")
     assert derived["unknown_similarity"]["numbers"]["captions"] == 300

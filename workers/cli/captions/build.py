@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from vectordb.errors import Transient
-from workers.cli.captions.thresholds import table_of
+from workers.cli.captions.thresholds import note_missing, table_of
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
@@ -104,6 +104,8 @@ def _print(made: Manifest, settings: Settings, space: Space) -> None:
     )
     if made.thresholds is not None:
         console.print(table_of(thresholds_in_force(settings, space, made)))
+    else:  # an earlier version of wildtag imported it, or the encoder has measured ones
+        note_missing(settings, made.captions_version)
 
 
 def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: bool) -> Manifest:

@@ -125,6 +125,19 @@ class Background(_Part, frozen=True):
     spread: float
 
 
+class DerivedThresholds(_Part, frozen=True):
+    """Cosine thresholds that were derived for a caption version; ``None`` is off. See ``tasks.thresholds``.
+
+    ``prompts``: digest of the prompts with which words were encoded; empty for the plain word.
+    """
+
+    unknown: float | None = None
+    evidence: float | None = None
+    synonym: float | None = None
+    head: float | None = None
+    prompts: str = ""
+
+
 class Tag(_Part, frozen=True):
     """A scored candidate. ``score = alpha * image_score + (1 - alpha) * text_score``.
 
@@ -198,7 +211,8 @@ class Embedded(Batch, frozen=True, kw_only=True, tag_field="kind", tag="embedded
 class Retrieved(Batch, frozen=True, kw_only=True, tag_field="kind", tag="retrieved/2"):
     """``centroids``: per object the unit mean of its hits' vectors, scoring's text vector; zeros without hits.
 
-    ``backgrounds``: one per object; empty if retrieval had no background captions.
+    ``backgrounds``: one per object; empty if retrieval had no background captions. ``thresholds``: those derived for
+    the captions, if any.
     """
 
     vectors: Vectors
@@ -207,6 +221,7 @@ class Retrieved(Batch, frozen=True, kw_only=True, tag_field="kind", tag="retriev
     media: tuple[Media, ...] = ()
     featureless: tuple[bool, ...] = ()
     backgrounds: tuple[Background, ...] = ()
+    thresholds: DerivedThresholds | None = None
 
 
 class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extracted/2"):
@@ -219,6 +234,7 @@ class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extract
     media: tuple[Media, ...] = ()
     featureless: tuple[bool, ...] = ()
     backgrounds: tuple[Background, ...] = ()
+    thresholds: DerivedThresholds | None = None
 
 
 class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2"):

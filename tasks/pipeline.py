@@ -18,6 +18,7 @@ from tasks.extraction import Extractor, extract, extractor
 from tasks.images import MAX_PIXELS
 from tasks.messages import (
     Batch,
+    DerivedThresholds,
     Embedded,
     Extracted,
     Fault,
@@ -50,7 +51,9 @@ class PipelineOptions:
     max_tags: int | None = 5
     min_score: float = 0.0
     synonym_similarity: float = 1.0
+    head_similarity: float = 1.0
     unknown_similarity: float = -1.0
+    evidence_similarity: float = -1.0
     prompts: tuple[str, ...] = PLAIN
     min_confidence: float = 0.0
     detect_featureless: bool = False
@@ -72,11 +75,12 @@ def retrieval(
     options: PipelineOptions,
     reference_vectors: Floats | None = None,
     background_vectors: Floats | None = None,
+    thresholds: DerivedThresholds | None = None,
 ) -> Retrieved:
     """See ``tasks.retrieval.retrieve``."""
     return retrieve(
         batch, index, limit=options.limit, duplicate_similarity=options.duplicate_similarity,
-        reference_vectors=reference_vectors, background_vectors=background_vectors,
+        reference_vectors=reference_vectors, background_vectors=background_vectors, thresholds=thresholds,
     )  # fmt: skip
 
 
@@ -92,7 +96,8 @@ def scoring(
     return score(
         batch, encoder, cache, alpha=options.alpha, tau=options.tau, max_tags=options.max_tags,
         min_score=options.min_score, synonym_similarity=options.synonym_similarity,
-        unknown_similarity=options.unknown_similarity, prompts=options.prompts, judge=judge,
+        head_similarity=options.head_similarity, unknown_similarity=options.unknown_similarity,
+        evidence_similarity=options.evidence_similarity, prompts=options.prompts, judge=judge,
         min_confidence=options.min_confidence, detect_featureless=options.detect_featureless,
     )  # fmt: skip
 

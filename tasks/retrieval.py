@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.messages import Background, Embedded, Floats, Hit, Parsed, Retrieved, Vectors
+from tasks.messages import Background, DerivedThresholds, Embedded, Floats, Hit, Parsed, Retrieved, Vectors
 from vectordb.captions import CANDIDATES, Caption
 from vectordb.decoders import converted
 from vectordb.index import CaptionSearch, Neighbours, WrongDimension
@@ -30,11 +30,13 @@ def retrieve(
     duplicate_similarity: float = 0.94,
     reference_vectors: Floats | None = None,
     background_vectors: Floats | None = None,
+    thresholds: DerivedThresholds | None = None,
 ) -> Retrieved:
     """The ``limit`` nearest captions of each image, without near-copies, and their centroid.
 
     ``reference_vectors``: unit vectors (m, d) of images of every kind, for hubness correction.
-    ``background_vectors``: unit vectors (b, d) of captions of every kind, for the backgrounds.
+    ``background_vectors``: unit vectors (b, d) of captions of every kind, for the backgrounds. ``thresholds``: those
+    derived for these captions; scoring receives them.
 
     All images are searched in one call. An image may keep fewer than ``limit`` captions: the centroid is computed
     *after* copies are removed, as in the paper's code, so that a caption that the database contains ten times does
@@ -62,6 +64,7 @@ def retrieve(
         media=batch.media,
         featureless=batch.featureless,
         backgrounds=() if background_vectors is None else backgrounds(batch.vectors.array(), background_vectors),
+        thresholds=thresholds,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import compress
 from typing import Protocol
 
 import msgspec
@@ -42,7 +43,9 @@ def score(
     max_tags: int | None = 5,
     min_score: float = 0.0,
     synonym_similarity: float = 1.0,
+    head_similarity: float = 1.0,
     unknown_similarity: float = -1.0,
+    evidence_similarity: float = -1.0,
     prompts: Sequence[str] = PLAIN,
     judge: Judge | None = None,
     min_confidence: float = 0.0,
@@ -50,11 +53,12 @@ def score(
 ) -> Scored:
     """The best ``max_tags`` candidates of each image (all, if ``None``), best first.
 
-    ``tau`` divides the logits. Candidates whose cosine is above ``synonym_similarity`` become one tag; a tag below
-    ``min_score`` is dropped; an image whose nearest caption is below ``unknown_similarity`` gets no tags. No tags
-    means *unknown*. ``prompts`` is the paper's UpperCaSED: a word's vector is the unit mean over them. All words of
-    the batch that are not cached are encoded in one call. Raises ``WrongSpace`` if another encoder made the batch's
-    vectors.
+    ``tau`` divides the logits. Candidates whose cosine is above ``synonym_similarity`` become one tag, which has the
+    name of its noun above ``head_similarity``; a tag below ``min_score`` is dropped, and one whose best caption is
+    below ``evidence_similarity``; an image whose nearest caption is below ``unknown_similarity`` gets no tags. No
+    tags means *unknown*. ``prompts`` is the paper's UpperCaSED: a word's vector is the unit mean over them. All words
+    of the batch that are not cached are encoded in one call. Raises ``WrongSpace`` if another encoder made the
+    batch's vectors.
 
     With ``judge`` and backgrounds in the batch, tags have a confidence, are ordered by it, and those below
     ``min_confidence`` are dropped; ``max_tags`` then only limits their number. ``detect_featureless``: an image that
@@ -87,10 +91,14 @@ def score(
         vectors = words[columns] if synonym_similarity < 1 else None
         ranked = rank(
             found, by_image, by_text, alpha=alpha, vectors=vectors, synonym_similarity=synonym_similarity,
-            head_similarity=space.thresholds.head, limit=None if judged else max_tags,
+            head_similarity=head_similarity, limit=None if judged or evidence_similarity > -1 else max_tags,
         )  # fmt: skip
         ranked = [one for one in ranked if one.score >= min_score]
         sure = [_tag(found, one) for one in ranked]
+        if evidence_similarity > -1:
+            kept = [_evidence(tag, hits) >= evidence_similarity for tag in sure]
+            ranked = list(compress(ranked, kept))
+            sure = list(compress(sure, kept))
         if judge is not None and judged:
             by_name = similarities[row, [columns[one.members[0]] for one in ranked]]
             judged_tags = _judged(sure, by_name, hits, batch.backgrounds[row], judge)
@@ -120,7 +128,7 @@ def probabilities(similarities: NDArray[np.float64], space: Space, tau: float = 
 def encode_words(labels: Sequence[str], encoder: TextEncoder, cache: Cache, prompts: Sequence[str] = PLAIN) -> Floats:
     """The unit vector of each label, (n, dimension); labels that are not cached are encoded in one call."""
     space = encoder.space
-    prefix = f"word/{space.id}/{_digest(prompts)}"
+    prefix = f"word/{space.id}/{digest_of(prompts)}"
     keys = [prefix + label for label in labels]
     size = space.dimension * 4
     vectors: list[bytes] = []
@@ -140,7 +148,7 @@ def encode_words(labels: Sequence[str], encoder: TextEncoder, cache: Cache, prom
     return np.frombuffer(b"".join(vectors), dtype=np.float32).reshape(-1, space.dimension)
 
 
-def _digest(prompts: Sequence[str]) -> str:
+def digest_of(prompts: Sequence[str]) -> str:
     """Empty for the plain word; otherwise a short digest of the list of prompts."""
     if tuple(prompts) == PLAIN:
         return ""
@@ -156,13 +164,18 @@ def _judged(
     """
     if not tags:
         return []
-    evidence = [max((hits[at].similarity for at in tag.evidence), default=-1.0) for tag in tags]
+    evidence = [_evidence(tag, hits) for tag in tags]
     rows = features(similarities.tolist(), evidence, [tag.text_score for tag in tags], behind)
     confidences = judge.confidences(rows).tolist()
     with_confidence = [
         msgspec.structs.replace(tag, confidence=confidence) for tag, confidence in zip(tags, confidences, strict=True)
     ]
     return sorted(with_confidence, key=lambda tag: -(tag.confidence or 0.0))
+
+
+def _evidence(tag: Tag, hits: Sequence[Hit]) -> float:
+    """The similarity of the image and the best caption that names the tag."""
+    return max((hits[at].similarity for at in tag.evidence), default=-1.0)
 
 
 def _tag(candidates: Sequence[Candidate], ranked: Ranked) -> Tag:

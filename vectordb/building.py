@@ -19,7 +19,7 @@ import numpy as np
 
 from vectordb.captions import Caption
 from vectordb.errors import Permanent, Transient
-from vectordb.index import Floats, UnusableVectors, WrongDimension, paired
+from vectordb.index import CaptionIndex, Floats, UnusableVectors, WrongDimension, paired
 from vectordb.journal import Journal, Progress
 from vectordb.library import ChangeableLibrary, Manifest, split
 
@@ -87,6 +87,8 @@ class Hooks:
     graph: Callable[[], None] = lambda: None  # before the graph is built
     consumed: Callable[[int], None] = lambda _: None  # bytes of the source read so far
     wait: Callable[[Transient], None] | None = None
+    # the thresholds of the complete index, before the version is published
+    thresholds: Callable[[CaptionIndex], Mapping[str, object] | None] = lambda _: None
 
 
 class NoCaptions(Permanent):
@@ -150,11 +152,12 @@ def _built(
         progress, fault = reading.progress, reading.fault
         if not progress.count:
             return None, fault
+        thresholds = retrying(partial(hooks.thresholds, building.index), hooks.wait)
         hooks.graph()
         manifest = Manifest(
             draft.name, draft.version, draft.space_id, draft.dimension, building.index.count(), draft.template,
             draft.created.astimezone().isoformat(), draft.origin, progress.read, progress.empty, progress.duplicate,
-            draft.profile, draft.source, str(fault or ""),
+            draft.profile, draft.source, str(fault or ""), thresholds,
         )  # fmt: skip
         retrying(partial(building.finish, manifest), hooks.wait)
         return manifest, fault

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def copy(
     Raises ``CopyDiffers``, what ``ChangeableLibrary.building`` raises, and ``OtherSource`` if an unfinished build of
     this version has another source; ``resume=False`` deletes that build.
     """
-    identity = json.dumps(["copy", asdict(manifest)])
+    identity = json.dumps(["copy", replace(manifest, thresholds=None).stored()])
     version = manifest.captions_version
     with library.building(manifest.space_id, version, manifest.dimension, resume=resume) as building:
         target = building.index

@@ -18,11 +18,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from vectordb.disk_space import size_of
 from vectordb.edge import EdgeIndex
@@ -98,13 +99,15 @@ class FolderLibrary:
     def use(self, space_id: str, captions_version: str) -> None:
         """See ``ChangeableLibrary``."""
         self._known(space_id, captions_version)
-        pointer = self._root / safe(space_id) / _ACTIVE
-        with tempfile.NamedTemporaryFile("w", dir=pointer.parent, prefix=".active-", delete=False) as draft:
-            draft.write(captions_version)
-            draft.flush()
-            os.fsync(draft.fileno())
-        Path(draft.name).chmod(0o644)
-        Path(draft.name).replace(pointer)
+        _replace(self._root / safe(space_id) / _ACTIVE, captions_version)
+
+    def set_thresholds(self, space_id: str, captions_version: str, thresholds: Mapping[str, Any]) -> Manifest:
+        """See ``ChangeableLibrary``. The version may be open meanwhile."""
+        place = self._place(space_id, captions_version)
+        with _alone(place):
+            manifest = replace(self._known(space_id, captions_version), thresholds=thresholds)
+            _replace(place / _MANIFEST, json.dumps(manifest.stored(), indent=2))
+        return manifest
 
     def unfinished(self) -> list[tuple[str, str]]:
         """See ``ChangeableLibrary``."""
@@ -192,11 +195,21 @@ class FolderBuilding:
         self.index.close()
         shutil.rmtree(self.folder)
         with (self._work / _MANIFEST).open("w", encoding="utf-8") as out:
-            json.dump(asdict(manifest), out, indent=2)
+            json.dump(manifest.stored(), out, indent=2)
             out.flush()
             os.fsync(out.fileno())
         shutil.rmtree(self._place, ignore_errors=True)  # a folder without a manifest is not a version
         self._work.rename(self._place)
+
+
+def _replace(file: Path, content: str) -> None:
+    """Replace a file atomically; it survives a power failure."""
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}-", delete=False) as draft:
+        draft.write(content)
+        draft.flush()
+        os.fsync(draft.fileno())
+    Path(draft.name).chmod(0o644)
+    Path(draft.name).replace(file)
 
 
 def _work(place: Path) -> Path:

@@ -1,8 +1,8 @@
 """Caption databases and their versions: metadata, and the interface of libraries that store them.
 
 A database has a name; each build of it is a *version*; ``name@version`` identifies one within a vector space. A
-version becomes visible when it is complete, and then changes only by taught or removed captions. One version of a
-space is *active*: new images are tagged with it.
+version becomes visible when it is complete, and then changes only by taught or removed captions, and by thresholds
+that are derived for it later. One version of a space is *active*: new images are tagged with it.
 
 Libraries: ``vectordb.folder`` (Qdrant Edge in folders of this machine) and ``vectordb.server_library`` (a Qdrant
 server).
@@ -11,11 +11,11 @@ server).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from vectordb.errors import Permanent, Transient
 from vectordb.index import CaptionIndex
@@ -47,7 +47,7 @@ class Manifest:
     ``origin``: where its captions came from, for users; ``source``: the same for comparison. ``read``, ``empty`` and
     ``duplicate`` count the captions of its source, the empty ones and the repeated ones. ``profile``: whose
     candidates are stored with the captions, if any. ``fault``: why the source was not read completely, if so.
-    ``created`` is ISO 8601.
+    ``created`` is ISO 8601. ``thresholds``: JSON values that were derived for these captions, if any.
     """
 
     name: str
@@ -64,6 +64,14 @@ class Manifest:
     profile: str | None = None
     source: str = ""
     fault: str = ""
+    thresholds: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON values. Without thresholds it has none, so that earlier versions of wildtag can read it."""
+        values = asdict(self)
+        if self.thresholds is None:
+            del values["thresholds"]
+        return values
 
     @property
     def captions_version(self) -> str:
@@ -128,6 +136,10 @@ class ChangeableLibrary(Library, Protocol):
 
     def use(self, space_id: str, captions_version: str) -> None:
         """Activate a version for all processes at once. Raises ``IndexMissing``."""
+        ...
+
+    def set_thresholds(self, space_id: str, captions_version: str, thresholds: Mapping[str, Any]) -> Manifest:
+        """Replace the thresholds in the metadata of a version. Raises ``IndexMissing``, ``BuildRunning``."""
         ...
 
     def drop(self, space_id: str, captions_version: str) -> None:

@@ -17,11 +17,12 @@ import contextlib
 import hashlib
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from qdrant_client import QdrantClient, models
@@ -127,6 +128,14 @@ class ServerLibrary:
         """See ``ChangeableLibrary``."""
         found = self._registry.records()
         return sorted((one.space_id, one.captions_version) for one in found if one.state == BUILDING)
+
+    def set_thresholds(self, space_id: str, captions_version: str, thresholds: Mapping[str, Any]) -> Manifest:
+        """See ``ChangeableLibrary``."""
+        with self._claimed(space_id, captions_version):
+            record, manifest = self._known(space_id, captions_version)
+            made = replace(manifest, thresholds=thresholds)
+            self._registry.put(replace(record, manifest=made))
+        return made
 
     def drop(self, space_id: str, captions_version: str) -> None:
         """See ``ChangeableLibrary``. Processes that have it open get ``IndexMissing`` from now on."""

@@ -100,7 +100,8 @@ class Registry:
     def put(self, record: Record) -> None:
         """Store a record. Requires the claim."""
         point_id = _id("record", record.space_id, record.captions_version)
-        self._write(point_id, {"record": asdict(record)})
+        manifest = record.manifest.stored() if record.manifest else None
+        self._write(point_id, {"record": {**asdict(record), "manifest": manifest}})
 
     def forget(self, record: Record) -> None:
         """Delete a record. Requires the claim."""

@@ -17,7 +17,6 @@ import struct
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -70,7 +69,7 @@ def _write_members(tar: tarfile.TarFile, manifest: Manifest, index: CaptionIndex
         member.size = len(content)
         tar.addfile(member, BytesIO(content))
 
-    put(_FIRST, json.dumps({"format": FORMAT, "manifest": asdict(manifest)}, indent=2).encode())
+    put(_FIRST, json.dumps({"format": FORMAT, "manifest": manifest.stored()}, indent=2).encode())
     count = pages = 0
     for captions, vectors in index.pages():
         for texts, start, end in _in_parts(captions):

@@ -19,13 +19,15 @@ class Thresholds:
 
     An image whose best caption is less similar than ``unknown`` gets no tags; candidates more similar than
     ``synonym`` become one tag; tags that score less than ``score`` are dropped; a tag is named by its noun alone
-    ("fox" for "red fox") if the two are more similar than ``head``. The defaults disable all four.
+    ("fox" for "red fox") if the two are more similar than ``head``; a tag whose best caption is less similar to the
+    image than ``evidence`` is dropped. The defaults disable all five.
     """
 
     unknown: float = -1.0
     synonym: float = 1.0
     score: float = 0.0
     head: float = 1.0
+    evidence: float = -1.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Space:
     """A vector space: its id, dimension, and how similarities become probabilities.
 
     ``normalisation`` is ``softmax`` (CLIP) or ``sigmoid`` (SigLIP, with ``logit_bias``); ``logit_scale`` is already
-    exponentiated. ``id`` is short and valid as a folder name.
+    exponentiated. ``id`` is short and valid as a folder name. ``thresholds``: those measured with labels; without
+    any, thresholds are derived for each caption version (``tasks.thresholds``).
     """
 
     id: str

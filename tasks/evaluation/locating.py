@@ -131,6 +131,7 @@ def of_vocabulary(pipeline: Pipeline, names: Sequence[str]) -> Pipeline:
         alpha=1.0,
         duplicate_similarity=2.0,
         unknown_similarity=-1.0,
+        evidence_similarity=-1.0,
         min_score=0.0,
     )
     return replace(

@@ -40,4 +40,5 @@ def extract(batch: Retrieved, extractor: Extractor, cache: Cache) -> Extracted:
         media=batch.media,
         featureless=batch.featureless,
         backgrounds=batch.backgrounds,
+        thresholds=batch.thresholds,
     )

@@ -6,10 +6,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+import structlog
+
+from tasks.messages import DerivedThresholds
+from tasks.thresholds.derived import UnreadableThresholds, read
 from vectordb.errors import Permanent
 from vectordb.index import CaptionIndex, Floats, IndexMissing, sample
 from vectordb.library import ChangeableLibrary, Library
 from vectordb.starter import NAME, version
+
+log = structlog.get_logger()
 
 LOOK_EVERY_S = 0.5  # maximum delay until a switch of version is noticed
 OPEN_MAX = 2  # versions at once: the active one, and the previous one for work in progress
@@ -43,6 +49,17 @@ def chosen(library: Library, space_id: str, wanted: str | None) -> str:
         )
     known = ", ".join(sorted({m.name for m in library.manifests(space_id)})) or "none"
     raise IndexMissing(f"there are no captions {wanted!r}; there are: {known}")
+
+
+def derived_for(library: Library, space_id: str, captions_version: str) -> DerivedThresholds | None:
+    """The thresholds derived for a version; ``None`` if it has none, or none that can be read."""
+    manifest = library.find(space_id, captions_version)
+    try:
+        derived = read(manifest.thresholds) if manifest else None
+    except UnreadableThresholds as exc:
+        log.warning("thresholds not used", captions_version=captions_version, reason=str(exc))
+        return None
+    return None if derived is None else derived.thresholds
 
 
 def only(library: Library, space_id: str, wanted: str) -> str:
@@ -97,6 +114,7 @@ class OpenIndexes:
         self._clock = clock
         self._open: OrderedDict[str, tuple[CaptionIndex, float]] = OrderedDict()  # least recently used first
         self._samples: dict[str, Floats] = {}
+        self._derived: dict[str, DerivedThresholds | None] = {}
 
     def open(self, captions_version: str) -> CaptionIndex:
         """The index of a version. Raises ``IndexMissing``, ``IndexLocked``."""
@@ -115,8 +133,15 @@ class OpenIndexes:
             self._samples[captions_version] = sample(index)
         return self._samples[captions_version]
 
+    def thresholds(self, captions_version: str) -> DerivedThresholds | None:
+        """The thresholds derived for a version, read once while it is open."""
+        if captions_version not in self._derived:
+            self._derived[captions_version] = derived_for(self._library, self._space_id, captions_version)
+        return self._derived[captions_version]
+
     def release(self, captions_version: str) -> None:
         """Close a version; does nothing if it is not open."""
+        self._derived.pop(captions_version, None)
         self._samples.pop(captions_version, None)
         index, _ = self._open.pop(captions_version, (None, 0))
         if index is not None:

@@ -41,6 +41,7 @@ def evaluate_segmentation(
 ) -> None:
     """Measure, and print a table or one JSON object. ``progress`` must be started."""
     from workers.embedded.caption_access import captions_of  # noqa: PLC0415 -- as above
+    from workers.evaluation.adapters import options_in_use  # noqa: PLC0415 -- as above
     from workers.evaluation.conditions import conditions  # noqa: PLC0415 -- as above
     from workers.evaluation.segmentation import label_maps, measured  # noqa: PLC0415 -- as above
     from workers.wiring.segmentation import SegmentationMethods  # noqa: PLC0415 -- as above
@@ -64,7 +65,7 @@ def evaluate_segmentation(
             results, skipped = measured(
                 wiring, index, maps.spread(images), methods, baseline=baseline, on_progress=tried
             )
-            measured_by = conditions(settings, wiring.space, wiring.revision, wiring.pipeline_options)
+            measured_by = conditions(settings, wiring.space, wiring.revision, options_in_use(wiring))
     progress.stop()
     for one in skipped[:SHOWN]:
         messages.print(f"[yellow]skipped[/] {escape(str(one))}", soft_wrap=True)

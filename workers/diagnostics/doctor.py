@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -49,12 +49,16 @@ _BUNDLED = (
 
 @dataclass(frozen=True)
 class Check:
-    """What was checked, what was found, and how to fix it (empty if nothing has to be fixed)."""
+    """What was checked, what was found, and how to fix it (empty if nothing has to be fixed).
+
+    ``numbers``: of a threshold, its value and what it was derived from.
+    """
 
     name: str
     ok: bool | None
     detail: str
     remedy: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def passed(cls, name: str, detail: str) -> Check:

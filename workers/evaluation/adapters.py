@@ -22,14 +22,19 @@ from workers.wiring.wiring import Wiring
 CLASS_NAME = ("a photo of a {}",)  # CLIP's prompt for a class name, used by the paper's upper bound
 
 
+def options_in_use(wiring: Wiring) -> PipelineOptions:
+    """The pipeline options with which these captions tag."""
+    return wiring.options_for(wiring.revision.captions_version)
+
+
 def answering(wiring: Wiring) -> PipelineOptions:
     """The pipeline options of the settings without thresholds: as in the paper, every image gets tags.
 
     Videos are skipped.
     """
     return replace(
-        wiring.pipeline_options, unknown_similarity=-1.0, min_score=0.0, min_confidence=0.0, detect_featureless=False,
-        video=False,
+        options_in_use(wiring), unknown_similarity=-1.0, evidence_similarity=-1.0, min_score=0.0, min_confidence=0.0,
+        detect_featureless=False, video=False,
     )  # fmt: skip
 
 
@@ -38,7 +43,7 @@ def source_of(wiring: Wiring) -> Source:
     settings = wiring.settings
     return Source(
         read=partial(read_limited, settings.max_object_bytes), encoder=wiring.image_encoder, revision=wiring.revision,
-        pipeline_options=wiring.pipeline_options, batch=settings.batch_max,
+        pipeline_options=options_in_use(wiring), batch=settings.batch_max,
     )  # fmt: skip
 
 
@@ -62,7 +67,7 @@ def tools_of(
         reference_vectors=wiring.reference_vectors,
         background_vectors=sample(index) if wiring.confidence_model else None,
         judge=wiring.confidence_model,
-        shown_options=wiring.pipeline_options,
+        shown_options=options_in_use(wiring),
     )
 
 

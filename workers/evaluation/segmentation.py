@@ -20,7 +20,7 @@ from tasks.evaluation.vocabulary import IMAGENET, read_labels
 from tasks.pipeline import Pipeline, PipelineOptions
 from tasks.segmentation.run import SegmentationMethod
 from vectordb.index import CaptionIndex
-from workers.evaluation.adapters import answering, read_limited, sentences
+from workers.evaluation.adapters import answering, options_in_use, read_limited, sentences
 from workers.wiring.wiring import Wiring
 
 
@@ -78,7 +78,7 @@ def methods_of(
         made = wiring.pipeline(index, wiring.revision.captions_version)
         return replace(made, image_encoder=encoder, pipeline_options=pipeline_options)
 
-    ours = pipeline(wiring.pipeline_options)
+    ours = pipeline(options_in_use(wiring))
     found: list[Method] = [BySegmentationMethod(name, method, ours) for name, method in segmentation_methods.items()]
     if baseline:
         fixed = of_vocabulary(ours, read_labels(IMAGENET))

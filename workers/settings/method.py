@@ -10,7 +10,7 @@ from workers.settings.topic import Topic, UserPath
 
 
 class MethodSettings(Topic):
-    """Encoder and method. A threshold without a value is the one measured for the encoder's space."""
+    """Encoder and method. A threshold without a value is measured for the encoder, or derived for the captions."""
 
     encoder: str = Field(
         "bundled", description="Encoder: bundled, or the hub name or the folder of a CLIP or SigLIP model."
@@ -62,11 +62,21 @@ class MethodSettings(Topic):
     )
     synonym_similarity: float | None = Field(
         None, gt=0, le=1,
-        description="Cosine similarity above which two candidates are merged into one tag. Default: the threshold of"
-        " the encoder.",
+        description="Cosine similarity above which two candidates are merged into one tag. 1 merges none. Default:"
+        " measured for the encoder, or derived for the captions.",
+    )  # fmt: skip
+    head_similarity: float | None = Field(
+        None, gt=0, le=1,
+        description="Cosine similarity above which a merged tag is named by its noun alone, fox for red fox. 1:"
+        " never. Default: measured for the encoder, or derived for the captions.",
     )  # fmt: skip
     unknown_similarity: float | None = Field(
         None, ge=-1, le=1,
         description="Minimum cosine similarity between an image and its best caption. An image below it gets no tags."
-        " Default: the threshold of the encoder.",
+        " -1 disables it. Default: measured for the encoder, or derived for the captions.",
+    )  # fmt: skip
+    evidence_similarity: float | None = Field(
+        None, ge=-1, le=1,
+        description="Minimum cosine similarity between an image and the best caption that names a tag. -1 disables"
+        " it. Default: derived for the captions, for encoders without measured thresholds.",
     )  # fmt: skip

@@ -13,7 +13,7 @@ from tasks import pipeline
 from tasks.cache import Cache
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor
-from tasks.messages import Embedded, Extracted, Floats, Retrieved, Submitted
+from tasks.messages import DerivedThresholds, Embedded, Extracted, Floats, Retrieved, Submitted
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import Judge
 from vectordb.index import IndexMissing
@@ -80,7 +80,9 @@ class Retrieval:
             index = self._indexes.open(version)
             background = self._indexes.background(version) if self._with_background else None
             start = time.perf_counter()
-            retrieved = pipeline.retrieval(batch, index, self._options, self._reference_vectors, background)
+            retrieved = pipeline.retrieval(
+                batch, index, self._options, self._reference_vectors, background, self._indexes.thresholds(version)
+            )
         except IndexMissing:
             self._indexes.release(version)
             if version == self._chosen():
@@ -109,9 +111,14 @@ class Scoring:
     """Score the candidates and write the records."""
 
     def __init__(
-        self, encoder: TextEncoder, cache: Cache, options: PipelineOptions, judge: Judge | None, handover: Handover
+        self,
+        encoder: TextEncoder,
+        cache: Cache,
+        options: Callable[[DerivedThresholds | None], PipelineOptions],
+        judge: Judge | None,
+        handover: Handover,
     ) -> None:
-        """``judge``: gives confidences; without it tags have none."""
+        """``options``: returns those for the thresholds of the captions. ``judge``: gives confidences, if any."""
         self._judge = judge
         self._encoder = encoder
         self._cache = cache
@@ -121,5 +128,5 @@ class Scoring:
     def __call__(self, batch: Extracted, accepted: Accepted) -> None:
         """See ``workers.stages.table.Work``."""
         start = time.perf_counter()
-        scored = pipeline.scoring(batch, self._encoder, self._cache, self._options, self._judge)
+        scored = pipeline.scoring(batch, self._encoder, self._cache, self._options(batch.thresholds), self._judge)
         self._handover.finish(scored.timed("scoring", _since(start)), accepted)

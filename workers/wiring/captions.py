@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import Any
 
 from tasks.encoders import space_of
-from vectordb.library import ChangeableLibrary
+from tasks.encoders.protocols import Space, TextEncoder, Thresholds
+from vectordb.library import ChangeableLibrary, Manifest
 from vectordb.options import IndexOptions
 from workers.captions import starter
+from workers.captions.thresholds import Deriving
+from workers.captions.thresholds_in_force import ThresholdInForce
+from workers.captions.versions import chosen
 from workers.settings.settings import Settings
-from workers.wiring.models import text_encoder_loader
+from workers.wiring.models import confidence_model, image_encoder, prompts_of, text_encoder_loader
+from workers.wiring.thresholds import described
 
 
 def library_of(settings: Settings) -> ChangeableLibrary:
@@ -43,7 +50,30 @@ def prepared(settings: Settings) -> bool:
 
 def prepare_captions(settings: Settings, progress: starter.Progress = starter.quiet) -> None:
     """See ``workers.captions.starter.prepare_captions``."""
+    space, load = space_of(settings.encoder), cache(text_encoder_loader(settings))
     starter.prepare_captions(
-        library_of(settings), space_of(settings.encoder), text_encoder_loader(settings), settings.captions,
-        datetime.now(UTC), progress,
+        library_of(settings), space, load, settings.captions, datetime.now(UTC), progress,
+        deriving(settings, space, load) or starter.none,
     )  # fmt: skip
+
+
+def deriving(settings: Settings, space: Space, load: Callable[[], TextEncoder]) -> Deriving | None:
+    """What derives the thresholds of captions; ``None`` for an encoder with measured ones.
+
+    ``load`` gives the text encoder.
+    """
+    if space.thresholds != Thresholds():
+        return None
+    image = partial(image_encoder, settings)
+    return Deriving(space.id, load, image, prompts_of(settings), settings.retrieval_limit)
+
+
+def thresholds_in_force(
+    settings: Settings, space: Space | None = None, manifest: Manifest | None = None
+) -> list[ThresholdInForce]:
+    """The thresholds in force for a caption version, by default the one in use. Loads no model."""
+    space = space or space_of(settings.encoder)
+    if manifest is None:
+        library = library_of(settings)
+        manifest = library.find(space.id, chosen(library, space.id, settings.captions))
+    return described(settings, space, confidence_model(settings, space.id), manifest, prompts_of(settings))

@@ -9,9 +9,11 @@ from functools import partial
 from tasks.confidence import ConfidenceModel, load, shipped
 from tasks.encoders import load_image_encoder, load_text_encoder
 from tasks.encoders.protocols import ImageEncoder, TextEncoder, Thresholds
+from tasks.messages import DerivedThresholds
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import PLAIN
 from workers.settings.settings import Settings
+from workers.wiring.thresholds import in_force, values
 
 
 def image_encoder(settings: Settings) -> ImageEncoder:
@@ -39,20 +41,22 @@ def confidence_model(settings: Settings, space_id: str) -> ConfidenceModel | Non
     return load(own, space_id) if own.exists() else shipped(space_id)
 
 
+def prompts_of(settings: Settings) -> tuple[str, ...]:
+    """The prompts with which words are encoded. Reads their file, if the settings name one."""
+    lines = settings.prompts.read_text().splitlines() if settings.prompts else PLAIN
+    return tuple(line for line in lines if line.strip())
+
+
 def pipeline_options(
-    settings: Settings, thresholds: Thresholds, model: ConfidenceModel | None = None
-) -> PipelineOptions:
+    settings: Settings, thresholds: Thresholds, model: ConfidenceModel | None = None,
+    derived: DerivedThresholds | None = None,
+) -> PipelineOptions:  # fmt: skip
     """The options of the method; each is the setting with the same name.
 
-    ``thresholds`` and ``model``: those of the encoder's space, for settings without a value.
+    ``thresholds``, ``model`` and ``derived``: those of the encoder's space and of the captions, for settings without
+    a value. See ``workers.wiring.thresholds``.
     """
-    s, t = settings, thresholds
-    chosen = s.model_dump(include={field.name for field in fields(PipelineOptions)})
-    measured = {"min_score": t.score, "synonym_similarity": t.synonym, "unknown_similarity": t.unknown}
-    measured["min_confidence"] = 0.0 if model is None else model.threshold
-    for name, value in measured.items():
-        if chosen[name] is None:
-            chosen[name] = value
-    lines = s.prompts.read_text().splitlines() if s.prompts else PLAIN
-    prompts = tuple(line for line in lines if line.strip())
-    return PipelineOptions(**{**chosen, "limit": s.retrieval_limit, "prompts": prompts})
+    chosen = settings.model_dump(include={field.name for field in fields(PipelineOptions)})
+    prompts = prompts_of(settings)
+    chosen |= values(in_force(settings, thresholds, model, derived, prompts))
+    return PipelineOptions(**{**chosen, "limit": settings.retrieval_limit, "prompts": prompts})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.messages import Embedded, Extracted, ObjectRef, Retrieved, Scored, Submitted
@@ -16,6 +16,7 @@ from workers.stages.table import Stage
 from workers.stages.unusable import Triage
 from workers.stages.work import Embedding, Extraction, Retrieval, Scoring
 from workers.stages.worker import StageWorker
+from workers.wiring.models import pipeline_options
 from workers.wiring.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -75,7 +76,15 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         "extraction": Stage(Retrieved, cache(lambda: Extraction(w.extractor, w.cache, handover))),
         "scoring": Stage(
             Extracted,
-            cache(lambda: Scoring(w.text_encoder, w.cache, w.pipeline_options, w.confidence_model, handover)),
+            cache(
+                lambda: Scoring(
+                    w.text_encoder,
+                    w.cache,
+                    cache(partial(pipeline_options, s, w.space.thresholds, w.confidence_model)),
+                    w.confidence_model,
+                    handover,
+                )
+            ),
         ),
         SEGMENTATION: Stage(Scored, segmenting),
     }

@@ -26,7 +26,7 @@ from vectordb.library import ChangeableLibrary
 from workers.broker.celery_app import create_app
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import RemoteEncoder, RemoteIndex
-from workers.captions.versions import ActiveVersion, OpenIndexes
+from workers.captions.versions import ActiveVersion, OpenIndexes, derived_for
 from workers.dispatch.removals import Holds
 from workers.events.sink import EventSink
 from workers.events.sources import EventProbes, Sources
@@ -117,7 +117,7 @@ class Wiring:
 
     @cached_property
     def low_priority_inbox(self) -> Inbox:
-        """The low-priority inbox: objects to tag again when no new ones wait."""
+        """Objects to tag again when no new ones wait."""
         return Inbox(self.redis, self.keys.low_priority_inbox)
 
     @cached_property
@@ -135,8 +135,8 @@ class Wiring:
     ) -> Pipeline:
         """All stages, with these captions. Loads both encoders."""
         return Pipeline(
-            self.image_encoder, self.text_encoder, index, captions_version, extractor=self.extractor,
-            pipeline_options=self.pipeline_options, reference_vectors=self.reference_vectors, clock=clock,
+            self.image_encoder, self.text_encoder, index, captions_version, extractor=self.extractor, clock=clock,
+            pipeline_options=self.options_for(captions_version), reference_vectors=self.reference_vectors,
             judge=self.confidence_model, background_vectors=sample(index) if self.confidence_model else None,
         )  # fmt: skip
 
@@ -177,10 +177,8 @@ class Wiring:
     @cached_property
     def board(self) -> OutageBoard:
         """The outages seen by any process. Has its own connection, so that reports do not wait for other commands."""
-        return OutageBoard(
-            connect(self.settings.redis_url, patience_s=5.0, tries=1), self.keys,
-            self.process_name, self.clock,
-        )  # fmt: skip
+        own = connect(self.settings.redis_url, patience_s=5.0, tries=1)
+        return OutageBoard(own, self.keys, self.process_name, self.clock)
 
     @cached_property
     def outage_tracker(self) -> OutageTracker:
@@ -215,8 +213,7 @@ class Wiring:
     @cached_property
     def cache(self) -> Cache:
         """In-process memory over Redis, for word vectors and parsed captions."""
-        far = RedisCache(self.redis, self.keys, CACHE_S)
-        return LayeredCache(LRUCache(NEAR_ENTRIES), far)
+        return LayeredCache(LRUCache(NEAR_ENTRIES), RedisCache(self.redis, self.keys, CACHE_S))
 
     @cached_property
     def space(self) -> Space:
@@ -268,7 +265,7 @@ class Wiring:
 
     @cached_property
     def reference_vectors(self) -> Floats | None:
-        """Reference vectors of typical images for the hubness correction, if the encoder has some."""
+        """Vectors of typical images for the hubness correction, if the encoder has some."""
         return reference_vectors(self.settings.encoder, cache_dir=self.settings.cache_folder)
 
     @cached_property
@@ -277,8 +274,13 @@ class Wiring:
 
     @cached_property
     def pipeline_options(self) -> PipelineOptions:
-        """The options of the method, from the settings."""
+        """The options of the method, without thresholds derived for captions."""
         return pipeline_options(self.settings, self.space.thresholds, self.confidence_model)
+
+    def options_for(self, captions_version: str) -> PipelineOptions:
+        """The options of the method, with the thresholds derived for these captions."""
+        known = derived_for(self.library, self.space.id, captions_version)
+        return pipeline_options(self.settings, self.space.thresholds, self.confidence_model, known)
 
     @cached_property
     def confidence_model(self) -> ConfidenceModel | None:

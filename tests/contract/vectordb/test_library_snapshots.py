@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from tests.contract.vectordb.library_samples import CAPTIONS, At, build, everyth
 from tests.contract.vectordb.library_samples import at as at  # noqa: PLC0414 -- a fixture
 from tests.contract.vectordb.library_samples import library as library  # noqa: PLC0414 -- a fixture
 from vectordb.captions import Caption
+from vectordb.copying import copy
+from vectordb.index import IndexMissing
 from vectordb.library import (
     BadSnapshot,
     ChangeableLibrary,
@@ -99,6 +102,23 @@ def test_a_snapshot_is_whole_or_not_written(library: ChangeableLibrary, tmp_path
     with pytest.raises(OSError, match=r"taken\.tar"):
         library.snapshot("mini", "starter@v1", tmp_path / "taken.tar")
     assert [file.name for file in tmp_path.iterdir() if "taken" in file.name] == ["taken.tar"]
+
+
+def test_thresholds_belong_to_a_version_and_go_where_it_goes(at: At, tmp_path: Path) -> None:
+    derived = {"space_id": "mini", "unknown": {"value": 0.25, "reason": "", "numbers": {"captions": 50.0}}}
+    here = at("here")
+    build(here, replace(manifest(), thresholds={"old": None}))
+    index = here.open("mini", "starter@v1")  # tagging goes on meanwhile
+    made = here.set_thresholds("mini", "starter@v1", derived)
+    assert made == at("here").find("mini", "starter@v1") == replace(manifest(), thresholds=derived)
+    copy(index, made, at("copied"))
+    index.close()
+    here.snapshot("mini", "starter@v1", tmp_path / "saved.tar")
+    at("restored").restore(tmp_path / "saved.tar")
+    for place in ("here", "copied", "restored"):
+        assert at(place).manifests() == [made]
+    with pytest.raises(IndexMissing):
+        here.set_thresholds("mini", "starter@v2", derived)
 
 
 @pytest.mark.parametrize("name", ["", "..", "../up", "a/b", ".hidden", "a@b", "a b", "é", "-a"])

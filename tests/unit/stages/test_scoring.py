@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tasks.cache import LRUCache
-from tasks.encoders.protocols import Space, Thresholds
-from tasks.messages import Floats, WrongSpace
+from tasks.encoders.protocols import Space
+from tasks.messages import Candidate, Floats, Hit, WrongSpace
 from tasks.scoring import score
 from tests.unit.stages.made_up import SPACE, MadeUpText, extracted, random_units, vector_of
 
@@ -128,6 +129,20 @@ def test_nothing_near_means_unknown() -> None:
     assert score(far, MadeUpText(), LRUCache(10), unknown_similarity=0.3).tags == ((),)
 
 
+def test_a_tag_is_judged_by_its_own_best_caption() -> None:
+    units = random_units(0, 1)
+    hits = tuple(Hit(number, "a caption", similarity) for number, similarity in enumerate((0.31, 0.25, 0.2)))
+    found = (Candidate("cat", (0, 2)), Candidate("sofa", (1, 2)), Candidate("hub", (2,)))
+    batch = structs.replace(extracted(units, units, [["cat"]]), hits=(hits,), candidates=(found,))
+    everything = score(batch, MadeUpText(), LRUCache(10)).tags[0]
+    kept = score(batch, MadeUpText(), LRUCache(10), evidence_similarity=0.25).tags[0]
+    assert kept == tuple(tag for tag in everything if tag.label != "hub")
+    assert score(batch, MadeUpText(), LRUCache(10), evidence_similarity=0.32).tags[0] == ()
+    # what is dropped takes no place of another
+    first = next(tag for tag in kept if tag.label == "cat")
+    assert score(batch, MadeUpText(), LRUCache(10), evidence_similarity=0.3, max_tags=1).tags[0] == (first,)
+
+
 class Synonyms(MadeUpText):
     """ "cat" and "feline" are almost the same, "dog" is not."""
 
@@ -161,27 +176,25 @@ class Foxes(MadeUpText):
 
 
 def test_a_tag_is_named_by_its_noun_where_the_rest_tells_little() -> None:
-    space = replace(SPACE, thresholds=Thresholds(head=0.9))
-    image = np.eye(1, space.dimension, dtype=np.float32)
+    image = np.eye(1, SPACE.dimension, dtype=np.float32)
     batch = extracted(image, image, [["fox ball", "ball", "fox", "grey fox", "red fox"]])
     plain = score(batch, Foxes(), LRUCache(10), synonym_similarity=0.85).tags[0]
-    named = score(batch, Foxes(space), LRUCache(10), synonym_similarity=0.85).tags[0]
+    named = score(batch, Foxes(), LRUCache(10), synonym_similarity=0.85, head_similarity=0.9).tags[0]
     assert [tag.label for tag in plain] == ["red fox", "ball"]
     assert [tag.label for tag in named] == ["fox", "ball"]
     assert [tag.score for tag in named] == [tag.score for tag in plain]
-    far = replace(SPACE, thresholds=Thresholds(head=0.95))  # the cosine of "fox" and "red fox" is 0.92
-    assert score(batch, Foxes(far), LRUCache(10), synonym_similarity=0.85).tags[0] == plain
+    # the cosine of "fox" and "red fox" is 0.92
+    assert score(batch, Foxes(), LRUCache(10), synonym_similarity=0.85, head_similarity=0.95).tags[0] == plain
     # without merging there is no tag whose name could be another's
-    alone = score(batch, Foxes(space), LRUCache(10), max_tags=1).tags[0]
+    alone = score(batch, Foxes(), LRUCache(10), max_tags=1, head_similarity=0.9).tags[0]
     assert [tag.label for tag in alone] == ["red fox"]
 
 
 def test_a_word_that_another_ends_in_is_no_noun_of_it() -> None:
-    space = replace(SPACE, thresholds=Thresholds(head=0.5))
-    vector = np.zeros((1, space.dimension), dtype=np.float32)
+    vector = np.zeros((1, SPACE.dimension), dtype=np.float32)
     vector[0, :2] = math.cos(0.45), math.sin(0.45)
     batch = extracted(vector, vector, [["fox", "silver-fox"]])
-    tags = score(batch, Foxes(space), LRUCache(9), synonym_similarity=0.9).tags[0]
+    tags = score(batch, Foxes(), LRUCache(9), synonym_similarity=0.9, head_similarity=0.5).tags[0]
     assert [tag.label for tag in tags] == ["silver-fox"]
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -15,11 +16,14 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from vectordb.errors import Transient
 from workers.cli.connection import stack_settings
+from workers.cli.captions.thresholds import note_missing, table_of
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
+    from tasks.encoders.protocols import Space
     from vectordb.building import Prepare
+    from vectordb.index import CaptionIndex
     from vectordb.library import Manifest
     from workers.captions.importing import Import
     from workers.wiring.wiring import Wiring
@@ -77,10 +81,7 @@ def import_(
     if json:
         console.out(msgspec.json.encode({"manifest": made}).decode(), highlight=False)
     else:
-        console.print(
-            f"[bold]{escape(made.captions_version)}[/]: {made.count:,} captions imported of {made.read:,} read;"
-            f" {made.duplicate:,} duplicates, {made.empty:,} empty"
-        )
+        _print(made, settings, wiring.space)
     if made.fault:
         messages.print(f"[red]wildtag: {escape(made.fault)}[/]", soft_wrap=True)
         messages.print("The captions before this fault are imported.")
@@ -101,11 +102,25 @@ def put_in_use(wiring: Wiring, made: Manifest) -> None:
     messages.print(f"In use: {escape(now)}")
 
 
+def _print(made: Manifest, settings: Settings, space: Space) -> None:
+    from workers.wiring.captions import thresholds_in_force  # noqa: PLC0415 -- keeps the command line quick
+
+    console.print(
+        f"[bold]{escape(made.captions_version)}[/]: {made.count:,} captions imported of {made.read:,} read;"
+        f" {made.duplicate:,} duplicates, {made.empty:,} empty"
+    )
+    if made.thresholds is not None:
+        console.print(table_of(thresholds_in_force(settings, space, made)))
+    else:  # an earlier version of wildtag imported it, or the encoder has measured ones
+        note_missing(settings, made.captions_version)
+
+
 def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: bool) -> Manifest:
     from vectordb.building import Hooks  # noqa: PLC0415 -- keeps the command line quick
     from vectordb.journal import Progress as ImportProgress  # noqa: PLC0415 -- as above
     from workers.captions.encoding_backends import on_the_queue  # noqa: PLC0415 -- as above
     from workers.captions.importing import local, run  # noqa: PLC0415 -- as above
+    from workers.wiring.captions import deriving  # noqa: PLC0415 -- as above
     from workers.wiring.models import text_encoder_loader  # noqa: PLC0415 -- as above
 
     space_id = wiring.space.id
@@ -130,16 +145,26 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: b
             elif seconds % 60 == 10:
                 messages.print(notice)
 
+        load = cache(text_encoder_loader(wiring.settings))
+        derive = deriving(wiring.settings, wiring.space, load)
+
+        def derived(index: CaptionIndex) -> dict[str, object] | None:
+            progress.update(bar, description="deriving thresholds", total=None)
+            return derive(index) if derive else None
+
         prepare: Prepare
         if queue:
             prepare = on_the_queue(wiring.rpc, space_id, parse=what.parse, silent=silent)
         else:
-            load, threads = text_encoder_loader(wiring.settings), wiring.settings.threads
-            prepare = local(load, workers, space_id, parse=what.parse, threads=threads)
+            threads = wiring.settings.threads
+            prepare = local(
+                text_encoder_loader(wiring.settings) if workers > 1 else load, workers, space_id, parse=what.parse,
+                threads=threads,
+            )  # fmt: skip
         hooks = Hooks(
             on_progress=on_progress, wait=wait if not wiring.owned else None,
             graph=lambda: progress.update(bar, description="building the index", total=None),
-            consumed=lambda size: progress.update(bar, completed=size),
+            consumed=lambda size: progress.update(bar, completed=size), thresholds=derived,
         )  # fmt: skip
         return run(wiring.library, what, wiring.space, prepare, datetime.now(UTC), hooks, resume=resume)
 

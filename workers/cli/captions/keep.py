@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from workers.cli.captions.thresholds import note_missing
 from workers.cli.first_start import prepare_captions
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
@@ -65,7 +66,9 @@ def use(name: Version) -> None:
     if name in ("starter", starter()):  # the starter captions of this installation can be encoded now
         prepare_captions(settings.model_copy(update={"captions": "starter"}))
     wiring = Wiring(settings)
-    console.print(f"In use: {escape(switch(wiring.library, wiring.space.id, name, settings.captions))}")
+    now = switch(wiring.library, wiring.space.id, name, settings.captions)
+    console.print(f"In use: {escape(now)}")
+    note_missing(settings, now)
 
 
 def drop(

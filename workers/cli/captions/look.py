@@ -14,6 +14,7 @@ from rich.table import Table
 
 from vectordb.captions import CANDIDATES, SOURCE
 from vectordb.errors import Permanent
+from workers.cli.captions.thresholds import as_json, table_of
 from workers.cli.show import console, messages
 from workers.lifecycle.skipping import IMAGE_SUFFIXES, VIDEO_SUFFIXES, suffix_of
 from workers.settings.settings import Settings
@@ -100,8 +101,9 @@ def stats(
     sample: Annotated[int, typer.Option(min=0, help="Number of captions to count candidates in.")] = 5000,
     json: Json = False,
 ) -> None:
-    """Show the size, vector space, bytes on disk and most frequent candidates of a version."""
+    """Show the size, vector space, thresholds, bytes on disk and most frequent candidates of a version."""
     from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.captions import thresholds_in_force  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = Settings()
@@ -113,7 +115,9 @@ def stats(
     library, space_id = wiring.library, wiring.space.id
     manifest = library.find(space_id, version)
     details |= msgspec.to_builtins(manifest) | {"count": details["count"]} if manifest else {}
+    found = thresholds_in_force(settings, wiring.space, manifest)
     details |= {
+        "thresholds": as_json(found),
         "bytes": library.size(space_id, version),
         "active": library.active(space_id) == version,
         "spaces": sorted({m.space_id for m in library.manifests() if manifest and m.name == manifest.name}),
@@ -131,6 +135,8 @@ def stats(
             view.add_row(key, f"{value:,}" if type(value) is int else escape(_plain(value)))
     view.add_row("on disk", decimal(details["bytes"]))
     console.print(view)
+    console.print("\nThresholds in force:")
+    console.print(table_of(found))
     if common:
         words = ", ".join(f"{escape(label)} [dim]{count:,}[/]" for label, count in common)
         console.print(f"\nMost frequent candidates among {sampled:,} captions: {words}")

@@ -54,6 +54,7 @@ class PipelineOptions:
     prompts: tuple[str, ...] = PLAIN
     min_confidence: float = 0.0
     detect_featureless: bool = False
+    distinct_tags: bool = False
 
 
 def embedding(
@@ -94,6 +95,7 @@ def scoring(
         min_score=options.min_score, synonym_similarity=options.synonym_similarity,
         unknown_similarity=options.unknown_similarity, prompts=options.prompts, judge=judge,
         min_confidence=options.min_confidence, detect_featureless=options.detect_featureless,
+        distinct_tags=options.distinct_tags,
     )  # fmt: skip
 
 

@@ -25,11 +25,11 @@ CLASS_NAME = ("a photo of a {}",)  # CLIP's prompt for a class name, used by the
 def answering(wiring: Wiring) -> PipelineOptions:
     """The pipeline options of the settings without thresholds: as in the paper, every image gets tags.
 
-    Videos are skipped.
+    Tags are not reduced to distinct ones. Videos are skipped.
     """
     return replace(
         wiring.pipeline_options, unknown_similarity=-1.0, min_score=0.0, min_confidence=0.0, detect_featureless=False,
-        video=False,
+        distinct_tags=False, video=False,
     )  # fmt: skip
 
 

@@ -53,6 +53,7 @@ def pipeline_options(
     for name, value in measured.items():
         if chosen[name] is None:
             chosen[name] = value
+    chosen["distinct_tags"] = s.distinct_tags and s.profile != "paper"  # the paper has no such step
     lines = s.prompts.read_text().splitlines() if s.prompts else PLAIN
     prompts = tuple(line for line in lines if line.strip())
     return PipelineOptions(**{**chosen, "limit": s.retrieval_limit, "prompts": prompts})

@@ -29,7 +29,7 @@ export function details(record, before = null) {
   const where = record.segmentation;
   if (where?.error) parts.push(make("p", { class: "problem" }, `Segmentation failed: ${ended(where.error.reason)}`));
   else if (where && !where.segments.length) {
-    parts.push(make("p", { class: "unknown" }, "Segmentation found no labels: no caption is close enough."));
+    parts.push(make("p", { class: "unknown" }, "Segmentation found no labels: no part of the image is sure enough."));
   }
   return parts;
 }

@@ -3,7 +3,8 @@
 Three rules, applied from the strongest tag on; the strength of a tag is its confidence, or its score without one:
 
 - Siblings such as "harpy" and "harrier eagle" exclude each other. The strongest stays if it stands out, otherwise
-  their nearest common broader noun replaces them all: the probability that any of them is right.
+  their nearest common broader noun replaces them all, as sure as the surest of them. To add their confidences up would
+  overstate it: where one is wrong, the others often are, too (``ops/decisions/0024-distinct-tags.md``).
 - A look-alike such as "oxalis" beside "ox" gives way if no broader noun ties the two and the image's captions do not
   name it better: sentence encoders place words of similar spelling near to each other.
 - A general word such as "animal" gives way to any kind of it.
@@ -11,7 +12,6 @@ Three rules, applied from the strongest tag on; the strength of a tag is its con
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
@@ -22,13 +22,12 @@ from tasks.nouns import Nouns, kinds_of
 
 LEAD = 0.1  # a tag stands out if it is stronger by this
 STEPS = 3  # to the broader noun of siblings
-FAMILY = 200  # kinds of the broader noun of siblings; a dog has about 190, a bird 900
+FAMILY = 120  # kinds of the broader noun of siblings: an eagle has 13, a bird of prey 103, a bird 1,440
 GENERAL = 1000  # nouns with more kinds are general
 TIED_STEPS, TIED_KINDS = 4, 2000  # as STEPS and FAMILY, for what ties look-alikes together
 BETTER = 0.02  # by this cosine a look-alike must be named better than the tag it resembles
 SAME_LETTERS = 4  # at the beginning of words that look alike
-WEAKEST = 0.02  # weaker tags are left alone: they make no noun sure, and there are many
-MOST = 0.95  # confidence of a broader noun that none of the captions may name
+WEAKEST = 0.02  # weaker tags are left alone: they are no rivals, and there are many
 _DIGITS = 6
 _BETWEEN = re.compile(r"[\W_]+")
 
@@ -36,8 +35,7 @@ _BETWEEN = re.compile(r"[\W_]+")
 def distinct(tags: Sequence[Tag], hits: Sequence[Hit], least: float = 0.0) -> list[Tag]:
     """The distinct ones of an image's tags, strongest first, without those below ``least``.
 
-    ``tags``: all tags of the image, strongest first, those below ``least`` included: together they may make a broader
-    noun sure. A broader noun that is no tag itself has the scores and the evidence of its kinds together.
+    ``tags``: all tags of the image, strongest first, those below ``least`` included, which may be rivals. A broader noun that is no tag itself has the scores and the evidence of its kinds together.
     """
     nouns = Nouns(hit.caption for hit in hits)
     left = [tag for tag in tags if tag.strength >= WEAKEST]
@@ -78,7 +76,10 @@ def _exclude(one: Tag, other: Tag, nouns: Nouns) -> bool:
 
 
 def _any_of(broader: str, members: Sequence[Tag], nouns: Nouns) -> Tag:
-    """The tag for "any of these kinds". Only the narrowest of them count, since a kind is counted in its noun."""
+    """The tag for "any of these kinds", strongest first.
+
+    Scores are shares and add up. Only the narrowest kinds count, since a noun has the share of its kinds.
+    """
     itself = next((tag for tag in members if tag.label == broader), None)
     kinds = [tag for tag in members if tag is not itself]
     narrowest = [
@@ -88,10 +89,7 @@ def _any_of(broader: str, members: Sequence[Tag], nouns: Nouns) -> Tag:
         round(min(1.0, sum(values)), _DIGITS)
         for values in zip(*[(tag.score, tag.image_score, tag.text_score) for tag in narrowest], strict=True)
     )
-    sure = None
-    if members[0].confidence is not None:
-        none = math.prod(1 - (tag.confidence or 0.0) for tag in narrowest)
-        sure = round(max(min(MOST, 1 - none), *[tag.confidence or 0.0 for tag in members]), _DIGITS)
+    sure = members[0].confidence
     evidence = tuple(sorted({at for tag in members for at in tag.evidence}))
     if itself is not None:
         return msgspec.structs.replace(itself, confidence=sure, evidence=evidence)

@@ -3,8 +3,8 @@
 Three rules, applied from the strongest tag on; the strength of a tag is its confidence, or its score without one:
 
 - Siblings such as "harpy" and "harrier eagle" exclude each other. The strongest stays if it stands out, otherwise
-  their nearest common broader noun replaces them all, as sure as the surest of them. To add their confidences up would
-  overstate it: where one is wrong, the others often are, too (``ops/decisions/0024-distinct-tags.md``).
+  their nearest common broader noun replaces them all, as sure as the surest of them. The sum of their confidences
+  would overstate it, because they are often wrong together (``ops/decisions/0024-distinct-tags.md``).
 - A look-alike such as "oxalis" beside "ox" gives way if no broader noun ties the two and the image's captions do not
   name it better: sentence encoders place words of similar spelling near to each other.
 - A general word such as "animal" gives way to any kind of it.
@@ -35,7 +35,8 @@ _BETWEEN = re.compile(r"[\W_]+")
 def distinct(tags: Sequence[Tag], hits: Sequence[Hit], least: float = 0.0) -> list[Tag]:
     """The distinct ones of an image's tags, strongest first, without those below ``least``.
 
-    ``tags``: all tags of the image, strongest first, those below ``least`` included, which may be rivals. A broader noun that is no tag itself has the scores and the evidence of its kinds together.
+    ``tags``: all tags of the image, strongest first; those below ``least`` may be rivals, too. A broader noun that is
+    no tag itself has the scores and the evidence of its kinds together.
     """
     nouns = Nouns(hit.caption for hit in hits)
     left = [tag for tag in tags if tag.strength >= WEAKEST]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tasks.cache import Cache, LRUCache
+from tasks.distinct import distinct
 from tasks.embedding import embed
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor, extract, extractor
@@ -38,7 +39,10 @@ M = TypeVar("M", bound=Batch)
 
 @dataclass(frozen=True)
 class PipelineOptions:
-    """The parameters of the method; names and meanings are those of the stages' arguments."""
+    """The parameters of the method; names and meanings are those of the stages' arguments.
+
+    ``distinct_tags``: scoring reduces tags by ``tasks.distinct``.
+    """
 
     max_pixels: int = MAX_PIXELS
     media_gps: bool = False
@@ -95,7 +99,7 @@ def scoring(
         min_score=options.min_score, synonym_similarity=options.synonym_similarity,
         unknown_similarity=options.unknown_similarity, prompts=options.prompts, judge=judge,
         min_confidence=options.min_confidence, detect_featureless=options.detect_featureless,
-        distinct_tags=options.distinct_tags,
+        reduce=distinct if options.distinct_tags else None,
     )  # fmt: skip
 
 

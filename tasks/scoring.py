@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from tasks.cache import Cache
 from tasks.confidence import Numbers, features
-from tasks.distinct import distinct
 from tasks.encoders.protocols import Space, TextEncoder
 from tasks.messages import Background, Candidate, Extracted, Floats, Hit, Scored, Tag, Unknown, WrongSpace
 from tasks.ranking import DIGITS, Ranked, rank
@@ -30,6 +29,14 @@ class Judge(Protocol):
 
     def confidences(self, features: Numbers) -> Numbers:
         """(n, 5) features of the tags of one image → (n,) probabilities."""
+        ...
+
+
+class Reduce(Protocol):
+    """What chooses the tags to show: ``tasks.distinct.distinct``."""
+
+    def __call__(self, tags: Sequence[Tag], hits: Sequence[Hit], least: float) -> list[Tag]:
+        """All tags of an image, best first → those to show, best first; none below the minimum ``least``."""
         ...
 
 
@@ -48,7 +55,7 @@ def score(
     judge: Judge | None = None,
     min_confidence: float = 0.0,
     detect_featureless: bool = False,
-    distinct_tags: bool = False,
+    reduce: Reduce | None = None,
 ) -> Scored:
     """The best ``max_tags`` candidates of each image (all, if ``None``), best first.
 
@@ -60,8 +67,8 @@ def score(
 
     With ``judge`` and backgrounds in the batch, tags have a confidence, are ordered by it, and those below
     ``min_confidence`` are dropped; ``max_tags`` then only limits their number. ``detect_featureless``: an image that
-    embedding found featureless gets no tags. ``distinct_tags``: see ``tasks.distinct``. The field
-    ``unknown`` of the result says why an image has no tags.
+    embedding found featureless gets no tags. ``reduce``: chooses the tags to show in place of
+    the minimum alone. The field ``unknown`` of the result says why an image has no tags.
     """
     space = encoder.space
     if space.id != batch.revision.space_id or space.dimension != batch.vectors.dimension:
@@ -92,7 +99,7 @@ def score(
         vectors = words[columns] if synonym_similarity < 1 else None
         ranked = rank(
             found, by_image, by_text, alpha=alpha, vectors=vectors, synonym_similarity=synonym_similarity,
-            head_similarity=space.thresholds.head, limit=None if judged or distinct_tags else max_tags,
+            head_similarity=space.thresholds.head, limit=max_tags if reduce is None and not judged else None,
         )  # fmt: skip
         every = [_tag(found, one) for one in ranked]
         why = _missed("low-score", every, min_score)
@@ -105,7 +112,7 @@ def score(
             least = min_confidence
             if sure:
                 why = _missed("low-confidence", sure, least)
-        chosen = distinct(sure, hits, least) if distinct_tags else [tag for tag in sure if tag.strength >= least]
+        chosen = reduce(sure, hits, least) if reduce else [tag for tag in sure if tag.strength >= least]
         tags.append(tuple(chosen[:max_tags]))
         unknown.append(None if chosen else why)
     return Scored(

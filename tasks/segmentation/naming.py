@@ -164,8 +164,12 @@ def _hits(
     A tag for several kinds of a noun, which may be no candidate itself, has the captions of its kinds.
     """
     where: defaultdict[str, set[int]] = defaultdict(set)
-    for candidate in (*found.candidates[row], *tags):
+    named_here = [
+        *((one.label, one.evidence) for one in found.candidates[row]),
+        *((tag.label, tag.evidence) for tag in tags),
+    ]
+    for name, evidence in named_here:
         for label, family in families.items():
-            if candidate.label in family:
-                where[label].update(candidate.evidence)
+            if name in family:
+                where[label].update(evidence)
     return {label: tuple(found.hits[row][at] for at in sorted(places)) for label, places in where.items()}

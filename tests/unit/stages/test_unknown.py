@@ -7,6 +7,7 @@ import pytest
 
 from tasks.cache import LRUCache
 from tasks.confidence import FEATURES, ConfidenceModel
+from tasks.distinct import distinct
 from tasks.messages import Background, Extracted, Scored, Unknown
 from tasks.scoring import score
 from tests.unit.stages.made_up import SPACE, MadeUpText, extracted, random_units
@@ -41,7 +42,7 @@ def test_an_image_with_tags_needs_no_reason() -> None:
         ({}, {"unknown_similarity": 0.6}, "no-near-caption", "nearest caption 0.50, minimum 0.60"),
         ({}, {"min_score": 0.99}, "low-score", "minimum 0.99 (score)"),
         ({}, {"judge": MODEL, "min_confidence": 0.99}, "low-confidence", "minimum 0.99"),
-        ({}, {"judge": MODEL, "min_confidence": 0.99, "distinct_tags": True}, "low-confidence", "minimum 0.99"),
+        ({}, {"judge": MODEL, "min_confidence": 0.99, "reduce": distinct}, "low-confidence", "minimum 0.99"),
     ],
 )
 def test_each_reason_has_a_code_and_what_was_missed(

@@ -157,6 +157,22 @@ class Tag(_Part, frozen=True):
         return self.score if self.confidence is None else self.confidence
 
 
+class Unknown(_Part, frozen=True):
+    """Why an image has no tags.
+
+    ``code``: ``featureless``: the image shows nothing; ``no-captions``: the caption database is empty;
+    ``no-near-caption``: the nearest caption is not similar enough; ``low-score``, ``low-evidence``,
+    ``low-confidence``: no candidate reaches the minimum. ``value``: the similarity of the nearest caption, or of the
+    best candidate ``label`` the score, the similarity of its best caption, or the confidence. ``least``: the minimum
+    that it misses.
+    """
+
+    code: str
+    label: str | None = None
+    value: float | None = None
+    least: float | None = None
+
+
 class Fault(_Part, frozen=True):
     """Why an object of a batch failed; ``code`` for machines, ``reason`` for people."""
 
@@ -238,11 +254,15 @@ class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extract
 
 
 class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2"):
-    """``tags``: per object, best first; empty if the image is unknown."""
+    """``tags``: per object, best first; empty if the image is unknown.
+
+    ``unknown``: per object why it has no tags, ``None`` if it has some; empty in older messages.
+    """
 
     hits: tuple[tuple[Hit, ...], ...]
     tags: tuple[tuple[Tag, ...], ...]
     media: tuple[Media, ...] = ()
+    unknown: tuple[Unknown | None, ...] = ()
 
     def only(self, places: Sequence[int]) -> Self:
         """A copy with some of its objects, each with its share of the times."""
@@ -252,5 +272,6 @@ class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2")
         return msgspec.structs.replace(
             self, objects=tuple(self.objects[i] for i in places), hits=tuple(self.hits[i] for i in places),
             tags=tuple(self.tags[i] for i in places), media=tuple(self.media[i] for i in places if self.media),
+            unknown=tuple(self.unknown[i] for i in places if self.unknown),
             timings_ms={stage: ms * share for stage, ms in self.timings_ms.items()},
         )  # fmt: skip

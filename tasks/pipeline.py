@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tasks.cache import Cache, LRUCache
+from tasks.distinct import distinct
 from tasks.embedding import embed
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor, extract, extractor
@@ -39,7 +40,10 @@ M = TypeVar("M", bound=Batch)
 
 @dataclass(frozen=True)
 class PipelineOptions:
-    """The parameters of the method; names and meanings are those of the stages' arguments."""
+    """The parameters of the method; names and meanings are those of the stages' arguments.
+
+    ``distinct_tags``: scoring reduces tags by ``tasks.distinct``.
+    """
 
     max_pixels: int = MAX_PIXELS
     media_gps: bool = False
@@ -57,6 +61,7 @@ class PipelineOptions:
     prompts: tuple[str, ...] = PLAIN
     min_confidence: float = 0.0
     detect_featureless: bool = False
+    distinct_tags: bool = False
 
 
 def embedding(
@@ -99,6 +104,7 @@ def scoring(
         head_similarity=options.head_similarity, unknown_similarity=options.unknown_similarity,
         evidence_similarity=options.evidence_similarity, prompts=options.prompts, judge=judge,
         min_confidence=options.min_confidence, detect_featureless=options.detect_featureless,
+        reduce=distinct if options.distinct_tags else None,
     )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from itertools import compress
 from typing import Protocol
 
 import msgspec
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 from tasks.cache import Cache
 from tasks.confidence import Numbers, features
 from tasks.encoders.protocols import Space, TextEncoder
-from tasks.messages import Background, Candidate, Extracted, Floats, Hit, Scored, Tag, WrongSpace
-from tasks.ranking import Ranked, rank
+from tasks.messages import Background, Candidate, Extracted, Floats, Hit, Scored, Tag, Unknown, WrongSpace
+from tasks.ranking import DIGITS, Ranked, rank
 from tasks.vector_maths import unit
 
 PLAIN = ("{}",)
@@ -30,6 +29,14 @@ class Judge(Protocol):
 
     def confidences(self, features: Numbers) -> Numbers:
         """(n, 5) features of the tags of one image → (n,) probabilities."""
+        ...
+
+
+class Reduce(Protocol):
+    """What chooses the tags to show: ``tasks.distinct.distinct``."""
+
+    def __call__(self, tags: Sequence[Tag], hits: Sequence[Hit], least: float) -> list[Tag]:
+        """All tags of an image, best first → those to show, best first; none below the minimum ``least``."""
         ...
 
 
@@ -50,6 +57,7 @@ def score(
     judge: Judge | None = None,
     min_confidence: float = 0.0,
     detect_featureless: bool = False,
+    reduce: Reduce | None = None,
 ) -> Scored:
     """The best ``max_tags`` candidates of each image (all, if ``None``), best first.
 
@@ -62,7 +70,8 @@ def score(
 
     With ``judge`` and backgrounds in the batch, tags have a confidence, are ordered by it, and those below
     ``min_confidence`` are dropped; ``max_tags`` then only limits their number. ``detect_featureless``: an image that
-    embedding found featureless gets no tags.
+    embedding found featureless gets no tags. ``reduce``: chooses the tags to show in place of the minimum alone. The
+    field ``unknown`` of the result says why an image has no tags.
     """
     space = encoder.space
     if space.id != batch.revision.space_id or space.dimension != batch.vectors.dimension:
@@ -80,10 +89,12 @@ def score(
     count = len(batch.objects)
     judged = judge is not None and bool(batch.backgrounds)
     tags: list[tuple[Tag, ...]] = []
+    unknown: list[Unknown | None] = []
     for row, (found, hits) in enumerate(zip(batch.candidates, batch.hits, strict=True)):
-        featureless = detect_featureless and bool(batch.featureless) and batch.featureless[row]
-        if featureless or not hits or hits[0].similarity < unknown_similarity:
+        nothing = _nothing_to_score(batch, row, unknown_similarity, detect_featureless=detect_featureless)
+        if nothing is not None:
             tags.append(())
+            unknown.append(nothing)
             continue
         columns = [position[candidate.label] for candidate in found]
         by_image = probabilities(similarities[row, columns], space, tau)
@@ -91,19 +102,26 @@ def score(
         vectors = words[columns] if synonym_similarity < 1 else None
         ranked = rank(
             found, by_image, by_text, alpha=alpha, vectors=vectors, synonym_similarity=synonym_similarity,
-            head_similarity=head_similarity, limit=None if judged or evidence_similarity > -1 else max_tags,
+            head_similarity=head_similarity,
+            limit=max_tags if reduce is None and not judged and evidence_similarity <= -1 else None,
         )  # fmt: skip
-        ranked = [one for one in ranked if one.score >= min_score]
-        sure = [_tag(found, one) for one in ranked]
-        if evidence_similarity > -1:
-            kept = [_evidence(tag, hits) >= evidence_similarity for tag in sure]
-            ranked = list(compress(ranked, kept))
-            sure = list(compress(sure, kept))
+        every = [(one, _tag(found, one)) for one in ranked]
+        why, least = _missed("low-score", [tag for _, tag in every], min_score), 0.0
+        left = [(one, tag) for one, tag in every if tag.score >= min_score]
+        if left and evidence_similarity > -1:
+            best = max((tag for _, tag in left), key=lambda tag: _evidence(tag, hits))
+            why = Unknown("low-evidence", best.label, round(_evidence(best, hits), DIGITS), evidence_similarity)
+            left = [(one, tag) for one, tag in left if _evidence(tag, hits) >= evidence_similarity]
+        sure = [tag for _, tag in left]
         if judge is not None and judged:
-            by_name = similarities[row, [columns[one.members[0]] for one in ranked]]
-            judged_tags = _judged(sure, by_name, hits, batch.backgrounds[row], judge)
-            sure = [tag for tag in judged_tags if (tag.confidence or 0.0) >= min_confidence]
-        tags.append(tuple(sure[:max_tags]))
+            by_name = similarities[row, [columns[one.members[0]] for one, _ in left]]
+            sure = _judged(sure, by_name, hits, batch.backgrounds[row], judge)
+            least = min_confidence
+            if sure:
+                why = _missed("low-confidence", sure, least)
+        chosen = reduce(sure, hits, least) if reduce else [tag for tag in sure if tag.strength >= least]
+        tags.append(tuple(chosen[:max_tags]))
+        unknown.append(None if chosen else why)
     return Scored(
         objects=batch.objects,
         revision=batch.revision,
@@ -111,6 +129,7 @@ def score(
         hits=batch.hits,
         tags=tuple(tags),
         media=batch.media,
+        unknown=tuple(unknown),
     )
 
 
@@ -146,6 +165,25 @@ def encode_words(labels: Sequence[str], encoder: TextEncoder, cache: Cache, prom
             vectors[at] = vector.astype(np.float32, copy=False).tobytes()
         cache.set_many({keys[at]: vectors[at] for at in missing})
     return np.frombuffer(b"".join(vectors), dtype=np.float32).reshape(-1, space.dimension)
+
+
+def _nothing_to_score(
+    batch: Extracted, row: int, unknown_similarity: float, *, detect_featureless: bool
+) -> Unknown | None:
+    """Why an image gets no tags, whatever its candidates; ``None`` if they decide."""
+    if detect_featureless and batch.featureless and batch.featureless[row]:
+        return Unknown("featureless")
+    hits = batch.hits[row]
+    if not hits:
+        return Unknown("no-captions")
+    if hits[0].similarity < unknown_similarity:
+        return Unknown("no-near-caption", None, round(hits[0].similarity, DIGITS), unknown_similarity)
+    return None
+
+
+def _missed(code: str, ordered: Sequence[Tag], least: float) -> Unknown:
+    """Why no tag of an image, best first, is shown: the best is below ``least``."""
+    return Unknown(code, ordered[0].label, ordered[0].strength, least) if ordered else Unknown(code)
 
 
 def digest_of(prompts: Sequence[str]) -> str:

@@ -133,10 +133,11 @@ def of_vocabulary(pipeline: Pipeline, names: Sequence[str]) -> Pipeline:
         unknown_similarity=-1.0,
         evidence_similarity=-1.0,
         min_score=0.0,
+        distinct_tags=False,
     )
     return replace(
         pipeline, index=index, captions_version="fixed", extractor=Whole(), cache=LRUCache(CACHED),
-        reference_vectors=None, pipeline_options=pipeline_options,
+        reference_vectors=None, pipeline_options=pipeline_options, background_vectors=None, judge=None,
     )  # fmt: skip
 
 

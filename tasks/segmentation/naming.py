@@ -1,7 +1,8 @@
 """Names the parts of one image with one vocabulary, so that two halves of a cat get the same label.
 
 Each part goes through retrieval, extraction and scoring like an image. The best tags of all parts, weighted by the
-size of the part and with synonyms merged, are the image's vocabulary. Then each part is scored against all of it.
+size of the part and with synonyms merged, are the image's vocabulary. Then each part is scored against all of it. A
+part without a tag that is sure enough is unknown, as an image would be.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.messages import Embedded, Extracted, Floats, Hit, ObjectRef, Scored, Vectors
+from tasks.messages import Embedded, Extracted, Floats, Hit, ObjectRef, Scored, Tag, Vectors
 from tasks.pipeline import Pipeline
+from tasks.retrieval import backgrounds
 from tasks.scoring import encode_words, probabilities
 
 Source = Literal["part", "image"]
@@ -69,7 +71,7 @@ def named(vectors: Floats, sizes: Floats, whole: Floats, pipeline: Pipeline, nam
         known = np.array([bool(tags) for tags in scored.tags])
         of_leaders = np.where(known[:, None], scored_against(labels, found, pipeline), 0)
         scores[seen] = of_leaders[follows]
-        shown = [_hits(found, row, families) for row in range(len(leaders))]
+        shown = [_hits(found, row, families, scored.tags[row]) for row in range(len(leaders))]
         for part, leader in zip(seen, follows, strict=True):
             hits[part] = shown[leader]
     return Named(labels, scores, tuple(hits), looked_up)
@@ -139,11 +141,12 @@ def _candidates(vectors: Floats, whole: Floats, pipeline: Pipeline, source: Sour
     if source == "part":
         return pipeline.candidates(batch_of(vectors, pipeline)), len(vectors)
     one = pipeline.candidates(batch_of(whole[None], pipeline))
-    count = len(vectors)
+    count, behind = len(vectors), pipeline.background_vectors
     return msgspec.structs.replace(
         one, objects=batch_of(vectors, pipeline).objects, vectors=Vectors.of(vectors),
         centroids=Vectors.of(np.repeat(one.centroids.array(), count, axis=0)),
         hits=one.hits * count, candidates=one.candidates * count,
+        backgrounds=() if behind is None else backgrounds(vectors, behind),
     ), 1  # fmt: skip
 
 
@@ -153,11 +156,20 @@ def batch_of(vectors: Floats, pipeline: Pipeline) -> Embedded:
     return Embedded(objects=parts, revision=pipeline.revision, vectors=Vectors.of(vectors))
 
 
-def _hits(found: Extracted, row: int, families: Mapping[str, frozenset[str]]) -> dict[str, tuple[Hit, ...]]:
-    """The captions of an object that contain a label of the image or a label merged into it."""
+def _hits(
+    found: Extracted, row: int, families: Mapping[str, frozenset[str]], tags: Sequence[Tag]
+) -> dict[str, tuple[Hit, ...]]:
+    """The captions of an object that contain a label of the image or a label merged into it.
+
+    A tag for several kinds of a noun, which may be no candidate itself, has the captions of its kinds.
+    """
     where: defaultdict[str, set[int]] = defaultdict(set)
-    for candidate in found.candidates[row]:
+    named_here = [
+        *((one.label, one.evidence) for one in found.candidates[row]),
+        *((tag.label, tag.evidence) for tag in tags),
+    ]
+    for name, evidence in named_here:
         for label, family in families.items():
-            if candidate.label in family:
-                where[label].update(candidate.evidence)
+            if name in family:
+                where[label].update(evidence)
     return {label: tuple(found.hits[row][at] for at in sorted(places)) for label, places in where.items()}

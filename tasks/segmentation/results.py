@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-UNKNOWN = "unknown"  # label 0: no caption is close enough
+UNKNOWN = "unknown"  # label 0: no tag is sure enough, or no caption is close enough
 
 Mask = NDArray[np.bool_]
 LabelMap = NDArray[np.uint8 | np.uint16]

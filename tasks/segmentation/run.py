@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
 
 from PIL import Image
@@ -29,6 +28,4 @@ def segment(image: Image.Image, method: SegmentationMethod, pipeline: Pipeline, 
     The pipeline's adapters and options name the parts; its cache keeps words and parsed captions between images.
     Connected pieces below the share ``speck`` of the image are merged into their surroundings.
     """
-    # confidences are fitted on whole images
-    pipeline = replace(pipeline, background_vectors=None, judge=None)
     return segmented(method.draw(image, pipeline), method.name, image.size, speck=speck)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tasks.messages import Unknown
 from workers.lifecycle.record import Error, Record, State
 
 console = Console()
@@ -102,4 +103,22 @@ def _why(state: State, error: Error, notes: Footnotes | None = None) -> str:
 
 
 def _tags(record: Record) -> str:
-    return ", ".join(f"{clean(tag.label)} [dim]{tag.strength:.2f}[/]" for tag in record.tags) or "[yellow]unknown[/]"
+    tags = ", ".join(f"{clean(tag.label)} [dim]{tag.strength:.2f}[/]" for tag in record.tags)
+    return tags or f"[yellow]unknown[/]{_because(record.unknown_because)}"
+
+
+def _because(why: Unknown | None) -> str:
+    """Why an image is unknown, with a colon before it; empty for a record of an older version."""
+    if why is None:
+        return ""
+    missed = "" if why.value is None or why.least is None else f" {why.value:.2f}, minimum {why.least:.2f}"
+    best = f"best tag {clean(why.label or '')}{missed}"
+    reasons = {
+        "featureless": "the image shows nothing (one colour, blur or noise)",
+        "no-captions": "there are no captions",
+        "no-near-caption": f"nearest caption{missed}",
+        "low-score": f"{best} (score)",
+        "low-evidence": f"{best} (similarity of its best caption)",
+        "low-confidence": best,
+    }
+    return f": [dim]{reasons[why.code]}[/]" if why.code in reasons else f": [dim]{clean(why.code)}[/]"

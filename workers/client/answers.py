@@ -12,10 +12,15 @@ class Tag(messages.Tag, frozen=True, forbid_unknown_fields=False):
     """A tag of a record. Unlike a tag in a message between stages it may have unknown fields."""
 
 
+class Unknown(messages.Unknown, frozen=True, forbid_unknown_fields=False):
+    """Why an image has no tags. Unlike its namesake in a message it may have unknown fields."""
+
+
 class Record(record.Record, frozen=True, kw_only=True):
     """The final result for one version of one object."""
 
     tags: tuple[Tag, ...] = ()
+    unknown_because: Unknown | None = None
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,11 +30,11 @@ def options_in_use(wiring: Wiring) -> PipelineOptions:
 def answering(wiring: Wiring) -> PipelineOptions:
     """The pipeline options of the settings without thresholds: as in the paper, every image gets tags.
 
-    Videos are skipped.
+    Tags are not reduced to distinct ones. Videos are skipped.
     """
     return replace(
         options_in_use(wiring), unknown_similarity=-1.0, evidence_similarity=-1.0, min_score=0.0, min_confidence=0.0,
-        detect_featureless=False, video=False,
+        detect_featureless=False, distinct_tags=False, video=False,
     )  # fmt: skip
 
 

@@ -109,6 +109,22 @@ class Media(BaseModel):
     longitude: float | None = Field(description="Degrees. Present if the setting `media_gps` is on.")
 
 
+class Unknown(BaseModel):
+    """Why an image has no tags."""
+
+    code: str = Field(
+        description="`featureless`: the image shows nothing; `no-captions`: the caption database is empty;"
+        " `no-near-caption`: the nearest caption is not similar enough; `low-score`, `low-evidence`,"
+        " `low-confidence`: no candidate reaches the minimum."
+    )
+    label: str | None = Field(description="The best candidate.")
+    value: float | None = Field(
+        description="Of the best candidate the score, the similarity of its best caption, or the confidence; or the"
+        " similarity of the nearest caption."
+    )
+    least: float | None = Field(description="The minimum that `value` misses.")
+
+
 class Record(BaseModel):
     """The final result for one version of one object."""
 
@@ -117,7 +133,7 @@ class Record(BaseModel):
     etag: str
     state: State
     tags: list[Tag]
-    unknown: bool = Field(description="No caption is close enough to name the image.")
+    unknown: bool = Field(description="The image has no tag that is sure enough; `unknown_because` says why.")
     evidence: list[Evidence]
     space_id: str
     captions_version: str
@@ -127,6 +143,7 @@ class Record(BaseModel):
     version_id: str | None
     finished_at: float
     media: Media | None = Field(description="The file; null if it could not be decoded, and in older records.")
+    unknown_because: Unknown | None = Field(description="Null if the image has tags, and in older records.")
 
 
 class Progress(BaseModel):

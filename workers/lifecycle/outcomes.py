@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tasks.messages import Batch, Fault, Media, ObjectRef, Scored, Tag
+from tasks.messages import Batch, Fault, Media, ObjectRef, Scored, Tag, Unknown
 from workers.lifecycle.record import Error, Evidence, Record, Segmentation, State
 
 Accepted = Mapping[str, float]
@@ -14,11 +14,13 @@ Accepted = Mapping[str, float]
 def done(batch: Scored, now: float, accepted: Accepted, segmentation: Segmentation | None = None) -> Iterator[Record]:
     """A ``done`` record for each object of the batch. ``segmentation``: for a batch of one object."""
     media = batch.media or (None,) * len(batch.objects)
-    for ref, hits, tags, about in zip(batch.objects, batch.hits, batch.tags, media, strict=True):
+    unknown = batch.unknown or (None,) * len(batch.objects)
+    for ref, hits, tags, about, why in zip(batch.objects, batch.hits, batch.tags, media, unknown, strict=True):
         evidence = tuple(Evidence(hit.caption, round(hit.similarity, 6)) for hit in hits)
         yield _record(
-            "done", ref, batch, now, accepted, tags=tags, evidence=evidence, segmentation=segmentation, media=about
-        )
+            "done", ref, batch, now, accepted, tags=tags, evidence=evidence, segmentation=segmentation, media=about,
+            why=why,
+        )  # fmt: skip
 
 
 def failed(
@@ -41,6 +43,7 @@ def _record(
     error: Error | None = None,
     segmentation: Segmentation | None = None,
     media: Media | None = None,
+    why: Unknown | None = None,
 ) -> Record:
     shares = {stage: round(ms / max(1, len(batch.objects)), 3) for stage, ms in batch.timings_ms.items()}
     if ref.id in accepted:
@@ -50,5 +53,5 @@ def _record(
         space_id=batch.revision.space_id, captions_version=batch.revision.captions_version,
         timings_ms=shares, finished_at=now, tags=tags, evidence=evidence, error=error,
         segmentation=segmentation, media=media,
-        unknown=state == "done" and not tags,
+        unknown=state == "done" and not tags, unknown_because=why,
     )  # fmt: skip

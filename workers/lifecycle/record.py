@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import force_setattr
 
-from tasks.messages import Media, Tag
+from tasks.messages import Media, Tag, Unknown
 from tasks.segmentation.results import Segment
 from vectordb.decoders import from_json
 from vectordb.errors import Permanent
@@ -80,9 +80,10 @@ class Segmentation(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """The final result for one version of one object. ``skipped``: the object is not an image to be tagged; no error.
 
-    ``unknown``: tagged, but no caption is similar enough to describe the image. ``tags[i].evidence`` are positions in
-    ``evidence``. ``timings_ms``: per stage the object's share of its batch's wall time, and ``total`` from acceptance
-    to this record. ``media``: the file; ``None`` if it was not decoded, and in records of older versions.
+    ``unknown``: tagged, but no tag is sure enough. ``unknown_because``: why; ``None`` in records of older versions.
+    ``tags[i].evidence`` are positions in ``evidence``. ``timings_ms``: per stage the object's share of its batch's
+    wall time, and ``total`` from acceptance to this record. ``media``: the file; ``None`` if it was not decoded, and
+    in records of older versions.
     """
 
     bucket: str
@@ -100,6 +101,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     version_id: str | None = None
     finished_at: float = 0.0
     media: Media | None = None
+    unknown_because: Unknown | None = None
 
     @property
     def id(self) -> str:

@@ -57,6 +57,11 @@ class MethodSettings(Topic):
         description="An image that shows nothing (one colour, a gradient, heavy blur, a covered lens, noise) gets no"
         " tags.",
     )
+    distinct_tags: bool = Field(
+        default=False,
+        description="Of tags that exclude each other, show the one that stands out, or what they have in common; drop"
+        " tags that only resemble another in spelling, and general words beside their kinds. Off in profile paper.",
+    )  # fmt: skip
     min_score: float | None = Field(
         None, ge=0, le=1, description="Minimum score of a tag. Default: the threshold of the encoder."
     )

@@ -59,4 +59,5 @@ def pipeline_options(
     chosen = settings.model_dump(include={field.name for field in fields(PipelineOptions)})
     prompts = prompts_of(settings)
     chosen |= values(in_force(settings, thresholds, model, derived, prompts))
+    chosen["distinct_tags"] = settings.distinct_tags and settings.profile != "paper"  # the paper has no such step
     return PipelineOptions(**{**chosen, "limit": settings.retrieval_limit, "prompts": prompts})

@@ -9,6 +9,7 @@ import pytest
 
 from tasks.confidence import BadConfidenceModel, shipped
 from tasks.encoders import space_of
+from tasks.encoders.protocols import Thresholds
 from workers.settings.settings import Settings
 from workers.wiring.models import confidence_model, pipeline_options
 
@@ -36,3 +37,13 @@ def test_the_minimum_is_that_of_the_settings_or_of_the_model(tmp_path: Path) -> 
     assert least(Settings(home=tmp_path), SPACE.id) == 0.4
     assert least(Settings(home=tmp_path), "another") == 0.0
     assert least(Settings(home=tmp_path, min_confidence=0.1), SPACE.id) == 0.1
+
+
+def test_the_paper_s_profile_does_not_reduce_tags(tmp_path: Path) -> None:
+    def reduced(profile: str) -> bool:
+        settings = Settings(home=tmp_path, distinct_tags=True, profile=profile)
+        return pipeline_options(settings, Thresholds()).distinct_tags
+
+    assert reduced("phrases")
+    assert not reduced("paper")
+    assert not pipeline_options(Settings(home=tmp_path), Thresholds()).distinct_tags

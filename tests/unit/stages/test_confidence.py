@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tasks.cache import LRUCache
 from tasks.confidence import FEATURES, BadConfidenceModel, ConfidenceModel, features, load, shipped
 from tasks.encoders import space_of
-from tasks.messages import Background, Extracted, Scored
+from tasks.messages import Background, Candidate, Extracted, Hit, Scored
 from tasks.pipeline import PipelineOptions, retrieval
 from tasks.retrieval import retrieve
 from tasks.scoring import score
@@ -65,6 +65,35 @@ def test_the_minimum_decides_and_the_number_only_limits() -> None:
 def test_a_higher_minimum_never_shows_more(low: float, high: float) -> None:
     low, high = sorted((low, high))
     assert set(scored(batch(), min_confidence=high).tags[0]) <= set(scored(batch(), min_confidence=low).tags[0])
+
+
+@given(seed=st.integers(0, 99), labels=st.text("abcdefgh", min_size=1, max_size=8))
+def test_tags_are_in_the_order_of_their_confidences(seed: int, labels: str) -> None:
+    one = msgspec.structs.replace(
+        extracted(random_units(seed, 1), random_units(seed + 1, 1), [sorted(set(labels))]), backgrounds=(BEHIND,)
+    )
+    sure = [tag.confidence or 0.0 for tag in scored(one, max_tags=None).tags[0]]
+    assert sure == sorted(sure, reverse=True)
+
+
+@given(
+    seed=st.integers(0, 99), wrong=st.sampled_from("abcd"), similarity=st.floats(-1, 0.5), own=st.sampled_from("xyz"),
+)  # fmt: skip
+def test_an_irrelevant_caption_raises_no_confidence(seed: int, wrong: str, similarity: float, own: str) -> None:
+    before = msgspec.structs.replace(
+        extracted(random_units(seed, 1), random_units(seed + 1, 1), [list("abcd")]), backgrounds=(BEHIND,)
+    )
+    # it is not nearer than what was found, names something of its own, and one of the earlier tags as well
+    candidates = (
+        *(Candidate(one.label, (0, 1) if one.label == wrong else one.evidence) for one in before.candidates[0]),
+        Candidate(own, (1,)),
+    )
+    hits = (*before.hits[0], Hit(1, "irrelevant", similarity))
+    after = msgspec.structs.replace(before, hits=(hits,), candidates=(candidates,))
+    base, more = (
+        {tag.label: tag.confidence or 0.0 for tag in scored(one, max_tags=None).tags[0]} for one in (before, after)
+    )
+    assert {label: sure for label, sure in base.items() if more[label] > sure} == {}
 
 
 def test_without_a_model_or_backgrounds_nothing_changes() -> None:

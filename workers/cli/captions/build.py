@@ -15,8 +15,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from vectordb.errors import Transient
-from workers.cli.connection import stack_settings
 from workers.cli.captions.thresholds import note_missing, table_of
+from workers.cli.connection import stack_settings
 from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 

@@ -10,7 +10,7 @@ export function details(record, before = null) {
   if (record.state !== "done") return [make("p", { class: "problem" }, reason(record))];
   const parts = [];
   if (record.unknown) {
-    parts.push(make("p", { class: "unknown" }, "Unknown: no caption is close enough to this image. You can add one."));
+    parts.push(make("p", { class: "unknown" }, because(record.unknown_because)));
   } else if (!record.tags.length) {
     parts.push(make("p", { class: "unknown" }, "No tags found. You can add a caption that names the image."));
   }
@@ -29,9 +29,28 @@ export function details(record, before = null) {
   const where = record.segmentation;
   if (where?.error) parts.push(make("p", { class: "problem" }, `Segmentation failed: ${ended(where.error.reason)}`));
   else if (where && !where.segments.length) {
-    parts.push(make("p", { class: "unknown" }, "Segmentation found no labels: no caption is close enough."));
+    parts.push(make("p", { class: "unknown" }, "Segmentation found no labels: no part of the image is sure enough."));
   }
   return parts;
+}
+
+// `why`: null in records of older versions.
+function because(why) {
+  const add = "You can add a caption that names the image.";
+  const best = why?.label ? `The best is “${why.label}” with ${why.value.toFixed(2)}; the minimum is ${why.least.toFixed(2)}. ` : "";
+  switch (why?.code) {
+    case "featureless": return "Unknown: the image shows nothing but a colour, blur or noise.";
+    case "no-captions": return `Unknown: there are no captions. ${add}`;
+    case "low-score": return `Unknown: no tag has a high enough score. ${best}${add}`;
+    case "low-evidence": return `Unknown: no tag rests on a caption that is close enough. ${best}${add}`;
+    case "low-confidence": return `Unknown: no tag is sure enough. ${best}${add}`;
+    default: return "Unknown: no caption is close enough to this image. You can add one.";
+  }
+}
+
+function heading({ unknown, unknown_because: why }) {
+  if (!unknown) return "Based on these captions";
+  return (why?.code ?? "no-near-caption") === "no-near-caption" ? "The nearest captions, not close enough" : "The nearest captions";
 }
 
 export function reason(record) {
@@ -55,7 +74,7 @@ function evidence(record) {
   const element = make(
     "div",
     { class: "evidence" },
-    make("h4", {}, record.unknown ? "The nearest captions, not close enough" : "Based on these captions"),
+    make("h4", {}, heading(record)),
     make("ol", {}, ...items.slice(0, SHOWN)),
     more.length > 0 &&
       make("details", {}, make("summary", {}, plural(more.length, "more caption", "more captions")),

@@ -1,0 +1,84 @@
+"""Shows that an image without tags has a reason, in the record as well."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tasks.cache import LRUCache
+from tasks.confidence import FEATURES, ConfidenceModel
+from tasks.distinct import distinct
+from tasks.messages import Background, Extracted, Scored, Unknown
+from tasks.scoring import score
+from tests.unit.stages.made_up import SPACE, MadeUpText, extracted, random_units
+from workers.cli.show import line
+from workers.client import answers
+from workers.lifecycle.outcomes import done
+
+MODEL = ConfidenceModel(
+    space_id=SPACE.id, features=FEATURES, centres=(0.0,) * 5, scales=(1.0,) * 5, weights=(1.0,) * 5, intercept=-1.0,
+    threshold=0.4,
+)  # fmt: skip
+
+
+def batch() -> Extracted:
+    made = extracted(random_units(3, 1), random_units(4, 1), [list("abcd")])
+    return msgspec.structs.replace(made, backgrounds=(Background(0.1, 0.1),), featureless=(False,))
+
+
+def scored(one: Extracted, **options: object) -> Scored:
+    return score(one, MadeUpText(), LRUCache(100), **options)  # type: ignore[arg-type]  # any option
+
+
+def test_an_image_with_tags_needs_no_reason() -> None:
+    assert scored(batch()).unknown == (None,)
+
+
+@pytest.mark.parametrize(
+    ("changed", "options", "code", "says"),
+    [
+        ({"featureless": (True,)}, {"detect_featureless": True}, "featureless", "shows nothing"),
+        ({"hits": ((),)}, {}, "no-captions", "there are no captions"),
+        ({}, {"unknown_similarity": 0.6}, "no-near-caption", "nearest caption 0.50, minimum 0.60"),
+        ({}, {"min_score": 0.99}, "low-score", "minimum 0.99 (score)"),
+        ({}, {"evidence_similarity": 0.6}, "low-evidence", "0.50, minimum 0.60 (similarity of its best caption)"),
+        ({}, {"judge": MODEL, "min_confidence": 0.99}, "low-confidence", "minimum 0.99"),
+        ({}, {"judge": MODEL, "min_confidence": 0.99, "reduce": distinct}, "low-confidence", "minimum 0.99"),
+    ],
+)
+def test_each_reason_has_a_code_and_what_was_missed(
+    changed: dict[str, object], options: dict[str, object], code: str, says: str
+) -> None:
+    result = scored(msgspec.structs.replace(batch(), **changed), **options)
+    assert result.tags == ((),)
+    (why,) = result.unknown
+    assert why is not None
+    assert why.code == code
+    if why.label is not None:
+        every = scored(batch(), judge=options.get("judge"), max_tags=None).tags[0]
+        assert (why.label, why.value) == (every[0].label, every[0].strength)
+    if why.value is not None and why.least is not None:
+        assert why.value < why.least
+    (record,) = done(Scored.decode(result.encode()), 0.0, {})
+    assert (record.unknown, record.unknown_because) == (True, why)
+    assert says in line(record)
+
+
+def test_a_part_of_a_batch_keeps_its_reasons() -> None:
+    two = msgspec.structs.replace(
+        scored(extracted(random_units(3, 2), random_units(4, 2), [["a"], ["b"]])),
+        unknown=(None, Unknown("featureless")),
+    )
+    assert two.only([1]).unknown == (Unknown("featureless"),)
+    older = msgspec.structs.replace(two, unknown=())
+    assert [record.unknown_because for record in done(older.only([1]), 0.0, {})] == [None]
+
+
+def test_a_client_reads_the_reasons_of_a_newer_gateway() -> None:
+    (record,) = done(msgspec.structs.replace(scored(batch()), tags=((),), unknown=(Unknown("too-dark"),)), 0.0, {})
+    body = msgspec.to_builtins(record)
+    body["unknown_because"]["more"] = 1
+    found = msgspec.convert(body, answers.Record)
+    assert found.unknown_because is not None
+    assert found.unknown_because.code == "too-dark"
+    assert "too-dark" in line(found)

@@ -58,7 +58,7 @@ class MethodSettings(Topic):
         " tags.",
     )
     distinct_tags: bool = Field(
-        default=False,
+        default=True,
         description="Of tags that exclude each other, show the one that stands out, or what they have in common; drop"
         " tags that only resemble another in spelling, and general words beside their kinds. Off in profile paper.",
     )  # fmt: skip

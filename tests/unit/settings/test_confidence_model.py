@@ -46,4 +46,4 @@ def test_the_paper_s_profile_does_not_reduce_tags(tmp_path: Path) -> None:
 
     assert reduced("phrases")
     assert not reduced("paper")
-    assert not pipeline_options(Settings(home=tmp_path), Thresholds()).distinct_tags
+    assert pipeline_options(Settings(home=tmp_path), Thresholds()).distinct_tags

@@ -40,6 +40,9 @@ class Versions:
             raise IndexMissing(version)
         return pipeline().index
 
+    def thresholds(self, version: str) -> None:
+        """None were derived."""
+
     def release(self, version: str) -> None:
         pass
 
@@ -64,6 +67,7 @@ class World:
             self.versions,
         )
         self.wiring.pipeline_options, self.wiring.cache = CHOICES, LRUCache(1000)
+        self.wiring.options_for = lambda _: CHOICES
         self.wiring.extractor = shared_extractor()
         self.stages = stage_worker(self.wiring).runner
         self.dispatcher: Any = dispatcher(self.wiring, "me")  # tests replace what it sends by

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tasks.pipeline import Pipeline
 from tasks.segmentation.dense import Dense
 from tasks.segmentation.naming import Naming
 from tasks.segmentation.prompted import Prompted
 from tasks.segmentation.regions import Proposer, Regions
 from tasks.segmentation.run import SegmentationMethod
+from vectordb.index import CaptionIndex
+from workers.captions.versions import OPEN_MAX
 from workers.segmentation.methods import MethodUnknown
 from workers.settings.settings import Settings
 from workers.stages.fetching import Fetcher
@@ -60,9 +64,15 @@ class SegmentationMethods:
 def segmenter(wiring: Wiring) -> Segmenter:
     """A segmenter that searches through the retrieval worker or a Qdrant server. Loads models for the first image."""
 
-    def pipeline(version: str) -> Pipeline:
-        index = wiring.remote_index(version) if wiring.owned else wiring.indexes.open(version)
+    remote = lru_cache(maxsize=OPEN_MAX)(wiring.remote_index)
+
+    @lru_cache(maxsize=OPEN_MAX)  # making one reads a sample of the captions and their thresholds
+    def made(version: str, index: CaptionIndex) -> Pipeline:
         return wiring.pipeline(index, version)
+
+    def pipeline(version: str) -> Pipeline:
+        index = remote(version) if wiring.owned else wiring.indexes.open(version)
+        return made(version, index)  # type: ignore[arg-type]  # the type of every index has the hash of objects
 
     s = wiring.settings
     return Segmenter(

@@ -99,7 +99,7 @@ def test_a_name_that_nobody_has_is_refused(wiring: Wiring) -> None:  # noqa: ARG
 
 
 def test_the_supervisor_sees_the_same(wiring: Wiring) -> None:
-    pulse = liveness_check(wiring, "extraction", fresh=0.2, patience=0.3)
+    pulse = liveness_check(wiring, "extraction", fresh=0.2, patience=2.0)
     assert pulse.state() is State.PROBED
     assert pulse.healthy(), "it still has time to answer"
     assert pulse.settled() is State.SILENT

@@ -69,6 +69,7 @@ def test_a_word_with_several_senses_implies_what_they_share() -> None:
 
 
 @pytest.mark.skipif(not (WORDNET / "data.noun").exists(), reason="Debian's wordnet-base is not installed")
+@pytest.mark.long
 def test_the_files_are_what_the_script_derives() -> None:
     kinds = Kinds(Nouns(WORDNET))
     assert kinds.lines() == (STARTER / "kinds.txt").read_text(encoding="utf-8").splitlines()

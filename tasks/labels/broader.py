@@ -59,8 +59,8 @@ def certain(form: str, name: str = "") -> list[str]:
     """What all usual senses of a noun are, nearest first.
 
     ``name``: the noun as it is written, folded. Nouns of the same form may be different things: "porcupines" are
-    meatballs, too, "drawers" underpants. A singular is itself; a plural may be the plural of the singular or the other
-    thing, and is only what both are.
+    meatballs, too, "drawers" underpants. A singular is itself; a plural may be the plural of the singular or the
+    other thing, and is only what both are.
     """
     found = senses(form)
     if name in {"", form}:
@@ -80,7 +80,10 @@ def misleading() -> frozenset[str]:
 
 @cache
 def _tree() -> Mapping[str, Sequence[tuple[str, str, str]]]:
-    """Form of a noun → noun, broader noun and line of ``kinds.txt`` for each sense. Takes about half a second and 17 MB, once."""
+    """Form of a noun → noun, broader noun and line of ``kinds.txt`` for each sense.
+
+    Takes about half a second and 17 MB, once.
+    """
     found: dict[str, tuple[tuple[str, str, str], ...]] = {}
     for (noun, broader), kinds in zip(pairs(), _lines("kinds.txt"), strict=True):
         form = index_form(noun)

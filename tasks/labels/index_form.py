@@ -25,7 +25,7 @@ _DASHES = (
     "\U00010ead"
 )
 _BETWEEN = re.compile(rf"[\s_{_DASHES}]+")
-# Unicode's Default_Ignorable_Code_Point: joiners, soft hyphens, fillers, and the selectors that make emoji of letters.
+# Unicode's Default_Ignorable_Code_Point: joiners, soft hyphens, fillers, and the selectors that make emoji
 # Not all of category Cf: the number signs of Arabic are seen
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"

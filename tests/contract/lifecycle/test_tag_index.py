@@ -24,6 +24,18 @@ from workers.redis.migration import Migrator
 
 REVISION = Revision("space", "captions@1")
 LABELS = ["Egyptian cats", "egyptian-cat", "cat", "Cat", "golden retriever", "glasses", "moka pot", "猫"]
+ODD = [
+    "\N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}", "\N{HEAVY BLACK HEART}", "'", "---", "\x00", " ", "a\nb", "cat:x",
+]  # fmt: skip
+    "\N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}",
+    "\N{HEAVY BLACK HEART}",
+    "'",
+    "---",
+    "\x00",
+    " ",
+    "a\nb",
+    "cat:x",
+]
 
 
 def record(key: str, *labels: str, etag: str = "e", parts: Sequence[str] = ()) -> Record:
@@ -146,7 +158,7 @@ def test_an_old_home_gets_the_index_that_the_ledger_writes(
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from("abc"), st.booleans(), st.lists(st.sampled_from(LABELS), max_size=3),
+            st.sampled_from("abc"), st.booleans(), st.lists(st.sampled_from([*LABELS, *ODD]), max_size=3),
             st.lists(st.sampled_from(LABELS), max_size=2),
         ),
         max_size=12,

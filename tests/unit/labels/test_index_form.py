@@ -69,7 +69,7 @@ def test_spellings_of_one_thing(spellings: str) -> None:
 @pytest.mark.parametrize(
     "pair",
     [
-        ("glass", "glasses"), ("reading glass", "reading glasses"), ("arm", "arms"), 
+        ("glass", "glasses"), ("reading glass", "reading glasses"), ("arm", "arms"),
         ("5", "\N{ARABIC NUMBER SIGN}5"), ("cloth", "clothes"), ("black bird", "blackbird"), ("bus", "bu"),
         ("cafe", "café"), ("lens", "len"), ("good", "goods"), ("pumice", "pumouse"), ("specimen", "speciman"),
         ("cat", "catamaran"), ("short", "shorts"), ("spectacle", "spectacles"), ("axe", "axis"), ("ass", "as"),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -79,21 +80,24 @@ def _exclude(one: Tag, other: Tag, nouns: Nouns) -> bool:
 def _any_of(broader: str, members: Sequence[Tag], nouns: Nouns) -> Tag:
     """The tag for "any of these kinds", strongest first.
 
-    Scores are shares and add up. Only the narrowest kinds count, since a noun has the share of its kinds.
+    Scores are shares and add up. Only the narrowest kinds count, since a noun has the share of its kinds. Captions
+    may define nouns by each other ("a dog, a kind of cat" and the reverse): then all kinds count.
     """
     itself = next((tag for tag in members if tag.label == broader), None)
     kinds = [tag for tag in members if tag is not itself]
     narrowest = [
         tag for tag in kinds if not any(other is not tag and tag.label in nouns.above(other.label) for other in kinds)
-    ]
+    ] or kinds
     score, image, text = (
         round(min(1.0, sum(values)), _DIGITS)
         for values in zip(*[(tag.score, tag.image_score, tag.text_score) for tag in narrowest], strict=True)
     )
     sure = members[0].confidence
     evidence = tuple(sorted({at for tag in members for at in tag.evidence}))
-    if itself is not None:
+    if itself is not None and sure is not None:
         return msgspec.structs.replace(itself, confidence=sure, evidence=evidence)
+    if itself is not None:  # its score is its strength: it must not be weaker than what it stands for
+        score, image, text = max(score, itself.score), max(image, itself.image_score), max(text, itself.text_score)
     return Tag(broader, score, image, text, evidence, sure)
 
 
@@ -121,8 +125,12 @@ def similar_spelling(one: str, other: str) -> bool:
 
     "ox" and "oxalis", "panda" and "panda car", "macaw" and "macaroni".
     """
-    ours, theirs = (_BETWEEN.split(label.lower()) for label in (one, other))
-    return any(_similar(mine, yours) for mine in ours for yours in theirs if mine and yours)
+    return any(_similar(mine, yours) for mine in _words(one) for yours in _words(other))
+
+
+@lru_cache(maxsize=5000)
+def _words(label: str) -> tuple[str, ...]:
+    return tuple(filter(None, _BETWEEN.split(label.lower())))
 
 
 def _similar(one: str, other: str) -> bool:

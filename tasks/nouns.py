@@ -25,6 +25,7 @@ class Nouns:
     def __init__(self, captions: Iterable[str]) -> None:
         self._own = _tree(filter(None, map(_sides, captions)))
         self._above: dict[str, dict[str, int]] = {}
+        self._narrow: dict[tuple[str, int, int], dict[str, tuple[int, int]]] = {}
 
     def above(self, noun: str) -> Mapping[str, int]:
         """The noun itself and its broader nouns, each with its distance in steps, at most ``HIGHEST``."""
@@ -38,14 +39,23 @@ class Nouns:
 
     def common(self, one: str, other: str, *, steps: int, kinds: int) -> str | None:
         """The nearest noun within ``steps`` of both that has at most ``kinds`` kinds; ``None`` if there is none."""
-        mine, theirs = self.above(one), self.above(other)
-        shared = [
-            (max(distance, theirs[noun]), kinds_of(noun), noun) for noun, distance in mine.items() if noun in theirs
-        ]
-        return min((found for found in shared if found[0] <= steps and found[1] <= kinds), default=(0, 0, None))[2]
+        mine, theirs = self._narrowed(one, steps, kinds), self._narrowed(other, steps, kinds)
+        shared = [(max(mine[noun][0], theirs[noun][0]), mine[noun][1], noun) for noun in mine.keys() & theirs.keys()]
+        return min(shared, default=(0, 0, None))[2]
+
+    def _narrowed(self, noun: str, steps: int, kinds: int) -> Mapping[str, tuple[int, int]]:
+        """Distance and number of kinds of those above it that are near and narrow enough; found once for a noun."""
+        key = noun, steps, kinds
+        if key not in self._narrow:
+            self._narrow[key] = {
+                up: (distance, kinds_of(up))
+                for up, distance in self.above(noun).items()
+                if distance <= steps and kinds_of(up) <= kinds
+            }
+        return self._narrow[key]
 
     def _broader(self, noun: str) -> tuple[str, ...]:
-        return self._own.get(noun) or _listed().get(noun) or ((noun.rsplit(maxsplit=1)[-1],) if " " in noun else ())
+        return self._own.get(noun) or _listed().get(noun) or tuple(noun.split()[1:][-1:])
 
 
 def kinds_of(noun: str) -> int:

@@ -14,6 +14,7 @@ COMPRESSIONS = {
     32908: "", 32909: "", 32771: "uncompressed in words", 33007: "ALT JPEG", 34892: "lossy JPEG", 48124: "Jetraw",
 }  # fmt: skip
 _BY_PILLOW = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000}
+_PACKBITS = 32773
 _BY_TIFFFILE = set(COMPRESSIONS) - {6, 65000, 32908, 32909, 32771, 33007, 48124}
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
 CFA, LINEAR_RAW = 32803, 34892
@@ -35,6 +36,7 @@ class Layout:
     ``extra``: the meaning of each sample beyond the colours; 1 and 2 are opacity. ``palette``: the colour map.
     ``parts``: the number of strips or tiles that make the image. ``subsampled``: how many pixels share the colours
     of YCbCr, across and down. ``needed``: the bytes that each part takes, where that is known.
+    ``differences``: whether each value is stored as its difference to the pixel before (Predictor).
     """
 
     width: int
@@ -54,6 +56,7 @@ class Layout:
     inks: int
     subsampled: tuple[int, int] = (1, 1)
     needed: tuple[int, ...] = ()
+    differences: bool = False
 
     @property
     def text(self) -> str:
@@ -107,7 +110,8 @@ class Layout:
     @property
     def suits_pillow(self) -> bool:
         """Layouts that Pillow is known to read right; those that share colours only when they are compressed."""
-        if not self.readable or self.compression not in _BY_PILLOW or self.kind == 4:
+        shown = self.differences and self.compression == _PACKBITS  # libtiff would show the differences
+        if not self.readable or self.compression not in _BY_PILLOW or self.kind == 4 or shown:
             return False
         beyond = self.samples - self.colours
         if self.photometric == RGB:
@@ -185,6 +189,7 @@ def layout_of(structure: Structure, directory: Directory) -> Layout:
         palette=structure.integers(directory, 320), offsets=offsets, counts=counts,
         parts=_parts(structure, directory, width, height) * (samples if planar else 1),
         inks=structure.integer(directory, 332, 0), subsampled=subsampled, needed=needed if uniform else (),
+        differences=structure.integer(directory, 317, 1) in {2, 3},
     )  # fmt: skip
 
 

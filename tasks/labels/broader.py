@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from tasks.labels.index_form import index_form
+from tasks.labels.index_form import folded, index_form
 from vectordb.starter.captions import pairs
 
 UNSURE = "?"
@@ -38,12 +38,13 @@ TOO_GENERAL = _forms(
 
 @dataclass(frozen=True, slots=True)
 class Sense:
-    """One sense of a noun, all as index forms.
+    """One sense of ``noun``, as the list writes it; the rest are index forms.
 
     ``broader``: the noun directly above it. ``above``: head noun and familiar nouns above it, nearest first.
     ``sure``: those of both that all usual senses of the noun have, so that the noun alone implies them.
     """
 
+    noun: str
     broader: str
     above: tuple[str, ...]
     sure: frozenset[str]
@@ -51,12 +52,24 @@ class Sense:
 
 def senses(form: str) -> list[Sense]:
     """The senses of a noun; empty for a noun that is not in the list."""
-    return [_sense(broader, kinds) for broader, kinds in _tree().get(form, ())]
+    return [_sense(noun, broader, kinds) for noun, broader, kinds in _tree().get(form, ())]
 
 
-def certain(form: str) -> list[str]:
-    """What all usual senses of a noun are, nearest first."""
-    return list(dict.fromkeys(up for one in senses(form) for up in (one.broader, *one.above) if up in one.sure))
+def certain(form: str, name: str = "") -> list[str]:
+    """What all usual senses of a noun are, nearest first.
+
+    ``name``: the noun as it is written, folded. Nouns of the same form may be different things: "porcupines" are
+    meatballs, too, "drawers" underpants. A singular is itself; a plural may be the plural of the singular or the
+    other thing, and is only what both are.
+    """
+    found = senses(form)
+    if name in {"", form}:
+        found = [one for one in found if folded(one.noun) == form] or found
+    nouns: dict[str, set[str]] = {}
+    for one in found:
+        nouns.setdefault(one.noun, set()).update(one.sure)
+    shared = set.intersection(*nouns.values()) if nouns else set()
+    return list(dict.fromkeys(up for one in found for up in (one.broader, *one.above) if up in shared))
 
 
 @cache
@@ -66,20 +79,24 @@ def misleading() -> frozenset[str]:
 
 
 @cache
-def _tree() -> Mapping[str, Sequence[tuple[str, str]]]:
-    """Noun → broader noun and line of ``kinds.txt`` for each sense. Takes about half a second and 17 MB, once."""
-    found: dict[str, tuple[tuple[str, str], ...]] = {}
+def _tree() -> Mapping[str, Sequence[tuple[str, str, str]]]:
+    """Form of a noun → noun, broader noun and line of ``kinds.txt`` for each sense.
+
+    Takes about half a second and 17 MB, once.
+    """
+    found: dict[str, tuple[tuple[str, str, str], ...]] = {}
     for (noun, broader), kinds in zip(pairs(), _lines("kinds.txt"), strict=True):
         form = index_form(noun)
-        found[form] = (*found.get(form, ()), (broader, kinds))
+        found[form] = (*found.get(form, ()), (noun, broader, kinds))
     return found
 
 
-def _sense(broader: str, kinds: str) -> Sense:
+def _sense(noun: str, broader: str, kinds: str) -> Sense:
     up = index_form(broader)
     found = [(index_form(one.removesuffix(UNSURE)), one) for one in kinds.removeprefix(UNSURE).split(",") if one]
     sure = {form for form, one in found if not one.endswith(UNSURE)}
-    return Sense(up, tuple(form for form, _ in found), frozenset(sure if kinds.startswith(UNSURE) else {up, *sure}))
+    sure = sure if kinds.startswith(UNSURE) else {up, *sure}
+    return Sense(noun, up, tuple(form for form, _ in found), frozenset(sure))
 
 
 def _lines(name: str) -> list[str]:

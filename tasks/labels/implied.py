@@ -45,13 +45,15 @@ def _broader(name: str, form: str, kinds: tuple[str, ...]) -> Iterator[str]:
         if sense.broader in told:
             yield sense.broader
             yield from sense.above
-    for kind in told.keys() - {sense.broader for sense in known}:
-        yield kind
-        yield from certain(kind) or _head(folded(told[kind]), kind)
+    listed = {sense.broader for sense in known}
+    for kind, written in told.items():  # in the order of the evidence: a set has another one in each process
+        if kind not in listed:
+            yield kind
+            yield from certain(kind, folded(written)) or _head(folded(written), kind)
     if not known:
         yield from _head(name, form)
     elif not told:
-        yield from certain(form)
+        yield from certain(form, name)
 
 
 def _head(name: str, form: str) -> Iterator[str]:

@@ -22,6 +22,15 @@ OWN_THINGS = _words(
     sunglasses sweats tights waders withers
     """
 )
+# of those, what are plurals behind other words: "rocker arms", "knee braces", "waffle irons"
+_ALONE = _words("arms braces irons stocks")
+# a word before "glasses" that are several of a glass
+_OF_GLASS = _words(
+    """
+    beer bell brandy champagne cheval cocktail cover drinking flute hand highball juice liqueur looking magnifying
+    martini milk parfait pier pint sherry shot watch water whiskey whisky wine
+    """
+)
 
 # singular words that end as plurals do; those in -us, -is and -ss are known by their ending
 _SINGULAR = _words(
@@ -107,9 +116,13 @@ _CHANGED_BY_ES = _SINGULAR | _GETS_ES
 _AFTER_HISSES = ("sses", "shes", "ches", "xes", "tzes", "zzes", "oes")
 
 
-def singular(word: str) -> str:
-    """The singular of a word in lower case; a word that is no plural is returned as it is."""
-    if len(word) < SHORTEST or word in OWN_THINGS or word in _SINGULAR or word in _CHANCE:
+def singular(word: str, before: str = "") -> str:
+    """The singular of a word in lower case; a word that is no plural is returned as it is.
+
+    ``before``: the word before it.
+    """
+    plain = (word in _ALONE and before) or (word == "glasses" and before in _OF_GLASS)
+    if len(word) < SHORTEST or (word in OWN_THINGS and not plain) or word in _SINGULAR or word in _CHANCE:
         return word
     if word in _IRREGULAR:
         return _IRREGULAR[word]

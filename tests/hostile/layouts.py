@@ -173,6 +173,8 @@ def _compressions() -> Iterator[Case]:
         for depth, array, needs in (("8", rgb_array(), ""), ("16", WIDE_RGB, "imagecodecs")):
             make = partial(written, array, photometric="rgb", compression=name, predictor=True)
             yield Case(f"rgb-{depth}-{name}-differences.tif", make, looks=base, needs=needs)
+    make = partial(written, rgb_array(), photometric="rgb", compression="packbits", predictor=True)
+    yield Case("rgb-8-packbits-differences.tif", make, looks=base, needs="imagecodecs")
     floats = rgb_array().astype(np.float32) / 255
     make = partial(written, floats, photometric="rgb", compression="zlib", predictor=3)
     yield Case("rgb-float-zlib-differences.tif", make, looks=base, needs="imagecodecs")

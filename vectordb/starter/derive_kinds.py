@@ -29,11 +29,13 @@ from vectordb.starter.wordnet import (
     PLACE,
     PLANT,
     SUBSTANCE,
+    TOPS,
     Nouns,
 )
 
 UNSURE = "?"
-_CONCRETE = {ANIMAL, ARTIFACT, BODY, FOOD, OBJECT, PERSON, PHENOMENON, PLACE, PLANT, SUBSTANCE}
+# plant, animal, person and food are in TOPS themselves, what is below them is not
+_CONCRETE = {TOPS, ANIMAL, ARTIFACT, BODY, FOOD, OBJECT, PERSON, PHENOMENON, PLACE, PLANT, SUBSTANCE}
 _OFTEN = 3  # a sense counts if it is at least 1/3 as frequent as the most frequent one
 
 

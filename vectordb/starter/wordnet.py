@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 # WordNet's lexicographer files, which group its synsets
-ACT, ANIMAL, ARTIFACT, BODY, COMMUNICATION, EVENT, FOOD, GROUP = 4, 5, 6, 8, 10, 11, 13, 14
+TOPS, ACT, ANIMAL, ARTIFACT, BODY, COMMUNICATION, EVENT, FOOD, GROUP = 3, 4, 5, 6, 8, 10, 11, 13, 14
 PLACE, OBJECT, PERSON, PHENOMENON, PLANT, SUBSTANCE = 15, 17, 18, 19, 20, 27
 
 

@@ -24,6 +24,8 @@ from workers.redis.migration import Migrator
 
 REVISION = Revision("space", "captions@1")
 LABELS = ["Egyptian cats", "egyptian-cat", "cat", "Cat", "golden retriever", "glasses", "moka pot", "猫"]
+HEART = "\N{HEAVY BLACK HEART}"
+ODD = [f"{HEART}\N{VARIATION SELECTOR-16}", HEART, "'", "---", "\x00", " ", "a\nb", "cat:x"]
 
 
 def record(key: str, *labels: str, etag: str = "e", parts: Sequence[str] = ()) -> Record:
@@ -146,7 +148,7 @@ def test_an_old_home_gets_the_index_that_the_ledger_writes(
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from("abc"), st.booleans(), st.lists(st.sampled_from(LABELS), max_size=3),
+            st.sampled_from("abc"), st.booleans(), st.lists(st.sampled_from([*LABELS, *ODD]), max_size=3),
             st.lists(st.sampled_from(LABELS), max_size=2),
         ),
         max_size=12,

@@ -38,6 +38,8 @@ def test_a_label_implies_what_it_is_a_kind_of(label: str, broader: list[str]) ->
         ("hot dog", "dog"), ("teddy bear", "bear"), ("baseball bat", "animal"), ("computer mouse", "animal"),
         ("flower bed", "furniture"), ("crane", "bird"), ("mouse", "animal"), ("glasses", "glass"),
         ("car", "container"), ("cat", "cat"), ("cup of coffee", "coffee"), ("guinea pig", "pig"), ("bat", "animal"),
+        ("porcupine", "food"), ("porcupines", "dish"), ("drawer", "clothing"), ("bar", "gymnastic apparatus"),
+        ("jack-o'-lantern", "fungus"), ("seat", "room"), ("potted plant", "building complex"),
     ],
 )  # fmt: skip
 def test_a_label_does_not_imply_another_thing(label: str, other: str) -> None:
@@ -48,6 +50,18 @@ def test_evidence_tells_which_sense_is_meant() -> None:
     assert implied("crane", ["crane, a kind of wading bird"]) == ("wading bird", "bird", "animal")
     assert "animal" not in implied("crane", ["crane, a kind of lifting device"])
     assert implied("widget", ["A widget is a kind of golden retriever."])[:2] == ("golden retriever", "retriever")
+
+
+def test_what_is_implied_is_the_same_in_every_process() -> None:
+    kinds = [f"quux {at}" for at in range(2 * MOST)]
+    assert implied("frobnitz", [f"frobnitz, a kind of {kind}" for kind in kinds]) == tuple(kinds[:MOST])
+
+
+def test_a_noun_implies_what_it_is_although_its_plural_is_another_thing() -> None:
+    assert {"rodent", "animal"} <= set(implied("porcupine"))
+    assert "container" in implied("drawer")
+    assert implied("porcupines") == ()
+    assert "plant" in implied("potted plants")
 
 
 def test_evidence_of_another_label_does_not_count() -> None:

@@ -56,6 +56,9 @@ def test_the_plural_of_a_noun_has_the_form_of_the_noun() -> None:
         "octopus|octopuses", "taxi|taxis", "menu|menus", "iris|irises", "t-shirt|T-shirts|T shirt",
         "chalice|chalices",
         "lady's slipper|lady’s slippers|ladys slipper", "größe|GRÖSSE|gro\u0308ße", "fire truck|\ufb01re trucks",
+        "wine glass|wine glasses|Wine-Glasses", "waffle iron|waffle irons", "rocker arm|rocker arms",
+        "\N{HEAVY BLACK HEART}|\N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}", "cat|cat\N{HANGUL FILLER}|c\xadat",
+        "bet alef|bet\N{HEBREW PUNCTUATION MAQAF}alef", "カメラ バッグ|カメラ・バッグ|ｶﾒﾗ･ﾊﾞｯｸﾞ",
         "children|child", "tooth|teeth", "cactus|cacti|cactuses", "olive|olives", "police", "chateau|chateaux",
     ],
 )  # fmt: skip
@@ -66,7 +69,8 @@ def test_spellings_of_one_thing(spellings: str) -> None:
 @pytest.mark.parametrize(
     "pair",
     [
-        ("glass", "glasses"), ("arm", "arms"), ("cloth", "clothes"), ("black bird", "blackbird"), ("bus", "bu"),
+        ("glass", "glasses"), ("reading glass", "reading glasses"), ("arm", "arms"),
+        ("5", "\N{ARABIC NUMBER SIGN}5"), ("cloth", "clothes"), ("black bird", "blackbird"), ("bus", "bu"),
         ("cafe", "café"), ("lens", "len"), ("good", "goods"), ("pumice", "pumouse"), ("specimen", "speciman"),
         ("cat", "catamaran"), ("short", "shorts"), ("spectacle", "spectacles"), ("axe", "axis"), ("ass", "as"),
     ],

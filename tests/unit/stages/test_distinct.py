@@ -65,6 +65,32 @@ def test_without_confidences_the_scores_decide() -> None:
     assert (found.label, found.confidence, round(found.score, 6)) == ("eagle", None, 0.6)
 
 
+def test_without_confidences_a_broader_noun_is_not_weaker_than_the_kinds_that_it_replaces() -> None:
+    tags = [*(tag(label, None, at, score=0.2) for at, label in enumerate(EAGLES)), tag("eagle", None, score=0.03)]
+    (found,) = distinct(tags, HITS, least=0.1)
+    assert (found.label, round(found.score, 6)) == ("eagle", 0.6)
+
+
+def test_nouns_that_captions_define_by_each_other() -> None:
+    circles = ("dog, a kind of cat", "cat, a kind of dog", "wolf, a kind of fox", "fox, a kind of wolf")
+    hits = [hit(at, one) for at, one in enumerate((*circles, "dog, a kind of pet", "wolf, a kind of pet"))]
+    (found,) = distinct([tag(label, 0.5, at) for at, label in enumerate(("dog", "cat", "wolf", "fox"))], hits)
+    assert (found.label, found.confidence, round(found.score, 6)) == ("pet", 0.5, 0.4)
+
+
+def test_labels_without_words_are_tags_like_others() -> None:
+    tags = [tag(label, 0.5) for label in (" ", "---", "")]
+    assert distinct(tags, []) == tags
+
+
+def test_a_pair_of_nouns_is_compared_quickly() -> None:
+    """Hundreds of tags of one family: broader nouns are weighed once for a noun, not once for a pair."""
+    nouns = Nouns(f"bird {at}, a kind of gull" for at in range(400))
+    for at in range(1, 400):
+        assert nouns.common("bird 0", f"bird {at}", steps=3, kinds=100) == "gull"
+    assert len(nouns._narrow) == 400
+
+
 @pytest.mark.parametrize(
     ("better", "other"),
     [("ox", "oxalis"), ("ox", "oxeye"), ("macaw", "macaroni"), ("moth", "mother"), ("panda", "panda car")],

@@ -51,7 +51,8 @@ def distinct(tags: Sequence[Tag], hits: Sequence[Hit], least: float = 0.0) -> li
             members = [tag for tag in (best, *left) if broader in nouns.above(tag.label)]
             left = [tag for tag in left if tag not in members]
             if not any(broader in nouns.above(tag.label) for tag in shown):
-                left = _inserted(_any_of(broader, members, nouns), left)
+                itself = next((tag for tag in (*members, *weak) if tag.label == broader), None)
+                left = _inserted(_any_of(broader, itself, members, nouns), left)
             stronger += members
             continue
         excluded = any(_exclude(best, tag, nouns) for tag in shown)
@@ -59,6 +60,8 @@ def distinct(tags: Sequence[Tag], hits: Sequence[Hit], least: float = 0.0) -> li
             shown.append(best)
         stronger.append(best)
     sure = sorted((tag for tag in shown if tag.strength >= least), key=lambda tag: -tag.strength)
+    named = {tag.label for tag in sure}
+    weak = [tag for tag in weak if tag.label not in named]  # a broader noun may be among them
     return [tag for tag in sure if not _says_nothing_beside(tag, sure, nouns)] + weak
 
 
@@ -76,12 +79,11 @@ def _exclude(one: Tag, other: Tag, nouns: Nouns) -> bool:
     return nouns.common(one.label, other.label, steps=STEPS, kinds=FAMILY) is not None
 
 
-def _any_of(broader: str, members: Sequence[Tag], nouns: Nouns) -> Tag:
-    """The tag for "any of these kinds", strongest first.
+def _any_of(broader: str, itself: Tag | None, members: Sequence[Tag], nouns: Nouns) -> Tag:
+    """The tag for "any of these kinds", strongest first. ``itself``: the tag of the broader noun, if there is one.
 
     Scores are shares and add up. Only the narrowest kinds count, since a noun has the share of its kinds.
     """
-    itself = next((tag for tag in members if tag.label == broader), None)
     kinds = [tag for tag in members if tag is not itself]
     narrowest = [
         tag for tag in kinds if not any(other is not tag and tag.label in nouns.above(other.label) for other in kinds)
@@ -91,8 +93,9 @@ def _any_of(broader: str, members: Sequence[Tag], nouns: Nouns) -> Tag:
         for values in zip(*[(tag.score, tag.image_score, tag.text_score) for tag in narrowest], strict=True)
     )
     sure = members[0].confidence
-    evidence = tuple(sorted({at for tag in members for at in tag.evidence}))
-    if itself is not None:
+    evidence = tuple(sorted({at for tag in (*members, *((itself,) if itself else ())) for at in tag.evidence}))
+    # without a confidence the score is the strength, which must not fall below that of the kinds
+    if itself is not None and (sure is not None or itself.score >= score):
         return msgspec.structs.replace(itself, confidence=sure, evidence=evidence)
     return Tag(broader, score, image, text, evidence, sure)
 

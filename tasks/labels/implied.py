@@ -45,7 +45,8 @@ def _broader(name: str, form: str, kinds: tuple[str, ...]) -> Iterator[str]:
         if sense.broader in told:
             yield sense.broader
             yield from sense.above
-    for kind in told.keys() - {sense.broader for sense in known}:
+    listed = {sense.broader for sense in known}
+    for kind in (one for one in told if one not in listed):  # in their order: a set has another in each process
         yield kind
         yield from certain(kind) or _head(folded(told[kind]), kind)
     if not known:

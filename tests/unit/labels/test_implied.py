@@ -50,6 +50,14 @@ def test_evidence_tells_which_sense_is_meant() -> None:
     assert implied("widget", ["A widget is a kind of golden retriever."])[:2] == ("golden retriever", "retriever")
 
 
+def test_all_that_the_evidence_says_counts_in_its_order() -> None:
+    """Not in that of a set, which differs from process to process: the index would, too."""
+    kinds = ["gizmo", "trinket", "gadget"]
+    for first in kinds:
+        told = [first, *(kind for kind in kinds if kind != first)]
+        assert implied("frobnitz", [f"frobnitz, a kind of {kind}" for kind in told])[0] == first
+
+
 def test_evidence_of_another_label_does_not_count() -> None:
     assert "domestic cat" not in implied("cat", ["Egyptian cat, a kind of domestic cat", "a photo of a cat"])
     assert implied("frobnitz", ["frobnitz, a kind of"]) == ()

@@ -36,8 +36,8 @@ _SINGULAR = _words(
 _IRREGULAR = {
     "algae": "alga", "alumni": "alumnus", "antennae": "antenna", "axes": "axe", "bacteria": "bacterium",
     "cacti": "cactus", "fungi": "fungus", "gladioli": "gladiolus", "hippopotami": "hippopotamus", "larvae": "larva",
-    "lice": "louse", "lives": "life", "nebulae": "nebula", "nuclei": "nucleus", "oases": "oasis", "octopi": "octopus",
-    "oxen": "ox", "people": "person", "quizzes": "quiz", "vertebrae": "vertebra",
+    "lice": "louse", "lives": "life", "men": "man", "nebulae": "nebula", "nuclei": "nucleus", "oases": "oasis",
+    "octopi": "octopus", "oxen": "ox", "people": "person", "quizzes": "quiz", "vertebrae": "vertebra",
 }  # fmt: skip
 
 # endings of irregular plurals and of their singulars; and the words that end so by chance
@@ -109,10 +109,10 @@ _AFTER_HISSES = ("sses", "shes", "ches", "xes", "tzes", "zzes", "oes")
 
 def singular(word: str) -> str:
     """The singular of a word in lower case; a word that is no plural is returned as it is."""
-    if len(word) < SHORTEST or word in OWN_THINGS or word in _SINGULAR or word in _CHANCE:
-        return word
     if word in _IRREGULAR:
         return _IRREGULAR[word]
+    if len(word) < SHORTEST or word in OWN_THINGS or word in _SINGULAR or word in _CHANCE:
+        return word
     for plural, one in _ENDINGS:
         if word.endswith(plural):
             return word.removesuffix(plural) + one

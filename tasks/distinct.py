@@ -1,6 +1,7 @@
 """Distinct tags: of tags that exclude each other, or that share nothing but letters, one is enough.
 
-Three rules, applied from the strongest tag on; the strength of a tag is its confidence, or its score without one:
+Applied from the strongest tag on; the strength of a tag is its confidence, or its score without one. One thing in two
+spellings is one tag. Three rules:
 
 - Siblings such as "harpy" and "harrier eagle" exclude each other. The strongest stays if it stands out, otherwise
   their nearest common broader noun replaces them all, as sure as the surest of them. The sum of their confidences
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tasks.labels.index_form import index_form
 from tasks.messages import Hit, Tag
 from tasks.nouns import Nouns, kinds_of
 
@@ -55,7 +57,7 @@ def distinct(tags: Sequence[Tag], hits: Sequence[Hit], least: float = 0.0) -> li
                 left = _inserted(_any_of(broader, itself, members, nouns), left)
             stronger += members
             continue
-        excluded = any(_exclude(best, tag, nouns) for tag in shown)
+        excluded = any(_is(best, tag) or _exclude(best, tag, nouns) for tag in shown)
         if not excluded and not any(_looks_like(best, tag, nouns, hits) for tag in stronger):
             shown.append(best)
         stronger.append(best)
@@ -70,6 +72,11 @@ def _replaced_by(best: Tag, rivals: Sequence[Tag], nouns: Nouns) -> str | None:
     if not rivals or rivals[0].strength < best.strength - LEAD:
         return None
     return nouns.common(best.label, rivals[0].label, steps=STEPS, kinds=FAMILY)
+
+
+def _is(one: Tag, other: Tag) -> bool:
+    """Whether they are one thing in two spellings: "woman" and "women"."""
+    return index_form(one.label) == index_form(other.label)
 
 
 def _exclude(one: Tag, other: Tag, nouns: Nouns) -> bool:

@@ -87,6 +87,11 @@ def test_a_look_alike_gives_way(better: str, other: str) -> None:
     assert labels(distinct(tags, named)) == [better, other], "a caption of its own names it"
 
 
+def test_one_thing_in_two_spellings_is_one_tag() -> None:
+    assert labels(distinct([tag("women", 0.8), tag("bench", 0.7), tag("woman", 0.6)], [])) == ["women", "bench"]
+    assert labels(distinct([tag("mice", 0.8), tag("mouse", 0.7)], [hit(0, "a mouse")])) == ["mice"]
+
+
 def test_similar_spelling_does_not_count_between_kin() -> None:
     assert labels(distinct([tag("telephone", 0.8), tag("telephone pole", 0.7)], [])) == ["telephone"]
     assert labels(distinct([tag("bee", 0.8), tag("carpenter bee", 0.7)], [])) == ["bee", "carpenter bee"]

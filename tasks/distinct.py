@@ -1,6 +1,7 @@
 """Distinct tags: of tags that exclude each other, or that share nothing but letters, one is enough.
 
-Three rules, applied from the strongest tag on; the strength of a tag is its confidence, or its score without one:
+Applied from the strongest tag on; the strength of a tag is its confidence, or its score without one. One thing in two
+spellings is one tag. Three rules:
 
 - Siblings such as "harpy" and "harrier eagle" exclude each other. The strongest stays if it stands out, otherwise
   their nearest common broader noun replaces them all, as sure as the surest of them. The sum of their confidences
@@ -18,6 +19,7 @@ from functools import lru_cache
 
 import msgspec
 
+from tasks.labels.index_form import index_form
 from tasks.messages import Hit, Tag
 from tasks.nouns import Nouns, kinds_of
 
@@ -52,14 +54,17 @@ def distinct(tags: Sequence[Tag], hits: Sequence[Hit], least: float = 0.0) -> li
             members = [tag for tag in (best, *left) if broader in nouns.above(tag.label)]
             left = [tag for tag in left if tag not in members]
             if not any(broader in nouns.above(tag.label) for tag in shown):
-                left = _inserted(_any_of(broader, members, nouns), left)
+                itself = next((tag for tag in (*members, *weak) if tag.label == broader), None)
+                left = _inserted(_any_of(broader, itself, members, nouns), left)
             stronger += members
             continue
-        excluded = any(_exclude(best, tag, nouns) for tag in shown)
+        excluded = any(_is(best, tag) or _exclude(best, tag, nouns) for tag in shown)
         if not excluded and not any(_looks_like(best, tag, nouns, hits) for tag in stronger):
             shown.append(best)
         stronger.append(best)
     sure = sorted((tag for tag in shown if tag.strength >= least), key=lambda tag: -tag.strength)
+    named = {tag.label for tag in sure}
+    weak = [tag for tag in weak if tag.label not in named]  # a broader noun may be among them
     return [tag for tag in sure if not _says_nothing_beside(tag, sure, nouns)] + weak
 
 
@@ -70,6 +75,11 @@ def _replaced_by(best: Tag, rivals: Sequence[Tag], nouns: Nouns) -> str | None:
     return nouns.common(best.label, rivals[0].label, steps=STEPS, kinds=FAMILY)
 
 
+def _is(one: Tag, other: Tag) -> bool:
+    """Whether they are one thing in two spellings: "woman" and "women"."""
+    return index_form(one.label) == index_form(other.label)
+
+
 def _exclude(one: Tag, other: Tag, nouns: Nouns) -> bool:
     """Whether they are different kinds of one narrow noun."""
     if nouns.related(one.label, other.label):
@@ -77,13 +87,12 @@ def _exclude(one: Tag, other: Tag, nouns: Nouns) -> bool:
     return nouns.common(one.label, other.label, steps=STEPS, kinds=FAMILY) is not None
 
 
-def _any_of(broader: str, members: Sequence[Tag], nouns: Nouns) -> Tag:
-    """The tag for "any of these kinds", strongest first.
+def _any_of(broader: str, itself: Tag | None, members: Sequence[Tag], nouns: Nouns) -> Tag:
+    """The tag for "any of these kinds", strongest first. ``itself``: the tag of the broader noun, if there is one.
 
     Scores are shares and add up. Only the narrowest kinds count, since a noun has the share of its kinds. Captions
     may define nouns by each other ("a dog, a kind of cat" and the reverse): then all kinds count.
     """
-    itself = next((tag for tag in members if tag.label == broader), None)
     kinds = [tag for tag in members if tag is not itself]
     narrowest = [
         tag for tag in kinds if not any(other is not tag and tag.label in nouns.above(other.label) for other in kinds)
@@ -93,11 +102,10 @@ def _any_of(broader: str, members: Sequence[Tag], nouns: Nouns) -> Tag:
         for values in zip(*[(tag.score, tag.image_score, tag.text_score) for tag in narrowest], strict=True)
     )
     sure = members[0].confidence
-    evidence = tuple(sorted({at for tag in members for at in tag.evidence}))
-    if itself is not None and sure is not None:
+    evidence = tuple(sorted({at for tag in (*members, *((itself,) if itself else ())) for at in tag.evidence}))
+    # without a confidence the score is the strength, which must not fall below that of the kinds
+    if itself is not None and (sure is not None or itself.score >= score):
         return msgspec.structs.replace(itself, confidence=sure, evidence=evidence)
-    if itself is not None:  # its score is its strength: it must not be weaker than what it stands for
-        score, image, text = max(score, itself.score), max(image, itself.image_score), max(text, itself.text_score)
     return Tag(broader, score, image, text, evidence, sure)
 
 

@@ -46,6 +46,8 @@ def is_cached(name: str) -> bool:
         return False
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - takes a second
 
-    weights = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+    weights = (
+        "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"
+    )  # fmt: skip
     there = [isinstance(try_to_load_from_cache(name, file), str) for file in ("config.json", *weights)]
     return there[0] and any(there[1:])

@@ -45,8 +45,8 @@ _SINGULAR = _words(
 _IRREGULAR = {
     "algae": "alga", "alumni": "alumnus", "antennae": "antenna", "axes": "axe", "bacteria": "bacterium",
     "cacti": "cactus", "fungi": "fungus", "gladioli": "gladiolus", "hippopotami": "hippopotamus", "larvae": "larva",
-    "lice": "louse", "lives": "life", "nebulae": "nebula", "nuclei": "nucleus", "oases": "oasis", "octopi": "octopus",
-    "oxen": "ox", "people": "person", "quizzes": "quiz", "vertebrae": "vertebra",
+    "lice": "louse", "lives": "life", "men": "man", "nebulae": "nebula", "nuclei": "nucleus", "oases": "oasis",
+    "octopi": "octopus", "oxen": "ox", "people": "person", "quizzes": "quiz", "vertebrae": "vertebra",
 }  # fmt: skip
 
 # endings of irregular plurals and of their singulars; and the words that end so by chance
@@ -121,11 +121,11 @@ def singular(word: str, before: str = "") -> str:
 
     ``before``: the word before it.
     """
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
     plain = (word in _ALONE and before) or (word == "glasses" and before in _OF_GLASS)
     if len(word) < SHORTEST or (word in OWN_THINGS and not plain) or word in _SINGULAR or word in _CHANCE:
         return word
-    if word in _IRREGULAR:
-        return _IRREGULAR[word]
     for plural, one in _ENDINGS:
         if word.endswith(plural):
             return word.removesuffix(plural) + one

@@ -107,11 +107,17 @@ def _tags(record: Record) -> str:
     return tags or f"[yellow]unknown[/]{_because(record.unknown_because)}"
 
 
+def _below(value: float, least: float) -> str:
+    """A value and the minimum that it misses, with as many digits as tell them apart."""
+    digits = next((n for n in range(2, 6) if f"{value:.{n}f}" != f"{least:.{n}f}"), 6)
+    return f" {value:.{digits}f}, minimum {least:.{digits}f}"
+
+
 def _because(why: Unknown | None) -> str:
     """Why an image is unknown, with a colon before it; empty for a record of an older version."""
     if why is None:
         return ""
-    missed = "" if why.value is None or why.least is None else f" {why.value:.2f}, minimum {why.least:.2f}"
+    missed = "" if why.value is None or why.least is None else _below(why.value, why.least)
     best = f"best tag {clean(why.label or '')}{missed}"
     reasons = {
         "featureless": "the image shows nothing (one colour, blur or noise)",

@@ -10,6 +10,7 @@ from tasks.encoders.protocols import Space, Thresholds
 from tasks.messages import DerivedThresholds
 from tasks.scoring import digest_of
 from tasks.thresholds.derived import Derived, Threshold, UnreadableThresholds, read
+from vectordb.index import SAMPLE_LEAST
 from vectordb.library import Manifest
 from workers.captions.thresholds_in_force import NOT_DERIVED, ThresholdInForce
 from workers.settings.settings import Settings
@@ -25,6 +26,7 @@ _DERIVED = {
 _MEASURED = {**_DERIVED, "min_score": "score"}  # settings and fields of ``Thresholds``
 NOT_ENCODED = "the captions are not encoded yet"
 _NONE = "none could be derived for these captions"
+_NO_MODEL = "there is no confidence model; wildtag calibrate fits one on labelled images"
 _OF_WORDS = {"synonym_similarity", "head_similarity"}
 
 
@@ -58,16 +60,33 @@ def values(found: Sequence[ThresholdInForce]) -> dict[str, float]:
 def described(
     settings: Settings, space: Space, model: ConfidenceModel | None, manifest: Manifest | None, prompts: Sequence[str]
 ) -> list[ThresholdInForce]:
-    """The thresholds in force for a caption version, with all that is known about them."""
+    """The thresholds in force for a caption version, with all that is known about them.
+
+    A minimum confidence that nothing is compared with is off, with the reason.
+    """
     try:
         derived = read(manifest.thresholds) if manifest else None
     except UnreadableThresholds as exc:
         derived = Derived.off(space.id, str(exc))
-    found = in_force(settings, space.thresholds, model, derived.thresholds if derived else None, prompts)
+    known = in_force(settings, space.thresholds, model, derived.thresholds if derived else None, prompts)
+    found = [_without_confidences(one, model, manifest) if one.name == "min_confidence" else one for one in known]
     if derived is None:
         missing = NOT_ENCODED if manifest is None else NOT_DERIVED
         return [replace(one, detail=missing) if one.detail == NOT_DERIVED else one for one in found]
     return [_with_numbers(one, derived) for one in found]
+
+
+def _without_confidences(
+    one: ThresholdInForce, model: ConfidenceModel | None, manifest: Manifest | None
+) -> ThresholdInForce:
+    """Off if tags have no confidence: scoring then ignores the minimum."""
+    if one.value is None:
+        return one
+    if model is None:
+        return _off(one.name, f"{one.detail} has no effect: {_NO_MODEL}")
+    if manifest is not None and manifest.count < SAMPLE_LEAST:
+        return _off(one.name, f"fewer than {SAMPLE_LEAST} captions were imported: tags have no confidence")
+    return one
 
 
 def _with_numbers(one: ThresholdInForce, derived: Derived) -> ThresholdInForce:
@@ -79,7 +98,7 @@ def _with_numbers(one: ThresholdInForce, derived: Derived) -> ThresholdInForce:
 
 def _of_model(model: ConfidenceModel | None) -> ThresholdInForce:
     if model is None:
-        return _off("min_confidence", "there is no confidence model; wildtag calibrate fits one on labelled images")
+        return _off("min_confidence", _NO_MODEL)
     return ThresholdInForce("min_confidence", model.threshold, "confidence model", "fitted on labelled images")
 
 

@@ -32,7 +32,8 @@ def test_the_list_has_sizes_and_names_that_can_be_chosen() -> None:
         assert name == "bundled" or any(family in name.lower() for family in FAMILIES)
 
 
-def test_a_folder_needs_no_download_and_a_name_of_the_hub_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin.index.json"])
+def test_a_folder_needs_no_download_and_a_name_of_the_hub_does(tmp_path: Path, weights: str) -> None:
     assert is_cached(str(tmp_path))
     assert not is_cached("openai/clip-vit-base-patch32")
     assert not is_cached(str(tmp_path / "no such folder"))
@@ -42,7 +43,7 @@ def test_a_folder_needs_no_download_and_a_name_of_the_hub_does(tmp_path: Path) -
     (snapshot.parents[1] / "refs" / "main").write_text("1")
     (snapshot / "config.json").write_text("{}")
     assert not is_cached("openai/clip-vit-base-patch32")
-    (snapshot / "model.safetensors").write_text("")
+    (snapshot / weights).write_text("")
     assert is_cached("openai/clip-vit-base-patch32")
 
 

@@ -100,6 +100,15 @@ def test_a_confidence_model_replaces_evidence(found: Found) -> None:
     assert "confidence model" in judged["evidence_similarity"].detail
 
 
+def test_a_minimum_confidence_is_off_where_tags_have_none(found: Found) -> None:
+    without = found(min_confidence=0.5)["min_confidence"]
+    assert (without.value, without.origin) == (None, "off")
+    assert without.detail.startswith("WILDTAG_MIN_CONFIDENCE has no effect: there is no confidence model")
+    assert found(model=MODEL, min_confidence=0.5)["min_confidence"].value == 0.5
+    few = found(model=MODEL, manifest=replace(MANIFEST, count=255))["min_confidence"]
+    assert (few.value, few.detail) == (None, "fewer than 256 captions were imported: tags have no confidence")
+
+
 def test_words_that_were_encoded_with_other_prompts_say_nothing(found: Found, tmp_path: Path) -> None:
     (tmp_path / "prompts").write_text("a photo of a {}\n")
     other = found(prompts=tmp_path / "prompts")

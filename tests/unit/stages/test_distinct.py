@@ -50,6 +50,16 @@ def test_the_broader_noun_keeps_its_scores_where_it_is_a_tag_itself() -> None:
     assert found.confidence == 0.5
 
 
+@pytest.mark.parametrize("own", [0.05, 0.01], ids=["a rival", "too weak to be one"])
+def test_the_broader_noun_is_shown_once_and_is_no_weaker_than_its_kinds(own: float) -> None:
+    kinds = [tag(EAGLES[0], None, 0, score=0.3), tag(EAGLES[1], None, 1, score=0.28), tag("rock", None, score=0.1)]
+    found = distinct([*kinds, tag("eagle", None, 2, score=own)], HITS)
+    assert [(one.label, round(one.score, 6)) for one in found] == [("eagle", 0.58), ("rock", 0.1)]
+    assert found[0].evidence == (0, 1, 2)
+    sure = [tag(EAGLES[0], 0.3, 0), tag(EAGLES[1], 0.28, 1), tag("eagle", own, 2, score=0.2)]
+    assert [(one.label, one.score, one.confidence) for one in distinct(sure, HITS)] == [("eagle", 0.2, 0.3)]
+
+
 def test_a_kind_is_not_counted_again_in_its_noun() -> None:
     hits = [
         hit(0, "husky, a kind of sled dog"),
@@ -101,6 +111,11 @@ def test_a_look_alike_gives_way(better: str, other: str) -> None:
     assert labels(distinct(tags, hits)) == [better]
     named = [hits[0], hit(1, f"a {other}", 0.9)]
     assert labels(distinct(tags, named)) == [better, other], "a caption of its own names it"
+
+
+def test_one_thing_in_two_spellings_is_one_tag() -> None:
+    assert labels(distinct([tag("women", 0.8), tag("bench", 0.7), tag("woman", 0.6)], [])) == ["women", "bench"]
+    assert labels(distinct([tag("mice", 0.8), tag("mouse", 0.7)], [hit(0, "a mouse")])) == ["mice"]
 
 
 def test_similar_spelling_does_not_count_between_kin() -> None:

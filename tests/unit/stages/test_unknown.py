@@ -65,6 +65,12 @@ def test_each_reason_has_a_code_and_what_was_missed(
     assert says in line(record)
 
 
+def test_a_value_just_below_the_minimum_does_not_look_like_it() -> None:
+    (record,) = done(scored(batch(), min_score=0.99), 0.0, {})
+    near = msgspec.structs.replace(record, unknown_because=Unknown("low-confidence", "cat", 0.3968, 0.4))
+    assert "best tag cat 0.397, minimum 0.400" in line(near)
+
+
 def test_a_part_of_a_batch_keeps_its_reasons() -> None:
     two = msgspec.structs.replace(
         scored(extracted(random_units(3, 2), random_units(4, 2), [["a"], ["b"]])),

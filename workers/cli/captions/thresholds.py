@@ -34,8 +34,7 @@ def thresholds(
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = Settings()
-    up = running(settings)
-    wiring = Wiring(up or settings)
+    wiring = Wiring(running(settings) or settings)
     library, space = wiring.library, wiring.space
     derive = deriving(settings, space, text_encoder_loader(settings))
     with open_captions(settings, name) as here:
@@ -50,8 +49,8 @@ def thresholds(
         console.print(table_of(found))
     if not derive:
         messages.print("Nothing is derived: the thresholds of this encoder are measured.")
-    elif up is not None:
-        messages.print("Restart the running stack to use them.")
+    else:  # also where workers on other machines have the captions open
+        messages.print("A running stack uses them when it was restarted.")
 
 
 def as_json(found: Iterable[ThresholdInForce]) -> list[dict[str, Any]]:

@@ -34,10 +34,17 @@ export function details(record, before = null) {
   return parts;
 }
 
+// A value and the minimum that it misses, with as many digits as tell them apart.
+function below({ value, least }) {
+  let digits = 2;
+  while (digits < 6 && value.toFixed(digits) === least.toFixed(digits)) digits += 1;
+  return [value.toFixed(digits), least.toFixed(digits)];
+}
+
 // `why`: null in records of older versions.
 function because(why) {
   const add = "You can add a caption that names the image.";
-  const best = why?.label ? `The best is “${why.label}” with ${why.value.toFixed(2)}; the minimum is ${why.least.toFixed(2)}. ` : "";
+  const best = why?.label ? `The best is “${why.label}” with ${below(why).join("; the minimum is ")}. ` : "";
   switch (why?.code) {
     case "featureless": return "Unknown: the image shows nothing but a colour, blur or noise.";
     case "no-captions": return `Unknown: there are no captions. ${add}`;

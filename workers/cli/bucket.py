@@ -116,6 +116,8 @@ def retag(
     from workers.dispatch.retag import Selection, selected  # noqa: PLC0415 -- keeps the command line quick
     from workers.dispatch.retag import retag as queue_again  # noqa: PLC0415 -- as above
 
+    if tag is not None and not tag.strip():
+        raise typer.BadParameter("--tag is empty: name a tag")
     if not (everything or outdated or any((prefix, tag, captions, state))):
         raise typer.BadParameter(
             "choose objects with --prefix, --tag, --captions, --outdated or --state, or pass --all"

@@ -44,6 +44,8 @@ def results(
         raise typer.BadParameter(f"unknown state {state!r}; choose one of {', '.join(STATES)}")
     if keys and tag is not None:
         raise typer.BadParameter("give keys or --tag, not both")
+    if tag is not None and not tag.strip():
+        raise typer.BadParameter("--tag is empty: name a tag")
     wiring = connected()
     if not keys:
         found = _chosen(wiring.records, tag, as_state(state) if state else None, limit)

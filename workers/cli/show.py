@@ -104,7 +104,19 @@ def _why(state: State, error: Error, notes: Footnotes | None = None) -> str:
 
 def _tags(record: Record) -> str:
     tags = ", ".join(f"{clean(tag.label)} [dim]{tag.strength:.2f}[/]" for tag in record.tags)
-    return tags or f"[yellow]unknown[/]{_because(record.unknown_because)}"
+    return (tags or f"[yellow]unknown[/]{_because(record.unknown_because)}") + _parts(record)
+
+
+def _parts(record: Record) -> str:
+    """The labels of segments that are no tags, by which the image is found, too; or why it was not segmented."""
+    segmentation = record.segmentation
+    if segmentation is None:
+        return ""
+    if segmentation.error is not None:
+        return f"; [yellow]not segmented[/]: {clean(segmentation.error.reason)}"
+    tags = {tag.label for tag in record.tags}
+    labels = dict.fromkeys(segment.label for segment in segmentation.segments if segment.label not in tags)
+    return f"; segments: {', '.join(map(clean, labels))}" if labels else ""
 
 
 def _below(value: float, least: float) -> str:

@@ -60,7 +60,8 @@ class MethodSettings(Topic):
     distinct_tags: bool = Field(
         default=True,
         description="Of tags that exclude each other, show the one that stands out, or what they have in common; drop"
-        " tags that only resemble another in spelling, and general words beside their kinds. Off in profile paper.",
+        " tags that only resemble another in spelling, and very general words ('animal') beside their kinds."
+        " Off in profile paper.",
     )  # fmt: skip
     min_score: float | None = Field(
         None, ge=0, le=1, description="Minimum score of a tag. Default: the threshold of the encoder."

@@ -16,6 +16,7 @@ from unittest.mock import MagicMock
 import pytest
 from rich.text import Text
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from tests.eventually import eventually
 from workers.cli.main import app
@@ -99,3 +100,11 @@ def test_a_removed_object_is_told_as_one_with_a_record(
     assert json.loads(capsys.readouterr().out) == {
         "id": "inbox/holiday/a.png", "bucket": "inbox", "key": "holiday/a.png", "state": "removed"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["results", "retag"])
+@pytest.mark.parametrize("tag", ["", " "])
+def test_an_empty_tag_is_refused_by_name(command: str, tag: str) -> None:
+    said = CliRunner().invoke(app, [command, "--tag", tag])
+    assert said.exit_code == 2
+    assert "--tag is empty" in said.output

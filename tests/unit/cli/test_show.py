@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from rich.text import Text
 
+from tasks.messages import Tag
+from tasks.segmentation.results import RunLengths, Segment
 from workers.cli import show
-from workers.lifecycle.record import Error, Record
+from workers.lifecycle.record import Error, Record, Segmentation
 
 LONG = "neither its name nor its content is that of an image: [bold]text[/]"
 
@@ -26,3 +29,28 @@ def test_a_long_reason_of_many_rows_is_said_once(
     for row in ("a.txt skipped: [1]", "b.txt skipped: [1]", "c.txt skipped: short", "d.txt skipped: short"):
         assert row in lines
     assert any("e.txt" in line and "another:" in line for line in lines)
+
+
+def segment(label: str) -> Segment:
+    return Segment(label=label, score=0.5, box=(0, 0, 2, 2), area=0.5, mask=RunLengths(size=(2, 2), counts="04"))
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "says"),
+    [
+        (None, "cat 0.50"),
+        (Segmentation(method="dense", segments=(segment("cat"),)), "cat 0.50"),
+        (
+            Segmentation(method="dense", segments=(segment("cat"), segment("owl"), segment("owl"))),
+            "cat 0.50; segments: owl",
+        ),
+        (
+            Segmentation(method="dense", error=Error("no-model", "[bold]no model[/]")),
+            "cat 0.50; not segmented: [bold]no model[/]",
+        ),
+    ],
+)
+def test_an_image_shows_the_segments_that_it_is_found_by(segmentation: Segmentation | None, says: str) -> None:
+    record = Record(bucket="inbox", key="a.jpg", etag="1", state="done", space_id="s", captions_version="c@1",
+                    tags=(Tag("cat", 0.5, 0.5, 0.5),), segmentation=segmentation)  # fmt: skip
+    assert Text.from_markup(show.line(record)).plain == f"a.jpg  {says}"

@@ -98,8 +98,8 @@ class MadeUpQdrant:
         point = {"id": 1, "payload": {"record": self._record}}
         if path.endswith("/aliases"):
             return {"aliases": [{"alias_name": self._alias, "collection_name": self._name}]}
-        if path.endswith(f"/{self._registry}/points/scroll"):
-            return {"points": [point], "next_page_offset": None}
+        if path.endswith("/points/scroll"):  # of captions there are too few for a sample
+            return {"points": [point] if f"/{self._registry}/" in path else [], "next_page_offset": None}
         if path.endswith(f"/{self._registry}/points"):
             return [point]
         if path.endswith("/points/count"):

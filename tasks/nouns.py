@@ -30,7 +30,7 @@ class Nouns:
     def above(self, noun: str) -> Mapping[str, int]:
         """The noun itself and its broader nouns, each with its distance in steps, at most ``HIGHEST``."""
         if noun not in self._above:
-            self._above[noun] = _climbed(noun, self._broader, HIGHEST)
+            self._above[noun] = climbed(noun, self._broader, HIGHEST)
         return self._above[noun]
 
     def related(self, one: str, other: str) -> bool:
@@ -85,14 +85,12 @@ def _kinds() -> Counter[str]:
     listed = _listed()
     deepest = len(listed)  # no limit: the walk ends where no noun is new
     return Counter(
-        above
-        for noun in listed
-        for above in _climbed(noun, lambda one: listed.get(one, ()), deepest)
-        if above != noun
+        above for noun in listed for above in climbed(noun, lambda one: listed.get(one, ()), deepest) if above != noun
     )
 
 
-def _climbed(noun: str, broader: Callable[[str], Iterable[str]], steps: int) -> dict[str, int]:
+def climbed(noun: str, broader: Callable[[str], Iterable[str]], steps: int) -> dict[str, int]:
+    """The noun itself and what is above it in a tree, each with its distance, at most ``steps``."""
     found = {noun: 0}
     front = [noun]
     for distance in range(1, steps + 1):

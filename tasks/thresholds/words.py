@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.encoders.protocols import Floats
+from tasks.nouns import climbed
 from tasks.thresholds.derived import Threshold
 
 PAIRS = 400  # of each kind at most: a share is then known to within two or three percent
@@ -67,7 +68,7 @@ def word_pairs(known: Iterable[tuple[str, str]], most: int = PAIRS) -> WordPairs
             synonyms.append((noun, first))
         if first and noun.endswith(f" {broader}"):
             right.append((noun, broader))
-        elif first and last in above and last not in _ancestors(noun, above):
+        elif first and last in above and last not in climbed(noun, lambda one: above.get(one, ()), _STEPS):
             wrong.append((noun, last))
     near, far = list[tuple[str, str]](), list[tuple[str, str]]()
     for members in families.values():
@@ -119,17 +120,6 @@ def word_thresholds(pairs: WordPairs, vectors: Mapping[str, Floats]) -> tuple[Th
         reason = "the space does not tell right nouns from wrong ones"
         return Threshold(synonym, "", numbers), Threshold(None, reason, named)
     return Threshold(synonym, "", numbers), Threshold(head, "", named)
-
-
-def _ancestors(noun: str, above: Mapping[str, set[str]]) -> set[str]:
-    found: set[str] = set()
-    front = {noun}
-    for _ in range(_STEPS):
-        front = {broader for word in front for broader in above.get(word, ())} - found
-        if not front:
-            break
-        found |= front
-    return found
 
 
 def _cosines(pairs: Pairs, vectors: Mapping[str, Floats]) -> Floats:

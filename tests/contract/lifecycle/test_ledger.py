@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,16 +26,6 @@ def record(of: ObjectRef, *labels: str, revision: Revision = REVISION) -> Record
         space_id=revision.space_id, captions_version=revision.captions_version,
         tags=tuple(Tag(label, 0.5, 0.5, 0.5) for label in labels),
     )  # fmt: skip
-
-
-@pytest.fixture
-def ledger(client: Client, keys: Keys) -> Ledger:
-    return Ledger(client, keys, feed_length=100)
-
-
-@pytest.fixture
-def records(client: Client, keys: Keys) -> Records:
-    return Records(client, keys)
 
 
 def enter(ledger: Ledger, *arrivals: Arrival, revision: Revision = REVISION) -> list[str]:

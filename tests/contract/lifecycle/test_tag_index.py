@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -39,16 +38,6 @@ def record(key: str, *labels: str, etag: str = "e", parts: Sequence[str] = ()) -
         tags=tuple(Tag(label, 0.3, 0.5, 0.5, (), 0.9 - place / 10) for place, label in enumerate(labels)),
         segmentation=Segmentation(method="dense", width=1, height=1, segments=segments) if parts else None,
     )  # fmt: skip
-
-
-@pytest.fixture
-def ledger(client: Client, keys: Keys) -> Ledger:
-    return Ledger(client, keys, feed_length=100)
-
-
-@pytest.fixture
-def records(client: Client, keys: Keys) -> Records:
-    return Records(client, keys)
 
 
 def finish(ledger: Ledger, *done: Record) -> None:

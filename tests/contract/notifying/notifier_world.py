@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tasks.messages import ObjectRef, Revision
-from tests.contract.receiver import Receiver, receiving
+from tests.contract.receiver import Receiver
 from tests.eventually import eventually
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Error, Record, State
@@ -87,12 +87,6 @@ class World:
     def quiet(self) -> bool:
         """Nothing is left to be sent."""
         return self.outbox.waiting() == 0
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as made:
-        yield made
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import time
 import pytest
 
 from tests.contract.notifying.notifier_world import PATIENCE_S, SECRET, World, nonzero
-from tests.contract.notifying.notifier_world import receiver as receiver  # noqa: PLC0414 -- a fixture
 from tests.contract.notifying.notifier_world import world as world  # noqa: PLC0414 -- a fixture
 from tests.contract.receiver import Reply, Request, receiving
 

@@ -67,12 +67,6 @@ class Command:
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as made:
-        yield made
-
-
-@pytest.fixture
 def world(client: Client, keys: Keys, receiver: Receiver) -> World:
     Layout(client, keys).require()
     return World(client, keys, receiver)

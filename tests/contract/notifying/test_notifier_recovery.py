@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.contract.notifying.notifier_world import PATIENCE_S, SECRET, World, nonzero
-from tests.contract.notifying.notifier_world import receiver as receiver  # noqa: PLC0414 -- a fixture
 from tests.contract.notifying.notifier_world import world as world  # noqa: PLC0414 -- a fixture
 from tests.contract.own_redis import OwnRedis
 from tests.contract.receiver import Receiver, Reply, Request

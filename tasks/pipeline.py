@@ -17,19 +17,8 @@ from tasks.embedding import embed
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor, extract, extractor
 from tasks.images import MAX_PIXELS
-from tasks.messages import (
-    Batch,
-    DerivedThresholds,
-    Embedded,
-    Extracted,
-    Fault,
-    Floats,
-    ObjectRef,
-    Retrieved,
-    Revision,
-    Scored,
-    Submitted,
-)
+from tasks.message_parts import DerivedThresholds, Fault, Floats, ObjectRef, Revision
+from tasks.messages import Batch, Embedded, Extracted, Retrieved, Scored, Submitted
 from tasks.retrieval import retrieve
 from tasks.scoring import PLAIN, Judge, score
 from vectordb.index import CaptionSearch
@@ -62,6 +51,7 @@ class PipelineOptions:
     min_confidence: float = 0.0
     detect_featureless: bool = False
     distinct_tags: bool = False
+    view: str = ""
 
 
 def embedding(
@@ -70,7 +60,7 @@ def embedding(
     """See ``tasks.embedding.embed``."""
     return embed(
         batch, images, encoder, max_pixels=options.max_pixels, gps=options.media_gps, video=options.video,
-        detect_featureless=options.detect_featureless,
+        detect_featureless=options.detect_featureless, view=options.view,
     )  # fmt: skip
 
 

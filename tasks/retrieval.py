@@ -12,9 +12,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.messages import Background, DerivedThresholds, Embedded, Floats, Hit, Parsed, Retrieved, Vectors
+from tasks.message_parts import Background, DerivedThresholds, Floats, Floor, Hit, Parsed, Vectors
+from tasks.messages import Embedded, Retrieved
 from vectordb.captions import CANDIDATES, Caption
 from vectordb.decoders import converted
+from vectordb.images import NO_FLOOR
 from vectordb.index import CaptionSearch, Neighbours, WrongDimension
 
 # figures of other values: ops/decisions/0006-bundled-encoder.md
@@ -49,8 +51,14 @@ def retrieve(
             f" captions' {index.dimension}: another model encoded the captions; import them again with"
             " this encoder"
         )
-    found = nearest(index, batch.vectors.array(), limit, reference_vectors) if batch.objects else []
-    kept = [without_copies(neighbours, duplicate_similarity) for neighbours in found]
+    wider = limit if reference_vectors is None else limit * WIDER
+    found = index.search(batch.vectors.array(), wider) if batch.objects else []
+    floors, best_of = list[Floor](), list[Neighbours]()
+    for neighbours in found:
+        best = neighbours if reference_vectors is None else without_hubs(neighbours, reference_vectors, limit)
+        floors.append(floor(neighbours, best, wider, limit, reference_vectors))
+        best_of.append(best)
+    kept = [without_copies(neighbours, duplicate_similarity) for neighbours in best_of]
     centroids = np.zeros((len(kept), dimension), dtype=np.float32)
     for row, neighbours in enumerate(kept):
         centroids[row] = centroid(neighbours.vectors)
@@ -65,7 +73,20 @@ def retrieve(
         featureless=batch.featureless,
         backgrounds=() if background_vectors is None else backgrounds(batch.vectors.array(), background_vectors),
         thresholds=thresholds,
+        floors=tuple(floors),
     )
+
+
+def floor(found: Neighbours, best: Neighbours, wider: int, limit: int, reference_vectors: Floats | None) -> Floor:
+    """What a caption must exceed to be among the ``limit`` best of the ``wider`` found ones."""
+    if len(best.captions) < limit:
+        return Floor(NO_FLOOR, NO_FLOOR)
+    ranks = best.similarities
+    if reference_vectors is not None:
+        ranks = ranks - hubness(best.vectors, reference_vectors)
+    # with a corrected order a caption must also be found in the first place
+    found_at_least = NO_FLOOR if len(found.captions) < wider else float(found.similarities[-1])
+    return Floor(float(ranks.min()), found_at_least)
 
 
 def backgrounds(vectors: Floats, background_vectors: Floats) -> tuple[Background, ...]:
@@ -92,10 +113,16 @@ def without_hubs(neighbours: Neighbours, reference_vectors: Floats, limit: int) 
     """
     if len(neighbours.captions) <= limit:
         return neighbours
+    ranks = hubness(neighbours.vectors, reference_vectors) - neighbours.similarities
+    return _only(neighbours, np.sort(np.argsort(ranks, kind="stable")[:limit]))
+
+
+def hubness(vectors: Floats, reference_vectors: Floats) -> Floats:
+    """The mean similarity (k,) of captions' vectors (k, d) to their nearest reference vectors (m, d)."""
     nearby = min(NEAREST, len(reference_vectors))
-    hubness = np.partition(neighbours.vectors @ reference_vectors.T, -nearby, axis=1)[:, -nearby:].mean(axis=1)
-    best = np.argsort(hubness - neighbours.similarities, kind="stable")[:limit]
-    return _only(neighbours, np.sort(best))
+    similarities = vectors @ reference_vectors.T
+    means: Floats = np.partition(similarities, -nearby, axis=1)[:, -nearby:].mean(axis=1)
+    return means
 
 
 def without_copies(neighbours: Neighbours, duplicate_similarity: float) -> Neighbours:

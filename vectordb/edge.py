@@ -34,7 +34,6 @@ from vectordb.index import (
     IndexExists,
     IndexMissing,
     Neighbours,
-    WrongDimension,
     paired,
     unit_rows,
 )

@@ -104,7 +104,7 @@ class EdgeImages:
                     continue
                 number = cast("int", record.id)
                 shard.update(edge.UpdateOperation.set_payload([number], {"tags": list(one.tags)}))
-                words = {WORDS: _sparse(one.words)}
+                words: Any = {WORDS: _sparse(one.words)}
                 shard.update(edge.UpdateOperation.update_vectors([edge.PointVectors(number, words)]))
 
     def remove(self, ids: Sequence[int]) -> None:
@@ -236,7 +236,9 @@ def _filter(where: ImageFilter) -> edge.Filter | None:
         must.append(edge.FieldCondition(key="key", match=edge.MatchPrefix(where.prefix)))
     if where.after is not None or where.before is not None:
         must.append(edge.FieldCondition(key=TAKEN, range=edge.RangeDateTime(gte=where.after, lte=where.before)))
-    without = [edge.FieldCondition(key="tags", match=edge.MatchAny(list(where.not_tags)))] if where.not_tags else []
+    without: list[Any] = []
+    if where.not_tags:
+        without = [edge.FieldCondition(key="tags", match=edge.MatchAny(list(where.not_tags)))]
     return edge.Filter(must=must, must_not=without) if must or without else None
 
 

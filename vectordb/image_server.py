@@ -223,7 +223,7 @@ def _filter(where: ImageFilter) -> models.Filter | None:
     if where.prefix:
         must.append(models.FieldCondition(key="key", match=models.MatchPrefix(prefix=where.prefix)))
     if where.after is not None or where.before is not None:
-        times: Any = models.DatetimeRange(gte=where.after, lte=where.before)  # type: ignore[arg-type] # text is read
+        times: Any = models.DatetimeRange(gte=where.after, lte=where.before)
         must.append(models.FieldCondition(key=TAKEN, range=times))
     without: list[Any] = []
     if where.not_tags:

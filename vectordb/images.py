@@ -34,8 +34,8 @@ def word_id(word: str) -> int:
 class ImageEntry:
     """One version of one image.
 
-    ``floor``: a caption is among the kept ones of this image if its rank value (similarity minus hubness) is above it.
-    ``bound``: and if its similarity is above that; both are ``NO_FLOOR`` if fewer captions than wanted were found.
+    ``floor``: a caption is among the kept ones of this image if its similarity minus its hubness is above it.
+    ``bound``: and if its similarity is above that. Both are ``NO_FLOOR`` if fewer captions than wanted were found.
     ``hash``: perceptual hash, unsigned 64 bit; ``None`` for images that show nothing. ``taken_at``: RFC 3339.
     ``tags``: the forms by which the image is found, see ``ImageIndex.label``. ``extra``: any JSON values.
     """

@@ -12,7 +12,8 @@ from tasks.cache import Cache, LRUCache
 from tasks.encoders.protocols import TextEncoder
 from tasks.evaluation.results import Judge
 from tasks.extraction import Extractor
-from tasks.messages import Embedded, Extracted, Floats
+from tasks.message_parts import Floats
+from tasks.messages import Embedded, Extracted
 from tasks.pipeline import CACHED, PipelineOptions, extraction, retrieval, scoring
 from vectordb.index import CaptionSearch
 

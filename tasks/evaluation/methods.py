@@ -12,7 +12,7 @@ from tasks.evaluation.captioner import Captioned, Captioner, HFCaptioner
 from tasks.evaluation.retrieving import Cased, ClosestCaption, ensemble
 from tasks.evaluation.vocabulary import Vocabulary, read_labels
 from tasks.extraction import Extractor
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.pipeline import CACHED, PipelineOptions
 from tasks.scoring import PLAIN, Judge
 from vectordb.errors import Permanent

@@ -10,7 +10,7 @@ from tasks.cache import Cache, LRUCache
 from tasks.encoders.protocols import TextEncoder
 from tasks.evaluation.answers import SHOWN, Answer, Pictures, shown
 from tasks.extraction import Extractor
-from tasks.messages import Floats, Tag
+from tasks.message_parts import Floats, Tag
 from tasks.pipeline import CACHED, PipelineOptions, extraction, retrieval, scoring
 from tasks.retrieval import retrieve
 from tasks.scoring import Judge

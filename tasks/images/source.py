@@ -12,7 +12,7 @@ from tasks.images.structure import Structure
 
 @dataclass(frozen=True)
 class Told:
-    """What a video tells in another way than EXIF; see ``tasks.messages.Media``. ``place``: latitude, longitude."""
+    """What a video tells other than by EXIF; see ``tasks.message_parts.Media``. ``place``: latitude, longitude."""
 
     taken_at: str | None = None
     camera: str | None = None

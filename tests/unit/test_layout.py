@@ -35,6 +35,7 @@ ADAPTERS = frozenset({
     "Extractor", "extractor", "load_image_encoder", "load_text_encoder", "Pipeline", "FolderLibrary", "ServerLibrary",
     "OpenIndexes", "ActiveVersion", "RemoteIndex", "RemoteEncoder",
     # stages and liveness
+    "OpenImages", "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary",
     "StageWorker", "StageRunner", "Handover", "Fetcher", "Segmenter", "LivenessCheck", "WorkerLiveness",
     "LivenessFiles",
     # operations
@@ -98,7 +99,7 @@ def test_what_wiring_builds_does_not_read_settings() -> None:
 
 def test_every_option_of_the_method_is_a_setting() -> None:
     options = {field.name for field in fields(PipelineOptions)}
-    assert options - Settings.model_fields.keys() == {"limit"}, "its setting is retrieval_limit"
+    assert options - Settings.model_fields.keys() == {"limit", "view"}, "retrieval_limit; and a view names several"
 
 
 def test_no_two_modules_have_one_name_with_two_meanings() -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from tasks import messages
+from tasks import message_parts
 from workers.lifecycle import record
 
 
-class Tag(messages.Tag, frozen=True, forbid_unknown_fields=False):
+class Tag(message_parts.Tag, frozen=True, forbid_unknown_fields=False):
     """A tag of a record. Unlike a tag in a message between stages it may have unknown fields."""
 
 
-class Unknown(messages.Unknown, frozen=True, forbid_unknown_fields=False):
+class Unknown(message_parts.Unknown, frozen=True, forbid_unknown_fields=False):
     """Why an image has no tags. Unlike its namesake in a message it may have unknown fields."""
 
 

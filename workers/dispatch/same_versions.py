@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records

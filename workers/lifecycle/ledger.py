@@ -17,7 +17,7 @@ from typing import Any, cast
 import msgspec
 from redis.exceptions import NoPermissionError
 
-from tasks.messages import ObjectRef, Revision
+from tasks.message_parts import ObjectRef, Revision
 from vectordb.decoders import from_msgpack
 from workers.lifecycle.record import Record, decode
 from workers.lifecycle.tag_entries import as_arguments, tag_entries
@@ -70,7 +70,9 @@ class Ledger:
         self._adopt = self._script("adopt")
 
     def enter(self, arrivals: Sequence[Arrival], revision: Revision, now: float, deadline: float) -> list[str]:
-        """Accept objects and return each one's outcome. Send only those with ``entered`` or ``again`` (forced).
+        """Accept objects and return each one's outcome. Send only ``entered``, ``known`` and ``again`` (forced) ones.
+
+        ``known``: entered; this version has been tagged before, so that its vector may be in the index of images.
 
         ``waiting``: the object waits in ``Keys.segmentation_queue`` to be segmented.
         """

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import force_setattr
 
-from tasks.messages import Media, Tag, Unknown
+from tasks.message_parts import Media, Tag, Unknown
 from tasks.segmentation.results import Segment
 from vectordb.decoders import from_json
 from vectordb.errors import Permanent

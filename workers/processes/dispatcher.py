@@ -1,4 +1,4 @@
-"""The dispatcher process, which also runs the keeper."""
+"""The dispatcher process, which also runs the keeper, and brings the index of images in step with the records."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from workers.processes.logs import configure
 from workers.processes.loops import RECOVER_EVERY_S, RECOVER_IDLE_MS, Once, Periodic, retrying, run_steps, running
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import dispatcher as dispatcher_of
+from workers.wiring.dispatch import follower as follower_of
 from workers.wiring.dispatch import keeper as keeper_of
 from workers.wiring.wiring import Wiring
 
 KEEPER_EVERY_S = 1.0
+FOLLOW_EVERY_S = 0.2
 
 
 def run_dispatcher(settings: Settings) -> None:
-    """Run the dispatcher, which turns events into batches, and the keeper of the ledger."""
+    """Run the dispatcher, which turns events into batches, the keeper of the ledger and the follower of the feed."""
     configure()
     wiring = Wiring(settings)
     dispatcher, keeper = dispatcher_of(wiring, wiring.process_name), keeper_of(wiring)
     keeping = Periodic(KEEPER_EVERY_S, keeper.step)
     recovering = Periodic(RECOVER_EVERY_S, lambda: dispatcher.recover(RECOVER_IDLE_MS))
+    following = Periodic(FOLLOW_EVERY_S, follower_of(wiring).step)
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
     with running(wiring, "dispatcher") as stop:
         for prepare in (wiring.inbox.prepare, wiring.low_priority_inbox.prepare):
@@ -32,5 +35,6 @@ def run_dispatcher(settings: Settings) -> None:
             leftovers,
             keeping,
             recovering,
+            following,
             beating,
         )

@@ -84,6 +84,8 @@ key                              type        holds
 ``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
                                              and when it last reported it (msgpack); see ``workers.outages.board``
+``P images:position``            string      id of the last feed entry that the index of images was told of
+                                             (``workers.images.follower``)
 ``P probe``                      string      written to test whether Redis accepts writes, with a lifetime
 ``P cache:KEY``                  string      values that can be computed again (word vectors, parsed captions), with
                                              a lifetime
@@ -225,6 +227,10 @@ class Keys:
     @property
     def outages(self) -> str:
         return f"{self.prefix}outages"
+
+    @property
+    def images_position(self) -> str:
+        return f"{self.prefix}images:position"
 
     @property
     def probe(self) -> str:

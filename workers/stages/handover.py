@@ -7,7 +7,8 @@ from typing import Literal
 
 import structlog
 
-from tasks.messages import Batch, Fault, ObjectRef, Revision, Scored, Submitted
+from tasks.message_parts import Fault, ObjectRef, Revision
+from tasks.messages import Batch, Scored, Submitted
 from workers.broker.publisher import Publisher
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox

@@ -8,6 +8,7 @@ from typing import Any
 from celery import Celery
 
 from workers.captions.remote_index import ENCODE, TASK
+from workers.images import image_requests
 from workers.settings.settings import QUEUES, SEGMENTATION, STAGES
 from workers.stages.worker import StageWorker
 
@@ -36,6 +37,10 @@ def register(app: Celery, worker: Callable[[], StageWorker]) -> None:
     @app.task(name=TASK, ignore_result=True)
     def captions(request: str, data: bytes) -> None:
         worker().rpc.captions(request, data)
+
+    @app.task(name=image_requests.TASK, ignore_result=True)
+    def image_index(request: str, data: bytes) -> None:
+        worker().rpc.images(request, data)
 
     @app.task(name=ENCODE, ignore_result=True)
     def encode(request: str, data: bytes) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from tasks.encoders.protocols import TextEncoder
 from tasks.extraction.phrases import Phrases
 from tasks.ingestion import Ingesting, ingest
 from workers.captions.remote_index import answer
 from workers.captions.versions import OpenIndexes
+from workers.images import image_requests
+from workers.images.open_images import OpenImages
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.rpc import answering
@@ -18,17 +22,35 @@ class RpcServer:
     """``indexes`` and ``text_encoder`` are called at the first request; their errors are sent to the client."""
 
     def __init__(
-        self, client: Client, keys: Keys, indexes: Callable[[], OpenIndexes], text_encoder: Callable[[], TextEncoder]
+        self,
+        client: Client,
+        keys: Keys,
+        indexes: Callable[[], OpenIndexes],
+        images: Callable[[], OpenImages],
+        text_encoder: Callable[[], TextEncoder],
     ) -> None:
         self._redis = client
         self._keys = keys
         self._indexes = indexes
+        self._images = images
         self._text_encoder = text_encoder
         self._phrases = Phrases()
 
     def captions(self, request: str, data: bytes) -> None:
         """Handle a request about the captions that this process owns."""
         answering(self._redis, self._keys, request, lambda: answer(self._indexes(), data))
+
+    def images(self, request: str, data: bytes) -> None:
+        """Handle a request about the index of images. Without an id nobody waits for the answer."""
+        asked = image_requests.decode(data)
+
+        def work() -> bytes:
+            return msgspec.msgpack.encode(image_requests.answer(self._images().index(), asked))
+
+        if request:
+            answering(self._redis, self._keys, request, work)
+        else:
+            self._images().attempt(type(asked).__name__.lower(), lambda index: image_requests.answer(index, asked))
 
     def encode(self, request: str, data: bytes) -> None:
         """Encode texts for another process: taught or imported captions, or a search query."""

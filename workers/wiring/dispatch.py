@@ -9,6 +9,7 @@ from workers.dispatch.keeper import Keeper
 from workers.dispatch.removals import Limits, RemovalGuard
 from workers.dispatch.same_versions import Adopt, SameVersions, nothing
 from workers.dispatch.sweeper import Sweeper
+from workers.images.follower import Follower
 from workers.segmentation.queue import SegmentQueue
 from workers.settings.settings import STAGES, Settings
 from workers.stores.folder import FolderStore
@@ -68,6 +69,12 @@ def adopt(wiring: Wiring) -> Adopt:
     if wiring.settings.s3_endpoint is not None:
         return nothing
     return SameVersions(wiring.records, wiring.ledger, same_version).adopt
+
+
+def follower(wiring: Wiring) -> Follower:
+    """Brings the index of images in step with the records."""
+    w = wiring
+    return Follower(w.records, w.publisher, w.redis, w.keys, w.space.id)
 
 
 def keeper(wiring: Wiring) -> Keeper:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from tasks.messages import Embedded, Extracted, ObjectRef, Retrieved, Scored, Submitted
+from tasks.message_parts import ObjectRef
+from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
@@ -49,7 +50,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
 
     stages: Mapping[str, Stage[Any]] = {
         "embedding": Stage(
-            Submitted,
+            Submitted.decode,
             cache(
                 lambda: Embedding(
                     fetcher(),
@@ -61,10 +62,11 @@ def stage_worker(wiring: Wiring) -> StageWorker:
             ),
         ),
         "retrieval": Stage(
-            Embedded,
+            lambda data: decode_any(data, Embedded, Submitted),
             cache(
                 lambda: Retrieval(
                     w.indexes,
+                    w.images,
                     w.chosen,
                     w.reference_vectors,
                     w.pipeline_options,
@@ -73,9 +75,9 @@ def stage_worker(wiring: Wiring) -> StageWorker:
                 )
             ),
         ),
-        "extraction": Stage(Retrieved, cache(lambda: Extraction(w.extractor, w.cache, handover))),
+        "extraction": Stage(Retrieved.decode, cache(lambda: Extraction(w.extractor, w.cache, handover))),
         "scoring": Stage(
-            Extracted,
+            Extracted.decode,
             cache(
                 lambda: Scoring(
                     w.text_encoder,
@@ -86,7 +88,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
                 )
             ),
         ),
-        SEGMENTATION: Stage(Scored, segmenting),
+        SEGMENTATION: Stage(Scored.decode, segmenting),
     }
     loads: Mapping[str, Callable[[], object]] = {
         "embedding": stages["embedding"].work,
@@ -98,4 +100,5 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         INGESTION: lambda: w.text_encoder,
     }
     runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
-    return StageWorker(runner, RpcServer(w.redis, w.keys, lambda: w.indexes, lambda: w.text_encoder), w.health, loads)
+    rpc = RpcServer(w.redis, w.keys, lambda: w.indexes, lambda: w.images, lambda: w.text_encoder)
+    return StageWorker(runner, rpc, w.health, loads)

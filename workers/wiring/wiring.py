@@ -19,9 +19,8 @@ from tasks.confidence import ConfidenceModel
 from tasks.encoders import reference_vectors, space_of
 from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
 from tasks.extraction import Extractor, extractor
-from tasks.messages import Floats, Revision
-from tasks.pipeline import Pipeline, PipelineOptions
-from vectordb.index import CaptionIndex, sample
+from tasks.message_parts import Floats, Revision
+from tasks.pipeline import PipelineOptions
 from vectordb.library import ChangeableLibrary
 from workers.broker.celery_app import create_app
 from workers.broker.publisher import Publisher
@@ -31,6 +30,7 @@ from workers.dispatch.removals import Holds
 from workers.events.sink import EventSink
 from workers.events.sources import EventProbes, Sources
 from workers.gateway.api_keys import ApiKeys
+from workers.images.open_images import OpenImages
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record_reader import Records
@@ -50,7 +50,7 @@ from workers.settings.settings import Settings
 from workers.stores.object_filter import ObjectFilter
 from workers.stores.store import ObjectStore
 from workers.supervision.liveness_files import LivenessFiles
-from workers.wiring.captions import library_of
+from workers.wiring.captions import image_library_of, library_of
 from workers.wiring.models import confidence_model, image_encoder, pipeline_options, text_encoder_loader
 from workers.wiring.probes import PATIENCE_S, probes
 from workers.wiring.stores import object_filter, open_s3, open_store
@@ -129,16 +129,6 @@ class Wiring:
         from workers.segmentation.artifacts import Artifacts  # noqa: PLC0415 -- only who draws or removes artifacts needs it
 
         return Artifacts(self.store, self.redis, self.keys, self.settings.output_prefix)
-
-    def pipeline(
-        self, index: CaptionIndex, captions_version: str, clock: Callable[[], float] | None = None
-    ) -> Pipeline:
-        """All stages, with these captions. Loads both encoders."""
-        return Pipeline(
-            self.image_encoder, self.text_encoder, index, captions_version, extractor=self.extractor, clock=clock,
-            pipeline_options=self.options_for(captions_version), reference_vectors=self.reference_vectors,
-            judge=self.confidence_model, background_vectors=sample(index) if self.confidence_model else None,
-        )  # fmt: skip
 
     @cached_property
     def object_filter(self) -> ObjectFilter:
@@ -290,6 +280,11 @@ class Wiring:
     def indexes(self) -> OpenIndexes:
         """The caption versions that this process has open and therefore owns."""
         return OpenIndexes(self.library, self.space.id)
+
+    @cached_property
+    def images(self) -> OpenImages:
+        """The index of images, which this process owns where it is embedded."""
+        return OpenImages(lambda: image_library_of(self.settings), self.space.id, self.space.dimension)
 
     @cached_property
     def outbox(self) -> Outbox:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.messages import ObjectRef, Revision, Tag
+from tasks.message_parts import ObjectRef, Revision, Tag
 from tests import warm
 from tests.acceptance.images import one_pixel
 from tests.contract.own_redis import OwnRedis

@@ -20,7 +20,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from tasks.messages import ObjectRef, Revision, Tag
+from tasks.message_parts import ObjectRef, Revision, Tag
 from tests.acceptance.images import one_pixel
 from tests.eventually import eventually
 from workers.gateway.app import create_app

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.retrieval import NEAREST, centroid, first_of_each, retrieve, without_hubs
 from tests.unit.stages.made_up import CAPTIONS, SPACE, embedded, index_of, random_units, vector_of
 from vectordb.captions import Caption

@@ -70,7 +70,7 @@ def entries(retrieved: Retrieved, embedded: Embedded) -> list[ImageEntry]:
 def _extra(ref: ObjectRef, media: Media | None, featureless: bool | None, view: str) -> dict[str, Any]:  # noqa: FBT001 -- as stored
     found: dict[str, Any] = {_VIEW: view}
     if media is not None:
-        found[_MEDIA] = msgspec.to_builtins(media)
+        found[_MEDIA] = {k: v for k, v in msgspec.to_builtins(media).items() if v is not None}
     others = {_FEATURELESS: featureless, _SIZE: ref.size, _VERSION: ref.version_id}
     return found | {name: value for name, value in others.items() if value is not None}
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from PIL import Image, ImageOps
 
 Retake = Callable[[Image.Image], Image.Image]
+_INSIDE = 0.99  # share of the largest part of a turned image that has no empty corner
 
 
 def cropped(image: Image.Image, share: float, across: float, down: float) -> Image.Image:
@@ -30,7 +31,7 @@ def turned(image: Image.Image, degrees: float) -> Image.Image:
     """An image turned by a few degrees, cut so that no empty corner shows."""
     angle = math.radians(abs(degrees))
     narrow = min(image.size) / max(image.size)
-    share = 1 / (math.cos(angle) + math.sin(angle) / narrow)
+    share = _INSIDE / (math.cos(angle) + math.sin(angle) / narrow)
     return cropped(image.rotate(degrees, Image.Resampling.BICUBIC), share, 0.5, 0.5)
 
 

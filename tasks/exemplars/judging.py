@@ -24,6 +24,7 @@ from tasks.messages import Floats
 # logistic regression over the relative distance, see ops/decisions/0029-exemplars.md
 INTERCEPT = 7.2
 SLOPE = -10.8
+TIE = 1e-3  # smaller differences of relative distances are rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,8 @@ class Examples:
             unique.setdefault((one.object_id, index_form(one.label), one.accepted), one)
         self.exemplars = tuple(unique.values())
         self._forms = [form for _, form, _ in unique]
-        self._vectors = np.stack([one.vector for one in self.exemplars]) if unique else None
+        # in float64, so that equal exemplars are equally near whatever stands beside them
+        self._vectors = np.stack([one.vector for one in self.exemplars]).astype(np.float64) if unique else None
         self._ids = np.array([one.object_id for one in self.exemplars])
         self.radii: Numbers = np.array([calibration.radius(one.vector) for one in self.exemplars])
 
@@ -84,24 +86,30 @@ class Examples:
         return [1.0 - float(radius) for radius in self.radii]
 
     def judge(
-        self, vectors: Floats, *, object_ids: Sequence[str] = (), featureless: Sequence[bool] = ()
+        self,
+        vectors: Floats,
+        *,
+        object_ids: Sequence[str] = (),
+        featureless: Sequence[bool] = (),
+        min_confidence: float = 0.0,
     ) -> list[Judgement]:
         """One judgement for each row of ``vectors`` (n, d; unit length). The rows are independent.
 
         ``object_ids``: of the images; an image's own exemplars do not count for it, since what a person said of it
-        holds anyway. ``featureless``: the images that show nothing; they gain no label, and none is withheld.
+        holds anyway. ``featureless``: whether each image shows nothing; such an image gains no label, and none is
+        withheld from it. ``min_confidence``: less sure likenesses do not count.
         """
         own: Sequence[str | None] = object_ids or [None] * len(vectors)
         nothing = featureless or [False] * len(vectors)
         return [
-            NOTHING if shows_nothing else self._one(vector, object_id)
+            NOTHING if shows_nothing else self._one(vector, object_id, min_confidence)
             for vector, object_id, shows_nothing in zip(vectors, own, nothing, strict=True)
         ]
 
-    def _one(self, vector: Floats, own: str | None) -> Judgement:
+    def _one(self, vector: Floats, own: str | None, least: float) -> Judgement:
         if self._vectors is None:
             return NOTHING
-        similarities = (self._vectors @ vector).astype(np.float64)
+        similarities = (self._vectors @ vector).round(12)
         # rounding may put the similarity of a copy above 1
         relative = np.maximum(1.0 - similarities, 0.0) / self.radii
         near = relative <= 1.0
@@ -109,14 +117,14 @@ class Examples:
             near &= self._ids != own
         places = np.flatnonzero(near)
         places = places[np.argsort(relative[places], kind="stable")]
-        return self._decided(places, similarities, relative) if len(places) else NOTHING
+        return self._decided(places, similarities, relative, least) if len(places) else NOTHING
 
-    def _decided(self, places: NDArray[np.intp], similarities: Numbers, relative: Numbers) -> Judgement:
+    def _decided(self, places: NDArray[np.intp], similarities: Numbers, relative: Numbers, least: float) -> Judgement:
         """``places``: of the exemplars that the image looks like, nearest first."""
         nearest: dict[str, int] = {}
         for at in places.tolist():
             first = nearest.setdefault(self._forms[at], at)
-            if relative[at] == relative[first] and not self.exemplars[at].accepted:
+            if relative[at] - relative[first] <= TIE and not self.exemplars[at].accepted:
                 nearest[self._forms[at]] = at
         gained: list[Likeness] = []
         withheld: list[Likeness] = []
@@ -124,7 +132,8 @@ class Examples:
             one = self.exemplars[at]
             similarity = round(float(similarities[at]), DIGITS)
             likeness = Likeness(one.label, one.object_id, similarity, confidence(float(relative[at])))
-            (gained if one.accepted else withheld).append(likeness)
+            if likeness.confidence >= least:
+                (gained if one.accepted else withheld).append(likeness)
         return Judgement(_surest(gained), _surest(withheld))
 
 

@@ -17,7 +17,7 @@ from tasks.embedding import embed
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor, extract, extractor
 from tasks.images import MAX_PIXELS
-from tasks.message_parts import DerivedThresholds, Fault, Floats, ObjectRef, Revision
+from tasks.message_parts import DerivedThresholds, Fault, Floats, Judgement, ObjectRef, Revision
 from tasks.messages import Batch, Embedded, Extracted, Retrieved, Scored, Submitted
 from tasks.retrieval import retrieve
 from tasks.scoring import PLAIN, Judge, score
@@ -71,11 +71,12 @@ def retrieval(
     reference_vectors: Floats | None = None,
     background_vectors: Floats | None = None,
     thresholds: DerivedThresholds | None = None,
+    judge: Callable[[Embedded], tuple[Judgement, ...]] | None = None,
 ) -> Retrieved:
     """See ``tasks.retrieval.retrieve``."""
     return retrieve(
         batch, index, limit=options.limit, duplicate_similarity=options.duplicate_similarity,
-        reference_vectors=reference_vectors, background_vectors=background_vectors, thresholds=thresholds,
+        reference_vectors=reference_vectors, background_vectors=background_vectors, thresholds=thresholds, judge=judge,
     )  # fmt: skip
 
 

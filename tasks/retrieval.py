@@ -9,10 +9,12 @@ their nearest reference vectors, as in cross-domain similarity local scaling (Co
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.message_parts import Background, DerivedThresholds, Floats, Floor, Hit, Parsed, Vectors
+from tasks.message_parts import Background, DerivedThresholds, Floats, Floor, Hit, Judgement, Parsed, Vectors
 from tasks.messages import Embedded, Retrieved
 from vectordb.captions import CANDIDATES, Caption
 from vectordb.decoders import converted
@@ -33,12 +35,13 @@ def retrieve(
     reference_vectors: Floats | None = None,
     background_vectors: Floats | None = None,
     thresholds: DerivedThresholds | None = None,
+    judge: Callable[[Embedded], tuple[Judgement, ...]] | None = None,
 ) -> Retrieved:
     """The ``limit`` nearest captions of each image, without near-copies, and their centroid.
 
     ``reference_vectors``: unit vectors (m, d) of images of every kind, for hubness correction.
     ``background_vectors``: unit vectors (b, d) of captions of every kind, for the backgrounds. ``thresholds``: those
-    derived for these captions; scoring receives them.
+    derived for these captions; scoring receives them. ``judge``: says what exemplars say of each image.
 
     All images are searched in one call. An image may keep fewer than ``limit`` captions: the centroid is computed
     *after* copies are removed, as in the paper's code, so that a caption that the database contains ten times does
@@ -74,6 +77,8 @@ def retrieve(
         backgrounds=() if background_vectors is None else backgrounds(batch.vectors.array(), background_vectors),
         thresholds=thresholds,
         floors=tuple(floors),
+        judgements=judge(batch) if judge and batch.objects else (),
+        hashes=batch.hashes,
     )
 
 

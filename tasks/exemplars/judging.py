@@ -12,14 +12,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.confidence import DIGITS
 from tasks.exemplars.nearness import Calibration, Numbers
 from tasks.labels.index_form import index_form
-from tasks.messages import Floats
+from tasks.message_parts import Floats, Judgement, Likeness
 
 # logistic regression over the relative distance, see ops/decisions/0029-exemplars.md
 INTERCEPT = 7.2
@@ -35,31 +34,6 @@ class Exemplar:
     label: str
     accepted: bool
     vector: Floats
-
-
-class Likeness(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why a label was gained or withheld: the image looks like that of the exemplar ``object_id``.
-
-    ``label``: as the person wrote it. ``similarity``: cosine of the two images. ``confidence``: the probability that
-    a person says the same of the image.
-    """
-
-    label: str
-    object_id: str
-    similarity: float
-    confidence: float
-
-
-class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The labels that an image gains, and those that are withheld; the surest first, each label once."""
-
-    gained: tuple[Likeness, ...] = ()
-    withheld: tuple[Likeness, ...] = ()
-
-    def withholds(self, label: str) -> bool:
-        """Whether a tag is withheld, in any spelling."""
-        form = index_form(label)
-        return any(index_form(one.label) == form for one in self.withheld)
 
 
 NOTHING = Judgement()

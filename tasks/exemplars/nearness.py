@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 
 SHARE = 0.32  # of the usual distance
 USUAL = 0.75  # quantile of the distances of an image to the archive

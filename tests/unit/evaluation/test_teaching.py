@@ -11,7 +11,7 @@ from PIL import Image
 from tasks.evaluation.acceptance import Acceptance
 from tasks.evaluation.retakes import RETAKES
 from tasks.evaluation.teaching import Lesson, Outcome, carriers, lessons, outcome, summary
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 
 LABELS = [("tabby cat", "cat"), ("coffee", "cup"), ("cat",), ("coffee", "table"), ("rocket",)]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.exemplars.nearness import COPIES_ONLY, LEAST, SHARE, calibrate
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tests.unit.exemplars.made_archives import SPACES, Geometry, MadeArchive
 from tests.unit.thresholds.made_spaces import in_narrower_cone
 

@@ -1,0 +1,142 @@
+"""What people say of images: labels that they accept and reject. It holds for an object until it is taken back.
+
+A statement is about what the image shows. If an object is overwritten by another picture, statements about the old one
+stay stored and do not hold; they hold again for the same picture, also if it was edited, turned or compressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tasks.labels.index_form import index_form
+from tasks.message_parts import Judgement, Tag
+from vectordb.decoders import from_json
+from workers.lifecycle.record import Record
+from workers.redis.connection import Client, raw, text, translated
+from workers.redis.keys import Keys
+
+SAME_PICTURE = 10  # bits in which the hashes of one picture may differ, turned in any way
+
+
+class Statement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One person's word about one label of one object.
+
+    ``etag``: of the version that was looked at; ``hash``: its perceptual hash, if it has one. ``said_at``: Unix
+    seconds.
+    """
+
+    label: str
+    accepted: bool
+    etag: str
+    said_at: float
+    hash: int | None = None
+
+
+class Statements:
+    """Stores statements by object. Raises ``StoreUnavailable``."""
+
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
+
+    def stored(self, oids: Sequence[str]) -> list[bytes]:
+        """What is stored for each object, as ``read`` takes it; empty if there is nothing."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.get(self._keys.statements(oid))
+            return [bytes(value or b"") for value in pipe.execute()]
+
+    def objects(self) -> list[str]:
+        """The objects with statements, in the order of their ids."""
+        with translated():
+            return sorted(map(text, self._redis.smembers(self._keys.stated)))
+
+    def revision(self) -> int:
+        """A number that grows with every change."""
+        with translated():
+            return int(self._redis.get(self._keys.statements_revision) or 0)
+
+    def change(self, oid: str, label: str, statement: Statement | None) -> list[Statement]:
+        """Store what is said of a label in place of what was, or forget it. Returns all statements of the object."""
+        key, form = self._keys.statements(oid), index_form(label)
+        result: list[Statement] = []
+
+        def work(pipe: Any) -> None:
+            kept = [one for one in read(bytes(pipe.get(key) or b"")) if index_form(one.label) != form]
+            result[:] = kept if statement is None else [*kept, statement]
+            pipe.multi()
+            if result:
+                pipe.set(key, msgspec.json.encode(result))
+                pipe.sadd(self._keys.stated, raw(oid))
+            else:
+                pipe.delete(key)
+                pipe.srem(self._keys.stated, raw(oid))
+            pipe.incr(self._keys.statements_revision)
+
+        with translated():
+            self._redis.transaction(work, key)
+        return result
+
+
+def read(stored: bytes) -> list[Statement]:
+    """The statements in what is stored."""
+    return from_json(stored, list[Statement]) if stored else []
+
+
+def holding(statements: Sequence[Statement], etag: str, number: int | None) -> list[Statement]:
+    """Those that hold for a version of the object: ``number`` is its perceptual hash, if it has one."""
+    return [one for one in statements if one.etag == etag or same_picture(one.hash, number)]
+
+
+def same_picture(one: int | None, other: int | None) -> bool:
+    """Whether two hashes are of one picture, in any orientation."""
+    if one is None or other is None:
+        return False
+    return any((one ^ turned).bit_count() <= SAME_PICTURE for turned in variants(other))
+
+
+def variants(number: int) -> Sequence[int]:
+    """The hash of the picture in all eight orientations."""
+    return (number,)
+
+
+def composed(record: Record, statements: Sequence[Statement], judgement: Judgement) -> Record:
+    """The record with what people said of the object, and what exemplars say of it.
+
+    Accepted labels come first, then by strength. Rejected and withheld labels are left out; a person's word about the
+    object itself counts more than any exemplar.
+    """
+    if record.state != "done" or not (statements or judgement.gained or judgement.withheld):
+        return record
+    said = {index_form(one.label): one for one in statements}
+    rejected = tuple(one.label for one in statements if not one.accepted)
+    tags: dict[str, Tag] = {}
+    for tag in record.tags:
+        form = index_form(tag.label)
+        if form in said:
+            if said[form].accepted:
+                tags[form] = msgspec.structs.replace(
+                    tag, label=said[form].label, confidence=1.0, source="person", example=msgspec.UNSET
+                )
+        elif not judgement.withholds(tag.label):
+            tags[form] = tag
+    for form, one in said.items():
+        if one.accepted and form not in tags:
+            tags[form] = Tag(one.label, 1.0, 0.0, 0.0, confidence=1.0, source="person")
+    for likeness in judgement.gained:
+        form = index_form(likeness.label)
+        if form in said or (form in tags and tags[form].strength >= likeness.confidence):
+            continue
+        known = tags.get(form) or Tag(likeness.label, likeness.confidence, 0.0, 0.0)
+        tags[form] = msgspec.structs.replace(
+            known, confidence=likeness.confidence, source="example", example=likeness
+        )
+    order = sorted(tags.values(), key=lambda tag: (tag.source != "person", -tag.strength))
+    return msgspec.structs.replace(
+        record, tags=tuple(order), unknown=not order, unknown_because=None if order else record.unknown_because,
+        rejected=rejected or msgspec.UNSET,
+    )  # fmt: skip

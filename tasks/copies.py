@@ -16,7 +16,7 @@ import numpy as np
 
 from tasks.hash_search import HashIndex, Indices
 from tasks.images.perceptual_hash import TRANSFORMS, Words, has_small_parts, variants
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 
 COARSE: Final = 8  # bits of 64 in which the first words of copies differ at most
 DETAILS: Final = 48  # bits of 192 in which their other words differ at most

@@ -18,7 +18,7 @@ import numpy as np
 from tasks.copies import CopyOf, copies, usual_cosine
 from tasks.hash_search import Indices
 from tasks.images.perceptual_hash import TRANSFORMS, WORDS, Words
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 
 
 class Copy(msgspec.Struct, frozen=True):

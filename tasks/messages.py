@@ -95,7 +95,7 @@ class Embedded(Batch, frozen=True, kw_only=True, tag_field="kind", tag="embedded
     vectors: Vectors
     media: tuple[Media, ...] = ()
     featureless: tuple[bool, ...] = ()
-    hashes: tuple[int | None, ...] = ()
+    hashes: tuple[bytes | None, ...] = ()
     view: str = ""
 
 
@@ -116,7 +116,7 @@ class Retrieved(Batch, frozen=True, kw_only=True, tag_field="kind", tag="retriev
     thresholds: DerivedThresholds | None = None
     floors: tuple[Floor, ...] = ()
     judgements: tuple[Judgement, ...] = ()
-    hashes: tuple[int | None, ...] = ()
+    hashes: tuple[bytes | None, ...] = ()
 
 
 class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extracted/2"):
@@ -131,7 +131,7 @@ class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extract
     backgrounds: tuple[Background, ...] = ()
     thresholds: DerivedThresholds | None = None
     judgements: tuple[Judgement, ...] = ()
-    hashes: tuple[int | None, ...] = ()
+    hashes: tuple[bytes | None, ...] = ()
 
 
 class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2"):
@@ -146,7 +146,7 @@ class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2")
     media: tuple[Media, ...] = ()
     unknown: tuple[Unknown | None, ...] = ()
     judgements: tuple[Judgement, ...] = ()
-    hashes: tuple[int | None, ...] = ()
+    hashes: tuple[bytes | None, ...] = ()
 
     def only(self, places: Sequence[int]) -> Self:
         """A copy with some of its objects, each with its share of the times."""

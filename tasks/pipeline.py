@@ -76,7 +76,8 @@ def retrieval(
     """See ``tasks.retrieval.retrieve``."""
     return retrieve(
         batch, index, limit=options.limit, duplicate_similarity=options.duplicate_similarity,
-        reference_vectors=reference_vectors, background_vectors=background_vectors, thresholds=thresholds, judge=judge,
+        reference_vectors=reference_vectors, background_vectors=background_vectors, thresholds=thresholds,
+        judge=judge,
     )  # fmt: skip
 
 

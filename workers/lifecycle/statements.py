@@ -1,7 +1,7 @@
 """What people say of images: labels that they accept and reject. It holds for an object until it is taken back.
 
-A statement is about what the image shows. If an object is overwritten by another picture, statements about the old one
-stay stored and do not hold; they hold again for the same picture, also if it was edited, turned or compressed.
+A statement is about what the image shows. If an object is overwritten by another picture, statements about the old
+one stay stored and do not hold. They do hold for the same picture that was edited, turned or compressed.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from tasks.copies import COARSE, DETAILS
+from tasks.images.perceptual_hash import variants, words_of
 from tasks.labels.index_form import index_form
 from tasks.message_parts import Judgement, Tag
 from vectordb.decoders import from_json
 from workers.lifecycle.record import Record
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
-
-SAME_PICTURE = 10  # bits in which the hashes of one picture may differ, turned in any way
 
 
 class Statement(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -32,7 +33,7 @@ class Statement(msgspec.Struct, frozen=True, omit_defaults=True):
     accepted: bool
     etag: str
     said_at: float
-    hash: int | None = None
+    hash: bytes | None = None
 
 
 class Statements:
@@ -87,21 +88,17 @@ def read(stored: bytes) -> list[Statement]:
     return from_json(stored, list[Statement]) if stored else []
 
 
-def holding(statements: Sequence[Statement], etag: str, number: int | None) -> list[Statement]:
+def holding(statements: Sequence[Statement], etag: str, number: bytes | None) -> list[Statement]:
     """Those that hold for a version of the object: ``number`` is its perceptual hash, if it has one."""
     return [one for one in statements if one.etag == etag or same_picture(one.hash, number)]
 
 
-def same_picture(one: int | None, other: int | None) -> bool:
-    """Whether two hashes are of one picture, in any orientation."""
+def same_picture(one: bytes | None, other: bytes | None) -> bool:
+    """Whether two perceptual hashes are of one picture, in any orientation."""
     if one is None or other is None:
         return False
-    return any((one ^ turned).bit_count() <= SAME_PICTURE for turned in variants(other))
-
-
-def variants(number: int) -> Sequence[int]:
-    """The hash of the picture in all eight orientations."""
-    return (number,)
+    differing = np.bitwise_count(variants(words_of([one])) ^ words_of([other])).astype(int)[:, 0]
+    return bool(((differing[:, 0] <= COARSE) & (differing[:, 1:].sum(axis=1) <= DETAILS)).any())
 
 
 def composed(record: Record, statements: Sequence[Statement], judgement: Judgement) -> Record:

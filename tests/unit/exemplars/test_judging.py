@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.exemplars.judging import NOTHING, Examples, Exemplar, Judgement, confidence
+from tasks.exemplars.judging import NOTHING, Examples, Exemplar, confidence
 from tasks.exemplars.nearness import Calibration, calibrate
-from tasks.message_parts import Floats
+from tasks.message_parts import Floats, Judgement
 from tasks.vector_maths import unit
 from tests.unit.exemplars.made_archives import SPACES, MadeArchive
 from tests.unit.thresholds.made_spaces import CLIP, SIGLIP, MadeSpace

@@ -35,7 +35,9 @@ ADAPTERS = frozenset({
     "Extractor", "extractor", "load_image_encoder", "load_text_encoder", "Pipeline", "FolderLibrary", "ServerLibrary",
     "OpenIndexes", "ActiveVersion", "RemoteIndex", "RemoteEncoder",
     # stages and liveness
-    "OpenImages", "Archive", "RemoteArchive", "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary",
+    # images
+    "OpenImages", "ExampleBook", "Teacher", "StatementJournal", "Statements", "Archive", "RemoteArchive",
+    "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary",
     "StageWorker", "StageRunner", "Handover", "Fetcher", "Segmenter", "LivenessCheck", "WorkerLiveness",
     "LivenessFiles",
     # operations

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from tasks.copies import COARSE, DETAILS
 from tasks.images.perceptual_hash import variants, words_of
@@ -105,35 +106,33 @@ def composed(record: Record, statements: Sequence[Statement], judgement: Judgeme
     """The record with what people said of the object, and what exemplars say of it.
 
     Accepted labels come first, then by strength. Rejected and withheld labels are left out; a person's word about the
-    object itself counts more than any exemplar.
+    object itself counts more than any exemplar. What was said before, and is not any more, is taken back.
     """
-    if record.state != "done" or not (statements or judgement.gained or judgement.withheld):
+    unsaid = record.rejected is msgspec.UNSET and all(tag.source != "person" for tag in record.tags)
+    if record.state != "done" or (unsaid and not (statements or judgement.gained or judgement.withheld)):
         return record
     said = {index_form(one.label): one for one in statements}
-    rejected = tuple(one.label for one in statements if not one.accepted)
-    tags: dict[str, Tag] = {}
-    for tag in record.tags:
-        form = index_form(tag.label)
-        if form in said:
-            if said[form].accepted:
-                tags[form] = msgspec.structs.replace(
-                    tag, label=said[form].label, confidence=1.0, source="person", example=msgspec.UNSET
-                )
-        elif not judgement.withholds(tag.label):
-            tags[form] = tag
-    for form, one in said.items():
-        if one.accepted and form not in tags:
-            tags[form] = Tag(one.label, 1.0, 0.0, 0.0, confidence=1.0, source="person")
+    tags = {index_form(tag.label): tag for tag in record.tags}
+    tags = {
+        form: tag for form, tag in tags.items()
+        if form not in said and tag.source != "person" and not judgement.withholds(tag.label)
+    }  # fmt: skip
     for likeness in judgement.gained:
         form = index_form(likeness.label)
-        if form in said or (form in tags and tags[form].strength >= likeness.confidence):
-            continue
-        known = tags.get(form) or Tag(likeness.label, likeness.confidence, 0.0, 0.0)
-        tags[form] = msgspec.structs.replace(
-            known, confidence=likeness.confidence, source="example", example=likeness
-        )
-    order = sorted(tags.values(), key=lambda tag: (tag.source != "person", -tag.strength))
-    return msgspec.structs.replace(
-        record, tags=tuple(order), unknown=not order, unknown_because=None if order else record.unknown_because,
+        if form not in said and (form not in tags or tags[form].strength < likeness.confidence):
+            known = tags.get(form) or Tag(likeness.label, likeness.confidence, 0.0, 0.0)
+            tags[form] = replace(known, confidence=likeness.confidence, source="example", example=likeness)
+    accepted = [_accepted(one, record.tags) for one in statements if one.accepted]
+    order = (*accepted, *sorted(tags.values(), key=lambda tag: -tag.strength))
+    rejected = tuple(one.label for one in statements if not one.accepted)
+    return replace(
+        record, tags=order, unknown=not order, unknown_because=None if order else record.unknown_because,
         rejected=rejected or msgspec.UNSET,
     )  # fmt: skip
+
+
+def _accepted(statement: Statement, tags: Sequence[Tag]) -> Tag:
+    """The tag that a person accepted, with the scores of the method if it found the label, too."""
+    form = index_form(statement.label)
+    known = next((tag for tag in tags if index_form(tag.label) == form), Tag(statement.label, 1.0, 0.0, 0.0))
+    return replace(known, label=statement.label, confidence=1.0, source="person", example=msgspec.UNSET)

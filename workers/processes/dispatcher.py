@@ -8,10 +8,12 @@ from workers.settings.settings import Settings
 from workers.wiring.dispatch import dispatcher as dispatcher_of
 from workers.wiring.dispatch import follower as follower_of
 from workers.wiring.dispatch import keeper as keeper_of
+from workers.wiring.operations import journal as journal_of
 from workers.wiring.wiring import Wiring
 
 KEEPER_EVERY_S = 1.0
 FOLLOW_EVERY_S = 0.2
+REPLAY_EVERY_S = 10.0
 
 
 def run_dispatcher(settings: Settings) -> None:
@@ -19,9 +21,11 @@ def run_dispatcher(settings: Settings) -> None:
     configure()
     wiring = Wiring(settings)
     dispatcher, keeper = dispatcher_of(wiring, wiring.process_name), keeper_of(wiring)
+    journal = journal_of(wiring)
     keeping = Periodic(KEEPER_EVERY_S, keeper.step)
     recovering = Periodic(RECOVER_EVERY_S, lambda: dispatcher.recover(RECOVER_IDLE_MS))
     following = Periodic(FOLLOW_EVERY_S, follower_of(wiring).step)
+    replaying = Periodic(REPLAY_EVERY_S, lambda: journal.replay(wiring.statements))
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
     with running(wiring, "dispatcher") as stop:
         for prepare in (wiring.inbox.prepare, wiring.low_priority_inbox.prepare):
@@ -36,5 +40,6 @@ def run_dispatcher(settings: Settings) -> None:
             keeping,
             recovering,
             following,
+            replaying,
             beating,
         )

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from workers.images.archive import RemoteArchive
 from workers.images.remote_images import RemoteImages
+from workers.images.statement_journal import StatementJournal
+from workers.images.teaching import Teacher
 from workers.lifecycle.migrations import MIGRATIONS
 from workers.lifecycle.spelling import Spellings
 from workers.redis.migration import Done, Migrator
@@ -26,6 +28,18 @@ def archive(wiring: Wiring) -> RemoteArchive:
 def remote_images(wiring: Wiring, rpc: RpcClient | None = None) -> RemoteImages:
     """The index of images of a running stack."""
     return RemoteImages(rpc or wiring.rpc, wiring.space.dimension)
+
+
+def journal(wiring: Wiring) -> StatementJournal:
+    """The journal of what people said of the images of the bucket."""
+    s = wiring.settings
+    return StatementJournal(wiring.store, s.bucket, s.output_prefix)
+
+
+def teacher(wiring: Wiring, rpc: RpcClient | None = None) -> Teacher:
+    """Stores what people say of images."""
+    w = wiring
+    return Teacher(w.records, w.ledger, w.statements, journal(w), w.low_priority_inbox, rpc or w.rpc, w.clock)
 
 
 def migrator(wiring: Wiring, report: Callable[[Done | str], None]) -> Migrator:

@@ -34,6 +34,7 @@ from workers.images.open_images import OpenImages
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record_reader import Records
+from workers.lifecycle.statements import Statements
 from workers.notifying.dead_letters import DeadLetters
 from workers.notifying.outbox import Outbox
 from workers.outages.board import OutageBoard
@@ -106,6 +107,10 @@ class Wiring:
     @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.redis, self.keys, self.settings.feed_length)
+
+    @cached_property
+    def statements(self) -> Statements:
+        return Statements(self.redis, self.keys)
 
     @cached_property
     def records(self) -> Records:

@@ -23,6 +23,7 @@ from workers.gateway import (
     problems,
     segments,
     tags,
+    teaching,
     thumbnails,
     uploads,
     webhook,
@@ -69,6 +70,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
     for router in (
         uploads.router(uploads.Uploads(services, options, where, drawing), where, services, options, doors),
         segments.router(drawing, where, services, options, doors),
+        teaching.router(services.teacher, where, services, doors),
         images.router(where, services, doors, streams),
         thumbnails.router(thumbnails.Thumbnails(services.store, options), where, services.store, doors),
         batches.router(services.batches, where, drawing, options, doors),

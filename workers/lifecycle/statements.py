@@ -6,7 +6,7 @@ one stay stored and do not hold. They do hold for the same picture that was edit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,8 @@ from vectordb.decoders import from_json
 from workers.lifecycle.record import Record
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
+
+PAGE = 500
 
 
 class Statement(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,6 +58,13 @@ class Statements:
         """The objects with statements, in the order of their ids."""
         with translated():
             return sorted(map(text, self._redis.smembers(self._keys.stated)))
+
+    def all(self) -> Iterator[tuple[str, list[Statement]]]:
+        """Each object with its statements, in the order of their ids."""
+        oids = self.objects()
+        for start in range(0, len(oids), PAGE):
+            part = oids[start : start + PAGE]
+            yield from zip(part, map(read, self.stored(part)), strict=True)
 
     def revision(self) -> int:
         """A number that grows with every change."""

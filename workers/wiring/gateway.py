@@ -15,7 +15,7 @@ from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
 from workers.wiring.caption_service import CaptionService
-from workers.wiring.operations import spellings
+from workers.wiring.operations import spellings, teacher
 from workers.wiring.wiring import Wiring
 
 PATIENCE_S = 20.0  # for a response about captions, because an HTTP client waits for it
@@ -37,6 +37,8 @@ def services(wiring: Wiring) -> Services:
         captions=caption_service(wiring),
         dead_letters=wiring.dead_letters,
         segmentation_requests=wiring.segmentation_requests,
+        statements=wiring.statements,
+        teacher=teacher(wiring, RpcClient(wiring.publisher, wiring.redis, wiring.keys, PATIENCE_S)),
         outages=wiring.outages,
         holds=wiring.holds,
         spellings=spellings(wiring, unrecorded=True),

@@ -120,9 +120,7 @@ def export(file: Annotated[Path, typer.Argument(help="File to write, JSON lines;
 
 @examples.command("import")
 def import_(
-    file: Annotated[
-        Path, typer.Argument(help="File of JSON lines with key, label and accepted; - is standard input.")
-    ],
+    file: Annotated[Path, typer.Argument(help="JSON lines with key, label and accepted; - is standard input.")],
 ) -> None:
     """Say of images what a file says. Keys without a tagged image are named and skipped."""
     from workers.images.teaching import BadLabel, NotTaggable  # noqa: PLC0415 -- keeps the command line quick

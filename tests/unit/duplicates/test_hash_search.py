@@ -14,7 +14,8 @@ MANY = 9000  # hashes for which tables are made
 def changed(values: Words, bits: int, draw: np.random.Generator) -> Words:
     """With so many different bits of each changed."""
     at = draw.permuted(np.tile(np.arange(64, dtype=np.uint64), (len(values), 1)), axis=1)[:, :bits]
-    return values ^ (np.uint64(1) << at).sum(axis=1, dtype=np.uint64)
+    made: Words = values ^ (np.uint64(1) << at).sum(axis=1, dtype=np.uint64)
+    return made
 
 
 def hashes_with_copies(count: int, copies: int, word: int, bits: int) -> Words:

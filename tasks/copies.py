@@ -1,7 +1,7 @@
 """Copies: which pictures are copies of a larger one, by perceptual hash and vector together.
 
 Where two hashes agree in nearly all details, nothing else is asked for. Where they agree less, the vectors must be
-similar. Of pictures that show small parts on a plain background (text, forms) only the former are copies, because
+similar. Pictures that show small parts on a plain background (text, forms) must agree in nearly all details, because
 other forms of one layout look the same to coarse hashes and to vectors. They are searched for by their details, since
 thousands of forms may share the first word. The limits were chosen by measurement: ops/decisions/0027-duplicates.md.
 """
@@ -21,7 +21,8 @@ from tasks.messages import Floats
 
 COARSE: Final = 8  # bits of 64 in which the first words of copies differ at most
 DETAILS: Final = 48  # bits of 192 in which their other words differ at most
-SAME_DETAILS: Final = 12  # up to which no vectors need to be similar; one of the three words differs by 4 at most
+SAME_DETAILS: Final = 12  # up to which no vectors need to be similar
+SMALL_PARTS: Final = 8  # as DETAILS, of pictures that show small parts; one of the three words differs by 2 at most
 UNLIKE: Final = 0.95  # share of the pairs of different pictures that are less similar than copies
 NO_LIMIT: Final = -1.0
 _SAMPLE, _FEWEST = 512, 64  # pictures
@@ -57,7 +58,7 @@ def copies(hashes: Words, vectors: Vectors, least_cosine: float) -> Iterator[Cop
     details = range(1, WORDS)
     for some, words, distance, most in (
         (~small_parts, (0,), COARSE, DETAILS),
-        (small_parts, details, SAME_DETAILS // len(details), SAME_DETAILS),
+        (small_parts, details, SMALL_PARTS // len(details), SMALL_PARTS),
     ):
         places = np.flatnonzero(some)
         index = HashIndex(hashes[places], words, distance)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.copies import DETAILS, NO_LIMIT, SAME_DETAILS, usual_cosine
+from tasks.copies import DETAILS, NO_LIMIT, SMALL_PARTS, usual_cosine
 from tasks.duplicates import Copy, Group, duplicates
 from tasks.images.perceptual_hash import TRANSFORMS, Words, perceptual_hash, variants, words_of
 from tasks.vector_maths import Floats
@@ -109,7 +109,7 @@ def test_more_differing_bits_than_the_limits_are_no_copy() -> None:
     for bits, expected in ((within, [[0, 1]]), (coarse, []), (details, [])):
         assert names(Library(np.stack([first, changed(first, bits)]), same).duplicates()) == expected
     first[1] |= np.uint64(1 << 63)  # small parts
-    for count, expected in ((SAME_DETAILS, [[0, 1]]), (SAME_DETAILS + 1, [])):
+    for count, expected in ((SMALL_PARTS, [[0, 1]]), (SMALL_PARTS + 1, [])):
         assert names(Library(np.stack([first, changed(first, (8, 0, 0, count))]), same).duplicates()) == expected
 
 

@@ -31,7 +31,7 @@ _CELLS = 64  # in each direction
 _COARSE, _FINE = 8, 16  # frequencies in each direction
 _SHOWN, _LEAST_SHOWN = 0.25, 24  # levels of 0 to 255; coarse frequencies of that amplitude that a picture must have
 # small parts: share of the variance that the coarse frequencies lack, share of cells like the background, in levels
-_LACKING, _BACKGROUND, _LIKE = 0.5, 0.5, 24
+_LACKING, _BACKGROUND, _LIKE = 0.35, 0.5, 24
 _MARK = (0, 0)  # the place of the mean, whose sign says nothing
 
 

@@ -15,6 +15,7 @@ from workers.gateway import (
     batches,
     captions,
     deliveries,
+    duplicates,
     feed,
     health,
     images,
@@ -70,6 +71,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
     for router in (
         uploads.router(uploads.Uploads(services, options, where, drawing), where, services, options, doors),
         segments.router(drawing, where, services, options, doors),
+        duplicates.router(services.duplicates, doors),
         teaching.router(services.teacher, where, services, doors),
         images.router(where, services, doors, streams),
         thumbnails.router(thumbnails.Thumbnails(services.store, options), where, services.store, doors),

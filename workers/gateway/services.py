@@ -15,6 +15,7 @@ from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
+from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.teaching import Teacher
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
@@ -92,6 +93,7 @@ class Services:
     segmentation_requests: SegmentationRequests
     statements: Statements
     teacher: Teacher
+    duplicates: DuplicateFinder
     outages: OutageReport
     holds: Holds
     spellings: Spellings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from workers.images.archive import RemoteArchive
+from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.remote_images import RemoteImages
 from workers.images.statement_journal import StatementJournal
 from workers.images.teaching import Teacher
@@ -28,6 +29,11 @@ def archive(wiring: Wiring) -> RemoteArchive:
 def remote_images(wiring: Wiring, rpc: RpcClient | None = None) -> RemoteImages:
     """The index of images of a running stack."""
     return RemoteImages(rpc or wiring.rpc, wiring.space.dimension)
+
+
+def duplicate_finder(wiring: Wiring, rpc: RpcClient | None = None) -> DuplicateFinder:
+    """Finds copies among the tagged images of a running stack."""
+    return DuplicateFinder(remote_images(wiring, rpc), wiring.records)
 
 
 def journal(wiring: Wiring) -> StatementJournal:

@@ -40,10 +40,9 @@ def duplicates(
     for group in groups[:limit]:
         for place, copy in enumerate(group.copies):
             key = escape(clean(copy.id.partition("/")[2]))
-            why = (
-                "" if not place else "same bytes" if copy.exact else f"{copy.transform}, {copy.distance} bits differ"
-            )
-            view.add_row(f"[bold]{key}[/]" if not place else f"  {key}", f"{copy.pixels:,}", decimal(copy.bytes), why)
+            why = "same bytes" if copy.exact else f"{copy.transform}, {copy.distance} bits differ"
+            name, why = (f"  {key}", why) if place else (f"[bold]{key}[/]", "")
+            view.add_row(name, f"{copy.pixels:,}", decimal(copy.bytes), why)
     console.print(view)
     wasted = decimal(sum(group.wasted for group in groups))
     messages.print(f"{len(groups):,} {'group' if len(groups) == 1 else 'groups'}; all but the first take {wasted}")

@@ -35,7 +35,7 @@ ADAPTERS = frozenset({
     "Extractor", "extractor", "load_image_encoder", "load_text_encoder", "Pipeline", "FolderLibrary", "ServerLibrary",
     "OpenIndexes", "ActiveVersion", "RemoteIndex", "RemoteEncoder",
     # stages and liveness
-    "OpenImages", "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary",
+    "OpenImages", "Archive", "RemoteArchive", "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary",
     "StageWorker", "StageRunner", "Handover", "Fetcher", "Segmenter", "LivenessCheck", "WorkerLiveness",
     "LivenessFiles",
     # operations

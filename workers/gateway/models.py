@@ -98,17 +98,19 @@ class Failure(BaseModel):
 
 
 class Caption(BaseModel):
-    """An added caption. `added` is false if it existed before."""
+    """An added caption. `added` is false if it existed before. `images`: how many images a new one concerns."""
 
     id: str
     caption: str
     added: bool
+    images: int
 
 
 class Captions(BaseModel):
-    """The added captions."""
+    """The added captions. `images`: how many images are tagged again, because a new caption concerns them."""
 
     captions: list[Caption]
+    images: int
 
 
 class FoundCaption(BaseModel):

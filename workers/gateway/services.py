@@ -30,22 +30,36 @@ class NoSuchCaption(Permanent):
     """No caption with this id was added."""
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """Captions that were added or known: each with whether it is new, and the number of images it concerns.
+
+    ``images``: the number of images that any new one concerns.
+    """
+
+    captions: Sequence[tuple[Caption, bool, int]]
+    images: int
+
+
 class CaptionStore(Protocol):
     """Adds and searches captions, in the process that has the captions in use.
 
     Raises ``Transient`` if that process does not answer.
     """
 
-    def teach(self, texts: Sequence[str], source: str) -> list[tuple[Caption, bool]]:
-        """Add captions. Returns each one and whether it is new."""
+    def teach(self, texts: Sequence[str], source: str, *, dry: bool = False) -> Lesson:
+        """Add captions; the images that they concern are tagged again. ``dry``: only tell what would happen."""
         ...
 
     def search(self, text: str, limit: int) -> list[tuple[Caption, float]]:
         """The captions nearest to a text and their cosine similarity."""
         ...
 
-    def remove_taught(self, caption: str) -> None:
-        """Delete an added caption by its id. Raises ``NoSuchCaption``."""
+    def remove_taught(self, caption: str) -> int:
+        """Delete an added caption by its id. Raises ``NoSuchCaption``.
+
+        Returns the number of images that it concerned; they are tagged again.
+        """
         ...
 
     def version(self) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from celery import Celery
 
 from workers.captions.remote_index import ENCODE, TASK
-from workers.images import image_requests
+from workers.images import archive, image_requests
 from workers.settings.settings import QUEUES, SEGMENTATION, STAGES
+from workers.stages.rpc_server import RpcServer
 from workers.stages.worker import StageWorker
 
 
@@ -34,14 +35,17 @@ def register(app: Celery, worker: Callable[[], StageWorker]) -> None:
     for queue in QUEUES:
         add_probe(queue)
 
-    @app.task(name=TASK, ignore_result=True)
-    def captions(request: str, data: bytes) -> None:
-        worker().rpc.captions(request, data)
+    requests: Mapping[str, Callable[[RpcServer], Callable[[str, bytes], None]]] = {
+        TASK: lambda rpc: rpc.captions,
+        image_requests.TASK: lambda rpc: rpc.images,
+        archive.TASK: lambda rpc: rpc.archive,
+        ENCODE: lambda rpc: rpc.encode,
+    }
 
-    @app.task(name=image_requests.TASK, ignore_result=True)
-    def image_index(request: str, data: bytes) -> None:
-        worker().rpc.images(request, data)
+    def add_request(name: str, handler: Callable[[RpcServer], Callable[[str, bytes], None]]) -> None:
+        @app.task(name=name, ignore_result=True)
+        def handle(request: str, data: bytes) -> None:
+            handler(worker().rpc)(request, data)
 
-    @app.task(name=ENCODE, ignore_result=True)
-    def encode(request: str, data: bytes) -> None:
-        worker().rpc.encode(request, data)
+    for name, handler in requests.items():
+        add_request(name, handler)

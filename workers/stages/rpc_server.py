@@ -9,9 +9,11 @@ import msgspec
 from tasks.encoders.protocols import TextEncoder
 from tasks.extraction.phrases import Phrases
 from tasks.ingestion import Ingesting, ingest
+from vectordb.decoders import from_msgpack
 from workers.captions.remote_index import answer
 from workers.captions.versions import OpenIndexes
 from workers.images import image_requests
+from workers.images.archive import Archive, Follow
 from workers.images.open_images import OpenImages
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
@@ -27,12 +29,14 @@ class RpcServer:
         keys: Keys,
         indexes: Callable[[], OpenIndexes],
         images: Callable[[], OpenImages],
+        archive: Archive,
         text_encoder: Callable[[], TextEncoder],
     ) -> None:
         self._redis = client
         self._keys = keys
         self._indexes = indexes
         self._images = images
+        self._archive = archive
         self._text_encoder = text_encoder
         self._phrases = Phrases()
 
@@ -51,6 +55,14 @@ class RpcServer:
             answering(self._redis, self._keys, request, work)
         else:
             self._images().attempt(type(asked).__name__.lower(), lambda index: image_requests.answer(index, asked))
+
+    def archive(self, request: str, data: bytes) -> None:
+        """Tag again the images that captions concern."""
+
+        def work() -> bytes:
+            return msgspec.msgpack.encode(self._archive.follow(from_msgpack(data, Follow)))
+
+        answering(self._redis, self._keys, request, work)
 
     def encode(self, request: str, data: bytes) -> None:
         """Encode texts for another process: taught or imported captions, or a search query."""

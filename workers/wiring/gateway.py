@@ -10,6 +10,7 @@ from workers.gateway.addresses import loopback
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
 from workers.gateway.services import Options, Services
+from workers.images.archive import RemoteArchive
 from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
@@ -53,7 +54,7 @@ def caption_service(wiring: Wiring, patience_s: float = PATIENCE_S) -> CaptionSe
             return RemoteIndex(rpc, version, wiring.space.dimension)
         return wiring.library.open(wiring.space.id, version)
 
-    return CaptionService(RemoteEncoder(rpc, wiring.space), lambda: wiring.chosen(), open_index)  # noqa: PLW0108 -- opens the captions
+    return CaptionService(RemoteEncoder(rpc, wiring.space), lambda: wiring.chosen(), open_index, RemoteArchive(rpc))  # noqa: PLW0108 -- opens the captions
 
 
 def options(wiring: Wiring) -> Options:

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from workers.images.archive import RemoteArchive
+from workers.images.remote_images import RemoteImages
 from workers.lifecycle.migrations import MIGRATIONS
 from workers.lifecycle.spelling import Spellings
 from workers.redis.migration import Done, Migrator
+from workers.redis.rpc import RpcClient
 from workers.wiring.wiring import Wiring
 
 
 def spellings(wiring: Wiring, *, unrecorded: bool = False) -> Spellings:
     """Looks for keys among the records; ``unrecorded``: in the store, too."""
     return Spellings(wiring.records, wiring.store if unrecorded else None)
+
+
+def archive(wiring: Wiring) -> RemoteArchive:
+    """The images of a running stack, which follow captions that are taught."""
+    return RemoteArchive(wiring.rpc)
+
+
+def remote_images(wiring: Wiring, rpc: RpcClient | None = None) -> RemoteImages:
+    """The index of images of a running stack."""
+    return RemoteImages(rpc or wiring.rpc, wiring.space.dimension)
 
 
 def migrator(wiring: Wiring, report: Callable[[Done | str], None]) -> Migrator:

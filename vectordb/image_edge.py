@@ -197,9 +197,7 @@ class EdgeImages:
             raise IndexMissing(f"the index of images at {self._path} was removed")
         if after >= 2**64 - 1:
             return []
-        request = edge.ScrollRequest(
-            offset=after + 1, limit=limit, with_payload=list(COMPARED), with_vector=[WORDS]
-        )
+        request = edge.ScrollRequest(offset=after + 1, limit=limit, with_payload=list(COMPARED), with_vector=[WORDS])
         with self._shard.used() as shard:
             found, _ = shard.scroll(request)
         return [fact_of(one.payload, one.vector) for one in found]

@@ -66,7 +66,7 @@ def entry_of(payload: dict[str, Any] | None) -> ImageEntry:
 
 
 def fact_of(payload: dict[str, Any] | None, vector: Any) -> ImageFact:
-    """The fact of a payload with the fields ``COMPARED``. ``vector``: that of the point, with ``WORDS`` if it has any."""
+    """The fact of a payload with the fields ``COMPARED``. ``vector``: the point's, with ``WORDS`` if it has any."""
     p = payload or {}
     words = vector.get(WORDS) if isinstance(vector, dict) else None
     return ImageFact(p["bucket"], _key(p), p["etag"], tuple(p["tags"]), 0 if words is None else len(words.indices))

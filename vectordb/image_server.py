@@ -188,9 +188,7 @@ class ServerImages:
         client, wanted, found = self._used(), sorted(set(ids)), list[models.Record]()
         for start in range(0, len(wanted), PAGE):
             part = wanted[start : start + PAGE]
-            found += ask(
-                client.retrieve, self._collection, part, with_payload=list(COMPARED), with_vectors=[WORDS]
-            )
+            found += ask(client.retrieve, self._collection, part, with_payload=list(COMPARED), with_vectors=[WORDS])
         found.sort(key=lambda record: int(record.id))
         return [fact_of(one.payload, one.vector) for one in found]
 

@@ -18,6 +18,7 @@ from workers.images.open_images import OpenImages
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.rpc import answering
+from workers.stages.indexing import Indexing
 
 
 class RpcServer:
@@ -30,6 +31,7 @@ class RpcServer:
         indexes: Callable[[], OpenIndexes],
         images: Callable[[], OpenImages],
         archive: Archive,
+        indexing: Indexing,
         text_encoder: Callable[[], TextEncoder],
     ) -> None:
         self._redis = client
@@ -37,6 +39,7 @@ class RpcServer:
         self._indexes = indexes
         self._images = images
         self._archive = archive
+        self._indexing = indexing
         self._text_encoder = text_encoder
         self._phrases = Phrases()
 
@@ -49,7 +52,10 @@ class RpcServer:
         asked = image_requests.decode(data)
 
         def work() -> bytes:
-            return msgspec.msgpack.encode(image_requests.answer(self._images().index(), asked))
+            if isinstance(asked, image_requests.Drop):
+                self._images().drop()
+                return msgspec.msgpack.encode(None)
+            return msgspec.msgpack.encode(self._images().use(lambda index: image_requests.answer(index, asked)))
 
         if request:
             answering(self._redis, self._keys, request, work)
@@ -63,6 +69,10 @@ class RpcServer:
             return msgspec.msgpack.encode(self._archive.follow(from_msgpack(data, Follow)))
 
         answering(self._redis, self._keys, request, work)
+
+    def index(self, request: str, data: bytes) -> None:
+        """Add images to the index of images, see ``workers.images.index_task``."""
+        self._indexing(request, data)
 
     def encode(self, request: str, data: bytes) -> None:
         """Encode texts for another process: taught or imported captions, or a search query."""

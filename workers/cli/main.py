@@ -20,6 +20,7 @@ from workers.cli import (
     doctor,
     evaluate,
     events,
+    images,
     migrate,
     models,
     one_process,
@@ -115,6 +116,6 @@ app = _App(
 )
 for module in (
     stack, processes, one_process, upload, results, evaluate, calibrate, captions, bucket, events, s3, segment,
-    doctor, models, api_keys, webhooks, alive, migrate, version,
+    images, doctor, models, api_keys, webhooks, alive, migrate, version,
 ):  # fmt: skip
     module.add_to(app)

@@ -15,6 +15,7 @@ from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
+from workers.images.findings import StoredStanding
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
@@ -90,6 +91,7 @@ class Services:
     segmentation_requests: SegmentationRequests
     outages: OutageReport
     holds: Holds
+    images_standing: StoredStanding
     spellings: Spellings
     ignored_by: Callable[[str], str | None]
     clock: Callable[[], float]

@@ -39,6 +39,7 @@ def services(wiring: Wiring) -> Services:
         segmentation_requests=wiring.segmentation_requests,
         outages=wiring.outages,
         holds=wiring.holds,
+        images_standing=wiring.images_standing,
         spellings=spellings(wiring, unrecorded=True),
         ignored_by=wiring.object_filter.ignored_by,
         clock=wiring.clock,

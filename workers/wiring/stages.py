@@ -18,7 +18,7 @@ from workers.stages.table import Stage
 from workers.stages.unusable import Triage
 from workers.stages.work import Embedding, Extraction, Retrieval, Scoring
 from workers.stages.worker import StageWorker
-from workers.wiring.images import indexing
+from workers.wiring.indexing import indexing
 from workers.wiring.models import pipeline_options
 from workers.wiring.wiring import Wiring
 

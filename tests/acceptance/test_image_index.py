@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.acceptance.images import drop, photograph
+from tests.acceptance.images import drop
 from tests.acceptance.stack import Stack
 from tests.acceptance.test_nothing_is_lost import kill, variants
 from tests.eventually import eventually
@@ -28,13 +25,6 @@ def verified(stack: Stack, *options: str) -> dict[str, dict[str, int]]:
     assert said.returncode in {0, 1}, said.stderr
     found: dict[str, dict[str, int]] = json.loads(said.stdout)
     return found
-
-
-def stop(pid: int) -> None:
-    """Keep a process and those below it from working."""
-    family = psutil.Process(pid)
-    for process in [family, *family.children(recursive=True)]:
-        os.kill(process.pid, signal.SIGKILL)
 
 
 def test_kills_and_damage_are_found_and_repaired(make_stack: Callable[..., Stack]) -> None:
@@ -80,9 +70,9 @@ def damage(stack: Stack, key: str) -> None:
     """While the owner is stopped: a wrong ETag, one image less, and one too many."""
     stack.stop()
     folder = images_of(stack)
-    space = folder.parent.name
-    index = FolderImages(stack.home / "images").open(space, json.loads((folder / "index.json").read_text())["dimension"])
-    (entries, vectors), = index.pages()
+    dimension = json.loads((folder / "index.json").read_text())["dimension"]
+    index = FolderImages(stack.home / "images").open(folder.parent.name, dimension)
+    ((entries, vectors),) = index.pages()
     at = next(n for n, entry in enumerate(entries) if entry.key == key)
     other = next(n for n, entry in enumerate(entries) if entry.key != key)
     index.put([ImageEntry("inbox", key, "wrong"), ImageEntry("inbox", "never there.jpg", "e")], vectors[[at, other]])

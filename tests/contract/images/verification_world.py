@@ -83,9 +83,7 @@ class World:
         return self.open_images.index()
 
     def verifier(self, batch_max: int = 4) -> Verifier:
-        comparison = Comparison(
-            self.versions.of, self.versions.in_progress, self.records.get, lambda: self.now + 100
-        )
+        comparison = Comparison(self.versions.of, self.versions.in_progress, self.records.get, lambda: self.now + 100)
         return Verifier(comparison, self.versions.pages, SPACE.id, batch_max, self.aside)
 
     def begin(self, verifier: Verifier, findings: Findings, *, repair: bool = True) -> Pass:
@@ -156,9 +154,7 @@ class World:
         asked = image_requests.decode(data)
 
         def work() -> bytes:
-            return msgspec.msgpack.encode(
-                self.open_images.use(lambda index: image_requests.answer(index, asked))
-            )
+            return msgspec.msgpack.encode(self.open_images.use(lambda index: image_requests.answer(index, asked)))
 
         answering(self.client, self.keys, request, work)
 

@@ -21,8 +21,18 @@ import qdrant_edge as edge
 
 from vectordb.disk_space import require_space, size_of
 from vectordb.edge_shard import OpenShard, translated
-from vectordb.image_points import IMAGE, KEYWORDS, MARGIN, TAKEN, WORDS, entry_of, payload_of
-from vectordb.images import EVERYTHING, PAGE, ImageEntry, ImageFilter, ImageHits, ImageLabels, last_by_id, word_id
+from vectordb.image_points import COMPARED, IMAGE, KEYWORDS, MARGIN, TAKEN, WORDS, entry_of, fact_of, payload_of
+from vectordb.images import (
+    EVERYTHING,
+    PAGE,
+    ImageEntry,
+    ImageFact,
+    ImageFilter,
+    ImageHits,
+    ImageLabels,
+    last_by_id,
+    word_id,
+)
 from vectordb.index import Floats, IndexExists, IndexMissing, WrongDimension, unit_rows
 from vectordb.options import IndexOptions
 
@@ -103,9 +113,10 @@ class EdgeImages:
                 if (entry.bucket, entry.key, entry.etag) != (one.bucket, one.key, one.etag):
                     continue
                 number = cast("int", record.id)
-                shard.update(edge.UpdateOperation.set_payload([number], {"tags": list(one.tags)}))
                 words: Any = {WORDS: _sparse(one.words)}
                 shard.update(edge.UpdateOperation.update_vectors([edge.PointVectors(number, words)]))
+                # last: an image with its tags has its words, too, whenever the process is killed
+                shard.update(edge.UpdateOperation.set_payload([number], {"tags": list(one.tags)}))
 
     def remove(self, ids: Sequence[int]) -> None:
         """See ``ImageIndex.remove``."""
@@ -173,6 +184,23 @@ class EdgeImages:
                 found, offset = shard.scroll(request)
             if found:
                 yield self._read(found)
+
+    def facts(self, ids: Sequence[int]) -> list[ImageFact]:
+        """See ``ImageSearch.facts``."""
+        with self._shard.used() as shard:
+            found = shard.retrieve(sorted(set(ids)), with_payload=list(COMPARED), with_vector=[WORDS])
+        return [fact_of(one.payload, one.vector) for one in sorted(found, key=lambda record: record.id)]
+
+    def facts_after(self, after: int, limit: int) -> list[ImageFact]:
+        """See ``ImageSearch.facts_after``."""
+        if not (self._path / "index.json").exists():  # the library goes on with files that were removed
+            raise IndexMissing(f"the index of images at {self._path} was removed")
+        if after >= 2**64 - 1:
+            return []
+        request = edge.ScrollRequest(offset=after + 1, limit=limit, with_payload=list(COMPARED), with_vector=[WORDS])
+        with self._shard.used() as shard:
+            found, _ = shard.scroll(request)
+        return [fact_of(one.payload, one.vector) for one in found]
 
     def count(self, where: ImageFilter = EVERYTHING) -> int:
         """See ``ImageSearch.count``."""

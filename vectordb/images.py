@@ -68,6 +68,21 @@ class ImageLabels:
 
 
 @dataclass(frozen=True)
+class ImageFact:
+    """What the verification compares of an image: its version, and what it is found by. ``words``: their number."""
+
+    bucket: str
+    key: str
+    etag: str
+    tags: tuple[str, ...]
+    words: int
+
+    @property
+    def id(self) -> int:
+        return image_id(self.bucket, self.key)
+
+
+@dataclass(frozen=True)
 class ImageFilter:
     """Conditions that all must hold. ``tags``: every one of them; ``not_tags``: none of them.
 
@@ -118,6 +133,17 @@ class ImageSearch(Protocol):
 
     def pages(self, after: int = -1, where: ImageFilter = EVERYTHING) -> Iterator[tuple[list[ImageEntry], Floats]]:
         """All images with their vectors, in the order of ids, ``PAGE`` at a time; only ids above ``after``."""
+        ...
+
+    def facts(self, ids: Sequence[int]) -> list[ImageFact]:
+        """What is known of these images without their vectors, ordered by id; unknown ids are skipped."""
+        ...
+
+    def facts_after(self, after: int, limit: int) -> list[ImageFact]:
+        """The same of the first ``limit`` images whose id is above ``after``, in the order of ids.
+
+        Raises ``IndexMissing`` if the index was removed while it was open.
+        """
         ...
 
     def count(self, where: ImageFilter = EVERYTHING) -> int:

@@ -21,6 +21,7 @@ from workers.cli import (
     duplicates,
     evaluate,
     events,
+    images,
     migrate,
     models,
     one_process,
@@ -117,6 +118,6 @@ app = _App(
 )
 for module in (
     stack, processes, one_process, upload, results, duplicates, evaluate, calibrate, captions, teach, bucket, events,
-    s3, segment, doctor, models, api_keys, webhooks, alive, migrate, version,
+    s3, segment, images, doctor, models, api_keys, webhooks, alive, migrate, version,
 ):  # fmt: skip
     module.add_to(app)

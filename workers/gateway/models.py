@@ -178,6 +178,16 @@ class Source(BaseModel):
     at: float = Field(description="When the state was last reported.")
 
 
+class ImageIndexStanding(BaseModel):
+    """The last comparison of the index of images with the records."""
+
+    at: float = Field(description="When, in Unix seconds.")
+    records: int = Field(description="Number of tagged images, without those in progress.")
+    indexed: int = Field(description="Number of these that are in the index.")
+    faults: dict[str, int] = Field(description="Number of faults by kind, before their repair.")
+    unreadable: int = Field(description="Number of images that cannot be read any more.")
+
+
 class Status(BaseModel):
     """The state of the system."""
 
@@ -189,6 +199,7 @@ class Status(BaseModel):
     outages: list[Outage]
     held_removals: list[HeldRemovals]
     sources: dict[str, Source]
+    image_index: ImageIndexStanding | None = Field(description="`null` until the first comparison.")
 
 
 class Ready(BaseModel):

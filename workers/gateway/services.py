@@ -16,6 +16,7 @@ from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
 from workers.images.duplicate_finder import DuplicateFinder
+from workers.images.findings import StoredStanding
 from workers.images.teaching import Teacher
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
@@ -96,6 +97,7 @@ class Services:
     duplicates: DuplicateFinder
     outages: OutageReport
     holds: Holds
+    images_standing: StoredStanding
     spellings: Spellings
     ignored_by: Callable[[str], str | None]
     clock: Callable[[], float]

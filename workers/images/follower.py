@@ -5,7 +5,7 @@ Messages go to the queue of the owner without waiting for an answer. One that is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -18,6 +18,7 @@ from workers.images.remote_images import OWNER
 from workers.lifecycle.record_reader import FeedItem, Records
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
+from workers.redis.streams import entry_order
 
 log = structlog.get_logger()
 
@@ -36,12 +37,22 @@ class Sender(Protocol):
 class Follower:
     """Follows the feed in calls of ``step``. Several may run at once. Raises ``Transient``."""
 
-    def __init__(self, records: Records, sender: Sender, client: Client, keys: Keys, space_id: str) -> None:
+    def __init__(
+        self,
+        records: Records,
+        sender: Sender,
+        client: Client,
+        keys: Keys,
+        space_id: str,
+        on_gap: Callable[[], object] = lambda: None,
+    ) -> None:
+        """``on_gap``: called when the feed was trimmed before its entries were read."""
         self._records = records
         self._sender = sender
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._position = keys.images_position
         self._space_id = space_id
+        self._on_gap = on_gap
 
     def step(self) -> int:
         """Send what one page of the feed changes. Returns the number of entries."""
@@ -49,10 +60,17 @@ class Follower:
             position = text(self._redis.get(self._position) or b"0")
         items = self._records.feed_page(position, PAGE)
         if items:
+            self._look_for_gap(position)
             self._send(items)
             with translated():
                 self._redis.set(self._position, items[-1].id)
         return len(items)
+
+    def _look_for_gap(self, position: str) -> None:
+        oldest = self._records.feed_begin()
+        if position != "0" and oldest is not None and entry_order(position) < entry_order(oldest):
+            log.warning("gap in the feed", of="the image index", then="the index is compared with all records")
+            self._on_gap()
 
     def _send(self, items: Sequence[FeedItem]) -> None:
         latest = {item.oid: item for item in items}

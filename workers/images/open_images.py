@@ -11,6 +11,7 @@ import structlog
 from vectordb.errors import WildtagError
 from vectordb.image_library import ImageLibrary
 from vectordb.images import ImageIndex
+from vectordb.index import IndexFault, IndexMissing
 
 log = structlog.get_logger()
 
@@ -41,6 +42,23 @@ class OpenImages:
         if self._index is None:
             self._index = self._library().open(self._space_id, self._dimension)
         return self._index
+
+    def use(self, work: Callable[[ImageIndex], T]) -> T:
+        """Do this with the index; once more if it was removed or replaced while it was open.
+
+        Raises what ``index`` raises, and what ``work`` raises.
+        """
+        try:
+            return work(self.index())
+        except (IndexFault, IndexMissing) as exc:
+            log.warning("image index opened again", reason=str(exc))
+            self.close()
+            return work(self.index())
+
+    def drop(self) -> None:
+        """Remove the index; an empty one is created at its next use."""
+        self.close()
+        self._library().drop(self._space_id)
 
     def attempt(self, purpose: str, work: Callable[[ImageIndex], T]) -> T | None:
         """Do this with the index on the way of an image. ``None`` if the index fails; it then rests for a while.

@@ -90,6 +90,8 @@ key                              type        holds
 ``P statements-revision``        string      a number that grows with every change of a statement
 ``P images:position``            string      id of the last feed entry that the index of images was told of
                                              (``workers.images.follower``)
+``P images:standing``            string      the last comparison of the index of images with the records, as JSON
+                                             (``workers.images.findings``)
 ``P probe``                      string      written to test whether Redis accepts writes, with a lifetime
 ``P cache:KEY``                  string      values that can be computed again (word vectors, parsed captions), with
                                              a lifetime
@@ -246,6 +248,10 @@ class Keys:
     @property
     def images_position(self) -> str:
         return f"{self.prefix}images:position"
+
+    @property
+    def images_standing(self) -> str:
+        return f"{self.prefix}images:standing"
 
     @property
     def probe(self) -> str:

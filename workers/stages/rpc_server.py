@@ -20,6 +20,7 @@ from workers.images.teaching import near
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.rpc import answering
+from workers.stages.indexing import Indexing
 
 
 class RpcServer:
@@ -33,6 +34,7 @@ class RpcServer:
         images: Callable[[], OpenImages],
         archive: Archive,
         book: ExampleBook,
+        indexing: Indexing,
         text_encoder: Callable[[], TextEncoder],
     ) -> None:
         self._redis = client
@@ -41,6 +43,7 @@ class RpcServer:
         self._images = images
         self._archive = archive
         self._book = book
+        self._indexing = indexing
         self._text_encoder = text_encoder
         self._phrases = Phrases()
 
@@ -53,7 +56,10 @@ class RpcServer:
         asked = image_requests.decode(data)
 
         def work() -> bytes:
-            return msgspec.msgpack.encode(image_requests.answer(self._images().index(), asked))
+            if isinstance(asked, image_requests.Drop):
+                self._images().drop()
+                return msgspec.msgpack.encode(None)
+            return msgspec.msgpack.encode(self._images().use(lambda index: image_requests.answer(index, asked)))
 
         if request:
             answering(self._redis, self._keys, request, work)
@@ -71,6 +77,10 @@ class RpcServer:
     def near(self, request: str, data: bytes) -> None:
         """Find the images that look like that of an object."""
         answering(self._redis, self._keys, request, lambda: near(self._images(), self._book, data))
+
+    def index(self, request: str, data: bytes) -> None:
+        """Add images to the index of images, see ``workers.images.index_task``."""
+        self._indexing(request, data)
 
     def encode(self, request: str, data: bytes) -> None:
         """Encode texts for another process: taught or imported captions, or a search query."""

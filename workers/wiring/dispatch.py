@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from workers.dispatch.dispatcher import Dispatcher, Pace
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.folder_mounts import FolderMounts
@@ -71,10 +73,10 @@ def adopt(wiring: Wiring) -> Adopt:
     return SameVersions(wiring.records, wiring.ledger, same_version).adopt
 
 
-def follower(wiring: Wiring) -> Follower:
-    """Brings the index of images in step with the records."""
+def follower(wiring: Wiring, on_gap: Callable[[], object]) -> Follower:
+    """Brings the index of images in step with the records. ``on_gap``: see ``Follower``."""
     w = wiring
-    return Follower(w.records, w.publisher, w.redis, w.keys, w.space.id)
+    return Follower(w.records, w.publisher, w.redis, w.keys, w.space.id, on_gap)
 
 
 def keeper(wiring: Wiring) -> Keeper:

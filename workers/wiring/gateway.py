@@ -43,6 +43,7 @@ def services(wiring: Wiring) -> Services:
         duplicates=duplicate_finder(wiring, rpc),
         outages=wiring.outages,
         holds=wiring.holds,
+        images_standing=wiring.images_standing,
         spellings=spellings(wiring, unrecorded=True),
         ignored_by=wiring.object_filter.ignored_by,
         clock=wiring.clock,

@@ -19,6 +19,7 @@ from workers.stages.table import Stage
 from workers.stages.unusable import Triage
 from workers.stages.work import Embedding, Extraction, Retrieval, Scoring
 from workers.stages.worker import StageWorker
+from workers.wiring.indexing import indexing
 from workers.wiring.models import pipeline_options
 from workers.wiring.wiring import Wiring
 
@@ -105,5 +106,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     }
     runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
     archive = Archive(lambda: w.images.index(), w.low_priority_inbox, lambda: w.reference_vectors)  # noqa: PLW0108 -- opens the index
-    rpc = RpcServer(w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, lambda: w.text_encoder)
+    rpc = RpcServer(
+        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), lambda: w.text_encoder
+    )
     return StageWorker(runner, rpc, w.health, loads)

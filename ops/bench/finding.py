@@ -1,4 +1,4 @@
-"""``python -m ops.bench search MANIFEST --root DIR``: how well labelled images are found by their labels.
+"""``python -m ops.bench finding MANIFEST --root DIR``: how well labelled images are found by their labels.
 
 The images are tagged by the stages as ``wildtag tag`` does. Each distinct label is a query, and all images of the
 set are searched exactly. Names of files do not count, since they may be the labels. ``--text`` prints the hits of a
@@ -24,7 +24,8 @@ from tasks.evaluation.manifest import BadManifest, Item
 from tasks.evaluation.manifest import read as read_manifest
 from tasks.evaluation.run import embedded_of
 from tasks.labels.implied import implied
-from tasks.message_parts import Floats, Scored
+from tasks.message_parts import Floats
+from tasks.messages import Scored
 from tasks.search.expansion import CAPTIONS, expanded
 from tasks.search.fusion import DEPTH, RankedList, fused, reason
 from tasks.search.query import read
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str]) -> None:
     items = read_manifest(chosen.manifest, chosen.root).spread(chosen.limit)
     with captions_of(wiring) as captions:
         images = _tagged(items, wiring, captions)
-        ways = Ways(images, wiring.text_encoder, captions, wiring.reference_vectors)
+        reference = wiring.reference_vectors.vectors if wiring.reference_vectors else None
+        ways = Ways(images, wiring.text_encoder, captions, reference)
         searches = {"vector": ways.plain, "expanded": ways.near, "words": ways.by_words, "fused": ways.fused}
         rows = [
             finding_figures(name, search, images.items)
@@ -83,7 +85,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ops.bench search", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ops.bench finding", description=__doc__)
     parser.add_argument(
         "manifest", type=Path, help="TSV file with the columns path and label, or a folder of class folders"
     )

@@ -15,7 +15,7 @@ from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
 from workers.wiring.caption_service import CaptionService
-from workers.wiring.operations import spellings
+from workers.wiring.operations import images_standing, spellings
 from workers.wiring.wiring import Wiring
 
 PATIENCE_S = 20.0  # for a response about captions, because an HTTP client waits for it
@@ -39,7 +39,7 @@ def services(wiring: Wiring) -> Services:
         segmentation_requests=wiring.segmentation_requests,
         outages=wiring.outages,
         holds=wiring.holds,
-        images_standing=wiring.images_standing,
+        images_standing=images_standing(wiring),
         spellings=spellings(wiring, unrecorded=True),
         ignored_by=wiring.object_filter.ignored_by,
         clock=wiring.clock,

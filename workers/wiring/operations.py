@@ -1,10 +1,11 @@
-"""The adapters that only commands and the gateway use: look for keys, migrate them."""
+"""The adapters that mostly commands and the gateway use: look for keys, migrate them, ask about images."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from workers.images.archive import RemoteArchive
+from workers.images.findings import StoredStanding
 from workers.images.remote_images import RemoteImages
 from workers.lifecycle.migrations import MIGRATIONS
 from workers.lifecycle.spelling import Spellings
@@ -26,6 +27,11 @@ def archive(wiring: Wiring) -> RemoteArchive:
 def remote_images(wiring: Wiring, rpc: RpcClient | None = None) -> RemoteImages:
     """The index of images of a running stack."""
     return RemoteImages(rpc or wiring.rpc, wiring.space.dimension)
+
+
+def images_standing(wiring: Wiring) -> StoredStanding:
+    """The last comparison of the index of images with the records."""
+    return StoredStanding(wiring.redis, wiring.keys)
 
 
 def migrator(wiring: Wiring, report: Callable[[Done | str], None]) -> Migrator:

@@ -25,7 +25,9 @@ def verifier(wiring: Wiring) -> Verifier:
     """A verifier of the index of the current space."""
     w, versions = wiring, record_versions(wiring)
     comparison = Comparison(versions.of, versions.in_progress, w.records.get, w.clock)
-    return Verifier(comparison, versions.pages, w.space.id, w.settings.batch_max, Aside(time.monotonic))
+    return Verifier(
+        comparison, versions.pages, w.space.id, w.settings.batch_max, Aside(time.monotonic), w.records.complete_order
+    )
 
 
 def verification(wiring: Wiring, by: Verifier, findings: Findings, *, repair: bool) -> Pass:

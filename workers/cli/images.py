@@ -67,10 +67,10 @@ def rebuild(
 def stats(json: Json = False) -> None:
     """Show the number of images in the index, its vector space, its size, and the last comparison."""
     from workers.wiring.images import size_on_disk  # noqa: PLC0415 -- keeps the command line quick
-    from workers.wiring.operations import remote_images  # noqa: PLC0415 -- as above
+    from workers.wiring.operations import images_standing, remote_images  # noqa: PLC0415 -- as above
 
     wiring = connected()
-    last, size = wiring.images_standing.read(), size_on_disk(wiring)
+    last, size = images_standing(wiring).read(), size_on_disk(wiring)
     details: dict[str, Any] = {
         "images": remote_images(wiring).count(), "space_id": wiring.space.id, "dimension": wiring.space.dimension,
         "bytes": size, "last_comparison": last,
@@ -93,6 +93,7 @@ def _run(wiring: Wiring, *, repair: bool) -> Findings:
     """Verify the index with a progress bar."""
     from workers.images.findings import Findings  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.images import tagged, verification, verifier  # noqa: PLC0415 -- as above
+    from workers.wiring.operations import images_standing  # noqa: PLC0415 -- as above
 
     findings = Findings(at=wiring.clock())
     running = verification(wiring, verifier(wiring), findings, repair=repair)
@@ -108,7 +109,7 @@ def _run(wiring: Wiring, *, repair: bool) -> Findings:
             else:
                 progress.update(bar, completed=findings.records)
     if repair:
-        wiring.images_standing.write(findings, wiring.clock())
+        images_standing(wiring).write(findings, wiring.clock())
     return findings
 
 

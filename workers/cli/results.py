@@ -23,7 +23,7 @@ from workers.lifecycle.spelling import Spellings
 from workers.outages.board import Outage
 from workers.redis.streams import entry_order
 from workers.stores.folder_names import key_text
-from workers.wiring.operations import spellings
+from workers.wiring.operations import images_standing, spellings
 from workers.wiring.wiring import Wiring
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
@@ -161,7 +161,7 @@ def status(json: Json = False) -> None:
     beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
     common = wiring.records.tag_index.common(10)
     sources, held = wiring.sources.conditions(), wiring.holds.active()
-    damaged, images = wiring.records.damaged.list(), wiring.images_standing.read()
+    damaged, images = wiring.records.damaged.list(), images_standing(wiring).read()
     if json:
         body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "outages": standing,
                 "sources": sources, "held_removals": held, "damaged_records": damaged,

@@ -33,7 +33,7 @@ class Keep(msgspec.Struct, frozen=True, tag_field="do", tag="keep"):
 class Indexed(msgspec.Struct, frozen=True):
     """``ids``: the objects (``bucket/key``) that are in the index now. ``faults``: of the others.
 
-    An object in neither has changed meanwhile.
+    An object in neither is on its way again.
     """
 
     ids: tuple[str, ...]

@@ -32,13 +32,18 @@ class Call:
     """One request on its way."""
 
     def __init__(
-        self, rpc: RpcClient, beats: Callable[[], Mapping[str, float]], asked: image_requests.Request | Embed
+        self,
+        rpc: RpcClient,
+        beats: Callable[[], Mapping[str, float]],
+        asked: image_requests.Request | Embed,
+        clock: Callable[[], float],
     ) -> None:
-        """``beats``: heartbeats, in Unix seconds."""
+        """``beats``: heartbeats, in Unix seconds. ``clock``: seconds that only grow."""
         self._rpc = rpc
         self._beats = beats
         self._asked = asked
-        self._until = time.monotonic() + (index_task.PATIENCE_S if isinstance(asked, Embed) else PATIENCE_S)
+        self._clock = clock
+        self._until = self._clock() + (index_task.PATIENCE_S if isinstance(asked, Embed) else PATIENCE_S)
         self._beaten = beats().get(index_task.QUEUE) if isinstance(asked, Embed) else None
         self._send()
 
@@ -53,7 +58,7 @@ class Call:
             raise
         if data is not None:
             return from_msgpack(data, _ANSWERS[type(self._asked)])
-        now = time.monotonic()
+        now = self._clock()
         if now >= self._until:
             if batch and self._beats().get(index_task.QUEUE) != self._beaten:
                 return NotIndexed("a worker began to embed it and has not answered: it may have ended meanwhile")
@@ -64,7 +69,7 @@ class Call:
         return PENDING
 
     def _send(self) -> None:
-        left, self._again = self._until - time.monotonic(), time.monotonic() + RETRY_S
+        left, self._again = self._until - self._clock(), self._clock() + RETRY_S
         data, name = msgspec.msgpack.encode(self._asked), type(self._asked).__name__.lower()
         queue, task = OWNER, image_requests.TASK
         if isinstance(self._asked, Embed):
@@ -81,11 +86,13 @@ class Pass:
         rpc: RpcClient,
         beats: Callable[[], Mapping[str, float]],
         idle: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._verification = verification
         self._rpc = rpc
         self._beats = beats
         self._idle = idle
+        self._clock = clock
         self._asked: Asked | None = None
         self._call: Call | None = None
         self.finished = False
@@ -114,5 +121,5 @@ class Pass:
             self.finished = True
             return True
         if not isinstance(self._asked, WhenIdle):
-            self._call = Call(self._rpc, self._beats, self._asked)
+            self._call = Call(self._rpc, self._beats, self._asked, self._clock)
         return True

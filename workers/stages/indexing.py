@@ -28,6 +28,8 @@ from workers.redis.keys import Keys
 from workers.redis.rpc import answering
 from workers.stages.fetching import Fetched
 
+NOT_THERE = "the store has another version of it, or none"
+
 
 class Indexing:
     """Handles the messages of the task, in the embedding worker and in the owner of the index."""
@@ -81,8 +83,11 @@ class Indexing:
         fetched = self._fetch(batch.objects)
         there = msgspec.structs.replace(batch, objects=tuple(fetched.refs))
         embedded, bad = self._embed(there, fetched.images)
-        waiting = [Fault(ref, "disagree", reason) for ref, reason in fetched.waiting]
-        return embedded, (*fetched.faults, *fetched.skipped, *waiting, *bad)
+        faults = [*fetched.faults, *fetched.skipped, *(Fault(ref, "changed", why) for ref, why in fetched.waiting)]
+        known = {ref.id for ref in (*fetched.refs, *(fault.object for fault in faults))}
+        # its new version, or its removal, is found by the next comparison of the bucket with the records
+        gone = [Fault(ref, "changed", NOT_THERE) for ref in batch.objects if ref.id not in known]
+        return embedded, (*faults, *gone, *bad)
 
     def _keep(self, message: Keep) -> bytes:
         """Put the images whose records still are of this version, and label them."""

@@ -15,7 +15,7 @@ from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
 from workers.wiring.caption_service import CaptionService
-from workers.wiring.operations import duplicate_finder, spellings, teacher
+from workers.wiring.operations import duplicate_finder, images_standing, spellings, teacher
 from workers.wiring.wiring import Wiring
 
 PATIENCE_S = 20.0  # for a response about captions, because an HTTP client waits for it
@@ -43,7 +43,7 @@ def services(wiring: Wiring) -> Services:
         duplicates=duplicate_finder(wiring, rpc),
         outages=wiring.outages,
         holds=wiring.holds,
-        images_standing=wiring.images_standing,
+        images_standing=images_standing(wiring),
         spellings=spellings(wiring, unrecorded=True),
         ignored_by=wiring.object_filter.ignored_by,
         clock=wiring.clock,

@@ -12,6 +12,7 @@ from workers.images.passes import Pass
 from workers.images.periodic_verification import PeriodicVerification
 from workers.images.verifier import Aside, Verifier
 from workers.lifecycle.record_versions import RecordVersions
+from workers.wiring.operations import images_standing
 from workers.wiring.wiring import Wiring
 
 
@@ -24,7 +25,9 @@ def verifier(wiring: Wiring) -> Verifier:
     """A verifier of the index of the current space."""
     w, versions = wiring, record_versions(wiring)
     comparison = Comparison(versions.of, versions.in_progress, w.records.get, w.clock)
-    return Verifier(comparison, versions.pages, w.space.id, w.settings.batch_max, Aside(time.monotonic))
+    return Verifier(
+        comparison, versions.pages, w.space.id, w.settings.batch_max, Aside(time.monotonic), w.records.complete_order
+    )
 
 
 def verification(wiring: Wiring, by: Verifier, findings: Findings, *, repair: bool) -> Pass:
@@ -49,5 +52,5 @@ def periodic_verification(wiring: Wiring) -> PeriodicVerification:
     w = wiring
     return PeriodicVerification(
         verifier(w), lambda by, findings: verification(w, by, findings, repair=True), record_versions(w).busy,
-        w.images_standing, w.settings.images_verify_s, w.clock,
+        images_standing(w), w.settings.images_verify_s, w.clock,
     )  # fmt: skip

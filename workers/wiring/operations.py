@@ -1,4 +1,4 @@
-"""The adapters that only commands and the gateway use: look for keys, migrate them."""
+"""The adapters that mostly commands and the gateway use: look for keys, migrate them, ask about images."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from workers.images.archive import RemoteArchive
 from workers.images.duplicate_finder import DuplicateFinder
+from workers.images.findings import StoredStanding
 from workers.images.remote_images import RemoteImages
 from workers.images.statement_journal import StatementJournal
 from workers.images.teacher import Teacher
@@ -53,6 +54,11 @@ def teacher(wiring: Wiring, rpc: RpcClient | None = None) -> Teacher:
     """Stores what people say of images."""
     w = wiring
     return Teacher(w.records, w.ledger, w.statements, journal(w), w.low_priority_inbox, rpc or w.rpc, w.clock)
+
+
+def images_standing(wiring: Wiring) -> StoredStanding:
+    """The last comparison of the index of images with the records."""
+    return StoredStanding(wiring.redis, wiring.keys)
 
 
 def migrator(wiring: Wiring, report: Callable[[Done | str], None]) -> Migrator:

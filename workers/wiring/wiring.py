@@ -31,7 +31,6 @@ from workers.dispatch.removals import Holds
 from workers.events.sink import EventSink
 from workers.events.sources import EventProbes, Sources
 from workers.gateway.api_keys import ApiKeys
-from workers.images.findings import StoredStanding
 from workers.images.open_images import OpenImages
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Ledger
@@ -283,11 +282,6 @@ class Wiring:
     def images(self) -> OpenImages:
         """The index of images, which this process owns where it is embedded."""
         return OpenImages(lambda: image_library_of(self.settings), self.space.id, self.space.dimension)
-
-    @cached_property
-    def images_standing(self) -> StoredStanding:
-        """The last comparison of the index of images with the records."""
-        return StoredStanding(self.redis, self.keys)
 
     @cached_property
     def outbox(self) -> Outbox:

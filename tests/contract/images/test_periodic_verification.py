@@ -49,6 +49,7 @@ def standing(client: Client, keys: Keys) -> StoredStanding:
 
 @pytest.fixture
 def periodic(world: World, clock: Clock, standing: StoredStanding) -> PeriodicVerification:
+    world.monotonic = clock
     return PeriodicVerification(
         world.verifier(), world.begin, world.versions.busy, standing, EVERY_S, lambda: world.now, clock
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,7 @@ class World:
 
     def __init__(self, client: Client, keys: Keys, home: Path) -> None:
         self.now = 1000.0
+        self.monotonic: Callable[[], float] = time.monotonic
         self.client, self.keys, self.home = client, keys, home
         (home / "inbox").mkdir()
         self.store = FolderStore({"inbox": home / "inbox"})
@@ -88,7 +90,7 @@ class World:
 
     def begin(self, verifier: Verifier, findings: Findings, *, repair: bool = True) -> Pass:
         idle = lambda: not self.versions.busy()  # noqa: E731 -- short
-        return Pass(verifier.run(findings, repair=repair), self.rpc, self.health.beats, idle)
+        return Pass(verifier.run(findings, repair=repair), self.rpc, self.health.beats, idle, self.monotonic)
 
     def verify(self, *, repair: bool, verifier: Verifier | None = None) -> Findings:
         """One verification to its end."""
@@ -106,7 +108,7 @@ class World:
 
     def enter(self, ref: ObjectRef) -> None:
         """Have the ledger accept it."""
-        self.ledger.enter([Arrival(ref)], REVISION, self.now, self.now + 60)
+        self.ledger.enter([Arrival(ref, force=True)], REVISION, self.now, self.now + 60)
 
     def tag(self, ref: ObjectRef, *labels: str, state: State = "done") -> Record:
         """Write its record."""

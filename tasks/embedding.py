@@ -11,6 +11,7 @@ from tasks.encoders.protocols import ImageEncoder
 from tasks.encoders.views import encoded_views
 from tasks.images import MAX_PIXELS, BadImage, decode_with_media
 from tasks.images.featureless import is_featureless
+from tasks.images.perceptual_hash import perceptual_hash
 from tasks.message_parts import Fault, Media, ObjectRef, Vectors
 from tasks.messages import Embedded, Submitted, WrongSpace
 
@@ -73,6 +74,7 @@ def embed(
         vectors=Vectors.of(vectors),
         media=tuple(media),
         featureless=tuple(all(map(is_featureless, views)) for views in pictures) if detect_featureless else (),
+        hashes=tuple(perceptual_hash(views[0]) for views in pictures),
         view=view,
     )
     return embedded, tuple(faults)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from tasks.labels.index_form import index_form
 
 Floats = NDArray[np.float32]
 
@@ -128,10 +132,37 @@ class DerivedThresholds(_Part, frozen=True):
     prompts: str = ""
 
 
+class Likeness(_Part, frozen=True):
+    """Why a label was gained or withheld: the image looks like that of the exemplar ``object_id``.
+
+    ``label``: as the person wrote it. ``similarity``: cosine of the two images. ``confidence``: the probability that
+    a person says the same of the image.
+    """
+
+    label: str
+    object_id: str
+    similarity: float
+    confidence: float
+
+
+class Judgement(_Part, frozen=True):
+    """The labels that an image gains from exemplars, and those that are withheld; the surest first, each once."""
+
+    gained: tuple[Likeness, ...] = ()
+    withheld: tuple[Likeness, ...] = ()
+
+    def withholds(self, label: str) -> bool:
+        """Whether a tag is withheld, in any spelling."""
+        form = index_form(label)
+        return any(index_form(one.label) == form for one in self.withheld)
+
+
 class Tag(_Part, frozen=True):
     """A scored candidate. ``score = alpha * image_score + (1 - alpha) * text_score``.
 
     ``confidence``: the probability that a person accepts the tag; ``None`` where the space has no model for it.
+    ``source``: ``person``: a person said so of this image; ``example``: of one that it looks like, which is
+    ``example``. Unset for tags of the method.
     """
 
     label: str
@@ -140,6 +171,8 @@ class Tag(_Part, frozen=True):
     text_score: float
     evidence: tuple[int, ...] = ()
     confidence: float | None = None
+    source: Literal["person", "example"] | msgspec.UnsetType = msgspec.UNSET
+    example: Likeness | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def strength(self) -> float:

@@ -18,6 +18,7 @@ from tasks.message_parts import (
     DerivedThresholds,
     Floor,
     Hit,
+    Judgement,
     Media,
     ObjectRef,
     Revision,
@@ -94,7 +95,7 @@ class Embedded(Batch, frozen=True, kw_only=True, tag_field="kind", tag="embedded
     vectors: Vectors
     media: tuple[Media, ...] = ()
     featureless: tuple[bool, ...] = ()
-    hashes: tuple[int | None, ...] = ()
+    hashes: tuple[bytes | None, ...] = ()
     view: str = ""
 
 
@@ -102,7 +103,8 @@ class Retrieved(Batch, frozen=True, kw_only=True, tag_field="kind", tag="retriev
     """``centroids``: per object the unit mean of its hits' vectors, scoring's text vector; zeros without hits.
 
     ``backgrounds``: one per object; empty if retrieval had no background captions. ``thresholds``: those derived for
-    the captions, if any. ``floors``: one per object; empty in older messages.
+    the captions, if any. ``floors``: one per object; empty in older messages. ``judgements``: what exemplars say, one
+    per object; empty without exemplars. ``hashes``: as in ``Embedded``.
     """
 
     vectors: Vectors
@@ -113,10 +115,12 @@ class Retrieved(Batch, frozen=True, kw_only=True, tag_field="kind", tag="retriev
     backgrounds: tuple[Background, ...] = ()
     thresholds: DerivedThresholds | None = None
     floors: tuple[Floor, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+    hashes: tuple[bytes | None, ...] = ()
 
 
 class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extracted/2"):
-    """``candidates``: per object, never empty."""
+    """``candidates``: per object, never empty. ``judgements`` and ``hashes``: as in ``Retrieved``."""
 
     vectors: Vectors
     centroids: Vectors
@@ -126,18 +130,23 @@ class Extracted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="extract
     featureless: tuple[bool, ...] = ()
     backgrounds: tuple[Background, ...] = ()
     thresholds: DerivedThresholds | None = None
+    judgements: tuple[Judgement, ...] = ()
+    hashes: tuple[bytes | None, ...] = ()
 
 
 class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2"):
     """``tags``: per object, best first; empty if the image is unknown.
 
-    ``unknown``: per object why it has no tags, ``None`` if it has some; empty in older messages.
+    ``unknown``: per object why it has no tags, ``None`` if it has some; empty in older messages. ``judgements`` and
+    ``hashes``: as in ``Retrieved``; what they say is not yet part of ``tags``.
     """
 
     hits: tuple[tuple[Hit, ...], ...]
     tags: tuple[tuple[Tag, ...], ...]
     media: tuple[Media, ...] = ()
     unknown: tuple[Unknown | None, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+    hashes: tuple[bytes | None, ...] = ()
 
     def only(self, places: Sequence[int]) -> Self:
         """A copy with some of its objects, each with its share of the times."""
@@ -148,5 +157,7 @@ class Scored(Batch, frozen=True, kw_only=True, tag_field="kind", tag="scored/2")
             self, objects=tuple(self.objects[i] for i in places), hits=tuple(self.hits[i] for i in places),
             tags=tuple(self.tags[i] for i in places), media=tuple(self.media[i] for i in places if self.media),
             unknown=tuple(self.unknown[i] for i in places if self.unknown),
+            judgements=tuple(self.judgements[i] for i in places if self.judgements),
+            hashes=tuple(self.hashes[i] for i in places if self.hashes),
             timings_ms={stage: ms * share for stage, ms in self.timings_ms.items()},
         )  # fmt: skip

@@ -131,6 +131,8 @@ def score(
         tags=tuple(tags),
         media=batch.media,
         unknown=tuple(unknown),
+        judgements=batch.judgements,
+        hashes=batch.hashes,
     )
 
 

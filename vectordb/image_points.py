@@ -9,7 +9,7 @@
 ``captions``  captions version, keyword, indexed
 ``floor``     see ``ImageEntry``
 ``bound``     see ``ImageEntry``
-``hash``      perceptual hash as 16 hexadecimal digits; absent without one
+``hash``      perceptual hash, hexadecimal; absent without one
 ``taken``     RFC 3339, indexed; absent if unknown
 ``tags``      keywords, indexed
 ``extra``     any JSON values
@@ -41,7 +41,7 @@ def payload_of(entry: ImageEntry) -> dict[str, Any]:
     if key != entry.key:
         payload["raw_key"] = raw.hex()
     if entry.hash is not None:
-        payload["hash"] = f"{entry.hash:016x}"
+        payload["hash"] = entry.hash.hex()
     if entry.taken_at is not None:
         payload[TAKEN] = entry.taken_at
     return payload
@@ -58,7 +58,7 @@ def entry_of(payload: dict[str, Any] | None) -> ImageEntry:
         p["captions"],
         p["floor"],
         p["bound"],
-        None if number is None else int(number, 16),
+        None if number is None else bytes.fromhex(number),
         p.get(TAKEN),
         tuple(p["tags"]),
         p["extra"],

@@ -36,7 +36,7 @@ class ImageEntry:
 
     ``floor``: a caption is among the kept ones of this image if its similarity minus its hubness is above it.
     ``bound``: and if its similarity is above that. Both are ``NO_FLOOR`` if fewer captions than wanted were found.
-    ``hash``: perceptual hash, unsigned 64 bit; ``None`` for images that show nothing. ``taken_at``: RFC 3339.
+    ``hash``: perceptual hash, 32 bytes; ``None`` for images that show too little. ``taken_at``: RFC 3339.
     ``tags``: the forms by which the image is found, see ``ImageIndex.label``. ``extra``: any JSON values.
     """
 
@@ -46,7 +46,7 @@ class ImageEntry:
     captions_version: str = ""
     floor: float = NO_FLOOR
     bound: float = NO_FLOOR
-    hash: int | None = None
+    hash: bytes | None = None
     taken_at: str | None = None
     tags: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -42,4 +42,6 @@ def extract(batch: Retrieved, extractor: Extractor, cache: Cache) -> Extracted:
         featureless=batch.featureless,
         backgrounds=batch.backgrounds,
         thresholds=batch.thresholds,
+        judgements=batch.judgements,
+        hashes=batch.hashes,
     )

@@ -34,8 +34,10 @@ ADAPTERS = frozenset({
     # the method
     "Extractor", "extractor", "load_image_encoder", "load_text_encoder", "Pipeline", "FolderLibrary", "ServerLibrary",
     "OpenIndexes", "ActiveVersion", "RemoteIndex", "RemoteEncoder",
+    # images
+    "OpenImages", "DuplicateFinder", "ExampleBook", "Teacher", "StatementJournal", "Statements", "Archive",
+    "RemoteArchive", "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary",
     # stages and liveness
-    "OpenImages", "Archive", "RemoteArchive", "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary",
     "StageWorker", "StageRunner", "Handover", "Fetcher", "Segmenter", "LivenessCheck", "WorkerLiveness",
     "LivenessFiles",
     # operations

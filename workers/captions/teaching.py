@@ -115,7 +115,7 @@ def _vectors(index: CaptionIndex, captions: Sequence[Caption], encoder: Callable
     """The vectors (n, dimension) of captions as they are stored: an encoder may return slightly different ones."""
     if not captions:
         return np.empty((0, index.dimension), np.float32)
-    rows = encoder().encode([caption.text for caption in captions])
+    rows = np.array(encoder().encode([caption.text for caption in captions]))
     for place, found in enumerate(index.search(rows, _NEAR)):
         same = [at for at, near in enumerate(found.captions) if near.id == captions[place].id]
         if same:

@@ -18,6 +18,7 @@ from workers.cli import (
     calibrate,
     captions,
     doctor,
+    duplicates,
     evaluate,
     events,
     images,
@@ -29,6 +30,7 @@ from workers.cli import (
     s3,
     segment,
     stack,
+    teach,
     upload,
     version,
     webhooks,
@@ -115,7 +117,7 @@ app = _App(
     pretty_exceptions_show_locals=False,
 )
 for module in (
-    stack, processes, one_process, upload, results, evaluate, calibrate, captions, bucket, events, s3, segment,
-    images, doctor, models, api_keys, webhooks, alive, migrate, version,
+    stack, processes, one_process, upload, results, duplicates, evaluate, calibrate, captions, teach, bucket, events,
+    s3, segment, images, doctor, models, api_keys, webhooks, alive, migrate, version,
 ):  # fmt: skip
     module.add_to(app)

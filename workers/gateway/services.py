@@ -15,11 +15,14 @@ from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
+from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.findings import StoredStanding
+from workers.images.teaching import Teacher
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.spelling import Spellings
+from workers.lifecycle.statements import Statements
 from workers.notifying.dead_letters import DeadLetters
 from workers.outages.outage_report import OutageReport
 from workers.redis.heartbeats import Health
@@ -89,6 +92,9 @@ class Services:
     captions: CaptionStore
     dead_letters: DeadLetters
     segmentation_requests: SegmentationRequests
+    statements: Statements
+    teacher: Teacher
+    duplicates: DuplicateFinder
     outages: OutageReport
     holds: Holds
     images_standing: StoredStanding

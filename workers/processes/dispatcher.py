@@ -9,10 +9,12 @@ from workers.wiring.dispatch import dispatcher as dispatcher_of
 from workers.wiring.dispatch import follower as follower_of
 from workers.wiring.dispatch import keeper as keeper_of
 from workers.wiring.images import periodic_verification
+from workers.wiring.operations import journal as journal_of
 from workers.wiring.wiring import Wiring
 
 KEEPER_EVERY_S = 1.0
 FOLLOW_EVERY_S = 0.2
+REPLAY_EVERY_S = 10.0
 VERIFY_STEP_EVERY_S = 0.1
 
 
@@ -21,8 +23,10 @@ def run_dispatcher(settings: Settings) -> None:
     configure()
     wiring = Wiring(settings)
     dispatcher, keeper = dispatcher_of(wiring, wiring.process_name), keeper_of(wiring)
+    journal = journal_of(wiring)
     keeping = Periodic(KEEPER_EVERY_S, keeper.step)
     recovering = Periodic(RECOVER_EVERY_S, lambda: dispatcher.recover(RECOVER_IDLE_MS))
+    replaying = Periodic(REPLAY_EVERY_S, lambda: journal.replay(wiring.statements))
     verification = periodic_verification(wiring)
     following = Periodic(FOLLOW_EVERY_S, follower_of(wiring, verification.hasten).step)
     verifying = Periodic(VERIFY_STEP_EVERY_S, verification.step)
@@ -40,6 +44,7 @@ def run_dispatcher(settings: Settings) -> None:
             keeping,
             recovering,
             following,
+            replaying,
             verifying,
             beating,
         )

@@ -84,6 +84,10 @@ key                              type        holds
 ``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
                                              and when it last reported it (msgpack); see ``workers.outages.board``
+``P statements:OID``           string      what people said of labels of the object (JSON list, see
+                                             ``workers.lifecycle.statements``)
+``P stated``                     set         OIDs of the objects with statements
+``P statements-revision``        string      a number that grows with every change of a statement
 ``P images:position``            string      id of the last feed entry that the index of images was told of
                                              (``workers.images.follower``)
 ``P images:standing``            string      the last comparison of the index of images with the records, as JSON
@@ -229,6 +233,17 @@ class Keys:
     @property
     def outages(self) -> str:
         return f"{self.prefix}outages"
+
+    def statements(self, oid: str) -> str:
+        return f"{self.prefix}statements:{oid}"
+
+    @property
+    def stated(self) -> str:
+        return f"{self.prefix}stated"
+
+    @property
+    def statements_revision(self) -> str:
+        return f"{self.prefix}statements-revision"
 
     @property
     def images_position(self) -> str:

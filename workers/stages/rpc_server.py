@@ -14,7 +14,9 @@ from workers.captions.remote_index import answer
 from workers.captions.versions import OpenIndexes
 from workers.images import image_requests
 from workers.images.archive import Archive, Follow
+from workers.images.examples import ExampleBook
 from workers.images.open_images import OpenImages
+from workers.images.teaching import near
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.rpc import answering
@@ -31,6 +33,7 @@ class RpcServer:
         indexes: Callable[[], OpenIndexes],
         images: Callable[[], OpenImages],
         archive: Archive,
+        book: ExampleBook,
         indexing: Indexing,
         text_encoder: Callable[[], TextEncoder],
     ) -> None:
@@ -39,6 +42,7 @@ class RpcServer:
         self._indexes = indexes
         self._images = images
         self._archive = archive
+        self._book = book
         self._indexing = indexing
         self._text_encoder = text_encoder
         self._phrases = Phrases()
@@ -69,6 +73,10 @@ class RpcServer:
             return msgspec.msgpack.encode(self._archive.follow(from_msgpack(data, Follow)))
 
         answering(self._redis, self._keys, request, work)
+
+    def near(self, request: str, data: bytes) -> None:
+        """Find the images that look like that of an object."""
+        answering(self._redis, self._keys, request, lambda: near(self._images(), self._book, data))
 
     def index(self, request: str, data: bytes) -> None:
         """Add images to the index of images, see ``workers.images.index_task``."""

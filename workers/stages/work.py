@@ -13,12 +13,14 @@ from tasks import pipeline
 from tasks.cache import Cache
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor
-from tasks.message_parts import DerivedThresholds, Floats
+from tasks.hubness import ReferenceVectors
+from tasks.message_parts import DerivedThresholds
 from tasks.messages import Embedded, Extracted, Retrieved, Submitted
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import Judge
 from vectordb.index import IndexMissing
 from workers.captions.versions import OpenIndexes
+from workers.images.examples import ExampleBook
 from workers.images.keeping import keep, kept
 from workers.images.open_images import OpenImages
 from workers.lifecycle.outcomes import Accepted
@@ -67,16 +69,21 @@ class Retrieval:
         indexes: OpenIndexes,
         images: OpenImages,
         chosen: Callable[[], str],
-        reference_vectors: Floats | None,
+        reference_vectors: ReferenceVectors | None,
         options: PipelineOptions,
         handover: Handover,
         *,
         with_background: bool = False,
+        book: ExampleBook | None = None,
     ) -> None:
-        """``chosen``: returns the captions version in use. ``with_background``: scoring gives confidences."""
+        """``chosen``: returns the captions version in use. ``with_background``: scoring gives confidences.
+
+        ``book``: the exemplars.
+        """
         self._with_background = with_background
         self._indexes = indexes
         self._images = images
+        self._book = book
         self._chosen = chosen
         self._reference_vectors = reference_vectors
         self._options = options
@@ -95,7 +102,13 @@ class Retrieval:
             background = self._indexes.background(version) if self._with_background else None
             start = time.perf_counter()
             retrieved = pipeline.retrieval(
-                batch, index, self._options, self._reference_vectors, background, self._indexes.thresholds(version)
+                batch,
+                index,
+                self._options,
+                self._reference_vectors,
+                background,
+                self._indexes.thresholds(version),
+                self._book.judge if self._book else None,
             )
         except IndexMissing:
             self._indexes.release(version)

@@ -15,7 +15,7 @@ from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
 from workers.wiring.caption_service import CaptionService
-from workers.wiring.operations import images_standing, spellings
+from workers.wiring.operations import duplicate_finder, images_standing, spellings, teacher
 from workers.wiring.wiring import Wiring
 
 PATIENCE_S = 20.0  # for a response about captions, because an HTTP client waits for it
@@ -25,6 +25,7 @@ def services(wiring: Wiring) -> Services:
     """The adapters of the gateway."""
     s = wiring.settings
     progress = ProgressReader(wiring.redis, wiring.keys)
+    rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, PATIENCE_S)
     return Services(
         batching_writer=BatchingWriter(connect_async(s.redis_url), wiring.keys),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
@@ -37,6 +38,9 @@ def services(wiring: Wiring) -> Services:
         captions=caption_service(wiring),
         dead_letters=wiring.dead_letters,
         segmentation_requests=wiring.segmentation_requests,
+        statements=wiring.statements,
+        teacher=teacher(wiring, rpc),
+        duplicates=duplicate_finder(wiring, rpc),
         outages=wiring.outages,
         holds=wiring.holds,
         images_standing=images_standing(wiring),

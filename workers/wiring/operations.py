@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from workers.images.archive import RemoteArchive
+from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.findings import StoredStanding
 from workers.images.remote_images import RemoteImages
+from workers.images.statement_journal import StatementJournal
+from workers.images.teaching import Teacher
 from workers.lifecycle.migrations import MIGRATIONS
 from workers.lifecycle.spelling import Spellings
 from workers.redis.migration import Done, Migrator
@@ -32,6 +35,23 @@ def remote_images(wiring: Wiring, rpc: RpcClient | None = None) -> RemoteImages:
 def images_standing(wiring: Wiring) -> StoredStanding:
     """The last comparison of the index of images with the records."""
     return StoredStanding(wiring.redis, wiring.keys)
+
+
+def duplicate_finder(wiring: Wiring, rpc: RpcClient | None = None) -> DuplicateFinder:
+    """Finds copies among the tagged images of a running stack."""
+    return DuplicateFinder(remote_images(wiring, rpc), wiring.records)
+
+
+def journal(wiring: Wiring) -> StatementJournal:
+    """The journal of what people said of the images of the bucket."""
+    s = wiring.settings
+    return StatementJournal(wiring.store, s.bucket, s.output_prefix)
+
+
+def teacher(wiring: Wiring, rpc: RpcClient | None = None) -> Teacher:
+    """Stores what people say of images."""
+    w = wiring
+    return Teacher(w.records, w.ledger, w.statements, journal(w), w.low_priority_inbox, rpc or w.rpc, w.clock)
 
 
 def migrator(wiring: Wiring, report: Callable[[Done | str], None]) -> Migrator:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
 from workers.images.archive import Archive
+from workers.images.examples import ExampleBook
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
@@ -45,11 +46,12 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     def late(ref: ObjectRef) -> None:
         segmenter().late(ref)
 
-    handover = Handover(w.ledger, w.publisher, w.inbox, late, s.deadline_s, w.clock)
+    handover = Handover(w.ledger, w.statements, w.publisher, w.inbox, late, s.deadline_s, w.clock)
 
     def fetcher() -> Fetcher:
         return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content)
 
+    book = ExampleBook(w.images, w.statements, lambda: None, w.pipeline_options.min_confidence)
     stages: Mapping[str, Stage[Any]] = {
         "embedding": Stage(
             Submitted.decode,
@@ -74,6 +76,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
                     w.pipeline_options,
                     handover,
                     with_background=w.confidence_model is not None,
+                    book=book,
                 )
             ),
         ),
@@ -104,6 +107,6 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
     archive = Archive(lambda: w.images.index(), w.low_priority_inbox, lambda: w.reference_vectors)  # noqa: PLW0108 -- opens the index
     rpc = RpcServer(
-        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, indexing(w), lambda: w.text_encoder
+        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), lambda: w.text_encoder
     )
     return StageWorker(runner, rpc, w.health, loads)

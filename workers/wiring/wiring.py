@@ -19,7 +19,8 @@ from tasks.confidence import ConfidenceModel
 from tasks.encoders import reference_vectors, space_of
 from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
 from tasks.extraction import Extractor, extractor
-from tasks.message_parts import Floats, Revision
+from tasks.hubness import ReferenceVectors
+from tasks.message_parts import Revision
 from tasks.pipeline import PipelineOptions
 from vectordb.library import ChangeableLibrary
 from workers.broker.celery_app import create_app
@@ -34,6 +35,7 @@ from workers.images.open_images import OpenImages
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record_reader import Records
+from workers.lifecycle.statements import Statements
 from workers.notifying.dead_letters import DeadLetters
 from workers.notifying.outbox import Outbox
 from workers.outages.board import OutageBoard
@@ -106,6 +108,10 @@ class Wiring:
     @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.redis, self.keys, self.settings.feed_length)
+
+    @cached_property
+    def statements(self) -> Statements:
+        return Statements(self.redis, self.keys)
 
     @cached_property
     def records(self) -> Records:
@@ -254,9 +260,10 @@ class Wiring:
         return text_encoder_loader(self.settings)()
 
     @cached_property
-    def reference_vectors(self) -> Floats | None:
+    def reference_vectors(self) -> ReferenceVectors | None:
         """Vectors of typical images for the hubness correction, if the encoder has some."""
-        return reference_vectors(self.settings.encoder, cache_dir=self.settings.cache_folder)
+        vectors = reference_vectors(self.settings.encoder, cache_dir=self.settings.cache_folder)
+        return None if vectors is None else ReferenceVectors(vectors)
 
     @cached_property
     def extractor(self) -> Extractor:

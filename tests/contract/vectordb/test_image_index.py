@@ -85,7 +85,7 @@ def test_the_nearest_images_come_best_first(index: ImageIndex) -> None:
 
 def test_all_of_an_entry_comes_back(index: ImageIndex) -> None:
     entry = ImageEntry(
-        "photos", "2024/a photo.jpg", "e1", "starter@1", 0.25, 0.125, 2**64 - 1, "2024-05-01T10:00:00+02:00",
+        "photos", "2024/a photo.jpg", "e1", "starter@1", 0.25, 0.125, bytes(range(32)), "2024-05-01T10:00:00+02:00",
         ("cat",), {"media": {"width": 3}},
     )  # fmt: skip
     index.put([entry], rows(1))

@@ -206,6 +206,9 @@ class ServerImages:
         """See ``ImageSearch.count``."""
         return ask(self._used().count, self._collection, count_filter=_filter(where), exact=True).count
 
+    def maintain(self) -> None:
+        """See ``ImageIndex.maintain``. Does nothing: the server builds its graphs."""
+
     def close(self) -> None:
         """See ``ImageIndex.close``. The server has stored everything; the client stays open."""
         self._closed = True

@@ -179,6 +179,13 @@ class ImageIndex(ImageSearch, Protocol):
         """Remove images; ignores unknown ids."""
         ...
 
+    def maintain(self) -> None:
+        """Keep searches fast; call it after changes. Returns soon, and does nothing where a server does it by itself.
+
+        A failure is logged and tried again later: searches are slower meanwhile, but find the same.
+        """
+        ...
+
     def close(self) -> None:
         """Flush and release the index. May be called twice."""
         ...

@@ -47,6 +47,7 @@ ADAPTERS = frozenset({
 
 OWN_TRACKER = "a tracker that lives in its owner alone, where the caller gives none; no setting is read"
 EXCEPTIONS = {
+    "processes/worker.py: OutageTracker": "without probes, which would load the index engine, and without notes",
     "dispatch/dispatcher.py: OutageTracker": OWN_TRACKER,
     "events/folder_watch.py: OutageTracker": OWN_TRACKER,
     "gateway/broadcaster.py: OutageTracker": OWN_TRACKER,

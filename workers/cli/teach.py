@@ -20,7 +20,7 @@ from workers.cli.show import clean, console, messages
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workers.images.teaching import Taught
+    from workers.images.teacher import Taught
     from workers.wiring.wiring import Wiring
 
 SHOWN = 10  # images that look like one
@@ -123,7 +123,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="JSON lines with key, label and accepted; - is standard input.")],
 ) -> None:
     """Say of images what a file says. Keys without a tagged image are named and skipped."""
-    from workers.images.teaching import BadLabel, NotTaggable  # noqa: PLC0415 -- keeps the command line quick
+    from workers.images.teacher import BadLabel, NotTaggable  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.operations import teacher  # noqa: PLC0415 -- as above
 
     text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8", errors="surrogateescape")

@@ -17,7 +17,7 @@ from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
 from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.findings import StoredStanding
-from workers.images.teaching import Teacher
+from workers.images.teacher import Teacher
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records

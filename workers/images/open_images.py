@@ -61,14 +61,16 @@ class OpenImages:
         self._library().drop(self._space_id)
 
     def attempt(self, purpose: str, work: Callable[[ImageIndex], T]) -> T | None:
-        """Do this with the index on the way of an image. ``None`` if the index fails; it then rests for a while.
+        """Do this with the index on the way of an image, then maintain it. ``None`` if it fails; it then rests.
 
         The verification of the index finds what was not done.
         """
         if self._clock() < self._paused_until:
             return None
         try:
-            done = work(self.index())
+            index = self.index()
+            done = work(index)
+            index.maintain()
         except WildtagError as exc:
             if not self._failing:
                 log.warning("image index failed", purpose=purpose, reason=str(exc), then="tagging goes on without")

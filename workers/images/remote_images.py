@@ -82,6 +82,9 @@ class RemoteImages:
         """See ``ImageIndex``."""
         self._ask(requests.Remove(tuple(ids)), None)
 
+    def maintain(self) -> None:
+        """See ``ImageIndex``; the owner does it."""
+
     def close(self) -> None:
         """See ``ImageIndex``; the owner keeps it open."""
 

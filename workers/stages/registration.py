@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 
 from workers.captions.remote_index import ENCODE, TASK
-from workers.images import archive, image_requests, index_task, teaching
+from workers.images import archive, image_requests, index_task, teacher
 from workers.settings.settings import QUEUES, SEGMENTATION, STAGES
 from workers.stages.rpc_server import RpcServer
 from workers.stages.worker import StageWorker
@@ -39,7 +39,7 @@ def register(app: Celery, worker: Callable[[], StageWorker]) -> None:
         TASK: lambda rpc: rpc.captions,
         image_requests.TASK: lambda rpc: rpc.images,
         archive.TASK: lambda rpc: rpc.archive,
-        teaching.TASK: lambda rpc: rpc.near,
+        teacher.TASK: lambda rpc: rpc.near,
         index_task.TASK: lambda rpc: rpc.index,
         ENCODE: lambda rpc: rpc.encode,
     }

@@ -16,7 +16,7 @@ from workers.images import image_requests
 from workers.images.archive import Archive, Follow
 from workers.images.examples import ExampleBook
 from workers.images.open_images import OpenImages
-from workers.images.teaching import near
+from workers.images.teacher import near
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.rpc import answering

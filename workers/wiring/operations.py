@@ -9,9 +9,11 @@ from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.findings import StoredStanding
 from workers.images.remote_images import RemoteImages
 from workers.images.statement_journal import StatementJournal
-from workers.images.teaching import Teacher
+from workers.images.teacher import Teacher
 from workers.lifecycle.migrations import MIGRATIONS
 from workers.lifecycle.spelling import Spellings
+from workers.redis.connection import connect
+from workers.redis.layout import Layout
 from workers.redis.migration import Done, Migrator
 from workers.redis.rpc import RpcClient
 from workers.wiring.wiring import Wiring
@@ -20,6 +22,11 @@ from workers.wiring.wiring import Wiring
 def spellings(wiring: Wiring, *, unrecorded: bool = False) -> Spellings:
     """Looks for keys among the records; ``unrecorded``: in the store, too."""
     return Spellings(wiring.records, wiring.store if unrecorded else None)
+
+
+def impatient_layout(wiring: Wiring) -> Layout:
+    """The layout of the keys over a connection that gives up after two seconds."""
+    return Layout(connect(wiring.settings.redis_url, patience_s=2.0, tries=1), wiring.keys)
 
 
 def archive(wiring: Wiring) -> RemoteArchive:

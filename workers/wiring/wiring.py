@@ -96,16 +96,6 @@ class Wiring:
         return Layout(self.redis, self.keys)
 
     @cached_property
-    def impatient_layout(self) -> Layout:
-        """The same over a connection that gives up after two seconds."""
-        return Layout(connect(self.settings.redis_url, patience_s=2.0, tries=1), self.keys)
-
-    @cached_property
-    def bare_tracker(self) -> OutageTracker:
-        """An outage tracker without probes, which would load the index engine, and without notes."""
-        return OutageTracker()
-
-    @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.redis, self.keys, self.settings.feed_length)
 

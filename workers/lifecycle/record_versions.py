@@ -74,7 +74,7 @@ class RecordVersions:
         return [self._version(oid, fields) for oid, fields in zip(oids, answers, strict=True)]
 
     def moving(self, oids: Sequence[str], since: float) -> list[bool]:
-        """Whether the ledger has a version of each object, or its record was written after ``since`` (Unix seconds)."""
+        """Whether each object is in the ledger, or its record was written after ``since`` (Unix seconds)."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:

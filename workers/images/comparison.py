@@ -44,7 +44,7 @@ class Compared:
 
 
 class Comparison:
-    """``versions``: those of these objects. ``in_progress``: whether the ledger has a version of each.
+    """``versions``: those of these objects. ``moving``: whether each has changed since a time, or is in progress.
 
     ``records``: their records. ``clock``: Unix seconds.
     """
@@ -52,20 +52,18 @@ class Comparison:
     def __init__(
         self,
         versions: Versions,
-        in_progress: Callable[[Sequence[str]], Sequence[bool]],
+        moving: Callable[[Sequence[str], float], Sequence[bool]],
         records: Callable[[Sequence[str]], Sequence[Record | None]],
         clock: Callable[[], float],
     ) -> None:
         self._versions = versions
-        self._in_progress = in_progress
+        self._moving = moving
         self._records = records
         self._clock = clock
 
-    def settled(self, oids: Sequence[str]) -> list[RecordVersion]:
-        """Those of these objects that are tagged and not on their way."""
-        settled = self._clock() - SETTLED_S
-        found = self._versions(oids)
-        return [one for one in found if one and not one.in_progress and one.finished_at <= settled]
+    def tagged(self, oids: Sequence[str]) -> list[RecordVersion]:
+        """Those of these objects that are tagged."""
+        return [one for one in self._versions(oids) if one]
 
     def records(self, before: Sequence[RecordVersion], facts: Iterable[ImageFact]) -> Compared:
         """Compare records with what the index has. ``before``: as they were before the index was read."""
@@ -74,7 +72,9 @@ class Comparison:
         if not suspects:
             return Compared(tuple(before), ())
         # read again: what changed meanwhile says nothing
-        now = dict(zip((one.oid for one in suspects), self._versions([one.oid for one in suspects]), strict=True))
+        oids = [one.oid for one in suspects]
+        moving = self._on_their_way(oids)
+        now = {oid: None if oid in moving else one for oid, one in zip(oids, self._versions(oids), strict=True)}
         same = [one for one in before if one.oid not in now or now[one.oid] == one]
         faults = [(one, kind) for one in same if (kind := _fault(one, by_id.get(id_of(one))))]
         wrong = {one.oid for one in self._mislabelled([one for one, kind in faults if kind == "mislabelled"], by_id)}
@@ -87,13 +87,17 @@ class Comparison:
         oids = [f"{fact.bucket}/{fact.key}" for fact in facts]
         pairs = zip(oids, facts, self._versions(oids), strict=True)
         without = [(oid, fact) for oid, fact, version in pairs if version is None]
-        busy = self._in_progress([oid for oid, _ in without])
-        return [fact for (_, fact), one in zip(without, busy, strict=True) if not one]
+        moving = self._on_their_way([oid for oid, _ in without])
+        return [fact for oid, fact in without if oid not in moving]
 
     def labels(self, versions: Sequence[RecordVersion]) -> list[ImageLabels]:
         """What these versions are found by; nothing for one whose record cannot be read, or has changed."""
         found = zip(versions, self._records([one.oid for one in versions]), strict=True)
         return [labels_of(record) for one, record in found if record is not None and record.etag == one.etag]
+
+    def _on_their_way(self, oids: Sequence[str]) -> set[str]:
+        moving = self._moving(oids, self._clock() - SETTLED_S) if oids else ()
+        return {oid for oid, one in zip(oids, moving, strict=True) if one}
 
     def _mislabelled(self, versions: Sequence[RecordVersion], facts: Mapping[int, ImageFact]) -> list[RecordVersion]:
         """Those whose record says so: what is stored beside it for the index by tag may be damaged."""

@@ -149,7 +149,7 @@ class Verifier:
         findings.fail(version.oid, reason)
 
     def _compared(self, oids: Sequence[str]) -> Generator[Asked, Any, Compared]:
-        before = self._comparison.settled(oids)
+        before = self._comparison.tagged(oids)
         if not before:
             return Compared((), ())
         facts = yield requests.Facts(tuple(map(id_of, before)))

@@ -15,16 +15,13 @@ from workers.redis.keys import Keys
 class RecordVersion:
     """The version of one object that has tags in this space, or may have none: the state of its record is ``done``.
 
-    ``tags``: the forms by which it is found. ``in_progress``: the ledger has a version of it. ``finished_at``: Unix
-    seconds.
+    ``tags``: the forms by which it is found.
     """
 
     oid: str
     etag: str
     captions_version: str
     tags: tuple[str, ...]
-    in_progress: bool
-    finished_at: float
 
     @property
     def name(self) -> tuple[str, str]:
@@ -73,11 +70,18 @@ class RecordVersions:
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
                 pipe.hmget(self._keys.record(oid), "etag", "revision", "state", "labels")
-                pipe.exists(self._keys.entry(oid))
-                pipe.zscore(self._keys.records, raw(oid))
             answers = pipe.execute()
-        rows = zip(oids, answers[::3], answers[1::3], answers[2::3], strict=True)
-        return [self._version(oid, fields, bool(entry), score or 0.0) for oid, fields, entry, score in rows]
+        return [self._version(oid, fields) for oid, fields in zip(oids, answers, strict=True)]
+
+    def moving(self, oids: Sequence[str], since: float) -> list[bool]:
+        """Whether each object is in the ledger, or its record was written after ``since`` (Unix seconds)."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.zscore(self._keys.records, raw(oid))
+            scores = pipe.execute()
+        pairs = zip(self.in_progress(oids), scores, strict=True)
+        return [busy or (score or 0.0) > since for busy, score in pairs]
 
     def in_progress(self, oids: Sequence[str]) -> list[bool]:
         """Whether the ledger has a version of each object."""
@@ -87,13 +91,9 @@ class RecordVersions:
                 pipe.exists(self._keys.entry(oid))
             return list(map(bool, pipe.execute()))
 
-    def _version(
-        self, oid: str, fields: Sequence[bytes | None], in_progress: bool, finished_at: float  # noqa: FBT001 -- as read
-    ) -> RecordVersion | None:  # fmt: skip
+    def _version(self, oid: str, fields: Sequence[bytes | None]) -> RecordVersion | None:
         etag, revision, state, labels = fields
         if state != b"done" or not text(revision or b"").startswith(self._space):
             return None
         captions = text(revision or b"").removeprefix(self._space)
-        return RecordVersion(
-            oid, text(etag or b""), captions, tuple(stored_entries(labels)), in_progress, finished_at
-        )
+        return RecordVersion(oid, text(etag or b""), captions, tuple(stored_entries(labels)))

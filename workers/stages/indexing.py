@@ -106,6 +106,7 @@ class Indexing:
         def put(index: ImageIndex) -> None:
             index.put([made[place] for place in records], _rows(batch.vectors, list(records)))
             index.label([labels_of(record) for record in records.values()])
+            index.maintain()
 
         self._images().use(put)
         return msgspec.msgpack.encode(Indexed(tuple(record.id for record in records.values()), message.faults))

@@ -24,7 +24,7 @@ def record_versions(wiring: Wiring) -> RecordVersions:
 def verifier(wiring: Wiring) -> Verifier:
     """A verifier of the index of the current space."""
     w, versions = wiring, record_versions(wiring)
-    comparison = Comparison(versions.of, versions.in_progress, w.records.get, w.clock)
+    comparison = Comparison(versions.of, versions.moving, w.records.get, w.clock)
     return Verifier(
         comparison, versions.pages, w.space.id, w.settings.batch_max, Aside(time.monotonic), w.records.complete_order
     )

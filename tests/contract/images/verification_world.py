@@ -85,7 +85,7 @@ class World:
         return self.open_images.index()
 
     def verifier(self, batch_max: int = 4) -> Verifier:
-        comparison = Comparison(self.versions.of, self.versions.in_progress, self.records.get, lambda: self.now + 100)
+        comparison = Comparison(self.versions.of, self.versions.moving, self.records.get, lambda: self.now + 100)
         return Verifier(comparison, self.versions.pages, SPACE.id, batch_max, self.aside)
 
     def begin(self, verifier: Verifier, findings: Findings, *, repair: bool = True) -> Pass:

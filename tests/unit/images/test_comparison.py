@@ -20,17 +20,21 @@ RECORD = Record(
     tags=(Tag("cat", 0.9, 0.9, 0.9),),
 )  # fmt: skip
 TAGS = labels_of(RECORD).tags
-CAT = RecordVersion("inbox/1.jpg", "e1", "captions@1", TAGS, in_progress=False, finished_at=0.0)
+CAT = RecordVersion("inbox/1.jpg", "e1", "captions@1", TAGS)
 FACT = ImageFact("inbox", "1.jpg", "e1", TAGS, 1)
 
 
-def comparison(now: RecordVersion | None = CAT, record: Record | None = RECORD, *, busy: bool = False) -> Comparison:
+def comparison(
+    now: RecordVersion | None = CAT, record: Record | None = RECORD, *, changed_at: float = 0.0
+) -> Comparison:
     """Of one object; ``now``: its version when it is read."""
 
     def versions(oids: Sequence[str]) -> list[RecordVersion | None]:
         return [now] * len(oids)
 
-    return Comparison(versions, lambda oids: [busy] * len(oids), lambda oids: [record] * len(oids), lambda: NOW)
+    return Comparison(
+        versions, lambda oids, since: [changed_at > since] * len(oids), lambda oids: [record] * len(oids), lambda: NOW
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,7 +54,7 @@ def test_a_record_is_compared_with_its_image(fact: ImageFact | None, kind: Kind 
     assert found.versions == (CAT,)
 
 
-@pytest.mark.parametrize("now", [None, replace(CAT, etag="e2"), replace(CAT, in_progress=True)])
+@pytest.mark.parametrize("now", [None, replace(CAT, etag="e2")])
 def test_what_changed_while_the_index_was_read_is_no_fault(now: RecordVersion | None) -> None:
     found = comparison(now).records([CAT], [])
     assert (found.versions, found.faults) == ((), ())
@@ -68,13 +72,11 @@ def test_an_image_without_tags_and_words_needs_none() -> None:
 
 
 def test_a_record_that_was_just_written_is_on_its_way() -> None:
-    assert comparison().settled([CAT.oid]) == [CAT]
-    assert comparison(replace(CAT, finished_at=NOW - SETTLED_S / 2)).settled([CAT.oid]) == []
-    assert comparison(replace(CAT, in_progress=True)).settled([CAT.oid]) == []
-    assert comparison(None).settled([CAT.oid]) == []
+    assert comparison(changed_at=NOW - SETTLED_S / 2).records([CAT], []).versions == ()
+    assert comparison(changed_at=NOW - SETTLED_S).records([CAT], []).of("missing") == [CAT]
 
 
 def test_an_image_without_a_record_is_orphaned_unless_it_is_on_its_way() -> None:
     assert comparison(None).orphaned([FACT]) == [FACT]
-    assert comparison(None, busy=True).orphaned([FACT]) == []
+    assert comparison(None, changed_at=NOW).orphaned([FACT]) == []
     assert comparison(replace(CAT, etag="e2")).orphaned([FACT]) == []

@@ -50,8 +50,8 @@ class OpenShard:
     def renew(self, config: edge.EdgeConfig | None = None, closed: Callable[[], object] = lambda: None) -> None:
         """Close the shard and open it again, with another ``config`` if given; releases the lock in between.
 
-        Called within ``used``. ``closed`` is called in between. After an error the shard is closed; ``renew`` may be
-        called again.
+        Called within ``used``. ``closed`` is called in between. After an error the shard is closed, and ``renew`` may
+        be called again.
         """
         self.close()
         closed()

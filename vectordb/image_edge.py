@@ -54,8 +54,8 @@ class EdgeImages:
         self._put = 0
         self._packed = struct.Struct(f"{dimension}f").pack
         rescored = edge.QuantizationSearchParams(rescore=True, oversampling=options.oversampling)
-        # other filters: the search goes on through images that do not pass
-        beyond = edge.AcornSearchParams(enable=True, max_selectivity=0.4)
+        # with a filter, the search of a graph goes on through images that do not pass
+        beyond = edge.AcornSearchParams(enable=True, max_selectivity=1.0)
         self._params = edge.SearchParams(hnsw_ef=options.ef, quantization=rescored, acorn=beyond)
         self._exact = edge.SearchParams(exact=True, quantization=edge.QuantizationSearchParams(ignore=True))
         self._shard = OpenShard(path / "shard")
@@ -71,7 +71,8 @@ class EdgeImages:
         with translated(path):
             shard = edge.EdgeShard.create(str(path / "shard"), _config(dimension, options.decided(0)))
             for field in KEYWORDS:
-                kept = edge.KeywordIndexParams(memory=edge.Memory.Cold, enable_hnsw=False)
+                by_prefix = field == "key"
+                kept = edge.KeywordIndexParams(memory=edge.Memory.Cold, enable_hnsw=False, prefix=by_prefix)
                 shard.update(edge.UpdateOperation.create_field_index(field, kept))
             times = edge.DatetimeIndexParams(memory=edge.Memory.Cold, enable_hnsw=False)
             shard.update(edge.UpdateOperation.create_field_index(TAKEN, times))

@@ -35,7 +35,7 @@ from vectordb.disk_space import DiskFull, require_space, size_of
 from vectordb.errors import WildtagError
 from vectordb.image_edge import DEFAULT, SEGMENT, EdgeImages
 from vectordb.images import PAGE, ImageEntry, ImageLabels, image_id
-from vectordb.index import Floats, IndexLocked
+from vectordb.index import Floats, IndexFault, IndexLocked
 from vectordb.options import IndexOptions
 
 log = structlog.get_logger()
@@ -157,9 +157,8 @@ class GrowingImages(EdgeImages):
             with self._shard.used():
                 self._swap(build)
         except (WildtagError, OSError) as exc:
-            with self._shard.used():
-                self._shard.renew(closed=lambda: recover(self._path))
             self._build = None
+            self._restore()
             self._failed(str(exc), build.folder)
             return
         self._build = None
@@ -176,6 +175,7 @@ class GrowingImages(EdgeImages):
             for page in pages:
                 found = old.retrieve(page, with_payload=True, with_vector=True)
                 changed.append([edge.Point(one.id, one.vector, one.payload) for one in found])  # type: ignore[arg-type] # as stored
+        expected = self.count()
         require_space(self._path, 4 * 4 * self.dimension * len(noted), "repeat changes of images")
         self._shard.renew(closed=lambda: put_in_place(self._path, build.folder))
         with self._shard.used() as new:
@@ -184,7 +184,15 @@ class GrowingImages(EdgeImages):
                 if points:
                     new.update(edge.UpdateOperation.upsert_points(points))
             new.flush()
+        if (count := self.count()) != expected:
+            raise IndexFault(f"the new index holds {count:,} images, the old one {expected:,}")
         complete(self._path, build.folder)
+
+    def _restore(self) -> None:
+        try:
+            self._shard.renew(closed=lambda: recover(self._path))  # closed if the new shard was not opened
+        except OSError as exc:  # the next opening tries again
+            raise IndexFault(f"the index at {self._path} was not restored: {exc}") from exc
 
     def _end_build(self) -> None:
         build, self._build = self._build, None

@@ -45,7 +45,7 @@ def built(index: GrowingImages, least: int = LEAST) -> None:
 
 
 def building(index: GrowingImages) -> subprocess.Popen[bytes] | None:
-    return index._build and index._build.process
+    return None if index._build is None else index._build.process
 
 
 def in_graphs(index: GrowingImages) -> int:

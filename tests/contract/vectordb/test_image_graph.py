@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ops.bench.image_vectors import MadeImages
 from tests.contract.vectordb.image_graph_samples import (
     DIMENSION,
     LEAST,
@@ -22,11 +23,11 @@ from tests.contract.vectordb.image_graph_samples import (
     in_graphs,
     rows,
 )
-from vectordb import image_graph
+from vectordb import image_edge, image_graph
 from vectordb.image_edge import EdgeImages
 from vectordb.image_folder import FolderImages
 from vectordb.image_growth import GrowingImages
-from vectordb.images import ImageFilter
+from vectordb.images import ImageEntry, ImageFilter
 from vectordb.index import IndexLocked
 
 
@@ -114,6 +115,29 @@ def test_closing_ends_a_build(tmp_path: Path, index: GrowingImages) -> None:
     index.close()
     assert process.returncode is not None
     assert not list((tmp_path / "images").glob("building-*"))
+
+
+@pytest.mark.parametrize(("tag", "share"), [("half", 0.5), ("some", 0.1), ("few", 0.01)])
+def test_filters_find_what_an_exact_search_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tag: str, share: float
+) -> None:
+    """In an index with a graph, few images that pass are scanned, and the others are found by the graph."""
+    monkeypatch.setattr(image_edge, "SCANNED", 100)
+    made = MadeImages(4000, dimension=64)
+    index = EdgeImages.create(tmp_path / "images", made.dimension)
+    has_tag = (np.random.default_rng(1).random(made.count) < share).tolist()
+    vectors = np.vstack([rows for _, rows in made.pieces()])
+    keys = [f"{n:04}.jpg" for n in range(made.count)]
+    index.put([ImageEntry("b", key, "e", tags=(tag,) * has) for key, has in zip(keys, has_tag, strict=True)], vectors)
+    index.optimize()
+    hits = 0
+    for query in made.queries(50):
+        (found,) = index.search(query[None], 10, ImageFilter(tags=(tag,)))
+        true = np.argsort(-np.where(has_tag, vectors @ query, -2))[:10]
+        assert all(entry.tags == (tag,) for entry in found.entries)
+        hits += len({keys[n] for n in true} & {entry.key for entry in found.entries})
+    index.close()
+    assert hits / 500 >= 0.98
 
 
 def test_no_linked_file_changes(tmp_path: Path, index: GrowingImages) -> None:

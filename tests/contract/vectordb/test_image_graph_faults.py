@@ -129,6 +129,26 @@ def test_a_fault_after_the_swap_leaves_the_old_index(index: GrowingImages, monke
     assert in_graphs(index) == 0
 
 
+@pytest.mark.parametrize("damaged", [["segments", "wal"], ["edge_config.json"], ["."]])
+def test_a_damaged_new_index_is_not_used(index: GrowingImages, damaged: list[str]) -> None:
+    index.maintain(LEAST)
+    change(index)
+    before = everything(index)
+    ended(index)
+    assert index._build is not None
+    for place in (index._build.folder / "shard" / name for name in damaged):
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.write_text("{")
+    with capture_logs() as logs:
+        index.maintain(LEAST)
+    assert [line["event"] for line in logs] == ["image graph not built"]
+    assert everything(index) == before
+    index.put(entries(1, 700), rows(1, 700))
+    assert index.count() == len(before) + 1
+
+
 @pytest.mark.parametrize("step", ["copied", "built", "moved aside", "in place", "in part removed", "complete"])
 def test_a_killed_owner_loses_nothing(tmp_path: Path, index: GrowingImages, step: str) -> None:
     """The folders are put into the state that a kill leaves after each step."""

@@ -167,9 +167,10 @@ def calibrate(json: Json = False) -> None:
     from tasks.exemplars.nearness import MOST, calibrate  # noqa: PLC0415 -- as above
     from workers.wiring.operations import remote_images  # noqa: PLC0415 -- as above
 
-    images = remote_images(connected())
+    wiring = connected()
+    images = remote_images(wiring)
     _, rows = next(images.pages(), ([], np.empty((0, images.dimension), np.float32)))
-    found = calibrate(rows[:MOST])
+    found = calibrate(rows[:MOST], wiring.space.usual_distance)
     radii = [found.radius(row) for row in found.sample]
     figures: dict[str, Any] = {
         "images": images.count(), "sample": len(found.sample), "median_distance": found.median, "reach": found.reach,

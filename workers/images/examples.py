@@ -6,7 +6,7 @@ So they need no store of their own, follow what people say at once, and are made
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -34,7 +34,7 @@ class ExampleBook:
         self,
         images: OpenImages,
         statements: Statements,
-        expected: Callable[[], float | None],
+        expected: float | None,
         min_confidence: float = 0.0,
     ) -> None:
         """``expected``: the usual distance of two images in the space, see ``Calibration``."""
@@ -79,7 +79,7 @@ class ExampleBook:
         if self._calibration is None or not known / GROWN <= count <= known * GROWN:
             # ids are digests of keys, so the first page is a random sample
             _, rows = next(iter(index.pages()), ([], np.empty((0, index.dimension), np.float32)))
-            self._calibration, self._calibrated_for = calibrate(rows[:MOST], self._expected()), count
+            self._calibration, self._calibrated_for = calibrate(rows[:MOST], self._expected), count
         return self._calibration
 
     def _refresh(self, index: ImageIndex) -> None:

@@ -5,16 +5,19 @@ Messages go to the queue of the owner without waiting for an answer. One that is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
 import structlog
 
+from vectordb.errors import Transient
 from vectordb.images import image_id
 from workers.images import image_requests as requests
 from workers.images.labels import labels_of
 from workers.images.remote_images import OWNER
+from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import FeedItem, Records
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
@@ -72,6 +75,18 @@ class Follower:
             log.warning("gap in the feed", of="the image index", then="the index is compared with all records")
             self._on_gap()
 
+    def adopt(self, before: Mapping[str, str], records: Sequence[Record]) -> None:
+        """Have the index follow records whose ETag has changed while the content is the same.
+
+        ``before``: object id → the ETag that it had. ``records``: as they are now.
+        """
+        done = [one for one in records if one.state == "done" and one.space_id == self._space_id]
+        versions = tuple((one.bucket, one.key, before[one.id], one.etag) for one in done)
+        with suppress(Transient):  # the verification finds what was not told
+            self._tell(requests.Adopt(versions))
+            # an entry of another ETag begins without words
+            self._tell(requests.Label(tuple(map(labels_of, done))))
+
     def _send(self, items: Sequence[FeedItem]) -> None:
         latest = {item.oid: item for item in items}
         records = [item.record for item in latest.values() if item.record is not None]
@@ -84,6 +99,6 @@ class Follower:
         if gone:
             self._tell(requests.Remove(tuple(image_id(bucket, key) for bucket, _, key in gone)))
 
-    def _tell(self, request: requests.Label | requests.Remove) -> None:
+    def _tell(self, request: requests.Label | requests.Remove | requests.Adopt) -> None:
         kind = type(request).__name__.lower()
         self._sender.ask(OWNER, requests.TASK, "", msgspec.msgpack.encode(request), f"(images {kind})", LIFETIME_S)

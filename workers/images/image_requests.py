@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -100,6 +101,12 @@ class RemoveVersions(_Request, frozen=True, tag="remove-versions"):
     versions: tuple[tuple[str, str, str], ...]
 
 
+class Adopt(_Request, frozen=True, tag="adopt"):
+    """Objects have another ETag with the same content: bucket, key, ETag before, ETag now."""
+
+    versions: tuple[tuple[str, str, str, str], ...]
+
+
 class Drop(_Request, frozen=True, tag="drop"):
     """Remove all images, and create the index again: also one that is damaged."""
 
@@ -117,7 +124,7 @@ class Found(msgspec.Struct, frozen=True):
 
 Request = (
     Search | SearchWords | Get | Page | Count | Concerned | Put | Label | Remove | Facts | FactsAfter | RemoveVersions
-    | Drop
+    | Adopt | Drop
 )  # fmt: skip
 
 
@@ -160,4 +167,15 @@ def answer(index: ImageIndex, request: Request) -> Any:  # noqa: C901, PLR0911 -
             facts = index.facts([image_id(bucket, key) for bucket, key, _ in versions])
             gone = set(versions)
             index.remove([fact.id for fact in facts if (fact.bucket, fact.key, fact.etag) in gone])
+        case Adopt(versions):
+            _adopt(index, versions)
     return None
+
+
+def _adopt(index: ImageIndex, versions: Sequence[tuple[str, str, str, str]]) -> None:
+    now = {(bucket, key, before): after for bucket, key, before, after in versions}
+    entries, vectors = index.get([image_id(bucket, key) for bucket, key, *_ in versions])
+    places = [at for at, one in enumerate(entries) if (one.bucket, one.key, one.etag) in now]
+    adopted = [replace(one, etag=now[one.bucket, one.key, one.etag]) for one in (entries[at] for at in places)]
+    if adopted:
+        index.put(adopted, vectors[places])

@@ -26,6 +26,7 @@ from vectordb.images import (
 )
 from vectordb.index import Floats, IndexExists, IndexMissing, UnusableVectors, WrongDimension
 from vectordb.server_client import connect
+from workers.images.image_requests import Adopt, answer
 
 DIMENSION = 16
 NOISE = 1e-5
@@ -171,6 +172,17 @@ def test_filters_hold_for_searching_counting_and_reading(
     assert sorted(keys(found.entries)) == expected
     assert index.count(where) == len(expected)
     assert sorted(key for page, _ in index.pages(where=where) for key in keys(page)) == expected
+
+
+def test_an_image_whose_etag_alone_changed_keeps_its_vector_and_tags(index: ImageIndex) -> None:
+    index.put([ImageEntry("photos", "a.jpg", "e1", tags=("cat",)), ImageEntry("photos", "b.jpg", "e9")], rows(2))
+    answer(index, Adopt((("photos", "a.jpg", "e1", "e2"), ("photos", "b.jpg", "other", "e3"))))
+    found, vectors = index.get([image_id("photos", "a.jpg"), image_id("photos", "b.jpg")])
+    assert {(entry.key, entry.etag, entry.tags) for entry in found} == {
+        ("a.jpg", "e2", ("cat",)),
+        ("b.jpg", "e9", ()),
+    }
+    np.testing.assert_allclose(sorted(vectors.tolist()), sorted(rows(2).tolist()), atol=NOISE)
 
 
 def test_removed_images_are_found_no_more(index: ImageIndex) -> None:

@@ -135,7 +135,7 @@ def decode(data: bytes) -> Request:
     return request
 
 
-def answer(index: ImageIndex, request: Request) -> Any:  # noqa: C901, PLR0911 -- one for each request
+def answer(index: ImageIndex, request: Request) -> Any:  # noqa: C901, PLR0911, PLR0912 -- one for each request
     """Handle a request in the process that owns the index; the result is encoded by the caller.
 
     ``Drop`` is not one of them: it concerns the library.

@@ -15,6 +15,7 @@ from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
+from workers.images.finding import Finder
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
@@ -86,6 +87,7 @@ class Services:
     idempotency: Idempotency
     batches: Batches
     captions: CaptionStore
+    finder: Finder
     dead_letters: DeadLetters
     segmentation_requests: SegmentationRequests
     outages: OutageReport

@@ -1,10 +1,15 @@
-"""The adapters that only commands and the gateway use: look for keys, migrate them."""
+"""The adapters that only commands and the gateway use: search images, look for keys, migrate them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from workers.captions.remote_index import RemoteEncoder
 from workers.images.archive import RemoteArchive
+from workers.images.finding import Finder
+from workers.images.newest import Newest
+from workers.images.query_image import QueryImages
+from workers.images.ranked_lists import RankedLists
 from workers.images.remote_images import RemoteImages
 from workers.lifecycle.migrations import MIGRATIONS
 from workers.lifecycle.spelling import Spellings
@@ -26,6 +31,19 @@ def archive(wiring: Wiring) -> RemoteArchive:
 def remote_images(wiring: Wiring, rpc: RpcClient | None = None) -> RemoteImages:
     """The index of images of a running stack."""
     return RemoteImages(rpc or wiring.rpc, wiring.space.dimension)
+
+
+def finder(wiring: Wiring, rpc: RpcClient | None = None) -> Finder:
+    """Searches the images of a running stack."""
+    rpc = rpc or wiring.rpc
+    return Finder(
+        remote_images(wiring, rpc),
+        RemoteEncoder(rpc, wiring.space),
+        QueryImages(rpc, wiring.redis, wiring.keys),
+        wiring.records,
+        Newest(wiring.records, wiring.redis, wiring.keys),
+        RankedLists(wiring.redis, wiring.keys),
+    )
 
 
 def migrator(wiring: Wiring, report: Callable[[Done | str], None]) -> Migrator:

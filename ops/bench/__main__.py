@@ -16,6 +16,7 @@ BENCHMARKS = {
     "gateway": "throughput of uploads, event streams, and latency of one image on an idle stack",
     "reconcile": "duration of a sweep over a fully tagged bucket",
     "quality": "sweep the parameters of the method on labelled images",
+    "search": "how well labelled images are found by their labels",
     "segmentation": "cost of segmentation relative to encoding, and savings of a coarse pass",
 }
 

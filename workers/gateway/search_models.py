@@ -25,7 +25,7 @@ class FoundImage(BaseModel):
     bucket: str
     key: str
     etag: str
-    score: float = Field(description="Of the ranking, to compare hits of one search; 0 for a filter alone.")
+    score: float = Field(description="Of the ranking, to compare images of one search; 0 for filters alone.")
     similarity: float | None = Field(
         description="Cosine similarity of the image to the text or image; null if its vector did not find it."
     )
@@ -33,7 +33,7 @@ class FoundImage(BaseModel):
         description="The labels of the image that match the text, as the record spells them: its tags, the labels of"
         " its segments, and those that imply a word of the text, as egyptian cat implies cat."
     )
-    words: list[str] = Field(description="The words of the text that are in the file name.")
+    words: list[str] = Field(description="Other words of the text by which it is found, as those of its file name.")
     all_tags: list[BriefTag] = Field(description="All tags of the image.")
     unknown: bool = Field(description="No tag is sure enough.")
     taken_at: str | None = Field(description="When the image was taken, RFC 3339; without a zone if none is known.")

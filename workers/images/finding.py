@@ -6,18 +6,19 @@ record is of the same version (ETag), is tagged, and fulfils the filter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from tasks.encoders.protocols import TextEncoder
+from tasks.search.fusion import RankedList, fused, reason
+from tasks.search.query import missing, read
 from vectordb.errors import Permanent
-from vectordb.images import ImageHits, ImageSearch, image_id
+from vectordb.images import ImageSearch, image_id
 from vectordb.index import Floats
-from workers.images.fusion import fused, query_words
-from workers.images.labels import name_words
+from workers.images.labels import words
 from workers.images.newest import Newest
 from workers.images.query_image import QueryImages
 from workers.images.ranked_lists import (
@@ -30,11 +31,10 @@ from workers.images.ranked_lists import (
     place_of,
 )
 from workers.images.search_filter import EVERY_IMAGE, SearchFilter
+from workers.images.text_search import FoundByText, RemoteTextSearch
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.tag_entries import TagEntry, tag_entries
-
-_NOTHING = ImageHits((), ())
 
 
 class NoVector(Permanent):
@@ -49,9 +49,10 @@ class NothingAsked(Permanent):
 class FoundImage:
     """An image and why it was found.
 
-    ``score``: of the ranking; 0 when found by a filter alone. ``similarity``: cosine to the query; ``None`` if its
-    vector did not find it. ``tags``: the labels of the record that match words of the query, as the record spells
-    them, also those that imply one. ``words``: the words of the query that are in its file name.
+    ``score``: of the ranking: fused ranks for a text, the cosine for an image, 0 for a filter alone.
+    ``similarity``: cosine to the query; ``None`` if its vector did not find it. ``tags``: the labels of the record
+    that match words of the query, as the record spells them, also those that imply one. ``words``: other words of
+    the query by which it is found, as of its file name, as index forms.
     """
 
     record: Record
@@ -99,6 +100,7 @@ class Finder:
     def __init__(
         self,
         images: ImageSearch,
+        text_search: RemoteTextSearch,
         encoder: TextEncoder,
         query_images: QueryImages,
         records: Records,
@@ -106,6 +108,7 @@ class Finder:
         lists: RankedLists,
     ) -> None:
         self._images = images
+        self._text_search = text_search
         self._encoder = encoder
         self._query_images = query_images
         self._records = records
@@ -148,23 +151,28 @@ class Finder:
     def _ranked(self, asked: Asked) -> tuple[Search, list[RankedHit]]:
         if asked.query == "" and asked.where.empty:
             raise NothingAsked("there is nothing to search for: give a query, an image or a filter")
-        if asked.query == "":
-            hits, truncated = self._newest.find(asked.where)
-            return Search("filters", "", asked.where, {}, truncated), hits
-        words: Mapping[str, float] = {}
-        itself = None
-        if asked.image is not None:
-            vector = self._query_images.vector(asked.image)
-        elif asked.like is not None:
-            itself, vector = asked.like, self._vector_of(*asked.like)
-        else:
-            words, vector = query_words(asked.text), self._encoder.encode([asked.text])[0]
-        where = asked.where.where()
-        (by_vector,) = self._images.search(np.asarray(vector)[None], MOST + 1, where)
-        by_words = self._images.search_words(words, MOST + 1, where) if words else _NOTHING
-        hits = [hit for hit in fused(by_vector, by_words) if (hit.bucket, hit.key) != itself]
-        kind = "text" if asked.text and asked.image is None and asked.like is None else "image"
-        return Search(kind, asked.query, asked.where, words, len(hits) > MOST), hits[:MOST]
+        if asked.image is not None or asked.like is not None:
+            return self._like(asked)
+        query = read(asked.text)
+        where = asked.where.without(query.excluded)
+        if not query.text:
+            hits, truncated = self._newest.find(where)
+            return Search("filters", asked.query, asked.text, asked.where, truncated), hits
+        vector = self._encoder.encode([query.text])[0]
+        found = self._text_search.find(vector, query.words, MOST + 1, where.where())
+        hits = _fused(found)
+        return Search("text", asked.query, asked.text, asked.where, len(hits) > MOST), hits[:MOST]
+
+    def _like(self, asked: Asked) -> tuple[Search, list[RankedHit]]:
+        vector = self._vector_of(*asked.like) if asked.like else self._query_images.vector(asked.image or b"")
+        (found,) = self._images.search(np.asarray(vector)[None], MOST + 2, asked.where.where())
+        pairs = zip(found.entries, found.scores, strict=True)
+        hits = [
+            RankedHit(entry.bucket, entry.key, entry.etag, score, score)
+            for entry, score in pairs
+            if (entry.bucket, entry.key) != asked.like
+        ]
+        return Search("image", asked.query, "", asked.where, len(hits) > MOST), hits[:MOST]
 
     def _vector_of(self, bucket: str, key: str) -> Floats:
         (record,) = self._records.get([f"{bucket}/{key}"])
@@ -180,22 +188,44 @@ class Finder:
         raise NoVector(f"the index of images has no vector of this version of the object {key!r}")
 
     def _checked(self, search: Search, hits: Sequence[RankedHit]) -> list[FoundImage]:
+        query = read(search.text)
         found = []
         for hit, record in zip(hits, self._records.get([hit.id for hit in hits]), strict=True):
             if record is None or record.state != "done" or record.etag != hit.etag:
                 continue
             entries = tag_entries(record)
-            if search.where.holds(record, entries):
-                tags, words = reasons(record, entries, search.words)
-                found.append(FoundImage(record, hit.score, hit.similarity, tags, words))
+            if not search.where.holds(record, entries):
+                continue
+            has = words(record)
+            if missing(query, list(has)) or not has.keys().isdisjoint(query.excluded):
+                continue
+            why = reason(query, hit.similarity, _labels(entries), has)
+            found.append(FoundImage(record, hit.score, why.similarity, why.tags, why.words))
         return found
 
 
-def reasons(
-    record: Record, entries: Sequence[TagEntry], words: Mapping[str, float]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The labels of a record that match words, surest first, and the words that are in its file name."""
+def _labels(entries: Sequence[TagEntry]) -> dict[str, list[str]]:
+    """The labels of a record, surest first, with the forms that they imply."""
     spelled = {entry.form: entry.label for entry in entries if entry.label}
-    matching = sorted((entry for entry in entries if entry.form in words), key=lambda entry: -entry.rank)
-    labels = (entry.label or spelled.get(entry.by, entry.form) for entry in matching)
-    return tuple(dict.fromkeys(labels)), tuple(word for word in name_words(record.key) if word in words)
+    labels: dict[str, list[str]] = {label: [] for label in spelled.values()}
+    for entry in entries:
+        if entry.by in spelled:
+            labels[spelled[entry.by]].append(entry.form)
+    return labels
+
+
+def _fused(found: FoundByText) -> list[RankedHit]:
+    """Both lists as one, best first."""
+    nearest, by_words = found.nearest, found.by_words
+    entries = {entry.id: entry for entry in (*nearest.entries, *by_words.entries)}
+    similarities = {entry.id: score for entry, score in zip(nearest.entries, nearest.scores, strict=True)}
+    lists = [
+        RankedList([entry.id for entry in hits.entries], hits.scores, graded=hits is by_words)
+        for hits in (nearest, by_words)
+    ]
+    return [
+        RankedHit(
+            entries[one.id].bucket, entries[one.id].key, entries[one.id].etag, one.score, similarities.get(one.id)
+        )
+        for one in fused(lists, len(entries))
+    ]

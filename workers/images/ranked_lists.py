@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -46,15 +46,15 @@ class RankedHit(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Search(msgspec.Struct, frozen=True):
-    """What was asked. ``found_by``: ``text``, ``image`` or ``filters``. ``query``: names the text or the image.
+    """What was asked. ``query``: names the text or the image, see ``Asked``. ``text``: empty for others.
 
-    ``words``: the words of the query with their weights. ``truncated``: whether there may be more hits than listed.
+    ``found_by``: ``text``, ``image`` or ``filters``. ``truncated``: whether there may be more hits than listed.
     """
 
     found_by: str
     query: str
+    text: str
     where: SearchFilter
-    words: Mapping[str, float] = {}
     truncated: bool = False
 
 

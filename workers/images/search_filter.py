@@ -67,6 +67,10 @@ class SearchFilter(msgspec.Struct, frozen=True):
         """The filter for the index of images."""
         return ImageFilter(self.bucket, self.prefix, self.tags, self.not_tags, self.after, self.before)
 
+    def without(self, forms: Sequence[str]) -> SearchFilter:
+        """The filter, and none of these forms as a tag."""
+        return msgspec.structs.replace(self, not_tags=tuple(dict.fromkeys((*self.not_tags, *forms))))
+
     def has_place(self, bucket: str, key: str) -> bool:
         """Whether an object of this name may fulfil it."""
         return (self.bucket is None or self.bucket == bucket) and key.startswith(self.prefix)

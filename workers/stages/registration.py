@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 
 from workers.captions.remote_index import ENCODE, TASK
-from workers.images import archive, image_requests, query_image
+from workers.images import archive, image_requests, query_image, text_search
 from workers.settings.settings import QUEUES, SEGMENTATION, STAGES
 from workers.stages.rpc_server import RpcServer
 from workers.stages.worker import StageWorker
@@ -41,6 +41,7 @@ def register(app: Celery, worker: Callable[[], StageWorker]) -> None:
         archive.TASK: lambda rpc: rpc.archive,
         ENCODE: lambda rpc: rpc.encode,
         query_image.TASK: lambda rpc: rpc.embed_query,
+        text_search.TASK: lambda rpc: rpc.search,
     }
 
     def add_request(name: str, handler: Callable[[RpcServer], Callable[[str, bytes], None]]) -> None:

@@ -16,6 +16,7 @@ from workers.images import image_requests
 from workers.images.archive import Archive, Follow
 from workers.images.open_images import OpenImages
 from workers.images.query_image import QueryEmbedding
+from workers.images.text_search import TextQuery, TextSearch
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.rpc import answering
@@ -33,6 +34,7 @@ class RpcServer:
         archive: Archive,
         text_encoder: Callable[[], TextEncoder],
         query_embedding: QueryEmbedding,
+        text_search: TextSearch,
     ) -> None:
         self._redis = client
         self._keys = keys
@@ -41,6 +43,7 @@ class RpcServer:
         self._archive = archive
         self._text_encoder = text_encoder
         self._query_embedding = query_embedding
+        self._text_search = text_search
         self._phrases = Phrases()
 
     def captions(self, request: str, data: bytes) -> None:
@@ -73,6 +76,14 @@ class RpcServer:
         def work() -> bytes:
             asked = Ingesting.decode(data)
             return ingest(asked, self._text_encoder() if asked.vectors is None else None, self._phrases).encode()
+
+        answering(self._redis, self._keys, request, work)
+
+    def search(self, request: str, data: bytes) -> None:
+        """Search the index of images by text."""
+
+        def work() -> bytes:
+            return msgspec.msgpack.encode(self._text_search.answer(from_msgpack(data, TextQuery)))
 
         answering(self._redis, self._keys, request, work)
 

@@ -11,6 +11,7 @@ from workers.images.newest import Newest
 from workers.images.query_image import QueryImages
 from workers.images.ranked_lists import RankedLists
 from workers.images.remote_images import RemoteImages
+from workers.images.text_search import RemoteTextSearch
 from workers.lifecycle.migrations import MIGRATIONS
 from workers.lifecycle.spelling import Spellings
 from workers.redis.migration import Done, Migrator
@@ -38,6 +39,7 @@ def finder(wiring: Wiring, rpc: RpcClient | None = None) -> Finder:
     rpc = rpc or wiring.rpc
     return Finder(
         remote_images(wiring, rpc),
+        RemoteTextSearch(rpc),
         RemoteEncoder(rpc, wiring.space),
         QueryImages(rpc, wiring.redis, wiring.keys),
         wiring.records,

@@ -20,6 +20,7 @@ from workers.cli import (
     doctor,
     evaluate,
     events,
+    find,
     migrate,
     models,
     one_process,
@@ -114,7 +115,7 @@ app = _App(
     pretty_exceptions_show_locals=False,
 )
 for module in (
-    stack, processes, one_process, upload, results, evaluate, calibrate, captions, bucket, events, s3, segment,
+    stack, processes, one_process, upload, results, find, evaluate, calibrate, captions, bucket, events, s3, segment,
     doctor, models, api_keys, webhooks, alive, migrate, version,
 ):  # fmt: skip
     module.add_to(app)

@@ -17,7 +17,7 @@ from workers.gateway.bodies import received
 from workers.gateway.images import Images
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
-from workers.images.finding import Asked, FoundImage, FoundPage, NothingAsked, NoVector
+from workers.images.finding import Asked, FoundPage, NothingAsked, NoVector
 from workers.images.query_image import BadQueryImage
 from workers.images.ranked_lists import CursorExpired
 from workers.images.search_filter import BadTime, SearchFilter
@@ -108,20 +108,9 @@ class Searches:
 
     def _body(self, page: FoundPage) -> dict[str, Any]:
         return {
-            "images": [self._row(one) for one in page.images], "found_by": page.found_by,
+            "images": [{"id": self._images.id(one.record.key), **one.row()} for one in page.images],
+            "found_by": page.found_by,
             "truncated": page.truncated, "cursor": page.cursor,
-        }  # fmt: skip
-
-    def _row(self, found: FoundImage) -> dict[str, Any]:
-        record = found.record
-        return {
-            "id": self._images.id(record.key), "bucket": record.bucket, "key": record.key, "etag": record.etag,
-            "score": round(found.score, 6),
-            "similarity": None if found.similarity is None else round(found.similarity, 6),
-            "tags": found.tags, "words": found.words,
-            "all_tags": [{"label": t.label, "score": t.score, "confidence": t.confidence} for t in record.tags],
-            "unknown": record.unknown, "taken_at": record.media.taken_at if record.media else None,
-            "finished_at": record.finished_at,
         }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,18 @@ class FoundImage:
     similarity: float | None
     tags: tuple[str, ...]
     words: tuple[str, ...]
+
+    def row(self) -> dict[str, Any]:
+        """For JSON: the image, why it was found, and its tags without their evidence."""
+        record = self.record
+        return {
+            "bucket": record.bucket, "key": record.key, "etag": record.etag, "score": round(self.score, 6),
+            "similarity": None if self.similarity is None else round(self.similarity, 6),
+            "tags": self.tags, "words": self.words,
+            "all_tags": [{"label": t.label, "score": t.score, "confidence": t.confidence} for t in record.tags],
+            "unknown": record.unknown, "taken_at": record.media.taken_at if record.media else None,
+            "finished_at": record.finished_at,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -104,12 +104,12 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     }
     runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
     archive = Archive(lambda: w.images.index(), w.low_priority_inbox, lambda: w.reference_vectors)  # noqa: PLW0108 -- opens the index
-    query_embedding = QueryEmbedding(w.redis, w.keys, lambda: w.image_encoder, lambda: w.pipeline_options)
     text_search = TextSearch(
-        lambda: w.images.index(),
+        lambda: w.images.index(),  # noqa: PLW0108 -- as above
         lambda: w.indexes.open(w.chosen()),
-        lambda: w.reference_vectors,  # noqa: PLW0108 -- as above
+        lambda: w.reference_vectors,
     )
+    query_embedding = QueryEmbedding(w.redis, w.keys, lambda: w.image_encoder, lambda: w.pipeline_options)
     rpc = RpcServer(
         w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, lambda: w.text_encoder, query_embedding,
         text_search,

@@ -168,6 +168,8 @@ class Finder:
             return self._like(asked)
         query = read(asked.text)
         where = asked.where.without(query.excluded)
+        if not query.text and where.empty:
+            raise NothingAsked("the text has no words to search for")
         if not query.text:
             hits, truncated = self._newest.find(where)
             return Search("filters", asked.query, asked.text, asked.where, truncated), hits

@@ -12,13 +12,14 @@ import msgspec
 from vectordb.decoders import from_msgpack
 from vectordb.errors import Permanent
 from workers.images.search_filter import SearchFilter
-from workers.redis.connection import Client, translated
+from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 
 MOST = 1000  # hits of one search
 LIFETIME_S = 600  # without a request for a page
+KEPT = 500  # searches; the hits of each take 100 kB at most with usual keys
 
-_EXPIRED = "the cursor has expired, since its hits are kept for ten minutes: search again"
+_EXPIRED = "the cursor has expired, since hits are kept for ten minutes: search again"
 _CURSOR = re.compile(r"(?a)([0-9a-f]{32})-(\d{1,4})")
 
 
@@ -59,12 +60,15 @@ class Search(msgspec.Struct, frozen=True):
 
 
 class RankedLists:
-    """Keeps hits in Redis for ten minutes after the last request. Raises ``StoreUnavailable``."""
+    """Keeps the hits of the last ``kept`` searches in Redis, for ten minutes after each request.
 
-    def __init__(self, client: Client, keys: Keys, lifetime_s: int = LIFETIME_S) -> None:
+    Raises ``StoreUnavailable``.
+    """
+
+    def __init__(self, client: Client, keys: Keys, kept: int = KEPT) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
-        self._lifetime_s = lifetime_s
+        self._kept = kept
 
     def keep(self, search: Search, hits: Sequence[RankedHit]) -> str:
         """Keep a search and its hits. Returns a name for ``open``."""
@@ -72,8 +76,13 @@ class RankedLists:
         with translated():
             pipe = self._redis.pipeline()
             pipe.rpush(self._keys.search(name), *map(msgspec.msgpack.encode, [search, *hits]))
-            pipe.expire(self._keys.search(name), self._lifetime_s)
-            pipe.execute()
+            pipe.expire(self._keys.search(name), LIFETIME_S)
+            pipe.lpush(self._keys.searches, name)
+            pipe.lrange(self._keys.searches, self._kept, -1)
+            pipe.ltrim(self._keys.searches, 0, self._kept - 1)
+            *_, old, _ = pipe.execute()
+            if old:  # so that any number of searches takes no more of Redis' memory
+                self._redis.unlink(*(self._keys.search(text(one)) for one in old))
         return name
 
     def open(self, name: str) -> tuple[Search, int]:
@@ -82,7 +91,7 @@ class RankedLists:
             pipe = self._redis.pipeline()
             pipe.lindex(self._keys.search(name), 0)
             pipe.llen(self._keys.search(name))
-            pipe.expire(self._keys.search(name), self._lifetime_s)
+            pipe.expire(self._keys.search(name), LIFETIME_S)
             search, length, _ = pipe.execute()
         if search is None:
             raise CursorExpired(_EXPIRED)

@@ -104,6 +104,7 @@ key                              type        holds
 ``P search:ID``                  list        the ranked hits of one search, for its further pages: first what was
                                              asked, then a hit each (msgpack), best first, with a lifetime that each
                                              page renews (``workers.images.ranked_lists``)
+``P searches``                   list        the ids of the searches whose hits are kept, newest first, trimmed
 ===============================  ==========  =======================================================================
 
 Celery keeps its queues under the same prefix and its own names: ``P embedding`` and the other stages, ``P unacked``,
@@ -284,3 +285,7 @@ class Keys:
 
     def search(self, name: str) -> str:
         return f"{self.prefix}search:{name}"
+
+    @property
+    def searches(self) -> str:
+        return f"{self.prefix}searches"

@@ -12,6 +12,8 @@ from tests.acceptance.images import huge_png
 from tests.contract.gateway.running import Json, Running, emptied, problem, running, wired
 from tests.contract.searching_world import BLUE, GREEN, RED, Colour, SearchingWorld, picture, reddish
 from vectordb.images import image_id
+from workers.images.ranked_lists import CursorExpired, RankedHit, RankedLists, Search
+from workers.images.search_filter import SearchFilter
 from workers.redis.rpc import RpcClient
 from workers.wiring.operations import finder
 
@@ -214,7 +216,8 @@ def test_a_cursor_of_another_search_or_an_old_one_is_refused(gateway: Running) -
 @pytest.mark.parametrize(
     ("params", "status", "name"),
     [
-        ({}, 400, "bad-request"), ({"q": "  "}, 400, "bad-request"), ({"q": "a", "like": "b"}, 400, "bad-request"),
+        ({}, 400, "bad-request"), ({"q": "  "}, 400, "bad-request"),
+        ({"q": "?!"}, 400, "bad-request"), ({"q": "a", "like": "b"}, 400, "bad-request"),
         ({"like": "no.png"}, 404, "not-found"), ({"tag": ""}, 422, "invalid"), ({"q": "x" * 1001}, 422, "invalid"),
         ({"tag": ["x"] * 21}, 422, "invalid"), ({"q": "a", "after": "yesterday"}, 422, "invalid"),
         ({"q": "a", "before": "2024-02-30"}, 422, "invalid"), ({"q": "a", "limit": 0}, 422, "invalid"),
@@ -254,3 +257,22 @@ def test_a_key_that_was_typed_in_another_normalisation_is_found(gateway: Running
     add(gateway, "caf\u00e9.png", RED)
     add(gateway, "b.png", RED)
     assert keys(search(gateway, like="cafe\u0301.png")) == ["b.png"]
+
+
+def test_words_in_quotes_must_be_there_and_words_after_a_minus_must_not(gateway: Running) -> None:
+    add(gateway, "a.png", RED, "cat", "pet")
+    add(gateway, "b.png", reddish(20), "cat")
+    add(gateway, "c.png", reddish(40), "dog")
+    assert sorted(keys(search(gateway, q="cat -pet"))) == ["b.png", "c.png"]
+    assert keys(search(gateway, q='a "pet"')) == ["a.png"]
+    assert keys(search(gateway, q="-cat")) == ["c.png"]
+
+
+def test_the_hits_of_many_searches_take_bounded_memory(gateway: Running) -> None:
+    lists = RankedLists(gateway.wiring.redis, gateway.wiring.keys, kept=3)
+    asked = Search("filters", "", "", SearchFilter())
+    names = [lists.keep(asked, [RankedHit("b", "k", "e", 0.0)]) for _ in range(5)]
+    assert [lists.open(name) for name in names[2:]] == [(asked, 1)] * 3
+    for name in names[:2]:
+        with pytest.raises(CursorExpired):
+            lists.open(name)

@@ -30,9 +30,10 @@ def expanded(vector: Floats, captions: Floats, reference_vectors: Floats | None 
     if len(captions):
         parts.append(_unit(captions.mean(axis=0, dtype=np.float64)))
     if reference_vectors is not None and len(reference_vectors):
-        logits = SHARPNESS * (reference_vectors @ query)
+        # in float32: products with a float64 vector would copy the whole matrix
+        logits = SHARPNESS * (reference_vectors @ vector)
         weights = np.exp(logits - logits.max())
-        parts.append(_unit(weights @ reference_vectors))
+        parts.append(_unit((weights @ reference_vectors).astype(np.float64)))
     found: Floats = _unit(np.sum(parts, axis=0)).astype(np.float32)
     return found
 

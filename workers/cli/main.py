@@ -21,6 +21,7 @@ from workers.cli import (
     duplicates,
     evaluate,
     events,
+    find,
     images,
     migrate,
     models,
@@ -117,7 +118,7 @@ app = _App(
     pretty_exceptions_show_locals=False,
 )
 for module in (
-    stack, processes, one_process, upload, results, duplicates, evaluate, calibrate, captions, teach, bucket, events,
-    s3, segment, images, doctor, models, api_keys, webhooks, alive, migrate, version,
+    stack, processes, one_process, upload, results, find, duplicates, evaluate, calibrate, captions, teach, bucket,
+    events, s3, segment, images, doctor, models, api_keys, webhooks, alive, migrate, version,
 ):  # fmt: skip
     module.add_to(app)

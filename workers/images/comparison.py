@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from tasks.search.words import words_of
 from vectordb.images import ImageFact, ImageLabels, image_id
-from workers.images.labels import labels_of, name_words
+from workers.images.labels import labels_of
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_versions import RecordVersion
 
@@ -117,4 +118,4 @@ def _fault(version: RecordVersion, fact: ImageFact | None) -> Kind | None:
         return "outdated"
     if set(fact.tags) != set(version.tags):
         return "mislabelled"
-    return "mislabelled" if not fact.words and (version.tags or name_words(version.name[1])) else None
+    return "mislabelled" if not fact.words and (version.tags or words_of([], [], version.name[1])) else None

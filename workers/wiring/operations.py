@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from workers.captions.remote_index import RemoteEncoder
 from workers.images.archive import RemoteArchive
 from workers.images.duplicate_finder import DuplicateFinder
+from workers.images.finding import Finder
 from workers.images.findings import StoredStanding
+from workers.images.newest import Newest
+from workers.images.query_image import QueryImages
+from workers.images.ranked_lists import RankedLists
 from workers.images.remote_images import RemoteImages
 from workers.images.statement_journal import StatementJournal
 from workers.images.teacher import Teacher
+from workers.images.text_search import RemoteTextSearch
 from workers.lifecycle.migrations import MIGRATIONS
 from workers.lifecycle.spelling import Spellings
 from workers.redis.connection import connect
@@ -59,6 +65,20 @@ def teacher(wiring: Wiring, rpc: RpcClient | None = None) -> Teacher:
 def images_standing(wiring: Wiring) -> StoredStanding:
     """The last comparison of the index of images with the records."""
     return StoredStanding(wiring.redis, wiring.keys)
+
+
+def finder(wiring: Wiring, rpc: RpcClient | None = None) -> Finder:
+    """Searches the images of a running stack."""
+    rpc = rpc or wiring.rpc
+    return Finder(
+        remote_images(wiring, rpc),
+        RemoteTextSearch(rpc),
+        RemoteEncoder(rpc, wiring.space),
+        QueryImages(rpc, wiring.redis, wiring.keys),
+        wiring.records,
+        Newest(wiring.records, wiring.redis, wiring.keys),
+        RankedLists(wiring.redis, wiring.keys),
+    )
 
 
 def migrator(wiring: Wiring, report: Callable[[Done | str], None]) -> Migrator:

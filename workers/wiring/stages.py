@@ -10,9 +10,11 @@ from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
 from workers.images.archive import Archive
 from workers.images.examples import ExampleBook
+from workers.images.text_search import TextSearch
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
+from workers.stages.query_embedding import QueryEmbedding
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
 from workers.stages.table import Stage
@@ -106,7 +108,14 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     }
     runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
     archive = Archive(lambda: w.images.index(), w.low_priority_inbox, lambda: w.reference_vectors)  # noqa: PLW0108 -- opens the index
-    rpc = RpcServer(
-        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), lambda: w.text_encoder
+    text_search = TextSearch(
+        lambda: w.images.index(),  # noqa: PLW0108 -- as above
+        lambda: w.indexes.open(w.chosen()),
+        lambda: w.reference_vectors,
     )
+    query_embedding = QueryEmbedding(w.redis, w.keys, lambda: w.image_encoder, lambda: w.pipeline_options)
+    rpc = RpcServer(
+        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), lambda: w.text_encoder,
+        query_embedding, text_search,
+    )  # fmt: skip
     return StageWorker(runner, rpc, w.health, loads)

@@ -121,12 +121,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from workers.redis.image_keys import ImageKeys
+
 
 @dataclass(frozen=True)
-class Keys:
+class Keys(ImageKeys):
     """The names of the keys under one prefix."""
-
-    prefix: str
 
     @property
     def layout_version(self) -> str:
@@ -240,25 +240,6 @@ class Keys:
     def outages(self) -> str:
         return f"{self.prefix}outages"
 
-    def statements(self, oid: str) -> str:
-        return f"{self.prefix}statements:{oid}"
-
-    @property
-    def stated(self) -> str:
-        return f"{self.prefix}stated"
-
-    @property
-    def statements_revision(self) -> str:
-        return f"{self.prefix}statements-revision"
-
-    @property
-    def images_position(self) -> str:
-        return f"{self.prefix}images:position"
-
-    @property
-    def images_standing(self) -> str:
-        return f"{self.prefix}images:standing"
-
     @property
     def probe(self) -> str:
         return f"{self.prefix}probe"
@@ -300,13 +281,3 @@ class Keys:
 
     def rpc(self, request: str) -> str:
         return f"{self.prefix}rpc:{request}"
-
-    def query_image(self, name: str) -> str:
-        return f"{self.prefix}query-image:{name}"
-
-    def search(self, name: str) -> str:
-        return f"{self.prefix}search:{name}"
-
-    @property
-    def searches(self) -> str:
-        return f"{self.prefix}searches"

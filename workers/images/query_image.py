@@ -6,16 +6,12 @@ Its bytes wait in Redis, not in the message: a message is sent again if no answe
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from tasks.encoders.protocols import ImageEncoder
-from tasks.message_parts import ObjectRef, Revision, Vectors
-from tasks.messages import Submitted
-from tasks.pipeline import PipelineOptions, embedding
+from tasks.message_parts import Vectors
 from vectordb.decoders import from_msgpack
 from vectordb.errors import Permanent, Transient
 from vectordb.index import Floats
@@ -44,10 +40,6 @@ class BadQueryImage(Permanent):
         self.code = code
 
 
-class QueryImageGone(Transient):
-    """The bytes of the image are no longer in Redis: their sender waits no more."""
-
-
 class QueryImages:
     """Sends images to an embedding worker."""
 
@@ -70,32 +62,3 @@ class QueryImages:
             raise BadQueryImage(answer.code, answer.reason)
         vector: Floats = answer.vectors.array()[0]
         return vector
-
-
-class QueryEmbedding:
-    """Makes the vectors in the worker, as the embedding stage makes those of objects."""
-
-    def __init__(
-        self,
-        client: Client,
-        keys: Keys,
-        encoder: Callable[[], ImageEncoder],
-        options: Callable[[], PipelineOptions],
-    ) -> None:
-        self._redis: Any = client  # as above
-        self._keys = keys
-        self._encoder = encoder
-        self._options = options
-
-    def answer(self, name: bytes) -> QueryVector:
-        """The vector of the image under this name. Raises ``QueryImageGone``."""
-        with translated():
-            data = self._redis.get(self._keys.query_image(name.decode()))
-        if data is None:
-            raise QueryImageGone("the image to search with is gone; send it again")
-        encoder = self._encoder()
-        batch = Submitted(objects=(ObjectRef("", "", ""),), revision=Revision(encoder.space.id, ""))
-        embedded, faults = embedding(batch, [data], encoder, self._options())
-        for fault in faults:
-            return QueryVector(code=fault.code, reason=fault.reason)
-        return QueryVector(embedded.vectors)

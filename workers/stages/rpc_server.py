@@ -15,7 +15,7 @@ from workers.captions.versions import OpenIndexes
 from workers.images import image_requests
 from workers.images.archive import Archive, Follow
 from workers.images.open_images import OpenImages
-from workers.images.query_image import QueryEmbedding
+from workers.images.query_embedding import QueryEmbedding
 from workers.images.text_search import TextQuery, TextSearch
 from workers.redis.connection import Client
 from workers.redis.keys import Keys

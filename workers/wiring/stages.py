@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
 from workers.images.archive import Archive
-from workers.images.query_image import QueryEmbedding
+from workers.images.query_embedding import QueryEmbedding
 from workers.images.text_search import TextSearch
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher

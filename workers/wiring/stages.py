@@ -10,11 +10,11 @@ from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
 from workers.images.archive import Archive
 from workers.images.examples import ExampleBook
+from workers.images.query_embedding import QueryEmbedding
 from workers.images.text_search import TextSearch
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
-from workers.stages.query_embedding import QueryEmbedding
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
 from workers.stages.table import Stage

@@ -37,7 +37,7 @@ ADAPTERS = frozenset({
     # stages and liveness
     # images
     "OpenImages", "ExampleBook", "Teacher", "StatementJournal", "Statements", "Archive", "RemoteArchive",
-    "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary",
+    "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary", "Restoration",
     "StageWorker", "StageRunner", "Handover", "Fetcher", "Segmenter", "LivenessCheck", "WorkerLiveness",
     "LivenessFiles",
     # operations

@@ -71,6 +71,19 @@ class Statements:
         with translated():
             return int(self._redis.get(self._keys.statements_revision) or 0)
 
+    def restored(self) -> bool:
+        """Whether the journal has been replayed into this Redis, so that it is complete."""
+        with translated():
+            return bool(self._redis.exists(self._keys.statements_restored))
+
+    def mark_restored(self, now: float) -> None:
+        """Remember that the journal was replayed. ``now``: Unix seconds; no revision from before has this number."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.set(self._keys.statements_revision, int(now * 1000))
+            pipe.set(self._keys.statements_restored, b"1")
+            pipe.execute()
+
     def change(self, oid: str, label: str, statement: Statement | None) -> list[Statement]:
         """Store what is said of a label in place of what was, or forget it. Returns all statements of the object."""
         key, form = self._keys.statements(oid), index_form(label)

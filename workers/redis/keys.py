@@ -88,6 +88,7 @@ key                              type        holds
                                              ``workers.lifecycle.statements``)
 ``P stated``                     set         OIDs of the objects with statements
 ``P statements-revision``        string      a number that grows with every change of a statement
+``P statements-restored``        string      present once the journal of statements was replayed into this Redis
 ``P images:position``            string      id of the last feed entry that the index of images was told of
                                              (``workers.images.follower``)
 ``P probe``                      string      written to test whether Redis accepts writes, with a lifetime
@@ -242,6 +243,10 @@ class Keys:
     @property
     def statements_revision(self) -> str:
         return f"{self.prefix}statements-revision"
+
+    @property
+    def statements_restored(self) -> str:
+        return f"{self.prefix}statements-restored"
 
     @property
     def images_position(self) -> str:

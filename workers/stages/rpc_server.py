@@ -70,7 +70,7 @@ class RpcServer:
 
     def near(self, request: str, data: bytes) -> None:
         """Find the images that look like that of an object."""
-        answering(self._redis, self._keys, request, lambda: near(self._images(), self._book, data))
+        answering(self._redis, self._keys, request, lambda: near(self._book, data))
 
     def encode(self, request: str, data: bytes) -> None:
         """Encode texts for another process: taught or imported captions, or a search query."""

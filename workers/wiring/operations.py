@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from workers.images.archive import RemoteArchive
 from workers.images.remote_images import RemoteImages
-from workers.images.statement_journal import StatementJournal
+from workers.images.statement_journal import Restoration, StatementJournal
 from workers.images.teaching import Teacher
 from workers.lifecycle.migrations import MIGRATIONS
 from workers.lifecycle.spelling import Spellings
@@ -34,6 +34,12 @@ def journal(wiring: Wiring) -> StatementJournal:
     """The journal of what people said of the images of the bucket."""
     s = wiring.settings
     return StatementJournal(wiring.store, s.bucket, s.output_prefix)
+
+
+def restoration(wiring: Wiring) -> Restoration:
+    """Replays that journal into an empty Redis."""
+    w = wiring
+    return Restoration(journal(w), w.statements, w.low_priority_inbox, w.clock)
 
 
 def teacher(wiring: Wiring, rpc: RpcClient | None = None) -> Teacher:

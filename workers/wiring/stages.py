@@ -50,7 +50,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     def fetcher() -> Fetcher:
         return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content)
 
-    book = ExampleBook(w.images, w.statements, lambda: None, w.pipeline_options.min_confidence)
+    book = ExampleBook(w.images, w.statements, w.records, lambda: None, w.pipeline_options.min_confidence)
     stages: Mapping[str, Stage[Any]] = {
         "embedding": Stage(
             Submitted.decode,

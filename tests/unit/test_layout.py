@@ -59,7 +59,10 @@ EXCEPTIONS = {
 
 # they name a module after what they command, run or build
 NAMED_AFTER = {"cli", "processes", "wiring"}
-ONE_TOPIC = {"segmentation": "each folder's part of segmentation: its settings, its evaluation"}
+ONE_TOPIC = {
+    "segmentation": "each folder's part of segmentation: its settings, its evaluation",
+    "teaching": "what is taught, by caption or by example, and its routes",
+}
 
 
 def modules(*packages: str) -> Iterator[Path]:

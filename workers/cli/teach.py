@@ -15,7 +15,7 @@ from vectordb.decoders import from_json
 from vectordb.errors import Permanent
 from workers.cli.connection import connected
 from workers.cli.panels import CAPTIONS
-from workers.cli.show import clean, console, messages
+from workers.cli.show import clean, console, line, messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,14 +69,13 @@ def teach(
 
 
 def _show(taught: Taught) -> None:
-    tags = ", ".join(tag.label for tag in taught.record.tags) or "unknown"
-    console.print(f"{escape(clean(taught.record.key))}  {escape(clean(tags))}", highlight=False)
+    console.print(line(taught.record), highlight=False, soft_wrap=True)
     if taught.near:
         count = len(taught.near)
         look = "looks" if count == 1 else "look"
         messages.print(f"{count:,} {'image' if count == 1 else 'images'} {look} like this one, tagged again:")
         for _, name, similarity in taught.near[:SHOWN]:
-            messages.print(f"  {escape(clean(name))}  [dim]{similarity:.3f}[/]", highlight=False)
+            messages.print(f"  {clean(name)}  [dim]{similarity:.3f}[/]", highlight=False)
         if count > SHOWN:
             messages.print(f"  … and {count - SHOWN:,} more")
     elif taught.problem is None:
@@ -99,7 +98,7 @@ def list_(json: Json = False) -> None:
     for name in ("key", "", "label"):
         view.add_column(name, overflow="fold")
     for row in rows:
-        view.add_row(escape(clean(row.key)), "" if row.accepted else "not", escape(clean(row.label)))
+        view.add_row(clean(row.key), "" if row.accepted else "not", clean(row.label))
     if rows:
         console.print(view)
     else:

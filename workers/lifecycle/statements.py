@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tasks.copies import COARSE, DETAILS
 from tasks.images.perceptual_hash import variants, words_of
 from tasks.labels.index_form import index_form
-from tasks.message_parts import Judgement, Tag
+from tasks.message_parts import Judgement, Tag, Unknown
 from vectordb.decoders import from_json
 from workers.lifecycle.record import Record
 from workers.redis.connection import Client, raw, text, translated
@@ -147,8 +147,9 @@ def composed(record: Record, statements: Sequence[Statement], judgement: Judgeme
     accepted = [_accepted(one, record.tags) for one in statements if one.accepted]
     order = (*accepted, *sorted(tags.values(), key=lambda tag: -tag.strength))
     rejected = tuple(one.label for one in statements if not one.accepted)
+    because = record.unknown_because or (Unknown("rejected") if rejected or judgement.withheld else None)
     return replace(
-        record, tags=order, unknown=not order, unknown_because=None if order else record.unknown_because,
+        record, tags=order, unknown=not order, unknown_because=None if order else because,
         rejected=rejected or msgspec.UNSET,
     )  # fmt: skip
 

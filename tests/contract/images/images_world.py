@@ -74,6 +74,6 @@ class ImagesWorld(World):
 
 
 def picture(colour: Colour, seed: int = 1) -> Image.Image:
-    """A patterned picture of one colour."""
-    pattern = np.random.default_rng(seed).integers(0, 12, (64, 64, 1))
-    return Image.fromarray((np.array(colour, np.uint8) - pattern).clip(0, 255).astype(np.uint8))
+    """A picture of light and dark parts of one colour; ``seed`` decides where they are."""
+    light = np.random.default_rng(seed).uniform(0.4, 1.0, (6, 6, 1)).repeat(12, 0).repeat(12, 1)
+    return Image.fromarray((np.array(colour) * light).astype(np.uint8))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers.client.answers import FeedEntry, Found, Image, Record, Tag, Taught
+from workers.client.answers import FeedEntry, Found, Image, NearImage, Record, Tag, Taught, TaughtObject
 from workers.client.client import Client
 from workers.client.errors import ApiError, Away, NotFinished, Postponed, Refused, StrangeAnswer
 
@@ -13,6 +13,7 @@ __all__ = [
     "FeedEntry",
     "Found",
     "Image",
+    "NearImage",
     "NotFinished",
     "Postponed",
     "Record",
@@ -20,4 +21,5 @@ __all__ = [
     "StrangeAnswer",
     "Tag",
     "Taught",
+    "TaughtObject",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ import msgspec
 
 from vectordb.decoders import from_json
 from vectordb.errors import Transient
-from workers.client.answers import FeedEntry, Found, FoundPage, Image, Record, Taught, TaughtAll
+from workers.client.answers import FeedEntry, Found, FoundPage, Image, Record, Taught, TaughtAll, TaughtObject
 from workers.client.body import opened
 from workers.client.errors import Away, NotFinished, Refused, StrangeAnswer
 from workers.client.server_events import ServerEvent, server_events
@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 SLICE_S = 25.0  # seconds per long poll: some proxies close idle connections after 30
 PAGE = 200  # objects per page
+BUCKET = "inbox"  # the default of WILDTAG_BUCKET
 LESSON = 100  # captions per request, the gateway's limit
 PAUSE_S = 1.0  # seconds before reconnecting to the feed, or polling again after an immediate response
 
@@ -155,7 +156,20 @@ class Client:
         """Segment an image and tag it again. Returns its progress before."""
         return _read(self._transport.ask("POST", f"{_image(id)}:segment", params={"method": method}), Image)
 
-    def teach(self, captions: Sequence[str], source: str | None = None) -> tuple[Taught, ...]:
+    def teach(
+        self, key: str, label: str | None = None, *, accepted: bool | None = True, bucket: str = BUCKET
+    ) -> TaughtObject:
+        """Accept a label for an object, reject it, or (``None``) take back what was said of it.
+
+        It holds for the object from now on. Images that look like it gain the label, or lose it. Raises ``Refused``
+        if the object has no tags. To add captions, call ``add_captions``.
+        """
+        if not isinstance(key, str) or label is None:
+            raise TypeError("teach takes a key and a label: teach('cat.jpg', 'Chelsea'); add_captions adds captions")
+        path = f"/v1/objects/{quote(bucket, safe='')}/{quote(key)}:tag"
+        return _read(self._transport.ask("POST", path, json={"label": label, "accepted": accepted}), TaughtObject)
+
+    def add_captions(self, captions: Sequence[str], source: str | None = None) -> tuple[Taught, ...]:
         """Add captions. ``source``: a name for their origin."""
         taught: list[Taught] = []
         for start in range(0, len(captions), LESSON):

@@ -85,7 +85,7 @@ def test_objects_are_found_page_by_page(gateway: MadeUpGateway, client: Client) 
 
 def test_any_number_of_captions_is_taught(gateway: MadeUpGateway, client: Client) -> None:
     captions = [f"a moka pot for {number}" for number in range(250)]
-    taught = client.teach(captions, source="tests")
+    taught = client.add_captions(captions, source="tests")
     assert [(one.caption, one.added) for one in taught] == [(caption, True) for caption in captions]
     lessons = [json.loads(asked.body) for asked in gateway.asked]
     assert [(len(lesson["captions"]), lesson["source"]) for lesson in lessons] == [

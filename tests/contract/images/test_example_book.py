@@ -32,7 +32,7 @@ class Library(FolderImages):
 
     fault = False
 
-    def open(self, space_id: str, dimension: int):  # type: ignore[no-untyped-def] # noqa: ANN201 -- as its base
+    def open(self, space_id: str, dimension: int):  # type: ignore[no-untyped-def]
         if self.fault:
             raise IndexFault("made up")
         return super().open(space_id, dimension)
@@ -67,7 +67,9 @@ class Archive:
 
     def gained(self, row: Floats) -> list[str]:
         """The labels that a new image with this vector gains."""
-        batch = Embedded(objects=(ObjectRef("inbox", "new.jpg", "e1"),), revision=REVISION, vectors=Vectors.of(row[None]))
+        batch = Embedded(
+            objects=(ObjectRef("inbox", "new.jpg", "e1"),), revision=REVISION, vectors=Vectors.of(row[None])
+        )
         judged = self.book.judge(batch)
         return [one.label for one in judged[0].gained] if judged else []
 

@@ -27,7 +27,9 @@ def store(
     if request.param in S3_SERVERS:
         return make_s3(request.param)
     (tmp_path / "inbox").mkdir()
-    return FolderStore({bucket: tmp_path / "inbox"}, elsewhere=tmp_path / "own" if request.param == "elsewhere" else None)
+    return FolderStore(
+        {bucket: tmp_path / "inbox"}, elsewhere=tmp_path / "own" if request.param == "elsewhere" else None
+    )
 
 
 @pytest.fixture

@@ -35,7 +35,9 @@ def enter(ledger: Ledger, *, force: bool = False) -> None:
     ledger.enter([Arrival(REF, force=force)], REVISION, 100.0, 160.0)
 
 
-def test_what_several_say_at_once_of_one_image_is_all_there(client: Client, keys: Keys, statements: Statements) -> None:
+def test_what_several_say_at_once_of_one_image_is_all_there(
+    client: Client, keys: Keys, statements: Statements
+) -> None:
     labels = [f"label {number}" for number in range(40)]
 
     def say(part: list[str]) -> None:

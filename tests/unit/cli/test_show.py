@@ -59,7 +59,15 @@ def test_an_image_shows_the_segments_that_it_is_found_by(segmentation: Segmentat
 def test_a_tag_says_who_gave_it() -> None:
     named, like, found = (
         Tag("Chelsea", 1.0, 0.0, 0.0, confidence=1.0, source="person"),
-        Tag("tabby", 0.5, 0.5, 0.5, confidence=0.8, source="example", example=Likeness("tabby", "b/p[1].jpg", 0.9, 0.8)),
+        Tag(
+            "tabby",
+            0.5,
+            0.5,
+            0.5,
+            confidence=0.8,
+            source="example",
+            example=Likeness("tabby", "b/p[1].jpg", 0.9, 0.8),
+        ),
         Tag("cat", 0.5, 0.5, 0.5),
     )
     record = Record(bucket="inbox", key="a.jpg", etag="1", state="done", space_id="s", captions_version="c@1",

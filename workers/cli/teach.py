@@ -154,8 +154,9 @@ def remove(
     if not labels:
         raise Permanent(f"nothing was said of {key!r}")
     for one in labels:
-        taught = teacher(wiring).say(bucket, key, one, None)
-    _show(taught)
+        taught = teacher(wiring).forget(bucket, key, one)
+    if taught is not None:
+        _show(taught)
 
 
 @examples.command("calibrate")
@@ -196,10 +197,10 @@ def _print(rows: list[Line], out: Any) -> None:
 
 
 def _read(text: str) -> Iterator[Line]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
+    for number, row in enumerate(text.splitlines(), 1):
+        if row.strip():
             try:
-                yield from_json(line, Line)
+                yield from_json(row, Line)
             except msgspec.DecodeError as exc:
                 raise UnreadableExamples(f"line {number} is not an example: {exc}") from exc
 

@@ -101,18 +101,33 @@ class Teacher:
         statement = None
         if accepted is not None:
             statement = Statement(label, accepted, record.etag, now, there.hash if there else None)
-        said = self._statements.change(oid, label, statement)
-        try:
-            self._journal.append(Entry(key, label, now, statement))
-        except (Transient, Permanent) as exc:  # it is in Redis
-            log.warning("statement not written to the journal", object=oid, reason=str(exc))
-            missing = f"what was said is not in the journal, which restores it if Redis is lost: {exc}"
-            problem = missing if problem is None else f"{problem}; {missing}"
+        said, missing = self._stored(oid, label, now, statement)
+        problem = "; ".join(filter(None, (problem, missing))) or None
         record = self._revise(record, said, there)
         found = there.images if there is not None else ()
         again = [(bucket, key), *((other_bucket, other) for other_bucket, other, _ in found)]
         self._inbox.append([ObjectEvent("created", *place, force=True) for place in again])
         return Taught(record, found, problem)
+
+    def forget(self, bucket: str, key: str, label: str) -> Taught | None:
+        """Take back what was said of an object, also of one that was removed or has no tags; ``None`` then."""
+        try:
+            return self.say(bucket, key, label, None)
+        except NotTaggable:
+            self._stored(f"{bucket}/{key}", checked(label), self._clock(), None)
+            return None
+
+    def _stored(
+        self, oid: str, label: str, now: float, statement: Statement | None
+    ) -> tuple[list[Statement], str | None]:
+        """Store a statement. Returns all of the object, and why it is not in the journal."""
+        said = self._statements.change(oid, label, statement)
+        try:
+            self._journal.append(Entry(oid.partition("/")[2], label, now, statement))
+        except (Transient, Permanent) as exc:  # it is in Redis
+            log.warning("statement not written to the journal", object=oid, reason=str(exc))
+            return said, f"what was said is not in the journal, which restores it if Redis is lost: {exc}"
+        return said, None
 
     def _near(self, record: Record) -> tuple[Near | None, str | None]:
         """What the index says of this version of the image; ``None``, and why, if it says nothing."""

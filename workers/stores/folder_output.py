@@ -11,7 +11,7 @@ from workers.stores.store import StoreAway
 
 
 def output_keys(roots: Iterable[Path], output: str, prefix: str) -> list[str]:
-    """The keys that begin with ``prefix``, in byte order. ``output``: the output prefix, with which ``prefix`` begins.
+    """The keys that begin with ``prefix``, in byte order. ``prefix`` begins with ``output``, the output prefix.
 
     ``roots``: the folders in which they may be. Unfinished files are left out. Raises ``StoreAway`` for a folder that
     exists and cannot be listed: an incomplete list would look like a complete one.

@@ -1,4 +1,4 @@
-"""Teaching by example over HTTP, and deletion. No worker answers here, so the images like one are not known; statements are kept."""
+"""Teaching by example over HTTP, and deletion. No worker answers here, so the images like one are not known."""
 
 from __future__ import annotations
 

@@ -47,6 +47,7 @@ class ImagesWorld(World):
         rpc = RpcClient(self.owner, self.wiring.redis, self.wiring.keys, patience_s=0.2)
         self.wiring.rpc = rpc
         self.teacher: Teacher = teacher(self.wiring)
+        self.wiring.publisher.ask = self.owner.ask
         self.follower = follower(self.wiring)
         self.restoration = restoration(self.wiring)
 

@@ -169,3 +169,15 @@ def test_a_journal_that_is_away_is_replayed_when_it_is_back(world: ImagesWorld, 
     world.restoration.step()
     assert world.wiring.statements.restored()
     assert world.wiring.low_priority_inbox.length() == 1  # its record may be without what was said
+
+
+def test_what_was_said_of_a_removed_image_is_kept_and_can_be_taken_back(world: ImagesWorld, reds: list[str]) -> None:
+    world.teacher.say("inbox", reds[0], "Chelsea", True)
+    world.remove(reds[0])
+    world.all_settled()
+    assert [oid for oid, _ in world.wiring.statements.all()] == [f"inbox/{reds[0]}"]
+    world.now += 1
+    assert world.teacher.forget("inbox", reds[0], "chelsea") is None
+    assert list(world.wiring.statements.all()) == []
+    world.restoration.step()
+    assert list(world.wiring.statements.all()) == []

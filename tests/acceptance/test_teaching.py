@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 
 import pytest
@@ -32,15 +32,20 @@ def cropped(name: str, share: float) -> bytes:
     return file.getvalue()
 
 
+def fill(stack: Stack) -> None:
+    """Two views of a cat, a cup of coffee and other photographs."""
+    drop(stack.inbox, "teach/cat.png", photograph("chelsea.png"))
+    drop(stack.inbox, "teach/cat again.png", cropped("chelsea.png", 0.04))
+    drop(stack.inbox, "teach/cup.png", photograph("coffee.png"))
+    for name in OTHERS:
+        drop(stack.inbox, f"teach/{name}", photograph(name))
+    stack.settled(3 + len(OTHERS), under="teach/")
+
+
 @pytest.fixture
 def archive(running: Stack) -> Iterator[Stack]:
-    """The running stack with two views of a cat, a cup of coffee and other photographs."""
-    drop(running.inbox, "teach/cat.png", photograph("chelsea.png"))
-    drop(running.inbox, "teach/cat again.png", cropped("chelsea.png", 0.04))
-    drop(running.inbox, "teach/cup.png", photograph("coffee.png"))
-    for name in OTHERS:
-        drop(running.inbox, f"teach/{name}", photograph(name))
-    running.settled(3 + len(OTHERS), under="teach/")
+    """The shared stack with these photographs."""
+    fill(running)
     yield running
     for path in (running.inbox / "teach").iterdir():
         path.unlink()
@@ -69,7 +74,12 @@ def test_the_archive_follows_a_taught_caption_and_its_removal(archive: Stack) ->
     follows(archive, "teach/cup.png", "espresso", there=False)
 
 
-def test_the_archive_follows_an_example_though_the_worker_is_killed_and_redis_is_emptied(archive: Stack) -> None:
+def test_the_archive_follows_an_example_though_the_worker_is_killed_and_redis_is_emptied(
+    make_stack: Callable[..., Stack],
+) -> None:
+    archive = make_stack(WILDTAG_RESCAN_S="2", WILDTAG_GRACE_S="2")
+    archive.start()
+    fill(archive)
     said = taught(archive, "teach/cat.png", "Chelsea")
     assert said["record"]["tags"][0]["label"] == "Chelsea"
     assert [near["key"] for near in said["near"]] == ["teach/cat again.png"], said

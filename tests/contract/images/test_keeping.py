@@ -60,16 +60,16 @@ def test_an_image_that_was_read_in_another_way_or_is_not_in_the_index_is_embedde
 def test_images_are_tagged_while_the_index_fails_and_it_is_used_again_later(world: ImagesWorld) -> None:
     keys = world.shown(REDS, "")
     images: OpenImages = world.wiring.images
-    opened, now = images._library, [0.0]  # noqa: SLF001 -- what is behind it fails
+    opened, now = images._library, [0.0]
 
     def failing() -> object:
         raise IndexFault("made up")
 
     images.close()
-    images._library, images._clock = failing, lambda: now[0]  # type: ignore[assignment] # noqa: SLF001 -- as above
+    images._library, images._clock = failing, lambda: now[0]  # type: ignore[assignment]
     assert tagged_again(world, keys) == len(keys)
     assert world.record(keys[0]).state == "done"
-    images._library = opened  # noqa: SLF001 -- as above
+    images._library = opened
     assert tagged_again(world, keys) == len(keys)  # it rests
     now[0] += PAUSE_S
     assert tagged_again(world, keys) == 0

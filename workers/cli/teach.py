@@ -129,12 +129,17 @@ def import_(
     rows = list(_read(text))
     wiring = connected()
     say, done = teacher(wiring).say, 0
+    problems: dict[str, int] = {}
     for row in rows:
         try:
-            say(wiring.settings.bucket, row.key, row.label, row.accepted)
+            taught = say(wiring.settings.bucket, row.key, row.label, row.accepted)
             done += 1
+            if taught.problem is not None:
+                problems[taught.problem] = problems.get(taught.problem, 0) + 1
         except (NotTaggable, BadLabel) as exc:
             messages.print(f"[yellow]skipped: {escape(str(exc))}[/]")
+    for problem, count in problems.items():
+        messages.print(f"[yellow]{count:,} times: {escape(problem)}[/]", soft_wrap=True)
     messages.print(f"{done:,} of {len(rows):,} examples imported")
     if done < len(rows):
         raise typer.Exit(1)

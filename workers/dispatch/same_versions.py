@@ -13,8 +13,9 @@ import structlog
 
 from tasks.message_parts import ObjectRef
 from workers.lifecycle.ledger import Ledger
-from workers.lifecycle.record import Record
+from workers.lifecycle.record import Record, decode
 from workers.lifecycle.record_reader import Records
+from workers.lifecycle.statements import Statements
 
 log = structlog.get_logger()
 
@@ -32,7 +33,11 @@ def nothing(_: Sequence[ObjectRef]) -> set[str]:
 class SameVersions:
     """Finds and rewrites such records. Raises ``StoreUnavailable``."""
 
-    def __init__(self, records: Records, ledger: Ledger, same: SameVersion) -> None:
+    def __init__(
+        self, records: Records, ledger: Ledger, same: SameVersion, statements: Statements | None = None
+    ) -> None:
+        """``statements``: get the new ETags, too, so that they go on to hold."""
+        self._statements = statements
         self._records = records
         self._ledger = ledger
         self._same = same
@@ -52,6 +57,10 @@ class SameVersions:
             if body is not None and self._agrees(self._records.damaged.read(ref.id, body), ref)
         ]  # fmt: skip
         adopted = {ref.id for (ref, _), done in zip(same, self._ledger.adopt(same), strict=True) if done}
+        if self._statements is not None:
+            for ref, body in same:
+                if ref.id in adopted:
+                    self._statements.adopt(ref.id, decode(body).etag, ref.etag)
         if adopted:
             log.info("same content under another etag", objects=len(adopted), example=min(adopted))
         return adopted

@@ -52,6 +52,7 @@ class ExampleBook:
         self._clock = clock
         self._revision = -1
         self._due = 0.0
+        self._rests_until = 0.0
         self._examples: Examples | None = None
         self._read: _Content | None = None
         self._calibration: Calibration | None = None
@@ -100,6 +101,8 @@ class ExampleBook:
     def _refresh(self) -> None:
         """Read the exemplars if people have said something, and from time to time: images come, change and go."""
         now = self._clock()
+        if now < self._rests_until:
+            return
         revision = self._statements.revision()
         if revision == self._revision and now < self._due:
             return
@@ -111,7 +114,7 @@ class ExampleBook:
         else:
             content = self._images.attempt("exemplars", lambda index: self._content(index, said, etags))
         if content is None:  # the index rests; then it is tried again
-            self._due = now + PAUSE_S
+            self._rests_until = now + PAUSE_S
             return
         if self._read is None or not _same(content, self._read):
             exemplars, calibration = content

@@ -105,6 +105,20 @@ class Statements:
             self._redis.transaction(work, key)
         return result
 
+    def adopt(self, oid: str, etag: str, new: str) -> None:
+        """Let what was said of a version of an object hold for another ETag, which is of the same content."""
+        key = self._keys.statements(oid)
+
+        def work(pipe: Any) -> None:
+            known = read(bytes(pipe.get(key) or b""))
+            changed = [replace(one, etag=new) if one.etag == etag else one for one in known]
+            pipe.multi()
+            if changed != known:
+                pipe.set(key, msgspec.json.encode(changed))
+
+        with translated():
+            self._redis.transaction(work, key)
+
 
 def read(stored: bytes) -> list[Statement]:
     """The statements in what is stored."""

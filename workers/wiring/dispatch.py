@@ -68,7 +68,7 @@ def adopt(wiring: Wiring) -> Adopt:
     """Recognises files of a folder that were copied or restored."""
     if wiring.settings.s3_endpoint is not None:
         return nothing
-    return SameVersions(wiring.records, wiring.ledger, same_version).adopt
+    return SameVersions(wiring.records, wiring.ledger, same_version, wiring.statements).adopt
 
 
 def follower(wiring: Wiring) -> Follower:

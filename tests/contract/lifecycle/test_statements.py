@@ -157,3 +157,11 @@ def test_statements_outlive_their_object(ledger: Ledger, statements: Statements)
     statements.change(REF.id, "Chelsea", said("Chelsea"))
     ledger.remove([REF.id])
     assert [oid for oid, _ in statements.all()] == [REF.id]
+
+
+def test_statements_hold_for_another_etag_of_the_same_content(statements: Statements) -> None:
+    statements.change(REF.id, "Chelsea", said("Chelsea", etag="e1"))
+    statements.change(REF.id, "sofa", said("sofa", etag="e0"))
+    statements.adopt(REF.id, "e1", "e2")
+    statements.adopt("inbox/nothing.jpg", "e1", "e2")
+    assert dict(statements.all()) == {REF.id: [said("Chelsea", etag="e2"), said("sofa", etag="e0")]}

@@ -134,7 +134,8 @@ class ExampleBook:
             entries, rows = index.get([image_id(bucket, key) for bucket, _, key in places])
             for entry, row in zip(entries, rows, strict=True):
                 oid = f"{entry.bucket}/{entry.key}"
-                if entry.etag == etags.get(oid):  # otherwise the image was overwritten or removed
+                # with another record the image was overwritten; it has none yet after a loss of Redis
+                if etags[oid] in {entry.etag, ""}:
                     holds = holding(said[oid], entry.etag, entry.hash)
                     found += [Exemplar(oid, one.label, one.accepted, row) for one in holds]
         return tuple(found), self.calibration(index)

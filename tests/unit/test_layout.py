@@ -36,7 +36,7 @@ ADAPTERS = frozenset({
     "OpenIndexes", "ActiveVersion", "RemoteIndex", "RemoteEncoder",
     # images
     "OpenImages", "DuplicateFinder", "ExampleBook", "Teacher", "StatementJournal", "Statements", "Archive",
-    "RemoteArchive", "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary",
+    "RemoteArchive", "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary", "Restoration",
     # stages and liveness
     "StageWorker", "StageRunner", "Handover", "Fetcher", "Segmenter", "LivenessCheck", "WorkerLiveness",
     "LivenessFiles",
@@ -60,7 +60,10 @@ EXCEPTIONS = {
 
 # they name a module after what they command, run or build
 NAMED_AFTER = {"cli", "processes", "wiring"}
-ONE_TOPIC = {"segmentation": "each folder's part of segmentation: its settings, its evaluation"}
+ONE_TOPIC = {
+    "segmentation": "each folder's part of segmentation: its settings, its evaluation",
+    "teaching": "what is taught, by caption or by example, and its routes",
+}
 
 
 def modules(*packages: str) -> Iterator[Path]:

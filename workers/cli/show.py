@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tasks.message_parts import Unknown
+from tasks.message_parts import Tag, Unknown
 from workers.lifecycle.record import Error, Record, State
 
 console = Console()
@@ -103,8 +104,18 @@ def _why(state: State, error: Error, notes: Footnotes | None = None) -> str:
 
 
 def _tags(record: Record) -> str:
-    tags = ", ".join(f"{clean(tag.label)} [dim]{tag.strength:.2f}[/]" for tag in record.tags)
+    tags = ", ".join(map(_tag, record.tags))
     return (tags or f"[yellow]unknown[/]{_because(record.unknown_because)}") + _parts(record)
+
+
+def _tag(tag: Tag) -> str:
+    """A tag with its strength, or with who said so: a person, or an example that the image looks like."""
+    if tag.source == "person":
+        return f"{clean(tag.label)} [dim](you)[/]"
+    if tag.example is not msgspec.UNSET:
+        key = tag.example.object_id.partition("/")[2]
+        return f"{clean(tag.label)} [dim]{tag.strength:.2f} (like {clean(key)})[/]"
+    return f"{clean(tag.label)} [dim]{tag.strength:.2f}[/]"
 
 
 def _parts(record: Record) -> str:
@@ -138,5 +149,6 @@ def _because(why: Unknown | None) -> str:
         "low-score": f"{best} (score)",
         "low-evidence": f"{best} (similarity of its best caption)",
         "low-confidence": best,
+        "rejected": "its tags were rejected",
     }
     return f": [dim]{reasons[why.code]}[/]" if why.code in reasons else f": [dim]{clean(why.code)}[/]"

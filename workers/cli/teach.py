@@ -15,7 +15,7 @@ from vectordb.decoders import from_json
 from vectordb.errors import Permanent
 from workers.cli.connection import connected
 from workers.cli.panels import CAPTIONS
-from workers.cli.show import clean, console, messages
+from workers.cli.show import clean, console, line, messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,14 +69,13 @@ def teach(
 
 
 def _show(taught: Taught) -> None:
-    tags = ", ".join(tag.label for tag in taught.record.tags) or "unknown"
-    console.print(f"{escape(clean(taught.record.key))}  {escape(clean(tags))}", highlight=False)
+    console.print(line(taught.record), highlight=False, soft_wrap=True)
     if taught.near:
         count = len(taught.near)
         look = "looks" if count == 1 else "look"
         messages.print(f"{count:,} {'image' if count == 1 else 'images'} {look} like this one, tagged again:")
         for _, name, similarity in taught.near[:SHOWN]:
-            messages.print(f"  {escape(clean(name))}  [dim]{similarity:.3f}[/]", highlight=False)
+            messages.print(f"  {clean(name)}  [dim]{similarity:.3f}[/]", highlight=False)
         if count > SHOWN:
             messages.print(f"  … and {count - SHOWN:,} more")
     elif taught.problem is None:
@@ -99,7 +98,7 @@ def list_(json: Json = False) -> None:
     for name in ("key", "", "label"):
         view.add_column(name, overflow="fold")
     for row in rows:
-        view.add_row(escape(clean(row.key)), "" if row.accepted else "not", escape(clean(row.label)))
+        view.add_row(clean(row.key), "" if row.accepted else "not", clean(row.label))
     if rows:
         console.print(view)
     else:
@@ -130,12 +129,17 @@ def import_(
     rows = list(_read(text))
     wiring = connected()
     say, done = teacher(wiring).say, 0
+    problems: dict[str, int] = {}
     for row in rows:
         try:
-            say(wiring.settings.bucket, row.key, row.label, row.accepted)
+            taught = say(wiring.settings.bucket, row.key, row.label, row.accepted)
             done += 1
+            if taught.problem is not None:
+                problems[taught.problem] = problems.get(taught.problem, 0) + 1
         except (NotTaggable, BadLabel) as exc:
             messages.print(f"[yellow]skipped: {escape(str(exc))}[/]")
+    for problem, count in problems.items():
+        messages.print(f"[yellow]{count:,} times: {escape(problem)}[/]", soft_wrap=True)
     messages.print(f"{done:,} of {len(rows):,} examples imported")
     if done < len(rows):
         raise typer.Exit(1)
@@ -155,8 +159,9 @@ def remove(
     if not labels:
         raise Permanent(f"nothing was said of {key!r}")
     for one in labels:
-        taught = teacher(wiring).say(bucket, key, one, None)
-    _show(taught)
+        taught = teacher(wiring).forget(bucket, key, one)
+    if taught is not None:
+        _show(taught)
 
 
 @examples.command("calibrate")
@@ -198,10 +203,10 @@ def _print(rows: list[Line], out: Any) -> None:
 
 
 def _read(text: str) -> Iterator[Line]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
+    for number, row in enumerate(text.splitlines(), 1):
+        if row.strip():
             try:
-                yield from_json(line, Line)
+                yield from_json(row, Line)
             except msgspec.DecodeError as exc:
                 raise UnreadableExamples(f"line {number} is not an example: {exc}") from exc
 

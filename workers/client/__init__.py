@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from workers.client.answers import BriefTag, FeedEntry, Found, FoundImage, Image, Record, Tag, Taught
+from workers.client.answers import (
+    BriefTag,
+    FeedEntry,
+    Found,
+    FoundImage,
+    Image,
+    NearImage,
+    Record,
+    Tag,
+    Taught,
+    TaughtObject,
+)
 from workers.client.client import Client
 from workers.client.errors import ApiError, Away, NotFinished, Postponed, Refused, StrangeAnswer
 
@@ -15,6 +26,7 @@ __all__ = [
     "Found",
     "FoundImage",
     "Image",
+    "NearImage",
     "NotFinished",
     "Postponed",
     "Record",
@@ -22,4 +34,5 @@ __all__ = [
     "StrangeAnswer",
     "Tag",
     "Taught",
+    "TaughtObject",
 ]  # fmt: skip

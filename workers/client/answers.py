@@ -123,6 +123,25 @@ class TaughtAll(msgspec.Struct, frozen=True):
     captions: tuple[Taught, ...]
 
 
+class NearImage(msgspec.Struct, frozen=True):
+    """An image that looks like another one. ``similarity``: cosine of their vectors."""
+
+    bucket: str
+    key: str
+    similarity: float
+
+
+class TaughtObject(msgspec.Struct, frozen=True):
+    """What came of teaching by example: the record as it is now, and the images that are tagged again.
+
+    ``near``: nearest first. ``problem``: why they, or the journal, are not complete.
+    """
+
+    record: Record
+    near: tuple[NearImage, ...] = ()
+    problem: str | None = None
+
+
 class FeedEntry(msgspec.Struct, frozen=True):
     """An event of the feed. ``id``: pass it to ``Client.feed`` to resume after this event.
 

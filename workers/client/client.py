@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, BinaryIO, NoReturn, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -25,6 +25,7 @@ from workers.client.answers import (
     Record,
     Taught,
     TaughtAll,
+    TaughtObject,
 )
 from workers.client.body import opened
 from workers.client.errors import Away, NotFinished, Refused, StrangeAnswer
@@ -37,6 +38,7 @@ T = TypeVar("T")
 SLICE_S = 25.0  # seconds per long poll: some proxies close idle connections after 30
 PAGE = 200  # objects per page
 SEARCHED = 50  # images per page of a search
+BUCKET = "inbox"  # the default of WILDTAG_BUCKET
 LESSON = 100  # captions per request, the gateway's limit
 PAUSE_S = 1.0  # seconds before reconnecting to the feed, or polling again after an immediate response
 
@@ -214,6 +216,19 @@ class Client:
         """Segment an image and tag it again. Returns its progress before."""
         return _read(self._transport.ask("POST", f"{_image(id)}:segment", params={"method": method}), Image)
 
+    def teach(
+        self, key: object, label: str | None = None, *, accepted: bool | None = True, bucket: str = BUCKET
+    ) -> TaughtObject:
+        """Accept a label for an object, reject it, or (``None``) take back what was said of it.
+
+        It holds for the object from now on. Images that look like it gain the label, or lose it. Raises ``Refused``
+        if the object has no tags. To add captions, call ``add_captions``.
+        """
+        if not isinstance(key, str) or label is None:
+            raise TypeError("teach takes a key and a label: teach('cat.jpg', 'Chelsea'); add_captions adds captions")
+        path = f"/v1/objects/{quote(bucket, safe='')}/{quote(key)}:tag"
+        return _read(self._transport.ask("POST", path, json={"label": label, "accepted": accepted}), TaughtObject)
+
     def add_captions(self, captions: Sequence[str], source: str | None = None) -> tuple[Taught, ...]:
         """Add captions. ``source``: a name for their origin. Raises ``TypeError`` for one text instead of several."""
         if isinstance(captions, str):
@@ -225,10 +240,6 @@ class Client:
                 lesson["source"] = source
             taught += _read(self._transport.ask("POST", "/v1/captions", json=lesson), TaughtAll).captions
         return tuple(taught)
-
-    def teach(self, *_: object, **__: object) -> NoReturn:
-        """Was renamed. Raises ``TypeError``, which names ``add_captions``."""
-        raise TypeError("Client.teach no longer adds captions: use Client.add_captions(captions)")
 
     def _latest(
         self, name: str, timeout: float, since: float = 0.0, on_change: Callable[[Image], object] | None = None

@@ -13,8 +13,9 @@ import structlog
 
 from tasks.message_parts import ObjectRef
 from workers.lifecycle.ledger import Ledger
-from workers.lifecycle.record import Record
+from workers.lifecycle.record import Record, decode
 from workers.lifecycle.record_reader import Records
+from workers.lifecycle.statements import Statements
 
 log = structlog.get_logger()
 
@@ -37,9 +38,14 @@ class SameVersions:
         records: Records,
         ledger: Ledger,
         same: SameVersion,
+        statements: Statements | None = None,
         adopted: Callable[[Mapping[str, str], Sequence[Record]], object] = lambda _, __: None,
     ) -> None:
-        """``adopted``: told of the ETags that objects had before, and of their records as they are now."""
+        """``statements``: get the new ETags, too, so that they go on to hold.
+
+        ``adopted``: told of the ETags that objects had before, and of their records as they are now.
+        """
+        self._statements = statements
         self._adopted = adopted
         self._records = records
         self._ledger = ledger
@@ -60,6 +66,10 @@ class SameVersions:
             if body is not None and self._agrees(self._records.damaged.read(ref.id, body), ref)
         ]  # fmt: skip
         adopted = {ref.id for (ref, _), done in zip(same, self._ledger.adopt(same), strict=True) if done}
+        if self._statements is not None:
+            for ref, body in same:
+                if ref.id in adopted:
+                    self._statements.adopt(ref.id, decode(body).etag, ref.etag)
         if adopted:
             log.info("same content under another etag", objects=len(adopted), example=min(adopted))
             before = {ref.id: etag for ref, (etag, _) in zip(refs, known, strict=True) if ref.id in adopted}

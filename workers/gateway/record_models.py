@@ -130,7 +130,8 @@ class Unknown(BaseModel):
     code: str = Field(
         description="`featureless`: the image shows nothing; `no-captions`: the caption database is empty;"
         " `no-near-caption`: the nearest caption is not similar enough; `low-score`, `low-evidence`,"
-        " `low-confidence`: no candidate reaches the minimum."
+        " `low-confidence`: no candidate reaches the minimum; `rejected`: people rejected its tags, or examples"
+        " withheld them."
     )
     label: str | None = Field(description="The best candidate.")
     value: float | None = Field(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
@@ -14,6 +16,8 @@ from workers.gateway.images import Images
 from workers.gateway.problems import Problem
 from workers.gateway.services import Services
 from workers.images.teacher import BadLabel, NotTaggable, Taught
+
+AT_ONCE = 8  # concurrent calls to the workers; each holds a thread
 
 
 class TagRequest(BaseModel):
@@ -71,16 +75,20 @@ def router(teacher: Teaching, images: Images, services: Services, access: Access
     routes = APIRouter(tags=["teaching"])
     reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
     usual: Any = responses.problems(400, 404, 409, 422, 429, 503)
+    threads = anyio.CapacityLimiter(AT_ONCE)  # separate, so that other routes work if no worker answers
 
     @routes.post(
         "/v1/objects/{bucket}/{key:path}:tag", response_model=TaughtObject, responses=usual, dependencies=writing,
         operation_id="tagObject", summary="Accept or reject a label",
     )  # fmt: skip
-    def say(bucket: str, key: str, wanted: TagRequest) -> Response:
+    async def say(bucket: str, key: str, wanted: TagRequest) -> Response:
         """Accept or reject a label of an object, or take that back. It holds for the object from now on.
 
         The object is an example, too: images that look like it gain the label, or lose it, and are tagged again.
         """
+        return await anyio.to_thread.run_sync(said, bucket, key, wanted, limiter=threads)
+
+    def said(bucket: str, key: str, wanted: TagRequest) -> Response:
         oid = images.found(bucket, key)
         try:
             taught = teacher.say(*_split(oid), wanted.label, wanted.accepted)

@@ -6,7 +6,7 @@ So they need no store of their own, follow what people say at once, and are made
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -14,16 +14,20 @@ import structlog
 
 from tasks.exemplars.judging import Examples, Exemplar
 from tasks.exemplars.nearness import MOST, Calibration, calibrate
-from tasks.message_parts import Floats, Judgement
+from tasks.message_parts import Judgement
 from tasks.messages import Embedded
 from vectordb.images import ImageIndex, image_id
-from workers.images.open_images import OpenImages
-from workers.lifecycle.statements import Statements, holding, read
+from workers.images.open_images import PAUSE_S, OpenImages
+from workers.lifecycle.record_reader import Records
+from workers.lifecycle.statements import Statement, Statements, holding
 
 log = structlog.get_logger()
 
+_Content = tuple[tuple[Exemplar, ...], Calibration | None]
+
 GROWN = 1.25  # a calibration is made anew when the archive has grown or shrunk by this factor
 NEAR_MOST = 1000  # images that one exemplar may change at once
+RECHECK_S = 10.0  # after which the images of exemplars are read again
 PAGE = 500
 
 
@@ -34,22 +38,32 @@ class ExampleBook:
         self,
         images: OpenImages,
         statements: Statements,
+        records: Records,
         expected: float | None,
         min_confidence: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``expected``: the usual distance of two images in the space, see ``Calibration``."""
+        """``expected``: the usual distance of two images in the space, see ``Calibration``. ``clock``: seconds."""
         self._images = images
         self._statements = statements
+        self._records = records
         self._expected = expected
         self._min_confidence = min_confidence
+        self._clock = clock
         self._revision = -1
+        self._due = 0.0
+        self._rests_until = 0.0
         self._examples: Examples | None = None
+        self._read: _Content | None = None
         self._calibration: Calibration | None = None
         self._calibrated_for = 0
 
     def judge(self, batch: Embedded) -> tuple[Judgement, ...]:
-        """What the exemplars say of each image of a batch; empty if there are none."""
-        self._images.attempt("exemplars", self._refresh)
+        """What the exemplars say of each image of a batch; empty if there are none.
+
+        If the index of images fails, the exemplars that were read before count. Raises ``StoreUnavailable``.
+        """
+        self._refresh()
         if self._examples is None or not self._examples.exemplars:
             return ()
         judged = self._examples.judge(
@@ -58,19 +72,21 @@ class ExampleBook:
         )  # fmt: skip
         return tuple(judged)
 
-    def near(self, bucket: str, key: str) -> list[tuple[str, str, float]]:
-        """The images that look like this one, nearest first: bucket, key and similarity. Raises as the index does."""
+    def near(self, bucket: str, key: str) -> Near:
+        """The images that look like this one. Raises as the index does."""
         index = self._images.index()
-        _, rows = index.get([image_id(bucket, key)])
-        if not len(rows):
-            return []
+        entries, rows = index.get([image_id(bucket, key)])
+        if not entries:
+            return Near(None, None, ())
         least = 1.0 - self.calibration(index).radius(rows[0])
         (found,) = index.search(rows, NEAR_MOST)
-        return [
+        images = tuple(
             (entry.bucket, entry.key, round(score, 6))
             for entry, score in zip(found.entries, found.scores, strict=True)
             if score >= least and (entry.bucket, entry.key) != (bucket, key)
-        ]
+        )
+        more = len(found.scores) == NEAR_MOST and found.scores[-1] >= least
+        return Near(entries[0].etag, entries[0].hash, images, more)
 
     def calibration(self, index: ImageIndex) -> Calibration:
         """How near is near enough in this archive."""
@@ -82,40 +98,66 @@ class ExampleBook:
             self._calibration, self._calibrated_for = calibrate(rows[:MOST], self._expected), count
         return self._calibration
 
-    def _refresh(self, index: ImageIndex) -> None:
-        revision = self._statements.revision()
-        if revision == self._revision:
+    def _refresh(self) -> None:
+        """Read the exemplars if people have said something, and from time to time: images come, change and go."""
+        now = self._clock()
+        if now < self._rests_until:
             return
+        revision = self._statements.revision()
+        if revision == self._revision and now < self._due:
+            return
+        said = dict(self._statements.all())
+        etags = dict(zip(said, (etag for etag, _ in self._records.known(list(said))), strict=True))
         begun = time.perf_counter()
-        found = [one for part in _parts(self._statements.objects()) for one in self._exemplars(index, part)]
-        self._examples = Examples(found, self.calibration(index)) if found else None
+        if not said:
+            content: _Content | None = ((), self._calibration)
+        else:
+            content = self._images.attempt("exemplars", lambda index: self._content(index, said, etags))
+        if content is None:  # the index rests; then it is tried again
+            self._rests_until = now + PAUSE_S
+            return
+        if self._read is None or not _same(content, self._read):
+            exemplars, calibration = content
+            self._examples = Examples(exemplars, calibration) if exemplars and calibration else None
+            self._read = content
+            log.info("exemplars read", exemplars=len(exemplars), ms=round((time.perf_counter() - begun) * 1000))
         self._revision = revision
-        log.info("exemplars read", exemplars=len(found), ms=round((time.perf_counter() - begun) * 1000))
+        # reading many exemplars again takes a small share of the time
+        self._due = now + max(RECHECK_S, 20 * (time.perf_counter() - begun))
 
-    def _exemplars(self, index: ImageIndex, oids: Sequence[str]) -> list[Exemplar]:
-        places = [oid.partition("/") for oid in oids]
-        entries, rows = index.get([image_id(bucket, key) for bucket, _, key in places])
-        by_id: dict[str, tuple[str, bytes | None, Floats]] = {
-            f"{entry.bucket}/{entry.key}": (entry.etag, entry.hash, row)
-            for entry, row in zip(entries, rows, strict=True)
-        }
-        found = []
-        for oid, stored in zip(oids, self._statements.stored(oids), strict=True):
-            if oid in by_id:
-                etag, number, row = by_id[oid]
-                found += [Exemplar(oid, one.label, one.accepted, row) for one in holding(read(stored), etag, number)]
-        return found
+    def _content(
+        self, index: ImageIndex, said: Mapping[str, Sequence[Statement]], etags: Mapping[str, str]
+    ) -> _Content:
+        found: list[Exemplar] = []
+        for part in _parts(list(said)):
+            places = [oid.partition("/") for oid in part]
+            entries, rows = index.get([image_id(bucket, key) for bucket, _, key in places])
+            for entry, row in zip(entries, rows, strict=True):
+                oid = f"{entry.bucket}/{entry.key}"
+                # with another record the image was overwritten; it has none yet after a loss of Redis
+                if etags[oid] in {entry.etag, ""}:
+                    holds = holding(said[oid], entry.etag, entry.hash)
+                    found += [Exemplar(oid, one.label, one.accepted, row) for one in holds]
+        return tuple(found), self.calibration(index)
+
+
+def _same(one: _Content, other: _Content) -> bool:
+    def identity(exemplar: Exemplar) -> tuple[str, str, bool, bytes]:
+        return exemplar.object_id, exemplar.label, exemplar.accepted, exemplar.vector.tobytes()
+
+    return one[1] is other[1] and sorted(map(identity, one[0])) == sorted(map(identity, other[0]))
 
 
 class Near(msgspec.Struct, frozen=True):
     """The images that look like the image of an object: bucket, key and similarity, nearest first.
 
-    ``etag`` and ``hash``: of the image in the index; ``None`` if it is not there.
+    ``etag`` and ``hash``: of the image in the index; ``None`` if it is not there. ``more``: there are more of them.
     """
 
     etag: str | None
     hash: bytes | None
     images: tuple[tuple[str, str, float], ...]
+    more: bool = False
 
 
 def _parts(oids: Sequence[str]) -> list[Sequence[str]]:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import io
 import secrets
+from collections.abc import Callable
 
 import msgspec
 import structlog
 
+from tasks.labels.index_form import index_form
 from vectordb.decoders import from_json
-from workers.lifecycle.statements import Statement, Statements
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.statements import PAGE, Statement, Statements, read
 from workers.stores.store import ObjectError, ObjectStore
 
 log = structlog.get_logger()
@@ -35,7 +39,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StatementJournal:
-    """The journal of one bucket. Raises ``StoreAway``."""
+    """The journal of one bucket. Raises ``Transient`` if the store is unavailable."""
 
     def __init__(self, store: ObjectStore, bucket: str, output_prefix: str) -> None:
         self._store = store
@@ -58,13 +62,51 @@ class StatementJournal:
                 log.warning("entry of the journal not read", key=info.ref.key, reason=str(exc))
         return found
 
-    def replay(self, statements: Statements) -> int:
-        """Store everything again if Redis has never heard a statement. Returns the number of entries."""
-        if statements.revision():
-            return 0
-        entries = self.entries()
-        for entry in entries:
-            statements.change(f"{self._bucket}/{entry.key}", entry.label, entry.statement)
-        if entries:
-            log.info("statements restored", entries=len(entries), objects=len(statements.objects()))
-        return len(entries)
+    def replay(self, statements: Statements) -> list[str]:
+        """Store what the journal says and Redis does not. Newer statements in Redis stay as they are.
+
+        Returns the objects (``bucket/key``) whose statements have changed. May be repeated.
+        """
+        latest = {(entry.key, index_form(entry.label)): entry for entry in self.entries()}
+        changed = []
+        for (key, form), entry in latest.items():
+            oid = f"{self._bucket}/{key}"
+            (stored,) = statements.stored([oid])
+            known = next((one for one in read(stored) if index_form(one.label) == form), None)
+            if known != entry.statement and (known is None or known.said_at <= entry.said_at):
+                statements.change(oid, entry.label, entry.statement)
+                changed.append(oid)
+        return list(dict.fromkeys(changed))
+
+
+class Restoration:
+    """Replays the journal into a Redis that has lost what people said: one that is new, or was emptied."""
+
+    def __init__(
+        self,
+        journal: StatementJournal,
+        statements: Statements,
+        low_priority_inbox: Inbox,
+        clock: Callable[[], float],
+    ) -> None:
+        self._journal = journal
+        self._statements = statements
+        self._inbox = low_priority_inbox
+        self._clock = clock
+
+    def step(self) -> None:
+        """Replay the journal unless that was done. Call it before objects are dispatched. Raises ``Transient``.
+
+        Objects whose statements have come back are tagged again, since their records may be without them.
+        """
+        if self._statements.restored():
+            return
+        changed = self._journal.replay(self._statements)
+        places = [oid.partition("/") for oid in changed]
+        for start in range(0, len(places), PAGE):
+            self._inbox.append(
+                [ObjectEvent("created", bucket, key, force=True) for bucket, _, key in places[start : start + PAGE]]
+            )
+        self._statements.mark_restored(self._clock())
+        if changed:
+            log.info("statements restored from the journal", objects=len(changed))

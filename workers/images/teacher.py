@@ -1,7 +1,8 @@
 """Teaching by example: a person accepts or rejects a label of an image, or takes that back.
 
-The statement is stored first and written to the journal, then the record is revised, and then the images that look
-like this one are tagged again. A fault after the first step loses nothing that was said.
+The statement is stored and written to the journal, then the record is revised, and then the images that look like
+this one are tagged again. A fault after the first step loses nothing that was said. If the index of images is away,
+the statement is stored all the same.
 """
 
 from __future__ import annotations
@@ -17,9 +18,7 @@ from tasks.labels.index_form import index_form
 from tasks.message_parts import Judgement
 from vectordb.decoders import from_msgpack
 from vectordb.errors import Permanent, Transient
-from vectordb.images import image_id
 from workers.images.examples import ExampleBook, Near
-from workers.images.open_images import OpenImages
 from workers.images.remote_images import OWNER
 from workers.images.statement_journal import Entry, StatementJournal
 from workers.lifecycle.event import ObjectEvent
@@ -63,14 +62,10 @@ class Taught:
     problem: str | None = None
 
 
-def near(images: OpenImages, book: ExampleBook, data: bytes) -> bytes:
+def near(book: ExampleBook, data: bytes) -> bytes:
     """Handle a request for the neighbours of an object, in the process that owns the index of images."""
     asked = from_msgpack(data, ObjectKey)
-    entries, _ = images.index().get([image_id(asked.bucket, asked.key)])
-    if not entries:
-        return msgspec.msgpack.encode(Near(None, None, ()))
-    found = tuple(book.near(asked.bucket, asked.key))
-    return msgspec.msgpack.encode(Near(entries[0].etag, entries[0].hash, found))
+    return msgspec.msgpack.encode(book.near(asked.bucket, asked.key))
 
 
 class Teacher:
@@ -101,33 +96,51 @@ class Teacher:
         """
         oid, label = f"{bucket}/{key}", checked(label)
         record = self._tagged(oid)
-        there, problem = self._near(bucket, key)
+        there, problem = self._near(record)
         now = self._clock()
         statement = None
         if accepted is not None:
-            number = there.hash if there is not None and there.etag == record.etag else None
-            statement = Statement(label, accepted, record.etag, now, number)
-        said = self._statements.change(oid, label, statement)
-        try:
-            self._journal.append(Entry(key, label, now, statement))
-        except Transient as exc:  # it is in Redis
-            log.warning("statement not written to the journal", object=oid, reason=str(exc))
-            problem = problem or f"it is not in the journal: {exc}"
-        record = self._revise(oid, said, None if there is None else there.hash)
+            statement = Statement(label, accepted, record.etag, now, there.hash if there else None)
+        said, missing = self._stored(oid, label, now, statement)
+        problem = "; ".join(filter(None, (problem, missing))) or None
+        record = self._revise(record, said, there)
         found = there.images if there is not None else ()
         again = [(bucket, key), *((other_bucket, other) for other_bucket, other, _ in found)]
         self._inbox.append([ObjectEvent("created", *place, force=True) for place in again])
         return Taught(record, found, problem)
 
-    def _near(self, bucket: str, key: str) -> tuple[Near | None, str | None]:
-        request = msgspec.msgpack.encode(ObjectKey(bucket, key))
+    def forget(self, bucket: str, key: str, label: str) -> Taught | None:
+        """Take back what was said of an object, also of one that was removed or has no tags; ``None`` then."""
+        try:
+            return self.say(bucket, key, label, None)
+        except NotTaggable:
+            self._stored(f"{bucket}/{key}", checked(label), self._clock(), None)
+            return None
+
+    def _stored(
+        self, oid: str, label: str, now: float, statement: Statement | None
+    ) -> tuple[list[Statement], str | None]:
+        """Store a statement. Returns all of the object, and why it is not in the journal."""
+        said = self._statements.change(oid, label, statement)
+        try:
+            self._journal.append(Entry(oid.partition("/")[2], label, now, statement))
+        except (Transient, Permanent) as exc:  # it is in Redis
+            log.warning("statement not written to the journal", object=oid, reason=str(exc))
+            return said, f"what was said is not in the journal, which restores it if Redis is lost: {exc}"
+        return said, None
+
+    def _near(self, record: Record) -> tuple[Near | None, str | None]:
+        """What the index says of this version of the image; ``None``, and why, if it says nothing."""
+        request = msgspec.msgpack.encode(ObjectKey(record.bucket, record.key))
         try:
             found = from_msgpack(self._rpc.ask(OWNER, TASK, request, "near"), Near)
         except (Transient, Permanent) as exc:
-            log.warning("images that look like this one are not known", object=f"{bucket}/{key}", reason=str(exc))
+            log.warning("images that look like this one are not known", object=record.id, reason=str(exc))
             return None, f"the images that look like this one are not known: {exc}"
-        if found.etag is None:
-            return found, "the image is not in the index of images yet; `wildtag images verify --repair` adds it"
+        if found.etag != record.etag:
+            return None, "this version of the image is not in the index of images yet; it is no example until it is"
+        if found.more:
+            return found, f"only the {len(found.images):,} nearest images that look like this one are tagged again"
         return found, None
 
     def _tagged(self, oid: str) -> Record:
@@ -137,16 +150,18 @@ class Teacher:
             raise NotTaggable(f"{oid} {state}: only an image with a finished record can be taught")
         return record
 
-    def _revise(self, oid: str, said: Sequence[Statement], number: bytes | None) -> Record:
-        """Write what is said into the record as it is now. ``number``: the perceptual hash of the image."""
+    def _revise(self, record: Record, said: Sequence[Statement], there: Near | None) -> Record:
+        """Write what is said into the record as it is now. ``there``: what the index says of this one."""
+        oid, looked_at = record.id, record.etag
         while True:
             (body,) = self._records.stored([oid])
             if body is None:
                 raise NotTaggable(f"{oid} was removed")
             record = decode(body)
-            there = composed(record, holding(said, record.etag, number), Judgement())
-            if there == record or self._ledger.revise(oid, body, there):
-                return there
+            number = there.hash if there is not None and record.etag == looked_at else None
+            revised = composed(record, holding(said, record.etag, number), Judgement())
+            if revised == record or self._ledger.revise(oid, body, revised):
+                return revised
 
 
 def checked(label: str) -> str:

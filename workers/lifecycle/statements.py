@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tasks.copies import COARSE, DETAILS
 from tasks.images.perceptual_hash import variants, words_of
 from tasks.labels.index_form import index_form
-from tasks.message_parts import Judgement, Tag
+from tasks.message_parts import Judgement, Tag, Unknown
 from vectordb.decoders import from_json
 from workers.lifecycle.record import Record
 from workers.redis.connection import Client, raw, text, translated
@@ -71,6 +71,19 @@ class Statements:
         with translated():
             return int(self._redis.get(self._keys.statements_revision) or 0)
 
+    def restored(self) -> bool:
+        """Whether the journal has been replayed into this Redis, so that it is complete."""
+        with translated():
+            return bool(self._redis.exists(self._keys.statements_restored))
+
+    def mark_restored(self, now: float) -> None:
+        """Remember that the journal was replayed. ``now``: Unix seconds; no revision from before has this number."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.set(self._keys.statements_revision, int(now * 1000))
+            pipe.set(self._keys.statements_restored, b"1")
+            pipe.execute()
+
     def change(self, oid: str, label: str, statement: Statement | None) -> list[Statement]:
         """Store what is said of a label in place of what was, or forget it. Returns all statements of the object."""
         key, form = self._keys.statements(oid), index_form(label)
@@ -91,6 +104,20 @@ class Statements:
         with translated():
             self._redis.transaction(work, key)
         return result
+
+    def adopt(self, oid: str, etag: str, new: str) -> None:
+        """Let what was said of a version of an object hold for another ETag, which is of the same content."""
+        key = self._keys.statements(oid)
+
+        def work(pipe: Any) -> None:
+            known = read(bytes(pipe.get(key) or b""))
+            changed = [replace(one, etag=new) if one.etag == etag else one for one in known]
+            pipe.multi()
+            if changed != known:
+                pipe.set(key, msgspec.json.encode(changed))
+
+        with translated():
+            self._redis.transaction(work, key)
 
 
 def read(stored: bytes) -> list[Statement]:
@@ -134,8 +161,9 @@ def composed(record: Record, statements: Sequence[Statement], judgement: Judgeme
     accepted = [_accepted(one, record.tags) for one in statements if one.accepted]
     order = (*accepted, *sorted(tags.values(), key=lambda tag: -tag.strength))
     rejected = tuple(one.label for one in statements if not one.accepted)
+    because = record.unknown_because or (Unknown("rejected") if rejected or judgement.withheld else None)
     return replace(
-        record, tags=order, unknown=not order, unknown_because=None if order else record.unknown_because,
+        record, tags=order, unknown=not order, unknown_because=None if order else because,
         rejected=rejected or msgspec.UNSET,
     )  # fmt: skip
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from workers.processes.logs import configure
-from workers.processes.loops import RECOVER_EVERY_S, RECOVER_IDLE_MS, Once, Periodic, retrying, run_steps, running
+from workers.processes.loops import (
+    RECOVER_EVERY_S,
+    RECOVER_IDLE_MS,
+    Once,
+    Periodic,
+    Step,
+    retrying,
+    run_steps,
+    running,
+)
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import dispatcher as dispatcher_of
 from workers.wiring.dispatch import follower as follower_of
 from workers.wiring.dispatch import keeper as keeper_of
 from workers.wiring.images import periodic_verification
-from workers.wiring.operations import journal as journal_of
+from workers.wiring.operations import restoration
 from workers.wiring.wiring import Wiring
 
 KEEPER_EVERY_S = 1.0
 FOLLOW_EVERY_S = 0.2
-REPLAY_EVERY_S = 10.0
 VERIFY_STEP_EVERY_S = 0.1
 
 
@@ -23,11 +31,16 @@ def run_dispatcher(settings: Settings) -> None:
     configure()
     wiring = Wiring(settings)
     dispatcher, keeper = dispatcher_of(wiring, wiring.process_name), keeper_of(wiring)
-    journal = journal_of(wiring)
+    restored = Step(restoration(wiring).step, wiring.outage_tracker)
+
+    verification = periodic_verification(wiring)
+
+    def dispatch() -> None:
+        restored()  # before images are tagged without what people said; an outage of the store does not stop them
+        dispatcher.step(block_ms=100 if verification.running else 500)
+
     keeping = Periodic(KEEPER_EVERY_S, keeper.step)
     recovering = Periodic(RECOVER_EVERY_S, lambda: dispatcher.recover(RECOVER_IDLE_MS))
-    replaying = Periodic(REPLAY_EVERY_S, lambda: journal.replay(wiring.statements))
-    verification = periodic_verification(wiring)
     following = Periodic(FOLLOW_EVERY_S, follower_of(wiring, verification.hasten).step)
     verifying = Periodic(VERIFY_STEP_EVERY_S, verification.step)
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
@@ -39,12 +52,11 @@ def run_dispatcher(settings: Settings) -> None:
         run_steps(
             stop,
             wiring.outage_tracker,
-            lambda: dispatcher.step(block_ms=100 if verification.running else 500),
+            dispatch,
             leftovers,
             keeping,
             recovering,
             following,
-            replaying,
             verifying,
             beating,
         )

@@ -26,6 +26,10 @@ class ImageKeys:
         return f"{self.prefix}statements-revision"
 
     @property
+    def statements_restored(self) -> str:
+        return f"{self.prefix}statements-restored"
+
+    @property
     def images_position(self) -> str:
         return f"{self.prefix}images:position"
 

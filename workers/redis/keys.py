@@ -88,6 +88,7 @@ key                              type        holds
                                              ``workers.lifecycle.statements``)
 ``P stated``                     set         OIDs of the objects with statements
 ``P statements-revision``        string      a number that grows with every change of a statement
+``P statements-restored``        string      present once the journal of statements was replayed into this Redis
 ``P images:position``            string      id of the last feed entry that the index of images was told of
                                              (``workers.images.follower``)
 ``P images:standing``            string      the last comparison of the index of images with the records, as JSON

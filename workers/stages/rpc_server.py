@@ -82,7 +82,7 @@ class RpcServer:
 
     def near(self, request: str, data: bytes) -> None:
         """Find the images that look like that of an object."""
-        answering(self._redis, self._keys, request, lambda: near(self._images(), self._book, data))
+        answering(self._redis, self._keys, request, lambda: near(self._book, data))
 
     def index(self, request: str, data: bytes) -> None:
         """Add images to the index of images, see ``workers.images.index_task``."""

@@ -21,6 +21,7 @@ from typing import BinaryIO
 from tasks.message_parts import ObjectRef
 from workers.stores.folder_mount import FolderMount, identity_of
 from workers.stores.folder_names import hidden, name_of
+from workers.stores.folder_output import output_keys
 from workers.stores.folder_versions import etag_of
 from workers.stores.folder_walk import FollowLinks, Walk
 from workers.stores.key_patterns import SIDE, KeyPatterns
@@ -117,7 +118,13 @@ class FolderStore:
         return self._info(bucket, key, status, readable=os.access(path, os.R_OK, effective_ids=True))
 
     def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
-        """See ``ObjectStore``. Holds the names of one folder at a time."""
+        """See ``ObjectStore``. Holds the names of one folder at a time.
+
+        Output is listed only if ``prefix`` begins with that of the output.
+        """
+        if prefix.startswith(self._output):
+            yield from self._listed_output(bucket, prefix, after)
+            return
         for key in self._keys(bucket, prefix, after):
             with contextlib.suppress(ObjectForbidden):  # permission to the folder was removed meanwhile
                 info = self.stat(bucket, key)
@@ -184,6 +191,13 @@ class FolderStore:
             return inbox
         own = (key for key in uploads if key.startswith(self._uploads))
         return _unique(heapq.merge(inbox, own, key=str.encode))
+
+    def _listed_output(self, bucket: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
+        roots = dict.fromkeys([self._written(bucket, prefix), self._root(bucket)])
+        for key in output_keys(roots, self._output, prefix):
+            if key.encode() > after.encode():
+                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                    yield self._info(bucket, key, self._path(bucket, key).stat())
 
     def _written(self, bucket: str, key: str) -> Path:
         """The folder to which a key is written."""

@@ -70,7 +70,8 @@ def adopt(wiring: Wiring) -> Adopt:
     """Recognises files of a folder that were copied or restored."""
     if wiring.settings.s3_endpoint is not None:
         return nothing
-    return SameVersions(wiring.records, wiring.ledger, same_version, follower(wiring, lambda: None).adopt).adopt
+    told = follower(wiring, lambda: None).adopt
+    return SameVersions(wiring.records, wiring.ledger, same_version, wiring.statements, told).adopt
 
 
 def follower(wiring: Wiring, on_gap: Callable[[], object]) -> Follower:

@@ -13,7 +13,7 @@ from workers.images.newest import Newest
 from workers.images.query_image import QueryImages
 from workers.images.ranked_lists import RankedLists
 from workers.images.remote_images import RemoteImages
-from workers.images.statement_journal import StatementJournal
+from workers.images.statement_journal import Restoration, StatementJournal
 from workers.images.teacher import Teacher
 from workers.images.text_search import RemoteTextSearch
 from workers.lifecycle.migrations import MIGRATIONS
@@ -54,6 +54,12 @@ def journal(wiring: Wiring) -> StatementJournal:
     """The journal of what people said of the images of the bucket."""
     s = wiring.settings
     return StatementJournal(wiring.store, s.bucket, s.output_prefix)
+
+
+def restoration(wiring: Wiring) -> Restoration:
+    """Replays that journal into an empty Redis."""
+    w = wiring
+    return Restoration(journal(w), w.statements, w.low_priority_inbox, w.clock)
 
 
 def teacher(wiring: Wiring, rpc: RpcClient | None = None) -> Teacher:

@@ -53,7 +53,8 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     def fetcher() -> Fetcher:
         return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content)
 
-    book = ExampleBook(w.images, w.statements, w.space.usual_distance, w.pipeline_options.min_confidence)
+    options = w.pipeline_options
+    book = ExampleBook(w.images, w.statements, w.records, w.space.usual_distance, options.min_confidence)
     stages: Mapping[str, Stage[Any]] = {
         "embedding": Stage(
             Submitted.decode,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.text import Text
 
-from tasks.message_parts import Tag
+from tasks.message_parts import Likeness, Tag
 from tasks.segmentation.results import RunLengths, Segment
 from workers.cli import show
 from workers.lifecycle.record import Error, Record, Segmentation
@@ -54,3 +54,23 @@ def test_an_image_shows_the_segments_that_it_is_found_by(segmentation: Segmentat
     record = Record(bucket="inbox", key="a.jpg", etag="1", state="done", space_id="s", captions_version="c@1",
                     tags=(Tag("cat", 0.5, 0.5, 0.5),), segmentation=segmentation)  # fmt: skip
     assert Text.from_markup(show.line(record)).plain == f"a.jpg  {says}"
+
+
+def test_a_tag_says_who_gave_it() -> None:
+    named, like, found = (
+        Tag("Chelsea", 1.0, 0.0, 0.0, confidence=1.0, source="person"),
+        Tag(
+            "tabby",
+            0.5,
+            0.5,
+            0.5,
+            confidence=0.8,
+            source="example",
+            example=Likeness("tabby", "b/p[1].jpg", 0.9, 0.8),
+        ),
+        Tag("cat", 0.5, 0.5, 0.5),
+    )
+    record = Record(bucket="inbox", key="a.jpg", etag="1", state="done", space_id="s", captions_version="c@1",
+                    tags=(named, like, found))  # fmt: skip
+    shown = Text.from_markup(show.line(record)).plain
+    assert shown == "a.jpg  Chelsea (you), tabby 0.80 (like p[1].jpg), cat 0.50"

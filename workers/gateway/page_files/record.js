@@ -51,6 +51,7 @@ function because(why) {
     case "low-score": return `Unknown: no tag has a high enough score. ${best}${add}`;
     case "low-evidence": return `Unknown: no tag rests on a caption that is close enough. ${best}${add}`;
     case "low-confidence": return `Unknown: no tag is sure enough. ${best}${add}`;
+    case "rejected": return "Unknown: its tags were rejected. You can type one.";
     default: return "Unknown: no caption is close enough to this image. You can add one.";
   }
 }

@@ -16,6 +16,7 @@ from tasks.distinct import distinct
 from tasks.embedding import embed
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor, extract, extractor
+from tasks.hubness import ReferenceVectors
 from tasks.images import MAX_PIXELS
 from tasks.message_parts import DerivedThresholds, Fault, Floats, Judgement, ObjectRef, Revision
 from tasks.messages import Batch, Embedded, Extracted, Retrieved, Scored, Submitted
@@ -68,7 +69,7 @@ def retrieval(
     batch: Embedded,
     index: CaptionSearch,
     options: PipelineOptions,
-    reference_vectors: Floats | None = None,
+    reference_vectors: ReferenceVectors | None = None,
     background_vectors: Floats | None = None,
     thresholds: DerivedThresholds | None = None,
     judge: Callable[[Embedded], tuple[Judgement, ...]] | None = None,
@@ -115,7 +116,7 @@ class Pipeline:
     extractor: Extractor = field(default_factory=extractor)
     cache: Cache = field(default_factory=lambda: LRUCache(CACHED))
     pipeline_options: PipelineOptions = PipelineOptions()
-    reference_vectors: Floats | None = None
+    reference_vectors: ReferenceVectors | None = None
     background_vectors: Floats | None = None
     judge: Judge | None = None
     clock: Callable[[], float] | None = None

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.hubness import ReferenceVectors
 from tasks.message_parts import Background, DerivedThresholds, Floats, Floor, Hit, Judgement, Parsed, Vectors
 from tasks.messages import Embedded, Retrieved
 from vectordb.captions import CANDIDATES, Caption
@@ -23,7 +24,6 @@ from vectordb.index import CaptionSearch, Neighbours, WrongDimension
 
 # figures of other values: ops/decisions/0006-bundled-encoder.md
 WIDER = 3  # with reference vectors: the best are chosen from this multiple of ``limit`` captions
-NEAREST = 10  # reference vectors used to estimate a caption's hubness
 
 
 def retrieve(
@@ -32,14 +32,14 @@ def retrieve(
     *,
     limit: int = 10,
     duplicate_similarity: float = 0.94,
-    reference_vectors: Floats | None = None,
+    reference_vectors: ReferenceVectors | None = None,
     background_vectors: Floats | None = None,
     thresholds: DerivedThresholds | None = None,
     judge: Callable[[Embedded], tuple[Judgement, ...]] | None = None,
 ) -> Retrieved:
     """The ``limit`` nearest captions of each image, without near-copies, and their centroid.
 
-    ``reference_vectors``: unit vectors (m, d) of images of every kind, for hubness correction.
+    ``reference_vectors``: of images of every kind, for hubness correction.
     ``background_vectors``: unit vectors (b, d) of captions of every kind, for the backgrounds. ``thresholds``: those
     derived for these captions; scoring receives them. ``judge``: says what exemplars say of each image.
 
@@ -82,13 +82,15 @@ def retrieve(
     )
 
 
-def floor(found: Neighbours, best: Neighbours, wider: int, limit: int, reference_vectors: Floats | None) -> Floor:
+def floor(
+    found: Neighbours, best: Neighbours, wider: int, limit: int, reference_vectors: ReferenceVectors | None
+) -> Floor:
     """What a caption must exceed to be among the ``limit`` best of the ``wider`` found ones."""
     if len(best.captions) < limit:
         return Floor(NO_FLOOR, NO_FLOOR)
     ranks = best.similarities
     if reference_vectors is not None:
-        ranks = ranks - hubness(best.vectors, reference_vectors)
+        ranks = ranks - _hubness(best, reference_vectors)
     # with a corrected order a caption must also be found in the first place
     found_at_least = NO_FLOOR if len(found.captions) < wider else float(found.similarities[-1])
     return Floor(float(ranks.min()), found_at_least)
@@ -103,14 +105,16 @@ def backgrounds(vectors: Floats, background_vectors: Floats) -> tuple[Background
     return tuple(Background(float(row.mean(dtype=np.float64)), float(row.std(dtype=np.float64))) for row in rows)
 
 
-def nearest(index: CaptionSearch, vectors: Floats, limit: int, reference_vectors: Floats | None) -> list[Neighbours]:
+def nearest(
+    index: CaptionSearch, vectors: Floats, limit: int, reference_vectors: ReferenceVectors | None
+) -> list[Neighbours]:
     """The ``limit`` nearest captions of each row of ``vectors`` (n, d), including copies."""
     if reference_vectors is None:
         return index.search(vectors, limit)
     return [without_hubs(found, reference_vectors, limit) for found in index.search(vectors, limit * WIDER)]
 
 
-def without_hubs(neighbours: Neighbours, reference_vectors: Floats, limit: int) -> Neighbours:
+def without_hubs(neighbours: Neighbours, reference_vectors: ReferenceVectors, limit: int) -> Neighbours:
     """Hubness correction: keep the captions most similar to the image relative to the reference vectors.
 
     Ranks captions by their similarity to the image minus their mean similarity to their nearest reference vectors,
@@ -118,16 +122,8 @@ def without_hubs(neighbours: Neighbours, reference_vectors: Floats, limit: int) 
     """
     if len(neighbours.captions) <= limit:
         return neighbours
-    ranks = hubness(neighbours.vectors, reference_vectors) - neighbours.similarities
+    ranks = _hubness(neighbours, reference_vectors) - neighbours.similarities
     return _only(neighbours, np.sort(np.argsort(ranks, kind="stable")[:limit]))
-
-
-def hubness(vectors: Floats, reference_vectors: Floats) -> Floats:
-    """The mean similarity (k,) of captions' vectors (k, d) to their nearest reference vectors (m, d)."""
-    nearby = min(NEAREST, len(reference_vectors))
-    similarities = vectors @ reference_vectors.T
-    means: Floats = np.partition(similarities, -nearby, axis=1)[:, -nearby:].mean(axis=1)
-    return means
 
 
 def without_copies(neighbours: Neighbours, duplicate_similarity: float) -> Neighbours:
@@ -161,6 +157,10 @@ def centroid(vectors: Floats) -> Floats:
     mean = vectors.sum(axis=0, dtype=np.float64)
     unit: Floats = (mean / (np.linalg.norm(mean) or 1.0)).astype(np.float32)
     return unit
+
+
+def _hubness(neighbours: Neighbours, reference_vectors: ReferenceVectors) -> Floats:
+    return reference_vectors.hubness([caption.id for caption in neighbours.captions], neighbours.vectors)
 
 
 def _only(neighbours: Neighbours, rows: NDArray[np.intp]) -> Neighbours:

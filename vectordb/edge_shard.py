@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,12 +47,14 @@ class OpenShard:
             with translated():
                 yield self._shard
 
-    def renew(self, config: edge.EdgeConfig | None = None) -> None:
+    def renew(self, config: edge.EdgeConfig | None = None, closed: Callable[[], object] = lambda: None) -> None:
         """Close the shard and open it again, with another ``config`` if given; releases the lock in between.
 
-        Called within ``used``.
+        Called within ``used``. ``closed`` is called in between. After an error the shard is closed, and ``renew`` may
+        be called again.
         """
         self.close()
+        closed()
         with translated(self._path):
             self._shard = edge.EdgeShard.load(str(self._path), config)
         self._closed = False

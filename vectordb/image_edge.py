@@ -4,7 +4,7 @@ On disk: ``index.json`` (with the dimension; written last) and the shard in ``sh
 disk; from ``LARGE`` images on the graph is built over int8 codes in memory.
 
 **Graph.** New images are found at once, by a full scan. ``optimize`` adds them to graphs of at most ``SEGMENT``
-images; it blocks this process, so ``vectordb.image_folder`` calls it in another one, on a copy.
+images; it blocks this process, so ``vectordb.image_growth`` lets another one do it, on a copy.
 """
 
 from __future__ import annotations
@@ -19,14 +19,27 @@ from typing import Any, Self, cast
 import numpy as np
 import qdrant_edge as edge
 
-from vectordb.disk_space import require_space, size_of
+from vectordb.disk_space import require_space
 from vectordb.edge_shard import OpenShard, translated
-from vectordb.image_points import IMAGE, KEYWORDS, MARGIN, TAKEN, WORDS, entry_of, payload_of
-from vectordb.images import EVERYTHING, PAGE, ImageEntry, ImageFilter, ImageHits, ImageLabels, last_by_id, word_id
+from vectordb.image_points import COMPARED, IMAGE, KEYWORDS, MARGIN, TAKEN, WORDS, entry_of, fact_of, payload_of
+from vectordb.images import (
+    EVERYTHING,
+    PAGE,
+    ImageEntry,
+    ImageFact,
+    ImageFilter,
+    ImageHits,
+    ImageLabels,
+    last_by_id,
+    word_id,
+)
 from vectordb.index import Floats, IndexExists, IndexMissing, WrongDimension, unit_rows
 from vectordb.options import IndexOptions
 
-DEFAULT = IndexOptions(m=16, ef_construct=128, ef=128)
+DEFAULT = IndexOptions(m=16, ef_construct=128, ef=256, quantised=True)
+SEGMENT = 200_000  # images in a graph; smaller ones are merged with new images up to this number
+# images of one graph: if no more pass a filter, they are scanned, because the graph would find few of them
+SCANNED = 25_000
 RENEWED = 32_768  # images put between two reopenings of the shard: files of new ones stay mapped until then
 
 
@@ -41,7 +54,9 @@ class EdgeImages:
         self._put = 0
         self._packed = struct.Struct(f"{dimension}f").pack
         rescored = edge.QuantizationSearchParams(rescore=True, oversampling=options.oversampling)
-        self._params = edge.SearchParams(hnsw_ef=options.ef, quantization=rescored)
+        # with a filter, the search of a graph goes on through images that do not pass
+        beyond = edge.AcornSearchParams(enable=True, max_selectivity=1.0)
+        self._params = edge.SearchParams(hnsw_ef=options.ef, quantization=rescored, acorn=beyond)
         self._exact = edge.SearchParams(exact=True, quantization=edge.QuantizationSearchParams(ignore=True))
         self._shard = OpenShard(path / "shard")
 
@@ -56,7 +71,8 @@ class EdgeImages:
         with translated(path):
             shard = edge.EdgeShard.create(str(path / "shard"), _config(dimension, options.decided(0)))
             for field in KEYWORDS:
-                kept = edge.KeywordIndexParams(memory=edge.Memory.Cold, enable_hnsw=False)
+                by_prefix = field == "key"
+                kept = edge.KeywordIndexParams(memory=edge.Memory.Cold, enable_hnsw=False, prefix=by_prefix)
                 shard.update(edge.UpdateOperation.create_field_index(field, kept))
             times = edge.DatetimeIndexParams(memory=edge.Memory.Cold, enable_hnsw=False)
             shard.update(edge.UpdateOperation.create_field_index(TAKEN, times))
@@ -103,9 +119,10 @@ class EdgeImages:
                 if (entry.bucket, entry.key, entry.etag) != (one.bucket, one.key, one.etag):
                     continue
                 number = cast("int", record.id)
-                shard.update(edge.UpdateOperation.set_payload([number], {"tags": list(one.tags)}))
                 words: Any = {WORDS: _sparse(one.words)}
                 shard.update(edge.UpdateOperation.update_vectors([edge.PointVectors(number, words)]))
+                # last: an image with its tags has its words, too, whenever the process is killed
+                shard.update(edge.UpdateOperation.set_payload([number], {"tags": list(one.tags)}))
 
     def remove(self, ids: Sequence[int]) -> None:
         """See ``ImageIndex.remove``."""
@@ -174,24 +191,41 @@ class EdgeImages:
             if found:
                 yield self._read(found)
 
+    def facts(self, ids: Sequence[int]) -> list[ImageFact]:
+        """See ``ImageSearch.facts``."""
+        with self._shard.used() as shard:
+            found = shard.retrieve(sorted(set(ids)), with_payload=list(COMPARED), with_vector=[WORDS])
+        return [fact_of(one.payload, one.vector) for one in sorted(found, key=lambda record: record.id)]
+
+    def facts_after(self, after: int, limit: int) -> list[ImageFact]:
+        """See ``ImageSearch.facts_after``."""
+        if not (self._path / "index.json").exists():  # the library goes on with files that were removed
+            raise IndexMissing(f"the index of images at {self._path} was removed")
+        if after >= 2**64 - 1:
+            return []
+        request = edge.ScrollRequest(offset=after + 1, limit=limit, with_payload=list(COMPARED), with_vector=[WORDS])
+        with self._shard.used() as shard:
+            found, _ = shard.scroll(request)
+        return [fact_of(one.payload, one.vector) for one in found]
+
     def count(self, where: ImageFilter = EVERYTHING) -> int:
         """See ``ImageSearch.count``."""
         with self._shard.used() as shard:
             return shard.count(edge.CountRequest(exact=True, filter=_filter(where)))
 
-    def indexed(self) -> int:
-        """The number of images in a graph; the others are found by a full scan."""
-        with self._shard.used() as shard:
-            return shard.info().indexed_vectors_count
+    def optimize(self, threads: int = 0) -> None:
+        """Build graphs over everything that was put so far, then flush. Blocks the whole process.
 
-    def optimize(self) -> None:
-        """Build graphs over everything that was put so far, then flush. Blocks the whole process."""
+        ``threads``: 0 for all cores.
+        """
         with self._shard.used():
-            require_space(self._path, size_of(self._path) * 3 // 2, "build the graph of images")
-            self._shard.renew(_config(self.dimension, self._options.decided(self.count())))
+            self._shard.renew(_config(self.dimension, self._options.decided(self.count()), threads))
             with self._shard.used() as reopened:
                 reopened.optimize()
                 reopened.flush()
+
+    def maintain(self) -> None:
+        """See ``ImageIndex.maintain``. Does nothing: call ``optimize``, or use ``GrowingImages``."""
 
     def close(self) -> None:
         """See ``ImageIndex.close``. Does nothing in a forked child: the parent is the owner."""
@@ -242,7 +276,7 @@ def _filter(where: ImageFilter) -> edge.Filter | None:
     return edge.Filter(must=must, must_not=without) if must or without else None
 
 
-def _config(dimension: int, options: IndexOptions) -> edge.EdgeConfig:
+def _config(dimension: int, options: IndexOptions, threads: int = 0) -> edge.EdgeConfig:
     """The library's configuration for ``options`` without unset values."""
     codes = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, memory=edge.Memory.Pinned)
     image = edge.EdgeVectorParams(
@@ -253,7 +287,13 @@ def _config(dimension: int, options: IndexOptions) -> edge.EdgeConfig:
         vectors={IMAGE: image},
         sparse_vectors={WORDS: edge.EdgeSparseVectorParams(memory=edge.Memory.Cold)},
         payload_memory=edge.Memory.Cold,
-        # the minimum of the library, in kilobytes: more than a few images are searched by graph
-        hnsw_config=edge.HnswIndexConfig(m=options.m, ef_construct=options.ef_construct, full_scan_threshold=10),
-        optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
+        hnsw_config=edge.HnswIndexConfig(
+            m=options.m,
+            ef_construct=options.ef_construct,
+            full_scan_threshold=SCANNED * dimension * 4 // 1024,
+            max_indexing_threads=threads,
+        ),
+        optimizers=edge.EdgeOptimizersConfig(
+            default_segment_number=1, indexing_threshold=1, max_segment_size=SEGMENT * dimension * 4 // 1024
+        ),
     )

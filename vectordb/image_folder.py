@@ -11,7 +11,8 @@ from pathlib import Path
 
 import structlog
 
-from vectordb.image_edge import DEFAULT, EdgeImages
+from vectordb.image_edge import DEFAULT
+from vectordb.image_growth import GrowingImages
 from vectordb.index import IndexMissing
 from vectordb.library import safe
 from vectordb.options import IndexOptions
@@ -26,14 +27,14 @@ class FolderImages:
         self._root = root
         self._options = options
 
-    def open(self, space_id: str, dimension: int) -> EdgeImages:
+    def open(self, space_id: str, dimension: int) -> GrowingImages:
         """See ``ImageLibrary``. Raises ``DiskFull``, too."""
         place = self._place(space_id)
         if not (place / "index.json").exists():
             shutil.rmtree(place, ignore_errors=True)  # created in part
-            return EdgeImages.create(place, dimension, self._options)
+            return GrowingImages.create(place, dimension, self._options)
         try:
-            index = EdgeImages.open(place, self._options)
+            index = GrowingImages.open(place, self._options)
             if index.dimension == dimension:
                 return index
             index.close()
@@ -43,7 +44,7 @@ class FolderImages:
         aside = next(p for n in range(1, 10_000) if not (p := place.with_name(f"{place.name}.damaged-{n}")).exists())
         place.rename(aside)
         log.warning("image index set aside", at=str(aside), reason=reason, then="an empty one is created")
-        return EdgeImages.create(place, dimension, self._options)
+        return GrowingImages.create(place, dimension, self._options)
 
     def drop(self, space_id: str) -> None:
         """See ``ImageLibrary``."""

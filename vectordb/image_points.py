@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from vectordb.images import ImageEntry
+from vectordb.images import ImageEntry, ImageFact
 
 IMAGE: Final = "image"
 WORDS: Final = "words"
 KEYWORDS: Final = ("bucket", "key", "captions", "tags")  # fields with an index
 TAKEN: Final = "taken"
+COMPARED: Final = ("bucket", "key", "raw_key", "etag", "tags")  # fields of an ``ImageFact``
 MARGIN: Final = 1e-5  # similarities of float32 vectors differ by less between two ways to compute them
 
 
@@ -49,10 +50,10 @@ def payload_of(entry: ImageEntry) -> dict[str, Any]:
 def entry_of(payload: dict[str, Any] | None) -> ImageEntry:
     """The image of a payload."""
     p = payload or {}
-    raw, number = p.get("raw_key"), p.get("hash")
+    number = p.get("hash")
     return ImageEntry(
         p["bucket"],
-        p["key"] if raw is None else bytes.fromhex(raw).decode("utf-8", "surrogateescape"),
+        _key(p),
         p["etag"],
         p["captions"],
         p["floor"],
@@ -62,3 +63,17 @@ def entry_of(payload: dict[str, Any] | None) -> ImageEntry:
         tuple(p["tags"]),
         p["extra"],
     )
+
+
+def fact_of(payload: dict[str, Any] | None, vector: Any) -> ImageFact:
+    """The fact of a payload with the fields ``COMPARED``. ``vector``: the point's, with ``WORDS`` if it has any."""
+    p = payload or {}
+    words = vector.get(WORDS) if isinstance(vector, dict) else None
+    return ImageFact(p["bucket"], _key(p), p["etag"], tuple(p["tags"]), 0 if words is None else len(words.indices))
+
+
+def _key(payload: dict[str, Any]) -> str:
+    raw: str | None = payload.get("raw_key")
+    if raw is not None:
+        return bytes.fromhex(raw).decode("utf-8", "surrogateescape")
+    return str(payload["key"])

@@ -14,8 +14,18 @@ from typing import Any, Self
 import numpy as np
 from qdrant_client import QdrantClient, models
 
-from vectordb.image_points import IMAGE, KEYWORDS, MARGIN, TAKEN, WORDS, entry_of, payload_of
-from vectordb.images import EVERYTHING, PAGE, ImageEntry, ImageFilter, ImageHits, ImageLabels, last_by_id, word_id
+from vectordb.image_points import COMPARED, IMAGE, KEYWORDS, MARGIN, TAKEN, WORDS, entry_of, fact_of, payload_of
+from vectordb.images import (
+    EVERYTHING,
+    PAGE,
+    ImageEntry,
+    ImageFact,
+    ImageFilter,
+    ImageHits,
+    ImageLabels,
+    last_by_id,
+    word_id,
+)
 from vectordb.index import Floats, IndexFault, IndexMissing, WrongDimension, unit_rows
 from vectordb.options import IndexOptions
 from vectordb.server_client import ask, ask_once, is_local
@@ -98,10 +108,11 @@ class ServerImages:
             entry = entry_of(record.payload)
             if (entry.bucket, entry.key, entry.etag) != (one.bucket, one.key, one.etag):
                 continue
-            tags = models.SetPayload(payload={"tags": list(one.tags)}, points=[record.id])
-            operations.append(models.SetPayloadOperation(set_payload=tags))
             words = models.PointVectors(id=record.id, vector={WORDS: _sparse(one.words)})
             operations.append(models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=[words])))
+            # last: an image with its tags has its words, too, whatever fails
+            tags = models.SetPayload(payload={"tags": list(one.tags)}, points=[record.id])
+            operations.append(models.SetPayloadOperation(set_payload=tags))
         if operations:
             ask(client.batch_update_points, self._collection, operations, wait=True)
 
@@ -172,9 +183,31 @@ class ServerImages:
             if found:
                 yield self._read(found)
 
+    def facts(self, ids: Sequence[int]) -> list[ImageFact]:
+        """See ``ImageSearch.facts``."""
+        client, wanted, found = self._used(), sorted(set(ids)), list[models.Record]()
+        for start in range(0, len(wanted), PAGE):
+            part = wanted[start : start + PAGE]
+            found += ask(client.retrieve, self._collection, part, with_payload=list(COMPARED), with_vectors=[WORDS])
+        found.sort(key=lambda record: int(record.id))
+        return [fact_of(one.payload, one.vector) for one in found]
+
+    def facts_after(self, after: int, limit: int) -> list[ImageFact]:
+        """See ``ImageSearch.facts_after``."""
+        if after >= 2**64 - 1:
+            return []
+        found, _ = ask(
+            self._used().scroll, self._collection, limit=limit, offset=after + 1, with_payload=list(COMPARED),
+            with_vectors=[WORDS],
+        )  # fmt: skip
+        return [fact_of(one.payload, one.vector) for one in found]
+
     def count(self, where: ImageFilter = EVERYTHING) -> int:
         """See ``ImageSearch.count``."""
         return ask(self._used().count, self._collection, count_filter=_filter(where), exact=True).count
+
+    def maintain(self) -> None:
+        """See ``ImageIndex.maintain``. Does nothing: the server builds its graphs."""
 
     def close(self) -> None:
         """See ``ImageIndex.close``. The server has stored everything; the client stays open."""

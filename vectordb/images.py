@@ -68,6 +68,21 @@ class ImageLabels:
 
 
 @dataclass(frozen=True)
+class ImageFact:
+    """What the verification compares of an image: its version, and what it is found by. ``words``: their number."""
+
+    bucket: str
+    key: str
+    etag: str
+    tags: tuple[str, ...]
+    words: int
+
+    @property
+    def id(self) -> int:
+        return image_id(self.bucket, self.key)
+
+
+@dataclass(frozen=True)
 class ImageFilter:
     """Conditions that all must hold. ``tags``: every one of them; ``not_tags``: none of them.
 
@@ -120,6 +135,17 @@ class ImageSearch(Protocol):
         """All images with their vectors, in the order of ids, ``PAGE`` at a time; only ids above ``after``."""
         ...
 
+    def facts(self, ids: Sequence[int]) -> list[ImageFact]:
+        """What is known of these images without their vectors, ordered by id; unknown ids are skipped."""
+        ...
+
+    def facts_after(self, after: int, limit: int) -> list[ImageFact]:
+        """The same of the first ``limit`` images whose id is above ``after``, in the order of ids.
+
+        Raises ``IndexMissing`` if the index was removed while it was open.
+        """
+        ...
+
     def count(self, where: ImageFilter = EVERYTHING) -> int:
         """The number of images."""
         ...
@@ -151,6 +177,13 @@ class ImageIndex(ImageSearch, Protocol):
 
     def remove(self, ids: Sequence[int]) -> None:
         """Remove images; ignores unknown ids."""
+        ...
+
+    def maintain(self) -> None:
+        """Keep searches fast; call it after changes. Returns soon, and does nothing where a server does it by itself.
+
+        A failure is logged and tried again later: searches are slower meanwhile, but find the same.
+        """
         ...
 
     def close(self) -> None:

@@ -5,11 +5,12 @@ The distance of two images is 1 − cosine. Two limits hold for an exemplar, and
 - a share of its *usual* distance, which three quarters of the archive's images do not exceed. The limit is the same
   whether images lie in a narrow cone (CLIP, SigLIP) or not, since a cone shrinks all distances alike. It follows the
   surroundings of each exemplar, and five images are enough to know it.
-- the *reach*: of two images drawn at random, ``CHANCE`` are nearer. It is extrapolated from the bulk of the distances
-  by a power law, since series of nearly equal photographs fill the lower tail itself. It limits spaces in which
-  distances say little, such as that of an untrained encoder.
+- the *reach* of the space: within it, ``CHANCE`` of the archive look like an image by chance. It is extrapolated from
+  the bulk of the distances by a power law, since series of nearly equal photographs fill the lower tail itself. It
+  limits spaces in which distances say little, such as that of an untrained encoder.
 
-Constants were chosen by measurement: ops/decisions/0029-exemplars.md.
+Both hold if up to two thirds of an archive show one thing. Constants were chosen by measurement:
+ops/decisions/0029-exemplars.md.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from numpy.typing import NDArray
 from tasks.message_parts import Floats
 
 SHARE = 0.32  # of the usual distance
-USUAL = 0.75  # quantile of the distances of an image to the archive
-CHANCE = 0.02  # share of random pairs within the reach
-BULK = (0.1, 0.5)  # quantiles of the distances of random pairs that the power law passes through
+UPPER = 0.75  # quantile: of the distances of an image for its usual one, and of the images' reaches
+CHANCE = 0.01  # share of the archive within the reach
+BULK = (0.1, 0.5)  # quantiles of the distances of an image that the power law passes through
 LEAST = 4  # other images from which a usual distance is known
+WEIGHT = 8  # images that the expected distance of the space counts for
 MOST = 1024  # images that are used of a sample
-COPY = 1e-3  # nearer images are copies of one file, and count as one
+COPY = 1e-3  # nearer images are copies of one file, and do not count
 COPIES_ONLY = 0.02  # distance of images that look alike where no usual distance is known
 Numbers = NDArray[np.float64]
 
@@ -36,9 +38,9 @@ Numbers = NDArray[np.float64]
 class Calibration:
     """The distances of an archive in one space.
 
-    ``sample``: unit vectors (m, d) of images drawn at random. ``reach``: a distance; ``None`` if there are fewer than
-    ``LEAST`` different images. ``expected``: the usual distance in the space, for archives that are smaller than
-    that; ``None`` if it is not known. ``median``: of the distances of random pairs, for people.
+    ``sample``: unit vectors (m, d) of images drawn at random. ``reach``: a distance; ``None`` if the space is known
+    or fewer than ``LEAST`` + 1 images differ. ``median``: of the distances of random pairs, for people.
+    ``expected``: the usual distance in a space that is known to tell images apart; ``None`` in others.
     """
 
     sample: Floats
@@ -48,9 +50,11 @@ class Calibration:
 
     def usual(self, vector: Floats) -> float | None:
         """The usual distance of an image (d,); ``None`` if it is not known. Copies of the image do not count."""
-        distances = 1.0 - (self.sample @ vector).astype(np.float64)
-        others = distances[distances > COPY]
-        return float(np.quantile(others, USUAL)) if len(others) >= LEAST else self.expected
+        others = _others(self.sample, vector)
+        if self.expected is None:
+            return float(np.quantile(others, UPPER)) if len(others) >= LEAST else None
+        own = float(np.quantile(others, UPPER)) if len(others) else 0.0
+        return (len(others) * own + WEIGHT * self.expected) / (len(others) + WEIGHT)
 
     def radius(self, vector: Floats) -> float:
         """The largest distance of an image that looks like this one (d,)."""
@@ -68,16 +72,24 @@ def calibrate(sample: Floats, expected: float | None = None) -> Calibration:
     order makes no difference if there are no more. ``expected``: see ``Calibration``.
     """
     used = sample[:MOST]
-    rows, columns = np.triu_indices(len(used), 1)
-    distances = 1.0 - (used @ used.T)[rows, columns].astype(np.float64)
-    different = distances[distances > COPY]
-    if len(different) < LEAST * (LEAST - 1) // 2:
+    distances = [_others(used, vector) for vector in used]
+    enough = [others for others in distances if len(others) >= LEAST]
+    if not enough:
         return Calibration(used, None, None, expected)
-    return Calibration(used, _reach(different), float(np.median(different)), expected)
+    median = float(np.median(np.concatenate(enough)))
+    reach = None if expected is not None else float(np.quantile([_reach(others) for others in enough], UPPER))
+    return Calibration(used, reach, median, expected)
+
+
+def _others(sample: Floats, vector: Floats) -> Numbers:
+    """The distances of an image to those of the sample that are no copies of it."""
+    distances = 1.0 - (sample @ vector).astype(np.float64)
+    others: Numbers = distances[distances > COPY]
+    return others
 
 
 def _reach(distances: Numbers) -> float:
-    """The distance within which a share ``CHANCE`` of the pairs would be if the power law held."""
+    """The distance within which a share ``CHANCE`` of the images would be if the power law held."""
     low, high = np.quantile(distances, BULK).tolist()
     exponent = np.log(high / low) / np.log(BULK[1] / BULK[0])  # 1 / dimension, 0 if all distances are equal
     return float(low * (CHANCE / BULK[0]) ** exponent)

@@ -19,7 +19,7 @@ Words = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float64]
 
 WORDS: Final = 4
-PARTS: Final = (21, 21, 22)  # bits of the first word, from the lowest: each part turns within itself
+PARTS: Final = (22, 22, 20)  # bits of a word, from the lowest: each part turns within itself
 # What was done to a picture, in the order of ``variants``. Mirrored: left and right swapped, before it was rotated.
 # Rotated: clockwise.
 TRANSFORMS: Final = (
@@ -31,7 +31,7 @@ _CELLS = 64  # in each direction
 _COARSE, _FINE = 8, 16  # frequencies in each direction
 _SHOWN, _LEAST_SHOWN = 0.25, 24  # levels of 0 to 255; coarse frequencies of that amplitude that a picture must have
 # small parts: share of the variance that the coarse frequencies lack, share of cells like the background, in levels
-_LACKING, _BACKGROUND, _LIKE = 0.5, 0.5, 24
+_LACKING, _BACKGROUND, _LIKE = 0.35, 0.5, 24
 _MARK = (0, 0)  # the place of the mean, whose sign says nothing
 
 
@@ -45,7 +45,7 @@ def _layout() -> list[tuple[int, int]]:
     coarse = [pair for pair in swapped if pair[1] < _COARSE]
     fine = [pair for pair in swapped if pair[1] >= _COARSE]
     unswapped = iter([(at, at) for at in range(1, _FINE)] + [_MARK])
-    # in each part the pairs, and as many others as there is room for
+    # each has its pairs, and as many others as there is room for
     groups = [(coarse[at::3], bits) for at, bits in enumerate(PARTS)]
     groups += [(fine[:28], 64), (fine[28:60], 64), (fine[60:], 64)]
     layout: list[tuple[int, int]] = []
@@ -86,9 +86,11 @@ def perceptual_hash(image: Image.Image) -> bytes | None:
     The whole image counts, squeezed to a square: very long images, too, which encoders see through windows. Of an
     animation the frame counts that ``decode`` returns, of a video its first view.
     """
-    # reduced by a whole factor first, which is twice as fast
-    small = image.resize((_CELLS, _CELLS), Image.Resampling.BOX, reducing_gap=2.0).convert("L")
-    cells = np.asarray(small, np.float64)
+    # reduced by whole factors first, which is faster; BOX would treat left and right differently
+    by = max(1, image.width // (2 * _CELLS)), max(1, image.height // (2 * _CELLS))
+    grey = image.reduce(by).convert("L")
+    whole = (0, 0, image.width / by[0], image.height / by[1])
+    cells = np.asarray(grey.resize((_CELLS, _CELLS), Image.Resampling.HAMMING, whole), np.float64)
     amplitudes = _WAVES @ cells @ _WAVES.T
     amplitudes[_MARK] = 0
     coarse = amplitudes[:_COARSE, :_COARSE]
@@ -102,8 +104,7 @@ def perceptual_hash(image: Image.Image) -> bytes | None:
 def _shows_small_parts(cells: Floats, coarse: Floats) -> bool:
     """Whether small things on a plain background are most of what is to be seen."""
     lacking = 1 - float((coarse**2).sum()) / float(cells.var())
-    background = np.abs(cells - np.median(cells)) <= _LIKE
-    return lacking > _LACKING and float(background.mean()) > _BACKGROUND
+    return lacking > _LACKING and float((np.abs(cells - np.median(cells)) <= _LIKE).mean()) > _BACKGROUND
 
 
 def words_of(hashes: Sequence[bytes | None]) -> Words:
@@ -116,16 +117,19 @@ def words_of(hashes: Sequence[bytes | None]) -> Words:
 
 
 def variants(words: Words) -> Words:
-    """The hashes (8, n, k) of n pictures in all orientations, in the order of ``TRANSFORMS``.
+    """The hashes (8, n, 4) of n pictures (n, 4) in all orientations, in the order of ``TRANSFORMS``.
 
-    ``words``: (n, k), the first k words of each. They differ from the hashes of the turned pictures by a few bits,
-    those of frequencies that the picture lacks.
+    They differ from the hashes of the turned pictures by a few bits, those of frequencies that the picture lacks.
     """
-    one, count = np.uint64(1), words.shape[1]
-    up, down, kept = _UP[:count], _DOWN[:count], _KEPT[:count]
-    transposed = (words & kept) | ((words & up) << one) | ((words & down) >> one)
-    flips = _FLIPS[:, None, :count]
-    return np.concatenate([words ^ flips, transposed ^ flips])
+    return np.stack([word_variants(words[:, word], word) for word in range(WORDS)], axis=-1)
+
+
+def word_variants(values: Words, word: int) -> Words:
+    """One word (8, n) of n pictures in all orientations. ``values``: (n,). ``word``: which one it is."""
+    one = np.uint64(1)
+    transposed = (values & _KEPT[word]) | ((values & _UP[word]) << one) | ((values & _DOWN[word]) >> one)
+    flips = _FLIPS[:, word, None]
+    return np.concatenate([values ^ flips, transposed ^ flips])
 
 
 def has_small_parts(words: Words) -> npt.NDArray[np.bool_]:

@@ -34,10 +34,10 @@ ADAPTERS = frozenset({
     # the method
     "Extractor", "extractor", "load_image_encoder", "load_text_encoder", "Pipeline", "FolderLibrary", "ServerLibrary",
     "OpenIndexes", "ActiveVersion", "RemoteIndex", "RemoteEncoder",
-    # stages and liveness
     # images
-    "OpenImages", "ExampleBook", "Teacher", "StatementJournal", "Statements", "Archive", "RemoteArchive",
-    "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary", "Restoration",
+    "OpenImages", "DuplicateFinder", "ExampleBook", "Teacher", "StatementJournal", "Statements", "Archive",
+    "RemoteArchive", "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary", "Restoration",
+    # stages and liveness
     "StageWorker", "StageRunner", "Handover", "Fetcher", "Segmenter", "LivenessCheck", "WorkerLiveness",
     "LivenessFiles",
     # operations
@@ -47,6 +47,7 @@ ADAPTERS = frozenset({
 
 OWN_TRACKER = "a tracker that lives in its owner alone, where the caller gives none; no setting is read"
 EXCEPTIONS = {
+    "processes/worker.py: OutageTracker": "without probes, which would load the index engine, and without notes",
     "dispatch/dispatcher.py: OutageTracker": OWN_TRACKER,
     "events/folder_watch.py: OutageTracker": OWN_TRACKER,
     "gateway/broadcaster.py: OutageTracker": OWN_TRACKER,
@@ -61,7 +62,6 @@ EXCEPTIONS = {
 NAMED_AFTER = {"cli", "processes", "wiring"}
 ONE_TOPIC = {
     "segmentation": "each folder's part of segmentation: its settings, its evaluation",
-    "teaching": "what is taught, by caption or by example, and its routes",
 }
 
 

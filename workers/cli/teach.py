@@ -20,7 +20,7 @@ from workers.cli.show import clean, console, line, messages
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workers.images.teaching import Taught
+    from workers.images.teacher import Taught
     from workers.wiring.wiring import Wiring
 
 SHOWN = 10  # images that look like one
@@ -122,7 +122,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="JSON lines with key, label and accepted; - is standard input.")],
 ) -> None:
     """Say of images what a file says. Keys without a tagged image are named and skipped."""
-    from workers.images.teaching import BadLabel, NotTaggable  # noqa: PLC0415 -- keeps the command line quick
+    from workers.images.teacher import BadLabel, NotTaggable  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.operations import teacher  # noqa: PLC0415 -- as above
 
     text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8", errors="surrogateescape")
@@ -172,9 +172,10 @@ def calibrate(json: Json = False) -> None:
     from tasks.exemplars.nearness import MOST, calibrate  # noqa: PLC0415 -- as above
     from workers.wiring.operations import remote_images  # noqa: PLC0415 -- as above
 
-    images = remote_images(connected())
+    wiring = connected()
+    images = remote_images(wiring)
     _, rows = next(images.pages(), ([], np.empty((0, images.dimension), np.float32)))
-    found = calibrate(rows[:MOST])
+    found = calibrate(rows[:MOST], wiring.space.usual_distance)
     radii = [found.radius(row) for row in found.sample]
     figures: dict[str, Any] = {
         "images": images.count(), "sample": len(found.sample), "median_distance": found.median, "reach": found.reach,

@@ -7,15 +7,14 @@ wildtag, other inodes. Tagging them again would cost hours and would tell everyb
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from tasks.message_parts import ObjectRef
 from workers.lifecycle.ledger import Ledger
-from workers.lifecycle.record import Record, decode
+from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
-from workers.lifecycle.statements import Statements
 
 log = structlog.get_logger()
 
@@ -34,10 +33,14 @@ class SameVersions:
     """Finds and rewrites such records. Raises ``StoreUnavailable``."""
 
     def __init__(
-        self, records: Records, ledger: Ledger, same: SameVersion, statements: Statements | None = None
+        self,
+        records: Records,
+        ledger: Ledger,
+        same: SameVersion,
+        adopted: Callable[[Mapping[str, str], Sequence[Record]], object] = lambda _, __: None,
     ) -> None:
-        """``statements``: get the new ETags, too, so that they go on to hold."""
-        self._statements = statements
+        """``adopted``: told of the ETags that objects had before, and of their records as they are now."""
+        self._adopted = adopted
         self._records = records
         self._ledger = ledger
         self._same = same
@@ -57,12 +60,11 @@ class SameVersions:
             if body is not None and self._agrees(self._records.damaged.read(ref.id, body), ref)
         ]  # fmt: skip
         adopted = {ref.id for (ref, _), done in zip(same, self._ledger.adopt(same), strict=True) if done}
-        if self._statements is not None:
-            for ref, body in same:
-                if ref.id in adopted:
-                    self._statements.adopt(ref.id, decode(body).etag, ref.etag)
         if adopted:
             log.info("same content under another etag", objects=len(adopted), example=min(adopted))
+            before = {ref.id: etag for ref, (etag, _) in zip(refs, known, strict=True) if ref.id in adopted}
+            now = [record for record in self._records.get(sorted(adopted)) if record is not None]
+            self._adopted(before, [record for record in now if record.etag != before[record.id]])
         return adopted
 
     def _agrees(self, record: Record | None, ref: ObjectRef) -> bool:

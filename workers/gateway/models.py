@@ -20,6 +20,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[dict[str, str]] | None = Field(None, description="The invalid parameters and fields.")
+    code: str | None = Field(None, description="Why an image cannot be decoded: the code of a failed record.")
 
 
 class DirectUpload(BaseModel):
@@ -178,6 +179,16 @@ class Source(BaseModel):
     at: float = Field(description="When the state was last reported.")
 
 
+class ImageIndexStanding(BaseModel):
+    """The last comparison of the index of images with the records."""
+
+    at: float = Field(description="When, in Unix seconds.")
+    records: int = Field(description="Number of tagged images, without those in progress.")
+    indexed: int = Field(description="Number of these that are in the index.")
+    faults: dict[str, int] = Field(description="Number of faults by kind, before their repair.")
+    unreadable: int = Field(description="Number of images that cannot be read any more.")
+
+
 class Status(BaseModel):
     """The state of the system."""
 
@@ -189,6 +200,7 @@ class Status(BaseModel):
     outages: list[Outage]
     held_removals: list[HeldRemovals]
     sources: dict[str, Source]
+    image_index: ImageIndexStanding | None = Field(description="`null` until the first comparison.")
 
 
 class Ready(BaseModel):

@@ -15,7 +15,10 @@ from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
-from workers.images.teaching import Teacher
+from workers.images.duplicate_finder import DuplicateFinder
+from workers.images.finding import Finder
+from workers.images.findings import StoredStanding
+from workers.images.teacher import Teacher
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
@@ -88,12 +91,15 @@ class Services:
     idempotency: Idempotency
     batches: Batches
     captions: CaptionStore
+    finder: Finder
     dead_letters: DeadLetters
     segmentation_requests: SegmentationRequests
     statements: Statements
     teacher: Teacher
+    duplicates: DuplicateFinder
     outages: OutageReport
     holds: Holds
+    images_standing: StoredStanding
     spellings: Spellings
     ignored_by: Callable[[str], str | None]
     clock: Callable[[], float]

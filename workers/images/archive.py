@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 import structlog
 
+from tasks.hubness import ReferenceVectors
 from tasks.message_parts import Floats, Vectors
-from tasks.retrieval import hubness
 from vectordb.decoders import from_msgpack
 from vectordb.images import ImageEntry, ImageSearch
 from workers.images.remote_images import OWNER
@@ -48,7 +48,7 @@ class Archive:
         self,
         images: Callable[[], ImageSearch],
         low_priority_inbox: Inbox,
-        reference_vectors: Callable[[], Floats | None],
+        reference_vectors: Callable[[], ReferenceVectors | None],
     ) -> None:
         self._images = images
         self._inbox = low_priority_inbox
@@ -79,8 +79,7 @@ class Archive:
         reference = self._reference_vectors()
         if reference is None:
             return [0.0] * len(vectors)
-        rows: list[float] = hubness(vectors, reference).tolist()
-        return rows
+        return [reference.of(vector) for vector in vectors]
 
 
 class RemoteArchive:

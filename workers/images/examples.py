@@ -39,7 +39,7 @@ class ExampleBook:
         images: OpenImages,
         statements: Statements,
         records: Records,
-        expected: Callable[[], float | None],
+        expected: float | None,
         min_confidence: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -95,7 +95,7 @@ class ExampleBook:
         if self._calibration is None or not known / GROWN <= count <= known * GROWN:
             # ids are digests of keys, so the first page is a random sample
             _, rows = next(iter(index.pages()), ([], np.empty((0, index.dimension), np.float32)))
-            self._calibration, self._calibrated_for = calibrate(rows[:MOST], self._expected()), count
+            self._calibration, self._calibrated_for = calibrate(rows[:MOST], self._expected), count
         return self._calibration
 
     def _refresh(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from tasks.message_parts import Vectors
 from vectordb.decoders import from_msgpack
-from vectordb.images import ImageEntry, ImageFilter, ImageIndex, ImageLabels
+from vectordb.images import ImageEntry, ImageFilter, ImageIndex, ImageLabels, image_id
 from vectordb.index import Floats
 
 TASK = "wildtag.images"
@@ -81,6 +82,35 @@ class Remove(_Request, frozen=True, tag="remove"):
     ids: tuple[int, ...]
 
 
+class Facts(_Request, frozen=True, tag="facts"):
+    """What is known of images by id, without their vectors."""
+
+    ids: tuple[int, ...]
+
+
+class FactsAfter(_Request, frozen=True, tag="facts-after"):
+    """The same of the first ``limit`` images after an id."""
+
+    after: int
+    limit: int
+
+
+class RemoveVersions(_Request, frozen=True, tag="remove-versions"):
+    """Remove these versions of objects: bucket, key and ETag. Another version of the object stays."""
+
+    versions: tuple[tuple[str, str, str], ...]
+
+
+class Adopt(_Request, frozen=True, tag="adopt"):
+    """Objects have another ETag with the same content: bucket, key, ETag before, ETag now."""
+
+    versions: tuple[tuple[str, str, str, str], ...]
+
+
+class Drop(_Request, frozen=True, tag="drop"):
+    """Remove all images, and create the index again: also one that is damaged."""
+
+
 class Found(msgspec.Struct, frozen=True):
     """Images with their vectors."""
 
@@ -92,7 +122,10 @@ class Found(msgspec.Struct, frozen=True):
         return cls(tuple(entries), Vectors.of(vectors))
 
 
-Request = Search | SearchWords | Get | Page | Count | Concerned | Put | Label | Remove
+Request = (
+    Search | SearchWords | Get | Page | Count | Concerned | Put | Label | Remove | Facts | FactsAfter | RemoveVersions
+    | Adopt | Drop
+)  # fmt: skip
 
 
 def decode(data: bytes) -> Request:
@@ -102,8 +135,11 @@ def decode(data: bytes) -> Request:
     return request
 
 
-def answer(index: ImageIndex, request: Request) -> Any:  # noqa: PLR0911 -- one for each request
-    """Handle a request in the process that owns the index; the result is encoded by the caller."""
+def answer(index: ImageIndex, request: Request) -> Any:  # noqa: C901, PLR0911, PLR0912 -- one for each request
+    """Handle a request in the process that owns the index; the result is encoded by the caller.
+
+    ``Drop`` is not one of them: it concerns the library.
+    """
     match request:
         case Search(vectors, limit, where):
             return index.search(vectors.array(), limit, where)
@@ -123,4 +159,23 @@ def answer(index: ImageIndex, request: Request) -> Any:  # noqa: PLR0911 -- one 
             index.label(labels)
         case Remove(ids):
             index.remove(ids)
+        case Facts(ids):
+            return index.facts(ids)
+        case FactsAfter(after, limit):
+            return index.facts_after(after, limit)
+        case RemoveVersions(versions):
+            facts = index.facts([image_id(bucket, key) for bucket, key, _ in versions])
+            gone = set(versions)
+            index.remove([fact.id for fact in facts if (fact.bucket, fact.key, fact.etag) in gone])
+        case Adopt(versions):
+            _adopt(index, versions)
     return None
+
+
+def _adopt(index: ImageIndex, versions: Sequence[tuple[str, str, str, str]]) -> None:
+    now = {(bucket, key, before): after for bucket, key, before, after in versions}
+    entries, vectors = index.get([image_id(bucket, key) for bucket, key, *_ in versions])
+    places = [at for at, one in enumerate(entries) if (one.bucket, one.key, one.etag) in now]
+    adopted = [replace(one, etag=now[one.bucket, one.key, one.etag]) for one in (entries[at] for at in places)]
+    if adopted:
+        index.put(adopted, vectors[places])

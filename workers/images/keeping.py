@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tasks.message_parts import Media, ObjectRef, Vectors
+from tasks.message_parts import Floor, Media, ObjectRef, Vectors
 from tasks.messages import Embedded, Retrieved, Submitted
 from vectordb.decoders import converted
 from vectordb.images import NO_FLOOR, ImageEntry, image_id
@@ -25,7 +25,7 @@ _VERSION = "version_id"
 def keep(images: OpenImages, retrieved: Retrieved, embedded: Embedded) -> None:
     """Put the images of a batch into the index. Their tags follow when they have records."""
     if embedded.objects:
-        images.attempt("keep", lambda index: index.put(entries(retrieved, embedded), embedded.vectors.array()))
+        images.attempt("keep", lambda index: index.put(entries(retrieved.floors, embedded), embedded.vectors.array()))
 
 
 def kept(images: OpenImages, batch: Submitted, view: str) -> tuple[Embedded, Submitted]:
@@ -50,10 +50,10 @@ def kept(images: OpenImages, batch: Submitted, view: str) -> tuple[Embedded, Sub
     return _embedded(batch, refs, chosen, view), msgspec.structs.replace(batch, objects=rest)
 
 
-def entries(retrieved: Retrieved, embedded: Embedded) -> list[ImageEntry]:
-    """The entries of a batch's images."""
+def entries(found: Sequence[Floor], embedded: Embedded) -> list[ImageEntry]:
+    """The entries of a batch's images. ``found``: the floor of each, or nothing."""
     count = len(embedded.objects)
-    floors = [(floor.rank, floor.similarity) for floor in retrieved.floors] or [(NO_FLOOR, NO_FLOOR)] * count
+    floors = [(floor.rank, floor.similarity) for floor in found] or [(NO_FLOOR, NO_FLOOR)] * count
     media: Sequence[Media | None] = embedded.media or (None,) * count
     hashes = embedded.hashes or (None,) * count
     featureless: Sequence[bool | None] = embedded.featureless or (None,) * count

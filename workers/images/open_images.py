@@ -11,6 +11,7 @@ import structlog
 from vectordb.errors import WildtagError
 from vectordb.image_library import ImageLibrary
 from vectordb.images import ImageIndex
+from vectordb.index import IndexFault, IndexMissing
 
 log = structlog.get_logger()
 
@@ -42,15 +43,34 @@ class OpenImages:
             self._index = self._library().open(self._space_id, self._dimension)
         return self._index
 
+    def use(self, work: Callable[[ImageIndex], T]) -> T:
+        """Do this with the index; once more if it was removed or replaced while it was open.
+
+        Raises what ``index`` raises, and what ``work`` raises.
+        """
+        try:
+            return work(self.index())
+        except (IndexFault, IndexMissing) as exc:
+            log.warning("image index opened again", reason=str(exc))
+            self.close()
+            return work(self.index())
+
+    def drop(self) -> None:
+        """Remove the index; an empty one is created at its next use."""
+        self.close()
+        self._library().drop(self._space_id)
+
     def attempt(self, purpose: str, work: Callable[[ImageIndex], T]) -> T | None:
-        """Do this with the index on the way of an image. ``None`` if the index fails; it then rests for a while.
+        """Do this with the index on the way of an image, then maintain it. ``None`` if it fails; it then rests.
 
         The verification of the index finds what was not done.
         """
         if self._clock() < self._paused_until:
             return None
         try:
-            done = work(self.index())
+            index = self.index()
+            done = work(index)
+            index.maintain()
         except WildtagError as exc:
             if not self._failing:
                 log.warning("image index failed", purpose=purpose, reason=str(exc), then="tagging goes on without")

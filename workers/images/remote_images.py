@@ -9,7 +9,7 @@ import msgspec
 
 from tasks.message_parts import Vectors
 from vectordb.decoders import from_msgpack
-from vectordb.images import EVERYTHING, ImageEntry, ImageFilter, ImageHits, ImageLabels
+from vectordb.images import EVERYTHING, ImageEntry, ImageFact, ImageFilter, ImageHits, ImageLabels
 from vectordb.index import Floats
 from workers.images import image_requests as requests
 from workers.redis.rpc import RpcClient
@@ -45,6 +45,20 @@ class RemoteImages:
             yield list(found[0].entries), found[0].vectors.array()
             after = found[0].entries[-1].id
 
+    def facts(self, ids: Sequence[int]) -> list[ImageFact]:
+        """See ``ImageSearch``."""
+        found: list[ImageFact] = self._ask(requests.Facts(tuple(ids)), list[ImageFact])
+        return found
+
+    def facts_after(self, after: int, limit: int) -> list[ImageFact]:
+        """See ``ImageSearch``."""
+        found: list[ImageFact] = self._ask(requests.FactsAfter(after, limit), list[ImageFact])
+        return found
+
+    def drop(self) -> None:
+        """Remove all images, and create the index again."""
+        self._ask(requests.Drop(), None)
+
     def count(self, where: ImageFilter = EVERYTHING) -> int:
         """See ``ImageSearch``."""
         count: int = self._ask(requests.Count(where), int)
@@ -67,6 +81,9 @@ class RemoteImages:
     def remove(self, ids: Sequence[int]) -> None:
         """See ``ImageIndex``."""
         self._ask(requests.Remove(tuple(ids)), None)
+
+    def maintain(self) -> None:
+        """See ``ImageIndex``; the owner does it."""
 
     def close(self) -> None:
         """See ``ImageIndex``; the owner keeps it open."""

@@ -1,4 +1,4 @@
-"""The dispatcher process, which also runs the keeper, and brings the index of images in step with the records."""
+"""The dispatcher process, which also runs the keeper, and keeps the index of images in step with the records."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from workers.settings.settings import Settings
 from workers.wiring.dispatch import dispatcher as dispatcher_of
 from workers.wiring.dispatch import follower as follower_of
 from workers.wiring.dispatch import keeper as keeper_of
+from workers.wiring.images import periodic_verification
 from workers.wiring.operations import restoration
 from workers.wiring.wiring import Wiring
 
 KEEPER_EVERY_S = 1.0
 FOLLOW_EVERY_S = 0.2
+VERIFY_STEP_EVERY_S = 0.1
 
 
 def run_dispatcher(settings: Settings) -> None:
-    """Run the dispatcher, which turns events into batches, the keeper of the ledger and the follower of the feed."""
+    """Run the dispatcher, which turns events into batches, the keeper, and what keeps the index of images."""
     configure()
     wiring = Wiring(settings)
     dispatcher, keeper = dispatcher_of(wiring, wiring.process_name), keeper_of(wiring)
@@ -33,11 +35,13 @@ def run_dispatcher(settings: Settings) -> None:
 
     def dispatch() -> None:
         restored()  # before images are tagged without what people said; an outage of the store does not stop them
-        dispatcher.step(block_ms=500)
+        dispatcher.step(block_ms=100 if verification.running else 500)
 
     keeping = Periodic(KEEPER_EVERY_S, keeper.step)
     recovering = Periodic(RECOVER_EVERY_S, lambda: dispatcher.recover(RECOVER_IDLE_MS))
-    following = Periodic(FOLLOW_EVERY_S, follower_of(wiring).step)
+    verification = periodic_verification(wiring)
+    following = Periodic(FOLLOW_EVERY_S, follower_of(wiring, verification.hasten).step)
+    verifying = Periodic(VERIFY_STEP_EVERY_S, verification.step)
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
     with running(wiring, "dispatcher") as stop:
         for prepare in (wiring.inbox.prepare, wiring.low_priority_inbox.prepare):
@@ -52,5 +56,6 @@ def run_dispatcher(settings: Settings) -> None:
             keeping,
             recovering,
             following,
+            verifying,
             beating,
         )

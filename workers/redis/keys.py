@@ -91,6 +91,8 @@ key                              type        holds
 ``P statements-restored``        string      present once the journal of statements was replayed into this Redis
 ``P images:position``            string      id of the last feed entry that the index of images was told of
                                              (``workers.images.follower``)
+``P images:standing``            string      the last comparison of the index of images with the records, as JSON
+                                             (``workers.images.findings``)
 ``P probe``                      string      written to test whether Redis accepts writes, with a lifetime
 ``P cache:KEY``                  string      values that can be computed again (word vectors, parsed captions), with
                                              a lifetime
@@ -104,6 +106,12 @@ key                              type        holds
 ``P api-keys``                   hash        id of an API key → JSON: ``sha256`` of its secret, ``name``, ``scope``,
                                              ``created``
 ``P rpc:ID``                     list        the answer to one request (``workers.redis.rpc``), with a lifetime
+``P query-image:ID``             string      bytes of an image that is searched with, until its vector is made, with
+                                             a lifetime (``workers.images.query_image``)
+``P search:ID``                  list        the ranked hits of one search, for its further pages: first what was
+                                             asked, then a hit each (msgpack), best first, with a lifetime that each
+                                             page renews (``workers.images.ranked_lists``)
+``P searches``                   list        the ids of the searches whose hits are kept, newest first, trimmed
 ===============================  ==========  =======================================================================
 
 Celery keeps its queues under the same prefix and its own names: ``P embedding`` and the other stages, ``P unacked``,
@@ -114,12 +122,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from workers.redis.image_keys import ImageKeys
+
 
 @dataclass(frozen=True)
-class Keys:
+class Keys(ImageKeys):
     """The names of the keys under one prefix."""
-
-    prefix: str
 
     @property
     def layout_version(self) -> str:
@@ -232,25 +240,6 @@ class Keys:
     @property
     def outages(self) -> str:
         return f"{self.prefix}outages"
-
-    def statements(self, oid: str) -> str:
-        return f"{self.prefix}statements:{oid}"
-
-    @property
-    def stated(self) -> str:
-        return f"{self.prefix}stated"
-
-    @property
-    def statements_revision(self) -> str:
-        return f"{self.prefix}statements-revision"
-
-    @property
-    def statements_restored(self) -> str:
-        return f"{self.prefix}statements-restored"
-
-    @property
-    def images_position(self) -> str:
-        return f"{self.prefix}images:position"
 
     @property
     def probe(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 
 from workers.captions.remote_index import ENCODE, TASK
-from workers.images import archive, image_requests, teaching
+from workers.images import archive, image_requests, index_task, query_image, teacher, text_search
 from workers.settings.settings import QUEUES, SEGMENTATION, STAGES
 from workers.stages.rpc_server import RpcServer
 from workers.stages.worker import StageWorker
@@ -39,8 +39,11 @@ def register(app: Celery, worker: Callable[[], StageWorker]) -> None:
         TASK: lambda rpc: rpc.captions,
         image_requests.TASK: lambda rpc: rpc.images,
         archive.TASK: lambda rpc: rpc.archive,
-        teaching.TASK: lambda rpc: rpc.near,
+        teacher.TASK: lambda rpc: rpc.near,
+        index_task.TASK: lambda rpc: rpc.index,
         ENCODE: lambda rpc: rpc.encode,
+        query_image.TASK: lambda rpc: rpc.embed_query,
+        text_search.TASK: lambda rpc: rpc.search,
     }
 
     def add_request(name: str, handler: Callable[[RpcServer], Callable[[str, bytes], None]]) -> None:

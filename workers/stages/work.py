@@ -13,7 +13,8 @@ from tasks import pipeline
 from tasks.cache import Cache
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor
-from tasks.message_parts import DerivedThresholds, Floats
+from tasks.hubness import ReferenceVectors
+from tasks.message_parts import DerivedThresholds
 from tasks.messages import Embedded, Extracted, Retrieved, Submitted
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import Judge
@@ -68,7 +69,7 @@ class Retrieval:
         indexes: OpenIndexes,
         images: OpenImages,
         chosen: Callable[[], str],
-        reference_vectors: Floats | None,
+        reference_vectors: ReferenceVectors | None,
         options: PipelineOptions,
         handover: Handover,
         *,

@@ -15,16 +15,17 @@ from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
 from workers.wiring.caption_service import CaptionService
-from workers.wiring.operations import spellings, teacher
+from workers.wiring.operations import duplicate_finder, finder, images_standing, spellings, teacher
 from workers.wiring.wiring import Wiring
 
-PATIENCE_S = 20.0  # for a response about captions, because an HTTP client waits for it
+PATIENCE_S = 20.0  # for a response of a worker, because an HTTP client waits for it
 
 
 def services(wiring: Wiring) -> Services:
     """The adapters of the gateway."""
     s = wiring.settings
     progress = ProgressReader(wiring.redis, wiring.keys)
+    rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, PATIENCE_S)
     return Services(
         batching_writer=BatchingWriter(connect_async(s.redis_url), wiring.keys),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
@@ -35,12 +36,15 @@ def services(wiring: Wiring) -> Services:
             wiring.object_filter.key, wiring.clock,
         ),
         captions=caption_service(wiring),
+        finder=finder(wiring, rpc),
         dead_letters=wiring.dead_letters,
         segmentation_requests=wiring.segmentation_requests,
         statements=wiring.statements,
-        teacher=teacher(wiring, RpcClient(wiring.publisher, wiring.redis, wiring.keys, PATIENCE_S)),
+        teacher=teacher(wiring, rpc),
+        duplicates=duplicate_finder(wiring, rpc),
         outages=wiring.outages,
         holds=wiring.holds,
+        images_standing=images_standing(wiring),
         spellings=spellings(wiring, unrecorded=True),
         ignored_by=wiring.object_filter.ignored_by,
         clock=wiring.clock,

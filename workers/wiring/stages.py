@@ -10,15 +10,18 @@ from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
 from workers.images.archive import Archive
 from workers.images.examples import ExampleBook
+from workers.images.text_search import TextSearch
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
+from workers.stages.query_embedding import QueryEmbedding
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
 from workers.stages.table import Stage
 from workers.stages.unusable import Triage
 from workers.stages.work import Embedding, Extraction, Retrieval, Scoring
 from workers.stages.worker import StageWorker
+from workers.wiring.indexing import indexing
 from workers.wiring.models import pipeline_options
 from workers.wiring.wiring import Wiring
 
@@ -50,7 +53,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     def fetcher() -> Fetcher:
         return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content)
 
-    book = ExampleBook(w.images, w.statements, w.records, lambda: None, w.pipeline_options.min_confidence)
+    book = ExampleBook(w.images, w.statements, w.records, w.space.usual_distance, w.pipeline_options.min_confidence)
     stages: Mapping[str, Stage[Any]] = {
         "embedding": Stage(
             Submitted.decode,
@@ -105,5 +108,14 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     }
     runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
     archive = Archive(lambda: w.images.index(), w.low_priority_inbox, lambda: w.reference_vectors)  # noqa: PLW0108 -- opens the index
-    rpc = RpcServer(w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, lambda: w.text_encoder)
+    text_search = TextSearch(
+        lambda: w.images.index(),  # noqa: PLW0108 -- as above
+        lambda: w.indexes.open(w.chosen()),
+        lambda: w.reference_vectors,
+    )
+    query_embedding = QueryEmbedding(w.redis, w.keys, lambda: w.image_encoder, lambda: w.pipeline_options)
+    rpc = RpcServer(
+        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), lambda: w.text_encoder,
+        query_embedding, text_search,
+    )  # fmt: skip
     return StageWorker(runner, rpc, w.health, loads)

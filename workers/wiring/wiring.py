@@ -19,7 +19,8 @@ from tasks.confidence import ConfidenceModel
 from tasks.encoders import reference_vectors, space_of
 from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
 from tasks.extraction import Extractor, extractor
-from tasks.message_parts import Floats, Revision
+from tasks.hubness import ReferenceVectors
+from tasks.message_parts import Revision
 from tasks.pipeline import PipelineOptions
 from vectordb.library import ChangeableLibrary
 from workers.broker.celery_app import create_app
@@ -93,16 +94,6 @@ class Wiring:
     def layout(self) -> Layout:
         """The layout of the keys. Call ``require`` before any other key is read or written."""
         return Layout(self.redis, self.keys)
-
-    @cached_property
-    def impatient_layout(self) -> Layout:
-        """The same over a connection that gives up after two seconds."""
-        return Layout(connect(self.settings.redis_url, patience_s=2.0, tries=1), self.keys)
-
-    @cached_property
-    def bare_tracker(self) -> OutageTracker:
-        """An outage tracker without probes, which would load the index engine, and without notes."""
-        return OutageTracker()
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -259,9 +250,10 @@ class Wiring:
         return text_encoder_loader(self.settings)()
 
     @cached_property
-    def reference_vectors(self) -> Floats | None:
+    def reference_vectors(self) -> ReferenceVectors | None:
         """Vectors of typical images for the hubness correction, if the encoder has some."""
-        return reference_vectors(self.settings.encoder, cache_dir=self.settings.cache_folder)
+        vectors = reference_vectors(self.settings.encoder, cache_dir=self.settings.cache_folder)
+        return None if vectors is None else ReferenceVectors(vectors)
 
     @cached_property
     def extractor(self) -> Extractor:

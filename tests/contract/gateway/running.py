@@ -117,7 +117,7 @@ class Running:
         now = time.time()
         arrival = Arrival(ref, verified=True, force=force, rule=segment, from_queue=True)
         (entered,) = self.wiring.ledger.enter([arrival], REVISION, now, now + 60)
-        assert entered in {"entered", "again"}
+        assert entered in {"entered", "known", "again"}
 
     def advance(self, ref: ObjectRef, stage: str) -> None:
         """Have a stage begin with an object."""

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tests.contract.segmenting_world import World
-from workers.images.teaching import Teacher
+from workers.images.teacher import Teacher
 from workers.redis.rpc import RpcClient
 from workers.stages.rpc_server import RpcServer
 from workers.wiring.dispatch import follower
@@ -48,7 +48,7 @@ class ImagesWorld(World):
         self.wiring.rpc = rpc
         self.teacher: Teacher = teacher(self.wiring)
         self.wiring.publisher.ask = self.owner.ask
-        self.follower = follower(self.wiring)
+        self.follower = follower(self.wiring, lambda: None)
         self.restoration = restoration(self.wiring)
 
     @property

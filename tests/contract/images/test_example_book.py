@@ -48,7 +48,7 @@ class Archive:
         self.statements = Statements(client, keys)
         self.library = Library(folder)
         self.images = OpenImages(lambda: self.library, "space", DIMENSION, lambda: self.now)
-        self.book = ExampleBook(self.images, self.statements, self.records, lambda: None, clock=lambda: self.now)
+        self.book = ExampleBook(self.images, self.statements, self.records, None, clock=lambda: self.now)
         self.rows = units(COUNT)
         for number in range(COUNT):
             self.tag(number, self.rows[number])

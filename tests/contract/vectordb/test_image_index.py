@@ -13,9 +13,20 @@ import pytest
 from tests.contract import real_servers
 from vectordb.image_edge import EdgeImages
 from vectordb.image_server import ServerImages
-from vectordb.images import EVERYTHING, NO_FLOOR, PAGE, ImageEntry, ImageFilter, ImageIndex, ImageLabels, image_id
+from vectordb.images import (
+    EVERYTHING,
+    NO_FLOOR,
+    PAGE,
+    ImageEntry,
+    ImageFact,
+    ImageFilter,
+    ImageIndex,
+    ImageLabels,
+    image_id,
+)
 from vectordb.index import Floats, IndexExists, IndexMissing, UnusableVectors, WrongDimension
 from vectordb.server_client import connect
+from workers.images.image_requests import Adopt, answer
 
 DIMENSION = 16
 NOISE = 1e-5
@@ -163,6 +174,17 @@ def test_filters_hold_for_searching_counting_and_reading(
     assert sorted(key for page, _ in index.pages(where=where) for key in keys(page)) == expected
 
 
+def test_an_image_whose_etag_alone_changed_keeps_its_vector_and_tags(index: ImageIndex) -> None:
+    index.put([ImageEntry("photos", "a.jpg", "e1", tags=("cat",)), ImageEntry("photos", "b.jpg", "e9")], rows(2))
+    answer(index, Adopt((("photos", "a.jpg", "e1", "e2"), ("photos", "b.jpg", "other", "e3"))))
+    found, vectors = index.get([image_id("photos", "a.jpg"), image_id("photos", "b.jpg")])
+    assert {(entry.key, entry.etag, entry.tags) for entry in found} == {
+        ("a.jpg", "e2", ("cat",)),
+        ("b.jpg", "e9", ()),
+    }
+    np.testing.assert_allclose(sorted(vectors.tolist()), sorted(rows(2).tolist()), atol=NOISE)
+
+
 def test_removed_images_are_found_no_more(index: ImageIndex) -> None:
     index.put(entries(3), rows(3))
     index.remove([image_id("photos", "00001.jpg"), 99])
@@ -246,3 +268,23 @@ def test_creating_twice_and_opening_nothing_are_refused(home: Home) -> None:
     home.create().close()
     with pytest.raises(IndexExists):
         home.create()
+
+
+def test_facts_are_read_in_pages_and_by_id(index: ImageIndex) -> None:
+    odd = ImageEntry("photos", b"caf\xe9.jpg".decode("utf-8", "surrogateescape"), "e1")
+    every = [*entries(24), odd]
+    index.put(every, rows(25))
+    index.label(
+        [ImageLabels("photos", "00003.jpg", "etag-3", ("cat", "animal"), {"cat": 1.0, "animal": 0.5, "w": 1})]
+    )
+    after, found = -1, list[ImageFact]()
+    while page := index.facts_after(after, 10):
+        assert len(page) <= 10
+        found, after = found + page, page[-1].id
+    facts = {
+        e.id: ImageFact(*at, ("cat", "animal"), 3) if e.key == "00003.jpg" else ImageFact(*at, (), 0)
+        for e in every for at in [(e.bucket, e.key, e.etag)]
+    }  # fmt: skip
+    assert found == [facts[number] for number in sorted(facts)]
+    assert index.facts([odd.id, 12345, odd.id]) == [facts[odd.id]]
+    assert index.facts_after(2**64 - 1, 10) == []

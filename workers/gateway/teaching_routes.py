@@ -15,7 +15,7 @@ from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images
 from workers.gateway.problems import Problem
 from workers.gateway.services import Services
-from workers.images.teaching import BadLabel, NotTaggable, Taught
+from workers.images.teacher import BadLabel, NotTaggable, Taught
 
 AT_ONCE = 8  # concurrent calls to the workers; each holds a thread
 
@@ -66,7 +66,7 @@ class Teaching(Protocol):
     """Stores what people say of objects."""
 
     def say(self, bucket: str, key: str, label: str, accepted: bool | None) -> Taught:  # noqa: FBT001 -- as in the API
-        """See ``workers.images.teaching.Teacher``."""
+        """See ``workers.images.teacher.Teacher``."""
         ...
 
 

@@ -20,7 +20,7 @@ OBJECTS = "/v1/objects/inbox"
 class Nobody:
     """Takes requests and answers none."""
 
-    def ask(self, queue: str, task: str, request: str, data: bytes, label: str, lifetime: float) -> None:  # noqa: ARG002 -- the Protocol
+    def ask(self, queue: str, task: str, request: str, data: bytes, label: str, lifetime: float) -> None:
         pass
 
 

@@ -185,8 +185,8 @@ class Unknown(_Part, frozen=True):
 
     ``code``: ``featureless``: the image shows nothing; ``no-captions``: the caption database is empty;
     ``no-near-caption``: the nearest caption is not similar enough; ``low-score``, ``low-evidence``,
-    ``low-confidence``: no candidate reaches the minimum; ``rejected``: people rejected its tags, or exemplars withheld
-    them. ``value``: the similarity of the nearest caption, or of the best candidate ``label`` the score, the
+    ``low-confidence``: no candidate reaches the minimum; ``rejected``: people rejected its tags, or exemplars
+    withheld them. ``value``: the similarity of the nearest caption, or of the best candidate ``label`` the score, the
     similarity of its best caption, or the confidence. ``least``: the minimum that it misses.
     """
 

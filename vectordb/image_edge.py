@@ -39,7 +39,7 @@ from vectordb.options import IndexOptions
 DEFAULT = IndexOptions(m=16, ef_construct=128, ef=256, quantised=True)
 SEGMENT = 200_000  # images in a graph; smaller ones are merged with new images up to this number
 # images of one graph: if no more pass a filter, they are scanned, because the graph would find few of them
-SCANNED = 25_000
+SCANNED = 50_000
 RENEWED = 32_768  # images put between two reopenings of the shard: files of new ones stay mapped until then
 
 

@@ -76,7 +76,7 @@ def _built(path: Path, made: MadeImages) -> dict[str, Any]:
     clock, seen, last = Clock(), 0, index.count() - index.count() % SEGMENT
     with Progress(console=messages, transient=True) as progress:
         bar = progress.add_task("putting images", total=made.count)
-        for entries, vectors in made.pieces():
+        for entries, vectors in made.pieces() if done < made.count else ():
             seen += len(entries)
             if seen > done:
                 index.put(entries, vectors)

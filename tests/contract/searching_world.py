@@ -24,9 +24,9 @@ from workers.broker.publisher import Publisher
 from workers.captions.remote_index import ENCODE
 from workers.images import image_requests, query_image, text_search
 from workers.images.labels import labels_of
+from workers.images.query_embedding import QueryEmbedding
 from workers.lifecycle.record import Record
 from workers.redis.rpc import answering
-from workers.stages.query_embedding import QueryEmbedding
 from workers.wiring.wiring import Wiring
 
 Colour = tuple[int, int, int]

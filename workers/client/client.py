@@ -37,8 +37,8 @@ T = TypeVar("T")
 
 SLICE_S = 25.0  # seconds per long poll: some proxies close idle connections after 30
 PAGE = 200  # objects per page
-BUCKET = "inbox"  # the default of WILDTAG_BUCKET
 SEARCHED = 50  # images per page of a search
+BUCKET = "inbox"  # the default of WILDTAG_BUCKET
 LESSON = 100  # captions per request, the gateway's limit
 PAUSE_S = 1.0  # seconds before reconnecting to the feed, or polling again after an immediate response
 
@@ -217,7 +217,7 @@ class Client:
         return _read(self._transport.ask("POST", f"{_image(id)}:segment", params={"method": method}), Image)
 
     def teach(
-        self, key: str, label: str | None = None, *, accepted: bool | None = True, bucket: str = BUCKET
+        self, key: object, label: str | None = None, *, accepted: bool | None = True, bucket: str = BUCKET
     ) -> TaughtObject:
         """Accept a label for an object, reject it, or (``None``) take back what was said of it.
 

@@ -37,9 +37,14 @@ class SameVersions:
         records: Records,
         ledger: Ledger,
         same: SameVersion,
+        statements: Statements | None = None,
         adopted: Callable[[Mapping[str, str], Sequence[Record]], object] = lambda _, __: None,
     ) -> None:
-        """``adopted``: told of the ETags that objects had before, and of their records as they are now."""
+        """``statements``: get the new ETags, too, so that they go on to hold.
+
+        ``adopted``: told of the ETags that objects had before, and of their records as they are now.
+        """
+        self._statements = statements
         self._adopted = adopted
         self._records = records
         self._ledger = ledger

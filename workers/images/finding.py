@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -106,22 +106,17 @@ class Asked:
         return f"text {self.text}" if self.text else ""
 
 
-class TextVectors(Protocol):
-    """Encodes texts."""
-
-    def encode(self, texts: Sequence[str]) -> Floats:
-        """The unit vectors (n, dimension) of texts."""
-        ...
-
-
 class Finder:
-    """Searches the images of a stack. Raises ``Transient`` if a worker does not answer or a server is away."""
+    """Searches the images of a stack. Raises ``Transient`` if a worker does not answer or a server is away.
+
+    ``text_vector``: returns the unit vector (dimension,) of a text.
+    """
 
     def __init__(
         self,
         images: ImageSearch,
         text_search: RemoteTextSearch,
-        encoder: TextVectors,
+        text_vector: Callable[[str], Floats],
         query_images: QueryImages,
         records: Records,
         newest: Newest,
@@ -129,7 +124,7 @@ class Finder:
     ) -> None:
         self._images = images
         self._text_search = text_search
-        self._encoder = encoder
+        self._text_vector = text_vector
         self._query_images = query_images
         self._records = records
         self._newest = newest
@@ -180,7 +175,7 @@ class Finder:
         if not query.text:
             hits, truncated = self._newest.find(where)
             return Search("filters", asked.query, asked.text, asked.where, truncated), hits
-        vector = self._encoder.encode([query.text])[0]
+        vector = self._text_vector(query.text)
         found = self._text_search.find(vector, query.words, MOST + 1, where.where())
         hits = _fused(found)
         return Search("text", asked.query, asked.text, asked.where, len(hits) > MOST), hits[:MOST]

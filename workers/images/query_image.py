@@ -40,10 +40,6 @@ class BadQueryImage(Permanent):
         self.code = code
 
 
-class QueryImageGone(Transient):
-    """The bytes of the image are no longer in Redis: their sender waits no more."""
-
-
 class QueryImages:
     """Sends images to an embedding worker."""
 

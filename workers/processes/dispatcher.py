@@ -33,13 +33,14 @@ def run_dispatcher(settings: Settings) -> None:
     dispatcher, keeper = dispatcher_of(wiring, wiring.process_name), keeper_of(wiring)
     restored = Step(restoration(wiring).step, wiring.outage_tracker)
 
+    verification = periodic_verification(wiring)
+
     def dispatch() -> None:
         restored()  # before images are tagged without what people said; an outage of the store does not stop them
         dispatcher.step(block_ms=100 if verification.running else 500)
 
     keeping = Periodic(KEEPER_EVERY_S, keeper.step)
     recovering = Periodic(RECOVER_EVERY_S, lambda: dispatcher.recover(RECOVER_IDLE_MS))
-    verification = periodic_verification(wiring)
     following = Periodic(FOLLOW_EVERY_S, follower_of(wiring, verification.hasten).step)
     verifying = Periodic(VERIFY_STEP_EVERY_S, verification.step)
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))

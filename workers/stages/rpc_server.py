@@ -16,13 +16,13 @@ from workers.images import image_requests
 from workers.images.archive import Archive, Follow
 from workers.images.examples import ExampleBook
 from workers.images.open_images import OpenImages
+from workers.images.query_embedding import QueryEmbedding
 from workers.images.teacher import near
 from workers.images.text_search import TextQuery, TextSearch
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.rpc import answering
 from workers.stages.indexing import Indexing
-from workers.stages.query_embedding import QueryEmbedding
 
 
 class RpcServer:

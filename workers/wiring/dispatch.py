@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 from workers.dispatch.dispatcher import Dispatcher, Pace
 from workers.dispatch.event_filter import EventFilter
@@ -12,7 +12,6 @@ from workers.dispatch.removals import Limits, RemovalGuard
 from workers.dispatch.same_versions import Adopt, SameVersions, nothing
 from workers.dispatch.sweeper import Sweeper
 from workers.images.follower import Follower
-from workers.lifecycle.record import Record
 from workers.segmentation.queue import SegmentQueue
 from workers.settings.settings import STAGES, Settings
 from workers.stores.folder import FolderStore
@@ -71,14 +70,8 @@ def adopt(wiring: Wiring) -> Adopt:
     """Recognises files of a folder that were copied or restored."""
     if wiring.settings.s3_endpoint is not None:
         return nothing
-    follow = follower(wiring, lambda: None).adopt
-
-    def adopted(before: Mapping[str, str], records: Sequence[Record]) -> None:
-        for record in records:
-            wiring.statements.adopt(record.id, before[record.id], record.etag)
-        follow(before, records)
-
-    return SameVersions(wiring.records, wiring.ledger, same_version, adopted).adopt
+    told = follower(wiring, lambda: None).adopt
+    return SameVersions(wiring.records, wiring.ledger, same_version, wiring.statements, told).adopt
 
 
 def follower(wiring: Wiring, on_gap: Callable[[], object]) -> Follower:

@@ -76,10 +76,11 @@ def images_standing(wiring: Wiring) -> StoredStanding:
 def finder(wiring: Wiring, rpc: RpcClient | None = None) -> Finder:
     """Searches the images of a running stack."""
     rpc = rpc or wiring.rpc
+    encoder = RemoteEncoder(rpc, wiring.space)
     return Finder(
         remote_images(wiring, rpc),
         RemoteTextSearch(rpc),
-        RemoteEncoder(rpc, wiring.space),
+        lambda text: encoder.encode([text])[0],
         QueryImages(rpc, wiring.redis, wiring.keys),
         wiring.records,
         Newest(wiring.records, wiring.redis, wiring.keys),

@@ -10,11 +10,11 @@ from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
 from workers.images.archive import Archive
 from workers.images.examples import ExampleBook
+from workers.images.query_embedding import QueryEmbedding
 from workers.images.text_search import TextSearch
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
-from workers.stages.query_embedding import QueryEmbedding
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
 from workers.stages.table import Stage
@@ -53,7 +53,8 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     def fetcher() -> Fetcher:
         return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content)
 
-    book = ExampleBook(w.images, w.statements, w.records, w.space.usual_distance, w.pipeline_options.min_confidence)
+    options = w.pipeline_options
+    book = ExampleBook(w.images, w.statements, w.records, w.space.usual_distance, options.min_confidence)
     stages: Mapping[str, Stage[Any]] = {
         "embedding": Stage(
             Submitted.decode,

@@ -130,4 +130,4 @@ def test_the_client_teaches_and_names_what_replaced_its_old_form(gateway: Runnin
             client.teach("nothing.jpg", "Chelsea")
         for old in (["a photo of a Moka pot"], "cat"):
             with pytest.raises(TypeError, match="add_captions"):
-                client.teach(old)  # type: ignore[arg-type]  # the old form
+                client.teach(old)

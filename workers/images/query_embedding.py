@@ -1,4 +1,4 @@
-"""Makes the vectors of images that are searched with, see ``workers.images.query_image``."""
+"""Makes the vector of an image that is searched with, in an embedding worker."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from tasks.encoders.protocols import ImageEncoder
 from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Submitted
 from tasks.pipeline import PipelineOptions, embedding
-from workers.images.query_image import QueryImageGone, QueryVector
+from vectordb.errors import Transient
+from workers.images.query_image import QueryVector
 from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
+
+
+class QueryImageGone(Transient):
+    """The bytes of the image are no longer in Redis: their sender waits no more."""
 
 
 class QueryEmbedding:

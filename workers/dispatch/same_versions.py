@@ -13,8 +13,9 @@ import structlog
 
 from tasks.message_parts import ObjectRef
 from workers.lifecycle.ledger import Ledger
-from workers.lifecycle.record import Record
+from workers.lifecycle.record import Record, decode
 from workers.lifecycle.record_reader import Records
+from workers.lifecycle.statements import Statements
 
 log = structlog.get_logger()
 
@@ -65,6 +66,10 @@ class SameVersions:
             if body is not None and self._agrees(self._records.damaged.read(ref.id, body), ref)
         ]  # fmt: skip
         adopted = {ref.id for (ref, _), done in zip(same, self._ledger.adopt(same), strict=True) if done}
+        if self._statements is not None:
+            for ref, body in same:
+                if ref.id in adopted:
+                    self._statements.adopt(ref.id, decode(body).etag, ref.etag)
         if adopted:
             log.info("same content under another etag", objects=len(adopted), example=min(adopted))
             before = {ref.id: etag for ref, (etag, _) in zip(refs, known, strict=True) if ref.id in adopted}

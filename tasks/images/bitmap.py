@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from tasks.images import jpeg, jpeg2000, png, wide_jpeg
+from tasks.images import jpeg, jpeg2000, plain_rows, png, wide_jpeg
 from tasks.images.box_items import branded, colour_item, exif_item
 from tasks.images.colour import Profile
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, check_size, translated
@@ -129,7 +129,9 @@ def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
         check = (lambda at: check_frame(data, at)) if kind == "GIF" else None
         return _shown(image, frames, profile, check=check)
 
-    return Source(name, width, height, load, turned=turned, exif=exif, frames=frames)
+    source = Source(name, width, height, load, turned=turned, exif=exif, frames=frames)
+    source.warn(plain_rows.check_opened(kind, image, data))
+    return source
 
 
 def _image(data: bytes, kind: str, max_pixels: int) -> Any:

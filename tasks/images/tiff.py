@@ -96,6 +96,7 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
         turned=orientation(structure, structure.raw(directories[0], XMP)),
     )  # fmt: skip
     if not sparse:
+        tiff_parts.check_ends(data, layout)
         source.warn(plain_rows.check_layout(data, layout))
     return source
 

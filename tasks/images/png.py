@@ -30,8 +30,8 @@ _HEX = re.compile(rb"\s*\w*\s+\d+\s+([0-9a-fA-F\s]+)")
 class Cleaned:
     """``data``: a PNG of only what changes pixels. ``bits``: per sample; ``kind``: PNG's colour type.
 
-    ``significant``: bits of a sample that the source had (sBIT), if the file tells. ``frames_missing``: of an animation
-    whose file ends as it should.
+    ``significant``: bits of a sample that the source had (sBIT), if the file tells. ``frames_missing``: of an
+    animation whose file ends as it should.
     """
 
     data: bytes
@@ -53,9 +53,9 @@ class Cleaned:
 def cleaned(data: bytes, *, still: bool = False) -> Cleaned:
     """Take a PNG apart. ``still``: without its animation.
 
-    Raises ``TruncatedImage`` if it ends before or within a later frame of an animation, and ``DamagedImage`` for pixels
-    with a wrong checksum, which the decoder ignores. If it ends within its pixels, they are kept as far as they go: whether
-    rows are missing is found out when they are decoded.
+    Raises ``TruncatedImage`` if it ends before or within a later frame of an animation, and ``DamagedImage`` for
+    pixels with a wrong checksum, which the decoder ignores. If it ends within its pixels, they are kept as far as they
+    go: whether rows are missing is found out when they are decoded.
     """
     kept: list[bytes | memoryview] = [SIGNATURE]
     beside = _Beside()

@@ -1,9 +1,9 @@
 """Finds TIFF files whose strips or tiles hold less than their size takes, which decoders fill without an error.
 
-LZW and PackBits fail by themselves. Plain pixels are counted. Deflate, WebP, JPEG 2000 and JPEG XR decode the zeros of
-a file that was allocated and not written, so their ends are looked at where they are zeros. JPEG tells its size, and whether it is
-complete is found out as for files (``jpeg``). Fax has no sizes: it is decoded with several continuations, of which
-the decoder reads none if the part is complete.
+LZW and PackBits fail by themselves. Plain pixels are counted. Deflate, WebP, JPEG 2000 and JPEG XR decode the zeros
+of a file that was allocated and not written, so their ends are looked at where they are zeros. JPEG tells its size,
+and whether it is complete is found out as for files (``jpeg``). Fax has no sizes: it is decoded with several
+continuations, of which the decoder reads none if the part is complete.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from tasks.images.errors import DamagedImage, TruncatedImage
 from tasks.images.gif import gif_frames
 
 _BOXES = 10_000
-_ZEROS = 1024  # bytes in a row
+_ZEROS, _CODED_ZEROS = 1024, 256  # bytes in a row
 _KNOWN = frozenset(b"ftyp meta mdat moov moof free skip uuid idat wide jp2h jp2c jp2i mini sidx colr".split()) | {
     b"jP  ", b"xml ", b"res ",
 }  # fmt: skip
@@ -49,7 +49,7 @@ def _empty_end(data: bytes) -> bool:
     if b"moov" not in found or b"mdat" not in found:
         return False
     begin, end = found[b"mdat"]
-    return end - begin >= _ZEROS and not any(data[end - _ZEROS : end])
+    return end - begin >= _CODED_ZEROS and not any(data[end - _CODED_ZEROS : end])
 
 
 def _boxes(data: bytes) -> str:

@@ -3,12 +3,12 @@
 Such a file ends with zeros, which are black pixels. So do good pictures: with black bars, at night, on a black
 background. The rule, for the rows in the order of the file:
 
-- The zeros begin within a row that is filled up to there. The row before goes on to its end, at least 16 levels bright
-  on average, and both are alike up to the place where the zeros begin. At least four rows of zeros follow. Pictures do
-  not end like this: such a file is truncated.
+- The zeros begin within a row that is filled up to there. The row before goes on to its end, at least 16 levels
+  bright on average, and both are alike up to the place where the zeros begin. At least four rows of zeros follow.
+  Pictures do not end like this: such a file is truncated.
 - The zeros begin elsewhere, but a sixteenth of the rows or more are zeros, the rows before are not those of an object
-  that ends (a quarter of their pixels show something), and there is no bar of such a height at the other end. Both are
-  possible: the file is read, and a warning says so.
+  that ends (a quarter of their pixels show something), and there is no bar of such a height at the other end. Both
+  are possible: the file is read, and a warning says so.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def check(kind: str, rows: Rows, *, upwards: bool = False) -> MediaWarning | Non
         return None
     where = "upper" if upwards else "lower"
     return MediaWarning(
-        "may-be-truncated", f"the {where} {share} of its rows are zeros: they are black, or were not written"
+        "may-be-truncated", f"the {where} {share} of its rows are zeros: they show one colour, or were not written"
     )
 
 

@@ -1,7 +1,7 @@
 """WebP (RIFF): mends the size of the container, and finds files that end too early or in zeros.
 
-Zeros in place of coded pixels decode to something, without an error. So do the zeros with which flat pictures end. They
-are told apart by decoding without the last of them: only a decoder that stopped before gives no error.
+Zeros in place of coded pixels decode to something, without an error. So do the zeros with which flat pictures end.
+They are told apart by decoding without the last of them: only a decoder that stopped before gives no error.
 """
 
 from __future__ import annotations
@@ -36,16 +36,20 @@ def missing(data: bytes) -> str:
         if not coded:
             return "zeros are in place of its last frame"
     for begin, end in coded[-1:]:
-        if unread(data[begin - 8 : end]):
+        if unwritten(data[begin - 8 : end]):
             return f"it is nothing but zeros from byte {begin + len(data[begin:end].rstrip(bytes(1))):,} on"
     return ""
 
 
-def unread(chunk: bytes) -> bool:
-    """Whether a chunk of coded pixels, with its head, ends in zeros that its decoder does not read."""
+def unwritten(chunk: bytes) -> bool:
+    """Whether a chunk of coded pixels, with its head, ends in zeros that are not its own."""
     if len(chunk) < _ZEROS + 8 or any(chunk[-_ZEROS:]):
         return False
-    body = chunk[:4] + struct.pack("<I", len(chunk) - 8 - _LESS) + chunk[8:-_LESS] + bytes(len(chunk) % 2)
+    return _decodes(chunk[:-_LESS]) or not _decodes(chunk)
+
+
+def _decodes(chunk: bytes) -> bool:
+    body = chunk[:4] + struct.pack("<I", len(chunk) - 8) + chunk[8:] + bytes(len(chunk) % 2)
     data = b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
     try:
         with Image.open(io.BytesIO(data), formats=("WEBP",)) as image:

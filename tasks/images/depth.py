@@ -21,6 +21,7 @@ Values outside are clipped. Values that are not finite are black.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,9 @@ def _dark(low: float, high: float) -> bool:
 
 
 def _sampled(values: Values) -> Values:
+    if values.ndim > 1 and not values.flags.c_contiguous:  # a part of the channels: it would be copied whole
+        step = max(1, math.isqrt(values.size // _SAMPLE))
+        values = values[::step, ::step]
     flat = values.reshape(-1)
     return flat[:: flat.size // _SAMPLE] if flat.size > _SAMPLE else flat
 

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import imagecodecs
@@ -147,7 +148,7 @@ def night() -> Image.Image:
 GOOD: dict[str, Callable[[], Image.Image]] = {
     "photograph": photograph, "letterbox": letterbox, "thin-bar": lambda: black_below(8), "on-black": on_black,
     "night": night, **{
-        f"turned-by-{angle}-{resample.name}": lambda angle=angle, resample=resample: turned(angle, resample)
+        f"turned-by-{angle}-{resample.name}": partial(turned, angle, resample)
         for angle in (0.2, 0.5, 3, 45) for resample in (Image.Resampling.NEAREST, Image.Resampling.BICUBIC)
     },
 }  # fmt: skip

@@ -57,7 +57,9 @@ def test_an_image_shows_the_segments_that_it_is_found_by(segmentation: Segmentat
 
 
 def test_what_may_be_wrong_with_a_file_is_shown_beside_its_tags() -> None:
-    media = Media(format="BMP", width=9, height=9, bytes=99, warnings=(MediaWarning("may-be-truncated", "[b]dark[/]"),))
+    media = Media(
+        format="BMP", width=9, height=9, bytes=99, warnings=(MediaWarning("may-be-truncated", "[b]dark[/]"),)
+    )
     record = Record(bucket="inbox", key="a.bmp", etag="1", state="done", space_id="s", captions_version="c@1",
                     tags=(Tag("cat", 0.5, 0.5, 0.5),), media=media)  # fmt: skip
     assert Text.from_markup(show.line(record)).plain == "a.bmp  cat 0.50; warning: [b]dark[/]"

@@ -54,8 +54,8 @@ def cleaned(data: bytes, *, still: bool = False) -> Cleaned:
     """Take a PNG apart. ``still``: without its animation.
 
     Raises ``TruncatedImage`` if it ends before or within a later frame of an animation, and ``DamagedImage`` for
-    pixels with a wrong checksum, which the decoder ignores. If it ends within its pixels, they are kept as far as they
-    go: whether rows are missing is found out when they are decoded.
+    pixels with a wrong checksum, which the decoder ignores. If it ends within its pixels, they are kept as far as
+    they go: whether rows are missing is found out when they are decoded.
     """
     kept: list[bytes | memoryview] = [SIGNATURE]
     beside = _Beside()

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.messages import Background
+from tasks.message_parts import Background
 from vectordb.decoders import from_json
 from vectordb.errors import Permanent
 

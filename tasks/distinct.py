@@ -20,7 +20,7 @@ from functools import lru_cache
 import msgspec
 
 from tasks.labels.index_form import index_form
-from tasks.messages import Hit, Tag
+from tasks.message_parts import Hit, Tag
 from tasks.nouns import Nouns, kinds_of
 
 LEAD = 0.1  # a tag stands out if it is stronger by this

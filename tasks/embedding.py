@@ -11,7 +11,11 @@ from tasks.encoders.protocols import ImageEncoder
 from tasks.encoders.views import encoded_views
 from tasks.images import MAX_PIXELS, BadImage, decode_with_media
 from tasks.images.featureless import is_featureless
-from tasks.messages import Embedded, Fault, Media, ObjectRef, Submitted, Vectors, WrongSpace
+from tasks.images.perceptual_hash import perceptual_hash
+from tasks.message_parts import Fault, Media, ObjectRef, Vectors
+from tasks.messages import Embedded, Submitted, WrongSpace
+
+VIEW = "1"  # how images are read and encoded; to be changed when the same file gives other pixels, or other media
 
 
 def embed(
@@ -23,6 +27,7 @@ def embed(
     gps: bool = False,
     video: bool = False,
     detect_featureless: bool = False,
+    view: str = "",
 ) -> tuple[Embedded, tuple[Fault, ...]]:
     """Decode ``images[i]`` as ``batch.objects[i]`` and encode the valid ones in one call.
 
@@ -69,5 +74,7 @@ def embed(
         vectors=Vectors.of(vectors),
         media=tuple(media),
         featureless=tuple(all(map(is_featureless, views)) for views in pictures) if detect_featureless else (),
+        hashes=tuple(perceptual_hash(views[0]) for views in pictures),
+        view=view,
     )
     return embedded, tuple(faults)

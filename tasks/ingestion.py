@@ -12,7 +12,8 @@ import msgspec
 
 from tasks.encoders.protocols import TextEncoder
 from tasks.extraction.phrases import Phrases
-from tasks.messages import Message, Parsed, Vectors, WrongSpace
+from tasks.message_parts import Parsed, Vectors
+from tasks.messages import Message, WrongSpace
 from vectordb.captions import CANDIDATES
 
 

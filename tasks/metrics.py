@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]  # scipy has no stubs of its own
 
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 
 
 def cluster_accuracy(predictions: Sequence[str], targets: Sequence[str]) -> float:

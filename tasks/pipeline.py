@@ -16,20 +16,10 @@ from tasks.distinct import distinct
 from tasks.embedding import embed
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor, extract, extractor
+from tasks.hubness import ReferenceVectors
 from tasks.images import MAX_PIXELS
-from tasks.messages import (
-    Batch,
-    DerivedThresholds,
-    Embedded,
-    Extracted,
-    Fault,
-    Floats,
-    ObjectRef,
-    Retrieved,
-    Revision,
-    Scored,
-    Submitted,
-)
+from tasks.message_parts import DerivedThresholds, Fault, Floats, Judgement, ObjectRef, Revision
+from tasks.messages import Batch, Embedded, Extracted, Retrieved, Scored, Submitted
 from tasks.retrieval import retrieve
 from tasks.scoring import PLAIN, Judge, score
 from vectordb.index import CaptionSearch
@@ -62,6 +52,7 @@ class PipelineOptions:
     min_confidence: float = 0.0
     detect_featureless: bool = False
     distinct_tags: bool = False
+    view: str = ""
 
 
 def embedding(
@@ -70,7 +61,7 @@ def embedding(
     """See ``tasks.embedding.embed``."""
     return embed(
         batch, images, encoder, max_pixels=options.max_pixels, gps=options.media_gps, video=options.video,
-        detect_featureless=options.detect_featureless,
+        detect_featureless=options.detect_featureless, view=options.view,
     )  # fmt: skip
 
 
@@ -78,14 +69,16 @@ def retrieval(
     batch: Embedded,
     index: CaptionSearch,
     options: PipelineOptions,
-    reference_vectors: Floats | None = None,
+    reference_vectors: ReferenceVectors | None = None,
     background_vectors: Floats | None = None,
     thresholds: DerivedThresholds | None = None,
+    judge: Callable[[Embedded], tuple[Judgement, ...]] | None = None,
 ) -> Retrieved:
     """See ``tasks.retrieval.retrieve``."""
     return retrieve(
         batch, index, limit=options.limit, duplicate_similarity=options.duplicate_similarity,
         reference_vectors=reference_vectors, background_vectors=background_vectors, thresholds=thresholds,
+        judge=judge,
     )  # fmt: skip
 
 
@@ -123,7 +116,7 @@ class Pipeline:
     extractor: Extractor = field(default_factory=extractor)
     cache: Cache = field(default_factory=lambda: LRUCache(CACHED))
     pipeline_options: PipelineOptions = PipelineOptions()
-    reference_vectors: Floats | None = None
+    reference_vectors: ReferenceVectors | None = None
     background_vectors: Floats | None = None
     judge: Judge | None = None
     clock: Callable[[], float] | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.messages import Candidate, Floats
+from tasks.message_parts import Candidate, Floats
 
 DIGITS = 6  # decimals of a score that count for the order
 

@@ -9,17 +9,21 @@ their nearest reference vectors, as in cross-domain similarity local scaling (Co
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.messages import Background, DerivedThresholds, Embedded, Floats, Hit, Parsed, Retrieved, Vectors
+from tasks.hubness import ReferenceVectors
+from tasks.message_parts import Background, DerivedThresholds, Floats, Floor, Hit, Judgement, Parsed, Vectors
+from tasks.messages import Embedded, Retrieved
 from vectordb.captions import CANDIDATES, Caption
 from vectordb.decoders import converted
+from vectordb.images import NO_FLOOR
 from vectordb.index import CaptionSearch, Neighbours, WrongDimension
 
 # figures of other values: ops/decisions/0006-bundled-encoder.md
 WIDER = 3  # with reference vectors: the best are chosen from this multiple of ``limit`` captions
-NEAREST = 10  # reference vectors used to estimate a caption's hubness
 
 
 def retrieve(
@@ -28,15 +32,16 @@ def retrieve(
     *,
     limit: int = 10,
     duplicate_similarity: float = 0.94,
-    reference_vectors: Floats | None = None,
+    reference_vectors: ReferenceVectors | None = None,
     background_vectors: Floats | None = None,
     thresholds: DerivedThresholds | None = None,
+    judge: Callable[[Embedded], tuple[Judgement, ...]] | None = None,
 ) -> Retrieved:
     """The ``limit`` nearest captions of each image, without near-copies, and their centroid.
 
-    ``reference_vectors``: unit vectors (m, d) of images of every kind, for hubness correction.
+    ``reference_vectors``: of images of every kind, for hubness correction.
     ``background_vectors``: unit vectors (b, d) of captions of every kind, for the backgrounds. ``thresholds``: those
-    derived for these captions; scoring receives them.
+    derived for these captions; scoring receives them. ``judge``: says what exemplars say of each image.
 
     All images are searched in one call. An image may keep fewer than ``limit`` captions: the centroid is computed
     *after* copies are removed, as in the paper's code, so that a caption that the database contains ten times does
@@ -49,8 +54,14 @@ def retrieve(
             f" captions' {index.dimension}: another model encoded the captions; import them again with"
             " this encoder"
         )
-    found = nearest(index, batch.vectors.array(), limit, reference_vectors) if batch.objects else []
-    kept = [without_copies(neighbours, duplicate_similarity) for neighbours in found]
+    wider = limit if reference_vectors is None else limit * WIDER
+    found = index.search(batch.vectors.array(), wider) if batch.objects else []
+    floors, best_of = list[Floor](), list[Neighbours]()
+    for neighbours in found:
+        best = neighbours if reference_vectors is None else without_hubs(neighbours, reference_vectors, limit)
+        floors.append(floor(neighbours, best, wider, limit, reference_vectors))
+        best_of.append(best)
+    kept = [without_copies(neighbours, duplicate_similarity) for neighbours in best_of]
     centroids = np.zeros((len(kept), dimension), dtype=np.float32)
     for row, neighbours in enumerate(kept):
         centroids[row] = centroid(neighbours.vectors)
@@ -65,7 +76,24 @@ def retrieve(
         featureless=batch.featureless,
         backgrounds=() if background_vectors is None else backgrounds(batch.vectors.array(), background_vectors),
         thresholds=thresholds,
+        floors=tuple(floors),
+        judgements=judge(batch) if judge and batch.objects else (),
+        hashes=batch.hashes,
     )
+
+
+def floor(
+    found: Neighbours, best: Neighbours, wider: int, limit: int, reference_vectors: ReferenceVectors | None
+) -> Floor:
+    """What a caption must exceed to be among the ``limit`` best of the ``wider`` found ones."""
+    if len(best.captions) < limit:
+        return Floor(NO_FLOOR, NO_FLOOR)
+    ranks = best.similarities
+    if reference_vectors is not None:
+        ranks = ranks - _hubness(best, reference_vectors)
+    # with a corrected order a caption must also be found in the first place
+    found_at_least = NO_FLOOR if len(found.captions) < wider else float(found.similarities[-1])
+    return Floor(float(ranks.min()), found_at_least)
 
 
 def backgrounds(vectors: Floats, background_vectors: Floats) -> tuple[Background, ...]:
@@ -77,14 +105,16 @@ def backgrounds(vectors: Floats, background_vectors: Floats) -> tuple[Background
     return tuple(Background(float(row.mean(dtype=np.float64)), float(row.std(dtype=np.float64))) for row in rows)
 
 
-def nearest(index: CaptionSearch, vectors: Floats, limit: int, reference_vectors: Floats | None) -> list[Neighbours]:
+def nearest(
+    index: CaptionSearch, vectors: Floats, limit: int, reference_vectors: ReferenceVectors | None
+) -> list[Neighbours]:
     """The ``limit`` nearest captions of each row of ``vectors`` (n, d), including copies."""
     if reference_vectors is None:
         return index.search(vectors, limit)
     return [without_hubs(found, reference_vectors, limit) for found in index.search(vectors, limit * WIDER)]
 
 
-def without_hubs(neighbours: Neighbours, reference_vectors: Floats, limit: int) -> Neighbours:
+def without_hubs(neighbours: Neighbours, reference_vectors: ReferenceVectors, limit: int) -> Neighbours:
     """Hubness correction: keep the captions most similar to the image relative to the reference vectors.
 
     Ranks captions by their similarity to the image minus their mean similarity to their nearest reference vectors,
@@ -92,10 +122,8 @@ def without_hubs(neighbours: Neighbours, reference_vectors: Floats, limit: int) 
     """
     if len(neighbours.captions) <= limit:
         return neighbours
-    nearby = min(NEAREST, len(reference_vectors))
-    hubness = np.partition(neighbours.vectors @ reference_vectors.T, -nearby, axis=1)[:, -nearby:].mean(axis=1)
-    best = np.argsort(hubness - neighbours.similarities, kind="stable")[:limit]
-    return _only(neighbours, np.sort(best))
+    ranks = _hubness(neighbours, reference_vectors) - neighbours.similarities
+    return _only(neighbours, np.sort(np.argsort(ranks, kind="stable")[:limit]))
 
 
 def without_copies(neighbours: Neighbours, duplicate_similarity: float) -> Neighbours:
@@ -129,6 +157,10 @@ def centroid(vectors: Floats) -> Floats:
     mean = vectors.sum(axis=0, dtype=np.float64)
     unit: Floats = (mean / (np.linalg.norm(mean) or 1.0)).astype(np.float32)
     return unit
+
+
+def _hubness(neighbours: Neighbours, reference_vectors: ReferenceVectors) -> Floats:
+    return reference_vectors.hubness([caption.id for caption in neighbours.captions], neighbours.vectors)
 
 
 def _only(neighbours: Neighbours, rows: NDArray[np.intp]) -> Neighbours:

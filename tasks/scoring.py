@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from tasks.cache import Cache
 from tasks.confidence import Numbers, features
 from tasks.encoders.protocols import Space, TextEncoder
-from tasks.messages import Background, Candidate, Extracted, Floats, Hit, Scored, Tag, Unknown, WrongSpace
+from tasks.message_parts import Background, Candidate, Floats, Hit, Tag, Unknown
+from tasks.messages import Extracted, Scored, WrongSpace
 from tasks.ranking import DIGITS, Ranked, rank
 from tasks.vector_maths import unit
 
@@ -130,6 +131,8 @@ def score(
         tags=tuple(tags),
         media=batch.media,
         unknown=tuple(unknown),
+        judgements=batch.judgements,
+        hashes=batch.hashes,
     )
 
 

@@ -3,15 +3,7 @@
 On disk: ``index.json`` (with the dimension; written last, so a folder without it is not an index) and the shard in
 ``shard/``.
 
-**One owner.** The shard's write-ahead log is locked while it is open: a second ``open``, in this process or another,
-raises ``IndexLocked``. The log is therefore never disabled, as nothing else keeps two owners apart.
-
-**Forks.** A forked child inherits the lock, keeps it after the parent has closed the index, and would hang in its
-first search, because the library's threads do not exist in it. Open the index after the fork; an inherited index
-raises ``IndexFault`` instead of hanging.
-
-**Threads.** Calls from several threads are safe but run one after the other: the library holds the GIL during every
-call, including a whole ``optimize``. A process that must respond meanwhile should build in another process.
+Owners, forks and threads: see ``vectordb.edge_shard``.
 
 **Memory.** Files of added captions stay mapped while the shard is open, and the log grows until it is flushed. So the
 shard is reopened every ``RENEWED`` captions, and adding takes nearly the same memory for any number of captions.
@@ -24,11 +16,8 @@ captions are included.
 from __future__ import annotations
 
 import json
-import os
 import struct
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, cast
@@ -38,15 +27,13 @@ import qdrant_edge as edge
 
 from vectordb.captions import SOURCE, Caption
 from vectordb.disk_space import require_space, size_of
+from vectordb.edge_shard import OpenShard, translated
 from vectordb.index import (
     PAGE,
     Floats,
     IndexExists,
-    IndexFault,
-    IndexLocked,
     IndexMissing,
     Neighbours,
-    WrongDimension,
     paired,
     unit_rows,
 )
@@ -66,16 +53,12 @@ class EdgeIndex:
         self.dimension = dimension
         self._path = path
         self._options = options
-        self._owner = os.getpid()
-        self._closed = False
-        self._turn = threading.RLock()  # no calls by others while the shard is reopened
         self._added = 0
         self._packed = struct.Struct(f"{dimension}f").pack
         # no effect for a graph over float32
         rescored = edge.QuantizationSearchParams(rescore=True, oversampling=options.oversampling)
         self._params = edge.SearchParams(hnsw_ef=options.ef, quantization=rescored)
-        with _translated(path):
-            self._shard = edge.EdgeShard.load(str(path / "shard"))
+        self._shard = OpenShard(path / "shard")
 
     @classmethod
     def create(cls, path: Path, dimension: int, options: IndexOptions = DEFAULT) -> Self:
@@ -85,7 +68,7 @@ class EdgeIndex:
             raise IndexExists(f"an index already exists at {path}")
         path.mkdir(parents=True, exist_ok=True)
         require_space(path, 0, "create an index")
-        with _translated(path):
+        with translated(path):
             # on disk until the graph is built: otherwise every reopening would read all of it into memory
             begun = replace(options.decided(0), on_disk=True)
             shard = edge.EdgeShard.create(str(path / "shard"), _config(dimension, begun))
@@ -120,7 +103,7 @@ class EdgeIndex:
                 edge.Point(caption.id, row, {"text": caption.text, "extra": dict(caption.payload)})
                 for caption, row in zip(part, rows[start : start + PAGE].tolist(), strict=True)
             ]
-            with self._used() as shard:
+            with self._shard.used() as shard:
                 require_space(self._path, 2 * rows.itemsize * self.dimension * len(points), "add captions")
                 shard.update(edge.UpdateOperation.upsert_points(points))
                 self._added += len(points)
@@ -132,16 +115,17 @@ class EdgeIndex:
 
         Unset options follow from the current count: an index that has become large is rebuilt.
         """
-        with self._used():
+        with self._shard.used():
             # the new segment is written beside the old one
             require_space(self._path, size_of(self._path) * 3 // 2, "build the graph")
             self._renew(_config(self.dimension, self._options.decided(self.count())))
-            self._shard.optimize()
-            self._shard.flush()
+            with self._shard.used() as reopened:
+                reopened.optimize()
+                reopened.flush()
 
     def indexed(self) -> int:
         """The number of captions in the graph; the others are found by a full scan."""
-        with self._used() as shard:
+        with self._shard.used() as shard:
             return shard.info().indexed_vectors_count
 
     def search(self, vectors: Floats, limit: int) -> list[Neighbours]:
@@ -157,23 +141,23 @@ class EdgeIndex:
             )
             for query in queries
         ]
-        with self._used() as shard:
+        with self._shard.used() as shard:
             batch = shard.query_batch(edge.QueryBatchRequest(requests))
         return [self._neighbours(found) for found in batch]
 
     def count(self) -> int:
         """See ``CaptionIndex.count``."""
-        with self._used() as shard:
+        with self._shard.used() as shard:
             return shard.count(edge.CountRequest(exact=True))
 
     def remove(self, ids: Sequence[int]) -> None:
         """See ``CaptionIndex.remove``."""
-        with self._used() as shard:
+        with self._shard.used() as shard:
             shard.update(edge.UpdateOperation.delete_points(list(ids)))
 
     def get(self, ids: Sequence[int]) -> list[Caption]:
         """See ``CaptionIndex.get``."""
-        with self._used() as shard:
+        with self._shard.used() as shard:
             records = shard.retrieve(sorted(set(ids)), with_payload=True, with_vector=False)
         return sorted(map(_caption, records), key=lambda caption: caption.id)
 
@@ -187,33 +171,24 @@ class EdgeIndex:
                 only = edge.Filter(must=[edge.FieldCondition(key=_SOURCE, match=edge.MatchValue(source))])
             else:
                 only = edge.Filter(must_not=[edge.IsEmptyCondition(_SOURCE)])
-            with self._used() as shard:
+            with self._shard.used() as shard:
                 if _SOURCE not in shard.info().payload_schema:  # an index of a version without this index on sources
                     shard.update(_index_of_sources())
         offset: Any = after + 1
         while offset is not None and offset < 2**64:
             request = edge.ScrollRequest(offset=offset, limit=PAGE, filter=only, with_payload=True, with_vector=True)
-            with self._used() as shard:
+            with self._shard.used() as shard:
                 records, offset = shard.scroll(request)
             if records:
                 yield list(map(_caption, records)), self._matrix(records)
 
     def close(self) -> None:
         """See ``CaptionIndex.close``. Does nothing in a forked child: the parent is the owner."""
-        if self._closed or os.getpid() != self._owner:
-            return
-        with self._turn:
-            self._closed = True
-            with _translated():
-                self._shard.flush()
-                self._shard.close()
+        self._shard.close()
 
     def _renew(self, config: edge.EdgeConfig | None = None) -> None:
         """Close the shard and open it again, with another ``config`` if given; releases the lock in between."""
-        self.close()
-        with _translated(self._path):
-            self._shard = edge.EdgeShard.load(str(self._path / "shard"), config)
-        self._closed = False
+        self._shard.renew(config)
         self._added = 0
 
     def _neighbours(self, found: list[edge.ScoredPoint]) -> Neighbours:
@@ -226,18 +201,6 @@ class EdgeIndex:
         # a third faster than numpy's conversion of lists; into a bytearray, so that the array is writable
         packed = bytearray().join([self._packed(*cast("list[float]", point.vector)) for point in points])
         return np.frombuffer(packed, dtype=np.float32).reshape(-1, self.dimension)
-
-    @contextmanager
-    def _used(self) -> Iterator[edge.EdgeShard]:
-        """The shard, for the process that opened it and until it is closed, one thread at a time."""
-        # checked first: after a fork a thread that does not exist here may hold the lock
-        if os.getpid() != self._owner:
-            raise IndexFault("this index was opened before a fork; open it in the process that uses it")
-        with self._turn:
-            if self._closed:
-                raise IndexFault("this index is closed")
-            with _translated():
-                yield self._shard
 
 
 def _caption(point: edge.ScoredPoint | edge.Record) -> Caption:
@@ -267,24 +230,3 @@ def _index_of_sources() -> edge.UpdateOperation:
     """Creates an index to find the few captions of a source among a million, without a separate graph."""
     kept = edge.KeywordIndexParams(memory=edge.Memory.Cold, enable_hnsw=False)
     return edge.UpdateOperation.create_field_index(_SOURCE, kept)
-
-
-@contextmanager
-def _translated(path: Path | None = None) -> Iterator[None]:
-    """Translates the library's errors. It raises bare ``Exception``, so only the text distinguishes them."""
-    where = f" at {path}" if path else ""
-    try:
-        yield
-    except Exception as exc:
-        if type(exc) is not Exception:  # a wrong argument: a bug here, not a fault of the library
-            raise
-        text = str(exc)
-        if "WouldBlock" in text:
-            raise IndexLocked(f"the index{where} is already open, here or in another process") from exc
-        if "Vector dimension error" in text or "expected vector size" in text:
-            raise WrongDimension(text) from exc
-        if "already contains segment data" in text:
-            raise IndexExists(f"an index already exists{where}") from exc
-        if any(sign in text for sign in ("cannot load edge shard", "no segments", "failed to load segment")):
-            raise IndexMissing(f"there is no index{where}: {text}") from exc
-        raise IndexFault(f"the index{where} failed: {text}") from exc

@@ -16,6 +16,8 @@ BENCHMARKS = {
     "gateway": "throughput of uploads, event streams, and latency of one image on an idle stack",
     "reconcile": "duration of a sweep over a fully tagged bucket",
     "quality": "sweep the parameters of the method on labelled images",
+    "finding": "how well labelled images are found by their labels",
+    "search": "search a million images by vector and tag, and let graphs be built meanwhile",
     "segmentation": "cost of segmentation relative to encoding, and savings of a coarse pass",
 }
 

@@ -29,7 +29,7 @@ from ops.bench.machine import machine, versions
 from ops.bench.posting import offered, upload
 from ops.bench.private_redis import private_redis, wait_until
 from ops.bench.watched import memory
-from tasks.messages import ObjectRef, Revision
+from tasks.message_parts import ObjectRef, Revision
 from workers.embedded.stack import command, free_port
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record

@@ -22,7 +22,8 @@ from tasks.encoders.protocols import TextEncoder
 from tasks.evaluation.manifest import BadManifest, Item, read
 from tasks.evaluation.run import Source, embedded_of
 from tasks.extraction import extractor
-from tasks.messages import Embedded, Floats, Vectors
+from tasks.message_parts import Floats, Vectors
+from tasks.messages import Embedded
 from vectordb.exact import ExactIndex
 from vectordb.index import CaptionSearch
 from vectordb.starter import captions, version

@@ -20,7 +20,7 @@ from rich.progress import track
 from ops.bench.machine import machine, versions
 from ops.bench.private_redis import private_redis
 from ops.bench.watched import memory
-from tasks.messages import ObjectRef, Revision, Tag
+from tasks.message_parts import ObjectRef, Revision, Tag
 from vectordb.errors import Permanent
 from workers.cli.show import console, messages
 from workers.dispatch.removals import Holds

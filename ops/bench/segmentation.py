@@ -28,6 +28,7 @@ from workers.cli.show import console, messages
 from workers.embedded.caption_access import captions_of
 from workers.settings.settings import Settings
 from workers.wiring.captions import prepare_captions
+from workers.wiring.pipeline import pipeline as pipeline_of
 from workers.wiring.wiring import Wiring
 
 TARGET = 1.3  # time of dense relative to encoding its crops
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
         "captions_version": wiring.revision.captions_version, "pictures": [name for name, _ in pictures],
     }  # fmt: skip
     with captions_of(wiring) as index:
-        pipeline = wiring.pipeline(index, wiring.revision.captions_version)
+        pipeline = pipeline_of(wiring, index, wiring.revision.captions_version)
         found |= measured(pictures, pipeline, chosen.rounds, areas=chosen.areas)
     found["load_after"] = machine()["load"]
     if chosen.json:

@@ -15,7 +15,8 @@ from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 
 from tasks.cache import LRUCache
 from tasks.encoders.protocols import ImageEncoder, Space
-from tasks.messages import Embedded, Extracted, Floats, Scored
+from tasks.message_parts import Floats
+from tasks.messages import Embedded, Extracted, Scored
 from tasks.pipeline import CACHED, Pipeline
 from tasks.segmentation.dense import CHUNK
 from tasks.segmentation.drawing import segmented

@@ -12,7 +12,8 @@ from tasks.cache import Cache, LRUCache
 from tasks.encoders.protocols import TextEncoder
 from tasks.evaluation.results import Judge
 from tasks.extraction import Extractor
-from tasks.messages import Embedded, Extracted, Floats
+from tasks.hubness import ReferenceVectors
+from tasks.messages import Embedded, Extracted
 from tasks.pipeline import CACHED, PipelineOptions, extraction, retrieval, scoring
 from vectordb.index import CaptionSearch
 
@@ -53,7 +54,7 @@ def sweep(
     grid: Grid,
     judge: Judge,
     pipeline_options: PipelineOptions,
-    reference_vectors: Floats | None = None,
+    reference_vectors: ReferenceVectors | None = None,
 ) -> Iterator[Row]:
     """All combinations, by captions, profile and K. ``targets[i]`` is the true label of ``embedded.objects[i]``.
 

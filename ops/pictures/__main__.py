@@ -17,6 +17,7 @@ from tasks.segmentation.run import SegmentationMethod, segment
 from workers.embedded.caption_access import captions_of
 from workers.settings.settings import Settings
 from workers.wiring.captions import prepare_captions
+from workers.wiring.pipeline import pipeline as pipeline_of
 from workers.wiring.segmentation import SegmentationMethods
 from workers.wiring.wiring import Wiring
 
@@ -35,7 +36,7 @@ def main() -> None:
     wiring = Wiring(settings)
     methods = list(map(SegmentationMethods(settings), METHODS))
     with captions_of(wiring) as index:
-        pipeline = wiring.pipeline(index, wiring.revision.captions_version)
+        pipeline = pipeline_of(wiring, index, wiring.revision.captions_version)
         rows = [[_shown(image, method, pipeline) for method in methods] for image in _images()]
     _page(rows).save(FILE, quality=QUALITY, optimize=True)
     print(f"{FILE}: {FILE.stat().st_size / 1000:.0f} KB")

@@ -35,6 +35,7 @@ from tasks.vector_maths import unit
 LOGIT_SCALE = 10.0
 # chosen by measurement, see ops/decisions/0007-thresholds.md
 THRESHOLDS = Thresholds(unknown=0.45, synonym=0.7, score=0.02, head=0.75)
+USUAL_DISTANCE = 0.7  # of photographs, see ops/decisions/0029-exemplars.md
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,10 @@ RECIPE = Recipe()
 def bundled_space() -> Space:
     """The space of both bundled encoders. Loads nothing."""
     digest = hashlib.blake2b(repr(sorted(asdict(RECIPE).items())).encode(), digest_size=4).hexdigest()
-    return Space(id=f"bundled-{digest}", dimension=DIMENSION, logit_scale=LOGIT_SCALE, thresholds=THRESHOLDS)
+    return Space(
+        id=f"bundled-{digest}", dimension=DIMENSION, logit_scale=LOGIT_SCALE, thresholds=THRESHOLDS,
+        usual_distance=USUAL_DISTANCE,
+    )  # fmt: skip
 
 
 class BundledImageEncoder:

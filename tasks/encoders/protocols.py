@@ -36,7 +36,8 @@ class Space:
 
     ``normalisation`` is ``softmax`` (CLIP) or ``sigmoid`` (SigLIP, with ``logit_bias``); ``logit_scale`` is already
     exponentiated. ``id`` is short and valid as a folder name. ``thresholds``: those measured with labels; without
-    any, thresholds are derived for each caption version (``tasks.thresholds``).
+    any, thresholds are derived for each caption version (``tasks.thresholds``). ``usual_distance``: the distance
+    (1 − cosine) of an image to others that three quarters of them do not exceed; ``None`` if it was not measured.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Space:
     logit_bias: float = 0.0
     normalisation: Literal["softmax", "sigmoid"] = "softmax"
     thresholds: Thresholds = Thresholds()
+    usual_distance: float | None = None
 
 
 class ImageEncoder(Protocol):

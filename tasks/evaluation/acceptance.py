@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tasks.extraction.filters import singular
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 
 CLOSE = 0.6
 _BETWEEN = re.compile(r"[\W_]+")

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from PIL import Image
 
-from tasks.messages import Embedded, Hit, Tag
+from tasks.message_parts import Hit, Tag
+from tasks.messages import Embedded
 
 SHOWN = 5  # maximum number of tags per answer
 

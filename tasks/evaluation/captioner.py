@@ -19,7 +19,8 @@ from tasks.encoders.protocols import TextEncoder
 from tasks.encoders.requirements import ModelNotLoaded, fast_dtype, need, quiet_transformers
 from tasks.evaluation.answers import SHOWN, Answer, Pictures
 from tasks.extraction import OBJECT
-from tasks.messages import Candidate, Extracted, Hit, Vectors
+from tasks.message_parts import Candidate, Hit, Vectors
+from tasks.messages import Extracted
 from tasks.scoring import score
 from vectordb.captions import caption_id
 

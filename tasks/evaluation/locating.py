@@ -16,7 +16,7 @@ from PIL import Image
 
 from tasks.cache import Cache, LRUCache
 from tasks.encoders.protocols import ImageEncoder, Space
-from tasks.messages import Candidate, Floats, Hit
+from tasks.message_parts import Candidate, Floats, Hit
 from tasks.pipeline import CACHED, Pipeline
 from tasks.segmentation.naming import batch_of
 from tasks.segmentation.rendering import fitted

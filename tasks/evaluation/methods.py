@@ -12,7 +12,8 @@ from tasks.evaluation.captioner import Captioned, Captioner, HFCaptioner
 from tasks.evaluation.retrieving import Cased, ClosestCaption, ensemble
 from tasks.evaluation.vocabulary import Vocabulary, read_labels
 from tasks.extraction import Extractor
-from tasks.messages import Floats
+from tasks.hubness import ReferenceVectors
+from tasks.message_parts import Floats
 from tasks.pipeline import CACHED, PipelineOptions
 from tasks.scoring import PLAIN, Judge
 from vectordb.errors import Permanent
@@ -50,7 +51,7 @@ class Tools:
     naming: tuple[str, ...] = PLAIN
     on_progress: Callable[[str, int, int], None] | None = None
     captioner: Callable[[str], Captioner] = HFCaptioner
-    reference_vectors: Floats | None = None
+    reference_vectors: ReferenceVectors | None = None
     background_vectors: Floats | None = None
     judge: Judge | None = None
     shown_options: PipelineOptions | None = None

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 
 Ints = NDArray[np.integer]
 Encode = Callable[[Sequence[str]], Floats]

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from tasks.evaluation.answers import Answer
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.metrics import cluster_accuracy, semantic_iou, semantic_similarity
 
 

@@ -10,7 +10,8 @@ from tasks.cache import Cache, LRUCache
 from tasks.encoders.protocols import TextEncoder
 from tasks.evaluation.answers import SHOWN, Answer, Pictures, shown
 from tasks.extraction import Extractor
-from tasks.messages import Floats, Tag
+from tasks.hubness import ReferenceVectors
+from tasks.message_parts import Floats, Tag
 from tasks.pipeline import CACHED, PipelineOptions, extraction, retrieval, scoring
 from tasks.retrieval import retrieve
 from tasks.scoring import Judge
@@ -30,7 +31,7 @@ class Cased:
     extractor: Extractor
     pipeline_options: PipelineOptions
     prompts: tuple[str, ...]
-    reference_vectors: Floats | None = None
+    reference_vectors: ReferenceVectors | None = None
     background_vectors: Floats | None = None
     judge: Judge | None = None
     shown_options: PipelineOptions | None = None

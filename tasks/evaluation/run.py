@@ -18,7 +18,8 @@ from tasks.evaluation.answers import Answer, Method, Pictures
 from tasks.evaluation.manifest import BadManifest, Item, Skipped
 from tasks.evaluation.results import Judge, Result
 from tasks.images import decode
-from tasks.messages import Embedded, ObjectRef, Revision, Submitted
+from tasks.message_parts import ObjectRef, Revision
+from tasks.messages import Embedded, Submitted
 from tasks.pipeline import PipelineOptions, embedding
 from vectordb.errors import Permanent
 

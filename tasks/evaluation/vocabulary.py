@@ -12,7 +12,7 @@ from tasks.cache import LRUCache
 from tasks.encoders.bundled import class_names
 from tasks.encoders.protocols import TextEncoder
 from tasks.evaluation.answers import SHOWN, Answer, Pictures
-from tasks.messages import Floats, Tag
+from tasks.message_parts import Floats, Tag
 from tasks.ranking import DIGITS
 from tasks.scoring import PLAIN, encode_words, probabilities
 from vectordb.errors import Permanent

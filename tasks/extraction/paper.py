@@ -13,7 +13,7 @@ import msgspec
 from tasks.cache import Cache, decoded
 from tasks.extraction.filters import FREQUENCY, apply, singular
 from tasks.extraction.language import MODEL_VERSION, English
-from tasks.messages import Candidate, Hit
+from tasks.message_parts import Candidate, Hit
 
 # Penn Treebank: nouns, adjectives, present and past participles
 KEPT_TAGS = frozenset({"NN", "NNS", "NNP", "NNPS", "JJ", "JJR", "JJS", "VBG", "VBN"})

@@ -11,7 +11,7 @@ from tasks.cache import Cache, decoded
 from tasks.extraction.language import MODEL_VERSION, English
 from tasks.extraction.parse import Phrase, clean, definition, noun_phrases
 from tasks.extraction.vocabulary import singular_of, spelling
-from tasks.messages import Candidate, Hit, Parsed
+from tasks.message_parts import Candidate, Hit, Parsed
 
 BY = f"phrases/2/{MODEL_VERSION}"  # increase the number when the results for a caption change
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tasks.cache import Cache
-from tasks.messages import Candidate, Extracted, Hit, Retrieved
+from tasks.message_parts import Candidate, Hit
+from tasks.messages import Extracted, Retrieved
 
 OBJECT = "object"  # used by the reference implementation for an image whose captions leave no word
 
@@ -41,4 +42,6 @@ def extract(batch: Retrieved, extractor: Extractor, cache: Cache) -> Extracted:
         featureless=batch.featureless,
         backgrounds=batch.backgrounds,
         thresholds=batch.thresholds,
+        judgements=batch.judgements,
+        hashes=batch.hashes,
     )

@@ -22,7 +22,7 @@ from tasks.images.source import Source
 from tasks.images.structure import exif_structure
 from tasks.images.webp import mended
 from tasks.images.wide_png import deepened
-from tasks.messages import MediaWarning
+from tasks.message_parts import MediaWarning
 
 _FILL = b"\xff" * 2**16
 _META = 2**16  # bytes at the beginning of an AVIF in which its table of contents is

@@ -20,7 +20,7 @@ from tasks.images.media import media_of
 from tasks.images.orientation import upright
 from tasks.images.source import Source
 from tasks.images.structure import Structure
-from tasks.messages import Media
+from tasks.message_parts import Media
 
 _ZEROS = 512  # bytes of zeros at the end of a file that was allocated and not written
 MAX_PIXELS = 120_000_000  # the largest phone cameras produce 108 million

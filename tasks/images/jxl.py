@@ -21,7 +21,7 @@ from tasks.images.orientation import swaps
 from tasks.images.source import Source
 from tasks.images.structure import exif_structure
 from tasks.images.transparency import flattened
-from tasks.messages import MediaWarning
+from tasks.message_parts import MediaWarning
 
 _CONTAINER = b"\0\0\0\x0cJXL "
 _MOST_JPEG = 2**14  # bytes that describe a JPEG: each of its markers may unpack to as much

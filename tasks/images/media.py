@@ -11,7 +11,7 @@ from datetime import datetime
 
 from tasks.images.source import Source
 from tasks.images.structure import Directory, Structure
-from tasks.messages import Media
+from tasks.message_parts import Media
 
 _MAKE, _MODEL, _DATE, _EXIF, _GPS = 271, 272, 306, 0x8769, 0x8825
 _TAKEN, _DIGITISED, _ZONE, _ZONE_TAKEN, _ZONE_DIGITISED = 0x9003, 0x9004, 0x9010, 0x9011, 0x9012

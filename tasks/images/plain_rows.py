@@ -8,7 +8,7 @@ from typing import Any
 from tasks.images.errors import TruncatedImage
 from tasks.images.layouts import PALETTE, Layout
 from tasks.images.unwritten import Rows, check
-from tasks.messages import MediaWarning
+from tasks.message_parts import MediaWarning
 
 _PNM_BITS = {"1;I": 1, "L": 8, "RGB": 24, "F;32F": 32, "F;32BF": 32}
 _ZEROS, _END = 16, b"\0\1"

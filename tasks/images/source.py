@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from tasks.images.structure import Structure
-from tasks.messages import MediaWarning
+from tasks.message_parts import MediaWarning
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a video tells in another way than EXIF; see ``tasks.messages.Media``. ``place``: latitude, longitude."""
+    """What a video tells other than by EXIF; see ``tasks.message_parts.Media``. ``place``: latitude, longitude."""
 
     taken_at: str | None = None
     camera: str | None = None

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.images.errors import TruncatedImage
-from tasks.messages import MediaWarning
+from tasks.message_parts import MediaWarning
 
 _LEAST_ROWS = 4
 _SHARE = 16  # one of so many rows

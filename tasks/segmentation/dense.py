@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.encoders.protocols import ImageEncoder
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.pipeline import Pipeline
 from tasks.segmentation.drawing import Drawing
 from tasks.segmentation.grids import FLAT, SIZES, Grid, accumulated, boxes_of, coverage, crops, grids, squeezed

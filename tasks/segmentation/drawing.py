@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage  # type: ignore[import-untyped]  # scipy has no stubs of its own
 
-from tasks.messages import Floats, Hit
+from tasks.message_parts import Floats, Hit
 from tasks.segmentation.results import UNKNOWN, Evidence, Mask, RunLengths, Segment, Segmented
 
 SIDE = 1024  # pixels of the longer side of the label map

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.vector_maths import unit
 
 SIZES = (2, 4, 8)  # cells per side, as in the paper

@@ -16,7 +16,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.messages import Embedded, Extracted, Floats, Hit, ObjectRef, Scored, Tag, Vectors
+from tasks.message_parts import Floats, Hit, ObjectRef, Tag, Vectors
+from tasks.messages import Embedded, Extracted, Scored
 from tasks.pipeline import Pipeline
 from tasks.retrieval import backgrounds
 from tasks.scoring import encode_words, probabilities

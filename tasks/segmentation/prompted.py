@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from PIL import Image
 
-from tasks.messages import Floats, Hit, Tag
+from tasks.message_parts import Floats, Hit, Tag
 from tasks.pipeline import Pipeline
 from tasks.segmentation.drawing import Drawing, working
 from tasks.segmentation.naming import batch_of

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.pipeline import Pipeline
 from tasks.segmentation.drawing import Drawing, working
 from tasks.segmentation.grids import FLAT

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.encoders.requirements import ModelNotLoaded
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.segmenters.loading import load
 
 AT_ONCE = 8  # names per batch

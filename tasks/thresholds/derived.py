@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tasks.messages import DerivedThresholds
+from tasks.message_parts import DerivedThresholds
 from vectordb.decoders import converted
 from vectordb.errors import Permanent
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import Stack, started
 from tests.contract.receiver import Receiver, receiving

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tasks.messages import ObjectRef, Tag
+from tasks.message_parts import ObjectRef, Tag
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.record import Record
 from workers.redis.layout import VERSION

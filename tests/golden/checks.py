@@ -19,7 +19,7 @@ from tasks.evaluation.overlaps import Compared, overlaps
 from tasks.extraction import extract
 from tasks.extraction.filters import FREQUENCY, WORD_FILTERS
 from tasks.extraction.paper import words_of
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.metrics import cluster_accuracy, semantic_iou, semantic_similarity
 from tasks.retrieval import retrieve
 from tasks.scoring import score

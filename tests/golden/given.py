@@ -8,7 +8,8 @@ import numpy as np
 
 from tasks.cache import Cache
 from tasks.encoders.protocols import Space
-from tasks.messages import Candidate, Embedded, Floats, Hit, ObjectRef, Revision, Vectors
+from tasks.message_parts import Candidate, Floats, Hit, ObjectRef, Revision, Vectors
+from tasks.messages import Embedded
 from vectordb.captions import Caption
 from vectordb.index import Neighbours
 

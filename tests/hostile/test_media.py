@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tasks.images import decode_with_media
-from tasks.messages import Embedded, Media, Revision, Scored, Vectors
+from tasks.message_parts import Media, Revision, Vectors
+from tasks.messages import Embedded, Scored
 from tasks.pipeline import PipelineOptions, embedding
 from tests.hostile import heic, raws
 from tests.hostile.files import WHOLE

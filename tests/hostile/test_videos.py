@@ -17,7 +17,7 @@ pytest.importorskip("av", reason="PyAV is missing: pip install 'wildtag[video]'"
 from tasks.images import BadImage, DamagedImage, decode, decode_with_media, recognised
 from tasks.images.movie_samples import check as check_samples
 from tasks.images.video_metadata import told
-from tasks.messages import Media
+from tasks.message_parts import Media
 from tests.hostile import heic, videos
 from tests.hostile.files import WHOLE
 from tests.hostile.picture import difference, encoded

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.messages import Batch, Floats, Media
+from tasks.message_parts import Floats, Media
+from tasks.messages import Batch
 from tasks.pipeline import Pipeline
 from tests.contract.stages.test_bad_input import World
 from tests.hostile import depths, files, layouts, metadata, refused

@@ -6,21 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from tasks.messages import (
-    Batch,
-    Candidate,
-    Embedded,
-    Extracted,
-    Hit,
-    ObjectRef,
-    Retrieved,
-    Revision,
-    Scored,
-    Submitted,
-    Tag,
-    UnreadableMessage,
-    Vectors,
-)
+from tasks.message_parts import Candidate, Hit, ObjectRef, Revision, Tag, Vectors
+from tasks.messages import Batch, Embedded, Extracted, Retrieved, Scored, Submitted, UnreadableMessage
 
 OBJECTS = (ObjectRef("inbox", "ünï côdé +.jpg", "e1", 7), ObjectRef("inbox", "b.jpg", "e2", None, "v2"))
 REVISION = Revision("space", "captions@1")

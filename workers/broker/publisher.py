@@ -12,7 +12,8 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 from redis.exceptions import RedisError
 
-from tasks.messages import Batch, ObjectRef
+from tasks.message_parts import ObjectRef
+from tasks.messages import Batch
 from vectordb.errors import Transient
 from workers.settings.dependencies import BROKER
 

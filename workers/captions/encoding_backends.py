@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from tasks.encoders.protocols import TextEncoder
 from tasks.extraction.phrases import Phrases
 from tasks.ingestion import Ingested, Ingesting, ingest
-from tasks.messages import Vectors
+from tasks.message_parts import Vectors
 from vectordb.building import Chunk, Prepare, Prepared
 from vectordb.errors import Transient
 from workers.captions.remote_index import ENCODE

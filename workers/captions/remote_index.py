@@ -14,7 +14,7 @@ import numpy as np
 
 from tasks.encoders.protocols import Space
 from tasks.ingestion import Ingested, Ingesting
-from tasks.messages import Vectors
+from tasks.message_parts import Vectors
 from vectordb.captions import Caption
 from vectordb.decoders import from_msgpack
 from vectordb.index import CaptionIndex, Floats, Neighbours

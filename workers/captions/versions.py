@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from tasks.messages import DerivedThresholds
+from tasks.message_parts import DerivedThresholds
 from tasks.thresholds.derived import UnreadableThresholds, read
 from vectordb.errors import Permanent
 from vectordb.index import CaptionIndex, Floats, IndexMissing, sample

@@ -18,8 +18,11 @@ from workers.cli import (
     calibrate,
     captions,
     doctor,
+    duplicates,
     evaluate,
     events,
+    find,
+    images,
     migrate,
     models,
     one_process,
@@ -28,6 +31,7 @@ from workers.cli import (
     s3,
     segment,
     stack,
+    teach,
     upload,
     version,
     webhooks,
@@ -114,7 +118,7 @@ app = _App(
     pretty_exceptions_show_locals=False,
 )
 for module in (
-    stack, processes, one_process, upload, results, evaluate, calibrate, captions, bucket, events, s3, segment,
-    doctor, models, api_keys, webhooks, alive, migrate, version,
+    stack, processes, one_process, upload, results, find, duplicates, evaluate, calibrate, captions, teach, bucket,
+    events, s3, segment, images, doctor, models, api_keys, webhooks, alive, migrate, version,
 ):  # fmt: skip
     module.add_to(app)

@@ -16,13 +16,14 @@ from vectordb.errors import Transient
 from workers.cli.connection import connected
 from workers.cli.panels import OPERATE, TAG
 from workers.cli.show import clean, console, line, messages, print_json, show
+from workers.images.findings import Standing
 from workers.lifecycle.record import STATES, Record, State, as_state, decode
 from workers.lifecycle.record_reader import PAGE, FeedItem, Records
 from workers.lifecycle.spelling import Spellings
 from workers.outages.board import Outage
 from workers.redis.streams import entry_order
 from workers.stores.folder_names import key_text
-from workers.wiring.operations import spellings
+from workers.wiring.operations import images_standing, spellings
 from workers.wiring.wiring import Wiring
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
@@ -160,11 +161,12 @@ def status(json: Json = False) -> None:
     beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
     common = wiring.records.tag_index.common(10)
     sources, held = wiring.sources.conditions(), wiring.holds.active()
-    damaged = wiring.records.damaged.list()
+    damaged, images = wiring.records.damaged.list(), images_standing(wiring).read()
     if json:
         body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "outages": standing,
                 "sources": sources, "held_removals": held, "damaged_records": damaged,
-                "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
+                "image_index": images, "home": str(wiring.settings.home),
+                "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
     view = Table(show_header=False, pad_edge=False, box=None)
@@ -172,6 +174,7 @@ def status(json: Json = False) -> None:
         view.add_row(name.replace("_", " "), f"{count:,}")
     view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
     view.add_row("last progress", ", ".join(f"{name} {ago:.0f} s ago" for name, ago in beats.items()) or "–")
+    view.add_row("images in the index", _indexed(images, now))
     for source, condition in sources.items():
         if condition.state != "working":
             since = datetime.fromtimestamp(condition.since, UTC).astimezone().isoformat(" ", "seconds")
@@ -188,6 +191,10 @@ def status(json: Json = False) -> None:
         fault = f": {pending.fault}" if pending.fault else ""
         attempts = f"{pending.attempts} attempt{'' if pending.attempts == 1 else 's'}"
         console.print(f"[dim]{clean(f'{pending.oid}  {pending.stage}, {attempts}{fault}')}[/]")
+
+
+def _indexed(last: Standing | None, now: float) -> str:
+    return "–" if last is None else f"{last.indexed:,} of {last.records:,}, compared {now - last.at:.0f} s ago"
 
 
 def _show_outages(standing: Iterable[Outage], now: float) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tasks.messages import Unknown
+from tasks.message_parts import Unknown
 from workers.lifecycle.record import Error, Record, State
 
 console = Console()

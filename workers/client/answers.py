@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from tasks import messages
+from tasks import message_parts
 from workers.lifecycle import record
 
 
-class Tag(messages.Tag, frozen=True, forbid_unknown_fields=False):
+class Tag(message_parts.Tag, frozen=True, forbid_unknown_fields=False):
     """A tag of a record. Unlike a tag in a message between stages it may have unknown fields."""
 
 
-class Unknown(messages.Unknown, frozen=True, forbid_unknown_fields=False):
+class Unknown(message_parts.Unknown, frozen=True, forbid_unknown_fields=False):
     """Why an image has no tags. Unlike its namesake in a message it may have unknown fields."""
 
 
@@ -69,6 +69,43 @@ class FoundPage(msgspec.Struct, frozen=True):
     """A page of objects. ``cursor``: pass it to get the next page; ``None`` on the last page."""
 
     objects: tuple[Found, ...]
+    cursor: str | None = None
+
+
+class BriefTag(msgspec.Struct, frozen=True):
+    """A tag without its evidence. ``confidence``: ``None`` where the record has none."""
+
+    label: str
+    score: float = 0.0
+    confidence: float | None = None
+
+
+class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image, and why it was found.
+
+    ``id``: of an upload. ``score``: of the ranking, to compare images of one search. ``similarity``: cosine to the
+    text or image; ``None`` if its vector did not find it. ``tags``: its labels that match the text. ``words``: other
+    words of the text by which it is found. ``all_tags``: all its tags. ``taken_at``: RFC 3339.
+    """
+
+    bucket: str
+    key: str
+    etag: str = ""
+    id: str | None = None
+    score: float = 0.0
+    similarity: float | None = None
+    tags: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    all_tags: tuple[BriefTag, ...] = ()
+    unknown: bool = False
+    taken_at: str | None = None
+    finished_at: float = 0.0
+
+
+class FoundImages(msgspec.Struct, frozen=True):
+    """A page of images. ``cursor``: pass it to get the next page; ``None`` on the last page."""
+
+    images: tuple[FoundImage, ...]
     cursor: str | None = None
 
 

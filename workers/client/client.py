@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import Any, BinaryIO, NoReturn, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -15,7 +15,17 @@ import msgspec
 
 from vectordb.decoders import from_json
 from vectordb.errors import Transient
-from workers.client.answers import FeedEntry, Found, FoundPage, Image, Record, Taught, TaughtAll
+from workers.client.answers import (
+    FeedEntry,
+    Found,
+    FoundImage,
+    FoundImages,
+    FoundPage,
+    Image,
+    Record,
+    Taught,
+    TaughtAll,
+)
 from workers.client.body import opened
 from workers.client.errors import Away, NotFinished, Refused, StrangeAnswer
 from workers.client.server_events import ServerEvent, server_events
@@ -26,6 +36,7 @@ T = TypeVar("T")
 
 SLICE_S = 25.0  # seconds per long poll: some proxies close idle connections after 30
 PAGE = 200  # objects per page
+SEARCHED = 50  # images per page of a search
 LESSON = 100  # captions per request, the gateway's limit
 PAUSE_S = 1.0  # seconds before reconnecting to the feed, or polling again after an immediate response
 
@@ -106,7 +117,7 @@ class Client:
             raise NotFinished(f"not finished after {timeout:g} s; the state is {image.state}{fault}")
         return image
 
-    def find(self, label: str, min_score: float = 0.0) -> Iterator[Found]:
+    def tagged(self, label: str, min_score: float = 0.0) -> Iterator[Found]:
         """The objects with a tag in any spelling, surest first, those that are only implied last. Fetches pages."""
         params = {"min_score": str(min_score), "limit": str(PAGE)}
         while True:
@@ -116,6 +127,54 @@ class Client:
             if page.cursor is None:
                 return
             params["cursor"] = page.cursor
+
+    def search(
+        self,
+        query: str = "",
+        *,
+        like: str | None = None,
+        image: str | os.PathLike[str] | bytes | BinaryIO | None = None,
+        tags: Sequence[str] = (),
+        not_tags: Sequence[str] = (),
+        bucket: str | None = None,
+        prefix: str = "",
+        after: str | None = None,
+        before: str | None = None,
+        page: int = SEARCHED,
+    ) -> Iterator[FoundImage]:
+        """The images that a text describes, best first. Fetches pages of ``page`` images.
+
+        Instead of a text: ``like``, the key of an object, or ``image``, a file of your own, find what looks like it;
+        without any of them the filters list what fulfils them, tagged last first. ``tags``, ``not_tags``: in any
+        spelling. ``after``, ``before``: when the images were taken, a date or RFC 3339. Raises ``OSError`` if a file
+        cannot be read.
+        """
+        if sum((bool(query), like is not None, image is not None)) > 1:
+            raise ValueError("give one of query, like and image")
+        if isinstance(tags, str) or isinstance(not_tags, str):
+            raise TypeError("tags and not_tags are sequences of tags, not one text")
+        given = {"q": query, "like": like, "bucket": bucket, "prefix": prefix, "after": after, "before": before}
+        params: dict[str, str | list[str]] = {name: value for name, value in given.items() if value}
+        params |= {"tag": list(tags), "not_tag": list(not_tags), "limit": str(page)}
+        return self._pages(params, image)
+
+    find = search
+
+    def _pages(
+        self, params: dict[str, str | list[str]], image: str | os.PathLike[str] | bytes | BinaryIO | None
+    ) -> Iterator[FoundImage]:
+        if image is None:
+            answer = self._transport.ask("GET", "/v1/search", params=params)
+        else:
+            with opened(image, None) as body:
+                answer = self._transport.ask("POST", "/v1/search", body=body, params=params)
+        while True:
+            found = _read(answer, FoundImages)
+            yield from found.images
+            if found.cursor is None:
+                return
+            rest = {"cursor": found.cursor, "limit": params["limit"]}
+            answer = self._transport.ask("GET", "/v1/search", params=rest)
 
     def feed(self, after: str | None = None) -> Iterator[FeedEntry]:
         """Finished and removed objects as they happen, from now on or after the event ``after``. Never ends.
@@ -155,8 +214,10 @@ class Client:
         """Segment an image and tag it again. Returns its progress before."""
         return _read(self._transport.ask("POST", f"{_image(id)}:segment", params={"method": method}), Image)
 
-    def teach(self, captions: Sequence[str], source: str | None = None) -> tuple[Taught, ...]:
-        """Add captions. ``source``: a name for their origin."""
+    def add_captions(self, captions: Sequence[str], source: str | None = None) -> tuple[Taught, ...]:
+        """Add captions. ``source``: a name for their origin. Raises ``TypeError`` for one text instead of several."""
+        if isinstance(captions, str):
+            raise TypeError("add_captions takes several captions: add_captions([caption])")
         taught: list[Taught] = []
         for start in range(0, len(captions), LESSON):
             lesson: dict[str, Any] = {"captions": list(captions[start : start + LESSON])}
@@ -164,6 +225,10 @@ class Client:
                 lesson["source"] = source
             taught += _read(self._transport.ask("POST", "/v1/captions", json=lesson), TaughtAll).captions
         return tuple(taught)
+
+    def teach(self, *_: object, **__: object) -> NoReturn:
+        """Was renamed. Raises ``TypeError``, which names ``add_captions``."""
+        raise TypeError("Client.teach no longer adds captions: use Client.add_captions(captions)")
 
     def _latest(
         self, name: str, timeout: float, since: float = 0.0, on_change: Callable[[Image], object] | None = None

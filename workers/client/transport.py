@@ -45,7 +45,7 @@ class Transport:
         *,
         body: Body | None = None,
         json: object = None,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, str | list[str]] | None = None,
         headers: Mapping[str, str] | None = None,
         longer: float = 0.0,
         patience: float | None = None,

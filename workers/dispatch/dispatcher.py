@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from tasks.messages import ObjectRef, Revision, Submitted
+from tasks.message_parts import ObjectRef, Revision
+from tasks.messages import Submitted
 from vectordb.errors import Permanent, Transient
 from workers.broker.publisher import Sender
+from workers.dispatch.arrivals import arrival_of, asks
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.removals import RemovalGuard
 from workers.dispatch.same_versions import Adopt, nothing
@@ -28,7 +30,7 @@ from workers.redis.streams import Leftovers
 from workers.segmentation.artifacts import Artifacts
 from workers.segmentation.queue import SegmentQueue
 from workers.settings.dependencies import BEGUN_WITH, REDIS, STORE
-from workers.stores.lookup import NotAsked, Place, Seen, look
+from workers.stores.lookup import NotAsked, look
 from workers.stores.store import ObjectForbidden, ObjectStore
 
 log = structlog.get_logger()
@@ -36,6 +38,8 @@ log = structlog.get_logger()
 AGAIN_BLOCK_MS = 20
 SEGMENTS_BLOCK_MS = 100
 GATHER_S = 0.005
+SENT = frozenset({"entered", "known", "again"})
+RESENT = SENT | {"duplicate"}
 UNVERIFIED = "dispatcher:removals-unverified"  # a field of the event counters
 
 
@@ -182,7 +186,7 @@ class Dispatcher:
             handled = {arrival.ref.id for arrival in arrivals} | {*removals} | left
             self._segments.drop([event.id for event in events if event.id not in handled])
             self._segments.put_off(sorted(left))
-            self._send(arrivals, removals, events, {"entered", "again", "duplicate"})
+            self._send(arrivals, removals, events, RESENT)
         return None if events is None else len(events)
 
     def _process(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
@@ -192,7 +196,7 @@ class Dispatcher:
         new, counts = self._events.new(events)
         arrivals, removals, left = self._look(new)
         # events that were read and not finished may have been entered without being sent
-        wanted = {"entered", "again", "duplicate"} if recovered else {"entered", "again"}
+        wanted = RESENT if recovered else SENT
         sent = self._send(arrivals, removals, [event for _, event in new], wanted)
         self._events.mark_processed(
             [(entry, event) for entry, event in new if entry not in left], counts,
@@ -225,11 +229,16 @@ class Dispatcher:
         revision = self._revision()
         self._adopt([arrival.ref for arrival in arrivals])
         answers = self._ledger.enter(arrivals, revision, now, now + self._pace.deadline_s)
-        refs = [a.ref for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
+        outcomes = [(a.ref, answer) for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
+        # retrieval takes the vectors of known images from their index, and sends the others to embedding
+        self._publish("retrieval", [ref for ref, answer in outcomes if answer == "known"], revision)
+        self._publish("embedding", [ref for ref, answer in outcomes if answer != "known"], revision)
+        return len(outcomes)
+
+    def _publish(self, stage: str, refs: Sequence[ObjectRef], revision: Revision) -> None:
         for start in range(0, len(refs), self._pace.batch_max):
             objects = tuple(refs[start : start + self._pace.batch_max])
-            self._publisher.send("embedding", Submitted(objects=objects, revision=revision))
-        return len(refs)
+            self._publisher.send(stage, Submitted(objects=objects, revision=revision))
 
     def _look(
         self, events: Sequence[tuple[str, ObjectEvent]], *, from_queue: bool = False
@@ -244,10 +253,10 @@ class Dispatcher:
         fault: Transient | None = None
         unverified: dict[str, str] = {}
         events = [(entry, event) for entry, event in events if event.kind == "removed" or self._followed(event.key)]
-        seen = look(self._store, ((event.bucket, event.key) for _, event in events if _asks(event)))
+        seen = look(self._store, ((event.bucket, event.key) for _, event in events if asks(event)))
         for entry, event in events:
             try:
-                arrival = _arrival(event, seen)
+                arrival = arrival_of(event, seen)
             except Permanent as exc:
                 if event.kind == "removed" and isinstance(exc, ObjectForbidden):
                     unverified[event.id] = str(exc)
@@ -281,19 +290,3 @@ class Dispatcher:
             oid, reason = next(iter(unverified.items()))
             log.warning("removals not verified, records kept", removals=len(unverified), example=oid, reason=reason)
             self._event_sink.store([ReceivedEvents(counts={UNVERIFIED: len(unverified)})])
-
-
-def _arrival(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None:
-    """``None`` if the object is gone. Raises the store's error for an object that had to be looked up."""
-    if not _asks(event):
-        ref = ObjectRef(event.bucket, event.key, event.etag, event.size, event.version_id)
-        return Arrival(ref, event.sequence, event.verified, event.force)
-    found = seen[event.bucket, event.key]
-    if isinstance(found, Permanent | Transient):
-        raise found
-    return None if found is None else Arrival(found.ref, found.sequence, verified=True, force=event.force)
-
-
-def _asks(event: ObjectEvent) -> bool:
-    """Whether the store must be asked to interpret an event."""
-    return event.kind != "created" or not event.etag

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from tasks.messages import Fault, Revision, Submitted
+from tasks.message_parts import Fault, Revision
+from tasks.messages import Submitted
 from workers.broker.publisher import Sender
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox

@@ -7,11 +7,11 @@ wildtag, other inodes. Tagging them again would cost hours and would tell everyb
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
@@ -32,7 +32,15 @@ def nothing(_: Sequence[ObjectRef]) -> set[str]:
 class SameVersions:
     """Finds and rewrites such records. Raises ``StoreUnavailable``."""
 
-    def __init__(self, records: Records, ledger: Ledger, same: SameVersion) -> None:
+    def __init__(
+        self,
+        records: Records,
+        ledger: Ledger,
+        same: SameVersion,
+        adopted: Callable[[Mapping[str, str], Sequence[Record]], object] = lambda _, __: None,
+    ) -> None:
+        """``adopted``: told of the ETags that objects had before, and of their records as they are now."""
+        self._adopted = adopted
         self._records = records
         self._ledger = ledger
         self._same = same
@@ -54,6 +62,9 @@ class SameVersions:
         adopted = {ref.id for (ref, _), done in zip(same, self._ledger.adopt(same), strict=True) if done}
         if adopted:
             log.info("same content under another etag", objects=len(adopted), example=min(adopted))
+            before = {ref.id: etag for ref, (etag, _) in zip(refs, known, strict=True) if ref.id in adopted}
+            now = [record for record in self._records.get(sorted(adopted)) if record is not None]
+            self._adopted(before, [record for record in now if record.etag != before[record.id]])
         return adopted
 
     def _agrees(self, record: Record | None, ref: ObjectRef) -> bool:

@@ -11,7 +11,9 @@ from vectordb.index import CaptionIndex, IndexLocked, IndexMissing
 from vectordb.library import Library
 from workers.captions.versions import chosen
 from workers.embedded.stack import running
+from workers.images.archive import RemoteArchive
 from workers.settings.settings import Settings
+from workers.wiring.operations import archive
 from workers.wiring.wiring import Wiring
 
 TRIES = 10
@@ -36,11 +38,15 @@ def captions_of(wiring: Wiring) -> Iterator[CaptionIndex]:
 
 @dataclass(frozen=True)
 class OpenCaptions:
-    """One version and the text encoder of its vector space. ``encoder`` loads a model only if no stack runs."""
+    """One version and the text encoder of its vector space. ``encoder`` loads a model only if no stack runs.
+
+    ``archive``: of the running stack, if this version is in use there.
+    """
 
     captions_version: str
     index: CaptionIndex
     encoder: Callable[[], TextEncoder]
+    archive: RemoteArchive | None = None
 
 
 @contextmanager
@@ -63,6 +69,7 @@ def open_captions(settings: Settings, wanted: str | None = None) -> Iterator[Ope
             version,
             index,
             lambda: wiring.text_encoder if up is None else wiring.remote_encoder,
+            archive(wiring) if up is not None and version == wiring.chosen() else None,
         )
     finally:
         index.close()

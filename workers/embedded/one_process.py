@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tasks.images import BadImage, decode
-from tasks.messages import Fault, ObjectRef
+from tasks.message_parts import Fault, ObjectRef
 from tasks.pipeline import Pipeline
 from tasks.segmentation.run import SegmentationMethod, segment
 from workers.embedded.caption_access import captions_of
@@ -27,6 +27,7 @@ from workers.settings.settings import Settings
 from workers.stages.unusable import verdict
 from workers.stores.folder import read_file
 from workers.stores.store import ObjectError
+from workers.wiring.pipeline import pipeline as pipeline_of
 from workers.wiring.wiring import Wiring
 
 BUCKET = "files"
@@ -38,7 +39,7 @@ def tagging(settings: Settings) -> Iterator[Tagger]:
     wiring = Wiring(settings)
     with captions_of(wiring) as captions:
         yield Tagger(
-            wiring.pipeline(captions, wiring.revision.captions_version, time.perf_counter),
+            pipeline_of(wiring, captions, wiring.revision.captions_version, time.perf_counter),
             settings.max_object_bytes,
         )
 

@@ -12,7 +12,7 @@ from tasks.encoders.requirements import quiet_transformers
 from tasks.evaluation.methods import Tools
 from tasks.evaluation.results import Judge
 from tasks.evaluation.run import Source
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import PLAIN
 from vectordb.index import CaptionIndex, sample

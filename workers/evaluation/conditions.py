@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.encoders.protocols import Space
-from tasks.messages import Revision
+from tasks.message_parts import Revision
 from tasks.pipeline import PipelineOptions
 from workers.settings.settings import Settings
 

@@ -21,6 +21,7 @@ from tasks.pipeline import Pipeline, PipelineOptions
 from tasks.segmentation.run import SegmentationMethod
 from vectordb.index import CaptionIndex
 from workers.evaluation.adapters import answering, options_in_use, read_limited, sentences
+from workers.wiring.pipeline import pipeline as pipeline_of
 from workers.wiring.wiring import Wiring
 
 
@@ -75,7 +76,7 @@ def methods_of(
     encoder = CachingEncoder(wiring.image_encoder)
 
     def pipeline(pipeline_options: PipelineOptions) -> Pipeline:
-        made = wiring.pipeline(index, wiring.revision.captions_version)
+        made = pipeline_of(wiring, index, wiring.revision.captions_version)
         return replace(made, image_encoder=encoder, pipeline_options=pipeline_options)
 
     ours = pipeline(options_in_use(wiring))

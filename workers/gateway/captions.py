@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated
 
 import anyio
@@ -26,6 +27,7 @@ class CaptionsRequest(BaseModel):
 
     captions: list[Annotated[str, Field(min_length=1, max_length=1000)]] = Field(min_length=1, max_length=100)
     source: str = Field("taught", pattern=r"^[\w.@+-][\w.@+ -]{0,63}$")
+    dry_run: bool = Field(default=False, description="Add nothing; only count the images that would be tagged again.")
 
 
 def router(store: CaptionStore, access: Access) -> APIRouter:
@@ -40,10 +42,17 @@ def router(store: CaptionStore, access: Access) -> APIRouter:
         responses=responses.problems(400, 408, 413, 422, 429, 503),
     )  # fmt: skip
     async def teach(wanted: CaptionsRequest) -> Response:
-        """Add captions to the version in use. They are searched at once."""
-        taught = await anyio.to_thread.run_sync(store.teach, wanted.captions, wanted.source, limiter=threads)
-        rows = [{"id": f"{caption.id:016x}", "caption": caption.text, "added": added} for caption, added in taught]
-        return responses.json({"captions": rows}, 201)
+        """Add captions to the version in use. They are searched at once.
+
+        Images for which a new caption is among the nearest are tagged again, after everything that is new.
+        """
+        teaching = partial(store.teach, wanted.captions, wanted.source, dry=wanted.dry_run)
+        lesson = await anyio.to_thread.run_sync(teaching, limiter=threads)
+        rows = [
+            {"id": f"{caption.id:016x}", "caption": caption.text, "added": added, "images": count}
+            for caption, added, count in lesson.captions
+        ]
+        return responses.json({"captions": rows, "images": lesson.images}, 200 if wanted.dry_run else 201)
 
     @routes.get("/v1/captions/search", response_model=models.FoundCaptions, dependencies=reading,
                 operation_id="searchCaptions", summary="Search captions",
@@ -65,13 +74,16 @@ def router(store: CaptionStore, access: Access) -> APIRouter:
                    operation_id="deleteCaption", summary="Delete a caption",
                    responses=responses.problems(400, 404, 422, 429, 503))  # fmt: skip
     async def remove(id: str) -> Response:  # noqa: A002 -- the name in the path
-        """Delete a caption that was added over the API. Imported captions cannot be deleted."""
+        """Delete a caption that was added over the API. Imported captions cannot be deleted.
+
+        The images that it concerned are tagged again; `Wildtag-Images` is their number.
+        """
         if not _ID.fullmatch(id):
             raise Problem("not-found", "no caption has this id")
         try:
-            await anyio.to_thread.run_sync(store.remove_taught, id, limiter=threads)
+            images = await anyio.to_thread.run_sync(store.remove_taught, id, limiter=threads)
         except NoSuchCaption as exc:
             raise Problem("not-found", str(exc)) from exc
-        return Response(status_code=204)
+        return Response(status_code=204, headers={"Wildtag-Images": str(images)})
 
     return routes

@@ -197,7 +197,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
             "seconds_since_progress": {n: round(now - at, 1) for n, at in services.health.beats().items()},
             "captions_version": version, "flower": options.flower,
             "outages": described(standing, now), "held_removals": held_removals(services),
-            "sources": dict(services.sources.conditions()),
+            "sources": dict(services.sources.conditions()), "image_index": services.images_standing.read(),
         })  # fmt: skip
 
     @routes.get(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+import zlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -122,9 +123,14 @@ class Images:
 
     def forget(self, name: str) -> None:
         """Delete an upload. Raises ``Problem`` if it does not exist."""
-        bucket, _, key = self.oid(name).partition("/")
+        self.remove(self.oid(name), "no image has this id")
+
+    def remove(self, oid: str, missing: str | None = None) -> None:
+        """Delete an object. Raises ``Problem`` with the text ``missing`` if it does not exist."""
+        bucket, _, key = oid.partition("/")
         if self._services.store.stat(bucket, key) is None:
-            raise Problem("not-found", "no image has this id")
+            hint = self._spellings.hint(bucket, key) if missing is None else ""
+            raise Problem("not-found", missing or f"the object does not exist{hint}")
         self._services.store.remove(bucket, key)
         self._services.inbox.append([ObjectEvent("removed", bucket, key, requested=True)])
 
@@ -148,6 +154,8 @@ def document(progress: Progress, name: str | None) -> bytes:
 def etag(progress: Progress) -> str:
     """The ETag of a progress. It changes with each step, but not with the position in the queue."""
     version = f"{progress.etag} {progress.state} {progress.attempts} {progress.fault} {progress.finished_at}"
+    if progress.record is not None:  # people may have said something of it
+        version += f" {zlib.crc32(bytes(progress.record))}"
     return f'W/"{hashlib.sha256(version.encode("utf-8", "surrogateescape")).hexdigest()[:16]}"'
 
 

@@ -20,6 +20,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[dict[str, str]] | None = Field(None, description="The invalid parameters and fields.")
+    code: str | None = Field(None, description="Why an image cannot be decoded: the code of a failed record.")
 
 
 class DirectUpload(BaseModel):
@@ -98,17 +99,19 @@ class Failure(BaseModel):
 
 
 class Caption(BaseModel):
-    """An added caption. `added` is false if it existed before."""
+    """An added caption. `added` is false if it existed before. `images`: how many images a new one concerns."""
 
     id: str
     caption: str
     added: bool
+    images: int
 
 
 class Captions(BaseModel):
-    """The added captions."""
+    """The added captions. `images`: how many images are tagged again, because a new caption concerns them."""
 
     captions: list[Caption]
+    images: int
 
 
 class FoundCaption(BaseModel):
@@ -176,6 +179,16 @@ class Source(BaseModel):
     at: float = Field(description="When the state was last reported.")
 
 
+class ImageIndexStanding(BaseModel):
+    """The last comparison of the index of images with the records."""
+
+    at: float = Field(description="When, in Unix seconds.")
+    records: int = Field(description="Number of tagged images, without those in progress.")
+    indexed: int = Field(description="Number of these that are in the index.")
+    faults: dict[str, int] = Field(description="Number of faults by kind, before their repair.")
+    unreadable: int = Field(description="Number of images that cannot be read any more.")
+
+
 class Status(BaseModel):
     """The state of the system."""
 
@@ -187,6 +200,7 @@ class Status(BaseModel):
     outages: list[Outage]
     held_removals: list[HeldRemovals]
     sources: dict[str, Source]
+    image_index: ImageIndexStanding | None = Field(description="`null` until the first comparison.")
 
 
 class Ready(BaseModel):

@@ -12,6 +12,15 @@ from pydantic import BaseModel, Field
 State = Literal["done", "failed", "dead", "skipped"]
 
 
+class Likeness(BaseModel):
+    """The image looks like that of the object `object_id`, of which a person said `label`."""
+
+    label: str
+    object_id: str
+    similarity: float = Field(description="Cosine similarity of the two images.")
+    confidence: float
+
+
 class Tag(BaseModel):
     """A tag. `score` = α · `image_score` + (1 − α) · `text_score`."""
 
@@ -24,6 +33,12 @@ class Tag(BaseModel):
         description="Probability that a person accepts the tag; null if the encoder has no confidence model, and in"
         " older records."
     )
+    source: Literal["person", "example"] | None = Field(
+        default=None,
+        description="`person`: a person said so of this image; `example`: of an image that it looks like. Absent for"
+        " tags that the method found.",
+    )
+    example: Likeness | None = Field(default=None, description="The example; absent without one.")
 
 
 class Evidence(BaseModel):
@@ -156,6 +171,7 @@ class Record(BaseModel):
     finished_at: float
     media: Media | None = Field(description="The file; null if it could not be decoded, and in older records.")
     unknown_because: Unknown | None = Field(description="Null if the image has tags, and in older records.")
+    rejected: list[str] | None = Field(default=None, description="Labels that a person rejected; absent without any.")
 
 
 class Progress(BaseModel):

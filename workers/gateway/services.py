@@ -15,10 +15,15 @@ from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
+from workers.images.duplicate_finder import DuplicateFinder
+from workers.images.finding import Finder
+from workers.images.findings import StoredStanding
+from workers.images.teacher import Teacher
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.spelling import Spellings
+from workers.lifecycle.statements import Statements
 from workers.notifying.dead_letters import DeadLetters
 from workers.outages.outage_report import OutageReport
 from workers.redis.heartbeats import Health
@@ -30,22 +35,36 @@ class NoSuchCaption(Permanent):
     """No caption with this id was added."""
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """Captions that were added or known: each with whether it is new, and the number of images it concerns.
+
+    ``images``: the number of images that any new one concerns.
+    """
+
+    captions: Sequence[tuple[Caption, bool, int]]
+    images: int
+
+
 class CaptionStore(Protocol):
     """Adds and searches captions, in the process that has the captions in use.
 
     Raises ``Transient`` if that process does not answer.
     """
 
-    def teach(self, texts: Sequence[str], source: str) -> list[tuple[Caption, bool]]:
-        """Add captions. Returns each one and whether it is new."""
+    def teach(self, texts: Sequence[str], source: str, *, dry: bool = False) -> Lesson:
+        """Add captions; the images that they concern are tagged again. ``dry``: only tell what would happen."""
         ...
 
     def search(self, text: str, limit: int) -> list[tuple[Caption, float]]:
         """The captions nearest to a text and their cosine similarity."""
         ...
 
-    def remove_taught(self, caption: str) -> None:
-        """Delete an added caption by its id. Raises ``NoSuchCaption``."""
+    def remove_taught(self, caption: str) -> int:
+        """Delete an added caption by its id. Raises ``NoSuchCaption``.
+
+        Returns the number of images that it concerned; they are tagged again.
+        """
         ...
 
     def version(self) -> str:
@@ -72,10 +91,15 @@ class Services:
     idempotency: Idempotency
     batches: Batches
     captions: CaptionStore
+    finder: Finder
     dead_letters: DeadLetters
     segmentation_requests: SegmentationRequests
+    statements: Statements
+    teacher: Teacher
+    duplicates: DuplicateFinder
     outages: OutageReport
     holds: Holds
+    images_standing: StoredStanding
     spellings: Spellings
     ignored_by: Callable[[str], str | None]
     clock: Callable[[], float]

@@ -17,13 +17,15 @@ from typing import Any, cast
 import msgspec
 from redis.exceptions import NoPermissionError
 
-from tasks.messages import ObjectRef, Revision
+from tasks.message_parts import ObjectRef, Revision
 from vectordb.decoders import from_msgpack
 from workers.lifecycle.record import Record, decode
 from workers.lifecycle.tag_entries import as_arguments, tag_entries
 from workers.redis import scripts
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
+
+UNCHECKED = b"*"  # what people said is not part of a record
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,16 @@ class Ledger:
         self._advance = self._script("advance")
         self._finish = self._script("tag_index", "finish")
         self._remove = self._script("tag_index", "remove")
+        self._revise = self._script("tag_index", "revise")
         self._overdue = self._script("overdue")
         self._postpone = self._script("postpone")
         self._go_on = self._script("go_on")
         self._adopt = self._script("adopt")
 
     def enter(self, arrivals: Sequence[Arrival], revision: Revision, now: float, deadline: float) -> list[str]:
-        """Accept objects and return each one's outcome. Send only those with ``entered`` or ``again`` (forced).
+        """Accept objects and return each one's outcome. Send only ``entered``, ``known`` and ``again`` (forced) ones.
+
+        ``known``: entered; this version has been tagged before, so that its vector may be in the index of images.
 
         ``waiting``: the object waits in ``Keys.segmentation_queue`` to be segmented.
         """
@@ -101,12 +106,25 @@ class Ledger:
 
     def finish(self, records: Sequence[Record], now: float) -> list[bool]:
         """Write final records. ``False`` for objects not in the ledger: nothing was written."""
+        return [answer == "written" for answer in self.finish_said(records, [UNCHECKED] * len(records), now)]
+
+    def finish_said(self, records: Sequence[Record], said: Sequence[bytes], now: float) -> list[str]:
+        """Write final records that contain what people said, ``said`` as it was stored (``Statements.stored``).
+
+        Returns for each ``written``, ``refused`` (not in the ledger), or ``said``: people have said something else
+        meanwhile, and nothing was written.
+        """
         rows = [
             (r.id, r.etag, token(Revision(r.space_id, r.captions_version)), r.state, r.json(), now,
-             self._feed_length, r.segmentation_method, *as_arguments(tag_entries(r)))
-            for r in records
+             self._feed_length, r.segmentation_method, known, *as_arguments(tag_entries(r)))
+            for r, known in zip(records, said, strict=True)
         ]  # fmt: skip
-        return [answer == b"written" for answer in self._many(self._finish, rows)]
+        return [text(answer) for answer in self._many(self._finish, rows)]
+
+    def revise(self, oid: str, body: bytes, record: Record) -> bool:
+        """Replace the JSON ``body`` of a record by one with other labels. ``False`` if it has changed meanwhile."""
+        row = (oid, body, record.json(), self._feed_length, *as_arguments(tag_entries(record)))
+        return [text(answer) for answer in self._many(self._revise, [row])] == ["revised"]
 
     def adopt(self, same: Sequence[tuple[ObjectRef, bytes]]) -> list[bool]:
         """Give records the ETags of these objects, which have the same content. No entry is added to the feed.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tasks.messages import Batch, Fault, Media, ObjectRef, Scored, Tag, Unknown
+from tasks.message_parts import Fault, Media, ObjectRef, Tag, Unknown
+from tasks.messages import Batch, Scored
 from workers.lifecycle.record import Error, Evidence, Record, Segmentation, State
 
 Accepted = Mapping[str, float]

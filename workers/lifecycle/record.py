@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import force_setattr
 
-from tasks.messages import Media, Tag, Unknown
+from tasks.message_parts import Media, Tag, Unknown
 from tasks.segmentation.results import Segment
 from vectordb.decoders import from_json
 from vectordb.errors import Permanent
@@ -83,7 +83,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     ``unknown``: tagged, but no tag is sure enough. ``unknown_because``: why; ``None`` in records of older versions.
     ``tags[i].evidence`` are positions in ``evidence``. ``timings_ms``: per stage the object's share of its batch's
     wall time, and ``total`` from acceptance to this record. ``media``: the file; ``None`` if it was not decoded, and
-    in records of older versions.
+    in records of older versions. ``rejected``: labels that a person rejected for the object; unset without any.
     """
 
     bucket: str
@@ -102,6 +102,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     finished_at: float = 0.0
     media: Media | None = None
     unknown_because: Unknown | None = None
+    rejected: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def id(self) -> str:

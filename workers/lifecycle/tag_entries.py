@@ -80,6 +80,11 @@ def rank_of(kind: int, strength: float) -> float:
 
 
 def _all(record: Record) -> Iterator[TagEntry]:
+    rejected = {index_form(label) for label in record.rejected or ()}
+    return (entry for entry in _said(record) if entry.form not in rejected)
+
+
+def _said(record: Record) -> Iterator[TagEntry]:
     captions = [evidence.caption for evidence in record.evidence]
     for tag in record.tags:
         yield from _entries(tag.label, TAG, tag.strength, [captions[at] for at in tag.evidence if at < len(captions)])

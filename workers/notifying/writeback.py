@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 import structlog
 
-from tasks.messages import Tag
+from tasks.message_parts import Tag
 from vectordb.errors import Permanent, Transient
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records

@@ -1,4 +1,4 @@
-"""The dispatcher process, which also runs the keeper."""
+"""The dispatcher process, which also runs the keeper, and keeps the index of images in step with the records."""
 
 from __future__ import annotations
 
@@ -6,19 +6,30 @@ from workers.processes.logs import configure
 from workers.processes.loops import RECOVER_EVERY_S, RECOVER_IDLE_MS, Once, Periodic, retrying, run_steps, running
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import dispatcher as dispatcher_of
+from workers.wiring.dispatch import follower as follower_of
 from workers.wiring.dispatch import keeper as keeper_of
+from workers.wiring.images import periodic_verification
+from workers.wiring.operations import journal as journal_of
 from workers.wiring.wiring import Wiring
 
 KEEPER_EVERY_S = 1.0
+FOLLOW_EVERY_S = 0.2
+REPLAY_EVERY_S = 10.0
+VERIFY_STEP_EVERY_S = 0.1
 
 
 def run_dispatcher(settings: Settings) -> None:
-    """Run the dispatcher, which turns events into batches, and the keeper of the ledger."""
+    """Run the dispatcher, which turns events into batches, the keeper, and what keeps the index of images."""
     configure()
     wiring = Wiring(settings)
     dispatcher, keeper = dispatcher_of(wiring, wiring.process_name), keeper_of(wiring)
+    journal = journal_of(wiring)
     keeping = Periodic(KEEPER_EVERY_S, keeper.step)
     recovering = Periodic(RECOVER_EVERY_S, lambda: dispatcher.recover(RECOVER_IDLE_MS))
+    replaying = Periodic(REPLAY_EVERY_S, lambda: journal.replay(wiring.statements))
+    verification = periodic_verification(wiring)
+    following = Periodic(FOLLOW_EVERY_S, follower_of(wiring, verification.hasten).step)
+    verifying = Periodic(VERIFY_STEP_EVERY_S, verification.step)
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
     with running(wiring, "dispatcher") as stop:
         for prepare in (wiring.inbox.prepare, wiring.low_priority_inbox.prepare):
@@ -28,9 +39,12 @@ def run_dispatcher(settings: Settings) -> None:
         run_steps(
             stop,
             wiring.outage_tracker,
-            lambda: dispatcher.step(block_ms=500),
+            lambda: dispatcher.step(block_ms=100 if verification.running else 500),
             leftovers,
             keeping,
             recovering,
+            following,
+            replaying,
+            verifying,
             beating,
         )

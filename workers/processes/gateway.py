@@ -10,6 +10,7 @@ from workers.gateway.serving import serve, serve_when
 from workers.processes.logs import configure
 from workers.settings.settings import Settings
 from workers.wiring.gateway import options, services
+from workers.wiring.operations import impatient_layout
 from workers.wiring.wiring import Wiring
 
 log = structlog.get_logger()
@@ -23,7 +24,7 @@ def run_gateway(settings: Settings) -> None:
     host, port = settings.gateway_host, settings.gateway_port
     log.info("gateway", host=host, port=port, bucket=settings.bucket, open=chosen.open)
     app = create_app(services(wiring), chosen)
-    layout = wiring.impatient_layout
+    layout = impatient_layout(wiring)
     try:
         layout.require()
     except Transient:  # the gateway listens anyway, and answers 503

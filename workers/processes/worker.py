@@ -8,6 +8,7 @@ import signal
 from functools import cache
 
 from workers.diagnostics.worker_liveness import keep
+from workers.outages.tracker import OutageTracker
 from workers.processes.logs import OnceAMinute, configure
 from workers.processes.loops import retrying, until_stopped
 from workers.settings.settings import Settings
@@ -28,7 +29,7 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
             own.liveness.touch(queue)
 
     with until_stopped(sign) as stop:
-        retrying(stop, own.layout.require, own.bare_tracker)
+        retrying(stop, own.layout.require, OutageTracker())
         own.redis.close()  # not shared with the pool
     if stop.is_set():
         return

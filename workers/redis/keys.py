@@ -84,6 +84,14 @@ key                              type        holds
 ``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
                                              and when it last reported it (msgpack); see ``workers.outages.board``
+``P statements:OID``           string      what people said of labels of the object (JSON list, see
+                                             ``workers.lifecycle.statements``)
+``P stated``                     set         OIDs of the objects with statements
+``P statements-revision``        string      a number that grows with every change of a statement
+``P images:position``            string      id of the last feed entry that the index of images was told of
+                                             (``workers.images.follower``)
+``P images:standing``            string      the last comparison of the index of images with the records, as JSON
+                                             (``workers.images.findings``)
 ``P probe``                      string      written to test whether Redis accepts writes, with a lifetime
 ``P cache:KEY``                  string      values that can be computed again (word vectors, parsed captions), with
                                              a lifetime
@@ -97,6 +105,12 @@ key                              type        holds
 ``P api-keys``                   hash        id of an API key → JSON: ``sha256`` of its secret, ``name``, ``scope``,
                                              ``created``
 ``P rpc:ID``                     list        the answer to one request (``workers.redis.rpc``), with a lifetime
+``P query-image:ID``             string      bytes of an image that is searched with, until its vector is made, with
+                                             a lifetime (``workers.images.query_image``)
+``P search:ID``                  list        the ranked hits of one search, for its further pages: first what was
+                                             asked, then a hit each (msgpack), best first, with a lifetime that each
+                                             page renews (``workers.images.ranked_lists``)
+``P searches``                   list        the ids of the searches whose hits are kept, newest first, trimmed
 ===============================  ==========  =======================================================================
 
 Celery keeps its queues under the same prefix and its own names: ``P embedding`` and the other stages, ``P unacked``,
@@ -107,12 +121,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from workers.redis.image_keys import ImageKeys
+
 
 @dataclass(frozen=True)
-class Keys:
+class Keys(ImageKeys):
     """The names of the keys under one prefix."""
-
-    prefix: str
 
     @property
     def layout_version(self) -> str:

@@ -85,7 +85,8 @@ class RpcClient:
         got = None
         while got is None and (left := until - time.monotonic()) > 0:
             with translated():  # in short waits, since a connection that is silent for long counts as broken
-                got = self._redis.blpop([self._keys.rpc(request)], timeout=min(left, BLOCK_S))
+                # some releases of Redis take less than a millisecond for no limit
+                got = self._redis.blpop([self._keys.rpc(request)], timeout=max(0.001, min(left, BLOCK_S)))
         if got is None:
             return None
         answer = from_msgpack(got[1], _Response)
@@ -95,11 +96,17 @@ class RpcClient:
         return answer.data
 
 
-def answering(client: Client, keys: Keys, request: str, work: Callable[[], bytes]) -> None:
-    """The server side: do the work, and send its result or error to the client."""
+def answering(client: Client, keys: Keys, request: str, work: Callable[[], bytes | None]) -> None:
+    """The server side: do the work, and send its result or error to the client.
+
+    ``None`` is not sent: another process answers.
+    """
     redis: Any = client  # as above
     try:
-        answer = _Response(work())
+        done = work()
+        if done is None:
+            return
+        answer = _Response(done)
     except WildtagError as exc:
         answer = _Response(error=("transient" if isinstance(exc, Transient) else "permanent", str(exc)))
     except Exception as exc:  # a bug must neither leave the client waiting nor end the worker

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from PIL import Image
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from tasks.segmentation.rendering import as_palette, overlaid
 from tasks.segmentation.results import Segmented
 from vectordb.errors import Permanent

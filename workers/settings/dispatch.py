@@ -21,4 +21,9 @@ class DispatchSettings(Topic):
     give_up_s: PositiveFloat = Field(
         86_400.0, description="Time after which a transient fault is no longer retried, in seconds."
     )
+    images_verify_s: PositiveFloat = Field(
+        3600.0,
+        description="Time between two comparisons of the index of images with the records, in seconds."
+        " What they find is repaired.",
+    )
     task_time_limit_s: PositiveInt = Field(300, description="Time after which a running task is killed, in seconds.")

@@ -51,3 +51,8 @@ class EmbeddedSettings(Topic):
     def captions_folder(self) -> Path:
         """The caption databases."""
         return self.home / "captions"
+
+    @property
+    def images_folder(self) -> Path:
+        """The indexes of images; they can be made again."""
+        return self.home / "images"

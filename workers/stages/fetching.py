@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog
 
-from tasks.messages import Fault, ObjectRef, Submitted
+from tasks.message_parts import Fault, ObjectRef
+from tasks.messages import Submitted
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.outcomes import Accepted
 from workers.lifecycle.policy import POSTPONED_S

@@ -7,17 +7,22 @@ from typing import Literal
 
 import structlog
 
-from tasks.messages import Batch, Fault, ObjectRef, Revision, Scored, Submitted
+from tasks.message_parts import Fault, Judgement, ObjectRef, Revision
+from tasks.messages import Batch, Scored, Submitted
 from workers.broker.publisher import Publisher
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.outcomes import Accepted, done, failed
-from workers.lifecycle.record import Error, Segmentation
+from workers.lifecycle.record import Error, Record, Segmentation
+from workers.lifecycle.statements import Statements, composed, holding, read
 from workers.settings.settings import SEGMENTATION
 from workers.stages.unusable import Unusable
 
 log = structlog.get_logger()
+
+SAID = "said"
+NOTHING = Judgement()
 
 
 class Handover:
@@ -26,6 +31,7 @@ class Handover:
     def __init__(
         self,
         ledger: Ledger,
+        statements: Statements,
         publisher: Publisher,
         inbox: Inbox,
         late: Callable[[ObjectRef], None],
@@ -34,6 +40,7 @@ class Handover:
     ) -> None:
         """``late``: called for an object whose segmentation ended when it was no longer wanted."""
         self._ledger = ledger
+        self._statements = statements
         self._publisher = publisher
         self._inbox = inbox
         self._late = late
@@ -89,13 +96,29 @@ class Handover:
         have = fits.method if fits else ""
         ready = batch.only([place for place, method in enumerate(methods) if method == have])
         now = self._clock()
-        written = self._ledger.finish(list(done(ready, now, accepted, fits)), now)
+        written = self._write(ready, list(done(ready, now, accepted, fits)), now)
         if written:
             log.info("done", objects=sum(written), late=len(written) - sum(written))
         fine = {ref.id for ref, there in zip(ready.objects, written, strict=True) if there}
         for place, ref in enumerate(batch.objects):
             if ref.id not in fine and not self._segment(batch.only([place])) and drawn is not None:
                 self._late(ref)
+
+    def _write(self, batch: Scored, records: Sequence[Record], now: float) -> list[bool]:
+        """Write records with what people and exemplars say of the objects. Returns which of them were written."""
+        judgements = batch.judgements or (NOTHING,) * len(records)
+        hashes = batch.hashes or (None,) * len(records)
+        answers = [SAID] * len(records)
+        while left := [place for place, answer in enumerate(answers) if answer == SAID]:
+            stored = self._statements.stored([records[place].id for place in left])
+            complete = [
+                composed(record, holding(read(said), record.etag, hashes[place]), judgements[place])
+                for place, said in zip(left, stored, strict=True)
+                if (record := records[place])
+            ]
+            for place, answer in zip(left, self._ledger.finish_said(complete, stored, now), strict=True):
+                answers[place] = answer
+        return [answer == "written" for answer in answers]
 
     def not_segmented(self, batch: Scored, accepted: Accepted, error: Error) -> None:
         """Write the record of the only object of a batch. It has tags, but its segmentation failed."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from celery import Celery
 
 from workers.captions.remote_index import ENCODE, TASK
+from workers.images import archive, image_requests, index_task, query_image, teacher, text_search
 from workers.settings.settings import QUEUES, SEGMENTATION, STAGES
+from workers.stages.rpc_server import RpcServer
 from workers.stages.worker import StageWorker
 
 
@@ -33,10 +35,21 @@ def register(app: Celery, worker: Callable[[], StageWorker]) -> None:
     for queue in QUEUES:
         add_probe(queue)
 
-    @app.task(name=TASK, ignore_result=True)
-    def captions(request: str, data: bytes) -> None:
-        worker().rpc.captions(request, data)
+    requests: Mapping[str, Callable[[RpcServer], Callable[[str, bytes], None]]] = {
+        TASK: lambda rpc: rpc.captions,
+        image_requests.TASK: lambda rpc: rpc.images,
+        archive.TASK: lambda rpc: rpc.archive,
+        teacher.TASK: lambda rpc: rpc.near,
+        index_task.TASK: lambda rpc: rpc.index,
+        ENCODE: lambda rpc: rpc.encode,
+        query_image.TASK: lambda rpc: rpc.embed_query,
+        text_search.TASK: lambda rpc: rpc.search,
+    }
 
-    @app.task(name=ENCODE, ignore_result=True)
-    def encode(request: str, data: bytes) -> None:
-        worker().rpc.encode(request, data)
+    def add_request(name: str, handler: Callable[[RpcServer], Callable[[str, bytes], None]]) -> None:
+        @app.task(name=name, ignore_result=True)
+        def handle(request: str, data: bytes) -> None:
+            handler(worker().rpc)(request, data)
+
+    for name, handler in requests.items():
+        add_request(name, handler)

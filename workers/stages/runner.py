@@ -13,7 +13,8 @@ from typing import Any
 
 import structlog
 
-from tasks.messages import Batch, Fault, Scored
+from tasks.message_parts import Fault
+from tasks.messages import Batch, Scored
 from vectordb.errors import Transient
 from workers.broker.publisher import Publisher
 from workers.lifecycle.outcomes import Accepted
@@ -90,7 +91,7 @@ class StageRunner:
 
     def _try(self, message: _Message) -> None:
         stage = self._stages[message.stage]
-        message.batch = stage.message.decode(message.data)
+        message.batch = stage.decode(message.data)
         self._health.beat(message.stage)
         message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin)
         message.begin = False

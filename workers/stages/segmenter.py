@@ -8,7 +8,8 @@ from collections.abc import Callable
 import structlog
 
 from tasks.images import decode
-from tasks.messages import ObjectRef, Revision, Scored, Submitted
+from tasks.message_parts import ObjectRef, Revision
+from tasks.messages import Scored, Submitted
 from tasks.pipeline import Pipeline
 from tasks.segmentation.run import SegmentationMethod, segment
 from vectordb.index import IndexMissing

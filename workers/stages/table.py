@@ -1,4 +1,4 @@
-"""Defines a stage for a worker: the type of its messages, and the function that handles them."""
+"""Defines a stage for a worker: the decoder of its messages, and the function that handles them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Work = Callable[[M, Accepted], None]
 
 @dataclass(frozen=True)
 class Stage(Generic[M]):
-    """``work`` returns the function that handles a message. Its first call may load a model."""
+    """``decode`` reads a message. ``work`` returns the function that handles it; its first call may load a model."""
 
-    message: type[M]
+    decode: Callable[[bytes], M]
     work: Callable[[], Work[M]]

@@ -19,7 +19,7 @@ from typing import Literal
 import structlog
 
 from tasks.images import HEAD, recognised
-from tasks.messages import Fault, ObjectRef
+from tasks.message_parts import Fault, ObjectRef
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.skipping import NOT_AN_IMAGE, TOO_LARGE, reason_to_skip, suffix_of
 from workers.stores.store import ObjectError, ObjectStore

@@ -13,11 +13,16 @@ from tasks import pipeline
 from tasks.cache import Cache
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor
-from tasks.messages import DerivedThresholds, Embedded, Extracted, Floats, Retrieved, Submitted
+from tasks.hubness import ReferenceVectors
+from tasks.message_parts import DerivedThresholds
+from tasks.messages import Embedded, Extracted, Retrieved, Submitted
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import Judge
 from vectordb.index import IndexMissing
 from workers.captions.versions import OpenIndexes
+from workers.images.examples import ExampleBook
+from workers.images.keeping import keep, kept
+from workers.images.open_images import OpenImages
 from workers.lifecycle.outcomes import Accepted
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
@@ -53,35 +58,57 @@ class Embedding:
 
 
 class Retrieval:
-    """Retrieve the nearest captions from the version that the batch was submitted for."""
+    """Retrieve the nearest captions from the version that the batch was submitted for, and keep the vectors.
+
+    A batch that was not embedded is one of images that were: their vectors are taken from the index of images. Those
+    that are not there are embedded.
+    """
 
     def __init__(
         self,
         indexes: OpenIndexes,
+        images: OpenImages,
         chosen: Callable[[], str],
-        reference_vectors: Floats | None,
+        reference_vectors: ReferenceVectors | None,
         options: PipelineOptions,
         handover: Handover,
         *,
         with_background: bool = False,
+        book: ExampleBook | None = None,
     ) -> None:
-        """``chosen``: returns the captions version in use. ``with_background``: scoring gives confidences."""
+        """``chosen``: returns the captions version in use. ``with_background``: scoring gives confidences.
+
+        ``book``: the exemplars.
+        """
         self._with_background = with_background
         self._indexes = indexes
+        self._images = images
+        self._book = book
         self._chosen = chosen
         self._reference_vectors = reference_vectors
         self._options = options
         self._handover = handover
 
-    def __call__(self, batch: Embedded, _: Accepted) -> None:
+    def __call__(self, batch: Embedded | Submitted, _: Accepted) -> None:
         """See ``workers.stages.table.Work``."""
+        if isinstance(batch, Submitted):
+            batch, rest = kept(self._images, batch, self._options.view)
+            self._handover.hand_on("embedding", rest)
+            if not batch.objects:
+                return
         version = batch.revision.captions_version
         try:
             index = self._indexes.open(version)
             background = self._indexes.background(version) if self._with_background else None
             start = time.perf_counter()
             retrieved = pipeline.retrieval(
-                batch, index, self._options, self._reference_vectors, background, self._indexes.thresholds(version)
+                batch,
+                index,
+                self._options,
+                self._reference_vectors,
+                background,
+                self._indexes.thresholds(version),
+                self._book.judge if self._book else None,
             )
         except IndexMissing:
             self._indexes.release(version)
@@ -90,6 +117,7 @@ class Retrieval:
             self._handover.submit_again(batch)  # the version was dropped meanwhile
         else:
             self._handover.hand_on("extraction", retrieved.timed("retrieval", _since(start)))
+            keep(self._images, retrieved, batch)
 
 
 class Extraction:

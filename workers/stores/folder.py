@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from workers.stores.folder_mount import FolderMount, identity_of
 from workers.stores.folder_names import hidden, name_of
 from workers.stores.folder_versions import etag_of

@@ -21,7 +21,7 @@ from minio.helpers import check_bucket_name, check_object_name
 from urllib3.exceptions import DecodeError
 from urllib3.response import BaseHTTPResponse
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from workers.stores.s3_connection import S3Connection
 from workers.stores.s3_errors import DENIED, MISSING, RequestContext, missing_bucket, translated, unnamed
 from workers.stores.s3_presence import BucketPresence

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from vectordb.errors import Permanent, Transient
 from workers.settings.dependencies import STORE
 

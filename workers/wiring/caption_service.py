@@ -10,47 +10,69 @@ from tasks.encoders.protocols import TextEncoder
 from vectordb.captions import Caption
 from vectordb.index import CaptionIndex
 from workers.captions.teaching import NotTaught, remove_taught, teach
-from workers.gateway.services import NoSuchCaption
+from workers.gateway.services import Lesson, NoSuchCaption
+from workers.images.archive import RemoteArchive
 
 
 class CaptionService:
     """A ``CaptionStore`` that uses the workers of a stack, or a Qdrant server directly."""
 
     def __init__(
-        self, encoder: TextEncoder, chosen: Callable[[], str], open_index: Callable[[str], CaptionIndex]
+        self,
+        encoder: TextEncoder,
+        chosen: Callable[[], str],
+        open_index: Callable[[str], CaptionIndex],
+        archive: RemoteArchive,
     ) -> None:
-        """``chosen`` gives the captions version in use, ``open_index`` its index, which is closed after each call."""
+        """``chosen`` gives the captions version in use, ``open_index`` its index, which is closed after each call.
+
+        ``archive``: follows what is added and removed.
+        """
         self._encoder = encoder
         self._chosen = chosen
         self._open_index = open_index
+        self._archive = archive
 
-    def teach(self, texts: Sequence[str], source: str) -> list[tuple[Caption, bool]]:
+    def teach(self, texts: Sequence[str], source: str, *, dry: bool = False) -> Lesson:
         """See ``CaptionStore``."""
-        with self._index() as index:
-            done = teach(index, lambda: self._encoder, texts, datetime.now(UTC), source)
-        return [*((caption, True) for caption in done.added), *((caption, False) for caption in done.known)]
+        version = self._chosen()
+        with self._index(version) as index:
+            done = teach(
+                index,
+                lambda: self._encoder,
+                texts,
+                datetime.now(UTC),
+                source,
+                dry=dry,
+                before=self._archive.reachable(version),
+            )
+        followed = self._archive.follow(done.vectors, version, dry=dry)
+        added = [(caption, True, count) for caption, count in zip(done.added, followed.counts, strict=True)]
+        return Lesson([*added, *((caption, False, 0) for caption in done.known)], len(followed.images))
 
     def search(self, text: str, limit: int) -> list[tuple[Caption, float]]:
         """See ``CaptionStore``."""
-        with self._index() as index:
+        with self._index(self._chosen()) as index:
             (found,) = index.search(self._encoder.encode([text]), limit)
         return list(zip(found.captions, found.similarities.tolist(), strict=True))
 
-    def remove_taught(self, caption: str) -> None:
+    def remove_taught(self, caption: str) -> int:
         """See ``CaptionStore``."""
-        with self._index() as index:
+        version = self._chosen()
+        with self._index(version) as index:
             try:
-                remove_taught(index, [caption])
+                gone = remove_taught(index, [caption], lambda: self._encoder, before=self._archive.reachable(version))
             except NotTaught as exc:
                 raise NoSuchCaption(str(exc)) from exc
+        return len(self._archive.follow(gone.vectors, version).images)
 
     def version(self) -> str:
         """See ``CaptionStore``."""
         return self._chosen()
 
     @contextmanager
-    def _index(self) -> Iterator[CaptionIndex]:
-        index = self._open_index(self._chosen())
+    def _index(self, version: str) -> Iterator[CaptionIndex]:
+        index = self._open_index(version)
         try:
             yield index
         finally:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.encoders import space_of
 from tasks.encoders.protocols import Space, TextEncoder, Thresholds
+from vectordb.image_library import ImageLibrary
 from vectordb.library import ChangeableLibrary, Manifest
 from vectordb.options import IndexOptions
 from workers.captions import starter
@@ -20,27 +21,52 @@ from workers.settings.settings import Settings
 from workers.wiring.models import confidence_model, image_encoder, prompts_of, text_encoder_loader
 from workers.wiring.thresholds import described
 
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
 
 def library_of(settings: Settings) -> ChangeableLibrary:
     """The storage of the captions with these settings."""
     s = settings
-    given: dict[str, Any] = {
-        "m": s.hnsw_m, "ef_construct": s.hnsw_ef_construct, "ef": s.hnsw_ef, "quantised": s.quantised,
-        "oversampling": s.oversampling, "on_disk": s.vectors_on_disk, "shards": s.shards, "replicas": s.replicas,
-    }  # fmt: skip
-    options = replace(IndexOptions(), **{name: value for name, value in given.items() if value is not None})
+    options = _options(settings, IndexOptions())
     if s.qdrant_url is None:
         from vectordb.folder import FolderLibrary  # noqa: PLC0415 -- Edge is for one machine, and not in a container
 
         return FolderLibrary(s.captions_folder, options)
-    from vectordb.server_client import connect  # noqa: PLC0415 -- loads gRPC
-    from vectordb.server_library import ServerLibrary  # noqa: PLC0415 -- as above
+    from vectordb.server_library import ServerLibrary  # noqa: PLC0415 -- loads gRPC
 
-    client = connect(
-        s.qdrant_url, api_key=s.qdrant_api_key, grpc_port=s.qdrant_grpc_port, timeout_s=s.qdrant_timeout_s,
+    return ServerLibrary(_client(s), s.captions_folder, options, prefix=s.qdrant_prefix)
+
+
+def image_library_of(settings: Settings) -> ImageLibrary:
+    """The storage of the indexes of images with these settings."""
+    s = settings
+    if s.qdrant_url is None:
+        from vectordb.image_folder import FolderImages  # noqa: PLC0415 -- as above
+
+        return FolderImages(s.images_folder)
+    from vectordb.image_collections import ServerImageLibrary  # noqa: PLC0415 -- as above
+    from vectordb.image_server import DEFAULT  # noqa: PLC0415 -- as above
+
+    options = replace(DEFAULT, shards=s.shards or 1, replicas=s.replicas or 1)
+    return ServerImageLibrary(_client(s), options, prefix=s.qdrant_prefix)
+
+
+def _options(s: Settings, default: IndexOptions) -> IndexOptions:
+    given: dict[str, Any] = {
+        "m": s.hnsw_m, "ef_construct": s.hnsw_ef_construct, "ef": s.hnsw_ef, "quantised": s.quantised,
+        "oversampling": s.oversampling, "on_disk": s.vectors_on_disk, "shards": s.shards, "replicas": s.replicas,
+    }  # fmt: skip
+    return replace(default, **{name: value for name, value in given.items() if value is not None})
+
+
+def _client(s: Settings) -> QdrantClient:
+    from vectordb.server_client import connect  # noqa: PLC0415 -- loads gRPC
+
+    return connect(
+        s.qdrant_url or "", api_key=s.qdrant_api_key, grpc_port=s.qdrant_grpc_port, timeout_s=s.qdrant_timeout_s,
         ca_file=s.qdrant_ca_file, allow_plaintext=s.qdrant_allow_plaintext,
     )  # fmt: skip
-    return ServerLibrary(client, s.captions_folder, options, prefix=s.qdrant_prefix)
 
 
 def prepared(settings: Settings) -> bool:

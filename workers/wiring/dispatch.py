@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from workers.dispatch.dispatcher import Dispatcher, Pace
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.folder_mounts import FolderMounts
@@ -9,6 +11,7 @@ from workers.dispatch.keeper import Keeper
 from workers.dispatch.removals import Limits, RemovalGuard
 from workers.dispatch.same_versions import Adopt, SameVersions, nothing
 from workers.dispatch.sweeper import Sweeper
+from workers.images.follower import Follower
 from workers.segmentation.queue import SegmentQueue
 from workers.settings.settings import STAGES, Settings
 from workers.stores.folder import FolderStore
@@ -67,7 +70,13 @@ def adopt(wiring: Wiring) -> Adopt:
     """Recognises files of a folder that were copied or restored."""
     if wiring.settings.s3_endpoint is not None:
         return nothing
-    return SameVersions(wiring.records, wiring.ledger, same_version).adopt
+    return SameVersions(wiring.records, wiring.ledger, same_version, follower(wiring, lambda: None).adopt).adopt
+
+
+def follower(wiring: Wiring, on_gap: Callable[[], object]) -> Follower:
+    """Brings the index of images in step with the records. ``on_gap``: see ``Follower``."""
+    w = wiring
+    return Follower(w.records, w.publisher, w.redis, w.keys, w.space.id, on_gap)
 
 
 def keeper(wiring: Wiring) -> Keeper:

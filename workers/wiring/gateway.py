@@ -10,20 +10,22 @@ from workers.gateway.addresses import loopback
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
 from workers.gateway.services import Options, Services
+from workers.images.archive import RemoteArchive
 from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
 from workers.wiring.caption_service import CaptionService
-from workers.wiring.operations import spellings
+from workers.wiring.operations import duplicate_finder, finder, images_standing, spellings, teacher
 from workers.wiring.wiring import Wiring
 
-PATIENCE_S = 20.0  # for a response about captions, because an HTTP client waits for it
+PATIENCE_S = 20.0  # for a response of a worker, because an HTTP client waits for it
 
 
 def services(wiring: Wiring) -> Services:
     """The adapters of the gateway."""
     s = wiring.settings
     progress = ProgressReader(wiring.redis, wiring.keys)
+    rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, PATIENCE_S)
     return Services(
         batching_writer=BatchingWriter(connect_async(s.redis_url), wiring.keys),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
@@ -34,10 +36,15 @@ def services(wiring: Wiring) -> Services:
             wiring.object_filter.key, wiring.clock,
         ),
         captions=caption_service(wiring),
+        finder=finder(wiring, rpc),
         dead_letters=wiring.dead_letters,
         segmentation_requests=wiring.segmentation_requests,
+        statements=wiring.statements,
+        teacher=teacher(wiring, rpc),
+        duplicates=duplicate_finder(wiring, rpc),
         outages=wiring.outages,
         holds=wiring.holds,
+        images_standing=images_standing(wiring),
         spellings=spellings(wiring, unrecorded=True),
         ignored_by=wiring.object_filter.ignored_by,
         clock=wiring.clock,
@@ -53,7 +60,7 @@ def caption_service(wiring: Wiring, patience_s: float = PATIENCE_S) -> CaptionSe
             return RemoteIndex(rpc, version, wiring.space.dimension)
         return wiring.library.open(wiring.space.id, version)
 
-    return CaptionService(RemoteEncoder(rpc, wiring.space), lambda: wiring.chosen(), open_index)  # noqa: PLW0108 -- opens the captions
+    return CaptionService(RemoteEncoder(rpc, wiring.space), lambda: wiring.chosen(), open_index, RemoteArchive(rpc))  # noqa: PLW0108 -- opens the captions
 
 
 def options(wiring: Wiring) -> Options:

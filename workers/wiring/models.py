@@ -7,9 +7,10 @@ from dataclasses import fields
 from functools import partial
 
 from tasks.confidence import ConfidenceModel, load, shipped
+from tasks.embedding import VIEW
 from tasks.encoders import load_image_encoder, load_text_encoder
 from tasks.encoders.protocols import ImageEncoder, TextEncoder, Thresholds
-from tasks.messages import DerivedThresholds
+from tasks.message_parts import DerivedThresholds
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import PLAIN
 from workers.settings.settings import Settings
@@ -60,4 +61,14 @@ def pipeline_options(
     prompts = prompts_of(settings)
     chosen |= values(in_force(settings, thresholds, model, derived, prompts))
     chosen["distinct_tags"] = settings.distinct_tags and settings.profile != "paper"  # the paper has no such step
-    return PipelineOptions(**{**chosen, "limit": settings.retrieval_limit, "prompts": prompts})
+    return PipelineOptions(
+        **{**chosen, "limit": settings.retrieval_limit, "prompts": prompts, "view": view(settings)}
+    )
+
+
+def view(settings: Settings) -> str:
+    """Names how images are read and encoded with these settings, besides the vector space: see ``VIEW``."""
+    chosen = {
+        "gps": settings.media_gps, "video": settings.video, "mirrored": settings.test_time_augmentation,
+    }  # fmt: skip
+    return "+".join([VIEW, *(name for name, on in chosen.items() if on)])

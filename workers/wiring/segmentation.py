@@ -17,6 +17,7 @@ from workers.settings.settings import Settings
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
 from workers.stages.segmenter import Segmenter, Segmenting
+from workers.wiring.pipeline import pipeline as pipeline_of
 from workers.wiring.wiring import Wiring
 
 
@@ -68,7 +69,7 @@ def segmenter(wiring: Wiring) -> Segmenter:
 
     @lru_cache(maxsize=OPEN_MAX)  # making one reads a sample of the captions and their thresholds
     def made(version: str, index: CaptionIndex) -> Pipeline:
-        return wiring.pipeline(index, version)
+        return pipeline_of(wiring, index, version)
 
     def pipeline(version: str) -> Pipeline:
         index = remote(version) if wiring.owned else wiring.indexes.open(version)

@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from tasks.messages import Embedded, Extracted, ObjectRef, Retrieved, Scored, Submitted
+from tasks.message_parts import ObjectRef
+from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
+from workers.images.archive import Archive
+from workers.images.examples import ExampleBook
+from workers.images.query_embedding import QueryEmbedding
+from workers.images.text_search import TextSearch
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
@@ -16,6 +21,7 @@ from workers.stages.table import Stage
 from workers.stages.unusable import Triage
 from workers.stages.work import Embedding, Extraction, Retrieval, Scoring
 from workers.stages.worker import StageWorker
+from workers.wiring.indexing import indexing
 from workers.wiring.models import pipeline_options
 from workers.wiring.wiring import Wiring
 
@@ -42,14 +48,15 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     def late(ref: ObjectRef) -> None:
         segmenter().late(ref)
 
-    handover = Handover(w.ledger, w.publisher, w.inbox, late, s.deadline_s, w.clock)
+    handover = Handover(w.ledger, w.statements, w.publisher, w.inbox, late, s.deadline_s, w.clock)
 
     def fetcher() -> Fetcher:
         return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content)
 
+    book = ExampleBook(w.images, w.statements, w.space.usual_distance, w.pipeline_options.min_confidence)
     stages: Mapping[str, Stage[Any]] = {
         "embedding": Stage(
-            Submitted,
+            Submitted.decode,
             cache(
                 lambda: Embedding(
                     fetcher(),
@@ -61,21 +68,23 @@ def stage_worker(wiring: Wiring) -> StageWorker:
             ),
         ),
         "retrieval": Stage(
-            Embedded,
+            lambda data: decode_any(data, Embedded, Submitted),
             cache(
                 lambda: Retrieval(
                     w.indexes,
+                    w.images,
                     w.chosen,
                     w.reference_vectors,
                     w.pipeline_options,
                     handover,
                     with_background=w.confidence_model is not None,
+                    book=book,
                 )
             ),
         ),
-        "extraction": Stage(Retrieved, cache(lambda: Extraction(w.extractor, w.cache, handover))),
+        "extraction": Stage(Retrieved.decode, cache(lambda: Extraction(w.extractor, w.cache, handover))),
         "scoring": Stage(
-            Extracted,
+            Extracted.decode,
             cache(
                 lambda: Scoring(
                     w.text_encoder,
@@ -86,7 +95,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
                 )
             ),
         ),
-        SEGMENTATION: Stage(Scored, segmenting),
+        SEGMENTATION: Stage(Scored.decode, segmenting),
     }
     loads: Mapping[str, Callable[[], object]] = {
         "embedding": stages["embedding"].work,
@@ -98,4 +107,15 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         INGESTION: lambda: w.text_encoder,
     }
     runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
-    return StageWorker(runner, RpcServer(w.redis, w.keys, lambda: w.indexes, lambda: w.text_encoder), w.health, loads)
+    archive = Archive(lambda: w.images.index(), w.low_priority_inbox, lambda: w.reference_vectors)  # noqa: PLW0108 -- opens the index
+    text_search = TextSearch(
+        lambda: w.images.index(),  # noqa: PLW0108 -- as above
+        lambda: w.indexes.open(w.chosen()),
+        lambda: w.reference_vectors,
+    )
+    query_embedding = QueryEmbedding(w.redis, w.keys, lambda: w.image_encoder, lambda: w.pipeline_options)
+    rpc = RpcServer(
+        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), lambda: w.text_encoder,
+        query_embedding, text_search,
+    )  # fmt: skip
+    return StageWorker(runner, rpc, w.health, loads)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tasks.confidence import ConfidenceModel
 from tasks.encoders.protocols import Space, Thresholds
-from tasks.messages import DerivedThresholds
+from tasks.message_parts import DerivedThresholds
 from tasks.scoring import digest_of
 from tasks.thresholds.derived import Derived, Threshold, UnreadableThresholds, read
 from vectordb.index import SAMPLE_LEAST

@@ -19,9 +19,9 @@ from tasks.confidence import ConfidenceModel
 from tasks.encoders import reference_vectors, space_of
 from tasks.encoders.protocols import ImageEncoder, Space, TextEncoder
 from tasks.extraction import Extractor, extractor
-from tasks.messages import Floats, Revision
-from tasks.pipeline import Pipeline, PipelineOptions
-from vectordb.index import CaptionIndex, sample
+from tasks.hubness import ReferenceVectors
+from tasks.message_parts import Revision
+from tasks.pipeline import PipelineOptions
 from vectordb.library import ChangeableLibrary
 from workers.broker.celery_app import create_app
 from workers.broker.publisher import Publisher
@@ -31,9 +31,11 @@ from workers.dispatch.removals import Holds
 from workers.events.sink import EventSink
 from workers.events.sources import EventProbes, Sources
 from workers.gateway.api_keys import ApiKeys
+from workers.images.open_images import OpenImages
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record_reader import Records
+from workers.lifecycle.statements import Statements
 from workers.notifying.dead_letters import DeadLetters
 from workers.notifying.outbox import Outbox
 from workers.outages.board import OutageBoard
@@ -50,7 +52,7 @@ from workers.settings.settings import Settings
 from workers.stores.object_filter import ObjectFilter
 from workers.stores.store import ObjectStore
 from workers.supervision.liveness_files import LivenessFiles
-from workers.wiring.captions import library_of
+from workers.wiring.captions import image_library_of, library_of
 from workers.wiring.models import confidence_model, image_encoder, pipeline_options, text_encoder_loader
 from workers.wiring.probes import PATIENCE_S, probes
 from workers.wiring.stores import object_filter, open_s3, open_store
@@ -94,18 +96,12 @@ class Wiring:
         return Layout(self.redis, self.keys)
 
     @cached_property
-    def impatient_layout(self) -> Layout:
-        """The same over a connection that gives up after two seconds."""
-        return Layout(connect(self.settings.redis_url, patience_s=2.0, tries=1), self.keys)
-
-    @cached_property
-    def bare_tracker(self) -> OutageTracker:
-        """An outage tracker without probes, which would load the index engine, and without notes."""
-        return OutageTracker()
-
-    @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.redis, self.keys, self.settings.feed_length)
+
+    @cached_property
+    def statements(self) -> Statements:
+        return Statements(self.redis, self.keys)
 
     @cached_property
     def records(self) -> Records:
@@ -129,16 +125,6 @@ class Wiring:
         from workers.segmentation.artifacts import Artifacts  # noqa: PLC0415 -- only who draws or removes artifacts needs it
 
         return Artifacts(self.store, self.redis, self.keys, self.settings.output_prefix)
-
-    def pipeline(
-        self, index: CaptionIndex, captions_version: str, clock: Callable[[], float] | None = None
-    ) -> Pipeline:
-        """All stages, with these captions. Loads both encoders."""
-        return Pipeline(
-            self.image_encoder, self.text_encoder, index, captions_version, extractor=self.extractor, clock=clock,
-            pipeline_options=self.options_for(captions_version), reference_vectors=self.reference_vectors,
-            judge=self.confidence_model, background_vectors=sample(index) if self.confidence_model else None,
-        )  # fmt: skip
 
     @cached_property
     def object_filter(self) -> ObjectFilter:
@@ -264,9 +250,10 @@ class Wiring:
         return text_encoder_loader(self.settings)()
 
     @cached_property
-    def reference_vectors(self) -> Floats | None:
+    def reference_vectors(self) -> ReferenceVectors | None:
         """Vectors of typical images for the hubness correction, if the encoder has some."""
-        return reference_vectors(self.settings.encoder, cache_dir=self.settings.cache_folder)
+        vectors = reference_vectors(self.settings.encoder, cache_dir=self.settings.cache_folder)
+        return None if vectors is None else ReferenceVectors(vectors)
 
     @cached_property
     def extractor(self) -> Extractor:
@@ -290,6 +277,11 @@ class Wiring:
     def indexes(self) -> OpenIndexes:
         """The caption versions that this process has open and therefore owns."""
         return OpenIndexes(self.library, self.space.id)
+
+    @cached_property
+    def images(self) -> OpenImages:
+        """The index of images, which this process owns where it is embedded."""
+        return OpenImages(lambda: image_library_of(self.settings), self.space.id, self.space.dimension)
 
     @cached_property
     def outbox(self) -> Outbox:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from kombu.exceptions import ContentDisallowed, EncodeError
 
-from tasks.messages import ObjectRef, Revision, Submitted
+from tasks.message_parts import ObjectRef, Revision
+from tasks.messages import Submitted
 from workers.broker.publisher import BrokerUnavailable, Publisher
 from workers.redis.connection import Client
 from workers.settings.settings import STAGES, Settings

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from tasks.encoders.protocols import Space
 from tasks.extraction.phrases import Phrases
 from tasks.ingestion import Ingesting, ingest
 from vectordb.captions import Caption
+from vectordb.decoders import from_msgpack
 from vectordb.errors import Transient
 from vectordb.exact import ExactIndex
 from vectordb.index import CaptionIndex, Floats, IndexMissing
@@ -20,6 +22,7 @@ from vectordb.library import Library
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import ENCODE, RemoteEncoder, RemoteIndex, answer
 from workers.captions.versions import OpenIndexes
+from workers.images.archive import TASK, Archive, Follow
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.rpc import RpcClient, RpcPermanent, RpcTimeout, RpcTransient, answering
@@ -58,6 +61,7 @@ class Worker:
     client: Client
     keys: Keys
     indexes: OpenIndexes
+    archive: Archive | None = None
     away: bool = False
     labels: list[str] = field(default_factory=list)
 
@@ -69,6 +73,11 @@ class Worker:
         if task == ENCODE:
             answering(self.client, self.keys, request,
                       lambda: ingest(Ingesting.decode(data), Encoder(), Phrases()).encode())  # fmt: skip
+        elif task == TASK:
+            archive = self.archive
+            assert archive is not None
+            answering(self.client, self.keys, request,
+                      lambda: msgspec.msgpack.encode(archive.follow(from_msgpack(data, Follow))))  # fmt: skip
         else:
             answering(self.client, self.keys, request, lambda: answer(self.indexes, data))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.messages import ObjectRef, Revision, Tag
+from tasks.message_parts import ObjectRef, Revision, Tag
 from tests import warm
 from tests.acceptance.images import one_pixel
 from tests.contract.own_redis import OwnRedis
@@ -131,8 +131,8 @@ def test_an_image_goes_up_and_its_tags_come_back(client: Client) -> None:
     assert image.record is not None
     assert [tag.label for tag in image.record.tags] == ["cat"]
     assert client.get(image.id) == image
-    assert image.record in [found.record for found in client.find("cat", min_score=0.5)]
-    assert not list(client.find("cat", min_score=0.95))
+    assert image.record in [found.record for found in client.tagged("cat", min_score=0.5)]
+    assert not list(client.tagged("cat", min_score=0.95))
 
 
 def test_every_step_is_heard_of(client: Client, stages: Stages) -> None:
@@ -196,7 +196,7 @@ def test_the_feed_tells_of_it_and_goes_on_behind_an_entry(client: Client, wiring
 
 def test_a_key_that_may_only_read_uploads_nothing(gateway: Gateway, wiring: Wiring) -> None:
     with Client(gateway.url, wiring.api_keys.create("reader", Scope.READ)) as reader:
-        list(reader.find("cat"))
+        list(reader.tagged("cat"))
         with pytest.raises(Refused) as caught:
             reader.upload(png("forbidden"))
     assert (caught.value.type, caught.value.status) == ("forbidden", 403)

@@ -77,15 +77,50 @@ def test_an_id_cannot_lead_elsewhere(gateway: MadeUpGateway, client: Client) -> 
 
 
 def test_objects_are_found_page_by_page(gateway: MadeUpGateway, client: Client) -> None:
-    found = list(client.find("moka pot", min_score=0.3))
+    found = list(client.tagged("moka pot", min_score=0.3))
     assert [(one.score, one.record.key) for one in found] == [(0.9, "one"), (0.4, "two")]
     assert [asked.query.get("cursor") for asked in gateway.asked] == [None, "next"]
     assert {asked.query["min_score"] for asked in gateway.asked} == {"0.3"}
 
 
+def test_images_are_searched_page_by_page(gateway: MadeUpGateway, client: Client) -> None:
+    found = list(client.search("a cat", tags=["pet"], prefix="2024/", page=10))
+    assert [(one.key, one.similarity, one.tags, one.all_tags[0].label) for one in found] == [
+        ("one", 0.5, ("cat",), "cat"), ("two", 0.5, ("cat",), "cat"),
+    ]  # fmt: skip
+    assert [asked.query for asked in gateway.asked] == [
+        {"q": "a cat", "tag": "pet", "prefix": "2024/", "limit": "10"}, {"cursor": "next", "limit": "10"},
+    ]  # fmt: skip
+    assert [one.key for one in client.find("a cat")] == ["one", "two"]
+
+
+def test_an_image_is_sent_once_to_search_with(gateway: MadeUpGateway, client: Client) -> None:
+    assert [one.key for one in client.search(image=CAT, not_tags=["dog"])] == ["one", "two"]
+    assert [(asked.method, asked.body) for asked in gateway.asked] == [("POST", CAT), ("GET", b"")]
+    assert gateway.asked[0].query == {"not_tag": "dog", "limit": "50"}
+
+
+def test_a_search_that_can_only_be_a_mistake_is_refused(client: Client) -> None:
+    with pytest.raises(ValueError, match="one of"):
+        client.search("a cat", like="one")
+    with pytest.raises(TypeError, match="sequences"):
+        client.search(tags="cat")
+
+
+@pytest.mark.parametrize("captions", ["cat", ["a cat"]])
+def test_the_old_name_of_adding_captions_names_the_new_one(client: Client, captions: object) -> None:
+    with pytest.raises(TypeError, match="add_captions"):
+        client.teach(captions)
+
+
+def test_one_text_is_not_taken_for_captions_of_a_letter(client: Client) -> None:
+    with pytest.raises(TypeError, match="several captions"):
+        client.add_captions("cat")
+
+
 def test_any_number_of_captions_is_taught(gateway: MadeUpGateway, client: Client) -> None:
     captions = [f"a moka pot for {number}" for number in range(250)]
-    taught = client.teach(captions, source="tests")
+    taught = client.add_captions(captions, source="tests")
     assert [(one.caption, one.added) for one in taught] == [(caption, True) for caption in captions]
     lessons = [json.loads(asked.body) for asked in gateway.asked]
     assert [(len(lesson["captions"]), lesson["source"]) for lesson in lessons] == [

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from tasks.messages import ObjectRef, Revision, Tag
+from tasks.message_parts import ObjectRef, Revision, Tag
 from tests import warm
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record

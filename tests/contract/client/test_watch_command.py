@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.messages import ObjectRef, Revision
+from tasks.message_parts import ObjectRef, Revision
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
 from workers.lifecycle.ledger import Arrival, Ledger

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from tasks.messages import ObjectRef, Revision
+from tasks.message_parts import ObjectRef, Revision
 from workers.cli.s3 import _trace
 from workers.diagnostics.doctor import Check
 from workers.diagnostics.s3_delays import SourceDelays

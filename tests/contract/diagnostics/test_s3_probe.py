@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tasks.messages import ObjectRef, Revision
+from tasks.message_parts import ObjectRef, Revision
 from tests.contract.real_servers import key_pair
 from tests.warm import wildtag
 from workers.diagnostics.s3_probe import FORMATS, ProbeForm, probe_forms, sample_image

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.messages import Batch, ObjectRef, Revision
+from tasks.message_parts import ObjectRef, Revision
+from tasks.messages import Batch
 from vectordb.errors import Transient
 from workers.dispatch.dispatcher import Dispatcher, Pace
 from workers.dispatch.event_filter import EventFilter
@@ -36,6 +37,7 @@ class Queues:
     """Takes what is sent; refuses everything while ``away``."""
 
     sent: list[list[str]] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
     refs: list[ObjectRef] = field(default_factory=list)
     revisions: list[Revision] = field(default_factory=list)
     probes: list[str] = field(default_factory=list)
@@ -48,7 +50,8 @@ class Queues:
     def send(self, stage: str, batch: Batch) -> None:
         if self.away:
             raise Transient("the broker is away")
-        assert stage == "embedding"
+        assert stage in {"embedding", "retrieval"}
+        self.stages.append(stage)
         self.sent.append([ref.key for ref in batch.objects])
         self.refs.extend(batch.objects)
         self.revisions.append(batch.revision)

@@ -204,3 +204,22 @@ def test_what_is_tagged_again_waits_for_what_is_new(world: World) -> None:
     for _ in range(3):
         dispatcher.step(block_ms=10)
     assert world.later.length() == 0 or world.ledger.in_flight() >= 4
+
+
+def test_an_image_that_was_tagged_before_goes_to_retrieval_for_its_vector_may_be_kept(world: World) -> None:
+    old = world.put("old.jpg")
+    world.inbox.append([created(old)])
+    world.dispatcher().step(block_ms=1)
+    world.finish(old)
+    changed = world.put("changed.jpg")
+    world.inbox.append([created(changed)])
+    world.dispatcher().step(block_ms=1)
+    world.finish(changed)
+    again = world.put("changed.jpg", b"another")
+    world.queues.sent.clear()
+    world.queues.stages.clear()
+    world.later.append([ObjectEvent("created", "inbox", ref.key, force=True) for ref in (old, again)])
+    world.dispatcher().step(block_ms=1)
+    assert dict(zip(world.queues.stages, world.queues.sent, strict=True)) == {
+        "retrieval": ["old.jpg"], "embedding": ["changed.jpg"],
+    }  # fmt: skip

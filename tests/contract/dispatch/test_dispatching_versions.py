@@ -9,7 +9,7 @@ from typing import Literal
 from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
 
-from tasks.messages import ObjectRef, Revision
+from tasks.message_parts import ObjectRef, Revision
 from tests.contract.dispatch.dispatching_world import REVISION, World, created
 from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
 from tests.contract.sweeping import swept

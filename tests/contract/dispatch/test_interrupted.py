@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from tests.contract.dispatch.dispatching_world import REVISION, World, created, made_of
 from workers.dispatch.folder_mounts import FolderMounts
 from workers.dispatch.interrupted import Interrupted

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasks.messages import ObjectRef, Revision, Tag
+from tasks.message_parts import ObjectRef, Revision, Tag
 from tests.contract.sweeping import Breaking, swept
 from workers.dispatch import retag
 from workers.dispatch.reconcile import Sweep

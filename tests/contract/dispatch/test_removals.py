@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from tests.contract import real_servers
 from tests.contract.dispatch.dispatching_world import REVISION, World, created
 from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tasks.messages import ObjectRef, Revision, Tag
+from tasks.message_parts import ObjectRef, Revision, Tag
 from tests.contract.sweeping import swept
 from workers.dispatch.same_versions import SameVersions
 from workers.lifecycle.event import ObjectEvent

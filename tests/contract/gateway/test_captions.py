@@ -14,9 +14,13 @@ from tests.contract.captions.test_remote_captions import SPACE, Encoder, Shelf, 
 from tests.contract.gateway.running import Running, emptied, problem, running, wired
 from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
+from vectordb.image_server import ServerImages
+from vectordb.images import ImageEntry
 from vectordb.library import Library
+from vectordb.server_client import connect
 from workers.broker.publisher import Publisher
 from workers.captions.versions import OpenIndexes
+from workers.images.archive import Archive
 from workers.wiring.gateway import caption_service
 from workers.wiring.wiring import Wiring
 
@@ -32,7 +36,13 @@ class WithWorker(Wiring):
 
     @cached_property
     def worker(self) -> Worker:
-        return Worker(self.redis, self.keys, OpenIndexes(cast("Library", self.shelf), "mini"))
+        archive = Archive(lambda: self.tagged, self.low_priority_inbox, lambda: None)
+        return Worker(self.redis, self.keys, OpenIndexes(cast("Library", self.shelf), "mini"), archive)
+
+    @cached_property
+    def tagged(self) -> ServerImages:
+        """The index of images."""
+        return ServerImages.create(connect(":memory:"), "images", 16)
 
     @cached_property
     def publisher(self) -> Publisher:
@@ -85,6 +95,28 @@ def test_what_is_taught_is_found_and_taken_back(gateway: Running) -> None:
     assert (again.status_code, problem(again)) == (404, "not-found")
     left = gateway.http.get("/v1/captions/search", params={"q": "grebe"}).json()["captions"]
     assert [caption["caption"] for caption in left] == ["an imported caption"]
+
+
+def test_images_that_a_caption_concerns_are_tagged_again(gateway: Running) -> None:
+    wiring = cast("WithWorker", gateway.wiring)
+    vectors = Encoder().encode(["a great crested grebe", "something else"])
+    near = ImageEntry(wiring.settings.bucket, "near.jpg", "e", "words@1", floor=0.9)
+    far = ImageEntry(wiring.settings.bucket, "far.jpg", "e", "words@1", floor=0.9)
+    wiring.tagged.put([near, far], vectors)
+    lesson = {"captions": ["a great crested grebe", "another"], "dry_run": True}
+    answer = gateway.http.post("/v1/captions", json=lesson)
+    assert (answer.status_code, answer.json()["images"]) == (200, 1)
+    assert [caption["images"] for caption in answer.json()["captions"]] == [1, 0]
+    assert wiring.low_priority_inbox.length() == 0
+    assert gateway.http.get("/v1/captions/search", params={"q": "grebe"}).json()["captions"][0]["source"] is None
+    (taught, _) = teach(gateway, "a great crested grebe", "another")
+    assert taught["images"] == 1
+    assert wiring.low_priority_inbox.length() == 1
+    removed = gateway.http.delete(f"/v1/captions/{taught['id']}")
+    assert removed.headers["wildtag-images"] == "1"
+    wiring.low_priority_inbox.prepare()
+    events = wiring.low_priority_inbox.read("me", 10, None)
+    assert [(event.key, event.force) for _, event in events] == [("near.jpg", True)] * 2
 
 
 def test_what_came_with_an_import_stays(gateway: Running) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from tasks.segmentation.results import RunLengths, Segment, Segmented
 from tests.contract.gateway.running import Running, png
 from workers.segmentation.methods import recorded

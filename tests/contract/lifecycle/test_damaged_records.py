@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from tests.contract.dispatch.dispatching_world import World, created
 from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
 from tests.contract.sweeping import swept

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.messages import ObjectRef, Revision, Tag
+from tasks.message_parts import ObjectRef, Revision, Tag
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
@@ -56,14 +56,14 @@ def test_what_is_done_or_on_its_way_is_not_entered_again(ledger: Ledger) -> None
     assert enter(ledger, Arrival(ref("a")), Arrival(ref("a"))) == ["entered", "duplicate"]
     ledger.finish([record(ref("a"), "cat")], 101.0)
     assert enter(ledger, Arrival(ref("a"))) == ["done"]
-    assert enter(ledger, Arrival(ref("a"), force=True)) == ["entered"]
+    assert enter(ledger, Arrival(ref("a"), force=True)) == ["known"]
 
 
 def test_another_revision_is_tagged_again(ledger: Ledger) -> None:
     enter(ledger, Arrival(ref("a")))
     ledger.finish([record(ref("a"), "cat")], 101.0)
     newer = Revision("space", "captions@2")
-    assert enter(ledger, Arrival(ref("a")), revision=newer) == ["entered"]
+    assert enter(ledger, Arrival(ref("a")), revision=newer) == ["known"]
     assert ledger.finish([record(ref("a"), "late")], 102.0) == [False]
     assert ledger.finish([record(ref("a"), "cat", revision=newer)], 103.0) == [True]
 
@@ -76,6 +76,15 @@ def test_what_is_on_its_way_finishes_with_the_captions_it_began_with(ledger: Led
     enter(ledger, Arrival(ref("b", "b.jpg")))
     assert enter(ledger, Arrival(ref("b", "b.jpg"), force=True), revision=newer) == ["entered"]
     assert ledger.finish([record(ref("b", "b.jpg"), "cat")], 102.0) == [False]
+
+
+def test_what_was_tagged_in_another_space_or_not_at_all_is_not_known(ledger: Ledger) -> None:
+    enter(ledger, Arrival(ref("a")))
+    ledger.finish([record(ref("a"), "cat")], 101.0)
+    assert enter(ledger, Arrival(ref("a")), revision=Revision("other space", "captions@1")) == ["entered"]
+    enter(ledger, Arrival(ref("b", "b.jpg")))
+    ledger.finish([record(ref("b", "b.jpg"))], 102.0)
+    assert enter(ledger, Arrival(ref("b", "b.jpg"), force=True)) == ["entered"]
 
 
 def test_vectors_of_another_space_are_not_waited_for(ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.messages import ObjectRef, Revision
+from tasks.message_parts import ObjectRef, Revision
 from tests.unit.events.samples import BUCKET, body, record
 from workers.events.notification import webhook
 from workers.lifecycle.ledger import Arrival, Ledger
@@ -78,7 +78,7 @@ class Model:
         if any(held is not None and held.newer(version) for held in (self.waits, self.recorded)):
             return "stale"
         self.waits = Held(version, ordered=True)
-        return "entered"
+        return "known" if recorded else "entered"
 
     def seen(self, version: int, *, force: bool = False) -> str:
         """The bucket is right, whatever events have arrived."""
@@ -89,7 +89,7 @@ class Model:
         if self.waits is not None and self.waits.version == version:
             return "again" if force else "duplicate"
         self.waits = Held(version, ordered=False)
-        return "entered"
+        return "known" if self.recorded is not None and self.recorded.version == version else "entered"
 
     def result(self, version: int) -> bool:
         """A result counts if it is waited for."""

@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.messages import ObjectRef, Revision, Tag
+from tasks.message_parts import ObjectRef, Revision, Tag
 from tasks.segmentation.results import Evidence as Named
 from tasks.segmentation.results import RunLengths, Segment
 from workers.lifecycle.ledger import Arrival, Ledger

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasks.messages import ObjectRef, Revision
+from tasks.message_parts import ObjectRef, Revision
 from tests.contract.receiver import Receiver
 from tests.eventually import eventually
 from workers.lifecycle.ledger import Arrival, Ledger

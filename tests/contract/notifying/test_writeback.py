@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.messages import ObjectRef, Revision
+from tasks.message_parts import ObjectRef, Revision
 from tests.contract.notifying.writeback_world import World, tag
 from tests.contract.notifying.writeback_world import tagging as tagging  # noqa: PLC0414 -- a fixture
 from workers.lifecycle.ledger import Arrival, Ledger

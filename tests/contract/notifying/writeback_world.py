@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.messages import ObjectRef, Revision, Tag
+from tasks.message_parts import ObjectRef, Revision, Tag
 from workers.events.sink import EventSink
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record

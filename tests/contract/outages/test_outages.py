@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.messages import Revision
+from tasks.message_parts import Revision
 from tests.contract.dispatch.dispatching_world import World, created, made_of, world
 from tests.contract.outages.soon import SOON_S
 from tests.contract.own_redis import OwnRedis

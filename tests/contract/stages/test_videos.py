@@ -16,7 +16,7 @@ from PIL import Image
 pytest.importorskip("av", reason="PyAV is missing: pip install 'wildtag[video]'")
 
 from tasks.images import decode
-from tasks.messages import Floats, Media
+from tasks.message_parts import Floats, Media
 from tests.acceptance.images import one_pixel
 from tests.contract.gateway.running import problem, running, wired
 from tests.contract.real_servers import key_pair

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from tests.contract.certificates import certified
 from tests.contract.s3_server import Answer, made_up, refusal, store_at
 from vectordb.errors import Transient, WildtagError

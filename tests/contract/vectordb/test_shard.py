@@ -119,13 +119,13 @@ def test_a_long_import_loses_nothing(tmp_path: Path) -> None:
 def test_captions_of_a_source_are_listed_in_an_index_from_before_sources_were_indexed(tmp_path: Path) -> None:
     """An index made without the index on sources gets one when a source is first asked for."""
     index = EdgeIndex.create(tmp_path / "index", DIMENSION)
-    index._shard.update(edge.UpdateOperation.delete_field_index("extra.source"))
+    index._shard._shard.update(edge.UpdateOperation.delete_field_index("extra.source"))
     taught = [Caption.of(f"taught {i}", source="taught") for i in range(3)]
     index.add([*captions(200), *taught], vectors_like_texts(203))
     index.optimize()
-    assert "extra.source" not in index._shard.info().payload_schema
+    assert "extra.source" not in index._shard._shard.info().payload_schema
     assert everything(index, "taught") == sorted(taught, key=lambda caption: caption.id)
-    assert index._shard.info().payload_schema["extra.source"].points == 3
+    assert index._shard._shard.info().payload_schema["extra.source"].points == 3
     index.close()
 
 

@@ -16,7 +16,7 @@ from ops.bench.composed import texts
 from ops.bench.prepared import Prepared
 from ops.bench.watched import MeasurementFailed, watched
 from tasks.encoders.protocols import Space
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 
 pytestmark = pytest.mark.long
 

@@ -81,15 +81,15 @@ def test_the_newest_come_first(index: ExactIndex) -> None:
 
 def test_what_was_taught_is_taken_back_by_text_or_id(index: ExactIndex) -> None:
     teach(index, Encoder(), ["one", "two", "deadbeefdeadbeef cakes", "three"], NOON)
-    gone = remove_taught(index, ["one", f"{caption_id('two'):016x}"])
-    assert {caption.text for caption in gone} == {"one", "two"}
+    gone = remove_taught(index, ["one", f"{caption_id('two'):016x}"], Encoder)
+    assert {caption.text for caption in gone.captions} == {"one", "two"}
     assert {caption.text for caption in taught(index)} == {"deadbeefdeadbeef cakes", "three"}
 
 
 def test_what_was_not_taught_is_not_taken_back_and_then_all_stays(index: ExactIndex) -> None:
     teach(index, Encoder(), ["one"], NOON)
     with pytest.raises(NotTaught, match="belongs to the import"):
-        remove_taught(index, ["one", "a cup"])
+        remove_taught(index, ["one", "a cup"], Encoder)
     with pytest.raises(NotTaught, match="no caption 'nothing'"):
-        remove_taught(index, ["one", "nothing"])
+        remove_taught(index, ["one", "nothing"], Encoder)
     assert index.count() == 2

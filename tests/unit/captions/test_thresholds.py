@@ -11,7 +11,7 @@ from PIL import Image
 
 from tasks.encoders.protocols import Space
 from tasks.encoders.requirements import ModelNotLoaded
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.thresholds.derived import Derived, read
 from tests.unit.thresholds.made_spaces import CLIP, MadeSpace
 from vectordb.building import Draft, Hooks, build, encoding, rows_of

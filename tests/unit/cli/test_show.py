@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.text import Text
 
-from tasks.messages import Media, MediaWarning, Tag
+from tasks.message_parts import Media, MediaWarning, Tag
 from tasks.segmentation.results import RunLengths, Segment
 from workers.cli import show
 from workers.lifecycle.record import Error, Record, Segmentation

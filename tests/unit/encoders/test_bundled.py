@@ -13,6 +13,9 @@ from PIL import Image
 from tasks.encoders import load_image_encoder, reference_vectors, space_of
 from tasks.encoders.bundled import BundledImageEncoder, BundledTextEncoder, class_names
 from tasks.encoders.requirements import need
+from tasks.evaluation.retakes import RETAKES
+from tasks.exemplars.judging import Examples, Exemplar
+from tasks.exemplars.nearness import calibrate
 from tasks.images import decode
 
 WORDS = ["cat", "dog", "coffee", "cup", "rocket", "missile", "motorcycle", "scooter", "tree", "house", "bird", "coin"]
@@ -49,6 +52,19 @@ def test_photographs_are_nearest_to_what_they_show(
     similarity = image.encode(photographs) @ text.encode(WORDS).T
     for row, expected in zip(similarity, SAMPLES.values(), strict=True):
         assert WORDS[int(row.argmax())] in expected
+
+
+def test_one_named_photograph_names_its_other_views_in_an_archive_of_a_few(image: BundledImageEncoder) -> None:
+    from skimage import data  # noqa: PLC0415 - as above
+
+    names = ["chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png", "motorcycle_left.png", "coins.png"]
+    pictures = [decode((Path(data.__file__).parent / name).read_bytes()) for name in names]
+    archive = image.encode(pictures)
+    views = image.encode([retake(pictures[0]) for retake in RETAKES.values()])
+    for expected in (None, image.space.usual_distance):
+        examples = Examples([Exemplar("photos/7.png", "Chelsea", True, archive[0])], calibrate(archive, expected))
+        assert [[one.label for one in found.gained] for found in examples.judge(views)] == [["Chelsea"]] * len(views)
+        assert not any(found.gained for found in examples.judge(archive[1:]))
 
 
 def test_a_picture_has_one_vector_alone_and_in_any_company(

@@ -16,7 +16,7 @@ from tasks.evaluation.methods import Tools
 from tasks.evaluation.observing import TooFewCaptions, observed
 from tasks.evaluation.run import Source
 from tasks.extraction import extractor
-from tasks.messages import Floats, Revision
+from tasks.message_parts import Floats, Revision
 from tasks.pipeline import Pipeline, PipelineOptions
 from tests.unit.stages.made_up import SPACE, MadeUpImages, MadeUpText, index_of, picture, submitted, vector_of
 from vectordb.index import sample

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tasks.evaluation.overlaps import Compared, Overlaps, overlaps
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 
 CLASSES = ("background", "cat", "dog", "moka pot")
 MAPS = arrays(np.uint8, (4, 5), elements=st.integers(0, 3))

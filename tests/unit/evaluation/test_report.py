@@ -14,7 +14,7 @@ from tasks.evaluation.answers import Answer
 from tasks.evaluation.manifest import Item, Skipped
 from tasks.evaluation.results import Result
 from tasks.evaluation.run import Evaluation, Judged
-from tasks.messages import Tag
+from tasks.message_parts import Tag
 from tests.unit.stages.made_up import picture
 from vectordb.errors import Permanent
 from workers.evaluation.report import SIDE, page

@@ -15,7 +15,7 @@ from tasks.evaluation.manifest import BadManifest, Item
 from tasks.evaluation.results import Judge
 from tasks.evaluation.run import Evaluation, Source, evaluate
 from tasks.images import read_formats
-from tasks.messages import Floats, Revision, Tag
+from tasks.message_parts import Floats, Revision, Tag
 from tasks.metrics import cluster_accuracy, semantic_iou, semantic_similarity
 from tasks.pipeline import PipelineOptions
 from tests.unit.stages.made_up import SPACE, MadeUpImages, picture, vector_of

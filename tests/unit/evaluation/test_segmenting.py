@@ -17,7 +17,7 @@ from tasks.evaluation.manifest import BadManifest, Skipped
 from tasks.evaluation.manifest import read as read_manifest
 from tasks.evaluation.segmenting import Measured, measure
 from tasks.images import MAX_PIXELS
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.segmentation.dense import Dense
 from tasks.segmentation.regions import Regions
 from tasks.segmentation.run import segment

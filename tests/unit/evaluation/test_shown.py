@@ -12,7 +12,7 @@ from tasks.evaluation.acceptance import Acceptance, shares_words
 from tasks.evaluation.answers import Answer
 from tasks.evaluation.manifest import Item
 from tasks.evaluation.shown import shown_figures
-from tasks.messages import Floats, Tag
+from tasks.message_parts import Floats, Tag
 from workers.evaluation.plots import plots
 
 

@@ -13,7 +13,7 @@ from ops.bench.__main__ import BENCHMARKS, main
 from ops.bench.sweep import Grid, sweep
 from tasks.evaluation.results import Judge
 from tasks.extraction import extractor
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.metrics import semantic_similarity
 from tasks.pipeline import Pipeline, PipelineOptions
 from tests.unit.stages.made_up import (

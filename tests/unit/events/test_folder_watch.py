@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from workers.events.folder_watch import SettlingFiles
 from workers.stores.store import ObjectInfo
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.messages import ObjectRef, UnreadableMessage
+from tasks.message_parts import ObjectRef
+from tasks.messages import UnreadableMessage
 from vectordb.errors import Permanent, Transient
 from workers.lifecycle.ledger import Overdue
 from workers.lifecycle.policy import (

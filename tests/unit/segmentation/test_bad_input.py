@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.segmentation.dense import Dense
 from tasks.segmentation.prompted import Prompted
 from tasks.segmentation.regions import Regions

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.pipeline import Pipeline
 from tasks.segmentation.dense import CHUNK, Dense, contested
 from tasks.segmentation.naming import Naming, batch_of

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tasks.cache import Cache
 from tasks.extraction import Extractor, extractor
-from tasks.messages import Candidate, Floats, Hit
+from tasks.message_parts import Candidate, Floats, Hit
 from tasks.segmentation.dense import Dense, fitting, is_flat
 from tasks.segmentation.run import segment
 from tests.unit.segmentation.world import RED, Colours, Searches, halves, noisy, pipeline

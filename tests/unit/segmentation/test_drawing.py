@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from tasks.messages import Hit
+from tasks.message_parts import Hit
 from tasks.segmentation.drawing import SIDE, Drawing, pieces_of, segmented, stretched, without_specks
 
 MAPS = arrays(np.intp, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 2))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.segmentation.grids import accumulated, boxes_of, coverage, crops, grids
 
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=3)

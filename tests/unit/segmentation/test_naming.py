@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.segmentation.naming import Naming, batch_of, distinct, named
 from tests.unit.segmentation.world import CHOICES, SPACE, axis, pipeline
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tasks.encoders.protocols import Space
 from tasks.extraction import extractor
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.pipeline import Pipeline, PipelineOptions
 from tasks.segmentation.results import Mask
 from vectordb.captions import Caption

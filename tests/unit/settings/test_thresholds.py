@@ -12,7 +12,7 @@ import pytest
 from tasks.confidence import shipped
 from tasks.encoders import space_of
 from tasks.encoders.protocols import Space
-from tasks.messages import DerivedThresholds
+from tasks.message_parts import DerivedThresholds
 from tasks.thresholds.derived import Derived, Threshold, UnreadableThresholds, read
 from vectordb.library import Manifest
 from workers.captions.thresholds_in_force import NOT_DERIVED, ThresholdInForce

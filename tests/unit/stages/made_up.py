@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from tasks.encoders.protocols import Space
-from tasks.messages import Candidate, Embedded, Extracted, Floats, Hit, ObjectRef, Revision, Submitted, Vectors
+from tasks.message_parts import Candidate, Floats, Hit, ObjectRef, Revision, Vectors
+from tasks.messages import Embedded, Extracted, Submitted
 from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
 

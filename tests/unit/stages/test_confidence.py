@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tasks.cache import LRUCache
 from tasks.confidence import FEATURES, BadConfidenceModel, ConfidenceModel, features, load, shipped
 from tasks.encoders import space_of
-from tasks.messages import Background, Candidate, Extracted, Hit, Scored
+from tasks.message_parts import Background, Candidate, Hit
+from tasks.messages import Extracted, Scored
 from tasks.pipeline import PipelineOptions, retrieval
 from tasks.retrieval import retrieve
 from tasks.scoring import score

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.cache import LRUCache
 from tasks.distinct import LEAD, distinct, similar_spelling
-from tasks.messages import Hit, Tag
+from tasks.message_parts import Hit, Tag
 from tasks.nouns import Nouns, kinds_of
 from tasks.scoring import score
 from tests.unit.stages.made_up import MadeUpText, extracted, random_units

@@ -15,7 +15,8 @@ from tasks.extraction import OBJECT, Extractor, extract, extractor
 from tasks.extraction.paper import PaperWords
 from tasks.extraction.parse import clean, definition
 from tasks.extraction.phrases import Phrases
-from tasks.messages import Candidate, Hit, Retrieved, Revision, Vectors
+from tasks.message_parts import Candidate, Hit, Revision, Vectors
+from tasks.messages import Retrieved
 from tests.unit.stages.made_up import hits, random_units, references
 
 PHRASES = Phrases()

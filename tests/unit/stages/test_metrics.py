@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.messages import Floats
+from tasks.message_parts import Floats
 from tasks.metrics import cluster_accuracy, semantic_iou, semantic_similarity
 from tests.unit.stages.made_up import vector_of
 

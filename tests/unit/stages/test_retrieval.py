@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.messages import Floats
-from tasks.retrieval import NEAREST, centroid, first_of_each, retrieve, without_hubs
+from tasks.hubness import NEAREST, ReferenceVectors
+from tasks.message_parts import Floats
+from tasks.retrieval import centroid, first_of_each, retrieve, without_hubs
 from tests.unit.stages.made_up import CAPTIONS, SPACE, embedded, index_of, random_units, vector_of
 from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
@@ -64,7 +65,7 @@ def test_hubs_give_way_to_the_captions_behind_them() -> None:
     vectors = np.array([[0.7, 0.7, 0.1], [0.8, 0, 0.6], [0.5, 0, 0.8], [0, 1, 0]], dtype=np.float32)
     index.add([Caption.of(text) for text in texts], vectors)
     image = embedded(np.array([[0.9, 0.3, 0.3]], dtype=np.float32))
-    reference_vectors = np.array([[0.6, 0.8, 0], [0.8, 0.6, 0]], dtype=np.float32)
+    reference_vectors = ReferenceVectors(np.array([[0.6, 0.8, 0], [0.8, 0.6, 0]], dtype=np.float32))
     plain = retrieve(image, index, limit=2)
     assert [hit.caption for hit in plain.hits[0]] == ["own", "hub"]
     fair = retrieve(image, index, limit=2, reference_vectors=reference_vectors)
@@ -81,7 +82,7 @@ def test_hubs_are_held_back_as_a_plain_loop_does_it(seed: int, count: int, limit
     similarities = np.sort(vectors @ image[0])[::-1]
     vectors = vectors[np.argsort(-(vectors @ image[0]), kind="stable")]
     found = Neighbours(tuple(Caption(at, str(at)) for at in range(count)), similarities, vectors)
-    kept = without_hubs(found, reference_vectors, limit)
+    kept = without_hubs(found, ReferenceVectors(reference_vectors), limit)
     margins = []
     for at, vector in enumerate(vectors):
         near = sorted((float(vector @ one) for one in reference_vectors), reverse=True)[:NEAREST]

@@ -14,7 +14,8 @@ from msgspec import structs
 
 from tasks.cache import LRUCache
 from tasks.encoders.protocols import Space
-from tasks.messages import Candidate, Floats, Hit, WrongSpace
+from tasks.message_parts import Candidate, Floats, Hit
+from tasks.messages import WrongSpace
 from tasks.scoring import score
 from tests.unit.stages.made_up import SPACE, MadeUpText, extracted, random_units, vector_of
 

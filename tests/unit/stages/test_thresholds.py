@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 from tasks.cache import LRUCache
 from tasks.evaluation.locating import Whole
 from tasks.extraction import extract
-from tasks.messages import DerivedThresholds, Extracted, Floats, Retrieved, Scored
+from tasks.message_parts import DerivedThresholds, Floats
+from tasks.messages import Extracted, Retrieved, Scored
 from tasks.pipeline import PipelineOptions
 from tests.unit.stages.made_up import CAPTIONS, SPACE, MadeUpText, embedded, index_of, random_units
+from vectordb.image_folder import FolderImages
 from vectordb.index import CaptionIndex
 from workers.captions.versions import OpenIndexes
+from workers.images.open_images import OpenImages
 from workers.stages.handover import Handover
 from workers.stages.work import Retrieval, Scoring
 
@@ -41,10 +45,11 @@ class Taken:
         self.messages.append(message)
 
 
-def test_they_go_with_the_message() -> None:
+def test_they_go_with_the_message(tmp_path: Path) -> None:
     taken, asked = Taken(), list[DerivedThresholds | None]()
+    images = OpenImages(lambda: FolderImages(tmp_path), "space", SPACE.dimension)
     retrieval = Retrieval(
-        cast("OpenIndexes", Indexes()), lambda: "2", None, PipelineOptions(), cast("Handover", taken)
+        cast("OpenIndexes", Indexes()), images, lambda: "2", None, PipelineOptions(), cast("Handover", taken)
     )
     retrieval(embedded(random_units(3, 2)), cast("Any", None))
     (retrieved,) = taken.messages

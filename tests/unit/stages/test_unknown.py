@@ -8,7 +8,8 @@ import pytest
 from tasks.cache import LRUCache
 from tasks.confidence import FEATURES, ConfidenceModel
 from tasks.distinct import distinct
-from tasks.messages import Background, Extracted, Scored, Unknown
+from tasks.message_parts import Background, Unknown
+from tasks.messages import Extracted, Scored
 from tasks.scoring import score
 from tests.unit.stages.made_up import SPACE, MadeUpText, extracted, random_units
 from workers.cli.show import line

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.messages import Fault, ObjectRef
+from tasks.message_parts import Fault, ObjectRef
 from tests.acceptance.images import one_pixel
 from workers.stages.unusable import Triage, Unusable, verdict
 from workers.stores.store import ObjectForbidden, ObjectInfo

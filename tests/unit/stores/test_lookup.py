@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import pytest
 
-from tasks.messages import ObjectRef
+from tasks.message_parts import ObjectRef
 from vectordb.errors import Permanent
 from workers.stores.lookup import SILENCES, THREADS, NotAsked, look
 from workers.stores.s3_presence import BucketPresence

@@ -18,7 +18,10 @@ from workers.settings.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tasks.message_parts import Floats
     from vectordb.captions import Caption
+    from workers.embedded.caption_access import OpenCaptions
+    from workers.images.archive import Followed
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 Wanted = Annotated[str | None, typer.Option("--captions", help="NAME or NAME@VERSION; default: the version in use.")]
@@ -29,23 +32,34 @@ def add(
     texts: Annotated[list[str], typer.Argument(help="Captions; - reads them from standard input, one per line.")],
     source: Source = "taught",
     captions: Wanted = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Add nothing; only count the images that would be tagged again.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Add captions to a version. New images can be tagged with them at once."""
+    """Add captions to a version. New images can be tagged with them at once.
+
+    Images that were tagged before are tagged again, after all new ones, if a new caption is among their nearest.
+    """
     from workers.captions.teaching import teach  # noqa: PLC0415 -- as above
     from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
 
     if texts == ["-"]:
         texts = [line for line in sys.stdin.read().splitlines() if line.strip()]
     with open_captions(Settings(), captions) as here:
-        learnt = teach(here.index, here.encoder, texts, datetime.now(UTC), source)
+        before = here.archive.reachable(here.captions_version) if here.archive else lambda _: None
+        learnt = teach(here.index, here.encoder, texts, datetime.now(UTC), source, dry=dry_run, before=before)
+        followed = _followed(here, learnt.vectors, dry=dry_run)
     if json:
-        _print(learnt.added, here.captions_version)
+        _print(learnt.added, here.captions_version, followed)
         return
+    verb = "would add" if dry_run else "added"
     for caption in learnt.added:
-        console.print(f"added  [dim]{caption.id:016x}[/]  {escape(caption.text)}", highlight=False)
+        console.print(f"{verb}  [dim]{caption.id:016x}[/]  {escape(caption.text)}", highlight=False)
     for caption in learnt.known:
         console.print(f"known  [dim]{caption.id:016x}[/]  {escape(caption.text)}", highlight=False)
+    if learnt.added:
+        _report(followed, dry=dry_run)
     messages.print(f"[dim]{escape(here.captions_version)}[/]", highlight=False)
 
 
@@ -89,20 +103,39 @@ def remove(
         wanted = list(texts or [])
         if source is not None:
             wanted += [f"{caption.id:016x}" for caption in teaching.taught(here.index, source)]
-        gone = teaching.remove_taught(here.index, wanted)
+        before = here.archive.reachable(here.captions_version) if here.archive else lambda _: None
+        gone = teaching.remove_taught(here.index, wanted, here.encoder, before=before)
+        followed = _followed(here, gone.vectors)
     if json:
-        _print(gone, here.captions_version)
+        _print(gone.captions, here.captions_version, followed)
         return
-    for caption in gone:
+    for caption in gone.captions:
         console.print(f"removed  [dim]{caption.id:016x}[/]  {escape(caption.text)}", highlight=False)
-    if not gone:
+    if gone.captions:
+        _report(followed)
+    else:
         messages.print("no captions to remove")
 
 
-def _print(captions: Iterable[Caption], version: str) -> None:
+def _followed(here: OpenCaptions, vectors: Floats, *, dry: bool = False) -> Followed | None:
+    """What the archive of the running stack does; ``None`` without one."""
+    return None if here.archive is None else here.archive.follow(vectors, here.captions_version, dry=dry)
+
+
+def _report(followed: Followed | None, *, dry: bool = False) -> None:
+    if followed is None:
+        messages.print("The stack does not run, or uses other captions: images that have tags keep them.")
+        return
+    count = len(followed.images)
+    verb = "would be" if dry else "are" if count != 1 else "is"
+    messages.print(f"{count:,} {'image' if count == 1 else 'images'} {verb} tagged again")
+
+
+def _print(captions: Iterable[Caption], version: str, followed: Followed | None = None) -> None:
+    counts = iter(followed.counts) if followed else iter(())
     for caption in captions:
         row = {"id": f"{caption.id:016x}", "caption": caption.text, "source": caption.payload.get(SOURCE),
-               "captions_version": version}  # fmt: skip
+               "captions_version": version, "images": next(counts, None)}  # fmt: skip
         console.out(msgspec.json.encode(row).decode(), highlight=False)
 
 

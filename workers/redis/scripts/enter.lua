@@ -1,7 +1,7 @@
 -- Enter one object in the ledger, unless there is nothing to do.
 -- ARGV: prefix, oid, etag, revision, sequence ('' unknown), ref, now, deadline, verified (1/0), force (1/0),
 --       rule (the method that the settings choose, or ''), queued (1: it comes from the segmentation queue)
--- Returns: entered | again | duplicate | done | stale | waiting (it is on the segmentation queue)
+-- Returns: entered | known (entered; there is a record with tags of this version) | again | duplicate | done | stale | waiting (it is on the segmentation queue)
 local prefix, oid, etag, revision, sequence = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local verified, force, queued = ARGV[9] == '1', ARGV[10] == '1', ARGV[12] == '1'
 local entry_key, record_key, ledger = prefix .. 'entry:' .. oid, prefix .. 'record:' .. oid, prefix .. 'ledger'
@@ -65,4 +65,5 @@ redis.call('HSET', entry_key, 'ref', ARGV[6], 'etag', etag, 'revision', revision
     'stage', 'queued', 'attempts', 0, 'accepted_at', ARGV[7], 'segment', method, 'requested', requested)
 redis.call(method ~= '' and 'SADD' or 'SREM', segmenting, oid)
 redis.call('ZADD', ledger, ARGV[8], oid)
-return answer('entered')
+local tagged = same and record[4] == 'done' and space(record[2]) == space(revision)
+return answer(tagged and 'known' or 'entered')

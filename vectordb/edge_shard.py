@@ -1,0 +1,91 @@
+"""An open Qdrant Edge shard: one owner, no forks, one call at a time. Used by the captions and by the images.
+
+**One owner.** The shard's write-ahead log is locked while it is open: a second ``OpenShard``, in this process or
+another, raises ``IndexLocked``. The log is therefore never disabled, as nothing else keeps two owners apart.
+
+**Forks.** A forked child inherits the lock, keeps it after the parent has closed the shard, and would hang in its
+first search, because the library's threads do not exist in it. Open the shard after the fork; an inherited one raises
+``IndexFault`` instead of hanging.
+
+**Threads.** Calls from several threads are safe but run one after the other: the library holds the GIL during every
+call, including a whole ``optimize``. A process that must respond meanwhile should build in another process.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import qdrant_edge as edge
+
+from vectordb.index import IndexExists, IndexFault, IndexLocked, IndexMissing, WrongDimension
+
+
+class OpenShard:
+    """The shard in the folder ``path``, opened at once. Raises ``IndexLocked``, ``IndexMissing``, ``IndexFault``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._owner = os.getpid()
+        self._closed = False
+        self._turn = threading.RLock()  # no calls by others while the shard is reopened
+        with translated(path):
+            self._shard = edge.EdgeShard.load(str(path))
+
+    @contextmanager
+    def used(self) -> Iterator[edge.EdgeShard]:
+        """The shard, for the process that opened it and until it is closed, one thread at a time."""
+        # checked first: after a fork a thread that does not exist here may hold the lock
+        if os.getpid() != self._owner:
+            raise IndexFault("this index was opened before a fork; open it in the process that uses it")
+        with self._turn:
+            if self._closed:
+                raise IndexFault("this index is closed")
+            with translated():
+                yield self._shard
+
+    def renew(self, config: edge.EdgeConfig | None = None, closed: Callable[[], object] = lambda: None) -> None:
+        """Close the shard and open it again, with another ``config`` if given; releases the lock in between.
+
+        Called within ``used``. ``closed`` is called in between. After an error the shard is closed, and ``renew`` may
+        be called again.
+        """
+        self.close()
+        closed()
+        with translated(self._path):
+            self._shard = edge.EdgeShard.load(str(self._path), config)
+        self._closed = False
+
+    def close(self) -> None:
+        """Flush and release it. May be called twice. Does nothing in a forked child: the parent is the owner."""
+        if self._closed or os.getpid() != self._owner:
+            return
+        with self._turn:
+            self._closed = True
+            with translated():
+                self._shard.flush()
+                self._shard.close()
+
+
+@contextmanager
+def translated(path: Path | None = None) -> Iterator[None]:
+    """Translates the library's errors. It raises bare ``Exception``, so only the text distinguishes them."""
+    where = f" at {path}" if path else ""
+    try:
+        yield
+    except Exception as exc:
+        if type(exc) is not Exception:  # a wrong argument: a bug here, not a fault of the library
+            raise
+        text = str(exc)
+        if "WouldBlock" in text:
+            raise IndexLocked(f"the index{where} is already open, here or in another process") from exc
+        if "Vector dimension error" in text or "expected vector size" in text:
+            raise WrongDimension(text) from exc
+        if "already contains segment data" in text:
+            raise IndexExists(f"an index already exists{where}") from exc
+        if any(sign in text for sign in ("cannot load edge shard", "no segments", "failed to load segment")):
+            raise IndexMissing(f"there is no index{where}: {text}") from exc
+        raise IndexFault(f"the index{where} failed: {text}") from exc

@@ -1,0 +1,299 @@
+"""The embedded image index: a Qdrant Edge shard in a folder, in this process (see ``vectordb.edge_shard``).
+
+On disk: ``index.json`` (with the dimension; written last) and the shard in ``shard/``. Vectors and payloads stay on
+disk; from ``LARGE`` images on the graph is built over int8 codes in memory.
+
+**Graph.** New images are found at once, by a full scan. ``optimize`` adds them to graphs of at most ``SEGMENT``
+images; it blocks this process, so ``vectordb.image_growth`` lets another one do it, on a copy.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+import qdrant_edge as edge
+
+from vectordb.disk_space import require_space
+from vectordb.edge_shard import OpenShard, translated
+from vectordb.image_points import COMPARED, IMAGE, KEYWORDS, MARGIN, TAKEN, WORDS, entry_of, fact_of, payload_of
+from vectordb.images import (
+    EVERYTHING,
+    PAGE,
+    ImageEntry,
+    ImageFact,
+    ImageFilter,
+    ImageHits,
+    ImageLabels,
+    last_by_id,
+    word_id,
+)
+from vectordb.index import Floats, IndexExists, IndexMissing, WrongDimension, unit_rows
+from vectordb.options import IndexOptions
+
+DEFAULT = IndexOptions(m=16, ef_construct=128, ef=256, quantised=True)
+SEGMENT = 200_000  # images in a graph; smaller ones are merged with new images up to this number
+# images of one graph: if no more pass a filter, they are scanned, because the graph would find few of them
+SCANNED = 25_000
+RENEWED = 32_768  # images put between two reopenings of the shard: files of new ones stay mapped until then
+
+
+class EdgeImages:
+    """An ``ImageIndex`` on Qdrant Edge."""
+
+    def __init__(self, path: Path, dimension: int, options: IndexOptions = DEFAULT) -> None:
+        """Used by ``create`` and ``open``: the shard in ``path`` exists."""
+        self.dimension = dimension
+        self._path = path
+        self._options = options
+        self._put = 0
+        self._packed = struct.Struct(f"{dimension}f").pack
+        rescored = edge.QuantizationSearchParams(rescore=True, oversampling=options.oversampling)
+        # with a filter, the search of a graph goes on through images that do not pass
+        beyond = edge.AcornSearchParams(enable=True, max_selectivity=1.0)
+        self._params = edge.SearchParams(hnsw_ef=options.ef, quantization=rescored, acorn=beyond)
+        self._exact = edge.SearchParams(exact=True, quantization=edge.QuantizationSearchParams(ignore=True))
+        self._shard = OpenShard(path / "shard")
+
+    @classmethod
+    def create(cls, path: Path, dimension: int, options: IndexOptions = DEFAULT) -> Self:
+        """Create an empty index in the folder ``path``. Raises ``IndexExists``, ``DiskFull``."""
+        sign = path / "index.json"
+        if sign.exists():
+            raise IndexExists(f"an index already exists at {path}")
+        path.mkdir(parents=True, exist_ok=True)
+        require_space(path, 0, "create an index")
+        with translated(path):
+            shard = edge.EdgeShard.create(str(path / "shard"), _config(dimension, options.decided(0)))
+            for field in KEYWORDS:
+                by_prefix = field == "key"
+                kept = edge.KeywordIndexParams(memory=edge.Memory.Cold, enable_hnsw=False, prefix=by_prefix)
+                shard.update(edge.UpdateOperation.create_field_index(field, kept))
+            times = edge.DatetimeIndexParams(memory=edge.Memory.Cold, enable_hnsw=False)
+            shard.update(edge.UpdateOperation.create_field_index(TAKEN, times))
+            shard.close()
+        sign.write_text(json.dumps({"dimension": dimension}))
+        return cls(path, dimension, options)
+
+    @classmethod
+    def open(cls, path: Path, options: IndexOptions = DEFAULT) -> Self:
+        """Open the index in the folder ``path``. Raises ``IndexMissing`` or ``IndexLocked``."""
+        # the library would create a shard in any folder, so check first
+        try:
+            dimension = int(json.loads((path / "index.json").read_text())["dimension"])
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise IndexMissing(f"there is no index of images at {path}: {exc}") from exc
+        return cls(path, dimension, options)
+
+    def put(self, entries: Sequence[ImageEntry], vectors: Floats) -> None:
+        """See ``ImageIndex.put``. Raises ``DiskFull``."""
+        if len(entries) != len(vectors):
+            raise WrongDimension(f"{len(entries)} images were given with {len(vectors)} vectors")
+        rows = unit_rows(vectors, self.dimension)
+        places = list(last_by_id(entries).items())
+        for start in range(0, len(places), PAGE):
+            part = places[start : start + PAGE]
+            with self._shard.used() as shard:
+                require_space(self._path, 2 * rows.itemsize * self.dimension * len(part), "keep images")
+                known = shard.retrieve([number for number, _ in part], with_payload=True, with_vector=[WORDS])
+                before = {cast("int", record.id): record for record in known}
+                points = [_point(n, entries[at], rows[at].tolist(), before.get(n)) for n, at in part]
+                shard.update(edge.UpdateOperation.upsert_points(points))
+                self._put += len(points)
+                if self._put >= RENEWED:
+                    self._shard.renew()
+                    self._put = 0
+
+    def label(self, labels: Sequence[ImageLabels]) -> None:
+        """See ``ImageIndex.label``."""
+        wanted = last_by_id([ImageEntry(one.bucket, one.key, one.etag) for one in labels])
+        with self._shard.used() as shard:
+            for record in shard.retrieve(sorted(wanted), with_payload=True, with_vector=False):
+                one = labels[wanted[cast("int", record.id)]]
+                entry = entry_of(record.payload)
+                if (entry.bucket, entry.key, entry.etag) != (one.bucket, one.key, one.etag):
+                    continue
+                number = cast("int", record.id)
+                words: Any = {WORDS: _sparse(one.words)}
+                shard.update(edge.UpdateOperation.update_vectors([edge.PointVectors(number, words)]))
+                # last: an image with its tags has its words, too, whenever the process is killed
+                shard.update(edge.UpdateOperation.set_payload([number], {"tags": list(one.tags)}))
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """See ``ImageIndex.remove``."""
+        with self._shard.used() as shard:
+            shard.update(edge.UpdateOperation.delete_points(list(ids)))
+
+    def search(self, vectors: Floats, limit: int, where: ImageFilter = EVERYTHING) -> list[ImageHits]:
+        """See ``ImageSearch.search``."""
+        queries = unit_rows(vectors, self.dimension).tolist()
+        requests = [
+            edge.QueryRequest(
+                limit=limit, query=edge.Query.Nearest(query, using=IMAGE), filter=_filter(where),
+                with_payload=True, params=self._params,
+            )
+            for query in queries
+        ]  # fmt: skip
+        with self._shard.used() as shard:
+            return [_hits(found) for found in shard.query_batch(edge.QueryBatchRequest(requests))]
+
+    def search_words(self, words: Mapping[str, float], limit: int, where: ImageFilter = EVERYTHING) -> ImageHits:
+        """See ``ImageSearch.search_words``."""
+        if not words:
+            return ImageHits((), ())
+        request = edge.QueryRequest(
+            limit=limit,
+            query=edge.Query.Nearest(_sparse(words), using=WORDS),
+            filter=_filter(where),
+            with_payload=True,
+        )
+        with self._shard.used() as shard:
+            return _hits(shard.query(request))
+
+    def concerned(self, vector: Floats, hubness: float, captions_version: str) -> list[ImageEntry]:
+        """See ``ImageSearch.concerned``: an exact scan of all images, then the rank values above the floors."""
+        (query,) = unit_rows(vector[None], self.dimension).tolist()
+        where = _filter(ImageFilter(captions_version=captions_version))
+        total = max(1, self.count(ImageFilter(captions_version=captions_version)))
+        every = edge.Prefetch(
+            limit=total, query=edge.Query.Nearest(query, using=IMAGE), filter=where, params=self._exact
+        )
+        above = edge.Expression.Sum([edge.Expression.Variable("$score"), edge.Expression.Neg(_FLOOR)])
+        request = edge.QueryRequest(
+            limit=total, query=edge.Formula(above), prefetches=[every], score_threshold=hubness - MARGIN,
+            with_payload=True,
+        )  # fmt: skip
+        with self._shard.used() as shard:
+            found = _hits(shard.query(request))
+        pairs = zip(found.entries, found.scores, strict=True)
+        return [entry for entry, score in pairs if score + entry.floor >= entry.bound - MARGIN]
+
+    def get(self, ids: Sequence[int]) -> tuple[list[ImageEntry], Floats]:
+        """See ``ImageSearch.get``."""
+        with self._shard.used() as shard:
+            found = shard.retrieve(sorted(set(ids)), with_payload=True, with_vector=[IMAGE])
+        return self._read(sorted(found, key=lambda record: record.id))
+
+    def pages(self, after: int = -1, where: ImageFilter = EVERYTHING) -> Iterator[tuple[list[ImageEntry], Floats]]:
+        """See ``ImageSearch.pages``. Images that are put meanwhile may or may not be included."""
+        offset: Any = after + 1
+        while offset is not None and offset < 2**64:
+            request = edge.ScrollRequest(
+                offset=offset, limit=PAGE, filter=_filter(where), with_payload=True, with_vector=[IMAGE]
+            )
+            with self._shard.used() as shard:
+                found, offset = shard.scroll(request)
+            if found:
+                yield self._read(found)
+
+    def facts(self, ids: Sequence[int]) -> list[ImageFact]:
+        """See ``ImageSearch.facts``."""
+        with self._shard.used() as shard:
+            found = shard.retrieve(sorted(set(ids)), with_payload=list(COMPARED), with_vector=[WORDS])
+        return [fact_of(one.payload, one.vector) for one in sorted(found, key=lambda record: record.id)]
+
+    def facts_after(self, after: int, limit: int) -> list[ImageFact]:
+        """See ``ImageSearch.facts_after``."""
+        if not (self._path / "index.json").exists():  # the library goes on with files that were removed
+            raise IndexMissing(f"the index of images at {self._path} was removed")
+        if after >= 2**64 - 1:
+            return []
+        request = edge.ScrollRequest(offset=after + 1, limit=limit, with_payload=list(COMPARED), with_vector=[WORDS])
+        with self._shard.used() as shard:
+            found, _ = shard.scroll(request)
+        return [fact_of(one.payload, one.vector) for one in found]
+
+    def count(self, where: ImageFilter = EVERYTHING) -> int:
+        """See ``ImageSearch.count``."""
+        with self._shard.used() as shard:
+            return shard.count(edge.CountRequest(exact=True, filter=_filter(where)))
+
+    def optimize(self, threads: int = 0) -> None:
+        """Build graphs over everything that was put so far, then flush. Blocks the whole process.
+
+        ``threads``: 0 for all cores.
+        """
+        with self._shard.used():
+            self._shard.renew(_config(self.dimension, self._options.decided(self.count()), threads))
+            with self._shard.used() as reopened:
+                reopened.optimize()
+                reopened.flush()
+
+    def maintain(self) -> None:
+        """See ``ImageIndex.maintain``. Does nothing: call ``optimize``, or use ``GrowingImages``."""
+
+    def close(self) -> None:
+        """See ``ImageIndex.close``. Does nothing in a forked child: the parent is the owner."""
+        self._shard.close()
+
+    def _read(self, found: Sequence[edge.Record]) -> tuple[list[ImageEntry], Floats]:
+        vectors = [cast("dict[str, list[float]]", record.vector)[IMAGE] for record in found]
+        packed = bytearray().join([self._packed(*vector) for vector in vectors])
+        return [entry_of(r.payload) for r in found], np.frombuffer(packed, np.float32).reshape(-1, self.dimension)
+
+
+_FLOOR = edge.Expression.Variable("floor")
+
+
+def _hits(found: Sequence[edge.ScoredPoint]) -> ImageHits:
+    found = sorted(found, key=lambda point: (-point.score, point.id))
+    return ImageHits(tuple(entry_of(point.payload) for point in found), tuple(point.score for point in found))
+
+
+def _point(number: int, entry: ImageEntry, vector: list[float], before: edge.Record | None) -> edge.Point:
+    """The point of an image, with the words and tags of the same version that is stored."""
+    vectors: dict[str, Any] = {IMAGE: vector}
+    if before is not None and entry_of(before.payload).etag == entry.etag:
+        vectors |= cast("dict[str, Any]", before.vector or {})
+        entry = entry if entry.tags else replace(entry, tags=entry_of(before.payload).tags)
+    return edge.Point(number, vectors, payload_of(entry))
+
+
+def _sparse(words: Mapping[str, float]) -> edge.SparseVector:
+    by_id = {word_id(word): weight for word, weight in words.items()}
+    return edge.SparseVector(list(by_id), list(by_id.values()))
+
+
+def _filter(where: ImageFilter) -> edge.Filter | None:
+    must: list[Any] = [
+        edge.FieldCondition(key=key, match=edge.MatchValue(value))
+        for key, value in (("bucket", where.bucket), ("captions", where.captions_version))
+        if value is not None
+    ]
+    must += [edge.FieldCondition(key="tags", match=edge.MatchValue(tag)) for tag in where.tags]
+    if where.prefix:
+        must.append(edge.FieldCondition(key="key", match=edge.MatchPrefix(where.prefix)))
+    if where.after is not None or where.before is not None:
+        must.append(edge.FieldCondition(key=TAKEN, range=edge.RangeDateTime(gte=where.after, lte=where.before)))
+    without: list[Any] = []
+    if where.not_tags:
+        without = [edge.FieldCondition(key="tags", match=edge.MatchAny(list(where.not_tags)))]
+    return edge.Filter(must=must, must_not=without) if must or without else None
+
+
+def _config(dimension: int, options: IndexOptions, threads: int = 0) -> edge.EdgeConfig:
+    """The library's configuration for ``options`` without unset values."""
+    codes = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, memory=edge.Memory.Pinned)
+    image = edge.EdgeVectorParams(
+        size=dimension, distance=edge.Distance.Cosine, memory=edge.Memory.Cold,
+        quantization_config=codes if options.quantised else None,
+    )  # fmt: skip
+    return edge.EdgeConfig(
+        vectors={IMAGE: image},
+        sparse_vectors={WORDS: edge.EdgeSparseVectorParams(memory=edge.Memory.Cold)},
+        payload_memory=edge.Memory.Cold,
+        hnsw_config=edge.HnswIndexConfig(
+            m=options.m,
+            ef_construct=options.ef_construct,
+            full_scan_threshold=SCANNED * dimension * 4 // 1024,
+            max_indexing_threads=threads,
+        ),
+        optimizers=edge.EdgeOptimizersConfig(
+            default_segment_number=1, indexing_threshold=1, max_segment_size=SEGMENT * dimension * 4 // 1024
+        ),
+    )

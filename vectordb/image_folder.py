@@ -1,0 +1,57 @@
+"""Indexes of images in folders of this machine: ``ROOT/SPACE/images`` with a Qdrant Edge index.
+
+One that cannot be opened is set aside as ``images.damaged-N``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import structlog
+
+from vectordb.image_edge import DEFAULT
+from vectordb.image_growth import GrowingImages
+from vectordb.index import IndexMissing
+from vectordb.library import safe
+from vectordb.options import IndexOptions
+
+log = structlog.get_logger()
+
+
+class FolderImages:
+    """An ``ImageLibrary`` of embedded indexes, under the root folder, which need not exist yet."""
+
+    def __init__(self, root: Path, options: IndexOptions = DEFAULT) -> None:
+        self._root = root
+        self._options = options
+
+    def open(self, space_id: str, dimension: int) -> GrowingImages:
+        """See ``ImageLibrary``. Raises ``DiskFull``, too."""
+        place = self._place(space_id)
+        if not (place / "index.json").exists():
+            shutil.rmtree(place, ignore_errors=True)  # created in part
+            return GrowingImages.create(place, dimension, self._options)
+        try:
+            index = GrowingImages.open(place, self._options)
+            if index.dimension == dimension:
+                return index
+            index.close()
+            reason = f"it has {index.dimension} dimensions, the space {dimension}"
+        except IndexMissing as exc:
+            reason = str(exc)
+        aside = next(p for n in range(1, 10_000) if not (p := place.with_name(f"{place.name}.damaged-{n}")).exists())
+        place.rename(aside)
+        log.warning("image index set aside", at=str(aside), reason=reason, then="an empty one is created")
+        return GrowingImages.create(place, dimension, self._options)
+
+    def drop(self, space_id: str) -> None:
+        """See ``ImageLibrary``."""
+        place = self._place(space_id)
+        with contextlib.suppress(FileNotFoundError):
+            (place / "index.json").unlink()
+        shutil.rmtree(place, ignore_errors=True)
+
+    def _place(self, space_id: str) -> Path:
+        return self._root / safe(space_id) / "images"

@@ -1,0 +1,79 @@
+"""How an image is stored as a point of Qdrant: the names of its vectors, and its payload.
+
+============  ==================================================================================================
+``image``     dense vector: the image's
+``words``     sparse vector: what the image is found by, see ``vectordb.images.word_id``
+``bucket``    keyword, indexed
+``key``       keyword, indexed; a key that is not UTF-8 with replacement characters, and ``raw_key`` as hexadecimal
+``etag``      of the version whose vector this is
+``captions``  captions version, keyword, indexed
+``floor``     see ``ImageEntry``
+``bound``     see ``ImageEntry``
+``hash``      perceptual hash, hexadecimal; absent without one
+``taken``     RFC 3339, indexed; absent if unknown
+``tags``      keywords, indexed
+``extra``     any JSON values
+============  ==================================================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from vectordb.images import ImageEntry, ImageFact
+
+IMAGE: Final = "image"
+WORDS: Final = "words"
+KEYWORDS: Final = ("bucket", "key", "captions", "tags")  # fields with an index
+TAKEN: Final = "taken"
+COMPARED: Final = ("bucket", "key", "raw_key", "etag", "tags")  # fields of an ``ImageFact``
+MARGIN: Final = 1e-5  # similarities of float32 vectors differ by less between two ways to compute them
+
+
+def payload_of(entry: ImageEntry) -> dict[str, Any]:
+    """The payload of an image."""
+    raw = entry.key.encode("utf-8", "surrogateescape")
+    key = raw.decode("utf-8", "replace")
+    payload: dict[str, Any] = {
+        "bucket": entry.bucket, "key": key, "etag": entry.etag, "captions": entry.captions_version,
+        "floor": entry.floor, "bound": entry.bound, "tags": list(entry.tags), "extra": dict(entry.extra),
+    }  # fmt: skip
+    if key != entry.key:
+        payload["raw_key"] = raw.hex()
+    if entry.hash is not None:
+        payload["hash"] = entry.hash.hex()
+    if entry.taken_at is not None:
+        payload[TAKEN] = entry.taken_at
+    return payload
+
+
+def entry_of(payload: dict[str, Any] | None) -> ImageEntry:
+    """The image of a payload."""
+    p = payload or {}
+    number = p.get("hash")
+    return ImageEntry(
+        p["bucket"],
+        _key(p),
+        p["etag"],
+        p["captions"],
+        p["floor"],
+        p["bound"],
+        None if number is None else bytes.fromhex(number),
+        p.get(TAKEN),
+        tuple(p["tags"]),
+        p["extra"],
+    )
+
+
+def fact_of(payload: dict[str, Any] | None, vector: Any) -> ImageFact:
+    """The fact of a payload with the fields ``COMPARED``. ``vector``: the point's, with ``WORDS`` if it has any."""
+    p = payload or {}
+    words = vector.get(WORDS) if isinstance(vector, dict) else None
+    return ImageFact(p["bucket"], _key(p), p["etag"], tuple(p["tags"]), 0 if words is None else len(words.indices))
+
+
+def _key(payload: dict[str, Any]) -> str:
+    raw: str | None = payload.get("raw_key")
+    if raw is not None:
+        return bytes.fromhex(raw).decode("utf-8", "surrogateescape")
+    return str(payload["key"])

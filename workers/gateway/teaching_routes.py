@@ -1,0 +1,124 @@
+"""The routes that teach by example, list what was said, and delete objects."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, Field
+
+from workers.gateway import record_models, responses
+from workers.gateway.access import Access
+from workers.gateway.api_keys import Scope
+from workers.gateway.images import Images
+from workers.gateway.problems import Problem
+from workers.gateway.services import Services
+from workers.images.teacher import BadLabel, NotTaggable, Taught
+
+
+class TagRequest(BaseModel):
+    """What a person says of a label of an image."""
+
+    label: str = Field(min_length=1, max_length=200)
+    accepted: bool | None = Field(
+        default=True, description="True accepts the label, false rejects it, null takes back what was said of it."
+    )
+
+
+class NearImage(BaseModel):
+    """An image that looks like another one. `similarity`: cosine of their vectors."""
+
+    bucket: str
+    key: str
+    similarity: float
+
+
+class TaughtObject(BaseModel):
+    """The record as it is now, and the images that look like this one; they are tagged again."""
+
+    record: record_models.Record
+    near: list[NearImage] = Field(description="Nearest first.")
+    problem: str | None = Field(description="Why `near` or the journal is not complete; null if all went well.")
+
+
+class StatementModel(BaseModel):
+    """What a person said of a label of an object."""
+
+    bucket: str
+    key: str
+    label: str
+    accepted: bool
+    etag: str = Field(description="The version of the object that was looked at.")
+    said_at: float
+
+
+class StatementList(BaseModel):
+    """What people said, by object and label."""
+
+    statements: list[StatementModel]
+
+
+class Teaching(Protocol):
+    """Stores what people say of objects."""
+
+    def say(self, bucket: str, key: str, label: str, accepted: bool | None) -> Taught:  # noqa: FBT001 -- as in the API
+        """See ``workers.images.teacher.Teacher``."""
+        ...
+
+
+def router(teacher: Teaching, images: Images, services: Services, access: Access) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(tags=["teaching"])
+    reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
+    usual: Any = responses.problems(400, 404, 409, 422, 429, 503)
+
+    @routes.post(
+        "/v1/objects/{bucket}/{key:path}:tag", response_model=TaughtObject, responses=usual, dependencies=writing,
+        operation_id="tagObject", summary="Accept or reject a label",
+    )  # fmt: skip
+    def say(bucket: str, key: str, wanted: TagRequest) -> Response:
+        """Accept or reject a label of an object, or take that back. It holds for the object from now on.
+
+        The object is an example, too: images that look like it gain the label, or lose it, and are tagged again.
+        """
+        oid = images.found(bucket, key)
+        try:
+            taught = teacher.say(*_split(oid), wanted.label, wanted.accepted)
+        except NotTaggable as exc:
+            images.look(oid)  # a problem of its own if there is no such object
+            raise Problem("conflict", str(exc)) from exc
+        except BadLabel as exc:
+            raise Problem("bad-request", str(exc)) from exc
+        near = [{"bucket": other, "key": name, "similarity": value} for other, name, value in taught.near]
+        return responses.json({"record": taught.record, "near": near, "problem": taught.problem})
+
+    @routes.get(
+        "/v1/statements", response_model=StatementList, responses=responses.problems(422, 429, 503),
+        dependencies=reading, operation_id="listStatements", summary="List what people said",
+    )  # fmt: skip
+    def statements() -> Response:
+        """What people accepted and rejected, by object and label."""
+        found = [
+            {"bucket": bucket, "key": key, "label": one.label, "accepted": one.accepted, "etag": one.etag,
+             "said_at": one.said_at}
+            for oid, said in services.statements.all()
+            for bucket, key in [_split(oid)]
+            for one in said
+        ]  # fmt: skip
+        return responses.json({"statements": found})
+
+    @routes.delete(
+        "/v1/objects/{bucket}/{key:path}", status_code=204, responses=responses.problems(400, 404, 422, 429, 503),
+        dependencies=writing, operation_id="deleteObject", summary="Delete an object",
+    )  # fmt: skip
+    def forget(bucket: str, key: str) -> Response:
+        """Delete an object of the bucket and its record."""
+        images.remove(images.found(bucket, key))
+        return Response(status_code=204)
+
+    return routes
+
+
+def _split(oid: str) -> tuple[str, str]:
+    bucket, _, key = oid.partition("/")
+    return bucket, key

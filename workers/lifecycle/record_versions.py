@@ -1,0 +1,99 @@
+"""The version of each object that is tagged, read without its record: what derived indexes are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workers.lifecycle.tag_entries import stored_entries
+from workers.redis.connection import Client, raw, text, translated
+from workers.redis.keys import Keys
+
+
+@dataclass(frozen=True)
+class RecordVersion:
+    """The version of one object that has tags in this space, or may have none: the state of its record is ``done``.
+
+    ``tags``: the forms by which it is found.
+    """
+
+    oid: str
+    etag: str
+    captions_version: str
+    tags: tuple[str, ...]
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Bucket and key."""
+        bucket, _, key = self.oid.partition("/")
+        return bucket, key
+
+
+class RecordVersions:
+    """Reads the versions of one vector space. Raises ``StoreUnavailable``."""
+
+    def __init__(self, client: Client, keys: Keys, space_id: str) -> None:
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
+        self._space = space_id + "/"
+
+    def count(self) -> int:
+        """Number of records in the state ``done``, of all spaces."""
+        with translated():
+            return int(self._redis.zcard(self._keys.state("done")))
+
+    def busy(self) -> bool:
+        """Whether objects wait or are in progress, also at low priority."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for stream in (self._keys.inbox, self._keys.low_priority_inbox):
+                pipe.xlen(stream)
+            pipe.zcard(self._keys.ledger)
+            return any(pipe.execute())
+
+    def pages(self, size: int) -> Iterator[list[str]]:
+        """The ids of all objects with a record, in byte order, ``size`` at a time."""
+        start = b"-"
+        while True:
+            with translated():
+                page = self._redis.zrangebylex(self._keys.objects, start, b"+", start=0, num=size)
+            if page:
+                yield list(map(text, page))
+                start = b"(" + page[-1]
+            if len(page) < size:
+                return
+
+    def of(self, oids: Sequence[str]) -> list[RecordVersion | None]:
+        """The version of each object; ``None`` for one without a record in this space, or whose record has failed."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.hmget(self._keys.record(oid), "etag", "revision", "state", "labels")
+            answers = pipe.execute()
+        return [self._version(oid, fields) for oid, fields in zip(oids, answers, strict=True)]
+
+    def moving(self, oids: Sequence[str], since: float) -> list[bool]:
+        """Whether each object is in the ledger, or its record was written after ``since`` (Unix seconds)."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.zscore(self._keys.records, raw(oid))
+            scores = pipe.execute()
+        pairs = zip(self.in_progress(oids), scores, strict=True)
+        return [busy or (score or 0.0) > since for busy, score in pairs]
+
+    def in_progress(self, oids: Sequence[str]) -> list[bool]:
+        """Whether the ledger has a version of each object."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.exists(self._keys.entry(oid))
+            return list(map(bool, pipe.execute()))
+
+    def _version(self, oid: str, fields: Sequence[bytes | None]) -> RecordVersion | None:
+        etag, revision, state, labels = fields
+        if state != b"done" or not text(revision or b"").startswith(self._space):
+            return None
+        captions = text(revision or b"").removeprefix(self._space)
+        return RecordVersion(oid, text(etag or b""), captions, tuple(stored_entries(labels)))

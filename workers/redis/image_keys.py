@@ -1,0 +1,44 @@
+"""The names of the keys of images: what people said of them, their index, and searches.
+
+They are part of the layout in ``workers.redis.keys``, which documents them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ImageKeys:
+    """The names under one prefix."""
+
+    prefix: str
+
+    def statements(self, oid: str) -> str:
+        return f"{self.prefix}statements:{oid}"
+
+    @property
+    def stated(self) -> str:
+        return f"{self.prefix}stated"
+
+    @property
+    def statements_revision(self) -> str:
+        return f"{self.prefix}statements-revision"
+
+    @property
+    def images_position(self) -> str:
+        return f"{self.prefix}images:position"
+
+    @property
+    def images_standing(self) -> str:
+        return f"{self.prefix}images:standing"
+
+    def query_image(self, name: str) -> str:
+        return f"{self.prefix}query-image:{name}"
+
+    def search(self, name: str) -> str:
+        return f"{self.prefix}search:{name}"
+
+    @property
+    def searches(self) -> str:
+        return f"{self.prefix}searches"

@@ -110,6 +110,24 @@ def test_what_is_no_image_is_refused_and_leaves_nothing(
     nothing_left(gateway, client)
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"<!DOCTYPE html>\n<html><title>404</title>", "HTML"),
+        (b"\0\0\0\x18ftypisom\0\0\2\0isommp42" + bytes(99), "MP4 video"),
+        (b"\x1a\x45\xdf\xa3" + bytes(99), "Matroska or WebM video"),
+        (b"8BPS\0\1" + bytes(99), "Photoshop"),
+    ],
+)
+def test_a_refusal_names_what_was_met_and_lists_what_is_read(gateway: Running, data: bytes, says: str) -> None:
+    detail = gateway.http.post("/v1/images", content=data).json()["detail"]
+    assert says in detail
+    for read in ("JPEG", "PNG", "TIFF", "camera raw"):
+        assert read in detail
+
+
 @pytest.mark.parametrize("idempotent", [{}, {"Idempotency-Key": "large"}], ids=["", "idempotent"])
 @pytest.mark.parametrize("size", [LIMIT + 1, LIMIT + 50_000_000])
 def test_more_bytes_than_are_taken_are_refused_by_their_announcement(

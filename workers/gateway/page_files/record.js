@@ -14,6 +14,9 @@ export function details(record, before = null) {
   } else if (!record.tags.length) {
     parts.push(make("p", { class: "unknown" }, "No tags found. You can add a caption that names the image."));
   }
+  for (const { reason: why } of record.media?.warnings ?? []) {
+    parts.push(make("p", { class: "unknown" }, `Warning: ${ended(why)}`));
+  }
   const captions = evidence(record);
   if (record.tags.length) {
     const options = (tag, place) => ({

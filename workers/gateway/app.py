@@ -22,6 +22,7 @@ from workers.gateway import (
     openapi,
     page,
     problems,
+    search,
     segments,
     tags,
     teaching,
@@ -77,6 +78,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
         thumbnails.router(thumbnails.Thumbnails(services.store, options), where, services.store, doors),
         batches.router(services.batches, where, drawing, options, doors),
         tags.router(services.records, doors),
+        search.router(services, options, where, doors),
         feed.router(services.records, broadcaster, doors, streams),
         captions.router(services.captions, doors),
         deliveries.router(services.dead_letters, doors),
@@ -87,7 +89,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
     page.install(app)
     app.add_middleware(
         Guards,
-        streamed=frozenset({"/v1/images", openapi.WEBHOOK}),
+        streamed=frozenset({"/v1/images", "/v1/search", openapi.WEBHOOK}),
         pages=page.policy,
         patience_s=options.body_patience_s,
     )

@@ -20,6 +20,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[dict[str, str]] | None = Field(None, description="The invalid parameters and fields.")
+    code: str | None = Field(None, description="Why an image cannot be decoded: the code of a failed record.")
 
 
 class DirectUpload(BaseModel):

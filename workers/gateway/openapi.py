@@ -35,6 +35,8 @@ IMAGE_BODY: dict[str, Any] = {
     ],
 }  # fmt: skip
 
+QUERY_IMAGE_BODY = {name: value for name, value in IMAGE_BODY.items() if name != "parameters"}
+
 _WEBHOOK_OPERATION = {
     "post": {
         "tags": ["events"], "summary": "Receive events from MinIO", "operationId": "receiveMinioEvents",

@@ -12,9 +12,11 @@ ignored                 404     the object exists, but the settings exclude its 
 method-not-allowed      405     the path does not support the HTTP method
 timeout                 408     the body arrived too slowly
 conflict                409     a request with this Idempotency-Key is in progress
+expired                 410     the cursor has expired: search again
 too-large               413     the body has too many bytes
 not-an-image            415     the file is not an image of a supported format
 mismatch                422     the Idempotency-Key was used with another body
+bad-image               422     the image cannot be decoded; ``code`` is that of a failed record
 invalid                 422     parameters or fields are invalid; ``errors`` lists them
 too-many                429     too many requests at once or per second; see ``Retry-After``
 internal                500     a bug; see the gateway's log
@@ -46,9 +48,9 @@ PREFIX = "urn:wildtag:problem:"
 MEDIA_TYPE = "application/problem+json"
 _STATUS = {
     "bad-request": 400, "bad-key": 400, "unauthorized": 401, "forbidden": 403, "not-found": 404, "ignored": 404,
-    "method-not-allowed": 405, "timeout": 408, "conflict": 409, "too-large": 413, "not-an-image": 415,
-    "mismatch": 422, "invalid": 422, "too-many": 429, "internal": 500, "unsupported": 501, "unavailable": 503,
-    "busy": 503,
+    "method-not-allowed": 405, "timeout": 408, "conflict": 409, "expired": 410, "too-large": 413,
+    "not-an-image": 415, "mismatch": 422, "bad-image": 422, "invalid": 422, "too-many": 429, "internal": 500,
+    "unsupported": 501, "unavailable": 503, "busy": 503,
 }  # fmt: skip
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (ObjectGone, "not-found"), (ObjectTooLarge, "too-large"), (ObjectForbidden, "forbidden"),

@@ -13,7 +13,8 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "Not modif
 _DESCRIPTIONS = {
     400: "The request cannot be read.", 401: "An API key is required.", 403: "Not allowed.", 404: "Not found.",
     408: "The body arrived too slowly.", 409: "A request with this Idempotency-Key is in progress.",
-    413: "Too large.", 415: "Not an image.", 422: "The request does not match the specification.",
+    410: "The cursor has expired.", 413: "Too large.", 415: "Not an image.",
+    422: "The request does not match the specification.",
     429: "Too many requests.", 501: "Not available in this deployment.",
     503: "A service is unavailable, or the queue is full.",
 }  # fmt: skip

@@ -16,6 +16,7 @@ from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
 from workers.images.duplicate_finder import DuplicateFinder
+from workers.images.finding import Finder
 from workers.images.teaching import Teacher
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
@@ -89,6 +90,7 @@ class Services:
     idempotency: Idempotency
     batches: Batches
     captions: CaptionStore
+    finder: Finder
     dead_letters: DeadLetters
     segmentation_requests: SegmentationRequests
     statements: Statements

@@ -103,6 +103,11 @@ key                              type        holds
 ``P api-keys``                   hash        id of an API key → JSON: ``sha256`` of its secret, ``name``, ``scope``,
                                              ``created``
 ``P rpc:ID``                     list        the answer to one request (``workers.redis.rpc``), with a lifetime
+``P query-image:ID``             string      bytes of an image that is searched with, until its vector is made, with
+                                             a lifetime (``workers.images.query_image``)
+``P search:ID``                  list        the ranked hits of one search, for its further pages: first what was
+                                             asked, then a hit each (msgpack), best first, with a lifetime that each
+                                             page renews (``workers.images.ranked_lists``)
 ===============================  ==========  =======================================================================
 
 Celery keeps its queues under the same prefix and its own names: ``P embedding`` and the other stages, ``P unacked``,
@@ -288,3 +293,9 @@ class Keys:
 
     def rpc(self, request: str) -> str:
         return f"{self.prefix}rpc:{request}"
+
+    def query_image(self, name: str) -> str:
+        return f"{self.prefix}query-image:{name}"
+
+    def search(self, name: str) -> str:
+        return f"{self.prefix}search:{name}"

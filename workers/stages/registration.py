@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 
 from workers.captions.remote_index import ENCODE, TASK
-from workers.images import archive, image_requests, teaching
+from workers.images import archive, image_requests, query_image, teaching
 from workers.settings.settings import QUEUES, SEGMENTATION, STAGES
 from workers.stages.rpc_server import RpcServer
 from workers.stages.worker import StageWorker
@@ -41,6 +41,7 @@ def register(app: Celery, worker: Callable[[], StageWorker]) -> None:
         archive.TASK: lambda rpc: rpc.archive,
         teaching.TASK: lambda rpc: rpc.near,
         ENCODE: lambda rpc: rpc.encode,
+        query_image.TASK: lambda rpc: rpc.embed_query,
     }
 
     def add_request(name: str, handler: Callable[[RpcServer], Callable[[str, bytes], None]]) -> None:

@@ -1,4 +1,4 @@
-"""Serves RPC requests of other processes: requests about captions, and texts to encode."""
+"""Serves RPC requests of other processes: about captions and the index of images, and what is to be encoded."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from workers.images import image_requests
 from workers.images.archive import Archive, Follow
 from workers.images.examples import ExampleBook
 from workers.images.open_images import OpenImages
+from workers.images.query_image import QueryEmbedding
 from workers.images.teaching import near
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
@@ -34,6 +35,7 @@ class RpcServer:
         archive: Archive,
         book: ExampleBook,
         text_encoder: Callable[[], TextEncoder],
+        query_embedding: QueryEmbedding,
     ) -> None:
         self._redis = client
         self._keys = keys
@@ -42,6 +44,7 @@ class RpcServer:
         self._archive = archive
         self._book = book
         self._text_encoder = text_encoder
+        self._query_embedding = query_embedding
         self._phrases = Phrases()
 
     def captions(self, request: str, data: bytes) -> None:
@@ -78,5 +81,13 @@ class RpcServer:
         def work() -> bytes:
             asked = Ingesting.decode(data)
             return ingest(asked, self._text_encoder() if asked.vectors is None else None, self._phrases).encode()
+
+        answering(self._redis, self._keys, request, work)
+
+    def embed_query(self, request: str, data: bytes) -> None:
+        """Make the vector of an image that is searched with."""
+
+        def work() -> bytes:
+            return msgspec.msgpack.encode(self._query_embedding.answer(data))
 
         answering(self._redis, self._keys, request, work)

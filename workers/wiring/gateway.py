@@ -15,10 +15,10 @@ from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
 from workers.wiring.caption_service import CaptionService
-from workers.wiring.operations import duplicate_finder, spellings, teacher
+from workers.wiring.operations import duplicate_finder, finder, spellings, teacher
 from workers.wiring.wiring import Wiring
 
-PATIENCE_S = 20.0  # for a response about captions, because an HTTP client waits for it
+PATIENCE_S = 20.0  # for a response of a worker, because an HTTP client waits for it
 
 
 def services(wiring: Wiring) -> Services:
@@ -36,6 +36,7 @@ def services(wiring: Wiring) -> Services:
             wiring.object_filter.key, wiring.clock,
         ),
         captions=caption_service(wiring),
+        finder=finder(wiring, rpc),
         dead_letters=wiring.dead_letters,
         segmentation_requests=wiring.segmentation_requests,
         statements=wiring.statements,

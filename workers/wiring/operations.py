@@ -1,11 +1,16 @@
-"""The adapters that only commands and the gateway use: look for keys, migrate them."""
+"""The adapters that only commands and the gateway use: search images, look for keys, migrate them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from workers.captions.remote_index import RemoteEncoder
 from workers.images.archive import RemoteArchive
 from workers.images.duplicate_finder import DuplicateFinder
+from workers.images.finding import Finder
+from workers.images.newest import Newest
+from workers.images.query_image import QueryImages
+from workers.images.ranked_lists import RankedLists
 from workers.images.remote_images import RemoteImages
 from workers.images.statement_journal import StatementJournal
 from workers.images.teaching import Teacher
@@ -46,6 +51,19 @@ def teacher(wiring: Wiring, rpc: RpcClient | None = None) -> Teacher:
     """Stores what people say of images."""
     w = wiring
     return Teacher(w.records, w.ledger, w.statements, journal(w), w.low_priority_inbox, rpc or w.rpc, w.clock)
+
+
+def finder(wiring: Wiring, rpc: RpcClient | None = None) -> Finder:
+    """Searches the images of a running stack."""
+    rpc = rpc or wiring.rpc
+    return Finder(
+        remote_images(wiring, rpc),
+        RemoteEncoder(rpc, wiring.space),
+        QueryImages(rpc, wiring.redis, wiring.keys),
+        wiring.records,
+        Newest(wiring.records, wiring.redis, wiring.keys),
+        RankedLists(wiring.redis, wiring.keys),
+    )
 
 
 def migrator(wiring: Wiring, report: Callable[[Done | str], None]) -> Migrator:

@@ -10,6 +10,7 @@ from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
 from workers.images.archive import Archive
 from workers.images.examples import ExampleBook
+from workers.images.query_image import QueryEmbedding
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
@@ -105,5 +106,8 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     }
     runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
     archive = Archive(lambda: w.images.index(), w.low_priority_inbox, lambda: w.reference_vectors)  # noqa: PLW0108 -- opens the index
-    rpc = RpcServer(w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, lambda: w.text_encoder)
+    query_embedding = QueryEmbedding(w.redis, w.keys, lambda: w.image_encoder, lambda: w.pipeline_options)
+    rpc = RpcServer(
+        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, lambda: w.text_encoder, query_embedding
+    )
     return StageWorker(runner, rpc, w.health, loads)

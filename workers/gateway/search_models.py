@@ -1,0 +1,53 @@
+"""The OpenAPI schemas of search. See ``workers.gateway.models``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class BriefTag(BaseModel):
+    """A tag of the image, without its evidence."""
+
+    label: str
+    score: float
+    confidence: float | None = Field(description="Null where the record has none.")
+
+
+class FoundImage(BaseModel):
+    """An image, and why it was found.
+
+    An image can be found by its vector (`similarity`), by words (`tags`, `words`), or by both.
+    """
+
+    id: str | None = Field(description="The id of an uploaded image.")
+    bucket: str
+    key: str
+    etag: str
+    score: float = Field(description="Of the ranking, to compare hits of one search; 0 for a filter alone.")
+    similarity: float | None = Field(
+        description="Cosine similarity of the image to the text or image; null if its vector did not find it."
+    )
+    tags: list[str] = Field(
+        description="The labels of the image that match the text, as the record spells them: its tags, the labels of"
+        " its segments, and those that imply a word of the text, as egyptian cat implies cat."
+    )
+    words: list[str] = Field(description="The words of the text that are in the file name.")
+    all_tags: list[BriefTag] = Field(description="All tags of the image.")
+    unknown: bool = Field(description="No tag is sure enough.")
+    taken_at: str | None = Field(description="When the image was taken, RFC 3339; without a zone if none is known.")
+    finished_at: float = Field(description="When the image was tagged.")
+
+
+class FoundImages(BaseModel):
+    """A page of images, best first; with a filter alone, those that were tagged last first."""
+
+    images: list[FoundImage]
+    found_by: Literal["text", "image", "filters"]
+    truncated: bool = Field(
+        description="There may be more images than this search lists, which are at most 1,000: add filters."
+    )
+    cursor: str | None = Field(
+        description="Pass it to get the next page; null on the last page. Valid for ten minutes after each page."
+    )

@@ -81,9 +81,9 @@ def router(images: Images, store: ObjectStore, options: Options, access: Access)
         headers = {"ETag": _etag(info.ref.etag), "Cache-Control": "private, no-cache", "Content-Security-Policy": SANDBOX}
         if match is not None and matches(match, headers["ETag"]):
             return Response(status_code=304, headers=headers)
-        data, info = await anyio.to_thread.run_sync(store.get, bucket, key, options.max_object_bytes)
+        data, read = await anyio.to_thread.run_sync(store.get, bucket, key, options.max_object_bytes)
         kind = displayed_type(data)
-        headers["ETag"] = _etag(info.ref.etag)
+        headers["ETag"] = _etag(read.ref.etag)
         headers["Content-Disposition"] = disposition(key, attachment=download or kind == UNSPECIFIED)
         return Response(data, 200, headers, kind)
 

@@ -26,7 +26,9 @@ def _jpeg(image: Image.Image, quality: int = 90) -> bytes:
     return out.getvalue()
 
 
-def _changed(name: str, change: Callable[[Image.Image], Image.Image] = lambda image: image, quality: int = 90) -> bytes:
+def _changed(
+    name: str, change: Callable[[Image.Image], Image.Image] = lambda image: image, quality: int = 90
+) -> bytes:
     return _jpeg(change(Image.open(io.BytesIO(photograph(name))).convert("RGB")), quality)
 
 

@@ -33,7 +33,9 @@ def test_words_find_images_by_keyboard_and_the_reason_shows_on_focus(visit: Visi
     expect(page.get_by_role("heading", name="Images for “cat”")).to_be_focused()
     cat = tile(page, "cat.jpg")
     link = cat.locator(".look")
-    expect(link).to_have_accessible_description(re.compile(r"Similarity 0\.\d\d; tags? .*“egyptian cat”.*file name: cat"))
+    expect(link).to_have_accessible_description(
+        re.compile(r"Similarity 0\.\d\d; tags? .*“egyptian cat”.*file name: cat")
+    )
     expect(cat.locator(".why")).to_have_css("opacity", "0")
     link.focus()
     expect(cat.locator(".why")).to_have_css("opacity", "1")
@@ -98,14 +100,19 @@ def test_more_is_loaded_by_the_cursor_and_an_old_cursor_says_what_to_do(visit: V
     visitor = visit(album)
     visitor.refusals_expected = True
     page = visitor.open()
-    page.route(re.compile(r"limit=48"), lambda route: route.continue_(url=route.request.url.replace("limit=48", "limit=2")))
+    page.route(
+        re.compile(r"limit=48"), lambda route: route.continue_(url=route.request.url.replace("limit=48", "limit=2"))
+    )
     page.goto(f"{album}/#/search?q=cat")
     expect(page.locator(f"#view {FOUND}")).to_have_count(2)
     more = page.get_by_role("button", name="Show more")
     more.click()
     expect(page.locator(f"#view {FOUND}")).to_have_count(4)
     expect(page.locator(f"#view {FOUND} .look").nth(2)).to_be_focused()
-    page.route(re.compile("cursor="), lambda route: route.continue_(url=re.sub("cursor=[^&]*", "cursor=x.1", route.request.url)))
+    page.route(
+        re.compile("cursor="),
+        lambda route: route.continue_(url=re.sub("cursor=[^&]*", "cursor=x.1", route.request.url)),
+    )
     more.click()
     expect(page.get_by_text("Search again.")).to_be_visible()
 
@@ -138,7 +145,9 @@ def test_an_image_on_the_search_field_is_searched_by_and_not_uploaded(visit: Vis
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="By image").click()
     chooser.value.set_files({"name": "c.png", "mimeType": "image/png", "buffer": photograph("coffee.png")})
-    expect(page.locator(f"#view {FOUND} .look").first).to_have_accessible_name(re.compile("coffee|image.png|Uploaded"))
+    expect(page.locator(f"#view {FOUND} .look").first).to_have_accessible_name(
+        re.compile("coffee|image.png|Uploaded")
+    )
     page.reload()
     expect(page.get_by_text("The image of this search is not kept.")).to_be_visible()
 

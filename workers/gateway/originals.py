@@ -78,7 +78,11 @@ def router(images: Images, store: ObjectStore, options: Options, access: Access)
         info = await anyio.to_thread.run_sync(store.stat, bucket, key)
         if info is None:
             raise Problem("not-found", "the object does not exist")
-        headers = {"ETag": _etag(info.ref.etag), "Cache-Control": "private, no-cache", "Content-Security-Policy": SANDBOX}
+        headers = {
+            "ETag": _etag(info.ref.etag),
+            "Cache-Control": "private, no-cache",
+            "Content-Security-Policy": SANDBOX,
+        }
         if match is not None and matches(match, headers["ETag"]):
             return Response(status_code=304, headers=headers)
         data, read = await anyio.to_thread.run_sync(store.get, bucket, key, options.max_object_bytes)

@@ -1,4 +1,4 @@
-"""Photographs in a folder of the bucket for the tests of search, teaching and duplicates, and what the gateway says."""
+"""Photographs in a folder of the bucket for tests of search, teaching and duplicates, and what is known of them."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def router(images: Images, store: ObjectStore, options: Options, access: Access)
         download: Annotated[bool, Query(description="Have browsers save the file.")] = False,  # noqa: FBT002 -- a parameter of a URL
         match: Annotated[str | None, Header(alias="If-None-Match")] = None,
     ) -> Response:
-        """The bytes of an object that is tagged. Formats that browsers do not display as an image are sent as an attachment."""
+        """The bytes of an object that is tagged. What browsers do not display as an image is an attachment."""
         oid = await images.find(bucket, key)
         await anyio.to_thread.run_sync(images.look, oid)  # only what is tagged: no journal and no artifact
         _, _, key = oid.partition("/")

@@ -40,7 +40,7 @@ def test_a_typed_tag_is_marked_offers_what_looks_alike_and_can_be_taken_back(vis
     expect(said(card, "Chelsea").get_by_text("you", exact=True)).to_be_visible()
     expect(card.get_by_text("Accepted: Chelsea.")).to_be_visible()
     near = card.locator(".likes")
-    expect(near.get_by_role("heading", name=re.compile(r"^\d more looks? like this$"))).to_be_visible()
+    expect(near.get_by_role("heading", name=re.compile(r"^\d+ more looks? like this$"))).to_be_visible()
     expect(near.get_by_text("They gain “Chelsea” by themselves")).to_be_visible()
     eventually(lambda: "Chelsea" in pictures.labels(album, "cat darker.jpg"), 60)
     expect(near.get_by_text(re.compile(r"have “Chelsea” now"))).to_be_visible(timeout=PATIENCE_MS)

@@ -29,11 +29,14 @@ export async function duplicates(_, current) {
     for (const { box } of [...chosen.values()]) choose(box, false);
   } }, "Select none");
   const bar = make("p", { class: "buttons selected", hidden: true }, erase, none);
-  const more = make("button", { type: "button", class: "quiet", hidden: true, onclick: () => add().catch(failed) }, "Show more");
-  const again = make("button", { type: "button", class: "quiet", onclick: () => afresh().catch(failed) }, "Compare again");
+  const quiet = (words, work) => make("button", { type: "button", class: "quiet", onclick: () => work().catch(failed) }, words);
+  const more = quiet("Show more", add);
+  const again = quiet("Compare again", afresh);
+  more.hidden = true;
 
   async function add(refresh = false) {
-    const page = await get(`/v1/duplicates?limit=${PAGE}${cursor ? `&cursor=${cursor}` : ""}${refresh ? "&refresh=true" : ""}`);
+    const query = new URLSearchParams({ limit: PAGE, refresh, ...(cursor && { cursor }) });
+    const page = await get(`/v1/duplicates?${query}`);
     if (!current()) return;
     cursor = page.cursor;
     total = page.total;
@@ -69,7 +72,8 @@ export async function duplicates(_, current) {
     return make("section", { class: "group", "aria-label": `Copies of ${name}` },
       make("div", { class: "heading" }, make("h3", {}, `${plural(copies.length, "copy", "copies")} of ${name}`),
         make("p", { class: "note" }, `${size(wasted)} in all but the largest`)),
-      make("p", {}, make("button", { type: "button", class: "quiet", "aria-label": `Select all but the largest copy of ${name}`,
+      make("p", {}, make("button", {
+        type: "button", class: "quiet", "aria-label": `Select all but the largest copy of ${name}`,
         onclick: () => rest.forEach(({ box }) => box.isConnected && choose(box, true)) }, "Select all but the largest")),
       make("ul", { class: "wall wide" }, ...items.map(({ element }) => element)));
   }
@@ -79,7 +83,8 @@ export async function duplicates(_, current) {
     element.querySelector(".unknown")?.remove();
     const box = make("input", { type: "checkbox", onchange: () => choose(box, box.checked) });
     box.copy = copy;
-    const how = place === 0 ? "the largest" : copy.exact ? "the same bytes" : `${copy.transform}, ${copy.distance} of 256 bits differ`;
+    const differs = copy.exact ? "the same bytes" : `${copy.transform}, ${copy.distance} of 256 bits differ`;
+    const how = place === 0 ? "the largest" : differs;
     element.querySelector(".frame").after(
       make("p", { class: "name" }, copy.key),
       make("p", { class: "note" }, `${(copy.pixels / 1e6).toFixed(2)} megapixels, ${size(copy.bytes)}; ${how}`),
@@ -102,11 +107,14 @@ export async function duplicates(_, current) {
 
   async function ask() {
     const rows = [...chosen.values()];
-    const whole = [...groups.children].filter((one) => [...one.querySelectorAll("[type=checkbox]")].every((box) => box.checked));
+    const whole = [...groups.children].filter((one) => !one.querySelector("[type=checkbox]:not(:checked)"));
     const names = rows.slice(0, NAMED).map(({ copy }) => copy.key);
     if (rows.length > NAMED) names.push(`and ${rows.length - NAMED} more`);
     const sentences = [LOOK, "The files are removed from the bucket. This cannot be undone here."];
-    if (whole.length) sentences.unshift(`Every copy of ${plural(whole.length, "picture", "pictures")} is selected: nothing of it is kept.`);
+    if (whole.length) {
+      const pictures = plural(whole.length, "picture", "pictures");
+      sentences.unshift(`Every copy of ${pictures} is selected: nothing of it is kept.`);
+    }
     if (!(await agreed(`Delete ${plural(rows.length, "file", "files")}?`, sentences, names, "Delete"))) return;
     problems.replaceChildren();
     erase.disabled = none.disabled = true;
@@ -140,5 +148,8 @@ export async function duplicates(_, current) {
   }
 
   await add();
-  return [make("h2", { tabindex: "-1" }, "Duplicates"), note, make("p", { class: "buttons" }, again), bar, outcome, problems, groups, make("p", {}, more)];
+  return [
+    make("h2", { tabindex: "-1" }, "Duplicates"), note, make("p", { class: "buttons" }, again), bar, outcome, problems,
+    groups, make("p", {}, more),
+  ];
 }

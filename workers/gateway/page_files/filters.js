@@ -5,6 +5,7 @@ import { make } from "./dom.js";
 import { searchAddress } from "./search.js";
 
 const STATES = { "": "Tagged", failed: "Failed", dead: "Abandoned", skipped: "Skipped" };
+const CHIPS = { tag: "", not_tag: "not ", prefix: "name begins with " };
 const SUGGESTED = 12;
 let forms = 0;
 
@@ -16,21 +17,24 @@ export function filterForm(parameters) {
     const address = searchAddress(next);
     if (address !== location.hash) location.hash = address;
   };
-  const chips = ["tag", "not_tag"].flatMap((name) => parameters.getAll(name).map((label) =>
-    make("li", { class: "chosen" }, make("span", {}, name === "tag" ? label : `not ${label}`),
+  const chips = Object.keys(CHIPS).flatMap((name) => parameters.getAll(name).map((label) =>
+    make("li", { class: "chosen" }, make("span", {}, CHIPS[name] + label),
       make("button", {
-        type: "button", class: "quiet", "aria-label": `Remove the filter ${name === "tag" ? "" : "not "}${label}`,
+        type: "button", class: "quiet", "aria-label": `Remove the filter ${CHIPS[name]}${label}`,
         onclick: () => go((next) => next.delete(name, label)),
       }, "×"))));
   const options = make("datalist", { id: `${id}-tags` });
-  const tag = make("input", { id: `${id}-tag`, list: options.id, maxlength: "200", autocomplete: "off", spellcheck: "false" });
+  const tag = make("input", {
+    id: `${id}-tag`, list: options.id, maxlength: "200", autocomplete: "off", spellcheck: "false",
+  });
   tag.oninput = () => suggest(tag.value, options);
   const without = make("input", { id: `${id}-not`, type: "checkbox" });
   const state = make("select", { id: `${id}-state`, onchange: () => go((next) => {
     for (const name of state.value ? [...next.keys()] : []) next.delete(name); // lists of records have no other filter
     next.delete("state");
     if (state.value) next.set("state", state.value);
-  }) }, ...Object.entries(STATES).map(([value, words]) => make("option", { value, selected: value === (parameters.get("state") ?? "") }, words)));
+  }) }, ...Object.entries(STATES).map(([value, words]) =>
+    make("option", { value, selected: value === (parameters.get("state") ?? "") }, words)));
   const date = (name, words) => {
     const field = make("input", { id: `${id}-${name}`, type: "date", value: parameters.get(name) ?? "", onchange() {
       if (field.value && field.value < "1000") return; // the year is being typed
@@ -58,7 +62,7 @@ export function filterForm(parameters) {
     date("after", "Taken from"),
     date("before", "to"),
     make("p", {}, make("label", { for: state.id }, "State"), state),
-    chips.length > 0 && make("ul", { class: "chips", "aria-label": "Tags to filter by" }, ...chips),
+    chips.length > 0 && make("ul", { class: "chips", "aria-label": "Filters in use" }, ...chips),
   );
   return form;
 }

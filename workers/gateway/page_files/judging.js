@@ -18,19 +18,23 @@ export function judging(card) {
   let object = null;
   let near = null;
   const options = make("datalist", { id: `${id}-tags` });
-  const input = make("input", { id, list: options.id, required: true, maxlength: "100", autocomplete: "off", spellcheck: "false" });
+  const input = make("input", {
+    id, list: options.id, required: true, maxlength: "100", autocomplete: "off", spellcheck: "false",
+  });
   input.oninput = () => suggest(input.value, options);
   const add = make("button", { type: "submit", class: "quiet" }, "Add tag");
   const note = make("p", { class: "note", role: "status" });
   const rejected = make("ul", { class: "rejected", "aria-label": "Rejected tags" });
   const place = make("div", { class: "near-place" });
   const similar = make("a", { class: "button quiet" }, "More like this");
-  const larger = make("button", { type: "button", class: "quiet", onclick: () => viewer.open(object, card.element) }, "Full size");
+  const enlarge = () => viewer.open(object, card.element);
+  const larger = make("button", { type: "button", class: "quiet", onclick: enlarge }, "Full size");
   const form = make("form", { class: "add-tag", onsubmit(event) {
     event.preventDefault();
     tell(input.value, true).then((good) => good && (input.value = ""));
   } }, make("label", { for: id }, "Add a tag"), make("p", { class: "with-button" }, input, add), options);
-  const element = make("div", { class: "judging" }, rejected, form, note, place, make("p", { class: "buttons" }, larger, similar));
+  const element = make("div", { class: "judging" }, rejected, form, note, place,
+    make("p", { class: "buttons" }, larger, similar));
 
   // Returns whether it was stored.
   async function tell(label, accepted) {
@@ -62,8 +66,8 @@ export function judging(card) {
   }
 
   function working(so) {
-    for (const button of card.element.querySelectorAll(".judge, .add-tag button")) button.setAttribute("aria-disabled", String(so));
     busy = so;
+    for (const one of card.element.querySelectorAll(".judge, .add-tag button")) one.setAttribute("aria-disabled", String(so));
   }
   let busy = false;
 
@@ -82,7 +86,9 @@ export function judging(card) {
       if (tag.source === "example" && tag.example) {
         const [bucket, ...key] = tag.example.object_id.split("/");
         marks.push(make("span", { class: "said" }, "looks like ",
-          make("a", { href: `#/image/${path(bucket, key.join("/"))}`, title: `Similarity ${tag.example.similarity.toFixed(2)}` }, key.join("/"))));
+          make("a", {
+            href: `#/image/${path(bucket, key.join("/"))}`, title: `Similarity ${tag.example.similarity.toFixed(2)}`,
+          }, key.join("/"))));
       }
       return [...marks, button("✓", tag.label, "Accept", true), button("✗", tag.label, "Reject", false)];
     },
@@ -91,8 +97,8 @@ export function judging(card) {
       element.hidden = record.state !== "done";
       similar.href = likeAddress(record);
       larger.hidden = viewer.shows(card.element);
-      rejected.replaceChildren(...(record.rejected ?? []).map((label) => make("li", {}, make("s", {}, label),
-        make("span", { class: "said" }, "you"), button("Take back", label, "Take back", null))));
+      rejected.replaceChildren(...(record.rejected ?? []).map((label) => make("li", {},
+        make("s", {}, label), make("span", { class: "said" }, "you"), button("Take back", label, "Take back", null))));
     },
     // The part that has the focus, if it is drawn again.
     focused: () => (card.element.contains(document.activeElement) ? document.activeElement.dataset.judge : undefined),

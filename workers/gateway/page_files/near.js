@@ -16,7 +16,8 @@ export function nearImages(found, label, accepted, early) {
   const progress = make("p", { class: "note", role: "status" });
   const problems = make("ul", { class: "problem", "aria-label": "Problems" });
   const list = make("ul", { class: "near", "aria-labelledby": id });
-  const more = make("button", { type: "button", class: "quiet", onclick: () => show(rows.length) }, `Show all ${rows.length}`);
+  const all = () => show(rows.length);
+  const more = make("button", { type: "button", class: "quiet", onclick: all }, `Show all ${rows.length}`);
   const chosen = () => rows.filter((row) => row.box?.checked);
   const action = (words, pick, verdict) => make("button", {
     type: "button", class: "quiet", onclick: () => tell(pick(), verdict),
@@ -43,15 +44,17 @@ export function nearImages(found, label, accepted, early) {
     row.box = make("input", { type: "checkbox" });
     row.mark = make("span", { class: "mark" });
     mark(row);
-    return make("li", {}, make("label", {}, make("img", { src: thumbnail(row.object, 160), alt: "", loading: "lazy", decoding: "async" }),
-      make("span", {}, row.box, " ", name)),
-      make("p", { class: "note" }, make("a", { href: objectAddress(row.object) }, "Open", make("span", { class: "unseen" }, ` ${name}`)),
+    const picture = make("img", { src: thumbnail(row.object, 160), alt: "", loading: "lazy", decoding: "async" });
+    const address = objectAddress(row.object);
+    return make("li", {}, make("label", {}, picture, make("span", {}, row.box, " ", name)),
+      make("p", { class: "note" }, make("a", { href: address }, "Open", make("span", { class: "unseen" }, ` ${name}`)),
         ` · ${row.object.similarity.toFixed(2)} `, row.mark));
   }
 
   function mark(row) {
     if (!row.mark) return;
-    row.mark.textContent = row.said === true ? "accepted" : row.said === false ? "rejected" : row.has ? "has it now" : "";
+    const said = { true: "accepted", false: "rejected" }[row.said];
+    row.mark.textContent = said ?? (row.has ? "has it now" : "");
   }
 
   function came(record) {

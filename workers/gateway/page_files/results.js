@@ -17,7 +17,8 @@ export async function results(parameters, current) {
   document.title = `${asked.q || "Search"} · wildtag`;
   const list = make("ul", { class: "wall wide found", "aria-label": "Images found" });
   const note = make("p", { class: "note", role: "status" });
-  const more = make("button", { type: "button", class: "quiet", hidden: true, onclick: () => add().catch(failed) }, "Show more");
+  const next = () => add().catch(failed);
+  const more = make("button", { type: "button", class: "quiet", hidden: true, onclick: next }, "Show more");
   const search = searching(parameters);
   const heading = make("h2", { tabindex: "-1" }, titled(asked));
   const parts = [heading, asked.like && original(asked.like), filterForm(parameters), note, list, make("p", {}, more)];
@@ -52,7 +53,8 @@ export async function results(parameters, current) {
   } catch (refused) {
     failed(refused);
     note.textContent = advice(refused, asked);
-    const again = make("button", { type: "button", class: "main", onclick: () => dispatchEvent(new Event("hashchange")) }, "Search again");
+    const repeat = () => dispatchEvent(new Event("hashchange"));
+    const again = make("button", { type: "button", class: "main", onclick: repeat }, "Search again");
     parts.splice(-2, 2, make("p", {}, again));
   }
   return parts.filter(Boolean);
@@ -71,7 +73,7 @@ function original(key) {
 
 function counted(count, { cursor, truncated }, parameters) {
   if (!count) {
-    const filtered = ["tag", "not_tag", "after", "before"].some((name) => parameters.has(name));
+    const filtered = ["tag", "not_tag", "prefix", "after", "before"].some((name) => parameters.has(name));
     return `No image was found. ${filtered ? "Remove a filter, or search for other words." : "Try other words."}`;
   }
   const all = cursor ? " and more" : truncated ? "; there may be more: add a filter" : "";
@@ -99,7 +101,8 @@ function searching(parameters) {
   if (number === null && query.size === 1) return null;
   return {
     async next() {
-      const page = cursor ? await get(`/v1/search?${new URLSearchParams({ cursor, limit: PAGE })}`) : await first(number, query);
+      const rest = cursor && `/v1/search?${new URLSearchParams({ cursor, limit: PAGE })}`;
+      const page = rest ? await get(rest) : await first(number, query);
       return listed({ ...page, objects: page.images.map(asRecord) }, page.images);
     },
   };

@@ -17,7 +17,10 @@ export function install() {
   form.onsubmit = (event) => {
     event.preventDefault();
     const asked = field.value.trim();
-    if (asked) location.hash = searchAddress({ ...filters(), q: asked });
+    if (!asked) return;
+    const address = searchAddress([...filters(), ["q", asked]]);
+    if (address === location.hash) dispatchEvent(new Event("hashchange")); // search again
+    else location.hash = address;
   };
   field.onkeydown = (event) => {
     if (event.key !== "Escape") return;
@@ -61,10 +64,10 @@ export function install() {
 // The filters of the current search, which a new text keeps.
 function filters() {
   const [route, query = ""] = location.hash.split("?");
-  if (route !== "#/search") return {};
+  if (route !== "#/search") return [];
   const now = new URLSearchParams(query);
   for (const name of ["q", "like", "image", "state"]) now.delete(name);
-  return Object.fromEntries(now);
+  return [...now];
 }
 
 function byImage(file) {

@@ -50,7 +50,8 @@ export function tile(record, { found } = {}) {
     found && "tag" in found && make("p", { class: "note" }, how(found)),
     words,
     record.state === "done" &&
-      make("p", { class: "like" }, make("a", { href: likeAddress(record) }, "More like this", make("span", { class: "unseen" }, `: ${name}`))),
+      make("p", { class: "like" },
+        make("a", { href: likeAddress(record) }, "More like this", make("span", { class: "unseen" }, `: ${name}`))),
   );
 }
 

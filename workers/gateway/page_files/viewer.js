@@ -18,7 +18,8 @@ let turn = 0;
 const stage = make("div", { class: "stage" });
 const count = make("p", { class: "note" });
 const note = make("p", { class: "problem", role: "alert" });
-const button = (words, name, onclick, more = {}) => make("button", { type: "button", class: "quiet", title: name, "aria-label": name, onclick, ...more }, words);
+const button = (words, name, onclick, more = {}) =>
+  make("button", { type: "button", class: "quiet", title: name, "aria-label": name, onclick, ...more }, words);
 const previous = button("‹", "Previous image", () => step(-1), { "aria-keyshortcuts": "ArrowLeft" });
 const next = button("›", "Next image", () => step(1), { "aria-keyshortcuts": "ArrowRight" });
 const whole = make("a", { class: "button quiet", target: "_blank", rel: "noreferrer" }, "Original");
@@ -26,7 +27,8 @@ const saved = make("a", { class: "button quiet", download: "" }, "Download");
 const similar = make("a", { class: "button quiet" }, "More like this");
 const erase = make("button", { type: "button", class: "quiet delete", onclick: () => ask() }, "Delete");
 const dialog = make("dialog", { class: "viewer", "aria-label": "Image in full size" },
-  make("div", { class: "bar" }, previous, next, count, whole, saved, similar, erase, button("×", "Close", () => close(), { class: "quiet end" })),
+  make("div", { class: "bar" }, previous, next, count, whole, saved, similar, erase,
+    button("×", "Close", () => close(), { class: "quiet end" })),
   note, stage);
 
 export const shows = (element) => dialog.contains(element);
@@ -45,6 +47,7 @@ export function install() {
     const { base, address, deleted } = open_;
     returned = location.hash === base && address !== base && !(deleted && base.startsWith("#/image/"));
     hide();
+    if (deleted && address === base) dispatchEvent(new Event("hashchange")); // the view below shows what is gone
   });
   dialog.oncancel = (event) => {
     event.preventDefault();
@@ -53,7 +56,8 @@ export function install() {
   dialog.onclose = () => open_ && close();
   dialog.addEventListener("keydown", (event) => {
     const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!way || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.target.closest(FIELDS)) return;
+    const modified = event.altKey || event.ctrlKey || event.metaKey;
+    if (!way || modified || event.defaultPrevented || event.target.closest(FIELDS)) return;
     event.preventDefault();
     step(way);
   });
@@ -88,7 +92,8 @@ export function open(object, element) {
   const list = element.dataset.oid ? element.parentElement : null;
   const names = list ? [...list.children].map((one) => one.dataset.oid).filter(Boolean) : [name];
   open_ = {
-    list, names, at: names.indexOf(name), base: location.hash, title: document.title, opener: document.activeElement, address: "",
+    list, names, at: names.indexOf(name), base: location.hash, title: document.title,
+    opener: document.activeElement, address: "",
   };
   history.pushState(null, "", objectAddress(object));
   dialog.showModal();
@@ -129,11 +134,13 @@ async function show() {
   document.title = `${name} · wildtag`;
   note.textContent = "";
   count.textContent = `${at + 1} of ${names.length}`;
-  for (const [one, there] of [[previous, at > 0], [next, at < names.length - 1]]) one.setAttribute("aria-disabled", String(!there));
+  previous.setAttribute("aria-disabled", String(at === 0));
+  next.setAttribute("aria-disabled", String(at === names.length - 1));
   whole.href = original(object);
   saved.href = original(object, true);
   similar.href = likeAddress(object);
-  const small = [...(list?.children ?? [])].find((one) => one.dataset.oid === names[at])?.querySelector("img")?.currentSrc;
+  const tile = [...(list?.children ?? [])].find((one) => one.dataset.oid === names[at]);
+  const small = tile?.querySelector("img")?.currentSrc;
   const one = card(name, { heading: "h2", picture: small || null, size: 1600 });
   one.element.classList.add("single");
   const inside = stage.contains(document.activeElement) || !dialog.contains(document.activeElement);

@@ -5,8 +5,8 @@ import { tagList } from "./tags.js";
 
 const SHOWN = 3; // captions before "more"
 
-// `before`: the labels of the earlier record; other tags are marked as new.
-export function details(record, before = null) {
+// `before`: the labels of the earlier record; other tags are marked as new. `beside(tag)`: elements beside a tag.
+export function details(record, before = null, beside = undefined) {
   if (record.state !== "done") return [make("p", { class: "problem" }, reason(record))];
   const parts = [];
   if (record.unknown) {
@@ -26,7 +26,7 @@ export function details(record, before = null) {
       onfocus: () => captions?.cited(record.tags[place].evidence),
       onblur: () => captions?.cited([]),
     });
-    parts.push(tagList(record.tags, before === null ? "Tags" : "Tags now", options));
+    parts.push(tagList(record.tags, before === null ? "Tags" : "Tags now", options, beside));
   }
   if (captions) parts.push(captions.element);
   const where = record.segmentation;

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from tests.contract.gateway.running import Running, digest, png, problem, received, status_of
-from tests.contract.gateway.test_uploads import END, FORM, LARGE, alone, part
+from tests.contract.gateway.test_uploads import END, FORM, HEAD, LARGE, alone, part
 from tests.eventually import eventually
 from workers.redis.connection import Client
 from workers.redis.keys import Keys

@@ -67,7 +67,8 @@ export function judging(card) {
 
   function working(so) {
     busy = so;
-    for (const one of card.element.querySelectorAll(".judge, .add-tag button")) one.setAttribute("aria-disabled", String(so));
+    const buttons = card.element.querySelectorAll(".judge, .add-tag button");
+    for (const one of buttons) one.setAttribute("aria-disabled", String(so)); // `disabled` would lose the focus
   }
   let busy = false;
 

@@ -82,8 +82,8 @@ def asked(address: str, path: str, **query: str) -> dict[str, Any]:
 
 
 def record(address: str, name: str) -> dict[str, Any]:
-    """The record of a file of the folder."""
-    found: dict[str, Any] = asked(address, f"/v1/objects/inbox/{quote(FOLDER + name)}")["record"]
+    """The record of a file of the folder, once it is not being tagged again."""
+    found: dict[str, Any] = asked(address, f"/v1/objects/inbox/{quote(FOLDER + name)}", wait="30")["record"]
     return found
 
 

@@ -97,7 +97,7 @@ export function judging(card) {
       object = record;
       element.hidden = record.state !== "done";
       similar.href = likeAddress(record);
-      larger.hidden = viewer.shows(card.element);
+      larger.hidden = similar.hidden = viewer.shows(card.element); // it has its own
       rejected.replaceChildren(...(record.rejected ?? []).map((label) => make("li", {},
         make("s", {}, label), make("span", { class: "said" }, "you"), button("Take back", label, "Take back", null))));
     },

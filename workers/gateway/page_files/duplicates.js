@@ -85,7 +85,8 @@ export async function duplicates(_, current) {
     element.querySelector(".unknown")?.remove();
     const box = make("input", { type: "checkbox", onchange: () => choose(box, box.checked) });
     box.copy = copy;
-    const differs = copy.exact ? "the same bytes" : `${copy.transform}, ${copy.distance} of 256 bits differ`;
+    const change = copy.transform === "same" ? "resized or compressed" : copy.transform;
+    const differs = copy.exact ? "the same bytes" : `${change}, ${copy.distance} of 256 bits of the hashes differ`;
     const how = place === 0 ? "the largest" : differs;
     element.querySelector(".frame").after(
       make("p", { class: "name" }, copy.key),

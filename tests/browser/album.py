@@ -82,14 +82,24 @@ def asked(address: str, path: str, **query: str) -> dict[str, Any]:
 
 
 def record(address: str, name: str) -> dict[str, Any]:
-    """The record of a file of the folder."""
-    found: dict[str, Any] = asked(address, f"/v1/objects/inbox/{quote(FOLDER + name)}")["record"]
+    """The record of a file of the folder, once it is not being tagged again."""
+    found: dict[str, Any] = asked(address, f"/v1/objects/inbox/{quote(FOLDER + name)}", wait="30")["record"]
     return found
 
 
 def labels(address: str, name: str) -> list[str]:
     """The tags of a file of the folder."""
     return [tag["label"] for tag in record(address, name)["tags"]]
+
+
+def forget(address: str) -> None:
+    """Take back everything that was said of images: other tests have the same photographs."""
+    for one in asked(address, "/v1/statements")["statements"]:
+        body = json.dumps({"label": one["label"], "accepted": None}).encode()
+        where = f"{address}/v1/objects/{one['bucket']}/{quote(one['key'])}:tag"
+        said = urllib.request.Request(where, body, {"Content-Type": "application/json"}, method="POST")
+        with urllib.request.urlopen(said, timeout=60):
+            pass
 
 
 def gone(address: str, name: str) -> bool:

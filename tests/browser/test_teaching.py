@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import album as pictures
@@ -13,6 +14,13 @@ from tests.browser.visitor import PATIENCE_MS, Visitor
 from tests.eventually import eventually
 
 Visit = Callable[..., Visitor]
+
+
+@pytest.fixture(autouse=True)
+def forgotten(album: str) -> Iterator[None]:
+    """Nothing that is said here stays."""
+    yield
+    pictures.forget(album)
 
 
 def card_of(visitor: Visitor, name: str) -> Locator:

@@ -29,7 +29,8 @@ export async function duplicates(_, current) {
     for (const { box } of [...chosen.values()]) choose(box, false);
   } }, "Select none");
   const bar = make("p", { class: "buttons selected", hidden: true }, erase, none);
-  const quiet = (words, work) => make("button", { type: "button", class: "quiet", onclick: () => work().catch(failed) }, words);
+  const quiet = (words, work) =>
+    make("button", { type: "button", class: "quiet", onclick: () => work().catch(failed) }, words);
   const more = quiet("Show more", add);
   const again = quiet("Compare again", afresh);
   more.hidden = true;
@@ -74,7 +75,8 @@ export async function duplicates(_, current) {
         make("p", { class: "note" }, `${size(wasted)} in all but the largest`)),
       make("p", {}, make("button", {
         type: "button", class: "quiet", "aria-label": `Select all but the largest copy of ${name}`,
-        onclick: () => rest.forEach(({ box }) => box.isConnected && choose(box, true)) }, "Select all but the largest")),
+        onclick: () => rest.forEach(({ box }) => box.isConnected && choose(box, true)),
+      }, "Select all but the largest")),
       make("ul", { class: "wall wide" }, ...items.map(({ element }) => element)));
   }
 
@@ -83,7 +85,8 @@ export async function duplicates(_, current) {
     element.querySelector(".unknown")?.remove();
     const box = make("input", { type: "checkbox", onchange: () => choose(box, box.checked) });
     box.copy = copy;
-    const differs = copy.exact ? "the same bytes" : `${copy.transform}, ${copy.distance} of 256 bits differ`;
+    const change = copy.transform === "same" ? "resized or compressed" : copy.transform;
+    const differs = copy.exact ? "the same bytes" : `${change}, ${copy.distance} of 256 bits of the hashes differ`;
     const how = place === 0 ? "the largest" : differs;
     element.querySelector(".frame").after(
       make("p", { class: "name" }, copy.key),

@@ -67,12 +67,13 @@ export function judging(card) {
 
   function working(so) {
     busy = so;
-    for (const one of card.element.querySelectorAll(".judge, .add-tag button")) one.setAttribute("aria-disabled", String(so));
+    const buttons = card.element.querySelectorAll(".judge, .add-tag button");
+    for (const one of buttons) one.setAttribute("aria-disabled", String(so)); // `disabled` would lose the focus
   }
   let busy = false;
 
   const button = (words, label, name, accepted) => make("button", {
-    type: "button", class: "judge", "aria-label": `${name} ${label}`, title: name, "data-judge": `${name} ${label}`,
+    type: "button", class: "judge", "aria-label": `${name} ${label}`, title: name, "data-judge": name, "data-label": label,
     onclick: () => busy || tell(label, accepted),
   }, words);
 
@@ -96,18 +97,19 @@ export function judging(card) {
       object = record;
       element.hidden = record.state !== "done";
       similar.href = likeAddress(record);
-      larger.hidden = viewer.shows(card.element);
+      larger.hidden = similar.hidden = viewer.shows(card.element); // it has its own
       rejected.replaceChildren(...(record.rejected ?? []).map((label) => make("li", {},
         make("s", {}, label), make("span", { class: "said" }, "you"), button("Take back", label, "Take back", null))));
     },
     // The part that has the focus, if it is drawn again.
-    focused: () => (card.element.contains(document.activeElement) ? document.activeElement.dataset.judge : undefined),
-    focus(name) {
-      if (name === undefined) return;
-      const label = name.slice(name.indexOf(" ") + 1);
-      const all = [...card.element.querySelectorAll(".judge")];
-      const same = all.find((one) => one.dataset.judge === name) ?? all.find((one) => one.dataset.judge.endsWith(` ${label}`));
-      (same ?? input).focus();
+    focused() {
+      const active = document.activeElement;
+      return card.element.contains(active) && active.dataset.judge ? { ...active.dataset } : null;
+    },
+    focus(it) {
+      if (!it) return;
+      const all = [...card.element.querySelectorAll(".judge")].filter((one) => one.dataset.label === it.label);
+      (all.find((one) => one.dataset.judge === it.judge) ?? all[0] ?? input).focus();
     },
   };
 }

@@ -97,7 +97,7 @@ export function open(object, element) {
   };
   history.pushState(null, "", objectAddress(object));
   dialog.showModal();
-  show();
+  show(true);
 }
 
 export function close(target = null) {
@@ -124,7 +124,7 @@ function step(way) {
   show();
 }
 
-async function show() {
+async function show(first = false) {
   const mine = (turn += 1);
   const { list, names, at } = open_;
   const object = named(names[at]);
@@ -143,7 +143,7 @@ async function show() {
   const small = tile?.querySelector("img")?.currentSrc;
   const one = card(name, { heading: "h2", picture: small || null, size: 1600 });
   one.element.classList.add("single");
-  const inside = stage.contains(document.activeElement) || !dialog.contains(document.activeElement);
+  const inside = first || stage.contains(document.activeElement);
   stage.replaceChildren(one.element);
   stage.scrollTop = 0;
   const heading = one.element.querySelector("h2");

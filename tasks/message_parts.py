@@ -74,12 +74,19 @@ class Hit(_Part, frozen=True):
     parsed: Parsed | None = None
 
 
+class MediaWarning(msgspec.Struct, frozen=True):
+    """What may be wrong with an image that was read. ``code`` is for machines, ``reason`` for people."""
+
+    code: str
+    reason: str
+
+
 class Media(msgspec.Struct, frozen=True, kw_only=True):
     """The file of an object. ``width`` and ``height``: of the upright image, in pixels. ``bytes``: of the file.
 
     ``taken_at``: RFC 3339; without a zone if the camera stored none, since its clock shows local time. ``preview``:
     what was tagged is the preview that a camera raw file contains. ``latitude`` and ``longitude``: degrees, only if
-    ``media_gps`` is set.
+    ``media_gps`` is set. ``warnings``: what may be wrong with the image.
     """
 
     format: str
@@ -92,6 +99,7 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
     preview: bool = False
     latitude: float | None = None
     longitude: float | None = None
+    warnings: tuple[MediaWarning, ...] = ()
 
 
 class Candidate(_Part, frozen=True):

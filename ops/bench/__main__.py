@@ -17,6 +17,7 @@ BENCHMARKS = {
     "reconcile": "duration of a sweep over a fully tagged bucket",
     "quality": "sweep the parameters of the method on labelled images",
     "finding": "how well labelled images are found by their labels",
+    "archive": "retag from kept vectors, and how fast an archive follows a caption",
     "search": "search a million images by vector and tag, and let graphs be built meanwhile",
     "segmentation": "cost of segmentation relative to encoding, and savings of a coarse pass",
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from tasks.images import jpeg, jpeg2000, png, wide_jpeg
+from tasks.images import jpeg, jpeg2000, plain_rows, png, wide_jpeg
 from tasks.images.box_items import branded, colour_item, exif_item
 from tasks.images.colour import Profile
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, check_size, translated
@@ -20,8 +20,9 @@ from tasks.images.png_rows import check_rows, seems_short
 from tasks.images.samples import to_rgb
 from tasks.images.source import Source
 from tasks.images.structure import exif_structure
-from tasks.images.truncation import mended
+from tasks.images.webp import mended
 from tasks.images.wide_png import deepened
+from tasks.message_parts import MediaWarning
 
 _FILL = b"\xff" * 2**16
 _META = 2**16  # bytes at the beginning of an AVIF in which its table of contents is
@@ -91,7 +92,11 @@ def opened_png(data: bytes, max_pixels: int) -> Source:
         return _shown(image, frames, parts.profile, check=check)
 
     width, height = image.size
-    return Source("PNG", width, height, load, turned=orientation(exif, parts.xmp), exif=exif, frames=frames)
+    source = Source("PNG", width, height, load, turned=orientation(exif, parts.xmp), exif=exif, frames=frames)
+    if parts.frames_missing:
+        reason = f"the file lacks {parts.frames_missing:,} of the frames that it says to have"
+        source.warn(MediaWarning("frames-missing", reason))
+    return source
 
 
 def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
@@ -129,7 +134,9 @@ def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
         check = (lambda at: check_frame(data, at)) if kind == "GIF" else None
         return _shown(image, frames, profile, check=check)
 
-    return Source(name, width, height, load, turned=turned, exif=exif, frames=frames)
+    source = Source(name, width, height, load, turned=turned, exif=exif, frames=frames)
+    source.warn(plain_rows.check_opened(kind, image, data))
+    return source
 
 
 def _image(data: bytes, kind: str, max_pixels: int) -> Any:

@@ -26,9 +26,12 @@ Profile = bytes | Signalled
 
 
 def to_srgb(image: Image.Image, profile: Profile | None) -> Image.Image:
-    """An image of mode L, RGB or CMYK as RGB in sRGB; without a usable profile, by Pillow's plain conversion."""
+    """An image of mode L, RGB or CMYK as RGB in sRGB; without a usable profile, by Pillow's plain conversion.
+
+    The same image if nothing is to be changed: a copy of a large one takes half a gigabyte.
+    """
     if isinstance(profile, Signalled):
-        image = image.convert("RGB")
+        image = _as_rgb(image)
         if profile.profile is None:
             return profile.bright(image)
         profile = profile.profile
@@ -36,7 +39,11 @@ def to_srgb(image: Image.Image, profile: Profile | None) -> Image.Image:
         transform = _transform(profile, image.mode)
         if transform is not None:
             return _applied(image, transform)
-    return image.convert("RGB")
+    return _as_rgb(image)
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _applied(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:

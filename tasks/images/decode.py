@@ -14,7 +14,7 @@ from PIL import Image
 from tasks.images import bitmap, heif, jxl, netpbm, raw, tiff, truncation
 from tasks.images.containers import VIDEOS
 from tasks.images.containers import check as check_video
-from tasks.images.errors import DamagedImage, EmptyImage, TruncatedImage, named, translated
+from tasks.images.errors import DamagedImage, EmptyImage, TruncatedImage, UnsupportedImage, named, translated
 from tasks.images.formats import HEAD, HEIC, JXL, RAW, kind_of, missing_extra, refusal
 from tasks.images.media import media_of
 from tasks.images.orientation import upright
@@ -58,7 +58,8 @@ def decode_with_media(
             views = [upright(one, source.turned) for one in (loaded if isinstance(loaded, list) else [loaded])]
         except Exception as exc:  # decoders may raise any error for damaged bytes
             error = translated(exc, kind)
-            if isinstance(error, DamagedImage) and data.endswith(bytes(_ZEROS)):
+            undecoded = isinstance(error, DamagedImage) or (error is not exc and isinstance(error, UnsupportedImage))
+            if undecoded and data.endswith(bytes(_ZEROS)):
                 error = TruncatedImage(f"the {named(kind)} is truncated: its end is nothing but zeros ({error})")
             raise error from exc
         return views, media_of(source, len(data), gps=gps)

@@ -7,9 +7,10 @@ The rule, for the robust extremes ``low`` and ``high`` of an image's colour valu
   taken for one, with the range 0 to 2^m - 1 and the smallest m that holds ``high``, if
 
   - ``high`` is below 2^12: such a picture would show nothing, its levels being 0 to 15 of 255, or
-  - ``high`` is within the last 64th below 2^14, where the values of a sensor of 14 bits end,
+  - ``high`` is within the last 64th below 2^14, where the values of a sensor of 14 bits end, and the values are not
+    all multiples of 16, as those that were made of 12 bits,
 
-  unless the values are multiples of 257 or of 16: those were made of 8 or 12 bits, and fill the range. Any other dark
+  unless the values are multiples of 257 or of 256: those were made of 8 bits, and fill the range. Any other dark
   picture of 16 bits is a night. PNG may tell the bits (sBIT): then they decide, if ``high`` is within them.
 - Floats within 0 and 1 have the range 0 to 1.
 - Everything else (signed and 32-bit integers, other floats) has no natural range: ``low`` becomes black and ``high``
@@ -21,6 +22,7 @@ Values outside are clipped. Values that are not finite are black.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -88,7 +90,7 @@ def _used_bits(values: Values, high: float, told: int | None) -> int:
         return 16
     sample = _sampled(values)
     sample = sample[(sample > 0) & (sample <= high)]
-    if held > 8 and any(not (sample % step).any() for step in (257, 16)):
+    if held > 8 and any(not (sample % step).any() for step in (257, 256 if held <= 12 else 16)):
         return 16
     return held if not told else told if held <= told else 16
 
@@ -99,6 +101,9 @@ def _dark(low: float, high: float) -> bool:
 
 
 def _sampled(values: Values) -> Values:
+    if values.ndim > 1 and not values.flags.c_contiguous:  # a part of the channels: it would be copied whole
+        step = max(1, math.isqrt(values.size // _SAMPLE))
+        values = values[::step, ::step]
     flat = values.reshape(-1)
     return flat[:: flat.size // _SAMPLE] if flat.size > _SAMPLE else flat
 

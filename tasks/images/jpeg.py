@@ -2,8 +2,8 @@
 
 libjpeg fills what is missing with grey and gives no error, so whether rows are missing has to be found out: the image
 is decoded twice, with two different continuations. If the picture is complete, the decoder reads neither of them and
-both results are equal. This costs time only for files that look as if something were missing, and for those whose
-last scan is the first of its band.
+both results are equal. This costs time only for files that look as if something were missing, and for those with
+several scans.
 """
 
 from __future__ import annotations
@@ -164,8 +164,7 @@ def check_scans(data: bytes, image: Image.Image, near: int | None) -> None:
     The rule (ITU-T T.81, G.1.1 and B.2.3): each coefficient of each component has to come in a first scan of its
     band, and the scans that refine it have to lead to the last bit but one (Al = 1) at least. The last bit's scan
     may be missing, because encoders may leave it out on purpose: without it no coefficient is wrong by more than one
-    step of quantisation. Where a bit is missing, or the last scan is the first one of its band, that scan has to be
-    complete, too.
+    step of quantisation. The last scan that is there has to be complete, whatever it holds.
 
     ``image``: as decoded from the data, at a size for ``near``.
     """
@@ -174,8 +173,7 @@ def check_scans(data: bytes, image: Image.Image, near: int | None) -> None:
         return
     if _missing(scans, 1):
         raise TruncatedImage("the JPEG image is truncated: its end marker comes before its last scans")
-    refines = bool(scans) and scans[-1][1][-1] >> 4 > 0
-    if len(scans) <= 2 or (refines and not _missing(scans, 0)):  # a frame of one scan is checked by its last pixels
+    if len(scans) <= 2:  # a frame of one scan is checked by its last pixels
         return
     with Image.open(io.BytesIO(data[:end] + _TAILS[1] + _END), formats=("JPEG",)) as other:
         if near is not None:

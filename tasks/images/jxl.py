@@ -21,11 +21,14 @@ from tasks.images.orientation import swaps
 from tasks.images.source import Source
 from tasks.images.structure import exif_structure
 from tasks.images.transparency import flattened
+from tasks.message_parts import MediaWarning
 
 _CONTAINER = b"\0\0\0\x0cJXL "
 _MOST_JPEG = 2**14  # bytes that describe a JPEG: each of its markers may unpack to as much
 _FRAME_PIXELS = 120_000_000  # of the frames of an animation together: each is decoded with those before it
 _SHAPE = re.compile(r", shape=\(([\d, ]+)\)")  # of all frames, in its message
+
+_NOT_APPLIED = MediaWarning("profile-not-applied", "its colour profile is packed in a way that is not read here")
 
 
 def opened(data: bytes, max_pixels: int) -> Source:
@@ -39,7 +42,10 @@ def opened(data: bytes, max_pixels: int) -> Source:
 
     def load() -> Image.Image:
         first = _frame(data, 0)
-        colours = _profile(data) if header.profile and is_jpeg else header.colours
+        profile = _profile(data) if header.profile and is_jpeg else None
+        colours = profile or header.colours
+        if header.profile and profile is None:
+            source.warn(_NOT_APPLIED)
         if not header.animated:
             return _image(first, header.bits, colours)
         source.frames = frames = _count(data, first)

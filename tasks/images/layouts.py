@@ -35,7 +35,8 @@ class Layout:
 
     ``extra``: the meaning of each sample beyond the colours; 1 and 2 are opacity. ``palette``: the colour map.
     ``parts``: the number of strips or tiles that make the image. ``subsampled``: how many pixels share the colours
-    of YCbCr, across and down. ``needed``: the bytes that each part takes, where that is known.
+    of YCbCr, across and down. ``needed``: the bytes that each part takes, where that is known; ``line``: those of a
+    row of it, or of the rows that share colours.
     ``differences``: whether each value is stored as its difference to the pixel before (Predictor).
     """
 
@@ -56,6 +57,7 @@ class Layout:
     inks: int
     subsampled: tuple[int, int] = (1, 1)
     needed: tuple[int, ...] = ()
+    line: int = 0
     differences: bool = False
 
     @property
@@ -175,11 +177,14 @@ def layout_of(structure: Structure, directory: Directory) -> Layout:
     across, down = subsampled
     block = bits[0] * (1 if planar else samples + across * down - 1)
     needed: tuple[int, ...] = ()
+    line = 0
     if compression == 1 and tiled and subsampled == (1, 1):
         wide, high = (max(1, structure.integer(directory, tag, 1)) for tag in (322, 323))
-        needed = ((wide * block + 7) // 8 * high,) * len(offsets)
+        line = (wide * block + 7) // 8
+        needed = (line * high,) * len(offsets)
     elif compression == 1 and not tiled and offsets:
-        needed = _needed(structure, directory, (width, height), block, subsampled, len(offsets))
+        line = (-(-width // across) * block + 7) // 8
+        needed = _needed(structure, directory, (line, height), down, len(offsets))
         # some programs give each part the size of the first one, also behind the end of the file
         counts = tuple(min(pair) for pair in zip(counts or needed, needed, strict=False))
     return Layout(
@@ -189,6 +194,7 @@ def layout_of(structure: Structure, directory: Directory) -> Layout:
         palette=structure.integers(directory, 320), offsets=offsets, counts=counts,
         parts=_parts(structure, directory, width, height) * (samples if planar else 1),
         inks=structure.integer(directory, 332, 0), subsampled=subsampled, needed=needed if uniform else (),
+        line=line if uniform else 0,
         differences=structure.integer(directory, 317, 1) in {2, 3},
     )  # fmt: skip
 
@@ -202,16 +208,15 @@ def _subsampled(structure: Structure, directory: Directory, *, small: bool) -> t
 
 
 def _needed(
-    structure: Structure, directory: Directory, size: tuple[int, int], block: int, shared: tuple[int, int], count: int
+    structure: Structure, directory: Directory, size: tuple[int, int], down: int, count: int
 ) -> tuple[int, ...]:
     """The bytes of so many strips that are not packed, of all planes.
 
-    ``block``: bits of the pixels that share colours, ``shared`` across and down; else of one pixel in a strip.
+    ``size``: bytes of a row, of so many that share colours (``down``), and the height in rows.
     """
-    width, height = size
-    across, down = shared
+    line, height = size
     rows = max(1, min(structure.integer(directory, 278, height), height))
-    line, number = (-(-width // across) * block + 7) // 8, max(1, -(-height // rows))
+    number = max(1, -(-height // rows))
     return tuple(line * -(-min(rows, height - rows * (at % number)) // down) for at in range(count))
 
 

@@ -33,7 +33,7 @@ def media_of(source: Source, size: int, *, gps: bool = False) -> Media:
     return Media(
         format=source.format, width=width, height=height, bytes=size, frames=source.frames, taken_at=taken_at,
         camera=camera, preview=source.preview, latitude=place[0] if place else None,
-        longitude=place[1] if place else None,
+        longitude=place[1] if place else None, warnings=tuple(source.warnings),
     )  # fmt: skip
 
 

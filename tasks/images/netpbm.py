@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.images import bitmap
+from tasks.images import bitmap, plain_rows
 from tasks.images.depth import to_bytes
 from tasks.images.errors import DamagedImage, TruncatedImage, check_size
 from tasks.images.source import Source
@@ -39,7 +39,9 @@ def opened(data: bytes, max_pixels: int) -> Source:
     width, height = numbers[:2]
     check_size(width, height, max_pixels)
     if kind in {5, 6} and 255 < numbers[2] < 65536:
-        return Source("PPM", width, height, lambda: _wide(data, at, kind, (height, width), numbers[2]))
+        source = Source("PPM", width, height, lambda: _wide(data, at, kind, (height, width), numbers[2]))
+        source.warn(plain_rows.check_rows("PPM", data, at, (width, height), 48 if kind == 6 else 16))
+        return source
     if kind > 3 and b"#" not in data[:at]:
         return bitmap.opened_other(data, "PPM", max_pixels)
     if kind > 3:

@@ -30,7 +30,8 @@ _HEX = re.compile(rb"\s*\w*\s+\d+\s+([0-9a-fA-F\s]+)")
 class Cleaned:
     """``data``: a PNG of only what changes pixels. ``bits``: per sample; ``kind``: PNG's colour type.
 
-    ``significant``: bits of a sample that the source had (sBIT), if the file tells.
+    ``significant``: bits of a sample that the source had (sBIT), if the file tells. ``frames_missing``: of an
+    animation whose file ends as it should.
     """
 
     data: bytes
@@ -41,6 +42,7 @@ class Cleaned:
     kind: int
     interlaced: bool = False
     significant: int | None = None
+    frames_missing: int = 0
 
     def chunks(self) -> Iterator[tuple[bytes, memoryview]]:
         """Name and body of each chunk."""
@@ -51,19 +53,20 @@ class Cleaned:
 def cleaned(data: bytes, *, still: bool = False) -> Cleaned:
     """Take a PNG apart. ``still``: without its animation.
 
-    Raises ``TruncatedImage`` if it ends within a later frame of an animation, and ``DamagedImage`` for pixels with a
-    wrong checksum, which the decoder ignores. If it ends within its pixels, they are kept as far as they go: whether
-    rows are missing is found out when they are decoded.
+    Raises ``TruncatedImage`` if it ends before or within a later frame of an animation, and ``DamagedImage`` for
+    pixels with a wrong checksum, which the decoder ignores. If it ends within its pixels, they are kept as far as
+    they go: whether rows are missing is found out when they are decoded.
     """
     kept: list[bytes | memoryview] = [SIGNATURE]
     beside = _Beside()
+    animation = _Animation()
     bits, kind, interlaced = 8, 2, False
     for name, begin, length, whole in _chunks(data):
         body = memoryview(data)[begin : begin + length]
         if name == b"IHDR" and len(body) >= 13:
             bits, kind, interlaced = body[8], body[9], body[12] == 1
-        if not whole and name == b"fdAT":
-            raise TruncatedImage("the PNG image is truncated: it ends within a later frame")
+        if name in _ANIMATED or name == b"IEND":
+            animation.add(name, data[begin - 4 : begin + length + 4], whole=whole)
         if name == b"IEND" or (not whole and name != b"IDAT"):
             break
         if name[0] & 0x20 and name not in _KEPT:  # ancillary
@@ -77,8 +80,9 @@ def cleaned(data: bytes, *, still: bool = False) -> Cleaned:
         kept += _kept(data, name, (begin, length), whole=whole)
     kept.append(_END)
     return Cleaned(
-        b"".join(kept), beside.colours(), beside.exif, beside.xmp, bits, kind, interlaced, beside.significant
-    )
+        b"".join(kept), beside.colours(), beside.exif, beside.xmp, bits, kind, interlaced, beside.significant,
+        0 if still else animation.missing(),
+    )  # fmt: skip
 
 
 def _kept(data: bytes, name: bytes, place: tuple[int, int], *, whole: bool) -> list[bytes | memoryview]:
@@ -95,6 +99,31 @@ def _kept(data: bytes, name: bytes, place: tuple[int, int], *, whole: bool) -> l
     if whole and name == b"IDAT":
         raise DamagedImage("the PNG image cannot be decoded: the checksum of its pixels is wrong")
     return [] if name == b"tRNS" else [struct.pack(">I", len(body)) + name, body, struct.pack(">I", checksum)]
+
+
+class _Animation:
+    """The frames that a PNG promises (acTL), and those that are here."""
+
+    def __init__(self) -> None:
+        self._told, self._found = 0, 0
+        self._ended, self._wrong = False, False
+
+    def add(self, name: bytes, chunk: bytes, *, whole: bool) -> None:
+        """``chunk``: its name, body and checksum, as far as they are here."""
+        if not whole and name == b"fdAT":
+            raise TruncatedImage("the PNG image is truncated: it ends within a later frame")
+        if name == b"acTL" and len(chunk) >= 12:
+            (self._told,) = struct.unpack_from(">I", chunk, 4)
+        self._found += name == b"fcTL" and whole
+        self._ended = self._ended or name == b"IEND"
+        self._wrong = self._wrong or (name == b"fdAT" and zlib.crc32(chunk[:-4]) != _checksum(chunk, len(chunk) - 4))
+
+    def missing(self) -> int:
+        """Frames that are missing. Raises ``TruncatedImage`` if the end of the file is missing, too."""
+        if self._ended or (self._found >= self._told and not (self._told and self._wrong)):
+            return max(0, self._told - self._found)
+        found = self._found - self._wrong
+        raise TruncatedImage(f"the PNG image is truncated: {found} of its {self._told} frames are whole")
 
 
 def _fits(kind: int, length: int) -> bool:

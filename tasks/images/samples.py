@@ -55,11 +55,12 @@ def to_rgb(
         grey = image.mode in {"L", "LA", "La"}
         mode = "LA" if grey and image.mode != "L" else "RGBA"
         layer = image if image.mode == mode else image.convert(mode)
-        colours = layer.convert("L" if layer.mode == "LA" else "RGB")
-        return flattened(to_srgb(colours, profile), layer.getchannel("A"), animated=animated)
+        made = to_srgb(layer.convert("L" if layer.mode == "LA" else "RGB"), profile)
+        return flattened(made, layer.getchannel("A"), animated=animated)
     if image.mode in {"1", "P", "PA", "YCbCr", "HSV", "RGBX", "LAB"}:
-        image = image.convert("RGB")
-    return to_srgb(image, profile)
+        return to_srgb(image.convert("RGB"), profile)
+    made = to_srgb(image, profile)
+    return made.copy() if made is image else made
 
 
 def assembled(array: NDArray[Any], layout: Layout, profile: bytes | None) -> Image.Image:
@@ -85,7 +86,6 @@ def assembled(array: NDArray[Any], layout: Layout, profile: bytes | None) -> Ima
         else:
             image = Image.fromarray(np.ascontiguousarray(scaled[..., 0] if scaled.shape[2] == 1 else scaled))
         image = to_srgb(image, profile)
-    image = image.convert("RGB")
     return image if opacity is None else flattened(image, Image.fromarray(opacity))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from tasks.images.structure import Structure
+from tasks.message_parts import MediaWarning
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Source:
 
     ``format``: its name. ``width`` and ``height``: of the stored pixels. ``turned``: orientation that is still to be
     applied; ``load`` may set it. ``exif``, ``told``: for the metadata. ``preview``: whether the pixels are a preview
-    inside a camera raw file.
+    inside a camera raw file. ``warnings``: for the metadata; ``load`` may add some.
     """
 
     format: str
@@ -37,3 +38,9 @@ class Source:
     exif: Structure | None = field(default=None, repr=False)
     preview: bool = False
     told: Told = Told()
+    warnings: list[MediaWarning] = field(default_factory=list)
+
+    def warn(self, warning: MediaWarning | None) -> None:
+        """Add a warning, if there is one."""
+        if warning is not None:
+            self.warnings.append(warning)

@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from tasks.images import tiff_parts
+from tasks.images import plain_rows, tiff_parts
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, UnsupportedImage, check_size, translated
 from tasks.images.layouts import CIELAB, COMPRESSIONS, YCBCR, Layout, layout_of
 from tasks.images.orientation import orientation
@@ -91,10 +91,14 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
     alone = _deflated(structure, directory, layout) if plain else structure.alone(directory, _PIXEL_TAGS, others)
     page = Page(structure, directory, layout, alone, profile, sparse)
     frames = sum(1 for one in structure.directories() if not _beside(structure, one))
-    return Source(
+    source = Source(
         "TIFF", layout.width, layout.height, lambda: _loaded(page), frames=max(1, frames), exif=structure,
         turned=orientation(structure, structure.raw(directories[0], XMP)),
     )  # fmt: skip
+    if not sparse:
+        tiff_parts.check_ends(data, layout)
+        source.warn(plain_rows.check_layout(data, layout))
+    return source
 
 
 def _beside(structure: Structure, directory: Directory) -> bool:

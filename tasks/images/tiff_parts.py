@@ -1,23 +1,26 @@
 """Finds TIFF files whose strips or tiles hold less than their size takes, which decoders fill without an error.
 
-Deflate, LZW and PackBits fail by themselves. Plain pixels are counted. JPEG tells its size, and whether it is
-complete is found out as for files (``jpeg``). Fax has no sizes: it is decoded with several continuations, of which
-the decoder reads none if the part is complete.
+LZW and PackBits fail by themselves. Plain pixels are counted. Deflate, WebP, JPEG 2000 and JPEG XR decode the zeros
+of a file that was allocated and not written, so their ends are looked at where they are zeros. JPEG tells its size,
+and whether it is complete is found out as for files (``jpeg``). Fax has no sizes: it is decoded with several
+continuations, of which the decoder reads none if the part is complete.
 """
 
 from __future__ import annotations
 
 import io
 import random
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 
 from PIL import Image
 
-from tasks.images import jpeg
+from tasks.images import jpeg, truncation, webp
 from tasks.images.errors import DamagedImage, TruncatedImage
 from tasks.images.layouts import RGB, YCBCR, Layout
 from tasks.images.structure import Directory, Structure
 
+_ZEROS, _STEP = 64, 2**20
 FAX, _JPEG = frozenset({2, 3, 4}), 7
 _TABLES = 347
 # of GDAL and GeoTIFF, which leave out parts without data
@@ -38,6 +41,42 @@ def sparse(structure: Structure, directory: Directory, layout: Layout) -> bool:
             name, needed = f"part {at + 1} of {layout.parts}", layout.needed[at]
             raise TruncatedImage(f"the TIFF image is truncated: {name} holds {held:,} of {needed:,} bytes")
     return False
+
+
+def check_ends(data: bytes, layout: Layout) -> None:
+    """Raise ``TruncatedImage`` if a packed part ends in zeros that are not its own."""
+    complete = _COMPLETE.get(layout.compression)
+    if complete is None:
+        return
+    for at, (offset, count) in enumerate(zip(layout.offsets[: layout.parts], layout.counts, strict=False)):
+        end = offset + count
+        if count > _ZEROS and not any(data[end - _ZEROS : end]) and not complete(data[offset:end]):
+            raise TruncatedImage(
+                f"the TIFF image is truncated: part {at + 1} of {layout.parts} ends in zeros that were not written"
+            )
+
+
+def _inflates(part: bytes) -> bool:
+    unpacker = zlib.decompressobj()
+    try:
+        while part and not unpacker.eof:
+            unpacker.decompress(part, _STEP)
+            part = unpacker.unconsumed_tail
+    except zlib.error:
+        return False
+    return unpacker.eof
+
+
+def _is_complete_webp(part: bytes) -> bool:
+    return part[:4] != b"RIFF" or not webp.missing(part)
+
+
+_COMPLETE: dict[int, Callable[[bytes], bool]] = {
+    **dict.fromkeys((8, 32946), _inflates),
+    **dict.fromkeys((50001, 34927), _is_complete_webp),
+    **dict.fromkeys((33003, 33004, 33005, 34712), lambda part: not truncation.missing_of_jpeg2000(part)),
+    **dict.fromkeys((34934, 22610), lambda _: False),
+}
 
 
 def check_decoded(structure: Structure, directory: Directory, layout: Layout, image: Image.Image) -> None:

@@ -16,22 +16,28 @@ _WHITE = (255, 255, 255)
 _DARK = (64, 64, 64)
 _LIGHT = 220  # luma of what hardly shows on white
 _SHOWN = 0.06  # share of the visible part that has to be darker than that
+_BAND = 2**22  # pixels that are put on a background at a time
 _CLEAR = 0.02  # share of the image that has to be transparent for the background to matter
 
 
 def flattened(image: Image.Image, opacity: Image.Image, *, animated: bool = False) -> Image.Image:
     """An RGB image with its opacity (mode L) on a background. ``animated``: it is one of several frames.
 
-    A frame that is transparent everywhere shows nothing, whatever colours it hides.
+    A frame that is transparent everywhere shows nothing, whatever colours it hides. The image itself is changed.
     """
     low, high = _extrema(opacity)
     if low == 255:
         return image
     if high == 0 and not animated and not one_colour(image):
         return image
-    background = Image.new("RGB", image.size, _background(image, opacity))
-    background.paste(image, (0, 0), opacity)
-    return background
+    colour = _background(image, opacity)
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+        place = (0, top, image.width, min(image.height, top + rows))
+        background = Image.new("RGB", (image.width, place[3] - top), colour)
+        background.paste(image.crop(place), (0, 0), opacity.crop(place))
+        image.paste(background, place)
+    return image
 
 
 def one_colour(image: Image.Image, tolerance: int = 0) -> bool:
@@ -42,8 +48,8 @@ def one_colour(image: Image.Image, tolerance: int = 0) -> bool:
 
 
 def _extrema(opacity: Image.Image) -> tuple[int, int]:
-    low, high = np.asarray(opacity).min(), np.asarray(opacity).max()
-    return int(low), int(high)
+    found: Any = opacity.getextrema()
+    return int(found[0]), int(found[1])
 
 
 def _background(image: Image.Image, opacity: Image.Image) -> tuple[int, int, int]:

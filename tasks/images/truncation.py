@@ -6,17 +6,15 @@ Decoders fill what is missing with grey or zeros in several formats, some of the
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
+from tasks.images import webp
 from tasks.images.box_items import empty_item
+from tasks.images.boxes import boxes
 from tasks.images.errors import DamagedImage, TruncatedImage
 from tasks.images.gif import gif_frames
 
 _BOXES = 10_000
-_ZEROS = 1024  # bytes in a row
-_PAGE, _ZEROS_BEFORE = 4096, 2  # bytes
-_CODED = frozenset({b"VP8 ", b"VP8L", b"ANMF", b"ALPH"})
-_BESIDE = frozenset({b"VP8X", b"ICCP", b"ANIM", b"EXIF", b"XMP "})
+_ZEROS, _CODED_ZEROS = 1024, 256  # bytes in a row
 _KNOWN = frozenset(b"ftyp meta mdat moov moof free skip uuid idat wide jp2h jp2c jp2i mini sidx colr".split()) | {
     b"jP  ", b"xml ", b"res ",
 }  # fmt: skip
@@ -25,11 +23,11 @@ _KNOWN = frozenset(b"ftyp meta mdat moov moof free skip uuid idat wide jp2h jp2c
 def check(kind: str, data: bytes) -> None:
     """Raise ``TruncatedImage`` if a file of this format ends before its container says."""
     finder = {
-        "WEBP": _riff,
+        "WEBP": webp.missing,
         "GIF": _gif,
         "AVIF": _coded_boxes,
         "HEIC": _coded_boxes,
-        "JPEG2000": _jpeg2000,
+        "JPEG2000": missing_of_jpeg2000,
         "ICO": _ico,
     }.get(kind)
     if finder is None:
@@ -39,53 +37,19 @@ def check(kind: str, data: bytes) -> None:
         raise TruncatedImage(f"the {kind} image is truncated: {missing}")
 
 
-def _riff(data: bytes) -> str:
-    size = struct.unpack_from("<I", data, 4)[0] + 8
-    padding = size - len(data) == 1 and any((end - begin) % 2 and end == len(data) for _, begin, end in chunks(data))
-    if len(data) < size - size % 2 and not padding:
-        return f"{size - len(data):,} of {size:,} bytes are missing"
-    for name, begin, end in chunks(data):
-        if name in _CODED and end - begin >= _ZEROS and data[end - _ZEROS : end] == bytes(_ZEROS):
-            # flat pictures end with zeros, too, but not from a page of memory on
-            written = begin + len(data[begin:end].rstrip(b"\0"))
-            if -written % _PAGE <= _ZEROS_BEFORE:
-                return f"it is nothing but zeros from byte {written:,} on"
-    return ""
-
-
-def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, offset and end of the body of each chunk of a WebP, as far as their names are known. The end may be
-    behind the data.
-    """
-    at = 12
-    while at + 8 <= len(data) and data[at : at + 4] in _CODED | _BESIDE:
-        (size,) = struct.unpack_from("<I", data, at + 4)
-        yield data[at : at + 4], at + 8, at + 8 + size
-        at += 8 + size + size % 2
-
-
-def mended(data: bytes) -> bytes:
-    """A WebP with the size that its chunks have together, where the one that it names is within a chunk, or odd.
-
-    A chunk of odd size is followed by a byte of padding, which some programs leave out, or do not count (RIFF).
-    """
-    told = struct.unpack_from("<I", data, 4)[0] + 8
-    if told == len(data) and told % 2 == 0:
-        return data
-    end, within = 12, False
-    for _, begin, until in chunks(data):
-        within = within or begin - 8 < told < until
-        end = until + until % 2
-    if end > len(data) + 1 or not (within or told % 2 or end > len(data)):
-        return data
-    whole = data[:end].ljust(end, b"\0")
-    return whole[:4] + struct.pack("<I", end - 8) + whole[8:]
-
-
 def _coded_boxes(data: bytes) -> str:
     if missing := _boxes(data):
         return missing
-    return "its pixels are nothing but zeros from somewhere on" if empty_item(data) else ""
+    return "its pixels are nothing but zeros from somewhere on" if empty_item(data) or _empty_end(data) else ""
+
+
+def _empty_end(data: bytes) -> bool:
+    """Whether the frames of a sequence end in zeros, as coded pixels never do."""
+    found = {kind: (begin, end) for kind, begin, end in boxes(data)}
+    if b"moov" not in found or b"mdat" not in found:
+        return False
+    begin, end = found[b"mdat"]
+    return end - begin >= _CODED_ZEROS and not any(data[end - _CODED_ZEROS : end])
 
 
 def _boxes(data: bytes) -> str:
@@ -107,7 +71,7 @@ def _boxes(data: bytes) -> str:
     return ""
 
 
-def _jpeg2000(data: bytes) -> str:
+def missing_of_jpeg2000(data: bytes) -> str:
     """A codestream in a box with a length is complete if the box is, another one ends with a marker. All its tiles
     have to be there.
     """
@@ -156,6 +120,8 @@ def _ico(data: bytes) -> str:
         size, offset = struct.unpack_from("<II", data, 6 + 16 * index + 8)
         if offset + size > len(data):
             return "it ends within an image"
+        if data[offset : offset + 4] == bytes(4):
+            return "zeros are in place of an image"
     return ""
 
 

@@ -28,20 +28,21 @@ def deepened(image: Any, parts: Cleaned, *, animated: bool = False) -> Image.Ima
         return to_rgb(image, parts.profile, animated=animated, fewer=told)
     if parts.kind not in {_RGB, _GREY_ALPHA, _RGBA} or image.mode not in {"RGB", "LA", "RGBA"}:
         return to_rgb(image, parts.profile, animated=animated)
-    array = np.asarray(image)
     colours = 1 if parts.kind == _GREY_ALPHA else 3
-    shown = array[..., :1] if colours == 1 else array[..., :3]
-    if shown.max() >= _QUARTER:
+    if max(high for _, high in image.getextrema()[:colours]) >= _QUARTER:
         return to_rgb(image, parts.profile, animated=animated)
-    exact = None if animated else _exact(parts.data, array.shape[:2])
-    # without them, as if the lower bits were like the upper ones, but no multiples of 257
-    values = (shown.astype(np.uint16) << 8) + (shown | 1) if exact is None else exact[..., :colours]
+    exact = None if animated else _exact(parts.data, image.size[::-1])
+    array = np.asarray(image) if exact is None else exact
+    values = array[..., :colours]
+    if exact is None:  # as if the lower bits were like the upper ones, but no multiples of 257
+        values = (values.astype(np.uint16) << 8) + (values | 1)
     scaled = to_bytes(values, fewer=told)
-    made = to_srgb(Image.fromarray(scaled[..., 0] if colours == 1 else scaled), parts.profile)
-    if parts.kind == _RGB:
-        return made
-    opacity = array[..., -1] if exact is None else exact[..., -1]
     held = int(bounds(values, fewer=told)[1]) >> (8 if exact is None else 0)
+    opacity = None if parts.kind == _RGB else array[..., -1].copy()
+    del exact, array, values  # half of the memory
+    made = to_srgb(Image.fromarray(scaled[..., 0] if colours == 1 else scaled), parts.profile)
+    if opacity is None:
+        return made
     if 0 < opacity.max() == held < np.iinfo(opacity.dtype).max:  # it holds as few bits as the colours
         opacity = np.rint(opacity / held * 255).astype(np.uint8)
         return flattened(made, Image.fromarray(opacity), animated=animated)

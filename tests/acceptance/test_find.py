@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,11 @@ def found(stack: Stack, *arguments: str) -> list[str]:
     return [json.loads(line)["key"].removeprefix(FOLDER) for line in lines]
 
 
-def test_photographs_are_found_by_words_by_an_image_and_by_tags(running: Stack, tmp_path: Path) -> None:
-    stack = running
+def test_photographs_are_found_by_words_by_an_image_and_by_tags(
+    make_stack: Callable[..., Stack], tmp_path: Path
+) -> None:
+    stack = make_stack()
+    stack.start()
     for name in PHOTOGRAPHS:
         drop(stack.inbox, FOLDER + name, photograph(name))
     records = stack.settled(len(PHOTOGRAPHS), under=FOLDER)
@@ -44,7 +48,7 @@ def test_photographs_are_found_by_words_by_an_image_and_by_tags(running: Stack, 
     assert len(others) == len(PHOTOGRAPHS) - 1
     assert "chelsea.png" not in others
 
-    os.kill(stack.process("retrieval"), signal.SIGKILL)
+    os.kill(stack.process("worker-retrieval"), signal.SIGKILL)
     assert found(stack, "a cat")[0] == "chelsea.png"
 
     with Client(stack.info().addresses["gateway"]) as client:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.acceptance.stack import Stack
+from tests.browser import album as filling
 from tests.browser import chromium
 from tests.eventually import eventually
 from workers.embedded.stack import command, free_port, running
@@ -52,6 +53,14 @@ def address(stack: Stack) -> str:
     info = read_stack(stack.home)
     assert info is not None
     return info.addresses["gateway"]
+
+
+@pytest.fixture(scope="package")
+def album(stack: Stack, address: str) -> str:
+    """The address of the gateway of a stack whose bucket has the photographs of ``tests.browser.album``."""
+    filling.fill(stack)
+    filling.indexed(address, "cat.jpg", "cat darker.jpg", "cat mirrored.jpg", "coffee.jpg", "rocket.jpg")
+    return address
 
 
 class Gateway:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.acceptance.images import drop, one_pixel, photograph
@@ -32,6 +34,19 @@ def test_a_dropped_photograph_gets_its_tags_with_evidence_and_timings(visit: Vis
     expect(card.get_by_role("img")).to_have_attribute("src", re.compile(r"/v1/thumbnails/inbox/uploads/"))
     expect(card.get_by_role("img")).to_have_attribute("alt", re.compile(CAT))
     visitor.shot("tagged")
+
+
+def test_what_may_be_wrong_with_a_file_is_said_beside_its_tags(visit: Visit) -> None:
+    image = Image.open(io.BytesIO(photograph("chelsea.png"))).convert("RGB")
+    image.paste((0, 0, 0), (0, image.height * 3 // 4, *image.size))
+    data = io.BytesIO()
+    image.save(data, "PPM")
+    visitor = visit()
+    visitor.open()
+    visitor.drop(("night.ppm", data.getvalue()))
+    card = visitor.tagged("night.ppm")
+    assert visitor.labels(card)
+    expect(card.get_by_text("Warning: the lower 25 % of its rows are zeros")).to_be_visible()
 
 
 def test_its_stages_are_shown_while_it_goes_through_them(visit: Visit, stack: Stack) -> None:

@@ -46,7 +46,11 @@ class Visitor:
 
     def drop(self, *files: tuple[str, bytes]) -> None:
         """Drop files onto the page."""
-        self.page.dispatch_event("#drop", "drop", {"dataTransfer": self._transfer(files)})
+        self.drop_on("#drop", *files)
+
+    def drop_on(self, selector: str, *files: tuple[str, bytes]) -> None:
+        """Drop files onto an element."""
+        self.page.dispatch_event(selector, "drop", {"dataTransfer": self._transfer(files)})
 
     def paste(self, *files: tuple[str, bytes]) -> None:
         """Paste files."""

@@ -69,6 +69,12 @@ def test_fewer_bits_of_a_sensor(make: Any, shown: Any, eight: Array, bits: int, 
     assert difference(decode(make(values)), looks) <= (40 if make is COLOUR["animated.png"] and bits == 10 else 9)
 
 
+@pytest.mark.parametrize(("make", "shown", "eight"), MADE, ids=NAMES)
+def test_8_bits_in_the_place_of_12(make: Any, shown: Any, eight: Array) -> None:
+    values = eight.astype(np.uint16) * 16
+    assert difference(decode(make(values)), shown()) <= (40 if make is COLOUR["animated.png"] else 1)
+
+
 def test_bits_that_a_png_tells() -> None:
     def told(array: Array, bits: int) -> bytes:
         colours = 1 if array.ndim == 2 else 3

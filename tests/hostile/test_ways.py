@@ -136,7 +136,7 @@ def test_on_the_command_line(prepared: Path, tmp_path: Path) -> None:
     assert records["camera.jpg"]["media"] == {
         "format": "JPEG", "width": base().width, "height": base().height, "frames": 1, "preview": False,
         "bytes": (folder / "camera.jpg").stat().st_size, "taken_at": "2024-05-06T07:08:09", "camera": "Maker Model 1",
-        "latitude": None, "longitude": None,
+        "latitude": None, "longitude": None, "warnings": [],
     }  # fmt: skip
     assert set(records["camera.jpg"]["media"]) == set(Media.__struct_fields__)
 

@@ -62,7 +62,6 @@ EXCEPTIONS = {
 NAMED_AFTER = {"cli", "processes", "wiring"}
 ONE_TOPIC = {
     "segmentation": "each folder's part of segmentation: its settings, its evaluation",
-    "teaching": "what is taught, by caption or by example, and its routes",
 }
 
 

@@ -105,7 +105,13 @@ def _why(state: State, error: Error, notes: Footnotes | None = None) -> str:
 
 def _tags(record: Record) -> str:
     tags = ", ".join(map(_tag, record.tags))
-    return (tags or f"[yellow]unknown[/]{_because(record.unknown_because)}") + _parts(record)
+    return (tags or f"[yellow]unknown[/]{_because(record.unknown_because)}") + _parts(record) + _warnings(record)
+
+
+def _warnings(record: Record) -> str:
+    """What may be wrong with the file."""
+    found = record.media.warnings if record.media else ()
+    return "".join(f"; [yellow]warning[/]: {clean(one.reason)}" for one in found)
 
 
 def _tag(tag: Tag) -> str:

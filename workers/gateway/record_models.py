@@ -107,6 +107,17 @@ class Segmentation(BaseModel):
     error: Error | None
 
 
+class MediaWarning(BaseModel):
+    """What may be wrong with an image that was read."""
+
+    code: str = Field(
+        description="`may-be-truncated`: rows of zeros at the end of plain pixels are black, or were not written;"
+        " `frames-missing`: the file says to have more frames; `profile-not-applied`: colours are shown without the"
+        " file's colour profile."
+    )
+    reason: str = Field(description="For people.")
+
+
 class Media(BaseModel):
     """What is known about the file."""
 
@@ -122,6 +133,7 @@ class Media(BaseModel):
     preview: bool = Field(description="The tags are those of the preview in a camera raw file.")
     latitude: float | None = Field(description="Degrees. Present if the setting `media_gps` is on.")
     longitude: float | None = Field(description="Degrees. Present if the setting `media_gps` is on.")
+    warnings: list[MediaWarning] = Field(description="What may be wrong with the image. Empty for most.")
 
 
 class Unknown(BaseModel):

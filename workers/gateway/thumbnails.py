@@ -21,7 +21,7 @@ from workers.gateway.problems import Problem
 from workers.gateway.services import Options
 from workers.stores.store import ObjectStore
 
-SIDES = (160, 320, 640)
+SIDES = (160, 320, 640, 1600)  # the largest fills a screen
 KEPT = 32 * 2**20  # maximum bytes of cached thumbnails
 AT_ONCE = 2  # decoders; each may hold a large image
 MOST_PIXELS = 50_000_000

@@ -33,6 +33,7 @@ log = structlog.get_logger()
 
 TASK = "wildtag.near"
 LONGEST = 100  # characters of a label
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # they reorder the text around them
 
 
 class NotTaggable(Permanent):
@@ -167,7 +168,7 @@ class Teacher:
 def checked(label: str) -> str:
     """The label without surrounding and repeated blanks. Raises ``BadLabel``."""
     clean = " ".join(unicodedata.normalize("NFC", label).split())
-    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in clean):
+    if any(unicodedata.category(char) in {"Cc", "Cs"} or char in _DIRECTIONS for char in clean):
         raise BadLabel(f"the label {label!r} contains control characters")
     if len(clean) > LONGEST:
         raise BadLabel(f"the label has {len(clean)} characters; at most {LONGEST} are allowed")

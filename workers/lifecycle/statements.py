@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from tasks.copies import COARSE, DETAILS
-from tasks.images.perceptual_hash import variants, words_of
+from tasks.copies import COARSE, DETAILS, SMALL_PARTS
+from tasks.images.perceptual_hash import has_small_parts, variants, words_of
 from tasks.labels.index_form import index_form
 from tasks.message_parts import Judgement, Tag, Unknown
 from vectordb.decoders import from_json
@@ -131,11 +131,17 @@ def holding(statements: Sequence[Statement], etag: str, number: bytes | None) ->
 
 
 def same_picture(one: bytes | None, other: bytes | None) -> bool:
-    """Whether two perceptual hashes are of one picture, in any orientation."""
+    """Whether two perceptual hashes are of one picture, in any orientation.
+
+    As for duplicates, pictures of small parts must agree in nearly all details: forms of one layout look the same to
+    coarse hashes.
+    """
     if one is None or other is None:
         return False
-    differing = np.bitwise_count(variants(words_of([one])) ^ words_of([other])).astype(int)[:, 0]
-    return bool(((differing[:, 0] <= COARSE) & (differing[:, 1:].sum(axis=1) <= DETAILS)).any())
+    pair = words_of([one, other])
+    most = SMALL_PARTS if has_small_parts(pair).any() else DETAILS
+    differing = np.bitwise_count(variants(pair[:1]) ^ pair[1]).astype(int)[:, 0]
+    return bool(((differing[:, 0] <= COARSE) & (differing[:, 1:].sum(axis=1) <= most)).any())
 
 
 def composed(record: Record, statements: Sequence[Statement], judgement: Judgement) -> Record:

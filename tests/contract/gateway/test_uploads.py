@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from pathlib import Path
@@ -10,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.contract.gateway.conftest import LIMIT
-from tests.contract.gateway.running import Running, digest, png, problem, received, running, status_of, wired
+from tests.contract.gateway.running import Running, png, problem, running, status_of, wired
 from tests.eventually import eventually
 from workers.redis.connection import Client
-from workers.redis.keys import Keys
 from workers.stores.store import StoreAway
 
 HEAD = "POST /v1/images HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -110,6 +108,24 @@ def test_what_is_no_image_is_refused_and_leaves_nothing(
     nothing_left(gateway, client)
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"<!DOCTYPE html>\n<html><title>404</title>", "HTML"),
+        (b"\0\0\0\x18ftypisom\0\0\2\0isommp42" + bytes(99), "MP4 video"),
+        (b"\x1a\x45\xdf\xa3" + bytes(99), "Matroska or WebM video"),
+        (b"8BPS\0\1" + bytes(99), "Photoshop"),
+    ],
+)
+def test_a_refusal_names_what_was_met_and_lists_what_is_read(gateway: Running, data: bytes, says: str) -> None:
+    detail = gateway.http.post("/v1/images", content=data).json()["detail"]
+    assert says in detail
+    for read in ("JPEG", "PNG", "TIFF", "camera raw"):
+        assert read in detail
+
+
 @pytest.mark.parametrize("idempotent", [{}, {"Idempotency-Key": "large"}], ids=["", "idempotent"])
 @pytest.mark.parametrize("size", [LIMIT + 1, LIMIT + 50_000_000])
 def test_more_bytes_than_are_taken_are_refused_by_their_announcement(
@@ -181,68 +197,6 @@ def test_an_image_may_be_waited_for(gateway: Running) -> None:
     waited = gateway.http.post("/v1/images?wait=0.2", content=png("late"))
     assert (waited.status_code, waited.json()["state"]) == (202, "queued")
     assert waited.json()["etag"]
-
-
-def test_the_same_request_again_gives_the_same_image(gateway: Running) -> None:
-    headers = {"Idempotency-Key": "one"}
-    first = gateway.http.post("/v1/images", content=LARGE, headers=headers)
-    again = gateway.http.post("/v1/images", content=LARGE, headers=headers)
-    formed = gateway.http.post("/v1/images", content=part("i", LARGE, "a") + END, headers=headers | FORM)
-    assert {a.json()["id"] for a in (first, again, formed)} == {first.json()["id"]}
-    assert alone(gateway) == LARGE
-    other = gateway.http.post("/v1/images", content=png("other"), headers=headers)
-    assert (other.status_code, problem(other)) == (422, "mismatch")
-    assert gateway.http.post("/v1/images", content=LARGE, headers={"Idempotency-Key": "two"}).status_code == 202
-    assert len(gateway.stored()) == 2
-
-
-@pytest.mark.parametrize("key", ["", "x" * 201, "a b", "\xe9"])
-def test_a_key_that_is_none_is_refused(gateway: Running, key: str) -> None:
-    answer = gateway.http.post("/v1/images", content=png(), headers=[(b"Idempotency-Key", key.encode("latin-1"))])
-    assert (answer.status_code, problem(answer)) == (400, "bad-request")
-
-
-def test_while_a_request_is_at_work_its_key_is_taken(gateway: Running) -> None:
-    head = f"{HEAD}Content-Length: {len(LARGE)}\r\nIdempotency-Key: k\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", gateway.port)) as first:
-        first.sendall(head.encode() + LARGE[:300_000])
-        eventually(gateway.stored)
-        second = gateway.http.post("/v1/images", content=LARGE, headers={"Idempotency-Key": "k"})
-        assert (second.status_code, problem(second), second.headers["retry-after"]) == (409, "conflict", "1")
-        first.sendall(LARGE[300_000:])
-        first.shutdown(socket.SHUT_WR)
-        assert status_of(received(first)) == 202
-    assert gateway.http.post("/v1/images", content=LARGE, headers={"Idempotency-Key": "k"}).status_code == 202
-    assert alone(gateway) == LARGE
-
-
-def test_a_claim_of_a_killed_gateway_ends_by_itself(gateway: Running, client: Client, keys: Keys) -> None:
-    """Who claimed is gone: for some time nobody gets the key, and then it is free."""
-    name = keys.idempotency(digest(b"\nk"))
-    client.set(name, b'{"id":"","digest":""}', px=400)
-    headers = {"Idempotency-Key": "k"}
-    assert gateway.http.post("/v1/images", content=png(), headers=headers).status_code == 409
-    eventually(lambda: gateway.http.post("/v1/images", content=png(), headers=headers).status_code == 202)
-    assert len(gateway.stored()) == 1
-    assert 80_000 < client.ttl(name) <= 86_400
-
-
-def test_the_memory_of_an_upload_is_understood_by_a_later_gateway(
-    gateway: Running, client: Client, keys: Keys
-) -> None:
-    """The literal form is kept for a day, over an update too; a changed form must still read it."""
-    body, headers = png("kept"), {"Idempotency-Key": "k"}
-    first = gateway.http.post("/v1/images", content=body, headers=headers).json()["id"]
-    name = keys.idempotency(digest(b"\nk"))
-    assert json.loads(client.get(name) or b"") == {"id": first, "digest": digest(body)}
-
-    older = {"Idempotency-Key": "older"}
-    client.set(keys.idempotency(digest(b"\nolder")), f'{{"id":"{first}","digest":"{digest(body)}"}}')
-    again = gateway.http.post("/v1/images", content=body, headers=older)
-    assert (again.status_code, again.json()["id"]) == (202, first)
-    other = gateway.http.post("/v1/images", content=png("other"), headers=older)
-    assert (other.status_code, problem(other)) == (422, "mismatch")
-    assert len(gateway.stored()) == 1
 
 
 def test_only_so_many_uploads_come_in_at_once(redis_url: str, tmp_path: Path) -> None:

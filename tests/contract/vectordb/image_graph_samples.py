@@ -42,6 +42,8 @@ def built(index: GrowingImages, least: int = LEAST) -> None:
     while index.without_graph() > least or building(index):
         assert time.monotonic() < deadline
         index.maintain(least)
+        if process := building(index):
+            process.wait(DEADLINE_S)
 
 
 def building(index: GrowingImages) -> subprocess.Popen[bytes] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.text import Text
 
-from tasks.message_parts import Likeness, Tag
+from tasks.message_parts import Likeness, Media, MediaWarning, Tag
 from tasks.segmentation.results import RunLengths, Segment
 from workers.cli import show
 from workers.lifecycle.record import Error, Record, Segmentation
@@ -74,3 +74,12 @@ def test_a_tag_says_who_gave_it() -> None:
                     tags=(named, like, found))  # fmt: skip
     shown = Text.from_markup(show.line(record)).plain
     assert shown == "a.jpg  Chelsea (you), tabby 0.80 (like p[1].jpg), cat 0.50"
+
+
+def test_what_may_be_wrong_with_a_file_is_shown_beside_its_tags() -> None:
+    media = Media(
+        format="BMP", width=9, height=9, bytes=99, warnings=(MediaWarning("may-be-truncated", "[b]dark[/]"),)
+    )
+    record = Record(bucket="inbox", key="a.bmp", etag="1", state="done", space_id="s", captions_version="c@1",
+                    tags=(Tag("cat", 0.5, 0.5, 0.5),), media=media)  # fmt: skip
+    assert Text.from_markup(show.line(record)).plain == "a.bmp  cat 0.50; warning: [b]dark[/]"

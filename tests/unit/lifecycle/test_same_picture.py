@@ -10,6 +10,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from tasks.images.perceptual_hash import perceptual_hash
 from tests.acceptance.images import photograph
+from tests.unit.duplicates import drawings
 from tests.unit.lifecycle.statements_samples import said
 from workers.lifecycle.statements import holding, same_picture
 
@@ -51,6 +52,14 @@ def test_what_was_said_holds_for_the_same_picture(edit: str) -> None:
 def test_what_was_said_does_not_hold_for_another_picture_under_the_same_key(other: str) -> None:
     statement = said("Chelsea", etag="e1", number=number(shown("chelsea.png")))
     assert holding([statement], "e2", number(shown(other))) == []
+
+
+def test_what_was_said_of_a_form_holds_for_its_copies_but_not_for_another_form_of_that_layout() -> None:
+    forms = [drawings.form(seed) for seed in range(6)]
+    statement = said("Alice's invoice", etag="e1", number=number(forms[0]))
+    assert [holding([statement], "e2", number(other)) for other in forms[1:]] == [[]] * 5
+    assert holding([statement], "e2", number(compressed(forms[0]))) == [statement]
+    assert holding([statement], "e2", number(forms[0].transpose(Image.Transpose.ROTATE_180))) == [statement]
 
 
 def test_without_hashes_it_holds_for_the_same_version_only() -> None:

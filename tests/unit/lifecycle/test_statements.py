@@ -132,7 +132,9 @@ def test_a_label_is_stored_without_needless_blanks_and_in_one_normalisation(give
     assert checked(given) == clean
 
 
-@pytest.mark.parametrize("label", ["", "  ", "-", "…!", "a\x00b", "\x1b[31mred", "\ud800", "x" * (LONGEST + 1)])
+@pytest.mark.parametrize(
+    "label", ["", "  ", "-", "…!", "a\x00b", "\x1b[31mred", "\u202etac", "\ud800", "x" * (LONGEST + 1)]
+)
 def test_a_label_that_says_nothing_or_could_do_harm_is_refused(label: str) -> None:
     with pytest.raises(BadLabel):
         checked(label)

@@ -15,6 +15,7 @@ const SENTENCES = {
   "too-many": () => "Too many requests. Try again in a moment.",
   busy: () => "Too many images are waiting. Try again later.",
   unavailable: () => "A part of wildtag is unavailable. Try again later.",
+  expired: () => "This list is too old to continue. Search again.",
   internal: () => "An error occurred on the server. See its log.",
 };
 
@@ -22,12 +23,13 @@ export class Refusal extends Error {
   constructor(name, detail, status = 0, seconds = 0) {
     super(SENTENCES[name]?.(detail) ?? sentence(detail));
     this.name = name;
+    this.detail = detail; // what the server says
     this.status = status;
     this.seconds = seconds; // to wait before a retry
   }
 }
 
-function sentence(text) {
+export function sentence(text) {
   const trimmed = text.trim();
   return ended(`${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}`);
 }
@@ -51,8 +53,11 @@ export const thumbnail = ({ bucket, key, etag }, size = 320) =>
 export const oid = ({ bucket, key }) => `${bucket}/${key}`;
 export const pause = (seconds) => new Promise((then) => setTimeout(then, seconds * 1000));
 
-// Sends one request. Throws Refusal. A GET waits while the server is unavailable or requires a key; others fail.
-export async function call(method, address, json) {
+export const original = (object, download = false) => `${objectPath(object)}:content${download ? "?download=true" : ""}`;
+
+// Sends one request, with `body` as JSON or, if it is a file, as it is. Throws Refusal. A GET waits while the server is unavailable or requires a key; others fail.
+export async function call(method, address, body) {
+  const file = body instanceof Blob;
   for (let tries = 1; ; tries += 1) {
     if (method === "GET") await connection.ready();
     let answer;
@@ -60,8 +65,8 @@ export async function call(method, address, json) {
       answer = await fetch(address, {
         method,
         signal: AbortSignal.timeout(PATIENCE_MS),
-        headers: json === undefined ? {} : { "Content-Type": "application/json" },
-        body: json === undefined ? undefined : JSON.stringify(json),
+        headers: body === undefined || (file && !body.type) ? {} : { "Content-Type": file ? body.type : "application/json" },
+        body: body === undefined || file ? body : JSON.stringify(body),
       });
       if (answer.ok) return answer.status === 204 ? null : await answer.json();
     } catch {
@@ -79,5 +84,5 @@ export async function call(method, address, json) {
 }
 
 export const get = (address) => call("GET", address);
-export const post = (address, json) => call("POST", address, json);
+export const post = (address, body) => call("POST", address, body);
 export const remove = (address) => call("DELETE", address);

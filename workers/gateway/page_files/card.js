@@ -3,6 +3,7 @@
 import { thumbnail } from "./api.js";
 import { make, say } from "./dom.js";
 import { overlay } from "./overlay.js";
+import { judging } from "./judging.js";
 import { details, reason, totalTime } from "./record.js";
 import { inWords } from "./segments.js";
 import { doing, thread } from "./stages.js";
@@ -11,8 +12,8 @@ import { locating } from "./where.js";
 
 let cards = 0;
 
-// `heading`: the level of the title, h2 or h3. `picture`: the URL of the first picture.
-export function card(title, { heading = "h3", picture = null } = {}) {
+// `heading`: the level of the title, h2 or h3. `picture`: the URL of the first picture. `size`: its largest side.
+export function card(title, { heading = "h3", picture = null, size = null } = {}) {
   const id = `card-${(cards += 1)}`;
   const image = make("img", { alt: "", decoding: "async", src: picture });
   const frame = make("div", { class: "picture" }, image);
@@ -37,6 +38,7 @@ export function card(title, { heading = "h3", picture = null } = {}) {
   let drawing = false; // whether a segmentation is expected
   let drawn = null; // the visible segmentation
   let lesson = null;
+  let judge = null;
   let place = null;
 
   function become(name, sentence) {
@@ -75,6 +77,11 @@ export function card(title, { heading = "h3", picture = null } = {}) {
       }
       final(status.record);
     },
+    // Shows what a person said of the image.
+    taught(record) {
+      before = null;
+      final(record);
+    },
     // Shows the next record next to the current one, or instead of it if only its segmentation is new (`drawing`).
     again({ drawing: only = false } = {}) {
       before = last;
@@ -90,16 +97,20 @@ export function card(title, { heading = "h3", picture = null } = {}) {
     const good = record.state === "done";
     const took = totalTime(record);
     become(record.state, good ? (took ? `Done in ${took}` : "Done") : record.state === "dead" ? "Abandoned" : "Failed");
+    judge ??= judging(self);
+    const focused = judge.focused();
     results.replaceChildren(
       ...(news ? [earlier(before), make("h4", { class: "now" }, "Now")] : []),
-      ...details(record, news ? before.tags.map((tag) => tag.label) : null),
+      ...details(record, news ? before.tags.map((tag) => tag.label) : null, judge.beside),
     );
+    judge.about(record);
     last = record;
     show(record);
     draw(record);
-    if (!lesson) actions.append((lesson = teaching(self, record)).element, (place = locating(self, record)).element);
+    if (!lesson) actions.append(judge.element, (lesson = teaching(self, record)).element, (place = locating(self, record)).element);
     lesson.about(record);
     place.about(record);
+    judge.focus(focused);
     const tags = record.tags.map((tag) => tag.label).join(", ");
     say(`${title}: ${good ? tags || "unknown" : reason(record)}`);
     if (alone && drawn) say(`Segmentation: ${inWords(drawn)}`);
@@ -120,7 +131,7 @@ export function card(title, { heading = "h3", picture = null } = {}) {
     const labels = record.tags.map((tag) => tag.label).join(", ");
     image.alt = labels ? `Image tagged ${labels}` : "The image";
     if (record.state !== "done") return;
-    const small = make("img", { src: thumbnail(record, record.segmentation ? 640 : 320) });
+    const small = make("img", { src: thumbnail(record, size ?? (record.segmentation ? 640 : 320)) });
     small.onload = () => {
       image.src = small.src;
       if (blob) URL.revokeObjectURL(blob);

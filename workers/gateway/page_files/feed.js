@@ -3,12 +3,14 @@
 import * as connection from "./connection.js";
 
 const AGAIN_MS = 3000;
-const listeners = [];
+const listeners = new Set();
 let source = null;
 
-// `came(record)`, `went({bucket, key})`, and `anew()`: events may have been missed, so reload.
+// `came(record)`, `went({bucket, key})`, and `anew()`: events may have been missed, so reload. Returns a function that
+// ends it.
 export function listen(listener) {
-  listeners.push(listener);
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 const all = (name, ...what) => listeners.forEach((listener) => listener[name]?.(...what));

@@ -5,14 +5,17 @@ import { tagList } from "./tags.js";
 
 const SHOWN = 3; // captions before "more"
 
-// `before`: the labels of the earlier record; other tags are marked as new.
-export function details(record, before = null) {
+// `before`: the labels of the earlier record; other tags are marked as new. `beside(tag)`: elements beside a tag.
+export function details(record, before = null, beside = undefined) {
   if (record.state !== "done") return [make("p", { class: "problem" }, reason(record))];
   const parts = [];
   if (record.unknown) {
     parts.push(make("p", { class: "unknown" }, because(record.unknown_because)));
   } else if (!record.tags.length) {
     parts.push(make("p", { class: "unknown" }, "No tags found. You can add a caption that names the image."));
+  }
+  for (const { reason: why } of record.media?.warnings ?? []) {
+    parts.push(make("p", { class: "unknown" }, `Warning: ${ended(why)}`));
   }
   const captions = evidence(record);
   if (record.tags.length) {
@@ -23,7 +26,7 @@ export function details(record, before = null) {
       onfocus: () => captions?.cited(record.tags[place].evidence),
       onblur: () => captions?.cited([]),
     });
-    parts.push(tagList(record.tags, before === null ? "Tags" : "Tags now", options));
+    parts.push(tagList(record.tags, before === null ? "Tags" : "Tags now", options, beside));
   }
   if (captions) parts.push(captions.element);
   const where = record.segmentation;

@@ -21,10 +21,11 @@ export function tagChip(tag, { fresh = false, ...attributes } = {}) {
   return chip;
 }
 
-export function tagList(tags, name, options = () => ({})) {
+// `beside(tag)`: elements beside the tag.
+export function tagList(tags, name, options = () => ({}), beside = () => []) {
   return make(
     "ul",
     { class: "tags", "aria-label": name },
-    ...tags.map((tag, place) => make("li", {}, tagChip(tag, options(tag, place)))),
+    ...tags.map((tag, place) => make("li", {}, tagChip(tag, options(tag, place)), ...beside(tag))),
   );
 }

@@ -4,9 +4,11 @@ import { oid, path, thumbnail } from "./api.js";
 import * as connection from "./connection.js";
 import { make } from "./dom.js";
 import { reason } from "./record.js";
+import { likeAddress } from "./search.js";
 import { tagChip } from "./tags.js";
 
 const SHOWN = 3;
+let reasons = 0;
 
 export function nameOf(record) {
   const last = record.key.split("/").at(-1);
@@ -15,7 +17,7 @@ export function nameOf(record) {
 
 export const objectAddress = (record) => `#/image/${path(record.bucket, record.key)}`;
 
-// `found`: how a search found the record: {tag, confidence, score, implied, segment}.
+// `found`: how a search found the record: {why}, a sentence, or {tag, confidence, score, implied, segment}.
 export function tile(record, { found } = {}) {
   const name = nameOf(record);
   const picture = record.state === "done"
@@ -34,6 +36,8 @@ export function tile(record, { found } = {}) {
   } else {
     link.classList.add("none");
   }
+  const why = found?.why && make("p", { class: "why", id: `why-${(reasons += 1)}` }, found.why);
+  if (why) link.setAttribute("aria-describedby", why.id);
   const words = record.state === "done"
     ? record.tags.length
       ? make("ul", { class: "tags" }, ...record.tags.slice(0, SHOWN).map((tag) => make("li", {}, tagChip(tag))))
@@ -42,9 +46,12 @@ export function tile(record, { found } = {}) {
   return make(
     "li",
     { class: "tile", "data-oid": oid(record), "data-state": record.state },
-    link,
-    found && make("p", { class: "note" }, how(found)),
+    make("div", { class: "frame" }, link, why),
+    found && "tag" in found && make("p", { class: "note" }, how(found)),
     words,
+    record.state === "done" &&
+      make("p", { class: "like" },
+        make("a", { href: likeAddress(record) }, "More like this", make("span", { class: "unseen" }, `: ${name}`))),
   );
 }
 

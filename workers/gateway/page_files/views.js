@@ -1,30 +1,37 @@
-// The views by address: #/ the images, #/tags, #/tag/LABEL, #/image/BUCKET/KEY.
+// The views by address: #/ the images, #/tags, #/tag/LABEL, #/image/BUCKET/KEY, #/search?…, #/duplicates.
 
 import { get, objectPath, path } from "./api.js";
 import { card } from "./card.js";
 import { byId, make, plural } from "./dom.js";
+import { duplicates } from "./duplicates.js";
 import { follow } from "./following.js";
+import { results } from "./results.js";
 import { tagChip } from "./tags.js";
 import { nameOf, tile } from "./tiles.js";
+import * as viewer from "./viewer.js";
 
 const PAGE = 48;
 let turn = 0; // the number of the current view; late results of others are dropped
 
 export function install() {
-  addEventListener("hashchange", () => show(true));
+  addEventListener("hashchange", () => viewer.left() || show(true));
   show(false);
 }
 
 async function show(moved) {
   const mine = (turn += 1);
-  const [, name = "", ...rest] = location.hash.split("/");
+  const [route, query = ""] = location.hash.split("?");
+  const [, name = "", ...rest] = route.split("/");
   const view = byId("view");
-  const open = { tags: allTags, tag: tagged, image }[name];
+  const open = {
+    tags: allTags, tag: tagged, image, duplicates, search: (_, current) => results(new URLSearchParams(query), current),
+  }[name];
   byId("home").hidden = Boolean(open);
   view.hidden = !open;
   document.title = "wildtag";
+  if (name !== "search") byId("query").value = "";
   for (const link of document.querySelectorAll("nav a[href^='#']")) {
-    const here = link.hash === (name === "tags" ? "#/tags" : open ? "" : "#/");
+    const here = link.hash === (name === "tags" || name === "duplicates" ? `#/${name}` : open ? "" : "#/");
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }

@@ -15,7 +15,6 @@ from workers.gateway import paging, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 
-
 AT_ONCE = 4  # concurrent requests; each holds a thread while images are compared
 
 

@@ -126,7 +126,7 @@ class Images:
         self.remove(self.oid(name), "no image has this id")
 
     def remove(self, oid: str, missing: str | None = None) -> None:
-        """Delete an object. Raises ``Problem``: with the text ``missing``, which only uploads have, if there is none."""
+        """Delete an object. Raises ``Problem``, with the text ``missing`` (for an upload) if it does not exist."""
         bucket, _, key = oid.partition("/")
         if missing is None and (rule := self._services.ignored_by(key)) is not None:  # such as the journal
             raise Problem("ignored", f"objects of this key are not tagged, so they cannot be deleted here: {rule}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Protocol
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
@@ -11,6 +14,8 @@ from tasks.duplicates import Group
 from workers.gateway import paging, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
+
+AT_ONCE = 4  # concurrent requests; each holds a thread while images are compared
 
 
 class CopyModel(BaseModel):
@@ -53,19 +58,21 @@ class Finder(Protocol):
 def router(finder: Finder, access: Access) -> APIRouter:
     """The route."""
     routes = APIRouter(tags=["search"])
+    threads = anyio.CapacityLimiter(AT_ONCE)  # separate, so that other routes work if no worker answers
 
     @routes.get(
         "/v1/duplicates", response_model=Duplicates, responses=responses.problems(400, 422, 429, 503),
         dependencies=[Depends(access.needing(Scope.READ))], operation_id="listDuplicates", summary="List duplicates",
     )  # fmt: skip
-    def duplicates(
+    async def duplicates(
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
         refresh: Annotated[bool, Query(description="Compare again; else a result may be a minute old.")] = False,  # noqa: FBT002 -- a parameter of a URL
     ) -> Response:
         """Groups of copies of one picture: resized, compressed, turned or mirrored. Nothing is deleted."""
         start = paging.position(cursor)
-        groups = finder.find(fresh=refresh and start == 0)
+        finding = partial(finder.find, fresh=refresh and start == 0)
+        groups = await anyio.to_thread.run_sync(finding, limiter=threads)
         page = [_shown(group) for group in groups[start : start + limit]]
         more = str(start + limit) if start + limit < len(groups) else None
         total = sum(group.wasted for group in groups)

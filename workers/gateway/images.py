@@ -126,8 +126,10 @@ class Images:
         self.remove(self.oid(name), "no image has this id")
 
     def remove(self, oid: str, missing: str | None = None) -> None:
-        """Delete an object. Raises ``Problem`` with the text ``missing`` if it does not exist."""
+        """Delete an object. Raises ``Problem``, with the text ``missing`` (for an upload) if it does not exist."""
         bucket, _, key = oid.partition("/")
+        if missing is None and (rule := self._services.ignored_by(key)) is not None:  # such as the journal
+            raise Problem("ignored", f"objects of this key are not tagged, so they cannot be deleted here: {rule}")
         if self._services.store.stat(bucket, key) is None:
             hint = self._spellings.hint(bucket, key) if missing is None else ""
             raise Problem("not-found", missing or f"the object does not exist{hint}")

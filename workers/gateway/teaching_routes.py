@@ -120,7 +120,7 @@ def router(teacher: Teaching, images: Images, services: Services, access: Access
         dependencies=writing, operation_id="deleteObject", summary="Delete an object",
     )  # fmt: skip
     def forget(bucket: str, key: str) -> Response:
-        """Delete an object of the bucket and its record."""
+        """Delete an object of the bucket and its record. Objects that the settings exclude are refused."""
         images.remove(images.found(bucket, key))
         return Response(status_code=204)
 

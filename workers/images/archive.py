@@ -35,9 +35,9 @@ class Follow(msgspec.Struct, frozen=True):
 
 
 class Followed(msgspec.Struct, frozen=True):
-    """``images``: bucket and key of each image concerned, once. ``counts``: how many each caption concerns."""
+    """``images``: how many are concerned, each counted once. ``counts``: how many each caption concerns."""
 
-    images: tuple[tuple[str, str], ...]
+    images: int
     counts: tuple[int, ...]
 
 
@@ -64,7 +64,7 @@ class Archive:
             found |= {entry.id: entry for entry in concerned}
         if not request.dry:
             self._queue(list(found.values()))
-        return Followed(tuple((entry.bucket, entry.key) for entry in found.values()), tuple(counts))
+        return Followed(len(found), tuple(counts))
 
     def _queue(self, entries: Sequence[ImageEntry]) -> None:
         for start in range(0, len(entries), PAGE):
@@ -95,7 +95,7 @@ class RemoteArchive:
     def follow(self, vectors: Floats, captions_version: str, *, dry: bool = False) -> Followed:
         """See ``Follow``. Raises ``RpcTimeout``, ``RpcTransient`` or ``RpcPermanent``."""
         if not len(vectors):
-            return Followed((), ())
+            return Followed(0, ())
         request = Follow(Vectors.of(vectors), captions_version, dry)
         data = self._rpc.ask(OWNER, TASK, msgspec.msgpack.encode(request), "follow captions")
         return from_msgpack(data, Followed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import structlog
@@ -21,20 +21,13 @@ from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import FeedItem, Records
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
+from workers.redis.rpc import Sender
 from workers.redis.streams import entry_order
 
 log = structlog.get_logger()
 
 PAGE = 200  # feed entries at a time
 LIFETIME_S = 600.0  # of a message that nobody takes
-
-
-class Sender(Protocol):
-    """Sends a task to a queue."""
-
-    def ask(self, queue: str, task: str, request: str, data: bytes, label: str, lifetime: float) -> None:
-        """Send a request; it is dropped after ``lifetime`` seconds. Raises ``BrokerUnavailable``."""
-        ...
 
 
 class Follower:

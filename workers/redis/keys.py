@@ -84,7 +84,7 @@ key                              type        holds
 ``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
                                              and when it last reported it (msgpack); see ``workers.outages.board``
-``P statements:OID``           string      what people said of labels of the object (JSON list, see
+``P statements:OID``             string      what people said of labels of the object (JSON list, see
                                              ``workers.lifecycle.statements``)
 ``P stated``                     set         OIDs of the objects with statements
 ``P statements-revision``        string      a number that grows with every change of a statement

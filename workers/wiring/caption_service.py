@@ -48,7 +48,7 @@ class CaptionService:
             )
         followed = self._archive.follow(done.vectors, version, dry=dry)
         added = [(caption, True, count) for caption, count in zip(done.added, followed.counts, strict=True)]
-        return Lesson([*added, *((caption, False, 0) for caption in done.known)], len(followed.images))
+        return Lesson([*added, *((caption, False, 0) for caption in done.known)], followed.images)
 
     def search(self, text: str, limit: int) -> list[tuple[Caption, float]]:
         """See ``CaptionStore``."""
@@ -64,7 +64,7 @@ class CaptionService:
                 gone = remove_taught(index, [caption], lambda: self._encoder, before=self._archive.reachable(version))
             except NotTaught as exc:
                 raise NoSuchCaption(str(exc)) from exc
-        return len(self._archive.follow(gone.vectors, version).images)
+        return self._archive.follow(gone.vectors, version).images
 
     def version(self) -> str:
         """See ``CaptionStore``."""

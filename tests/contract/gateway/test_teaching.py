@@ -104,6 +104,17 @@ def test_an_object_is_deleted_with_its_file(gateway: Running) -> None:
     assert (missing.status_code, problem(missing)) == (404, "not-found")
 
 
+def test_output_of_wildtag_is_not_deleted_as_an_object(gateway: Running) -> None:
+    """The journal of statements lies in the bucket; only who may write to the bucket itself may change it."""
+    gateway.tagged("cat.jpg", "cat")
+    say(gateway, "cat.jpg", "Chelsea")
+    journal = [info.ref.key for info in gateway.wiring.store.list("inbox", ".wildtag/statements/")]
+    assert len(journal) == 1
+    refused = gateway.http.delete(f"{OBJECTS}/{journal[0]}")
+    assert (refused.status_code, problem(refused)) == (404, "ignored")
+    assert [info.ref.key for info in gateway.wiring.store.list("inbox", ".wildtag/statements/")] == journal
+
+
 def test_teaching_and_deleting_need_the_scope_to_write(
     redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -126,7 +126,7 @@ def _report(followed: Followed | None, *, dry: bool = False) -> None:
     if followed is None:
         messages.print("The stack does not run, or uses other captions: images that have tags keep them.")
         return
-    count = len(followed.images)
+    count = followed.images
     verb = "would be" if dry else "are" if count != 1 else "is"
     messages.print(f"{count:,} {'image' if count == 1 else 'images'} {verb} tagged again")
 

@@ -80,7 +80,7 @@ def _found(wiring: Wiring, text: str, like: str | None, where: SearchFilter, lim
         page = finder(wiring).find(asked, limit)
     except NoVector as exc:
         hint = lookup.hint(*asked.like) if asked.like else ""
-        raise NoVector(f"{exc}{hint}; there is no file of this name either") from exc
+        raise NoVector(f"{exc}, and there is no file of this name{hint}") from exc
     return list(page.images)
 
 

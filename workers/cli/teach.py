@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from tasks.labels.index_form import index_form
 from vectordb.decoders import from_json
 from vectordb.errors import Permanent
 from workers.cli.connection import connected
@@ -29,8 +30,8 @@ Key = Annotated[str, typer.Argument(help="Key of an image in the bucket.")]
 Label = Annotated[str, typer.Argument(help="What the image shows, in your words.")]
 
 
-class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of exported examples."""
+class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A line of exported examples. A misspelt field is refused: without its ``accepted`` a line would accept."""
 
     key: str
     label: str
@@ -59,6 +60,8 @@ def teach(
     wiring = connected()
     bucket = wiring.settings.bucket
     found = spellings(wiring).find(bucket, key)
+    if take_back:
+        _said(wiring, found, label)
     taught = teacher(wiring).say(bucket, found, label, None if take_back else not reject)
     if json:
         near = [{"bucket": other, "key": name, "similarity": value} for other, name, value in taught.near]
@@ -70,10 +73,12 @@ def teach(
 
 def _show(taught: Taught) -> None:
     console.print(line(taught.record), highlight=False, soft_wrap=True)
+    if rejected := taught.record.rejected or ():
+        console.print(f"  rejected: {clean(', '.join(rejected))}", highlight=False, soft_wrap=True)
     if taught.near:
         count = len(taught.near)
-        look = "looks" if count == 1 else "look"
-        messages.print(f"{count:,} {'image' if count == 1 else 'images'} {look} like this one, tagged again:")
+        who, again = ("image looks", "is") if count == 1 else ("images look", "are")
+        messages.print(f"{count:,} {who} like this one and {again} tagged again:")
         for _, name, similarity in taught.near[:SHOWN]:
             messages.print(f"  {clean(name)}  [dim]{similarity:.3f}[/]", highlight=False)
         if count > SHOWN:
@@ -95,10 +100,10 @@ def list_(json: Json = False) -> None:
         _print(rows, sys.stdout)
         return
     view = Table(pad_edge=False)
-    for name in ("key", "", "label"):
+    for name in ("key", "label", "said"):
         view.add_column(name, overflow="fold")
     for row in rows:
-        view.add_row(clean(row.key), "" if row.accepted else "not", clean(row.label))
+        view.add_row(clean(row.key), clean(row.label), "accepted" if row.accepted else "rejected")
     if rows:
         console.print(view)
     else:
@@ -114,7 +119,7 @@ def export(file: Annotated[Path, typer.Argument(help="File to write, JSON lines;
         return
     with file.open("w", encoding="utf-8", errors="surrogateescape") as out:
         _print(rows, out)
-    messages.print(f"{len(rows):,} examples written to {escape(str(file))}")
+    messages.print(f"{len(rows):,} {'example' if len(rows) == 1 else 'examples'} written to {escape(str(file))}")
 
 
 @examples.command("import")
@@ -125,8 +130,7 @@ def import_(
     from workers.images.teacher import BadLabel, NotTaggable  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.operations import teacher  # noqa: PLC0415 -- as above
 
-    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8", errors="surrogateescape")
-    rows = list(_read(text))
+    rows = list(_read(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()))
     wiring = connected()
     say, done = teacher(wiring).say, 0
     problems: dict[str, int] = {}
@@ -155,10 +159,7 @@ def remove(
 
     wiring = connected()
     bucket = wiring.settings.bucket
-    labels = [label] if label is not None else [row.label for row in _lines(wiring) if row.key == key]
-    if not labels:
-        raise Permanent(f"nothing was said of {key!r}")
-    for one in labels:
+    for one in _said(wiring, key, label):
         taught = teacher(wiring).forget(bucket, key, one)
     if taught is not None:
         _show(taught)
@@ -190,6 +191,17 @@ def calibrate(json: Json = False) -> None:
     messages.print("Distances are 1 - cosine. Images within the radius of an example look like it.")
 
 
+def _said(wiring: Wiring, key: str, label: str | None) -> list[str]:
+    """The labels of an object of which something was said, or the given one. Raises ``Permanent`` without any."""
+    found = [row.label for row in _lines(wiring) if (row.bucket, row.key) == (wiring.settings.bucket, key)]
+    if label is not None:
+        found = [one for one in found if index_form(one) == index_form(label)]
+    if not found:
+        of = f"of {key!r}" if label is None else f"of {label!r} for {key!r}"
+        raise Permanent(f"nothing was said {of}; wildtag examples list shows what was said")
+    return found
+
+
 def _lines(wiring: Wiring) -> Iterator[Line]:
     for oid, said in wiring.statements.all():
         bucket, _, key = oid.partition("/")
@@ -202,12 +214,12 @@ def _print(rows: list[Line], out: Any) -> None:
         print(msgspec.json.encode(row).decode(), file=out)
 
 
-def _read(text: str) -> Iterator[Line]:
-    for number, row in enumerate(text.splitlines(), 1):
+def _read(data: bytes) -> Iterator[Line]:
+    for number, row in enumerate(data.split(b"\n"), 1):
         if row.strip():
             try:
                 yield from_json(row, Line)
-            except msgspec.DecodeError as exc:
+            except (msgspec.DecodeError, UnicodeDecodeError) as exc:
                 raise UnreadableExamples(f"line {number} is not an example: {exc}") from exc
 
 

@@ -32,7 +32,7 @@ _ID = re.compile(r"[0-9a-f]{24}")
 Key = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
-class BatchRequest(BaseModel):
+class BatchRequest(BaseModel, extra="forbid"):
     """The objects of a batch: exactly one of `keys`, `prefix` and `uploads`.
 
     `force`: tag objects again that already have tags. `segment`: the segmentation method for `keys` and `uploads`.

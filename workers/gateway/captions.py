@@ -22,7 +22,7 @@ AT_ONCE = 8  # concurrent calls to the workers; each holds a thread
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
-class CaptionsRequest(BaseModel):
+class CaptionsRequest(BaseModel, extra="forbid"):
     """Captions to add. `source`: a name for their origin."""
 
     captions: list[Annotated[str, Field(min_length=1, max_length=1000)]] = Field(min_length=1, max_length=100)

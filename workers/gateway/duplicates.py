@@ -28,7 +28,7 @@ class CopyModel(BaseModel):
     transform: str = Field(description="What was done to the first one: `same`, `rotated 90°`, `mirrored` …")
     distance: int = Field(description="Bits of 256 in which the perceptual hashes differ.")
     cosine: float | None = Field(description="Cosine similarity of the vectors; null if one is not known.")
-    exact: bool = Field(description="The bytes are the same.")
+    exact: bool = Field(description="The bytes are known to be the same; in a folder they are not compared.")
 
 
 class GroupModel(BaseModel):

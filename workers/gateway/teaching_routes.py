@@ -20,7 +20,7 @@ from workers.images.teacher import BadLabel, NotTaggable, Taught
 AT_ONCE = 8  # concurrent calls to the workers; each holds a thread
 
 
-class TagRequest(BaseModel):
+class TagRequest(BaseModel, extra="forbid"):
     """What a person says of a label of an image."""
 
     label: str = Field(min_length=1, max_length=200)

@@ -53,7 +53,7 @@ VIDEO_SUFFIXES = {
 }  # fmt: skip
 
 
-class UploadRequest(BaseModel):
+class UploadRequest(BaseModel, extra="forbid"):
     """The image that will be uploaded. `segment`: also segment it with this method."""
 
     content_type: str = "image/jpeg"

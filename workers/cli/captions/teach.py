@@ -82,7 +82,7 @@ def taught(source: Source = "taught", captions: Wanted = None, json: Json = Fals
     if found:
         console.print(view)
     else:
-        messages.print(f"{here.captions_version} has no captions taught by {source!r}", markup=False)
+        messages.print(f"{here.captions_version}: no captions of the source {source!r} were taught", markup=False)
 
 
 def remove(

@@ -55,14 +55,19 @@ def teach(
     """Say what an image shows. It keeps the label through every retag; images that look like it gain it, too."""
     if reject and take_back:
         raise typer.BadParameter("use --reject or --take-back, not both")
-    from workers.wiring.operations import spellings, teacher  # noqa: PLC0415 -- keeps the command line quick
+    from workers.images.teacher import NotTaggable  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.operations import spellings, teacher  # noqa: PLC0415 -- as above
 
     wiring = connected()
     bucket = wiring.settings.bucket
-    found = spellings(wiring).find(bucket, key)
+    lookup = spellings(wiring)
+    found = lookup.find(bucket, key)
     if take_back:
         _said(wiring, found, label)
-    taught = teacher(wiring).say(bucket, found, label, None if take_back else not reject)
+    try:
+        taught = teacher(wiring).say(bucket, found, label, None if take_back else not reject)
+    except NotTaggable as exc:
+        raise NotTaggable(f"{exc}{lookup.hint(bucket, found)}") from exc
     if json:
         near = [{"bucket": other, "key": name, "similarity": value} for other, name, value in taught.near]
         row = {"record": taught.record, "near": near, "problem": taught.problem}

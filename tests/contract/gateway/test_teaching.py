@@ -142,3 +142,12 @@ def test_the_client_teaches_and_names_what_replaced_its_old_form(gateway: Runnin
         for old in (["a photo of a Moka pot"], "cat"):
             with pytest.raises(TypeError, match="add_captions"):
                 client.teach(old)
+
+
+def test_a_misspelt_field_is_refused_and_accepts_nothing_that_was_meant_to_be_rejected(gateway: Running) -> None:
+    gateway.tagged("misspelt.jpg", "cat")
+    body = {"label": "dog", "acepted": False}
+    answer = gateway.http.post(f"{OBJECTS}/misspelt.jpg:tag", json=body)
+    assert (answer.status_code, problem(answer)) == (422, "invalid")
+    assert answer.json()["errors"][0]["where"] == "body.acepted"
+    assert labels(gateway, "misspelt.jpg") == ["cat"]

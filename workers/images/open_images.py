@@ -50,10 +50,13 @@ class OpenImages:
         """
         try:
             return work(self.index())
-        except (IndexFault, IndexMissing) as exc:
+        except (IndexFault, IndexMissing, OSError) as exc:
             log.warning("image index opened again", reason=str(exc))
             self.close()
+        try:
             return work(self.index())
+        except OSError as exc:
+            raise IndexFault(f"the index of images failed: {exc}") from exc
 
     def drop(self) -> None:
         """Remove the index; an empty one is created at its next use."""
@@ -70,8 +73,7 @@ class OpenImages:
         try:
             index = self.index()
             done = work(index)
-            index.maintain()
-        except WildtagError as exc:
+        except (WildtagError, OSError) as exc:  # a folder that was removed, for one
             if not self._failing:
                 log.warning("image index failed", purpose=purpose, reason=str(exc), then="tagging goes on without")
             self._failing = True
@@ -81,6 +83,10 @@ class OpenImages:
         if self._failing:
             log.info("image index works again", purpose=purpose)
             self._failing = False
+        try:
+            index.maintain()
+        except (WildtagError, OSError) as exc:
+            log.warning("graph of the image index not built", reason=str(exc))
         return done
 
     def close(self) -> None:
@@ -89,5 +95,5 @@ class OpenImages:
         if index is not None:
             try:
                 index.close()
-            except WildtagError as exc:  # what was not flushed is found by the verification
+            except (WildtagError, OSError) as exc:  # what was not flushed is found by the verification
                 log.warning("image index not closed", reason=str(exc))

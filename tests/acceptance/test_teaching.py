@@ -16,7 +16,7 @@ from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import Json, Stack
 from tests.eventually import eventually
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 FOLLOWS_S = 60  # until the archive has followed
 CAPTION = "cup of espresso, a kind of coffee"

@@ -34,6 +34,9 @@ from vectordb.index import IndexLocked
 from vectordb.options import IndexOptions
 
 
+pytestmark = pytest.mark.long  # each builds graphs in processes of its own
+
+
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GrowingImages]:
     monkeypatch.setattr(image_graph, "NICE", 0)

@@ -33,7 +33,6 @@ from vectordb.image_growth import GrowingImages
 from vectordb.index import IndexLocked
 from vectordb.options import IndexOptions
 
-
 pytestmark = pytest.mark.long  # each builds graphs in processes of its own
 
 

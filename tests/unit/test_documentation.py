@@ -210,7 +210,7 @@ def test_the_record_page_explains_every_field() -> None:
     explained = {
         name for row in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
     }
-    assert explained == {*Record.__struct_fields__, "image_score", "text_score", "confidence", "source", "example"}
+    assert explained == {*Record.__struct_fields__, "image_score", "text_score", "confidence"}
 
 
 def test_links_between_docs_and_decisions_are_moved_to_the_built_pages() -> None:

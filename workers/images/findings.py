@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from vectordb.decoders import from_json
 from workers.images.comparison import KINDS, Kind
 from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
@@ -92,6 +93,6 @@ class StoredStanding:
         with translated():
             body = self._redis.get(self._key)
         try:
-            return msgspec.json.decode(body, type=Standing) if body else None
+            return from_json(body, Standing) if body else None
         except (msgspec.DecodeError, UnicodeDecodeError):  # of another version of wildtag
             return None

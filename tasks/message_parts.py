@@ -32,6 +32,12 @@ class ObjectRef(_Part, frozen=True):
         return f"{self.bucket}/{self.key}"
 
 
+def place_of(object_id: str) -> tuple[str, str]:
+    """Bucket and key of an object id, see ``ObjectRef.id``."""
+    bucket, _, key = object_id.partition("/")
+    return bucket, key
+
+
 class Revision(_Part, frozen=True):
     """What a result depends on besides the image: the vector space and the captions version."""
 

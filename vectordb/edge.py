@@ -27,12 +27,11 @@ import qdrant_edge as edge
 
 from vectordb.captions import SOURCE, Caption
 from vectordb.disk_space import require_space, size_of
-from vectordb.edge_shard import OpenShard, translated
+from vectordb.edge_shard import OpenShard, recorded_dimension, translated
 from vectordb.index import (
     PAGE,
     Floats,
     IndexExists,
-    IndexMissing,
     Neighbours,
     paired,
     unit_rows,
@@ -84,12 +83,7 @@ class EdgeIndex:
         Its storage is as it was built; ``options`` determine how it is searched, and how the next ``optimize``
         builds.
         """
-        # the library would create a shard in any folder, so check first
-        try:
-            dimension = int(json.loads((path / "index.json").read_text())["dimension"])
-        except (OSError, ValueError, KeyError, TypeError) as exc:
-            raise IndexMissing(f"there is no index at {path}: {exc}") from exc
-        return cls(path, dimension, options)
+        return cls(path, recorded_dimension(path, "there is no index"), options)
 
     def add(self, captions: Sequence[Caption], vectors: Floats) -> None:
         """See ``CaptionIndex.add``. New captions are found at once, by a full scan until ``optimize``.

@@ -13,6 +13,7 @@ call, including a whole ``optimize``. A process that must respond meanwhile shou
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -68,6 +69,17 @@ class OpenShard:
             with translated():
                 self._shard.flush()
                 self._shard.close()
+
+
+def recorded_dimension(path: Path, missing: str) -> int:
+    """The dimension in ``index.json`` of an index's folder. Raises ``IndexMissing`` with ``missing``.
+
+    The library would create a shard in any folder, so this comes before opening one.
+    """
+    try:
+        return int(json.loads((path / "index.json").read_text())["dimension"])
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise IndexMissing(f"{missing} at {path}: {exc}") from exc
 
 
 @contextmanager

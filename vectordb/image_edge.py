@@ -20,8 +20,19 @@ import numpy as np
 import qdrant_edge as edge
 
 from vectordb.disk_space import require_space
-from vectordb.edge_shard import OpenShard, translated
-from vectordb.image_points import COMPARED, IMAGE, KEYWORDS, MARGIN, TAKEN, WORDS, entry_of, fact_of, payload_of
+from vectordb.edge_shard import OpenShard, recorded_dimension, translated
+from vectordb.image_points import (
+    COMPARED,
+    IMAGE,
+    KEYWORDS,
+    MARGIN,
+    TAKEN,
+    WORDS,
+    entry_of,
+    fact_of,
+    hits_of,
+    payload_of,
+)
 from vectordb.images import (
     EVERYTHING,
     PAGE,
@@ -83,12 +94,7 @@ class EdgeImages:
     @classmethod
     def open(cls, path: Path, options: IndexOptions = DEFAULT) -> Self:
         """Open the index in the folder ``path``. Raises ``IndexMissing`` or ``IndexLocked``."""
-        # the library would create a shard in any folder, so check first
-        try:
-            dimension = int(json.loads((path / "index.json").read_text())["dimension"])
-        except (OSError, ValueError, KeyError, TypeError) as exc:
-            raise IndexMissing(f"there is no index of images at {path}: {exc}") from exc
-        return cls(path, dimension, options)
+        return cls(path, recorded_dimension(path, "there is no index of images"), options)
 
     def put(self, entries: Sequence[ImageEntry], vectors: Floats) -> None:
         """See ``ImageIndex.put``. Raises ``DiskFull``."""
@@ -140,7 +146,7 @@ class EdgeImages:
             for query in queries
         ]  # fmt: skip
         with self._shard.used() as shard:
-            return [_hits(found) for found in shard.query_batch(edge.QueryBatchRequest(requests))]
+            return [hits_of(found) for found in shard.query_batch(edge.QueryBatchRequest(requests))]
 
     def search_words(self, words: Mapping[str, float], limit: int, where: ImageFilter = EVERYTHING) -> ImageHits:
         """See ``ImageSearch.search_words``."""
@@ -153,7 +159,7 @@ class EdgeImages:
             with_payload=True,
         )
         with self._shard.used() as shard:
-            return _hits(shard.query(request))
+            return hits_of(shard.query(request))
 
     def concerned(self, vector: Floats, hubness: float, captions_version: str) -> list[ImageEntry]:
         """See ``ImageSearch.concerned``: an exact scan of all images, then the rank values above the floors."""
@@ -169,7 +175,7 @@ class EdgeImages:
             with_payload=True,
         )  # fmt: skip
         with self._shard.used() as shard:
-            found = _hits(shard.query(request))
+            found = hits_of(shard.query(request))
         pairs = zip(found.entries, found.scores, strict=True)
         return [entry for entry, score in pairs if score + entry.floor >= entry.bound - MARGIN]
 
@@ -238,11 +244,6 @@ class EdgeImages:
 
 
 _FLOOR = edge.Expression.Variable("floor")
-
-
-def _hits(found: Sequence[edge.ScoredPoint]) -> ImageHits:
-    found = sorted(found, key=lambda point: (-point.score, point.id))
-    return ImageHits(tuple(entry_of(point.payload) for point in found), tuple(point.score for point in found))
 
 
 def _point(number: int, entry: ImageEntry, vector: list[float], before: edge.Record | None) -> edge.Point:

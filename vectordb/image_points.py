@@ -18,9 +18,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
-from vectordb.images import ImageEntry, ImageFact
+from vectordb.images import ImageEntry, ImageFact, ImageHits
 
 IMAGE: Final = "image"
 WORDS: Final = "words"
@@ -28,6 +29,23 @@ KEYWORDS: Final = ("bucket", "key", "captions", "tags")  # fields with an index
 TAKEN: Final = "taken"
 COMPARED: Final = ("bucket", "key", "raw_key", "etag", "tags")  # fields of an ``ImageFact``
 MARGIN: Final = 1e-5  # similarities of float32 vectors differ by less between two ways to compute them
+
+
+class Scored(Protocol):
+    """A point that was found, of either library."""
+
+    @property
+    def id(self) -> Any: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def payload(self) -> dict[str, Any] | None: ...
+
+
+def hits_of(found: Sequence[Scored]) -> ImageHits:
+    """The images of points, best first; equal scores are ordered by id."""
+    found = sorted(found, key=lambda point: (-point.score, point.id))
+    return ImageHits(tuple(entry_of(point.payload) for point in found), tuple(point.score for point in found))
 
 
 def payload_of(entry: ImageEntry) -> dict[str, Any]:

@@ -14,7 +14,18 @@ from typing import Any, Self
 import numpy as np
 from qdrant_client import QdrantClient, models
 
-from vectordb.image_points import COMPARED, IMAGE, KEYWORDS, MARGIN, TAKEN, WORDS, entry_of, fact_of, payload_of
+from vectordb.image_points import (
+    COMPARED,
+    IMAGE,
+    KEYWORDS,
+    MARGIN,
+    TAKEN,
+    WORDS,
+    entry_of,
+    fact_of,
+    hits_of,
+    payload_of,
+)
 from vectordb.images import (
     EVERYTHING,
     PAGE,
@@ -127,25 +138,25 @@ class ServerImages:
         """See ``ImageSearch.search``."""
         queries, client = unit_rows(vectors, self.dimension), self._used()
         if limit < 1 or not len(queries):  # the server rejects both
-            return [_hits([]) for _ in queries]
+            return [hits_of([]) for _ in queries]
         requests = [
             models.QueryRequest(
                 query=query, using=IMAGE, limit=limit, filter=_filter(where), with_payload=True, params=self._params
             )
             for query in queries.tolist()
         ]
-        return [_hits(found.points) for found in ask(client.query_batch_points, self._collection, requests)]
+        return [hits_of(found.points) for found in ask(client.query_batch_points, self._collection, requests)]
 
     def search_words(self, words: Mapping[str, float], limit: int, where: ImageFilter = EVERYTHING) -> ImageHits:
         """See ``ImageSearch.search_words``."""
         client = self._used()
         if not words or limit < 1:
-            return _hits([])
+            return hits_of([])
         found = ask(
             client.query_points, self._collection, query=_sparse(words), using=WORDS, limit=limit,
             query_filter=_filter(where), with_payload=True,
         )  # fmt: skip
-        return _hits(found.points)
+        return hits_of(found.points)
 
     def concerned(self, vector: Floats, hubness: float, captions_version: str) -> list[ImageEntry]:
         """See ``ImageSearch.concerned``: an exact scan of all images, then the rank values above the floors."""
@@ -160,7 +171,7 @@ class ServerImages:
             self._used().query_points, self._collection, prefetch=every, query=models.FormulaQuery(formula=above),
             limit=total, score_threshold=hubness - MARGIN, with_payload=True,
         )  # fmt: skip
-        hits = _hits(found.points)
+        hits = hits_of(found.points)
         pairs = zip(hits.entries, hits.scores, strict=True)
         return [entry for entry, score in pairs if score + entry.floor >= entry.bound - MARGIN]
 
@@ -224,11 +235,6 @@ class ServerImages:
         if os.getpid() != self._owner:
             raise IndexFault("this index was opened before a fork; open it in the process that uses it")
         return self._client
-
-
-def _hits(found: Sequence[models.ScoredPoint]) -> ImageHits:
-    found = sorted(found, key=lambda point: (-point.score, point.id))
-    return ImageHits(tuple(entry_of(point.payload) for point in found), tuple(point.score for point in found))
 
 
 def _point(number: int, entry: ImageEntry, vector: list[float], before: models.Record | None) -> models.PointStruct:

@@ -55,6 +55,11 @@ class ImageEntry:
     def id(self) -> int:
         return image_id(self.bucket, self.key)
 
+    @property
+    def object_id(self) -> str:
+        """``bucket/key``, as of messages and records."""
+        return f"{self.bucket}/{self.key}"
+
 
 @dataclass(frozen=True)
 class ImageLabels:

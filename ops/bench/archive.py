@@ -108,7 +108,6 @@ def _teach(wiring: Wiring, archive: int, inbox: Path) -> dict[str, Any]:
     """Fill the archive, teach a caption and wait for the images that it concerns."""
     images = remote_images(wiring)
     real, rows = next(images.pages())
-    caption = np.asarray(wiring.remote_encoder.encode([LESSON]))[0]
     rng = np.random.default_rng(7)
     small = inbox.parent / "small.jpg"
     Image.new("RGB", (64, 48), (90, 120, 40)).save(small, "JPEG")
@@ -130,18 +129,17 @@ def _teach(wiring: Wiring, archive: int, inbox: Path) -> dict[str, Any]:
             entry = replace(real[place], key=key, etag=etag, floor=floor, bound=-2.0, hash=None, tags=())
             entries.append(entry)
             if floor < 0:
-                concerned.add(f"{entry.bucket}/{entry.key}")
+                concerned.add(entry.object_id)
         images.put(entries, vectors)
         _record(wiring, entries)
     _link(small, inbox / PREFIX, archive)
     _until(lambda: _quiet(wiring))
-    assert caption.shape == (images.dimension,)  # noqa: S101 -- of the same space
     begun, since = time.monotonic(), time.time()
     lesson = caption_service(wiring, PATIENCE_S).teach([LESSON], "benchmark")
     _until(lambda: _again(wiring, concerned, since) == len(concerned), every_s=0.2)
     took = time.monotonic() - begun
     _until(lambda: _quiet(wiring))
-    keys = {f"{entry.bucket}/{entry.key}" for entry in real}
+    keys = {entry.object_id for entry in real}
     everything = {f"{wiring.settings.bucket}/{key}" for key in wiring.records.keys(wiring.settings.bucket)}
     others = _again(wiring, everything - concerned - keys, since)
     return {"concerned": lesson.images, "right": _again(wiring, concerned, since), "others": others,

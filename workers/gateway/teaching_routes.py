@@ -9,6 +9,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
+from tasks.message_parts import place_of
 from workers.gateway import record_models, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
@@ -91,7 +92,7 @@ def router(teacher: Teaching, images: Images, services: Services, access: Access
     def said(bucket: str, key: str, wanted: TagRequest) -> Response:
         oid = images.found(bucket, key)
         try:
-            taught = teacher.say(*_split(oid), wanted.label, wanted.accepted)
+            taught = teacher.say(*place_of(oid), wanted.label, wanted.accepted)
         except NotTaggable as exc:
             images.look(oid)  # a problem of its own if there is no such object
             raise Problem("conflict", str(exc)) from exc
@@ -110,7 +111,7 @@ def router(teacher: Teaching, images: Images, services: Services, access: Access
             {"bucket": bucket, "key": key, "label": one.label, "accepted": one.accepted, "etag": one.etag,
              "said_at": one.said_at}
             for oid, said in services.statements.all()
-            for bucket, key in [_split(oid)]
+            for bucket, key in [place_of(oid)]
             for one in said
         ]  # fmt: skip
         return responses.json({"statements": found})
@@ -125,8 +126,3 @@ def router(teacher: Teaching, images: Images, services: Services, access: Access
         return Response(status_code=204)
 
     return routes
-
-
-def _split(oid: str) -> tuple[str, str]:
-    bucket, _, key = oid.partition("/")
-    return bucket, key

@@ -11,7 +11,7 @@ import numpy as np
 
 from tasks.duplicates import Group, duplicates
 from tasks.images.perceptual_hash import words_of
-from tasks.message_parts import Floats
+from tasks.message_parts import Floats, place_of
 from vectordb.images import ImageEntry, ImageSearch, image_id
 from workers.lifecycle.record_reader import Records
 
@@ -43,7 +43,7 @@ class DuplicateFinder:
         found = [entry for page, _ in self._images.pages() for entry in self._current(page)]
         media = [entry.extra.get("media") or {} for entry in found]
         return duplicates(
-            [_oid(entry) for entry in found],
+            [entry.object_id for entry in found],
             words_of([entry.hash for entry in found]),
             [int(one.get("width", 0)) * int(one.get("height", 0)) for one in media],
             [int(one.get("bytes", 0)) for one in media],
@@ -53,22 +53,13 @@ class DuplicateFinder:
 
     def _current(self, entries: Sequence[ImageEntry]) -> list[ImageEntry]:
         """Those whose record is of the same version."""
-        known = self._records.known([_oid(entry) for entry in entries])
+        known = self._records.known([entry.object_id for entry in entries])
         return [entry for entry, (etag, _) in zip(entries, known, strict=True) if entry.etag == etag]
 
     def _vectors(self, oids: Sequence[str]) -> Floats:
-        places = {image_id(*_split(oid)): row for row, oid in enumerate(oids)}
+        places = {image_id(*place_of(oid)): row for row, oid in enumerate(oids)}
         found = np.full((len(oids), self._images.dimension), np.nan, np.float32)
         entries, rows = self._images.get(list(places))
         for entry, row in zip(entries, rows, strict=True):
             found[places[entry.id]] = row
         return found
-
-
-def _oid(entry: ImageEntry) -> str:
-    return f"{entry.bucket}/{entry.key}"
-
-
-def _split(oid: str) -> tuple[str, str]:
-    bucket, _, key = oid.partition("/")
-    return bucket, key

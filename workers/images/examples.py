@@ -133,7 +133,7 @@ class ExampleBook:
             places = [oid.partition("/") for oid in part]
             entries, rows = index.get([image_id(bucket, key) for bucket, _, key in places])
             for entry, row in zip(entries, rows, strict=True):
-                oid = f"{entry.bucket}/{entry.key}"
+                oid = entry.object_id
                 # with another record the image was overwritten; it has none yet after a loss of Redis
                 if etags[oid] in {entry.etag, ""}:
                     holds = holding(said[oid], entry.etag, entry.hash)

@@ -36,7 +36,7 @@ def kept(images: OpenImages, batch: Submitted, view: str) -> tuple[Embedded, Sub
     found = images.attempt("use", lambda index: index.get([image_id(ref.bucket, ref.key) for ref in batch.objects]))
     by_id: dict[str, tuple[ImageEntry, Floats]] = {}
     if found is not None:
-        by_id = {f"{entry.bucket}/{entry.key}": (entry, row) for entry, row in zip(*found, strict=True)}
+        by_id = {entry.object_id: (entry, row) for entry, row in zip(*found, strict=True)}
     refs: list[ObjectRef] = []
     chosen: list[tuple[ImageEntry, Floats]] = []
     for ref in batch.objects:

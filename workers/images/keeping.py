@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -22,16 +23,24 @@ _SIZE = "size"
 _VERSION = "version_id"
 
 
-def keep(images: OpenImages, retrieved: Retrieved, embedded: Embedded) -> None:
-    """Put the images of a batch into the index. Their tags follow when they have records."""
-    if embedded.objects:
-        images.attempt("keep", lambda index: index.put(entries(retrieved.floors, embedded), embedded.vectors.array()))
+def keep(images: OpenImages, retrieved: Retrieved, embedded: Embedded, stored: Sequence[ImageEntry] = ()) -> None:
+    """Put the images of a batch into the index. Their tags follow when they have records.
+
+    ``stored``: the entries from which the batch was made, if any. An image whose entry is the same is not put again.
+    """
+    before = {entry.object_id: replace(entry, tags=()) for entry in stored}
+    new = entries(retrieved.floors, embedded)
+    places = [place for place, entry in enumerate(new) if before.get(entry.object_id) != entry]
+    if places:
+        changed, rows = [new[place] for place in places], embedded.vectors.array()[places]
+        images.attempt("keep", lambda index: index.put(changed, rows))
 
 
-def kept(images: OpenImages, batch: Submitted, view: str) -> tuple[Embedded, Submitted]:
+def kept(images: OpenImages, batch: Submitted, view: str) -> tuple[Embedded, Submitted, list[ImageEntry]]:
     """Split a batch: the objects whose vectors are in the index, and those that must be embedded.
 
-    A vector counts if it is of the same version of the object and of the same ``view``, see ``tasks.embedding``.
+    A vector counts if it is of the same version of the object and of the same ``view``, see ``tasks.embedding``. The
+    entries of the former are the third part.
     """
     found = images.attempt("use", lambda index: index.get([image_id(ref.bucket, ref.key) for ref in batch.objects]))
     by_id: dict[str, tuple[ImageEntry, Floats]] = {}
@@ -47,7 +56,8 @@ def kept(images: OpenImages, batch: Submitted, view: str) -> tuple[Embedded, Sub
             chosen.append((entry, row))
     there = {ref.id for ref in refs}
     rest = tuple(ref for ref in batch.objects if ref.id not in there)
-    return _embedded(batch, refs, chosen, view), msgspec.structs.replace(batch, objects=rest)
+    embedded = _embedded(batch, refs, chosen, view)
+    return embedded, msgspec.structs.replace(batch, objects=rest), [entry for entry, _ in chosen]
 
 
 def entries(found: Sequence[Floor], embedded: Embedded) -> list[ImageEntry]:

@@ -109,7 +109,10 @@ class EdgeImages:
                 require_space(self._path, 2 * rows.itemsize * self.dimension * len(part), "keep images")
                 known = shard.retrieve([number for number, _ in part], with_payload=True, with_vector=[WORDS])
                 before = {cast("int", record.id): record for record in known}
-                points = [_point(n, entries[at], rows[at].tolist(), before.get(n)) for n, at in part]
+                values = rows[[at for _, at in part]].tolist()
+                points = [
+                    _point(n, entries[at], row, before.get(n)) for (n, at), row in zip(part, values, strict=True)
+                ]
                 shard.update(edge.UpdateOperation.upsert_points(points))
                 self._put += len(points)
                 if self._put >= RENEWED:
@@ -119,14 +122,11 @@ class EdgeImages:
     def label(self, labels: Sequence[ImageLabels]) -> None:
         """See ``ImageIndex.label``."""
         with self._shard.used() as shard:
-            changed = to_label(labels, lambda ids: shard.retrieve(list(ids), with_payload=True, with_vector=[WORDS]))
-            if not changed:
-                return
+            changed = to_label(labels, lambda ids: shard.retrieve(ids, COMPARED, [WORDS]))
             self._change([number for number, _ in changed])
-            words: list[Any] = [
-                edge.PointVectors(n, {WORDS: edge.SparseVector(*sparse(one.words))}) for n, one in changed
-            ]
-            shard.update(edge.UpdateOperation.update_vectors(words))
+            words = [(number, edge.SparseVector(*sparse(one.words))) for number, one in changed]
+            vectors = [edge.PointVectors(number, cast("Any", {WORDS: of})) for number, of in words]
+            shard.update(edge.UpdateOperation.update_vectors(vectors))
             # last: an image with its tags has its words, too, whenever the process is killed
             for number, one in changed:
                 shard.update(edge.UpdateOperation.set_payload([number], {"tags": list(one.tags)}))

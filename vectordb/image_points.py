@@ -108,17 +108,17 @@ def to_label(
 ) -> list[tuple[int, ImageLabels]]:
     """The labels to store, by id: of the version that is stored, and unlike those that are.
 
-    ``retrieve``: the points with these ids that exist, with payload and ``WORDS``.
+    ``retrieve``: the points with these ids that exist, with the fields ``COMPARED`` and ``WORDS``.
     """
     wanted = last_by_id([ImageEntry(one.bucket, one.key, one.etag) for one in labels])
     changed = []
     for point in retrieve(sorted(wanted)) if wanted else ():
         number = int(point.id)
-        one, entry = labels[wanted[number]], entry_of(point.payload)
-        if (entry.bucket, entry.key, entry.etag) != (one.bucket, one.key, one.etag):
+        one, p = labels[wanted[number]], point.payload or {}
+        if (p["bucket"], _key(p), p["etag"]) != (one.bucket, one.key, one.etag):
             continue
         words = {at: float(np.float32(weight)) for at, weight in zip(*sparse(one.words), strict=True)}
-        if entry.tags != one.tags or _stored_words(point.vector) != words:
+        if tuple(p["tags"]) != one.tags or _stored_words(point.vector) != words:
             changed.append((number, one))
     return changed
 

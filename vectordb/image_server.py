@@ -116,7 +116,7 @@ class ServerImages:
         operations: list[Any] = []
 
         def retrieve(ids: list[int]) -> list[models.Record]:
-            return ask(client.retrieve, self._collection, ids, with_payload=True, with_vectors=[WORDS])
+            return ask(client.retrieve, self._collection, ids, with_payload=list(COMPARED), with_vectors=[WORDS])
 
         for number, one in to_label(labels, retrieve):
             words = models.PointVectors(id=number, vector={WORDS: _sparse(one.words)})

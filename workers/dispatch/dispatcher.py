@@ -152,15 +152,16 @@ class Dispatcher:
         again = self._low_priority_inbox.length() > 0
         # few at a time, so that new events do not wait behind them
         room = min(capacity, self._window.room(in_flight)) if again else 0
-        if segmented is not None:
-            block_ms = min(block_ms, SEGMENTS_BLOCK_MS)
-        wait = None if room else min(block_ms, AGAIN_BLOCK_MS) if again else block_ms
-        events = self._inbox.read(self._consumer, capacity, wait)
+        events = self._inbox.read(self._consumer, capacity, None) if room else []
+        low = self._low_priority_inbox.read(self._consumer, room, None) if room and not events else []
+        if low:
+            self._process(self._low_priority_inbox, low, recovered=False)
+            return len(low) + (segmented or 0)
         if not events:
-            if room:
-                events = self._low_priority_inbox.read(self._consumer, room, None)
-                self._process(self._low_priority_inbox, events, recovered=False)
-            return len(events) + (segmented or 0)
+            most = AGAIN_BLOCK_MS if again else SEGMENTS_BLOCK_MS if segmented is not None else block_ms
+            events = self._inbox.read(self._consumer, capacity, min(block_ms, most))
+        if not events:
+            return segmented or 0
         until = time.monotonic() + self._pace.batch_wait_ms / 1000
         # on an idle system a single image gains nothing from waiting for others, which form the next batch
         while in_flight and len(events) < min(capacity, self._pace.batch_max):

@@ -23,6 +23,19 @@ _SIZE = "size"
 _VERSION = "version_id"
 
 
+def _as_stored(media: Media) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(media))
+    return found
+
+
+# defaults are not stored: the library takes some microseconds for each value
+_USUAL = {
+    name: value
+    for name, value in _as_stored(Media(format="", width=0, height=0, bytes=0)).items()
+    if name not in {"format", "width", "height", "bytes"}
+}
+
+
 def keep(images: OpenImages, retrieved: Retrieved, embedded: Embedded, stored: Sequence[ImageEntry] = ()) -> None:
     """Put the images of a batch into the index. Their tags follow when they have records.
 
@@ -80,7 +93,8 @@ def entries(found: Sequence[Floor], embedded: Embedded) -> list[ImageEntry]:
 def _extra(ref: ObjectRef, media: Media | None, featureless: bool | None, view: str) -> dict[str, Any]:  # noqa: FBT001 -- as stored
     found: dict[str, Any] = {_VIEW: view}
     if media is not None:
-        found[_MEDIA] = {k: v for k, v in msgspec.to_builtins(media).items() if v is not None}
+        about = _as_stored(media).items()
+        found[_MEDIA] = {name: value for name, value in about if name not in _USUAL or value != _USUAL[name]}
     others = {_FEATURELESS: featureless, _SIZE: ref.size, _VERSION: ref.version_id}
     return found | {name: value for name, value in others.items() if value is not None}
 

@@ -21,6 +21,7 @@ _FEATURELESS = "featureless"
 _VIEW = "view"
 _SIZE = "size"
 _VERSION = "version_id"
+_NOISE = 1e-9  # of a similarity; whoever compares floors allows for ``vectordb.image_points.MARGIN``
 
 
 def _as_stored(media: Media) -> dict[str, Any]:
@@ -41,12 +42,20 @@ def keep(images: OpenImages, retrieved: Retrieved, embedded: Embedded, stored: S
 
     ``stored``: the entries from which the batch was made, if any. An image whose entry is the same is not put again.
     """
-    before = {entry.object_id: replace(entry, tags=()) for entry in stored}
+    before = {entry.object_id: entry for entry in stored}
     new = entries(retrieved.floors, embedded)
-    places = [place for place, entry in enumerate(new) if before.get(entry.object_id) != entry]
+    places = [place for place, entry in enumerate(new) if not _same(entry, before.get(entry.object_id))]
     if places:
         changed, rows = [new[place] for place in places], embedded.vectors.array()[places]
         images.attempt("keep", lambda index: index.put(changed, rows))
+
+
+def _same(new: ImageEntry, stored: ImageEntry | None) -> bool:
+    if stored is None:
+        return False
+    # the library changes the last digit of numbers
+    floors = abs(new.floor - stored.floor) < _NOISE and abs(new.bound - stored.bound) < _NOISE
+    return floors and replace(stored, floor=new.floor, bound=new.bound, tags=new.tags) == new
 
 
 def kept(images: OpenImages, batch: Submitted, view: str) -> tuple[Embedded, Submitted, list[ImageEntry]]:

@@ -122,7 +122,7 @@ class EdgeImages:
     def label(self, labels: Sequence[ImageLabels]) -> None:
         """See ``ImageIndex.label``."""
         with self._shard.used() as shard:
-            changed = to_label(labels, lambda ids: shard.retrieve(ids, COMPARED, [WORDS]))
+            changed = to_label(labels, lambda ids: shard.retrieve([*ids], [*COMPARED], [WORDS]))
             self._change([number for number, _ in changed])
             words = [(number, edge.SparseVector(*sparse(one.words))) for number, one in changed]
             vectors = [edge.PointVectors(number, cast("Any", {WORDS: of})) for number, of in words]

@@ -14,7 +14,7 @@ from tasks.images.small_grey import CELLS, Floats, SmallGrey
 LEAST_CONTRAST = 20.0  # 99th percentile of the Laplacian's size over the grid, in levels of 0 to 255
 LEAST_CORRELATION = 0.3  # of neighbouring cells; noise has none
 # An image that was reduced first has other cells: its contrast is up to 1.2 times as high, its correlation up to 0.05
-# higher (562 photographs, blurred and noisy ones, noise and drawings). Above these limits it is not looked at closely.
+# higher (482 photographs, blurred and noisy ones, noise and drawings). Above these limits it is not looked at again.
 _CLEAR_CONTRAST, _CLEAR_CORRELATION = 30.0, 0.45
 _CLEAR_SHARE = 0.02  # of the cells have that contrast, so that the percentile is above it
 

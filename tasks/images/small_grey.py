@@ -1,6 +1,6 @@
-"""A small grey form of a picture, made once for all that looks at it coarsely: the perceptual hash and what shows nothing.
+"""A small grey form of a picture, made once for all that looks at it coarsely.
 
-Reading all pixels takes most of their time.
+That are the perceptual hash and the test of what shows nothing: reading all pixels takes most of their time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class SmallGrey:
-    """An RGB image of any size, reduced by whole factors to at least twice as many pixels as cells, if it has them."""
+    """An RGB image of any size, reduced by whole factors; at least two pixels for each cell are left, if it has them."""
 
     def __init__(self, image: Image.Image) -> None:
         # much faster than to resize; the means of whole pixels do not shift the picture

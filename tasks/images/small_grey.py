@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class SmallGrey:
-    """An RGB image of any size, reduced by whole factors; at least two pixels for each cell are left, if it has them."""
+    """An RGB image of any size, reduced by whole factors to at least two pixels for each cell, if it has as many."""
 
     def __init__(self, image: Image.Image) -> None:
         # much faster than to resize; the means of whole pixels do not shift the picture

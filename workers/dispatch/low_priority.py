@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 KNOWN_AT_ONCE = 4  # multiple of the batch size, for images whose vectors need not be made
 AHEAD_S = 0.5  # a new object waits about so long behind the others
-SAMPLE_S = 0.25  # between two looks at the rate
+SAMPLE_S = 0.1  # between two looks at the rate
 STALE_S = 2.0  # an older rate says nothing of the present
 SHARE = 4  # batches that a window holds: while one is filled, the stages work on the others
 
@@ -28,6 +28,7 @@ class Window:
         self._entered = 0
         self._finished = 0
         self._looked = -STALE_S
+        self._rate: float | None = None  # objects a second, smoothed
 
     def add(self, count: int) -> None:
         """Count objects, of any priority, that were entered in the ledger."""
@@ -45,6 +46,10 @@ class Window:
         passed = now - self._looked
         if passed < SAMPLE_S:
             return
-        rate = 0.0 if passed > STALE_S else (finished - self._finished) / passed
-        self._size = max(self._least, min(self._most, int(rate * AHEAD_S)))
-        self._looked, self._finished = now, finished
+        rate = None
+        if passed <= STALE_S:
+            rate = (finished - self._finished) / passed
+            if self._rate is not None:  # objects are finished by batches
+                rate = (rate + self._rate) / 2
+        self._size = max(self._least, min(self._most, int((rate or 0.0) * AHEAD_S)))
+        self._looked, self._finished, self._rate = now, finished, rate

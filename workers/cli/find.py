@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workers.wiring.wiring import Wiring
 
 MOST = 1000  # images that one search lists
+LONGEST_TEXT = 80  # characters of metadata that are shown
 
 Labels = list[str] | None
 
@@ -65,7 +66,7 @@ def find(
 
 def _found(wiring: Wiring, text: str, like: str | None, where: SearchFilter, limit: int) -> list[FoundImage]:
     from workers.images.finding import Asked, NoVector  # noqa: PLC0415 -- keeps the command line quick
-    from workers.stores.folder import read_file  # noqa: PLC0415 -- as above
+    from workers.stores.folder_file import read_file  # noqa: PLC0415 -- as above
     from workers.wiring.operations import finder, spellings  # noqa: PLC0415 -- as above
 
     asked = Asked(where, text)
@@ -108,9 +109,15 @@ def _why(found: FoundImage) -> str:
         parts.append(f"similarity {found.similarity:.2f}")
     if found.tags:
         parts.append(f"tags {clean(', '.join(found.tags))}")
+    if found.metadata:
+        parts.append(f"metadata: {clean(', '.join(map(_short, found.metadata)))}")
     if found.words:
         parts.append(f"words {clean(', '.join(found.words))}")
     return "; ".join(parts) or "filters"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -84,8 +84,9 @@ class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
     """An image, and why it was found.
 
     ``id``: of an upload. ``score``: of the ranking, to compare images of one search. ``similarity``: cosine to the
-    text or image; ``None`` if its vector did not find it. ``tags``: its labels that match the text. ``words``: other
-    words of the text by which it is found. ``all_tags``: all its tags. ``taken_at``: RFC 3339.
+    text or image; ``None`` if its vector did not find it. ``tags``: its labels that match the text. ``metadata``:
+    what its owner wrote that matches. ``words``: other words of the text by which it is found. ``all_tags``,
+    ``all_metadata``: all that it has. ``taken_at``: RFC 3339.
     """
 
     bucket: str
@@ -96,10 +97,14 @@ class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
     similarity: float | None = None
     tags: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = ()
     all_tags: tuple[BriefTag, ...] = ()
+    all_metadata: dict[str, str] = {}
     unknown: bool = False
     taken_at: str | None = None
     finished_at: float = 0.0
+    file_name: str | None = None
+    client_id: str | None = None
 
 
 class FoundImages(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
 from urllib.parse import quote
@@ -27,11 +27,12 @@ from workers.client.answers import (
     TaughtAll,
     TaughtObject,
 )
-from workers.client.body import opened
+from workers.client.body import opened, parameters
 from workers.client.errors import Away, NotFinished, Refused, StrangeAnswer
 from workers.client.server_events import ServerEvent, server_events
 from workers.client.transport import Transport
 from workers.lifecycle.record import STATES
+from workers.stores.user_metadata import checked
 
 T = TypeVar("T")
 
@@ -78,16 +79,22 @@ class Client:
         wait: float = 0.0,
         idempotency_key: str | None = None,
         segment: str | None = None,
+        file_name: str | None = None,
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Image:
         """Upload an image to be tagged. Returns its progress, after at most ``wait`` seconds.
 
-        ``segment``: also segment it with this method: ``dense``, ``regions`` or ``prompted``. Sends an
-        Idempotency-Key, ``idempotency_key`` or a random one, so retries never duplicate an upload. Raises ``OSError``
-        if the file cannot be read.
+        ``segment``: also segment it with this method: ``dense``, ``regions`` or ``prompted``. ``file_name``: default:
+        that of the file. ``client_id``, ``metadata``: an id of your own and texts, together at most 2,048 bytes; the
+        record repeats them. Sends an Idempotency-Key, ``idempotency_key`` or a random one, so retries never duplicate
+        an upload. Raises ``OSError`` if the file cannot be read, ``BadMetadata`` for texts that cannot be stored.
         """
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        user = checked(file_name, client_id, metadata)
         with opened(source, content_type) as body:
-            params = {} if segment is None else {"segment": segment}
+            given = {"file_name": body.file_name, "segment": segment, **parameters(user)}
+            params = {name: value for name, value in given.items() if value is not None}
             image = _read(self._transport.ask("POST", "/v1/images", body=body, headers=headers, params=params), Image)
         if wait > 0:
             try:

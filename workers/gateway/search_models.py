@@ -18,7 +18,7 @@ class BriefTag(BaseModel):
 class FoundImage(BaseModel):
     """An image, and why it was found.
 
-    An image can be found by its vector (`similarity`), by words (`tags`, `words`), or by both.
+    An image can be found by its vector (`similarity`), by words (`tags`, `metadata`, `words`), or by both.
     """
 
     id: str | None = Field(description="The id of an uploaded image.")
@@ -34,10 +34,16 @@ class FoundImage(BaseModel):
         " its segments, and those that imply a word of the text, as egyptian cat implies cat."
     )
     words: list[str] = Field(description="Other words of the text by which it is found, as those of its file name.")
+    metadata: list[str] = Field(
+        description="What the owner of the object wrote and the text names, as `title: Sunset in Paris`."
+    )
     all_tags: list[BriefTag] = Field(description="All tags of the image.")
     unknown: bool = Field(description="No tag is sure enough.")
     taken_at: str | None = Field(description="When the image was taken, RFC 3339; without a zone if none is known.")
     finished_at: float = Field(description="When the image was tagged.")
+    file_name: str | None = Field(description="The name of the uploaded file.")
+    client_id: str | None = Field(description="The client's own id.")
+    all_metadata: dict[str, str] = Field(description="All that the owner of the object wrote beside it.")
 
 
 class FoundImages(BaseModel):

@@ -18,7 +18,7 @@ from tasks.search.query import missing, read
 from vectordb.errors import Permanent
 from vectordb.images import ImageSearch, image_id
 from vectordb.index import Floats
-from workers.images.labels import words
+from workers.images.labels import words, written
 from workers.images.newest import Newest
 from workers.images.query_image import QueryImages
 from workers.images.ranked_lists import (
@@ -51,8 +51,9 @@ class FoundImage:
 
     ``score``: of the ranking: fused ranks for a text, the cosine for an image, 0 for a filter alone.
     ``similarity``: cosine to the query; ``None`` if its vector did not find it. ``tags``: the labels of the record
-    that match words of the query, as the record spells them, also those that imply one. ``words``: other words of
-    the query by which it is found, as of its file name, as index forms.
+    that match words of the query, as the record spells them, also those that imply one. ``metadata``: what its owner
+    wrote and the query names, as ``title: Sunset in Paris``. ``words``: other words of the query by which it is
+    found, as of its file name, as index forms.
     """
 
     record: Record
@@ -60,6 +61,7 @@ class FoundImage:
     similarity: float | None
     tags: tuple[str, ...]
     words: tuple[str, ...]
+    metadata: tuple[str, ...] = ()
 
     def row(self) -> dict[str, Any]:
         """For JSON: the image, why it was found, and its tags without their evidence."""
@@ -67,10 +69,11 @@ class FoundImage:
         return {
             "bucket": record.bucket, "key": record.key, "etag": record.etag, "score": round(self.score, 6),
             "similarity": None if self.similarity is None else round(self.similarity, 6),
-            "tags": self.tags, "words": self.words,
+            "tags": self.tags, "words": self.words, "metadata": self.metadata,
             "all_tags": [{"label": t.label, "score": t.score, "confidence": t.confidence} for t in record.tags],
             "unknown": record.unknown, "taken_at": record.media.taken_at if record.media else None,
-            "finished_at": record.finished_at,
+            "finished_at": record.finished_at, "file_name": record.file_name or None,
+            "client_id": record.client_id or None, "all_metadata": record.metadata or {},
         }  # fmt: skip
 
 
@@ -216,8 +219,8 @@ class Finder:
             has = words(record)
             if missing(query, list(has)) or not has.keys().isdisjoint(query.excluded):
                 continue
-            why = reason(query, hit.similarity, _labels(entries), has)
-            found.append(FoundImage(record, hit.score, why.similarity, why.tags, why.words))
+            why = reason(query, hit.similarity, _labels(entries), has, written(record))
+            found.append(FoundImage(record, hit.score, why.similarity, why.tags, why.words, why.metadata))
         return found
 
 

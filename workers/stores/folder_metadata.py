@@ -1,0 +1,74 @@
+"""User metadata of a folder's objects, each in a JSON file below the output prefix, where nothing is tagged.
+
+The file of ``uploads/a.jpg`` is ``.wildtag/metadata/uploads/a.jpg.json``. It belongs to one version of the object,
+which it names by its ETag: a file that was overwritten by hand has no metadata.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from tasks.message_parts import UserMetadata
+from vectordb.decoders import from_json
+from workers.stores.folder_versions import same_version
+
+log = structlog.get_logger()
+
+FOLDER = "metadata/"
+LONGEST = 240  # bytes of a name, which gets a suffix of five
+
+
+class _Stored(msgspec.Struct, omit_defaults=True):
+    etag: str
+    file_name: str | None = None
+    client_id: str | None = None
+    metadata: dict[str, str] = {}
+
+
+def metadata_key(output: str, key: str) -> str:
+    """The key of an object's metadata, below the output prefix."""
+    *folders, name = key.split("/")
+    if len(name.encode()) > LONGEST:
+        name = hashlib.sha256(name.encode()).hexdigest()
+    return output + FOLDER + "/".join([*folders, f"{name}.json"])
+
+
+def write(path: Path, etag: str, user: UserMetadata) -> None:
+    """Store the metadata of a version. Raises ``OSError``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.{id(user):x}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.encode(_Stored(etag, user.file_name, user.client_id, dict(user.values))))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path, etag: str) -> UserMetadata | None:
+    """The metadata of a version; ``None`` if there is none, or that of another version. Never fails."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    kind: Any = _Stored
+    try:
+        stored: _Stored = from_json(data, kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        log.warning("the metadata of an object cannot be read", file=str(path), reason=str(exc))
+        return None
+    # without inodes: a folder that was copied has other times, as coarse as its file system keeps them
+    if not same_version(stored.etag, etag, float("inf")):
+        return None
+    return UserMetadata(stored.file_name, stored.client_id, tuple(sorted(stored.metadata.items())))

@@ -24,6 +24,7 @@ SHORTEST = 3  # letters of a word of a file name
 EDGES = '.,;:!?()[]{}"“”„«»…'  # of words
 _WORD = re.compile(r"[^\W\d_]+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_ID = re.compile(r"(?i)(?=.*\d)[0-9a-f-]{16,}")  # random, though it may have "face" or "cafe" in it
 # what cameras, phones and programs call files and folders
 _NAMES = """
     copy cropped dcim download downloads dsc dscf dscn edit edited export file files final folder image images img
@@ -75,7 +76,7 @@ def _of_name(key: str) -> Iterable[str]:
     """The words of the file's name and of its folder, and each two in a row."""
     *folders, name = key.split("/")
     stem = name.rsplit(".", 1)[0] if "." in name[1:] else name
-    for part in (*folders[-1:], stem):
+    for part in (one for one in (*folders[-1:], stem) if not _ID.fullmatch(one)):
         words = [
             word
             for word in map(folded, _WORD.findall(_HUMP.sub(" ", part)))

@@ -91,10 +91,10 @@ class Client:
         an upload. Raises ``OSError`` if the file cannot be read, ``BadMetadata`` for texts that cannot be stored.
         """
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
-        user = checked(file_name, client_id, metadata)
+        wanted = parameters(checked(file_name, client_id, metadata))
         with opened(source, content_type) as body:
-            given = {"file_name": body.file_name, "segment": segment, **parameters(user)}
-            params = {name: value for name, value in given.items() if value is not None}
+            given = {"file_name": body.file_name, "segment": segment, **wanted}
+            params = {k: v for k, v in given.items() if v is not None}
             image = _read(self._transport.ask("POST", "/v1/images", body=body, headers=headers, params=params), Image)
         if wait > 0:
             try:
@@ -149,21 +149,22 @@ class Client:
         prefix: str = "",
         after: str | None = None,
         before: str | None = None,
+        state: str | None = None,
         page: int = SEARCHED,
     ) -> Iterator[FoundImage]:
         """The images that a text describes, best first. Fetches pages of ``page`` images.
 
         Instead of a text: ``like``, the key of an object, or ``image``, a file of your own, find what looks like it;
         without any of them the filters list what fulfils them, tagged last first. ``tags``, ``not_tags``: in any
-        spelling. ``after``, ``before``: when the images were taken, a date or RFC 3339. Raises ``OSError`` if a file
-        cannot be read.
+        spelling. ``after``, ``before``: when the images were taken, a date or RFC 3339. ``state``: of their records.
+        Raises ``OSError`` if a file cannot be read.
         """
         if sum((bool(query), like is not None, image is not None)) > 1:
             raise ValueError("give one of query, like and image")
         if isinstance(tags, str) or isinstance(not_tags, str):
             raise TypeError("tags and not_tags are sequences of tags, not one text")
         given = {"q": query, "like": like, "bucket": bucket, "prefix": prefix, "after": after, "before": before}
-        params: dict[str, str | list[str]] = {name: value for name, value in given.items() if value}
+        params: dict[str, str | list[str]] = {k: v for k, v in (given | {"state": state}).items() if v}
         params |= {"tag": list(tags), "not_tag": list(not_tags), "limit": str(page)}
         return self._pages(params, image)
 

@@ -198,3 +198,4 @@ class Progress(BaseModel):
     fault: str | None = Field(description="The temporary fault that the object waits for.")
     record: Record | None = Field(description="Present once the state is final.")
     finished_at: float | None
+    previous: Record | None = Field(description="The last record of this version, while it is tagged again.")

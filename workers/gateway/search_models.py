@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from workers.gateway.record_models import Error, State
+
 
 class BriefTag(BaseModel):
     """A tag of the image, without its evidence."""
@@ -25,6 +27,8 @@ class FoundImage(BaseModel):
     bucket: str
     key: str
     etag: str
+    state: State
+    error: Error | None = Field(description="Why it has no tags; null if it is tagged.")
     score: float = Field(description="Of the ranking, to compare images of one search; 0 for filters alone.")
     similarity: float | None = Field(
         description="Cosine similarity of the image to the text or image; null if its vector did not find it."
@@ -56,4 +60,7 @@ class FoundImages(BaseModel):
     )
     cursor: str | None = Field(
         description="Pass it to get the next page; null on the last page. Valid for ten minutes after each page."
+    )
+    hint: str | None = Field(
+        description="Of the first page: which tags of the filter no image has, and which ones are probably meant."
     )

@@ -23,7 +23,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
-from tasks.message_parts import UserMetadata
+from tasks.message_parts import UserMetadata, place_of
 from vectordb.errors import Transient
 from workers.gateway import models, openapi, record_models, responses
 from workers.gateway.access import Access, Caller
@@ -221,7 +221,7 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
         given = Given(file_name, client_id, metadata)
         name = await uploads.take(request, await access.caller(request, Scope.WRITE), segment, given)
         oid = images.oid(name)
-        bucket, _, key = oid.partition("/")
+        bucket, key = place_of(oid)
         progress = Progress(bucket=bucket, key=key, etag="", state="queued")
         if wait:
             progress = await images.settled(oid, wait)

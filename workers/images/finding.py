@@ -42,7 +42,7 @@ class NoVector(Permanent):
 
 
 class NothingAsked(Permanent):
-    """There is neither a query nor a filter."""
+    """There is neither a query nor a filter, or a query for images that have no tags."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ class FoundImage:
         """For JSON: the image, why it was found, and its tags without their evidence."""
         record = self.record
         return {
-            "bucket": record.bucket, "key": record.key, "etag": record.etag, "score": round(self.score, 6),
+            "bucket": record.bucket, "key": record.key, "etag": record.etag, "state": record.state,
+            "error": record.error, "score": round(self.score, 6),
             "similarity": None if self.similarity is None else round(self.similarity, 6),
             "tags": self.tags, "words": self.words, "metadata": self.metadata,
             "all_tags": [{"label": t.label, "score": t.score, "confidence": t.confidence} for t in record.tags],
@@ -79,12 +80,16 @@ class FoundImage:
 
 @dataclass(frozen=True)
 class FoundPage:
-    """A page of hits, best first. ``cursor``: of the next page; ``None`` on the last one. Others: see ``Search``."""
+    """A page of hits, best first. ``cursor``: of the next page; ``None`` on the last one. Others: see ``Search``.
+
+    ``hint``: says of the first page which tags of the filter no image has.
+    """
 
     images: tuple[FoundImage, ...]
     cursor: str | None
     found_by: str
     truncated: bool
+    hint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,8 @@ class Finder:
         search, hits = self._ranked(asked)
         found, position = self._page(search, limit, 0, len(hits), lambda start, count: hits[start : start + count])
         more = cursor_of(self._lists.keep(search, hits), position) if position < len(hits) else None
-        return FoundPage(found, more, search.found_by, search.truncated)
+        tags = (*asked.where.tags, *asked.where.not_tags)
+        return FoundPage(found, more, search.found_by, search.truncated, self._records.tag_hints.unknown(tags))
 
     def _next(self, asked: Asked, limit: int, cursor: str) -> FoundPage:
         name, position = place_of(cursor)
@@ -169,6 +175,8 @@ class Finder:
     def _ranked(self, asked: Asked) -> tuple[Search, list[RankedHit]]:
         if asked.query == "" and asked.where.empty:
             raise NothingAsked("there is nothing to search for: give a query, an image or a filter")
+        if asked.query and not asked.where.tagged:
+            raise NothingAsked(f"images that are {asked.where.state} have no tags: give the state without a query")
         if asked.image is not None or asked.like is not None:
             return self._like(asked)
         query = read(asked.text)
@@ -211,7 +219,7 @@ class Finder:
         query = read(search.text)
         found = []
         for hit, record in zip(hits, self._records.get([hit.id for hit in hits]), strict=True):
-            if record is None or record.state != "done" or record.etag != hit.etag:
+            if record is None or record.state != (search.where.state or "done") or record.etag != hit.etag:
                 continue
             entries = tag_entries(record)
             if not search.where.holds(record, entries):

@@ -1,6 +1,6 @@
 """User metadata of a folder's objects, each in a JSON file below the output prefix, where nothing is tagged.
 
-The file of ``uploads/a.jpg`` is ``.wildtag/metadata/uploads/a.jpg.json``. It belongs to one version of the object,
+The file of ``uploads/a.jpg`` is ``.wildtag/.metadata/uploads/a.jpg.json``. It belongs to one version of the object,
 which it names by its ETag: a file that was overwritten by hand has no metadata.
 """
 
@@ -21,7 +21,7 @@ from workers.stores.folder_versions import same_version
 
 log = structlog.get_logger()
 
-FOLDER = "metadata/"
+FOLDER = ".metadata/"  # hidden, so that no object has a sidecar here
 LONGEST = 240  # bytes of a name, which gets a suffix of five
 
 

@@ -108,7 +108,7 @@ def test_a_repeated_request_is_one_upload_if_its_metadata_is_the_same(gateway: R
 
 def test_deleting_an_upload_deletes_what_is_beside_it(gateway: Running) -> None:
     answer = gateway.http.post("/v1/images", content=png(), params={"client_id": "1"})
-    beside = gateway.folder / ".wildtag" / "metadata"
+    beside = gateway.folder / ".wildtag" / ".metadata"
     assert [path.name for path in beside.rglob("*.json")] == [f"{answer.json()['id']}.json"]
     assert gateway.http.delete(f"/v1/images/{answer.json()['id']}").status_code == 204
     assert not list(beside.rglob("*.json"))

@@ -263,7 +263,7 @@ def test_metadata_is_of_one_version_and_follows_a_copy_of_the_folder(tmp_path: P
     user = UserMetadata("cat.jpg", "7", (("title", "Größe"),))
     store.put("inbox", "uploads/a.jpg", io.BytesIO(b"x"), user_metadata=user)
     assert not list((tmp_path / "inbox").iterdir())
-    beside = tmp_path / "own" / ".wildtag" / "metadata" / "uploads" / "a.jpg.json"
+    beside = tmp_path / "own" / ".wildtag" / ".metadata" / "uploads" / "a.jpg.json"
     assert beside.is_file()
     assert [info.ref.key for info in store.list("inbox")] == ["uploads/a.jpg"]
 

@@ -91,10 +91,9 @@ class Client:
         an upload. Raises ``OSError`` if the file cannot be read, ``BadMetadata`` for texts that cannot be stored.
         """
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
-        wanted = parameters(checked(file_name, client_id, metadata))
+        wanted = {"segment": segment, **parameters(checked(file_name, client_id, metadata))}
         with opened(source, content_type) as body:
-            given = {"file_name": body.file_name, "segment": segment, **wanted}
-            params = {k: v for k, v in given.items() if v is not None}
+            params = {k: v for k, v in ({"file_name": body.file_name} | wanted).items() if v is not None}
             image = _read(self._transport.ask("POST", "/v1/images", body=body, headers=headers, params=params), Image)
         if wait > 0:
             try:

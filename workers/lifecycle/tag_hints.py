@@ -12,7 +12,7 @@ from workers.redis.keys import Keys
 
 MOST = 20_000  # tags that are compared, the most frequent ones
 SHOWN = 3
-SIMILAR = 0.7  # of difflib: "caat" and "cat" have 0.86, "dog" and "cat" 0
+SIMILAR = 0.65  # of difflib: "caat" and "cat" have 0.86, "dgo" and "dog" 0.67, "dog" and "cat" 0
 
 
 class TagHints:

@@ -41,7 +41,14 @@ WEBHOOK = Entry("arn:minio:sqs::WILDTAG:webhook")
 class ReadOnly(FolderStore):
     """A key pair that may read and list."""
 
-    def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:  # noqa: ARG002 -- refused
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        data: BinaryIO,
+        content_type: str | None = None,
+        user_metadata: UserMetadata | None = None,
+    ) -> ObjectInfo:
         raise ObjectForbidden("the access key 'reader' may not read or change this object: AccessDenied")
 
 
@@ -93,7 +100,14 @@ class Telling(FolderStore):
         self._event_sink = event_sink
         self._delays = delays
 
-    def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        data: BinaryIO,
+        content_type: str | None = None,
+        user_metadata: UserMetadata | None = None,
+    ) -> ObjectInfo:
         info = super().put(bucket, key, data, content_type)
         for source, delay in self._delays.items():
             notification = Notification((ObjectEvent.seen(info),))

@@ -150,8 +150,9 @@ class Keeper:
     def _described(self, ref: ObjectRef) -> ObjectRef:
         """The object with its user metadata, if the store can be asked."""
         info = None
-        with suppress(WildtagError):
-            info = self._store and self._store.stat(ref.bucket, ref.key)
+        if self._store is not None:
+            with suppress(WildtagError):
+                info = self._store.stat(ref.bucket, ref.key)
         if info is None or info.ref.etag != ref.etag:
             return ref
         return msgspec.structs.replace(ref, user_metadata=info.user_metadata)

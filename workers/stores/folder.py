@@ -14,14 +14,12 @@ import os
 import stat as modes
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from tasks.message_parts import ObjectRef, UserMetadata
-from workers.stores import folder_metadata
-from workers.stores.folder_file import read_file
+from workers.stores.folder_metadata import FolderMetadata
 from workers.stores.folder_mount import FolderMount, identity_of
 from workers.stores.folder_names import hidden, name_of
 from workers.stores.folder_output import output_keys
@@ -33,6 +31,7 @@ from workers.stores.store import (
     ObjectForbidden,
     ObjectGone,
     ObjectInfo,
+    ObjectTooLarge,
     ObjectUnwanted,
     StoreAway,
     Wanted,
@@ -71,6 +70,7 @@ class FolderStore:
         self._patterns = SIDE if ignored is None else ignored
         self._links = links
         self._reported: set[str] = set()
+        self._metadata = FolderMetadata(output, self._path, self._written)
 
     def ignored(self, key: str) -> bool:
         """Whether a file is not an object: hidden, in a hidden folder, or a side file."""
@@ -103,12 +103,11 @@ class FolderStore:
             if (self._base(bucket, key) / name_of(key)).is_symlink():  # the link exists, and ``stat`` says so
                 raise ObjectError("the file is a broken link") from exc
             raise
-        return data, self._with_metadata(self._info(bucket, key, status))
+        return data, self._metadata.added(self._info(bucket, key, status))
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
         """See ``ObjectStore``; anything but a regular file is an unreadable object."""
-        info = self._stat(bucket, key)
-        return info and self._with_metadata(info)
+        return (info := self._stat(bucket, key)) and self._metadata.added(info)
 
     def _stat(self, bucket: str, key: str) -> ObjectInfo | None:
         if hidden(key):
@@ -162,33 +161,18 @@ class FolderStore:
                     os.fsync(file.fileno())
             with _taking():
                 Path(temporary).chmod(0o644)
-                if user_metadata is not None:  # before anybody can see the object
-                    etag = etag_of(Path(temporary).stat())
-                    folder_metadata.write(self._metadata_path(bucket, key, written=True), etag, user_metadata)
+                self._metadata.put(bucket, key, etag_of(Path(temporary).stat()), user_metadata)
                 Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        return replace(self._info(bucket, key, path.stat()), user_metadata=user_metadata)
+        return self._metadata.added(self._info(bucket, key, path.stat()))
 
     def remove(self, bucket: str, key: str) -> None:
         """See ``ObjectStore``."""
-        path = self._path(bucket, key)
         with _taking():
-            path.unlink(missing_ok=True)
-            if not key.startswith(self._output):
-                self._metadata_path(bucket, key).unlink(missing_ok=True)
-
-    def _with_metadata(self, info: ObjectInfo) -> ObjectInfo:
-        ref = info.ref
-        if ref.key.startswith(self._output):
-            return info
-        found = folder_metadata.read(self._metadata_path(ref.bucket, ref.key), ref.etag)
-        return info if found is None else replace(info, user_metadata=found)
-
-    def _metadata_path(self, bucket: str, key: str, *, written: bool = False) -> Path:
-        beside = folder_metadata.metadata_key(self._output, key)
-        return self._path(bucket, beside, self._written(bucket, beside) if written else None)
+            self._path(bucket, key).unlink(missing_ok=True)
+            self._metadata.remove(bucket, key)
 
     def _folder(self, bucket: str) -> Path:
         root = self._roots.get(bucket)
@@ -277,6 +261,34 @@ def _taking() -> Iterator[None]:
         yield
     except OSError as exc:
         raise StoreAway(f"the folder cannot be written to: {exc.strerror or exc}") from exc
+
+
+def read_file(
+    path: Path, limit: int, look: Callable[[os.stat_result], None] = lambda _: None
+) -> tuple[bytes, os.stat_result]:
+    """Read a regular file and its status at that time. Raises ``ObjectError``; never blocks.
+
+    ``look`` receives the status before anything is read, and may raise.
+    """
+    try:
+        # O_NONBLOCK: opening a pipe must not wait for its writer
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not modes.S_ISREG(status.st_mode):
+                raise ObjectError("not a regular file")
+            look(status)
+            if status.st_size > limit:
+                raise ObjectTooLarge(f"{status.st_size:,} bytes; the limit is {limit:,}")
+            data = file.read(limit + 1)
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise ObjectGone("the file does not exist") from exc
+    except PermissionError as exc:
+        raise ObjectForbidden("no permission to read the file") from exc
+    except OSError as exc:
+        raise ObjectError(f"the file cannot be read: {exc.strerror}") from exc
+    if len(data) > limit:
+        raise ObjectTooLarge(f"more than {limit:,} bytes")
+    return data, status
 
 
 def _unique(keys: Iterator[str]) -> Iterator[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import structlog
 from tasks.message_parts import UserMetadata
 from vectordb.decoders import from_json
 from workers.stores.folder_versions import same_version
+from workers.stores.store import ObjectError, ObjectInfo
 
 log = structlog.get_logger()
 
@@ -40,8 +43,46 @@ def metadata_key(output: str, key: str) -> str:
     return output + FOLDER + "/".join([*folders, f"{name}.json"])
 
 
-def write(path: Path, etag: str, user: UserMetadata) -> None:
-    """Store the metadata of a version. Raises ``OSError``."""
+class FolderMetadata:
+    """The metadata of the objects of a folder, below ``output``.
+
+    ``path``: of a key, in a folder or where it is looked up. ``written``: the folder to which a key is written.
+    """
+
+    def __init__(
+        self,
+        output: str,
+        path: Callable[[str, str, Path | None], Path],
+        written: Callable[[str, str], Path],
+    ) -> None:
+        self._output = output
+        self._path = path
+        self._written = written
+
+    def put(self, bucket: str, key: str, etag: str, user: UserMetadata | None) -> None:
+        """Store the metadata of a version, before anybody can see the object. Raises ``OSError``."""
+        if user is not None:
+            beside = metadata_key(self._output, key)
+            _write(self._path(bucket, beside, self._written(bucket, beside)), etag, user)
+
+    def added(self, info: ObjectInfo) -> ObjectInfo:
+        """The object with its metadata, if it has any. Never fails."""
+        ref = info.ref
+        if ref.key.startswith(self._output):
+            return info
+        found = None
+        with contextlib.suppress(ObjectError):  # the folder of the output is a link that leads outside
+            found = _read(self._path(ref.bucket, metadata_key(self._output, ref.key), None), ref.etag)
+        return info if found is None else replace(info, user_metadata=found)
+
+    def remove(self, bucket: str, key: str) -> None:
+        """Remove the metadata of all versions. Raises ``OSError``."""
+        with contextlib.suppress(ObjectError):  # as above
+            if not key.startswith(self._output):
+                self._path(bucket, metadata_key(self._output, key), None).unlink(missing_ok=True)
+
+
+def _write(path: Path, etag: str, user: UserMetadata) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.{id(user):x}")
     try:
@@ -56,8 +97,8 @@ def write(path: Path, etag: str, user: UserMetadata) -> None:
         raise
 
 
-def read(path: Path, etag: str) -> UserMetadata | None:
-    """The metadata of a version; ``None`` if there is none, or that of another version. Never fails."""
+def _read(path: Path, etag: str) -> UserMetadata | None:
+    """The metadata of a version; ``None`` if there is none, or that of another version."""
     try:
         data = path.read_bytes()
     except OSError:

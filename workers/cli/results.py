@@ -51,7 +51,7 @@ def results(
     if not keys:
         found = _chosen(wiring.records, tag, as_state(state) if state else None, limit)
         if not show(found, json=json) and not json:
-            messages.print("There are no results yet." if tag is None else f"No image has the tag {clean(tag)}.")
+            messages.print(_nothing(wiring.records, tag), soft_wrap=True)
         return
     bucket = wiring.settings.bucket
     lookup = spellings(wiring)
@@ -67,6 +67,13 @@ def results(
     _show_missing(wiring, missing, lookup)
     if missing:
         raise typer.Exit(1)
+
+
+def _nothing(records: Records, tag: str | None) -> str:
+    if tag is None:
+        return "There are no results yet."
+    hint = records.tag_hints.unknown([tag]) or f"no image has the tag {tag!r} and this state"
+    return f"There are no results: {clean(hint)}"
 
 
 def _chosen(records: Records, tag: str | None, state: State | None, limit: int | None) -> Iterator[Record]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+from tasks.message_parts import place_of
 from vectordb.errors import Transient
 from workers.dispatch.folder_mounts import FolderMounts
 from workers.dispatch.interrupted import Interrupted
@@ -244,7 +245,7 @@ class Sweeper:
         damaged = [oid for oid in self._records.damaged.list() if oid.startswith(start)]
         idle = [oid for oid, (_, current) in zip(damaged, self._records.known(damaged), strict=True) if not current]
         self._inbox.append([
-            ObjectEvent("created", self._bucket, oid.partition("/")[2], force=True) for oid in idle
+            ObjectEvent("created", self._bucket, place_of(oid)[1], force=True) for oid in idle
         ])  # fmt: skip
 
     def _note(self) -> None:

@@ -72,6 +72,7 @@ class Tagged(BaseModel):
     label: str = Field(description="The tag in its most common spelling, or as requested if it is unknown.")
     objects: list[TaggedObject]
     cursor: str | None = Field(description="Pass it to get the next page; null on the last page.")
+    hint: str | None = Field(description="That no object has the tag, and which ones are probably meant.")
 
 
 class Batch(BaseModel):

@@ -14,7 +14,7 @@ import structlog
 
 from tasks.exemplars.judging import Examples, Exemplar
 from tasks.exemplars.nearness import MOST, Calibration, calibrate
-from tasks.message_parts import Judgement
+from tasks.message_parts import Judgement, place_of
 from tasks.messages import Embedded
 from vectordb.images import ImageIndex, image_id
 from workers.images.open_images import PAUSE_S, OpenImages
@@ -130,8 +130,8 @@ class ExampleBook:
     ) -> _Content:
         found: list[Exemplar] = []
         for part in _parts(list(said)):
-            places = [oid.partition("/") for oid in part]
-            entries, rows = index.get([image_id(bucket, key) for bucket, _, key in places])
+            places = [place_of(oid) for oid in part]
+            entries, rows = index.get([image_id(bucket, key) for bucket, key in places])
             for entry, row in zip(entries, rows, strict=True):
                 oid = entry.object_id
                 # with another record the image was overwritten; it has none yet after a loss of Redis

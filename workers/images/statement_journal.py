@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from tasks.labels.index_form import index_form
+from tasks.message_parts import place_of
 from vectordb.decoders import from_json
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
@@ -102,10 +103,10 @@ class Restoration:
         if self._statements.restored():
             return
         changed = self._journal.replay(self._statements)
-        places = [oid.partition("/") for oid in changed]
+        places = [place_of(oid) for oid in changed]
         for start in range(0, len(places), PAGE):
             self._inbox.append(
-                [ObjectEvent("created", bucket, key, force=True) for bucket, _, key in places[start : start + PAGE]]
+                [ObjectEvent("created", bucket, key, force=True) for bucket, key in places[start : start + PAGE]]
             )
         self._statements.mark_restored(self._clock())
         if changed:

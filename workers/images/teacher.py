@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from tasks.labels.index_form import index_form
-from tasks.message_parts import Judgement
+from tasks.message_parts import Judgement, place_of
 from vectordb.decoders import from_msgpack
 from vectordb.errors import Permanent, Transient
 from workers.images.examples import ExampleBook, Near
@@ -124,7 +124,7 @@ class Teacher:
         """Store a statement. Returns all of the object, and why it is not in the journal."""
         said = self._statements.change(oid, label, statement)
         try:
-            self._journal.append(Entry(oid.partition("/")[2], label, now, statement))
+            self._journal.append(Entry(place_of(oid)[1], label, now, statement))
         except (Transient, Permanent) as exc:  # it is in Redis
             log.warning("statement not written to the journal", object=oid, reason=str(exc))
             return said, f"what was said is not in the journal, which restores it if Redis is lost: {exc}"

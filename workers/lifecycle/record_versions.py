@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.message_parts import place_of
 from workers.lifecycle.tag_entries import stored_entries
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
@@ -26,7 +27,7 @@ class RecordVersion:
     @property
     def name(self) -> tuple[str, str]:
         """Bucket and key."""
-        bucket, _, key = self.oid.partition("/")
+        bucket, key = place_of(self.oid)
         return bucket, key
 
 

@@ -86,5 +86,5 @@ def keeper(wiring: Wiring) -> Keeper:
     return Keeper(
         w.ledger, w.inbox, w.health, w.publisher, w.current,
         stages=STAGES, deadline_s=s.deadline_s, max_attempts=s.max_attempts, give_up_s=s.give_up_s,
-        clock=w.clock, away=w.outages.common,
+        clock=w.clock, away=w.outages.common, store=w.store,
     )  # fmt: skip

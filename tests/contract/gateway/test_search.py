@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -20,34 +22,47 @@ from workers.wiring.operations import finder
 PATIENCE_S = 0.5
 
 
-@pytest.fixture(scope="module")
-def module_world(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    wiring = wired(tmp_path_factory.mktemp("home"), redis_url, SearchingWorld, max_object_bytes=600_000)
+@contextmanager
+def searching(home: Path, redis_url: str) -> Iterator[Running]:
+    """A gateway whose workers answer searches."""
+    wiring = wired(home, redis_url, SearchingWorld, max_object_bytes=600_000)
     rpc = RpcClient(cast("SearchingWorld", wiring).publisher, wiring.redis, wiring.keys, PATIENCE_S)
     with running(wiring, replaced={"finder": finder(wiring, rpc)}) as gateway:
         yield gateway
 
 
-@pytest.fixture
-def gateway(module_world: Running) -> Running:
-    """A gateway over an empty bucket and an empty index of images, whose workers answer."""
-    emptied(module_world)
-    world = world_of(module_world)
+def cleared(gateway: Running) -> Running:
+    """The gateway over an empty bucket and an empty index of images, whose workers answer."""
+    emptied(gateway)
+    world = world_of(gateway)
     world.away.clear()
     world.index.remove([entry.id for entries, _ in world.index.pages() for entry in entries])
-    return module_world
+    return gateway
+
+
+@pytest.fixture(scope="module")
+def module_world(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with searching(tmp_path_factory.mktemp("home"), redis_url) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def gateway(module_world: Running) -> Running:
+    return cleared(module_world)
 
 
 def world_of(gateway: Running) -> SearchingWorld:
     return cast("SearchingWorld", gateway.wiring)
 
 
-def add(gateway: Running, key: str, colour: Colour, *labels: str, taken_at: str | None = None) -> ObjectRef:
+def add(
+    gateway: Running, key: str, colour: Colour, *labels: str, taken_at: str | None = None, **more: Any
+) -> ObjectRef:
     """A tagged image of the bucket that is in the index."""
     ref = gateway.put(key, picture(colour))
     gateway.enter(ref)
     media = Media(format="PNG", width=20, height=20, bytes=100, taken_at=taken_at)
-    world_of(gateway).indexed(ref, gateway.finish(ref, *labels, media=media), picture(colour))
+    world_of(gateway).indexed(ref, gateway.finish(ref, *labels, media=media, **more), picture(colour))
     return ref
 
 
@@ -220,6 +235,8 @@ def test_a_cursor_of_another_search_or_an_old_one_is_refused(gateway: Running) -
         ({"q": "?!"}, 400, "bad-request"), ({"q": "a", "like": "b"}, 400, "bad-request"),
         ({"like": "no.png"}, 404, "not-found"), ({"tag": ""}, 422, "invalid"), ({"q": "x" * 1001}, 422, "invalid"),
         ({"tag": ["x"] * 21}, 422, "invalid"), ({"q": "a", "after": "yesterday"}, 422, "invalid"),
+        ({"q": "a", "state": "failed"}, 400, "bad-request"),
+        ({"like": "a", "state": "dead"}, 400, "bad-request"), ({"state": "fine"}, 422, "invalid"),
         ({"q": "a", "before": "2024-02-30"}, 422, "invalid"), ({"q": "a", "limit": 0}, 422, "invalid"),
     ],
 )  # fmt: skip

@@ -45,6 +45,7 @@ PAGE = 1000
 NOISE = 0.35  # length of the noise that is added to a unit vector
 LINKS = 30_000  # of one file; ext4 allows 65,000
 PATIENCE_S = 900.0
+COPIED = ("captions", "cache")  # folders of a home
 LESSON = "a photo of a wildtag benchmark"
 
 
@@ -80,7 +81,7 @@ def measured(photographs: int, archive: int, folder: Path | None = None, home: P
     """All figures but the conditions, from a stack of its own. See the options."""
     with tempfile.TemporaryDirectory(prefix="archive-") as place:
         if home is not None:
-            for part in ("captions", "cache"):
+            for part in COPIED:
                 shutil.copytree(home / part, Path(place) / part)
         with _stack(Path(place)) as wiring:
             return _measure(wiring, photographs, archive, folder)

@@ -173,13 +173,11 @@ def _runs(chosen: argparse.Namespace) -> dict[str, Callable[[], Figures]]:
     def evaluated(work: Callable[..., Figures]) -> Figures:
         if chosen.photographs is None:
             raise BadManifest("no labelled photographs: give --photographs and --photographs-root")
+        items = labelled_set(chosen.photographs, chosen.photographs_root).spread(sizes.limit)
+        cutouts = labelled_set(chosen.cutouts, chosen.cutouts_root).spread(sizes.limit) if chosen.cutouts else ()
         with opened(Settings()) as (wiring, captions):
             if not tried:  # once for both parts
-                items = labelled_set(chosen.photographs, chosen.photographs_root).spread(sizes.limit)
-                others = None
-                if chosen.cutouts is not None:
-                    cutouts = labelled_set(chosen.cutouts, chosen.cutouts_root).spread(sizes.limit)
-                    others = tagged(cutouts, wiring, captions)
+                others = tagged(cutouts, wiring, captions) if cutouts else None
                 tried.append((tagged(items, wiring, captions), others))
             return work(*tried[0], wiring, captions)
 

@@ -158,12 +158,16 @@ def main(arguments: Sequence[str]) -> None:
         except (WildtagError, ImportError, OSError) as exc:
             missing[part] = str(exc)
             messages.print(f"{part} was not measured: {exc}", markup=False, soft_wrap=True)
+    if "examples" in figures and chosen.cutouts is None:
+        missing["cut-outs"] = "not given, see --cutouts: a taught label could only stray to photographs"
     rows = [_row(measure, value, figures, missing, short=chosen.short) for measure, value in MEASURES]
     found |= {"measures": rows, "missing": missing, "figures": figures, "load_after": machine()["load"]}
     if chosen.json:
         console.out(msgspec.json.encode(found).decode(), highlight=False)
     else:
         console.print(_table(found, rows))
+        for name, reason in missing.items():
+            console.print(f"missing: {name}: {reason}", markup=False, soft_wrap=True)
 
 
 def _runs(chosen: argparse.Namespace) -> dict[str, Callable[[], Figures]]:
@@ -173,13 +177,16 @@ def _runs(chosen: argparse.Namespace) -> dict[str, Callable[[], Figures]]:
     def evaluated(work: Callable[..., Figures]) -> Figures:
         if chosen.photographs is None:
             raise BadManifest("no labelled photographs: give --photographs and --photographs-root")
-        items = labelled_set(chosen.photographs, chosen.photographs_root).spread(sizes.limit)
+        photographs = labelled_set(chosen.photographs, chosen.photographs_root)
+        items = photographs.spread(sizes.limit)
         cutouts = labelled_set(chosen.cutouts, chosen.cutouts_root).spread(sizes.limit) if chosen.cutouts else ()
         with opened(Settings()) as (wiring, captions):
             if not tried:  # once for both parts
                 others = tagged(cutouts, wiring, captions) if cutouts else None
                 tried.append((tagged(items, wiring, captions), others))
-            return work(*tried[0], wiring, captions)
+            read = len(tried[0][0].items)
+            skipped = len(photographs.skipped) + len(items) - read
+            return {"photographs": read, "skipped": skipped, **work(*tried[0], wiring, captions)}
 
     return {
         "latency": lambda: latency.measured(chosen.folder, sizes.images, sizes.queries, sizes.new),
@@ -223,7 +230,7 @@ def _table(found: Mapping[str, Any], rows: Sequence[Measure]) -> Table:
         view.add_column(name, justify="right" if name in ("target", "measured") else "left")
     signs = {True: "", False: " (missed)", None: ""}
     for row in rows:
-        value = f"missing: {row.missing}" if row.value is None else f"{row.value:g} {row.unit}{signs[row.reached]}"
+        value = "missing" if row.value is None else f"{row.value:g} {row.unit}{signs[row.reached]}"
         view.add_row(row.part, row.name, f"{'≥' if row.least else '≤'} {row.target:g} {row.unit}", value)
     return view
 

@@ -15,7 +15,9 @@ A part that cannot be measured here is named in the output with the reason. Targ
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,7 +156,8 @@ def main(arguments: Sequence[str]) -> None:
             continue
         messages.print(f"measuring {part}")
         try:
-            figures[part] = run()
+            with redirect_stdout(sys.stderr):  # log lines: standard output is for the table
+                figures[part] = run()
         except (WildtagError, ImportError, OSError) as exc:
             missing[part] = str(exc)
             messages.print(f"{part} was not measured: {exc}", markup=False, soft_wrap=True)

@@ -198,6 +198,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
             "captions_version": version, "flower": options.flower,
             "outages": described(standing, now), "held_removals": held_removals(services),
             "sources": dict(services.sources.conditions()), "image_index": services.images_standing.read(),
+            "data_loss": services.losses.read(), "refilling_since": services.refill.since(),
         })  # fmt: skip
 
     @routes.get(

@@ -74,7 +74,9 @@ class ExampleBook:
 
     def near(self, bucket: str, key: str) -> Near:
         """The images that look like this one. Raises as the index does."""
-        index = self._images.index()
+        return self._images.use(lambda index: self._near(index, bucket, key))
+
+    def _near(self, index: ImageIndex, bucket: str, key: str) -> Near:
         entries, rows = index.get([image_id(bucket, key)])
         if not entries:
             return Near(None, None, ())

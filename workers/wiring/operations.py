@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from workers.captions.remote_index import RemoteEncoder
-from workers.images.archive import RemoteArchive
+from workers.images.archive import RemoteArchive, StalledJobs
 from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.finding import Finder
 from workers.images.findings import StoredStanding
@@ -16,12 +16,13 @@ from workers.images.remote_images import RemoteImages
 from workers.images.statement_journal import Restoration, StatementJournal
 from workers.images.teacher import Teacher
 from workers.images.text_search import RemoteTextSearch
+from workers.lifecycle.losses import Losses
 from workers.lifecycle.migrations import MIGRATIONS
 from workers.lifecycle.spelling import Spellings
 from workers.redis.connection import connect
 from workers.redis.layout import Layout
 from workers.redis.migration import Done, Migrator
-from workers.redis.rpc import RpcClient
+from workers.redis.rpc import PATIENCE_S, RpcClient
 from workers.wiring.wiring import Wiring
 
 
@@ -35,9 +36,14 @@ def impatient_layout(wiring: Wiring) -> Layout:
     return Layout(connect(wiring.settings.redis_url, patience_s=2.0, tries=1), wiring.keys)
 
 
-def archive(wiring: Wiring) -> RemoteArchive:
+def archive(wiring: Wiring, rpc: RpcClient | None = None, patience_s: float = PATIENCE_S) -> RemoteArchive:
     """The images of a running stack, which follow captions that are taught."""
-    return RemoteArchive(wiring.rpc)
+    return RemoteArchive(rpc or wiring.rpc, wiring.follow_jobs, wiring.publisher, patience_s)
+
+
+def stalled_jobs(wiring: Wiring) -> StalledJobs:
+    """Jobs that seek the images that captions concern, and make no progress."""
+    return StalledJobs(wiring.follow_jobs, wiring.publisher)
 
 
 def remote_images(wiring: Wiring, rpc: RpcClient | None = None) -> RemoteImages:
@@ -59,13 +65,20 @@ def journal(wiring: Wiring) -> StatementJournal:
 def restoration(wiring: Wiring) -> Restoration:
     """Replays that journal into an empty Redis."""
     w = wiring
-    return Restoration(journal(w), w.statements, w.low_priority_inbox, w.clock)
+    return Restoration(journal(w), w.statements, w.backlog, w.clock)
 
 
 def teacher(wiring: Wiring, rpc: RpcClient | None = None) -> Teacher:
     """Stores what people say of images."""
     w = wiring
-    return Teacher(w.records, w.ledger, w.statements, journal(w), w.low_priority_inbox, rpc or w.rpc, w.clock)
+    return Teacher(
+        w.records, w.ledger, w.statements, journal(w), w.low_priority_inbox, w.backlog, rpc or w.rpc, w.clock
+    )
+
+
+def losses(wiring: Wiring) -> Losses:
+    """What the last loss of all keys of Redis has cost."""
+    return Losses(wiring.redis, wiring.keys, wiring.clock)
 
 
 def images_standing(wiring: Wiring) -> StoredStanding:

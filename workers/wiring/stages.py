@@ -108,9 +108,9 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         INGESTION: lambda: w.text_encoder,
     }
     runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
-    archive = Archive(lambda: w.images.index(), w.low_priority_inbox, lambda: w.reference_vectors)  # noqa: PLW0108 -- opens the index
+    archive = Archive(lambda: w.images, w.follow_jobs, lambda: w.publisher, lambda: w.reference_vectors)
     text_search = TextSearch(
-        lambda: w.images.index(),  # noqa: PLW0108 -- as above
+        lambda: w.images,
         lambda: w.indexes.open(w.chosen()),
         lambda: w.reference_vectors,
     )

@@ -31,8 +31,10 @@ from workers.dispatch.removals import Holds
 from workers.events.sink import EventSink
 from workers.events.sources import EventProbes, Sources
 from workers.gateway.api_keys import ApiKeys
+from workers.images.backlog import Backlog
+from workers.images.follow_jobs import FollowJobs
 from workers.images.open_images import OpenImages
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import Inbox, LowPriorityInbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.statements import Statements
@@ -43,6 +45,7 @@ from workers.outages.outage_report import OutageReport
 from workers.outages.tracker import OutageTracker
 from workers.redis.cache import RedisCache
 from workers.redis.connection import Client, connect
+from workers.redis.data_loss import DataLoss, Refill
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
 from workers.redis.layout import Layout
@@ -96,6 +99,16 @@ class Wiring:
         return Layout(self.redis, self.keys)
 
     @cached_property
+    def data_loss(self) -> DataLoss:
+        """Notices when Redis loses all keys while this process runs."""
+        return DataLoss(self.redis, self.keys)
+
+    @cached_property
+    def refill(self) -> Refill:
+        """Whether records are made again after that."""
+        return Refill(self.redis, self.keys, self.clock)
+
+    @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.redis, self.keys, self.settings.feed_length)
 
@@ -114,7 +127,17 @@ class Wiring:
     @cached_property
     def low_priority_inbox(self) -> Inbox:
         """Objects to tag again when no new ones wait."""
-        return Inbox(self.redis, self.keys.low_priority_inbox)
+        return LowPriorityInbox(self.redis, self.keys)
+
+    @cached_property
+    def backlog(self) -> Backlog:
+        """Objects that wait for a place in it."""
+        return Backlog(self.redis, self.keys, self.low_priority_inbox)
+
+    @cached_property
+    def follow_jobs(self) -> FollowJobs:
+        """Jobs that seek the images that captions concern."""
+        return FollowJobs(self.redis, self.keys, self.clock)
 
     @cached_property
     def segmentation_requests(self) -> SegmentationRequests:

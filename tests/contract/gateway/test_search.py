@@ -276,3 +276,20 @@ def test_the_hits_of_many_searches_take_bounded_memory(gateway: Running) -> None
     for name in names[:2]:
         with pytest.raises(CursorExpired):
             lists.open(name)
+
+
+def test_long_lists_take_bounded_memory_though_they_are_few(gateway: Running) -> None:
+    gateway.wiring.redis.delete(gateway.wiring.keys.searches)
+    lists = RankedLists(gateway.wiring.redis, gateway.wiring.keys, kept=100, kept_bytes=50_000)
+    asked = Search("filters", "", "", SearchFilter())
+    hits = [RankedHit("b", "k" * 1000, "e", 0.0)] * 20  # 20 kB
+    names = [lists.keep(asked, hits) for _ in range(4)]
+    assert [lists.open(name)[1] for name in names[2:]] == [20, 20]
+    for name in names[:2]:
+        with pytest.raises(CursorExpired):
+            lists.open(name)
+    assert gateway.wiring.redis.llen(gateway.wiring.keys.searches) == 2
+    large = lists.keep(asked, hits * 10)  # the newest is kept whatever its size
+    assert lists.open(large)[1] == 200
+    with pytest.raises(CursorExpired):
+        lists.open(names[3])

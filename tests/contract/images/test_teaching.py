@@ -168,7 +168,7 @@ def test_a_journal_that_is_away_is_replayed_when_it_is_back(world: ImagesWorld, 
     folder.with_name("away").rename(folder)
     world.restoration.step()
     assert world.wiring.statements.restored()
-    assert world.wiring.low_priority_inbox.length() == 1  # its record may be without what was said
+    assert world.wiring.backlog.waiting() == 1  # its record may be without what was said
 
 
 def test_what_was_said_of_a_removed_image_is_kept_and_can_be_taken_back(world: ImagesWorld, reds: list[str]) -> None:

@@ -16,7 +16,7 @@ from workers.cli.show import clean, console, messages
 from workers.stores.folder_names import key_text
 
 if TYPE_CHECKING:
-    from workers.images.finding import FoundImage
+    from workers.images.finding import FoundImage, FoundPage
     from workers.images.search_filter import SearchFilter
     from workers.wiring.wiring import Wiring
 
@@ -60,10 +60,13 @@ def find(
         raise typer.BadParameter(str(exc)) from exc
     if not text and like is None and where.empty:
         raise typer.BadParameter("give a text, --like or a filter such as --tag")
-    _show(_found(connected(), text, like, where, limit), json=json)
+    found = _found(connected(), text, like, where, limit)
+    _show(list(found.images), json=json)
+    if found.coverage.incomplete is not None:
+        messages.print(f"[yellow]{clean(found.coverage.incomplete)}[/]", soft_wrap=True)
 
 
-def _found(wiring: Wiring, text: str, like: str | None, where: SearchFilter, limit: int) -> list[FoundImage]:
+def _found(wiring: Wiring, text: str, like: str | None, where: SearchFilter, limit: int) -> FoundPage:
     from workers.images.finding import Asked, NoVector  # noqa: PLC0415 -- keeps the command line quick
     from workers.stores.folder import read_file  # noqa: PLC0415 -- as above
     from workers.wiring.operations import finder, spellings  # noqa: PLC0415 -- as above
@@ -81,7 +84,7 @@ def _found(wiring: Wiring, text: str, like: str | None, where: SearchFilter, lim
     except NoVector as exc:
         hint = lookup.hint(*asked.like) if asked.like else ""
         raise NoVector(f"{exc}, and there is no file of this name{hint}") from exc
-    return list(page.images)
+    return page
 
 
 def _show(found: list[FoundImage], *, json: bool) -> None:

@@ -190,6 +190,14 @@ class ImageIndexStanding(BaseModel):
     unreadable: int = Field(description="Number of images that cannot be read any more.")
 
 
+class Coverage(BaseModel):
+    """How many of the tagged images a search can find, now."""
+
+    tagged: int = Field(description="Number of tagged images.")
+    indexed: int | None = Field(description="Number of images in the index; null if it does not answer.")
+    incomplete: str | None = Field(description="Which images cannot be found, and why; null if all can.")
+
+
 class DataLoss(BaseModel):
     """The last loss of all keys of Redis. Numbers are those of a few seconds before; 0 if they are not known."""
 
@@ -213,6 +221,7 @@ class Status(BaseModel):
     held_removals: list[HeldRemovals]
     sources: dict[str, Source]
     image_index: ImageIndexStanding | None = Field(description="`null` until the first comparison.")
+    coverage: Coverage
     data_loss: DataLoss | None = Field(description="The last loss of all keys of Redis, for a week.")
     refilling_since: float | None = Field(
         description="Redis was empty then, in Unix seconds, and the bucket was not compared completely since."

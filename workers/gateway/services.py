@@ -15,6 +15,7 @@ from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
+from workers.images.coverage import CoverageReader
 from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.finding import Finder
 from workers.images.findings import StoredStanding
@@ -107,6 +108,7 @@ class Services:
     losses: Losses
     refill: Refill
     images_standing: StoredStanding
+    coverage: CoverageReader
     spellings: Spellings
     ignored_by: Callable[[str], str | None]
     clock: Callable[[], float]

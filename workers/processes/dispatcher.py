@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workers.images.findings import VerificationWanted
 from workers.processes.logs import configure
 from workers.processes.loops import (
     RECOVER_EVERY_S,
@@ -46,6 +47,13 @@ def run_dispatcher(settings: Settings) -> None:
     following = Periodic(FOLLOW_EVERY_S, follower_of(wiring, verification.hasten).step)
     verifying = Periodic(VERIFY_STEP_EVERY_S, verification.step)
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
+    wanted = VerificationWanted(wiring.redis, wiring.keys)
+
+    def verify_when_wanted() -> None:
+        if wanted.take():
+            verification.hasten()
+
+    hastening = Periodic(1.0, verify_when_wanted)
     queueing = Periodic(BACKLOG_EVERY_S, wiring.backlog.step)
     sending = Periodic(1.0, stalled_jobs(wiring).step)
     lost = losses(wiring)
@@ -66,6 +74,7 @@ def run_dispatcher(settings: Settings) -> None:
             recovering,
             following,
             verifying,
+            hastening,
             queueing,
             sending,
             refilling,

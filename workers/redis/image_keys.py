@@ -38,6 +38,10 @@ class ImageKeys:
         return f"{self.prefix}images:standing"
 
     @property
+    def images_verify(self) -> str:
+        return f"{self.prefix}images:verify"
+
+    @property
     def backlog(self) -> str:
         return f"{self.prefix}backlog"
 

@@ -110,6 +110,7 @@ key                              type        holds
                                              (``workers.images.follower``)
 ``P images:standing``            string      the last comparison of the index of images with the records, as JSON
                                              (``workers.images.findings``)
+``P images:verify``              string      present if the index of images was found empty: compare it now
 ``P probe``                      string      written to test whether Redis accepts writes, with a lifetime
 ``P cache:KEY``                  string      values that can be computed again (word vectors, parsed captions), with
                                              a lifetime

@@ -71,6 +71,11 @@ class RpcServer:
             answering(self._redis, self._keys, request, work)
         else:
             self._images().attempt(type(asked).__name__.lower(), lambda index: image_requests.answer(index, asked))
+            match asked:
+                case image_requests.Label(labels):
+                    self._book.changed((f"{one.bucket}/{one.key}", one.etag) for one in labels)
+                case image_requests.Remove():
+                    self._book.removed(asked.ids)
 
     def archive(self, request: str, data: bytes) -> None:  # noqa: ARG002 -- as the others
         """Take one step of a job that seeks the images that captions concern. Nobody waits for the answer."""

@@ -14,9 +14,19 @@ from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
 from workers.wiring.caption_service import CaptionService
-from workers.wiring.operations import archive, duplicate_finder, finder, images_standing, losses, spellings, teacher
+from workers.wiring.operations import (
+    archive,
+    coverage,
+    duplicate_finder,
+    finder,
+    images_standing,
+    losses,
+    spellings,
+    teacher,
+)
 from workers.wiring.wiring import Wiring
 
+COVERAGE_S = 1.0  # the same for the status, which does not need it
 PATIENCE_S = 20.0  # for a response of a worker, because an HTTP client waits for it
 
 
@@ -47,6 +57,7 @@ def services(wiring: Wiring) -> Services:
         losses=losses(wiring),
         refill=wiring.refill,
         images_standing=images_standing(wiring),
+        coverage=coverage(wiring, RpcClient(wiring.publisher, wiring.redis, wiring.keys, COVERAGE_S)),
         spellings=spellings(wiring, unrecorded=True),
         ignored_by=wiring.object_filter.ignored_by,
         clock=wiring.clock,

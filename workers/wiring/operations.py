@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from workers.captions.remote_index import RemoteEncoder
 from workers.images.archive import RemoteArchive, StalledJobs
+from workers.images.coverage import CoverageReader
 from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.finding import Finder
 from workers.images.findings import StoredStanding
@@ -18,6 +19,7 @@ from workers.images.teacher import Teacher
 from workers.images.text_search import RemoteTextSearch
 from workers.lifecycle.losses import Losses
 from workers.lifecycle.migrations import MIGRATIONS
+from workers.lifecycle.record_versions import RecordVersions
 from workers.lifecycle.spelling import Spellings
 from workers.redis.connection import connect
 from workers.redis.layout import Layout
@@ -98,7 +100,15 @@ def finder(wiring: Wiring, rpc: RpcClient | None = None) -> Finder:
         wiring.records,
         Newest(wiring.records, wiring.redis, wiring.keys),
         RankedLists(wiring.redis, wiring.keys),
+        coverage(wiring, rpc),
     )
+
+
+def coverage(wiring: Wiring, rpc: RpcClient | None = None) -> CoverageReader:
+    """How many of the tagged images can be found."""
+    versions = RecordVersions(wiring.redis, wiring.keys, wiring.space.id)
+    refill = wiring.refill
+    return CoverageReader(remote_images(wiring, rpc), versions.count, lambda: refill.since() is not None)
 
 
 def migrator(wiring: Wiring, report: Callable[[Done | str], None]) -> Migrator:

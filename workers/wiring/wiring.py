@@ -32,6 +32,7 @@ from workers.events.sink import EventSink
 from workers.events.sources import EventProbes, Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.images.backlog import Backlog
+from workers.images.findings import VerificationWanted
 from workers.images.follow_jobs import FollowJobs
 from workers.images.open_images import OpenImages
 from workers.lifecycle.inbox import Inbox, LowPriorityInbox
@@ -304,7 +305,10 @@ class Wiring:
     @cached_property
     def images(self) -> OpenImages:
         """The index of images, which this process owns where it is embedded."""
-        return OpenImages(lambda: image_library_of(self.settings), self.space.id, self.space.dimension)
+        wanted = VerificationWanted(self.redis, self.keys)
+        return OpenImages(
+            lambda: image_library_of(self.settings), self.space.id, self.space.dimension, on_empty=wanted.note
+        )
 
     @cached_property
     def outbox(self) -> Outbox:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from workers.images.backlog import Backlog
 from workers.images.follow_jobs import GOES_ON_S, PREPARED_S, FollowJobs
 from workers.images.open_images import OpenImages
 from workers.lifecycle.inbox import LowPriorityInbox
-from workers.redis.connection import Client
+from workers.redis.connection import Client, text
 from workers.redis.keys import Keys
 from workers.redis.rpc import RpcClient, RpcTimeout, RpcTransient, answering
 
@@ -85,7 +86,7 @@ class World:
 
 
 def answer(index: ImageIndex, data: bytes) -> bytes:
-    return image_requests.msgspec.msgpack.encode(image_requests.answer(index, image_requests.decode(data)))
+    return msgspec.msgpack.encode(image_requests.answer(index, image_requests.decode(data)))
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_steps_that_are_repeated_or_done_twice_at_once_change_nothing(world: Wor
     assert not following.finish().complete  # the owner is busy
     world.queue *= 3
     world.work()
-    (name,) = [key.decode().rpartition(":")[2] for key in world.client.keys("*follow:*")]
+    (name,) = [text(key).rpartition(":")[2] for key in world.client.keys("*follow:*")]
     world.archive.step(name)
     job = world.jobs.read(name)
     assert (job.images, job.done) == (1500, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,12 @@ def test_vectors_are_read_only_of_those_that_may_be_copies(archive: Archive) -> 
     archive.add("copy.jpg", photograph("coffee.png"), 1)
     read: list[int] = []
     get = archive.images.get
-    archive.images.get = lambda ids: (read.extend(ids), get(ids))[1]  # type: ignore[method-assign]  # counts them
+
+    def counted(ids: Sequence[int]) -> object:
+        read.extend(ids)
+        return get(ids)
+
+    archive.images.get = counted  # type: ignore[method-assign,assignment]  # counts them
     archive.images.pages = None  # type: ignore[method-assign,assignment]  # reads the vectors of all
     assert len(archive.finder.find()) == 1
     assert sorted(read) == sorted(image_id("inbox", key) for key in ("coffee.png", "copy.jpg"))

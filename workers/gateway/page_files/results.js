@@ -71,13 +71,15 @@ function original(key) {
   return make("p", { class: "note" }, "Compared with ", make("q", {}, key));
 }
 
-function counted(count, { cursor, truncated }, parameters) {
+function counted(count, { cursor, truncated, incomplete }, parameters) {
+  const missing = incomplete ? ` ${sentence(incomplete)}` : "";
   if (!count) {
     const filtered = ["tag", "not_tag", "prefix", "after", "before"].some((name) => parameters.has(name));
+    if (incomplete) return `No image was found.${missing}`;
     return `No image was found. ${filtered ? "Remove a filter, or search for other words." : "Try other words."}`;
   }
   const all = cursor ? " and more" : truncated ? "; there may be more: add a filter" : "";
-  return `${plural(count, "image", "images")}${all}. Hover or focus an image to see why it was found.`;
+  return `${plural(count, "image", "images")}${all}. Hover or focus an image to see why it was found.${missing}`;
 }
 
 function advice(refused, { like }) {
@@ -86,7 +88,7 @@ function advice(refused, { like }) {
   return like ? `${why} Open the image and tag it again, then search again.` : why;
 }
 
-// `next()` returns a page: {images, cursor, truncated}; each image has a record and why it was found. Null if nothing
+// `next()` returns a page: {images, cursor, truncated, incomplete}; each image has a record and why it was found. Null if nothing
 // is asked for.
 function searching(parameters) {
   let cursor = null;
@@ -110,7 +112,7 @@ function searching(parameters) {
   function listed(page, hits = null) {
     cursor = page.cursor;
     const images = page.objects.map((record, place) => ({ record, why: hits ? why(hits[place]) : null }));
-    return { images, cursor, truncated: Boolean(page.truncated) };
+    return { images, cursor, truncated: Boolean(page.truncated), incomplete: page.incomplete };
   }
 }
 

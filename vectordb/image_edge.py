@@ -20,6 +20,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from vectordb.disk_space import require_space
+from vectordb.edge_conditions import filter_of, sparse
 from vectordb.edge_shard import OpenShard, recorded_dimension, translated
 from vectordb.image_points import (
     COMPARED,
@@ -42,7 +43,6 @@ from vectordb.images import (
     ImageHits,
     ImageLabels,
     last_by_id,
-    word_id,
 )
 from vectordb.index import Floats, IndexExists, WrongDimension, unit_rows
 from vectordb.options import IndexOptions
@@ -125,7 +125,7 @@ class EdgeImages:
                 if (entry.bucket, entry.key, entry.etag) != (one.bucket, one.key, one.etag):
                     continue
                 number = cast("int", record.id)
-                words: Any = {WORDS: _sparse(one.words)}
+                words: Any = {WORDS: sparse(one.words)}
                 shard.update(edge.UpdateOperation.update_vectors([edge.PointVectors(number, words)]))
                 # last: an image with its tags has its words, too, whenever the process is killed
                 shard.update(edge.UpdateOperation.set_payload([number], {"tags": list(one.tags)}))
@@ -140,7 +140,7 @@ class EdgeImages:
         queries = unit_rows(vectors, self.dimension).tolist()
         requests = [
             edge.QueryRequest(
-                limit=limit, query=edge.Query.Nearest(query, using=IMAGE), filter=_filter(where),
+                limit=limit, query=edge.Query.Nearest(query, using=IMAGE), filter=filter_of(where),
                 with_payload=True, params=self._params,
             )
             for query in queries
@@ -154,8 +154,8 @@ class EdgeImages:
             return ImageHits((), ())
         request = edge.QueryRequest(
             limit=limit,
-            query=edge.Query.Nearest(_sparse(words), using=WORDS),
-            filter=_filter(where),
+            query=edge.Query.Nearest(sparse(words), using=WORDS),
+            filter=filter_of(where),
             with_payload=True,
         )
         with self._shard.used() as shard:
@@ -176,7 +176,7 @@ class EdgeImages:
         """See ``ImageSearch.concerned``: an exact scan, then the rank values above the floors."""
         (query,) = unit_rows(vector[None], self.dimension).tolist()
         version = ImageFilter(captions_version=captions_version)
-        where, total = _filter(version), max(1, self.count(version) if part is None else len(part))
+        where, total = filter_of(version), max(1, self.count(version) if part is None else len(part))
         if part is not None:
             of_version = edge.FieldCondition(key="captions", match=edge.MatchValue(captions_version))
             where = edge.Filter(must=[edge.HasIdCondition(set(part)), of_version])
@@ -204,7 +204,7 @@ class EdgeImages:
         offset: Any = after + 1
         while offset is not None and offset < 2**64:
             request = edge.ScrollRequest(
-                offset=offset, limit=PAGE, filter=_filter(where), with_payload=True, with_vector=[IMAGE]
+                offset=offset, limit=PAGE, filter=filter_of(where), with_payload=True, with_vector=[IMAGE]
             )
             with self._shard.used() as shard:
                 found, offset = shard.scroll(request)
@@ -239,7 +239,7 @@ class EdgeImages:
     def count(self, where: ImageFilter = EVERYTHING) -> int:
         """See ``ImageSearch.count``."""
         with self._shard.used() as shard:
-            return shard.count(edge.CountRequest(exact=True, filter=_filter(where)))
+            return shard.count(edge.CountRequest(exact=True, filter=filter_of(where)))
 
     def optimize(self, threads: int = 0) -> None:
         """Build graphs over everything that was put so far, then flush. Blocks the whole process.
@@ -275,28 +275,6 @@ def _point(number: int, entry: ImageEntry, vector: list[float], before: edge.Rec
         vectors |= cast("dict[str, Any]", before.vector or {})
         entry = entry if entry.tags else replace(entry, tags=entry_of(before.payload).tags)
     return edge.Point(number, vectors, payload_of(entry))
-
-
-def _sparse(words: Mapping[str, float]) -> edge.SparseVector:
-    by_id = {word_id(word): weight for word, weight in words.items()}
-    return edge.SparseVector(list(by_id), list(by_id.values()))
-
-
-def _filter(where: ImageFilter) -> edge.Filter | None:
-    must: list[Any] = [
-        edge.FieldCondition(key=key, match=edge.MatchValue(value))
-        for key, value in (("bucket", where.bucket), ("captions", where.captions_version))
-        if value is not None
-    ]
-    must += [edge.FieldCondition(key="tags", match=edge.MatchValue(tag)) for tag in where.tags]
-    if where.prefix:
-        must.append(edge.FieldCondition(key="key", match=edge.MatchPrefix(where.prefix)))
-    if where.after is not None or where.before is not None:
-        must.append(edge.FieldCondition(key=TAKEN, range=edge.RangeDateTime(gte=where.after, lte=where.before)))
-    without: list[Any] = []
-    if where.not_tags:
-        without = [edge.FieldCondition(key="tags", match=edge.MatchAny(list(where.not_tags)))]
-    return edge.Filter(must=must, must_not=without) if must or without else None
 
 
 def _config(dimension: int, options: IndexOptions, threads: int = 0) -> edge.EdgeConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from workers.images.findings import VerificationWanted
 from workers.processes.logs import configure
 from workers.processes.loops import (
     RECOVER_EVERY_S,
@@ -19,7 +18,7 @@ from workers.wiring.dispatch import dispatcher as dispatcher_of
 from workers.wiring.dispatch import follower as follower_of
 from workers.wiring.dispatch import keeper as keeper_of
 from workers.wiring.images import periodic_verification
-from workers.wiring.operations import losses, restoration, stalled_jobs
+from workers.wiring.operations import losses, restoration, stalled_jobs, verification_wanted
 from workers.wiring.wiring import Wiring
 
 KEEPER_EVERY_S = 1.0
@@ -47,7 +46,7 @@ def run_dispatcher(settings: Settings) -> None:
     following = Periodic(FOLLOW_EVERY_S, follower_of(wiring, verification.hasten).step)
     verifying = Periodic(VERIFY_STEP_EVERY_S, verification.step)
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
-    wanted = VerificationWanted(wiring.redis, wiring.keys)
+    wanted = verification_wanted(wiring)
 
     def verify_when_wanted() -> None:
         if wanted.take():

@@ -26,10 +26,10 @@ LONGEST_S = 86_400.0  # after which records count as made again, though no compa
 class DataLoss:
     """Notices a loss. Raises ``StoreUnavailable``, and ``OtherLayout`` if the keys are of another version now."""
 
-    def __init__(self, client: Client, keys: Keys) -> None:
+    def __init__(self, client: Client, keys: Keys, layout: Layout) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
-        self._layout = Layout(client, keys)
+        self._layout = layout
         self._known: str | None = None
         self._calls: list[Callable[[], object]] = []
 

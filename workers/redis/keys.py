@@ -142,27 +142,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workers.redis.image_keys import ImageKeys
+from workers.redis.recovery_keys import RecoveryKeys
 
 
 @dataclass(frozen=True)
-class Keys(ImageKeys):
+class Keys(ImageKeys, RecoveryKeys):
     """The names of the keys under one prefix."""
 
     @property
     def layout_version(self) -> str:
         return f"{self.prefix}layout-version"
-
-    @property
-    def data_id(self) -> str:
-        return f"{self.prefix}data-id"
-
-    @property
-    def refill(self) -> str:
-        return f"{self.prefix}refill"
-
-    @property
-    def loss(self) -> str:
-        return f"{self.prefix}loss"
 
     @property
     def inbox(self) -> str:
@@ -171,10 +160,6 @@ class Keys(ImageKeys):
     @property
     def low_priority_inbox(self) -> str:
         return f"{self.prefix}inbox:low-priority"
-
-    @property
-    def low_priority_once(self) -> str:
-        return f"{self.prefix}inbox:low-priority:once"
 
     @property
     def segmentation_queue(self) -> str:
@@ -195,28 +180,6 @@ class Keys(ImageKeys):
     @property
     def objects(self) -> str:
         return f"{self.prefix}objects"
-
-    def reconcile(self, bucket: str) -> str:
-        return f"{self.prefix}reconcile:{bucket}"
-
-    def missing(self, name: str) -> str:
-        return f"{self.prefix}missing:{name}"
-
-    @property
-    def holds(self) -> str:
-        return f"{self.prefix}holds"
-
-    def hold(self, bucket: str) -> str:
-        return f"{self.prefix}hold:{bucket}"
-
-    def interrupted(self, bucket: str) -> str:
-        return f"{self.prefix}interrupted:{bucket}"
-
-    def mount(self, bucket: str) -> str:
-        return f"{self.prefix}mount:{bucket}"
-
-    def recent_removals(self, bucket: str) -> str:
-        return f"{self.prefix}removals:{bucket}"
 
     def lock(self, name: str) -> str:
         return f"{self.prefix}lock:{name}"
@@ -242,20 +205,12 @@ class Keys(ImageKeys):
         return f"{self.prefix}events:probes"
 
     @property
-    def catching_up(self) -> str:
-        return f"{self.prefix}catching-up"
-
-    @property
     def ledger(self) -> str:
         return f"{self.prefix}ledger"
 
     @property
     def records(self) -> str:
         return f"{self.prefix}records"
-
-    @property
-    def damaged(self) -> str:
-        return f"{self.prefix}damaged"
 
     @property
     def tags(self) -> str:

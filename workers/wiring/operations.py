@@ -9,7 +9,7 @@ from workers.images.archive import RemoteArchive, StalledJobs
 from workers.images.coverage import CoverageReader
 from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.finding import Finder
-from workers.images.findings import StoredStanding
+from workers.images.findings import StoredStanding, VerificationWanted
 from workers.images.newest import Newest
 from workers.images.query_image import QueryImages
 from workers.images.ranked_lists import RankedLists
@@ -81,6 +81,11 @@ def teacher(wiring: Wiring, rpc: RpcClient | None = None) -> Teacher:
 def losses(wiring: Wiring) -> Losses:
     """What the last loss of all keys of Redis has cost."""
     return Losses(wiring.redis, wiring.keys, wiring.clock)
+
+
+def verification_wanted(wiring: Wiring) -> VerificationWanted:
+    """Whether the owner of the index of images wants it to be compared now."""
+    return VerificationWanted(wiring.redis, wiring.keys)
 
 
 def images_standing(wiring: Wiring) -> StoredStanding:

@@ -13,8 +13,6 @@ from tests.contract.gateway.running import Json, Running, emptied, problem, runn
 from tests.contract.searching_world import BLUE, GREEN, RED, Colour, SearchingWorld, picture, reddish
 from tests.eventually import eventually
 from vectordb.images import image_id
-from workers.images.ranked_lists import CursorExpired, RankedHit, RankedLists, Search
-from workers.images.search_filter import SearchFilter
 from workers.redis.rpc import RpcClient
 from workers.wiring.operations import finder
 
@@ -267,33 +265,6 @@ def test_words_in_quotes_must_be_there_and_words_after_a_minus_must_not(gateway:
     assert sorted(keys(search(gateway, q="cat -pet"))) == ["b.png", "c.png"]
     assert keys(search(gateway, q='a "pet"')) == ["a.png"]
     assert keys(search(gateway, q="-cat")) == ["c.png"]
-
-
-def test_the_hits_of_many_searches_take_bounded_memory(gateway: Running) -> None:
-    lists = RankedLists(gateway.wiring.redis, gateway.wiring.keys, kept=3)
-    asked = Search("filters", "", "", SearchFilter())
-    names = [lists.keep(asked, [RankedHit("b", "k", "e", 0.0)]) for _ in range(5)]
-    assert [lists.open(name) for name in names[2:]] == [(asked, 1)] * 3
-    for name in names[:2]:
-        with pytest.raises(CursorExpired):
-            lists.open(name)
-
-
-def test_long_lists_take_bounded_memory_though_they_are_few(gateway: Running) -> None:
-    gateway.wiring.redis.delete(gateway.wiring.keys.searches)
-    lists = RankedLists(gateway.wiring.redis, gateway.wiring.keys, kept=100, kept_bytes=50_000)
-    asked = Search("filters", "", "", SearchFilter())
-    hits = [RankedHit("b", "k" * 1000, "e", 0.0)] * 20  # 20 kB
-    names = [lists.keep(asked, hits) for _ in range(4)]
-    assert [lists.open(name)[1] for name in names[2:]] == [20, 20]
-    for name in names[:2]:
-        with pytest.raises(CursorExpired):
-            lists.open(name)
-    assert gateway.wiring.redis.llen(gateway.wiring.keys.searches) == 2
-    large = lists.keep(asked, hits * 10)  # the newest is kept whatever its size
-    assert lists.open(large)[1] == 200
-    with pytest.raises(CursorExpired):
-        lists.open(names[3])
 
 
 def test_a_search_says_how_much_of_what_is_tagged_can_be_found(gateway: Running) -> None:

@@ -46,7 +46,7 @@ def test_every_reader_of_a_stream_goes_on_without_its_group(
 
 def test_a_running_process_records_the_version_again_and_tells_of_the_loss(client: Client, keys: Keys) -> None:
     Layout(client, keys).require()
-    watches = [DataLoss(client, keys) for _ in range(2)]
+    watches = [DataLoss(client, keys, Layout(client, keys)) for _ in range(2)]
     told: list[int] = []
     for number, watch in enumerate(watches):
         watch.on_loss(lambda number=number: told.append(number))  # type: ignore[misc]  # its default is its value
@@ -66,7 +66,7 @@ def test_a_running_process_records_the_version_again_and_tells_of_the_loss(clien
 
 def test_what_is_to_be_done_after_a_loss_is_done_though_redis_goes_away(client: Client, keys: Keys) -> None:
     Layout(client, keys).require()
-    watch, told = DataLoss(client, keys), list[int]()
+    watch, told = DataLoss(client, keys, Layout(client, keys)), list[int]()
 
     def fail_once() -> None:
         told.append(1)
@@ -86,7 +86,7 @@ def test_what_is_to_be_done_after_a_loss_is_done_though_redis_goes_away(client: 
 @pytest.mark.parametrize("name", OUTDATED)
 def test_keys_of_an_older_layout_in_their_place_are_refused(client: Client, keys: Keys, name: str) -> None:
     Layout(client, keys).require()
-    watch = DataLoss(client, keys)
+    watch = DataLoss(client, keys, Layout(client, keys))
     watch.step()
     client.flushall()
     client.set(f"{keys.prefix}{name}", "x")  # an old backup was restored

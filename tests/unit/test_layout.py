@@ -42,7 +42,8 @@ ADAPTERS = frozenset({
     "StageWorker", "StageRunner", "Handover", "Fetcher", "Segmenter", "LivenessCheck", "WorkerLiveness",
     "LivenessFiles",
     # operations
-    "DataLoss", "Refill", "Losses", "LowPriorityInbox", "Migrator", "Spellings", "SourceDelays", "ExistingObject", "Stack", "Holds", "FolderMounts", "SameVersions",
+    "DataLoss", "Refill", "Losses", "LowPriorityInbox",
+    "Migrator", "Spellings", "SourceDelays", "ExistingObject", "Stack", "Holds", "FolderMounts", "SameVersions",
     "RemovalGuard", "Triage",
 })  # fmt: skip
 

@@ -12,9 +12,10 @@ import structlog
 
 from tasks.exemplars.judging import Exemplar
 from tasks.images.perceptual_hash import has_small_parts, words_of
-from tasks.message_parts import ObjectRef
+from tasks.labels.index_form import index_form
+from tasks.message_parts import Floats, ObjectRef
 from vectordb.errors import Permanent, Transient
-from vectordb.images import ImageIndex
+from vectordb.images import ImageHits, ImageIndex
 from workers.images.backlog import Backlog
 from workers.images.statement_journal import Entry, StatementJournal
 from workers.lifecycle.statements import Statement, Statements, read
@@ -56,9 +57,9 @@ class StatementMover:
             log.warning("statements not moved", object=old, to=new, reason=str(exc))
             return False
         said, there = map(read, self._statements.stored([old, new]))
-        labels = {one.label for one in there}
+        forms = {index_form(one.label) for one in there}
         for one in said:
-            if one.label not in labels:
+            if index_form(one.label) not in forms:
                 moved = Statement(one.label, one.accepted, etag, one.said_at, one.hash)
                 self._statements.change(new, one.label, moved)
                 self._write(new, one.label, moved)
@@ -82,12 +83,17 @@ class Homeless:
 
     def __init__(self, said: Mapping[str, Sequence[Statement]], etags: Mapping[str, str]) -> None:
         """``etags``: of the records; empty without one."""
+        self._objects = {oid for oid in said if not etags[oid]}
         self._by_etag: dict[str, str] = {}
         self._by_hash: dict[bytes, str] = {}
         for oid, statements in said.items():
             if not etags[oid]:
                 self._by_etag |= {one.etag: oid for one in statements}
                 self._by_hash |= {one.hash: oid for one in statements if one.hash is not None and telling(one.hash)}
+
+    def has(self, oid: str) -> bool:
+        """Whether this object is one of them: it comes back."""
+        return oid in self._objects
 
     def match(self, ref: ObjectRef, number: bytes | None) -> str | None:
         """The object of which this one may be the continuation. ``number``: its perceptual hash."""
@@ -96,7 +102,7 @@ class Homeless:
 
 
 class Departures:
-    """Follows exemplars that do not hold any more."""
+    """Follows exemplars that do not hold any more, and those that come back."""
 
     def __init__(self, mover: StatementMover, backlog: Backlog, etags: Callable[[Sequence[str]], list[str]]) -> None:
         """``etags``: those of the records of objects; empty without one."""
@@ -104,17 +110,26 @@ class Departures:
         self._backlog = backlog
         self._etags = etags
 
+    def came(self, index: ImageIndex, vector: Floats, radius: float, oid: str) -> None:
+        """Have the images near to an exemplar that came (back) tagged again. Raises as the index does."""
+        _, near = self._queue(index, vector, radius, oid)
+        log.info("exemplar came", object=oid, tagged_again=near)
+
+    def _queue(self, index: ImageIndex, vector: Floats, radius: float, oid: str) -> tuple[ImageHits, int]:
+        (found,) = index.search(vector[None], NEAR_MOST)
+        pairs = zip(found.entries, found.scores, strict=True)
+        near = [one.object_id for one, score in pairs if score >= 1.0 - radius and one.object_id != oid]
+        self._backlog.add(near)
+        return found, len(near)
+
     def follow(
         self, index: ImageIndex, gone: Sequence[Exemplar], radius: Callable[[Exemplar], float],
         said: Mapping[str, Sequence[Statement]],
     ) -> None:  # fmt: skip
         """Have the images near to these exemplars tagged again, and move statements. Raises as the index does."""
         for exemplar in {one.object_id: one for one in gone}.values():
-            (found,) = index.search(exemplar.vector[None], NEAR_MOST)
-            least = 1.0 - radius(exemplar)
-            near = [one.object_id for one, score in zip(found.entries, found.scores, strict=True) if score >= least]
-            self._backlog.add([oid for oid in near if oid != exemplar.object_id])
-            log.info("exemplar gone", object=exemplar.object_id, label=exemplar.label, tagged_again=len(near))
+            found, near = self._queue(index, exemplar.vector, radius(exemplar), exemplar.object_id)
+            log.info("exemplar gone", object=exemplar.object_id, label=exemplar.label, tagged_again=near)
             if self._etags([exemplar.object_id])[0]:
                 continue  # overwritten
             statements = said.get(exemplar.object_id, ())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -14,7 +15,7 @@ import structlog
 
 from tasks.exemplars.judging import Examples, Exemplar
 from tasks.exemplars.nearness import MOST, Calibration, calibrate
-from tasks.message_parts import Judgement, place_of
+from tasks.message_parts import Floats, Judgement, place_of
 from tasks.messages import Embedded
 from vectordb.images import ImageIndex, image_id
 from workers.images.departures import NEAR_MOST, Departures, Homeless
@@ -94,15 +95,20 @@ class ExampleBook:
         self.changed((by_id[number], None) for number in ids if number in by_id)
 
     def _welcome(self, batch: Embedded) -> None:
-        """Move statements of objects that are gone to these objects, if they have the same content."""
-        if self._homeless is None or self._departures is None:
+        """Receive exemplars that come back, and move statements of objects that are gone to the same content."""
+        homeless, departures = self._homeless, self._departures
+        if homeless is None or departures is None:
             return
         hashes = batch.hashes or (None,) * len(batch.objects)
-        for ref, number in zip(batch.objects, hashes, strict=True):
-            old = self._homeless.match(ref, number)
-            if old is not None and self._departures.mover.move(old, ref.id, ref.etag):
-                self._homeless = None  # read anew, since statements have changed
-                return
+        for ref, number, row in zip(batch.objects, hashes, batch.vectors.array(), strict=True):
+            old = homeless.match(ref, number)
+            if homeless.has(ref.id) or (old is not None and departures.mover.move(old, ref.id, ref.etag)):
+                self._due = 0.0  # it is in the index before the next batch is judged
+                came = partial(self._came, departures, ref.id, row)
+                self._images.attempt("exemplar came", came)
+
+    def _came(self, departures: Departures, oid: str, row: Floats, index: ImageIndex) -> None:
+        departures.came(index, row, self.calibration(index).radius(row), oid)
 
     def near(self, bucket: str, key: str) -> Near:
         """The images that look like this one. Raises as the index does."""

@@ -202,6 +202,7 @@ def test_images_lose_what_they_had_from_an_image_that_was_removed(world: ImagesW
     world.put(reds[0], picture(REDS[0]))  # it comes back, and what was said of it holds again
     followed(world)
     assert world.labels(reds[0])[0] == "Chelsea"
+    assert all("Chelsea" in world.labels(key) and "cat" not in world.labels(key) for key in reds[1:])
 
 
 def test_images_lose_what_they_had_from_an_image_that_was_overwritten(world: ImagesWorld, reds: list[str]) -> None:

@@ -46,7 +46,7 @@ from vectordb.images import (
     ImageLabels,
     last_by_id,
 )
-from vectordb.index import Floats, IndexExists, IndexMissing, WrongDimension, unit_rows
+from vectordb.index import Floats, IndexExists, WrongDimension, unit_rows
 from vectordb.options import IndexOptions
 
 DEFAULT = IndexOptions(m=16, ef_construct=128, ef=256, quantised=True)
@@ -160,11 +160,25 @@ class EdgeImages:
         with self._shard.used() as shard:
             return hits_of(shard.query(request))
 
-    def concerned(self, vector: Floats, hubness: float, captions_version: str) -> list[ImageEntry]:
-        """See ``ImageSearch.concerned``: an exact scan of all images, then the rank values above the floors."""
+    def ids_after(self, after: int, limit: int) -> list[int]:
+        """See ``ImageSearch.ids_after``."""
+        if after >= 2**64 - 1:
+            return []
+        request = edge.ScrollRequest(offset=after + 1, limit=limit, with_payload=False, with_vector=False)
+        with self._shard.used() as shard:
+            found, _ = shard.scroll(request)
+        return [cast("int", record.id) for record in found]
+
+    def concerned(
+        self, vector: Floats, hubness: float, captions_version: str, part: Sequence[int] | None = None
+    ) -> list[ImageEntry]:
+        """See ``ImageSearch.concerned``: an exact scan, then the rank values above the floors."""
         (query,) = unit_rows(vector[None], self.dimension).tolist()
-        where = filter_of(ImageFilter(captions_version=captions_version))
-        total = max(1, self.count(ImageFilter(captions_version=captions_version)))
+        version = ImageFilter(captions_version=captions_version)
+        where, total = filter_of(version), max(1, self.count(version) if part is None else len(part))
+        if part is not None:
+            of_version = edge.FieldCondition(key="captions", match=edge.MatchValue(captions_version))
+            where = edge.Filter(must=[edge.HasIdCondition(set(part)), of_version])
         every = edge.Prefetch(
             limit=total, query=edge.Query.Nearest(query, using=IMAGE), filter=where, params=self._exact
         )
@@ -196,6 +210,16 @@ class EdgeImages:
             if found:
                 yield self._read(found)
 
+    def entries(self, after: int = -1) -> Iterator[list[ImageEntry]]:
+        """See ``ImageSearch.entries``."""
+        offset: Any = after + 1
+        while offset is not None and offset < 2**64:
+            request = edge.ScrollRequest(offset=offset, limit=PAGE, with_payload=True, with_vector=False)
+            with self._shard.used() as shard:
+                found, offset = shard.scroll(request)
+            if found:
+                yield [entry_of(record.payload) for record in found]
+
     def facts(self, ids: Sequence[int]) -> list[ImageFact]:
         """See ``ImageSearch.facts``."""
         with self._shard.used() as shard:
@@ -204,8 +228,6 @@ class EdgeImages:
 
     def facts_after(self, after: int, limit: int) -> list[ImageFact]:
         """See ``ImageSearch.facts_after``."""
-        if not (self._path / "index.json").exists():  # the library goes on with files that were removed
-            raise IndexMissing(f"the index of images at {self._path} was removed")
         if after >= 2**64 - 1:
             return []
         request = edge.ScrollRequest(offset=after + 1, limit=limit, with_payload=list(COMPARED), with_vector=[WORDS])

@@ -70,7 +70,10 @@ def find(
         raise typer.BadParameter("give a text, --like or a filter such as --tag")
     if not where.tagged and (text or like is not None):
         raise typer.BadParameter(f"images that are {state} have no tags: give --state without a text or --like")
-    _show(_found(connected(), text, like, where, limit), json=json)
+    found = _found(connected(), text, like, where, limit)
+    _show(found, json=json)
+    if found.coverage.incomplete is not None:
+        messages.print(f"[yellow]{clean(found.coverage.incomplete)}[/]", soft_wrap=True)
 
 
 def _found(wiring: Wiring, text: str, like: str | None, where: SearchFilter, limit: int) -> FoundPage:

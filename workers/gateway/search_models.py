@@ -58,6 +58,12 @@ class FoundImages(BaseModel):
     truncated: bool = Field(
         description="There may be more images than this search lists, which are at most 1,000: add filters."
     )
+    tagged: int = Field(description="Number of tagged images.")
+    indexed: int | None = Field(
+        description="Number of images that could be found. Fewer than `tagged`: the index of images is being filled."
+        " Null if it does not answer."
+    )
+    incomplete: str | None = Field(description="Which images could not be found, and why; null if all could.")
     cursor: str | None = Field(
         description="Pass it to get the next page; null on the last page. Valid for ten minutes after each page."
     )

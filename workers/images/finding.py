@@ -12,12 +12,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from tasks.search.fusion import RankedList, fused, reason
 from tasks.search.query import missing, read
 from vectordb.errors import Permanent
 from vectordb.images import ImageSearch, image_id
 from vectordb.index import Floats
+from workers.images.coverage import Coverage, CoverageReader
 from workers.images.labels import words, written
 from workers.images.newest import Newest
 from workers.images.query_image import QueryImages
@@ -82,13 +84,14 @@ class FoundImage:
 class FoundPage:
     """A page of hits, best first. ``cursor``: of the next page; ``None`` on the last one. Others: see ``Search``.
 
-    ``hint``: says of the first page which tags of the filter no image has.
+    ``coverage``: how many images could be found. ``hint``: on the first page, the tags of the filter no image has.
     """
 
     images: tuple[FoundImage, ...]
     cursor: str | None
     found_by: str
     truncated: bool
+    coverage: Coverage
     hint: str | None = None
 
 
@@ -129,6 +132,7 @@ class Finder:
         records: Records,
         newest: Newest,
         lists: RankedLists,
+        coverage: CoverageReader,
     ) -> None:
         self._images = images
         self._text_search = text_search
@@ -137,6 +141,7 @@ class Finder:
         self._records = records
         self._newest = newest
         self._lists = lists
+        self._coverage = coverage
 
     def find(self, asked: Asked, limit: int, cursor: str | None = None) -> FoundPage:
         """A page of ``limit`` images at most. With a ``cursor``, the page that it stands for.
@@ -149,7 +154,7 @@ class Finder:
         found, position = self._page(search, limit, 0, len(hits), lambda start, count: hits[start : start + count])
         more = cursor_of(self._lists.keep(search, hits), position) if position < len(hits) else None
         tags = (*asked.where.tags, *asked.where.not_tags)
-        return FoundPage(found, more, search.found_by, search.truncated, self._records.tag_hints.unknown(tags))
+        return self._found(search, found, more, self._records.tag_hints.unknown(tags))
 
     def _next(self, asked: Asked, limit: int, cursor: str) -> FoundPage:
         name, position = place_of(cursor)
@@ -157,9 +162,15 @@ class Finder:
         if asked.query not in {"", search.query} or (not asked.where.empty and asked.where != search.where):
             raise BadCursor("the cursor is of another search: pass the same query and filters, or only the cursor")
         found, position = self._page(search, limit, position, length, partial(self._lists.hits, name))
-        return FoundPage(
-            found, cursor_of(name, position) if position < length else None, search.found_by, search.truncated
-        )
+        return self._found(search, found, cursor_of(name, position) if position < length else None)
+
+    def _found(
+        self, search: Search, found: tuple[FoundImage, ...], cursor: str | None, hint: str | None = None
+    ) -> FoundPage:
+        coverage = self._coverage.read()
+        if search.found_by == "filters":  # which need no index
+            coverage = replace(coverage, indexed=coverage.tagged)
+        return FoundPage(found, cursor, search.found_by, search.truncated, coverage, hint)
 
     def _page(
         self, search: Search, limit: int, position: int, length: int, read: Callable[[int, int], Sequence[RankedHit]]

@@ -51,6 +51,7 @@ class RecordVersions:
             for stream in (self._keys.inbox, self._keys.low_priority_inbox):
                 pipe.xlen(stream)
             pipe.zcard(self._keys.ledger)
+            pipe.llen(self._keys.backlog)
             return any(pipe.execute())
 
     def pages(self, size: int) -> Iterator[list[str]]:

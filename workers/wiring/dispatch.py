@@ -52,6 +52,7 @@ def sweeper(
         w.store, bucket or s.bucket, w.records, w.inbox, w.redis, w.keys, w.holds,
         limits=limits(s), confirmed=confirmed, prefix=prefix, wanted=wanted, resume=resume and since is None,
         rate=rate or s.reconcile_rate, adopt=adopt(w), mounts=mounts(w),
+        refill=w.refill if since is None and bucket in {None, s.bucket} else None,
     )  # fmt: skip
 
 

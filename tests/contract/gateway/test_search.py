@@ -13,9 +13,8 @@ from tasks.message_parts import Media, ObjectRef
 from tests.acceptance.images import huge_png
 from tests.contract.gateway.running import Json, Running, emptied, problem, running, wired
 from tests.contract.searching_world import BLUE, GREEN, RED, Colour, SearchingWorld, picture, reddish
+from tests.eventually import eventually
 from vectordb.images import image_id
-from workers.images.ranked_lists import CursorExpired, RankedHit, RankedLists, Search
-from workers.images.search_filter import SearchFilter
 from workers.redis.rpc import RpcClient
 from workers.wiring.operations import finder
 
@@ -285,11 +284,20 @@ def test_words_in_quotes_must_be_there_and_words_after_a_minus_must_not(gateway:
     assert keys(search(gateway, q="-cat")) == ["c.png"]
 
 
-def test_the_hits_of_many_searches_take_bounded_memory(gateway: Running) -> None:
-    lists = RankedLists(gateway.wiring.redis, gateway.wiring.keys, kept=3)
-    asked = Search("filters", "", "", SearchFilter())
-    names = [lists.keep(asked, [RankedHit("b", "k", "e", 0.0)]) for _ in range(5)]
-    assert [lists.open(name) for name in names[2:]] == [(asked, 1)] * 3
-    for name in names[:2]:
-        with pytest.raises(CursorExpired):
-            lists.open(name)
+def test_a_search_says_how_much_of_what_is_tagged_can_be_found(gateway: Running) -> None:
+    world = world_of(gateway)
+    world.layout.require()
+    world.redis.delete(world.keys.refill)
+    refs = [add(gateway, f"{n}.png", reddish(n), "cat") for n in range(3)]
+
+    def incomplete() -> str | None:
+        found: str | None = search(gateway, q="cat")["incomplete"]
+        return found
+
+    eventually(lambda: incomplete() is None, 20)  # the number is known for two seconds
+    world.index.remove([image_id(ref.bucket, ref.key) for ref in refs[1:]])
+    eventually(lambda: (incomplete() or "").startswith("1 of 3 images can be found: the index of images is inc"), 20)
+    eventually(lambda: gateway.http.get("/v1/status").json()["coverage"]["indexed"] == 1, 20)
+    assert search(gateway, tag="cat")["incomplete"] is None  # filters need no index
+    world.redis.hset(world.keys.refill, "since", 1.0)
+    assert "Redis was empty" in search(gateway, tag="cat")["incomplete"]

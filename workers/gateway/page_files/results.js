@@ -72,14 +72,16 @@ function original(key) {
   return make("p", { class: "note" }, "Compared with ", make("q", {}, key));
 }
 
-function counted(count, { cursor, truncated, hint }, parameters) {
-  if (!count && hint) return sentence(hint);
+function counted(count, { cursor, truncated, hint, incomplete }, parameters) {
+  const missing = incomplete ? ` ${sentence(incomplete)}` : "";
   if (!count) {
     const filtered = ["tag", "not_tag", "prefix", "after", "before"].some((name) => parameters.has(name));
+    if (hint) return `${sentence(hint)}${missing}`;
+    if (incomplete) return `No image was found.${missing}`;
     return `No image was found. ${filtered ? "Remove a filter, or search for other words." : "Try other words."}`;
   }
   const all = cursor ? " and more" : truncated ? "; there may be more: add a filter" : "";
-  return `${hint ? `${sentence(hint)} ` : ""}${plural(count, "image", "images")}${all}. Hover or focus an image to see why it was found.`;
+  return `${hint ? `${sentence(hint)} ` : ""}${plural(count, "image", "images")}${all}. Hover or focus an image to see why it was found.${missing}`;
 }
 
 function advice(refused, { like }) {
@@ -88,7 +90,7 @@ function advice(refused, { like }) {
   return like ? `${why} Open the image and tag it again, then search again.` : why;
 }
 
-// `next()` returns a page: {images, cursor, truncated}; each image has a record and why it was found. Null if nothing
+// `next()` returns a page: {images, cursor, truncated, incomplete}; each image has a record and why it was found. Null if nothing
 // is asked for.
 function searching(parameters) {
   let cursor = null;

@@ -99,7 +99,12 @@ class Descent:
                 # EXDEV also for an absolute link to a place inside: it is resolved below
                 if exc.errno not in {errno.EXDEV, errno.EAGAIN, errno.ENOSYS, errno.EPERM}:
                     raise
-        return self._by_components(root, name, flags)
+        try:
+            return self._by_components(root, name, flags)
+        except OSError as exc:
+            if exc.errno not in {errno.ELOOP, errno.EINVAL}:
+                raise
+            raise ObjectForbidden(OUTSIDE) from exc  # a link was swapped in or out meanwhile, or leads to itself
 
     def _by_components(self, root: int, name: str, flags: int) -> int:
         """Open the file at which a name ends now, if no link is met on the way."""

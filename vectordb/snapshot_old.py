@@ -98,9 +98,7 @@ def is_edge_files(first: tarfile.TarInfo) -> bool:
 
 
 @contextmanager
-def edge_files(
-    archive: Callable[[], Archive], packed: int, scratch: Path
-) -> Iterator[EdgeFiles]:
+def edge_files(archive: Callable[[], Archive], packed: int, scratch: Path) -> Iterator[EdgeFiles]:
     """Open a snapshot of the second kind, unpacked below ``scratch`` while it is read, after all of it was checked.
 
     ``archive`` opens it from its beginning. ``packed``: the file's size in bytes. Raises ``BadSnapshot``, ``DiskFull``.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import ijson  # type: ignore[import-untyped]  # has no annotations
 
@@ -35,7 +36,8 @@ def _texts(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[
             raise BadSource(
                 path, "this is not a JSON object or array; for one object per line use the format jsonl", "byte 0"
             )
-        rows = ijson.items(source, "item" if within == b"[" else "annotations.item", use_float=True, buf_size=_BLOCK)
+        events = ijson.basic_parse(source, use_float=True, buf_size=_BLOCK)
+        rows = _items(path, events, 1 if within == b"[" else 2)
         count = 0
         try:
             for row in rows:
@@ -54,6 +56,49 @@ def _texts(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[
             raise BadSource(
                 path, 'there are no entries in a list "annotations"; for one object per line use the format jsonl'
             )
+
+
+def _items(path: Path, events: Iterator[tuple[str, Any]], level: int) -> Iterator[Any]:
+    """The items of the list that holds the rows, ``level`` containers deep; on level 2 that of "annotations".
+
+    Values in containers within an item are skipped: such a container is empty here. Raises ``BadSource`` for an item
+    whose own keys and values have more than 1 MiB.
+    """
+    depth, count, length = 0, 0, 0
+    top = key = ""
+    listed = False
+    row: Any = None
+    for event, value in events:
+        if event in {"end_map", "end_array"}:
+            depth -= 1
+            if depth == level and row is not None:
+                yield row
+                row = None
+            elif depth < level:
+                listed = False
+            continue
+        if event == "map_key":
+            if depth == 1:
+                top = value
+            if depth == level + 1:
+                key, length = value, length + len(value) + 1
+            continue
+        opens = event in {"start_map", "start_array"}
+        found = {} if event == "start_map" else [] if opens else value
+        if depth == level - 1:
+            listed = event == "start_array" and (level == 1 or top == "annotations")
+        elif listed and depth == level:
+            count, length, row = count + 1, 0, found
+            if not opens:
+                yield row
+                row = None
+        elif row is not None and depth == level + 1:
+            if isinstance(row, dict):
+                row[key] = found
+            length += len(found) if isinstance(found, str) else 1
+            if length > LONGEST:
+                raise BadSource(path, f"it is longer than {LONGEST:,} characters: this is not a caption", f"item {count}")
+        depth += opens
 
 
 def _words(exc: Exception) -> str:

@@ -180,7 +180,9 @@ class FolderStore:
         roots = dict.fromkeys([self._written(bucket, prefix), self._root(bucket)])
         for key in output_keys(roots, self._output, prefix):
             if key.encode() > after.encode():
-                with contextlib.suppress(FileNotFoundError, NotADirectoryError, ObjectForbidden):  # removed or replaced meanwhile
+                with contextlib.suppress(
+                    FileNotFoundError, NotADirectoryError, ObjectForbidden
+                ):  # removed or replaced meanwhile
                     with self._descent(bucket, key).opened(name_of(key)) as opened:
                         info = self._info(bucket, key, os.fstat(opened))
                     yield info

@@ -26,7 +26,10 @@ def output_keys(roots: Iterable[Path], output: str, prefix: str) -> list[str]:
 def _below(descent: Descent, folder: str) -> Iterator[str]:
     """The keys of the files in a folder and in those in it. Holds no descriptor while it yields."""
     try:
-        with descent.opened(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) as opened, os.scandir(opened) as found:
+        with (
+            descent.opened(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) as opened,
+            os.scandir(opened) as found,
+        ):
             entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
     except FileNotFoundError:
         return

@@ -245,7 +245,7 @@ def _manifest(place: Path) -> Manifest | None:
     """The manifest of the version in a folder, if it exists."""
     try:
         return Manifest(**json.loads((place / _MANIFEST).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 

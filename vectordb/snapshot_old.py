@@ -99,9 +99,9 @@ def is_edge_files(first: tarfile.TarInfo) -> bool:
 
 @contextmanager
 def edge_files(archive: Callable[[], Archive], packed: int, scratch: Path) -> Iterator[EdgeFiles]:
-    """Open a snapshot of the second kind, unpacked below ``scratch`` while it is read, after all of it was checked.
+    """Open a snapshot of the second kind, unpacked below ``scratch`` while it is read. All of it is checked first.
 
-    ``archive`` opens it from its beginning. ``packed``: the file's size in bytes. Raises ``BadSnapshot``, ``DiskFull``.
+    ``archive`` opens it from its beginning. ``packed``: the file's bytes. Raises ``BadSnapshot``, ``DiskFull``.
     """
     try:
         from vectordb.edge import EdgeIndex  # noqa: PLC0415 -- Edge is not installed in containers

@@ -29,7 +29,7 @@ _ZIP_TIMES, _ZIP_LEAST = 64, 1 << 20
 
 @dataclass(frozen=True)
 class Limits:
-    """``nominal``: bytes of all members; holes, which are blocks of 4 KiB of zeros, count. ``written``: without them."""
+    """``nominal``: bytes of all members. ``written``: those on disk, without holes, which are 4 KiB of zeros each."""
 
     nominal: int
     written: int

@@ -95,7 +95,7 @@ def test_writing_while_a_link_is_swapped_in(scene: Scene) -> None:
     with scene.swapped("album", scene.private):
         assert race(lambda: scene.store.put("inbox", "album/new.jpg", io.BytesIO(b"mine")))
         race(lambda: scene.store.put("inbox", "album/deep/new.jpg", io.BytesIO(b"mine")))
-    assert sorted(os.listdir(scene.private)) == ["a.jpg", "only here.jpg"]
+    assert sorted(path.name for path in scene.private.iterdir()) == ["a.jpg", "only here.jpg"]
 
 
 def test_removing_while_a_link_is_swapped_in(scene: Scene) -> None:
@@ -151,7 +151,7 @@ def test_every_way_out_is_refused(scene: Scene, tmp_path: Path, by_kernel: bool)
             pass
     with pytest.raises(ObjectForbidden), descent.parent("folder/new/b.jpg", make=True):
         pass
-    assert sorted(os.listdir(scene.private)) == ["a.jpg", "only here.jpg"]
+    assert sorted(path.name for path in scene.private.iterdir()) == ["a.jpg", "only here.jpg"]
 
 
 @pytest.mark.parametrize("by_kernel", [True, False])

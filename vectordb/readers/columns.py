@@ -179,6 +179,8 @@ def _texts(column: Any) -> list[str]:
         if strings.null_count:
             strings = strings.fill_null("")
         texts: list[str] = strings.to_numpy(zero_copy_only=False).tolist()
+    except MemoryError:  # pyarrow's is an ArrowException, too
+        raise
     except (pa.ArrowException, UnicodeDecodeError):
         if len(column) == 1:
             return []

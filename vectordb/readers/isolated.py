@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -182,7 +181,7 @@ def _taken() -> _Process:
 
 
 @atexit.register
-def _end() -> None:
+def end() -> None:
     """End the processes that wait; those of a parent end with its pipes."""
     with _lock:
         for process in _idle:

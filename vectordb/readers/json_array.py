@@ -19,6 +19,7 @@ from vectordb.readers.stream import Stream, opened
 _BOM = b"\xef\xbb\xbf"
 # small, so that little is parsed but not returned if the file is damaged
 _BLOCK = 1 << 14
+_STARTS, _ENDS = frozenset({"start_map", "start_array"}), frozenset({"end_map", "end_array"})
 # a quote that starts or ends a string, not one behind a backslash
 _QUOTE = re.compile(rb'(?<!\\)"')
 
@@ -61,44 +62,44 @@ def _texts(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[
 def _items(path: Path, events: Iterator[tuple[str, Any]], level: int) -> Iterator[Any]:
     """The items of the list that holds the rows, ``level`` containers deep; on level 2 that of "annotations".
 
-    Values in containers within an item are skipped: such a container is empty here. Raises ``BadSource`` for an item
+    What is in containers within an item is skipped: such a container is empty here. Raises ``BadSource`` for an item
     whose own keys and values have more than 1 MiB.
     """
-    depth, count, length = 0, 0, 0
-    top = key = ""
-    listed = False
     row: Any = None
-    for event, value in events:
-        if event in {"end_map", "end_array"}:
-            depth -= 1
-            if depth == level and row is not None:
-                yield row
-                row = None
-            elif depth < level:
-                listed = False
-            continue
-        if event == "map_key":
-            if depth == 1:
-                top = value
-            if depth == level + 1:
-                key, length = value, length + len(value) + 1
-            continue
-        opens = event in {"start_map", "start_array"}
-        found = {} if event == "start_map" else [] if opens else value
-        if depth == level - 1:
-            listed = event == "start_array" and (level == 1 or top == "annotations")
-        elif listed and depth == level:
+    key, count, length = "", 0, 0
+    for depth, event, value in _inside(events, level):
+        found = {} if event == "start_map" else [] if event == "start_array" else value
+        if depth == 0 and event in _ENDS:
+            yield row
+        elif depth == 0:
             count, length, row = count + 1, 0, found
-            if not opens:
+            if event not in _STARTS:
                 yield row
-                row = None
-        elif row is not None and depth == level + 1:
-            if isinstance(row, dict):
+        elif depth == 1 and event not in _ENDS:
+            if event == "map_key":
+                key = value
+            elif isinstance(row, dict):
                 row[key] = found
-            length += len(found) if isinstance(found, str) else 1
+            length += 1 + (len(found) if isinstance(found, str) else 0)
             if length > LONGEST:
-                raise BadSource(path, f"it is longer than {LONGEST:,} characters: this is not a caption", f"item {count}")
-        depth += opens
+                raise BadSource(
+                    path, f"it is longer than {LONGEST:,} characters: this is not a caption", f"item {count}"
+                )
+
+
+def _inside(events: Iterator[tuple[str, Any]], level: int) -> Iterator[tuple[int, str, Any]]:
+    """The events in the list that holds the rows, each with its depth in its item."""
+    depth, top, listed = 0, "", False
+    for event, value in events:
+        depth -= event in _ENDS
+        if depth >= level:
+            if listed:
+                yield depth - level, event, value
+        elif event == "map_key":
+            top = value
+        elif event not in _ENDS:
+            listed = event == "start_array" and (level == 1 or top == "annotations")
+        depth += event in _STARTS
 
 
 def _words(exc: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Rows of floats in a ``.npy`` file, whose header is checked against the file before numpy believes it.
+"""Rows of floats in a ``.npy`` file, with a header that is checked against the file.
 
 ``numpy.load`` parses the header with ``ast.literal_eval`` and multiplies its numbers without a limit. Here a header is
 one of the two that ``numpy.save`` writes for a matrix of floats, and nothing is read but the bytes that it describes.

@@ -1,4 +1,4 @@
-"""The process that ``vectordb.readers.isolated`` starts: reads requests from standard input, answers on its output."""
+"""The process that ``vectordb.readers.isolated`` starts: requests come on standard input."""
 
 from __future__ import annotations
 

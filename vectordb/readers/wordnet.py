@@ -58,7 +58,7 @@ def _texts(path: Path, on_progress: OnProgress) -> Iterator[str]:
 def _line(data: mmap.mmap, at: int) -> bytes:
     """The line at this byte, or so much of it that it is longer than allowed."""
     data.seek(at)
-    return data.read(end - at + 1) if 0 <= (end := data.find(b"\n", at, at + LONGEST)) else data.read(LONGEST + 1)
+    return data.read(end - at + 1) if (end := data.find(b"\n", at, at + LONGEST)) >= 0 else data.read(LONGEST + 1)
 
 
 def _synset(line: bytes, at: int) -> Synset:

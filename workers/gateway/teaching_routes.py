@@ -16,7 +16,8 @@ from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images
 from workers.gateway.problems import Problem
 from workers.gateway.services import Services
-from workers.images.teacher import BadLabel, NotTaggable, Taught
+from workers.images.label_check import BadLabel
+from workers.images.teacher import NotTaggable, Taught
 
 AT_ONCE = 8  # concurrent calls to the workers; each holds a thread
 

@@ -147,9 +147,9 @@ class FolderStore:
 
     def remove(self, bucket: str, key: str) -> None:
         """See ``ObjectStore``. Of a link, the link is removed."""
-        with writing(), contextlib.suppress(FileNotFoundError):
-            with self._descent(bucket, key).parent(name_of(key)) as (folder, name):
-                os.unlink(name, dir_fd=folder)
+        gone, parent = contextlib.suppress(FileNotFoundError), self._descent(bucket, key).parent(name_of(key))
+        with writing(), gone, parent as (folder, name):
+            os.unlink(name, dir_fd=folder)
 
     def _folder(self, bucket: str) -> Path:
         root = self._roots.get(bucket)

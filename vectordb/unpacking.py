@@ -6,6 +6,8 @@ has plain files and folders only, and what it may become on disk is bounded by i
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import tarfile
 import unicodedata
@@ -18,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from vectordb.archive import Archive, BadArchive, shown
 from vectordb.disk_space import require_space
 
-MEMBERS_MAX = 100_000  # files and folders, also those that are only named above others
+MEMBERS_MAX = 10_000  # files and folders, also those that are only named above others
 DEPTH_MAX = 32
 _NAME_MAX = 255  # bytes
 _SET_ID = 0o6000  # the mode bits setuid and setgid
@@ -135,8 +137,12 @@ def take_out(archive: Path, member: str, target: Path) -> None:
             require_space(target.parent, info.file_size, f"unpack {archive.name}")
             with packed.open(info) as source, part.open("wb") as file:
                 shutil.copyfileobj(source, file)
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, ValueError, RuntimeError, NotImplementedError) as exc:
+                file.flush()
+                os.fsync(file.fileno())
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, ValueError, RuntimeError, OSError) as exc:
         part.unlink(missing_ok=True)
+        if isinstance(exc, OSError) and exc.errno != errno.EINVAL:  # of a seek to before the beginning
+            raise
         raise BadArchive(f"{archive.name} is not a ZIP archive with {member}: {exc}") from exc
     part.replace(target)
 

@@ -21,7 +21,7 @@ from workers.images.label_check import BadLabel, checked
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.statements import PAGE, Statement, Statements, read
-from workers.stores.store import ObjectError, ObjectInfo, ObjectStore
+from workers.stores.store import ObjectError, ObjectStore
 
 log = structlog.get_logger()
 
@@ -76,7 +76,7 @@ class StatementJournal:
             try:
                 data, met = self._store.get(self._bucket, info.ref.key, LONGEST)
                 entry = from_json(data, Entry)
-                _check(entry, met)
+                checked_entry(entry, (time.time() if met.modified is None else met.modified) + _AHEAD_S)
             except (ObjectError, BadLabel, BadEntry, msgspec.DecodeError, UnicodeDecodeError) as exc:
                 log.warning("entry of the journal not read", key=info.ref.key, reason=str(exc))
                 continue
@@ -105,13 +105,12 @@ class StatementJournal:
         return list(dict.fromkeys(changed))
 
 
-def _check(entry: Entry, met: ObjectInfo) -> None:
-    """Raise ``BadEntry`` or ``BadLabel`` for an entry that nobody can have said."""
+def checked_entry(entry: Entry, latest: float) -> None:
+    """Raise ``BadEntry`` or ``BadLabel`` for an entry that nobody can have said. ``latest``: Unix seconds."""
     if not 0 < len(entry.key.encode()) <= _KEY_MAX:
         raise BadEntry("its key is not that of an object")
     said = entry.statement
     times = [entry.said_at] if said is None else [entry.said_at, said.said_at]
-    latest = (time.time() if met.modified is None else met.modified) + _AHEAD_S
     if not all(0 <= moment <= latest for moment in times):  # also for NaN
         raise BadEntry("its time is in the future, or none")
     if checked(entry.label) != entry.label:

@@ -30,7 +30,7 @@ def main(what: str, path: Path) -> None:
     isolated.end()  # a process is counted when it has ended
     own = int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0])
     peak = max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) // 1024
-    print(json.dumps({"status": status[:300], "rows": count, "seconds": round(took, 2), "mib": peak}))
+    sys.stdout.write(json.dumps({"status": status[:300], "rows": count, "seconds": round(took, 2), "mib": peak}))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from vectordb import zstd
@@ -14,7 +15,9 @@ TOP = "mini/old@v1"
 Members = Iterator[tuple[tarfile.TarInfo, bytes]]
 
 
-def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0, mode: int = 0o644) -> tarfile.TarInfo:
+def member(
+    name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0, mode: int = 0o644
+) -> tarfile.TarInfo:
     """The header of a member."""
     made = tarfile.TarInfo(name)
     made.type, made.linkname, made.size, made.mode = kind, link, size, mode
@@ -78,10 +81,9 @@ def written(name: str, file: Path, outside: Path) -> None:
         "name": "old", "version": "v1", "space_id": "mini", "dimension": 4, "count": 1, "template": None,
         "created": "2026-01-01T00:00:00+00:00",
     }  # fmt: skip
+    first = [(member(TOP, tarfile.DIRTYPE), b""), *_manifest(name, json.dumps(manifest).encode())]
     with zstd.ZstdFile(file, "w") as packed:
-        for header, content in (
-            (member(TOP, tarfile.DIRTYPE), b""), *_manifest(name, json.dumps(manifest).encode()), *MEMBERS[name](outside)
-        ):  # fmt: skip
+        for header, content in chain(first, MEMBERS[name](outside)):
             packed.write(header.tobuf(tarfile.PAX_FORMAT) + content + bytes(-len(content) % 512))
         packed.write(bytes(1024))
 

@@ -1,4 +1,4 @@
-"""Snapshots and archives that were made to do harm write nothing, not even beside the place where they are unpacked."""
+"""Snapshots and archives that were made to do harm write nothing, not even beside the target."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.attack.snapshot_files import MEMBERS, written
-from vectordb.archive import BadArchive
+from vectordb import zstd
+from vectordb.archive import Archive, BadArchive
 from vectordb.folder import FolderLibrary
 from vectordb.library import BadSnapshot
-from vectordb.unpacking import take_out
+from vectordb.unpacking import Limits, take_out, unpack
 
 OLD = Path(__file__).parents[1] / "data" / "snapshots" / "embedded.tar.zst"
 
@@ -44,22 +45,18 @@ def test_a_good_snapshot_is_moved_in_as_a_whole(tmp_path: Path) -> None:
 
 def test_an_archive_that_changes_between_check_and_unpacking(tmp_path: Path) -> None:
     """What is written was checked by itself, too."""
-    from vectordb.archive import Archive  # noqa: PLC0415 -- for this test only
-    from vectordb.unpacking import Limits, unpack  # noqa: PLC0415 -- as above
-
     file, outside = tmp_path / "a.tar.zst", tmp_path / "outside"
     outside.write_bytes(b"mine")
     for name in MEMBERS:
         if name.startswith("too m"):
             continue
         written(name, file, outside)
-        from vectordb import zstd  # noqa: PLC0415 -- as above
-
         folder = tmp_path / name
         folder.mkdir()
-        with zstd.ZstdFile(file) as packed, pytest.raises(BadArchive):
+        with zstd.ZstdFile(file) as packed:
             archive = Archive(packed)
-            unpack(archive, archive, folder, Limits(1 << 26, 1 << 26))
+            with pytest.raises(BadArchive):
+                unpack(archive, archive, folder, Limits(1 << 26, 1 << 26))
         assert outside.read_bytes() == b"mine"
         assert not any(path.is_symlink() for path in folder.rglob("*"))
 

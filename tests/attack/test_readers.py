@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.attack.reader_files import ATTACKS, made
+from tests.unit.vectordb.readers.test_parquet import table
 from vectordb.readers import BadSource, isolated, source_of
+from vectordb.readers.rows import Rows
 
 LIMIT_S = 60  # a bound, not a measurement: each takes at most two seconds on an idle machine
-OWN_MIB = 400  # of this kind of process; Python with numpy takes 60
+OWN_MIB = 300  # of this kind of process; Python with numpy takes 60
 BESIDE_MIB = isolated.MEMORY_MAX // 2**20 + 200
-ROWS = {"text_lines": 1024}  # whole, though each line is long
+ROWS = {"text_lines": 400}  # whole, though each line is long
 
 
 def measured(what: str, path: Path) -> dict[str, Any]:
@@ -32,7 +36,9 @@ def measured(what: str, path: Path) -> dict[str, Any]:
 
 def made_beside(name: str, folder: Path) -> Path:
     """``made`` in another process, because some attacks take memory to be made."""
-    code = "import sys; from pathlib import Path; from tests.attack.reader_files import made; made(sys.argv[1], Path(sys.argv[2]))"
+    code = (
+        "import sys, pathlib, tests.attack.reader_files as files; files.made(sys.argv[1], pathlib.Path(sys.argv[2]))"
+    )
     subprocess.run([sys.executable, "-c", code, name, str(folder)], cwd=Path(__file__).parents[2], check=True)
     return folder if "/" in ATTACKS[name][0] else folder / ATTACKS[name][0]
 
@@ -79,13 +85,10 @@ def test_a_reader_gets_no_secrets_and_writes_no_files(monkeypatch: pytest.Monkey
 
 def test_an_abandoned_reader_is_ended(tmp_path: Path) -> None:
     """A loop that stops early leaves no process that holds the file."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy
-    from pyarrow import parquet  # noqa: PLC0415 -- as above
-
-    path = tmp_path / "a.parquet"
-    parquet.write_table(pa.table({"caption": [f"caption {n}" for n in range(10_000)]}), path)
-    rows = source_of([path]).read()
-    next(rows)
-    before = len(isolated._idle)
-    rows.close()
-    assert len(isolated._idle) == before
+    path = table(tmp_path / "a.parquet", {"caption": [f"caption {number}" for number in range(10_000)]})
+    process = isolated._Process()
+    isolated._idle.append(process)
+    with contextlib.closing(cast("Generator[Rows]", source_of([path]).read())) as rows:
+        next(rows)
+        assert process.usable
+    assert not process.usable

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attack.fuzzing import GROUPS
+from tests.attack.fuzz_targets import GROUPS
 
 ROOT = Path(__file__).parents[2]
 

@@ -53,7 +53,7 @@ def text_of(row: dict[str, object], name: str) -> str:
 
 def _reader(name: str) -> Callable[[str], str | None]:
     """Returns a function that decodes one field of a line and skips the others."""
-    # lines that msgspec rejects (unpaired surrogates, NaN, deep nesting) are parsed again, which also gives better messages
+    # lines that msgspec rejects (unpaired surrogates, NaN, depth) are parsed again, which also gives better messages
     row = msgspec.defstruct("Row", [("text", str | None, None)], rename={"text": name})
     decode = msgspec.json.Decoder(row).decode
 

@@ -1,7 +1,7 @@
 """Rows of floats in a ``.npy`` file, with a header that is checked against the file.
 
-``numpy.load`` parses the header with ``ast.literal_eval`` and multiplies its numbers without a limit. Here a header is
-one of the two that ``numpy.save`` writes for a matrix of floats, and nothing is read but the bytes that it describes.
+``numpy.load`` parses the header as Python and multiplies its numbers without a limit. Here a header is one that
+``numpy.save`` writes for a matrix of floats, and nothing is read but the bytes that it describes.
 """
 
 from __future__ import annotations

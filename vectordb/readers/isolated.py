@@ -26,7 +26,7 @@ from vectordb.decoders import from_msgpack
 from vectordb.readers.rows import BadSource, OnProgress, Rows
 
 MEMORY_MAX = 1 << 30  # bytes of the process beside mapped files
-DEADLINE_S = 120.0  # for 1,024 rows; the clock runs only while we wait for them
+DEADLINE_S = 600.0  # for 1,024 rows, and to count those of all files first; runs only while we wait
 FRAME_MAX = 1 << 30  # bytes
 LENGTH = struct.Struct("<Q")
 # what Python and its libraries need to be found; keys of stores and services are not passed on

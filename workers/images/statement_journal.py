@@ -30,7 +30,7 @@ LONGEST = 64 * 1024  # bytes of an entry
 ENTRIES_MAX = 1_000_000  # of a journal; more are a fault of whoever writes to the bucket
 LABELS_MAX = 200  # of one object
 _KEY_MAX, _ETAG_MAX, _HASH = 1024, 200, 32  # bytes, characters, bytes
-_AHEAD_S = 86_400.0  # by which an entry may be later than the store says it was written
+_AHEAD_S = 86_400.0  # by which the clock of another machine may be ahead
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -62,21 +62,23 @@ class StatementJournal:
         name = f"{self._prefix}{int(entry.said_at * 1000):015d}-{secrets.token_hex(4)}.json"
         self._store.put(self._bucket, name, io.BytesIO(msgspec.json.encode(entry)), "application/json")
 
-    def entries(self) -> list[Entry]:
+    def entries(self, now: float | None = None) -> list[Entry]:
         """All entries, oldest first. Those that nobody can have said are named in the log and passed over.
 
-        Whoever may write to the bucket may write an entry, so each is checked like a request.
+        Whoever may write to the bucket may write an entry, so each is checked like a request. ``now``: Unix
+        seconds, by default of this machine's clock.
         """
         found: list[Entry] = []
+        latest = (time.time() if now is None else now) + _AHEAD_S
         labels: dict[str, set[str]] = {}
         for info in self._store.list(self._bucket, self._prefix):
             if len(found) >= ENTRIES_MAX:
                 log.warning("rest of the journal not read", after=ENTRIES_MAX)
                 break
             try:
-                data, met = self._store.get(self._bucket, info.ref.key, LONGEST)
+                data, _ = self._store.get(self._bucket, info.ref.key, LONGEST)
                 entry = from_json(data, Entry)
-                checked_entry(entry, (time.time() if met.modified is None else met.modified) + _AHEAD_S)
+                checked_entry(entry, latest)
             except (ObjectError, BadLabel, BadEntry, msgspec.DecodeError, UnicodeDecodeError) as exc:
                 log.warning("entry of the journal not read", key=info.ref.key, reason=str(exc))
                 continue
@@ -88,12 +90,12 @@ class StatementJournal:
             found.append(entry)
         return found
 
-    def replay(self, statements: Statements) -> list[str]:
+    def replay(self, statements: Statements, now: float | None = None) -> list[str]:
         """Store what the journal says and Redis does not. Newer statements in Redis stay as they are.
 
         Returns the objects (``bucket/key``) whose statements have changed. May be repeated.
         """
-        latest = {(entry.key, index_form(entry.label)): entry for entry in self.entries()}
+        latest = {(entry.key, index_form(entry.label)): entry for entry in self.entries(now)}
         changed = []
         for (key, form), entry in latest.items():
             oid = f"{self._bucket}/{key}"
@@ -145,7 +147,7 @@ class Restoration:
         """
         if self._statements.restored():
             return
-        changed = self._journal.replay(self._statements)
+        changed = self._journal.replay(self._statements, self._clock())
         places = [oid.partition("/") for oid in changed]
         for start in range(0, len(places), PAGE):
             self._inbox.append(

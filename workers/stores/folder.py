@@ -17,9 +17,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.message_parts import ObjectRef
+from tasks.message_parts import ObjectRef, UserMetadata
 from workers.stores.folder_descent import Descent
 from workers.stores.folder_files import READ, read_opened, reading, replace_file, writing
+from workers.stores.folder_metadata import FolderMetadata
 from workers.stores.folder_mount import FolderMount, identity_of
 from workers.stores.folder_names import hidden, name_of
 from workers.stores.folder_output import output_keys
@@ -67,6 +68,7 @@ class FolderStore:
         self._patterns = SIDE if ignored is None else ignored
         self._links = links
         self._reported: set[str] = set()
+        self._metadata = FolderMetadata(output, self._descent, self._written)
 
     def ignored(self, key: str) -> bool:
         """Whether a file is not an object: hidden, in a hidden folder, or a side file."""
@@ -100,10 +102,13 @@ class FolderStore:
             if self._descent(bucket, key).exists(name_of(key)):  # a link exists, and ``stat`` says so
                 raise ObjectError("the file is a broken link") from exc
             raise
-        return data, self._info(bucket, key, status)
+        return data, self._metadata.added(self._info(bucket, key, status))
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
         """See ``ObjectStore``; anything but a regular file is an unreadable object."""
+        return (info := self._stat(bucket, key)) and self._metadata.added(info)
+
+    def _stat(self, bucket: str, key: str) -> ObjectInfo | None:
         if hidden(key):
             return None
         self._root(bucket)
@@ -125,7 +130,7 @@ class FolderStore:
             return
         for key in self._keys(bucket, prefix, after):
             with contextlib.suppress(ObjectForbidden):  # permission to the folder was removed meanwhile
-                info = self.stat(bucket, key)
+                info = self._stat(bucket, key)
                 if info is not None:
                     yield info
 
@@ -135,21 +140,29 @@ class FolderStore:
         key: str,
         data: BinaryIO,
         content_type: str | None = None,  # noqa: ARG002 -- not stored
+        user_metadata: UserMetadata | None = None,
     ) -> ObjectInfo:
         """See ``ObjectStore``. Writes to a hidden file next to the target, then renames it."""
         if self.ignored(key) and not key.startswith(self._output):
             raise ObjectForbidden("names of hidden files, side files and unfinished downloads are not allowed")
+
+        def placed(status: os.stat_result) -> None:
+            self._metadata.put(bucket, key, etag_of(status), user_metadata)
+
         with contextlib.ExitStack() as stack:
             with writing():
                 parent = self._descent(bucket, key, self._written(bucket, key)).parent(name_of(key), make=True)
                 folder, name = stack.enter_context(parent)
-            return self._info(bucket, key, replace_file(folder, name, data))
+            status = replace_file(folder, name, data, placed)
+        return self._metadata.added(self._info(bucket, key, status))
 
     def remove(self, bucket: str, key: str) -> None:
         """See ``ObjectStore``. Of a link, the link is removed."""
         gone, parent = contextlib.suppress(FileNotFoundError), self._descent(bucket, key).parent(name_of(key))
-        with writing(), gone, parent as (folder, name):
-            os.unlink(name, dir_fd=folder)
+        with writing():
+            with gone, parent as (folder, name):
+                os.unlink(name, dir_fd=folder)
+            self._metadata.remove(bucket, key)
 
     def _folder(self, bucket: str) -> Path:
         root = self._roots.get(bucket)

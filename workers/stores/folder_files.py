@@ -48,10 +48,13 @@ def read_opened(
     return data, status
 
 
-def replace_file(folder: int, name: str, data: BinaryIO) -> os.stat_result:
+def replace_file(
+    folder: int, name: str, data: BinaryIO, placed: Callable[[os.stat_result], None] = lambda _: None
+) -> os.stat_result:
     """Write a hidden file into an open folder, then give it its name. Returns its status.
 
-    Errors of ``data`` are raised unchanged. Raises ``StoreAway``. A link of this name is replaced, not followed.
+    ``placed`` is called when it is whole, before it gets its name. Errors of ``data`` are raised unchanged. Raises
+    ``StoreAway``. A link of this name is replaced, not followed.
     """
     temporary = f".put-{secrets.token_hex(8)}"
     with writing():
@@ -65,6 +68,7 @@ def replace_file(folder: int, name: str, data: BinaryIO) -> os.stat_result:
                 file.flush()
                 os.fchmod(descriptor, 0o644)
                 os.fsync(descriptor)
+                placed(os.fstat(descriptor))
                 os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
                 return os.fstat(descriptor)
     except BaseException:

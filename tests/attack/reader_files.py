@@ -146,6 +146,11 @@ def wordnet_line(path: Path) -> None:
         file.truncate(3 << 30)
 
 
+def wordnet_pointers(path: Path) -> None:
+    """A synset that says it has a billion pointers."""
+    path.write_bytes(b"00000000 03 n 01 cat 0 1000000000 @ 00000000 n 0000 | a cat\n")
+
+
 def _beside(path: Path, count: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     (path.parent.parent / "metadata").mkdir()
@@ -175,7 +180,7 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], None]]] = {
         ("text_emb/text_emb_0.npy", npy_header), ("text.index", faiss_dimension), ("a.json", json_depth),
         ("a.jsonl", json_deeper), ("a.json", json_item), ("a.json", json_keys), ("a.csv", csv_row),
         ("a.tsv", tsv_fields), ("a.txt", text_lines), ("a.txt.zst", text_endless), ("a.txt.zst", text_lines_packed),
-        ("a.tar", tar_digits), ("a.tar", tar_headers), ("data.noun", wordnet_line),
+        ("a.tar", tar_digits), ("a.tar", tar_headers), ("data.noun", wordnet_line), ("data.noun", wordnet_pointers),
     ]
 }  # fmt: skip
 

@@ -282,7 +282,7 @@ def _write(
     limit: int,
 ) -> None:
     from workers.evaluation.report import page  # noqa: PLC0415 -- keeps the command line quick
-    from workers.stores.folder import read_file  # noqa: PLC0415 -- as above
+    from workers.stores.folder_files import read_file  # noqa: PLC0415 -- as above
 
     def data(path: Path) -> bytes:
         return read_file(path, limit)[0]

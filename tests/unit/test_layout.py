@@ -30,7 +30,7 @@ ADAPTERS = frozenset({
     "EventSink", "Sources", "EventProbes", "AccessList", "NamespaceHash", "Dispatcher", "EventFilter", "Keeper",
     "Sweeper", "SegmentQueue", "SegmentationRequests", "Artifacts",
     # notifying
-    "Outbox", "DeadLetters", "Poster", "Notifier", "Writer",
+    "Outbox", "DeadLetters", "Poster", "OutgoingClient", "Notifier", "Writer",
     # the method
     "Extractor", "extractor", "load_image_encoder", "load_text_encoder", "Pipeline", "FolderLibrary", "ServerLibrary",
     "OpenIndexes", "ActiveVersion", "RemoteIndex", "RemoteEncoder",

@@ -154,7 +154,6 @@ class FolderStore:
                     file.flush()
                     os.fsync(file.fileno())
             with _taking():
-                Path(temporary).chmod(0o644)
                 Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A real Flower over a real Redis and a real worker: no answer holds a secret, and nobody gets one without a password."""
+"""A real Flower over a real Redis and a real worker: no answer holds a secret, and a stranger gets no answer."""
 
 from __future__ import annotations
 
@@ -149,7 +149,8 @@ def test_no_other_credentials_pass(monitored: Monitored, header: str) -> None:
 
 
 def test_a_path_beside_the_health_check_is_no_way_around(monitored: Monitored) -> None:
-    for path in ("/healthcheck/", "/healthcheck/../metrics", "//healthcheck", "/HEALTHCHECK", "/healthcheck%2f..%2fmetrics",
+    for path in ("/healthcheck/", "/healthcheck/../metrics", "//healthcheck", "/HEALTHCHECK",
+                 "/healthcheck%2f..%2fmetrics",
                  "/metrics?/healthcheck", "/metrics;/healthcheck", "/%68ealthcheck"):  # fmt: skip
         answer = httpx.Request("GET", monitored.address)
         answer.url = answer.url.copy_with(raw_path=path.encode())

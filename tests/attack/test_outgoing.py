@@ -25,7 +25,8 @@ from workers.settings.settings import Settings
 ROOT = Path(__file__).parents[2]
 
 NOT_PUBLIC = [
-    "0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.254", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.0.1",
+    "0.0.0.0",  # noqa: S104 -- it is refused
+    "0.1.2.3", "127.0.0.1", "127.255.255.254", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.0.1",
     "169.254.169.254", "100.64.0.1", "100.127.255.254", "224.0.0.1", "239.255.255.250", "255.255.255.255",
     "240.0.0.1", "192.0.0.8", "192.0.2.1", "198.18.0.1", "198.51.100.7", "203.0.113.9", "192.88.99.1",
     "::", "::1", "fe80::1", "fe80::1%1", "fec0::1", "fc00::1", "fd12:3456::1", "ff02::1", "2001:db8::1", "100::1",
@@ -109,7 +110,7 @@ def test_an_allowed_name_reaches_private_addresses_but_no_metadata_service() -> 
     policy = AddressPolicy.of(["Receiver.LAN.", "10.0.0.0/8", "[fd00::1]"])
     assert policy.allowed("receiver.lan", ["192.168.1.5", "127.0.0.1"]) == ["192.168.1.5", "127.0.0.1"]
     assert policy.allowed("other.lan", ["10.9.9.9", "192.168.1.5", "fd00::1"]) == ["10.9.9.9", "fd00::1"]
-    for address in ("169.254.169.254", "64:ff9b::a9fe:a9fe", "0.0.0.0", "224.0.0.1"):
+    for address in ("169.254.169.254", "64:ff9b::a9fe:a9fe", "0.0.0.0", "224.0.0.1"):  # noqa: S104 -- as above
         with pytest.raises(OutgoingRefused):
             policy.allowed("receiver.lan", [address])
     assert AddressPolicy.of(["169.254.169.254"]).allowed("x", ["169.254.169.254"])
@@ -117,7 +118,9 @@ def test_an_allowed_name_reaches_private_addresses_but_no_metadata_service() -> 
         policy.allowed("receiver.lan.evil.example", ["192.168.1.5"])
 
 
-@pytest.mark.parametrize("wrong", ["http://receiver.lan/", "10.0.0.0/99", "a b", "127.1", "*", "receiver..lan", "0x7f.1"])
+@pytest.mark.parametrize(
+    "wrong", ["http://receiver.lan/", "10.0.0.0/99", "a b", "127.1", "*", "receiver..lan", "0x7f.1"]
+)
 def test_an_entry_that_means_nothing_is_refused(wrong: str) -> None:
     with pytest.raises(ValidationError, match="outgoing_allow"):
         Settings(outgoing_allow=wrong)  # type: ignore[arg-type]  # as a variable gives it
@@ -199,14 +202,14 @@ def test_tls_verifies_the_name_and_not_the_address(tmp_path: Path) -> None:
     with receiving(tls) as receiver:
         port = receiver.url.split(":")[2].split("/")[0]
         assert post(receiver.url, ("127.0.0.1",), ca_file=trusted).status == 200
-        with pytest.raises(httpx.ConnectError, match="(?i)certificate"):
+        with pytest.raises(httpx.ConnectError, match=r"(?i)certificate"):
             post(f"https://named.example:{port}/", ("127.0.0.1",), ca_file=trusted, resolve=resolve)
     assert names[-1] == "named.example"
-    assert ssl.CERT_REQUIRED == ssl.create_default_context().verify_mode
+    assert ssl.create_default_context().verify_mode == ssl.CERT_REQUIRED
 
 
 def test_nothing_else_in_the_processes_makes_requests_of_its_own() -> None:
-    """httpx is for this client, for wildtag's own client on the command line, and for data sets that a person asks for."""
+    """httpx is for this client, for wildtag's own client, and for data sets that a person asks for."""
     may = {"workers/outgoing/", "workers/client/", "workers/captions/datasets/", "workers/notifying/posting.py"}
     for path in (ROOT / "workers").rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()

@@ -18,8 +18,8 @@ STILL_LONG = {"tests/contract/stages/test_bad_input.py"}
 
 ADAPTERS = frozenset({
     # stores and Redis
-    "FolderStore", "S3Store", "S3Connection", "Minio", "connect", "connect_async", "Health", "RedisCache",
-    "RpcClient",
+    "FolderStore", "S3Store", "S3Connection", "Minio", "MinioAdmin", "connect", "connect_async", "Health",
+    "RedisCache", "RpcClient",
     # lifecycle
     "Ledger", "Records", "Inbox", "ProgressReader", "Idempotency", "ApiKeys", "Batches",
     # outages

@@ -33,9 +33,7 @@ class Poster:
     each byte from a slow receiver.
     """
 
-    def __init__(
-        self, url: str, keys: Sequence[bytes], client: OutgoingClient, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, url: str, keys: Sequence[bytes], client: OutgoingClient, clock: Callable[[], float]) -> None:
         """Raises ``BadReceiver``."""
         try:
             httpx.URL(url)
@@ -63,7 +61,8 @@ class Poster:
 
     async def _post(self, delivery: Delivery) -> Answer:
         headers = {
-            "content-type": "application/json", **signed(self._keys, delivery.id, delivery.body, self._clock())
+            "content-type": "application/json",
+            **signed(self._keys, delivery.id, delivery.body, self._clock()),
         }
         try:
             answer = await self._client.post(self._url, delivery.body, headers)

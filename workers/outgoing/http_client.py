@@ -1,8 +1,8 @@
 """Sends requests to addresses that were checked, and reads a bounded part of the answer.
 
 The host name is resolved once for each connection, the addresses are checked, and the connection goes to one of those
-that passed: a name that is resolved differently a moment later (DNS rebinding) changes nothing. TLS still verifies the
-name. Redirects are not followed. Proxies of the environment are not used, because they would resolve the name again.
+that passed: a name that is resolved differently a moment later (DNS rebinding) changes nothing. TLS still verifies
+the name. Redirects are not followed. Proxies of the environment are not used: they would resolve the name again.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 -- httpcore's interface
+        timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
@@ -80,8 +80,8 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     async def connect_unix_socket(
         self,
         path: str,
-        timeout: float | None = None,  # noqa: ASYNC109 -- as above
-        socket_options: Iterable[Any] | None = None,
+        timeout: float | None = None,  # noqa: ARG002 -- httpcore's interface
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 -- as above
     ) -> httpcore.AsyncNetworkStream:
         """Refused: nothing outside is reached by a socket of this machine."""
         raise httpcore.ConnectError(f"unix sockets are not used: {path}")

@@ -1,7 +1,7 @@
 """The process of Flower: its application behind a guard that asks for a password on every address.
 
-Flower's own command is not used: it leaves ``/metrics`` and static files open, accepts any ``Host``, and reads a Python
-file of the current folder.
+Flower's own command is not used: it leaves ``/metrics`` and static files open, accepts any ``Host``, and reads a
+Python file of the current folder.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
 class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
     """Flower, whose requests pass a guard before any handler of Flower sees them.
 
-    ``host``: of the URL at which people reach it, beside this machine and plain addresses. ``secrets``: what no answer
-    may contain.
+    ``host``: of the URL at which people reach it, beside this machine and plain addresses. ``secrets``: what no
+    answer may contain.
     """
 
     def __init__(self, app: Any, auth: str, host: str | None, secrets: Iterable[str]) -> None:
@@ -113,7 +113,11 @@ class _Hiding(OutputTransform):
         self._hidden = hidden
 
     def transform_first_chunk(
-        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool  # noqa: FBT001 -- Tornado's
+        self,
+        status_code: int,
+        headers: HTTPHeaders,
+        chunk: bytes,
+        finishing: bool,  # noqa: FBT001 -- Tornado's
     ) -> tuple[int, HTTPHeaders, bytes]:
         headers["X-Frame-Options"] = "DENY"
         headers["Referrer-Policy"] = "no-referrer"

@@ -1,6 +1,7 @@
 """Which process needs which secret. Each process gets only those in its environment.
 
-The embedded stack builds the environments from this table, and a test compares the services of Docker Compose with it.
+The embedded stack builds the environments from this table, and a test compares the services of Docker Compose with
+it.
 """
 
 from __future__ import annotations
@@ -41,12 +42,14 @@ ENTRANCE = Secrets(frozenset({"webhook_token", "admin_key"}))
 FLOWER = Secrets(frozenset({"flower_auth"}))
 RECEIVER = Secrets(frozenset({"notify_url", "notify_secret"}))
 REDIS_TARGET = Secrets(frozenset({"redis_target_url"}))
+ADMINISTRATION = Secrets(frozenset({"s3_admin_access_key", "s3_admin_secret_key"}))
 COMMANDS = Secrets(frozenset({"api_key", "copy_from_api_key", "copy_to_api_key"}))
 """Secrets of commands that people run. No process of a stack gets them."""
 
 NEEDS: Mapping[str, tuple[Secrets, ...]] = {
     "prepare": (CAPTIONS, MODELS),
     "setup-bucket": (STORE,),
+    "setup-user": (STORE, ADMINISTRATION),
     "gateway": (REDIS, STORE, CAPTIONS, ENTRANCE),
     "dispatcher": (REDIS, STORE, CAPTIONS),
     "watcher": (REDIS, CAPTIONS),
@@ -64,9 +67,7 @@ NEEDS: Mapping[str, tuple[Secrets, ...]] = {
 }
 """Process to what it needs. Everything that is no secret reaches every process."""
 
-SECRETS = frozenset().union(
-    *(group.settings for needs in NEEDS.values() for group in needs), COMMANDS.settings
-)
+SECRETS = frozenset().union(*(group.settings for needs in NEEDS.values() for group in needs), COMMANDS.settings)
 """The settings that hold a secret or a URL that may contain one."""
 
 
@@ -85,7 +86,5 @@ def environment_of(process: str, settings: Settings, environment: Mapping[str, s
         hidden |= {variable(name) for name in STORE.settings}
     own = {name: value for name, value in settings.environment().items() if name not in hidden}
     groups = [group for group in NEEDS[process] if group is not STORE or settings.s3_endpoint is not None]
-    others = {
-        name: environment[name] for group in groups for name in group.variables if name in environment
-    }
+    others = {name: environment[name] for group in groups for name in group.variables if name in environment}
     return {**ambient(environment), **others, **own, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}

@@ -28,7 +28,7 @@ class Child:
     def __init__(self, service: Service, log: Path, token: str) -> None:
         rotate(log)
         self._log = log
-        with open(log, "ab", opener=_private) as out:  # noqa: PTH123 -- Path.open has no opener
+        with open(log, "ab", opener=_private) as out:
             self._log_start = out.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), *service.command],

@@ -1,4 +1,4 @@
-"""Looks for secrets in the files of the repository: ``python -m ops.secret_scan``. ``--update``: accept what is there.
+"""Looks for secrets in the files of the repository: ``python -m ops.secret_scan``. ``--update`` accepts them.
 
 What detect-secrets finds is compared with ``.secrets.baseline``, which holds digests of what was looked at before, by
 file and digest and not by line. ``REASONS`` says for each of these files why it is no secret.

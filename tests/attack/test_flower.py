@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from flower.urls import handlers
+from flower.urls import handlers  # type: ignore[import-untyped]  # it has no types
 
 from tests.eventually import eventually
 from workers.embedded.stack import command, free_port

@@ -18,9 +18,9 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import structlog
-from flower.app import Flower
-from flower.options import options
-from flower.urls import settings as flower_settings
+from flower.app import Flower  # type: ignore[import-untyped]  # it has no types
+from flower.options import options  # type: ignore[import-untyped]  # as above
+from flower.urls import settings as flower_settings  # type: ignore[import-untyped]  # as above
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import OutputTransform, RequestHandler
 

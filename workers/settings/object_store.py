@@ -34,7 +34,8 @@ class StoreSettings(Topic):
     s3_secret_key: str | None = Field(None, repr=False, description="Secret key of the S3 server.")
     s3_admin_access_key: str | None = Field(
         None,
-        description="Access key of the administrator, for `wildtag s3 user`. No process of the stack gets it. Default: none.",
+        description="Access key of the administrator, for `wildtag s3 user`. No process of the stack gets it."
+        " Default: none.",
     )
     s3_admin_secret_key: str | None = Field(None, repr=False, description="Secret key of the administrator.")
     s3_credentials_file: UserPath | None = Field(

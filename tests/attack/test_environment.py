@@ -7,6 +7,7 @@ import base64
 import re
 import stat
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -15,12 +16,16 @@ import pytest
 from tests.acceptance.stack import Stack, started
 from tests.contract.receiver import receiving
 from tests.contract.s3_server import moto, store_at
+from tests.eventually import eventually
 from workers.embedded.private_home import flower_auth, flower_auth_file, private_home
+from workers.embedded.redis_server import PrivateRedis
+from workers.embedded.stack import services
 from workers.settings.process_environment import NEEDS, SECRETS, environment_of, needed
 from workers.settings.settings import Settings
 from workers.settings.topic import variable
 from workers.stores.s3_user import policy_of
 from workers.supervision.ambient import ambient
+from workers.supervision.child import Child
 
 ROOT = Path(__file__).parents[2]
 SEED = "SeededValue-4d1f"
@@ -50,6 +55,12 @@ def environ(pid: int) -> dict[str, str]:
     return dict(entry.partition("=")[::2] for entry in text.split("\0") if entry)
 
 
+def begun(pid: int, program: str) -> dict[str, str]:
+    """The environment of a process once it runs its program; until then the one before, or none, is there."""
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return environ(pid) if command[0] == program.encode() and b"-S" not in command else {}
+
+
 def seeds(environment: dict[str, str]) -> set[str]:
     """The names of the variables with a seeded value."""
     encoded = base64.b64encode(SEED.encode()).decode()[:16]
@@ -71,6 +82,41 @@ def stack(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             yield running, running.info().addresses["redis"]
 
 
+def expected(name: str) -> set[str]:
+    """The variables with a seeded value that a process of the stack may have."""
+    wanted = frozenset() if name == "redis" else needed(name)
+    known = {variable(setting) for setting in wanted if variable(setting) in {*SEEDED, "WILDTAG_NOTIFY_URL"}}
+    models = {"HF_TOKEN", "HTTPS_PROXY"} if name.startswith("worker-") and name != "worker-extraction" else set()
+    proxies = {"HTTPS_PROXY"} if "qdrant_api_key" in wanted else set()
+    store = {"AWS_SECRET_ACCESS_KEY", "MINIO_SECRET_KEY"} if "s3_secret_key" in wanted else set()
+    return known | models | proxies | store
+
+
+def test_a_process_is_started_with_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the supervisor starts them: each is a process whose environment the kernel shows, and is ended at once."""
+    chosen = {**SEEDED, "WILDTAG_S3_ENDPOINT": "http://127.0.0.1:1", "WILDTAG_WRITE_BACK": "sidecar",
+              "WILDTAG_NOTIFY_URL": f"https://example.org/?{SEED}", "WILDTAG_HOME": str(tmp_path)}  # fmt: skip
+    for name, value in {**chosen, **OTHERS}.items():
+        monkeypatch.setenv(name, value)
+    redis = PrivateRedis(tmp_path)
+    password = redis.url.split(":")[2].partition("@")[0]
+    settings = Settings().model_copy(update={"redis_url": redis.url, "broker_url": redis.broker_url})
+    names = set()
+    for service in (redis.service(), *services(settings, redis, 5555)):
+        child = Child(service, tmp_path / "logs" / f"{service.name}.log", "token")
+        try:
+            own = partial(begun, child.pid, service.command[0])
+            found = eventually(own, 20, child.last_lines, every_s=0.01)
+        finally:
+            child.reap()
+        assert seeds(found) == expected(service.name), service.name
+        assert (password in str(found)) == (service.name != "redis"), service.name
+        assert not any(SEED in word or password in word for word in service.command)
+        names.add(service.name)
+    assert {"redis", "gateway", "notifier", "writer", "flower", "reconcile", "worker-segmentation"} <= names
+    assert stat.S_IMODE((tmp_path / "logs").stat().st_mode) == 0o700
+
+
 def test_each_process_has_the_secrets_that_it_needs_and_no_other(stack: tuple[Stack, str]) -> None:
     running, redis_url = stack
     password = redis_url.split(":")[2].partition("@")[0]
@@ -81,15 +127,8 @@ def test_each_process_has_the_secrets_that_it_needs_and_no_other(stack: tuple[St
     for name, pid in pids.items():
         for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
             found = environ(process.pid)
-            wanted = frozenset() if name == "redis" else needed(name)
-            known = {variable(setting) for setting in wanted if variable(setting) in {*SEEDED, "WILDTAG_NOTIFY_URL"}}
-            models = (
-                {"HF_TOKEN", "HTTPS_PROXY"} if name.startswith("worker-") and name != "worker-extraction" else set()
-            )
-            proxies = {"HTTPS_PROXY"} if "qdrant_api_key" in wanted else set()
-            store = {"AWS_SECRET_ACCESS_KEY", "MINIO_SECRET_KEY"} if "s3_secret_key" in wanted else set()
-            assert seeds(found) == known | models | proxies | store, (name, process.cmdline())
-            assert (password in str(found)) == ("redis_url" in wanted), name
+            assert seeds(found) == expected(name), (name, process.cmdline())
+            assert (password in str(found)) == (name != "redis"), name
             assert not any(SEED in word or password in word for word in process.cmdline()), name
 
 

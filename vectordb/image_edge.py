@@ -32,6 +32,8 @@ from vectordb.image_points import (
     fact_of,
     hits_of,
     payload_of,
+    sparse,
+    to_label,
 )
 from vectordb.images import (
     EVERYTHING,
@@ -42,7 +44,6 @@ from vectordb.images import (
     ImageHits,
     ImageLabels,
     last_by_id,
-    word_id,
 )
 from vectordb.index import Floats, IndexExists, IndexMissing, WrongDimension, unit_rows
 from vectordb.options import IndexOptions
@@ -108,7 +109,10 @@ class EdgeImages:
                 require_space(self._path, 2 * rows.itemsize * self.dimension * len(part), "keep images")
                 known = shard.retrieve([number for number, _ in part], with_payload=True, with_vector=[WORDS])
                 before = {cast("int", record.id): record for record in known}
-                points = [_point(n, entries[at], rows[at].tolist(), before.get(n)) for n, at in part]
+                values = rows[[at for _, at in part]].tolist()
+                points = [
+                    _point(n, entries[at], row, before.get(n)) for (n, at), row in zip(part, values, strict=True)
+                ]
                 shard.update(edge.UpdateOperation.upsert_points(points))
                 self._put += len(points)
                 if self._put >= RENEWED:
@@ -117,17 +121,14 @@ class EdgeImages:
 
     def label(self, labels: Sequence[ImageLabels]) -> None:
         """See ``ImageIndex.label``."""
-        wanted = last_by_id([ImageEntry(one.bucket, one.key, one.etag) for one in labels])
         with self._shard.used() as shard:
-            for record in shard.retrieve(sorted(wanted), with_payload=True, with_vector=False):
-                one = labels[wanted[cast("int", record.id)]]
-                entry = entry_of(record.payload)
-                if (entry.bucket, entry.key, entry.etag) != (one.bucket, one.key, one.etag):
-                    continue
-                number = cast("int", record.id)
-                words: Any = {WORDS: _sparse(one.words)}
-                shard.update(edge.UpdateOperation.update_vectors([edge.PointVectors(number, words)]))
-                # last: an image with its tags has its words, too, whenever the process is killed
+            changed = to_label(labels, lambda ids: shard.retrieve([*ids], [*COMPARED], [WORDS]))
+            self._change([number for number, _ in changed])
+            words = [(number, edge.SparseVector(*sparse(one.words))) for number, one in changed]
+            vectors = [edge.PointVectors(number, cast("Any", {WORDS: of})) for number, of in words]
+            shard.update(edge.UpdateOperation.update_vectors(vectors))
+            # last: an image with its tags has its words, too, whenever the process is killed
+            for number, one in changed:
                 shard.update(edge.UpdateOperation.set_payload([number], {"tags": list(one.tags)}))
 
     def remove(self, ids: Sequence[int]) -> None:
@@ -154,7 +155,7 @@ class EdgeImages:
             return ImageHits((), ())
         request = edge.QueryRequest(
             limit=limit,
-            query=edge.Query.Nearest(_sparse(words), using=WORDS),
+            query=edge.Query.Nearest(edge.SparseVector(*sparse(words)), using=WORDS),
             filter=_filter(where),
             with_payload=True,
         )
@@ -237,6 +238,9 @@ class EdgeImages:
         """See ``ImageIndex.close``. Does nothing in a forked child: the parent is the owner."""
         self._shard.close()
 
+    def _change(self, ids: Sequence[int]) -> None:
+        pass  # images are about to be labelled
+
     def _read(self, found: Sequence[edge.Record]) -> tuple[list[ImageEntry], Floats]:
         vectors = [cast("dict[str, list[float]]", record.vector)[IMAGE] for record in found]
         packed = bytearray().join([self._packed(*vector) for vector in vectors])
@@ -253,11 +257,6 @@ def _point(number: int, entry: ImageEntry, vector: list[float], before: edge.Rec
         vectors |= cast("dict[str, Any]", before.vector or {})
         entry = entry if entry.tags else replace(entry, tags=entry_of(before.payload).tags)
     return edge.Point(number, vectors, payload_of(entry))
-
-
-def _sparse(words: Mapping[str, float]) -> edge.SparseVector:
-    by_id = {word_id(word): weight for word, weight in words.items()}
-    return edge.SparseVector(list(by_id), list(by_id.values()))
 
 
 def _filter(where: ImageFilter) -> edge.Filter | None:

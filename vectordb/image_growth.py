@@ -34,7 +34,7 @@ from vectordb import image_graph
 from vectordb.disk_space import DiskFull, require_space, size_of
 from vectordb.errors import WildtagError
 from vectordb.image_edge import DEFAULT, SEGMENT, EdgeImages
-from vectordb.images import PAGE, ImageEntry, ImageLabels, image_id
+from vectordb.images import PAGE, ImageEntry, ImageLabels
 from vectordb.index import Floats, IndexFault, IndexLocked
 from vectordb.options import IndexOptions
 
@@ -82,7 +82,6 @@ class GrowingImages(EdgeImages):
     def label(self, labels: Sequence[ImageLabels]) -> None:
         """See ``ImageIndex.label``."""
         with self._changing:
-            self._note([image_id(one.bucket, one.key) for one in labels])
             super().label(labels)
 
     def remove(self, ids: Sequence[int]) -> None:
@@ -115,6 +114,9 @@ class GrowingImages(EdgeImages):
                 super().close()
             finally:
                 os.close(self._lock)
+
+    def _change(self, ids: Sequence[int]) -> None:
+        self._note(ids)
 
     def _note(self, ids: Sequence[int]) -> None:
         self._changed.update(ids)

@@ -25,6 +25,8 @@ from vectordb.image_points import (
     fact_of,
     hits_of,
     payload_of,
+    sparse,
+    to_label,
 )
 from vectordb.images import (
     EVERYTHING,
@@ -35,7 +37,6 @@ from vectordb.images import (
     ImageHits,
     ImageLabels,
     last_by_id,
-    word_id,
 )
 from vectordb.index import Floats, IndexFault, IndexMissing, WrongDimension, unit_rows
 from vectordb.options import IndexOptions
@@ -112,17 +113,16 @@ class ServerImages:
     def label(self, labels: Sequence[ImageLabels]) -> None:
         """See ``ImageIndex.label``."""
         client = self._used()
-        wanted = last_by_id([ImageEntry(one.bucket, one.key, one.etag) for one in labels])
         operations: list[Any] = []
-        for record in ask(client.retrieve, self._collection, list(wanted), with_payload=True) if wanted else []:
-            one = labels[wanted[int(record.id)]]
-            entry = entry_of(record.payload)
-            if (entry.bucket, entry.key, entry.etag) != (one.bucket, one.key, one.etag):
-                continue
-            words = models.PointVectors(id=record.id, vector={WORDS: _sparse(one.words)})
+
+        def retrieve(ids: list[int]) -> list[models.Record]:
+            return ask(client.retrieve, self._collection, ids, with_payload=list(COMPARED), with_vectors=[WORDS])
+
+        for number, one in to_label(labels, retrieve):
+            words = models.PointVectors(id=number, vector={WORDS: _sparse(one.words)})
             operations.append(models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=[words])))
             # last: an image with its tags has its words, too, whatever fails
-            tags = models.SetPayload(payload={"tags": list(one.tags)}, points=[record.id])
+            tags = models.SetPayload(payload={"tags": list(one.tags)}, points=[number])
             operations.append(models.SetPayloadOperation(set_payload=tags))
         if operations:
             ask(client.batch_update_points, self._collection, operations, wait=True)
@@ -248,8 +248,8 @@ def _point(number: int, entry: ImageEntry, vector: list[float], before: models.R
 
 
 def _sparse(words: Mapping[str, float]) -> models.SparseVector:
-    by_id = {word_id(word): weight for word, weight in words.items()}
-    return models.SparseVector(indices=list(by_id), values=list(by_id.values()))
+    indices, values = sparse(words)
+    return models.SparseVector(indices=indices, values=values)
 
 
 def _filter(where: ImageFilter) -> models.Filter | None:

@@ -78,6 +78,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
                     w.reference_vectors,
                     w.pipeline_options,
                     handover,
+                    embedded_at_once=s.batch_max,
                     with_background=w.confidence_model is not None,
                     book=book,
                 )

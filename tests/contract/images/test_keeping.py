@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from tests.contract.images.images_world import OTHERS, REDS, ImagesWorld, picture
@@ -36,6 +38,19 @@ def test_the_way_from_vectors_gives_the_records_of_the_full_way_to_the_last_digi
     assert world.encoder.seen == len(keys)
     assert tagged_again(world, keys) == 0
     assert [comparable(world.record(key)) for key in keys] == full
+
+
+def test_what_did_not_change_is_not_written_again(world: ImagesWorld) -> None:
+    keys = world.shown(REDS, "")
+    index = world.wiring.images.index()
+    before = index._put
+    assert tagged_again(world, keys) == 0
+    assert index._put == before
+    first, rows = index.get([image_id("inbox", keys[0])])
+    index.put([replace(first[0], floor=-1.5)], rows)
+    assert tagged_again(world, keys) == 0
+    assert index._put == before + 2  # of this test, and of the image whose entry was another one
+    assert entry(world, keys[0]) == first[0]
 
 
 def test_an_image_that_was_changed_is_embedded(world: ImagesWorld) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from vectordb import image_edge, image_graph
 from vectordb.image_edge import EdgeImages
 from vectordb.image_folder import FolderImages
 from vectordb.image_growth import GrowingImages
-from vectordb.images import ImageEntry, ImageFilter
+from vectordb.images import ImageEntry, ImageFilter, ImageLabels
 from vectordb.index import IndexLocked
 
 
@@ -85,6 +86,18 @@ def test_changes_during_a_build_are_there_afterwards(index: GrowingImages, again
     names = [entry.key for entry in found.entries]
     assert "00010.jpg" not in names
     assert len(names) == len(set(names))
+
+
+def test_equal_labels_are_no_change(index: GrowingImages) -> None:
+    labels = [ImageLabels("photos", f"{n:05}.jpg", f"e{n}", ("cat",), {"cat": 0.3, "pet": 0.1}) for n in range(3)]
+    index.label(labels)
+    index.maintain(LEAST)
+    built(index)
+    assert index.without_graph() == 0
+    index.label(labels)
+    assert index.without_graph() == 0
+    index.label([*labels[:2], replace(labels[2], words={"cat": 0.3})])
+    assert index.without_graph() == 1
 
 
 def test_changes_survive_the_next_opening(index: GrowingImages, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def audited(pins: str, *options: str, patience_s: float = PATIENCE_S) -> subproc
     """Run pip-audit on these pins. Its exit status is 124 if it did not end in time."""
     command = [
         sys.executable,
+        "-P",
         "-m",
         "pip_audit",
         "--strict",

@@ -32,7 +32,7 @@ class Connection(kombu.Connection):
         For ``redis+socket://`` and lists of brokers kombu's own contains whole URLs.
         """
         shown: dict[str, Any] = super().info()
-        shown["hostname"] = maybe_sanitize_url(shown.get("hostname"))
+        shown["hostname"] = maybe_sanitize_url(shown.get("hostname") or "") or None
         shown["alternates"] = [maybe_sanitize_url(url) for url in shown.get("alternates") or ()]
         return shown
 

@@ -40,7 +40,7 @@ from vectordb.options import IndexOptions
 
 log = structlog.get_logger()
 
-LEAST = 20_000  # images without a graph that start a build: a scan of them takes about 5 ms
+LEAST = 20_000  # images without a graph that start a build: a scan of their codes takes about 0.5 ms
 RETRY_S = 600.0  # seconds from a failed build to the next
 
 

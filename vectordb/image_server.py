@@ -158,14 +158,29 @@ class ServerImages:
         )  # fmt: skip
         return hits_of(found.points)
 
-    def concerned(self, vector: Floats, hubness: float, captions_version: str) -> list[ImageEntry]:
-        """See ``ImageSearch.concerned``: an exact scan of all images, then the rank values above the floors."""
+    def ids_after(self, after: int, limit: int) -> list[int]:
+        """See ``ImageSearch.ids_after``."""
+        if after >= 2**64 - 1:
+            return []
+        found, _ = ask(
+            self._used().scroll, self._collection, limit=limit, offset=after + 1, with_payload=False,
+            with_vectors=False,
+        )  # fmt: skip
+        return [int(record.id) for record in found]
+
+    def concerned(
+        self, vector: Floats, hubness: float, captions_version: str, part: Sequence[int] | None = None
+    ) -> list[ImageEntry]:
+        """See ``ImageSearch.concerned``: an exact scan, then the rank values above the floors."""
         (query,) = unit_rows(vector[None], self.dimension).tolist()
-        where = ImageFilter(captions_version=captions_version)
-        total = self.count(where)
+        version = ImageFilter(captions_version=captions_version)
+        where, total = _filter(version), self.count(version) if part is None else len(part)
         if not total:
             return []
-        every = models.Prefetch(query=query, using=IMAGE, limit=total, filter=_filter(where), params=self._exact)
+        if part is not None:
+            of_version = models.FieldCondition(key="captions", match=models.MatchValue(value=captions_version))
+            where = models.Filter(must=[models.HasIdCondition(has_id=list(part)), of_version])
+        every = models.Prefetch(query=query, using=IMAGE, limit=total, filter=where, params=self._exact)
         above = models.SumExpression(sum=["$score", models.NegExpression(neg="floor")])
         found = ask(
             self._used().query_points, self._collection, prefetch=every, query=models.FormulaQuery(formula=above),
@@ -193,6 +208,21 @@ class ServerImages:
             )  # fmt: skip
             if found:
                 yield self._read(found)
+
+    def entries(self, after: int = -1) -> Iterator[list[ImageEntry]]:
+        """See ``ImageSearch.entries``."""
+        offset: Any = after + 1
+        while offset is not None and offset < 2**64:
+            found, offset = ask(
+                self._used().scroll,
+                self._collection,
+                limit=PAGE,
+                offset=offset,
+                with_payload=True,
+                with_vectors=False,
+            )
+            if found:
+                yield [entry_of(record.payload) for record in found]
 
     def facts(self, ids: Sequence[int]) -> list[ImageFact]:
         """See ``ImageSearch.facts``."""

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tasks.message_parts import Floor, Media, ObjectRef, Vectors
+from tasks.message_parts import Floor, Media, ObjectRef, UserMetadata, Vectors
 from tasks.messages import Embedded, Retrieved, Submitted
 from vectordb.decoders import converted
 from vectordb.images import NO_FLOOR, ImageEntry, image_id
@@ -22,10 +22,11 @@ _VIEW = "view"
 _SIZE = "size"
 _VERSION = "version_id"
 _NOISE = 1e-9  # of a similarity; whoever compares floors allows for ``vectordb.image_points.MARGIN``
+_USER = "user_metadata"
 
 
-def _as_stored(media: Media) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(media))
+def _as_stored(value: msgspec.Struct) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
     return found
 
 
@@ -74,7 +75,8 @@ def kept(images: OpenImages, batch: Submitted, view: str) -> tuple[Embedded, Sub
         entry, row = by_id.get(ref.id, (None, None))
         if entry is not None and row is not None and entry.etag == ref.etag and entry.extra.get(_VIEW) == view:
             version, size = ref.version_id or entry.extra.get(_VERSION), ref.size or entry.extra.get(_SIZE)
-            refs.append(msgspec.structs.replace(ref, version_id=version, size=size))
+            user = converted(entry.extra[_USER], UserMetadata) if _USER in entry.extra else None
+            refs.append(msgspec.structs.replace(ref, version_id=version, size=size, user_metadata=user))
             chosen.append((entry, row))
     there = {ref.id for ref in refs}
     rest = tuple(ref for ref in batch.objects if ref.id not in there)
@@ -104,7 +106,8 @@ def _extra(ref: ObjectRef, media: Media | None, featureless: bool | None, view: 
     if media is not None:
         about = _as_stored(media).items()
         found[_MEDIA] = {name: value for name, value in about if name not in _USUAL or value != _USUAL[name]}
-    others = {_FEATURELESS: featureless, _SIZE: ref.size, _VERSION: ref.version_id}
+    user = None if ref.user_metadata is None else _as_stored(ref.user_metadata)
+    others = {_FEATURELESS: featureless, _SIZE: ref.size, _VERSION: ref.version_id, _USER: user}
     return found | {name: value for name, value in others.items() if value is not None}
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import time
 
 import pytest
 
-from tasks.message_parts import ObjectRef
+from tasks.message_parts import ObjectRef, UserMetadata
 from tests.contract.dispatch.dispatching_world import REVISION, World, created
 from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
 from vectordb.errors import Transient
@@ -133,6 +134,20 @@ def test_the_keeper_sends_again_waits_and_gives_up(world: World) -> None:
     assert record.error is not None
     assert record.error.code == "poisonous"
     assert keeper.step() == 0
+
+
+def test_an_object_that_is_given_up_has_what_its_owner_wrote(world: World) -> None:
+    user = UserMetadata(None, "4711", (("title", "x"),))
+    ref = world.store.put("inbox", "a.jpg", io.BytesIO(b"x"), user_metadata=user).ref
+    world.inbox.append([created(ref)])
+    world.dispatcher().step(block_ms=10)
+    for _ in range(2):
+        world.ledger.advance([ref], REVISION, "embedding", world.now + 60, now=world.now, begin=True)
+    world.now += 61
+    world.health.beat("embedding")
+    world.keeper().step()
+    (record,) = world.records.latest()
+    assert (record.state, record.client_id, record.metadata) == ("dead", "4711", {"title": "x"})
 
 
 def test_what_the_store_does_not_answer_for_holds_nobody_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,11 +160,7 @@ class FolderStore:
                     file.flush()
                     os.fsync(file.fileno())
             with _taking():
-<<<<<<< HEAD
-=======
-                Path(temporary).chmod(0o644)
                 self._metadata.put(bucket, key, etag_of(Path(temporary).stat()), user_metadata)
->>>>>>> main
                 Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -5,7 +5,7 @@
 # PIP_FLAGS options of pip, such as an index with torch for your hardware
 
 .POSIX:
-.PHONY: help demo up test test-long install develop lint docs clean constraints
+.PHONY: help demo up test test-long install develop lint audit docs clean constraints
 
 VENV = .venv
 ARGS =
@@ -40,7 +40,8 @@ help:
 	@echo 'make up       run the whole stack on this machine until Ctrl-C'
 	@echo 'make test     run the tests; make test-long runs the long ones: fuzzing, storms, killed processes'
 	@echo 'make install  install into $(VENV)'
-	@echo 'make lint     check style, types, import contracts, workflows and documentation'
+	@echo 'make lint     check style, types, import contracts, workflows, security and documentation'
+	@echo 'make audit    look up known vulnerabilities of the pinned packages'
 	@echo 'make docs     build the documentation into build/site'
 	@echo 'make clean    remove $(VENV), caches and build outputs'
 
@@ -69,7 +70,13 @@ lint: $(VENV)/developing
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/actionlint
 	$(VENV)/bin/zizmor --offline --quiet --persona pedantic .github
+	$(VENV)/bin/bandit --quiet --recursive --configfile pyproject.toml vectordb tasks workers ops
+	$(VENV)/bin/python -m ops.secret_scan
 	$(MKDOCS) --site-dir build/checked-site
+
+# Needs the service of advisories; says "not audited" where it does not answer. ARGS=--strict then fails.
+audit: $(VENV)/developing
+	@$(VENV)/bin/python -m ops.audit $(ARGS)
 
 docs: $(VENV)/developing
 	$(MKDOCS)

@@ -227,7 +227,6 @@ def _replace(file: Path, content: str) -> None:
         draft.write(content)
         draft.flush()
         os.fsync(draft.fileno())
-    Path(draft.name).chmod(0o644)
     Path(draft.name).replace(file)
 
 

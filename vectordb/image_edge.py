@@ -22,7 +22,7 @@ import qdrant_edge as edge
 
 from vectordb.disk_space import require_space
 from vectordb.edge_shard import OpenShard, recorded_dimension, translated
-from vectordb.image_edge_queries import filter_of, search_params, sparse
+from vectordb.image_edge_queries import filter_among, filter_of, search_params, sparse
 from vectordb.image_points import (
     COMPARED,
     IMAGE,
@@ -175,10 +175,8 @@ class EdgeImages:
         """See ``ImageSearch.concerned``: an exact scan, then the rank values above the floors."""
         (query,) = unit_rows(vector[None], self.dimension).tolist()
         version = ImageFilter(captions_version=captions_version)
-        where, total = filter_of(version), max(1, self.count(version) if part is None else len(part))
-        if part is not None:
-            of_version = edge.FieldCondition(key="captions", match=edge.MatchValue(captions_version))
-            where = edge.Filter(must=[edge.HasIdCondition(set(part)), of_version])
+        where = filter_of(version) if part is None else filter_among(part, captions_version)
+        total = max(1, self.count(version) if part is None else len(part))
         every = edge.Prefetch(
             limit=total, query=edge.Query.Nearest(query, using=IMAGE), filter=where, params=self._exact
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import qdrant_edge as edge
@@ -37,6 +37,12 @@ def filter_of(where: ImageFilter) -> edge.Filter | None:
     if where.not_tags:
         without = [edge.FieldCondition(key="tags", match=edge.MatchAny(list(where.not_tags)))]
     return edge.Filter(must=must, must_not=without) if must or without else None
+
+
+def filter_among(ids: Sequence[int], captions_version: str) -> edge.Filter:
+    """The condition that an image is among these and of this version of the captions."""
+    of_version = edge.FieldCondition(key="captions", match=edge.MatchValue(captions_version))
+    return edge.Filter(must=[edge.HasIdCondition(set(ids)), of_version])
 
 
 def search_params(options: IndexOptions, limit: int) -> edge.SearchParams:

@@ -89,6 +89,7 @@ def watched(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         started(
             prepared, base / "home", WILDTAG_INBOX=str(inbox), WILDTAG_OUTPUT_FOLDER=str(output),
             WILDTAG_GRACE_S=str(GRACE_S), WILDTAG_RESCAN_S="3600", WILDTAG_NOTIFY_URL=receiver.url,
+            WILDTAG_OUTGOING_ALLOW="127.0.0.1",
             WILDTAG_NOTIFY_SECRET=SECRET,
         ) as stack,
     ):  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import urllib.request
+from base64 import b64encode
 from collections.abc import Callable
 
 import pytest
@@ -63,7 +64,7 @@ def test_every_file_ends_with_exactly_one_final_record(make_stack: Callable[...,
     for key, wanted in PHOTOGRAPHS.items():
         assert not wanted or labels(records[key]) & wanted, records[key]["tags"]
 
-    _flower_knows_all_stages(addresses["flower"])
+    _flower_knows_all_stages(addresses["flower"], (stack.home / "flower.auth").read_text().strip())
     _overwriting_and_removing(stack, records)
     assert stack.stop() < 10
 
@@ -107,9 +108,10 @@ def _overwriting_and_removing(stack: Stack, records: dict[str, dict[str, object]
     assert labels(now["chelsea.png"]) & {"coffee", "espresso", "cup"}
 
 
-def _flower_knows_all_stages(flower: str) -> None:
+def _flower_knows_all_stages(flower: str, auth: str) -> None:
     def read(path: str) -> str:
-        with urllib.request.urlopen(f"{flower}{path}", timeout=10) as answer:
+        shown = {"Authorization": f"Basic {b64encode(auth.encode()).decode()}"}
+        with urllib.request.urlopen(urllib.request.Request(f"{flower}{path}", headers=shown), timeout=10) as answer:
             text: str = answer.read().decode()
             return text
 

@@ -24,7 +24,10 @@ from tests.unit.compose_file import (
 )
 from workers.broker.celery_app import configuration
 from workers.diagnostics.liveness import NAMES
+from workers.settings.process_environment import CAPTIONS, NEEDS, REDIS, SECRETS, STORE
+from workers.settings.process_environment import needed as needed_by
 from workers.settings.settings import QUEUES
+from workers.settings.topic import variable as variable_of
 
 DOCKERFILE = ROOT / "ops" / "docker" / "Dockerfile"
 
@@ -122,22 +125,30 @@ def test_who_needs_no_way_out_has_none() -> None:
     assert outside == reached | {"setup-captions", "notifier"}
 
 
-def test_every_secret_is_told_only_to_those_who_use_it() -> None:
-    def receivers(variable: str) -> set[str]:
-        return {name for name in OURS if variable in SERVICES[name].get("environment", {})}
+PROCESSES = {"setup-captions": "prepare"}  # services whose process has another name
 
-    at_the_store = {
-        "setup-bucket", "gateway", "dispatcher", "reconcile", "worker-embedding", "worker-segmentation", "writer",
-    }  # fmt: skip
-    assert receivers("WILDTAG_S3_SECRET_KEY") == at_the_store
-    reading_captions = {
-        "setup-captions", "gateway", "dispatcher", "reconcile", "worker-retrieval", "worker-segmentation",
-    }  # fmt: skip
-    assert receivers("WILDTAG_QDRANT_API_KEY") == reading_captions
-    assert receivers("WILDTAG_WEBHOOK_TOKEN") == {"gateway"}
-    assert receivers("WILDTAG_ADMIN_KEY") == {"gateway"}
-    assert receivers("WILDTAG_FLOWER_AUTH") == {"flower"}
-    assert receivers("WILDTAG_NOTIFY_SECRET") == receivers("WILDTAG_NOTIFY_URL") == {"notifier"}
+
+def test_every_secret_is_told_only_to_those_who_use_it() -> None:
+    """As the table of processes says, from which the stack of one machine is made too."""
+    assert {PROCESSES.get(name, name) for name in OURS - {"volumes"}} <= set(NEEDS)
+    for name in OURS:
+        given = {setting for setting in SECRETS if variable_of(setting) in SERVICES[name].get("environment", {})}
+        needed = frozenset() if name == "volumes" else needed_by(PROCESSES.get(name, name))
+        fixed = {"broker_url"}  # it is the Redis of redis_url
+        assert given == needed - fixed, name
+    root = {name for name, service in SERVICES.items() if "S3_ADMIN_SECRET_KEY" in str(service.get("environment"))}
+    assert root == {"minio", "setup-bucket", "setup-user"}, "what runs on has no key of the administrator"
+    assert root - {"minio"} <= ONE_SHOTS
+
+
+def test_what_many_services_share_holds_no_secret() -> None:
+    """A block that is merged into services by need holds the secrets of one server at most."""
+    for name in ("x-settings", "x-home", "x-working"):
+        assert not {setting for setting in SECRETS if variable_of(setting) in FILE[name]}, name
+    for name in ("x-redis", "x-store", "x-captions"):
+        groups = [group.settings for group in (REDIS, STORE, CAPTIONS)]
+        held = {setting for setting in SECRETS if variable_of(setting) in FILE[name]}
+        assert sum(bool(held & group) for group in groups) == 1, name
 
 
 def test_volumes_are_ours_before_anybody_else_mounts_them() -> None:

@@ -18,8 +18,8 @@ STILL_LONG = {"tests/contract/stages/test_bad_input.py"}
 
 ADAPTERS = frozenset({
     # stores and Redis
-    "FolderStore", "S3Store", "S3Connection", "Minio", "connect", "connect_async", "Health", "RedisCache",
-    "RpcClient",
+    "FolderStore", "S3Store", "S3Connection", "Minio", "MinioAdmin", "connect", "connect_async", "Health",
+    "RedisCache", "RpcClient",
     # lifecycle
     "Ledger", "Records", "Inbox", "ProgressReader", "Idempotency", "ApiKeys", "Batches",
     # outages
@@ -30,7 +30,7 @@ ADAPTERS = frozenset({
     "EventSink", "Sources", "EventProbes", "AccessList", "NamespaceHash", "Dispatcher", "EventFilter", "Keeper",
     "Sweeper", "SegmentQueue", "SegmentationRequests", "Artifacts",
     # notifying
-    "Outbox", "DeadLetters", "Poster", "Notifier", "Writer",
+    "Outbox", "DeadLetters", "Poster", "OutgoingClient", "Notifier", "Writer",
     # the method
     "Extractor", "extractor", "load_image_encoder", "load_text_encoder", "Pipeline", "FolderLibrary", "ServerLibrary",
     "OpenIndexes", "ActiveVersion", "RemoteIndex", "RemoteEncoder",

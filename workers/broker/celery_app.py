@@ -8,6 +8,7 @@ import kombu
 from celery import Celery
 from celery.app.amqp import AMQP
 from kombu import Queue
+from kombu.utils.url import maybe_sanitize_url
 
 from workers.settings.settings import QUEUES
 
@@ -24,6 +25,16 @@ class Connection(kombu.Connection):
         """See kombu. Intervals that the caller passes take precedence."""
         pace = {"interval_start": RECONNECT_S, "interval_step": 0, "interval_max": RECONNECT_S}
         return super().ensure_connection(*args, **(pace | options))
+
+    def info(self) -> dict[str, Any]:
+        """See kombu: what a worker tells monitors of its broker. Here without passwords.
+
+        For ``redis+socket://`` and lists of brokers kombu's own contains whole URLs.
+        """
+        shown: dict[str, Any] = super().info()
+        shown["hostname"] = maybe_sanitize_url(shown.get("hostname") or "") or None
+        shown["alternates"] = [maybe_sanitize_url(url) for url in shown.get("alternates") or ()]
+        return shown
 
 
 class Transport(AMQP):

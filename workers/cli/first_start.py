@@ -12,6 +12,7 @@ def prepare_captions(settings: Settings) -> None:
     """See ``workers.wiring.captions.prepare_captions``. Shows nothing if the captions are encoded already."""
     from workers.wiring import captions  # noqa: PLC0415 -- keeps the command line quick
 
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=messages
     ) as bars:

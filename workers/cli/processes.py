@@ -86,10 +86,15 @@ def flower(
         str, typer.Option(help="Address to listen on; any but loopback requires WILDTAG_FLOWER_AUTH.")
     ] = "127.0.0.1",
 ) -> None:
-    """Run Flower, which monitors the workers."""
+    """Run Flower, which monitors the workers. Default of WILDTAG_FLOWER_AUTH: the file flower.auth in the home."""
+    from workers.embedded.private_home import flower_auth  # noqa: PLC0415 -- as above
+    from workers.gateway.addresses import loopback  # noqa: PLC0415 -- as above
     from workers.processes.flower import run_flower  # noqa: PLC0415 -- keeps the command line quick
 
-    run_flower(Settings(), port, address)
+    settings = Settings()
+    if loopback(address):  # another address is for other machines, and their users need to know the password
+        settings = settings.model_copy(update={"flower_auth": flower_auth(settings)})
+    run_flower(settings, port, address)
 
 
 def add_to(app: typer.Typer) -> None:

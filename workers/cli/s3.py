@@ -95,6 +95,21 @@ def setup(
         raise typer.Exit(1)
 
 
+@app.command()
+def user(bucket: Bucket = None) -> None:
+    """Create the user WILDTAG_S3_ACCESS_KEY on a MinIO server, who may do in the bucket what wildtag does.
+
+    Requires the administrator's key pair in WILDTAG_S3_ADMIN_ACCESS_KEY and WILDTAG_S3_ADMIN_SECRET_KEY.
+    """
+    from workers.wiring.stores import make_s3_user  # noqa: PLC0415 -- keeps the command line quick
+
+    settings = _settings(bucket)
+    make_s3_user(settings)
+    console.print(
+        clean(f"{settings.s3_access_key} may read and write the bucket {settings.bucket}, and nothing else")
+    )
+
+
 def _gateway(settings: Settings) -> str | None:
     """The URL at which the S3 server reaches the gateway of this home, if it is known.
 

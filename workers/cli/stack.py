@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from workers.cli.models import explain
 from workers.cli.panels import RUN
 from workers.cli.samples import PATIENCE_S, tag_samples
 from workers.cli.show import console, messages
+from workers.settings.process_environment import environment_of
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
@@ -41,6 +43,8 @@ def up(
     ] = None,
 ) -> None:
     """Run the whole stack on this machine until Ctrl-C. Images in the printed folder are tagged."""
+    from workers.embedded.private_home import flower_auth_file  # noqa: PLC0415 -- keeps the command line quick
+
     settings = Settings() if encoder is None else Settings(encoder=encoder)
     if encoder is not None:
         explain(encoder)
@@ -56,6 +60,8 @@ def up(
             console.print(f"Webhook           [bold]{webhook}[/]; without it {found_by} finds images")
         console.print(f"or onto the page  [bold]http://127.0.0.1:{here.gateway_port}/[/]")
         console.print(f"Flower            [bold]{stack.flower}[/]")
+        if settings.flower_auth is None:
+            console.print(f"with the user and the password in {escape(str(flower_auth_file(here.home)))}")
         console.print("See results with  [bold]wildtag watch[/]  and  [bold]wildtag results[/]; Ctrl-C stops.\n")
         stack.run()
 
@@ -100,6 +106,7 @@ def prepare() -> None:
 
 @contextmanager
 def _stack(settings: Settings) -> Iterator[_Up]:
+    from workers.embedded.private_home import flower_auth, private_home  # noqa: PLC0415 -- as above
     from workers.embedded.redis_server import PrivateRedis  # noqa: PLC0415 -- as above
     from workers.embedded.stack import command, services  # noqa: PLC0415 -- as above
     from workers.supervision.supervisor import Event, Supervisor  # noqa: PLC0415 -- as above
@@ -108,7 +115,9 @@ def _stack(settings: Settings) -> Iterator[_Up]:
     def say(event: Event) -> None:
         messages.print(f"[dim]{escape(str(event))}[/]")
 
-    settings.home.mkdir(parents=True, exist_ok=True)
+    os.umask(0o077)  # of this process and all that it starts
+    for one in private_home(settings):
+        messages.print(f"[yellow]{escape(one)}[/]", soft_wrap=True)
     if settings.inbox is None:
         settings.inbox_folder.mkdir(exist_ok=True)
     elif not settings.inbox.is_dir():
@@ -120,13 +129,13 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             port, gateway_port = _ports(settings)
             here = settings.model_copy(update={
                 "redis_url": redis.url, "broker_url": redis.broker_url, "flower_port": port,
-                "gateway_port": gateway_port, "gateway_host": "127.0.0.1",
+                "gateway_port": gateway_port, "gateway_host": "127.0.0.1", "flower_auth": flower_auth(settings),
                 "flower_url": settings.flower_url or f"http://127.0.0.1:{port}",
             })  # fmt: skip
             wiring, flower = Wiring(here), f"http://127.0.0.1:{port}"
             if not prepared(settings):
                 # in a process of its own, whose end frees the memory of the text encoder
-                subprocess.run(command("prepare"), env=here.process_environment(), check=True)
+                subprocess.run(command("prepare"), env=environment_of("prepare", here), check=True)
             supervisor.start([redis.service()])
             wiring.layout.require()
             wiring.health.clear()

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from vectordb.errors import WildtagError
+from workers.diagnostics.python_release import advice
 from workers.redis.server_paths import data_folder, socket_folder
 from workers.redis.server_program import choose_server
 from workers.settings.settings import Settings
@@ -103,18 +104,14 @@ def _machine(settings: Settings) -> Iterator[Check]:
         if sys.version_info >= OLDEST_PYTHON
         else Check.failed("python", version, "install Python 3.11 or newer")
     )
+    if (old := advice()) is not None:
+        yield Check.note("python security", f"{version} is too old to be safe. {old[0]}", old[1])
     cores = len(os.sched_getaffinity(0))
     yield Check.passed("cores", f"{cores}") if cores > 1 else Check.note("cores", "1; wildtag works, but slowly")
     memory = f"{_memory_limit() / GB:.1f} GB"
-    yield (
-        Check.passed("memory", memory)
-        if _memory_limit() >= MEMORY
-        else Check.failed(
-            "memory",
-            memory,
-            f"about {MEMORY / GB:.0f} GB are needed: add memory, or raise the limit of the container",
-        )
-    )
+    remedy = f"about {MEMORY / GB:.0f} GB are needed: add memory, or raise the limit of the container"
+    enough = _memory_limit() >= MEMORY
+    yield Check.passed("memory", memory) if enough else Check.failed("memory", memory, remedy)
     yield from _redis(settings.home)
     yield _torch()
     yield _watches(settings.inbox_folder)

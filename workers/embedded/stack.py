@@ -14,6 +14,7 @@ from typing import Any
 
 from vectordb.errors import Permanent
 from workers.embedded.redis_server import PrivateRedis
+from workers.settings.process_environment import environment_of
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
 from workers.settings.topic import variable
 from workers.supervision.supervisor import Service, read_stack
@@ -39,33 +40,36 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
     ``settings`` must contain the URL of the private Redis.
     """
     wiring = Wiring(settings)
-    env = {**settings.environment(), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
     after = (redis.name,)
 
     def member(name: str, beats_as: str, *arguments: str, **rest: Any) -> Service:
         liveness = liveness_check(wiring, beats_as)
-        return Service(name, command(*arguments), liveness.ready, healthy=liveness.healthy, after=after, **rest)
+        env = environment_of(name, settings)
+        if name.startswith("worker-"):  # their matrices are small: a second thread does not pay
+            env |= {"OPENBLAS_NUM_THREADS": "1"}
+        return Service(
+            name, command(*arguments), liveness.ready, healthy=liveness.healthy, after=after, env=env, **rest
+        )
 
     def bucket_service() -> Service:
         """The process that finds changes: the watcher of a folder, or the sweep of a bucket on a server."""
         if settings.s3_endpoint is None:
-            return member("watcher", "watcher", "watcher", env=env)
-        return member("reconcile", "reconcile", "reconcile", "--every", str(settings.rescan_s), env=env)
+            return member("watcher", "watcher", "watcher")
+        return member("reconcile", "reconcile", "reconcile", "--every", str(settings.rescan_s))
 
     port = settings.gateway_port
-    # the matrices of the workers are small: a second thread does not pay
-    light = env | {"OPENBLAS_NUM_THREADS": "1"}
     return [
-        *(member(f"worker-{stage}", stage, "worker", stage, env=light, ready_timeout=180, stop_timeout=10)
+        *(member(f"worker-{stage}", stage, "worker", stage, ready_timeout=180, stop_timeout=10)
           for stage in (*STAGES, SEGMENTATION)),
-        member("dispatcher", "dispatcher", "dispatcher", env=env),
+        member("dispatcher", "dispatcher", "dispatcher"),
         bucket_service(),
         # Uvicorn gives requests in progress three seconds to end
-        Service("gateway", command("gateway", "--port", str(port)), _answers(port, "readyz"), env=env, after=after,
-                stop_timeout=5),
-        *([member("writer", "writer", "writer", env=env)] if settings.write_back != "off" else []),
-        *([member("notifier", "notifier", "notifier", env=env)] if settings.notify_url is not None else []),
-        Service("flower", command("flower", "--port", str(flower_port)), _answers(flower_port), env=env, after=after),
+        Service("gateway", command("gateway", "--port", str(port)), _answers(port, "readyz"),
+                env=environment_of("gateway", settings), after=after, stop_timeout=5),
+        *([member("writer", "writer", "writer")] if settings.write_back != "off" else []),
+        *([member("notifier", "notifier", "notifier")] if settings.notify_url is not None else []),
+        Service("flower", command("flower", "--port", str(flower_port)), _answers(flower_port),
+                env=environment_of("flower", settings), after=after),
     ]  # fmt: skip
 
 

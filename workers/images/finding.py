@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from msgspec.structs import replace
 
 from tasks.search.fusion import RankedList, fused, reason
 from tasks.search.query import missing, read
@@ -167,9 +166,7 @@ class Finder:
     def _found(
         self, search: Search, found: tuple[FoundImage, ...], cursor: str | None, hint: str | None = None
     ) -> FoundPage:
-        coverage = self._coverage.read()
-        if search.found_by == "filters":  # which need no index
-            coverage = replace(coverage, indexed=coverage.tagged)
+        coverage = self._coverage.of_records() if search.found_by == "filters" else self._coverage.read()
         return FoundPage(found, cursor, search.found_by, search.truncated, coverage, hint)
 
     def _page(

@@ -1,22 +1,156 @@
-"""The process of Flower."""
+"""The process of Flower: its application behind a guard that asks for a password on every address.
+
+Flower's own command is not used: it leaves ``/metrics`` and static files open, accepts any ``Host``, and reads a
+Python file of the current folder.
+"""
 
 from __future__ import annotations
 
+import html
+import json
+import logging
+import signal
+import sys
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from hmac import compare_digest
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import structlog
+from flower.app import Flower  # type: ignore[import-untyped]  # it has no types
+from flower.options import options  # type: ignore[import-untyped]  # as above
+from flower.urls import settings as flower_settings  # type: ignore[import-untyped]  # as above
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.web import OutputTransform, RequestHandler
+
 from vectordb.errors import Permanent
-from workers.gateway.addresses import loopback
+from workers.processes.logs import configure
+from workers.processes.request_host import served
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
+log = structlog.get_logger()
+
+OPEN = "/healthcheck"  # answers OK and nothing else; health checks have no password
+HIDDEN_FROM = 6  # characters; replacing shorter secrets would damage pages
+
 
 def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> None:
-    """Run Flower on the loopback address, or with authentication on another address.
+    """Run Flower. Raises ``Permanent`` without ``flower_auth``: Flower can stop workers."""
+    if not settings.flower_auth:
+        raise Permanent("Flower requires a user and a password: set WILDTAG_FLOWER_AUTH=USER:PASSWORD")
+    configure()
+    logging.getLogger("tornado.access").propagate = False
+    options.port, options.address = port, address
+    options.basic_auth = [settings.flower_auth]
+    options.max_tasks, options.natural_time = 20_000, True
+    application = GuardedFlower(
+        Wiring(settings).app, settings.flower_auth, host_of(settings.flower_url),
+        secrets_in(settings.broker, settings.redis_url, settings.flower_auth),
+    )  # fmt: skip
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    application.start_http_server()
+    log.info("flower", address=address, port=port)
+    try:
+        application.start()
+    except (KeyboardInterrupt, SystemExit):
+        pass
+    finally:
+        application.stop()
 
-    Flower can stop workers. Raises ``Permanent`` for another address without ``flower_auth``.
+
+class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
+    """Flower, whose requests pass a guard before any handler of Flower sees them.
+
+    ``host``: of the URL at which people reach it, beside this machine and plain addresses. ``secrets``: what no
+    answer may contain.
     """
-    if not settings.flower_auth and not loopback(address):
-        raise Permanent(f"Flower on {address} requires a password: set WILDTAG_FLOWER_AUTH=USER:PASSWORD")
-    # the arguments are read in this process; the password is on no command line
-    auth = [f"--basic_auth={settings.flower_auth}"] if settings.flower_auth else []
-    Wiring(settings).app.start([
-        "flower", f"--address={address}", f"--port={port}", *auth, "--max_tasks=20000", "--natural_time=True",
-    ])  # fmt: skip
+
+    def __init__(self, app: Any, auth: str, host: str | None, secrets: Iterable[str]) -> None:
+        super().__init__(options=options, capp=app, **flower_settings)
+        self._expected = b"Basic " + b64encode(auth.encode())
+        self._host = host
+        hidden = spellings(secrets)
+        self.add_transform(lambda _request: _Hiding(hidden))
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """See Tornado: chooses the handler of a request. Refused requests get one of our own."""
+        if (refusal := self._refusal(request)) is not None:
+            return self.get_handler_delegate(request, _Refused, dict(zip(("status", "reason"), refusal, strict=True)))
+        return super().find_handler(request, **kwargs)
+
+    def _refusal(self, request: HTTPServerRequest) -> tuple[int, str] | None:
+        if not served(request.headers.get("Host", ""), self._host):
+            return 403, "This host name is not served. If it is yours, set WILDTAG_FLOWER_URL to its URL."
+        shown = request.headers.get("Authorization", "").encode()
+        if request.path == OPEN or compare_digest(shown, self._expected):
+            return None
+        return 401, "A user and a password are required."
+
+
+class _Refused(RequestHandler):
+    """Answers what the guard refuses, whatever the method."""
+
+    def initialize(self, status: int, reason: str) -> None:
+        self._status, self._said = status, reason
+
+    def check_xsrf_cookie(self) -> None:
+        """Nothing is changed here."""
+
+    def prepare(self) -> None:
+        self.set_status(self._status)
+        if self._status == 401:
+            self.set_header("WWW-Authenticate", 'Basic realm="flower", charset="UTF-8"')
+        self.set_header("Content-Type", "text/plain; charset=UTF-8")
+        self.finish(f"{self._said}\n")
+
+
+class _Hiding(OutputTransform):
+    """Replaces secrets in whole answers. What is sent in pieces is a static file, which contains none."""
+
+    def __init__(self, hidden: Mapping[bytes, bytes]) -> None:
+        self._hidden = hidden
+
+    def transform_first_chunk(
+        self,
+        status_code: int,
+        headers: HTTPHeaders,
+        chunk: bytes,
+        finishing: bool,  # noqa: FBT001 -- Tornado's
+    ) -> tuple[int, HTTPHeaders, bytes]:
+        headers["X-Frame-Options"] = "DENY"
+        headers["Referrer-Policy"] = "no-referrer"
+        headers["X-Content-Type-Options"] = "nosniff"
+        if finishing:
+            for secret, mask in self._hidden.items():
+                chunk = chunk.replace(secret, mask)
+            if "Content-Length" in headers:
+                headers["Content-Length"] = str(len(chunk))
+        return status_code, headers, chunk
+
+
+def secrets_in(*values: str) -> set[str]:
+    """The passwords in URLs, and in USER:PASSWORD."""
+    found = set()
+    for value in values:
+        if "://" in value:
+            found.add(urlsplit(value).password or "")
+        else:
+            found.add(value.partition(":")[2])
+    return found
+
+
+def spellings(secrets: Iterable[str]) -> Mapping[bytes, bytes]:
+    """Every form in which an answer may show a secret, longest first, with what replaces it."""
+    forms = set()
+    for secret in {each for one in secrets for each in (one, unquote(one))}:
+        if len(secret) >= HIDDEN_FROM:
+            forms |= {secret, quote(secret, safe=""), quote(secret), html.escape(secret), json.dumps(secret)[1:-1]}
+            forms |= {html.escape(json.dumps(secret)[1:-1]), html.escape(repr(secret)[1:-1])}
+    return {form.encode(): b"***" for form in sorted(forms, key=len, reverse=True)}
+
+
+def host_of(url: str | None) -> str | None:
+    """The host name in a URL."""
+    return urlsplit(url).hostname if url else None

@@ -16,10 +16,16 @@ class MonitoringSettings(Topic):
         None, ge=1, le=65535, description="Port on which Flower listens. Default: 5555, or a free one."
     )
     flower_auth: str | None = Field(
-        None, repr=False, pattern=r"^[^:,]+:[^,]+$", description="USER:PASSWORD that Flower requires."
+        None,
+        repr=False,
+        pattern=r"^[^:,]+:[^,]+$",
+        description="USER:PASSWORD that Flower requires."
+        " Default: made by `wildtag up` and stored in the file flower.auth of the home folder.",
     )
     flower_url: str | None = Field(
-        None, description="URL at which people reach Flower. The gateway's page links to it. Default: no link."
+        None,
+        description="URL at which people reach Flower. The gateway's page links to it, and Flower serves requests to"
+        " its host name. Default: no link, and Flower serves localhost and plain addresses.",
     )
     liveness_folder: Path | None = Field(
         None,

@@ -32,6 +32,12 @@ class StoreSettings(Topic):
     s3_region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="Region of the bucket.")
     s3_access_key: str | None = Field(None, description="Access key of the S3 server.")
     s3_secret_key: str | None = Field(None, repr=False, description="Secret key of the S3 server.")
+    s3_admin_access_key: str | None = Field(
+        None,
+        description="Access key of the administrator, for `wildtag s3 user`. No process of the stack gets it."
+        " Default: none.",
+    )
+    s3_admin_secret_key: str | None = Field(None, repr=False, description="Secret key of the administrator.")
     s3_credentials_file: UserPath | None = Field(
         None,
         description="File with the access key and the secret key: in the format of ~/.aws/credentials, or on two"

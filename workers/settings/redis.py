@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlencode, urlsplit
+
 from pydantic import Field, PositiveInt
 
 from workers.settings.topic import Topic
@@ -21,5 +23,12 @@ class RedisSettings(Topic):
 
     @property
     def broker(self) -> str:
-        """Celery's broker URL."""
-        return self.broker_url or self.redis_url
+        """Celery's broker URL; Kombu has another form for a Unix socket than redis-py."""
+        given_url = self.broker_url or self.redis_url
+        url = urlsplit(given_url)
+        if url.scheme != "unix":
+            return given_url
+        options = parse_qs(url.query)
+        options["virtual_host"] = options.pop("db", ["0"])
+        query = urlencode(options, doseq=True)
+        return f"redis+socket://{url.netloc}{url.path}?{query}"

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
-from workers.settings.topic import Topic, UserPath
+from workers.outgoing.address_policy import AddressPolicy
+from workers.settings.topic import Topic, UserPath, Words
 from workers.settings.webhook_secrets import secrets_of
 
 
@@ -31,6 +32,18 @@ class WebhookSettings(Topic):
         10, description="Failed attempts after which a delivery becomes a dead letter. 10 attempts take 22 hours."
     )
     notify_at_once: PositiveInt = Field(8, le=100, description="Delivery attempts at the same time.")
+
+    outgoing_allow: Words = Field(
+        (),
+        description="Hosts, addresses and networks to which requests may be sent although they are not on the public"
+        " internet, for example receiver.lan,127.0.0.1,10.0.0.0/8. Default: none.",
+    )
+
+    @field_validator("outgoing_allow")
+    @classmethod
+    def _places(cls, allowed: tuple[str, ...]) -> tuple[str, ...]:
+        AddressPolicy.of(allowed)  # raises ValueError
+        return allowed
 
     @field_validator("notify_url")
     @classmethod

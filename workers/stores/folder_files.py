@@ -66,7 +66,7 @@ def replace_file(
                     file.write(piece)
             with writing():
                 file.flush()
-                os.fchmod(descriptor, 0o644)
+                os.fchmod(descriptor, 0o600 | os.fstat(folder).st_mode & 0o044)  # as readable as its folder
                 os.fsync(descriptor)
                 placed(os.fstat(descriptor))
                 os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)

@@ -73,7 +73,7 @@ class S3Connection:
 
     def once(self, header_s: float) -> Minio:
         """A separate client for a long response: waits ``header_s`` seconds for a header and does not retry."""
-        return self._made(self.options.endpoint, _pool(self.options, header_s, tries=1))
+        return self._made(self.options.endpoint, pool(self.options.ca_file, header_s, tries=1))
 
     @property
     def who(self) -> str:
@@ -83,7 +83,7 @@ class S3Connection:
     def _client(self, endpoint: str) -> Minio:
         place = (os.getpid(), endpoint)
         if place not in self._clients:
-            made = self._made(endpoint, _pool(self.options, self.options.read_s, self.options.tries))
+            made = self._made(endpoint, pool(self.options.ca_file, self.options.read_s, self.options.tries))
             self._clients.setdefault(place, made)  # threads that arrive at the same time share one
         return self._clients[place]
 
@@ -167,8 +167,8 @@ def _from_profile(text: str) -> Credentials:
     )
 
 
-def _pool(options: S3Options, read_s: float, tries: int) -> urllib3.PoolManager:
-    ca_file = options.ca_file
+def pool(ca_file: Path | None, read_s: float = READ_S, tries: int = TRIES) -> urllib3.PoolManager:
+    """Pooled connections. Raises ``StoreRefuses`` if the certificates cannot be read."""
     if ca_file is not None:
         try:
             ssl.create_default_context(cafile=ca_file)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from workers.supervision import launch
+from workers.supervision.ambient import ambient
 from workers.supervision.os_processes import MARK, Identity, look_up
 from workers.supervision.service import Service
 
@@ -27,14 +28,14 @@ class Child:
     def __init__(self, service: Service, log: Path, token: str) -> None:
         rotate(log)
         self._log = log
-        with log.open("ab") as out:
+        with open(log, "ab", opener=_private) as out:
             self._log_start = out.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), *service.command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **service.env, MARK: token},
+                env={**ambient(os.environ), **service.env, MARK: token},
                 cwd=service.cwd,
                 start_new_session=True,
             )
@@ -79,13 +80,17 @@ class Child:
 
 def rotate(log: Path, limit: int = LOG_LIMIT, kept: int = LOGS_KEPT) -> None:
     """Rename a log to ``NAME.1`` if it is longer than ``limit`` bytes; keeps ``kept`` old ones."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not log.exists() or log.stat().st_size <= limit:
         return
     aside = [log, *(log.with_name(f"{log.name}.{number}") for number in range(1, kept + 1))]
     for older, newer in zip(reversed(aside), reversed(aside[:-1]), strict=False):
         if newer.exists():
             newer.replace(older)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _in_words(code: int) -> str:

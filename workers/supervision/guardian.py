@@ -7,11 +7,13 @@ names. A supervisor that stops normally removes that file first.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+from workers.supervision.ambient import ambient
 from workers.supervision.home import Home, end_recorded
 
 
@@ -24,6 +26,7 @@ class Guardian:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=ambient(os.environ),
             start_new_session=True,
         )
 

@@ -35,8 +35,9 @@ class Service:
     """One process to keep running.
 
     ``ready`` returns whether the service has become ready; ``healthy`` (optional) whether it still works. Both are
-    called from other threads and may block; an exception counts as ``False``. ``env`` extends the environment of the
-    supervisor. A service starts when those named in ``after`` are ready and stops before them. Times are in seconds.
+    called from other threads and may block; an exception counts as ``False``. ``env`` extends the part of the
+    supervisor's environment that every process may have (``ambient``). A service starts when those named in ``after``
+    are ready and stops before them. Times are in seconds.
     ``stop_signal`` is sent to the process only; when it has ended, or after ``stop_timeout``, its whole process group
     is killed. Startup does not wait for a service that is not ``critical``.
     """

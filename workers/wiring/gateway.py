@@ -26,7 +26,6 @@ from workers.wiring.operations import (
 )
 from workers.wiring.wiring import Wiring
 
-COVERAGE_S = 1.0  # the same for the status, which does not need it
 PATIENCE_S = 20.0  # for a response of a worker, because an HTTP client waits for it
 
 
@@ -57,7 +56,7 @@ def services(wiring: Wiring) -> Services:
         losses=losses(wiring),
         refill=wiring.refill,
         images_standing=images_standing(wiring),
-        coverage=coverage(wiring, RpcClient(wiring.publisher, wiring.redis, wiring.keys, COVERAGE_S)),
+        coverage=coverage(wiring),
         spellings=spellings(wiring, unrecorded=True),
         ignored_by=wiring.object_filter.ignored_by,
         clock=wiring.clock,

@@ -27,6 +27,8 @@ from workers.redis.migration import Done, Migrator
 from workers.redis.rpc import PATIENCE_S, RpcClient
 from workers.wiring.wiring import Wiring
 
+COVERAGE_S = 1.0  # for the count of images in the index: an answer without it is better than none
+
 
 def spellings(wiring: Wiring, *, unrecorded: bool = False) -> Spellings:
     """Looks for keys among the records; ``unrecorded``: in the store, too."""
@@ -105,12 +107,13 @@ def finder(wiring: Wiring, rpc: RpcClient | None = None) -> Finder:
         wiring.records,
         Newest(wiring.records, wiring.redis, wiring.keys),
         RankedLists(wiring.redis, wiring.keys),
-        coverage(wiring, rpc),
+        coverage(wiring),
     )
 
 
-def coverage(wiring: Wiring, rpc: RpcClient | None = None) -> CoverageReader:
+def coverage(wiring: Wiring) -> CoverageReader:
     """How many of the tagged images can be found."""
+    rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, COVERAGE_S)
     versions = RecordVersions(wiring.redis, wiring.keys, wiring.space.id)
     refill = wiring.refill
     return CoverageReader(remote_images(wiring, rpc), versions.count, lambda: refill.since() is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from vectordb.errors import Permanent
 from workers.settings.settings import Settings
@@ -47,6 +48,31 @@ def open_s3(settings: Settings, **patience: Any) -> S3Store:
         ca_file=s.s3_ca_file, iam=s.s3_iam, **patience,
     )  # fmt: skip
     return S3Store(S3Connection(options), frozenset({s.bucket}))
+
+
+def make_s3_user(settings: Settings) -> None:
+    """Create the user of the settings on a MinIO server. Raises ``Permanent`` for a key pair that is not set."""
+    from minio.credentials.providers import StaticProvider  # noqa: PLC0415 -- as above
+    from minio.minioadmin import MinioAdmin  # noqa: PLC0415 -- as above
+
+    from workers.stores.s3_connection import pool  # noqa: PLC0415 -- as above
+    from workers.stores.s3_user import make_user  # noqa: PLC0415 -- as above
+
+    s = settings
+    missing = [
+        variable(name)
+        for name in ("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_admin_access_key", "s3_admin_secret_key")
+        if not getattr(s, name)
+    ]
+    if missing:
+        raise Permanent(f"not set: {', '.join(missing)}")
+    parts = urlsplit(str(s.s3_endpoint))
+    root = str(s.s3_admin_access_key)
+    admin = MinioAdmin(
+        endpoint=parts.netloc, credentials=StaticProvider(root, str(s.s3_admin_secret_key)), region=s.s3_region,
+        secure=parts.scheme == "https", http_client=pool(s.s3_ca_file),
+    )  # fmt: skip
+    make_user(admin, s.bucket, str(s.s3_access_key), str(s.s3_secret_key), root=root)
 
 
 def object_filter(settings: Settings) -> ObjectFilter:

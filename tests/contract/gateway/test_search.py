@@ -13,7 +13,6 @@ from tasks.message_parts import Media, ObjectRef
 from tests.acceptance.images import huge_png
 from tests.contract.gateway.running import Json, Running, emptied, problem, running, wired
 from tests.contract.searching_world import BLUE, GREEN, RED, Colour, SearchingWorld, picture, reddish
-from tests.eventually import eventually
 from vectordb.images import image_id
 from workers.redis.rpc import RpcClient
 from workers.wiring.operations import finder
@@ -282,22 +281,3 @@ def test_words_in_quotes_must_be_there_and_words_after_a_minus_must_not(gateway:
     assert sorted(keys(search(gateway, q="cat -pet"))) == ["b.png", "c.png"]
     assert keys(search(gateway, q='a "pet"')) == ["a.png"]
     assert keys(search(gateway, q="-cat")) == ["c.png"]
-
-
-def test_a_search_says_how_much_of_what_is_tagged_can_be_found(gateway: Running) -> None:
-    world = world_of(gateway)
-    world.layout.require()
-    world.redis.delete(world.keys.refill)
-    refs = [add(gateway, f"{n}.png", reddish(n), "cat") for n in range(3)]
-
-    def incomplete() -> str | None:
-        found: str | None = search(gateway, q="cat")["incomplete"]
-        return found
-
-    eventually(lambda: incomplete() is None, 20)  # the number is known for two seconds
-    world.index.remove([image_id(ref.bucket, ref.key) for ref in refs[1:]])
-    eventually(lambda: (incomplete() or "").startswith("1 of 3 images can be found: the index of images is inc"), 20)
-    eventually(lambda: gateway.http.get("/v1/status").json()["coverage"]["indexed"] == 1, 20)
-    assert search(gateway, tag="cat")["incomplete"] is None  # filters need no index
-    world.redis.hset(world.keys.refill, "since", 1.0)
-    assert "Redis was empty" in search(gateway, tag="cat")["incomplete"]

@@ -1,4 +1,4 @@
-"""A search says why images were found, which ones have no tags, and which tags do not exist."""
+"""A search says why images were found, which ones have no tags, which tags do not exist, and what it cannot find."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.gateway.running import Running
-from tests.contract.gateway.test_search import add, all_pages, cleared, keys, search, searching
-from tests.contract.searching_world import BLUE, RED
+from tests.contract.gateway.test_search import add, all_pages, cleared, keys, search, searching, world_of
+from tests.contract.searching_world import BLUE, RED, reddish
+from tests.eventually import eventually
+from vectordb.images import image_id
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,22 @@ def test_a_tag_that_no_image_has_is_named_with_those_that_are_meant(gateway: Run
     listed = gateway.http.get("/v1/tags/caat/objects").json()
     assert (listed["objects"], listed["hint"]) == ([], "no image has the tag 'caat'; did you mean 'cat'?")
     assert gateway.http.get("/v1/tags/cat/objects").json()["hint"] is None
+
+
+def test_a_search_says_how_much_of_what_is_tagged_can_be_found(gateway: Running) -> None:
+    world = world_of(gateway)
+    world.layout.require()
+    world.redis.delete(world.keys.refill)
+    refs = [add(gateway, f"{n}.png", reddish(n), "cat") for n in range(3)]
+
+    def incomplete() -> str | None:
+        found: str | None = search(gateway, q="cat")["incomplete"]
+        return found
+
+    eventually(lambda: incomplete() is None, 20)  # the number is known for two seconds
+    world.index.remove([image_id(ref.bucket, ref.key) for ref in refs[1:]])
+    eventually(lambda: (incomplete() or "").startswith("1 of 3 images can be found: the index of images is inc"), 20)
+    eventually(lambda: gateway.http.get("/v1/status").json()["coverage"]["indexed"] == 1, 20)
+    assert search(gateway, tag="cat")["incomplete"] is None  # filters need no index
+    world.redis.hset(world.keys.refill, "since", 1.0)
+    assert "Redis was empty" in search(gateway, tag="cat")["incomplete"]

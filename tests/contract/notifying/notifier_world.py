@@ -21,6 +21,8 @@ from workers.notifying.notifier import Notifier
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Plan
 from workers.notifying.posting import Poster
+from workers.outgoing.address_policy import AddressPolicy
+from workers.outgoing.http_client import OutgoingClient
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.settings.webhook_secrets import secrets_of
@@ -56,7 +58,8 @@ class World:
     def notifier(
         self, timeout_s: float = 5.0, attempts: int = 3, wait: float = 0.05, at_once: int = 4, **rest: int
     ) -> Iterator[Notifier]:
-        with Poster(self.receiver.url, secrets_of(SECRET), timeout_s, None, time.time) as poster:
+        here = OutgoingClient(AddressPolicy.of(["127.0.0.1"]), timeout_s)
+        with Poster(self.receiver.url, secrets_of(SECRET), here, time.time) as poster:
             made = Notifier(
                 self.client, self.keys, self.outbox, poster.post, Plan(attempts, wait), at_once=at_once,
                 lease_s=60.0, consumer="me", clock=time.time, **rest,

@@ -16,7 +16,8 @@ from tests.contract.receiver import Receiver, Reply, Request
 from workers.notifying.notifier import GROUP
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Answer, Plan
-from workers.notifying.posting import BadCertificates, Poster
+from workers.outgoing.address_policy import AddressPolicy
+from workers.outgoing.http_client import BadCertificates, OutgoingClient
 from workers.redis.connection import Client, StoreUnavailable
 from workers.redis.keys import Keys
 
@@ -175,6 +176,6 @@ def test_an_answer_that_comes_while_redis_is_away_is_kept_until_it_is_back(keys:
 def test_a_file_of_certificates_that_is_none_is_told_at_once(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     for _ in range(2):
-        with pytest.raises(BadCertificates, match="NOTIFY_CA_FILE"):
-            Poster("https://127.0.0.1/", [b"k"], 1.0, file, time.time).__enter__()
+        with pytest.raises(BadCertificates, match=r"ca\.pem"):
+            OutgoingClient(AddressPolicy(), 1.0, file)
         file.write_text("no certificate")

@@ -46,3 +46,15 @@ def test_a_folder_of_the_user_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WILDTAG_S3_CA_FILE", "~/ca.pem")
     assert str(Settings().home) == "/somebody/wildtag"
     assert str(Settings().s3_ca_file) == "/somebody/ca.pem"
+
+
+@pytest.mark.parametrize(
+    ("redis", "broker"),
+    [
+        ("redis://:a%2Fb@10.0.0.1:6379/3", "redis://:a%2Fb@10.0.0.1:6379/3"),
+        ("unix:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
+        ("unix://:a%2Fb@/run/redis.sock?db=3", "redis+socket://:a%2Fb@/run/redis.sock?virtual_host=3"),
+    ],
+)
+def test_celery_gets_the_address_of_redis_in_its_own_form(redis: str, broker: str) -> None:
+    assert Settings(redis_url=redis).broker == broker

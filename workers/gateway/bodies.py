@@ -17,10 +17,12 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from tasks.images import HEAD as RECOGNISED
 from tasks.images import recognised, refusal
+from workers.gateway.body_memory import Lease, lease_of
 from workers.gateway.problems import Problem
 
 HEAD = 2**18  # bytes that are read first; smaller images are kept in memory
 FIELDS = 2**16  # maximum bytes of a form besides its file
+PARTS = 32  # maximum number of fields before its file
 
 
 class Body:
@@ -29,12 +31,15 @@ class Body:
     ``content_type``: recognised from the head. ``digest``: SHA-256 of the bytes read so far; call ``hashed`` first.
     """
 
-    def __init__(self, head: bytes, rest: AsyncIterator[bytes] | None, content_type: str, limit: int) -> None:
+    def __init__(
+        self, head: bytes, rest: AsyncIterator[bytes] | None, content_type: str, limit: int, least: int = 0
+    ) -> None:
         self.head = head
         self.whole = rest is None
         self.content_type = content_type
         self._rest = rest
         self._limit = limit
+        self._least = least
         self._hash: Any = None
         self._size = len(head)
 
@@ -52,9 +57,19 @@ class Body:
         self._size += len(piece)
         if self._size > self._limit:
             raise too_large(self._limit)
+        if not piece and self._size < self._least:
+            raise too_small(self._least)
         if self._hash is not None:
             self._hash.update(piece)
         return piece
+
+    async def whole_within(self, lease: Lease) -> bytes:
+        """All bytes, which are counted on a lease; the head is already. Raises as ``next``."""
+        pieces = [self.head]
+        while piece := await self.next():
+            lease.grow(len(piece))
+            pieces.append(piece)
+        return b"".join(pieces)
 
     async def drain(self) -> str:
         """Read and discard the rest. Returns the digest."""
@@ -86,10 +101,10 @@ class _Piped(io.RawIOBase):
         return size
 
 
-async def received(request: Request, limit: int, *, video: bool = False) -> Body:
+async def received(request: Request, limit: int, *, least: int = 0, video: bool = False) -> Body:
     """The image of a request, recognised by its first bytes. Raises ``Problem``, ``ClientDisconnect``.
 
-    ``video``: whether videos are accepted, too.
+    ``least`` and ``limit``: bytes of the image. ``video``: whether videos are accepted, too.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     form = kind == b"multipart/form-data"
@@ -101,8 +116,10 @@ async def received(request: Request, limit: int, *, video: bool = False) -> Body
         pieces = _first_file(pieces, options.get(b"boundary", b""))
     head = bytearray()
     ended = False
+    lease = lease_of(request)
     while len(head) < HEAD and not ended:
         piece = await anext(pieces, b"")
+        lease.grow(len(piece))
         head += piece
         ended = not piece
     if not head:
@@ -112,12 +129,19 @@ async def received(request: Request, limit: int, *, video: bool = False) -> Body
     content_type = recognised(bytes(head[:RECOGNISED]), video=video)
     if content_type is None:
         raise Problem("not-an-image", str(refusal(bytes(head[:RECOGNISED]), video=video)))
-    return Body(bytes(head), None if ended else pieces, content_type, limit)
+    if ended and len(head) < least:
+        raise too_small(least)
+    return Body(bytes(head), None if ended else pieces, content_type, limit, least)
 
 
 def too_large(limit: int) -> Problem:
     """The error for an image with more than ``limit`` bytes."""
     return Problem("too-large", f"the image has more than {limit:,} bytes")
+
+
+def too_small(least: int) -> Problem:
+    """The error for an image with fewer than ``least`` bytes."""
+    return Problem("bad-request", f"the image has fewer than {least:,} bytes")
 
 
 async def _first_file(pieces: AsyncIterator[bytes], boundary: bytes) -> AsyncIterator[bytes]:
@@ -130,6 +154,8 @@ async def _first_file(pieces: AsyncIterator[bytes], boundary: bytes) -> AsyncIte
             behind = form.ended  # read to the end, so that the connection can be reused
             if not behind:
                 parser.write(piece)
+                if form.parts > PARTS:
+                    raise Problem("bad-request", f"the form has more than {PARTS} parts before its file")
             for data in form.taken():
                 yield data
             if behind or not form.begun:
@@ -152,13 +178,14 @@ class _Form:
     def __init__(self) -> None:
         self.begun = False
         self.ended = False
+        self.parts = 0
         self._headers: dict[bytes, bytes] = {}
         self._name = self._value = b""
         self._data: list[bytes] = []
 
     def callbacks(self) -> Any:
         return {
-            "on_part_begin": self._headers.clear,
+            "on_part_begin": self._part_begin,
             "on_header_field": self._field,
             "on_header_value": self._of_field,
             "on_header_end": self._header,
@@ -170,6 +197,10 @@ class _Form:
     def taken(self) -> list[bytes]:
         taken, self._data = self._data, []
         return taken
+
+    def _part_begin(self) -> None:
+        self.parts += not self.begun
+        self._headers.clear()
 
     def _field(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]

@@ -6,7 +6,26 @@ import { byId } from "./dom.js";
 
 const SIGNED_IN = "wildtag.signed-in"; // whether a cookie was set
 
+// A link that `wildtag up` prints has a key in its fragment, which is not sent anywhere. It leaves the address at once.
+async function fromAddress() {
+  if (!location.hash.startsWith("#key=")) return;
+  const key = location.hash.slice(5);
+  history.replaceState(null, "", `${location.pathname}${location.search}#/`);
+  try {
+    await post("/v1/session", { key });
+  } catch (refused) {
+    byId("sign-in-note").textContent = refused.status === 401 ? "The key of this link is not valid." : refused.message;
+    open();
+    return;
+  }
+  localStorage.setItem(SIGNED_IN, "yes");
+  byId("sign-out").hidden = false;
+  connection.unlocked();
+}
+
 export function install() {
+  addEventListener("hashchange", fromAddress);
+  fromAddress();
   const dialog = byId("sign-in");
   const form = dialog.querySelector("form");
   const out = byId("sign-out");

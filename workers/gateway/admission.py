@@ -1,9 +1,9 @@
 """The one rule by which new work is accepted, whatever the way in: uploads, presigned uploads, batches, retags.
 
-``waiting`` counts the objects that no worker has started. Above the limit nobody gets in. Below it each API key may have
-as many objects waiting as there is room for others (``workers.gateway.shares``). How many of the waiting objects are
-a key's is estimated: what was accepted from it, reduced in proportion as the queue drains. The administrators' keys,
-and requests that need no key, have no share of their own.
+Objects that no worker has started are waiting. Above the limit nobody gets in. Below it each API key may have as many
+objects waiting as there is room for others (``workers.gateway.shares``). How many of the waiting objects are a key's
+is estimated: what was accepted from it, reduced in proportion as the queue drains. Admin keys, and requests that need
+no key, have no share of their own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Limits the memory that all request bodies together occupy.
 
-Every place that keeps bytes of a body counts them on the lease of its request. The memory is returned when the request
-ends. A sender that has its share, or a memory that is full, is an error that says when to try again.
+Every place that keeps bytes of a body counts them on the lease of its request. The memory is returned when the
+request ends. If the memory is full, or a sender has its share of it, the error says when to try again.
 """
 
 from __future__ import annotations

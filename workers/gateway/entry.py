@@ -4,7 +4,7 @@ In order: who asks and whether that is allowed, the parameters of the URL, and t
 a request without access costs no more than its headers.
 
 A key may be removed while its request is in progress: a stream, a long poll, a download. So access is checked again
-before anything is sent later than ``recheck_s`` after the last check. Event streams send a comment at least that often.
+before anything is sent later than ``recheck_s`` after the last check. Event streams send a comment that often.
 """
 
 from __future__ import annotations

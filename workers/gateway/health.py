@@ -158,18 +158,40 @@ class Measuring:
         await self._app(scope, receive, sending)
 
 
+async def may_read(access: Access, request: Request) -> bool:
+    """Whether the caller has the scope ``read``."""
+    try:
+        await access.checked(request, Scope.READ)
+    except (Problem, Transient):
+        return False
+    return True
+
+
+async def readiness(services: Services, *, known: bool) -> Response:
+    """The response of ``/readyz``. ``known``: the caller may see reasons and numbers."""
+    missing: dict[str, str] = {}
+    try:
+        await services.batching_writer.reachable()
+    except WildtagError as exc:
+        missing["redis"] = str(exc)
+    store = await anyio.to_thread.run_sync(services.outages.look, "store")
+    if store is not None:
+        missing["store"] = store
+    standing = await anyio.to_thread.run_sync(services.outages.active)
+    headers = {"Retry-After": "1"} if missing else None
+    held = [] if "redis" in missing else await anyio.to_thread.run_sync(held_removals, services)
+    outages = described(standing, services.clock())
+    if not known:
+        missing, outages, held = anonymous(missing, outages), [states_only(one) for one in outages], []
+    body = {"ready": not missing, "missing": missing, "outages": outages, "held_removals": held}
+    return responses.json(body, 503 if missing else 200, headers)
+
+
 def router(services: Services, options: Options, access: Access, metrics: Metrics) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["health"])
 
     reading = [Depends(access.needing(Scope.READ))]
-
-    async def may_read(request: Request) -> bool:
-        try:
-            await access.checked(request, Scope.READ)
-        except (Problem, Transient):
-            return False
-        return True
 
     @routes.get("/healthz", response_class=Response, responses={200: {"content": {"text/plain": {}}}},
                 operation_id="getHealth", summary="Check that the process is alive")  # fmt: skip
@@ -188,22 +210,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         Other outages are listed in `outages` and do not change the status: images are still accepted. Reasons and
         numbers are shown only to callers that may read `/v1/status`.
         """
-        missing: dict[str, str] = {}
-        try:
-            await services.batching_writer.reachable()
-        except WildtagError as exc:
-            missing["redis"] = str(exc)
-        store = await anyio.to_thread.run_sync(services.outages.look, "store")
-        if store is not None:
-            missing["store"] = store
-        standing = await anyio.to_thread.run_sync(services.outages.active)
-        headers = {"Retry-After": "1"} if missing else None
-        held = [] if "redis" in missing else await anyio.to_thread.run_sync(held_removals, services)
-        outages = described(standing, services.clock())
-        if not await may_read(request):
-            missing, outages, held = anonymous(missing, outages), [states_only(one) for one in outages], []
-        body = {"ready": not missing, "missing": missing, "outages": outages, "held_removals": held}
-        return responses.json(body, 503 if missing else 200, headers)
+        return await readiness(services, known=await may_read(access, request))
 
     @routes.get("/v1/status", response_model=models.Status, responses=responses.problems(429, 503),
                 dependencies=reading, operation_id="getStatus", summary="Get the state of the system")  # fmt: skip

@@ -1,6 +1,6 @@
 """The admin key of a home: a file that only its user can read, so whoever runs the stack can administer it.
 
-``wildtag up`` creates it and prints a link to the page with it. The command line sends it to the gateway of this home.
+``wildtag up`` creates it and prints a link to the page with it. The command line sends it to the home's gateway.
 """
 
 from __future__ import annotations

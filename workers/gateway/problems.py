@@ -51,9 +51,9 @@ PREFIX = "urn:wildtag:problem:"
 MEDIA_TYPE = "application/problem+json"
 _STATUS = {
     "bad-request": 400, "bad-key": 400, "unauthorized": 401, "forbidden": 403, "not-found": 404, "ignored": 404,
-    "method-not-allowed": 405, "timeout": 408, "conflict": 409, "expired": 410, "too-large": 413,
-    "uri-too-long": 414, "not-an-image": 415, "mismatch": 422, "bad-image": 422, "invalid": 422, "too-many": 429, "headers-too-large": 431, "internal": 500,
-    "unsupported": 501, "unavailable": 503, "busy": 503,
+    "method-not-allowed": 405, "timeout": 408, "conflict": 409, "expired": 410, "too-large": 413, "uri-too-long": 414,
+    "not-an-image": 415, "mismatch": 422, "bad-image": 422, "invalid": 422, "too-many": 429, "headers-too-large": 431,
+    "internal": 500, "unsupported": 501, "unavailable": 503, "busy": 503,
 }  # fmt: skip
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (ObjectGone, "not-found"), (ObjectTooLarge, "too-large"), (ObjectForbidden, "forbidden"),

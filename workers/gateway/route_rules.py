@@ -1,4 +1,4 @@
-"""What is known of a route before a request's body is read: the needed scope, its parameters, and the limit of its body.
+"""What is known of a route before a request's body is read: its scope, its parameters, and the limit of its body.
 
 All of it is derived from the routes, so a new route has the rules too.
 """
@@ -28,16 +28,17 @@ PARAMETERS = 200  # in one query
 
 
 class Rule:
-    """The rules of one route. ``limit``: maximum bytes of a JSON body, which is read at once; ``None``: the route reads it.
+    """The rules of one route.
 
-    ``scope``: ``None`` if the route needs no key.
+    ``scope``: ``None`` if the route needs no key. ``limit``: maximum bytes of a JSON body, which is read at once;
+    ``None`` if the route reads its body itself, or none.
     """
 
     def __init__(self, route: APIRoute) -> None:
         self.scope: Scope | None = needed_by([route.endpoint, *_calls(route.dependant)])
         self.limit = LARGER.get(route.path, SMALL) if route.body_field is not None else None
         self._path = route.path_regex
-        self._methods = route.methods
+        self._methods = frozenset(route.methods or ())
         fields = [field for one in _all(route.dependant) for field in one.query_params]
         self._listed = {field.alias: _is_list(field) for field in fields}
 
@@ -57,7 +58,10 @@ def rules(routes: Iterable[object]) -> list[Rule]:
 
 
 def check_query(query: bytes, listed: Mapping[str, bool]) -> None:
-    """Raises ``Problem`` unless the query has only these parameters. ``listed``: by name, whether it may be repeated."""
+    """Raises ``Problem`` unless the query has only these parameters.
+
+    ``listed``: by name, whether it may be repeated.
+    """
     try:
         given = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=PARAMETERS)
     except ValueError as exc:

@@ -112,10 +112,10 @@ class Options:
     """The options. Sizes are in bytes.
 
     ``token``: the bearer token of the webhook. ``open``: requests to the loopback address need no key.
-    ``admin_keys``: API keys with every scope, besides those in Redis. ``rate``: requests per second and caller; ``None``: no limit.
-    ``body_patience_s``: maximum seconds between two chunks of a body. ``recheck_s``: seconds after which the access of
-    a response in progress is checked again. ``ping_s``: seconds between two signs of life of an event stream.
-    ``segmentation_methods``: the available ones.
+    ``admin_keys``: API keys with every scope, besides those in Redis. ``rate``: requests per second and caller;
+    ``None``: no limit. ``body_patience_s``: maximum seconds between two chunks of a body. ``recheck_s``: seconds
+    after which the access of a response in progress is checked again. ``ping_s``: seconds between two signs of life
+    of an event stream. ``segmentation_methods``: the available ones.
     ``video``: whether videos are tagged.
     """
 

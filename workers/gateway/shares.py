@@ -1,8 +1,8 @@
 """Divides a limited resource, such as bytes of memory, among callers.
 
 A caller may hold as much as is free for others: alone half of it, with another one a third. So there is always
-something left for a newcomer, and nothing is reserved for callers that do not exist. This is the dynamic threshold with
-α = 1 of Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches" (1998).
+something left for a newcomer, and nothing is reserved for callers that do not exist. This is the dynamic threshold
+with α = 1 of Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches" (1998).
 """
 
 from __future__ import annotations

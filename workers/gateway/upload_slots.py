@@ -1,7 +1,7 @@
 """Presigned uploads of a store without presigned forms, such as a folder: the gateway takes the form itself.
 
-A slot allows one upload of one type and size to one key, without an API key. Its token is random and Redis stores only
-a digest of it, so only the receiver of the form can use it.
+A slot allows one upload of one type and size to one key, without an API key. Its token is random and Redis stores
+only a digest of it, so only the receiver of the form can use it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TOKEN = re.compile(r"[0-9a-f]{48}")
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """An allowed upload. ``id``: of the image. ``least`` and ``most``: bytes of the body. ``caller``: whose slot it is."""
+    """An allowed upload. ``id``: of the image. ``least`` and ``most``: bytes of the body. ``caller``: its owner."""
 
     id: str
     content_type: str

@@ -50,8 +50,8 @@ class GatewaySettings(Topic):
     )  # fmt: skip
     backlog_max: PositiveInt = Field(
         10_000,
-        description="Waiting objects above which uploads, batches and retags are rejected with status 503. One API key"
-        " may have as many waiting as there is room for others, at most half; admin keys may have all.",
+        description="Waiting objects above which uploads, batches and retags are rejected with status 503. One API"
+        " key may have as many waiting as there is room for others, at most half; admin keys may have all.",
     )
     cors_origins: Words = Field(
         (),

@@ -89,8 +89,8 @@ def options(wiring: Wiring) -> Options:
     wide = [origin for origin in s.cors_origins if origin.lower() in {"*", "null"}]
     if wide and not needed:
         raise Permanent(
-            f"WILDTAG_CORS_ORIGINS has {wide[0]}, but the gateway asks for no API key: every site that you visit could"
-            " use it. Name the origins, or set WILDTAG_KEY_REQUIRED=true"
+            f"WILDTAG_CORS_ORIGINS has {wide[0]}, but the gateway asks for no API key: every site that you visit"
+            " could use it. Name the origins, or set WILDTAG_KEY_REQUIRED=true"
         )
     admin_keys = [key for key in (s.admin_key, read_home_key(s.home)) if key is not None]
     return Options(

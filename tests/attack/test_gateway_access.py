@@ -101,7 +101,7 @@ def test_the_key_of_the_home_is_admin_and_signs_the_page_in(gateway: Running) ->
 
 
 def test_the_cookie_of_another_stack_locks_nobody_out(gateway: Running) -> None:
-    """Cookies do not know ports. The gateway would answer without a key, so it does with one that it does not know."""
+    """Cookies do not know ports. The gateway would answer without a key, so it does with one it does not know."""
     with httpx.Client(base_url=gateway.url, cookies={"wildtag_key": "wh_" + "0" * 48}) as page:
         assert page.get("/v1/status").status_code == 200
         assert page.get(ADMIN_ROUTE).status_code == 403

@@ -125,7 +125,7 @@ def test_a_strange_position_in_the_feed_is_refused(gateway: Running, last: str) 
          b"headers-too-large"),
         (b"GET /v1/objects/inbox/" + b"x" * URL + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 414, b"uri-too-long"),
         (b"GET /v1/search?q=" + b"%41" * URL + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 414, b"uri-too-long"),
-        (b"POST /v1/images?" + b"x" * URL + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nabcdefghi", 414,
+        (b"POST /v1/images?" + b"x" * URL + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\n\r\na", 414,
          b"uri-too-long"),
     ],
     ids=["one header", "many headers", "path", "query", "with a body"],

@@ -68,6 +68,8 @@ def check_query(query: bytes, listed: Mapping[str, bool]) -> None:
         raise _invalid([("query", f"more than {PARAMETERS} parameters")]) from exc
     errors, seen = [], set()
     for name, _ in given:
+        if name not in listed and (renamed := RENAMED.get(name)) in listed:
+            raise Problem("bad-request", f"the query parameter {name} has been renamed: use {renamed}")
         if name not in listed:
             errors.append((f"query.{name[:100]}", _unknown(name, listed)))
         elif name in seen and not listed[name]:
@@ -78,8 +80,6 @@ def check_query(query: bytes, listed: Mapping[str, bool]) -> None:
 
 
 def _unknown(name: str, known: Mapping[str, bool]) -> str:
-    if (renamed := RENAMED.get(name)) in known:
-        return f"this parameter has been renamed: use {renamed}"
     plain = {re.sub(r"[^a-z0-9]", "", one.lower()): one for one in known}
     near = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", name[:100].lower()), plain, 1)
     if near:

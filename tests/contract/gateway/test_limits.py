@@ -14,7 +14,7 @@ from tests.contract.gateway.running import PIXEL, Running, problem, received, ru
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
 from workers.gateway.guards import PAGE, STRICT
-from workers.gateway.route_rules import LARGER
+from workers.gateway.route_rules import LARGER, SMALL
 from workers.gateway.serving import HEADERS, Protocol
 
 HOST = b"Host: 127.0.0.1\r\n"
@@ -117,7 +117,10 @@ def test_a_json_bomb_is_refused(gateway: Running, path: str) -> None:
 )
 def test_json_that_cannot_be_read_is_refused(gateway: Running, path: str, body: bytes) -> None:
     answer = gateway.http.post(path, content=body, headers=JSON)
-    assert (answer.status_code, problem(answer)) in {(400, "bad-request"), (422, "invalid")}
+    if len(body) > LARGER.get(path, SMALL):
+        assert (answer.status_code, problem(answer)) == (413, "too-large")
+    else:
+        assert (answer.status_code, problem(answer)) in {(400, "bad-request"), (422, "invalid")}
 
 
 @pytest.mark.parametrize("path", ["/v1/batches", "/v1/captions", "/v1/session", "/v1/events/minio"])

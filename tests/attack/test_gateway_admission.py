@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -13,7 +14,9 @@ from tests.attack.gateway_process import ADMIN
 from tests.contract.gateway.running import PIXEL, Json, Running, emptied, png, problem, running, wired
 from tests.contract.s3_server import store_at
 from workers.dispatch.batch_room import OPEN
+from workers.dispatch.object_batches import Batches
 from workers.gateway.api_keys import Scope
+from workers.lifecycle.progress import ProgressReader
 
 BACKLOG = 20
 
@@ -107,6 +110,23 @@ def test_batches_that_nobody_asks_for_do_not_fill_redis(
         assert statuses == [202] * (OPEN // 10_000) + [503] * 2
         prefixes = [gateway.http.post("/v1/batches", json={"prefix": f"{n}/"}).status_code for n in range(60)]
         assert prefixes.count(202) <= 50
+
+
+def test_batches_that_are_finished_make_room(gateway: Running) -> None:
+    redis, writer = gateway.wiring.redis, key(gateway, "w")
+    unfinished = "test:batches:unfinished"
+    asked = gateway.http.post("/v1/batches", json={"keys": ["none.png"]}, headers=writer).json()["id"]
+    gateway.http.post("/v1/batches", json={"keys": ["none.png"]}, headers=writer)
+    redis.delete("test:inbox")  # the dispatcher found that there is no such object
+    assert gateway.http.get(f"/v1/batches/{asked}", headers=writer).json()["finished"]
+    assert redis.zcard(unfinished) == 1
+    wiring = gateway.wiring
+    later = Batches(
+        redis, wiring.keys, ProgressReader(redis, wiring.keys), wiring.store, wiring.low_priority_inbox, "inbox",
+        lambda _: True, lambda: time.time() + 3600,
+    )  # fmt: skip
+    later.settle_next()  # as the gateway does from time to time
+    assert redis.zcard(unfinished) == 0
 
 
 def form(gateway: Running, headers: dict[str, str], **wanted: object) -> Json:

@@ -34,6 +34,7 @@ LIFETIME_S = 7 * 86_400
 PAGE = 500
 AHEAD = 1000  # objects from prefix batches that may wait in the low-priority inbox at once
 OPEN_BY_PREFIX = 20_000  # objects of a batch over a prefix that wait, before more are listed
+SETTLE_AGAIN_S = 15.0  # between two looks at the objects of such a batch
 LISTING_S = 30  # seconds after which a process that lists a batch is considered dead
 FAILED = ("failed", "dead")
 
@@ -85,6 +86,7 @@ class Batches:
         self._bucket = bucket
         self._followed = followed
         self._clock = clock
+        self._settle_again: dict[str, float] = {}
         self.room = BatchRoom(client, keys, clock)
         self._enter_batch = self._redis.register_script(scripts.source("enter_batch"))
 
@@ -196,10 +198,11 @@ class Batches:
             with translated():
                 self._redis.srem(self._keys.batches, batch)
             return True
-        if self._open_objects(batch) > OPEN_BY_PREFIX:
-            self._settle(batch)
-            if self._open_objects(batch) > OPEN_BY_PREFIX:
-                return False  # they are waiting to be tagged
+        if self._open_objects(batch) > OPEN_BY_PREFIX:  # most of them are waiting to be tagged
+            if self._clock() >= self._settle_again.get(batch, 0.0):
+                self._settle(batch)
+                self._settle_again[batch] = self._clock() + SETTLE_AGAIN_S
+            return False
         found = self._store.list(self._bucket, text(prefix), text(after))
         keys = [info.ref.key for info in islice(found, PAGE)]
         with translated():

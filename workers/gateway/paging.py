@@ -9,7 +9,7 @@ from fastapi import Query
 from workers.gateway.problems import Problem
 
 Limit = Annotated[int, Query(ge=1, le=500, description="Maximum number of items.")]
-Cursor = Annotated[str | None, Query(max_length=1000, description="The `cursor` of the previous page.")]
+Cursor = Annotated[str | None, Query(description="The `cursor` of the previous page.")]
 
 
 def position(cursor: str | None) -> int:

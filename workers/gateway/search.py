@@ -131,7 +131,7 @@ def router(services: Services, options: Options, images: Images, access: Access)
         ] = None,
         limit: paging.Limit = 50,
         cursor: Annotated[
-            str | None, Query(max_length=100, description="The `cursor` of the previous page; give nothing else.")
+            str | None, Query(description="The `cursor` of the previous page; give nothing else.")
         ] = None,
     ) -> Response:
         """Images that show what a text says, look like an object, or fulfil filters; best first.

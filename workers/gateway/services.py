@@ -131,8 +131,8 @@ class Options:
     uploads_max: int = 32
     streams_max: int = 500
     body_patience_s: float = 30.0
-    recheck_s: float = 8.0
-    ping_s: float = 8.0
+    recheck_s: float = 4.0
+    ping_s: float = 4.0
     rate: float | None = None
     cors_origins: Sequence[str] = ()
     flower: str | None = None

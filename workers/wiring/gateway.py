@@ -21,6 +21,7 @@ from workers.wiring.caption_service import CaptionService
 from workers.wiring.operations import duplicate_finder, finder, images_standing, spellings, teacher
 from workers.wiring.wiring import Wiring
 
+PING_S = 15.0  # maximum seconds between two signs of life of an event stream
 PATIENCE_S = 20.0  # for a response of a worker, because an HTTP client waits for it
 
 
@@ -92,11 +93,12 @@ def options(wiring: Wiring) -> Options:
             f"WILDTAG_CORS_ORIGINS has {wide[0]}, but the gateway asks for no API key: every site that you visit"
             " could use it. Name the origins, or set WILDTAG_KEY_REQUIRED=true"
         )
+    # half, because the first message after that may be as late again
+    recheck_s = max(s.key_recheck_s - BELIEVED_S, s.key_recheck_s / 2) / 2
     admin_keys = [key for key in (s.admin_key, read_home_key(s.home)) if key is not None]
     return Options(
         bucket=s.bucket, token=s.webhook_token, open=not needed, admin_keys=admin_keys, upload_prefix=s.upload_prefix,
-        recheck_s=max(s.key_recheck_s - BELIEVED_S, s.key_recheck_s / 2),
-        ping_s=max(s.key_recheck_s - BELIEVED_S, s.key_recheck_s / 2),
+        recheck_s=recheck_s, ping_s=min(PING_S, recheck_s),
         max_object_bytes=s.max_object_bytes, max_pixels=s.max_pixels, video=s.video, backlog_max=s.backlog_max,
         uploads_max=s.uploads_max, streams_max=s.streams_max, rate=s.request_rate, cors_origins=s.cors_origins,
         flower=s.flower_url, segmentation_methods=s.segmentation_methods,

@@ -13,10 +13,12 @@ import pytest
 from tests.attack.gateway_process import ADMIN
 from tests.contract.gateway.running import PIXEL, Json, Running, emptied, png, problem, running, wired
 from tests.contract.s3_server import store_at
-from workers.dispatch.batch_room import OPEN
+from workers.dispatch.batch_room import OPEN, PREFIXES, BatchesFull, BatchRoom
 from workers.dispatch.object_batches import Batches
 from workers.gateway.api_keys import Scope
 from workers.lifecycle.progress import ProgressReader
+from workers.redis.connection import Client
+from workers.redis.keys import Keys
 
 BACKLOG = 20
 
@@ -97,19 +99,33 @@ def test_more_than_ever_fits_is_said_so(gateway: Running) -> None:
     assert gateway.wiring.redis.xlen("test:inbox") == 0
 
 
-def test_batches_that_nobody_asks_for_do_not_fill_redis(
-    redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    wiring = wired(tmp_path_factory.mktemp("home"), redis_url)
-    wiring.redis.flushall()
-    with running(wiring, backlog_max=10_000_000) as gateway:
-        statuses = []
-        for batch in range(OPEN // 10_000 + 2):
-            keys = [f"{batch}-{n}" for n in range(10_000)]
-            statuses.append(gateway.http.post("/v1/batches", json={"keys": keys}).status_code)
-        assert statuses == [202] * (OPEN // 10_000) + [503] * 2
-        prefixes = [gateway.http.post("/v1/batches", json={"prefix": f"{n}/"}).status_code for n in range(60)]
-        assert prefixes.count(202) <= 50
+def test_batches_that_nobody_asks_for_do_not_fill_redis(gateway: Running) -> None:
+    redis, writer, other = gateway.wiring.redis, key(gateway, "w"), key(gateway, "o")
+
+    def ask(headers: dict[str, str], count: int = 2) -> httpx.Response:
+        return gateway.http.post(
+            "/v1/batches", json={"uploads": [f"{n:032x}" for n in range(count)]}, headers=headers
+        )
+
+    batch = ask(writer).json()["id"]
+    redis.zadd(f"test:batch:{batch}:open", {f"inbox/{n}.png": 0 for n in range(OPEN // 2)})
+    refused = ask(writer)
+    assert (refused.status_code, problem(refused)) == (429, "too-many")
+    assert ask(other).status_code == 202
+    redis.zadd(f"test:batch:{batch}:open", {f"inbox/{n}.png": 0 for n in range(OPEN)})
+    full = ask(other)
+    assert (full.status_code, problem(full)) == (503, "busy")
+    redis.delete(f"test:batch:{batch}:open")
+    assert ask(other).status_code == 202
+
+
+def test_only_so_many_batches_over_prefixes_are_listed(client: Client) -> None:
+    keys = Keys("other:")
+    room = BatchRoom(client, keys)
+    room.check_prefix("")
+    client.sadd(keys.batches, *(f"{n:024x}" for n in range(PREFIXES)))
+    with pytest.raises(BatchesFull):
+        room.check_prefix("")
 
 
 def test_batches_that_are_finished_make_room(gateway: Running) -> None:

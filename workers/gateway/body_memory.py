@@ -61,6 +61,6 @@ class BodyMemory:
 
 
 def lease_of(request: Request) -> Lease:
-    """The lease of a request."""
-    found: Lease = request.state.lease
-    return found
+    """The lease of a request; one that shares nothing for a request that did not come through ``Entry``."""
+    found: Lease | None = getattr(request.state, "lease", None)
+    return found or Lease(Shares(LEAST), "")

@@ -13,6 +13,7 @@ import pytest
 from tests.attack.gateway_process import ADMIN
 from tests.contract.gateway.running import PIXEL, Json, Running, emptied, png, problem, running, wired
 from tests.contract.s3_server import store_at
+from tests.eventually import eventually
 from workers.dispatch.batch_room import OPEN, PREFIXES, BatchesFull, BatchRoom
 from workers.dispatch.object_batches import Batches
 from workers.gateway.api_keys import Scope
@@ -76,7 +77,9 @@ def test_every_way_in_has_the_same_limit(gateway: Running) -> None:
 def test_a_key_has_its_share_and_leaves_the_rest(gateway: Running) -> None:
     gateway.tagged("a.png", "cat")
     greedy, other = key(gateway, "greedy"), key(gateway, "other")
-    taken = 0
+    first = {"keys": ["first.png"]}
+    eventually(lambda: gateway.http.post("/v1/batches", json=first, headers=greedy).status_code == 202)
+    taken = 1
     while gateway.http.post("/v1/batches", json={"keys": [f"{taken}.png"]}, headers=greedy).status_code == 202:
         taken += 1
     assert taken == BACKLOG // 2
@@ -85,11 +88,7 @@ def test_a_key_has_its_share_and_leaves_the_rest(gateway: Running) -> None:
         assert int(answer.headers["retry-after"]) >= 1
     assert gateway.http.post("/v1/images", content=PIXEL, headers=other).status_code == 202
     gateway.wiring.redis.delete("test:inbox")  # all of it is done
-    for _ in range(200):
-        again = gateway.http.post("/v1/images", content=PIXEL, headers=greedy)
-        if again.status_code == 202:
-            break
-    assert again.status_code == 202
+    eventually(lambda: gateway.http.post("/v1/images", content=PIXEL, headers=greedy).status_code == 202)
 
 
 def test_more_than_ever_fits_is_said_so(gateway: Running) -> None:
@@ -181,7 +180,7 @@ def test_a_large_body_for_a_small_form_is_not_kept(gateway: Running) -> None:
     assert gateway.stored() == []
 
 
-@pytest.mark.parametrize("token", ["0" * 48, "x", "../../images", "0" * 5000])
+@pytest.mark.parametrize("token", ["0" * 48, "x", "..%2Fimages", "0" * 5000])
 def test_a_form_that_nobody_made_is_none(gateway: Running, token: str) -> None:
     answer = gateway.http.post(f"/v1/uploads/{token}", content=PIXEL)
     assert answer.status_code in {401, 404}

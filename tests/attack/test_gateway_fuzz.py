@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.core.transport import Response
 
 from tests.attack.gateway_process import ADMIN
@@ -115,6 +116,8 @@ def excluded(case: Any, status: int) -> list[Any]:
         names.add("not_a_server_error")  # what is away, or not to be had, is said by a 5xx
     if status in REFUSED | UNSAID:
         names.add("positive_data_acceptance")
-    if case.operation.path in ANY_BYTES:
+    if case.operation.path in ANY_BYTES or case.meta.is_negative_at(
+        ParameterLocation.HEADER
+    ):  # the key is always sent
         names.add("negative_data_rejection")
     return [CHECKS.get_one(name) for name in names]

@@ -106,13 +106,9 @@ def _possible(path: str, cursor: str) -> bool:
     return path == "/v1/webhooks/dead" and cursor == "9" * 19 + "-" + "9" * 19
 
 
-@pytest.mark.parametrize(
-    "last", ["x", "-", "1-", "0", "1" * 21 + "-0", "18446744073709551616-0", "0-0 ", "\xff", "*", "$"]
-)
+@pytest.mark.parametrize("last", ["x", "-", "1-", "0", "1" * 21 + "-0", "18446744073709551616-0", "\xff", "*", "$"])
 def test_a_strange_position_in_the_feed_is_refused(gateway: Running, last: str) -> None:
     answer = gateway.http.get("/v1/feed", headers=[(b"Last-Event-ID", last.encode("latin-1"))])
-    if last == "0-0 ":  # a blank around a value is not part of it
-        return
     assert (answer.status_code, problem(answer)) == (400, "bad-request")
 
 

@@ -101,11 +101,10 @@ def test_more_than_ever_fits_is_said_so(gateway: Running) -> None:
 def test_batches_that_nobody_asks_for_do_not_fill_redis(gateway: Running) -> None:
     redis, writer, other = gateway.wiring.redis, key(gateway, "w"), key(gateway, "o")
 
-    def ask(headers: dict[str, str], count: int = 2) -> httpx.Response:
-        return gateway.http.post(
-            "/v1/batches", json={"uploads": [f"{n:032x}" for n in range(count)]}, headers=headers
-        )
+    def ask(headers: dict[str, str]) -> httpx.Response:
+        return gateway.http.post("/v1/batches", json={"keys": ["1.png", "2.png"]}, headers=headers)
 
+    eventually(lambda: ask(other).status_code == 202)
     batch = ask(writer).json()["id"]
     redis.zadd(f"test:batch:{batch}:open", {f"inbox/{n}.png": 0 for n in range(OPEN // 2)})
     refused = ask(writer)

@@ -190,7 +190,7 @@ def test_every_site_is_let_in_only_where_keys_are_asked(tmp_path: Path, redis_ur
 )
 def test_what_is_no_origin_is_refused(origin: str) -> None:
     with pytest.raises(ValueError, match="is not an origin"):
-        Settings(cors_origins=origin)  # type: ignore[arg-type]  # as the environment gives it
+        Settings(cors_origins=origin)
 
 
 def test_strangers_are_told_names_and_states_only(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class GatewaySettings(Topic):
     request_rate: PositiveFloat | None = Field(
         None, description="Requests per second allowed for each API key. Default: no limit."
     )
-    key_recheck_s: float = Field(
+    recheck_access_s: float = Field(
         10.0, ge=1, le=60,
         description="Seconds after which an open stream or download ends at the latest when its API key was removed.",
     )  # fmt: skip

@@ -182,7 +182,7 @@ def test_a_large_body_for_a_small_form_is_not_kept(gateway: Running) -> None:
 @pytest.mark.parametrize("token", ["0" * 48, "x", "..%2Fimages", "0" * 5000])
 def test_a_form_that_nobody_made_is_none(gateway: Running, token: str) -> None:
     answer = gateway.http.post(f"/v1/uploads/{token}", content=PIXEL)
-    assert answer.status_code in {401, 404}
+    assert answer.status_code in {401, 404, 405}
     assert gateway.stored() == []
 
 

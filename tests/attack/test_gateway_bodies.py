@@ -139,9 +139,9 @@ def impatient(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     class Impatient(Protocol):
         drain_s = 0.5
 
-    with running(
-        wired(tmp_path_factory.mktemp("home"), redis_url), server={"http": Impatient}, body_patience_s=0.5
-    ) as made:
+    wiring = wired(tmp_path_factory.mktemp("home"), redis_url)
+    wiring.redis.flushall()
+    with running(wiring, server={"http": Impatient}, body_patience_s=0.5) as made:
         yield made
 
 

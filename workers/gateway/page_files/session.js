@@ -15,17 +15,17 @@ async function fromAddress() {
     await post("/v1/session", { key });
   } catch (refused) {
     byId("sign-in-note").textContent = refused.status === 401 ? "The key of this link is not valid." : refused.message;
-    open();
+    if (!byId("sign-in").open) open();
     return;
   }
   localStorage.setItem(SIGNED_IN, "yes");
   byId("sign-out").hidden = false;
+  byId("sign-in").close();
   connection.unlocked();
 }
 
-export function install() {
-  addEventListener("hashchange", fromAddress);
-  fromAddress();
+// Resolves when requests may be sent: after signing in with the key of the address, if it has one.
+export async function install() {
   const dialog = byId("sign-in");
   const form = dialog.querySelector("form");
   const out = byId("sign-out");
@@ -54,6 +54,8 @@ export function install() {
   connection.onChange(() => {
     if (connection.current() === "locked" && !dialog.open) open();
   });
+  addEventListener("hashchange", fromAddress);
+  await fromAddress();
 }
 
 export function open() {

@@ -12,6 +12,7 @@ from tasks.encoders.views import encoded_views
 from tasks.images import MAX_PIXELS, BadImage, decode_with_media
 from tasks.images.featureless import is_featureless
 from tasks.images.perceptual_hash import perceptual_hash
+from tasks.images.small_grey import SmallGrey
 from tasks.message_parts import Fault, Media, ObjectRef, Vectors
 from tasks.messages import Embedded, Submitted, WrongSpace
 
@@ -67,14 +68,19 @@ def embed(
             media = [media[at] for at in finite]
             pictures = [pictures[at] for at in finite]
             vectors = vectors[finite]
+    small = [SmallGrey(views[0]) for views in pictures]
     embedded = Embedded(
         objects=tuple(objects),
         revision=batch.revision,
         timings_ms=batch.timings_ms,
         vectors=Vectors.of(vectors),
         media=tuple(media),
-        featureless=tuple(all(map(is_featureless, views)) for views in pictures) if detect_featureless else (),
-        hashes=tuple(perceptual_hash(views[0]) for views in pictures),
+        featureless=tuple(map(_featureless, pictures, small)) if detect_featureless else (),
+        hashes=tuple(perceptual_hash(views[0], grey) for views, grey in zip(pictures, small, strict=True)),
         view=view,
     )
     return embedded, tuple(faults)
+
+
+def _featureless(views: Sequence[Image.Image], small: SmallGrey) -> bool:
+    return is_featureless(views[0], small) and all(map(is_featureless, views[1:]))

@@ -14,6 +14,7 @@ from workers.gateway import (
     access,
     batches,
     captions,
+    data_watch,
     deliveries,
     direct_uploads,
     duplicates,
@@ -62,10 +63,12 @@ def create_app(services: Services, options: Options) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         listing = asyncio.create_task(batches.listing(services.batches, services.outages.own))
+        looking = asyncio.create_task(data_watch.looking(services.data_loss, services.outages.own))
         async with broadcaster.running():
             yield
         listing.cancel()
-        await asyncio.gather(listing, return_exceptions=True)
+        looking.cancel()
+        await asyncio.gather(listing, looking, return_exceptions=True)
         await services.batching_writer.close()
 
     app = FastAPI(title="wildtag", version=version("wildtag"), description=DESCRIPTION, lifespan=lifespan,

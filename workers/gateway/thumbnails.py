@@ -13,6 +13,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from tasks.images import BadImage, decode
+from tasks.message_parts import place_of
 from workers.gateway import responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
@@ -84,7 +85,7 @@ def router(thumbnails: Thumbnails, images: Images, store: ObjectStore, access: A
         ] = "",
     ) -> Response:
         """A thumbnail of an object, as WebP."""
-        _, _, key = (await images.find(bucket, key)).partition("/")
+        _, key = place_of(await images.find(bucket, key))
         info = await anyio.to_thread.run_sync(store.stat, bucket, key)
         if info is None:
             raise Problem("not-found", "the object does not exist")

@@ -63,6 +63,21 @@ def test_where_a_key_is_wanted_one_signs_in_and_out(make_gateway: Any, visit: Vi
     expect(field).to_be_focused()
 
 
+def test_a_link_with_a_key_signs_in_and_loses_the_key(make_gateway: Any, visit: Visit) -> None:
+    """The link that `wildtag up` prints."""
+    gateway = make_gateway(WILDTAG_KEY_REQUIRED="true", WILDTAG_ADMIN_KEY=KEY)
+    visitor = visit(gateway.address)
+    visitor.refusals_expected = True  # requests that were sent before the key
+    page = visitor.open(f"#key={KEY}")
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert KEY not in page.url
+    page.go_back()
+    assert KEY not in page.url
+    visitor.open("#key=another-key-of-these-tests")
+    expect(page.get_by_text("The key of this link is not valid.")).to_be_visible()
+
+
 def test_what_is_away_is_named_with_what_waits_for_it(stack: Stack, visit: Visit) -> None:
     here = running(Settings(home=stack.home))
     assert here is not None

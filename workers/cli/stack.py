@@ -19,6 +19,8 @@ from workers.cli.models import explain
 from workers.cli.panels import RUN
 from workers.cli.samples import PATIENCE_S, tag_samples
 from workers.cli.show import console, messages
+from workers.gateway.home_key import FILE as HOME_KEY_FILE
+from workers.gateway.home_key import create_home_key
 from workers.settings.process_environment import environment_of
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
@@ -33,6 +35,7 @@ class _Up:
 
     wiring: Wiring
     flower: str
+    key: str | None
     watch: Callable[[], None]
     run: Callable[[], object]
 
@@ -59,6 +62,8 @@ def up(
             found_by = "the listen API" if here.listen else "the periodic sweep"
             console.print(f"Webhook           [bold]{webhook}[/]; without it {found_by} finds images")
         console.print(f"or onto the page  [bold]http://127.0.0.1:{here.gateway_port}/[/]")
+        if stack.key is not None:
+            _offer(stack.key, here)
         console.print(f"Flower            [bold]{stack.flower}[/]")
         if settings.flower_auth is None:
             console.print(f"with the user and the password in {escape(str(flower_auth_file(here.home)))}")
@@ -132,6 +137,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
                 "gateway_port": gateway_port, "gateway_host": "127.0.0.1", "flower_auth": flower_auth(settings),
                 "flower_url": settings.flower_url or f"http://127.0.0.1:{port}",
             })  # fmt: skip
+            key = _home_key(settings)
             wiring, flower = Wiring(here), f"http://127.0.0.1:{port}"
             if not prepared(settings):
                 # in a process of its own, whose end frees the memory of the text encoder
@@ -150,12 +156,30 @@ def _stack(settings: Settings) -> Iterator[_Up]:
                     "gateway": f"http://127.0.0.1:{here.gateway_port}",
                 },
             )
-            yield _Up(wiring, flower, supervisor.watch, supervisor.run)
+            yield _Up(wiring, flower, key, supervisor.watch, supervisor.run)
     except KeyboardInterrupt:
         messages.print("Stopped.")
         raise typer.Exit(130) from None
     except subprocess.CalledProcessError as exc:
         raise typer.Exit(130 if exc.returncode < 0 else 1) from None
+
+
+def _home_key(settings: Settings) -> str | None:
+    try:
+        return create_home_key(settings.home)
+    except OSError as exc:  # the stack works without it
+        messages.print(f"[yellow]No key for administration: {escape(str(exc))}[/]")
+        return None
+
+
+def _offer(key: str, here: Settings) -> None:
+    """Print the link that signs the page in as administrator, if only a person can see it."""
+    if console.is_terminal:  # a fragment is not sent, and the page removes it from the address
+        link = f"http://127.0.0.1:{here.gateway_port}/#key={key}"
+        console.print("to administer it  ", end="", markup=False, highlight=False)
+        console.print(link, style="bold", markup=False, highlight=False, soft_wrap=True)
+    else:  # the output may be a log that others can read
+        console.print(f"to administer it, use the API key in [bold]{escape(str(here.home / HOME_KEY_FILE))}[/]")
 
 
 def _ports(settings: Settings) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from workers.cli.panels import TAG
 from workers.cli.results import Json
 from workers.cli.sending_bars import SendingBars
 from workers.cli.show import clean, console, messages, print_table
+from workers.gateway.home_key import read_home_key
 from workers.settings.segmentation import METHODS
 from workers.settings.settings import Settings
 from workers.stores.folder_names import key_text
@@ -65,7 +66,8 @@ def upload(
     reasons: Counter[str] = Counter()
     bars = SendingBars(len(paths), "tagged" if wait else "uploaded")
     done: dict[Path, Sent] = {}
-    with Client(url or _gateway(settings), settings.api_key, patience=PATIENCE_S) as client:
+    own_key = settings.api_key or (None if url else read_home_key(settings.home))  # never sent to another gateway
+    with Client(url or _gateway(settings), own_key, patience=PATIENCE_S) as client:
         client.ping()
 
         def uploaded(path: Path) -> Image:

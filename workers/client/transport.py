@@ -15,7 +15,7 @@ from vectordb.errors import Permanent, Transient
 from workers.client.body import Body
 from workers.client.errors import ApiError, Away, problem_of
 
-SILENCE_S = 60.0  # read timeout of a stream; the gateway sends a keep-alive every 15 s
+SILENCE_S = 60.0  # read timeout of a stream; the gateway sends a keep-alive at least every 15 s
 SOONEST_S = 0.1  # minimum pause before a retry
 
 

@@ -19,6 +19,7 @@ import structlog
 
 from tasks.message_parts import place_of
 from vectordb.errors import WildtagError
+from workers.dispatch.batch_room import BatchRoom
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox, added_at, fields
 from workers.lifecycle.progress import ProgressReader
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 LIFETIME_S = 7 * 86_400
 PAGE = 500
 AHEAD = 1000  # objects from prefix batches that may wait in the low-priority inbox at once
+OPEN_BY_PREFIX = 20_000  # objects of a batch over a prefix that wait, before more are listed
+SETTLE_AGAIN_S = 15.0  # between two looks at the objects of such a batch
 LISTING_S = 30  # seconds after which a process that lists a batch is considered dead
 FAILED = ("failed", "dead")
 
@@ -63,7 +66,7 @@ class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batches:
-    """Creates batches and reports their status. Raises ``StoreUnavailable``."""
+    """Creates batches and reports their status. ``room``: how many there may be. Raises ``StoreUnavailable``."""
 
     def __init__(
         self,
@@ -84,11 +87,13 @@ class Batches:
         self._bucket = bucket
         self._followed = followed
         self._clock = clock
+        self._settle_again: dict[str, float] = {}
+        self.room = BatchRoom(client, keys, clock)
         self._enter_batch = self._redis.register_script(scripts.source("enter_batch"))
 
-    def of_keys(self, keys: Sequence[str], *, announce: bool, force: bool = False) -> str:
+    def of_keys(self, keys: Sequence[str], *, announce: bool, force: bool = False, owner: str = "") -> str:
         """Create a batch of these keys; returns its id. ``announce``: their events are not in the inbox yet."""
-        batch = self._new(complete=True)
+        batch = self._new(owner, complete=True)
         with translated():
             for start in range(0, len(keys), PAGE):
                 pipe = self._redis.pipeline(transaction=True)
@@ -97,9 +102,13 @@ class Batches:
                 pipe.execute()
         return batch
 
-    def of_prefix(self, prefix: str, *, force: bool = False) -> str:
-        """Create a batch of all objects below a prefix, listed by ``list_page``; returns its id."""
-        batch = self._new(complete=False, prefix=raw(prefix), after=b"", force=int(force))
+    def of_prefix(self, prefix: str, *, force: bool = False, owner: str = "") -> str:
+        """Create a batch of all objects below a prefix, listed by ``list_page``; returns its id.
+
+        Raises ``BatchesFull``.
+        """
+        self.room.check_prefix(owner)
+        batch = self._new(owner, complete=False, prefix=raw(prefix), after=b"", force=int(force))
         with translated():
             self._redis.sadd(self._keys.batches, batch)
         return batch
@@ -125,11 +134,20 @@ class Batches:
                         self._redis.delete(lock)
         return False
 
+    def settle_next(self) -> None:
+        """Count what has finished of the batch that was looked at longest ago, and forget it if it is finished.
+
+        So batches that nobody asks for do not fill Redis. Does nothing if that was a short time ago.
+        """
+        if (batch := self.room.due()) is not None:
+            self.status(batch)
+
     def status(self, batch: str, start: int = 0, limit: int = 50) -> BatchStatus | None:
         """Status of a batch with its failures from ``start`` on; ``None`` if the batch does not exist."""
         with translated():
             about = {text(k): v for k, v in self._redis.hgetall(self._keys.batch(batch)).items()}
         if not about:
+            self.room.ended(batch)
             return None
         open_ = self._settle(batch)
         with translated():
@@ -141,17 +159,21 @@ class Batches:
         total = ended.total() + open_.total()
         failures = self._failures(list(map(text, failed)))
         complete = about["complete"] == b"1"
+        if complete and not open_:
+            self.room.ended(batch)
         return BatchStatus(
             id=batch, created_at=float(about["created_at"]), complete=complete,
             finished=complete and not open_, total=total, counts=dict(ended + open_),
             failures=failures, cursor=str(start + limit) if len(failed) == limit else None,
         )  # fmt: skip
 
-    def _new(self, *, complete: bool, **more: Any) -> str:
+    def _new(self, owner: str, *, complete: bool, **more: Any) -> str:
         batch, name = secrets.token_hex(12), self._keys.batch
+        about = {"created_at": self._clock(), "complete": int(complete), "owner": owner, **more}
         with translated():
             pipe = self._redis.pipeline()
-            pipe.hset(name(batch), mapping={"created_at": self._clock(), "complete": int(complete), **more})
+            pipe.hset(name(batch), mapping=about)
+            self.room.begun(pipe, batch)
             pipe.expire(name(batch), LIFETIME_S)
             pipe.execute()
         return batch
@@ -177,6 +199,11 @@ class Batches:
             with translated():
                 self._redis.srem(self._keys.batches, batch)
             return True
+        if self._open_objects(batch) > OPEN_BY_PREFIX:  # most of them are waiting to be tagged
+            if self._clock() >= self._settle_again.get(batch, 0.0):
+                self._settle(batch)
+                self._settle_again[batch] = self._clock() + SETTLE_AGAIN_S
+            return False
         found = self._store.list(self._bucket, text(prefix), text(after))
         keys = [info.ref.key for info in islice(found, PAGE)]
         with translated():
@@ -190,6 +217,10 @@ class Batches:
                 pipe.srem(self._keys.batches, batch)
             pipe.execute()
         return True
+
+    def _open_objects(self, batch: str) -> int:
+        with translated():
+            return int(self._redis.zcard(self._keys.batch(batch, "open")))
 
     def _settle(self, batch: str) -> Counter[str]:
         """Count objects that have finished since the last call; returns the states of the others."""

@@ -1,7 +1,8 @@
 """Access control. A request presents its API key as ``Authorization: Bearer`` or, from the page, as a cookie.
 
-On the loopback address no key is required by default. Pages of other sites in a user's browser must not get access:
-requests for another host name (DNS rebinding) or from another origin are refused.
+On the loopback address no key is required by default; such requests have the scope ``write``. Pages of other sites
+in a user's browser must not get access: requests for another host name (DNS rebinding) or from another origin are
+refused. A request that a proxy forwarded comes from somebody else, so it always needs a key.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import hashlib
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 import anyio.to_thread
@@ -27,8 +28,16 @@ from workers.gateway.api_keys import ApiKey, ApiKeys, Scope
 from workers.gateway.problems import Problem
 
 COOKIE = "wildtag_key"
+_NEEDS = "__wildtag_scope__"
 BELIEVED_S = 2.0  # how long a removed key may still work
 KNOWN_MAX = 1000
+WITHOUT_KEY = Scope.WRITE  # the scope of requests that need no key: every user of this machine can send them
+# set by proxies; also every header that begins with one of the prefixes
+FORWARDED = frozenset({
+    "forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-host", "x-original-for",
+    "true-client-ip", "cf-connecting-ip", "fastly-client-ip",
+})  # fmt: skip
+FORWARDED_PREFIXES = ("x-forwarded", "x-envoy-external", "tailscale-")
 
 # only documents the key in the OpenAPI document; ``Access`` reads it, because of the cookie
 bearer = HTTPBearer(
@@ -48,22 +57,23 @@ class Caller:
 class Access:
     """Checks API keys, scopes, origins and rates.
 
-    ``open_``: requests to the loopback address need no key. ``rate``: requests per second and caller. ``origins``:
-    other sites whose pages may send requests that change data.
+    ``admin_keys``: keys with every scope besides those in Redis. ``open_``: requests to the loopback address need no
+    key. ``rate``: requests per second and caller. ``origins``: other sites whose pages may send requests that change
+    data.
     """
 
     def __init__(
         self,
         keys: ApiKeys,
         *,
-        admin_key: str | None,
+        admin_keys: Collection[str] = (),
         open_: bool,
         rate: float | None,
         origins: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keys = keys
-        self._admin = None if admin_key is None else hashlib.sha256(admin_key.encode()).digest()
+        self._admins = [hashlib.sha256(key.encode()).digest() for key in admin_keys]
         self._open = open_
         self._rate = rate
         self._origins = origins
@@ -74,34 +84,47 @@ class Access:
         )  # tokens left, and when that was computed
 
     async def caller(self, request: Request, needed: Scope) -> Caller:
-        """The caller, if it has the scope. Raises ``Problem``."""
-        shown = _shown(request.headers, request.cookies.get(COOKIE))
-        if shown is None:
-            if not self._open:
-                raise Problem(
-                    "unauthorized", "an API key is required: Authorization: Bearer KEY",
-                    headers={"WWW-Authenticate": "Bearer"},
-                )  # fmt: skip
-            _only_here(request)
-            found: Caller | None = Caller("", Scope.ADMIN)
-        else:
-            found = await self.known(shown)
-        if found is None:
-            raise Problem("unauthorized", "unknown API key", headers={"WWW-Authenticate": "Bearer"})
-        if request.method not in ("GET", "HEAD") and "authorization" not in request.headers:
-            self.same_origin(request)
-        if found.scope < needed:
-            raise Problem("forbidden", f"the API key has the scope {found.scope.label}; {needed.label} is required")
+        """The caller, if it has the scope. Raises ``Problem``, and ``Transient`` if keys cannot be looked up."""
+        found = await self.checked(request, needed)
         self._count(found)
         return found
 
+    async def checked(self, request: Request, needed: Scope) -> Caller:
+        """The same, without counting the request. For requests in progress, whose key may have been removed."""
+        found, by_header = await self._found(request)
+        if found is None:
+            raise _no_key("unknown API key")
+        # only a key of ours: browsers send the Authorization header of a proxy (Basic) with every site's requests
+        if request.method not in ("GET", "HEAD") and not by_header:
+            self.same_origin(request)
+        if found.scope < needed:
+            raise Problem("forbidden", _too_low(found, needed))
+        return found
+
+    async def _found(self, request: Request) -> tuple[Caller | None, bool]:
+        """The caller, and whether its key was in the Authorization header. Raises ``Problem`` if a key is missing."""
+        shown, cookie = _bearer(request.headers), request.cookies.get(COOKIE)
+        if shown is not None:
+            return await self.known(shown), True
+        found = None if cookie is None else await self.known(cookie)
+        # an open gateway gives more to requests without a cookie; the cookie may be of a stack on another port
+        if found is not None or (cookie is not None and not self._open):
+            return found, False
+        if not self._open:
+            raise _no_key("an API key is required: Authorization: Bearer KEY")
+        if (header := forwarded(request.headers)) is not None:
+            raise _no_key(f"a proxy forwarded this request (it has the header {header}), so an API key is required")
+        _only_here(request)
+        return Caller("", WITHOUT_KEY), False
+
     def needing(self, scope: Scope) -> Callable[..., object]:
-        """A FastAPI dependency that requires a scope and stores the ``Caller`` in ``request.state``."""
+        """A FastAPI dependency that documents the scope of a route. ``Entry`` enforces it before it reads a body."""
 
         async def dependency(request: Request, _: Annotated[object, Depends(bearer)]) -> None:
-            request.state.caller = await self.caller(request, scope)
+            if not isinstance(getattr(request.state, "caller", None), Caller):  # never, while ``Entry`` is installed
+                request.state.caller = await self.caller(request, scope)
 
-        return dependency
+        return needs(scope)(dependency)
 
     def same_origin(self, request: Request) -> None:
         """Raises ``Problem`` for a request from a page of another site."""
@@ -113,7 +136,7 @@ class Access:
     async def known(self, shown: str) -> Caller | None:
         """The caller with this key; ``None`` for an unknown key."""
         digest = hashlib.sha256(shown.encode()).digest()
-        if self._admin is not None and hmac.compare_digest(digest, self._admin):
+        if sum(hmac.compare_digest(digest, admin) for admin in self._admins):  # compares with all
             return Caller("admin", Scope.ADMIN)
         caller, until = self._known.get(digest, (None, -1.0))
         if self._clock() >= until:
@@ -141,7 +164,30 @@ class Access:
             self._buckets.popitem(last=False)
 
 
-class Session(BaseModel):
+Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
+
+
+def needs(scope: Scope) -> Callable[[Endpoint], Endpoint]:
+    """Declares the scope that a route needs, on its endpoint or on one of its dependencies."""
+
+    def declared(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _NEEDS, scope)
+        return endpoint
+
+    return declared
+
+
+def needed_by(functions: Iterable[object]) -> Scope | None:
+    """The highest scope that these functions declare; ``None`` if they declare none."""
+    return max((scope for f in functions if (scope := getattr(f, _NEEDS, None)) is not None), default=None)
+
+
+def forwarded(headers: Headers) -> str | None:
+    """The header by which a proxy says that it forwarded a request; ``None`` if there is none."""
+    return next((name for name in headers if name in FORWARDED or name.startswith(FORWARDED_PREFIXES)), None)
+
+
+class Session(BaseModel, extra="forbid"):
     """An API key."""
 
     key: str = Field(min_length=1, max_length=500)
@@ -158,7 +204,7 @@ def router(access: Access) -> APIRouter:
         """Exchange an API key for a cookie. Only the web page needs this."""
         access.same_origin(request)
         if not session.key.isascii() or await access.known(session.key) is None:
-            raise Problem("unauthorized", "unknown API key", headers={"WWW-Authenticate": "Bearer"})
+            raise _no_key("unknown API key")
         answer = Response(status_code=204)
         answer.set_cookie(
             COOKIE, session.key, httponly=True, samesite="strict", secure=request.url.scheme == "https",
@@ -166,9 +212,11 @@ def router(access: Access) -> APIRouter:
         )  # fmt: skip
         return answer
 
-    @routes.delete("/v1/session", status_code=204, operation_id="signOut", summary="Sign out")
-    async def sign_out() -> Response:
+    @routes.delete("/v1/session", status_code=204, responses=responses.problems(422), operation_id="signOut",
+                   summary="Sign out")  # fmt: skip
+    async def sign_out(request: Request) -> Response:
         """Delete the cookie."""
+        access.same_origin(request)
         answer = Response(status_code=204)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return answer
@@ -176,9 +224,19 @@ def router(access: Access) -> APIRouter:
     return routes
 
 
-def _shown(headers: Headers, cookie: str | None) -> str | None:
+def _bearer(headers: Headers) -> str | None:
     scheme, _, key = headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" and key.strip() else cookie
+    return key.strip() if scheme.lower() == "bearer" and key.strip() else None
+
+
+def _no_key(detail: str) -> Problem:
+    return Problem("unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _too_low(caller: Caller, needed: Scope) -> str:
+    if not caller.name:
+        return f"{needed.label} is required: send an API key. Without one the scope is {caller.scope.label}"
+    return f"the API key has the scope {caller.scope.label}; {needed.label} is required"
 
 
 def _only_here(request: Request) -> None:

@@ -16,6 +16,7 @@ from workers.gateway import (
     captions,
     data_watch,
     deliveries,
+    direct_uploads,
     duplicates,
     feed,
     health,
@@ -24,6 +25,7 @@ from workers.gateway import (
     originals,
     page,
     problems,
+    route_rules,
     search,
     segments,
     tags,
@@ -32,7 +34,10 @@ from workers.gateway import (
     uploads,
     webhook,
 )
+from workers.gateway.admission import Admission
+from workers.gateway.body_memory import BodyMemory
 from workers.gateway.broadcaster import Broadcaster
+from workers.gateway.entry import Entry
 from workers.gateway.event_streams import Streams
 from workers.gateway.guards import Guards
 from workers.gateway.services import Options, Services
@@ -46,11 +51,13 @@ are Unix seconds unless the name says otherwise."""
 def create_app(services: Services, options: Options) -> FastAPI:
     """The application with these services and options."""
     broadcaster = Broadcaster(services.records, services.progress, services.outages.own)
-    streams = Streams(options.streams_max)
-    doors = access.Access(services.keys, admin_key=options.admin_key, open_=options.open, rate=options.rate,
+    streams = Streams(options.streams_max, options.ping_s)
+    doors = access.Access(services.keys, admin_keys=options.admin_keys, open_=options.open, rate=options.rate,
                           origins=options.cors_origins)  # fmt: skip
-    where = images.Images(services, options, broadcaster)
+    admission = Admission(services.progress, options)
+    where = images.Images(services, options, broadcaster, admission)
     drawing = segments.Segments(services, options)
+    taking = uploads.Uploads(services, options, where, drawing, admission)
     metrics = health.Metrics(services, streams)
 
     @asynccontextmanager
@@ -73,15 +80,16 @@ def create_app(services: Services, options: Options) -> FastAPI:
         services.batching_writer, bucket=options.bucket, token=options.token, open_=options.open
     )
     app.add_route(openapi.WEBHOOK, notified, methods=["POST"])
-    for router in (
-        uploads.router(uploads.Uploads(services, options, where, drawing), where, services, options, doors),
+    routers = (
+        uploads.router(taking, where),
+        direct_uploads.router(taking, where, services, options, doors),
         segments.router(drawing, where, services, options, doors),
         duplicates.router(services.duplicates, doors),
         teaching_routes.router(services.teacher, where, services, doors),
         originals.router(where, services.store, options, doors),
         images.router(where, services, doors, streams),
         thumbnails.router(thumbnails.Thumbnails(services.store, options), where, services.store, doors),
-        batches.router(services.batches, where, drawing, options, doors),
+        batches.router(services.batches, where, drawing, options, doors, admission),
         tags.router(services.records, doors),
         search.router(services, options, where, doors),
         feed.router(services.records, broadcaster, doors, streams),
@@ -89,12 +97,16 @@ def create_app(services: Services, options: Options) -> FastAPI:
         deliveries.router(services.dead_letters, doors),
         access.router(doors),
         health.router(services, options, doors, metrics),
-    ):
+    )
+    for router in routers:
         app.include_router(router)
     page.install(app)
     app.add_middleware(
+        Entry, access=doors, rules=route_rules.rules(route for router in routers for route in router.routes),
+        memory=BodyMemory(options.max_object_bytes), body_s=options.body_patience_s, recheck_s=options.recheck_s,
+    )  # fmt: skip
+    app.add_middleware(
         Guards,
-        streamed=frozenset({"/v1/images", "/v1/search", openapi.WEBHOOK}),
         pages=page.policy,
         patience_s=options.body_patience_s,
     )

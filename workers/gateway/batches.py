@@ -8,13 +8,15 @@ from typing import Annotated
 
 import anyio.to_thread
 import structlog
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field, model_validator
 
 from vectordb.errors import Transient, WildtagError
+from workers.dispatch.batch_room import BatchesFull
 from workers.dispatch.object_batches import Batches
 from workers.gateway import models, paging, responses
-from workers.gateway.access import Access
+from workers.gateway.access import Access, Caller
+from workers.gateway.admission import Admission
 from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images
 from workers.gateway.patience import outlast
@@ -58,6 +60,8 @@ async def listing(batches: Batches, outage_tracker: OutageTracker) -> None:
     while True:
         try:
             worked = await anyio.to_thread.run_sync(batches.list_page, abandon_on_cancel=True)
+            if not worked:
+                await anyio.to_thread.run_sync(batches.settle_next, abandon_on_cancel=True)
         except Transient as exc:
             if await outlast(outage_tracker, exc) is None:
                 log.warning("listing of batches failed", reason=str(exc))
@@ -71,11 +75,16 @@ async def listing(batches: Batches, outage_tracker: OutageTracker) -> None:
         await asyncio.sleep(0.0 if worked else REST_S)
 
 
-def router(batches: Batches, images: Images, segments: Segments, options: Options, access: Access) -> APIRouter:
+def router(
+    batches: Batches, images: Images, segments: Segments, options: Options, access: Access, admission: Admission
+) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["batches"])
     reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
     usual = responses.problems(400, 404, 422, 429, 501, 503)
+
+    def full(exc: BatchesFull) -> Problem:
+        return Problem.later("too-many" if exc.share else "busy", f"{exc}; try again later", 30)
 
     def stands(batch: str, start: int, limit: int, status: int = 200) -> Response:
         found = batches.status(batch, start, limit) if _ID.fullmatch(batch) else None
@@ -86,20 +95,27 @@ def router(batches: Batches, images: Images, segments: Segments, options: Option
     @routes.post("/v1/batches", status_code=202, response_model=models.Batch, dependencies=writing,
                  operation_id="createBatch", summary="Create a batch",
                  responses=usual | responses.problems(408, 413))  # fmt: skip
-    def begin(wanted: BatchRequest) -> Response:
+    def begin(request: Request, wanted: BatchRequest) -> Response:
         """Tag a set of objects and track them together. Objects that already have tags count as done."""
         segments.check(wanted.segment)
+        caller: Caller = request.state.caller
         if wanted.prefix is not None:
-            batch = batches.of_prefix(wanted.prefix, force=wanted.force)
-        elif wanted.keys is not None:
-            keys = list(dict.fromkeys(wanted.keys))
-            segments.request([f"{options.bucket}/{key}" for key in keys], wanted.segment)
-            batch = batches.of_keys(keys, announce=True, force=wanted.force)
+            admission.admit(caller)  # its objects are listed as there is room for them
+            try:
+                batch = batches.of_prefix(wanted.prefix, force=wanted.force, owner=caller.name)
+            except BatchesFull as exc:
+                raise full(exc) from exc
         else:
-            keys = [images.key(name) for name in dict.fromkeys(wanted.uploads or ())]
+            known = wanted.keys is None and not wanted.force and wanted.segment is None  # no events for uploads
+            keys = wanted.keys or [images.key(name) for name in wanted.uploads or ()]
+            keys = list(dict.fromkeys(keys))
+            try:
+                batches.room.check(len(keys), caller.name)
+            except BatchesFull as exc:
+                raise full(exc) from exc
+            admission.admit(caller, 1 if known else len(keys), wanted.segment)
             segments.request([f"{options.bucket}/{key}" for key in keys], wanted.segment)
-            announce = wanted.force or wanted.segment is not None
-            batch = batches.of_keys(keys, announce=announce, force=wanted.force)
+            batch = batches.of_keys(keys, announce=not known, force=wanted.force, owner=caller.name)
         return stands(batch, 0, 50, 202)
 
     @routes.get("/v1/batches/{id}", response_model=models.Batch, responses=usual, dependencies=reading,

@@ -19,10 +19,12 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from tasks.images import HEAD as RECOGNISED
 from tasks.images import recognised, refusal
+from workers.gateway.body_memory import Lease, lease_of
 from workers.gateway.problems import Problem
 
 HEAD = 2**18  # bytes that are read first; smaller images are kept in memory
 FIELDS = 2**16  # maximum bytes of a form besides its file
+PARTS = 32  # maximum number of fields before its file
 
 
 class Body:
@@ -39,6 +41,7 @@ class Body:
         content_type: str,
         limit: int,
         form: Form | None = None,
+        least: int = 0,
     ) -> None:
         self.head = head
         self.form = form
@@ -46,6 +49,7 @@ class Body:
         self.content_type = content_type
         self._rest = rest
         self._limit = limit
+        self._least = least
         self._hash: Any = None
         self._size = len(head)
 
@@ -63,9 +67,19 @@ class Body:
         self._size += len(piece)
         if self._size > self._limit:
             raise too_large(self._limit)
+        if not piece and self._size < self._least:
+            raise too_small(self._least)
         if self._hash is not None:
             self._hash.update(piece)
         return piece
+
+    async def whole_within(self, lease: Lease) -> bytes:
+        """All bytes, which are counted on a lease; the head is already. Raises as ``next``."""
+        pieces = [self.head]
+        while piece := await self.next():
+            lease.grow(len(piece))
+            pieces.append(piece)
+        return b"".join(pieces)
 
     async def drain(self) -> str:
         """Read and discard the rest. Returns the digest."""
@@ -98,11 +112,17 @@ class _Piped(io.RawIOBase):
 
 
 async def received(
-    request: Request, limit: int, *, video: bool = False, fields: frozenset[str] = frozenset()
+    request: Request,
+    limit: int,
+    *,
+    least: int = 0,
+    video: bool = False,
+    fields: frozenset[str] = frozenset(),
 ) -> Body:
     """The image of a request, recognised by its first bytes. Raises ``Problem``, ``ClientDisconnect``.
 
-    ``video``: whether videos are accepted, too. ``fields``: of a form that are kept.
+    ``least`` and ``limit``: bytes of the image. ``video``: whether videos are accepted, too. ``fields``: of a form
+    that are kept.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     form = kind == b"multipart/form-data"
@@ -115,8 +135,10 @@ async def received(
         pieces = _first_file(pieces, options.get(b"boundary", b""), read)
     head = bytearray()
     ended = False
+    lease = lease_of(request)
     while len(head) < HEAD and not ended:
         piece = await anext(pieces, b"")
+        lease.grow(len(piece))
         head += piece
         ended = not piece
     if not head:
@@ -126,12 +148,19 @@ async def received(
     content_type = recognised(bytes(head[:RECOGNISED]), video=video)
     if content_type is None:
         raise Problem("not-an-image", str(refusal(bytes(head[:RECOGNISED]), video=video)))
-    return Body(bytes(head), None if ended else pieces, content_type, limit, read)
+    if ended and len(head) < least:
+        raise too_small(least)
+    return Body(bytes(head), None if ended else pieces, content_type, limit, read, least)
 
 
 def too_large(limit: int) -> Problem:
     """The error for an image with more than ``limit`` bytes."""
     return Problem("too-large", f"the image has more than {limit:,} bytes")
+
+
+def too_small(least: int) -> Problem:
+    """The error for an image with fewer than ``least`` bytes."""
+    return Problem("bad-request", f"the image has fewer than {least:,} bytes")
 
 
 async def _first_file(pieces: AsyncIterator[bytes], boundary: bytes, form: Form) -> AsyncIterator[bytes]:
@@ -143,6 +172,8 @@ async def _first_file(pieces: AsyncIterator[bytes], boundary: bytes, form: Form)
             behind = form.ended  # read to the end, so that the connection can be reused
             with contextlib.suppress(*([FormParserError] if behind else [])):
                 parser.write(piece)
+            if form.parts > PARTS:
+                raise Problem("bad-request", f"the form has more than {PARTS} parts before its file")
             if form.late:
                 raise Problem("bad-request", f"the field {form.late} comes after the file: send it before the file")
             for data in form.taken():
@@ -171,6 +202,7 @@ class Form:
         self._names = names
         self.begun = False
         self.ended = False
+        self.parts = 0
         self.file_name = ""
         self.fields: dict[str, bytes] = {}
         self.late = ""
@@ -181,7 +213,7 @@ class Form:
 
     def callbacks(self) -> Any:
         return {
-            "on_part_begin": self._headers.clear,
+            "on_part_begin": self._part_begin,
             "on_header_field": self._field,
             "on_header_value": self._of_field,
             "on_header_end": self._header,
@@ -193,6 +225,10 @@ class Form:
     def taken(self) -> list[bytes]:
         taken, self._data = self._data, []
         return taken
+
+    def _part_begin(self) -> None:
+        self.parts += not self.begun
+        self._headers.clear()
 
     def _field(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]

@@ -39,7 +39,8 @@ def router(store: CaptionStore, access: Access) -> APIRouter:
     @routes.post(
         "/v1/captions", status_code=201, response_model=models.Captions, dependencies=writing,
         operation_id="addCaptions", summary="Add captions",
-        responses=responses.problems(400, 408, 413, 422, 429, 503),
+        responses=responses.problems(400, 408, 413, 422, 429, 503)
+        | {200: {"model": models.Captions, "description": "With `dry_run`: what would be added."}},
     )  # fmt: skip
     async def teach(wanted: CaptionsRequest) -> Response:
         """Add captions to the version in use. They are searched at once.

@@ -8,7 +8,7 @@ from workers.gateway import models, paging, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.problems import Problem
-from workers.notifying.dead_letters import DeadLetters
+from workers.notifying.dead_letters import DeadLetters, is_id
 
 
 def router(dead: DeadLetters, access: Access) -> APIRouter:
@@ -23,6 +23,8 @@ def router(dead: DeadLetters, access: Access) -> APIRouter:
         cursor: paging.Cursor = None,
     ) -> Response:
         """Webhook deliveries that failed all attempts, newest first."""
+        if cursor is not None and not is_id(cursor):
+            raise Problem("bad-request", "the cursor is not valid")
         found = dead.list(limit, cursor)
         return responses.json({"deliveries": found, "cursor": found[-1].id if len(found) == limit else None})
 

@@ -16,7 +16,6 @@ from workers.gateway.problems import Problem
 
 log = structlog.get_logger()
 
-PING_S = 15.0
 STUCK_S = 60.0  # seconds without reading after which a client is disconnected
 
 
@@ -28,14 +27,16 @@ def event(data: bytes, *, name: str, id: str | None = None) -> bytes:  # noqa: A
 class Streams:
     """Counts open streams and refuses more than ``most``."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, ping_s: float) -> None:
+        """``ping_s``: seconds of silence after which a comment is sent, and access is checked."""
         self._most = most
+        self._ping_s = ping_s
         self._closing = asyncio.Event()
         self.open = 0
 
     def response(self, events: AsyncIterator[bytes]) -> StreamingResponse:
         """A response that streams ``events``. Raises ``Problem`` at its start if too many are open."""
-        return _Stream(self, _kept(events, self._closing))
+        return _Stream(self, _kept(events, self._closing, self._ping_s))
 
     def close(self) -> None:
         """End all streams, because the server stops: it waits for open responses. Clients connect again."""
@@ -73,7 +74,7 @@ class _Stream(StreamingResponse):
                 log.info("disconnected a client that does not read its stream", path=scope["path"])
 
 
-async def _kept(events: AsyncIterator[bytes], closing: asyncio.Event) -> AsyncIterator[bytes]:
+async def _kept(events: AsyncIterator[bytes], closing: asyncio.Event, ping_s: float) -> AsyncIterator[bytes]:
     coming: asyncio.Future[bytes | None] | None = None
     end = asyncio.ensure_future(closing.wait())
     try:
@@ -81,7 +82,7 @@ async def _kept(events: AsyncIterator[bytes], closing: asyncio.Event) -> AsyncIt
         while not end.done():
             coming = coming or asyncio.ensure_future(_next(events))
             either: set[asyncio.Future[Any]] = {coming, end}
-            await asyncio.wait(either, timeout=PING_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=ping_s, return_when=asyncio.FIRST_COMPLETED)
             if end.done():
                 return
             if not coming.done():

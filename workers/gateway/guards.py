@@ -1,4 +1,4 @@
-"""Middleware for every request: limits on size and speed, UTF-8 paths, and security headers."""
+"""Middleware for every request: limits on speed, UTF-8 paths, and security headers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from workers.gateway.problems import Problem
 
 SLOWEST = 1024  # minimum bytes per second of a body
 SLOW_AFTER_S = 60.0  # seconds after which it applies, so that slow senders cannot block all uploads
-LARGEST_JSON = 4 * 2**20  # maximum bytes of a body other than images and notifications
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
@@ -33,17 +32,14 @@ DOCS = (
 
 
 class Guards:
-    """The middleware. ``streamed``: paths whose bodies have their own limits."""
+    """The middleware."""
 
-    def __init__(
-        self, app: Any, streamed: frozenset[str], pages: Callable[[str], str | None], patience_s: float
-    ) -> None:
+    def __init__(self, app: Any, pages: Callable[[str], str | None], patience_s: float) -> None:
         """``pages``: returns the content security policy of a path, ``None`` for the strict one.
 
         ``patience_s``: maximum seconds between two chunks of a body.
         """
         self._app = app
-        self._streamed = streamed
         self._pages = pages
         self._patience_s = patience_s
 
@@ -66,17 +62,15 @@ class Guards:
         if refused is not None:
             await refused.response()(scope, receive, sending)
             return
-        body = _Body(receive, self._patience_s, None if path in self._streamed else LARGEST_JSON)
-        await self._app(scope, body, sending)
+        await self._app(scope, _Body(receive, self._patience_s), sending)
 
 
 class _Body:
-    """Passes on a body in chunks, up to its limit. Raises ``HTTPException``, which FastAPI passes on."""
+    """Passes on a body in chunks. Raises ``HTTPException``, which FastAPI passes on."""
 
-    def __init__(self, receive: Receive, patience_s: float, limit: int | None) -> None:
+    def __init__(self, receive: Receive, patience_s: float) -> None:
         self._receive = receive
         self._patience_s = patience_s
-        self._limit = limit
         self._size = 0
         self._began = time.monotonic()
         self._ended = False
@@ -97,9 +91,6 @@ class _Body:
             raise HTTPException(
                 408, f"the body arrived at less than {SLOWEST} bytes per second", {"Connection": "close"}
             )
-        if self._limit is not None and self._size > self._limit:
-            # the rest is read and discarded: a sender whose connection is closed does not see the response
-            raise HTTPException(413, f"the body has more than {self._limit:,} bytes")
         return message
 
 

@@ -6,10 +6,11 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -20,6 +21,7 @@ from workers.gateway import models, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.event_streams import Streams
+from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
 from workers.outages.board import Outage
 
@@ -121,6 +123,24 @@ def described(standing: Iterable[Outage], now: float) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def states_only(outage: dict[str, Any]) -> dict[str, Any]:
+    """An outage as everybody may see it: without addresses and numbers of objects."""
+    return {**outage, "reason": away(outage["since"]), "waiting": None}
+
+
+def anonymous(missing: dict[str, str], outages: list[dict[str, Any]]) -> dict[str, str]:
+    """The missing services as everybody may see them."""
+    since = {one["name"]: one["since"] for one in outages}
+    return {name: away(since.get(name)) for name in missing}
+
+
+def away(since: float | None = None) -> str:
+    """What everybody may know of an unavailable service. ``since``: Unix seconds."""
+    if since is None:
+        return "away"
+    return f"away since {datetime.fromtimestamp(since, UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}"
+
+
 class Measuring:
     """Middleware that counts requests by route, not by path, so that no keys get into metrics."""
 
@@ -144,6 +164,35 @@ class Measuring:
         await self._app(scope, receive, sending)
 
 
+async def may_read(access: Access, request: Request) -> bool:
+    """Whether the caller has the scope ``read``."""
+    try:
+        await access.checked(request, Scope.READ)
+    except (Problem, Transient):
+        return False
+    return True
+
+
+async def readiness(services: Services, *, known: bool) -> Response:
+    """The response of ``/readyz``. ``known``: the caller may see reasons and numbers."""
+    missing: dict[str, str] = {}
+    try:
+        await services.batching_writer.reachable()
+    except WildtagError as exc:
+        missing["redis"] = str(exc)
+    store = await anyio.to_thread.run_sync(services.outages.look, "store")
+    if store is not None:
+        missing["store"] = store
+    standing = await anyio.to_thread.run_sync(services.outages.active)
+    headers = {"Retry-After": "1"} if missing else None
+    held = [] if "redis" in missing else await anyio.to_thread.run_sync(held_removals, services)
+    outages = described(standing, services.clock())
+    if not known:
+        missing, outages, held = anonymous(missing, outages), [states_only(one) for one in outages], []
+    body = {"ready": not missing, "missing": missing, "outages": outages, "held_removals": held}
+    return responses.json(body, 503 if missing else 200, headers)
+
+
 def router(services: Services, options: Options, access: Access, metrics: Metrics) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["health"])
@@ -161,27 +210,13 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         operation_id="getReadiness", summary="Check that requests can be served",
         responses={503: {"model": models.Ready, "description": "Not ready."}},
     )  # fmt: skip
-    async def ready() -> Response:
+    async def ready(request: Request) -> Response:
         """Ready means that Redis and the object store answer.
 
-        Other outages are listed in `outages` and do not change the status: images are still accepted.
+        Other outages are listed in `outages` and do not change the status: images are still accepted. Reasons and
+        numbers are shown only to callers that may read `/v1/status`.
         """
-        missing: dict[str, str] = {}
-        try:
-            await services.batching_writer.reachable()
-        except WildtagError as exc:
-            missing["redis"] = str(exc)
-        store = await anyio.to_thread.run_sync(services.outages.look, "store")
-        if store is not None:
-            missing["store"] = store
-        standing = await anyio.to_thread.run_sync(services.outages.active)
-        headers = {"Retry-After": "1"} if missing else None
-        held = [] if "redis" in missing else await anyio.to_thread.run_sync(held_removals, services)
-        body = {
-            "ready": not missing, "missing": missing, "outages": described(standing, services.clock()),
-            "held_removals": held,
-        }  # fmt: skip
-        return responses.json(body, 503 if missing else 200, headers)
+        return await readiness(services, known=await may_read(access, request))
 
     @routes.get("/v1/status", response_model=models.Status, responses=responses.problems(429, 503),
                 dependencies=reading, operation_id="getStatus", summary="Get the state of the system")  # fmt: skip

@@ -12,12 +12,13 @@ from urllib.parse import quote
 
 import anyio.to_thread
 import msgspec
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from tasks.message_parts import place_of
 from workers.gateway import models, paging, record_models, responses
-from workers.gateway.access import Access
+from workers.gateway.access import Access, Caller
+from workers.gateway.admission import Admission
 from workers.gateway.api_keys import Scope
 from workers.gateway.broadcaster import Broadcaster
 from workers.gateway.event_streams import Streams, event
@@ -54,11 +55,12 @@ Match = Annotated[str | None, Header(alias="If-None-Match")]
 class Images:
     """Looks up the progress of images and changes them."""
 
-    def __init__(self, services: Services, options: Options, broadcaster: Broadcaster) -> None:
+    def __init__(self, services: Services, options: Options, broadcaster: Broadcaster, admission: Admission) -> None:
         self._services = services
         self._options = options
         self._broadcaster = broadcaster
         self._spellings = services.spellings
+        self._admission = admission
 
     def key(self, name: str) -> str:
         """The key of an upload. Raises ``Problem`` for an invalid id."""
@@ -137,12 +139,16 @@ class Images:
         self._services.store.remove(bucket, key)
         self._services.inbox.append([ObjectEvent("removed", bucket, key, requested=True)])
 
-    def again(self, oid: str, *, only_final: bool = False) -> Progress:
-        """Tag an object again. Returns its progress before.
+    def again(self, oid: str, caller: Caller, *, only_final: bool = False, method: str | None = None) -> Progress:
+        """Tag an object again, if there is room for it. Returns its progress before. Raises ``Problem``.
 
-        ``only_final``: do not restart an object that is being processed.
+        ``only_final``: do not restart an object that is being processed. ``method``: the requested segmentation
+        method, whose request is stored before.
         """
         before = self.look(oid)
+        self._admission.admit(caller, 1, method)
+        if method is not None:
+            self._services.segmentation_requests.ask([oid], method)
         bucket, key = place_of(oid)
         self._services.inbox.append([ObjectEvent("created", bucket, key, force=before.final or not only_final)])
         return before
@@ -232,16 +238,16 @@ def router(images: Images, services: Services, access: Access, streams: Streams)
     }  # fmt: skip
 
     @routes.post("/v1/images/{id}:retag", **again, operation_id="retagImage", summary="Tag an uploaded image again")
-    def retag_image(id: str) -> Response:  # noqa: A002
+    def retag_image(request: Request, id: str) -> Response:  # noqa: A002
         """Tag an uploaded image again. `Location` is the URL to wait for the new record."""
-        return answered_again(images.again(images.oid(id)), id, f"/v1/images/{id}")
+        return answered_again(images.again(images.oid(id), request.state.caller), id, f"/v1/images/{id}")
 
     @routes.post(
         "/v1/objects/{bucket}/{key:path}:retag", **again, operation_id="retagObject", summary="Tag an object again"
     )
-    def retag_object(bucket: str, key: str) -> Response:
+    def retag_object(request: Request, bucket: str, key: str) -> Response:
         """Tag an object again. `Location` is the URL to wait for the new record."""
-        before = images.again(images.found(bucket, key))
+        before = images.again(images.found(bucket, key), request.state.caller)
         return answered_again(before, images.id(key), quote(f"/v1/objects/{bucket}/{key}"))
 
     @routes.get(

@@ -24,12 +24,16 @@ class Problem(BaseModel):
 
 
 class DirectUpload(BaseModel):
-    """A URL that accepts a PUT of the image with these headers. Then poll the id."""
+    """A form that uploads the image, as `multipart/form-data`. Then poll the id.
+
+    Send `fields` in this order, then the image as the field `file`. Another type or size of the image is refused.
+    """
 
     id: str
     url: str
-    method: Literal["PUT"]
-    headers: dict[str, str]
+    method: Literal["POST"]
+    fields: dict[str, str]
+    max_bytes: int = Field(description="Maximum bytes of the image.")
     expires_at: float
 
 
@@ -234,7 +238,7 @@ class Ready(BaseModel):
 
     `missing` lists the services that it requires and their errors. `outages` lists all unavailable services: without
     captions, for example, images are accepted and tagged later. `held_removals` lists buckets
-    with too many missing objects.
+    with too many missing objects. Without access to `/v1/status` a reason says only since when the service is away.
     """
 
     ready: bool

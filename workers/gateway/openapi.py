@@ -34,6 +34,13 @@ IMAGE_BODY: dict[str, Any] = {
     ],
 }  # fmt: skip
 
+FORM_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"multipart/form-data": IMAGE_BODY["requestBody"]["content"]["multipart/form-data"]},
+    }
+}
+
 _WEBHOOK_OPERATION = {
     "post": {
         "tags": ["events"], "summary": "Receive events from MinIO", "operationId": "receiveMinioEvents",
@@ -44,7 +51,8 @@ _WEBHOOK_OPERATION = {
             "202": {"description": "The notification is rejected and stored with the reason."},
             "400": {"description": "The sender closed the connection."},
             "401": problem("The token is missing or wrong."), "403": problem("Not allowed."),
-            "408": problem("The body arrived too slowly."), "503": problem("Nothing is stored. Send it again."),
+            "408": problem("The body arrived too slowly."), "422": problem("There are no query parameters."),
+            "429": problem("Too many bytes at once."), "503": problem("Nothing is stored. Send it again."),
         },
         "security": [{"HTTPBearer": []}],
     }

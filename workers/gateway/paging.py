@@ -14,7 +14,7 @@ from workers.gateway.problems import Problem
 T = TypeVar("T")
 
 Limit = Annotated[int, Query(ge=1, le=500, description="Maximum number of items.")]
-Cursor = Annotated[str | None, Query(max_length=1000, description="The `cursor` of the previous page.")]
+Cursor = Annotated[str | None, Query(description="The `cursor` of the previous page.")]
 
 
 def position(cursor: str | None) -> int:

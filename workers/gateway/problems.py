@@ -13,12 +13,14 @@ method-not-allowed      405     the path does not support the HTTP method
 timeout                 408     the body arrived too slowly
 conflict                409     a request with this Idempotency-Key is in progress
 expired                 410     the cursor has expired: search again
-too-large               413     the body has too many bytes
+too-large               413     the body has too many bytes, or too many values
+uri-too-long            414     the URL has too many bytes
 not-an-image            415     the file is not an image of a supported format
 mismatch                422     the Idempotency-Key was used with another body
 bad-image               422     the image cannot be decoded; ``code`` is that of a failed record
 invalid                 422     parameters or fields are invalid; ``errors`` lists them
 too-many                429     too many requests at once or per second; see ``Retry-After``
+headers-too-large       431     the headers have too many bytes
 internal                500     a bug; see the gateway's log
 unsupported             501     not available in this deployment; ``detail`` names alternatives
 unavailable             503     a service behind the gateway is unavailable; see ``Retry-After``
@@ -44,13 +46,14 @@ from workers.stores.store import ObjectForbidden, ObjectGone, ObjectTooLarge
 
 log = structlog.get_logger()
 
+ERRORS = 20  # maximum number of listed errors
 PREFIX = "urn:wildtag:problem:"
 MEDIA_TYPE = "application/problem+json"
 _STATUS = {
     "bad-request": 400, "bad-key": 400, "unauthorized": 401, "forbidden": 403, "not-found": 404, "ignored": 404,
-    "method-not-allowed": 405, "timeout": 408, "conflict": 409, "expired": 410, "too-large": 413,
-    "not-an-image": 415, "mismatch": 422, "bad-image": 422, "invalid": 422, "too-many": 429, "internal": 500,
-    "unsupported": 501, "unavailable": 503, "busy": 503,
+    "method-not-allowed": 405, "timeout": 408, "conflict": 409, "expired": 410, "too-large": 413, "uri-too-long": 414,
+    "not-an-image": 415, "mismatch": 422, "bad-image": 422, "invalid": 422, "too-many": 429, "headers-too-large": 431,
+    "internal": 500, "unsupported": 501, "unavailable": 503, "busy": 503,
 }  # fmt: skip
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (ObjectGone, "not-found"), (ObjectTooLarge, "too-large"), (ObjectForbidden, "forbidden"),
@@ -89,12 +92,24 @@ def of(exc: Exception) -> Problem:
     """The problem that an exception stands for."""
     if isinstance(exc, Problem):
         return exc
+    if isinstance(exc, HTTPException):
+        return Problem(_NAMES.get(exc.status_code, "bad-request"), str(exc.detail), headers=exc.headers)
     if isinstance(exc, Transient):
         return Problem.later("unavailable", str(exc), 2)
     for kind, name in _KINDS:
         if isinstance(exc, kind):
             return Problem(name, str(exc))
     return Problem("internal", "internal error; see the gateway's log")
+
+
+def anonymous(exc: Transient) -> Problem:
+    """The problem of an unavailable service for a caller who is not known: names no address."""
+    return Problem.later("unavailable", f"{service_of(exc)} is unavailable", 2)
+
+
+def service_of(exc: Exception) -> str:
+    """The name of the service that an error is about; Redis, which has the keys, if it does not say."""
+    return getattr(exc, "service", None) or "redis"
 
 
 def install(app: FastAPI) -> None:
@@ -105,12 +120,12 @@ def install(app: FastAPI) -> None:
 
     async def refused(_: Request, exc: Exception) -> Response:
         assert isinstance(exc, HTTPException)  # noqa: S101 -- for mypy: the handler is registered for this class
-        name = _NAMES.get(exc.status_code, "bad-request")
-        return Problem(name, str(exc.detail), headers=exc.headers).response()
+        return of(exc).response()
 
     async def invalid(_: Request, exc: Exception) -> Response:
         assert isinstance(exc, RequestValidationError)  # noqa: S101 -- as above
-        errors = [{"where": ".".join(map(str, e["loc"])), "reason": e["msg"]} for e in exc.errors()]
+        shown = exc.errors()[:ERRORS]
+        errors = [{"where": ".".join(map(str, e["loc"])), "reason": e["msg"]} for e in shown]
         return Problem("invalid", "the request does not match the specification", errors=errors).response()
 
     async def gone(_: Request, __: Exception) -> Response:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import anyio
@@ -12,8 +10,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from workers.gateway import openapi, paging, responses, search_models
 from workers.gateway.access import Access
+from workers.gateway.admission import Places
 from workers.gateway.api_keys import Scope
 from workers.gateway.bodies import received
+from workers.gateway.body_memory import lease_of
 from workers.gateway.images import Images
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
@@ -80,7 +80,7 @@ class Searches:
         self._options = options
         self._images = images
         self._threads = anyio.CapacityLimiter(AT_ONCE)
-        self._with_image = 0
+        self._places = Places(IMAGES_AT_ONCE, "searches with an image")
 
     async def find(self, asked: Asked, limit: int, cursor: str | None = None) -> Response:
         """The response with a page. Raises ``Problem``."""
@@ -97,20 +97,10 @@ class Searches:
 
     async def find_like(self, request: Request, where: SearchFilter, limit: int) -> Response:
         """The response for the image of a request. Raises ``Problem``."""
-        async with self._place():
+        with self._places.place(request.state.caller):
             body = await received(request, self._options.max_object_bytes, video=self._options.video)
-            data = await anyio.to_thread.run_sync(lambda: body.file().read())
+            data = await body.whole_within(lease_of(request))
             return await self.find(Asked(where, image=data), limit)
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        if self._with_image >= IMAGES_AT_ONCE:
-            raise Problem.later("too-many", f"{self._with_image} searches with an image are in progress", 1)
-        self._with_image += 1
-        try:
-            yield
-        finally:
-            self._with_image -= 1
 
     def _body(self, page: FoundPage) -> dict[str, Any]:
         return {
@@ -148,7 +138,7 @@ def router(services: Services, options: Options, images: Images, access: Access)
         ] = None,
         limit: paging.Limit = 50,
         cursor: Annotated[
-            str | None, Query(max_length=100, description="The `cursor` of the previous page; give nothing else.")
+            str | None, Query(description="The `cursor` of the previous page; give nothing else.")
         ] = None,
     ) -> Response:
         """Images that show what a text says, look like an object, or fulfil filters; best first.

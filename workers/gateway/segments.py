@@ -29,12 +29,6 @@ Method = Annotated[
 ]
 
 
-def current_names(request: Request) -> None:
-    """Raises ``Problem`` for a query parameter that has a new name."""
-    if "way" in request.query_params:
-        raise Problem("bad-request", "the query parameter way has been renamed: use method")
-
-
 class Segments:
     """Stores segmentation requests and finds artifacts. Blocks."""
 
@@ -71,28 +65,27 @@ def router(segments: Segments, images: Images, services: Services, options: Opti
     usual = responses.problems(400, 404, 422, 429, 501, 503)
     asked: Any = {
         "status_code": 202, "response_model": record_models.Progress, "responses": usual,
-        "dependencies": [*writing, Depends(current_names)],
+        "dependencies": writing,
     }  # fmt: skip
 
-    def segmented(oid: str, address: str, name: str | None, method: SegmentationMethod) -> Response:
+    def segmented(request: Request, oid: str, address: str, name: str | None, method: SegmentationMethod) -> Response:
         segments.check(method)
-        images.look(oid)
-        segments.request([oid], method)
-        before = images.again(oid, only_final=True)  # an object in progress gets the request at once
+        # an object in progress gets the request at once
+        before = images.again(oid, request.state.caller, only_final=True, method=method)
         return answered_again(before, name, address)
 
     @routes.post("/v1/images/{id}:segment", **asked, operation_id="segmentImage", summary="Segment an uploaded image")
-    def segment_image(id: str, method: Method = "dense") -> Response:  # noqa: A002
+    def segment_image(request: Request, id: str, method: Method = "dense") -> Response:  # noqa: A002
         """Segment an uploaded image. `Location` is the URL to wait for the new record."""
-        return segmented(images.oid(id), f"/v1/images/{id}", id, method)
+        return segmented(request, images.oid(id), f"/v1/images/{id}", id, method)
 
     @routes.post(
         "/v1/objects/{bucket}/{key:path}:segment", **asked, operation_id="segmentObject", summary="Segment an object"
     )
-    def segment_object(bucket: str, key: str, method: Method = "dense") -> Response:
+    def segment_object(request: Request, bucket: str, key: str, method: Method = "dense") -> Response:
         """Segment an object. `Location` is the URL to wait for the new record."""
         oid = images.found(bucket, key)
-        return segmented(oid, quote(f"/v1/objects/{bucket}/{key}"), images.id(key), method)
+        return segmented(request, oid, quote(f"/v1/objects/{bucket}/{key}"), images.id(key), method)
 
     async def shown(oid: str, name: Literal["label_map", "overlay"], kind: str, match: str | None) -> Response:
         key, tag = await anyio.to_thread.run_sync(segments.artifact, oid, name)

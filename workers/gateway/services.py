@@ -15,6 +15,7 @@ from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
+from workers.gateway.upload_slots import UploadSlots
 from workers.images.coverage import CoverageReader
 from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.finding import Finder
@@ -94,6 +95,7 @@ class Services:
     event_sink: EventSink
     keys: ApiKeys
     idempotency: Idempotency
+    upload_slots: UploadSlots
     batches: Batches
     captions: CaptionStore
     finder: Finder
@@ -119,15 +121,17 @@ class Options:
     """The options. Sizes are in bytes.
 
     ``token``: the bearer token of the webhook. ``open``: requests to the loopback address need no key.
-    ``admin_key``: an API key from the settings. ``rate``: requests per second and caller; ``None``: no limit.
-    ``body_patience_s``: maximum seconds between two chunks of a body. ``segmentation_methods``: the available ones.
+    ``admin_keys``: API keys with every scope, besides those in Redis. ``rate``: requests per second and caller;
+    ``None``: no limit. ``body_patience_s``: maximum seconds between two chunks of a body. ``recheck_s``: seconds
+    after which the access of a response in progress is checked again. ``ping_s``: seconds between two signs of life
+    of an event stream. ``segmentation_methods``: the available ones.
     ``video``: whether videos are tagged.
     """
 
     bucket: str
     token: str | None = None
     open: bool = True
-    admin_key: str | None = None
+    admin_keys: Sequence[str] = ()
     upload_prefix: str = "uploads/"
     max_object_bytes: int = 64 * 2**20
     max_pixels: int = 150_000_000
@@ -136,6 +140,8 @@ class Options:
     uploads_max: int = 32
     streams_max: int = 500
     body_patience_s: float = 30.0
+    recheck_s: float = 4.0
+    ping_s: float = 4.0
     rate: float | None = None
     cors_origins: Sequence[str] = ()
     flower: str | None = None

@@ -7,13 +7,15 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from workers.gateway.problems import Problem
 from workers.gateway.start_gate import StartGate
 
 log = structlog.get_logger()
@@ -21,58 +23,128 @@ log = structlog.get_logger()
 # seconds; Go clients keep idle connections for 90: closing earlier could hit a request in transit
 KEEP_ALIVE = 120
 HEADERS = 2**16  # maximum bytes of the request line and headers
+URL = 2**14  # maximum bytes of a URL; a key has 1,024 bytes at most, three times as many when they are escaped
 HEADERS_S = 20.0  # maximum seconds to receive them
+DRAIN_S = 20.0  # maximum seconds to receive the rest of a body after an early response
 
 
 class Protocol(HttpToolsProtocol):
-    """Uvicorn's HTTP protocol with limits on headers, which its parser lacks."""
+    """Uvicorn's HTTP protocol with limits on headers, which its parser lacks, and on bodies that nobody reads."""
 
     headers_s = HEADERS_S
+    drain_s = DRAIN_S
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._header_bytes = 0
+        self._received = 0  # bytes since the headers of this message began
+        self._header_bytes = 0  # of this message, as parsed
         self._header_timer: asyncio.TimerHandle | None = None
+        self._drain_timer: asyncio.TimerHandle | None = None
+        self._whole = True  # whether the last message has ended
+        self._refused = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._wait_for_headers()
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         if self._header_timer is not None:
-            self._header_bytes += len(data)
+            self._received += len(data)
         super().data_received(data)
-        if self._header_timer is not None and self._header_bytes > HEADERS:
-            self._refuse(b"431 Request Header Fields Too Large")
+        # a value that is still incomplete is not parsed yet
+        if self._header_timer is not None and self._received > HEADERS:
+            self._refuse(_HEADERS_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         # not earlier: data after an early response may be the rest of the refused body
         super().on_message_begin()
+        self._header_bytes = 0
+        self._whole = False
         if self._header_timer is None:
             self._wait_for_headers()
 
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > URL:
+            self._refuse(_TOO_LONG)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value) + 4
+        if self._header_bytes + len(self.url) > HEADERS:
+            self._refuse(_HEADERS_TOO_LARGE)
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._headers_came()
-        super().on_headers_complete()
+        if not self._refused:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._whole = True
+        if self._refused:
+            return
+        super().on_message_complete()
+        if self._drain_timer is not None and self.cycle.response_complete:  # the rest of a refused body has come
+            self._stop_draining()
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._whole and self._drain_timer is None:
+            self._drain_timer = self.loop.call_later(self.drain_s, self._give_up_draining)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._headers_came()
+        self._stop_draining()
         super().connection_lost(exc)
 
+    def _give_up_draining(self) -> None:
+        self._drain_timer = None
+        if not self._whole and (self.cycle is None or self.cycle.response_complete):
+            self.transport.close()
+
+    def _stop_draining(self) -> None:
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
+            self._drain_timer = None
+
     def _wait_for_headers(self) -> None:
-        self._header_bytes = 0
-        self._header_timer = self.loop.call_later(self.headers_s, self._refuse, b"408 Request Timeout")
+        self._received = 0
+        self._header_timer = self.loop.call_later(self.headers_s, self._refuse, _TIMEOUT)
 
     def _headers_came(self) -> None:
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
 
-    def _refuse(self, status: bytes) -> None:
+    def _refuse(self, problem: Problem) -> None:
         self._headers_came()
-        if not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        if not self._refused and not self.transport.is_closing():
+            self.transport.write(_bytes_of(problem.response()))
             self.transport.close()
+        self._refused = True
+
+
+_TIMEOUT = Problem("timeout", f"the headers took longer than {HEADERS_S:g} s")
+_TOO_LONG = Problem("uri-too-long", f"the URL has more than {URL:,} bytes")
+_HEADERS_TOO_LARGE = Problem("headers-too-large", f"the headers have more than {HEADERS:,} bytes")
+
+
+def _bytes_of(response: Response) -> bytes:
+    """A response as it is sent, which closes the connection."""
+    status = HTTPStatus(response.status_code)
+    head = [f"HTTP/1.1 {status.value} {status.phrase}".encode(), b"connection: close"]
+    head += [name + b": " + value for name, value in response.raw_headers]
+    return b"\r\n".join(head) + b"\r\n\r\n" + bytes(response.body)
 
 
 STARTUP_FAILED = 3  # the exit status that ``uvicorn.run`` gives

@@ -11,7 +11,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from vectordb.errors import Transient, WildtagError
+from vectordb.errors import Transient
 from workers.gateway import problems, responses
 
 Message = MutableMapping[str, Any]
@@ -80,8 +80,12 @@ class StartGate:
         return False
 
     def _refusal(self, path: str) -> Response:
-        reason: WildtagError = self._away
-        if path == READY:
-            body = {"ready": False, "missing": {"redis": str(reason)}, "outages": [], "held_removals": []}
+        if path == READY:  # nobody can show a key now, so addresses are not named
+            body = {
+                "ready": False,
+                "missing": {problems.service_of(self._away): "away"},
+                "outages": [],
+                "held_removals": [],
+            }
             return responses.json(body, 503, {"Retry-After": "1"})
-        return problems.of(reason).response()
+        return problems.anonymous(self._away).response()

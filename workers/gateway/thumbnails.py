@@ -80,6 +80,9 @@ def router(thumbnails: Thumbnails, images: Images, store: ObjectStore, access: A
         key: str,
         size: Annotated[int, Query(ge=1, le=SIDES[-1], description="Minimum pixels of the longer side.")] = 320,
         match: Annotated[str | None, Header(alias="If-None-Match")] = None,
+        v: Annotated[  # noqa: ARG001 -- only for caches
+            str, Query(max_length=1000, description="Not used: gives each version of an image its own URL.")
+        ] = "",
     ) -> Response:
         """A thumbnail of an object, as WebP."""
         _, key = place_of(await images.find(bucket, key))

@@ -1,4 +1,4 @@
-"""Uploads: ``POST /v1/images`` through the gateway, ``POST /v1/uploads`` directly to the object store.
+"""Uploads through the gateway: ``POST /v1/images``.
 
 An image is stored first, then its event is written, then the response is sent. After a 202 the image is durable and
 will be tagged.
@@ -12,21 +12,20 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import anyio
 import anyio.to_thread
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Query, Request, Response
 
 from tasks.message_parts import UserMetadata, place_of
 from vectordb.errors import Transient
-from workers.gateway import models, openapi, record_models, responses
-from workers.gateway.access import Access, Caller
+from workers.gateway import openapi, record_models, responses
+from workers.gateway.access import Caller, needs
+from workers.gateway.admission import Admission, Places
 from workers.gateway.api_keys import Scope
 from workers.gateway.bodies import Body, received
 from workers.gateway.idempotency import AT_WORK_S, Stored
@@ -35,14 +34,12 @@ from workers.gateway.problems import Problem
 from workers.gateway.segments import SegmentationMethod, Segments, Wanted
 from workers.gateway.services import Options, Services
 from workers.gateway.upload_metadata import FIELDS, ClientId, FileName, Given, Metadata
+from workers.gateway.upload_slots import Slot
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.progress import Progress
-from workers.segmentation.requests import NONE
 from workers.stores.store import ObjectInfo
 
-URL_LIFETIME_S = 3600
 KEEP_CLAIM_S = AT_WORK_S / 3
-BACKLOG_EVERY_S = 0.25  # maximum age of the queue length
 _KEY = re.compile(r"[!-~]{1,200}")
 SUFFIXES = {
     "image/avif": ".avif", "image/bmp": ".bmp", "image/gif": ".gif", "image/jp2": ".jp2", "image/jpeg": ".jpg",
@@ -57,24 +54,19 @@ VIDEO_SUFFIXES = {
 }  # fmt: skip
 
 
-class UploadRequest(BaseModel, extra="forbid"):
-    """The image that will be uploaded. `segment`: also segment it with this method."""
-
-    content_type: str = "image/jpeg"
-    segment: SegmentationMethod | None = None
-
-
 class Uploads:
     """Receives images and stores them. ``images``: looks up their progress."""
 
-    def __init__(self, services: Services, options: Options, images: Images, segments: Segments) -> None:
+    def __init__(
+        self, services: Services, options: Options, images: Images, segments: Segments, admission: Admission
+    ) -> None:
         self._services = services
         self._options = options
         self._images = images
         self.segments = segments
         self.suffixes = SUFFIXES | VIDEO_SUFFIXES if options.video else SUFFIXES
-        self._at_once = 0
-        self._waiting = (0, -1.0)
+        self.admission = admission
+        self._places = Places(options.uploads_max, "uploads")
         self._threads = anyio.CapacityLimiter(options.uploads_max)
 
     async def take(
@@ -88,8 +80,8 @@ class Uploads:
         given = given or Given()
         given.with_form(None)  # before anything is read
         self.segments.check(method)
-        async with self._place():
-            await self.check_capacity(method)
+        with self._places.place(caller):
+            await self.admission.admitted(caller, 1, method)
             body = await received(request, self._options.max_object_bytes, video=self._options.video, fields=FIELDS)
             key = request.headers.get("idempotency-key")
             wish = _Wish(method, given.with_form(body.form))
@@ -127,6 +119,19 @@ class Uploads:
             with contextlib.suppress(Transient):  # the claim may outlast the outage
                 await anyio.to_thread.run_sync(self._services.idempotency.go_on, caller.name, key)
 
+    async def take_slot(self, request: Request, slot: Slot, use_up: Callable[[], Awaitable[bool]]) -> None:
+        """Store the image of a request with the id of a slot and write its event. Raises ``Problem``.
+
+        ``use_up``: tells whether the slot was still there, and removes it.
+        """
+        with self._places.place(Caller(slot.caller, Scope.WRITE)):
+            body = await received(request, slot.most, least=slot.least, video=self._options.video)
+            if self.suffixes.get(body.content_type) != self.suffixes.get(slot.content_type):
+                raise Problem("not-an-image", f"the image is {body.content_type}, not {slot.content_type}")
+            if not await use_up():
+                raise Problem("not-found", "this form has been used")
+            await anyio.to_thread.run_sync(self._put, slot.id, body, _Wish(None, None), limiter=self._threads)
+
     async def _store(self, body: Body, wish: _Wish) -> str:
         name = new_id(self.suffixes.get(body.content_type, ""))
         await anyio.to_thread.run_sync(self._put, name, body, wish, limiter=self._threads)
@@ -143,35 +148,6 @@ class Uploads:
         except Transient:
             store.remove(bucket, key)  # the client gets the error and retries
             raise
-
-    async def check_capacity(self, method: SegmentationMethod | None = None) -> None:
-        """Raises ``Problem`` if the queue is full.
-
-        ``method``: the requested segmentation method; if there is one, the segmentation queue counts as well.
-        """
-        if method not in {None, NONE}:
-            waiting = await anyio.to_thread.run_sync(lambda: self._services.progress.waiting(segmented=True))
-            self._check(waiting, "images are waiting for segmentation")
-        waiting, then = self._waiting
-        now = time.monotonic()
-        if now - then > BACKLOG_EVERY_S:
-            waiting = await anyio.to_thread.run_sync(self._services.progress.waiting)
-            self._waiting = waiting, now
-        self._check(waiting, "images are waiting")
-
-    def _check(self, waiting: int, what: str) -> None:
-        if waiting >= self._options.backlog_max:
-            raise Problem.later("busy", f"{waiting:,} {what}; try again later", 10)
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        if self._at_once >= self._options.uploads_max:
-            raise Problem.later("too-many", f"{self._at_once} uploads are in progress, which is the limit", 1)
-        self._at_once += 1
-        try:
-            yield
-        finally:
-            self._at_once -= 1
 
 
 @dataclass(frozen=True)
@@ -194,10 +170,9 @@ def new_id(suffix: str) -> str:
     return f"{int(time.time() * 1000):012x}{secrets.token_hex(10)}{suffix}"
 
 
-def router(uploads: Uploads, images: Images, services: Services, options: Options, access: Access) -> APIRouter:
-    """The routes."""
+def router(uploads: Uploads, images: Images) -> APIRouter:
+    """The route."""
     routes = APIRouter(tags=["images"])
-    writing = [Depends(access.needing(Scope.WRITE))]
 
     @routes.post(
         "/v1/images", status_code=202, response_model=record_models.Progress, openapi_extra=openapi.IMAGE_BODY,
@@ -205,6 +180,7 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
         responses=responses.problems(400, 408, 409, 413, 415, 422, 429, 501, 503)
         | {200: {"model": record_models.Progress, "description": "The image was finished within `wait`."}},
     )  # fmt: skip
+    @needs(Scope.WRITE)  # not a dependency, which would double the cost of this route
     async def upload(
         request: Request,
         wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for the record.")] = 0.0,
@@ -217,9 +193,8 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
 
         `file_name`, `client_id` and `metadata` may also be fields of the form, before the file.
         """
-        # not dependencies, which would double the cost of this route
         given = Given(file_name, client_id, metadata)
-        name = await uploads.take(request, await access.caller(request, Scope.WRITE), segment, given)
+        name = await uploads.take(request, request.state.caller, segment, given)
         oid = images.oid(name)
         bucket, key = place_of(oid)
         progress = Progress(bucket=bucket, key=key, etag="", state="queued")
@@ -230,29 +205,5 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
         if not progress.final:
             answer.headers["Retry-After"] = "1"
         return answer
-
-    @routes.post(
-        "/v1/uploads", status_code=201, response_model=models.DirectUpload,
-        operation_id="createUpload", summary="Get a URL for a direct upload",
-        responses=responses.problems(400, 408, 413, 415, 422, 429, 501, 503), dependencies=writing,
-    )  # fmt: skip
-    async def direct(wanted: UploadRequest) -> Any:
-        """A presigned URL to PUT an image directly into the object store. Afterwards poll the id."""
-        await uploads.check_capacity()
-        store: Any = services.store
-        if not hasattr(store, "upload_url"):
-            raise Problem("unsupported", "the bucket is a folder, which has no upload URLs; use POST /v1/images")
-        suffix = uploads.suffixes.get(wanted.content_type)
-        if suffix is None:
-            raise Problem("not-an-image", f"supported content types: {', '.join(uploads.suffixes)}")
-        name = new_id(suffix)
-        uploads.segments.check(wanted.segment)
-        await anyio.to_thread.run_sync(uploads.segments.request, [images.oid(name)], wanted.segment)
-        url = store.upload_url(options.bucket, images.key(name), URL_LIFETIME_S)
-        body = {
-            "id": name, "url": url, "method": "PUT", "headers": {"Content-Type": wanted.content_type},
-            "expires_at": services.clock() + URL_LIFETIME_S,
-        }  # fmt: skip
-        return Response(msgspec.json.encode(body), 201, {"Location": f"/v1/images/{name}"}, "application/json")
 
     return routes

@@ -17,7 +17,9 @@ from starlette.requests import ClientDisconnect
 from vectordb.errors import Transient
 from workers.events.notification import LARGEST, Notification, webhook
 from workers.events.sink import received_events
+from workers.gateway.access import forwarded
 from workers.gateway.batching_writer import BatchingWriter
+from workers.gateway.body_memory import lease_of
 from workers.gateway.problems import Problem
 from workers.gateway.problems import of as problem_of
 
@@ -43,6 +45,8 @@ def webhook_route(batching_writer: BatchingWriter, *, bucket: str, token: str | 
             body, size = await _body(request)
         except ClientDisconnect:
             return Response(status_code=400)  # the sender is gone
+        except Problem as exc:  # the memory for bodies is in use
+            return exc.response()
         if size <= LARGEST:
             notification = webhook(body, bucket)
         else:
@@ -62,8 +66,10 @@ def _refused(request: Request, token: str | None, *, open_: bool) -> Response | 
     """The error response for a request without access; ``None`` if it has access."""
     if token is None and open_:
         # pages in a user's browser can reach the loopback address; browsers send Origin with such requests
-        alien = "origin" in request.headers
-        return Problem("forbidden", "pages are not allowed to send events").response() if alien else None
+        if "origin" in request.headers:
+            return Problem("forbidden", "pages are not allowed to send events").response()
+        if forwarded(request.headers) is None:
+            return None
     shown = request.headers.get("authorization", "").encode("latin-1")
     if token is not None and hmac.compare_digest(shown, f"Bearer {token}".encode()):
         return None
@@ -81,7 +87,9 @@ async def _body(request: Request) -> tuple[bytes, int]:
     if size > LARGEST:
         return b"", size
     body = bytearray()
+    lease = lease_of(request)
     async for chunk in request.stream():
+        lease.grow(len(chunk))
         body += chunk
         if len(body) > LARGEST:
             return bytes(body[:LARGEST]), max(size, len(body))

@@ -18,6 +18,11 @@ from workers.redis.keys import Keys
 _ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # one digit less than the largest id in Redis
 
 
+def is_id(text: str) -> bool:
+    """Whether this can be the id of a dead letter. The smallest id, ``0-0``, is never used, and Redis refuses it."""
+    return _ID.fullmatch(text) is not None and set(text) != {"0", "-"}
+
+
 class DeadLetter(msgspec.Struct, frozen=True):
     """A delivery that was given up, without its body. ``since``: when it was read from the feed (Unix seconds)."""
 
@@ -43,7 +48,7 @@ class DeadLetters:
 
     def list(self, limit: int = 50, after: str | None = None) -> list[DeadLetter]:
         """Newest first; ``after``: only those that follow this one. An unknown id is not an error."""
-        if after is not None and not _ID.fullmatch(after):
+        if after is not None and not is_id(after):
             return []
         with translated():
             found = self._redis.xrevrange(self._keys.notify("dead"), f"({after}" if after else "+", count=limit)

@@ -115,9 +115,13 @@ key                              type        holds
 ``P cache:KEY``                  string      values that can be computed again (word vectors, parsed captions), with
                                              a lifetime
 ``P idempotency:ID``             string      the result of an upload with an Idempotency-Key (JSON), with a lifetime
+``P upload-slot:ID``             string      one upload that a presigned form of the gateway allows (JSON), with
+                                             a lifetime (``workers.gateway.upload_slots``)
 ``P batches``                    set         ids of batches whose objects are not all known yet
-``P batch:ID``                   hash        a batch: ``created_at``, ``complete``; for a prefix also ``prefix``,
-                                             ``after``, ``force``
+``P batches:unfinished``         sorted set  id of each batch whose objects are not known to be finished → when it
+                                             was last looked at (Unix seconds)
+``P batch:ID``                   hash        a batch: ``created_at``, ``complete``, ``owner`` (id of an API key, or
+                                             empty); for a prefix also ``prefix``, ``after``, ``force``
 ``P batch:ID:open``              sorted set  its unfinished objects (OID) → when they joined the batch (Unix ms)
 ``P batch:ID:counts``            hash        state → number of its objects that finished in this state
 ``P batch:ID:failed``            sorted set  its objects that finished without tags
@@ -263,6 +267,13 @@ class Keys(ImageKeys, RecoveryKeys):
     @property
     def batches(self) -> str:
         return f"{self.prefix}batches"
+
+    @property
+    def batches_unfinished(self) -> str:
+        return f"{self.prefix}batches:unfinished"
+
+    def upload_slot(self, digest: str) -> str:
+        return f"{self.prefix}upload-slot:{digest}"
 
     def batch(self, batch: str, part: str = "") -> str:
         return f"{self.prefix}batch:{batch}" + (f":{part}" if part else "")

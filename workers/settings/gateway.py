@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveFloat, PositiveInt
+import re
+
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from workers.settings.topic import Topic, Words
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 
 class GatewaySettings(Topic):
@@ -40,9 +44,27 @@ class GatewaySettings(Topic):
     request_rate: PositiveFloat | None = Field(
         None, description="Requests per second allowed for each API key. Default: no limit."
     )
+    recheck_access_s: float = Field(
+        10.0, ge=1, le=60,
+        description="Seconds after which an open stream or download ends at the latest when its API key was removed.",
+    )  # fmt: skip
     backlog_max: PositiveInt = Field(
-        10_000, description="Waiting objects above which uploads are rejected with status 503."
+        10_000,
+        description="Waiting objects above which uploads, batches and retags are rejected with status 503. One API"
+        " key may have as many waiting as there is room for others, at most half; admin keys may have all.",
     )
     cors_origins: Words = Field(
-        (), description="Origins whose pages may call the gateway (CORS), for example https://example.org."
+        (),
+        description="Origins whose pages may call the gateway (CORS), for example https://example.org. `*` and `null`"
+        " only where API keys are required.",
     )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if origin not in {"*", "null"} and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin[:100]!r} is not an origin: expected one like https://example.org, without a path"
+                )
+        return origins

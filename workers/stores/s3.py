@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
 
 from minio.commonconfig import Tags
+from minio.datatypes import PostPolicy
 from minio.error import S3Error
 from minio.helpers import check_bucket_name, check_object_name
 from urllib3.exceptions import DecodeError
@@ -153,9 +154,17 @@ class S3Store:
         """See ``PresignedUrls``."""
         return self._url("GET", bucket, key, lifetime_s)
 
-    def upload_url(self, bucket: str, key: str, lifetime_s: int) -> str:
-        """See ``PresignedUrls``."""
-        return self._url("PUT", bucket, key, lifetime_s)
+    def upload_form(
+        self, bucket: str, key: str, content_type: str, size: range, lifetime_s: int
+    ) -> tuple[str, dict[str, str]]:
+        """See ``PresignedUrls``. The form of a POST policy: unlike a URL for PUT it limits the size."""
+        policy = PostPolicy(bucket, datetime.now(UTC) + timedelta(seconds=lifetime_s))
+        policy.add_equals_condition("key", key)
+        policy.add_equals_condition("Content-Type", content_type)
+        policy.add_content_length_range_condition(size.start, size.stop - 1)
+        with translated(self.request_context(bucket, key)):
+            fields = dict(self.connection.public.presigned_post_policy(policy))
+        return self._bucket_url(bucket, lifetime_s), {"key": key, "Content-Type": content_type, **fields}
 
     def exists(self, bucket: str) -> bool:
         """Whether the bucket exists. True also without permission to access it: the next request reports that."""
@@ -197,6 +206,10 @@ class S3Store:
         response.close()
         whole = response.headers.get("content-range", "").rpartition("/")[2]
         return _info(bucket, key, response.headers, int(whole) if whole.isdigit() else None)
+
+    def _bucket_url(self, bucket: str, lifetime_s: int) -> str:
+        """The public URL of a bucket, in the style that the server wants."""
+        return self._url("GET", bucket, "x", lifetime_s).partition("?")[0].removesuffix("x")
 
     def _url(self, method: str, bucket: str, key: str, lifetime_s: int) -> str:
         with translated(self.request_context(bucket, key)):

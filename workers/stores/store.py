@@ -164,8 +164,13 @@ class PresignedUrls(Protocol):
         """A URL to GET the object, valid for up to 7 days. Does not check that the object exists."""
         ...
 
-    def upload_url(self, bucket: str, key: str, lifetime_s: int) -> str:
-        """A URL to PUT the object."""
+    def upload_form(
+        self, bucket: str, key: str, content_type: str, size: range, lifetime_s: int
+    ) -> tuple[str, dict[str, str]]:
+        """A URL and the fields of a form that uploads the object by POST, with the file as its last field.
+
+        The server accepts only this content type, and bodies whose number of bytes is in ``size``.
+        """
         ...
 
 

@@ -6,10 +6,13 @@ from vectordb.errors import Permanent
 from vectordb.index import CaptionIndex
 from workers.captions.remote_index import RemoteEncoder, RemoteIndex
 from workers.dispatch.object_batches import Batches
+from workers.gateway.access import BELIEVED_S
 from workers.gateway.addresses import loopback
 from workers.gateway.batching_writer import BatchingWriter
+from workers.gateway.home_key import read_home_key
 from workers.gateway.idempotency import Idempotency
 from workers.gateway.services import Options, Services
+from workers.gateway.upload_slots import UploadSlots
 from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
@@ -26,6 +29,7 @@ from workers.wiring.operations import (
 )
 from workers.wiring.wiring import Wiring
 
+PING_S = 15.0  # maximum seconds between two signs of life of an event stream
 PATIENCE_S = 20.0  # for a response of a worker, because an HTTP client waits for it
 
 
@@ -38,7 +42,7 @@ def services(wiring: Wiring) -> Services:
         batching_writer=BatchingWriter(connect_async(s.redis_url), wiring.keys),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
         sources=wiring.sources, event_sink=wiring.event_sink, keys=wiring.api_keys,
-        idempotency=Idempotency(wiring.redis, wiring.keys),
+        idempotency=Idempotency(wiring.redis, wiring.keys), upload_slots=UploadSlots(wiring.redis, wiring.keys),
         batches=Batches(
             wiring.redis, wiring.keys, progress, wiring.store, wiring.low_priority_inbox, s.bucket,
             wiring.object_filter.key, wiring.clock,
@@ -100,8 +104,18 @@ def options(wiring: Wiring) -> Options:
             f"{s.gateway_host} can be reached from other machines, and anyone could send events: set"
             " WILDTAG_WEBHOOK_TOKEN, or listen on 127.0.0.1"
         )
+    wide = [origin for origin in s.cors_origins if origin.lower() in {"*", "null"}]
+    if wide and not needed:
+        raise Permanent(
+            f"WILDTAG_CORS_ORIGINS has {wide[0]}, but the gateway asks for no API key: every site that you visit"
+            " could use it. Name the origins, or set WILDTAG_KEY_REQUIRED=true"
+        )
+    # half, because the first message after that may be as late again
+    recheck_s = max(s.recheck_access_s - BELIEVED_S, s.recheck_access_s / 2) / 2
+    admin_keys = [key for key in (s.admin_key, read_home_key(s.home)) if key is not None]
     return Options(
-        bucket=s.bucket, token=s.webhook_token, open=not needed, admin_key=s.admin_key, upload_prefix=s.upload_prefix,
+        bucket=s.bucket, token=s.webhook_token, open=not needed, admin_keys=admin_keys, upload_prefix=s.upload_prefix,
+        recheck_s=recheck_s, ping_s=min(PING_S, recheck_s),
         max_object_bytes=s.max_object_bytes, max_pixels=s.max_pixels, video=s.video, backlog_max=s.backlog_max,
         uploads_max=s.uploads_max, streams_max=s.streams_max, rate=s.request_rate, cors_origins=s.cors_origins,
         flower=s.flower_url, segmentation_methods=s.segmentation_methods,

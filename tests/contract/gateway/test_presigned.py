@@ -1,4 +1,4 @@
-"""Uploads past the gateway: an address to PUT to, on the S3 server that has the bucket."""
+"""Uploads past the gateway: a form for the S3 server that has the bucket."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.contract.real_servers import key_pair
 from workers.redis.connection import Client
 
 
-def test_an_image_is_put_to_the_server_and_known_by_its_id(
+def test_an_image_is_posted_to_the_server_and_known_by_its_id(
     redis_url: str,
     client: Client,
     s3_url: str,
@@ -31,7 +31,8 @@ def test_an_image_is_put_to_the_server_and_known_by_its_id(
         assert answer.headers["location"] == f"/v1/images/{upload['id']}"
         assert upload["expires_at"] > 0
         assert problem(gateway.http.get(f"/v1/images/{upload['id']}")) == "not-found"
-        httpx.request(upload["method"], upload["url"], content=PIXEL, headers=upload["headers"]).raise_for_status()
+        assert upload["method"] == "POST"
+        httpx.post(upload["url"], data=upload["fields"], files={"file": PIXEL}).raise_for_status()
         known = gateway.http.get(f"/v1/images/{upload['id']}").json()
         assert (known["state"], known["bucket"], known["id"]) == ("queued", bucket, upload["id"])
         info = wiring.store.stat(bucket, known["key"])

@@ -240,8 +240,3 @@ def test_a_disk_that_takes_nothing_is_a_fault_that_passes(redis_url: str, client
         assert "retry-after" in answer.headers
         with pytest.raises(StoreAway):
             gateway.put("uploads/a.png")
-
-
-def test_a_bucket_that_is_a_folder_has_no_addresses_to_put_to(gateway: Running) -> None:
-    answer = gateway.http.post("/v1/uploads", json={"content_type": "image/jpeg"})
-    assert (answer.status_code, problem(answer)) == (501, "unsupported")

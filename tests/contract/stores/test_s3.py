@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 from xml.sax.saxutils import escape
 
+import httpx
 import pytest
 from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
@@ -115,9 +116,8 @@ def test_tags_are_replaced_as_a_whole(s3: S3Store, bucket: str) -> None:
 
 def test_presigned_addresses_let_others_in(s3: S3Store, bucket: str) -> None:
     key = "ü +%/a.jpg"
-    kind = {"Content-Type": "image/jpeg"}
-    request = urllib.request.Request(s3.upload_url(bucket, key, 60), b"bytes", kind, method="PUT")
-    urllib.request.urlopen(request, timeout=30).close()
+    url, fields = s3.upload_form(bucket, key, "image/jpeg", range(1, 6), 60)
+    httpx.post(url, data=fields, files={"file": b"bytes"}, timeout=30).raise_for_status()
     assert s3.get(bucket, key, 5)[0] == b"bytes"
     with urllib.request.urlopen(s3.download_url(bucket, key, 60), timeout=30) as answer:
         assert answer.read() == b"bytes"

@@ -10,7 +10,7 @@ import * as viewer from "./viewer.js";
 import * as views from "./views.js";
 import * as wall from "./wall.js";
 
-session.install();
+await session.install();
 status.install();
 drop.install();
 wall.install();

@@ -6,7 +6,26 @@ import { byId } from "./dom.js";
 
 const SIGNED_IN = "wildtag.signed-in"; // whether a cookie was set
 
-export function install() {
+// A link that `wildtag up` prints has a key in its fragment, which is not sent anywhere. It leaves the address at once.
+async function fromAddress() {
+  if (!location.hash.startsWith("#key=")) return;
+  const key = location.hash.slice(5);
+  history.replaceState(null, "", `${location.pathname}${location.search}#/`);
+  try {
+    await post("/v1/session", { key });
+  } catch (refused) {
+    byId("sign-in-note").textContent = refused.status === 401 ? "The key of this link is not valid." : refused.message;
+    if (!byId("sign-in").open) open();
+    return;
+  }
+  localStorage.setItem(SIGNED_IN, "yes");
+  byId("sign-out").hidden = false;
+  byId("sign-in").close();
+  connection.unlocked();
+}
+
+// Resolves when requests may be sent: after signing in with the key of the address, if it has one.
+export async function install() {
   const dialog = byId("sign-in");
   const form = dialog.querySelector("form");
   const out = byId("sign-out");
@@ -35,6 +54,8 @@ export function install() {
   connection.onChange(() => {
     if (connection.current() === "locked" && !dialog.open) open();
   });
+  addEventListener("hashchange", fromAddress);
+  await fromAddress();
 }
 
 export function open() {

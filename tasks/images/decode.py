@@ -38,8 +38,9 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, near: int | None = None
 
 
 def decode_with_media(
-    data: bytes, *, max_pixels: int = MAX_PIXELS, near: int | None = None, gps: bool = False, video: bool = False
-) -> tuple[list[Image.Image], Media]:
+    data: bytes, *, max_pixels: int = MAX_PIXELS, near: int | None = None, gps: bool = False, video: bool = False,
+    max_bytes: int | None = None,
+) -> tuple[list[Image.Image], Media]:  # fmt: skip
     """The views, and what is known about the file. Raises a ``BadImage``.
 
     The views are one image, as ``decode`` returns it; of a video one or two frames (``tasks.images.video``).

@@ -10,6 +10,7 @@ from PIL import Image
 from tasks.encoders.protocols import ImageEncoder
 from tasks.encoders.views import encoded_views
 from tasks.images import MAX_PIXELS, BadImage, decode_with_media
+from tasks.images.decoder import Decoder
 from tasks.images.featureless import is_featureless
 from tasks.images.perceptual_hash import perceptual_hash
 from tasks.message_parts import Fault, Media, ObjectRef, Vectors
@@ -23,6 +24,7 @@ def embed(
     images: Sequence[bytes],
     encoder: ImageEncoder,
     *,
+    decode: Decoder = decode_with_media,
     max_pixels: int = MAX_PIXELS,
     gps: bool = False,
     video: bool = False,
@@ -32,7 +34,8 @@ def embed(
     """Decode ``images[i]`` as ``batch.objects[i]`` and encode the valid ones in one call.
 
     The embedded batch holds only the valid ones and may be empty; each invalid one has a fault with the reason. Large
-    JPEG images are decoded at a smaller size, at least twice the side that the encoder needs. ``gps``: the media hold
+    images are decoded at a smaller size, at least twice the side that the encoder needs. ``decode``: decodes, by
+    default in this process. ``gps``: the media hold
     the place where an image was taken. ``video``: videos are valid, too; the vector of one is the normalised mean of
     its views' vectors. ``detect_featureless``: test each image for whether it shows nothing. Raises ``WrongSpace`` if
     the batch was submitted for another encoder.
@@ -48,7 +51,7 @@ def embed(
     faults: list[Fault] = []
     for ref, data in zip(batch.objects, images, strict=True):
         try:
-            views, about = decode_with_media(data, max_pixels=max_pixels, near=encoder.side, gps=gps, video=video)
+            views, about = decode(data, max_pixels=max_pixels, near=encoder.side, gps=gps, video=video)
         except BadImage as exc:
             faults.append(Fault(ref, exc.code, str(exc)))
         else:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from importlib import import_module
 from contextlib import suppress
+from importlib import import_module
 
 import msgspec
 from PIL import Image
@@ -75,7 +75,7 @@ def _answer(request: DecodeRequest, given: int, made: int, limits: Limits) -> De
 
 
 def _pixels(image: Image.Image) -> memoryview | bytes:
-    """RGB with a byte of padding for each pixel, as Pillow holds it: without a copy, unless it is in several blocks."""
+    """RGB with a byte of padding, as Pillow holds it: without a copy, unless it is in several blocks."""
     try:
         capsule = image.__arrow_c_array__()[1]
     except ValueError:

@@ -28,8 +28,10 @@ _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 def run(control: int, limits: Limits) -> None:
     """Serve until the other end of ``control`` is closed, or the parent is gone."""
     parent = os.getppid()
-    for one in _IGNORED:  # they are for the group: whoever uses the processes ends them when it has finished its work
-        signal.signal(one, signal.SIG_IGN)
+    for (
+        number
+    ) in _IGNORED:  # they are for the group: whoever uses the processes ends them when it has finished its work
+        signal.signal(number, signal.SIG_IGN)
     preload(video=limits.video)
     gc.freeze()  # the memory of what was loaded stays shared with the processes
     children: set[int] = set()
@@ -58,7 +60,8 @@ def run(control: int, limits: Limits) -> None:
 def _child(descriptors: list[int], limits: Limits) -> None:
     code = 1
     try:
-        serve(*descriptors, limits)
+        connection, given, made = descriptors
+        serve(connection, given, made, limits)
         code = 0
     finally:
         os._exit(code)

@@ -77,7 +77,9 @@ def create_app(services: Services, options: Options) -> FastAPI:
         teaching_routes.router(services.teacher, where, services, doors),
         originals.router(where, services.store, options, doors),
         images.router(where, services, doors, streams),
-        thumbnails.router(thumbnails.Thumbnails(services.store, options), where, services.store, doors),
+        thumbnails.router(
+            thumbnails.Thumbnails(services.store, services.decoders, options), where, services.store, doors
+        ),
         batches.router(services.batches, where, drawing, options, doors),
         tags.router(services.records, doors),
         search.router(services, options, where, doors),

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from vectordb.captions import Caption
 from vectordb.errors import Permanent
+from workers.decoding.decoders import Decoders
 from workers.dispatch.object_batches import Batches
 from workers.dispatch.removals import Holds
 from workers.events.sink import EventSink
@@ -102,6 +103,7 @@ class Services:
     images_standing: StoredStanding
     spellings: Spellings
     ignored_by: Callable[[str], str | None]
+    decoders: Decoders
     clock: Callable[[], float]
 
 

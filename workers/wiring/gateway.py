@@ -47,6 +47,7 @@ def services(wiring: Wiring) -> Services:
         images_standing=images_standing(wiring),
         spellings=spellings(wiring, unrecorded=True),
         ignored_by=wiring.object_filter.ignored_by,
+        decoders=wiring.decoders,
         clock=wiring.clock,
     )  # fmt: skip
 

@@ -28,9 +28,7 @@ _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 def run(control: int, limits: Limits) -> None:
     """Serve until the other end of ``control`` is closed, or the parent is gone."""
     parent = os.getppid()
-    for (
-        number
-    ) in _IGNORED:  # they are for the group: whoever uses the processes ends them when it has finished its work
+    for number in _IGNORED:  # the group gets them, and whoever uses the processes finishes its work first
         signal.signal(number, signal.SIG_IGN)
     preload(video=limits.video)
     gc.freeze()  # the memory of what was loaded stays shared with the processes

@@ -9,6 +9,7 @@ import signal
 import struct
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 
 from workers.decoding import landlock, seccomp
 
@@ -36,8 +37,7 @@ def isolate(limit: int, memory: int, readable: Iterable[str]) -> tuple[str, ...]
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     with suppress(OSError):  # where the kernel is short of memory, an image fails and nothing else
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - as above
-            file.write("1000")
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     applied = []
     for kind, value in (
         (resource.RLIMIT_AS, limit), (resource.RLIMIT_FSIZE, memory), (resource.RLIMIT_CORE, 0),

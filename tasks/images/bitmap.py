@@ -26,7 +26,10 @@ from tasks.message_parts import MediaWarning
 _USUAL_SCANS = 12  # of a progressive JPEG; more are refused where the picture is large
 _FILL = b"\xff" * 2**16
 # bytes of a pixel that the decoder itself takes: planes, and a canvas for each of two frames
-_DECODERS = {"AVIF": 10, "WEBP": 12, "GIF": 4}
+_DECODERS: dict[str, Callable[[bytes], int]] = {
+    "AVIF": lambda _: 10, "WEBP": lambda _: 12, "GIF": lambda _: 4,
+    "JPEG2000": lambda data: 4 * jpeg2000.components(data),
+}  # fmt: skip
 _META = 2**16  # bytes at the beginning of an AVIF in which its table of contents is
 
 
@@ -128,12 +131,9 @@ def opened_other(data: bytes, kind: str, max_pixels: int, near: int | None = Non
     # Pillow reports irot and imir of AVIF as EXIF's orientation, in place of EXIF's own
     exif = exif_structure(image.info.get("exif"))
     turned = orientation(exif, None if kind == "AVIF" else image.info.get("xmp"))
-    profile: Profile | None = image.info.get("icc_profile")
     if kind == "AVIF":
         exif = exif_structure(exif_item(data)) or exif
-        profile = profile or colour_item(data)
-    elif kind == "BMP":
-        profile = _in_bmp(data)
+    profile = _profile(image, kind, data)
     # Pillow would walk through a GIF to count, frame by frame
     frames = gif_frames(data)[0] if kind == "GIF" else _frames(image)
     name = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}.get(kind, kind)
@@ -147,9 +147,7 @@ def opened_other(data: bytes, kind: str, max_pixels: int, near: int | None = Non
         check = (lambda at: check_frame(data, at)) if kind == "GIF" else None
         return _shown(image, frames, profile, check=check, near=near)
 
-    each = _DECODERS.get(kind, 0) + _needed(image, near, frames=frames)
-    if kind == "JPEG2000":
-        each += 4 * jpeg2000.components(data)
+    each = _needed(image, near, frames=frames) + _DECODERS.get(kind, lambda _: 0)(data)
     source = Source(name, width, height, load, turned=turned, exif=exif, frames=frames, needs=width * height * each)
     source.warn(plain_rows.check_opened(kind, image, data))
     return source
@@ -190,6 +188,13 @@ def _needed(image: Any, near: int | None, *, deep: bool = False, frames: int = 1
     if plain and limits.smaller_by(image.size, near) > 1 and image.mode in {"1", "L", "P", "RGB", "CMYK"}:
         return held + 1
     return held + (4 if plain else 9) + (8 if deep else 0)
+
+
+def _profile(image: Any, kind: str, data: bytes) -> Profile | None:
+    if kind == "BMP":
+        return _in_bmp(data)
+    found: Profile | None = image.info.get("icc_profile")
+    return found or (colour_item(data) if kind == "AVIF" else None)
 
 
 def _in_bmp(data: bytes) -> bytes | None:

@@ -32,8 +32,8 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, near: int | None = None
 
     Of an animation the first frame that shows something, of a multi-page TIFF the first page, of a camera raw file
     its preview, of a video the first view. ``near`` is the input side of a model in pixels. A JPEG is then decoded at
-    a reduced size of at least twice this side; of other formats, very large images are reduced so. ``video``: decode videos, too. Raises a
-    ``BadImage``.
+    a reduced size of at least twice this side; of other formats, very large images are reduced so. ``video``: decode
+    videos, too. Raises a ``BadImage``.
     """
     return decode_with_media(data, max_pixels=max_pixels, near=near, video=video)[0][0]
 

@@ -1,4 +1,4 @@
-"""The interface of what decodes images for the stages: this process, or one that can be ended (``workers.decoding``)."""
+"""The interface of what decodes images for the stages: this process, or others (``workers.decoding``)."""
 
 from __future__ import annotations
 

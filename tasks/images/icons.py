@@ -8,8 +8,12 @@ from tasks.images import limits, png
 from tasks.images.errors import check_size
 
 
+_LARGEST = 4096 * 4096  # pixels; icons have 256 x 256
+
+
 def check(data: bytes, max_pixels: int) -> None:
     """Raise a ``BadImage`` for too many entries, or one whose own header says more pixels than allowed."""
+    max_pixels = min(max_pixels, _LARGEST)
     (count,) = struct.unpack_from("<H", data.ljust(6, b"\0"), 4)
     limits.check("ICO entries", count)
     for index in range(count):

@@ -1,8 +1,8 @@
 """What an image may consist of: the table of limits, and the memory that decoding takes.
 
 A file of a few kilobytes may have thousands of scans, tiles or directories, each of which costs as much time as a
-picture, or a header whose pixels fill gigabytes. Both are found in the headers, before anything is decoded. The limits
-are several times beyond what cameras, scanners, programs and maps write.
+picture, or a header whose pixels fill gigabytes. Both are found in the headers, before anything is decoded. The
+limits are several times beyond what cameras, scanners, programs and maps write.
 """
 
 from __future__ import annotations

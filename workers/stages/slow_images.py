@@ -1,4 +1,4 @@
-"""An image that takes long to decode is read alone, so that no other of its batch waits for it, and none runs late."""
+"""An image that takes long to decode is read alone, so that no other of its batch waits for it."""
 
 from __future__ import annotations
 

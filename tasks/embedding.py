@@ -16,7 +16,7 @@ from tasks.images.perceptual_hash import perceptual_hash
 from tasks.message_parts import Fault, Media, ObjectRef, Vectors
 from tasks.messages import Embedded, Submitted, WrongSpace
 
-VIEW = "1"  # how images are read and encoded; to be changed when the same file gives other pixels, or other media
+VIEW = "2"  # how images are read and encoded; to be changed when the same file gives other pixels, or other media
 
 
 def embed(

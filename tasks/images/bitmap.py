@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from tasks.images import icons, jpeg, jpeg2000, limits, plain_rows, png, webp, wide_jpeg
-from tasks.images.box_items import branded, check_items, colour_item, exif_item
+from tasks.images import jpeg, jpeg2000, limits, plain_rows, png, webp, wide_jpeg
+from tasks.images.box_items import branded, colour_item, exif_item
 from tasks.images.colour import Profile
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, check_size, translated
 from tasks.images.frames import first_shown
@@ -116,7 +116,6 @@ def opened_png(data: bytes, max_pixels: int, near: int | None = None) -> Source:
 
 def opened_other(data: bytes, kind: str, max_pixels: int, near: int | None = None) -> Source:
     """AVIF, BMP, GIF, ICO, JPEG 2000, PPM or WebP. ``near``: see ``tasks.images.decode``."""
-    _check_before(kind, data, max_pixels)
     if kind == "WEBP":
         data = webp.mended(data)
     elif kind == "AVIF":
@@ -147,7 +146,7 @@ def opened_other(data: bytes, kind: str, max_pixels: int, near: int | None = Non
         check = (lambda at: check_frame(data, at)) if kind == "GIF" else None
         return _shown(image, frames, profile, check=check, near=near)
 
-    each = _needed(image, near, frames=frames) + _DECODERS.get(kind, lambda _: 0)(data)
+    each = _needed(image, near, frames=frames) + (_DECODERS[kind](data) if kind in _DECODERS else 0)
     source = Source(name, width, height, load, turned=turned, exif=exif, frames=frames, needs=width * height * each)
     source.warn(plain_rows.check_opened(kind, image, data))
     return source
@@ -167,18 +166,6 @@ def _image(data: bytes, kind: str, max_pixels: int) -> Any:
         raise translated(exc, kind) from exc
     check_size(*image.size, max_pixels)
     return image
-
-
-def _check_before(kind: str, data: bytes, max_pixels: int) -> None:
-    """Judge what Pillow would decode, or take memory for, while it opens a file. Raises a ``BadImage``."""
-    if kind == "ICO":
-        icons.check(data, max_pixels)
-    elif kind == "WEBP":
-        webp.check(data, max_pixels)
-    elif kind == "AVIF":
-        check_items(data, "AVIF")
-    elif kind == "JPEG2000":
-        jpeg2000.check(data)
 
 
 def _needed(image: Any, near: int | None, *, deep: bool = False, frames: int = 1) -> int:

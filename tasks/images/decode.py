@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from tasks.images import bitmap, heif, jxl, limits, netpbm, raw, tiff, truncation
+from tasks.images import bitmap, heif, icons, jpeg2000, jxl, limits, netpbm, raw, tiff, truncation, webp
+from tasks.images.box_items import check_items
 from tasks.images.containers import VIDEOS
 from tasks.images.containers import check as check_video
 from tasks.images.errors import DamagedImage, EmptyImage, TruncatedImage, UnsupportedImage, named, translated
@@ -72,12 +73,25 @@ def decode_with_media(
         return views, media_of(source, len(data), gps=gps)
 
 
+def _check_parts(kind: str, data: bytes, max_pixels: int) -> None:
+    """Judge what decoders would decode, or take memory for, while they open a file. Raises a ``BadImage``."""
+    if kind == "ICO":
+        icons.check(data, max_pixels)
+    elif kind == "WEBP":
+        webp.check(data, max_pixels)
+    elif kind in {"AVIF", "HEIC"}:
+        check_items(data, kind)
+    elif kind == "JPEG2000":
+        jpeg2000.check(data)
+
+
 def _opened(kind: str, data: bytes, max_pixels: int, near: int | None) -> Source:
     if kind in VIDEOS:
         from tasks.images import video  # noqa: PLC0415 - an extra, and off by default
 
         check_video(kind, data)
         return video.opened(data, kind, max_pixels)
+    _check_parts(kind, data, max_pixels)
     truncation.check(kind, data)
     if kind == "TIFF" and (structure := Structure.of(data)):
         if not raw.is_raw(structure):

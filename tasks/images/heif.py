@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from tasks.images.box_items import branded, check_items, colour_item, exif_item
+from tasks.images.box_items import branded, colour_item, exif_item
 from tasks.images.colour import Profile
 from tasks.images.errors import check_size, translated
 from tasks.images.samples import to_rgb
@@ -28,7 +28,6 @@ def opened(data: bytes, max_pixels: int) -> Source:
 
     pi_heif.options.DECODE_THREADS = 1
     pi_heif.options.THUMBNAILS = False
-    check_items(data, "HEIC")
     data = branded(data, b"heic", BRANDS)
     try:
         file = pi_heif.HeifFile(io.BytesIO(data), convert_hdr_to_8bit=True, hdr_to_16bit=True, remove_stride=False)

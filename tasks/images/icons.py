@@ -7,7 +7,6 @@ import struct
 from tasks.images import limits, png
 from tasks.images.errors import check_size
 
-
 _LARGEST = 4096 * 4096  # pixels; icons have 256 x 256
 
 

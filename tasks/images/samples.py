@@ -52,7 +52,7 @@ def smaller(image: Image.Image, near: int | None) -> Image.Image:
         return image
     width, height = (-(-side // factor) for side in image.size)
     made = Image.new("RGB", (width, height))
-    rows = max(1, _ROWS // image.width) * factor
+    rows = max(1, _ROWS // image.width // factor) * factor
     for top in range(0, image.height, rows):
         band = image.crop((0, top, image.width, min(image.height, top + rows))).convert("RGB")
         made.paste(band.reduce(factor), (0, top // factor))

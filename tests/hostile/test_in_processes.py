@@ -40,6 +40,13 @@ def test_made_files(decoders: Decoders, case: Case) -> None:
     assert result(decoders, data, None) == result(decode_with_media, data, None)
 
 
+def test_videos(decoders: Decoders) -> None:
+    data = videos.made()
+    found = result(decoders, data, None)
+    assert found[0] == "done"
+    assert found == result(decode_with_media, data, None)
+
+
 def test_models_get_the_same(decoders: Decoders) -> None:
     for case in CASES[::7]:
         data = case.make()

@@ -1,4 +1,4 @@
-"""Strangers' bytes are decoded in processes of their own: nothing in ``workers`` decodes, or lets a stage decode, here."""
+"""Strangers' bytes are decoded in processes of their own: no other process of ``workers`` decodes."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def test_every_stage_that_decodes_is_told_what_decodes() -> None:
         (name, node)
         for name, tree in modules()
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in TOLD
+        if isinstance(node, ast.Call) and ast.unparse(node.func).removeprefix("pipeline.") in TOLD
     ]
     assert len(calls) >= 5
     for name, node in calls:
-        keyword, place = TOLD[ast.unparse(node.func).split(".")[-1]]
+        keyword, place = TOLD[ast.unparse(node.func).removeprefix("pipeline.")]
         told = len(node.args) > place or keyword in {one.arg for one in node.keywords}
         assert told, f"{name}: {ast.unparse(node)[:100]}"

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import structlog
 from PIL import Image
@@ -29,6 +29,7 @@ from workers.decoding.spawner import Child, NoDecoder, Spawner
 log = structlog.get_logger()
 
 WALL = 3.0  # times the limit of processor time: until an image fails that waits for something
+SLOW_S = 1.0  # from then on an image does not keep others from being decoded
 KEPT = 32 * 2**20  # bytes of shared memory that an idle process keeps
 _LOOK_S = 0.25  # between two looks at the processor time
 _MOST_VIEWS = 8
@@ -57,8 +58,11 @@ class _Worker:
         except (OSError, Ended) as exc:
             raise NoDecoder(f"a process for decoding images ends at its start: {self.lost().status}") from exc
 
-    def ask(self, data: bytes, request: DecodeRequest, limit_s: float) -> DecodeReply:
-        """Raises ``TooSlow``, ``_Lost``; then the process has ended."""
+    def ask(self, data: bytes, request: DecodeRequest, limit_s: float, on_slow: Callable[[], None]) -> DecodeReply:
+        """``on_slow``: called, perhaps often, once it has taken more than ``SLOW_S``.
+
+        Raises ``TooSlow``, ``_Lost``; then the process has ended.
+        """
         self.used += 1
         child = self.child
         try:
@@ -67,7 +71,7 @@ class _Worker:
                 written = os.pwrite(child.given, left, at)
                 left, at = left[written:], at + written
             send(child.connection.fileno(), request)
-            if not self._answers(limit_s):
+            if not self._answers(limit_s, on_slow):
                 self._spawner.end(child, at_once=True)
                 raise TooSlow(
                     f"decoding the image was stopped after {limit_s:g} s of processor time or {limit_s * WALL:g} s in"
@@ -81,7 +85,7 @@ class _Worker:
         """End the process, if it has not ended yet. Returns the error for that."""
         return _Lost(self._spawner.end(self.child))
 
-    def _answers(self, limit_s: float) -> bool:
+    def _answers(self, limit_s: float, on_slow: Callable[[], None]) -> bool:
         """Wait for an answer or the end of the process. Returns whether it came in time."""
         connection = select.poll()
         connection.register(self.child.connection, select.POLLIN)
@@ -94,8 +98,11 @@ class _Worker:
                 start = used - min(used, _LOOK_S) if start is None else start
                 if used - start > limit_s:
                     return False
-            if time.monotonic() - began > limit_s * WALL:
+            waited = time.monotonic() - began
+            if waited > limit_s * WALL:
                 return False
+            if waited > SLOW_S:
+                on_slow()
         return True
 
     def views(self, reply: DecodeReply, most: int) -> list[Image.Image]:
@@ -130,6 +137,27 @@ class _Worker:
         return os.fstat(self.child.made).st_size > KEPT or os.fstat(self.child.given).st_size > KEPT
 
 
+class _Turn:
+    """A place among the images that are decoded at a time; a slow one makes room for others, as far as it can."""
+
+    def __init__(self, quick: threading.Semaphore, slow: threading.Semaphore) -> None:
+        self._quick, self._slow = quick, slow
+        self._held = quick
+
+    def __enter__(self) -> Self:
+        self._quick.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.release()
+
+    def slow(self) -> None:
+        """Take a place for slow images, if there is one, and give the other to the next image."""
+        if self._held is self._quick and self._slow.acquire(blocking=False):
+            self._held = self._slow
+            self._quick.release()
+
+
 class Decoders:
     """A pool of processes. Thread-safe; after a fork, the child process has a pool of its own.
 
@@ -137,10 +165,13 @@ class Decoders:
     """
 
     def __init__(self, spawner: Spawner, most: int, limit_s: float) -> None:
-        """``most``: processes at a time. ``limit_s``: seconds of processor time for one image, if none are named."""
+        """``most``: images at a time, and as many that take longer than ``SLOW_S``.
+
+        ``limit_s``: seconds of processor time for one image, if none are named.
+        """
         self._spawner = spawner
         self._limit_s = limit_s
-        self._free = threading.BoundedSemaphore(most)
+        self._quick, self._slow = threading.Semaphore(most), threading.Semaphore(most)
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._owner = os.getpid()
@@ -167,8 +198,7 @@ class Decoders:
 
     def warm(self) -> None:
         """Start a process, so that the first image does not wait for it. Raises ``NoDecoder``."""
-        with self._free:
-            self._back(self._worker())
+        self._back(self._worker())
 
     def close(self) -> None:
         """End all processes."""
@@ -183,12 +213,12 @@ class Decoders:
     ) -> T:
         if not data:
             raise EmptyImage("the file is empty")
-        with self._free:
+        with _Turn(self._quick, self._slow) as turn:
             for attempt in range(_ATTEMPTS):
                 worker = self._worker(fresh=attempt > 0)
                 alone = worker.used == 0
                 try:
-                    reply = worker.ask(data, request, limit_s)
+                    reply = worker.ask(data, request, limit_s, turn.slow)
                     made = None if reply.code else take(worker, reply)
                 except _Lost as exc:
                     log.warning("decoder ended", status=exc.status, images=worker.used, bytes=len(data))

@@ -23,7 +23,7 @@ from workers.stores.store import ObjectStore
 
 SIDES = (160, 320, 640, 1600)  # the largest fills a screen
 KEPT = 32 * 2**20  # maximum bytes of cached thumbnails
-AT_ONCE = 2  # decoders; each may hold a large image
+AT_ONCE = 4  # threads that wait for decoders; two of them for images that take long
 LIMIT_S = 10.0  # seconds of processor time for one
 MOST_PIXELS = 50_000_000
 

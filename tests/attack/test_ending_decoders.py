@@ -25,7 +25,14 @@ SLOW = evil.scans(90, 5000, 4000)  # within the limits; takes many seconds
 
 @pytest.fixture
 def decoders() -> Iterator[Decoders]:
-    made = Decoders(Spawner(2**30), 2, 1.0)
+    made = Decoders(Spawner(2**30), 2, 30.0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def impatient() -> Iterator[Decoders]:
+    made = Decoders(Spawner(2**30), 2, 0.5)
     yield made
     made.close()
 
@@ -50,23 +57,23 @@ def in_thread(work: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def test_an_image_that_takes_too_long_is_ended_and_others_are_read_meanwhile(decoders: Decoders) -> None:
+def test_an_image_that_takes_too_long_is_ended_and_others_are_read_meanwhile(impatient: Decoders) -> None:
     found: list[str] = []
-    thread = in_thread(lambda: found.append(code(decoders, SLOW)))
+    thread = in_thread(lambda: found.append(code(impatient, SLOW)))
     read = 0
     while thread.is_alive():
-        assert code(decoders, GOOD) == "done"
+        assert code(impatient, GOOD) == "done"
         read += bool(thread.is_alive())
     thread.join()
     assert found == ["too-slow"]
     assert read > 1
 
 
-def test_a_decoder_that_waits_for_something_is_ended(decoders: Decoders) -> None:
-    decoders.warm()
-    os.kill(child(decoders), signal.SIGSTOP)
-    assert code(decoders, GOOD) == "too-slow"
-    assert code(decoders, GOOD) == "done"
+def test_a_decoder_that_waits_for_something_is_ended(impatient: Decoders) -> None:
+    impatient.warm()
+    os.kill(child(impatient), signal.SIGSTOP)
+    assert code(impatient, GOOD) == "too-slow"
+    assert code(impatient, GOOD) == "done"
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
@@ -114,7 +121,7 @@ def test_nothing_is_left_when_the_pool_is_closed() -> None:
     eventually(lambda: not psutil.pid_exists(pid), 10)
 
 
-def test_a_slow_image_of_a_batch_is_sent_again_alone(decoders: Decoders) -> None:
+def test_a_slow_image_of_a_batch_is_sent_again_alone(impatient: Decoders) -> None:
     with pytest.raises(SlowInBatch) as caught:
-        splitting(decoders)(SLOW, max_pixels=PIXELS)
+        splitting(impatient)(SLOW, max_pixels=PIXELS)
     assert isinstance(after_error(caught.value, 3, 0), Split)

@@ -16,7 +16,7 @@ from tasks.images.thumbnail import webp
 from workers.decoding.decode_messages import DecodeReply, DecodeRequest, Ended, Limits, Ready, receive, send
 from workers.decoding.isolation import AddressSpace, close_all_but, isolate
 
-_SPENT = 4  # a process that keeps more than this part of its memory is replaced
+_SPENT = 2  # a process that keeps more than this part of its memory is replaced
 # loaded once, before any process is forked; those of extras may be missing
 _MODULES = ("PIL.ImageCms", "pi_heif", "tifffile", "rawpy")
 _CODECS = ("jpegxl_decode", "jpegxl_decode_jpeg", "jpeg_decode", "jpeg2k_decode", "png_decode", "brotli_decode")

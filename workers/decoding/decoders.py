@@ -29,6 +29,7 @@ from workers.decoding.spawner import Child, NoDecoder, Spawner
 log = structlog.get_logger()
 
 WALL = 3.0  # times the limit of processor time: until an image fails that waits for something
+WANTED = frozenset({"memory", "no-new-privileges", "landlock", "seccomp"})
 SLOW_S = 1.0  # from then on an image does not keep others from being decoded
 KEPT = 32 * 2**20  # bytes of shared memory that an idle process keeps
 _LOOK_S = 0.25  # between two looks at the processor time
@@ -175,6 +176,7 @@ class Decoders:
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._owner = os.getpid()
+        self._told = False
 
     def __call__(
         self, data: bytes, *, max_pixels: int, near: int | None = None, gps: bool = False, video: bool = False
@@ -242,7 +244,11 @@ class Decoders:
                 self._owner, self._idle = os.getpid(), []
             if self._idle and not fresh:
                 return self._idle.pop()
-        return _Worker(self._spawner)
+        worker = _Worker(self._spawner)
+        if (lacking := WANTED - set(worker.isolated)) and not self._told:
+            self._told = True
+            log.warning("the kernel does not isolate the decoders fully", lacking=sorted(lacking))
+        return worker
 
     def _back(self, worker: _Worker, *, spent: bool = False) -> None:
         if spent or worker.large:

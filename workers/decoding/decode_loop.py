@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 
@@ -16,6 +18,7 @@ from tasks.images.thumbnail import webp
 from workers.decoding.decode_messages import DecodeReply, DecodeRequest, Ended, Limits, Ready, receive, send
 from workers.decoding.isolation import AddressSpace, close_all_but, isolate
 
+_BLOCK = 2**20  # bytes by which shared memory grows
 _SPENT = 2  # a process that keeps more than this part of its memory is replaced
 # loaded once, before any process is forked; those of extras may be missing
 _MODULES = ("PIL.ImageCms", "pi_heif", "tifffile", "rawpy")
@@ -40,18 +43,19 @@ def serve(connection: int, given: int, made: int, limits: Limits) -> None:
     space = AddressSpace()
     close_all_but({0, 1, 2, connection, given, made, space.file})
     base = space()
+    memory = _Made(made)
     isolated = isolate(base + limits.memory, limits.memory, limits.readable)
     with suppress(Ended, OSError):
         send(connection, Ready(isolated))
         while True:
             request = receive(connection, DecodeRequest)
-            reply = _answer(request, given, made, limits)
+            reply = _answer(request, given, memory, limits)
             if space() - base > limits.memory // _SPENT:
                 reply = _spent(reply)
             send(connection, reply)
 
 
-def _answer(request: DecodeRequest, given: int, made: int, limits: Limits) -> DecodeReply:
+def _answer(request: DecodeRequest, given: int, made: _Made, limits: Limits) -> DecodeReply:
     try:
         data = os.pread(given, request.size, 0)
         views, media = decode_with_media(
@@ -60,11 +64,9 @@ def _answer(request: DecodeRequest, given: int, made: int, limits: Limits) -> De
         )  # fmt: skip
         if request.thumbnail:
             encoded = webp(views[0], request.thumbnail)
-            _write(made, encoded, 0)
+            made.write([encoded])
             return DecodeReply(encoded=len(encoded), media=media)
-        at = 0
-        for view in views:
-            at += _write(made, _pixels(view), at)
+        made.write([_pixels(view) for view in views])
         return DecodeReply(sizes=tuple(view.size for view in views), media=media)
     except BadImage as exc:
         return DecodeReply(exc.code, str(exc))
@@ -97,12 +99,24 @@ _pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _pointer.restype, _pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
 
 
-def _write(made: int, data: bytes | memoryview, at: int) -> int:
-    left = memoryview(data)
-    while left:
-        written = os.pwrite(made, left, at)
-        left, at = left[written:], at + written
-    return len(data)
+class _Made:
+    """The shared memory that this process writes. It grows with the images, and stays mapped."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._mapped: mmap.mmap | None = None
+
+    def write(self, parts: Sequence[memoryview | bytes]) -> None:
+        """Write one part after the other. Raises ``OSError`` for more than the limit."""
+        needed = sum(map(len, parts))
+        if self._mapped is None or len(self._mapped) < needed:
+            size = -(-needed // _BLOCK) * _BLOCK
+            os.ftruncate(self._file, size)
+            self._mapped = mmap.mmap(self._file, size)
+        at = 0
+        for part in parts:
+            self._mapped[at : at + len(part)] = part
+            at += len(part)
 
 
 def _spent(reply: DecodeReply) -> DecodeReply:

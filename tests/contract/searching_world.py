@@ -13,6 +13,7 @@ from PIL import Image
 
 from tasks.extraction.phrases import Phrases
 from tasks.ingestion import Ingesting, ingest
+from tasks.images import decode_with_media
 from tasks.message_parts import ObjectRef
 from tests.unit.segmentation.world import CAPTIONS, CHOICES, SPACE, Colours, Texts
 from vectordb.captions import Caption
@@ -65,7 +66,7 @@ class SearchingWorld(Wiring):
 
     @cached_property
     def embedding(self) -> QueryEmbedding:
-        return QueryEmbedding(self.redis, self.keys, Colours, lambda: CHOICES)
+        return QueryEmbedding(self.redis, self.keys, decode_with_media, Colours, lambda: CHOICES)
 
     @cached_property
     def texts(self) -> text_search.TextSearch:

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from tasks.extraction.phrases import Phrases
-from tasks.ingestion import Ingesting, ingest
 from tasks.images import decode_with_media
+from tasks.ingestion import Ingesting, ingest
 from tasks.message_parts import ObjectRef
 from tests.unit.segmentation.world import CAPTIONS, CHOICES, SPACE, Colours, Texts
 from vectordb.captions import Caption

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+import anyio.to_thread
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
@@ -58,6 +59,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
         async with broadcaster.running():
             yield
         listing.cancel()
+        await anyio.to_thread.run_sync(services.decoders.close)
         await asyncio.gather(listing, return_exceptions=True)
         await services.batching_writer.close()
 

@@ -27,7 +27,7 @@ _USUAL_SCANS = 12  # of a progressive JPEG; more are refused where the picture i
 _FILL = b"\xff" * 2**16
 # bytes of a pixel that the decoder itself takes: planes, and a canvas for each of two frames
 _DECODERS: dict[str, Callable[[bytes], int]] = {
-    "AVIF": lambda _: 10, "WEBP": lambda _: 12, "GIF": lambda _: 4,
+    "AVIF": lambda _: 4, "WEBP": lambda _: 9, "GIF": lambda _: 4,
     "JPEG2000": lambda data: 4 * jpeg2000.components(data),
 }  # fmt: skip
 _META = 2**16  # bytes at the beginning of an AVIF in which its table of contents is
@@ -58,10 +58,11 @@ def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
     def load() -> Image.Image:
         return to_rgb(_whole(image, data, max_pixels, near), profile)
 
-    # of several scans the coefficients are kept, at full size, and the picture is decoded twice
-    needs = image.width * image.height * (12 if scans > 1 else limits.BYTES) + (
-        6 * width * height if scans > 1 else 0
-    )
+    # of several scans the coefficients are kept, in two bytes, at full size, and the picture is decoded twice
+    needs = limits.BYTES * image.width * image.height
+    if scans > 1:
+        across, down = jpeg.components(data)[1]
+        needs += image.width * image.height + 2 * width * height * (across * down + 2) // (across * down)
     return Source("JPEG", width, height, load, turned=orientation(exif, xmp), exif=exif, needs=needs)
 
 
@@ -106,7 +107,7 @@ def opened_png(data: bytes, max_pixels: int, near: int | None = None) -> Source:
     limits.check("PNG frames", frames)
     source = Source(
         "PNG", width, height, load, turned=orientation(exif, parts.xmp), exif=exif, frames=frames,
-        needs=width * height * _needed(image, near, deep=parts.bits == 16, frames=frames),
+        needs=len(data) + width * height * _needed(image, near, deep=parts.bits == 16, frames=frames),
     )  # fmt: skip
     if parts.frames_missing:
         reason = f"the file lacks {parts.frames_missing:,} of the frames that it says to have"
@@ -171,10 +172,15 @@ def _image(data: bytes, kind: str, max_pixels: int) -> Any:
 def _needed(image: Any, near: int | None, *, deep: bool = False, frames: int = 1) -> int:
     """Bytes of a pixel from decoding to RGB, in Pillow. ``deep``: 16 bits per sample."""
     held = {"1": 1, "L": 1, "P": 1, "I;16": 2}.get(image.mode, 4)
-    plain = not image.has_transparency_data and frames <= 1 and not deep
-    if plain and limits.smaller_by(image.size, near) > 1 and image.mode in {"1", "L", "P", "RGB", "CMYK"}:
+    plain = not image.has_transparency_data and frames <= 1
+    if (
+        plain
+        and not deep
+        and limits.smaller_by(image.size, near) > 1
+        and image.mode in {"1", "L", "P", "RGB", "CMYK"}
+    ):
         return held + 1
-    return held + (4 if plain else 9) + (8 if deep else 0)
+    return held + (4 if plain else 9) + (3 if deep else 0)
 
 
 def _profile(image: Any, kind: str, data: bytes) -> Profile | None:

@@ -101,7 +101,7 @@ def _opened(kind: str, data: bytes, max_pixels: int, near: int | None) -> Source
         "JPEG": lambda: bitmap.opened_jpeg(data, max_pixels, near),
         "PNG": lambda: bitmap.opened_png(data, max_pixels, near),
         RAW: lambda: raw.opened(data, lambda part: bitmap.opened_jpeg(part, max_pixels, near), max_pixels),
-        HEIC: lambda: heif.opened(data, max_pixels),
+        HEIC: lambda: heif.opened(data, max_pixels, near),
         "PPM": lambda: netpbm.opened(data, max_pixels),
         JXL: lambda: jxl.opened(data, max_pixels),
     }

@@ -24,7 +24,7 @@ from tasks.images.transparency import flattened
 from tasks.message_parts import MediaWarning
 
 _CONTAINER = b"\0\0\0\x0cJXL "
-_PIXEL, _WIDE_PIXEL = 28, 44  # bytes: floats of the decoder, samples, two images
+_PIXEL, _WIDE_PIXEL = 16, 32  # bytes: values of the decoder, samples, two images
 _MOST_JPEG = 2**14  # bytes that describe a JPEG: each of its markers may unpack to as much
 _FRAME_PIXELS = 120_000_000  # of the frames of an animation together: each is decoded with those before it
 _SHAPE = re.compile(r", shape=\(([\d, ]+)\)")  # of all frames, in its message
@@ -60,7 +60,7 @@ def opened(data: bytes, max_pixels: int) -> Source:
 
     source = Source(
         "JPEG XL", width, height, load, exif=exif_structure(exif),
-        needs=width * height * (_PIXEL if (header.bits or 32) <= 16 else _WIDE_PIXEL),
+        needs=width * height * (_PIXEL if (header.bits or 32) <= 8 else _WIDE_PIXEL),
     )  # fmt: skip
     return source
 

@@ -104,9 +104,9 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
 
 
 def _needed(layout: Layout, length: int) -> int:
-    """Bytes from decoding to RGB: the file with its new directory, the samples twice, two images."""
-    sample = max(1, layout.bits // 8)
-    return length + layout.width * layout.height * (2 * layout.samples * sample + limits.BYTES)
+    """Bytes from decoding to RGB: the file with its new directory, samples of other libraries, two images."""
+    apart = 0 if layout.suits_pillow and layout.bits <= 8 else layout.samples * max(1, layout.bits // 8)
+    return length + layout.width * layout.height * (apart + limits.BYTES)
 
 
 def _beside(structure: Structure, directory: Directory) -> bool:

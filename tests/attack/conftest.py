@@ -9,7 +9,7 @@ import pytest
 from workers.decoding.decoders import Decoders
 from workers.decoding.spawner import Spawner
 
-MEMORY = 150_994_944  # bytes, as in docker-compose.yml
+MEMORY = 209_715_200  # bytes, as in docker-compose.yml
 LIMIT_S = 10.0
 
 

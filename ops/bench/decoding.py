@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from ops.bench.machine import machine
+from rich.console import Console
+
+from ops.bench.machine import machine, table, versions
 from ops.bench.pictures import PHOTOGRAPHS
 from tasks.images import decode, decode_with_media
 from tasks.images.decoder import Decoder
@@ -36,7 +39,7 @@ def photographs() -> list[bytes]:
     return found
 
 
-def compared(images: Sequence[bytes], rounds: int, there: Decoders) -> dict[str, object]:
+def compared(images: Sequence[bytes], rounds: int, there: Decoders) -> dict[str, Any]:
     """Milliseconds an image in both, and the difference. Both are run for each image, one after the other.
 
     ``more_cpu_ms``: the difference in processor time of all processes, which other load hardly changes.
@@ -78,12 +81,19 @@ def _processor() -> float:
 
 
 def main(arguments: list[str]) -> None:
-    """Run it, and print one JSON object."""
+    """Run it, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench decoding", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     pool = decoders(Settings())
     try:
-        print(json.dumps(compared(photographs(), options.rounds, pool)))
+        found = compared(photographs(), options.rounds, pool)
     finally:
         pool.close()
+    found |= {"load_after": machine()["load"], "versions": versions()}
+    if options.json:
+        print(json.dumps(found))
+    else:
+        rows = [(name, f"{found[name]:.2f}") for name in ("here_ms", "more_ms", "here_cpu_ms", "more_cpu_ms")]
+        Console().print(table(found, "milliseconds an image", rows))

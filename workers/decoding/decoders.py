@@ -115,7 +115,9 @@ class _Worker:
         memory = self._memory(sum(4 * w * h for w, h in sizes))
         for width, height in sizes:
             length = 4 * width * height
-            found.append(Image.frombytes("RGB", (width, height), memory[at : at + length], "raw", "RGBX"))
+            image = Image.new("RGB", (width, height), None)  # to fill it first would take as long as to copy
+            image.frombytes(memory[at : at + length], "raw", "RGBX")
+            found.append(image)
             at += length
         return found
 

@@ -14,6 +14,7 @@ from tasks.images import MAX_PIXELS, BadImage, decode_with_media
 from tasks.images.decoder import Decoder
 from tasks.images.featureless import is_featureless
 from tasks.images.perceptual_hash import perceptual_hash
+from tasks.images.small_grey import SmallGrey
 from tasks.message_parts import Fault, Media, ObjectRef, Vectors
 from tasks.messages import Embedded, Submitted, WrongSpace
 
@@ -65,8 +66,9 @@ def embed(
             if sum(map(_pixels, held)) + _pixels(views) > HELD:
                 encode_held()
             held.append(views)
-            empty = detect_featureless and all(map(is_featureless, views))
-            seen.append(_Seen(ref, about, empty, perceptual_hash(views[0])))
+            small = SmallGrey(views[0])
+            empty = detect_featureless and _featureless(views, small)
+            seen.append(_Seen(ref, about, empty, perceptual_hash(views[0], small)))
     encode_held()
     vectors = np.concatenate(parts)
     finite = np.flatnonzero(np.isfinite(vectors).all(axis=1)).tolist()
@@ -101,3 +103,7 @@ class _Seen:
 
 def _pixels(views: Sequence[Image.Image]) -> int:
     return sum(view.width * view.height for view in views)
+
+
+def _featureless(views: Sequence[Image.Image], small: SmallGrey) -> bool:
+    return is_featureless(views[0], small) and all(map(is_featureless, views[1:]))

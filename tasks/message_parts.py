@@ -17,14 +17,23 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A part of a message."""
 
 
-class ObjectRef(_Part, frozen=True):
-    """One version of one object in a bucket."""
+class UserMetadata(_Part, frozen=True, omit_defaults=True):
+    """What its owner wrote beside an object: the name of the file, an id of their own, and texts by name, sorted."""
+
+    file_name: str | None = None
+    client_id: str | None = None
+    values: tuple[tuple[str, str], ...] = ()
+
+
+class ObjectRef(_Part, frozen=True, omit_defaults=True):
+    """One version of one object in a bucket. ``user_metadata``: known once the object was read; ``None`` for none."""
 
     bucket: str
     key: str
     etag: str
     size: int | None = None
     version_id: str | None = None
+    user_metadata: UserMetadata | None = None
 
     @property
     def id(self) -> str:

@@ -7,7 +7,7 @@ images are never sent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Self, TypeVar, Union
 
 import msgspec
@@ -82,6 +82,11 @@ class Batch(Message, frozen=True, kw_only=True):
 
 class Submitted(Batch, frozen=True, kw_only=True, tag_field="kind", tag="submitted/1"):
     """Objects to be tagged."""
+
+    def parts(self, most: int) -> Iterator[Self]:
+        """The same objects in batches of at most ``most``."""
+        for start in range(0, len(self.objects), most):
+            yield msgspec.structs.replace(self, objects=self.objects[start : start + most])
 
 
 class Embedded(Batch, frozen=True, kw_only=True, tag_field="kind", tag="embedded/1"):

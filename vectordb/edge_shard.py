@@ -35,16 +35,22 @@ class OpenShard:
         self._turn = threading.RLock()  # no calls by others while the shard is reopened
         with translated(path):
             self._shard = edge.EdgeShard.load(str(path))
+        self._identity = _identity(path)
 
     @contextmanager
     def used(self) -> Iterator[edge.EdgeShard]:
-        """The shard, for the process that opened it and until it is closed, one thread at a time."""
+        """The shard, for the process that opened it and until it is closed, one thread at a time.
+
+        Raises ``IndexMissing`` if its folder was removed or replaced: the library goes on with files that are gone.
+        """
         # checked first: after a fork a thread that does not exist here may hold the lock
         if os.getpid() != self._owner:
             raise IndexFault("this index was opened before a fork; open it in the process that uses it")
         with self._turn:
             if self._closed:
                 raise IndexFault("this index is closed")
+            if _identity(self._path) != self._identity:
+                raise IndexMissing(f"the index at {self._path} was removed or replaced while it was open")
             with translated():
                 yield self._shard
 
@@ -58,6 +64,7 @@ class OpenShard:
         closed()
         with translated(self._path):
             self._shard = edge.EdgeShard.load(str(self._path), config)
+        self._identity = _identity(self._path)
         self._closed = False
 
     def close(self) -> None:
@@ -69,6 +76,15 @@ class OpenShard:
             with translated():
                 self._shard.flush()
                 self._shard.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a folder; ``None`` if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def recorded_dimension(path: Path, missing: str) -> int:

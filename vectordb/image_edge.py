@@ -1,10 +1,11 @@
 """The embedded image index: a Qdrant Edge shard in a folder, in this process (see ``vectordb.edge_shard``).
 
 On disk: ``index.json`` (with the dimension; written last) and the shard in ``shard/``. Vectors and payloads stay on
-disk; from ``LARGE`` images on the graph is built over int8 codes in memory.
+disk. What is compared first are codes of 4 bits a dimension in memory, and the best of them by their vectors. Codes
+that follow from one vector alone (TurboQuant) exist for new images, too; int8 codes need the range of all values.
 
-**Graph.** New images are found at once, by a full scan. ``optimize`` adds them to graphs of at most ``SEGMENT``
-images; it blocks this process, so ``vectordb.image_growth`` lets another one do it, on a copy.
+**Graph.** New images are found at once, by a scan of their codes. ``optimize`` adds them to graphs of at most
+``SEGMENT`` images; it blocks this process, so ``vectordb.image_growth`` lets another one do it, on a copy.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import qdrant_edge as edge
 
 from vectordb.disk_space import require_space
 from vectordb.edge_shard import OpenShard, recorded_dimension, translated
+from vectordb.image_edge_queries import filter_of, search_params, sparse
 from vectordb.image_points import (
     COMPARED,
     IMAGE,
@@ -32,6 +34,7 @@ from vectordb.image_points import (
     fact_of,
     hits_of,
     payload_of,
+    to_label,
 )
 from vectordb.images import (
     EVERYTHING,
@@ -42,9 +45,8 @@ from vectordb.images import (
     ImageHits,
     ImageLabels,
     last_by_id,
-    word_id,
 )
-from vectordb.index import Floats, IndexExists, IndexMissing, WrongDimension, unit_rows
+from vectordb.index import Floats, IndexExists, WrongDimension, unit_rows
 from vectordb.options import IndexOptions
 
 DEFAULT = IndexOptions(m=16, ef_construct=128, ef=256, quantised=True)
@@ -64,10 +66,6 @@ class EdgeImages:
         self._options = options
         self._put = 0
         self._packed = struct.Struct(f"{dimension}f").pack
-        rescored = edge.QuantizationSearchParams(rescore=True, oversampling=options.oversampling)
-        # with a filter, the search of a graph goes on through images that do not pass
-        beyond = edge.AcornSearchParams(enable=True, max_selectivity=1.0)
-        self._params = edge.SearchParams(hnsw_ef=options.ef, quantization=rescored, acorn=beyond)
         self._exact = edge.SearchParams(exact=True, quantization=edge.QuantizationSearchParams(ignore=True))
         self._shard = OpenShard(path / "shard")
 
@@ -108,7 +106,10 @@ class EdgeImages:
                 require_space(self._path, 2 * rows.itemsize * self.dimension * len(part), "keep images")
                 known = shard.retrieve([number for number, _ in part], with_payload=True, with_vector=[WORDS])
                 before = {cast("int", record.id): record for record in known}
-                points = [_point(n, entries[at], rows[at].tolist(), before.get(n)) for n, at in part]
+                values = rows[[at for _, at in part]].tolist()
+                points = [
+                    _point(n, entries[at], row, before.get(n)) for (n, at), row in zip(part, values, strict=True)
+                ]
                 shard.update(edge.UpdateOperation.upsert_points(points))
                 self._put += len(points)
                 if self._put >= RENEWED:
@@ -117,17 +118,14 @@ class EdgeImages:
 
     def label(self, labels: Sequence[ImageLabels]) -> None:
         """See ``ImageIndex.label``."""
-        wanted = last_by_id([ImageEntry(one.bucket, one.key, one.etag) for one in labels])
         with self._shard.used() as shard:
-            for record in shard.retrieve(sorted(wanted), with_payload=True, with_vector=False):
-                one = labels[wanted[cast("int", record.id)]]
-                entry = entry_of(record.payload)
-                if (entry.bucket, entry.key, entry.etag) != (one.bucket, one.key, one.etag):
-                    continue
-                number = cast("int", record.id)
-                words: Any = {WORDS: _sparse(one.words)}
-                shard.update(edge.UpdateOperation.update_vectors([edge.PointVectors(number, words)]))
-                # last: an image with its tags has its words, too, whenever the process is killed
+            changed = to_label(labels, lambda ids: shard.retrieve([*ids], [*COMPARED], [WORDS]))
+            self._change([number for number, _ in changed])
+            words = [(number, sparse(one.words)) for number, one in changed]
+            vectors = [edge.PointVectors(number, cast("Any", {WORDS: of})) for number, of in words]
+            shard.update(edge.UpdateOperation.update_vectors(vectors))
+            # last: an image with its tags has its words, too, whenever the process is killed
+            for number, one in changed:
                 shard.update(edge.UpdateOperation.set_payload([number], {"tags": list(one.tags)}))
 
     def remove(self, ids: Sequence[int]) -> None:
@@ -138,10 +136,11 @@ class EdgeImages:
     def search(self, vectors: Floats, limit: int, where: ImageFilter = EVERYTHING) -> list[ImageHits]:
         """See ``ImageSearch.search``."""
         queries = unit_rows(vectors, self.dimension).tolist()
+        params = search_params(self._options, limit)
         requests = [
             edge.QueryRequest(
-                limit=limit, query=edge.Query.Nearest(query, using=IMAGE), filter=_filter(where),
-                with_payload=True, params=self._params,
+                limit=limit, query=edge.Query.Nearest(query, using=IMAGE), filter=filter_of(where),
+                with_payload=True, params=params,
             )
             for query in queries
         ]  # fmt: skip
@@ -154,18 +153,32 @@ class EdgeImages:
             return ImageHits((), ())
         request = edge.QueryRequest(
             limit=limit,
-            query=edge.Query.Nearest(_sparse(words), using=WORDS),
-            filter=_filter(where),
+            query=edge.Query.Nearest(sparse(words), using=WORDS),
+            filter=filter_of(where),
             with_payload=True,
         )
         with self._shard.used() as shard:
             return hits_of(shard.query(request))
 
-    def concerned(self, vector: Floats, hubness: float, captions_version: str) -> list[ImageEntry]:
-        """See ``ImageSearch.concerned``: an exact scan of all images, then the rank values above the floors."""
+    def ids_after(self, after: int, limit: int) -> list[int]:
+        """See ``ImageSearch.ids_after``."""
+        if after >= 2**64 - 1:
+            return []
+        request = edge.ScrollRequest(offset=after + 1, limit=limit, with_payload=False, with_vector=False)
+        with self._shard.used() as shard:
+            found, _ = shard.scroll(request)
+        return [cast("int", record.id) for record in found]
+
+    def concerned(
+        self, vector: Floats, hubness: float, captions_version: str, part: Sequence[int] | None = None
+    ) -> list[ImageEntry]:
+        """See ``ImageSearch.concerned``: an exact scan, then the rank values above the floors."""
         (query,) = unit_rows(vector[None], self.dimension).tolist()
-        where = _filter(ImageFilter(captions_version=captions_version))
-        total = max(1, self.count(ImageFilter(captions_version=captions_version)))
+        version = ImageFilter(captions_version=captions_version)
+        where, total = filter_of(version), max(1, self.count(version) if part is None else len(part))
+        if part is not None:
+            of_version = edge.FieldCondition(key="captions", match=edge.MatchValue(captions_version))
+            where = edge.Filter(must=[edge.HasIdCondition(set(part)), of_version])
         every = edge.Prefetch(
             limit=total, query=edge.Query.Nearest(query, using=IMAGE), filter=where, params=self._exact
         )
@@ -190,12 +203,22 @@ class EdgeImages:
         offset: Any = after + 1
         while offset is not None and offset < 2**64:
             request = edge.ScrollRequest(
-                offset=offset, limit=PAGE, filter=_filter(where), with_payload=True, with_vector=[IMAGE]
+                offset=offset, limit=PAGE, filter=filter_of(where), with_payload=True, with_vector=[IMAGE]
             )
             with self._shard.used() as shard:
                 found, offset = shard.scroll(request)
             if found:
                 yield self._read(found)
+
+    def entries(self, after: int = -1) -> Iterator[list[ImageEntry]]:
+        """See ``ImageSearch.entries``."""
+        offset: Any = after + 1
+        while offset is not None and offset < 2**64:
+            request = edge.ScrollRequest(offset=offset, limit=PAGE, with_payload=True, with_vector=False)
+            with self._shard.used() as shard:
+                found, offset = shard.scroll(request)
+            if found:
+                yield [entry_of(record.payload) for record in found]
 
     def facts(self, ids: Sequence[int]) -> list[ImageFact]:
         """See ``ImageSearch.facts``."""
@@ -205,8 +228,6 @@ class EdgeImages:
 
     def facts_after(self, after: int, limit: int) -> list[ImageFact]:
         """See ``ImageSearch.facts_after``."""
-        if not (self._path / "index.json").exists():  # the library goes on with files that were removed
-            raise IndexMissing(f"the index of images at {self._path} was removed")
         if after >= 2**64 - 1:
             return []
         request = edge.ScrollRequest(offset=after + 1, limit=limit, with_payload=list(COMPARED), with_vector=[WORDS])
@@ -217,7 +238,7 @@ class EdgeImages:
     def count(self, where: ImageFilter = EVERYTHING) -> int:
         """See ``ImageSearch.count``."""
         with self._shard.used() as shard:
-            return shard.count(edge.CountRequest(exact=True, filter=_filter(where)))
+            return shard.count(edge.CountRequest(exact=True, filter=filter_of(where)))
 
     def optimize(self, threads: int = 0) -> None:
         """Build graphs over everything that was put so far, then flush. Blocks the whole process.
@@ -237,6 +258,9 @@ class EdgeImages:
         """See ``ImageIndex.close``. Does nothing in a forked child: the parent is the owner."""
         self._shard.close()
 
+    def _change(self, ids: Sequence[int]) -> None:
+        pass  # images are about to be labelled
+
     def _read(self, found: Sequence[edge.Record]) -> tuple[list[ImageEntry], Floats]:
         vectors = [cast("dict[str, list[float]]", record.vector)[IMAGE] for record in found]
         packed = bytearray().join([self._packed(*vector) for vector in vectors])
@@ -255,31 +279,9 @@ def _point(number: int, entry: ImageEntry, vector: list[float], before: edge.Rec
     return edge.Point(number, vectors, payload_of(entry))
 
 
-def _sparse(words: Mapping[str, float]) -> edge.SparseVector:
-    by_id = {word_id(word): weight for word, weight in words.items()}
-    return edge.SparseVector(list(by_id), list(by_id.values()))
-
-
-def _filter(where: ImageFilter) -> edge.Filter | None:
-    must: list[Any] = [
-        edge.FieldCondition(key=key, match=edge.MatchValue(value))
-        for key, value in (("bucket", where.bucket), ("captions", where.captions_version))
-        if value is not None
-    ]
-    must += [edge.FieldCondition(key="tags", match=edge.MatchValue(tag)) for tag in where.tags]
-    if where.prefix:
-        must.append(edge.FieldCondition(key="key", match=edge.MatchPrefix(where.prefix)))
-    if where.after is not None or where.before is not None:
-        must.append(edge.FieldCondition(key=TAKEN, range=edge.RangeDateTime(gte=where.after, lte=where.before)))
-    without: list[Any] = []
-    if where.not_tags:
-        without = [edge.FieldCondition(key="tags", match=edge.MatchAny(list(where.not_tags)))]
-    return edge.Filter(must=must, must_not=without) if must or without else None
-
-
 def _config(dimension: int, options: IndexOptions, threads: int = 0) -> edge.EdgeConfig:
     """The library's configuration for ``options`` without unset values."""
-    codes = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, memory=edge.Memory.Pinned)
+    codes = edge.TurboQuantQuantizationConfig(bits=edge.TurboQuantBitSize.Bits4, memory=edge.Memory.Pinned)
     image = edge.EdgeVectorParams(
         size=dimension, distance=edge.Distance.Cosine, memory=edge.Memory.Cold,
         quantization_config=codes if options.quantised else None,

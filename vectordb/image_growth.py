@@ -34,13 +34,13 @@ from vectordb import image_graph
 from vectordb.disk_space import DiskFull, require_space, size_of
 from vectordb.errors import WildtagError
 from vectordb.image_edge import DEFAULT, SEGMENT, EdgeImages
-from vectordb.images import PAGE, ImageEntry, ImageLabels, image_id
+from vectordb.images import PAGE, ImageEntry, ImageLabels
 from vectordb.index import Floats, IndexFault, IndexLocked
 from vectordb.options import IndexOptions
 
 log = structlog.get_logger()
 
-LEAST = 20_000  # images without a graph that start a build: a scan of them takes about 5 ms
+LEAST = 20_000  # images without a graph that start a build: a scan of their codes takes about 0.5 ms
 RETRY_S = 600.0  # seconds from a failed build to the next
 
 
@@ -82,7 +82,6 @@ class GrowingImages(EdgeImages):
     def label(self, labels: Sequence[ImageLabels]) -> None:
         """See ``ImageIndex.label``."""
         with self._changing:
-            self._note([image_id(one.bucket, one.key) for one in labels])
             super().label(labels)
 
     def remove(self, ids: Sequence[int]) -> None:
@@ -115,6 +114,9 @@ class GrowingImages(EdgeImages):
                 super().close()
             finally:
                 os.close(self._lock)
+
+    def _change(self, ids: Sequence[int]) -> None:
+        self._note(ids)
 
     def _note(self, ids: Sequence[int]) -> None:
         self._changed.update(ids)

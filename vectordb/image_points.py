@@ -18,10 +18,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from vectordb.images import ImageEntry, ImageFact, ImageHits
+import numpy as np
+
+from vectordb.images import ImageEntry, ImageFact, ImageHits, ImageLabels, last_by_id, word_id
 
 IMAGE: Final = "image"
 WORDS: Final = "words"
@@ -29,6 +31,17 @@ KEYWORDS: Final = ("bucket", "key", "captions", "tags")  # fields with an index
 TAKEN: Final = "taken"
 COMPARED: Final = ("bucket", "key", "raw_key", "etag", "tags")  # fields of an ``ImageFact``
 MARGIN: Final = 1e-5  # similarities of float32 vectors differ by less between two ways to compute them
+
+
+class Stored(Protocol):
+    """A point that was read, of either library."""
+
+    @property
+    def id(self) -> Any: ...
+    @property
+    def payload(self) -> dict[str, Any] | None: ...
+    @property
+    def vector(self) -> Any: ...
 
 
 class Scored(Protocol):
@@ -88,6 +101,39 @@ def fact_of(payload: dict[str, Any] | None, vector: Any) -> ImageFact:
     p = payload or {}
     words = vector.get(WORDS) if isinstance(vector, dict) else None
     return ImageFact(p["bucket"], _key(p), p["etag"], tuple(p["tags"]), 0 if words is None else len(words.indices))
+
+
+def to_label(
+    labels: Sequence[ImageLabels], retrieve: Callable[[list[int]], Iterable[Stored]]
+) -> list[tuple[int, ImageLabels]]:
+    """The labels to store, by id: of the version that is stored, and unlike those that are.
+
+    ``retrieve``: the points with these ids that exist, with the fields ``COMPARED`` and ``WORDS``.
+    """
+    wanted = last_by_id([ImageEntry(one.bucket, one.key, one.etag) for one in labels])
+    changed = []
+    for point in retrieve(sorted(wanted)) if wanted else ():
+        number = int(point.id)
+        one, p = labels[wanted[number]], point.payload or {}
+        if (p["bucket"], _key(p), p["etag"]) != (one.bucket, one.key, one.etag):
+            continue
+        words = {at: float(np.float32(weight)) for at, weight in zip(*sparse(one.words), strict=True)}
+        if tuple(p["tags"]) != one.tags or _stored_words(point.vector) != words:
+            changed.append((number, one))
+    return changed
+
+
+def sparse(words: Mapping[str, float]) -> tuple[list[int], list[float]]:
+    """The indices and the values of the sparse vector of words with weights; of two with one id the last counts."""
+    by_id = {word_id(word): weight for word, weight in words.items()}
+    return list(by_id), list(by_id.values())
+
+
+def _stored_words(vector: Any) -> dict[int, float]:
+    words = vector.get(WORDS) if isinstance(vector, dict) else None
+    return (
+        {} if words is None else {at: float(np.float32(w)) for at, w in zip(words.indices, words.values, strict=True)}
+    )
 
 
 def _key(payload: dict[str, Any]) -> str:

@@ -25,6 +25,8 @@ from vectordb.image_points import (
     fact_of,
     hits_of,
     payload_of,
+    sparse,
+    to_label,
 )
 from vectordb.images import (
     EVERYTHING,
@@ -35,7 +37,6 @@ from vectordb.images import (
     ImageHits,
     ImageLabels,
     last_by_id,
-    word_id,
 )
 from vectordb.index import Floats, IndexFault, IndexMissing, WrongDimension, unit_rows
 from vectordb.options import IndexOptions
@@ -112,17 +113,16 @@ class ServerImages:
     def label(self, labels: Sequence[ImageLabels]) -> None:
         """See ``ImageIndex.label``."""
         client = self._used()
-        wanted = last_by_id([ImageEntry(one.bucket, one.key, one.etag) for one in labels])
         operations: list[Any] = []
-        for record in ask(client.retrieve, self._collection, list(wanted), with_payload=True) if wanted else []:
-            one = labels[wanted[int(record.id)]]
-            entry = entry_of(record.payload)
-            if (entry.bucket, entry.key, entry.etag) != (one.bucket, one.key, one.etag):
-                continue
-            words = models.PointVectors(id=record.id, vector={WORDS: _sparse(one.words)})
+
+        def retrieve(ids: list[int]) -> list[models.Record]:
+            return ask(client.retrieve, self._collection, ids, with_payload=list(COMPARED), with_vectors=[WORDS])
+
+        for number, one in to_label(labels, retrieve):
+            words = models.PointVectors(id=number, vector={WORDS: _sparse(one.words)})
             operations.append(models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=[words])))
             # last: an image with its tags has its words, too, whatever fails
-            tags = models.SetPayload(payload={"tags": list(one.tags)}, points=[record.id])
+            tags = models.SetPayload(payload={"tags": list(one.tags)}, points=[number])
             operations.append(models.SetPayloadOperation(set_payload=tags))
         if operations:
             ask(client.batch_update_points, self._collection, operations, wait=True)
@@ -158,14 +158,29 @@ class ServerImages:
         )  # fmt: skip
         return hits_of(found.points)
 
-    def concerned(self, vector: Floats, hubness: float, captions_version: str) -> list[ImageEntry]:
-        """See ``ImageSearch.concerned``: an exact scan of all images, then the rank values above the floors."""
+    def ids_after(self, after: int, limit: int) -> list[int]:
+        """See ``ImageSearch.ids_after``."""
+        if after >= 2**64 - 1:
+            return []
+        found, _ = ask(
+            self._used().scroll, self._collection, limit=limit, offset=after + 1, with_payload=False,
+            with_vectors=False,
+        )  # fmt: skip
+        return [int(record.id) for record in found]
+
+    def concerned(
+        self, vector: Floats, hubness: float, captions_version: str, part: Sequence[int] | None = None
+    ) -> list[ImageEntry]:
+        """See ``ImageSearch.concerned``: an exact scan, then the rank values above the floors."""
         (query,) = unit_rows(vector[None], self.dimension).tolist()
-        where = ImageFilter(captions_version=captions_version)
-        total = self.count(where)
+        version = ImageFilter(captions_version=captions_version)
+        where, total = _filter(version), self.count(version) if part is None else len(part)
         if not total:
             return []
-        every = models.Prefetch(query=query, using=IMAGE, limit=total, filter=_filter(where), params=self._exact)
+        if part is not None:
+            of_version = models.FieldCondition(key="captions", match=models.MatchValue(value=captions_version))
+            where = models.Filter(must=[models.HasIdCondition(has_id=list(part)), of_version])
+        every = models.Prefetch(query=query, using=IMAGE, limit=total, filter=where, params=self._exact)
         above = models.SumExpression(sum=["$score", models.NegExpression(neg="floor")])
         found = ask(
             self._used().query_points, self._collection, prefetch=every, query=models.FormulaQuery(formula=above),
@@ -193,6 +208,21 @@ class ServerImages:
             )  # fmt: skip
             if found:
                 yield self._read(found)
+
+    def entries(self, after: int = -1) -> Iterator[list[ImageEntry]]:
+        """See ``ImageSearch.entries``."""
+        offset: Any = after + 1
+        while offset is not None and offset < 2**64:
+            found, offset = ask(
+                self._used().scroll,
+                self._collection,
+                limit=PAGE,
+                offset=offset,
+                with_payload=True,
+                with_vectors=False,
+            )
+            if found:
+                yield [entry_of(record.payload) for record in found]
 
     def facts(self, ids: Sequence[int]) -> list[ImageFact]:
         """See ``ImageSearch.facts``."""
@@ -248,8 +278,8 @@ def _point(number: int, entry: ImageEntry, vector: list[float], before: models.R
 
 
 def _sparse(words: Mapping[str, float]) -> models.SparseVector:
-    by_id = {word_id(word): weight for word, weight in words.items()}
-    return models.SparseVector(indices=list(by_id), values=list(by_id.values()))
+    indices, values = sparse(words)
+    return models.SparseVector(indices=indices, values=values)
 
 
 def _filter(where: ImageFilter) -> models.Filter | None:

@@ -140,6 +140,10 @@ class ImageSearch(Protocol):
         """All images with their vectors, in the order of ids, ``PAGE`` at a time; only ids above ``after``."""
         ...
 
+    def entries(self, after: int = -1) -> Iterator[list[ImageEntry]]:
+        """As ``pages`` without vectors, which are most of what is read."""
+        ...
+
     def facts(self, ids: Sequence[int]) -> list[ImageFact]:
         """What is known of these images without their vectors, ordered by id; unknown ids are skipped."""
         ...
@@ -155,11 +159,18 @@ class ImageSearch(Protocol):
         """The number of images."""
         ...
 
-    def concerned(self, vector: Floats, hubness: float, captions_version: str) -> list[ImageEntry]:
+    def ids_after(self, after: int, limit: int) -> list[int]:
+        """The first ``limit`` ids above ``after``, in their order."""
+        ...
+
+    def concerned(
+        self, vector: Floats, hubness: float, captions_version: str, part: Sequence[int] | None = None
+    ) -> list[ImageEntry]:
         """The images tagged with these captions for which a caption with this vector (dimension,) is a kept one.
 
         Those to which its similarity is above their ``bound``, and its similarity minus its ``hubness`` above their
         ``floor``, both within rounding: for a caption that is in the version, and for one that is not yet.
+        ``part``: only of these ids; all images take a while, see ``ids_after``.
         """
         ...
 

@@ -19,7 +19,8 @@ BENCHMARKS = {
     "quality": "sweep the parameters of the method on labelled images",
     "finding": "how well labelled images are found by their labels",
     "archive": "retag from kept vectors, and how fast an archive follows a caption",
-    "search": "search a million images by vector and tag, and let graphs be built meanwhile",
+    "latency": "search a million images by vector and tag, and let graphs be built meanwhile",
+    "search": "the whole table of kept vectors: latency, retagging, following, search by words, teaching",
     "segmentation": "cost of segmentation relative to encoding, and savings of a coarse pass",
 }
 

@@ -45,6 +45,7 @@ PAGE = 1000
 NOISE = 0.35  # length of the noise that is added to a unit vector
 LINKS = 30_000  # of one file; ext4 allows 65,000
 PATIENCE_S = 900.0
+COPIED = ("captions", "cache")  # folders of a home
 LESSON = "a photo of a wildtag benchmark"
 
 
@@ -67,19 +68,23 @@ def main(arguments: Sequence[str]) -> None:
     """Measure, and print JSON or lines."""
     chosen = _parser().parse_args(arguments)
     begun = machine()
-    with tempfile.TemporaryDirectory(prefix="archive-") as folder:
-        home = Path(folder)
-        if chosen.home is not None:
-            for part in ("captions", "cache"):
-                shutil.copytree(chosen.home / part, home / part)
-        with _stack(home) as wiring:
-            found = _measure(wiring, chosen.photographs, chosen.images, chosen.folder)
+    found = measured(chosen.photographs, chosen.images, chosen.folder, chosen.home)
     report = Report(machine=begun, versions=versions(), **found)
     if chosen.json:
         print(msgspec.json.encode(report).decode())
         return
     for name, value in msgspec.to_builtins(report).items():
         print(f"{name:16} {value}")
+
+
+def measured(photographs: int, archive: int, folder: Path | None = None, home: Path | None = None) -> dict[str, Any]:
+    """All figures but the conditions, from a stack of its own. See the options."""
+    with tempfile.TemporaryDirectory(prefix="archive-") as place:
+        if home is not None:
+            for part in COPIED:
+                shutil.copytree(home / part, Path(place) / part)
+        with _stack(Path(place)) as wiring:
+            return _measure(wiring, photographs, archive, folder)
 
 
 def _measure(wiring: Wiring, photographs: int, archive: int, folder: Path | None) -> dict[str, Any]:

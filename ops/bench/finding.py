@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import msgspec
 import numpy as np
@@ -18,49 +19,34 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from ops.bench.labelled import Images, labelled_set, opened, tagged
 from tasks.encoders.protocols import TextEncoder
-from tasks.evaluation.finding import finding_figures
-from tasks.evaluation.manifest import BadManifest, Item
-from tasks.evaluation.manifest import read as read_manifest
-from tasks.evaluation.run import embedded_of
+from tasks.evaluation.finding import FindingFigures, finding_figures
 from tasks.labels.implied import implied
 from tasks.message_parts import Floats
-from tasks.messages import Scored
 from tasks.search.expansion import CAPTIONS, expanded
 from tasks.search.fusion import DEPTH, RankedList, fused, reason
 from tasks.search.query import read
-from tasks.search.words import matching, words_of
+from tasks.search.words import matching
 from vectordb.index import CaptionIndex, CaptionSearch
 from workers.cli.show import console, messages
-from workers.embedded.caption_access import captions_of
-from workers.evaluation.adapters import options_in_use, source_of
+from workers.evaluation.adapters import options_in_use
 from workers.evaluation.conditions import conditions
 from workers.settings.settings import Settings
-from workers.wiring.captions import prepare_captions
-from workers.wiring.pipeline import pipeline as pipeline_of
 from workers.wiring.wiring import Wiring
 
 TOP = 5  # hits printed of a query
-
-Labelled = tuple[str, float, Sequence[str]]
 
 
 def main(arguments: Sequence[str]) -> None:
     """Measure each way to search, and print a table or JSON."""
     chosen = _parser().parse_args(arguments)
     settings = Settings()
-    prepare_captions(settings)
-    wiring = Wiring(settings)
-    items = read_manifest(chosen.manifest, chosen.root).spread(chosen.limit)
-    with captions_of(wiring) as captions:
-        images = _tagged(items, wiring, captions)
-        reference = wiring.reference_vectors.vectors if wiring.reference_vectors else None
-        ways = Ways(images, wiring.text_encoder, captions, reference)
-        searches = {"vector": ways.plain, "expanded": ways.near, "words": ways.by_words, "fused": ways.fused}
-        rows = [
-            finding_figures(name, search, images.items)
-            for name, search in track(searches.items(), "searching", console=messages, transient=True)
-        ]
+    items = labelled_set(chosen.manifest, chosen.root).spread(chosen.limit)
+    with opened(settings) as (wiring, captions):
+        images = tagged(items, wiring, captions)
+        ways = Ways.of(images, wiring, captions)
+        rows = ways.figures()
         for text in chosen.text:
             ways.show(text)
     if chosen.json:
@@ -97,43 +83,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 @dataclass(frozen=True)
-class Images:
-    """What an index of images would hold, by position. ``vectors`` (n, d). ``labels``: see ``words_of``."""
-
-    items: Sequence[Item]
-    vectors: Floats
-    labels: Sequence[Sequence[Labelled]]
-    words: Sequence[dict[str, float]]
-
-
-def _tagged(items: Sequence[Item], wiring: Wiring, captions: CaptionIndex) -> Images:
-    source = source_of(wiring)
-    pipeline = pipeline_of(wiring, captions, wiring.revision.captions_version)
-    good: list[Item] = []
-    vectors: list[Floats] = []
-    labels: list[Sequence[Labelled]] = []
-    starts = range(0, len(items), source.batch)
-    for begin in track(starts, "tagging", console=messages, transient=True):
-        part = items[begin : begin + source.batch]
-        embedded, _, skipped = embedded_of(part, source)
-        for one in skipped:
-            messages.print(f"skipped {one}", markup=False, soft_wrap=True)
-        good += [part[int(ref.key)] for ref in embedded.objects]
-        vectors.append(embedded.vectors.array())
-        labels += _labels(pipeline.score(pipeline.candidates(embedded)))
-    if not good:
-        raise BadManifest(f"none of the {len(items)} images can be read")
-    return Images(good, np.concatenate(vectors), labels, [words_of(found) for found in labels])
-
-
-def _labels(scored: Scored) -> list[list[Labelled]]:
-    return [
-        [(tag.label, tag.strength, [hits[at].caption for at in tag.evidence]) for tag in tags]
-        for tags, hits in zip(scored.tags, scored.hits, strict=True)
-    ]
-
-
-@dataclass(frozen=True)
 class Ways:
     """The ways to search. Each gives positions of images, best first."""
 
@@ -141,6 +90,20 @@ class Ways:
     encoder: TextEncoder
     captions: CaptionSearch
     reference_vectors: Floats | None
+
+    @classmethod
+    def of(cls, images: Images, wiring: Wiring, captions: CaptionIndex) -> Self:
+        """With the parts of a pipeline."""
+        reference = wiring.reference_vectors.vectors if wiring.reference_vectors else None
+        return cls(images, wiring.text_encoder, captions, reference)
+
+    def figures(self) -> list[FindingFigures]:
+        """The figures of each way, ``fused`` last: as the product searches."""
+        searches = {"vector": self.plain, "expanded": self.near, "words": self.by_words, "fused": self.fused}
+        return [
+            finding_figures(name, search, self.images.items)
+            for name, search in track(searches.items(), "searching", console=messages, transient=True)
+        ]
 
     def plain(self, text: str) -> Sequence[int]:
         """By the vector of the text."""

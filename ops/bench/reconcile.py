@@ -20,7 +20,7 @@ from rich.progress import track
 from ops.bench.machine import machine, versions
 from ops.bench.private_redis import private_redis
 from ops.bench.watched import memory
-from tasks.message_parts import ObjectRef, Revision, Tag
+from tasks.message_parts import ObjectRef, Revision, Tag, UserMetadata
 from vectordb.errors import Permanent
 from workers.cli.show import console, messages
 from workers.dispatch.removals import Holds
@@ -64,7 +64,14 @@ class MadeUp:
         """See ``ObjectStore``: a sweep reads nothing."""
         raise Permanent(f"the sweep has read {bucket}/{key} ({limit})")
 
-    def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        data: BinaryIO,
+        content_type: str | None = None,
+        user_metadata: UserMetadata | None = None,  # noqa: ARG002 -- the Protocol's
+    ) -> ObjectInfo:
         """See ``ObjectStore``: a sweep writes nothing."""
         raise Permanent(f"the sweep has written {bucket}/{key} ({data}, {content_type})")
 

@@ -1,4 +1,4 @@
-"""Search a finished index of images: the child process of ``ops.bench.search``.
+"""Search a finished index of images: the child process of ``ops.bench.latency``.
 
 Prints one line when the index is open, one after all queries, and one after new images got a graph meanwhile.
 """
@@ -27,10 +27,10 @@ DEADLINE_S = 1800.0
 
 
 def main(arguments: list[str]) -> None:
-    """``arguments``: folder of the index, file of the queries, number of images."""
+    """``arguments``: folder of the index, file of the queries, number of images, and of the new ones at last."""
     # standard output is for results
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    path, file, count = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
+    path, file, count, new = Path(arguments[0]), Path(arguments[1]), int(arguments[2]), int(arguments[3])
     with np.load(file) as queries:
         asked = {name: queries[name] for name in queries.files}
     begun = time.perf_counter()
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
     _asked(index, asked)  # reads the pages that the queries need
     _say("alone", kinds=_asked(index, asked), memory=memory())
     index.close()
-    _say("growing", **_growing(path, asked, count))
+    _say("growing", **_growing(path, asked, count, new))
 
 
 def _asked(index: GrowingImages, asked: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -64,36 +64,37 @@ def _asked(index: GrowingImages, asked: dict[str, Any]) -> dict[str, dict[str, f
     }
 
 
-def _growing(path: Path, asked: dict[str, Any], count: int) -> dict[str, Any]:
+def _growing(path: Path, asked: dict[str, Any], count: int, added: int) -> dict[str, Any]:
     """Put new images into a copy, and send the queries while another process builds their graph."""
     other = path.with_name(f"{path.name}.growing")
     shutil.rmtree(other, ignore_errors=True)
     image_graph.copy(path / "shard", other / "shard")
     shutil.copy(path / "index.json", other)
     index = GrowingImages.open(other)
-    new = list(MadeImages(NEW, seed=8).pieces())
+    new = list(MadeImages(added, seed=8).pieces())
     for page, (entries, vectors) in enumerate(new):
         renamed = [type(one)(f"new-{page}", one.key, one.etag, one.captions_version) for one in entries]
         index.put(renamed, vectors)
     scanned = _asked(index, asked)
     begun = time.perf_counter()
-    index.maintain()
+    index.maintain(min(LEAST, added - 1))
     copied = time.perf_counter() - begun
     kinds = _asked(index, asked)
     entries, vectors = new[0]
-    index.put([type(one)("later", one.key, one.etag) for one in entries[:LATER]], vectors[:LATER])
+    later = min(LATER, len(entries) - 1)
+    index.put([type(one)("later", one.key, one.etag) for one in entries[:later]], vectors[:later])
     longest = 0.0
-    while index.without_graph() > LATER and time.perf_counter() - begun < DEADLINE_S:
+    while index.without_graph() > later and time.perf_counter() - begun < DEADLINE_S:
         time.sleep(0.1)
         step = time.perf_counter()
         index.maintain()
         longest = max(longest, time.perf_counter() - step)
     built = time.perf_counter() - begun
-    complete = index.count() == count + NEW + LATER
+    complete = index.count() == count + added + later
     index.close()
     shutil.rmtree(other)
     return {
-        "put": NEW, "copy_s": copied, "build_s": built - longest - copied, "swap_s": longest, "complete": complete,
+        "put": added, "copy_s": copied, "build_s": built - longest - copied, "swap_s": longest, "complete": complete,
         "kinds": kinds, "without_a_build": scanned,
     }  # fmt: skip
 

@@ -7,10 +7,12 @@ counts, too: half a query, or a tag that is not sure, is no reason to be first. 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from tasks.labels.index_form import index_form
 from tasks.search.query import Query
+from tasks.search.words import forms_of_text
 
 CONSTANT = 60  # of the paper: how little the first ranks of a list differ
 DEPTH = 200  # images that each list contributes
@@ -43,12 +45,14 @@ class Reason:
 
     ``similarity``: the cosine of the image's vector and the query's search vector, ``None`` if it is not known.
     ``tags``: the labels of its tags that the query names, or that imply what it names, the best match first.
-    ``words``: other words of the query that it has, from its name or metadata, as index forms.
+    ``metadata``: what its owner wrote and the query names, as ``title: Sunset in Paris``, the best match first.
+    ``words``: other words of the query that it has, from its name, as index forms.
     """
 
     similarity: float | None
     tags: tuple[str, ...]
     words: tuple[str, ...]
+    metadata: tuple[str, ...] = ()
 
 
 def fused(lists: Sequence[RankedList], limit: int) -> list[Fused]:
@@ -63,24 +67,33 @@ def fused(lists: Sequence[RankedList], limit: int) -> list[Fused]:
 
 
 def reason(
-    query: Query, similarity: float | None, tags: Mapping[str, Sequence[str]], words: Mapping[str, float]
+    query: Query,
+    similarity: float | None,
+    tags: Mapping[str, Sequence[str]],
+    words: Mapping[str, float],
+    metadata: Sequence[tuple[str, str]] = (),
 ) -> Reason:
     """Why an image with these tags and words was found.
 
     ``tags``: label → the index forms that it implies. ``words``: all forms the image is found by, with weights.
+    ``metadata``: names and texts that its owner wrote.
     """
     weights = {**query.words, **dict.fromkeys(query.required, 1.0)}
-    named: dict[str, float] = {}
     explained: set[str] = set()
-    for label, broader in tags.items():
-        forms = {index_form(label), *broader} & weights.keys()
-        if forms:
-            named[label] = max(weights[form] for form in forms)
-            explained |= forms
-    by_name = sorted(named, key=lambda label: -named[label])
+
+    def naming(forms_by_name: Mapping[str, AbstractSet[str]]) -> tuple[str, ...]:
+        named: dict[str, float] = {}
+        for name, has in forms_by_name.items():
+            if forms := has & weights.keys():
+                named[name] = max(weights[form] for form in forms)
+                explained.update(forms)
+        return tuple(sorted(named, key=lambda name: -named[name]))
+
+    by_tag = naming({label: {index_form(label), *broader} for label, broader in tags.items()})
+    by_text = naming({f"{name}: {text}": forms_of_text(text) & words.keys() for name, text in metadata})
     others = [form for form in weights if form in words and form not in explained]
     others.sort(key=lambda form: -weights[form])
-    return Reason(similarity, tuple(by_name), tuple(others))
+    return Reason(similarity, by_tag, tuple(others), by_text)
 
 
 def _ranks(scores: Sequence[float]) -> list[int]:

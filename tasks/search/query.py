@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.labels.index_form import folded, index_form
+from tasks.search.words import EDGES
 
 LONGEST = 4  # words of a label that is looked up; longer labels are found by their parts
 MOST = 12  # words of a query that are looked up
 
 # an opening quote must follow a blank, so that the apostrophe of 5" and the hyphen of "t-shirt" are characters
 _PART = re.compile(r'(?:(?<=\s)|^)(?P<no>-?)["“„](?P<phrase>[^"“”„]+)["”“]|(?P<word>\S+)')
-_EDGES = '.,;:!?()[]{}"“”„«»…'
 # words that say nothing about what a picture shows, and those for the picture itself
 _STOP = """
     a an and any at by for from in into is it its my near of on or our some that the their them these this those to
@@ -55,7 +55,7 @@ def read(text: str) -> Query:
                 kept.append(phrase)
             continue
         word: str = part["word"]
-        bare = word.strip(_EDGES)
+        bare = word.strip(EDGES)
         if word.startswith("-") and bare.strip("-"):
             excluded[index_form(bare.lstrip("-"))] = None
         elif bare:

@@ -21,8 +21,10 @@ WRITTEN = 1.0  # a keyword or title that a person wrote into the file
 LEAST = 0.01  # a weight must be above 0 to be stored
 SHORTEST = 3  # letters of a word of a file name
 
+EDGES = '.,;:!?()[]{}"“”„«»…'  # of words
 _WORD = re.compile(r"[^\W\d_]+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_ID = re.compile(r"(?i)(?=.*\d)[0-9a-f-]{16,}")  # random, though it may have "face" or "cafe" in it
 # what cameras, phones and programs call files and folders
 _NAMES = """
     copy cropped dcim download downloads dsc dscf dscn edit edited export file files final folder image images img
@@ -37,11 +39,13 @@ def words_of(
     segments: Iterable[tuple[str, float, Sequence[str]]] = (),
     key: str = "",
     written: Iterable[str] = (),
+    file_name: str = "",
 ) -> dict[str, float]:
     """Index form → weight, above 0 and at most 1; a form that is found in several ways has its best weight.
 
     ``tags``, ``segments``: label, strength (0 to 1) and the captions that are its evidence. ``key``: path of the
-    file. ``written``: titles and keywords of the file's metadata.
+    file. ``written``: what a person wrote of it: titles and keywords, also beside the file. ``file_name``: what an
+    uploaded file was called.
     """
     found: dict[str, float] = {}
 
@@ -54,10 +58,11 @@ def words_of(
             add(index_form(label), share * strength)
             for broader in implied(label, captions):
                 add(broader, share * IMPLIED * strength)
-    for form in _of_name(key):
-        add(form, NAME)
+    for name in (key, file_name):
+        for form in _of_name(name):
+            add(form, NAME)
     for text in written:
-        for form in _of_text(text):
+        for form in forms_of_text(text):
             add(form, WRITTEN)
     return found
 
@@ -71,7 +76,7 @@ def _of_name(key: str) -> Iterable[str]:
     """The words of the file's name and of its folder, and each two in a row."""
     *folders, name = key.split("/")
     stem = name.rsplit(".", 1)[0] if "." in name[1:] else name
-    for part in (*folders[-1:], stem):
+    for part in (one for one in (*folders[-1:], stem) if not _ID.fullmatch(one)):
         words = [
             word
             for word in map(folded, _WORD.findall(_HUMP.sub(" ", part)))
@@ -80,10 +85,11 @@ def _of_name(key: str) -> Iterable[str]:
         yield from _runs(words, 2)
 
 
-def _of_text(text: str) -> Iterable[str]:
-    words = _WORD.findall(folded(text))
-    yield index_form(text)
-    yield from _runs(words, 2)
+def forms_of_text(text: str) -> set[str]:
+    """The index forms that a text is found by: all of it, its words, and each two in a row, also with digits."""
+    whole = folded(text)
+    words = [word for part in whole.split() if (word := part.strip(EDGES))]
+    return {form for form in (index_form(text), *_runs(words, 2), *_runs(_WORD.findall(whole), 2)) if form}
 
 
 def _runs(words: Sequence[str], longest: int) -> Iterable[str]:

@@ -102,3 +102,24 @@ def test_a_home_without_an_index_is_filled_by_itself(make_stack: Callable[..., S
     rebuilt = json.loads(stack.wildtag("images", "rebuild", "--yes", "--json").stdout)
     assert (rebuilt["indexed"], rebuilt["left"]) == (12, 0)
     assert stack.stop() < 10
+
+
+def test_an_index_that_is_deleted_under_a_running_stack_is_named_and_filled_again(
+    make_stack: Callable[..., Stack],
+) -> None:
+    stack = make_stack()  # the index is compared once an hour
+    stack.start()
+    for n, data in enumerate(variants(12)):
+        drop(stack.inbox, f"{n}.jpg", data)
+    stack.settled(12)
+    assert "can be found" not in stack.wildtag("find", "cat").stderr
+    shutil.rmtree(stack.home / "images")
+    said = stack.wildtag("find", "cat")
+    assert "of 12 images can be found: the index of images is incomplete" in said.stderr, said.stderr
+
+    def complete() -> bool:
+        found = stack.wildtag("find", "a photo", "--json")
+        return "can be found" not in found.stderr and len(found.stdout.splitlines()) == 12
+
+    eventually(complete, 120, stack.said, every_s=2)
+    assert stack.stop() < 10

@@ -20,11 +20,13 @@ from vectordb.captions import Caption
 from vectordb.decoders import from_msgpack
 from vectordb.exact import ExactIndex
 from vectordb.image_edge import EdgeImages
+from vectordb.image_library import ImageLibrary
 from vectordb.images import ImageEntry
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import ENCODE
 from workers.images import image_requests, query_image, text_search
 from workers.images.labels import labels_of
+from workers.images.open_images import OpenImages
 from workers.images.query_embedding import QueryEmbedding
 from workers.lifecycle.record import Record
 from workers.redis.rpc import answering
@@ -60,6 +62,14 @@ class SearchingWorld(Wiring):
         """The index of images."""
         return EdgeImages.create(Path(self.settings.home) / "images", SPACE.dimension)
 
+    def open(self, *_: object) -> EdgeImages:
+        """As the library of images does."""
+        return self.index
+
+    @cached_property
+    def open_images(self) -> OpenImages:
+        return OpenImages(lambda: cast("ImageLibrary", self), SPACE.id, SPACE.dimension)
+
     @cached_property
     def publisher(self) -> Publisher:
         return cast("Publisher", self)
@@ -72,7 +82,7 @@ class SearchingWorld(Wiring):
     def texts(self) -> text_search.TextSearch:
         captions = ExactIndex(SPACE.dimension)
         captions.add([Caption.of(text) for text in CAPTIONS], Texts().encode(CAPTIONS))
-        return text_search.TextSearch(lambda: self.index, lambda: captions, lambda: None)
+        return text_search.TextSearch(lambda: self.open_images, lambda: captions, lambda: None)
 
     def ask(self, queue: str, task: str, request: str, data: bytes, label: str, lifetime: float) -> None:
         """What a worker would do when the message reaches it."""

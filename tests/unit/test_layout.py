@@ -36,11 +36,13 @@ ADAPTERS = frozenset({
     "OpenIndexes", "ActiveVersion", "RemoteIndex", "RemoteEncoder",
     # images
     "OpenImages", "DuplicateFinder", "ExampleBook", "Teacher", "StatementJournal", "Statements", "Archive",
+    "Backlog", "FollowJobs", "StalledJobs", "StatementMover", "Departures", "CoverageReader", "VerificationWanted",
     "RemoteArchive", "RemoteImages", "Follower", "FolderImages", "ServerImageLibrary", "Restoration",
     # stages and liveness
     "StageWorker", "StageRunner", "Handover", "Fetcher", "Segmenter", "LivenessCheck", "WorkerLiveness",
     "LivenessFiles",
     # operations
+    "DataLoss", "Refill", "Losses", "LowPriorityInbox",
     "Migrator", "Spellings", "SourceDelays", "ExistingObject", "Stack", "Holds", "FolderMounts", "SameVersions",
     "RemovalGuard", "Triage",
 })  # fmt: skip

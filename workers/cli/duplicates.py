@@ -10,6 +10,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
+from tasks.message_parts import place_of
 from workers.cli.connection import connected
 from workers.cli.panels import TAG
 from workers.cli.show import clean, console, messages
@@ -39,7 +40,7 @@ def duplicates(
         view.add_column(name, overflow="fold", justify="right" if name in {"pixels", "bytes"} else "left")
     for group in groups[:limit]:
         for place, copy in enumerate(group.copies):
-            key = escape(clean(copy.id.partition("/")[2]))
+            key = escape(clean(place_of(copy.id)[1]))
             why = "same bytes" if copy.exact else f"{copy.transform}, {copy.distance} bits differ"
             name, why = (f"  {key}", why) if place else (f"[bold]{key}[/]", "")
             view.add_row(name, f"{copy.pixels:,}", decimal(copy.bytes), why)

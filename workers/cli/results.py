@@ -17,13 +17,14 @@ from workers.cli.connection import connected
 from workers.cli.panels import OPERATE, TAG
 from workers.cli.show import clean, console, line, messages, print_json, show
 from workers.images.findings import Standing
+from workers.lifecycle.losses import Lost
 from workers.lifecycle.record import STATES, Record, State, as_state, decode
 from workers.lifecycle.record_reader import PAGE, FeedItem, Records
 from workers.lifecycle.spelling import Spellings
 from workers.outages.board import Outage
 from workers.redis.streams import entry_order
 from workers.stores.folder_names import key_text
-from workers.wiring.operations import images_standing, spellings
+from workers.wiring.operations import images_standing, losses, spellings
 from workers.wiring.wiring import Wiring
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
@@ -51,7 +52,7 @@ def results(
     if not keys:
         found = _chosen(wiring.records, tag, as_state(state) if state else None, limit)
         if not show(found, json=json) and not json:
-            messages.print("There are no results yet." if tag is None else f"No image has the tag {clean(tag)}.")
+            messages.print(_nothing(wiring.records, tag), soft_wrap=True)
         return
     bucket = wiring.settings.bucket
     lookup = spellings(wiring)
@@ -67,6 +68,13 @@ def results(
     _show_missing(wiring, missing, lookup)
     if missing:
         raise typer.Exit(1)
+
+
+def _nothing(records: Records, tag: str | None) -> str:
+    if tag is None:
+        return "There are no results yet."
+    hint = records.tag_hints.unknown([tag]) or f"no image has the tag {tag!r} and this state"
+    return f"There are no results: {clean(hint)}"
 
 
 def _chosen(records: Records, tag: str | None, state: State | None, limit: int | None) -> Iterator[Record]:
@@ -162,11 +170,12 @@ def status(json: Json = False) -> None:
     common = wiring.records.tag_index.common(10)
     sources, held = wiring.sources.conditions(), wiring.holds.active()
     damaged, images = wiring.records.damaged.list(), images_standing(wiring).read()
+    lost, refilling = losses(wiring).read(), wiring.refill.since()
     if json:
         body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "outages": standing,
                 "sources": sources, "held_removals": held, "damaged_records": damaged,
-                "image_index": images, "home": str(wiring.settings.home),
-                "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
+                "image_index": images, "data_loss": lost, "refilling_since": refilling,
+                "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
     view = Table(show_header=False, pad_edge=False, box=None)
@@ -181,6 +190,7 @@ def status(json: Json = False) -> None:
             view.add_row(source, clean(f"{condition.state} since {since}: {condition.reason}"))
     console.print(view)
     _show_outages(standing, now)
+    _show_loss(lost, refilling, now)
     for hold in held:
         messages.print(f"[yellow]{clean(hold.summary)}[/]", soft_wrap=True)
     if damaged:
@@ -195,6 +205,19 @@ def status(json: Json = False) -> None:
 
 def _indexed(last: Standing | None, now: float) -> str:
     return "–" if last is None else f"{last.indexed:,} of {last.records:,}, compared {now - last.at:.0f} s ago"
+
+
+def _show_loss(lost: Lost | None, refilling: float | None, now: float) -> None:
+    """Print what the last loss of all keys has cost, and whether records are being made again."""
+    if lost is not None:
+        when = datetime.fromtimestamp(lost.at, UTC).astimezone().isoformat(" ", "seconds")
+        messages.print(f"[yellow]{clean(str(lost))}[/] ({when})", soft_wrap=True)
+    if refilling is not None:
+        messages.print(
+            f"[yellow]Records are incomplete:[/] Redis was empty {now - refilling:.0f} s ago, and the bucket was not"
+            " compared completely since",
+            soft_wrap=True,
+        )
 
 
 def _show_outages(standing: Iterable[Outage], now: float) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tasks.message_parts import Tag, Unknown
+from tasks.message_parts import Tag, Unknown, place_of
 from workers.lifecycle.record import Error, Record, State
 
 console = Console()
@@ -119,7 +119,7 @@ def _tag(tag: Tag) -> str:
     if tag.source == "person":
         return f"{clean(tag.label)} [dim](you)[/]"
     if tag.example is not msgspec.UNSET:
-        key = tag.example.object_id.partition("/")[2]
+        key = place_of(tag.example.object_id)[1]
         return f"{clean(tag.label)} [dim]{tag.strength:.2f} (like {clean(key)})[/]"
     return f"{clean(tag.label)} [dim]{tag.strength:.2f}[/]"
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tasks.labels.index_form import index_form
+from tasks.message_parts import place_of
 from vectordb.decoders import from_json
 from vectordb.errors import Permanent
 from workers.cli.connection import connected
@@ -209,7 +210,7 @@ def _said(wiring: Wiring, key: str, label: str | None) -> list[str]:
 
 def _lines(wiring: Wiring) -> Iterator[Line]:
     for oid, said in wiring.statements.all():
-        bucket, _, key = oid.partition("/")
+        bucket, key = place_of(oid)
         for one in said:
             yield Line(key, one.label, one.accepted, bucket, one.etag, one.said_at)
 

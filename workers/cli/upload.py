@@ -11,9 +11,11 @@ import msgspec
 import typer
 from rich.table import Table
 
+from tasks.message_parts import UserMetadata
 from vectordb.errors import Permanent
 from workers.cli.connection import no_stack
 from workers.cli.files import expanded
+from workers.cli.own_metadata import ClientId, Metadata, described
 from workers.cli.panels import TAG
 from workers.cli.results import Json
 from workers.cli.sending_bars import SendingBars
@@ -21,6 +23,7 @@ from workers.cli.show import clean, console, messages, print_table
 from workers.settings.segmentation import METHODS
 from workers.settings.settings import Settings
 from workers.stores.folder_names import key_text
+from workers.stores.user_metadata import from_name
 
 if TYPE_CHECKING:
     from workers.cli.sending import Sent
@@ -38,6 +41,8 @@ def upload(
         bool, typer.Option("--recursive", "-r", help="Upload the files in folders, recursively.")
     ] = False,
     segment: Annotated[str | None, typer.Option(help=f"Also segment them: {', '.join(METHODS)}.")] = None,
+    client_id: ClientId = None,
+    metadata: Metadata = None,
     url: Annotated[str | None, typer.Option(help="URL of the gateway; default: the running stack.")] = None,
     key: Annotated[
         str | None, typer.Option(help="API key; prefer WILDTAG_API_KEY, which the process list does not show.")
@@ -56,6 +61,7 @@ def upload(
         raise typer.BadParameter(f"unknown segmentation method {segment!r}; available methods: {', '.join(METHODS)}")
     settings = Settings() if key is None else Settings(api_key=key)
     paths = list(dict.fromkeys(expanded(files) if recursive else files))
+    user = described(client_id, metadata, len(paths)) or UserMetadata()
     reasons: Counter[str] = Counter()
     bars = SendingBars(len(paths), "tagged" if wait else "uploaded")
     done: dict[Path, Sent] = {}
@@ -66,7 +72,10 @@ def upload(
             if path.is_dir():
                 raise Permanent("is a folder; --recursive uploads its files")
             with path.open("rb") as file, bars.reading(file, path.stat().st_size, _name(path)) as counted:
-                return client.upload(counted, segment=segment)
+                return client.upload(
+                    counted, segment=segment, file_name=from_name(key_text(path.name)), client_id=user.client_id,
+                    metadata=dict(user.values),
+                )  # fmt: skip
 
         def settled(image: Image) -> Image:
             return client.wait(image.id, timeout) if wait else image

@@ -28,7 +28,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
     ``state``: queued, a stage, or the state of a record. ``position``: number of objects ahead in the queue.
     ``stages``: when the image reached each stage. ``fault``: the temporary fault that it waits for. ``record``:
-    present once the state is final.
+    present once the state is final. ``previous``: the last record of this version, while it is tagged again.
     """
 
     id: str
@@ -43,6 +43,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     fault: str | None = None
     record: Record | None = None
     finished_at: float | None = None
+    previous: Record | None = None
 
     @property
     def final(self) -> bool:
@@ -84,29 +85,40 @@ class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
     """An image, and why it was found.
 
     ``id``: of an upload. ``score``: of the ranking, to compare images of one search. ``similarity``: cosine to the
-    text or image; ``None`` if its vector did not find it. ``tags``: its labels that match the text. ``words``: other
-    words of the text by which it is found. ``all_tags``: all its tags. ``taken_at``: RFC 3339.
+    text or image; ``None`` if its vector did not find it. ``tags``: its labels that match the text. ``metadata``:
+    what its owner wrote that matches. ``words``: other words of the text by which it is found. ``all_tags``,
+    ``all_metadata``: all that it has. ``taken_at``: RFC 3339. ``state``: of its record. ``error``: its fault.
     """
 
     bucket: str
     key: str
     etag: str = ""
+    state: str = "done"
+    error: record.Error | None = None
     id: str | None = None
     score: float = 0.0
     similarity: float | None = None
     tags: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = ()
     all_tags: tuple[BriefTag, ...] = ()
+    all_metadata: dict[str, str] = {}
     unknown: bool = False
     taken_at: str | None = None
     finished_at: float = 0.0
+    file_name: str | None = None
+    client_id: str | None = None
 
 
 class FoundImages(msgspec.Struct, frozen=True):
-    """A page of images. ``cursor``: pass it to get the next page; ``None`` on the last page."""
+    """A page of images. ``cursor``: pass it to get the next page; ``None`` on the last page.
+
+    ``hint``: which tags of the filter no image has.
+    """
 
     images: tuple[FoundImage, ...]
     cursor: str | None = None
+    hint: str | None = None
 
 
 class Taught(msgspec.Struct, frozen=True):

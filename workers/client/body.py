@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
+from tasks.message_parts import UserMetadata
+from workers.stores.user_metadata import from_name, to_json
+
 PIECE = 2**18
 NEAR = 2**20  # maximum bytes of a non-seekable stream in memory; the rest goes to a temporary file
 UNKNOWN = "application/octet-stream"
@@ -20,12 +25,13 @@ UNKNOWN = "application/octet-stream"
 
 @dataclass(frozen=True)
 class Body:
-    """``size`` bytes of a file, from ``start``."""
+    """``size`` bytes of a file, from ``start``. ``file_name``: its name, if it has one."""
 
     file: BinaryIO
     start: int
     size: int
     content_type: str
+    file_name: str | None = None
 
     @property
     def headers(self) -> dict[str, str]:
@@ -61,4 +67,11 @@ def _body(file: BinaryIO, content_type: str | None) -> Body:
     size = file.seek(0, io.SEEK_END) - start
     name = getattr(file, "name", None)  # a number for a file opened by descriptor
     guessed = mimetypes.guess_type(name)[0] if isinstance(name, str) else None
-    return Body(file, start, size, content_type or guessed or UNKNOWN)
+    called = from_name(os.fsencode(name).decode(errors="replace")) if isinstance(name, str) else None
+    return Body(file, start, size, content_type or guessed or UNKNOWN, called)
+
+
+def parameters(user: UserMetadata | None) -> dict[str, str]:
+    """The query parameters of an upload that describe it."""
+    fields = {} if user is None else to_json(user)
+    return {name: one if isinstance(one, str) else msgspec.json.encode(one).decode() for name, one in fields.items()}

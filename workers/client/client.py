@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
 from urllib.parse import quote
@@ -27,11 +27,12 @@ from workers.client.answers import (
     TaughtAll,
     TaughtObject,
 )
-from workers.client.body import opened
+from workers.client.body import opened, parameters
 from workers.client.errors import Away, NotFinished, Refused, StrangeAnswer
 from workers.client.server_events import ServerEvent, server_events
 from workers.client.transport import Transport
 from workers.lifecycle.record import STATES
+from workers.stores.user_metadata import checked
 
 T = TypeVar("T")
 
@@ -78,16 +79,21 @@ class Client:
         wait: float = 0.0,
         idempotency_key: str | None = None,
         segment: str | None = None,
+        file_name: str | None = None,
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Image:
         """Upload an image to be tagged. Returns its progress, after at most ``wait`` seconds.
 
-        ``segment``: also segment it with this method: ``dense``, ``regions`` or ``prompted``. Sends an
-        Idempotency-Key, ``idempotency_key`` or a random one, so retries never duplicate an upload. Raises ``OSError``
-        if the file cannot be read.
+        ``segment``: also segment it with this method: ``dense``, ``regions`` or ``prompted``. ``file_name``: default:
+        that of the file. ``client_id``, ``metadata``: an id of your own and texts, together at most 2,048 bytes; the
+        record repeats them. Sends an Idempotency-Key, ``idempotency_key`` or a random one, so retries never duplicate
+        an upload. Raises ``OSError`` if the file cannot be read, ``BadMetadata`` for texts that cannot be stored.
         """
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        wanted = {"segment": segment, **parameters(checked(file_name, client_id, metadata))}
         with opened(source, content_type) as body:
-            params = {} if segment is None else {"segment": segment}
+            params = {k: v for k, v in ({"file_name": body.file_name} | wanted).items() if v is not None}
             image = _read(self._transport.ask("POST", "/v1/images", body=body, headers=headers, params=params), Image)
         if wait > 0:
             try:
@@ -142,21 +148,22 @@ class Client:
         prefix: str = "",
         after: str | None = None,
         before: str | None = None,
+        state: str | None = None,
         page: int = SEARCHED,
     ) -> Iterator[FoundImage]:
         """The images that a text describes, best first. Fetches pages of ``page`` images.
 
         Instead of a text: ``like``, the key of an object, or ``image``, a file of your own, find what looks like it;
         without any of them the filters list what fulfils them, tagged last first. ``tags``, ``not_tags``: in any
-        spelling. ``after``, ``before``: when the images were taken, a date or RFC 3339. Raises ``OSError`` if a file
-        cannot be read.
+        spelling. ``after``, ``before``: when the images were taken, a date or RFC 3339. ``state``: of their records.
+        Raises ``OSError`` if a file cannot be read.
         """
         if sum((bool(query), like is not None, image is not None)) > 1:
             raise ValueError("give one of query, like and image")
         if isinstance(tags, str) or isinstance(not_tags, str):
             raise TypeError("tags and not_tags are sequences of tags, not one text")
         given = {"q": query, "like": like, "bucket": bucket, "prefix": prefix, "after": after, "before": before}
-        params: dict[str, str | list[str]] = {name: value for name, value in given.items() if value}
+        params: dict[str, str | list[str]] = {k: v for k, v in (given | {"state": state}).items() if v}
         params |= {"tag": list(tags), "not_tag": list(not_tags), "limit": str(page)}
         return self._pages(params, image)
 

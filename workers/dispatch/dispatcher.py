@@ -19,6 +19,7 @@ from vectordb.errors import Permanent, Transient
 from workers.broker.publisher import Sender
 from workers.dispatch.arrivals import arrival_of, asks
 from workers.dispatch.event_filter import EventFilter
+from workers.dispatch.low_priority import KNOWN_AT_ONCE, Window
 from workers.dispatch.removals import RemovalGuard
 from workers.dispatch.same_versions import Adopt, nothing
 from workers.events.sink import EventSink, ReceivedEvents
@@ -38,7 +39,8 @@ log = structlog.get_logger()
 AGAIN_BLOCK_MS = 20
 SEGMENTS_BLOCK_MS = 100
 GATHER_S = 0.005
-SENT = frozenset({"entered", "known", "again"})
+ENTERED = frozenset({"entered", "known"})
+SENT = ENTERED | {"again"}
 RESENT = SENT | {"duplicate"}
 UNVERIFIED = "dispatcher:removals-unverified"  # a field of the event counters
 
@@ -59,7 +61,7 @@ class Dispatcher:
 
     ``revision`` is read for every batch, because the captions may be switched at any time. ``followed`` decides
     whether a key is tagged, ``rule`` how it is segmented if no client requests it. The ``low_priority_inbox`` is read
-    when the inbox is empty and little work is in progress, the segmentation queue when ``segments`` allows it.
+    when the inbox is empty and a ``Window`` has room, the segmentation queue when ``segments`` allows it.
     ``adopt``: see ``workers.dispatch.same_versions``.
     """
 
@@ -103,6 +105,7 @@ class Dispatcher:
         self._consumer = consumer
         self._clock = clock
         self._leftovers = {inbox: Leftovers() for inbox in (inbox, low_priority_inbox)}
+        self._window = Window(pace.batch_max, pace.in_flight_max)
 
     def recover(self, idle_ms: int) -> int:
         """Process events that another dispatcher read and did not finish. Returns their number.
@@ -147,15 +150,18 @@ class Dispatcher:
             time.sleep(0.05)  # the queues are full: events wait in the inbox
             return segmented or 0
         again = self._low_priority_inbox.length() > 0
-        if segmented is not None:
-            block_ms = min(block_ms, SEGMENTS_BLOCK_MS)
-        events = self._inbox.read(self._consumer, capacity, min(block_ms, AGAIN_BLOCK_MS) if again else block_ms)
+        # few at a time, so that new events do not wait behind them
+        room = min(capacity, self._window.room(in_flight)) if again else 0
+        events = self._inbox.read(self._consumer, capacity, None) if room else []
+        low = self._low_priority_inbox.read(self._consumer, room, None) if room and not events else []
+        if low:
+            self._process(self._low_priority_inbox, low, recovered=False)
+            return len(low) + (segmented or 0)
         if not events:
-            # few at a time, so that new events do not wait behind them
-            if again and in_flight < self._pace.batch_max * 2:
-                events = self._low_priority_inbox.read(self._consumer, self._pace.batch_max, None)
-                self._process(self._low_priority_inbox, events, recovered=False)
-            return len(events) + (segmented or 0)
+            most = AGAIN_BLOCK_MS if again else SEGMENTS_BLOCK_MS if segmented is not None else block_ms
+            events = self._inbox.read(self._consumer, capacity, min(block_ms, most))
+        if not events:
+            return segmented or 0
         until = time.monotonic() + self._pace.batch_wait_ms / 1000
         # on an idle system a single image gains nothing from waiting for others, which form the next batch
         while in_flight and len(events) < min(capacity, self._pace.batch_max):
@@ -229,16 +235,18 @@ class Dispatcher:
         revision = self._revision()
         self._adopt([arrival.ref for arrival in arrivals])
         answers = self._ledger.enter(arrivals, revision, now, now + self._pace.deadline_s)
+        self._window.add(sum(answer in ENTERED for answer in answers))
         outcomes = [(a.ref, answer) for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
         # retrieval takes the vectors of known images from their index, and sends the others to embedding
-        self._publish("retrieval", [ref for ref, answer in outcomes if answer == "known"], revision)
-        self._publish("embedding", [ref for ref, answer in outcomes if answer != "known"], revision)
+        tagged = [ref for ref, answer in outcomes if answer == "known"]
+        self._publish("retrieval", tagged, revision, self._pace.batch_max * KNOWN_AT_ONCE)
+        others = [ref for ref, answer in outcomes if answer != "known"]
+        self._publish("embedding", others, revision, self._pace.batch_max)
         return len(outcomes)
 
-    def _publish(self, stage: str, refs: Sequence[ObjectRef], revision: Revision) -> None:
-        for start in range(0, len(refs), self._pace.batch_max):
-            objects = tuple(refs[start : start + self._pace.batch_max])
-            self._publisher.send(stage, Submitted(objects=objects, revision=revision))
+    def _publish(self, stage: str, refs: Sequence[ObjectRef], revision: Revision, most: int) -> None:
+        for batch in Submitted(objects=tuple(refs), revision=revision).parts(most):
+            self._publisher.send(stage, batch)
 
     def _look(
         self, events: Sequence[tuple[str, ObjectEvent]], *, from_queue: bool = False

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from tasks.message_parts import place_of
 from workers.lifecycle.record_reader import PAGE
 from workers.redis import scripts
 from workers.redis.connection import Client, text, translated
@@ -50,7 +51,7 @@ class Interrupted:
                 page = self._redis.zrange(self._keys.interrupted(bucket), 0, PAGE - 1)
             if not page:
                 return
-            yield [text(oid).partition("/")[2] for oid in page]
+            yield [place_of(text(oid))[1] for oid in page]
 
     def discard(self, bucket: str, keys: Sequence[str]) -> None:
         """Forget objects that were queued again."""

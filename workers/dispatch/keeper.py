@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+import msgspec
 import structlog
 
-from tasks.message_parts import Fault, Revision
+from tasks.message_parts import Fault, ObjectRef, Revision
 from tasks.messages import Submitted
+from vectordb.errors import WildtagError
 from workers.broker.publisher import Sender
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
@@ -23,6 +26,7 @@ from workers.lifecycle.policy import Dead, Wait, after_deadline
 from workers.redis.connection import StoreUnavailable
 from workers.redis.heartbeats import Health
 from workers.settings.settings import SEGMENTATION
+from workers.stores.store import ObjectStore
 
 log = structlog.get_logger()
 
@@ -46,9 +50,14 @@ class Keeper:
         give_up_s: float,
         clock: Callable[[], float] = time.time,
         away: Callable[[], str | None] = lambda: None,
+        store: ObjectStore | None = None,
     ) -> None:
-        """``away``: why objects wait for a service and need no action by the keeper; see ``OutageReport.common``."""
+        """``away``: why objects wait for a service and need no action by the keeper; see ``OutageReport.common``.
+
+        ``store``: has what owners wrote beside objects that are given up.
+        """
         self._away = away
+        self._store = store
         self._ledger = ledger
         self._inbox = inbox
         self._health = health
@@ -132,11 +141,21 @@ class Keeper:
         log.warning("object overdue", object=overdue.ref.id, stage=overdue.stage, attempts=overdue.attempts,
                     then=type(action).__name__.lower())  # fmt: skip
         if isinstance(action, Dead):
-            fault = Fault(overdue.ref, action.code, action.reason)
+            fault = Fault(self._described(overdue.ref), action.code, action.reason)
             accepted = {overdue.ref.id: overdue.accepted_at}
             self._ledger.finish(list(failed([fault], _submitted(overdue), now, accepted, "dead")), now)
         else:
             self._resend(overdue)
+
+    def _described(self, ref: ObjectRef) -> ObjectRef:
+        """The object with its user metadata, if the store can be asked."""
+        info = None
+        if self._store is not None:
+            with suppress(WildtagError):
+                info = self._store.stat(ref.bucket, ref.key)
+        if info is None or info.ref.etag != ref.etag:
+            return ref
+        return msgspec.structs.replace(ref, user_metadata=info.user_metadata)
 
     def _resend(self, overdue: Overdue) -> None:
         ref, submitted = overdue.ref, _submitted(overdue)

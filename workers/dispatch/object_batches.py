@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from tasks.message_parts import place_of
 from vectordb.errors import WildtagError
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox, added_at, fields
@@ -221,7 +222,7 @@ class Batches:
         return left
 
     def _there(self, oid: str) -> bool:
-        bucket, _, key = oid.partition("/")
+        bucket, key = place_of(oid)
         try:
             return self._followed(key) and self._store.stat(bucket, key) is not None
         except ObjectError:
@@ -256,7 +257,7 @@ class Batches:
     def _failures(self, oids: Sequence[str]) -> list[Failure]:
         found = []
         for oid, progress in zip(oids, self._reader.look(oids), strict=True):
-            bucket, _, key = oid.partition("/")
+            bucket, key = place_of(oid)
             record = decode(bytes(progress.record)) if progress and progress.record is not None else None
             state = progress.state if progress else "gone"
             found.append(Failure(bucket, key, state, record.error if record else None))

@@ -23,6 +23,7 @@ from typing import Any
 
 import structlog
 
+from tasks.message_parts import place_of
 from workers.dispatch.folder_mounts import FolderMounts
 from workers.dispatch.interrupted import Interrupted
 from workers.dispatch.missing_objects import emptied
@@ -168,7 +169,7 @@ class RemovalGuard:
         told = {event.id for event in events if event.kind == "removed"}
         believed = [oid for oid in removals if oid in requested]
         reported = sorted(oid for oid in removals if oid not in requested)
-        for bucket, of_bucket in groupby(reported, key=lambda oid: oid.partition("/")[0]):
+        for bucket, of_bucket in groupby(reported, key=lambda oid: place_of(oid)[0]):
             oids = list(of_bucket)
             held = self._held(bucket, oids, told)
             self._interrupted.put(bucket, held, again)

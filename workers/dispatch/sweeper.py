@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+from tasks.message_parts import place_of
 from vectordb.errors import Transient
 from workers.dispatch.folder_mounts import FolderMounts
 from workers.dispatch.interrupted import Interrupted
@@ -20,6 +21,7 @@ from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client, text, translated
+from workers.redis.data_loss import Refill
 from workers.redis.keys import Keys
 from workers.stores.store import ObjectInfo, ObjectStore
 
@@ -56,10 +58,13 @@ class Sweeper:
         clock: Callable[[], float] = time.monotonic,
         adopt: Adopt = nothing,
         mounts: FolderMounts | None = None,
+        refill: Refill | None = None,
     ) -> None:
         """``limits``: of the removals that are believed. ``confirmed``: a user has confirmed them, however many.
 
         ``resume``: share the position, so that other processes can resume an interrupted pass.
+
+        ``refill``: is told when the bucket was compared completely.
 
         Do not set it for passes over a part of the bucket. ``rate``: maximum number of objects per second, applied
         per page.
@@ -82,6 +87,8 @@ class Sweeper:
         self._clock = clock
         self._adopt = adopt
         self._mounts = mounts
+        self._refill = refill
+        self._refilled_since: float | None = None
         self._due = -math.inf
         self._token = secrets.token_hex(8)
         self._missing = Missing(client, keys, bucket if resume else f"{bucket}:{self._token}")
@@ -129,6 +136,15 @@ class Sweeper:
         """Let the current pass, if any, compare again what it has already seen, because it may have changed."""
         self._again, self._upto = self._at or "", ""
 
+    def restart(self) -> None:
+        """Give the current pass up, if any: Redis has lost what it has compared. Raises ``StoreUnavailable``."""
+        if self._resume:
+            with translated():
+                self._redis.delete(self._marker)
+        self._pass = self._at = None
+        self._compared = False
+        self._again = self._upto = ""
+
     def release(self) -> None:
         """Release the lock, so that other processes may sweep."""
         with translated():
@@ -151,6 +167,8 @@ class Sweeper:
             self._at = text(noted) if noted is not None and text(prefix) == self._prefix else ""
         if begins and not self._at:
             self._missing.clear()
+        if self._refill and not self._at and not self._prefix:
+            self._refilled_since = self._refill.since()
         self._before = self.progress
         return reconcile(
             self._store, self._bucket, self._records, self._inbox, self._missing,
@@ -244,7 +262,7 @@ class Sweeper:
         damaged = [oid for oid in self._records.damaged.list() if oid.startswith(start)]
         idle = [oid for oid, (_, current) in zip(damaged, self._records.known(damaged), strict=True) if not current]
         self._inbox.append([
-            ObjectEvent("created", self._bucket, oid.partition("/")[2], force=True) for oid in idle
+            ObjectEvent("created", self._bucket, place_of(oid)[1], force=True) for oid in idle
         ])  # fmt: skip
 
     def _note(self) -> None:
@@ -253,6 +271,9 @@ class Sweeper:
                 self._redis.hset(self._marker, mapping={"prefix": self._prefix, "after": self._at})
 
     def _finish(self) -> None:
+        if self._refill and not self._prefix:
+            self._refill.swept(self._refilled_since)
+            self._refilled_since = None
         self._pass = self._at = None
         self._compared = False
         self._again = self._upto = ""

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tasks.images import BadImage
-from tasks.message_parts import Fault, ObjectRef
+from tasks.message_parts import Fault, ObjectRef, UserMetadata
 from tasks.pipeline import Pipeline
 from tasks.segmentation.run import SegmentationMethod, segment
 from workers.embedded.caption_access import captions_of
@@ -59,13 +59,16 @@ class Tagger:
         self._pipeline = pipeline
         self._max_bytes = max_bytes
 
-    def tag(self, paths: Sequence[Path], now: float) -> list[Record]:
-        """One record per file, in order; failed and skipped files have an ``error``. ``now``: Unix seconds."""
+    def tag(self, paths: Sequence[Path], now: float, user: UserMetadata | None = None) -> list[Record]:
+        """One record per file, in order; failed and skipped files have an ``error``.
+
+        ``now``: Unix seconds. ``user``: what the records repeat.
+        """
         refs: list[ObjectRef] = []
         images: list[bytes] = []
         faults: list[Fault] = []
         for path in paths:
-            ref = ObjectRef(BUCKET, str(path), "")
+            ref = ObjectRef(BUCKET, str(path), "", user_metadata=user)
             try:
                 images.append(read_file(path, self._max_bytes)[0])
             except ObjectError as exc:

@@ -129,13 +129,18 @@ class Listener:
         self._heard = True  # whether anything was received on the current or last connection
         self._looked = False
         self._fault: Exception | None = None
+        self._behind = threading.Event()
+
+    def catch_up_again(self) -> None:
+        """Have the bucket compared again, as after a connection: Redis has lost what was compared."""
+        self._behind.set()
 
     def follow(self, stop: threading.Event) -> None:
         """Listen until ``stop``, which is checked whenever something arrives. Raises unexpected errors only.
 
         If the server refuses, tries again once a minute: a policy or bucket may change.
         """
-        behind = threading.Event()
+        behind = self._behind
         catching = threading.Thread(target=self._catching_up, args=(stop, behind), daemon=True, name="catch-up")
         catching.start()
         try:

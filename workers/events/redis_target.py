@@ -22,6 +22,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from tasks.message_parts import place_of
 from vectordb.errors import Permanent
 from workers.events.notification import Notification, access_entry, namespace_value
 from workers.events.sink import Command, EventSink, received_events
@@ -141,7 +142,7 @@ class NamespaceHash:
 
     def _removed(self, field: bytes) -> Notification:
         try:
-            bucket, _, key = field.decode().partition("/")
+            bucket, key = place_of(field.decode())
         except UnicodeDecodeError:
             return Notification()  # its value was rejected when it was read
         if bucket != self._bucket or not key:

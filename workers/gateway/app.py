@@ -15,6 +15,7 @@ from workers.gateway import (
     access,
     batches,
     captions,
+    data_watch,
     deliveries,
     duplicates,
     feed,
@@ -56,11 +57,13 @@ def create_app(services: Services, options: Options) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         listing = asyncio.create_task(batches.listing(services.batches, services.outages.own))
+        looking = asyncio.create_task(data_watch.looking(services.data_loss, services.outages.own))
         async with broadcaster.running():
             yield
         listing.cancel()
+        looking.cancel()
         await anyio.to_thread.run_sync(services.decoders.close)
-        await asyncio.gather(listing, return_exceptions=True)
+        await asyncio.gather(listing, looking, return_exceptions=True)
         await services.batching_writer.close()
 
     app = FastAPI(title="wildtag", version=version("wildtag"), description=DESCRIPTION, lifespan=lifespan,

@@ -1,10 +1,12 @@
 """Reads the image in the body of a request: the raw body, or the first file of a form. Large images are streamed.
 
-The type is recognised by the first bytes; the Content-Type header is ignored.
+The type is recognised by the first bytes; the Content-Type header is ignored. Of the other fields of a form, those
+that describe the image are read; they come before the file, since a streamed image is stored together with them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 from collections.abc import AsyncIterator
@@ -27,10 +29,19 @@ class Body:
     """An image that is being received. ``head``: its first bytes. ``whole``: whether these are all.
 
     ``content_type``: recognised from the head. ``digest``: SHA-256 of the bytes read so far; call ``hashed`` first.
+    ``form``: the form in which it is, if any.
     """
 
-    def __init__(self, head: bytes, rest: AsyncIterator[bytes] | None, content_type: str, limit: int) -> None:
+    def __init__(
+        self,
+        head: bytes,
+        rest: AsyncIterator[bytes] | None,
+        content_type: str,
+        limit: int,
+        form: Form | None = None,
+    ) -> None:
         self.head = head
+        self.form = form
         self.whole = rest is None
         self.content_type = content_type
         self._rest = rest
@@ -86,10 +97,12 @@ class _Piped(io.RawIOBase):
         return size
 
 
-async def received(request: Request, limit: int, *, video: bool = False) -> Body:
+async def received(
+    request: Request, limit: int, *, video: bool = False, fields: frozenset[str] = frozenset()
+) -> Body:
     """The image of a request, recognised by its first bytes. Raises ``Problem``, ``ClientDisconnect``.
 
-    ``video``: whether videos are accepted, too.
+    ``video``: whether videos are accepted, too. ``fields``: of a form that are kept.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     form = kind == b"multipart/form-data"
@@ -97,8 +110,9 @@ async def received(request: Request, limit: int, *, video: bool = False) -> Body
     if announced.isdecimal() and int(announced) > limit + (FIELDS if form else 0):
         raise too_large(limit)
     pieces: AsyncIterator[bytes] = request.stream()
-    if form:
-        pieces = _first_file(pieces, options.get(b"boundary", b""))
+    read = Form(fields) if form else None
+    if read is not None:
+        pieces = _first_file(pieces, options.get(b"boundary", b""), read)
     head = bytearray()
     ended = False
     while len(head) < HEAD and not ended:
@@ -112,7 +126,7 @@ async def received(request: Request, limit: int, *, video: bool = False) -> Body
     content_type = recognised(bytes(head[:RECOGNISED]), video=video)
     if content_type is None:
         raise Problem("not-an-image", str(refusal(bytes(head[:RECOGNISED]), video=video)))
-    return Body(bytes(head), None if ended else pieces, content_type, limit)
+    return Body(bytes(head), None if ended else pieces, content_type, limit, read)
 
 
 def too_large(limit: int) -> Problem:
@@ -120,16 +134,17 @@ def too_large(limit: int) -> Problem:
     return Problem("too-large", f"the image has more than {limit:,} bytes")
 
 
-async def _first_file(pieces: AsyncIterator[bytes], boundary: bytes) -> AsyncIterator[bytes]:
-    """The bytes of a form's first file. Later parts are ignored."""
-    form = _Form()
+async def _first_file(pieces: AsyncIterator[bytes], boundary: bytes, form: Form) -> AsyncIterator[bytes]:
+    """The bytes of a form's first file. Later files are ignored."""
     try:
         parser = MultipartParser(boundary, form.callbacks())
         besides = 0
         async for piece in pieces:
             behind = form.ended  # read to the end, so that the connection can be reused
-            if not behind:
+            with contextlib.suppress(*([FormParserError] if behind else [])):
                 parser.write(piece)
+            if form.late:
+                raise Problem("bad-request", f"the field {form.late} comes after the file: send it before the file")
             for data in form.taken():
                 yield data
             if behind or not form.begun:
@@ -146,12 +161,20 @@ async def _first_file(pieces: AsyncIterator[bytes], boundary: bytes) -> AsyncIte
     raise Problem("bad-request", "the form has no file")
 
 
-class _Form:
-    """Callbacks of a multipart parser that keep only the first file."""
+class Form:
+    """Callbacks of a multipart parser that keep only the first file, its name, and the fields of these names.
 
-    def __init__(self) -> None:
+    ``fields``: their texts as bytes. ``late``: one of them that came after the file.
+    """
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self._names = names
         self.begun = False
         self.ended = False
+        self.file_name = ""
+        self.fields: dict[str, bytes] = {}
+        self.late = ""
+        self._field_name = ""
         self._headers: dict[bytes, bytes] = {}
         self._name = self._value = b""
         self._data: list[bytes] = []
@@ -183,11 +206,24 @@ class _Form:
 
     def _headers_end(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
-        self.begun = self.begun or b"filename" in options
+        name, file_name = options.get(b"name", b"").decode(errors="replace"), options.get(b"filename")
+        self._field_name = ""
+        if file_name is not None:
+            if not self.begun:
+                self.file_name = file_name.decode(errors="replace")
+            self.begun = True
+        elif name in self._names and self.begun:
+            self.late = name
+        elif name in self._names:
+            if name in self.fields:
+                raise Problem("bad-request", f"the form has the field {name} twice")
+            self._field_name, self.fields[name] = name, b""
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self.begun and not self.ended:
             self._data.append(data[start:end])
+        elif self._field_name:
+            self.fields[self._field_name] += data[start:end]
 
     def _part_end(self) -> None:
         self.ended = self.begun

@@ -52,7 +52,8 @@ def router(store: CaptionStore, access: Access) -> APIRouter:
             {"id": f"{caption.id:016x}", "caption": caption.text, "added": added, "images": count}
             for caption, added, count in lesson.captions
         ]
-        return responses.json({"captions": rows, "images": lesson.images}, 200 if wanted.dry_run else 201)
+        body = {"captions": rows, "images": lesson.images, "complete": lesson.complete}
+        return responses.json(body, 200 if wanted.dry_run else 201)
 
     @routes.get("/v1/captions/search", response_model=models.FoundCaptions, dependencies=reading,
                 operation_id="searchCaptions", summary="Search captions",

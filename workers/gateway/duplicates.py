@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from tasks.duplicates import Group
+from tasks.message_parts import place_of
 from workers.gateway import paging, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
@@ -84,7 +85,7 @@ def router(finder: Finder, access: Access) -> APIRouter:
 def _shown(group: Group) -> dict[str, object]:
     copies = []
     for copy in group.copies:
-        bucket, _, key = copy.id.partition("/")
+        bucket, key = place_of(copy.id)
         copies.append({
             "bucket": bucket, "key": key, "pixels": copy.pixels, "bytes": copy.bytes, "transform": copy.transform,
             "distance": copy.distance, "cosine": copy.cosine, "exact": copy.exact,

@@ -106,6 +106,12 @@ def held_removals(services: Services) -> list[dict[str, Any]]:
     return []
 
 
+def covered(services: Services) -> dict[str, Any]:
+    """What can be found, in the form of the ``Coverage`` schema."""
+    found = services.coverage.read()
+    return {"tagged": found.tagged, "indexed": found.indexed, "incomplete": found.incomplete}
+
+
 def described(standing: Iterable[Outage], now: float) -> list[dict[str, Any]]:
     """Outages in the form of the ``Outage`` schema."""
     return [
@@ -198,6 +204,8 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
             "captions_version": version, "flower": options.flower,
             "outages": described(standing, now), "held_removals": held_removals(services),
             "sources": dict(services.sources.conditions()), "image_index": services.images_standing.read(),
+            "coverage": covered(services),
+            "data_loss": services.losses.read(), "refilling_since": services.refill.since(),
         })  # fmt: skip
 
     @routes.get(

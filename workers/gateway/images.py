@@ -15,6 +15,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
+from tasks.message_parts import place_of
 from workers.gateway import models, paging, record_models, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
@@ -94,7 +95,7 @@ class Images:
         (progress,) = self._services.progress.look([oid], since)
         if progress is not None:
             return progress
-        bucket, _, key = oid.partition("/")
+        bucket, key = place_of(oid)
         info = self._services.store.stat(bucket, key)  # its event may not have been handled yet
         if info is None:
             hint = "" if key.startswith(self._options.upload_prefix) else self._spellings.hint(bucket, key)
@@ -127,7 +128,7 @@ class Images:
 
     def remove(self, oid: str, missing: str | None = None) -> None:
         """Delete an object. Raises ``Problem``, with the text ``missing`` (for an upload) if it does not exist."""
-        bucket, _, key = oid.partition("/")
+        bucket, key = place_of(oid)
         if missing is None and (rule := self._services.ignored_by(key)) is not None:  # such as the journal
             raise Problem("ignored", f"objects of this key are not tagged, so they cannot be deleted here: {rule}")
         if self._services.store.stat(bucket, key) is None:
@@ -142,7 +143,7 @@ class Images:
         ``only_final``: do not restart an object that is being processed.
         """
         before = self.look(oid)
-        bucket, _, key = oid.partition("/")
+        bucket, key = place_of(oid)
         self._services.inbox.append([ObjectEvent("created", bucket, key, force=before.final or not only_final)])
         return before
 

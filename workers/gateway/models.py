@@ -72,6 +72,7 @@ class Tagged(BaseModel):
     label: str = Field(description="The tag in its most common spelling, or as requested if it is unknown.")
     objects: list[TaggedObject]
     cursor: str | None = Field(description="Pass it to get the next page; null on the last page.")
+    hint: str | None = Field(description="That no object has the tag, and which ones are probably meant.")
 
 
 class Batch(BaseModel):
@@ -112,6 +113,7 @@ class Captions(BaseModel):
 
     captions: list[Caption]
     images: int
+    complete: bool = Field(description="All images were compared. Otherwise it goes on, and more are tagged again.")
 
 
 class FoundCaption(BaseModel):
@@ -189,6 +191,25 @@ class ImageIndexStanding(BaseModel):
     unreadable: int = Field(description="Number of images that cannot be read any more.")
 
 
+class Coverage(BaseModel):
+    """How many of the tagged images a search can find, now."""
+
+    tagged: int = Field(description="Number of tagged images.")
+    indexed: int | None = Field(description="Number of images in the index; null if it does not answer.")
+    incomplete: str | None = Field(description="Which images cannot be found, and why; null if all can.")
+
+
+class DataLoss(BaseModel):
+    """The last loss of all keys of Redis. Numbers are those of a few seconds before; 0 if they are not known."""
+
+    at: float = Field(description="When it was noticed, in Unix seconds.")
+    records: int = Field(description="Number of records, which are made again from the bucket.")
+    unfinished: int = Field(description="Number of objects that waited or were in progress; they are found again.")
+    api_keys: int = Field(description="Number of lost API keys: create them again.")
+    deliveries: int = Field(description="Number of lost webhook deliveries, with dead letters.")
+    segmentation_requests: int = Field(description="Number of lost segmentation requests.")
+
+
 class Status(BaseModel):
     """The state of the system."""
 
@@ -201,6 +222,11 @@ class Status(BaseModel):
     held_removals: list[HeldRemovals]
     sources: dict[str, Source]
     image_index: ImageIndexStanding | None = Field(description="`null` until the first comparison.")
+    coverage: Coverage
+    data_loss: DataLoss | None = Field(description="The last loss of all keys of Redis, for a week.")
+    refilling_since: float | None = Field(
+        description="Redis was empty then, in Unix seconds, and the bucket was not compared completely since."
+    )
 
 
 class Ready(BaseModel):

@@ -12,20 +12,19 @@ from workers.gateway.responses import problem
 
 WEBHOOK = "/v1/events/minio"
 
+
+def _image_body(*fields: str) -> dict[str, Any]:
+    """The body of a request: an image, or a form with an image and these fields."""
+    image: dict[str, Any] = {"type": "string", "format": "binary"}
+    properties = {**{name: {"type": "string"} for name in fields}, "image": image}
+    form = {"type": "object", "properties": properties, "required": ["image"]}
+    content = {"image/*": {"schema": image}, "multipart/form-data": {"schema": form}}
+    return {"security": [{"HTTPBearer": []}], "requestBody": {"required": True, "content": content}}
+
+
+QUERY_IMAGE_BODY = _image_body()
 IMAGE_BODY: dict[str, Any] = {
-    "security": [{"HTTPBearer": []}],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object", "properties": {"image": {"type": "string", "format": "binary"}},
-                    "required": ["image"],
-                }
-            },
-        },
-    },
+    **_image_body("file_name", "client_id", "metadata"),
     "parameters": [
         {
             "name": "Idempotency-Key", "in": "header", "required": False,
@@ -34,8 +33,6 @@ IMAGE_BODY: dict[str, Any] = {
         }
     ],
 }  # fmt: skip
-
-QUERY_IMAGE_BODY = {name: value for name, value in IMAGE_BODY.items() if name != "parameters"}
 
 _WEBHOOK_OPERATION = {
     "post": {

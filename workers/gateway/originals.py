@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Query, Response
 
+from tasks.message_parts import place_of
 from workers.gateway import responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
@@ -39,7 +40,7 @@ def displayed_type(data: bytes) -> str:
 
 
 def disposition(key: str, *, attachment: bool) -> str:
-    """The Content-Disposition for the last part of a key (RFC 6266, the name as in RFC 8187)."""
+    """The Content-Disposition for the name of a file, or the last part of a key (RFC 6266 and RFC 8187)."""
     name = "".join(char if char.isprintable() else "_" for char in key.rstrip("/").rpartition("/")[2])
     return f"{'attachment' if attachment else 'inline'}; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
 
@@ -74,7 +75,7 @@ def router(images: Images, store: ObjectStore, options: Options, access: Access)
         """The bytes of an object that is tagged. What browsers do not display as an image is an attachment."""
         oid = await images.find(bucket, key)
         await anyio.to_thread.run_sync(images.look, oid)  # only what is tagged: no journal and no artifact
-        _, _, key = oid.partition("/")
+        _, key = place_of(oid)
         info = await anyio.to_thread.run_sync(store.stat, bucket, key)
         if info is None:
             raise Problem("not-found", "the object does not exist")
@@ -88,7 +89,8 @@ def router(images: Images, store: ObjectStore, options: Options, access: Access)
         data, read = await anyio.to_thread.run_sync(store.get, bucket, key, options.max_object_bytes)
         kind = displayed_type(data)
         headers["ETag"] = _etag(read.ref.etag)
-        headers["Content-Disposition"] = disposition(key, attachment=download or kind == UNSPECIFIED)
+        called = (read.user_metadata and read.user_metadata.file_name) or key
+        headers["Content-Disposition"] = disposition(called, attachment=download or kind == UNSPECIFIED)
         return Response(data, 200, headers, kind)
 
     return routes

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, TypeVar
 
+import msgspec
 from fastapi import Query
 
+from vectordb.decoders import from_json
 from workers.gateway.problems import Problem
+
+T = TypeVar("T")
 
 Limit = Annotated[int, Query(ge=1, le=500, description="Maximum number of items.")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="The `cursor` of the previous page.")]
@@ -19,3 +24,16 @@ def position(cursor: str | None) -> int:
     if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 12:
         raise Problem("bad-request", "the cursor is not valid")
     return int(cursor)
+
+
+def packed(place: tuple[str, ...]) -> str:
+    """The cursor of a place that is given by texts."""
+    return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def unpacked(cursor: str, kind: type[T]) -> T:
+    """The place of a cursor that ``packed`` made. Raises ``Problem``."""
+    try:
+        return from_json(urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)), kind)
+    except (ValueError, msgspec.DecodeError) as exc:
+        raise Problem("bad-request", "the cursor is not valid") from exc

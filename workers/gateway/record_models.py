@@ -173,6 +173,11 @@ class Record(BaseModel):
     media: Media | None = Field(description="The file; null if it could not be decoded, and in older records.")
     unknown_because: Unknown | None = Field(description="Null if the image has tags, and in older records.")
     rejected: list[str] | None = Field(default=None, description="Labels that a person rejected; absent without any.")
+    file_name: str | None = Field(default=None, description="The name of the uploaded file; absent if unknown.")
+    client_id: str | None = Field(default=None, description="The client's own id; absent without one.")
+    metadata: dict[str, str] | None = Field(
+        default=None, description="What the owner of the object wrote beside it; absent without any."
+    )
 
 
 class Progress(BaseModel):
@@ -193,3 +198,4 @@ class Progress(BaseModel):
     fault: str | None = Field(description="The temporary fault that the object waits for.")
     record: Record | None = Field(description="Present once the state is final.")
     finished_at: float | None
+    previous: Record | None = Field(description="The last record of this version, while it is tagged again.")

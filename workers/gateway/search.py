@@ -21,6 +21,7 @@ from workers.images.finding import Asked, FoundPage, NothingAsked, NoVector
 from workers.images.query_image import BadQueryImage
 from workers.images.ranked_lists import CursorExpired
 from workers.images.search_filter import BadTime, SearchFilter
+from workers.lifecycle.record import State
 
 AT_ONCE = 8  # concurrent searches; each holds a thread
 IMAGES_AT_ONCE = 4  # concurrent searches with an image, which is kept in memory
@@ -49,9 +50,14 @@ class Filters:
             str | None,
             Query(max_length=40, description="Only images taken at this time, on this date, or earlier."),
         ] = None,
+        state: Annotated[
+            State | None,
+            Query(description="Only images in this state, and those that are tagged without it; not with a text."),
+        ] = None,
     ) -> None:
         self.bucket = bucket
         self._given = (tag, not_tag, bucket, prefix)
+        self._state = state
         self._after, self._before = after or None, before or None
 
     def where(self) -> SearchFilter:
@@ -62,7 +68,7 @@ class Filters:
             except BadTime as exc:
                 errors = [{"where": f"query.{name}", "reason": str(exc)}]
                 raise Problem("invalid", "the request does not match the specification", errors=errors) from exc
-        return SearchFilter.of(*self._given, self._after, self._before)
+        return SearchFilter.of(*self._given, self._after, self._before, self._state)
 
 
 class Searches:
@@ -110,7 +116,8 @@ class Searches:
         return {
             "images": [{"id": self._images.id(one.record.key), **one.row()} for one in page.images],
             "found_by": page.found_by,
-            "truncated": page.truncated, "cursor": page.cursor,
+            "truncated": page.truncated, "cursor": page.cursor, "hint": page.hint,
+            "tagged": page.coverage.tagged, "indexed": page.coverage.indexed, "incomplete": page.coverage.incomplete,
         }  # fmt: skip
 
 

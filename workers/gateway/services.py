@@ -16,17 +16,20 @@ from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
+from workers.images.coverage import CoverageReader
 from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.finding import Finder
 from workers.images.findings import StoredStanding
 from workers.images.teacher import Teacher
 from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.losses import Losses
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.spelling import Spellings
 from workers.lifecycle.statements import Statements
 from workers.notifying.dead_letters import DeadLetters
 from workers.outages.outage_report import OutageReport
+from workers.redis.data_loss import DataLoss, Refill
 from workers.redis.heartbeats import Health
 from workers.segmentation.requests import SegmentationRequests
 from workers.stores.store import ObjectStore
@@ -40,11 +43,13 @@ class NoSuchCaption(Permanent):
 class Lesson:
     """Captions that were added or known: each with whether it is new, and the number of images it concerns.
 
-    ``images``: the number of images that any new one concerns.
+    ``images``: the number of images that any new one concerns. ``complete``: all images were compared in time;
+    otherwise the numbers grow, and so does what is tagged again.
     """
 
     captions: Sequence[tuple[Caption, bool, int]]
     images: int
+    complete: bool = True
 
 
 class CaptionStore(Protocol):
@@ -100,7 +105,11 @@ class Services:
     duplicates: DuplicateFinder
     outages: OutageReport
     holds: Holds
+    data_loss: DataLoss
+    losses: Losses
+    refill: Refill
     images_standing: StoredStanding
+    coverage: CoverageReader
     spellings: Spellings
     ignored_by: Callable[[str], str | None]
     decoders: Decoders

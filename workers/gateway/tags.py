@@ -48,7 +48,7 @@ def router(records: Records, access: Access) -> APIRouter:
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
     ) -> Response:
-        """The objects with a tag, surest first; empty for an unknown tag.
+        """The objects with a tag, surest first; empty for an unknown tag, with a `hint`.
 
         Any spelling finds a tag: case, hyphens and blanks, plural and Unicode normalisation do not count. Objects
         with the tag come first, then those with a segment of this label, then those with a tag that implies it, as
@@ -62,6 +62,8 @@ def router(records: Records, access: Access) -> APIRouter:
             for one in found if one is not None
         ]  # fmt: skip
         more = str(start + limit) if len(found) == limit else None
-        return responses.json({"label": records.tag_index.spelling(label), "objects": rows, "cursor": more})
+        hint = None if start or found else records.tag_hints.unknown([label])
+        body = {"label": records.tag_index.spelling(label), "objects": rows, "cursor": more, "hint": hint}
+        return responses.json(body)
 
     return routes

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
+from tasks.labels.index_form import index_form
 from tasks.message_parts import place_of
-from workers.gateway import record_models, responses
+from workers.gateway import paging, record_models, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images
@@ -18,6 +19,7 @@ from workers.gateway.problems import Problem
 from workers.gateway.services import Services
 from workers.images.teacher import BadLabel, NotTaggable, Taught
 
+LONGEST_CURSOR = 8000  # characters: a key has up to 1,024 bytes, a label 200 characters
 AT_ONCE = 8  # concurrent calls to the workers; each holds a thread
 
 
@@ -58,9 +60,15 @@ class StatementModel(BaseModel):
 
 
 class StatementList(BaseModel):
-    """What people said, by object and label."""
+    """A page of what people said, by object and label."""
 
     statements: list[StatementModel]
+    cursor: str | None = Field(description="Pass it to get the next page; null on the last page.")
+
+
+PlaceCursor = Annotated[
+    str | None, Query(max_length=LONGEST_CURSOR, description="The `cursor` of the previous page.")
+]
 
 
 class Teaching(Protocol):
@@ -102,19 +110,26 @@ def router(teacher: Teaching, images: Images, services: Services, access: Access
         return responses.json({"record": taught.record, "near": near, "problem": taught.problem})
 
     @routes.get(
-        "/v1/statements", response_model=StatementList, responses=responses.problems(422, 429, 503),
+        "/v1/statements", response_model=StatementList, responses=responses.problems(400, 422, 429, 503),
         dependencies=reading, operation_id="listStatements", summary="List what people said",
     )  # fmt: skip
-    def statements() -> Response:
-        """What people accepted and rejected, by object and label."""
-        found = [
+    def statements(limit: paging.Limit = 50, cursor: PlaceCursor = None) -> Response:
+        """What people accepted and rejected, by object and label.
+
+        A cursor is a place in this order, so pages have no repeats, and no gaps in what stays, while people go on.
+        """
+        found = services.statements.page(None if cursor is None else _place(cursor), limit + 1)
+        rows = [
             {"bucket": bucket, "key": key, "label": one.label, "accepted": one.accepted, "etag": one.etag,
              "said_at": one.said_at}
-            for oid, said in services.statements.all()
+            for oid, one in found[:limit]
             for bucket, key in [place_of(oid)]
-            for one in said
         ]  # fmt: skip
-        return responses.json({"statements": found})
+        more = None
+        if len(found) > limit:
+            oid, last = found[limit - 1]
+            more = paging.packed((oid, index_form(last.label)))
+        return responses.json({"statements": rows, "cursor": more})
 
     @routes.delete(
         "/v1/objects/{bucket}/{key:path}", status_code=204, responses=responses.problems(400, 404, 422, 429, 503),
@@ -126,3 +141,8 @@ def router(teacher: Teaching, images: Images, services: Services, access: Access
         return Response(status_code=204)
 
     return routes
+
+
+def _place(cursor: str) -> tuple[str, str]:
+    oid, form = paging.unpacked(cursor, tuple[str, str])
+    return oid, form

@@ -12,6 +12,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from tasks.images import BadImage
+from tasks.message_parts import place_of
 from workers.decoding.decoders import Decoders
 from workers.gateway import responses
 from workers.gateway.access import Access
@@ -90,7 +91,7 @@ def router(thumbnails: Thumbnails, images: Images, store: ObjectStore, access: A
         match: Annotated[str | None, Header(alias="If-None-Match")] = None,
     ) -> Response:
         """A thumbnail of an object, as WebP."""
-        _, _, key = (await images.find(bucket, key)).partition("/")
+        _, key = place_of(await images.find(bucket, key))
         info = await anyio.to_thread.run_sync(store.stat, bucket, key)
         if info is None:
             raise Problem("not-found", "the object does not exist")

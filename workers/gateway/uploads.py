@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import re
 import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import anyio
@@ -21,6 +23,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
+from tasks.message_parts import UserMetadata, place_of
 from vectordb.errors import Transient
 from workers.gateway import models, openapi, record_models, responses
 from workers.gateway.access import Access, Caller
@@ -31,6 +34,7 @@ from workers.gateway.images import LONGEST_WAIT, Images, answered
 from workers.gateway.problems import Problem
 from workers.gateway.segments import SegmentationMethod, Segments, Wanted
 from workers.gateway.services import Options, Services
+from workers.gateway.upload_metadata import FIELDS, ClientId, FileName, Given, Metadata
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.progress import Progress
 from workers.segmentation.requests import NONE
@@ -73,19 +77,25 @@ class Uploads:
         self._waiting = (0, -1.0)
         self._threads = anyio.CapacityLimiter(options.uploads_max)
 
-    async def take(self, request: Request, caller: Caller, method: SegmentationMethod | None = None) -> str:
+    async def take(
+        self, request: Request, caller: Caller, method: SegmentationMethod | None = None, given: Given | None = None
+    ) -> str:
         """Store the image of a request and write its event. Returns its id.
 
-        ``method``: segment the image with this method. Raises ``Problem``; then nothing is stored.
+        ``method``: segment the image with this method. ``given``: what is stored beside it. Raises ``Problem``; then
+        nothing is stored.
         """
+        given = given or Given()
+        given.with_form(None)  # before anything is read
         self.segments.check(method)
         async with self._place():
             await self.check_capacity(method)
-            body = await received(request, self._options.max_object_bytes, video=self._options.video)
+            body = await received(request, self._options.max_object_bytes, video=self._options.video, fields=FIELDS)
             key = request.headers.get("idempotency-key")
-            return await (self._store(body, method) if key is None else self._once(body, caller, key, method))
+            wish = _Wish(method, given.with_form(body.form))
+            return await (self._store(body, wish) if key is None else self._once(body, caller, key, wish))
 
-    async def _once(self, body: Body, caller: Caller, key: str, method: SegmentationMethod | None) -> str:
+    async def _once(self, body: Body, caller: Caller, key: str, wish: _Wish) -> str:
         if not _KEY.fullmatch(key):
             raise Problem("bad-request", "the Idempotency-Key must have 1 to 200 visible ASCII characters")
         memory = self._services.idempotency
@@ -94,15 +104,16 @@ class Uploads:
         if began == "at-work":
             raise Problem.later("conflict", "a request with this Idempotency-Key is in progress", 1)
         if isinstance(began, Stored):
-            if _digest(await body.drain(), method) != began.digest:
-                raise Problem("mismatch", "this Idempotency-Key was used with another image or segmentation method")
+            if wish.digest(await body.drain()) != began.digest:
+                what = "another image, segmentation method, client_id or metadata"
+                raise Problem("mismatch", f"this Idempotency-Key was used with {what}")
             return began.id
         stored: Stored | None = None
         # not a task group, which would wrap the errors of the upload in a group
         keeping = asyncio.create_task(self._keep_claim(caller, key))
         try:
-            name = await self._store(body, method)
-            stored = Stored(name, _digest(body.digest, method))
+            name = await self._store(body, wish)
+            stored = Stored(name, wish.digest(body.digest))
             return name
         finally:
             keeping.cancel()
@@ -116,16 +127,17 @@ class Uploads:
             with contextlib.suppress(Transient):  # the claim may outlast the outage
                 await anyio.to_thread.run_sync(self._services.idempotency.go_on, caller.name, key)
 
-    async def _store(self, body: Body, method: SegmentationMethod | None) -> str:
+    async def _store(self, body: Body, wish: _Wish) -> str:
         name = new_id(self.suffixes.get(body.content_type, ""))
-        await anyio.to_thread.run_sync(self._put, name, body, method, limiter=self._threads)
+        await anyio.to_thread.run_sync(self._put, name, body, wish, limiter=self._threads)
         return name
 
-    def _put(self, name: str, body: Body, method: SegmentationMethod | None) -> None:
+    def _put(self, name: str, body: Body, wish: _Wish) -> None:
         bucket, key = self._options.bucket, self._images.key(name)
         store = self._services.store
-        self.segments.request([f"{bucket}/{key}"], method)  # before the watcher can see the object
-        info: ObjectInfo = store.put(bucket, key, body.file(), body.content_type)  # type: ignore[arg-type]  # has read()
+        self.segments.request([f"{bucket}/{key}"], wish.method)  # before the watcher can see the object
+        file: Any = body.file()  # has read()
+        info: ObjectInfo = store.put(bucket, key, file, body.content_type, wish.user_metadata)
         try:
             self._services.inbox.append([ObjectEvent.seen(info)])
         except Transient:
@@ -162,9 +174,19 @@ class Uploads:
             self._at_once -= 1
 
 
-def _digest(of_body: str, method: SegmentationMethod | None) -> str:
-    """The digest that repeated requests with one Idempotency-Key must share."""
-    return of_body if method is None else f"{of_body} {method}"
+@dataclass(frozen=True)
+class _Wish:
+    """What a client wants of an image besides its tags."""
+
+    method: SegmentationMethod | None
+    user_metadata: UserMetadata | None
+
+    def digest(self, of_body: str) -> str:
+        """The digest that repeated requests with one Idempotency-Key must share, whatever the file is called."""
+        parts = [of_body] if self.method is None else [of_body, self.method]
+        if (user := self.user_metadata) is not None and (user.client_id or user.values):
+            parts.append(hashlib.sha256(msgspec.json.encode((user.client_id, user.values))).hexdigest())
+        return " ".join(parts)
 
 
 def new_id(suffix: str) -> str:
@@ -187,12 +209,19 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
         request: Request,
         wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for the record.")] = 0.0,
         segment: Wanted = None,
+        file_name: FileName = None,
+        client_id: ClientId = None,
+        metadata: Metadata = None,
     ) -> Response:
-        """Store an image and tag it. The body is the image, or a form whose first file is the image."""
-        # not a dependency, which would double the cost of this route
-        name = await uploads.take(request, await access.caller(request, Scope.WRITE), segment)
+        """Store an image and tag it. The body is the image, or a form whose first file is the image.
+
+        `file_name`, `client_id` and `metadata` may also be fields of the form, before the file.
+        """
+        # not dependencies, which would double the cost of this route
+        given = Given(file_name, client_id, metadata)
+        name = await uploads.take(request, await access.caller(request, Scope.WRITE), segment, given)
         oid = images.oid(name)
-        bucket, _, key = oid.partition("/")
+        bucket, key = place_of(oid)
         progress = Progress(bucket=bucket, key=key, etag="", state="queued")
         if wait:
             progress = await images.settled(oid, wait)

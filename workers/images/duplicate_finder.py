@@ -40,7 +40,7 @@ class DuplicateFinder:
             return self._known[1]
 
     def _find(self) -> list[Group]:
-        found = [entry for page, _ in self._images.pages() for entry in self._current(page)]
+        found = [entry for page in self._images.entries() for entry in self._current(page)]
         media = [entry.extra.get("media") or {} for entry in found]
         return duplicates(
             [entry.object_id for entry in found],

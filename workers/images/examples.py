@@ -6,7 +6,8 @@ So they need no store of their own, follow what people say at once, and are made
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -14,9 +15,10 @@ import structlog
 
 from tasks.exemplars.judging import Examples, Exemplar
 from tasks.exemplars.nearness import MOST, Calibration, calibrate
-from tasks.message_parts import Judgement
+from tasks.message_parts import Floats, Judgement, place_of
 from tasks.messages import Embedded
 from vectordb.images import ImageIndex, image_id
+from workers.images.departures import NEAR_MOST, Departures, Homeless
 from workers.images.open_images import PAUSE_S, OpenImages
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.statements import Statement, Statements, holding
@@ -26,7 +28,6 @@ log = structlog.get_logger()
 _Content = tuple[tuple[Exemplar, ...], Calibration | None]
 
 GROWN = 1.25  # a calibration is made anew when the archive has grown or shrunk by this factor
-NEAR_MOST = 1000  # images that one exemplar may change at once
 RECHECK_S = 10.0  # after which the images of exemplars are read again
 PAGE = 500
 
@@ -42,14 +43,20 @@ class ExampleBook:
         expected: float | None,
         min_confidence: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
+        departures: Departures | None = None,
     ) -> None:
-        """``expected``: the usual distance of two images in the space, see ``Calibration``. ``clock``: seconds."""
+        """``departures``: follows exemplars that do not hold any more.
+
+        ``expected``: the usual distance of two images in the space, see ``Calibration``. ``clock``: seconds."""
         self._images = images
         self._statements = statements
         self._records = records
         self._expected = expected
         self._min_confidence = min_confidence
         self._clock = clock
+        self._departures = departures
+        self._homeless: Homeless | None = None
+        self._etags: dict[str, str] = {}
         self._revision = -1
         self._due = 0.0
         self._rests_until = 0.0
@@ -64,6 +71,7 @@ class ExampleBook:
         If the index of images fails, the exemplars that were read before count. Raises ``StoreUnavailable``.
         """
         self._refresh()
+        self._welcome(batch)
         if self._examples is None or not self._examples.exemplars:
             return ()
         judged = self._examples.judge(
@@ -72,9 +80,41 @@ class ExampleBook:
         )  # fmt: skip
         return tuple(judged)
 
+    def changed(self, objects: Iterable[tuple[str, str | None]]) -> None:
+        """Objects (``bucket/key``) have another version now, or none (``None``): read exemplars again if it matters.
+
+        Raises ``StoreUnavailable``.
+        """
+        if any(oid in self._etags and self._etags[oid] != etag for oid, etag in objects):
+            self._due = 0.0
+            self._refresh()
+
+    def removed(self, ids: Sequence[int]) -> None:
+        """Images were removed from the index. As ``changed``."""
+        by_id = {image_id(*place_of(oid)): oid for oid in self._etags}
+        self.changed((by_id[number], None) for number in ids if number in by_id)
+
+    def _welcome(self, batch: Embedded) -> None:
+        """Receive exemplars that come back, and move statements of objects that are gone to the same content."""
+        homeless, departures = self._homeless, self._departures
+        if homeless is None or departures is None:
+            return
+        hashes = batch.hashes or (None,) * len(batch.objects)
+        for ref, number, row in zip(batch.objects, hashes, batch.vectors.array(), strict=True):
+            old = homeless.match(ref, number)
+            if homeless.has(ref.id) or (old is not None and departures.mover.move(old, ref.id, ref.etag)):
+                self._due = 0.0  # it is in the index before the next batch is judged
+                came = partial(self._came, departures, ref.id, row)
+                self._images.attempt("exemplar came", came)
+
+    def _came(self, departures: Departures, oid: str, row: Floats, index: ImageIndex) -> None:
+        departures.came(index, row, self.calibration(index).radius(row), oid)
+
     def near(self, bucket: str, key: str) -> Near:
         """The images that look like this one. Raises as the index does."""
-        index = self._images.index()
+        return self._images.use(lambda index: self._near(index, bucket, key))
+
+    def _near(self, index: ImageIndex, bucket: str, key: str) -> Near:
         entries, rows = index.get([image_id(bucket, key)])
         if not entries:
             return Near(None, None, ())
@@ -116,8 +156,11 @@ class ExampleBook:
         if content is None:  # the index rests; then it is tried again
             self._rests_until = now + PAUSE_S
             return
+        self._homeless = Homeless(said, etags)
+        self._etags = {one.object_id: etags.get(one.object_id, "") for one in content[0]}
         if self._read is None or not _same(content, self._read):
             exemplars, calibration = content
+            self._follow_gone(content, said)
             self._examples = Examples(exemplars, calibration) if exemplars and calibration else None
             self._read = content
             log.info("exemplars read", exemplars=len(exemplars), ms=round((time.perf_counter() - begun) * 1000))
@@ -125,13 +168,26 @@ class ExampleBook:
         # reading many exemplars again takes a small share of the time
         self._due = now + max(RECHECK_S, 20 * (time.perf_counter() - begun))
 
+    def _follow_gone(self, content: _Content, said: Mapping[str, Sequence[Statement]]) -> None:
+        """Follow what was an exemplar and is none any more."""
+        before, departures = self._read, self._departures
+        if before is None or before[1] is None or departures is None:
+            return
+        calibration, left = before[1], set(map(_identity, content[0]))
+        gone = [one for one in before[0] if _identity(one) not in left]
+        if gone:
+            self._images.attempt(
+                "exemplars gone",
+                lambda index: departures.follow(index, gone, lambda one: calibration.radius(one.vector), said),
+            )
+
     def _content(
         self, index: ImageIndex, said: Mapping[str, Sequence[Statement]], etags: Mapping[str, str]
     ) -> _Content:
         found: list[Exemplar] = []
         for part in _parts(list(said)):
-            places = [oid.partition("/") for oid in part]
-            entries, rows = index.get([image_id(bucket, key) for bucket, _, key in places])
+            places = [place_of(oid) for oid in part]
+            entries, rows = index.get([image_id(bucket, key) for bucket, key in places])
             for entry, row in zip(entries, rows, strict=True):
                 oid = entry.object_id
                 # with another record the image was overwritten; it has none yet after a loss of Redis
@@ -142,10 +198,11 @@ class ExampleBook:
 
 
 def _same(one: _Content, other: _Content) -> bool:
-    def identity(exemplar: Exemplar) -> tuple[str, str, bool, bytes]:
-        return exemplar.object_id, exemplar.label, exemplar.accepted, exemplar.vector.tobytes()
+    return one[1] is other[1] and sorted(map(_identity, one[0])) == sorted(map(_identity, other[0]))
 
-    return one[1] is other[1] and sorted(map(identity, one[0])) == sorted(map(identity, other[0]))
+
+def _identity(exemplar: Exemplar) -> tuple[str, str, bool, bytes]:
+    return exemplar.object_id, exemplar.label, exemplar.accepted, exemplar.vector.tobytes()
 
 
 class Near(msgspec.Struct, frozen=True):

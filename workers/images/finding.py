@@ -12,13 +12,15 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from tasks.search.fusion import RankedList, fused, reason
 from tasks.search.query import missing, read
 from vectordb.errors import Permanent
 from vectordb.images import ImageSearch, image_id
 from vectordb.index import Floats
-from workers.images.labels import words
+from workers.images.coverage import Coverage, CoverageReader
+from workers.images.labels import words, written
 from workers.images.newest import Newest
 from workers.images.query_image import QueryImages
 from workers.images.ranked_lists import (
@@ -42,7 +44,7 @@ class NoVector(Permanent):
 
 
 class NothingAsked(Permanent):
-    """There is neither a query nor a filter."""
+    """There is neither a query nor a filter, or a query for images that have no tags."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,9 @@ class FoundImage:
 
     ``score``: of the ranking: fused ranks for a text, the cosine for an image, 0 for a filter alone.
     ``similarity``: cosine to the query; ``None`` if its vector did not find it. ``tags``: the labels of the record
-    that match words of the query, as the record spells them, also those that imply one. ``words``: other words of
-    the query by which it is found, as of its file name, as index forms.
+    that match words of the query, as the record spells them, also those that imply one. ``metadata``: what its owner
+    wrote and the query names, as ``title: Sunset in Paris``. ``words``: other words of the query by which it is
+    found, as of its file name, as index forms.
     """
 
     record: Record
@@ -60,28 +63,36 @@ class FoundImage:
     similarity: float | None
     tags: tuple[str, ...]
     words: tuple[str, ...]
+    metadata: tuple[str, ...] = ()
 
     def row(self) -> dict[str, Any]:
         """For JSON: the image, why it was found, and its tags without their evidence."""
         record = self.record
         return {
-            "bucket": record.bucket, "key": record.key, "etag": record.etag, "score": round(self.score, 6),
+            "bucket": record.bucket, "key": record.key, "etag": record.etag, "state": record.state,
+            "error": record.error, "score": round(self.score, 6),
             "similarity": None if self.similarity is None else round(self.similarity, 6),
-            "tags": self.tags, "words": self.words,
+            "tags": self.tags, "words": self.words, "metadata": self.metadata,
             "all_tags": [{"label": t.label, "score": t.score, "confidence": t.confidence} for t in record.tags],
             "unknown": record.unknown, "taken_at": record.media.taken_at if record.media else None,
-            "finished_at": record.finished_at,
+            "finished_at": record.finished_at, "file_name": record.file_name or None,
+            "client_id": record.client_id or None, "all_metadata": record.metadata or {},
         }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class FoundPage:
-    """A page of hits, best first. ``cursor``: of the next page; ``None`` on the last one. Others: see ``Search``."""
+    """A page of hits, best first. ``cursor``: of the next page; ``None`` on the last one. Others: see ``Search``.
+
+    ``coverage``: how many images could be found. ``hint``: on the first page, the tags of the filter no image has.
+    """
 
     images: tuple[FoundImage, ...]
     cursor: str | None
     found_by: str
     truncated: bool
+    coverage: Coverage
+    hint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,7 @@ class Finder:
         records: Records,
         newest: Newest,
         lists: RankedLists,
+        coverage: CoverageReader,
     ) -> None:
         self._images = images
         self._text_search = text_search
@@ -129,6 +141,7 @@ class Finder:
         self._records = records
         self._newest = newest
         self._lists = lists
+        self._coverage = coverage
 
     def find(self, asked: Asked, limit: int, cursor: str | None = None) -> FoundPage:
         """A page of ``limit`` images at most. With a ``cursor``, the page that it stands for.
@@ -140,7 +153,8 @@ class Finder:
         search, hits = self._ranked(asked)
         found, position = self._page(search, limit, 0, len(hits), lambda start, count: hits[start : start + count])
         more = cursor_of(self._lists.keep(search, hits), position) if position < len(hits) else None
-        return FoundPage(found, more, search.found_by, search.truncated)
+        tags = (*asked.where.tags, *asked.where.not_tags)
+        return self._found(search, found, more, self._records.tag_hints.unknown(tags))
 
     def _next(self, asked: Asked, limit: int, cursor: str) -> FoundPage:
         name, position = place_of(cursor)
@@ -148,9 +162,15 @@ class Finder:
         if asked.query not in {"", search.query} or (not asked.where.empty and asked.where != search.where):
             raise BadCursor("the cursor is of another search: pass the same query and filters, or only the cursor")
         found, position = self._page(search, limit, position, length, partial(self._lists.hits, name))
-        return FoundPage(
-            found, cursor_of(name, position) if position < length else None, search.found_by, search.truncated
-        )
+        return self._found(search, found, cursor_of(name, position) if position < length else None)
+
+    def _found(
+        self, search: Search, found: tuple[FoundImage, ...], cursor: str | None, hint: str | None = None
+    ) -> FoundPage:
+        coverage = self._coverage.read()
+        if search.found_by == "filters":  # which need no index
+            coverage = replace(coverage, indexed=coverage.tagged)
+        return FoundPage(found, cursor, search.found_by, search.truncated, coverage, hint)
 
     def _page(
         self, search: Search, limit: int, position: int, length: int, read: Callable[[int, int], Sequence[RankedHit]]
@@ -166,6 +186,8 @@ class Finder:
     def _ranked(self, asked: Asked) -> tuple[Search, list[RankedHit]]:
         if asked.query == "" and asked.where.empty:
             raise NothingAsked("there is nothing to search for: give a query, an image or a filter")
+        if asked.query and not asked.where.tagged:
+            raise NothingAsked(f"images that are {asked.where.state} have no tags: give the state without a query")
         if asked.image is not None or asked.like is not None:
             return self._like(asked)
         query = read(asked.text)
@@ -208,7 +230,7 @@ class Finder:
         query = read(search.text)
         found = []
         for hit, record in zip(hits, self._records.get([hit.id for hit in hits]), strict=True):
-            if record is None or record.state != "done" or record.etag != hit.etag:
+            if record is None or record.state != (search.where.state or "done") or record.etag != hit.etag:
                 continue
             entries = tag_entries(record)
             if not search.where.holds(record, entries):
@@ -216,8 +238,8 @@ class Finder:
             has = words(record)
             if missing(query, list(has)) or not has.keys().isdisjoint(query.excluded):
                 continue
-            why = reason(query, hit.similarity, _labels(entries), has)
-            found.append(FoundImage(record, hit.score, why.similarity, why.tags, why.words))
+            why = reason(query, hit.similarity, _labels(entries), has, written(record))
+            found.append(FoundImage(record, hit.score, why.similarity, why.tags, why.words, why.metadata))
         return found
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from vectordb.decoders import from_json
 from workers.images.comparison import KINDS, Kind
-from workers.redis.connection import Client, translated
+from workers.redis.connection import Client, StoreUnavailable, translated
 from workers.redis.keys import Keys
 
 EXAMPLES = 10  # objects named for each kind of fault
@@ -96,3 +97,21 @@ class StoredStanding:
             return from_json(body, Standing) if body else None
         except (msgspec.DecodeError, UnicodeDecodeError):  # of another version of wildtag
             return None
+
+
+class VerificationWanted:
+    """A sign from the owner of the index to who verifies it: do it now."""
+
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._redis: Any = client  # as above
+        self._key = keys.images_verify
+
+    def note(self) -> None:
+        """The index is empty, or new. Without Redis, the next periodic verification finds it."""
+        with suppress(StoreUnavailable), translated():
+            self._redis.set(self._key, 1)
+
+    def take(self) -> bool:
+        """Whether that was noted since the last call. Raises ``StoreUnavailable``."""
+        with translated():
+            return bool(self._redis.delete(self._key))

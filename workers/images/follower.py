@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from tasks.message_parts import place_of
 from vectordb.errors import Transient
 from vectordb.images import image_id
 from workers.images import image_requests as requests
@@ -86,11 +87,11 @@ class Follower:
         done = [one for one in records if one.state == "done" and one.space_id == self._space_id]
         tagged = {one.id for one in done}
         # what has no tags any more is not found either: a failed record of a new version
-        gone = [oid.partition("/") for oid in latest if oid not in tagged]
+        gone = [place_of(oid) for oid in latest if oid not in tagged]
         if done:
             self._tell(requests.Label(tuple(map(labels_of, done))))
         if gone:
-            self._tell(requests.Remove(tuple(image_id(bucket, key) for bucket, _, key in gone)))
+            self._tell(requests.Remove(tuple(image_id(bucket, key) for bucket, key in gone)))
 
     def _tell(self, request: requests.Label | requests.Remove | requests.Adopt) -> None:
         kind = type(request).__name__.lower()

@@ -49,6 +49,12 @@ class Page(_Request, frozen=True, tag="page"):
     where: ImageFilter
 
 
+class Entries(_Request, frozen=True, tag="entries"):
+    """The images after an id, one page of them without their vectors."""
+
+    after: int
+
+
 class Count(_Request, frozen=True, tag="count"):
     """Number of images."""
 
@@ -56,11 +62,19 @@ class Count(_Request, frozen=True, tag="count"):
 
 
 class Concerned(_Request, frozen=True, tag="concerned"):
-    """The images for which a caption is a kept one."""
+    """The images for which a caption is a kept one. ``part``: of these ids."""
 
     vector: Vectors
     hubness: float
     captions_version: str
+    part: tuple[int, ...] | None = None
+
+
+class IdsAfter(_Request, frozen=True, tag="ids-after"):
+    """The first ``limit`` ids after an id."""
+
+    after: int
+    limit: int
 
 
 class Put(_Request, frozen=True, tag="put"):
@@ -123,8 +137,8 @@ class Found(msgspec.Struct, frozen=True):
 
 
 Request = (
-    Search | SearchWords | Get | Page | Count | Concerned | Put | Label | Remove | Facts | FactsAfter | RemoveVersions
-    | Adopt | Drop
+    Search | SearchWords | Get | Page | Entries | Count | Concerned | Put | Label | Remove | Facts | FactsAfter
+    | RemoveVersions | Adopt | Drop | IdsAfter
 )  # fmt: skip
 
 
@@ -149,10 +163,14 @@ def answer(index: ImageIndex, request: Request) -> Any:  # noqa: C901, PLR0911, 
             return Found.of(*index.get(ids))
         case Page(after, where):
             return [Found.of(*page) for page in [next(index.pages(after, where), None)] if page is not None]
+        case Entries(after):
+            return next(index.entries(after), [])
         case Count(where):
             return index.count(where)
-        case Concerned(vector, hubness, version):
-            return index.concerned(vector.array()[0], hubness, version)
+        case Concerned(vector, hubness, version, part):
+            return index.concerned(vector.array()[0], hubness, version, part)
+        case IdsAfter(after, limit):
+            return index.ids_after(after, limit)
         case Put(entries, vectors):
             index.put(entries, vectors.array())
         case Label(labels):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from tasks.message_parts import Floor, Media, ObjectRef, Vectors
+from tasks.message_parts import Floor, Media, ObjectRef, UserMetadata, Vectors
 from tasks.messages import Embedded, Retrieved, Submitted
 from vectordb.decoders import converted
 from vectordb.images import NO_FLOOR, ImageEntry, image_id
@@ -20,18 +21,49 @@ _FEATURELESS = "featureless"
 _VIEW = "view"
 _SIZE = "size"
 _VERSION = "version_id"
+_NOISE = 1e-9  # of a similarity; whoever compares floors allows for ``vectordb.image_points.MARGIN``
+_USER = "user_metadata"
 
 
-def keep(images: OpenImages, retrieved: Retrieved, embedded: Embedded) -> None:
-    """Put the images of a batch into the index. Their tags follow when they have records."""
-    if embedded.objects:
-        images.attempt("keep", lambda index: index.put(entries(retrieved.floors, embedded), embedded.vectors.array()))
+def _as_stored(value: msgspec.Struct) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
+    return found
 
 
-def kept(images: OpenImages, batch: Submitted, view: str) -> tuple[Embedded, Submitted]:
+# defaults are not stored: the library takes some microseconds for each value
+_USUAL = {
+    name: value
+    for name, value in _as_stored(Media(format="", width=0, height=0, bytes=0)).items()
+    if name not in {"format", "width", "height", "bytes"}
+}
+
+
+def keep(images: OpenImages, retrieved: Retrieved, embedded: Embedded, stored: Sequence[ImageEntry] = ()) -> None:
+    """Put the images of a batch into the index. Their tags follow when they have records.
+
+    ``stored``: the entries from which the batch was made, if any. An image whose entry is the same is not put again.
+    """
+    before = {entry.object_id: entry for entry in stored}
+    new = entries(retrieved.floors, embedded)
+    places = [place for place, entry in enumerate(new) if not _same(entry, before.get(entry.object_id))]
+    if places:
+        changed, rows = [new[place] for place in places], embedded.vectors.array()[places]
+        images.attempt("keep", lambda index: index.put(changed, rows))
+
+
+def _same(new: ImageEntry, stored: ImageEntry | None) -> bool:
+    if stored is None:
+        return False
+    # the library changes the last digit of numbers
+    floors = abs(new.floor - stored.floor) < _NOISE and abs(new.bound - stored.bound) < _NOISE
+    return floors and replace(stored, floor=new.floor, bound=new.bound, tags=new.tags) == new
+
+
+def kept(images: OpenImages, batch: Submitted, view: str) -> tuple[Embedded, Submitted, list[ImageEntry]]:
     """Split a batch: the objects whose vectors are in the index, and those that must be embedded.
 
-    A vector counts if it is of the same version of the object and of the same ``view``, see ``tasks.embedding``.
+    A vector counts if it is of the same version of the object and of the same ``view``, see ``tasks.embedding``. The
+    entries of the former are the third part.
     """
     found = images.attempt("use", lambda index: index.get([image_id(ref.bucket, ref.key) for ref in batch.objects]))
     by_id: dict[str, tuple[ImageEntry, Floats]] = {}
@@ -43,11 +75,13 @@ def kept(images: OpenImages, batch: Submitted, view: str) -> tuple[Embedded, Sub
         entry, row = by_id.get(ref.id, (None, None))
         if entry is not None and row is not None and entry.etag == ref.etag and entry.extra.get(_VIEW) == view:
             version, size = ref.version_id or entry.extra.get(_VERSION), ref.size or entry.extra.get(_SIZE)
-            refs.append(msgspec.structs.replace(ref, version_id=version, size=size))
+            user = converted(entry.extra[_USER], UserMetadata) if _USER in entry.extra else None
+            refs.append(msgspec.structs.replace(ref, version_id=version, size=size, user_metadata=user))
             chosen.append((entry, row))
     there = {ref.id for ref in refs}
     rest = tuple(ref for ref in batch.objects if ref.id not in there)
-    return _embedded(batch, refs, chosen, view), msgspec.structs.replace(batch, objects=rest)
+    embedded = _embedded(batch, refs, chosen, view)
+    return embedded, msgspec.structs.replace(batch, objects=rest), [entry for entry, _ in chosen]
 
 
 def entries(found: Sequence[Floor], embedded: Embedded) -> list[ImageEntry]:
@@ -70,8 +104,10 @@ def entries(found: Sequence[Floor], embedded: Embedded) -> list[ImageEntry]:
 def _extra(ref: ObjectRef, media: Media | None, featureless: bool | None, view: str) -> dict[str, Any]:  # noqa: FBT001 -- as stored
     found: dict[str, Any] = {_VIEW: view}
     if media is not None:
-        found[_MEDIA] = {k: v for k, v in msgspec.to_builtins(media).items() if v is not None}
-    others = {_FEATURELESS: featureless, _SIZE: ref.size, _VERSION: ref.version_id}
+        about = _as_stored(media).items()
+        found[_MEDIA] = {name: value for name, value in about if name not in _USUAL or value != _USUAL[name]}
+    user = None if ref.user_metadata is None else _as_stored(ref.user_metadata)
+    others = {_FEATURELESS: featureless, _SIZE: ref.size, _VERSION: ref.version_id, _USER: user}
     return found | {name: value for name, value in others.items() if value is not None}
 
 

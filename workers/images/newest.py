@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from tasks.message_parts import place_of
 from workers.images.ranked_lists import MOST, RankedHit
 from workers.images.search_filter import SearchFilter
+from workers.lifecycle.record import State
 from workers.lifecycle.record_reader import Records, in_pages
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
@@ -41,7 +43,7 @@ class Newest:
         return list(found.values()), False
 
     def _matching(self, oids: Sequence[str], where: SearchFilter) -> list[RankedHit]:
-        placed = [oid for oid in oids if where.has_place(*_names(oid))]
+        placed = [oid for oid in oids if where.has_place(*place_of(oid))]
         labelled = self._labelled(placed, where)
         if where.dated:
             records = self._records.get(labelled)
@@ -51,7 +53,7 @@ class Newest:
                 if record is not None and where.in_time(record)
             ]
         etags = [etag for etag, _ in self._records.known(labelled)]
-        return [RankedHit(*_names(oid), etag, 0.0) for oid, etag in zip(labelled, etags, strict=True) if etag]
+        return [RankedHit(*place_of(oid), etag, 0.0) for oid, etag in zip(labelled, etags, strict=True) if etag]
 
     def _labelled(self, oids: Sequence[str], where: SearchFilter) -> list[str]:
         """Those that have the tags and none of the unwanted ones."""
@@ -69,12 +71,12 @@ class Newest:
         """The objects that may fulfil it, newest record first."""
         few = self._few(where)
         if few is None:
-            yield from self._all()
+            yield from self._all(where.state or "done")
             return
         times: list[tuple[float, str]] = []
         for page in in_pages(few, PAGE):
             with translated():
-                scores = self._redis.zmscore(self._keys.state("done"), page)
+                scores = self._redis.zmscore(self._keys.state(where.state or "done"), page)
             times += [(score, oid) for score, oid in zip(scores, page, strict=True) if score is not None]
         yield from (oid for _, oid in sorted(times, reverse=True))
 
@@ -93,17 +95,12 @@ class Newest:
         keys = self._records.keys(where.bucket or "", where.prefix)
         return (f"{where.bucket}/{key}" for key in keys)
 
-    def _all(self) -> Iterator[str]:
+    def _all(self, state: State) -> Iterator[str]:
         start = 0
         while True:
             with translated():
-                page = self._redis.zrevrange(self._keys.state("done"), start, start + PAGE - 1)
+                page = self._redis.zrevrange(self._keys.state(state), start, start + PAGE - 1)
             yield from map(text, page)
             if len(page) < PAGE:
                 return
             start += PAGE
-
-
-def _names(oid: str) -> tuple[str, str]:
-    bucket, _, key = oid.partition("/")
-    return bucket, key

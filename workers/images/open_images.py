@@ -28,7 +28,10 @@ class OpenImages:
         space_id: str,
         dimension: int,
         clock: Callable[[], float] = time.monotonic,
+        on_empty: Callable[[], object] = lambda: None,
     ) -> None:
+        """``on_empty``: called when an index is opened that holds nothing: it is new, or was lost."""
+        self._on_empty = on_empty
         self._library = library
         self._space_id = space_id
         self._dimension = dimension
@@ -41,6 +44,8 @@ class OpenImages:
         """The index. Raises ``IndexLocked``, ``IndexFault`` or ``ServerAway``."""
         if self._index is None:
             self._index = self._library().open(self._space_id, self._dimension)
+            if not self._index.count():
+                self._on_empty()
         return self._index
 
     def use(self, work: Callable[[ImageIndex], T]) -> T:

@@ -17,7 +17,8 @@ from workers.redis.keys import Keys
 
 MOST = 1000  # hits of one search
 LIFETIME_S = 600  # without a request for a page
-KEPT = 500  # searches; the hits of each take 100 kB at most with usual keys
+KEPT = 500  # searches; the hits of each take 100 kB with usual keys, and 2 MB with the longest
+KEPT_BYTES = 64 * 2**20  # of all of them together
 
 _EXPIRED = "the cursor has expired, since hits are kept for ten minutes: search again"
 _CURSOR = re.compile(r"(?a)([0-9a-f]{32})-(\d{1,4})")
@@ -62,28 +63,43 @@ class Search(msgspec.Struct, frozen=True):
 class RankedLists:
     """Keeps the hits of the last ``kept`` searches in Redis, for ten minutes after each request.
 
-    Raises ``StoreUnavailable``.
+    ``kept_bytes``: of all of them; the newest is kept in any case. Raises ``StoreUnavailable``.
     """
 
-    def __init__(self, client: Client, keys: Keys, kept: int = KEPT) -> None:
+    def __init__(self, client: Client, keys: Keys, kept: int = KEPT, kept_bytes: int = KEPT_BYTES) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._kept = kept
+        self._kept_bytes = kept_bytes
 
     def keep(self, search: Search, hits: Sequence[RankedHit]) -> str:
         """Keep a search and its hits. Returns a name for ``open``."""
         name = secrets.token_hex(16)
+        rows = [msgspec.msgpack.encode(row) for row in (search, *hits)]
         with translated():
             pipe = self._redis.pipeline()
-            pipe.rpush(self._keys.search(name), *map(msgspec.msgpack.encode, [search, *hits]))
+            pipe.rpush(self._keys.search(name), *rows)
             pipe.expire(self._keys.search(name), LIFETIME_S)
-            pipe.lpush(self._keys.searches, name)
-            pipe.lrange(self._keys.searches, self._kept, -1)
-            pipe.ltrim(self._keys.searches, 0, self._kept - 1)
-            *_, old, _ = pipe.execute()
+            pipe.lpush(self._keys.searches, f"{name}:{sum(map(len, rows))}")
+            pipe.lrange(self._keys.searches, 0, -1)
+            *_, known = pipe.execute()
+            old = known[self._kept_of(known) :]
             if old:  # so that any number of searches takes no more of Redis' memory
-                self._redis.unlink(*(self._keys.search(text(one)) for one in old))
+                pipe = self._redis.pipeline()
+                pipe.unlink(*(self._keys.search(_name_of(one)) for one in old))
+                for one in old:  # not by place: others add searches meanwhile
+                    pipe.lrem(self._keys.searches, -1, one)
+                pipe.execute()
         return name
+
+    def _kept_of(self, known: Sequence[bytes]) -> int:
+        """How many of these, newest first, are kept."""
+        taken = 0
+        for place, one in enumerate(known[: self._kept]):
+            taken += int(text(one).partition(":")[2] or 0)  # none in a list of an older version of wildtag
+            if place and taken > self._kept_bytes:
+                return place
+        return min(len(known), self._kept)
 
     def open(self, name: str) -> tuple[Search, int]:
         """A search and the number of its hits. Raises ``CursorExpired``."""
@@ -104,6 +120,10 @@ class RankedLists:
         if not rows:
             raise CursorExpired(_EXPIRED)
         return [from_msgpack(row, RankedHit) for row in rows]
+
+
+def _name_of(kept: bytes) -> str:
+    return text(kept).partition(":")[0]
 
 
 def cursor_of(name: str, position: int) -> str:

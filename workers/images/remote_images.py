@@ -45,6 +45,12 @@ class RemoteImages:
             yield list(found[0].entries), found[0].vectors.array()
             after = found[0].entries[-1].id
 
+    def entries(self, after: int = -1) -> Iterator[list[ImageEntry]]:
+        """See ``ImageSearch``. The owner continues its work between two pages."""
+        while found := self._ask(requests.Entries(after), list[ImageEntry]):
+            yield found
+            after = found[-1].id
+
     def facts(self, ids: Sequence[int]) -> list[ImageFact]:
         """See ``ImageSearch``."""
         found: list[ImageFact] = self._ask(requests.Facts(tuple(ids)), list[ImageFact])
@@ -64,9 +70,17 @@ class RemoteImages:
         count: int = self._ask(requests.Count(where), int)
         return count
 
-    def concerned(self, vector: Floats, hubness: float, captions_version: str) -> list[ImageEntry]:
+    def ids_after(self, after: int, limit: int) -> list[int]:
         """See ``ImageSearch``."""
-        request = requests.Concerned(Vectors.of(vector[None]), hubness, captions_version)
+        found: list[int] = self._ask(requests.IdsAfter(after, limit), list[int])
+        return found
+
+    def concerned(
+        self, vector: Floats, hubness: float, captions_version: str, part: Sequence[int] | None = None
+    ) -> list[ImageEntry]:
+        """See ``ImageSearch``."""
+        ids = None if part is None else tuple(part)
+        request = requests.Concerned(Vectors.of(vector[None]), hubness, captions_version, ids)
         found: list[ImageEntry] = self._ask(request, list[ImageEntry])
         return found
 

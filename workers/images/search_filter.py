@@ -11,7 +11,7 @@ import msgspec
 from tasks.labels.index_form import index_form
 from vectordb.errors import Permanent
 from vectordb.images import ImageFilter
-from workers.lifecycle.record import Record
+from workers.lifecycle.record import Record, State
 from workers.lifecycle.tag_entries import TagEntry
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -26,7 +26,8 @@ class SearchFilter(msgspec.Struct, frozen=True):
     """Conditions that all must hold. ``tags``, ``not_tags``: index forms, see ``tasks.labels.index_form``.
 
     ``after``, ``before``: when the image was taken, RFC 3339 with a zone, inclusive. Times of cameras that store no
-    zone count as UTC. Images without a time are left out if one of them is given.
+    zone count as UTC. Images without a time are left out if one of them is given. ``state``: of their records;
+    tagged ones (``done``) if it is ``None``.
     """
 
     tags: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class SearchFilter(msgspec.Struct, frozen=True):
     prefix: str = ""
     after: str | None = None
     before: str | None = None
+    state: State | None = None
 
     @classmethod
     def of(
@@ -45,18 +47,24 @@ class SearchFilter(msgspec.Struct, frozen=True):
         prefix: str = "",
         after: str | None = None,
         before: str | None = None,
+        state: State | None = None,
     ) -> SearchFilter:
         """A filter from labels in any spelling, and dates or RFC 3339 times. Raises ``BadTime``."""
         return cls(
             forms(tags), forms(not_tags), bucket, prefix,
             None if after is None else moment(after).isoformat(),
-            None if before is None else moment(before, last=True).isoformat(),
+            None if before is None else moment(before, last=True).isoformat(), state,
         )  # fmt: skip
 
     @property
     def empty(self) -> bool:
         """Whether all images fulfil it."""
         return self == EVERY_IMAGE
+
+    @property
+    def tagged(self) -> bool:
+        """Whether it is about tagged images: only these have vectors, tags and words."""
+        return self.state in {None, "done"}
 
     @property
     def dated(self) -> bool:

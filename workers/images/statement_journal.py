@@ -15,9 +15,8 @@ import structlog
 
 from tasks.labels.index_form import index_form
 from vectordb.decoders import from_json
-from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox
-from workers.lifecycle.statements import PAGE, Statement, Statements, read
+from workers.images.backlog import Backlog
+from workers.lifecycle.statements import Statement, Statements, read
 from workers.stores.store import ObjectError, ObjectStore
 
 log = structlog.get_logger()
@@ -86,12 +85,12 @@ class Restoration:
         self,
         journal: StatementJournal,
         statements: Statements,
-        low_priority_inbox: Inbox,
+        backlog: Backlog,
         clock: Callable[[], float],
     ) -> None:
         self._journal = journal
         self._statements = statements
-        self._inbox = low_priority_inbox
+        self._backlog = backlog
         self._clock = clock
 
     def step(self) -> None:
@@ -102,11 +101,7 @@ class Restoration:
         if self._statements.restored():
             return
         changed = self._journal.replay(self._statements)
-        places = [oid.partition("/") for oid in changed]
-        for start in range(0, len(places), PAGE):
-            self._inbox.append(
-                [ObjectEvent("created", bucket, key, force=True) for bucket, _, key in places[start : start + PAGE]]
-            )
+        self._backlog.add(changed)
         self._statements.mark_restored(self._clock())
         if changed:
             log.info("statements restored from the journal", objects=len(changed))

@@ -15,9 +15,10 @@ import msgspec
 import structlog
 
 from tasks.labels.index_form import index_form
-from tasks.message_parts import Judgement
+from tasks.message_parts import Judgement, place_of
 from vectordb.decoders import from_msgpack
 from vectordb.errors import Permanent, Transient
+from workers.images.backlog import Backlog
 from workers.images.examples import ExampleBook, Near
 from workers.images.remote_images import OWNER
 from workers.images.statement_journal import Entry, StatementJournal
@@ -79,6 +80,7 @@ class Teacher:
         statements: Statements,
         journal: StatementJournal,
         low_priority_inbox: Inbox,
+        backlog: Backlog,
         rpc: RpcClient,
         clock: Callable[[], float],
     ) -> None:
@@ -87,6 +89,7 @@ class Teacher:
         self._statements = statements
         self._journal = journal
         self._inbox = low_priority_inbox
+        self._backlog = backlog
         self._rpc = rpc
         self._clock = clock
 
@@ -106,8 +109,8 @@ class Teacher:
         problem = "; ".join(filter(None, (problem, missing))) or None
         record = self._revise(record, said, there)
         found = there.images if there is not None else ()
-        again = [(bucket, key), *((other_bucket, other) for other_bucket, other, _ in found)]
-        self._inbox.append([ObjectEvent("created", *place, force=True) for place in again])
+        self._inbox.append([ObjectEvent("created", bucket, key, force=True)])
+        self._backlog.add([f"{other_bucket}/{other}" for other_bucket, other, _ in found])
         return Taught(record, found, problem)
 
     def forget(self, bucket: str, key: str, label: str) -> Taught | None:
@@ -124,7 +127,7 @@ class Teacher:
         """Store a statement. Returns all of the object, and why it is not in the journal."""
         said = self._statements.change(oid, label, statement)
         try:
-            self._journal.append(Entry(oid.partition("/")[2], label, now, statement))
+            self._journal.append(Entry(place_of(oid)[1], label, now, statement))
         except (Transient, Permanent) as exc:  # it is in Redis
             log.warning("statement not written to the journal", object=oid, reason=str(exc))
             return said, f"what was said is not in the journal, which restores it if Redis is lost: {exc}"

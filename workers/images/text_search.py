@@ -15,6 +15,7 @@ from tasks.search.expansion import CAPTIONS, expanded
 from vectordb.decoders import from_msgpack
 from vectordb.images import ImageFilter, ImageHits, ImageSearch
 from vectordb.index import CaptionSearch, Floats, IndexMissing
+from workers.images.open_images import OpenImages
 from workers.images.remote_images import OWNER
 from workers.redis.rpc import RpcClient
 
@@ -44,7 +45,7 @@ class TextSearch:
 
     def __init__(
         self,
-        images: Callable[[], ImageSearch],
+        images: Callable[[], OpenImages],
         captions: Callable[[], CaptionSearch],
         reference_vectors: Callable[[], ReferenceVectors | None],
     ) -> None:
@@ -57,10 +58,13 @@ class TextSearch:
         known = self._reference_vectors()
         reference = None if known is None else known.vectors
         vector = expanded(query.vector.array()[0], self._nearest(query.vector.array()), reference)
-        (nearest,) = self._images().search(vector[None], query.limit, query.where)
-        if not query.words:
-            return FoundByText(nearest, ImageHits((), ()))
-        return FoundByText(nearest, self._images().search_words(query.words, query.limit, query.where))
+
+        def search(index: ImageSearch) -> FoundByText:
+            (nearest,) = index.search(vector[None], query.limit, query.where)
+            words = index.search_words(query.words, query.limit, query.where) if query.words else ImageHits((), ())
+            return FoundByText(nearest, words)
+
+        return self._images().use(search)
 
     def _nearest(self, vector: Floats) -> Floats:
         try:

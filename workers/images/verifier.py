@@ -66,8 +66,10 @@ class Verifier:
         batch_max: int,
         aside: Aside,
         prepare: Callable[[], object] = lambda: None,
+        refilling: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``prepare``: called before a pass."""
+        """``prepare``: called before a pass. ``refilling``: whether records are missing that will be made again."""
+        self._refilling = refilling
         self._comparison = comparison
         self._pages = pages
         self._space_id = space_id
@@ -93,7 +95,8 @@ class Verifier:
             after = facts[-1].id
             orphaned = self._comparison.orphaned(facts)
             findings.add("orphaned", (f"{fact.bucket}/{fact.key}" for fact in orphaned))
-            if repair and orphaned:
+            # after a loss of Redis all images are without a record for a while: their vectors stay, and exemplars too
+            if repair and orphaned and not self._refilling():
                 yield requests.RemoveVersions(tuple((fact.bucket, fact.key, fact.etag) for fact in orphaned))
                 findings.repaired["orphaned"] += len(orphaned)
 

@@ -9,7 +9,9 @@ import msgspec
 
 from vectordb.decoders import from_msgpack
 from workers.lifecycle.event import ObjectEvent
-from workers.redis.connection import Client, text, translated
+from workers.redis import scripts
+from workers.redis.connection import Client, raw, text, translated
+from workers.redis.keys import Keys
 from workers.redis.streams import claim_idle, create_group, read_again, read_group
 
 GROUP = "dispatcher"
@@ -90,4 +92,36 @@ class Inbox:
             except (msgspec.DecodeError, KeyError, TypeError):
                 unreadable.append(text(entry))
         self.done(unreadable)  # not an event of this version; the sweep finds the change
+        return events
+
+
+class LowPriorityInbox(Inbox):
+    """Objects to tag again when no new ones wait: one entry an object.
+
+    A forced event is not added while another one of its object waits to be read. What was read may have been begun,
+    so it does not count.
+    """
+
+    def __init__(self, client: Client, keys: Keys) -> None:
+        super().__init__(client, keys.low_priority_inbox)
+        self._once = keys.low_priority_once
+        self._enqueue_once = self._redis.register_script(scripts.source("enqueue_once"))
+
+    def append(self, events: Sequence[ObjectEvent]) -> None:
+        """Store events in order, unless they wait already; they are in Redis when this returns."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for event in events:
+                if event.force:
+                    args = raw(event.id), fields(event)["event"]
+                    self._enqueue_once(keys=[self._key, self._once], args=args, client=pipe)
+                else:
+                    pipe.xadd(self._key, fields(event))
+            pipe.execute()
+
+    def _decoded(self, entries: list[Any]) -> list[tuple[str, ObjectEvent]]:
+        events = super()._decoded(entries)
+        if events:  # before they are processed: from now on the same object may be added again
+            with translated():
+                self._redis.hdel(self._once, *(raw(event.id) for _, event in events))
         return events

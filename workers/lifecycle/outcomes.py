@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tasks.message_parts import Fault, Media, ObjectRef, Tag, Unknown
+from msgspec import UNSET
+
+from tasks.message_parts import Fault, Media, ObjectRef, Tag, Unknown, UserMetadata
 from tasks.messages import Batch, Scored
 from workers.lifecycle.record import Error, Evidence, Record, Segmentation, State
 
@@ -49,10 +51,12 @@ def _record(
     shares = {stage: round(ms / max(1, len(batch.objects)), 3) for stage, ms in batch.timings_ms.items()}
     if ref.id in accepted:
         shares["total"] = round((now - accepted[ref.id]) * 1000, 3)
+    user = ref.user_metadata or UserMetadata()
     return Record(
         bucket=ref.bucket, key=ref.key, etag=ref.etag, version_id=ref.version_id, state=state,
         space_id=batch.revision.space_id, captions_version=batch.revision.captions_version,
         timings_ms=shares, finished_at=now, tags=tags, evidence=evidence, error=error,
         segmentation=segmentation, media=media,
-        unknown=state == "done" and not tags, unknown_because=why,
+        unknown=state == "done" and not tags, unknown_because=why, file_name=user.file_name or UNSET,
+        client_id=user.client_id or UNSET, metadata=dict(user.values) or UNSET,
     )  # fmt: skip

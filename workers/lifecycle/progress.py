@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tasks.message_parts import place_of
 from workers.lifecycle.damaged_records import DamagedRecords
 from workers.lifecycle.record import STATES
 from workers.redis.connection import Client, text, translated
@@ -19,7 +20,8 @@ FINAL = frozenset(STATES)
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """Progress of one object. ``record``: its JSON, if the object is finished.
+    """Progress of one object. ``record``: its JSON, if the object is finished. ``previous``: that of this
+    version's last record, while it is tagged again.
 
     ``position``: number of objects ahead of a queued one. ``stages``: when it reached each (Unix seconds). ``fault``:
     the temporary fault that it waits for.
@@ -36,6 +38,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     fault: str | None = None
     record: msgspec.Raw | None = None
     finished_at: float | None = None
+    previous: msgspec.Raw | None = None
 
     @property
     def final(self) -> bool:
@@ -107,8 +110,10 @@ def _progress(
     at: float | None,
     segmented: int | None,
 ) -> Progress | None:
-    bucket, _, key = oid.partition("/")
+    bucket, key = place_of(oid)
     etag, stage, attempts, accepted, fault, *times = entry
+    stored = None if record[2] is None or at is None else damaged.current(oid, record[2])
+    previous = None if stored is None else msgspec.Raw(stored)
     if stage is not None:
         state = text(stage)
         return Progress(
@@ -116,15 +121,16 @@ def _progress(
             position=rank if state in ("queued", "waiting") else None,
             accepted_at=float(accepted or 0), attempts=int(attempts or 0), fault=text(fault) if fault else None,
             stages={name: float(t) for name, t in zip(ALL_STAGES, times, strict=True) if t is not None},
+            previous=previous if etag == record[0] else None,
         )  # fmt: skip
     if segmented is not None:  # it waits in the segmentation queue
-        return Progress(bucket=bucket, key=key, etag=text(record[0] or b""), state="queued", position=segmented)
+        return Progress(bucket=bucket, key=key, etag=text(record[0] or b""), state="queued", position=segmented,
+                        previous=previous)  # fmt: skip
     if record[2] is None or at is None:
         return None
-    body = damaged.current(oid, record[2]) if at > since else None
-    if body is None:  # of an earlier tagging, or damaged: it is tagged again
-        return Progress(bucket=bucket, key=key, etag=text(record[0] or b""), state="queued")
+    if at <= since or previous is None:  # of an earlier tagging, or damaged: it is tagged again
+        return Progress(bucket=bucket, key=key, etag=text(record[0] or b""), state="queued", previous=previous)
     return Progress(
         bucket=bucket, key=key, etag=text(record[0] or b""), state=text(record[1] or b""),
-        record=msgspec.Raw(body), finished_at=at,
+        record=previous, finished_at=at,
     )  # fmt: skip

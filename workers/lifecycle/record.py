@@ -84,6 +84,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     ``tags[i].evidence`` are positions in ``evidence``. ``timings_ms``: per stage the object's share of its batch's
     wall time, and ``total`` from acceptance to this record. ``media``: the file; ``None`` if it was not decoded, and
     in records of older versions. ``rejected``: labels that a person rejected for the object; unset without any.
+    ``file_name``, ``client_id``, ``metadata``: what its owner wrote beside the object; unset without any.
     """
 
     bucket: str
@@ -103,6 +104,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     media: Media | None = None
     unknown_because: Unknown | None = None
     rejected: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    file_name: str | msgspec.UnsetType = msgspec.UNSET
+    client_id: str | msgspec.UnsetType = msgspec.UNSET
+    metadata: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def id(self) -> str:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
+from tasks.message_parts import place_of
 from workers.lifecycle.damaged_records import DamagedRecords, read_copy
 from workers.lifecycle.record import STATES, Record, State
 from workers.lifecycle.tag_entries import stored_entries
+from workers.lifecycle.tag_hints import TagHints
 from workers.lifecycle.tag_index import TagIndex
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
@@ -30,7 +32,7 @@ class FeedItem:
     @property
     def removed(self) -> dict[str, str]:
         """What is told of an object that was removed."""
-        bucket, _, key = self.oid.partition("/")
+        bucket, key = place_of(self.oid)
         return {"bucket": bucket, "key": key, "state": "removed"}
 
 
@@ -56,6 +58,7 @@ class Records:
         self._keys = keys
         self.damaged = DamagedRecords(client, keys)
         self.tag_index = TagIndex(client, keys, self.damaged)
+        self.tag_hints = TagHints(client, keys)
 
     def get(self, oids: Sequence[str]) -> list[Record | None]:
         """The record of each object, ``None`` if there is none."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.message_parts import place_of
 from workers.lifecycle.tag_entries import stored_entries
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
@@ -26,7 +27,7 @@ class RecordVersion:
     @property
     def name(self) -> tuple[str, str]:
         """Bucket and key."""
-        bucket, _, key = self.oid.partition("/")
+        bucket, key = place_of(self.oid)
         return bucket, key
 
 
@@ -50,6 +51,7 @@ class RecordVersions:
             for stream in (self._keys.inbox, self._keys.low_priority_inbox):
                 pipe.xlen(stream)
             pipe.zcard(self._keys.ledger)
+            pipe.llen(self._keys.backlog)
             return any(pipe.execute())
 
     def pages(self, size: int) -> Iterator[list[str]]:

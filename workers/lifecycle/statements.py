@@ -6,6 +6,7 @@ one stay stored and do not hold. They do hold for the same picture that was edit
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -65,6 +66,23 @@ class Statements:
         for start in range(0, len(oids), PAGE):
             part = oids[start : start + PAGE]
             yield from zip(part, map(read, self.stored(part)), strict=True)
+
+    def page(self, after: tuple[str, str] | None, limit: int) -> list[tuple[str, Statement]]:
+        """At most ``limit`` statements with their objects, by object and form of the label.
+
+        ``after``: the object and the form of the last one of the page before, whether or not it still is there.
+        """
+        oids = self.objects()
+        start = 0 if after is None else bisect_left(oids, after[0])
+        found: list[tuple[str, Statement]] = []
+        for at in range(start, len(oids), PAGE):
+            part = oids[at : at + PAGE]
+            for oid, statements in zip(part, map(read, self.stored(part)), strict=True):
+                ordered = sorted(((index_form(one.label), one) for one in statements), key=lambda pair: pair[0])
+                found += [(oid, one) for form, one in ordered if after is None or (oid, form) > after]
+                if len(found) >= limit:
+                    return found[:limit]
+        return found
 
     def revision(self) -> int:
         """A number that grows with every change."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 import structlog
 
-from tasks.message_parts import Tag
+from tasks.message_parts import Tag, place_of
 from vectordb.errors import Permanent, Transient
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
@@ -222,7 +222,7 @@ class Writer:
         if record is not None and record.state == "done":
             self._record(record)
         elif self._mode == "sidecar" and not self._records.known([oid])[0][0]:  # it may be there and damaged
-            bucket, _, key = oid.partition("/")
+            bucket, key = place_of(oid)
             self._store.remove(bucket, f"{self._output}{key}.json")
 
     def _record(self, record: Record) -> None:

@@ -18,12 +18,14 @@ from workers.wiring.dispatch import dispatcher as dispatcher_of
 from workers.wiring.dispatch import follower as follower_of
 from workers.wiring.dispatch import keeper as keeper_of
 from workers.wiring.images import periodic_verification
-from workers.wiring.operations import restoration
+from workers.wiring.operations import losses, restoration, stalled_jobs, verification_wanted
 from workers.wiring.wiring import Wiring
 
 KEEPER_EVERY_S = 1.0
 FOLLOW_EVERY_S = 0.2
 VERIFY_STEP_EVERY_S = 0.1
+BACKLOG_EVERY_S = 0.1
+LOSSES_EVERY_S = 5.0  # between two counts of what a loss of Redis would cost
 
 
 def run_dispatcher(settings: Settings) -> None:
@@ -44,6 +46,19 @@ def run_dispatcher(settings: Settings) -> None:
     following = Periodic(FOLLOW_EVERY_S, follower_of(wiring, verification.hasten).step)
     verifying = Periodic(VERIFY_STEP_EVERY_S, verification.step)
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
+    wanted = verification_wanted(wiring)
+
+    def verify_when_wanted() -> None:
+        if wanted.take():
+            verification.hasten()
+
+    hastening = Periodic(1.0, verify_when_wanted)
+    queueing = Periodic(BACKLOG_EVERY_S, wiring.backlog.step)
+    sending = Periodic(1.0, stalled_jobs(wiring).step)
+    lost = losses(wiring)
+    wiring.data_loss.on_loss(lost.report)
+    looking = Periodic(LOSSES_EVERY_S, lost.note)
+    refilling = Periodic(1.0, wiring.refill.step)
     with running(wiring, "dispatcher") as stop:
         for prepare in (wiring.inbox.prepare, wiring.low_priority_inbox.prepare):
             retrying(stop, prepare, wiring.outage_tracker)
@@ -58,5 +73,10 @@ def run_dispatcher(settings: Settings) -> None:
             recovering,
             following,
             verifying,
+            hastening,
+            queueing,
+            sending,
+            refilling,
+            looking,
             beating,
         )

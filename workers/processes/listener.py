@@ -14,7 +14,7 @@ from workers.events.listen_api import Connect
 from workers.events.listener import LASTS_S, SOURCE, CatchUp, Listener
 from workers.events.sources import State
 from workers.processes.logs import configure
-from workers.processes.loops import Periodic, running
+from workers.processes.loops import LOOK_EVERY_S, Periodic, running
 from workers.processes.sweeping import SWEEP_STEP_S, let_go
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import sweeper as sweeper_of
@@ -35,7 +35,12 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
     # never resume the pass of another process: only objects seen since the own last connection count
     sweeper = sweeper_of(wiring, resume=False)
 
+    lost = threading.Event()
+
     def sweep(*, connected: bool) -> bool:
+        if lost.is_set():
+            sweeper.restart()
+            lost.clear()
         if connected:
             sweeper.rescan()
         if not sweeper.step(SWEEP_STEP_S):
@@ -47,10 +52,16 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
     with (
         running(wiring, "listener") as stop,  # later the listening thread reports liveness
         let_go(sweeper),
-        _following(wiring, connect, catch_up or sweep, stop),
+        _following(wiring, connect, catch_up or sweep, stop) as listener,
     ):
-        while not stop.wait(1.0):
-            pass
+
+        def start_again() -> None:
+            lost.set()
+            listener.catch_up_again()
+
+        wiring.data_loss.on_loss(start_again)
+        while not stop.wait(LOOK_EVERY_S):
+            stop.look()
 
 
 @contextmanager
@@ -71,7 +82,9 @@ def _report(wiring: Wiring, state: State, reason: str) -> None:
 
 
 @contextmanager
-def _following(wiring: Wiring, connect: Connect | None, catch_up: CatchUp, stop: threading.Event) -> Iterator[None]:
+def _following(
+    wiring: Wiring, connect: Connect | None, catch_up: CatchUp, stop: threading.Event
+) -> Iterator[Listener]:
     """Listen during the block, in a thread, so that a silent server does not block the handling of signals."""
     listener = Listener(
         connect or connect_of(wiring), wiring.settings.bucket, wiring.event_sink, catch_up,
@@ -90,7 +103,7 @@ def _following(wiring: Wiring, connect: Connect | None, catch_up: CatchUp, stop:
     thread = threading.Thread(target=follow, daemon=True, name="listener")
     thread.start()
     try:
-        yield
+        yield listener
     finally:
         stop.set()
         thread.join(2)

@@ -21,6 +21,7 @@ RECOVER_EVERY_S = 30.0  # between two checks for entries that a consumer left wh
 RECOVER_IDLE_MS = 30_000
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 1.0  # maximum pause after a fault without a service, whose end no probe reports
+LOOK_EVERY_S = 0.5  # between two looks whether Redis has lost its data
 HELD_S = 0.5  # pause of a loop during an outage that its first step waits for
 
 
@@ -68,7 +69,17 @@ class Stop(threading.Event):
 
     def __init__(self, sign: Callable[[], object] = lambda: None) -> None:
         super().__init__()
-        self.sign = Periodic(1.0, sign)
+        self._alive = Periodic(1.0, sign)
+        self.look: Callable[[], object] = lambda: None
+
+    def sign(self) -> None:
+        """Show that the loop is running, and look whether Redis has lost its data."""
+        self._alive()
+        self.look()
+
+    def look_for_loss(self, look: Callable[[], object], outage_tracker: OutageTracker) -> None:
+        """Call ``look`` with each sign, at most every ``LOOK_EVERY_S`` seconds."""
+        self.look = Step(Periodic(LOOK_EVERY_S, look), outage_tracker)
 
 
 @contextmanager
@@ -91,9 +102,13 @@ def running(wiring: Wiring, name: str) -> Iterator[Stop]:
     """Run a process: enters the block once the layout of the Redis keys is known to be current.
 
     Yields the event that stops the process, see ``until_stopped``; it may be set already. Raises ``OtherLayout``.
+
+    With each ``sign`` it looks whether Redis has lost its data: ``wiring.data_loss`` calls what is to be done then.
     """
     with until_stopped(alive(wiring.liveness, name)) as stop:
         retrying(stop, wiring.layout.require, wiring.outage_tracker)
+        retrying(stop, wiring.data_loss.step, wiring.outage_tracker)
+        stop.look_for_loss(wiring.data_loss.step, wiring.outage_tracker)
         yield stop
 
 

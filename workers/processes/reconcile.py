@@ -7,7 +7,7 @@ import threading
 from workers.processes.listener import listening
 from workers.processes.logs import configure
 from workers.processes.loops import Periodic, run_steps, running
-from workers.processes.sweeping import SWEEP_REST_S, let_go, sweep_step
+from workers.processes.sweeping import SWEEP_REST_S, let_go, restarting, sweep_step
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import sweeper as sweeper_of
 from workers.wiring.wiring import Wiring
@@ -38,6 +38,7 @@ def run_reconcile(settings: Settings) -> None:
             sweeping.hasten(SWEEP_REST_S)
         sweeping()
 
+    wiring.data_loss.on_loss(restarting(sweeper, sweeping))
     with running(wiring, "reconcile") as stop, let_go(sweeper), listening(wiring, catch_up, stop):
         # a process that waits for a bucket must not be restarted
         run_steps(stop, wiring.outage_tracker, sweep, beating, lambda: stop.wait(0.1))

@@ -10,6 +10,7 @@ import structlog
 from vectordb.errors import Transient
 from workers.dispatch.sweeper import Sweeper
 from workers.events.sources import Sources
+from workers.processes.loops import Periodic
 
 log = structlog.get_logger()
 
@@ -30,6 +31,16 @@ def sweep_step(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
         return True
 
     return sweep
+
+
+def restarting(sweeper: Sweeper, sweeping: Periodic) -> Callable[[], None]:
+    """A function that begins a new pass at once, to be called after a loss of all keys of Redis."""
+
+    def restart() -> None:
+        sweeper.restart()
+        sweeping.hasten(0.0)
+
+    return restart
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from vectordb.errors import Permanent
 from workers.events.folder_watch import follow
 from workers.processes.logs import configure
 from workers.processes.loops import Periodic, Step, retrying, running
-from workers.processes.sweeping import SWEEP_REST_S, let_go, sweep_step
+from workers.processes.sweeping import SWEEP_REST_S, let_go, restarting, sweep_step
 from workers.settings.settings import Settings
 from workers.stores.folder import FolderStore
 from workers.wiring.dispatch import sweeper as sweeper_of
@@ -28,6 +28,7 @@ def run_watcher(settings: Settings) -> None:
     sweeping = Periodic(settings.rescan_s, sweep_step(sweeper, wiring.sources))
     step = Step(sweeping, outage_tracker)  # during an outage the watch continues, and no record is removed
     beating = Step(Periodic(1.0, lambda: wiring.health.beat("watcher")), outage_tracker)
+    wiring.data_loss.on_loss(restarting(sweeper, sweeping))
     with running(wiring, "watcher") as stop, let_go(sweeper):
         for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop, outage_tracker):
             if seen.events:

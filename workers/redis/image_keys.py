@@ -37,6 +37,25 @@ class ImageKeys:
     def images_standing(self) -> str:
         return f"{self.prefix}images:standing"
 
+    @property
+    def images_verify(self) -> str:
+        return f"{self.prefix}images:verify"
+
+    @property
+    def backlog(self) -> str:
+        return f"{self.prefix}backlog"
+
+    @property
+    def backlog_objects(self) -> str:
+        return f"{self.prefix}backlog:objects"
+
+    def follow(self, job: str) -> str:
+        return f"{self.prefix}follow:{job}"
+
+    @property
+    def follows(self) -> str:
+        return f"{self.prefix}follows"
+
     def query_image(self, name: str) -> str:
         return f"{self.prefix}query-image:{name}"
 

@@ -9,9 +9,26 @@ A change of this layout needs a new version and the steps that lead to it (``wor
 key                              type        holds
 ===============================  ==========  =======================================================================
 ``P layout-version``             string      the version of this layout (``workers.redis.layout``)
+``P data-id``                    string      a random id of the data of this Redis: another one shows a process that
+                                             all keys were lost (``workers.redis.data_loss``)
+``P refill``                     hash        present while records are made again in a Redis that was empty: ``since``
+                                             (Unix seconds), ``swept``: the end of the inbox when a comparison of the
+                                             bucket had ended
+``P loss``                       string      the last loss of all keys: when, and what cannot be made again (JSON),
+                                             with a lifetime
 ``P inbox``                      stream      object events that no dispatcher has handled yet; field ``event``:
                                              msgpack
 ``P inbox:low-priority``         stream      the same for objects that are tagged again when the inbox is empty
+``P inbox:low-priority:once``    hash        OID → 1 of the forced events in it that no dispatcher has read: no second
+                                             one is added
+``P backlog``                    list        pages of objects that wait for a place in the low-priority inbox, oldest
+                                             first (``workers.images.backlog``)
+``P backlog:objects``            string      the number of these objects
+``P follow:ID``                  hash        images are sought that captions concern (``workers.images.follow_jobs``):
+                                             ``captions`` (vectors), ``captions_version``, ``dry``, ``after`` (last id
+                                             that was compared), ``images``, ``counts``, ``done``, with a lifetime
+``P follows``                    sorted set  ID of such a job that is not done → when it goes on, if it does not go on
+                                             by itself (Unix seconds)
 ``P segmentation-queue``         sorted set  OID → time since which the object has waited for segmentation (Unix
                                              seconds)
 ``P segmentation-queue:forced``  set         OIDs on that queue that are processed again even if their record is up
@@ -93,6 +110,7 @@ key                              type        holds
                                              (``workers.images.follower``)
 ``P images:standing``            string      the last comparison of the index of images with the records, as JSON
                                              (``workers.images.findings``)
+``P images:verify``              string      present if the index of images was found empty: compare it now
 ``P probe``                      string      written to test whether Redis accepts writes, with a lifetime
 ``P cache:KEY``                  string      values that can be computed again (word vectors, parsed captions), with
                                              a lifetime
@@ -111,7 +129,8 @@ key                              type        holds
 ``P search:ID``                  list        the ranked hits of one search, for its further pages: first what was
                                              asked, then a hit each (msgpack), best first, with a lifetime that each
                                              page renews (``workers.images.ranked_lists``)
-``P searches``                   list        the ids of the searches whose hits are kept, newest first, trimmed
+``P searches``                   list        the searches whose hits are kept, newest first, trimmed by their number
+                                             and bytes: ``ID:BYTES``
 ===============================  ==========  =======================================================================
 
 Celery keeps its queues under the same prefix and its own names: ``P embedding`` and the other stages, ``P unacked``,
@@ -123,10 +142,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workers.redis.image_keys import ImageKeys
+from workers.redis.recovery_keys import RecoveryKeys
 
 
 @dataclass(frozen=True)
-class Keys(ImageKeys):
+class Keys(ImageKeys, RecoveryKeys):
     """The names of the keys under one prefix."""
 
     @property
@@ -161,28 +181,6 @@ class Keys(ImageKeys):
     def objects(self) -> str:
         return f"{self.prefix}objects"
 
-    def reconcile(self, bucket: str) -> str:
-        return f"{self.prefix}reconcile:{bucket}"
-
-    def missing(self, name: str) -> str:
-        return f"{self.prefix}missing:{name}"
-
-    @property
-    def holds(self) -> str:
-        return f"{self.prefix}holds"
-
-    def hold(self, bucket: str) -> str:
-        return f"{self.prefix}hold:{bucket}"
-
-    def interrupted(self, bucket: str) -> str:
-        return f"{self.prefix}interrupted:{bucket}"
-
-    def mount(self, bucket: str) -> str:
-        return f"{self.prefix}mount:{bucket}"
-
-    def recent_removals(self, bucket: str) -> str:
-        return f"{self.prefix}removals:{bucket}"
-
     def lock(self, name: str) -> str:
         return f"{self.prefix}lock:{name}"
 
@@ -207,20 +205,12 @@ class Keys(ImageKeys):
         return f"{self.prefix}events:probes"
 
     @property
-    def catching_up(self) -> str:
-        return f"{self.prefix}catching-up"
-
-    @property
     def ledger(self) -> str:
         return f"{self.prefix}ledger"
 
     @property
     def records(self) -> str:
         return f"{self.prefix}records"
-
-    @property
-    def damaged(self) -> str:
-        return f"{self.prefix}damaged"
 
     @property
     def tags(self) -> str:

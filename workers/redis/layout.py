@@ -6,6 +6,7 @@ process that looks. A prefix with keys and without a version has version 0, the 
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from vectordb.errors import Permanent
@@ -22,6 +23,19 @@ FIXED = (
     "ledger", "segmenting", "drawn", "records", "objects", "tags", "feed", "notify:waiting", "notify:due",
     "notify:dead", "notify:counts", "health", "obstacles", "batches", "api-keys",
 )  # fmt: skip
+# of them, the names that only version 0 has: every home of that version has `health`
+OUTDATED = (
+    "later",
+    "segments",
+    "segments:forced",
+    "junk",
+    "told",
+    "heard",
+    "sightings",
+    "drawn",
+    "health",
+    "obstacles",
+)
 FAMILIES = ("reconcile:", "seen:", "entry:", "wish:", "record:", "state:", "tag:", "idempotency:", "batch:")
 SCAN_COUNT = 1000
 
@@ -45,12 +59,28 @@ class Layout:
         """
         found = self.recorded()
         if found is None and self.empty():
-            with translated():
-                self._redis.set(self._keys.layout_version, str(VERSION), nx=True)
+            self._record()
         # read once more: another process may have recorded a version and written keys in between
         found = found or self.recorded() or "0"
         if found != str(VERSION):
             raise OtherLayout(refusal(self._keys.prefix, found))
+
+    def renew(self) -> None:
+        """Record the version again after all keys were lost: a running process has written none of another version.
+
+        Raises ``OtherLayout`` if there are keys of an older version: Redis has got other data.
+        """
+        with translated():
+            outdated = self._redis.exists(*(f"{self._keys.prefix}{name}" for name in OUTDATED))
+        if outdated:
+            raise OtherLayout(refusal(self._keys.prefix, "0"))
+        self._record()
+
+    def _record(self) -> None:
+        """Record the version, unless another process has done so. There are no records: they are made (again)."""
+        with translated():
+            self._redis.hsetnx(self._keys.refill, "since", time.time())  # first: the version says that it is known
+            self._redis.set(self._keys.layout_version, str(VERSION), nx=True)
 
     def recorded(self) -> str | None:
         """The recorded version, ``None`` where none is recorded."""

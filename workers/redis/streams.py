@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
+import structlog
 from redis.exceptions import ResponseError
 
 from vectordb.errors import Transient
 from workers.redis import scripts
 from workers.redis.connection import text, translated
 
+log = structlog.get_logger()
+
+T = TypeVar("T")
+NO_GROUP = ("NOGROUP", "no such key")  # how Redis says that a group, or its stream, does not exist
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # between two retries of entries with a fault of their own
 
 Entries = list[tuple[Any, Any]]
@@ -32,10 +37,26 @@ def create_group(client: Any, key: str, group: str) -> None:
                 raise
 
 
+def with_group(client: Any, key: str, group: str, call: Callable[[], T]) -> T:
+    """Make a call that needs a group. If the group is gone, since Redis has lost its data, it is created again."""
+    try:
+        with translated():
+            return call()
+    except ResponseError as exc:
+        if not str(exc).startswith(NO_GROUP):
+            raise
+    log.warning("consumer group created again", stream=key, group=group, reason="Redis has lost it")
+    create_group(client, key, group)
+    with translated():
+        return call()
+
+
 def read_group(client: Any, key: str, group: str, consumer: str, count: int, block_ms: int | None) -> Entries:
     """New entries for a consumer. Waits up to ``block_ms`` for the first; ``None``: does not wait."""
-    with translated():
-        return entries(client.xreadgroup(group, consumer, {key: ">"}, count=count, block=block_ms))
+    return with_group(
+        client, key, group,
+        lambda: entries(client.xreadgroup(group, consumer, {key: ">"}, count=count, block=block_ms)),
+    )  # fmt: skip
 
 
 class Leftovers:
@@ -90,14 +111,16 @@ def read_again(client: Any, key: str, group: str, consumer: str, count: int, aft
 
     After a fault a consumer continues with them at once, without waiting until they count as idle.
     """
-    with translated():
-        return entries(client.xreadgroup(group, consumer, {key: after}, count=count))
+    return with_group(
+        client, key, group, lambda: entries(client.xreadgroup(group, consumer, {key: after}, count=count))
+    )
 
 
 def claim_idle(client: Any, key: str, group: str, consumer: str, idle_ms: int, count: int) -> Entries:
     """Claim entries that any consumer read at least ``idle_ms`` ago and did not acknowledge."""
-    with translated():
-        _, claimed, *deleted = client.xautoclaim(key, group, consumer, idle_ms, "0-0", count=count)
+    _, claimed, *deleted = with_group(
+        client, key, group, lambda: client.xautoclaim(key, group, consumer, idle_ms, "0-0", count=count)
+    )
     found: Entries = [(entry, fields) for entry, fields in claimed if entry is not None]  # Redis 6 returns None
     return found + [(entry, None) for entry in chain(*deleted)]
 
@@ -107,9 +130,15 @@ def forgotten(client: Any, key: str, group: str) -> bool:
 
     Redis before 7 does not report trimming; there a group that has read nothing counts as one that missed entries.
     """
-    with translated():
+
+    def groups() -> tuple[Any, list[Any]]:
         stream = client.xinfo_stream(key)
-        (read,) = (g["last-delivered-id"] for g in client.xinfo_groups(key) if text(g["name"]) == group)
+        read = [g["last-delivered-id"] for g in client.xinfo_groups(key) if text(g["name"]) == group]
+        if not read:
+            raise ResponseError(f"NOGROUP {group}")
+        return stream, read
+
+    stream, (read,) = with_group(client, key, group, groups)
     cut = stream.get("entries-added", math.inf) > stream["length"]
     first = stream["first-entry"]
     return first is not None and cut and entry_order(read) < entry_order(first[0])
@@ -117,21 +146,24 @@ def forgotten(client: Any, key: str, group: str) -> bool:
 
 def drop_forgotten(client: Any, key: str, group: str) -> int:
     """Acknowledge entries that were read, not processed, and then trimmed. Returns how many."""
-    dropped = 0
-    with translated():
+
+    def drop() -> int:
+        dropped = 0
         while first := client.xrange(key, count=1):
             cut = client.xpending_range(key, group, "-", f"({text(first[0][0])}", 1000)
             if not cut:
                 break
             dropped += client.xack(key, group, *(entry["message_id"] for entry in cut))
-    return dropped
+        return dropped
+
+    return with_group(client, key, group, drop)
 
 
 def skip_lost(client: Any, key: str, group: str) -> int:
     """Skip entries that were trimmed before the group read them. Returns how many.
 
     The group continues with the oldest existing entry, so a loss is counted once. 1 stands for an unknown number
-    (Redis before 7). The stream and the group must exist.
+    (Redis before 7). 0 if there is no such stream or group.
     """
     with translated():
         return int(client.register_script(_skip_lost())(args=[key, group]))

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from PIL import Image
 
-from tasks.message_parts import ObjectRef
+from tasks.message_parts import ObjectRef, place_of
 from tasks.segmentation.rendering import as_palette, overlaid
 from tasks.segmentation.results import Segmented
 from vectordb.errors import Permanent
@@ -79,7 +79,7 @@ class Artifacts:
 
     def remove(self, oid: str) -> None:
         """Remove the artifacts of an object, even if Redis does not list it."""
-        bucket, _, key = oid.partition("/")
+        bucket, key = place_of(oid)
         keys = self.of(key)
         try:
             self._store.remove(bucket, keys.label_map)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tasks.message_parts import place_of
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.ledger import Ledger
 from workers.redis.connection import Client, raw, text, translated
@@ -41,7 +42,7 @@ class SegmentQueue:
             forced = self._redis.smismember(self._keys.segmentation_queue_forced, oids) if oids else []
         turns = []
         for oid, force in zip(oids, forced, strict=True):
-            bucket, _, key = text(oid).partition("/")
+            bucket, key = place_of(text(oid))
             turns.append(ObjectEvent("created", bucket, key, force=bool(force)))
         return turns
 

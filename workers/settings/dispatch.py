@@ -10,7 +10,11 @@ from workers.settings.topic import Topic
 class DispatchSettings(Topic):
     """Dispatcher, keeper and workers."""
 
-    batch_max: PositiveInt = Field(16, description="Objects in a batch at most.")
+    batch_max: PositiveInt = Field(
+        16,
+        description="Objects in a batch at most. Images that are tagged again from kept vectors come in batches of"
+        " up to four times as many.",
+    )
     in_flight_max: PositiveInt = Field(
         256, description="Objects on the queues at the same time. The others wait in the inbox."
     )

@@ -130,7 +130,9 @@ def _version(info: ObjectInfo | None) -> str:
 
 
 def _met(ref: ObjectRef, info: ObjectInfo | None) -> ObjectRef:
-    """The object with the size and version id from the store. Events of a sweep have no version id."""
+    """The object with what the store says of it. Events of a sweep have no version id."""
     if info is None:
         return ref
-    return msgspec.structs.replace(ref, size=info.ref.size, version_id=info.ref.version_id or ref.version_id)
+    return msgspec.structs.replace(
+        ref, size=info.ref.size, version_id=info.ref.version_id or ref.version_id, user_metadata=info.user_metadata
+    )

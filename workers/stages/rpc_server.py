@@ -13,7 +13,7 @@ from vectordb.decoders import from_msgpack
 from workers.captions.remote_index import answer
 from workers.captions.versions import OpenIndexes
 from workers.images import image_requests
-from workers.images.archive import Archive, Follow
+from workers.images.archive import Archive
 from workers.images.examples import ExampleBook
 from workers.images.open_images import OpenImages
 from workers.images.query_embedding import QueryEmbedding
@@ -71,14 +71,15 @@ class RpcServer:
             answering(self._redis, self._keys, request, work)
         else:
             self._images().attempt(type(asked).__name__.lower(), lambda index: image_requests.answer(index, asked))
+            match asked:
+                case image_requests.Label(labels):
+                    self._book.changed((f"{one.bucket}/{one.key}", one.etag) for one in labels)
+                case image_requests.Remove():
+                    self._book.removed(asked.ids)
 
-    def archive(self, request: str, data: bytes) -> None:
-        """Tag again the images that captions concern."""
-
-        def work() -> bytes:
-            return msgspec.msgpack.encode(self._archive.follow(from_msgpack(data, Follow)))
-
-        answering(self._redis, self._keys, request, work)
+    def archive(self, request: str, data: bytes) -> None:  # noqa: ARG002 -- as the others
+        """Take one step of a job that seeks the images that captions concern. Nobody waits for the answer."""
+        self._archive.step(data.decode())
 
     def near(self, request: str, data: bytes) -> None:
         """Find the images that look like that of an object."""

@@ -19,6 +19,7 @@ from tasks.message_parts import DerivedThresholds
 from tasks.messages import Embedded, Extracted, Retrieved, Submitted
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import Judge
+from vectordb.images import ImageEntry
 from vectordb.index import IndexMissing
 from workers.captions.versions import OpenIndexes
 from workers.images.examples import ExampleBook
@@ -78,13 +79,15 @@ class Retrieval:
         options: PipelineOptions,
         handover: Handover,
         *,
+        embedded_at_once: int,
         with_background: bool = False,
         book: ExampleBook | None = None,
     ) -> None:
         """``chosen``: returns the captions version in use. ``with_background``: scoring gives confidences.
 
-        ``book``: the exemplars.
+        ``embedded_at_once``: objects in a batch for embedding at most. ``book``: the exemplars.
         """
+        self._embedded_at_once = embedded_at_once
         self._with_background = with_background
         self._indexes = indexes
         self._images = images
@@ -96,9 +99,11 @@ class Retrieval:
 
     def __call__(self, batch: Embedded | Submitted, _: Accepted) -> None:
         """See ``workers.stages.table.Work``."""
+        stored: list[ImageEntry] = []
         if isinstance(batch, Submitted):
-            batch, rest = kept(self._images, batch, self._options.view)
-            self._handover.hand_on("embedding", rest)
+            batch, rest, stored = kept(self._images, batch, self._options.view)
+            for part in rest.parts(self._embedded_at_once):
+                self._handover.hand_on("embedding", part)
             if not batch.objects:
                 return
         version = batch.revision.captions_version
@@ -122,7 +127,7 @@ class Retrieval:
             self._handover.submit_again(batch)  # the version was dropped meanwhile
         else:
             self._handover.hand_on("extraction", retrieved.timed("retrieval", _since(start)))
-            keep(self._images, retrieved, batch)
+            keep(self._images, retrieved, batch, stored)
 
 
 class Extraction:

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.message_parts import ObjectRef
+from tasks.message_parts import ObjectRef, UserMetadata
+from workers.stores.folder_metadata import FolderMetadata
 from workers.stores.folder_mount import FolderMount, identity_of
 from workers.stores.folder_names import hidden, name_of
 from workers.stores.folder_output import output_keys
@@ -69,6 +70,7 @@ class FolderStore:
         self._patterns = SIDE if ignored is None else ignored
         self._links = links
         self._reported: set[str] = set()
+        self._metadata = FolderMetadata(output, self._path, self._written)
 
     def ignored(self, key: str) -> bool:
         """Whether a file is not an object: hidden, in a hidden folder, or a side file."""
@@ -101,10 +103,13 @@ class FolderStore:
             if (self._base(bucket, key) / name_of(key)).is_symlink():  # the link exists, and ``stat`` says so
                 raise ObjectError("the file is a broken link") from exc
             raise
-        return data, self._info(bucket, key, status)
+        return data, self._metadata.added(self._info(bucket, key, status))
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
         """See ``ObjectStore``; anything but a regular file is an unreadable object."""
+        return (info := self._stat(bucket, key)) and self._metadata.added(info)
+
+    def _stat(self, bucket: str, key: str) -> ObjectInfo | None:
         if hidden(key):
             return None
         self._root(bucket)
@@ -127,7 +132,7 @@ class FolderStore:
             return
         for key in self._keys(bucket, prefix, after):
             with contextlib.suppress(ObjectForbidden):  # permission to the folder was removed meanwhile
-                info = self.stat(bucket, key)
+                info = self._stat(bucket, key)
                 if info is not None:
                     yield info
 
@@ -137,6 +142,7 @@ class FolderStore:
         key: str,
         data: BinaryIO,
         content_type: str | None = None,  # noqa: ARG002 -- not stored
+        user_metadata: UserMetadata | None = None,
     ) -> ObjectInfo:
         """See ``ObjectStore``. Writes to a hidden file next to the target, then renames it."""
         if self.ignored(key) and not key.startswith(self._output):
@@ -155,17 +161,18 @@ class FolderStore:
                     os.fsync(file.fileno())
             with _taking():
                 Path(temporary).chmod(0o644)
+                self._metadata.put(bucket, key, etag_of(Path(temporary).stat()), user_metadata)
                 Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        return self._info(bucket, key, path.stat())
+        return self._metadata.added(self._info(bucket, key, path.stat()))
 
     def remove(self, bucket: str, key: str) -> None:
         """See ``ObjectStore``."""
-        path = self._path(bucket, key)
         with _taking():
-            path.unlink(missing_ok=True)
+            self._path(bucket, key).unlink(missing_ok=True)
+            self._metadata.remove(bucket, key)
 
     def _folder(self, bucket: str) -> Path:
         root = self._roots.get(bucket)

@@ -21,7 +21,7 @@ from minio.helpers import check_bucket_name, check_object_name
 from urllib3.exceptions import DecodeError
 from urllib3.response import BaseHTTPResponse
 
-from tasks.message_parts import ObjectRef
+from tasks.message_parts import ObjectRef, UserMetadata
 from workers.stores.s3_connection import S3Connection
 from workers.stores.s3_errors import DENIED, MISSING, RequestContext, missing_bucket, translated, unnamed
 from workers.stores.s3_presence import BucketPresence
@@ -37,6 +37,7 @@ from workers.stores.store import (
     anything,
     folder_marker,
 )
+from workers.stores.user_metadata import from_headers, headers_of
 
 CHUNK = 2**18
 NO_OBJECT = "a folder marker, not an object"
@@ -105,16 +106,24 @@ class S3Store:
                     ref = ObjectRef(bucket, key, found.etag or "", found.size, _version(found.version_id))
                     yield ObjectInfo(ref, "", modified=_seconds(found.last_modified))
 
-    def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        data: BinaryIO,
+        content_type: str | None = None,
+        user_metadata: UserMetadata | None = None,
+    ) -> ObjectInfo:
         """See ``ObjectStore``: uploaded in parts of 8 MiB, which the server joins at the end."""
         counted: Any = _Counted(data)
         with translated(self.request_context(bucket, key)):
             made = self.connection.client.put_object(
                 bucket, key, counted, length=-1, part_size=PART, num_parallel_uploads=1,
                 content_type=content_type or "application/octet-stream",
+                metadata=None if user_metadata is None else {**headers_of(user_metadata)},
             )  # fmt: skip
         ref = ObjectRef(bucket, key, (made.etag or "").strip('"'), counted.bytes, _version(made.version_id))
-        return ObjectInfo(ref, "", content_type=content_type)
+        return ObjectInfo(ref, "", content_type=content_type, user_metadata=user_metadata)
 
     def remove(self, bucket: str, key: str) -> None:
         """See ``ObjectStore``. In a versioned bucket older versions stay, behind a delete marker."""
@@ -229,7 +238,9 @@ def _info(bucket: str, key: str, headers: Mapping[str, str], size: int | None) -
         modified = _seconds(parsedate_to_datetime(stamp)) if stamp else None
     except ValueError:
         modified = None
-    return ObjectInfo(ref, "", modified=modified, content_type=headers.get("content-type"))
+    return ObjectInfo(
+        ref, "", modified=modified, content_type=headers.get("content-type"), user_metadata=from_headers(headers)
+    )
 
 
 def _size(headers: Mapping[str, str]) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
-from tasks.message_parts import ObjectRef
+from tasks.message_parts import ObjectRef, UserMetadata
 from vectordb.errors import Permanent, Transient
 from workers.settings.dependencies import STORE
 
@@ -20,6 +20,7 @@ class ObjectInfo:
 
     ``modified``: Unix seconds, negative before 1970. ``content_type``: if the store knows one. ``changed``: when the
     object changed last, in Unix seconds, if it may still be being written; ``None`` where objects are stored whole.
+    ``user_metadata``: what its owner wrote beside it; not known of listed objects.
     """
 
     ref: ObjectRef
@@ -27,6 +28,7 @@ class ObjectInfo:
     modified: float | None = None
     content_type: str | None = None
     changed: float | None = field(default=None, compare=False)
+    user_metadata: UserMetadata | None = field(default=None, compare=False)
 
 
 class ObjectError(Permanent):
@@ -127,8 +129,15 @@ class ObjectStore(Protocol):
         """Objects whose keys begin with ``prefix`` and come after ``after``, in byte order of the keys."""
         ...
 
-    def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
-        """Store an object atomically, reading ``data`` to its end."""
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        data: BinaryIO,
+        content_type: str | None = None,
+        user_metadata: UserMetadata | None = None,
+    ) -> ObjectInfo:
+        """Store an object atomically, reading ``data`` to its end, and what its owner wrote beside it."""
         ...
 
     def remove(self, bucket: str, key: str) -> None:

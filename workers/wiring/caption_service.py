@@ -36,6 +36,7 @@ class CaptionService:
     def teach(self, texts: Sequence[str], source: str, *, dry: bool = False) -> Lesson:
         """See ``CaptionStore``."""
         version = self._chosen()
+        following = self._archive.following(version, dry=dry)
         with self._index(version) as index:
             done = teach(
                 index,
@@ -44,11 +45,12 @@ class CaptionService:
                 datetime.now(UTC),
                 source,
                 dry=dry,
-                before=self._archive.reachable(version),
+                before=following.before,
             )
-        followed = self._archive.follow(done.vectors, version, dry=dry)
+        followed = following.finish()
         added = [(caption, True, count) for caption, count in zip(done.added, followed.counts, strict=True)]
-        return Lesson([*added, *((caption, False, 0) for caption in done.known)], followed.images)
+        known = [(caption, False, 0) for caption in done.known]
+        return Lesson([*added, *known], followed.images, followed.complete)
 
     def search(self, text: str, limit: int) -> list[tuple[Caption, float]]:
         """See ``CaptionStore``."""
@@ -59,12 +61,13 @@ class CaptionService:
     def remove_taught(self, caption: str) -> int:
         """See ``CaptionStore``."""
         version = self._chosen()
+        following = self._archive.following(version)
         with self._index(version) as index:
             try:
-                gone = remove_taught(index, [caption], lambda: self._encoder, before=self._archive.reachable(version))
+                remove_taught(index, [caption], lambda: self._encoder, before=following.before)
             except NotTaught as exc:
                 raise NoSuchCaption(str(exc)) from exc
-        return self._archive.follow(gone.vectors, version).images
+        return following.finish().images
 
     def version(self) -> str:
         """See ``CaptionStore``."""

@@ -52,6 +52,7 @@ def sweeper(
         w.store, bucket or s.bucket, w.records, w.inbox, w.redis, w.keys, w.holds,
         limits=limits(s), confirmed=confirmed, prefix=prefix, wanted=wanted, resume=resume and since is None,
         rate=rate or s.reconcile_rate, adopt=adopt(w), mounts=mounts(w),
+        refill=w.refill if since is None and bucket in {None, s.bucket} else None,
     )  # fmt: skip
 
 
@@ -86,5 +87,5 @@ def keeper(wiring: Wiring) -> Keeper:
     return Keeper(
         w.ledger, w.inbox, w.health, w.publisher, w.current,
         stages=STAGES, deadline_s=s.deadline_s, max_attempts=s.max_attempts, give_up_s=s.give_up_s,
-        clock=w.clock, away=w.outages.common,
+        clock=w.clock, away=w.outages.common, store=w.store,
     )  # fmt: skip

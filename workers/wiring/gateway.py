@@ -10,14 +10,23 @@ from workers.gateway.addresses import loopback
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
 from workers.gateway.services import Options, Services
-from workers.images.archive import RemoteArchive
 from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
 from workers.wiring.caption_service import CaptionService
-from workers.wiring.operations import duplicate_finder, finder, images_standing, spellings, teacher
+from workers.wiring.operations import (
+    archive,
+    coverage,
+    duplicate_finder,
+    finder,
+    images_standing,
+    losses,
+    spellings,
+    teacher,
+)
 from workers.wiring.wiring import Wiring
 
+COVERAGE_S = 1.0  # the same for the status, which does not need it
 PATIENCE_S = 20.0  # for a response of a worker, because an HTTP client waits for it
 
 
@@ -44,7 +53,11 @@ def services(wiring: Wiring) -> Services:
         duplicates=duplicate_finder(wiring, rpc),
         outages=wiring.outages,
         holds=wiring.holds,
+        data_loss=wiring.data_loss,
+        losses=losses(wiring),
+        refill=wiring.refill,
         images_standing=images_standing(wiring),
+        coverage=coverage(wiring, RpcClient(wiring.publisher, wiring.redis, wiring.keys, COVERAGE_S)),
         spellings=spellings(wiring, unrecorded=True),
         ignored_by=wiring.object_filter.ignored_by,
         decoders=wiring.decoders,
@@ -61,7 +74,12 @@ def caption_service(wiring: Wiring, patience_s: float = PATIENCE_S) -> CaptionSe
             return RemoteIndex(rpc, version, wiring.space.dimension)
         return wiring.library.open(wiring.space.id, version)
 
-    return CaptionService(RemoteEncoder(rpc, wiring.space), lambda: wiring.chosen(), open_index, RemoteArchive(rpc))  # noqa: PLW0108 -- opens the captions
+    return CaptionService(
+        RemoteEncoder(rpc, wiring.space),
+        lambda: wiring.chosen(),  # noqa: PLW0108 -- opens the captions
+        open_index,
+        archive(wiring, rpc, patience_s),
+    )
 
 
 def options(wiring: Wiring) -> Options:

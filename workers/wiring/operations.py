@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from workers.captions.remote_index import RemoteEncoder
-from workers.images.archive import RemoteArchive
+from workers.images.archive import RemoteArchive, StalledJobs
+from workers.images.coverage import CoverageReader
 from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.finding import Finder
-from workers.images.findings import StoredStanding
+from workers.images.findings import StoredStanding, VerificationWanted
 from workers.images.newest import Newest
 from workers.images.query_image import QueryImages
 from workers.images.ranked_lists import RankedLists
@@ -16,12 +17,14 @@ from workers.images.remote_images import RemoteImages
 from workers.images.statement_journal import Restoration, StatementJournal
 from workers.images.teacher import Teacher
 from workers.images.text_search import RemoteTextSearch
+from workers.lifecycle.losses import Losses
 from workers.lifecycle.migrations import MIGRATIONS
+from workers.lifecycle.record_versions import RecordVersions
 from workers.lifecycle.spelling import Spellings
 from workers.redis.connection import connect
 from workers.redis.layout import Layout
 from workers.redis.migration import Done, Migrator
-from workers.redis.rpc import RpcClient
+from workers.redis.rpc import PATIENCE_S, RpcClient
 from workers.wiring.wiring import Wiring
 
 
@@ -35,9 +38,14 @@ def impatient_layout(wiring: Wiring) -> Layout:
     return Layout(connect(wiring.settings.redis_url, patience_s=2.0, tries=1), wiring.keys)
 
 
-def archive(wiring: Wiring) -> RemoteArchive:
+def archive(wiring: Wiring, rpc: RpcClient | None = None, patience_s: float = PATIENCE_S) -> RemoteArchive:
     """The images of a running stack, which follow captions that are taught."""
-    return RemoteArchive(wiring.rpc)
+    return RemoteArchive(rpc or wiring.rpc, wiring.follow_jobs, wiring.publisher, patience_s)
+
+
+def stalled_jobs(wiring: Wiring) -> StalledJobs:
+    """Jobs that seek the images that captions concern, and make no progress."""
+    return StalledJobs(wiring.follow_jobs, wiring.publisher)
 
 
 def remote_images(wiring: Wiring, rpc: RpcClient | None = None) -> RemoteImages:
@@ -59,13 +67,25 @@ def journal(wiring: Wiring) -> StatementJournal:
 def restoration(wiring: Wiring) -> Restoration:
     """Replays that journal into an empty Redis."""
     w = wiring
-    return Restoration(journal(w), w.statements, w.low_priority_inbox, w.clock)
+    return Restoration(journal(w), w.statements, w.backlog, w.clock)
 
 
 def teacher(wiring: Wiring, rpc: RpcClient | None = None) -> Teacher:
     """Stores what people say of images."""
     w = wiring
-    return Teacher(w.records, w.ledger, w.statements, journal(w), w.low_priority_inbox, rpc or w.rpc, w.clock)
+    return Teacher(
+        w.records, w.ledger, w.statements, journal(w), w.low_priority_inbox, w.backlog, rpc or w.rpc, w.clock
+    )
+
+
+def losses(wiring: Wiring) -> Losses:
+    """What the last loss of all keys of Redis has cost."""
+    return Losses(wiring.redis, wiring.keys, wiring.clock)
+
+
+def verification_wanted(wiring: Wiring) -> VerificationWanted:
+    """Whether the owner of the index of images wants it to be compared now."""
+    return VerificationWanted(wiring.redis, wiring.keys)
 
 
 def images_standing(wiring: Wiring) -> StoredStanding:
@@ -85,7 +105,15 @@ def finder(wiring: Wiring, rpc: RpcClient | None = None) -> Finder:
         wiring.records,
         Newest(wiring.records, wiring.redis, wiring.keys),
         RankedLists(wiring.redis, wiring.keys),
+        coverage(wiring, rpc),
     )
+
+
+def coverage(wiring: Wiring, rpc: RpcClient | None = None) -> CoverageReader:
+    """How many of the tagged images can be found."""
+    versions = RecordVersions(wiring.redis, wiring.keys, wiring.space.id)
+    refill = wiring.refill
+    return CoverageReader(remote_images(wiring, rpc), versions.count, lambda: refill.since() is not None)
 
 
 def migrator(wiring: Wiring, report: Callable[[Done | str], None]) -> Migrator:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
 from workers.images.archive import Archive
+from workers.images.departures import Departures, StatementMover
 from workers.images.examples import ExampleBook
 from workers.images.query_embedding import QueryEmbedding
 from workers.images.text_search import TextSearch
@@ -23,6 +24,7 @@ from workers.stages.work import Embedding, Extraction, Retrieval, Scoring
 from workers.stages.worker import StageWorker
 from workers.wiring.indexing import indexing
 from workers.wiring.models import pipeline_options
+from workers.wiring.operations import journal
 from workers.wiring.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -54,7 +56,11 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content)
 
     options = w.pipeline_options
-    book = ExampleBook(w.images, w.statements, w.records, w.space.usual_distance, options.min_confidence)
+    mover = StatementMover(w.statements, lambda: journal(w), lambda: w.store, w.backlog, w.clock)
+    departures = Departures(mover, w.backlog, lambda oids: [etag for etag, _ in w.records.known(oids)])
+    book = ExampleBook(
+        w.images, w.statements, w.records, w.space.usual_distance, options.min_confidence, departures=departures
+    )
     stages: Mapping[str, Stage[Any]] = {
         "embedding": Stage(
             Submitted.decode,
@@ -79,6 +85,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
                     w.reference_vectors,
                     w.pipeline_options,
                     handover,
+                    embedded_at_once=s.batch_max,
                     with_background=w.confidence_model is not None,
                     book=book,
                 )
@@ -109,9 +116,9 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         INGESTION: lambda: w.text_encoder,
     }
     runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
-    archive = Archive(lambda: w.images.index(), w.low_priority_inbox, lambda: w.reference_vectors)  # noqa: PLW0108 -- opens the index
+    archive = Archive(lambda: w.images, w.follow_jobs, lambda: w.publisher, lambda: w.reference_vectors)
     text_search = TextSearch(
-        lambda: w.images.index(),  # noqa: PLW0108 -- as above
+        lambda: w.images,
         lambda: w.indexes.open(w.chosen()),
         lambda: w.reference_vectors,
     )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -32,28 +31,23 @@ from workers.dispatch.removals import Holds
 from workers.events.sink import EventSink
 from workers.events.sources import EventProbes, Sources
 from workers.gateway.api_keys import ApiKeys
+from workers.images.findings import VerificationWanted
 from workers.images.open_images import OpenImages
-from workers.lifecycle.inbox import Inbox
-from workers.lifecycle.ledger import Ledger
-from workers.lifecycle.record_reader import Records
-from workers.lifecycle.statements import Statements
 from workers.notifying.dead_letters import DeadLetters
 from workers.notifying.outbox import Outbox
 from workers.outages.board import OutageBoard
 from workers.outages.outage_report import OutageReport
 from workers.outages.tracker import OutageTracker
 from workers.redis.cache import RedisCache
-from workers.redis.connection import Client, connect
+from workers.redis.connection import connect
 from workers.redis.heartbeats import Health
-from workers.redis.keys import Keys
-from workers.redis.layout import Layout
 from workers.redis.rpc import RpcClient
 from workers.segmentation.requests import SegmentationRequests
-from workers.settings.settings import Settings
 from workers.stores.object_filter import ObjectFilter
 from workers.stores.store import ObjectStore
 from workers.supervision.liveness_files import LivenessFiles
 from workers.wiring.captions import image_library_of, library_of
+from workers.wiring.lifecycle_wiring import LifecycleWiring
 from workers.wiring.models import confidence_model, decoders, image_encoder, pipeline_options, text_encoder_loader
 from workers.wiring.probes import PATIENCE_S, probes
 from workers.wiring.stores import object_filter, open_s3, open_store
@@ -66,12 +60,8 @@ CACHE_S = 30 * 86_400  # how long Redis keeps an unused word vector or parsed ca
 NEAR_ENTRIES = 50_000  # word vectors and parses kept in a process: about 80 MB at 384 dimensions
 
 
-class Wiring:
+class Wiring(LifecycleWiring):
     """The adapters of a process, by name."""
-
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self.settings = settings
-        self.clock = clock
 
     @cached_property
     def process_name(self) -> str:
@@ -82,40 +72,6 @@ class Wiring:
     def app(self) -> Celery:
         s = self.settings
         return create_app(s.broker, s.key_prefix, s.task_time_limit_s)
-
-    @cached_property
-    def redis(self) -> Client:
-        return connect(self.settings.redis_url)
-
-    @cached_property
-    def keys(self) -> Keys:
-        return Keys(self.settings.key_prefix)
-
-    @cached_property
-    def layout(self) -> Layout:
-        """The layout of the keys. Call ``require`` before any other key is read or written."""
-        return Layout(self.redis, self.keys)
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        return Ledger(self.redis, self.keys, self.settings.feed_length)
-
-    @cached_property
-    def statements(self) -> Statements:
-        return Statements(self.redis, self.keys)
-
-    @cached_property
-    def records(self) -> Records:
-        return Records(self.redis, self.keys)
-
-    @cached_property
-    def inbox(self) -> Inbox:
-        return Inbox(self.redis, self.keys.inbox)
-
-    @cached_property
-    def low_priority_inbox(self) -> Inbox:
-        """Objects to tag again when no new ones wait."""
-        return Inbox(self.redis, self.keys.low_priority_inbox)
 
     @cached_property
     def segmentation_requests(self) -> SegmentationRequests:
@@ -287,7 +243,10 @@ class Wiring:
     @cached_property
     def images(self) -> OpenImages:
         """The index of images, which this process owns where it is embedded."""
-        return OpenImages(lambda: image_library_of(self.settings), self.space.id, self.space.dimension)
+        wanted = VerificationWanted(self.redis, self.keys)
+        return OpenImages(
+            lambda: image_library_of(self.settings), self.space.id, self.space.dimension, on_empty=wanted.note
+        )
 
     @cached_property
     def outbox(self) -> Outbox:

@@ -14,7 +14,6 @@ from tasks.encoders.protocols import Space
 from tasks.extraction.phrases import Phrases
 from tasks.ingestion import Ingesting, ingest
 from vectordb.captions import Caption
-from vectordb.decoders import from_msgpack
 from vectordb.errors import Transient
 from vectordb.exact import ExactIndex
 from vectordb.index import CaptionIndex, Floats, IndexMissing
@@ -22,7 +21,8 @@ from vectordb.library import Library
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import ENCODE, RemoteEncoder, RemoteIndex, answer
 from workers.captions.versions import OpenIndexes
-from workers.images.archive import TASK, Archive, Follow
+from workers.images import image_requests
+from workers.images.archive import TASK, Archive
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.rpc import RpcClient, RpcPermanent, RpcTimeout, RpcTransient, answering
@@ -76,8 +76,9 @@ class Worker:
         elif task == TASK:
             archive = self.archive
             assert archive is not None
-            answering(self.client, self.keys, request,
-                      lambda: msgspec.msgpack.encode(archive.follow(from_msgpack(data, Follow))))  # fmt: skip
+            archive.step(data.decode())
+        elif task == image_requests.TASK:
+            answering(self.client, self.keys, request, lambda: msgspec.msgpack.encode([]))
         else:
             answering(self.client, self.keys, request, lambda: answer(self.indexes, data))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.message_parts import ObjectRef, Revision, Tag
+from tasks.message_parts import ObjectRef, Revision, Tag, UserMetadata
 from tests import warm
 from tests.acceptance.images import one_pixel
 from tests.contract.own_redis import OwnRedis
@@ -21,6 +21,7 @@ from workers.embedded.stack import command, free_port
 from workers.gateway.api_keys import Scope
 from workers.lifecycle.ledger import Arrival
 from workers.settings.settings import Settings
+from workers.stores.user_metadata import BadMetadata
 from workers.wiring.wiring import Wiring
 
 REVISION = Revision("space", "captions@1")
@@ -124,6 +125,22 @@ def client(gateway: Gateway, key: str) -> Iterator[Client]:
 def png(of: str, size: int = 0) -> bytes:
     """An image of its own."""
     return one_pixel() + of.encode() + bytes(size)
+
+
+@pytest.mark.parametrize("metadata", [{"title": "Sonne\u202f& Meer?", "Order": "A 1"}, {"text": "й" * 1022}])
+def test_what_describes_an_image_arrives_as_it_was_given(
+    client: Client, wiring: Wiring, tmp_path: Path, metadata: dict[str, str]
+) -> None:
+    file = tmp_path / "Käse & Brot.png"
+    file.write_bytes(png("described"))
+    image = client.upload(file, client_id="a/ü" if "title" in metadata else None, metadata=metadata)
+    info = wiring.store.stat(image.bucket, image.key)
+    assert info is not None
+    assert info.user_metadata == UserMetadata(
+        "Käse & Brot.png", "a/ü" if "title" in metadata else None, tuple(sorted(metadata.items()))
+    )
+    with pytest.raises(BadMetadata, match="the limit is 2,048"):
+        client.upload(file, metadata={"text": "x" * 2048})
 
 
 def test_an_image_goes_up_and_its_tags_come_back(client: Client) -> None:

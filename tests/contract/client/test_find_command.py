@@ -59,6 +59,15 @@ def test_it_lists_images_by_filters_and_refuses_what_cannot_be_searched(
     assert "2024/c.png" in shown.stdout
     nothing = find("--tag", "bird")
     assert (nothing.returncode, nothing.stdout, "No image was found" in nothing.stderr) == (0, "", True)
+    for arguments in (["--tag", "caat"], ["--tag", "caat", "--json"]):
+        misspelt = find(*arguments)
+        assert (misspelt.returncode, misspelt.stdout) == (0, "")
+        assert "no image has the tag 'caat'; did you mean 'cat'?" in misspelt.stderr
+    results = warm.wildtag("results", "--tag", "caat", env=environment, timeout=60)
+    assert "did you mean 'cat'?" in results.stderr
+    assert found("--state", "failed") == []
+    assert found("--state", "done", "--prefix", "2024/") == ["2024/c.png"]
+    assert find("cat", "--state", "failed").returncode == find("--state", "fine").returncode == 2
     for wrong in ([], ["cat", "--like", "a.png"], ["--tag", " "], ["cat", "--after", "yesterday"]):
         assert find(*wrong).returncode == 2, wrong
     unknown = find("--like", "2023/A.png")

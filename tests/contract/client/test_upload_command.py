@@ -189,3 +189,15 @@ def test_a_name_that_is_no_text_can_be_uploaded(wildtag: Wildtag, tmp_path: Path
     assert run.returncode == 0, run.stderr
     assert list(lines(run)) == ["caf\\xe9\x1b[2J.jpg"]
     assert "\x1b" not in wildtag(tmp_path / name).stdout
+
+
+def test_an_id_is_for_one_file_and_texts_have_names(gateway: MadeUpGateway, wildtag: Wildtag, photos: Path) -> None:
+    one, two = photos / "a.jpg", photos / "b [red].png"
+    for arguments, reason in [
+        ((one, two, "--client-id", "7"), "names one file; here are 2"), ((one, "--metadata", "title"), "NAME=TEXT"),
+        ((one, "--metadata", "a=b", "--metadata", "a=c"), "given twice"), ((one, "--metadata", "a=b\nc"), "U+000A"),
+        ((one, "--client-id", ""), "is empty"), ((one, "--metadata", "a=" + "x" * 2048), "the limit is 2,048"),
+    ]:  # fmt: skip
+        run = wildtag(*arguments)
+        assert (run.returncode, reason in " ".join(run.stderr.split())) == (2, True), run.stderr
+    assert not gateway.stored

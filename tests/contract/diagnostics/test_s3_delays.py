@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from tasks.message_parts import ObjectRef, Revision
+from tasks.message_parts import ObjectRef, Revision, UserMetadata
 from workers.cli.s3 import _trace
 from workers.diagnostics.doctor import Check
 from workers.diagnostics.s3_delays import SourceDelays
@@ -41,7 +41,7 @@ WEBHOOK = Entry("arn:minio:sqs::WILDTAG:webhook")
 class ReadOnly(FolderStore):
     """A key pair that may read and list."""
 
-    def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:  # noqa: ARG002 -- refused
+    def put(self, *_: object, **__: object) -> ObjectInfo:
         raise ObjectForbidden("the access key 'reader' may not read or change this object: AccessDenied")
 
 
@@ -93,8 +93,15 @@ class Telling(FolderStore):
         self._event_sink = event_sink
         self._delays = delays
 
-    def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
-        info = super().put(bucket, key, data, content_type)
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        data: BinaryIO,
+        content_type: str | None = None,
+        user_metadata: UserMetadata | None = None,
+    ) -> ObjectInfo:
+        info = super().put(bucket, key, data, content_type, user_metadata)
         for source, delay in self._delays.items():
             notification = Notification((ObjectEvent.seen(info),))
             threading.Timer(delay, self._event_sink.store, [[received_events(source, notification, b"")]]).start()

@@ -90,7 +90,7 @@ class World:
     def keeper(self) -> Keeper:
         return Keeper(
             self.ledger, self.inbox, self.health, self.queues, lambda: self.revision, stages=("embedding",),
-            deadline_s=60, max_attempts=2, give_up_s=3600, clock=lambda: self.now,
+            deadline_s=60, max_attempts=2, give_up_s=3600, clock=lambda: self.now, store=self.store,
         )  # fmt: skip
 
     def put(self, key: str, data: bytes = b"x") -> ObjectRef:

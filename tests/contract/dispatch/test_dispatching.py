@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import time
 
 import pytest
 
+from tasks.message_parts import ObjectRef, UserMetadata
 from tests.contract.dispatch.dispatching_world import REVISION, World, created
 from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
 from vectordb.errors import Transient
 from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
@@ -133,6 +136,20 @@ def test_the_keeper_sends_again_waits_and_gives_up(world: World) -> None:
     assert keeper.step() == 0
 
 
+def test_an_object_that_is_given_up_has_what_its_owner_wrote(world: World) -> None:
+    user = UserMetadata(None, "4711", (("title", "x"),))
+    ref = world.store.put("inbox", "a.jpg", io.BytesIO(b"x"), user_metadata=user).ref
+    world.inbox.append([created(ref)])
+    world.dispatcher().step(block_ms=10)
+    for _ in range(2):
+        world.ledger.advance([ref], REVISION, "embedding", world.now + 60, now=world.now, begin=True)
+    world.now += 61
+    world.health.beat("embedding")
+    world.keeper().step()
+    (record,) = world.records.latest()
+    assert (record.state, record.client_id, record.metadata) == ("dead", "4711", {"title": "x"})
+
+
 def test_what_the_store_does_not_answer_for_holds_nobody_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     stat = world.store.stat
 
@@ -223,3 +240,46 @@ def test_an_image_that_was_tagged_before_goes_to_retrieval_for_its_vector_may_be
     assert dict(zip(world.queues.stages, world.queues.sent, strict=True)) == {
         "retrieval": ["old.jpg"], "embedding": ["changed.jpg"],
     }  # fmt: skip
+
+
+def forced(ref: ObjectRef) -> ObjectEvent:
+    return ObjectEvent("created", ref.bucket, ref.key, force=True)
+
+
+def test_objects_of_low_priority_are_sent_a_few_at_a_time_and_after_new_ones(world: World) -> None:
+    again = [world.put(f"again/{i}.jpg") for i in range(10)]
+    world.inbox.append([created(ref) for ref in again])
+    dispatcher = world.dispatcher(batch_max=2)
+    dispatcher.step(block_ms=10)
+    for ref in again:
+        world.finish(ref)
+    world.queues.sent.clear()
+    world.queues.stages.clear()
+    world.later.append([forced(ref) for ref in again])
+    assert [dispatcher.step(block_ms=10) for _ in range(4)] == [2, 2, 0, 0]
+    world.inbox.append([created(world.put("new.jpg"))])
+    assert dispatcher.step(block_ms=10) == 1
+    assert world.queues.sent[-1] == ["new.jpg"]
+    for ref in again[:3]:
+        world.finish(ref)
+    assert dispatcher.step(block_ms=10) == 2
+    assert world.queues.stages == ["retrieval", "retrieval", "embedding", "retrieval"]
+    assert world.later.length() == 4
+
+
+def test_without_new_objects_of_low_priority_it_waits_for_other_ones(
+    world: World, client: Client, keys: Keys
+) -> None:
+    """Entries that were read and not finished are in the stream, and another reader has them."""
+    waits: list[int | None] = []
+
+    class Waiting(Inbox):
+        def read(self, consumer: str, count: int, block_ms: int | None) -> list[tuple[str, ObjectEvent]]:
+            waits.append(block_ms)
+            return super().read(consumer, count, block_ms)
+
+    world.later.append([forced(world.put("a.jpg"))])
+    assert len(world.later.read("another", 1, None)) == 1
+    world.inbox = Waiting(client, keys.inbox)
+    assert world.dispatcher().step(block_ms=10) == 0
+    assert waits == [None, 10]

@@ -14,6 +14,7 @@ from tests.contract.captions.test_remote_captions import SPACE, Encoder, Shelf, 
 from tests.contract.gateway.running import Running, emptied, problem, running, wired
 from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
+from vectordb.image_library import ImageLibrary
 from vectordb.image_server import ServerImages
 from vectordb.images import ImageEntry
 from vectordb.library import Library
@@ -21,6 +22,7 @@ from vectordb.server_client import connect
 from workers.broker.publisher import Publisher
 from workers.captions.versions import OpenIndexes
 from workers.images.archive import Archive
+from workers.images.open_images import OpenImages
 from workers.wiring.gateway import caption_service
 from workers.wiring.wiring import Wiring
 
@@ -36,8 +38,13 @@ class WithWorker(Wiring):
 
     @cached_property
     def worker(self) -> Worker:
-        archive = Archive(lambda: self.tagged, self.low_priority_inbox, lambda: None)
+        images = OpenImages(lambda: cast("ImageLibrary", self), "space", 16)
+        archive = Archive(lambda: images, self.follow_jobs, lambda: self.publisher, lambda: None)
         return Worker(self.redis, self.keys, OpenIndexes(cast("Library", self.shelf), "mini"), archive)
+
+    def open(self, *_: object) -> ServerImages:
+        """As the library of images does."""
+        return self.tagged
 
     @cached_property
     def tagged(self) -> ServerImages:
@@ -111,12 +118,14 @@ def test_images_that_a_caption_concerns_are_tagged_again(gateway: Running) -> No
     assert gateway.http.get("/v1/captions/search", params={"q": "grebe"}).json()["captions"][0]["source"] is None
     (taught, _) = teach(gateway, "a great crested grebe", "another")
     assert taught["images"] == 1
+    assert wiring.backlog.step() == 1
     assert wiring.low_priority_inbox.length() == 1
     removed = gateway.http.delete(f"/v1/captions/{taught['id']}")
     assert removed.headers["wildtag-images"] == "1"
+    assert wiring.backlog.step() == 1
     wiring.low_priority_inbox.prepare()
     events = wiring.low_priority_inbox.read("me", 10, None)
-    assert [(event.key, event.force) for _, event in events] == [("near.jpg", True)] * 2
+    assert [(event.key, event.force) for _, event in events] == [("near.jpg", True)]  # it waits already
 
 
 def test_what_came_with_an_import_stays(gateway: Running) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -11,43 +13,55 @@ from tasks.message_parts import Media, ObjectRef
 from tests.acceptance.images import huge_png
 from tests.contract.gateway.running import Json, Running, emptied, problem, running, wired
 from tests.contract.searching_world import BLUE, GREEN, RED, Colour, SearchingWorld, picture, reddish
+from tests.eventually import eventually
 from vectordb.images import image_id
-from workers.images.ranked_lists import CursorExpired, RankedHit, RankedLists, Search
-from workers.images.search_filter import SearchFilter
 from workers.redis.rpc import RpcClient
 from workers.wiring.operations import finder
 
 PATIENCE_S = 0.5
 
 
-@pytest.fixture(scope="module")
-def module_world(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    wiring = wired(tmp_path_factory.mktemp("home"), redis_url, SearchingWorld, max_object_bytes=600_000)
+@contextmanager
+def searching(home: Path, redis_url: str) -> Iterator[Running]:
+    """A gateway whose workers answer searches."""
+    wiring = wired(home, redis_url, SearchingWorld, max_object_bytes=600_000)
     rpc = RpcClient(cast("SearchingWorld", wiring).publisher, wiring.redis, wiring.keys, PATIENCE_S)
     with running(wiring, replaced={"finder": finder(wiring, rpc)}) as gateway:
         yield gateway
 
 
-@pytest.fixture
-def gateway(module_world: Running) -> Running:
-    """A gateway over an empty bucket and an empty index of images, whose workers answer."""
-    emptied(module_world)
-    world = world_of(module_world)
+def cleared(gateway: Running) -> Running:
+    """The gateway over an empty bucket and an empty index of images, whose workers answer."""
+    emptied(gateway)
+    world = world_of(gateway)
     world.away.clear()
     world.index.remove([entry.id for entries, _ in world.index.pages() for entry in entries])
-    return module_world
+    return gateway
+
+
+@pytest.fixture(scope="module")
+def module_world(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with searching(tmp_path_factory.mktemp("home"), redis_url) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def gateway(module_world: Running) -> Running:
+    return cleared(module_world)
 
 
 def world_of(gateway: Running) -> SearchingWorld:
     return cast("SearchingWorld", gateway.wiring)
 
 
-def add(gateway: Running, key: str, colour: Colour, *labels: str, taken_at: str | None = None) -> ObjectRef:
+def add(
+    gateway: Running, key: str, colour: Colour, *labels: str, taken_at: str | None = None, **more: Any
+) -> ObjectRef:
     """A tagged image of the bucket that is in the index."""
     ref = gateway.put(key, picture(colour))
     gateway.enter(ref)
     media = Media(format="PNG", width=20, height=20, bytes=100, taken_at=taken_at)
-    world_of(gateway).indexed(ref, gateway.finish(ref, *labels, media=media), picture(colour))
+    world_of(gateway).indexed(ref, gateway.finish(ref, *labels, media=media, **more), picture(colour))
     return ref
 
 
@@ -220,6 +234,8 @@ def test_a_cursor_of_another_search_or_an_old_one_is_refused(gateway: Running) -
         ({"q": "?!"}, 400, "bad-request"), ({"q": "a", "like": "b"}, 400, "bad-request"),
         ({"like": "no.png"}, 404, "not-found"), ({"tag": ""}, 422, "invalid"), ({"q": "x" * 1001}, 422, "invalid"),
         ({"tag": ["x"] * 21}, 422, "invalid"), ({"q": "a", "after": "yesterday"}, 422, "invalid"),
+        ({"q": "a", "state": "failed"}, 400, "bad-request"),
+        ({"like": "a", "state": "dead"}, 400, "bad-request"), ({"state": "fine"}, 422, "invalid"),
         ({"q": "a", "before": "2024-02-30"}, 422, "invalid"), ({"q": "a", "limit": 0}, 422, "invalid"),
     ],
 )  # fmt: skip
@@ -268,11 +284,20 @@ def test_words_in_quotes_must_be_there_and_words_after_a_minus_must_not(gateway:
     assert keys(search(gateway, q="-cat")) == ["c.png"]
 
 
-def test_the_hits_of_many_searches_take_bounded_memory(gateway: Running) -> None:
-    lists = RankedLists(gateway.wiring.redis, gateway.wiring.keys, kept=3)
-    asked = Search("filters", "", "", SearchFilter())
-    names = [lists.keep(asked, [RankedHit("b", "k", "e", 0.0)]) for _ in range(5)]
-    assert [lists.open(name) for name in names[2:]] == [(asked, 1)] * 3
-    for name in names[:2]:
-        with pytest.raises(CursorExpired):
-            lists.open(name)
+def test_a_search_says_how_much_of_what_is_tagged_can_be_found(gateway: Running) -> None:
+    world = world_of(gateway)
+    world.layout.require()
+    world.redis.delete(world.keys.refill)
+    refs = [add(gateway, f"{n}.png", reddish(n), "cat") for n in range(3)]
+
+    def incomplete() -> str | None:
+        found: str | None = search(gateway, q="cat")["incomplete"]
+        return found
+
+    eventually(lambda: incomplete() is None, 20)  # the number is known for two seconds
+    world.index.remove([image_id(ref.bucket, ref.key) for ref in refs[1:]])
+    eventually(lambda: (incomplete() or "").startswith("1 of 3 images can be found: the index of images is inc"), 20)
+    eventually(lambda: gateway.http.get("/v1/status").json()["coverage"]["indexed"] == 1, 20)
+    assert search(gateway, tag="cat")["incomplete"] is None  # filters need no index
+    world.redis.hset(world.keys.refill, "since", 1.0)
+    assert "Redis was empty" in search(gateway, tag="cat")["incomplete"]

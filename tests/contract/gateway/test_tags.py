@@ -57,7 +57,8 @@ def test_objects_with_a_tag_come_in_pages(gateway: Running) -> None:
         gateway.tagged(f"{number}.png", "cat")
     rows = pages(gateway, "/v1/tags/cat/objects", "objects", 2)
     assert sorted(row["record"]["key"] for row in rows) == [f"{number}.png" for number in range(5)]
-    assert gateway.http.get("/v1/tags/none/objects").json() == {"label": "none", "objects": [], "cursor": None}
+    none: dict[str, object] = {"label": "none", "objects": [], "cursor": None, "hint": "no image has the tag 'none'"}
+    assert gateway.http.get("/v1/tags/none/objects").json() == none
 
 
 def test_one_thing_is_one_tag(gateway: Running) -> None:

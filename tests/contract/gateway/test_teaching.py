@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from tests.contract.gateway.running import Running, emptied, problem, running, wired
 from workers.client import Client, Refused
 from workers.gateway.api_keys import Scope
+from workers.lifecycle.statements import Statement, Statements
 from workers.redis.rpc import RpcClient
 from workers.wiring.operations import teacher
 
@@ -63,7 +65,7 @@ def test_a_label_is_accepted_rejected_and_taken_back(gateway: Running) -> None:
     for label in ("chelsea", "sofas"):
         assert say(gateway, "2025/über cat.jpg", label, None).status_code == 200
     assert labels(gateway, "2025/über cat.jpg") == ["cat"]  # what was rejected comes with the next tagging
-    assert gateway.http.get("/v1/statements").json() == {"statements": []}
+    assert gateway.http.get("/v1/statements").json() == {"statements": [], "cursor": None}
 
 
 def test_who_polls_sees_that_something_was_said(gateway: Running) -> None:
@@ -90,7 +92,7 @@ def test_what_cannot_be_taught_is_refused_with_the_reason(gateway: Running) -> N
     assert say(gateway, "cat.jpg", "").status_code == 422
     assert say(gateway, "cat.jpg", "Chelsea", "perhaps").status_code == 422
     assert gateway.http.post("/v1/objects/elsewhere/cat.jpg:tag", json={"label": "x"}).status_code == 404
-    assert gateway.http.get("/v1/statements").json() == {"statements": []}
+    assert gateway.http.get("/v1/statements").json() == {"statements": [], "cursor": None}
 
 
 def test_an_object_is_deleted_with_its_file(gateway: Running) -> None:
@@ -151,3 +153,37 @@ def test_a_misspelt_field_is_refused_and_accepts_nothing_that_was_meant_to_be_re
     assert (answer.status_code, problem(answer)) == (422, "invalid")
     assert answer.json()["errors"][0]["where"] == "body.acepted"
     assert labels(gateway, "misspelt.jpg") == ["cat"]
+
+
+def test_statements_are_listed_in_pages_without_repeats_and_gaps_while_people_go_on(gateway: Running) -> None:
+    statements = Statements(gateway.wiring.redis, gateway.wiring.keys)
+    long = "x" * 1000
+    said = [("a.jpg", "cat"), ("a.jpg", "Dogs"), ("ä/b.jpg", "sofa"), (long, "y" * 200), ("z.jpg", "cat")]
+    for key, label in said:
+        statements.change(f"inbox/{key}", label, Statement(label, True, "e", 1.0))
+
+    def page(**params: Any) -> Any:
+        answer = gateway.http.get("/v1/statements", params={"limit": 2, **params})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def named(body: Any) -> list[tuple[str, str]]:
+        return [(one["key"], one["label"]) for one in body["statements"]]
+
+    first = page()
+    assert named(first) == [("a.jpg", "cat"), ("a.jpg", "Dogs")]
+    statements.change("inbox/a.jpg", "dog", None)  # the last one of the page is taken back
+    statements.change("inbox/0.jpg", "new", Statement("new", True, "e", 1.0))  # before it
+    statements.change("inbox/m.jpg", "new", Statement("new", True, "e", 1.0))  # behind it
+    second = page(cursor=first["cursor"])
+    third = page(cursor=second["cursor"])
+    rest = [("m.jpg", "new"), (long, "y" * 200), ("z.jpg", "cat"), ("ä/b.jpg", "sofa")]
+    assert named(second) + named(third) == rest
+    assert third["cursor"] is None
+    assert named(page(limit=500)) == [("0.jpg", "new"), ("a.jpg", "cat"), *rest]
+
+
+@pytest.mark.parametrize("cursor", ["x", "é", "W10", "WyJhIl0", "bnVsbA", "7"])
+def test_a_cursor_that_is_none_is_refused(gateway: Running, cursor: str) -> None:
+    answer = gateway.http.get("/v1/statements", params={"cursor": cursor})
+    assert (answer.status_code, problem(answer)) == (400, "bad-request")

@@ -67,7 +67,7 @@ class ImagesWorld(World):
     def all_settled(self) -> None:
         """Work until nothing is to be done, at low priority neither."""
         self.settle()
-        while self.wiring.low_priority_inbox.length():
+        while self.wiring.backlog.step() or self.wiring.low_priority_inbox.length():
             self.settle()
 
     def labels(self, key: str) -> list[str]:

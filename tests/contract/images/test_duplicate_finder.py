@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image, ImageOps
 from tasks.images.perceptual_hash import perceptual_hash
 from tasks.message_parts import ObjectRef, Revision, Tag
 from vectordb.image_server import ServerImages
-from vectordb.images import ImageEntry
+from vectordb.images import ImageEntry, image_id
 from vectordb.server_client import connect
 from workers.images.duplicate_finder import FRESH_S, DuplicateFinder
 from workers.lifecycle.ledger import Arrival, Ledger
@@ -86,3 +87,18 @@ def test_a_result_is_used_for_a_minute_unless_it_is_refreshed(archive: Archive) 
     archive.images.remove([ImageEntry("inbox", "copy.jpg", "e").id])
     archive.now += FRESH_S + 1
     assert archive.finder.find() == []
+
+
+def test_vectors_are_read_only_of_those_that_may_be_copies(archive: Archive) -> None:
+    archive.add("copy.jpg", photograph("coffee.png"), 1)
+    read: list[int] = []
+    get = archive.images.get
+
+    def counted(ids: Sequence[int]) -> object:
+        read.extend(ids)
+        return get(ids)
+
+    archive.images.get = counted  # type: ignore[method-assign,assignment]  # counts them
+    archive.images.pages = None  # type: ignore[method-assign,assignment]  # reads the vectors of all
+    assert len(archive.finder.find()) == 1
+    assert sorted(read) == sorted(image_id("inbox", key) for key in ("coffee.png", "copy.jpg"))

@@ -14,7 +14,8 @@ from tests.unit.lifecycle.statements_samples import record, said
 from vectordb.image_folder import FolderImages
 from vectordb.images import ImageEntry, image_id
 from vectordb.index import IndexFault
-from workers.images.examples import NEAR_MOST, RECHECK_S, ExampleBook
+from workers.images.departures import NEAR_MOST
+from workers.images.examples import RECHECK_S, ExampleBook
 from workers.images.open_images import PAUSE_S, OpenImages
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record_reader import Records

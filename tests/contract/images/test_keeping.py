@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import msgspec
 
+from tasks.message_parts import UserMetadata
 from tests.contract.images.images_world import OTHERS, REDS, ImagesWorld, picture
 from vectordb.images import ImageEntry, image_id
 from vectordb.index import IndexFault
 from workers.images.open_images import PAUSE_S, OpenImages
+from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.record import Record
 
 
@@ -36,6 +41,35 @@ def test_the_way_from_vectors_gives_the_records_of_the_full_way_to_the_last_digi
     assert world.encoder.seen == len(keys)
     assert tagged_again(world, keys) == 0
     assert [comparable(world.record(key)) for key in keys] == full
+
+
+def test_what_did_not_change_is_not_written_again(world: ImagesWorld) -> None:
+    keys = world.shown(REDS, "")
+    index = world.wiring.images.index()
+    before = index._put
+    assert tagged_again(world, keys) == 0
+    assert index._put == before
+    first, rows = index.get([image_id("inbox", keys[0])])
+    index.put([replace(first[0], floor=-1.5)], rows)
+    assert tagged_again(world, keys) == 0
+    assert index._put == before + 2  # of this test, and of the image whose entry was another one
+    assert entry(world, keys[0]) == first[0]
+
+
+def test_what_the_owner_wrote_is_in_the_records_of_both_ways(world: ImagesWorld) -> None:
+    user = UserMetadata("cat.png", "4711", (("title", "Größe"),))
+    file = io.BytesIO()
+    picture(REDS[0]).save(file, "PNG")
+    file.seek(0)
+    whole = world.wiring.store.put("inbox", "own.png", file, user_metadata=user)
+    damaged = world.wiring.store.put("inbox", "bad.png", io.BytesIO(file.getvalue()[:300]), user_metadata=user)
+    world.wiring.inbox.append([ObjectEvent.seen(whole), ObjectEvent.seen(damaged)])
+    world.all_settled()
+    assert (world.record("bad.png").state, world.record("bad.png").client_id) == ("failed", "4711")
+    full = world.record("own.png")
+    assert (full.file_name, full.client_id, full.metadata) == ("cat.png", "4711", {"title": "Größe"})
+    assert tagged_again(world, ["own.png"]) == 0
+    assert comparable(world.record("own.png")) == comparable(full)
 
 
 def test_an_image_that_was_changed_is_embedded(world: ImagesWorld) -> None:

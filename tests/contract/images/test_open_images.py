@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from vectordb.image_folder import FolderImages
 from vectordb.images import ImageEntry, ImageIndex
@@ -46,4 +47,22 @@ def test_a_folder_that_is_removed_or_may_not_be_written_is_a_fault_that_passes(t
     clock.now += PAUSE_S + 1
     assert images.attempt("keep", put("f.jpg")) is True
     assert images.use(lambda index: index.count()) == 1
+    images.close()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_folder_that_was_removed_or_replaced_is_not_searched_any_more(tmp_path: Path, *, replaced: bool) -> None:
+    """The library goes on with files that are gone, and would answer from them for ever."""
+    library = FolderImages(tmp_path / "images")
+    images = OpenImages(lambda: library, "space", 16)
+    images.use(put("old.jpg"))
+    (tmp_path / "images").rename(tmp_path / "aside")
+    if replaced:
+        other = OpenImages(lambda: library, "space", 16)
+        other.use(put("new.jpg"))
+        other.use(put("newer.jpg"))
+        other.close()
+    expected = 2 if replaced else 0
+    assert images.use(lambda index: len(index.search(ROW, 10)[0].entries)) == expected
+    assert images.use(lambda index: index.count()) == expected
     images.close()

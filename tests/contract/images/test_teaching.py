@@ -8,6 +8,7 @@ from tests.contract.images.images_world import OTHERS, REDS, ImagesWorld, pictur
 from vectordb.errors import Transient
 from vectordb.images import image_id
 from workers.images.teacher import BadLabel, NotTaggable
+from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.statements import Statement
 from workers.stores.store import ObjectForbidden, StoreAway
 
@@ -168,7 +169,7 @@ def test_a_journal_that_is_away_is_replayed_when_it_is_back(world: ImagesWorld, 
     folder.with_name("away").rename(folder)
     world.restoration.step()
     assert world.wiring.statements.restored()
-    assert world.wiring.low_priority_inbox.length() == 1  # its record may be without what was said
+    assert world.wiring.backlog.waiting() == 1  # its record may be without what was said
 
 
 def test_what_was_said_of_a_removed_image_is_kept_and_can_be_taken_back(world: ImagesWorld, reds: list[str]) -> None:
@@ -181,3 +182,84 @@ def test_what_was_said_of_a_removed_image_is_kept_and_can_be_taken_back(world: I
     assert list(world.wiring.statements.all()) == []
     world.restoration.step()
     assert list(world.wiring.statements.all()) == []
+
+
+def followed(world: ImagesWorld) -> None:
+    """As the dispatcher does: the index follows the feed, and what is queued then is done."""
+    world.all_settled()
+    world.follower.step()
+    world.all_settled()
+
+
+def test_images_lose_what_they_had_from_an_image_that_was_removed(world: ImagesWorld, reds: list[str]) -> None:
+    world.teacher.say("inbox", reds[0], "Chelsea", True)
+    world.teacher.say("inbox", reds[0], "cat", False)
+    followed(world)
+    assert all("Chelsea" in world.labels(key) and "cat" not in world.labels(key) for key in reds[1:])
+    world.remove(reds[0])
+    followed(world)
+    assert all("Chelsea" not in world.labels(key) and "cat" in world.labels(key) for key in reds[1:])
+    world.put(reds[0], picture(REDS[0]))  # it comes back, and what was said of it holds again
+    followed(world)
+    assert world.labels(reds[0])[0] == "Chelsea"
+    assert all("Chelsea" in world.labels(key) and "cat" not in world.labels(key) for key in reds[1:])
+
+
+def test_images_lose_what_they_had_from_an_image_that_was_overwritten(world: ImagesWorld, reds: list[str]) -> None:
+    world.teacher.say("inbox", reds[0], "Chelsea", True)
+    followed(world)
+    world.put(reds[0], picture((40, 40, 220), seed=9))
+    followed(world)
+    assert all("Chelsea" not in world.labels(key) for key in reds)
+    assert [oid for oid, _ in world.wiring.statements.all()] == [f"inbox/{reds[0]}"]  # it stays with its key
+
+
+@pytest.mark.parametrize("removed_first", [False, True])
+def test_what_was_said_moves_with_its_object(world: ImagesWorld, reds: list[str], *, removed_first: bool) -> None:
+    world.restoration.step()
+    world.teacher.say("inbox", reds[0], "Chelsea", True)
+    world.teacher.say("inbox", reds[0], "sofa", False)
+    followed(world)
+    folder = world.settings.inbox_folder
+    (folder / "2024").mkdir()
+    (folder / reds[0]).rename(folder / "2024" / "cat.png")
+    events = [ObjectEvent("removed", "inbox", reds[0]), ObjectEvent("created", "inbox", "2024/cat.png")]
+    for event in events if removed_first else reversed(events):
+        world.wiring.inbox.append([event])
+        followed(world)
+    assert world.labels("2024/cat.png")[0] == "Chelsea"
+    assert world.record("2024/cat.png").rejected == ("sofa",)
+    assert [oid for oid, _ in world.wiring.statements.all()] == ["inbox/2024/cat.png"]
+    for key in reds[1:]:
+        (tag,) = [tag for tag in world.record(key).tags if tag.label == "Chelsea"]
+        assert tag.example.object_id == "inbox/2024/cat.png"  # type: ignore[union-attr]  # it is set
+
+    def stored() -> dict[str, list[Statement]]:
+        return {oid: sorted(said, key=lambda one: one.label) for oid, said in world.wiring.statements.all()}
+
+    before = stored()
+    world.wiring.redis.flushall()
+    world.restoration.step()
+    assert stored() == before, "the journal has followed"
+
+
+def test_a_copy_inherits_nothing_while_the_object_is_there(world: ImagesWorld, reds: list[str]) -> None:
+    world.teacher.say("inbox", reds[0], "sofa", False)
+    followed(world)
+    world.put("copy.png", (world.settings.inbox_folder / reds[0]).read_bytes())
+    followed(world)
+    assert [oid for oid, _ in world.wiring.statements.all()] == [f"inbox/{reds[0]}"]
+    world.remove(reds[0])  # and now it is a move
+    followed(world)
+    assert [oid for oid, _ in world.wiring.statements.all()] == ["inbox/copy.png"]
+
+
+def test_another_picture_inherits_nothing(world: ImagesWorld, reds: list[str]) -> None:
+    world.teacher.say("inbox", reds[0], "Chelsea", True)
+    followed(world)
+    world.remove(reds[0])
+    followed(world)
+    world.put("new.png", picture((218, 32, 32), seed=5))
+    followed(world)
+    assert "Chelsea" not in world.labels("new.png")
+    assert [oid for oid, _ in world.wiring.statements.all()] == [f"inbox/{reds[0]}"]

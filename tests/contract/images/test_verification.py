@@ -188,3 +188,15 @@ def test_a_version_that_came_meanwhile_is_not_replaced_by_an_older_one(world: Wo
         running.advance(1.0)
     assert world.held() == world.wanted()
     assert found.repaired["missing"] == 0
+
+
+def test_vectors_stay_while_records_are_made_again_after_a_loss_of_redis(world: World) -> None:
+    world.tagged("a.jpg", "cat")
+    world.client.flushall()
+    world.refilling = True
+    found = world.verify(repair=True)
+    assert (found.faults["orphaned"], found.repaired["orphaned"]) == (1, 0)
+    assert list(world.held()) == ["a.jpg"]
+    world.refilling = False
+    assert world.verify(repair=True).repaired["orphaned"] == 1
+    assert world.held() == {}

@@ -59,7 +59,7 @@ class World:
     """One bucket, one Redis, one index."""
 
     def __init__(self, client: Client, keys: Keys, home: Path) -> None:
-        self.now = 1000.0
+        self.now, self.refilling = 1000.0, False
         self.monotonic: Callable[[], float] = time.monotonic
         self.client, self.keys, self.home = client, keys, home
         (home / "inbox").mkdir()
@@ -86,7 +86,8 @@ class World:
 
     def verifier(self, batch_max: int = 4) -> Verifier:
         comparison = Comparison(self.versions.of, self.versions.moving, self.records.get, lambda: self.now + 100)
-        return Verifier(comparison, self.versions.pages, SPACE.id, batch_max, self.aside)
+        refilling = lambda: self.refilling  # noqa: E731 -- short
+        return Verifier(comparison, self.versions.pages, SPACE.id, batch_max, self.aside, refilling=refilling)
 
     def begin(self, verifier: Verifier, findings: Findings, *, repair: bool = True) -> Pass:
         idle = lambda: not self.versions.busy()  # noqa: E731 -- short

@@ -18,6 +18,7 @@ from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
 from structlog.testing import capture_logs
 
+from tasks.message_parts import place_of
 from tasks.messages import Batch
 from tests.contract.queues import Queues
 from tests.contract.real_servers import key_pair
@@ -103,7 +104,7 @@ class World:
         return found.state, found.error
 
     def waiting(self) -> list[tuple[str, int, str]]:
-        return [(p.oid.partition("/")[2], p.attempts, p.fault or "") for p in self.wiring.records.pending()]
+        return [(place_of(p.oid)[1], p.attempts, p.fault or "") for p in self.wiring.records.pending()]
 
     def events(self) -> list[str]:
         """The names of what was logged."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from tasks.message_parts import UserMetadata
 from workers.stores.folder import FolderStore
 from workers.stores.folder_walk import FollowLinks
 from workers.stores.key_patterns import SIDE_FILES, KeyPatterns
@@ -253,3 +254,29 @@ def test_a_closed_folder_is_not_an_empty_one(nobody: Path) -> None:
     assert list(store.list("inbox")) == []
     (nobody / "album").chmod(0o700)
     assert store.stat("inbox", "album/a.jpg") is not None
+
+
+def test_metadata_is_of_one_version_and_follows_a_copy_of_the_folder(tmp_path: Path) -> None:
+    for name in ("inbox", "own"):
+        (tmp_path / name).mkdir()
+    store = FolderStore({"inbox": tmp_path / "inbox"}, elsewhere=tmp_path / "own")
+    user = UserMetadata("cat.jpg", "7", (("title", "Größe"),))
+    store.put("inbox", "uploads/a.jpg", io.BytesIO(b"x"), user_metadata=user)
+    assert not list((tmp_path / "inbox").iterdir())
+    beside = tmp_path / "own" / ".wildtag" / ".metadata" / "uploads" / "a.jpg.json"
+    assert beside.is_file()
+    assert [info.ref.key for info in store.list("inbox")] == ["uploads/a.jpg"]
+
+    shutil.copytree(tmp_path / "own", tmp_path / "copied")
+    copied = FolderStore({"inbox": tmp_path / "inbox"}, elsewhere=tmp_path / "copied")
+    file = tmp_path / "copied" / "uploads" / "a.jpg"
+    whole = int(file.stat().st_mtime)
+    os.utime(file, (whole, whole))  # as a file system of whole seconds keeps it
+    assert copied.get("inbox", "uploads/a.jpg", 9)[1].user_metadata == user
+
+    (tmp_path / "own" / "uploads" / "a.jpg").write_bytes(b"another")
+    assert store.get("inbox", "uploads/a.jpg", 9)[1].user_metadata is None
+    beside.write_bytes(b"{")
+    assert store.get("inbox", "uploads/a.jpg", 9)[0] == b"another"
+    store.remove("inbox", "uploads/a.jpg")
+    assert not beside.exists()

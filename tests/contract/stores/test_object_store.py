@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.message_parts import UserMetadata
 from tests.contract.real_servers import S3_SERVERS
 from workers.stores.folder import FolderStore
 from workers.stores.s3 import S3Store
@@ -110,3 +111,37 @@ def test_keys_that_are_no_names(store: ObjectStore, bucket: str, key: str) -> No
         store.put(bucket, key, io.BytesIO(b"x"))
     with pytest.raises((ObjectForbidden, ObjectGone)):
         store.get(bucket, key, limit=5)
+
+
+WRITTEN = [
+    UserMetadata("Käse 1.jpg", "auftrag 4711/ü", (("Colour", "red"), ("title", "Sunset in Köln, 日本"), ("x", ""))),
+    UserMetadata(None, None, (("text", "ü" * 1000),)), UserMetadata("cat.jpg"), UserMetadata(None, "7"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("user", WRITTEN)
+@pytest.mark.parametrize("key", ["a.jpg", LONGEST, "n" * 252 + ".jp"])
+def test_what_its_owner_wrote_stays_beside_the_object(
+    store: ObjectStore, bucket: str, key: str, user: UserMetadata
+) -> None:
+    assert store.put(bucket, key, io.BytesIO(b"bytes"), "image/jpeg", user).user_metadata == user
+    _, got = store.get(bucket, key, limit=5)
+    assert got.user_metadata == user
+    seen = store.stat(bucket, key)
+    assert seen is not None
+    assert seen.user_metadata == user
+    with pytest.raises(ObjectUnwanted) as unwanted:
+        store.get(bucket, key, limit=5, wanted=lambda _: False)
+    assert unwanted.value.met.ref == got.ref
+    assert [info.ref.key for info in store.list(bucket)] == [key]  # and nothing beside it is an object
+
+
+def test_another_version_and_another_object_of_the_name_have_their_own(store: ObjectStore, bucket: str) -> None:
+    store.put(bucket, "a.jpg", io.BytesIO(b"bytes"), user_metadata=UserMetadata("one.jpg"))
+    store.put(bucket, "a.jpg", io.BytesIO(b"longer bytes"))
+    assert store.get(bucket, "a.jpg", limit=50)[1].user_metadata is None
+    store.put(bucket, "a.jpg", io.BytesIO(b"third"), user_metadata=UserMetadata("three.jpg"))
+    assert store.get(bucket, "a.jpg", limit=50)[1].user_metadata == UserMetadata("three.jpg")
+    store.remove(bucket, "a.jpg")
+    store.put(bucket, "a.jpg", io.BytesIO(b"third"))
+    assert store.get(bucket, "a.jpg", limit=50)[1].user_metadata is None

@@ -15,13 +15,14 @@ from vectordb.index import Floats
 from vectordb.options import IndexOptions
 
 DIMENSION = 16
+OPTIONS = IndexOptions(m=16, ef_construct=64, quantised=True)
 LEAST = 100  # images without a graph that start a build
 DEADLINE_S = 60.0
 
 
 def created(path: Path) -> GrowingImages:
     """An index of 300 images without a graph."""
-    index = GrowingImages.create(path, DIMENSION, IndexOptions(m=16, ef_construct=64, quantised=True))
+    index = GrowingImages.create(path, DIMENSION, OPTIONS)
     index.put(entries(300), rows(300))
     return index
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import qdrant_edge as edge
 
 from ops.bench.image_vectors import MadeImages
 from tests.contract.vectordb.image_graph_samples import (
     DIMENSION,
     LEAST,
+    OPTIONS,
     building,
     built,
     change,
@@ -27,7 +31,7 @@ from vectordb import image_edge, image_graph
 from vectordb.image_edge import EdgeImages
 from vectordb.image_folder import FolderImages
 from vectordb.image_growth import GrowingImages
-from vectordb.images import ImageEntry, ImageFilter
+from vectordb.images import ImageEntry, ImageFilter, ImageLabels
 from vectordb.index import IndexLocked
 
 
@@ -87,6 +91,18 @@ def test_changes_during_a_build_are_there_afterwards(index: GrowingImages, again
     assert len(names) == len(set(names))
 
 
+def test_equal_labels_are_no_change(index: GrowingImages) -> None:
+    labels = [ImageLabels("photos", f"{n:05}.jpg", f"e{n}", ("cat",), {"cat": 0.3, "pet": 0.1}) for n in range(3)]
+    index.label(labels)
+    index.maintain(LEAST)
+    built(index)
+    assert index.without_graph() == 0
+    index.label(labels)
+    assert index.without_graph() == 0
+    index.label([*labels[:2], replace(labels[2], words={"cat": 0.3})])
+    assert index.without_graph() == 1
+
+
 def test_changes_survive_the_next_opening(index: GrowingImages, tmp_path: Path) -> None:
     index.maintain(LEAST)
     change(index)
@@ -138,6 +154,61 @@ def test_filters_find_what_an_exact_search_finds(
         hits += len({keys[n] for n in true} & {entry.key for entry in found.entries})
     index.close()
     assert hits / 500 >= 0.98
+
+
+@pytest.mark.parametrize("limit", [1, 10])
+def test_images_without_a_graph_are_found_as_an_exact_search_finds_them(tmp_path: Path, limit: int) -> None:
+    """Their codes are compared first; then the best are compared by their vectors."""
+    made = MadeImages(4000, dimension=64)
+    index = EdgeImages.create(tmp_path / "images", made.dimension)
+    vectors = np.vstack([rows for _, rows in made.pieces()])
+    keys = [f"{n:04}.jpg" for n in range(made.count)]
+    index.put([ImageEntry("b", key, "e") for key in keys], vectors)
+    hits = 0
+    for query in made.queries(50):
+        (found,) = index.search(query[None], limit)
+        true = np.argsort(-(vectors @ query))[:limit]
+        hits += len({keys[n] for n in true} & {entry.key for entry in found.entries})
+        expected = [float(vectors[keys.index(entry.key)] @ query) for entry in found.entries]
+        assert list(found.scores) == pytest.approx(expected, abs=1e-5)
+    index.close()
+    assert hits / (50 * limit) >= 0.98
+
+
+def test_an_index_with_older_codes_is_searched_and_gets_new_ones(tmp_path: Path) -> None:
+    index = created(tmp_path / "images")
+    index.close()
+    with_int8_codes(tmp_path / "images/shard")
+    opened = GrowingImages.open(tmp_path / "images", OPTIONS)
+    assert codes(opened) == {"scalar"}
+    opened.put(entries(200, 300), rows(200, 300))
+    before = everything(opened)
+    (found,) = opened.search(rows(300)[17:18], 5)
+    assert found.entries[0].key == "00017.jpg"
+    opened.maintain(LEAST)
+    built(opened)
+    assert codes(opened) == {"turbo"}
+    assert everything(opened) == before
+    opened.close()
+
+
+def codes(index: GrowingImages) -> set[str]:
+    """The kinds of codes of the images with a graph."""
+    files = (index._path / "shard").glob("segments/*/segment.json")
+    configs = [json.loads(file.read_text())["config"]["vector_data"]["image"] for file in files]
+    return {kind for one in configs if one["index"]["type"] == "hnsw" for kind in one["quantization_config"]}
+
+
+def with_int8_codes(shard: Path) -> None:
+    """Build the graphs of a closed shard with the codes that were used before."""
+    int8 = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, memory=edge.Memory.Pinned)
+    vectors = edge.EdgeVectorParams(
+        size=DIMENSION, distance=edge.Distance.Cosine, memory=edge.Memory.Cold, quantization_config=int8
+    )
+    few = edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1)
+    opened = edge.EdgeShard.load(str(shard), edge.EdgeConfig(vectors={"image": vectors}, optimizers=few))
+    opened.optimize()
+    opened.close()
 
 
 def test_no_linked_file_changes(tmp_path: Path, index: GrowingImages) -> None:

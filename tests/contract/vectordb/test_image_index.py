@@ -220,6 +220,16 @@ def test_concerned_are_the_images_for_which_the_caption_is_above_floor_and_bound
     assert len(expected) > 20
     assert set(keys(index.concerned(caption, 0.1, "s@1"))) == expected
     assert index.concerned(caption, 0.1, "none@1") == []
+    in_parts, after = list[str](), -1
+    while part := index.ids_after(after, 37):
+        assert part == sorted(part)
+        in_parts += keys(index.concerned(caption, 0.1, "s@1", part))
+        after = part[-1]
+    assert sorted(in_parts) == sorted(expected)
+    assert index.ids_after(2**64 - 1, 10) == []
+    assert [entry.key for page in index.entries() for entry in page] == [
+        entry.key for page, _ in index.pages() for entry in page
+    ]
 
 
 def test_an_image_with_too_few_captions_is_concerned_by_every_caption(index: ImageIndex) -> None:

@@ -42,3 +42,11 @@ def test_a_reason_names_the_tags_of_the_best_match_first_and_the_words_that_are_
 
 def test_an_image_that_is_only_similar_has_no_other_reason() -> None:
     assert reason(read("boat"), 0.3, {"tree": ()}, {"tree": 0.9}) == reason(read("ship"), 0.3, {}, {})
+
+
+def test_what_the_owner_wrote_is_a_reason_of_its_own() -> None:
+    texts = [("title", "Red car in Paris"), ("id", "7")]
+    words = {"red": 1.0, "car": 1.0, "red car": 1.0, "paris": 1.0, "2": 1.0}
+    why = reason(read("red car 2"), None, {}, words, texts)
+    assert (why.metadata, why.words) == (("title: Red car in Paris",), ("2",))
+    assert reason(read("red car"), None, {}, {}, texts).metadata == ()  # such as rejected words

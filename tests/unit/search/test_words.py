@@ -40,3 +40,17 @@ def test_the_score_is_the_sum_of_products_over_shared_forms() -> None:
     has = words_of([("red car", 0.8, [])])
     assert matching(asked("red car"), has) == 0.8 + 0.25 * 0.8 * IMPLIED  # "car" is implied by its head noun
     assert matching(asked("boat"), has) == 0
+
+
+def test_ids_and_numbers_that_a_person_wrote_are_found_as_a_query_has_them() -> None:
+    found = words_of(written=["Order-4711/B", "(best of 2019)."])
+    assert {"order 4711/b", "4711/b", "order", "2019", "best"} <= found.keys()
+    assert "" not in found
+    for text in ("Order-4711/B", "2019"):
+        assert asked(text).keys() & found.keys()
+
+
+def test_the_name_of_an_uploaded_file_gives_words_as_a_key_does() -> None:
+    key = "uploads/019a0cafe1face2dead3bee4fab5add6.jpg"
+    assert words_of(key=key) == words_of(key="c0ffee1e-face-4bad-8dad-0123456789ab.png") == {}
+    assert words_of(key=key, file_name="red_car.jpg") == words_of(key="red_car.jpg")

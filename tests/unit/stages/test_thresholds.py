@@ -49,8 +49,9 @@ def test_they_go_with_the_message(tmp_path: Path) -> None:
     taken, asked = Taken(), list[DerivedThresholds | None]()
     images = OpenImages(lambda: FolderImages(tmp_path), "space", SPACE.dimension)
     retrieval = Retrieval(
-        cast("OpenIndexes", Indexes()), images, lambda: "2", None, PipelineOptions(), cast("Handover", taken)
-    )
+        cast("OpenIndexes", Indexes()), images, lambda: "2", None, PipelineOptions(), cast("Handover", taken),
+        embedded_at_once=16,
+    )  # fmt: skip
     retrieval(embedded(random_units(3, 2)), cast("Any", None))
     (retrieved,) = taken.messages
     assert Retrieved.decode(retrieved.encode()).thresholds == DERIVED["1"]

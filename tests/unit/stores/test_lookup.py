@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import pytest
 
-from tasks.message_parts import ObjectRef
+from tasks.message_parts import ObjectRef, UserMetadata
 from vectordb.errors import Permanent
 from workers.stores.lookup import SILENCES, THREADS, NotAsked, look
 from workers.stores.s3_presence import BucketPresence
@@ -36,7 +36,14 @@ class Answering:
     def get(self, bucket: str, key: str, limit: int, wanted: Wanted = anything) -> tuple[bytes, ObjectInfo]:
         raise NotImplementedError
 
-    def put(self, bucket: str, key: str, data: BinaryIO, content_type: str | None = None) -> ObjectInfo:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        data: BinaryIO,
+        content_type: str | None = None,
+        user_metadata: UserMetadata | None = None,
+    ) -> ObjectInfo:
         raise NotImplementedError
 
     def remove(self, bucket: str, key: str) -> None:

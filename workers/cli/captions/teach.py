@@ -18,9 +18,7 @@ from workers.settings.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tasks.message_parts import Floats
     from vectordb.captions import Caption
-    from workers.embedded.caption_access import OpenCaptions
     from workers.images.archive import Followed
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
@@ -47,9 +45,10 @@ def add(
     if texts == ["-"]:
         texts = [line for line in sys.stdin.read().splitlines() if line.strip()]
     with open_captions(Settings(), captions) as here:
-        before = here.archive.reachable(here.captions_version) if here.archive else lambda _: None
+        following = here.archive.following(here.captions_version, dry=dry_run) if here.archive else None
+        before = following.before if following else lambda _: None
         learnt = teach(here.index, here.encoder, texts, datetime.now(UTC), source, dry=dry_run, before=before)
-        followed = _followed(here, learnt.vectors, dry=dry_run)
+        followed = following.finish() if following else None
     if json:
         _print(learnt.added, here.captions_version, followed)
         return
@@ -103,9 +102,10 @@ def remove(
         wanted = list(texts or [])
         if source is not None:
             wanted += [f"{caption.id:016x}" for caption in teaching.taught(here.index, source)]
-        before = here.archive.reachable(here.captions_version) if here.archive else lambda _: None
+        following = here.archive.following(here.captions_version) if here.archive else None
+        before = following.before if following else lambda _: None
         gone = teaching.remove_taught(here.index, wanted, here.encoder, before=before)
-        followed = _followed(here, gone.vectors)
+        followed = following.finish() if following else None
     if json:
         _print(gone.captions, here.captions_version, followed)
         return
@@ -117,11 +117,6 @@ def remove(
         messages.print("no captions to remove")
 
 
-def _followed(here: OpenCaptions, vectors: Floats, *, dry: bool = False) -> Followed | None:
-    """What the archive of the running stack does; ``None`` without one."""
-    return None if here.archive is None else here.archive.follow(vectors, here.captions_version, dry=dry)
-
-
 def _report(followed: Followed | None, *, dry: bool = False) -> None:
     if followed is None:
         messages.print("The stack does not run, or uses other captions: images that have tags keep them.")
@@ -129,6 +124,8 @@ def _report(followed: Followed | None, *, dry: bool = False) -> None:
     count = followed.images
     verb = "would be" if dry else "are" if count != 1 else "is"
     messages.print(f"{count:,} {'image' if count == 1 else 'images'} {verb} tagged again")
+    if not followed.complete:
+        messages.print("[yellow]Not all images were compared yet:[/] it goes on, and more may be tagged again.")
 
 
 def _print(captions: Iterable[Caption], version: str, followed: Followed | None = None) -> None:

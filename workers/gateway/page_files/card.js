@@ -1,7 +1,7 @@
 // The card of one image: its progress from the upload on, and its record.
 
 import { thumbnail } from "./api.js";
-import { make, say } from "./dom.js";
+import { ended, make, say } from "./dom.js";
 import { overlay } from "./overlay.js";
 import { judging } from "./judging.js";
 import { details, reason, totalTime } from "./record.js";
@@ -23,6 +23,7 @@ export function card(title, { heading = "h3", picture = null, size = null } = {}
   const state = make("p", { class: "state" });
   const progress = make("progress", { max: "1", value: "0", "aria-label": `Uploading ${title}`, hidden: true });
   const stages = thread();
+  const mark = make("p", { class: "note earlier", hidden: true });
   const results = make("div", { class: "results" });
   const actions = make("div", { class: "actions" });
   const element = make(
@@ -30,7 +31,7 @@ export function card(title, { heading = "h3", picture = null, size = null } = {}
     { class: "card", "aria-labelledby": id, "data-state": "waiting" },
     figure,
     make("div", { class: "body" }, make(heading, { id, class: "title", title }, title), state, progress, stages.element,
-      results, actions),
+      mark, results, actions),
   );
   let before = null; // the record before the current or expected one
   let alone = false; // whether only a segmentation was requested since
@@ -45,6 +46,7 @@ export function card(title, { heading = "h3", picture = null, size = null } = {}
     element.dataset.state = name;
     state.textContent = sentence;
     progress.hidden = name !== "sending";
+    mark.hidden = true;
     stages.element.hidden = name === "refused" || name === "gone" || name === "failed" || name === "dead";
   }
 
@@ -70,9 +72,12 @@ export function card(title, { heading = "h3", picture = null, size = null } = {}
         return;
       }
       if (!status.record) {
+        if (!last && status.previous) final(status.previous);
         become(status.state, doing(status) ?? status.state);
-        if (status.fault) results.replaceChildren(make("p", { class: "note" }, `Waiting: ${status.fault}`));
-        else if (!before) results.replaceChildren();
+        if (last) {
+          mark.hidden = false;
+          mark.textContent = `The result so far. ${status.fault ? `Waiting: ${ended(status.fault)}` : "The image is being tagged again."}`;
+        } else results.replaceChildren(...(status.fault ? [make("p", { class: "note" }, `Waiting: ${status.fault}`)] : []));
         return;
       }
       final(status.record);

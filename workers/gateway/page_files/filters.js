@@ -30,7 +30,8 @@ export function filterForm(parameters) {
   tag.oninput = () => suggest(tag.value, options);
   const without = make("input", { id: `${id}-not`, type: "checkbox" });
   const state = make("select", { id: `${id}-state`, onchange: () => go((next) => {
-    for (const name of state.value ? [...next.keys()] : []) next.delete(name); // lists of records have no other filter
+    // what is not tagged has only a name
+    for (const name of state.value ? [...next.keys()] : []) if (name !== "prefix") next.delete(name);
     next.delete("state");
     if (state.value) next.set("state", state.value);
   }) }, ...Object.entries(STATES).map(([value, words]) =>

@@ -7,7 +7,7 @@ const SHOWN = 3; // captions before "more"
 
 // `before`: the labels of the earlier record; other tags are marked as new. `beside(tag)`: elements beside a tag.
 export function details(record, before = null, beside = undefined) {
-  if (record.state !== "done") return [make("p", { class: "problem" }, reason(record))];
+  if (record.state !== "done") return [make("p", { class: "problem" }, reason(record)), written(record)].filter(Boolean);
   const parts = [];
   if (record.unknown) {
     parts.push(make("p", { class: "unknown" }, because(record.unknown_because)));
@@ -29,6 +29,7 @@ export function details(record, before = null, beside = undefined) {
     parts.push(tagList(record.tags, before === null ? "Tags" : "Tags now", options, beside));
   }
   if (captions) parts.push(captions.element);
+  if (written(record)) parts.push(written(record));
   const where = record.segmentation;
   if (where?.error) parts.push(make("p", { class: "problem" }, `Segmentation failed: ${ended(where.error.reason)}`));
   else if (where && !where.segments.length) {
@@ -62,6 +63,15 @@ function because(why) {
 function heading({ unknown, unknown_because: why }) {
   if (!unknown) return "Based on these captions";
   return (why?.code ?? "no-near-caption") === "no-near-caption" ? "The nearest captions, not close enough" : "The nearest captions";
+}
+
+// What its owner wrote beside the image.
+function written({ file_name: name, client_id: id, metadata }) {
+  const rows = [name && ["file", name], id && ["id", id], ...Object.entries(metadata ?? {})].filter(Boolean);
+  if (!rows.length) return null;
+  return make("details", { class: "written" },
+    make("summary", {}, "Your metadata"),
+    make("dl", {}, ...rows.flatMap(([term, text]) => [make("dt", {}, term), make("dd", {}, text)])));
 }
 
 export function reason(record) {

@@ -7,8 +7,9 @@ import { imageNumber } from "./search.js";
 import { nameOf, tile } from "./tiles.js";
 
 const PAGE = 48;
+const LONGEST = 80; // characters of metadata in a reason
 const STATES = { failed: "Failed", dead: "Abandoned", skipped: "Skipped" };
-const SENT = ["q", "like", "tag", "not_tag", "after", "before", "prefix"];
+const SENT = ["q", "like", "tag", "not_tag", "after", "before", "prefix", "state"];
 
 // `parameters`: URLSearchParams of the address. Throws Refusal.
 export async function results(parameters, current) {
@@ -71,13 +72,16 @@ function original(key) {
   return make("p", { class: "note" }, "Compared with ", make("q", {}, key));
 }
 
-function counted(count, { cursor, truncated }, parameters) {
+function counted(count, { cursor, truncated, hint, incomplete }, parameters) {
+  const missing = incomplete ? ` ${sentence(incomplete)}` : "";
   if (!count) {
     const filtered = ["tag", "not_tag", "prefix", "after", "before"].some((name) => parameters.has(name));
+    if (hint) return `${sentence(hint)}${missing}`;
+    if (incomplete) return `No image was found.${missing}`;
     return `No image was found. ${filtered ? "Remove a filter, or search for other words." : "Try other words."}`;
   }
   const all = cursor ? " and more" : truncated ? "; there may be more: add a filter" : "";
-  return `${plural(count, "image", "images")}${all}. Hover or focus an image to see why it was found.`;
+  return `${hint ? `${sentence(hint)} ` : ""}${plural(count, "image", "images")}${all}. Hover or focus an image to see why it was found.${missing}`;
 }
 
 function advice(refused, { like }) {
@@ -86,32 +90,22 @@ function advice(refused, { like }) {
   return like ? `${why} Open the image and tag it again, then search again.` : why;
 }
 
-// `next()` returns a page: {images, cursor, truncated}; each image has a record and why it was found. Null if nothing
+// `next()` returns a page: {images, cursor, truncated, incomplete}; each image has a record and why it was found. Null if nothing
 // is asked for.
 function searching(parameters) {
   let cursor = null;
-  const state = parameters.get("state");
   const query = new URLSearchParams([...parameters].filter(([name, value]) => SENT.includes(name) && value));
   query.set("limit", PAGE);
-  if (state) {
-    const address = `/v1/objects?state=${encodeURIComponent(state)}&limit=${PAGE}`;
-    return { next: async () => listed(await get(cursor ? `${address}&cursor=${cursor}` : address)) };
-  }
   const number = parameters.get("image");
   if (number === null && query.size === 1) return null;
   return {
     async next() {
       const rest = cursor && `/v1/search?${new URLSearchParams({ cursor, limit: PAGE })}`;
       const page = rest ? await get(rest) : await first(number, query);
-      return listed({ ...page, objects: page.images.map(asRecord) }, page.images);
+      cursor = page.cursor;
+      return { ...page, images: page.images.map((hit) => ({ record: asRecord(hit), why: why(hit) })) };
     },
   };
-
-  function listed(page, hits = null) {
-    cursor = page.cursor;
-    const images = page.objects.map((record, place) => ({ record, why: hits ? why(hits[place]) : null }));
-    return { images, cursor, truncated: Boolean(page.truncated) };
-  }
 }
 
 async function first(number, query) {
@@ -121,14 +115,17 @@ async function first(number, query) {
   return post(`/v1/search?${query}`, image);
 }
 
-const asRecord = (hit) => ({ ...hit, state: "done", tags: hit.all_tags });
+const asRecord = (hit) => ({ ...hit, tags: hit.all_tags });
 
 // Why an image was found, as a sentence.
-function why({ similarity, tags, words }) {
+function why({ similarity, tags, words, metadata }) {
   const parts = [
     similarity !== null && `Similarity ${similarity.toFixed(2)}`,
     tags.length > 0 && `${tags.length === 1 ? "tag" : "tags"} ${tags.map((tag) => `“${tag}”`).join(", ")}`,
+    metadata.length > 0 && `metadata: ${metadata.map(shortened).join(", ")}`,
     words.length > 0 && `file name: ${words.join(", ")}`,
   ].filter(Boolean);
   return parts.length ? parts.join("; ") : "Passes the filters";
 }
+
+const shortened = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text);

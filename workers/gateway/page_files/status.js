@@ -87,6 +87,7 @@ function show(status) {
   if (inbox + under) parts.push(`${(inbox + under).toLocaleString("en")} in progress`);
   if (failed) parts.push(`${failed.toLocaleString("en")} failed`);
   if (dead) parts.push(`${dead.toLocaleString("en")} abandoned`);
+  if (status.coverage.incomplete && done) parts.push(status.coverage.incomplete);
   const silent = Object.entries(status.seconds_since_progress).filter(([, seconds]) => inbox + under && seconds > SILENT_S);
   for (const [stage, seconds] of silent) parts.push(`no progress in ${stage} for ${duration(seconds * 1000)}`);
   byId("counts").textContent = parts.join(" · ");

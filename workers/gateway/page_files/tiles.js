@@ -11,6 +11,7 @@ const SHOWN = 3;
 let reasons = 0;
 
 export function nameOf(record) {
+  if (record.file_name) return record.file_name;
   const last = record.key.split("/").at(-1);
   return /^[0-9a-f]{32}(\.\w+)?$/.test(last) ? "Uploaded image" : last;
 }

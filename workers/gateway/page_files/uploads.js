@@ -4,6 +4,7 @@ import { Refusal, pause, refusal } from "./api.js";
 import * as connection from "./connection.js";
 
 const AT_ONCE = 3;
+const LONGEST_NAME = 255; // bytes
 const TRIES = 3; // after connections that close while the server is available
 let sending = 0;
 const waiting = [];
@@ -42,11 +43,19 @@ async function insist(file, progress) {
 function once(file, key, progress) {
   return new Promise((then) => {
     const request = new XMLHttpRequest(); // fetch reports no upload progress
-    request.open("POST", "/v1/images");
+    request.open("POST", `/v1/images?file_name=${encodeURIComponent(storable(file.name))}`);
     request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
     request.setRequestHeader("Idempotency-Key", key);
     request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
     request.onloadend = () => then(request);
     request.send(file);
   });
+}
+
+// A name without what the server refuses: control characters and halves of characters.
+function storable(name) {
+  const text = name.toWellFormed?.() ?? name;
+  const letters = [...text.replace(/[\p{Cc}\p{Cs}\u2028\u2029]/gu, "\ufffd")];
+  while (new TextEncoder().encode(letters.join("")).length > LONGEST_NAME) letters.pop();
+  return letters.join("");
 }

@@ -128,7 +128,8 @@ async function show(first = false) {
   const mine = (turn += 1);
   const { list, names, at } = open_;
   const object = named(names[at]);
-  const name = nameOf(object);
+  const tile = [...(list?.children ?? [])].find((one) => one.dataset.oid === names[at]);
+  const name = tile?.querySelector(".look")?.title || nameOf(object);
   open_.address = objectAddress(object);
   history.replaceState(null, "", open_.address);
   document.title = `${name} · wildtag`;
@@ -139,7 +140,6 @@ async function show(first = false) {
   whole.href = original(object);
   saved.href = original(object, true);
   similar.href = likeAddress(object);
-  const tile = [...(list?.children ?? [])].find((one) => one.dataset.oid === names[at]);
   const small = tile?.querySelector("img")?.currentSrc;
   const one = card(name, { heading: "h2", picture: small || null, size: 1600 });
   one.element.classList.add("single");

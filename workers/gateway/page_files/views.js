@@ -1,6 +1,6 @@
 // The views by address: #/ the images, #/tags, #/tag/LABEL, #/image/BUCKET/KEY, #/search?…, #/duplicates.
 
-import { get, objectPath, path } from "./api.js";
+import { get, objectPath, path, sentence } from "./api.js";
 import { card } from "./card.js";
 import { byId, make, plural } from "./dom.js";
 import { duplicates } from "./duplicates.js";
@@ -61,10 +61,13 @@ async function tagged([label]) {
   const list = make("ul", { class: "wall wide" });
   const shown = make("span", { class: "label" }, label);
   const more = make("button", { type: "button", class: "quiet", onclick: () => add().catch((refused) => (more.textContent = `${refused.message} Try again`)) }, "Show more");
+  let none = "No image has this tag.";
   async function add(first = false) {
     const page = await get(more.dataset.cursor ? `${address}&cursor=${more.dataset.cursor}` : address);
     const tiles = page.objects.map(({ record, ...found }) => tile(record, { found }));
     list.append(...tiles);
+    const meant = page.hint?.split("; ")[1];
+    if (meant) none += ` ${sentence(meant)}`;
     shown.textContent = page.label; // in its most common spelling
     document.title = `${page.label} · wildtag`;
     more.textContent = "Show more";
@@ -73,7 +76,6 @@ async function tagged([label]) {
     if (!first) tiles[0]?.querySelector("a").focus();
   }
   await add(true);
-  const none = "No image has this tag.";
   const count = list.children.length;
   return [
     title("Tagged ", make("span", { class: "tag still" }, shown)),
@@ -112,10 +114,11 @@ async function allTags(_, current) {
 async function image(parts) {
   const object = { bucket: parts[0], key: parts.slice(1).join("/") };
   const status = await get(objectPath(object));
-  const one = card(nameOf(object), { heading: "h2" });
+  const name = nameOf({ ...object, file_name: (status.record ?? status.previous)?.file_name });
+  const one = card(name, { heading: "h2" });
   one.element.classList.add("single");
   one.element.querySelector("h2").tabIndex = -1;
-  document.title = `${nameOf(object)} · wildtag`;
+  document.title = `${name} · wildtag`;
   one.status(status);
   if (!status.record) follow(object, 0, one.status);
   return [one.element];

@@ -14,10 +14,12 @@ local function numbers(id)
 end
 
 local key, name, group = ARGV[1], ARGV[2], nil
+if redis.call('EXISTS', key) == 0 then return 0 end
 for _, one in ipairs(redis.call('XINFO', 'GROUPS', key)) do
     local found = map(one)
     if found['name'] == name then group = found end
 end
+if not group then return 0 end
 local stream = map(redis.call('XINFO', 'STREAM', key))
 local added, length, read, last = stream['entries-added'], stream['length'], group['entries-read'], group['last-delivered-id']
 if last == '0-0' and not read then

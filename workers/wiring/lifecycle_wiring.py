@@ -1,0 +1,81 @@
+"""The adapters of what is in Redis: the life of an object, and what is to be tagged again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+
+from workers.images.backlog import Backlog
+from workers.images.follow_jobs import FollowJobs
+from workers.lifecycle.inbox import Inbox, LowPriorityInbox
+from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.record_reader import Records
+from workers.lifecycle.statements import Statements
+from workers.redis.connection import Client, connect
+from workers.redis.data_loss import DataLoss, Refill
+from workers.redis.keys import Keys
+from workers.redis.layout import Layout
+from workers.settings.settings import Settings
+
+
+class LifecycleWiring:
+    """A part of ``Wiring``."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self.settings = settings
+        self.clock = clock
+
+    @cached_property
+    def redis(self) -> Client:
+        return connect(self.settings.redis_url)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self.settings.key_prefix)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The layout of the keys. Call ``require`` before any other key is read or written."""
+        return Layout(self.redis, self.keys)
+
+    @cached_property
+    def data_loss(self) -> DataLoss:
+        """Notices when Redis loses all keys while this process runs."""
+        return DataLoss(self.redis, self.keys, self.layout)
+
+    @cached_property
+    def refill(self) -> Refill:
+        """Whether records are made again after that."""
+        return Refill(self.redis, self.keys, self.clock)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.redis, self.keys, self.settings.feed_length)
+
+    @cached_property
+    def statements(self) -> Statements:
+        return Statements(self.redis, self.keys)
+
+    @cached_property
+    def records(self) -> Records:
+        return Records(self.redis, self.keys)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        return Inbox(self.redis, self.keys.inbox)
+
+    @cached_property
+    def low_priority_inbox(self) -> Inbox:
+        """Objects to tag again when no new ones wait."""
+        return LowPriorityInbox(self.redis, self.keys)
+
+    @cached_property
+    def backlog(self) -> Backlog:
+        """Objects that wait for a place in it."""
+        return Backlog(self.redis, self.keys, self.low_priority_inbox)
+
+    @cached_property
+    def follow_jobs(self) -> FollowJobs:
+        """Jobs that seek the images that captions concern."""
+        return FollowJobs(self.redis, self.keys, self.clock)

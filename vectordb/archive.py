@@ -7,16 +7,21 @@ negative sizes. This module checks all of that itself, so the result does not de
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from vectordb.errors import Permanent
 
 HEADER_MAX = 1 << 20  # bytes of a long name or of an extended header
 _HEADERS_MAX = 8  # such headers before one member; writers use at most a name, a link and two extended ones
 
+DIGITS_MAX = 200  # of a number in an extended header
+
+_LONG_NUMBER = re.compile(rb"[0-9]{%d}" % (DIGITS_MAX + 1))
+_PAX = {tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE}
 _READ_WHOLE = {
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -104,14 +109,14 @@ def shown(name: str) -> str:
 
 def _open(source: _Counted) -> tarfile.TarFile:
     """``tarfile`` over a stream, with limits on what it reads by itself."""
-    in_a_row = 0
+    in_a_row = kept = 0
 
     class Member(tarfile.TarInfo):
         """A member with limits on the size and number of its headers."""
 
         def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo | None:
             """Called for each header before its content is read: the only such place in Python 3.11 to 3.14."""
-            nonlocal in_a_row
+            nonlocal in_a_row, kept
             if self.type not in _READ_WHOLE:
                 in_a_row = 0
             else:
@@ -121,10 +126,50 @@ def _open(source: _Counted) -> tarfile.TarFile:
                     raise BadArchive(f"a header has {self.size:,} bytes, more than allowed")
                 if in_a_row > _HEADERS_MAX:
                     raise BadArchive(f"a member has more than {_HEADERS_MAX} headers")
-            found: tarfile.TarInfo | None = super()._proc_member(archive)  # type: ignore[misc] # missing in typeshed
-            return found
+                kept += self.size * (self.type == tarfile.XGLTYPE)  # tarfile keeps these to the end
+                if kept > HEADER_MAX:
+                    raise BadArchive(f"its global headers have more than {HEADER_MAX:,} bytes")
+            if self.type not in _PAX:
+                return _processed(super(), archive)
+            stream, ahead = archive.fileobj, _Ahead(archive.fileobj, self.size)
+            archive.fileobj = ahead  # type: ignore[assignment]  # has what tarfile calls
+            try:
+                return _processed(super(), archive)
+            finally:
+                archive.fileobj = stream
 
     return tarfile.open(fileobj=source, mode="r|", tarinfo=Member, errors="surrogateescape")  # type: ignore[call-overload, no-any-return] # read only
+
+
+def _processed(member: Any, archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+    found: tarfile.TarInfo | None = member._proc_member(archive)  # noqa: SLF001 -- see ``Member``
+    return found
+
+
+class _Ahead:
+    """The archive's stream with an extended header that was read before and has no long numbers.
+
+    The regular expressions of ``tarfile`` take quadratic time for those (CVE-2024-6232).
+    """
+
+    def __init__(self, stream: Any, size: int) -> None:
+        self._stream = stream
+        self._data = stream.read(-(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+        if _LONG_NUMBER.search(self._data):
+            raise BadArchive(f"a header has a number of more than {DIGITS_MAX} digits")
+
+    def read(self, size: int) -> bytes:
+        data, self._data = self._data[:size], self._data[size:]
+        return bytes(data) + self._stream.read(size - len(data)) if len(data) < size else bytes(data)
+
+    def tell(self) -> int:
+        return int(self._stream.tell()) - len(self._data)
+
+    def seek(self, position: int) -> None:
+        if position != self.tell():
+            skipped = position - self.tell()
+            while skipped > 0 and (piece := self.read(min(skipped, 1 << 16))):
+                skipped -= len(piece)
 
 
 @contextmanager

@@ -20,18 +20,18 @@ _msgpack: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
 
 
 def from_json(data: bytes | str, kind: type[T]) -> T:
-    """Decode JSON to a value of type ``kind``. Raises ``msgspec.DecodeError``."""
+    """Decode JSON to a value of type ``kind``. Raises ``msgspec.DecodeError``, also for what is nested too deeply."""
     decoder = _json.get(kind)
     if decoder is None:
         with _lock:
             decoder = _json[kind] = msgspec.json.Decoder(kind)
-    value: T = decoder.decode(data)
+    value: T = _decoded(decoder, data)
     return value
 
 
 def from_msgpack(data: bytes, kind: type[T]) -> T:
     """Decode MessagePack to a value of type ``kind``. Raises ``msgspec.DecodeError``."""
-    value: T = _from_msgpack(kind).decode(data)
+    value: T = _decoded(_from_msgpack(kind), data)
     return value
 
 
@@ -39,6 +39,13 @@ def converted(value: Any, kind: type[T]) -> T:
     """Convert decoded data, such as dictionaries, to type ``kind``. Raises ``msgspec.ValidationError``."""
     _from_msgpack(kind)
     return msgspec.convert(value, kind)
+
+
+def _decoded(decoder: Any, data: bytes | str) -> Any:
+    try:
+        return decoder.decode(data)
+    except RecursionError as exc:
+        raise msgspec.DecodeError("it is nested too deeply") from exc
 
 
 def _from_msgpack(kind: Any) -> msgspec.msgpack.Decoder[Any]:

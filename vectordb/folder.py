@@ -199,7 +199,26 @@ class FolderBuilding:
             out.flush()
             os.fsync(out.fileno())
         shutil.rmtree(self._place, ignore_errors=True)  # a folder without a manifest is not a version
+        _sync(self._work)
         self._work.rename(self._place)
+        _sync_folder(self._place.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Write all files below a folder to the disk, so that a power failure leaves no version in part."""
+    for above, _, names in os.walk(folder):
+        for name in names:
+            with (Path(above) / name).open("rb") as file:
+                os.fsync(file.fileno())
+        _sync_folder(Path(above))
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _replace(file: Path, content: str) -> None:
@@ -226,7 +245,7 @@ def _manifest(place: Path) -> Manifest | None:
     """The manifest of the version in a folder, if it exists."""
     try:
         return Manifest(**json.loads((place / _MANIFEST).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 

@@ -133,9 +133,13 @@ def _saved(raw: BinaryIO, scratch: Path) -> Iterator[Saved]:
     packed = raw.read(len(MAGIC)) == MAGIC
     sealed = packed and _is_sealed(raw)
     size = raw.seek(0, 2)
-    raw.seek(0)
-    stream: Readable = ZstdFile(raw) if packed else raw
-    archive = Archive(stream)
+
+    def opened() -> Archive:
+        raw.seek(0)
+        stream: Readable = ZstdFile(raw) if packed else raw
+        return Archive(stream)
+
+    archive = opened()
     members = iter(archive)
     first = next(members, None)
     if first is None:
@@ -150,7 +154,7 @@ def _saved(raw: BinaryIO, scratch: Path) -> Iterator[Saved]:
     elif first.name == MANIFEST:
         yield _Checked(OldPages(archive, members, first))
     elif is_edge_files(first):
-        with edge_files(archive, members, first, size, scratch) as saved:
+        with edge_files(opened, size, scratch) as saved:
             yield saved
     else:
         raise BadSnapshot("this is not a snapshot of captions")

@@ -12,9 +12,8 @@ import re
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from shutil import rmtree
 
@@ -31,15 +30,16 @@ from vectordb.snapshot_parts import (
     manifest_of,
     vectors_of,
 )
-from vectordb.unpacking import unpack
+from vectordb.unpacking import Limits, check, unpack
 
 MANIFEST, _END = "manifest.json", "end.json"
 _FOLDER = re.compile(r"[^/]+/[^/@]+@[^/@]+/?")
 _NPY = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '<f4', 'fortran_order': False, 'shape': \((\d+), (\d+)\), \} *\n", re.DOTALL
 )
-# nominal bytes of Edge files: they are sparse, and holes compress to nothing
-_UNPACKED_MAX, _UNPACKED_TIMES = 2**30, 64
+# of Edge files: they are sparse, and holes compress to nothing; their content compresses about tenfold
+_NOMINAL_LEAST, _NOMINAL_TIMES = 2**30, 64
+_WRITTEN_LEAST, _WRITTEN_TIMES = 2**24, 32
 _LEFT_AFTER_S = 86_400.0  # the folder of a killed reader is removed after a day
 _PREFIX = ".restoring-"
 
@@ -98,12 +98,10 @@ def is_edge_files(first: tarfile.TarInfo) -> bool:
 
 
 @contextmanager
-def edge_files(
-    archive: Archive, members: Iterator[tarfile.TarInfo], first: tarfile.TarInfo, packed: int, scratch: Path
-) -> Iterator[EdgeFiles]:
-    """Open a snapshot of the second kind, unpacked below ``scratch`` while it is read.
+def edge_files(archive: Callable[[], Archive], packed: int, scratch: Path) -> Iterator[EdgeFiles]:
+    """Open a snapshot of the second kind, unpacked below ``scratch`` while it is read. All of it is checked first.
 
-    ``packed``: the file's size in bytes. Raises ``BadSnapshot``, ``DiskFull``.
+    ``archive`` opens it from its beginning. ``packed``: the file's bytes. Raises ``BadSnapshot``, ``DiskFull``.
     """
     try:
         from vectordb.edge import EdgeIndex  # noqa: PLC0415 -- Edge is not installed in containers
@@ -112,13 +110,20 @@ def edge_files(
             "this snapshot of an earlier version contains files of Qdrant Edge, which is not installed:"
             " pip install qdrant-edge-py"
         ) from exc
+    limits = Limits(_NOMINAL_LEAST + _NOMINAL_TIMES * packed, _WRITTEN_LEAST + _WRITTEN_TIMES * packed)
+    checked = archive()
+    check(checked, checked, limits)
     scratch.mkdir(parents=True, exist_ok=True)
     _sweep(scratch)
     with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=scratch) as draft:
-        unpack(archive, chain([first], members), Path(draft), _UNPACKED_MAX + _UNPACKED_TIMES * packed)
-        place = Path(draft) / first.name
-        if [*Path(draft).glob("*/*")] != [place] or not (place / MANIFEST).is_file():
+        opened = archive()
+        unpack(opened, opened, Path(draft), limits)
+        places = [*Path(draft).glob("*/*")]
+        if len(places) != 1 or not (places[0] / MANIFEST).is_file():
             raise BadSnapshot("this is not a snapshot of a caption database in a folder")
+        (place,) = places
+        if (place / MANIFEST).stat().st_size > SMALL:
+            raise BadSnapshot(f"its manifest is longer than {SMALL:,} bytes")
         manifest = manifest_of(json.loads((place / MANIFEST).read_bytes()))
         with _unpanicked():
             index = EdgeIndex.open(place / "index")

@@ -109,11 +109,11 @@ def _weight_file(name: str) -> Path:
             import json  # noqa: PLC0415 - only for sharded models
 
             shard = json.loads(index.read_text())["weight_map"].get("logit_scale")
-            if shard and (path := find(shard)):
+            if shard and "/" not in shard and (path := find(shard)):
                 return path
         if pickled := find("pytorch_model.bin"):
             return pickled
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise not_loaded(name, exc) from exc
     raise ModelNotLoaded(f"the model {name!r} has neither model.safetensors nor pytorch_model.bin. {_ADVICE}")
 

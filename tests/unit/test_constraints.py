@@ -81,4 +81,5 @@ def test_packages_of_some_pythons_only_carry_a_marker() -> None:
     marked = {pin.name: str(pin.marker) for pin in PINS if pin.marker}
     assert marked == {
         "async-timeout": 'python_full_version < "3.11.3"', "backports.zstd": 'python_version < "3.14"',
+        "atheris": 'python_version < "3.14" and sys_platform == "linux" and platform_machine == "x86_64"',
     }  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 
 from vectordb.index import Floats
 from vectordb.readers import aligned
-from vectordb.readers.columns import translated
+from vectordb.readers.npy import rows_of
 from vectordb.readers.rows import BadSource, OnProgress, Rows
 
 VECTORS, METADATA = "text_emb", "metadata"
@@ -42,7 +42,7 @@ def read(paths: Sequence[Path], column: str | None, on_progress: OnProgress) -> 
         def so_far(consumed: int, start: int = start) -> None:
             on_progress(start + consumed)
 
-        rows = _vectors(vectors)
+        rows = rows_of(vectors)
 
         def fetch(a: int, b: int, rows: Floats = rows) -> Floats:
             return np.array(rows[a:b], dtype=np.float32)
@@ -55,12 +55,3 @@ def read(paths: Sequence[Path], column: str | None, on_progress: OnProgress) -> 
 def _numbered(folder: Path, pattern: str) -> dict[int, Path]:
     """Files by the last number in their names, which has no leading zeros."""
     return {int(found[1]): path for path in folder.glob(pattern) if (found := _NUMBER.search(path.stem))}
-
-
-def _vectors(path: Path) -> Floats:
-    """A vector file, mapped into memory, with its own float type."""
-    with translated(path):
-        rows: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
-    if rows.ndim != 2 or rows.dtype.kind != "f":
-        raise BadSource(path, f"it holds {rows.dtype} of shape {rows.shape}, not rows of floats")
-    return rows

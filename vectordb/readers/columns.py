@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from vectordb.index import Floats
-from vectordb.readers.rows import PIECE, BadSource, caption_column
+from vectordb.readers.rows import DIMENSION_MAX, LONGEST, PIECE, BadSource, caption_column
 
 _ARROW, _STREAMED = b"ARROW1", b"\xff\xff\xff\xff"
 # bytes of a column per read; without it, a whole row group is read
@@ -82,9 +82,9 @@ def translated(path: Path, position: str | None = None) -> Iterator[None]:
     """Translates errors of pyarrow and numpy while reading a file to ``BadSource``."""
     try:
         yield
-    except BadSource:
+    except (BadSource, MemoryError):  # pyarrow's error of lack of memory is one, too
         raise
-    except Exception as exc:  # damaged headers cause errors of any type, from the tokenizer's to lack of memory
+    except Exception as exc:  # damaged headers cause errors of any type, also the tokenizer's
         fault = ascii(str(exc).split("\n", maxsplit=1)[0][:300])[1:-1]  # they may contain data of the file
         raise BadSource(path, f"the file is damaged, truncated, or of another format: {fault}", position) from exc
 
@@ -129,6 +129,11 @@ def text_pieces(
         if batch is None:
             break
         texts = _texts(batch.column(name))
+        for number, text in enumerate(texts, row + 1):
+            if len(text) > LONGEST:
+                raise BadSource(
+                    path, f"it is longer than {LONGEST:,} characters: this is not a caption", f"row {number}"
+                )
         if texts:
             yield row, texts, batch.slice(0, len(texts))
         row += len(texts)
@@ -147,6 +152,10 @@ def vectors_of(path: Path, column: Any, row: int) -> Floats:
     lengths = np.asarray(column.value_lengths())
     if (lengths != lengths[0]).any() or flat.null_count:
         raise BadSource(path, "the vectors have different lengths or missing values", f"rows from {row + 1}")
+    if len(lengths) and lengths[0] > DIMENSION_MAX:
+        raise BadSource(
+            path, f"its vectors have {lengths[0]:,} dimensions, more than {DIMENSION_MAX:,}", f"row {row + 1}"
+        )
     with translated(path, f"rows from {row + 1}"):
         return np.array(flat.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(len(column), -1)
 
@@ -170,6 +179,8 @@ def _texts(column: Any) -> list[str]:
         if strings.null_count:
             strings = strings.fill_null("")
         texts: list[str] = strings.to_numpy(zero_copy_only=False).tolist()
+    except MemoryError:  # pyarrow's is an ArrowException, too
+        raise
     except (pa.ArrowException, UnicodeDecodeError):
         if len(column) == 1:
             return []

@@ -17,6 +17,7 @@ from pathlib import Path
 from vectordb.readers.lines import blocks, split
 from vectordb.readers.rows import (
     CAPTION_NAMES,
+    LONGEST,
     BadSource,
     OnProgress,
     Rows,
@@ -29,6 +30,7 @@ from vectordb.readers.rows import (
 _OTHER_NAMES = {"url", "image_url", "image_path", "filename", "file_name", "filepath", "image_id", "similarity"}
 _NAME = re.compile(r"[A-Za-z_#][\w .:-]{0,40}")
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
+FIELDS_MAX = 1000  # of a row
 # rows used to guess the column if there is no header
 _SAMPLE = 100
 
@@ -47,10 +49,21 @@ def read_tsv(path: Path, column: str | None, on_progress: OnProgress) -> Iterato
 
 
 def _csv(path: Path, on_progress: OnProgress) -> Iterator[_Numbered]:
-    lines = chain.from_iterable(io.StringIO(block, newline="\n") for _, block in blocks(path, on_progress))
-    reader = csv.reader(lines, strict=True)
+    length = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal length
+        for number, block in blocks(path, on_progress):
+            for line in io.StringIO(block, newline="\n"):
+                length += len(line)
+                if length > LONGEST and length > len(line):  # a line by itself is bounded by its reader
+                    raise BadSource(path, f"a row is longer than {LONGEST:,} characters", f"lines from {number}")
+                yield line
+
+    reader = csv.reader(lines(), strict=True)
     try:
         for row in reader:
+            length = 0
             if row:
                 yield reader.line_num, row
     except csv.Error as exc:
@@ -63,7 +76,7 @@ def _tsv(path: Path, on_progress: OnProgress) -> Iterator[_Numbered]:
         quoted = '"' in block
         for i, line in enumerate(split(block)):
             if line:
-                row = line.split("\t")
+                row = line.split("\t", FIELDS_MAX)
                 yield number + i, list(map(_unquoted, row)) if quoted and '"' in line else row
 
 
@@ -79,15 +92,20 @@ def _texts(path: Path, column: str | None, rows: Iterator[_Numbered]) -> Iterato
     sample: list[_Numbered] = []
     fault: BadSource | None = None
     try:
-        sample.extend(islice(rows, _SAMPLE))  # keeps the rows before a fault
+        for one in islice(rows, _SAMPLE):
+            sample.append(one)  # keeps the rows before a fault
+            if len(one[1]) > FIELDS_MAX:
+                break
     except BadSource as exc:
         if not sample:
             raise
         fault = exc
     if not sample:
         return
-    at, header = _choice(path, column, sample)
     width = len(sample[0][1])
+    if width > FIELDS_MAX:
+        raise BadSource(path, f"it has more than {FIELDS_MAX:,} fields: this is no list of captions", "line 1")
+    at, header = _choice(path, column, sample)
     for number, row in chain(sample[header:], _failing(fault) if fault else rows):
         if len(row) != width:
             raise BadSource(path, f"{len(row)} fields, but the first row has {width}", f"line {number}")

@@ -155,6 +155,6 @@ def _is_lines(text: str) -> bool:
     line, _, rest = text.partition("\n")
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(row, dict) and (bool(rest.strip()) or "annotations" not in row)

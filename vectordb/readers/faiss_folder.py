@@ -33,7 +33,7 @@ import numpy as np
 from vectordb.index import Floats
 from vectordb.readers import aligned
 from vectordb.readers.columns import translated
-from vectordb.readers.rows import BadSource, OnProgress, Rows
+from vectordb.readers.rows import DIMENSION_MAX, BadSource, OnProgress, Rows
 
 INDEX, METADATA = "text.index", "metadata"
 FLAT = (b"IxFI", b"IxF2", b"IxFl")
@@ -82,6 +82,8 @@ def _flat(path: Path) -> tuple[int, aligned.Fetch]:
         raise BadSource(
             path, f"its header is invalid: {count} vectors of dimension {dimension} in {floats} floats", "byte 4"
         )
+    if dimension > DIMENSION_MAX:
+        raise BadSource(path, f"its vectors have {dimension:,} dimensions, more than {DIMENSION_MAX:,}", "byte 4")
     if end < start + 4 * floats:
         raise BadSource(path, f"the index is truncated: it should have {start + 4 * floats:,} bytes", f"byte {end}")
     if not count:

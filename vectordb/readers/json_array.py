@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import ijson  # type: ignore[import-untyped]  # has no annotations
 
@@ -18,6 +19,7 @@ from vectordb.readers.stream import Stream, opened
 _BOM = b"\xef\xbb\xbf"
 # small, so that little is parsed but not returned if the file is damaged
 _BLOCK = 1 << 14
+_STARTS, _ENDS = frozenset({"start_map", "start_array"}), frozenset({"end_map", "end_array"})
 # a quote that starts or ends a string, not one behind a backslash
 _QUOTE = re.compile(rb'(?<!\\)"')
 
@@ -35,7 +37,8 @@ def _texts(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[
             raise BadSource(
                 path, "this is not a JSON object or array; for one object per line use the format jsonl", "byte 0"
             )
-        rows = ijson.items(source, "item" if within == b"[" else "annotations.item", use_float=True, buf_size=_BLOCK)
+        events = ijson.basic_parse(source, use_float=True, buf_size=_BLOCK)
+        rows = _items(path, events, 1 if within == b"[" else 2)
         count = 0
         try:
             for row in rows:
@@ -54,6 +57,49 @@ def _texts(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[
             raise BadSource(
                 path, 'there are no entries in a list "annotations"; for one object per line use the format jsonl'
             )
+
+
+def _items(path: Path, events: Iterator[tuple[str, Any]], level: int) -> Iterator[Any]:
+    """The items of the list that holds the rows, ``level`` containers deep; on level 2 that of "annotations".
+
+    What is in containers within an item is skipped: such a container is empty here. Raises ``BadSource`` for an item
+    whose own keys and values have more than 1 MiB.
+    """
+    row: Any = None
+    key, count, length = "", 0, 0
+    for depth, event, value in _inside(events, level):
+        found = {} if event == "start_map" else [] if event == "start_array" else value
+        if depth == 0 and event in _ENDS:
+            yield row
+        elif depth == 0:
+            count, length, row = count + 1, 0, found
+            if event not in _STARTS:
+                yield row
+        elif depth == 1 and event not in _ENDS:
+            if event == "map_key":
+                key = value
+            elif isinstance(row, dict):
+                row[key] = found
+            length += 1 + (len(found) if isinstance(found, str) else 0)
+            if length > LONGEST:
+                raise BadSource(
+                    path, f"it is longer than {LONGEST:,} characters: this is not a caption", f"item {count}"
+                )
+
+
+def _inside(events: Iterator[tuple[str, Any]], level: int) -> Iterator[tuple[int, str, Any]]:
+    """The events in the list that holds the rows, each with its depth in its item."""
+    depth, top, listed = 0, "", False
+    for event, value in events:
+        depth -= event in _ENDS
+        if depth >= level:
+            if listed:
+                yield depth - level, event, value
+        elif event == "map_key":
+            top = value
+        elif event not in _ENDS:
+            listed = event == "start_array" and (level == 1 or top == "annotations")
+        depth += event in _STARTS
 
 
 def _words(exc: Exception) -> str:

@@ -53,14 +53,14 @@ def text_of(row: dict[str, object], name: str) -> str:
 
 def _reader(name: str) -> Callable[[str], str | None]:
     """Returns a function that decodes one field of a line and skips the others."""
-    # lines that msgspec rejects (unpaired surrogates, NaN) are parsed again, which also gives better messages
+    # lines that msgspec rejects (unpaired surrogates, NaN, depth) are parsed again, which also gives better messages
     row = msgspec.defstruct("Row", [("text", str | None, None)], rename={"text": name})
     decode = msgspec.json.Decoder(row).decode
 
     def caption(line: str) -> str | None:
         try:
             text: str | None = decode(line).text  # type: ignore[attr-defined] # the struct is defined at run time
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             return text_of(object_of(line), name)
         return text
 

@@ -14,6 +14,12 @@ from vectordb.index import Floats
 PIECE = 1024
 # bytes of a line, archive member or JSON string: longer ones are not captions and are not loaded
 LONGEST = 1 << 20
+# characters of a piece: it is not filled with texts that are as long as may be
+PIECE_LENGTH = 1 << 23
+# of vectors; a header that says more is wrong
+DIMENSION_MAX = 1 << 16
+
+_FEW = 64  # texts between two looks at their length
 
 # receives the number of bytes consumed so far
 OnProgress = Callable[[int], None]
@@ -63,15 +69,23 @@ def packed(texts: Iterable[str]) -> Iterator[Rows]:
     while True:
         piece: list[str] = []
         fault: BadSource | None = None
+        length = taken = 0
         try:
-            piece.extend(islice(source, PIECE))  # unlike list(…), keeps the texts before a fault
+            while len(piece) < PIECE and length < PIECE_LENGTH:
+                taken = len(piece)
+                piece.extend(
+                    islice(source, min(_FEW, PIECE - taken))
+                )  # unlike list(…), keeps the texts before a fault
+                if len(piece) == taken:
+                    break
+                length += sum(map(len, piece[taken:]))
         except BadSource as exc:
             fault = exc
         if piece:
             yield Rows(piece)
         if fault is not None:
             raise fault
-        if len(piece) < PIECE:
+        if len(piece) == taken:
             return
 
 

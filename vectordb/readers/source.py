@@ -13,6 +13,7 @@ from vectordb.readers import (
     delimited,
     detection,
     faiss_folder,
+    isolated,
     json_array,
     json_lines,
     parquet,
@@ -39,6 +40,8 @@ _FILES_TOGETHER: dict[str, Callable[[Sequence[Path], str | None, OnProgress], It
     detection.CLIP_RETRIEVAL: clip_retrieval.read,
     detection.FAISS: faiss_folder.read,
 }
+# read by libraries that believe what a file says of itself
+_ISOLATED = {detection.PARQUET, detection.ARROW, detection.CLIP_RETRIEVAL, detection.FAISS}
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Source:
     def has_vectors(self) -> bool:
         """Whether the rows have vectors. Reads the first file's header if the format allows both."""
         if self.format in {detection.PARQUET, detection.ARROW}:
-            return parquet.has_vectors(self.files[0])
+            return isolated.has_vectors(self.files[0], self.format)
         return self.format in {detection.CLIP_RETRIEVAL, detection.FAISS}
 
     def read(self, on_progress: OnProgress | None = None) -> Iterator[Rows]:
@@ -67,23 +70,9 @@ class Source:
         fault, after everything before it.
         """
         report = on_progress or (lambda _: None)
-        if self.format in _FILES_TOGETHER:
-            yield from _FILES_TOGETHER[self.format](self.files, self.column, report)
-            return
-        before = 0
-        vectors: bool | None = None
-        for file in self.files:
-
-            def so_far(consumed: int, before: int = before) -> None:
-                report(before + consumed)
-
-            for rows in _ONE_FILE[self.format](file, self.column, so_far):
-                if vectors not in {None, rows.vectors is not None}:
-                    raise BadSource(file, f"it has {'no ' * bool(vectors)}vectors, unlike the files before it")
-                vectors = rows.vectors is not None
-                yield rows
-            before += _size(file)
-            report(before)
+        yield from (isolated.read if self.format in _ISOLATED else read_here)(
+            self.files, self.format, self.column, report
+        )
 
     def fingerprint(self) -> str:
         """Changes with the source or with what is read of it: made of names, sizes and modification times.
@@ -104,6 +93,27 @@ class Source:
     def size(self) -> int:
         """Bytes on disk; 0 for standard input."""
         return sum(map(_size, self.files))
+
+
+def read_here(files: Sequence[Path], format: str, column: str | None, report: OnProgress) -> Iterator[Rows]:  # noqa: A002 -- the usual name
+    """As ``Source.read``, in this process whatever the format."""
+    if format in _FILES_TOGETHER:
+        yield from _FILES_TOGETHER[format](files, column, report)
+        return
+    before = 0
+    vectors: bool | None = None
+    for file in files:
+
+        def so_far(consumed: int, before: int = before) -> None:
+            report(before + consumed)
+
+        for rows in _ONE_FILE[format](file, column, so_far):
+            if vectors not in {None, rows.vectors is not None}:
+                raise BadSource(file, f"it has {'no ' * bool(vectors)}vectors, unlike the files before it")
+            vectors = rows.vectors is not None
+            yield rows
+        before += _size(file)
+        report(before)
 
 
 def source_of(

@@ -22,6 +22,10 @@ _GZIP = b"\x1f\x8b"
 PACKED_SUFFIXES = (".gz", ".tgz", ".zst", ".zstd")
 
 
+# unpacked bytes in packed ones: captions reach 20; more is a file that was made to never end
+RATIO_MAX, RATIO_LEAST = 200, 1 << 24
+
+
 class Stream:
     """A stream of bytes; ``read`` returns what is available, so that nothing before a fault is lost."""
 
@@ -31,11 +35,12 @@ class Stream:
         self._raw = raw
         self._unpacked = unpacked
         self._given = 0
+        self._seekable = raw.seekable()
 
     @property
     def consumed(self) -> int:
         """Bytes read from disk; 0 for a pipe, whose size is unknown too."""
-        return self._raw.tell() if self._raw.seekable() else 0
+        return self._raw.tell() if self._seekable else 0
 
     def read(self, size: int) -> bytes:
         """At most ``size`` bytes, none at the end. Raises ``BadSource`` if the compressed data is damaged."""
@@ -46,6 +51,8 @@ class Stream:
         except (zlib.error, zstd.ZstdError, OSError) as exc:
             raise BadSource(self._path, f"the file is damaged: {exc}", self._position) from exc
         self._given += len(data)
+        if self._raw is not self._unpacked and self._given > RATIO_LEAST + RATIO_MAX * self._raw.tell():
+            raise BadSource(self._path, f"it unpacks to more than {RATIO_MAX} times its size", self._position)
         return data
 
     @property
@@ -86,9 +93,11 @@ def _stream(path: Path, raw: BinaryIO) -> Stream:
     except OSError as exc:
         raise BadSource(path, f"the file cannot be read: {exc.strerror}") from exc
     if magic.startswith(_GZIP):
-        return Stream(path, raw, cast("BinaryIO", gzip.GzipFile(fileobj=raw)))
+        counted = _counted(raw)
+        return Stream(path, counted, cast("BinaryIO", gzip.GzipFile(fileobj=counted)))
     if magic == zstd.MAGIC:
-        return Stream(path, raw, cast("BinaryIO", zstd.ZstdFile(raw)))
+        counted = _counted(raw)
+        return Stream(path, counted, cast("BinaryIO", zstd.ZstdFile(counted)))
     if path.name.lower().endswith(PACKED_SUFFIXES):
         what = "it is empty" if not magic else "it is not compressed"
         raise BadSource(
@@ -96,3 +105,26 @@ def _stream(path: Path, raw: BinaryIO) -> Stream:
             f"its name ends in {path.suffix}, but {what}: download it again, or rename it",
         )
     return Stream(path, raw, raw)
+
+
+class _CountedPipe(io.RawIOBase):
+    """A pipe that knows how much was read of it."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._pipe = raw
+        self._count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._pipe.read(size)
+        self._count += len(data)
+        return data
+
+    def tell(self) -> int:
+        return self._count
+
+
+def _counted(raw: BinaryIO) -> BinaryIO:
+    return raw if raw.seekable() else cast("BinaryIO", _CountedPipe(raw))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from vectordb.readers.rows import BadSource, OnProgress, Rows, packed
+from vectordb.readers.rows import LONGEST, BadSource, OnProgress, Rows, packed
 from vectordb.starter.captions import TEMPLATE
 from vectordb.starter.wordnet import Synset, parse
 
@@ -34,15 +34,15 @@ def _texts(path: Path, on_progress: OnProgress) -> Iterator[str]:
     @lru_cache(maxsize=4096)
     def first_word(offset: int) -> str:
         """A synset is identified by the offset of its line."""
-        data.seek(offset)
-        return _read(parse(data.readline().decode("ascii")).words[0])
+        return _read(parse(_line(data, offset).decode("ascii")).words[0])
 
     with data:
         at, number = 0, 0
         while at < len(data):
-            data.seek(at)
-            line = data.readline()
+            line = _line(data, at)
             number += 1
+            if len(line) > LONGEST:
+                raise BadSource(path, f"it is longer than {LONGEST:,} bytes: this is no synset", f"line {number}")
             if not line.startswith(b" "):  # the lines of the licence begin with a space
                 try:
                     synset = _synset(line, at)
@@ -53,6 +53,12 @@ def _texts(path: Path, on_progress: OnProgress) -> Iterator[str]:
                     yield TEMPLATE.format(noun=noun, broader=broader) if broader else noun
             at += len(line)
             on_progress(at)
+
+
+def _line(data: mmap.mmap, at: int) -> bytes:
+    """The line at this byte, or so much of it that it is longer than allowed."""
+    data.seek(at)
+    return data.read(end - at + 1) if (end := data.find(b"\n", at, at + LONGEST)) >= 0 else data.read(LONGEST + 1)
 
 
 def _synset(line: bytes, at: int) -> Synset:

@@ -32,10 +32,16 @@ class Synset:
 
 
 def parse(line: str) -> Synset:
-    """Parse a line of ``data.noun``: offset, category, type, words with their ids, pointers, then the gloss."""
+    """Parse a line of ``data.noun``: offset, category, type, words with their ids, pointers, then the gloss.
+
+    Raises ``ValueError`` or ``IndexError``, also for numbers of words or pointers that are not there.
+    """
     fields = line.partition("|")[0].split()
     end = 4 + 2 * int(fields[3], 16)
-    pointers = [fields[i : i + 4] for i in range(end + 1, end + 1 + 4 * int(fields[end]), 4)]
+    after = end + 1 + 4 * int(fields[end])
+    if not 4 < end < after <= len(fields):
+        raise ValueError("it counts words or pointers that are not there")
+    pointers = [fields[i : i + 4] for i in range(end + 1, after, 4)]
     usage = [
         (int(ends[:2], 16) - 1 if ends[:2] != "00" else None, int(target))
         for sign, target, _, ends in pointers

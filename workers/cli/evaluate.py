@@ -282,7 +282,7 @@ def _write(
     settings: Settings,
 ) -> None:
     from workers.evaluation.report import page  # noqa: PLC0415 -- keeps the command line quick
-    from workers.stores.folder import read_file  # noqa: PLC0415 -- as above
+    from workers.stores.folder_files import read_file  # noqa: PLC0415 -- as above
     from workers.wiring.models import decoders  # noqa: PLC0415 -- as above
 
     def data(path: Path) -> bytes:

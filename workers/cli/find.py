@@ -78,7 +78,7 @@ def find(
 
 def _found(wiring: Wiring, text: str, like: str | None, where: SearchFilter, limit: int) -> FoundPage:
     from workers.images.finding import Asked, NoVector  # noqa: PLC0415 -- keeps the command line quick
-    from workers.stores.folder import read_file  # noqa: PLC0415 -- as above
+    from workers.stores.folder_files import read_file  # noqa: PLC0415 -- as above
     from workers.wiring.operations import finder, spellings  # noqa: PLC0415 -- as above
 
     asked = Asked(where, text)

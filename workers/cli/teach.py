@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import msgspec
 import typer
@@ -29,6 +29,9 @@ SHOWN = 10  # images that look like one
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 Key = Annotated[str, typer.Argument(help="Key of an image in the bucket.")]
 Label = Annotated[str, typer.Argument(help="What the image shows, in your words.")]
+
+
+LINE_MAX, LINES_MAX = 1 << 16, 1_000_000  # bytes of a line and lines of a file of examples
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,10 +136,15 @@ def import_(
     file: Annotated[Path, typer.Argument(help="JSON lines with key, label and accepted; - is standard input.")],
 ) -> None:
     """Say of images what a file says. Keys without a tagged image are named and skipped."""
-    from workers.images.teacher import BadLabel, NotTaggable  # noqa: PLC0415 -- keeps the command line quick
+    from workers.images.label_check import BadLabel  # noqa: PLC0415 -- keeps the command line quick
+    from workers.images.teacher import NotTaggable  # noqa: PLC0415 -- as above
     from workers.wiring.operations import teacher  # noqa: PLC0415 -- as above
 
-    rows = list(_read(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()))
+    if str(file) == "-":
+        rows = list(_read(sys.stdin.buffer))
+    else:
+        with file.open("rb") as stream:
+            rows = list(_read(stream))
     wiring = connected()
     say, done = teacher(wiring).say, 0
     problems: dict[str, int] = {}
@@ -220,8 +228,11 @@ def _print(rows: list[Line], out: Any) -> None:
         print(msgspec.json.encode(row).decode(), file=out)
 
 
-def _read(data: bytes) -> Iterator[Line]:
-    for number, row in enumerate(data.split(b"\n"), 1):
+def _read(stream: BinaryIO) -> Iterator[Line]:
+    for number, row in enumerate(iter(lambda: stream.readline(LINE_MAX + 1), b""), 1):
+        if len(row) > LINE_MAX or number > LINES_MAX:
+            most = f"{LINE_MAX:,} bytes" if len(row) > LINE_MAX else f"{LINES_MAX:,} lines"
+            raise UnreadableExamples(f"line {number} is not an example: there are more than {most}")
         if row.strip():
             try:
                 yield from_json(row, Line)

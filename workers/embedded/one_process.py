@@ -25,7 +25,7 @@ from workers.segmentation.artifacts import label_map_png, overlay_jpeg
 from workers.segmentation.methods import recorded
 from workers.settings.settings import Settings
 from workers.stages.unusable import verdict
-from workers.stores.folder import read_file
+from workers.stores.folder_files import read_file
 from workers.stores.store import ObjectError
 from workers.wiring.pipeline import pipeline as pipeline_of
 from workers.wiring.wiring import Wiring

@@ -16,7 +16,7 @@ from tasks.message_parts import Floats
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import PLAIN
 from vectordb.index import CaptionIndex, sample
-from workers.stores.folder import read_file
+from workers.stores.folder_files import read_file
 from workers.wiring.wiring import Wiring
 
 CLASS_NAME = ("a photo of a {}",)  # CLIP's prompt for a class name, used by the paper's upper bound

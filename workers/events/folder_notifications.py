@@ -18,7 +18,7 @@ from inotify_simple import INotify, flags  # type: ignore[import-untyped]  # it 
 
 from workers.stores.folder_names import key_text, name_of
 from workers.stores.folder_walk import Walk
-from workers.stores.store import StoreAway
+from workers.stores.store import ObjectForbidden, StoreAway
 
 log = structlog.get_logger()
 
@@ -102,14 +102,16 @@ class FolderNotifications:
             self._add(folder)
 
     def _add(self, folder: str) -> None:
-        path = self._walk.root / name_of(folder) if folder else self._walk.root
         try:
-            watch = self._inotify.add_watch(path, MASK)
+            with self._walk.descent.opened(name_of(folder).rstrip("/") if folder else "") as opened:
+                watch = self._inotify.add_watch(f"/proc/self/fd/{opened}", MASK)  # whatever is at its path by now
+        except ObjectForbidden:
+            return  # replaced by a link meanwhile
         except OSError as exc:
             if exc.errno == errno.ENOSPC and not self._full:
                 self._full = True
                 log.warning(
-                    "too many folders to watch", folder=str(path),
+                    "too many folders to watch", folder=str(self._walk.root / folder),
                     then=f"changes in the others are found when the folder is compared; raise {SETTING}",
                 )  # fmt: skip
             if not folder:

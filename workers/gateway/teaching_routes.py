@@ -17,7 +17,8 @@ from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images
 from workers.gateway.problems import Problem
 from workers.gateway.services import Services
-from workers.images.teacher import BadLabel, NotTaggable, Taught
+from workers.images.label_check import BadLabel
+from workers.images.teacher import NotTaggable, Taught
 
 LONGEST_CURSOR = 8000  # characters: a key has up to 1,024 bytes, a label 200 characters
 AT_ONCE = 8  # concurrent calls to the workers; each holds a thread

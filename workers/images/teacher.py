@@ -7,19 +7,18 @@ the statement is stored all the same.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import structlog
 
-from tasks.labels.index_form import index_form
 from tasks.message_parts import Judgement, place_of
 from vectordb.decoders import from_msgpack
 from vectordb.errors import Permanent, Transient
 from workers.images.backlog import Backlog
 from workers.images.examples import ExampleBook, Near
+from workers.images.label_check import checked
 from workers.images.remote_images import OWNER
 from workers.images.statement_journal import Entry, StatementJournal
 from workers.lifecycle.event import ObjectEvent
@@ -33,16 +32,10 @@ from workers.redis.rpc import RpcClient
 log = structlog.get_logger()
 
 TASK = "wildtag.near"
-LONGEST = 100  # characters of a label
-_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # they reorder the text around them
 
 
 class NotTaggable(Permanent):
     """The object has no record with tags, so nothing can be said of it."""
-
-
-class BadLabel(Permanent):
-    """A label without a letter or digit, too long, or with control characters."""
 
 
 class ObjectKey(msgspec.Struct, frozen=True):
@@ -166,15 +159,3 @@ class Teacher:
             revised = composed(record, holding(said, record.etag, number), Judgement())
             if revised == record or self._ledger.revise(oid, body, revised):
                 return revised
-
-
-def checked(label: str) -> str:
-    """The label without surrounding and repeated blanks. Raises ``BadLabel``."""
-    clean = " ".join(unicodedata.normalize("NFC", label).split())
-    if any(unicodedata.category(char) in {"Cc", "Cs"} or char in _DIRECTIONS for char in clean):
-        raise BadLabel(f"the label {label!r} contains control characters")
-    if len(clean) > LONGEST:
-        raise BadLabel(f"the label has {len(clean)} characters; at most {LONGEST} are allowed")
-    if not any(char.isalnum() for char in index_form(clean)):
-        raise BadLabel(f"the label {label!r} has no letter or digit")
-    return clean

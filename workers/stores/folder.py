@@ -12,13 +12,14 @@ import errno
 import heapq
 import os
 import stat as modes
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from tasks.message_parts import ObjectRef, UserMetadata
+from workers.stores.folder_descent import Descent
+from workers.stores.folder_files import READ, read_opened, reading, replace_file, writing
 from workers.stores.folder_metadata import FolderMetadata
 from workers.stores.folder_mount import FolderMount, identity_of
 from workers.stores.folder_names import hidden, name_of
@@ -31,16 +32,13 @@ from workers.stores.store import (
     ObjectForbidden,
     ObjectGone,
     ObjectInfo,
-    ObjectTooLarge,
     ObjectUnwanted,
     StoreAway,
     Wanted,
     anything,
 )
 
-CHUNK = 2**16  # bytes per write
 SKEW_S = 5.0  # by which the clock of a file server may be ahead
-OUTSIDE = "the file is a link that leads outside of the inbox"
 
 
 class FolderStore:
@@ -70,7 +68,7 @@ class FolderStore:
         self._patterns = SIDE if ignored is None else ignored
         self._links = links
         self._reported: set[str] = set()
-        self._metadata = FolderMetadata(output, self._path, self._written)
+        self._metadata = FolderMetadata(output, self._descent, self._written)
 
     def ignored(self, key: str) -> bool:
         """Whether a file is not an object: hidden, in a hidden folder, or a side file."""
@@ -97,10 +95,11 @@ class FolderStore:
                 raise ObjectUnwanted(met)
 
         try:
-            data, status = read_file(self._path(bucket, key), limit, look)
+            with reading(), self._descent(bucket, key).opened(name_of(key), READ) as opened:
+                data, status = read_opened(opened, limit, look)
         except ObjectGone as exc:
             self._root(bucket)
-            if (self._base(bucket, key) / name_of(key)).is_symlink():  # the link exists, and ``stat`` says so
+            if self._descent(bucket, key).exists(name_of(key)):  # a link exists, and ``stat`` says so
                 raise ObjectError("the file is a broken link") from exc
             raise
         return data, self._metadata.added(self._info(bucket, key, status))
@@ -114,13 +113,12 @@ class FolderStore:
             return None
         self._root(bucket)
         try:
-            path = self._path(bucket, key)
-            status = path.stat()
+            with self._descent(bucket, key).opened(name_of(key)) as opened:
+                status = os.fstat(opened)
+                readable = os.access(f"/proc/self/fd/{opened}", os.R_OK, effective_ids=True)
         except (ObjectForbidden, OSError):
             return self._link_info(bucket, key)
-        if modes.S_ISDIR(status.st_mode):
-            return None
-        return self._info(bucket, key, status, readable=os.access(path, os.R_OK, effective_ids=True))
+        return None if modes.S_ISDIR(status.st_mode) else self._info(bucket, key, status, readable=readable)
 
     def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
         """See ``ObjectStore``. Holds the names of one folder at a time.
@@ -147,31 +145,23 @@ class FolderStore:
         """See ``ObjectStore``. Writes to a hidden file next to the target, then renames it."""
         if self.ignored(key) and not key.startswith(self._output):
             raise ObjectForbidden("names of hidden files, side files and unfinished downloads are not allowed")
-        path = self._path(bucket, key, self._written(bucket, key))
-        with _taking():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=".put-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                while piece := data.read(CHUNK):  # errors of the reader are raised unchanged
-                    with _taking():
-                        file.write(piece)
-                with _taking():
-                    file.flush()
-                    os.fsync(file.fileno())
-            with _taking():
-                Path(temporary).chmod(0o644)
-                self._metadata.put(bucket, key, etag_of(Path(temporary).stat()), user_metadata)
-                Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        return self._metadata.added(self._info(bucket, key, path.stat()))
+
+        def placed(status: os.stat_result) -> None:
+            self._metadata.put(bucket, key, etag_of(status), user_metadata)
+
+        with contextlib.ExitStack() as stack:
+            with writing():
+                parent = self._descent(bucket, key, self._written(bucket, key)).parent(name_of(key), make=True)
+                folder, name = stack.enter_context(parent)
+            status = replace_file(folder, name, data, placed)
+        return self._metadata.added(self._info(bucket, key, status))
 
     def remove(self, bucket: str, key: str) -> None:
-        """See ``ObjectStore``."""
-        with _taking():
-            self._path(bucket, key).unlink(missing_ok=True)
+        """See ``ObjectStore``. Of a link, the link is removed."""
+        gone, parent = contextlib.suppress(FileNotFoundError), self._descent(bucket, key).parent(name_of(key))
+        with writing():
+            with gone, parent as (folder, name):
+                os.unlink(name, dir_fd=folder)
             self._metadata.remove(bucket, key)
 
     def _folder(self, bucket: str) -> Path:
@@ -203,8 +193,12 @@ class FolderStore:
         roots = dict.fromkeys([self._written(bucket, prefix), self._root(bucket)])
         for key in output_keys(roots, self._output, prefix):
             if key.encode() > after.encode():
-                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                    yield self._info(bucket, key, self._path(bucket, key).stat())
+                with contextlib.suppress(
+                    FileNotFoundError, NotADirectoryError, ObjectForbidden
+                ):  # removed or replaced meanwhile
+                    with self._descent(bucket, key).opened(name_of(key)) as opened:
+                        info = self._info(bucket, key, os.fstat(opened))
+                    yield info
 
     def _written(self, bucket: str, key: str) -> Path:
         """The folder to which a key is written."""
@@ -213,18 +207,13 @@ class FolderStore:
     def _base(self, bucket: str, key: str) -> Path:
         """The folder in which a key is looked up."""
         base = self._written(bucket, key)
-        if base == self._elsewhere and not os.path.lexists(base / name_of(key)):
+        if base == self._elsewhere and not self._descent(bucket, key, base).exists(name_of(key)):
             return self._folder(bucket)
         return base
 
-    def _path(self, bucket: str, key: str, base: Path | None = None) -> Path:
-        root = base or self._base(bucket, key)
-        path = root / name_of(key)
-        if self._links == "anywhere":
-            return path
-        if not os.path.realpath(path).startswith(f"{os.path.realpath(root).rstrip('/')}/"):
-            raise ObjectForbidden(OUTSIDE)
-        return path
+    def _descent(self, bucket: str, key: str, base: Path | None = None) -> Descent:
+        """Opens what is in the folder of a key, and nothing outside of it unless links may lead anywhere."""
+        return Descent(base or self._base(bucket, key), anywhere=self._links == "anywhere")
 
     def _link_info(self, bucket: str, key: str) -> ObjectInfo | None:
         """The info of a link that cannot be followed, because it is broken or leads outside: it gets a record too.
@@ -232,7 +221,7 @@ class FolderStore:
         Raises ``ObjectForbidden`` without permission to look, which does not mean that the file is gone.
         """
         try:
-            status = (self._base(bucket, key) / name_of(key)).lstat()
+            status = self._descent(bucket, key).lstat(name_of(key))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
@@ -252,43 +241,6 @@ def _changed(status: os.stat_result) -> float:
     """When a file changed last. A time in the future was set by a program, and tells nothing."""
     latest = time.time() + SKEW_S
     return max((at for at in (status.st_mtime, status.st_ctime) if at <= latest), default=0.0)
-
-
-@contextlib.contextmanager
-def _taking() -> Iterator[None]:
-    """Translates write errors such as a full disk or missing permission; an operator can fix these."""
-    try:
-        yield
-    except OSError as exc:
-        raise StoreAway(f"the folder cannot be written to: {exc.strerror or exc}") from exc
-
-
-def read_file(
-    path: Path, limit: int, look: Callable[[os.stat_result], None] = lambda _: None
-) -> tuple[bytes, os.stat_result]:
-    """Read a regular file and its status at that time. Raises ``ObjectError``; never blocks.
-
-    ``look`` receives the status before anything is read, and may raise.
-    """
-    try:
-        # O_NONBLOCK: opening a pipe must not wait for its writer
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not modes.S_ISREG(status.st_mode):
-                raise ObjectError("not a regular file")
-            look(status)
-            if status.st_size > limit:
-                raise ObjectTooLarge(f"{status.st_size:,} bytes; the limit is {limit:,}")
-            data = file.read(limit + 1)
-    except (FileNotFoundError, NotADirectoryError) as exc:
-        raise ObjectGone("the file does not exist") from exc
-    except PermissionError as exc:
-        raise ObjectForbidden("no permission to read the file") from exc
-    except OSError as exc:
-        raise ObjectError(f"the file cannot be read: {exc.strerror}") from exc
-    if len(data) > limit:
-        raise ObjectTooLarge(f"more than {limit:,} bytes")
-    return data, status
 
 
 def _unique(keys: Iterator[str]) -> Iterator[str]:

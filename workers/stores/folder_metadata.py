@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,12 +20,16 @@ import structlog
 
 from tasks.message_parts import UserMetadata
 from vectordb.decoders import from_json
+from workers.stores.folder_descent import Descent
+from workers.stores.folder_files import READ, read_opened, replace_file
+from workers.stores.folder_names import name_of
 from workers.stores.folder_versions import same_version
 from workers.stores.store import ObjectError, ObjectInfo
 
 log = structlog.get_logger()
 
 FOLDER = ".metadata/"  # hidden, so that no object has a sidecar here
+BYTES_MAX = 1 << 16  # of a file
 LONGEST = 240  # bytes of a name, which gets a suffix of five
 
 
@@ -46,24 +51,27 @@ def metadata_key(output: str, key: str) -> str:
 class FolderMetadata:
     """The metadata of the objects of a folder, below ``output``.
 
-    ``path``: of a key, in a folder or where it is looked up. ``written``: the folder to which a key is written.
+    ``descent``: of a key, in a folder or where it is looked up. ``written``: the folder to which a key is written.
     """
 
     def __init__(
         self,
         output: str,
-        path: Callable[[str, str, Path | None], Path],
+        descent: Callable[[str, str, Path | None], Descent],
         written: Callable[[str, str], Path],
     ) -> None:
         self._output = output
-        self._path = path
+        self._descent = descent
         self._written = written
 
     def put(self, bucket: str, key: str, etag: str, user: UserMetadata | None) -> None:
         """Store the metadata of a version, before anybody can see the object. Raises ``OSError``."""
         if user is not None:
             beside = metadata_key(self._output, key)
-            _write(self._path(bucket, beside, self._written(bucket, beside)), etag, user)
+            data = msgspec.json.encode(_Stored(etag, user.file_name, user.client_id, dict(user.values)))
+            descent = self._descent(bucket, beside, self._written(bucket, beside))
+            with descent.parent(name_of(beside), make=True) as (folder, name):
+                replace_file(folder, name, io.BytesIO(data))
 
     def added(self, info: ObjectInfo) -> ObjectInfo:
         """The object with its metadata, if it has any. Never fails."""
@@ -72,42 +80,34 @@ class FolderMetadata:
             return info
         found = None
         with contextlib.suppress(ObjectError):  # the folder of the output is a link that leads outside
-            found = _read(self._path(ref.bucket, metadata_key(self._output, ref.key), None), ref.etag)
+            beside = metadata_key(self._output, ref.key)
+            found = _read(self._descent(ref.bucket, beside, None), name_of(beside), ref.etag)
         return info if found is None else replace(info, user_metadata=found)
 
     def remove(self, bucket: str, key: str) -> None:
         """Remove the metadata of all versions. Raises ``OSError``."""
-        with contextlib.suppress(ObjectError):  # as above
-            if not key.startswith(self._output):
-                self._path(bucket, metadata_key(self._output, key), None).unlink(missing_ok=True)
+        if key.startswith(self._output):
+            return
+        beside = metadata_key(self._output, key)
+        with (
+            contextlib.suppress(ObjectError, FileNotFoundError, NotADirectoryError),  # as above
+            self._descent(bucket, beside, None).parent(name_of(beside)) as (folder, name),
+        ):
+            os.unlink(name, dir_fd=folder)
 
 
-def _write(path: Path, etag: str, user: UserMetadata) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.{id(user):x}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(msgspec.json.encode(_Stored(etag, user.file_name, user.client_id, dict(user.values))))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def _read(path: Path, etag: str) -> UserMetadata | None:
+def _read(descent: Descent, name: str, etag: str) -> UserMetadata | None:
     """The metadata of a version; ``None`` if there is none, or that of another version."""
     try:
-        data = path.read_bytes()
-    except OSError:
+        with descent.opened(name, READ) as opened:
+            data, _ = read_opened(opened, BYTES_MAX)
+    except (OSError, ObjectError):
         return None
     kind: Any = _Stored
     try:
         stored: _Stored = from_json(data, kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        log.warning("the metadata of an object cannot be read", file=str(path), reason=str(exc))
+        log.warning("the metadata of an object cannot be read", file=str(descent.root / name), reason=str(exc))
         return None
     # without inodes: a folder that was copied has other times, as coarse as its file system keeps them
     if not same_version(stored.etag, etag, float("inf")):

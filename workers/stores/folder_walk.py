@@ -10,7 +10,9 @@ from typing import Literal
 
 import structlog
 
+from workers.stores.folder_descent import Descent
 from workers.stores.folder_names import hidden, key_text, name_of
+from workers.stores.store import ObjectForbidden
 
 log = structlog.get_logger()
 
@@ -31,6 +33,11 @@ class Walk:
     skipped: Callable[[str], bool] = lambda _: False
     links: FollowLinks = "none"
     reported: set[str] = field(default_factory=set)
+
+    @property
+    def descent(self) -> Descent:
+        """Opens what is in the folder."""
+        return Descent(self.root, anywhere=self.links == "anywhere")
 
     def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
         """Yield the keys that begin with ``prefix`` and come after ``after``. Holds the names of one folder."""
@@ -63,14 +70,15 @@ class Walk:
 
     def _entries(self, folder: str, above: _Ids) -> tuple[list[str], _Ids]:
         """The keys in a folder, those of folders with a slash; and the identities of it and of those above."""
-        path = self.root / name_of(folder) if folder else self.root
+        name = name_of(folder).rstrip("/") if folder else ""
         try:
-            if self.links != "none":
-                status = path.stat()
-                above = (*above, (status.st_dev, status.st_ino))
-            with os.scandir(path) as entries:
-                return [key for entry in entries if (key := self._key(folder, entry, above))], above
-        except OSError:  # removed or made inaccessible meanwhile
+            with self.descent.opened(name, os.O_RDONLY | os.O_DIRECTORY) as opened:
+                if self.links != "none":
+                    status = os.fstat(opened)
+                    above = (*above, (status.st_dev, status.st_ino))
+                with os.scandir(opened) as entries:
+                    return [key for entry in entries if (key := self._key(folder, entry, above))], above
+        except (OSError, ObjectForbidden):  # removed, made inaccessible or replaced by a link meanwhile
             return [], above
 
     def _key(self, folder: str, entry: os.DirEntry[str], above: _Ids) -> str | None:
@@ -86,7 +94,7 @@ class Walk:
 
     def _follows(self, key: str, entry: os.DirEntry[str], above: _Ids) -> bool:
         """Whether a link to a folder is followed. Logs once for each link that is not."""
-        target = os.path.realpath(entry.path)
+        target = os.path.realpath(self.root / name_of(key.rstrip("/")))
         if self.links == "none":
             self._tell("link to a folder not followed", key, target, "set WILDTAG_FOLLOW_LINKS to follow it")
             return False

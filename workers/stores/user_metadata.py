@@ -63,9 +63,9 @@ def checked(
 ) -> UserMetadata | None:
     """What is given, ready to be stored; ``None`` if nothing is. Raises ``BadMetadata``.
 
-    ``file_name``: a path is reduced to its last part.
+    ``file_name``: a path is reduced to its last part, without blanks at its ends.
     """
-    name = None if file_name is None else _base(file_name)
+    name = None if file_name is None else _base(file_name).strip()
     if name:
         _check("file_name", "the file name", name, NAME_BYTES)
     if client_id is not None:

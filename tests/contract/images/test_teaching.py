@@ -7,7 +7,8 @@ import pytest
 from tests.contract.images.images_world import OTHERS, REDS, ImagesWorld, picture
 from vectordb.errors import Transient
 from vectordb.images import image_id
-from workers.images.teacher import BadLabel, NotTaggable
+from workers.images.label_check import BadLabel
+from workers.images.teacher import NotTaggable
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.statements import Statement
 from workers.stores.store import ObjectForbidden, StoreAway

@@ -18,7 +18,7 @@ from vectordb.archive import Archive, BadArchive
 from vectordb.captions import Caption
 from vectordb.index import PAGE, Floats
 from vectordb.snapshot import reading, write
-from vectordb.unpacking import unpack
+from vectordb.unpacking import Limits, unpack
 
 
 def test_memory_does_not_grow_with_the_snapshot(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_an_archive_reaches_nothing_outside_and_holds_plain_files_alone(
     archive = Archive(io.BytesIO(tar(*members)))
     (tmp_path / "in").mkdir()
     with pytest.raises(BadArchive):
-        unpack(archive, iter(archive), tmp_path / "in", 1024)
+        unpack(archive, iter(archive), tmp_path / "in", Limits(1024, 1024))
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
@@ -83,7 +83,7 @@ def test_an_archive_is_unpacked_with_its_holes(tmp_path: Path) -> None:
     content = bytes(1 << 20) + b"x" + bytes(1 << 20)
     long = "a/" + "b" * 200 + "/c"
     archive = Archive(io.BytesIO(tar((folder, b""), ("a/file", content), (long, b"y"), ("a/empty", b""))))
-    unpack(archive, iter(archive), tmp_path, 1 << 22)
+    unpack(archive, iter(archive), tmp_path, Limits(1 << 22, 1 << 22))
     assert (tmp_path / "a" / "file").read_bytes() == content
     assert (tmp_path / "a" / "file").stat().st_blocks * 512 < 1 << 20
     assert (tmp_path / long).read_bytes() == b"y"

@@ -51,5 +51,5 @@ def catalogue(path: Path = CATALOGUE) -> dict[str, Dataset]:
     try:
         listed = tomllib.loads(path.read_text(encoding="utf-8"))
         return {safe(name): converted({"name": name, **entry}, Dataset) for name, entry in listed.items()}
-    except (OSError, ValueError, TypeError, UnsafeName, msgspec.ValidationError) as exc:
+    except (OSError, ValueError, TypeError, RecursionError, UnsafeName, msgspec.ValidationError) as exc:
         raise NoDataset(f"the list of caption sets {path} cannot be read: {exc}") from exc

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +17,11 @@ from urllib.parse import urlsplit
 import stamina
 
 from tasks.encoders.hub import require_hub
+from vectordb.archive import BadArchive
 from vectordb.disk_space import require_space
 from vectordb.errors import Transient
 from vectordb.readers.detection import natural_text
+from vectordb.unpacking import take_out
 from workers.captions.datasets import download as downloading
 from workers.captions.datasets.catalogue import Dataset
 from workers.captions.datasets.download import BadDownload, OnBytes, digest, download
@@ -106,16 +106,11 @@ def _of_urls(dataset: Dataset, folder: Path, on_file: OnBytes) -> dict[Path, str
 
 def _take_out(archive: Path, member: str, target: Path) -> None:
     """Take one file out of a ZIP archive, which is removed."""
-    part = target.with_name(f"{target.name}.part")
     try:
-        with zipfile.ZipFile(archive) as packed:
-            require_space(target.parent, packed.getinfo(member).file_size, f"unpack {archive.name}")
-            with packed.open(member) as source, part.open("wb") as file:
-                shutil.copyfileobj(source, file)
-    except (zipfile.BadZipFile, KeyError) as exc:
+        take_out(archive, member, target)
+    except BadArchive as exc:
         archive.unlink()
-        raise BadDownload(f"{archive.name} is not a ZIP archive with {member}: {exc}") from exc
-    part.replace(target)
+        raise BadDownload(str(exc)) from exc
     archive.unlink()
 
 

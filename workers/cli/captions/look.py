@@ -83,7 +83,7 @@ def _nearest_to(image: Path, settings: Settings, index: CaptionIndex, limit: int
     """The captions of an image, as the retrieval stage finds them."""
     from tasks.encoders.views import encoded_views  # noqa: PLC0415 -- keeps the command line quick
     from tasks.retrieval import nearest  # noqa: PLC0415 -- as above
-    from workers.stores.folder import read_file  # noqa: PLC0415 -- as above
+    from workers.stores.folder_files import read_file  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     wiring = Wiring(settings)

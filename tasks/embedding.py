@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -10,13 +11,15 @@ from PIL import Image
 from tasks.encoders.protocols import ImageEncoder
 from tasks.encoders.views import encoded_views
 from tasks.images import MAX_PIXELS, BadImage, decode_with_media
+from tasks.images.decoder import Decoder
 from tasks.images.featureless import is_featureless
 from tasks.images.perceptual_hash import perceptual_hash
 from tasks.images.small_grey import SmallGrey
 from tasks.message_parts import Fault, Media, ObjectRef, Vectors
 from tasks.messages import Embedded, Submitted, WrongSpace
 
-VIEW = "1"  # how images are read and encoded; to be changed when the same file gives other pixels, or other media
+HELD = 64_000_000  # pixels of decoded images that are held at a time: 256 MB
+VIEW = "2"  # how images are read and encoded; to be changed when the same file gives other pixels, or other media
 
 
 def embed(
@@ -24,62 +27,82 @@ def embed(
     images: Sequence[bytes],
     encoder: ImageEncoder,
     *,
+    decode: Decoder = decode_with_media,
     max_pixels: int = MAX_PIXELS,
     gps: bool = False,
     video: bool = False,
     detect_featureless: bool = False,
     view: str = "",
 ) -> tuple[Embedded, tuple[Fault, ...]]:
-    """Decode ``images[i]`` as ``batch.objects[i]`` and encode the valid ones in one call.
+    """Decode ``images[i]`` as ``batch.objects[i]`` and encode the valid ones, in one call unless they are very large.
 
     The embedded batch holds only the valid ones and may be empty; each invalid one has a fault with the reason. Large
-    JPEG images are decoded at a smaller size, at least twice the side that the encoder needs. ``gps``: the media hold
-    the place where an image was taken. ``video``: videos are valid, too; the vector of one is the normalised mean of
-    its views' vectors. ``detect_featureless``: test each image for whether it shows nothing. Raises ``WrongSpace`` if
-    the batch was submitted for another encoder.
+    images are decoded at a smaller size, at least twice the side that the encoder needs. ``decode``: decodes, by
+    default in this process. ``gps``: the media hold the place where an image was taken. ``video``: videos are valid,
+    too; the vector of one is the normalised mean of its views' vectors. ``detect_featureless``: test each image for
+    whether it shows nothing. Raises ``WrongSpace`` if the batch was submitted for another encoder.
     """
     if encoder.space.id != batch.revision.space_id:
         raise WrongSpace(
             f"the batch was submitted for space {batch.revision.space_id}, but this worker's encoder uses"
             f" {encoder.space.id}: run all stages with the same encoder"
         )
-    objects: list[ObjectRef] = []
-    pictures: list[list[Image.Image]] = []
-    media: list[Media] = []
+    seen: list[_Seen] = []
+    held: list[list[Image.Image]] = []
+    parts = [np.empty((0, encoder.space.dimension), dtype=np.float32)]
     faults: list[Fault] = []
+
+    def encode_held() -> None:
+        if held:
+            parts.append(encoded_views(held, encoder.encode))
+            held.clear()
+
     for ref, data in zip(batch.objects, images, strict=True):
         try:
-            views, about = decode_with_media(data, max_pixels=max_pixels, near=encoder.side, gps=gps, video=video)
+            views, about = decode(data, max_pixels=max_pixels, near=encoder.side, gps=gps, video=video)
         except BadImage as exc:
             faults.append(Fault(ref, exc.code, str(exc)))
         else:
-            objects.append(ref)
-            pictures.append(views)
-            media.append(about)
-    vectors = np.empty((0, encoder.space.dimension), dtype=np.float32)
-    if pictures:
-        vectors = encoded_views(pictures, encoder.encode)
-        finite = np.flatnonzero(np.isfinite(vectors).all(axis=1)).tolist()
-        if len(finite) < len(objects):  # half precision may overflow: only that image fails
-            lost = sorted(set(range(len(objects))).difference(finite))
-            reason = "the encoder returned no finite vector for this image"
-            faults.extend(Fault(objects[at], "no-vector", reason) for at in lost)
-            objects = [objects[at] for at in finite]
-            media = [media[at] for at in finite]
-            pictures = [pictures[at] for at in finite]
-            vectors = vectors[finite]
-    small = [SmallGrey(views[0]) for views in pictures]
+            if sum(map(_pixels, held)) + _pixels(views) > HELD:
+                encode_held()
+            held.append(views)
+            small = SmallGrey(views[0])
+            empty = detect_featureless and _featureless(views, small)
+            seen.append(_Seen(ref, about, empty, perceptual_hash(views[0], small)))
+    encode_held()
+    vectors = np.concatenate(parts)
+    finite = np.flatnonzero(np.isfinite(vectors).all(axis=1)).tolist()
+    if len(finite) < len(seen):  # half precision may overflow: only that image fails
+        lost = sorted(set(range(len(seen))).difference(finite))
+        reason = "the encoder returned no finite vector for this image"
+        faults.extend(Fault(seen[at].ref, "no-vector", reason) for at in lost)
+        seen = [seen[at] for at in finite]
+        vectors = vectors[finite]
     embedded = Embedded(
-        objects=tuple(objects),
+        objects=tuple(one.ref for one in seen),
         revision=batch.revision,
         timings_ms=batch.timings_ms,
         vectors=Vectors.of(vectors),
-        media=tuple(media),
-        featureless=tuple(map(_featureless, pictures, small)) if detect_featureless else (),
-        hashes=tuple(perceptual_hash(views[0], grey) for views, grey in zip(pictures, small, strict=True)),
+        media=tuple(one.media for one in seen),
+        featureless=tuple(one.featureless for one in seen) if detect_featureless else (),
+        hashes=tuple(one.hash for one in seen),
         view=view,
     )
     return embedded, tuple(faults)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is kept of an image that was decoded."""
+
+    ref: ObjectRef
+    media: Media
+    featureless: bool
+    hash: bytes | None
+
+
+def _pixels(views: Sequence[Image.Image]) -> int:
+    return sum(view.width * view.height for view in views)
 
 
 def _featureless(views: Sequence[Image.Image], small: SmallGrey) -> bool:

@@ -17,7 +17,8 @@ from tasks.embedding import embed
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor, extract, extractor
 from tasks.hubness import ReferenceVectors
-from tasks.images import MAX_PIXELS
+from tasks.images import MAX_PIXELS, decode_with_media
+from tasks.images.decoder import Decoder
 from tasks.message_parts import DerivedThresholds, Fault, Floats, Judgement, ObjectRef, Revision
 from tasks.messages import Batch, Embedded, Extracted, Retrieved, Scored, Submitted
 from tasks.retrieval import retrieve
@@ -56,12 +57,13 @@ class PipelineOptions:
 
 
 def embedding(
-    batch: Submitted, images: Sequence[bytes], encoder: ImageEncoder, options: PipelineOptions
-) -> tuple[Embedded, tuple[Fault, ...]]:
+    batch: Submitted, images: Sequence[bytes], encoder: ImageEncoder, options: PipelineOptions,
+    decode: Decoder = decode_with_media,
+) -> tuple[Embedded, tuple[Fault, ...]]:  # fmt: skip
     """See ``tasks.embedding.embed``."""
     return embed(
-        batch, images, encoder, max_pixels=options.max_pixels, gps=options.media_gps, video=options.video,
-        detect_featureless=options.detect_featureless, view=options.view,
+        batch, images, encoder, decode=decode, max_pixels=options.max_pixels, gps=options.media_gps,
+        video=options.video, detect_featureless=options.detect_featureless, view=options.view,
     )  # fmt: skip
 
 
@@ -106,7 +108,7 @@ class Pipeline:
     """The adapters of the stages, and the options. ``clock`` returns seconds; without it nothing is timed.
 
     ``reference_vectors`` and ``background_vectors``: see ``tasks.retrieval.retrieve``. ``judge``: see
-    ``tasks.scoring.score``.
+    ``tasks.scoring.score``. ``decode``: decodes images, by default in this process.
     """
 
     image_encoder: ImageEncoder
@@ -120,6 +122,7 @@ class Pipeline:
     background_vectors: Floats | None = None
     judge: Judge | None = None
     clock: Callable[[], float] | None = None
+    decode: Decoder = decode_with_media
 
     @property
     def revision(self) -> Revision:
@@ -133,7 +136,7 @@ class Pipeline:
     def run(self, batch: Submitted, images: Sequence[bytes]) -> tuple[Scored, tuple[Fault, ...]]:
         """Tag ``images[i]`` as ``batch.objects[i]``; images that cannot be tagged are returned as faults."""
         start = self._now()
-        embedded, faults = embedding(batch, images, self.image_encoder, self.pipeline_options)
+        embedded, faults = embedding(batch, images, self.image_encoder, self.pipeline_options, self.decode)
         return self.score(self.candidates(self._timed(embedded, "embedding", start))), faults
 
     def candidates(self, batch: Embedded) -> Extracted:

@@ -12,6 +12,7 @@ from vectordb.errors import WildtagError
 BENCHMARKS = {
     "captions": "encode, import and search a million captions",
     "delay": "time from the end of an upload to its record, for each event source",
+    "decoding": "cost of decoding in a process of its own",
     "events": "throughput and latency of webhook events",
     "gateway": "throughput of uploads, event streams, and latency of one image on an idle stack",
     "reconcile": "duration of a sweep over a fully tagged bucket",

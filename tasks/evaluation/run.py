@@ -17,7 +17,8 @@ from tasks.encoders.protocols import ImageEncoder
 from tasks.evaluation.answers import Answer, Method, Pictures
 from tasks.evaluation.manifest import BadManifest, Item, Skipped
 from tasks.evaluation.results import Judge, Result
-from tasks.images import decode
+from tasks.images import decode_with_media
+from tasks.images.decoder import Decoder
 from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Embedded, Submitted
 from tasks.pipeline import PipelineOptions, embedding
@@ -33,6 +34,7 @@ class Source:
     revision: Revision
     pipeline_options: PipelineOptions
     batch: int = 16
+    decode: Decoder = decode_with_media
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def evaluate(
         skipped += bad
         good += [part[int(ref.key)] for ref in embedded.objects]
         if embedded.objects:
-            pictures = Pictures(embedded, partial(_decoded, data, source.pipeline_options.max_pixels))
+            pictures = Pictures(embedded, partial(_decoded, data, source))
             for tally in tallies:
                 start = clock()
                 tally.answers += tally.method.answer(pictures)
@@ -122,15 +124,15 @@ def embedded_of(items: Sequence[Item], source: Source) -> tuple[Embedded, list[b
         except Permanent as exc:
             reasons[at] = str(exc)
     batch = Submitted(objects=tuple(refs), revision=source.revision)
-    embedded, faults = embedding(batch, images, source.encoder, source.pipeline_options)
+    embedded, faults = embedding(batch, images, source.encoder, source.pipeline_options, source.decode)
     reasons.update((int(fault.object.key), fault.reason) for fault in faults)
     skipped = [Skipped(items[at].where, f"{items[at].path}: {reason}") for at, reason in sorted(reasons.items())]
     data = dict(zip((ref.key for ref in refs), images, strict=True))
     return embedded, [data[ref.key] for ref in embedded.objects], skipped
 
 
-def _decoded(images: Sequence[bytes], max_pixels: int) -> list[Image.Image]:
-    return [decode(data, max_pixels=max_pixels) for data in images]
+def _decoded(images: Sequence[bytes], source: Source) -> list[Image.Image]:
+    return [source.decode(data, max_pixels=source.pipeline_options.max_pixels)[0][0] for data in images]
 
 
 def _seconds(work: Callable[[], None], clock: Callable[[], float]) -> float:

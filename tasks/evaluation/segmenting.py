@@ -13,7 +13,8 @@ from tasks.evaluation.labelmaps import LabelMaps, Mapped
 from tasks.evaluation.locating import Method
 from tasks.evaluation.manifest import BadManifest, Skipped
 from tasks.evaluation.overlaps import Compared, Encode, Overlaps, overlaps
-from tasks.images import decode
+from tasks.images import decode_with_media
+from tasks.images.decoder import Decoder
 from tasks.segmentation.results import LabelMap
 from vectordb.errors import Permanent
 
@@ -42,6 +43,7 @@ def measure(
     *,
     read: Callable[[Path], bytes],
     max_pixels: int,
+    decode: Decoder = decode_with_media,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Measured], tuple[Skipped, ...]]:
     """Run all methods on all images.
@@ -54,7 +56,7 @@ def measure(
     skipped = [Skipped(path.name, "it has no label map") for path in maps.missing]
     for number, item in enumerate(maps.items, 1):
         try:
-            image = decode(read(item.image), max_pixels=max_pixels)
+            image = decode(read(item.image), max_pixels=max_pixels)[0][0]
             target = _target(item, image, count)
         except Permanent as exc:
             skipped.append(Skipped(item.image.name, str(exc)))

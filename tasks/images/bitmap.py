@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from tasks.images import jpeg, jpeg2000, plain_rows, png, wide_jpeg
+from tasks.images import jpeg, jpeg2000, limits, plain_rows, png, webp, wide_jpeg
 from tasks.images.box_items import branded, colour_item, exif_item
 from tasks.images.colour import Profile
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, check_size, translated
@@ -17,14 +17,19 @@ from tasks.images.frames import first_shown
 from tasks.images.gif import check_frame, gif_frames
 from tasks.images.orientation import orientation
 from tasks.images.png_rows import check_rows, seems_short
-from tasks.images.samples import to_rgb
+from tasks.images.samples import smaller, to_rgb
 from tasks.images.source import Source
 from tasks.images.structure import exif_structure
-from tasks.images.webp import mended
 from tasks.images.wide_png import deepened
 from tasks.message_parts import MediaWarning
 
+_USUAL_SCANS = 12  # of a progressive JPEG; more are refused where the picture is large
 _FILL = b"\xff" * 2**16
+# bytes of a pixel that the decoder itself takes: planes, and a canvas for each of two frames
+_DECODERS: dict[str, Callable[[bytes], int]] = {
+    "AVIF": lambda _: 4, "WEBP": lambda _: 9, "GIF": lambda _: 4,
+    "JPEG2000": lambda data: 4 * jpeg2000.components(data),
+}  # fmt: skip
 _META = 2**16  # bytes at the beginning of an AVIF in which its table of contents is
 
 
@@ -32,6 +37,7 @@ def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
     """A JPEG; of several pictures in one file (MPO) the first. ``near``: see ``tasks.images.decode``."""
     if len(data) > len(_FILL) and _FILL in data:  # longer than any segment; Pillow takes minutes for megabytes of it
         raise DamagedImage("the JPEG image cannot be decoded: it holds nothing but fill bytes over a long distance")
+    scans = jpeg.scan_count(data)
     exif = jpeg.exif_of(data)
     if data.endswith(bytes(16)):  # libjpeg would decode zeros as pixels
         data = jpeg.completed(data)
@@ -44,6 +50,7 @@ def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
         data = jpeg.without_metadata(data)
         image = _image(data, "JPEG", max_pixels)
     width, height = image.size
+    limits.check("JPEG pixels in all scans", scans * width * height if scans > _USUAL_SCANS else 0)
     if near is not None:
         image.draft(None, (2 * near, 2 * near))
     profile, xmp = image.info.get("icc_profile"), image.info.get("xmp")
@@ -51,7 +58,12 @@ def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
     def load() -> Image.Image:
         return to_rgb(_whole(image, data, max_pixels, near), profile)
 
-    return Source("JPEG", width, height, load, turned=orientation(exif, xmp), exif=exif)
+    # of several scans the coefficients are kept, in two bytes, at full size, and the picture is decoded twice
+    needs = limits.BYTES * image.width * image.height
+    if scans > 1:
+        across, down = jpeg.components(data)[1]
+        needs += image.width * image.height + 2 * width * height * (across * down + 2) // (across * down)
+    return Source("JPEG", width, height, load, turned=orientation(exif, xmp), exif=exif, needs=needs)
 
 
 def _whole(image: Any, data: bytes, max_pixels: int, near: int | None) -> Any:
@@ -71,8 +83,8 @@ def _whole(image: Any, data: bytes, max_pixels: int, near: int | None) -> Any:
     return image
 
 
-def opened_png(data: bytes, max_pixels: int) -> Source:
-    """A PNG or APNG."""
+def opened_png(data: bytes, max_pixels: int, near: int | None = None) -> Source:
+    """A PNG or APNG. ``near``: see ``tasks.images.decode``."""
     parts = png.cleaned(data)
     try:
         image = _image(parts.data, "PNG", max_pixels)
@@ -89,20 +101,24 @@ def opened_png(data: bytes, max_pixels: int) -> Source:
     def load() -> Image.Image:
         if parts.bits == 16:
             return _shown(image, frames, parts.profile, lambda: deepened(image, parts, animated=frames > 1), check)
-        return _shown(image, frames, parts.profile, check=check)
+        return _shown(image, frames, parts.profile, check=check, near=near)
 
     width, height = image.size
-    source = Source("PNG", width, height, load, turned=orientation(exif, parts.xmp), exif=exif, frames=frames)
+    limits.check("PNG frames", frames)
+    source = Source(
+        "PNG", width, height, load, turned=orientation(exif, parts.xmp), exif=exif, frames=frames,
+        needs=len(data) + width * height * _needed(image, near, deep=parts.bits == 16, frames=frames),
+    )  # fmt: skip
     if parts.frames_missing:
         reason = f"the file lacks {parts.frames_missing:,} of the frames that it says to have"
         source.warn(MediaWarning("frames-missing", reason))
     return source
 
 
-def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
-    """AVIF, BMP, GIF, ICO, JPEG 2000, PPM or WebP."""
+def opened_other(data: bytes, kind: str, max_pixels: int, near: int | None = None) -> Source:
+    """AVIF, BMP, GIF, ICO, JPEG 2000, PPM or WebP. ``near``: see ``tasks.images.decode``."""
     if kind == "WEBP":
-        data = mended(data)
+        data = webp.mended(data)
     elif kind == "AVIF":
         data = branded(data, b"avif", frozenset({b"avif"}))
     try:
@@ -115,12 +131,9 @@ def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
     # Pillow reports irot and imir of AVIF as EXIF's orientation, in place of EXIF's own
     exif = exif_structure(image.info.get("exif"))
     turned = orientation(exif, None if kind == "AVIF" else image.info.get("xmp"))
-    profile: Profile | None = image.info.get("icc_profile")
     if kind == "AVIF":
         exif = exif_structure(exif_item(data)) or exif
-        profile = profile or colour_item(data)
-    elif kind == "BMP":
-        profile = _in_bmp(data)
+    profile = _profile(image, kind, data)
     # Pillow would walk through a GIF to count, frame by frame
     frames = gif_frames(data)[0] if kind == "GIF" else _frames(image)
     name = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}.get(kind, kind)
@@ -132,9 +145,10 @@ def opened_other(data: bytes, kind: str, max_pixels: int) -> Source:
         if kind == "ICO":
             _check_icon(image, data)
         check = (lambda at: check_frame(data, at)) if kind == "GIF" else None
-        return _shown(image, frames, profile, check=check)
+        return _shown(image, frames, profile, check=check, near=near)
 
-    source = Source(name, width, height, load, turned=turned, exif=exif, frames=frames)
+    each = _needed(image, near, frames=frames) + (_DECODERS[kind](data) if kind in _DECODERS else 0)
+    source = Source(name, width, height, load, turned=turned, exif=exif, frames=frames, needs=width * height * each)
     source.warn(plain_rows.check_opened(kind, image, data))
     return source
 
@@ -155,6 +169,27 @@ def _image(data: bytes, kind: str, max_pixels: int) -> Any:
     return image
 
 
+def _needed(image: Any, near: int | None, *, deep: bool = False, frames: int = 1) -> int:
+    """Bytes of a pixel from decoding to RGB, in Pillow. ``deep``: 16 bits per sample."""
+    held = {"1": 1, "L": 1, "P": 1, "I;16": 2}.get(image.mode, 4)
+    plain = not image.has_transparency_data and frames <= 1
+    if (
+        plain
+        and not deep
+        and limits.smaller_by(image.size, near) > 1
+        and image.mode in {"1", "L", "P", "RGB", "CMYK"}
+    ):
+        return held + 1
+    return held + (4 if plain else 9) + (3 if deep else 0)
+
+
+def _profile(image: Any, kind: str, data: bytes) -> Profile | None:
+    if kind == "BMP":
+        return _in_bmp(data)
+    found: Profile | None = image.info.get("icc_profile")
+    return found or (colour_item(data) if kind == "AVIF" else None)
+
+
 def _in_bmp(data: bytes) -> bytes | None:
     """The ICC profile of a BMP whose header (BITMAPV5HEADER) says that it has one."""
     if len(data) < 138 or data[14:18] != b"\x7c\0\0\0" or data[70:74] != b"DEBM":
@@ -166,6 +201,8 @@ def _in_bmp(data: bytes) -> bytes | None:
 def _frames(image: Any) -> int:
     try:
         return int(getattr(image, "n_frames", 1))
+    except MemoryError:
+        raise
     except Exception:  # counting reads all frames, of which a later one may be damaged
         return 1
 
@@ -182,18 +219,18 @@ def _check_icon(image: Any, data: bytes) -> None:
 
 def _shown(
     image: Any, frames: int, profile: Profile | None, convert: Callable[[], Image.Image] | None = None,
-    check: Callable[[int], None] | None = None,
+    check: Callable[[int], None] | None = None, near: int | None = None,
 ) -> Image.Image:  # fmt: skip
     """The first frame that is not of one colour, as ``first_shown`` chooses it.
 
     ``convert``: makes RGB of the frame that is loaded, in place of ``to_rgb``. ``check``: raises if the frame with
-    this number, which is loaded, is not complete.
+    this number, which is loaded, is not complete. ``near``: see ``tasks.images.decode``.
     """
     if frames <= 1 or image.format == "ICO":
         image.load()
         if check:
             check(0)
-        return convert() if convert else to_rgb(image, profile)
+        return convert() if convert else to_rgb(smaller(image, near), profile)
 
     def read(at: int) -> Image.Image:
         image.seek(at)

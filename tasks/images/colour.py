@@ -76,6 +76,8 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
             return made
         before = np.asarray(table.convert("RGB"), dtype=np.int16)
         after = np.asarray(made.apply(table), dtype=np.int16)
+    except MemoryError:
+        raise
     except Exception:  # the library raises several types for malformed profiles; the pixels are valid without it
         return None
     return made if np.abs(after - before).max() > _SAME else None

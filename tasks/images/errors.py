@@ -13,6 +13,10 @@ from vectordb.errors import Permanent
 _UNSUPPORTED = re.compile(
     r"unsupported|not supported|not been built in|unknown (?:compression|pixel mode|raw mode)", re.IGNORECASE
 )
+_NO_MEMORY = re.compile(
+    r"out of memory|insufficient memory|not enough memory|cannot allocate|unable to allocate|bad_alloc|memory limit",
+    re.IGNORECASE,
+)
 
 
 class BadImage(Permanent):
@@ -57,6 +61,44 @@ class ImageTooLarge(BadImage):
     code: ClassVar[str] = "too-many-pixels"
 
 
+class TooComplex(BadImage):
+    """The image has more parts than images have, so that decoding it would take very long (``limits``)."""
+
+    code: ClassVar[str] = "too-complex"
+
+
+class TooMuchMemory(BadImage):
+    """Decoding the image takes more memory than allowed."""
+
+    code: ClassVar[str] = "too-much-memory"
+    TEXT: ClassVar[str] = "decoding the image takes more memory than allowed"
+
+
+class TooSlow(BadImage):
+    """Decoding the image takes more time than allowed."""
+
+    code: ClassVar[str] = "too-slow"
+
+
+class DecoderCrashed(BadImage):
+    """The decoder ended while it read the image."""
+
+    code: ClassVar[str] = "decoder-crashed"
+
+
+class UnexpectedFault(BadImage):
+    """The decoder raised an error that has no other code."""
+
+    code: ClassVar[str] = "decoder-fault"
+    TEXT: ClassVar[str] = "an unexpected error occurred while decoding the image"
+
+
+def of_code(code: str, reason: str) -> BadImage:
+    """The error with this code."""
+    found = next((kind for kind in BadImage.__subclasses__() if kind.code == code), UnexpectedFault)
+    return found(reason)
+
+
 def check_size(width: int, height: int, max_pixels: int) -> None:
     """Raise ``ImageTooLarge`` if the image has more than ``max_pixels``, and ``DamagedImage`` if it has none."""
     if width <= 0 or height <= 0:
@@ -78,6 +120,8 @@ def translated(exc: Exception, kind: str | None) -> BadImage:
         return exc
     text = str(exc)
     name = named(kind)
+    if isinstance(exc, MemoryError) or _NO_MEMORY.search(text):
+        return TooMuchMemory(f"{TooMuchMemory.TEXT}: {text or name}")
     if "truncated" in text.lower() or text == "not enough image data" or isinstance(exc, EOFError):
         return TruncatedImage(f"the {name} is truncated: {text or 'it ends too early'}")
     if _UNSUPPORTED.search(text):

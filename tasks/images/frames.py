@@ -29,6 +29,8 @@ def first_shown(frames: int, pixels: int, read: Callable[[int], Image.Image]) ->
             frame = read(at)
         except TruncatedImage:
             raise
+        except MemoryError:
+            raise
         except Exception:  # a damaged later frame does not matter if none before it shows something
             break
         if not one_colour(frame, BLANK):

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from tasks.images.errors import DamagedImage, TruncatedImage
+from tasks.images import limits
+from tasks.images.errors import TruncatedImage
 
 MOST_FRAMES = 20_000
-_MOST_BLOCKS = 1_000_000  # of a frame; each has up to 255 bytes
+_STEP = 10_000
 _EXTENSION, _IMAGE = 0x21, 0x2C
 _INTERLACED, _TABLE = 0x40, 0x80
 _FILLS = (254, 255)
@@ -76,26 +77,34 @@ def _behind_table(at: int, flags: int) -> int:
 def _blocks(data: bytes) -> Iterator[tuple[int, int]]:
     """Offset and end of each extension and frame; the end is -1 if the data end within it."""
     at = _behind_table(13, data[10])
+    walked = 0
     for _ in range(MOST_FRAMES):
         if not 0 <= at < len(data) or data[at] not in {_EXTENSION, _IMAGE}:
             return
         begin = at
         if data[at] == _EXTENSION:
-            at = _sub_blocks(data, at + 2)
+            at, count = _sub_blocks(data, at + 2)
         elif at + 10 > len(data):
-            at = -1
+            at, count = -1, 0
         else:
-            at = _sub_blocks(data, _behind_table(at + 10, data[at + 9]) + 1)
+            at, count = _sub_blocks(data, _behind_table(at + 10, data[at + 9]) + 1)
+        walked += count
+        limits.check("GIF blocks", walked)
         yield begin, at
 
 
-def _sub_blocks(data: bytes, at: int) -> int:
-    """The offset behind a chain of sub-blocks; -1 if the data end within it. Raises ``DamagedImage`` for too many."""
-    for _ in range(_MOST_BLOCKS):
-        if at >= len(data):
-            return -1
+def _sub_blocks(data: bytes, at: int) -> tuple[int, int]:
+    """The offset behind a chain of sub-blocks, -1 if the data end within it, and their number.
+
+    Raises ``TooComplex`` for too many.
+    """
+    count = 0
+    while at < len(data):
         size = data[at]
         at += 1 + size
         if size == 0:
-            return at
-    raise DamagedImage(f"the GIF image has more than {_MOST_BLOCKS:,} blocks in a frame")
+            return at, count
+        count += 1
+        if count % _STEP == 0:
+            limits.check("GIF blocks", count)
+    return -1, count

@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from tasks.images import limits
 from tasks.images.box_items import branded, colour_item, exif_item
 from tasks.images.colour import Profile
 from tasks.images.errors import check_size, translated
@@ -18,11 +19,13 @@ from tasks.images.samples import to_rgb
 from tasks.images.source import Source
 from tasks.images.structure import exif_structure
 
+_PIXEL, _SMALL_PIXEL = 13, 7  # bytes: planes and packed RGB, and two images
+_BAND = 2**20  # pixels
 BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
 
 
-def opened(data: bytes, max_pixels: int) -> Source:
-    """The primary image. Raises a ``BadImage``."""
+def opened(data: bytes, max_pixels: int, near: int | None = None) -> Source:
+    """The primary image. ``near``: see ``tasks.images.decode``. Raises a ``BadImage``."""
     import pi_heif  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra without types
 
     pi_heif.options.DECODE_THREADS = 1
@@ -37,14 +40,32 @@ def opened(data: bytes, max_pixels: int) -> Source:
     check_size(width, height, max_pixels)
 
     def load() -> Image.Image:
-        return _loaded(primary, max_pixels, primary.info.get("icc_profile") or colour_item(data))
+        return _loaded(primary, max_pixels, near, primary.info.get("icc_profile") or colour_item(data))
 
-    return Source("HEIC", width, height, load, exif=exif_structure(exif_item(data)))
+    small = primary.mode == "RGB" and limits.smaller_by(primary.size, near) > 1
+    needs = width * height * (_SMALL_PIXEL if small else _PIXEL)
+    return Source("HEIC", width, height, load, exif=exif_structure(exif_item(data)), needs=needs)
 
 
-def _loaded(primary: Any, max_pixels: int, profile: Profile | None) -> Image.Image:
+def _loaded(primary: Any, max_pixels: int, near: int | None, profile: Profile | None) -> Image.Image:
     pixels = primary.data
     width, height = primary.size
     check_size(width, height, max_pixels)  # the size may differ from the one in the header
-    image = Image.frombytes(primary.mode, primary.size, bytes(pixels), "raw", primary.mode, primary.stride)
+    factor = limits.smaller_by(primary.size, near) if primary.mode == "RGB" else 1
+    if factor > 1:
+        return to_rgb(_reduced(memoryview(pixels), primary.size, primary.stride, factor), profile)
+    image = Image.frombytes(primary.mode, primary.size, pixels, "raw", primary.mode, primary.stride)
     return to_rgb(image, profile)
+
+
+def _reduced(pixels: memoryview, size: tuple[int, int], stride: int, factor: int) -> Image.Image:
+    """Packed RGB as an image with sides divided by a number, in bands of rows."""
+    width, height = size
+    made = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    rows = max(1, _BAND // width // factor) * factor
+    for top in range(0, height, rows):
+        count = min(rows, height - top)
+        part = bytes(pixels[top * stride : (top + count) * stride])
+        band = Image.frombytes("RGB", (width, count), part, "raw", "RGB", stride)
+        made.paste(band.reduce(factor), (0, top // factor))
+    return made

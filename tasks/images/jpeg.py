@@ -16,6 +16,7 @@ from typing import Any
 
 from PIL import Image
 
+from tasks.images import limits
 from tasks.images.errors import DamagedImage, TruncatedImage
 from tasks.images.structure import Structure, exif_structure
 
@@ -26,6 +27,7 @@ _MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 _BAND = 2**22  # pixels that are compared at a time
 _MOST_FILL = 1000  # bytes
+_SCAN_HEADER = 14  # bytes at most: four components
 # two continuations without markers; no entropy-coded data decodes alike with both for long
 _TAILS = (bytes(512), bytes((index * 73 + 41) % 251 for index in range(512)))
 
@@ -156,6 +158,17 @@ def transform(data: bytes) -> int | None:
         if marker == 0xEE and data[at + 4 : at + 9] == b"Adobe" and end - at >= 16 and end <= len(data):
             return data[at + 15]
     return None
+
+
+def scan_count(data: bytes) -> int:
+    """How many scans there are, of all pictures in the file. Raises ``TooComplex`` as soon as there are too many."""
+    at, count = 2, 0
+    while (at := data.find(b"\xff\xda", at)) >= 0:  # within coded pixels this marker cannot be
+        if at + 4 <= len(data) and 6 <= struct.unpack_from(">H", data, at + 2)[0] <= _SCAN_HEADER:
+            count += 1
+            limits.check("JPEG scans", count)
+        at += 2
+    return count
 
 
 def check_scans(data: bytes, image: Image.Image, near: int | None) -> None:

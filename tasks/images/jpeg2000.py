@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tasks.images import limits
 from tasks.images.boxes import boxes
 from tasks.images.colour import to_srgb
 from tasks.images.depth import opacity_to_bytes, to_bytes
@@ -45,6 +46,29 @@ class _Header:
     space: int | None = None
     profile: bytes | None = None
     colour: int = 0
+
+
+def check(data: bytes) -> None:
+    """Raise ``TooComplex`` for too many tiles or components."""
+    at = _begin(data)
+    if at < 0 or len(data) < at + _COUNT + 2:
+        return
+    limits.check("JPEG 2000 components", struct.unpack_from(">H", data, at + _COUNT)[0])
+    right, bottom, _, _, width, height, left, top = struct.unpack_from(">8I", data, at + 8)
+    if width and height:
+        limits.check("JPEG 2000 tiles", max(0, -(-(right - left) // width) * -(-(bottom - top) // height)))
+
+
+def components(data: bytes) -> int:
+    """How many there are, of ``_MOST`` at most."""
+    return len(_header(data).bits)
+
+
+def _begin(data: bytes) -> int:
+    """The offset of the codestream; -1 without."""
+    if data.startswith(_STREAM):
+        return 0
+    return next((begin for kind, begin, _ in boxes(data) if kind == b"jp2c"), -1)
 
 
 def loaded(image: Any, data: bytes) -> Image.Image:

@@ -24,6 +24,7 @@ from tasks.images.transparency import flattened
 from tasks.message_parts import MediaWarning
 
 _CONTAINER = b"\0\0\0\x0cJXL "
+_PIXEL, _WIDE_PIXEL = 16, 32  # bytes: values of the decoder, samples, two images
 _MOST_JPEG = 2**14  # bytes that describe a JPEG: each of its markers may unpack to as much
 _FRAME_PIXELS = 120_000_000  # of the frames of an animation together: each is decoded with those before it
 _SHAPE = re.compile(r", shape=\(([\d, ]+)\)")  # of all frames, in its message
@@ -57,7 +58,10 @@ def opened(data: bytes, max_pixels: int) -> Source:
 
         return first_shown(min(frames, _most(width * height)), width * height, read)
 
-    source = Source("JPEG XL", width, height, load, exif=exif_structure(exif))
+    source = Source(
+        "JPEG XL", width, height, load, exif=exif_structure(exif),
+        needs=width * height * (_PIXEL if (header.bits or 32) <= 8 else _WIDE_PIXEL),
+    )  # fmt: skip
     return source
 
 
@@ -87,6 +91,8 @@ def _unpacked(packed: bytes) -> bytes:
 
     try:
         return bytes(imagecodecs.brotli_decode(packed, out=MOST_EXIF))
+    except MemoryError:
+        raise
     except Exception:  # the library raises several types; the pixels are valid without it
         return b""
 
@@ -99,6 +105,8 @@ def _profile(data: bytes) -> bytes | None:
         with Image.open(io.BytesIO(imagecodecs.jpegxl_decode_jpeg(data, numthreads=1)), formats=("JPEG",)) as jpeg:
             found: bytes | None = jpeg.info.get("icc_profile")
             return found
+    except MemoryError:
+        raise
     except Exception:  # the library raises several types; the pixels are valid without it
         return None
 

@@ -40,6 +40,7 @@ def opened(data: bytes, max_pixels: int) -> Source:
     check_size(width, height, max_pixels)
     if kind in {5, 6} and 255 < numbers[2] < 65536:
         source = Source("PPM", width, height, lambda: _wide(data, at, kind, (height, width), numbers[2]))
+        source.needs = width * height * (20 if kind == 6 else 12)
         source.warn(plain_rows.check_rows("PPM", data, at, (width, height), 48 if kind == 6 else 16))
         return source
     if kind > 3 and b"#" not in data[:at]:
@@ -50,7 +51,8 @@ def opened(data: bytes, max_pixels: int) -> Source:
     top = numbers[2] if kind > 1 else 1
     if not 0 < top < 65536:
         raise DamagedImage(f"the PPM image has the largest value {top:,}; it has to be 1 to 65,535")
-    return Source("PPM", width, height, lambda: _loaded(data, at, kind, (height, width), top))
+    needs = width * height * (20 if kind == 3 else 12)
+    return Source("PPM", width, height, lambda: _loaded(data, at, kind, (height, width), top), needs=needs)
 
 
 def _header(data: bytes, count: int) -> tuple[list[int], int]:

@@ -11,7 +11,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
+from tasks.images import limits
 from tasks.images.colour import MOST_BYTES, Profile
 from tasks.images.errors import DamagedImage, TruncatedImage
 from tasks.images.signalled import of_chromaticities, of_codes
@@ -22,7 +24,6 @@ _KEPT = {b"tRNS", b"acTL", b"fcTL", b"fdAT"}  # ancillary chunks that change pix
 _ANIMATED = {b"acTL", b"fcTL", b"fdAT"}
 _COLOURS = {b"cICP", b"sRGB", b"cHRM", b"gAMA"}
 _EXIF_TEXT = re.compile(rb"Raw profile type (?:exif|APP1)\Z")
-_MOST_CHUNKS = 100_000
 _HEX = re.compile(rb"\s*\w*\s+\d+\s+([0-9a-fA-F\s]+)")
 
 
@@ -185,7 +186,8 @@ def _from_hex(text: bytes) -> bytes | None:
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int, bool]]:
     """Name, offset and length of each chunk's body, and whether the chunk is within the data."""
     at = len(SIGNATURE)
-    for _ in range(_MOST_CHUNKS):
+    for number in count(1):
+        limits.check("PNG chunks", number)
         if at + 8 > len(data):
             return
         length, name = struct.unpack_from(">I4s", data, at)
@@ -194,7 +196,6 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int, bool]]:
         end = at + 12 + length
         yield name, at + 8, min(length, len(data) - at - 8), end <= len(data)
         at = end
-    raise DamagedImage(f"the PNG image has more than {_MOST_CHUNKS:,} chunks")
 
 
 def _checksum(data: bytes, at: int) -> int:

@@ -27,6 +27,7 @@ _PANASONIC_JPEG = 0x002E
 _MAKER_NOTE, _EXIF = 0x927C, 0x8769
 _MOST = 64  # previews of one file
 _SWAPPING = {5, 6}  # LibRaw's values for a quarter turn
+_PIXEL = 12  # bytes of a pixel of the sensor: its values, and four for each of the half size
 _SMALLEST = 160 * 120  # pixels; smaller previews are not worth an answer
 
 Opener = Callable[[bytes], Source]
@@ -191,18 +192,28 @@ def _developed(data: bytes, max_pixels: int) -> Source:
             check_size(width, height, max_pixels)
             if raw.sizes.flip in _SWAPPING:
                 width, height = height, width
-            pixels = raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8)
-    except rawpy.LibRawFileUnsupportedError as exc:
-        raise UnsupportedImage(f"RAW of a camera that is not known: {exc}") from exc
-    except rawpy.LibRawError as exc:
+    except Exception as exc:
+        raise _error(exc) from exc
+
+    def load() -> Image.Image:
+        try:
+            with rawpy.imread(io.BytesIO(data)) as raw:
+                pixels = raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8)
+        except Exception as exc:
+            raise _error(exc) from exc
+        return Image.fromarray(pixels).convert("RGB")  # LibRaw has turned it already
+
+    return Source("RAW", width, height, load, exif=Structure.of(data), needs=width * height * _PIXEL)
+
+
+def _error(exc: Exception) -> BadImage:
+    import rawpy  # noqa: PLC0415 - as above
+
+    if isinstance(exc, rawpy.LibRawFileUnsupportedError):
+        return UnsupportedImage(f"RAW of a camera that is not known: {exc}")
+    if isinstance(exc, rawpy.LibRawError):
         if "I/O" in str(exc) or "end of file" in str(exc).lower():
-            raise TruncatedImage(f"the RAW image is truncated: {exc}") from exc
-        raise DamagedImage(f"the RAW image cannot be decoded: {exc}") from exc
-    except BadImage:
-        raise
-    except Exception as exc:  # as above
-        raise translated(exc, "RAW") from exc
-    image = Image.fromarray(pixels).convert("RGB")
-    structure = Structure.of(data)
-    # LibRaw has turned the picture already
-    return Source("RAW", width, height, lambda: image, exif=structure)
+            return TruncatedImage(f"the RAW image is truncated: {exc}")
+        if "memory" not in str(exc).lower():
+            return DamagedImage(f"the RAW image cannot be decoded: {exc}")
+    return translated(exc, "RAW")

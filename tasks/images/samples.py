@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tasks.images import limits
 from tasks.images.colour import Profile, to_srgb
 from tasks.images.depth import Bytes, opacity_to_bytes, to_bytes
 from tasks.images.errors import DamagedImage
@@ -35,6 +36,27 @@ def finished(image: Image.Image, layout: Layout, profile: bytes | None) -> Image
     if layout.photometric == PALETTE and image.mode == "P":  # Pillow takes a palette of 8 bits for black
         return assembled(np.asarray(image)[..., None], layout, profile)
     return to_rgb(image, profile)
+
+
+def smaller(image: Image.Image, near: int | None) -> Image.Image:
+    """A very large image without transparency at a smaller size, for a model with this side (``limits.smaller_by``).
+
+    It has its mode, or RGB in place of a palette. Others are returned as they are: they are reduced as RGB.
+    """
+    factor = limits.smaller_by(image.size, near)
+    if factor == 1 or image.has_transparency_data:
+        return image
+    if image.mode in {"L", "RGB", "CMYK"}:
+        return image.reduce(factor)
+    if image.mode not in {"1", "P"}:
+        return image
+    width, height = (-(-side // factor) for side in image.size)
+    made = Image.new("RGB", (width, height))
+    rows = max(1, _ROWS // image.width // factor) * factor
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(image.height, top + rows))).convert("RGB")
+        made.paste(band.reduce(factor), (0, top // factor))
+    return made
 
 
 def to_rgb(

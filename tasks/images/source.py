@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from tasks.images import limits
 from tasks.images.structure import Structure
 from tasks.message_parts import MediaWarning
 
@@ -26,7 +27,8 @@ class Source:
 
     ``format``: its name. ``width`` and ``height``: of the stored pixels. ``turned``: orientation that is still to be
     applied; ``load`` may set it. ``exif``, ``told``: for the metadata. ``preview``: whether the pixels are a preview
-    inside a camera raw file. ``warnings``: for the metadata; ``load`` may add some.
+    inside a camera raw file. ``warnings``: for the metadata; ``load`` may add some. ``needs``: the bytes that
+    ``load`` takes at most, about; 0: as many as most readers take.
     """
 
     format: str
@@ -39,6 +41,12 @@ class Source:
     preview: bool = False
     told: Told = Told()
     warnings: list[MediaWarning] = field(default_factory=list)
+    needs: int = 0
+
+    @property
+    def memory(self) -> int:
+        """Bytes that decoding takes at most, about."""
+        return self.needs or limits.BYTES * self.width * self.height
 
     def warn(self, warning: MediaWarning | None) -> None:
         """Add a warning, if there is one."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from tasks.images import plain_rows, tiff_parts
+from tasks.images import limits, plain_rows, tiff_parts
 from tasks.images.errors import DamagedImage, ImageTooLarge, TruncatedImage, UnsupportedImage, check_size, translated
 from tasks.images.layouts import CIELAB, COMPRESSIONS, YCBCR, Layout, layout_of
 from tasks.images.orientation import orientation
@@ -76,6 +76,8 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
         )
     if layout.width * layout.height * layout.samples * layout.bits // 8 > _SAMPLE_BYTES * max_pixels:
         raise ImageTooLarge(f"{layout.text}, of {layout.width} x {layout.height} is too large to be decoded")
+    limits.check("TIFF parts", layout.parts)
+    limits.check("TIFF bytes of parts", sum(layout.counts[: layout.parts]))
     strips(layout.offsets, layout.counts, len(data), "TIFF")
     sparse = tiff_parts.sparse(structure, directory, layout)
     _check_other_pages(structure, len(data))
@@ -93,12 +95,18 @@ def opened(data: bytes, structure: Structure, max_pixels: int) -> Source:
     frames = sum(1 for one in structure.directories() if not _beside(structure, one))
     source = Source(
         "TIFF", layout.width, layout.height, lambda: _loaded(page), frames=max(1, frames), exif=structure,
-        turned=orientation(structure, structure.raw(directories[0], XMP)),
+        turned=orientation(structure, structure.raw(directories[0], XMP)), needs=_needed(layout, len(alone)),
     )  # fmt: skip
     if not sparse:
         tiff_parts.check_ends(data, layout)
         source.warn(plain_rows.check_layout(data, layout))
     return source
+
+
+def _needed(layout: Layout, length: int) -> int:
+    """Bytes from decoding to RGB: the file with its new directory, samples of other libraries, two images."""
+    apart = 0 if layout.suits_pillow and layout.bits <= 8 else layout.samples * max(1, layout.bits // 8)
+    return length + layout.width * layout.height * (apart + limits.BYTES)
 
 
 def _beside(structure: Structure, directory: Directory) -> bool:

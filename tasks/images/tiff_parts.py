@@ -98,6 +98,8 @@ def check_decoded(structure: Structure, directory: Directory, layout: Layout, im
                 jpeg.check_pixels(completed)
         except (TruncatedImage, DamagedImage) as exc:
             raise TruncatedImage(f"the TIFF image is truncated: part {at + 1} of {layout.parts}: {exc}") from exc
+        except MemoryError:
+            raise
         except Exception:  # noqa: S112 - a JPEG that Pillow opens in a TIFF only
             continue
 
@@ -129,7 +131,9 @@ def _joined(structure: Structure, directory: Directory, layout: Layout, at: int)
     offset, count = layout.offsets[at], layout.counts[at]
     part = structure.data[offset : offset + count]
     tables = structure.raw(directory, _TABLES)
-    return part[:2] + tables[2:-2] + part[2:] if len(tables) > 4 else part
+    whole = part[:2] + tables[2:-2] + part[2:] if len(tables) > 4 else part
+    jpeg.scan_count(whole)
+    return whole
 
 
 def _check_fax(structure: Structure, directory: Directory, layout: Layout, image: Image.Image) -> None:
@@ -158,6 +162,8 @@ def _with_tails(structure: Structure, directory: Directory, layout: Layout, tail
     try:
         with Image.open(io.BytesIO(data), formats=("TIFF",)) as other:
             return other.tobytes()
+    except MemoryError:
+        raise
     except Exception:  # decoders may raise any error for damaged bytes
         return tail
 

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 
 from PIL import Image
 
+from tasks.images import limits
+from tasks.images.errors import check_size
+
 _ZEROS = 32  # bytes in a row at the end of coded pixels
 _MISSING = 512  # bytes of zeros in place of a frame
 _LESS = 16  # bytes; encoders write up to three more than decoders need
@@ -41,6 +44,23 @@ def missing(data: bytes) -> str:
     return ""
 
 
+def check(data: bytes, max_pixels: int) -> None:
+    """Raise a ``BadImage`` for a canvas that is too large, as the decoder takes memory for it, or many frames."""
+    frames = 0
+    for name, begin, end in chunks(data):
+        if name == b"VP8X" and begin + 10 <= len(data):
+            width, height = (int.from_bytes(data[begin + at : begin + at + 3], "little") + 1 for at in (4, 7))
+            check_size(width, height, max_pixels)
+        elif name == b"VP8L" and begin + 5 <= min(end, len(data)):
+            (bits,) = struct.unpack_from("<I", data, begin + 1)
+            check_size((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, max_pixels)
+        elif name == b"VP8 " and begin + 10 <= min(end, len(data)):
+            width, height = struct.unpack_from("<HH", data, begin + 6)
+            check_size(width & 0x3FFF, height & 0x3FFF, max_pixels)
+        frames += name == b"ANMF"
+        limits.check("WebP frames", frames)
+
+
 def unwritten(chunk: bytes) -> bool:
     """Whether a chunk of coded pixels, with its head, ends in zeros that are not its own."""
     if len(chunk) < _ZEROS + 8 or any(chunk[-_ZEROS:]):
@@ -54,6 +74,8 @@ def _decodes(chunk: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(data), formats=("WEBP",)) as image:
             image.load()
+    except MemoryError:
+        raise
     except Exception:  # decoders may raise any error for data that end too early
         return False
     return True

@@ -55,6 +55,8 @@ def _exact(data: bytes, shape: tuple[int, ...]) -> Any:
         import imagecodecs  # noqa: PLC0415 - an extra
 
         array = imagecodecs.png_decode(data)
+    except MemoryError:
+        raise
     except Exception:  # not installed, or an error of its own; Pillow has read the picture
         return None
     return array if array.ndim == 3 and array.shape[:2] == shape and array.dtype == np.uint16 else None

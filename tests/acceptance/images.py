@@ -10,6 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests.attack import evil_images
+
 # key → what must be among its tags
 PHOTOGRAPHS = {
     "chelsea.png": {"cat"},
@@ -58,6 +60,7 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "text.jpg": (b"this is not an image, whatever its name says", "not-an-image"),
         "truncated.jpg": (jpeg[: len(jpeg) // 3], "truncated"),
         "huge.png": (huge_png(), "too-many-pixels"),
+        "scans.jpg": (evil_images.scans(3000), "too-complex"),
     }
 
 

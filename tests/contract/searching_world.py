@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.extraction.phrases import Phrases
+from tasks.images import decode_with_media
 from tasks.ingestion import Ingesting, ingest
 from tasks.message_parts import ObjectRef
 from tests.unit.segmentation.world import CAPTIONS, CHOICES, SPACE, Colours, Texts
@@ -75,7 +76,7 @@ class SearchingWorld(Wiring):
 
     @cached_property
     def embedding(self) -> QueryEmbedding:
-        return QueryEmbedding(self.redis, self.keys, Colours, lambda: CHOICES)
+        return QueryEmbedding(self.redis, self.keys, decode_with_media, Colours, lambda: CHOICES)
 
     @cached_property
     def texts(self) -> text_search.TextSearch:

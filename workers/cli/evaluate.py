@@ -183,7 +183,7 @@ def _evaluate(
         )
         console.print(f"[dim]{escape(summary)}[/]")
     if report is not None:
-        _write(report, evaluation, curves, source, conditions, settings.max_object_bytes)
+        _write(report, evaluation, curves, source, conditions, settings)
         messages.print(f"Report: {escape(str(report))}", soft_wrap=True)
 
 
@@ -279,17 +279,18 @@ def _write(
     curves: dict[str, Curves],
     source: Path,
     conditions: dict[str, Any],
-    limit: int,
+    settings: Settings,
 ) -> None:
     from workers.evaluation.report import page  # noqa: PLC0415 -- keeps the command line quick
     from workers.stores.folder_files import read_file  # noqa: PLC0415 -- as above
+    from workers.wiring.models import decoders  # noqa: PLC0415 -- as above
 
     def data(path: Path) -> bytes:
-        return read_file(path, limit)[0]
+        return read_file(path, settings.max_object_bytes)[0]
 
     with report.open("w", encoding="utf-8") as out:
         title = f"wildtag: evaluation of {source.name}"
-        out.writelines(page(evaluation, title, conditions, data, curves))
+        out.writelines(page(evaluation, title, conditions, data, curves, decoders(settings)))
 
 
 def add_to(app: typer.Typer) -> None:

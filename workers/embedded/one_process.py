@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from tasks.images import BadImage, decode
+from tasks.images import BadImage
 from tasks.message_parts import Fault, ObjectRef, UserMetadata
 from tasks.pipeline import Pipeline
 from tasks.segmentation.run import SegmentationMethod, segment
@@ -94,7 +94,7 @@ class Tagger:
         try:
             options = self._pipeline.pipeline_options
             data, _ = read_file(path, self._max_bytes)
-            image = decode(data, max_pixels=options.max_pixels, video=options.video)
+            (image, *_), _ = self._pipeline.decode(data, max_pixels=options.max_pixels, video=options.video)
             segmented = segment(image, method, self._pipeline)
         except (ObjectError, BadImage) as exc:  # the file has just changed
             return msgspec.structs.replace(record, state="failed", tags=(), error=Error(exc.code, str(exc))), None

@@ -44,6 +44,7 @@ def source_of(wiring: Wiring) -> Source:
     return Source(
         read=partial(read_limited, settings.max_object_bytes), encoder=wiring.image_encoder, revision=wiring.revision,
         pipeline_options=options_in_use(wiring), batch=settings.batch_max,
+        decode=wiring.decoders,
     )  # fmt: skip
 
 

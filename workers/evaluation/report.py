@@ -20,7 +20,8 @@ from tasks.evaluation.answers import Answer
 from tasks.evaluation.results import Result
 from tasks.evaluation.run import Evaluation, Judged
 from tasks.evaluation.shown import Curves, ShownFigures
-from tasks.images import decode
+from tasks.images import MAX_PIXELS, decode_with_media
+from tasks.images.decoder import Decoder
 from vectordb.errors import Permanent
 from workers.evaluation.plots import plots
 
@@ -61,10 +62,12 @@ def page(
     conditions: dict[str, Any],
     read: Callable[[Path], bytes],
     curves: Mapping[str, Curves] = MappingProxyType({}),
+    decode: Decoder = decode_with_media,
 ) -> Iterator[str]:
     """Yield the page in pieces, worst first by the first method's similarity. ``read``: path → a file's bytes.
 
-    ``curves``: those of each method; methods without confidences have no plots.
+    ``curves``: those of each method; methods without confidences have no plots. ``decode``: decodes the images, by
+    default in this process.
     """
     worst = sorted(evaluation.pictures, key=lambda one: one.similarities[0])
     names = [result.method for result in evaluation.results]
@@ -84,7 +87,7 @@ def page(
         yield f"<details><summary>{len(evaluation.skipped):,} skipped</summary><ul>{lines}</ul></details>\n"
     yield f"<details><summary>Conditions</summary>{_tree(conditions)}</details>\n<main>\n"
     for one in worst[:MOST]:
-        yield _card(one, names, read)
+        yield _card(one, names, _thumbnail(one.item.path, read, decode))
     yield "</main></body></html>\n"
 
 
@@ -105,13 +108,13 @@ def _figures(results: Iterable[Result]) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>\n'
 
 
-def _card(one: Judged, names: Iterable[str], read: Callable[[Path], bytes]) -> str:
+def _card(one: Judged, names: Iterable[str], thumbnail: str) -> str:
     answers = "".join(
         _answer(name, answer, similarity)
         for name, answer, similarity in zip(names, one.answers, one.similarities, strict=True)
     )
     return (
-        f"<article>{_thumbnail(one.item.path, read)}<div><h2>{escape(one.item.label)}</h2>"
+        f"<article>{thumbnail}<div><h2>{escape(one.item.label)}</h2>"
         f'<p class="where">{escape(one.item.where)} · {escape(str(one.item.path))}</p>{answers}</div></article>\n'
     )
 
@@ -138,9 +141,9 @@ def _support(evidence: tuple[int, ...]) -> str:
     return f" <small>{', '.join(str(at + 1) for at in evidence)}</small>" if evidence else ""
 
 
-def _thumbnail(path: Path, read: Callable[[Path], bytes]) -> str:
+def _thumbnail(path: Path, read: Callable[[Path], bytes], decode: Decoder) -> str:
     try:
-        image = decode(read(path), near=SIDE)
+        image = decode(read(path), max_pixels=MAX_PIXELS, near=SIDE)[0][0]
     except Permanent:  # it was readable a moment ago
         return '<div class="gone"></div>'
     image.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)

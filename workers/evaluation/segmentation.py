@@ -104,5 +104,5 @@ def measured(
     methods = methods_of(wiring, index, segmentation_methods, baseline=baseline)
     return measure(
         maps, methods, sentences(), read=partial(read_limited, settings.max_object_bytes),
-        max_pixels=settings.max_pixels, on_progress=on_progress,
+        max_pixels=settings.max_pixels, decode=wiring.decoders, on_progress=on_progress,
     )  # fmt: skip

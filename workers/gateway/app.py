@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+import anyio.to_thread
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
@@ -68,6 +69,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
             yield
         listing.cancel()
         looking.cancel()
+        await anyio.to_thread.run_sync(services.decoders.close)
         await asyncio.gather(listing, looking, return_exceptions=True)
         await services.batching_writer.close()
 
@@ -88,8 +90,10 @@ def create_app(services: Services, options: Options) -> FastAPI:
         teaching_routes.router(services.teacher, where, services, doors),
         originals.router(where, services.store, options, doors),
         images.router(where, services, doors, streams),
-        thumbnails.router(thumbnails.Thumbnails(services.store, options), where, services.store, doors),
         batches.router(services.batches, where, drawing, options, doors, admission),
+        thumbnails.router(
+            thumbnails.Thumbnails(services.store, services.decoders, options), where, services.store, doors
+        ),
         tags.router(services.records, doors),
         search.router(services, options, where, doors),
         feed.router(services.records, broadcaster, doors, streams),

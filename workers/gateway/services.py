@@ -8,6 +8,7 @@ from typing import Protocol
 
 from vectordb.captions import Caption
 from vectordb.errors import Permanent
+from workers.decoding.decoders import Decoders
 from workers.dispatch.object_batches import Batches
 from workers.dispatch.removals import Holds
 from workers.events.sink import EventSink
@@ -113,6 +114,7 @@ class Services:
     coverage: CoverageReader
     spellings: Spellings
     ignored_by: Callable[[str], str | None]
+    decoders: Decoders
     clock: Callable[[], float]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import threading
 from collections import OrderedDict
 from typing import Annotated
@@ -12,8 +11,9 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Query, Response
 
-from tasks.images import BadImage, decode
+from tasks.images import BadImage
 from tasks.message_parts import place_of
+from workers.decoding.decoders import Decoders
 from workers.gateway import responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
@@ -24,19 +24,21 @@ from workers.stores.store import ObjectStore
 
 SIDES = (160, 320, 640, 1600)  # the largest fills a screen
 KEPT = 32 * 2**20  # maximum bytes of cached thumbnails
-AT_ONCE = 2  # decoders; each may hold a large image
+AT_ONCE = 4  # threads that wait for decoders; two of them for images that take long
+LIMIT_S = 10.0  # seconds of processor time for one
 MOST_PIXELS = 50_000_000
 
 
 class Thumbnails:
     """Creates thumbnails and caches the most recent. Thread-safe."""
 
-    def __init__(self, store: ObjectStore, options: Options) -> None:
+    def __init__(self, store: ObjectStore, decoders: Decoders, options: Options) -> None:
         self._store = store
+        self._decoders = decoders
         self._limit = options.max_object_bytes
         self._pixels = min(options.max_pixels, MOST_PIXELS)
         self._video = options.video
-        self._kept: OrderedDict[tuple[str, str, int], bytes] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str, int], bytes | BadImage] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
         self.threads = anyio.CapacityLimiter(AT_ONCE)  # separate, so that other routes do not wait for decoding
@@ -47,22 +49,29 @@ class Thumbnails:
         with self._lock:
             if (kept := self._kept.get(name)) is not None:
                 self._kept.move_to_end(name)
+                if isinstance(kept, BadImage):  # it may have taken long
+                    raise Problem("not-an-image", str(kept))
                 return kept
         data, _ = self._store.get(bucket, key, self._limit)
         try:
-            image = decode(data, max_pixels=self._pixels, near=side, video=self._video)
+            made = self._decoders.thumbnail(data, side, max_pixels=self._pixels, limit_s=LIMIT_S, video=self._video)
         except BadImage as exc:
+            self._keep(name, exc)
             raise Problem("not-an-image", str(exc)) from exc
-        image.thumbnail((side, side))
-        file = io.BytesIO()
-        image.save(file, "WEBP", quality=75, method=2)
-        made = file.getvalue()
+        self._keep(name, made)
+        return made
+
+    def _keep(self, name: tuple[str, str, int], made: bytes | BadImage) -> None:
         with self._lock:
-            self._bytes += len(made) - len(self._kept.pop(name, b""))
+            self._bytes += _size(made) - _size(self._kept.pop(name, b""))
             self._kept[name] = made
             while self._bytes > KEPT:
-                self._bytes -= len(self._kept.popitem(last=False)[1])
-        return made
+                self._bytes -= _size(self._kept.popitem(last=False)[1])
+
+
+def _size(made: bytes | BadImage) -> int:
+    """Bytes of memory, about."""
+    return len(made) if isinstance(made, bytes) else 1024
 
 
 def router(thumbnails: Thumbnails, images: Images, store: ObjectStore, access: Access) -> APIRouter:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tasks.encoders.protocols import ImageEncoder
+from tasks.images.decoder import Decoder
 from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Submitted
 from tasks.pipeline import PipelineOptions, embedding
@@ -26,11 +27,13 @@ class QueryEmbedding:
         self,
         client: Client,
         keys: Keys,
+        decode: Decoder,
         encoder: Callable[[], ImageEncoder],
         options: Callable[[], PipelineOptions],
     ) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
+        self._decode = decode
         self._encoder = encoder
         self._options = options
 
@@ -42,7 +45,7 @@ class QueryEmbedding:
             raise QueryImageGone("the image to search with is gone; send it again")
         encoder = self._encoder()
         batch = Submitted(objects=(ObjectRef("", "", ""),), revision=Revision(encoder.space.id, ""))
-        embedded, faults = embedding(batch, [data], encoder, self._options())
+        embedded, faults = embedding(batch, [data], encoder, self._options(), self._decode)
         for fault in faults:
             return QueryVector(code=fault.code, reason=fault.reason)
         return QueryVector(embedded.vectors)

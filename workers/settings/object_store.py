@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from workers.settings.topic import Topic, UserPath
 
@@ -56,6 +56,15 @@ class StoreSettings(Topic):
         150_000_000, le=178_956_970,
         description="Largest image that is decoded, in pixels. The upper limit is Pillow's own.",
     )  # fmt: skip
+
+    decode_limit_s: PositiveFloat = Field(
+        15.0,
+        description="Processor time after which an image that is being decoded fails, in seconds. It also fails after"
+        " three times as long.",
+    )
+    decode_memory_bytes: int = Field(
+        1_610_612_736, ge=64 * 2**20, description="Memory that decoding an image may take, in bytes."
+    )
 
     media_gps: bool = Field(
         default=False,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from tasks.images import decode
+from tasks.images.decoder import Decoder
 from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Scored, Submitted
 from tasks.pipeline import Pipeline
@@ -41,6 +41,7 @@ class Segmenter:
 
     def __init__(
         self,
+        decode: Decoder,
         methods: Callable[[str], SegmentationMethod],
         pipeline: Callable[[str], Pipeline],
         chosen: Callable[[], str],
@@ -52,6 +53,7 @@ class Segmenter:
         *,
         video: bool = False,
     ) -> None:
+        self._decode = decode
         self._methods = methods
         self._pipeline = pipeline
         self._chosen = chosen
@@ -68,7 +70,7 @@ class Segmenter:
         Raises ``CaptionsDropped``, ``BadImage``, and the errors of the method, the captions and the store.
         """
         start = time.perf_counter()
-        image = decode(data, max_pixels=self._max_pixels, video=self._video)
+        (image, *_), _ = self._decode(data, max_pixels=self._max_pixels, video=self._video)
         made = self._methods(method)
         try:
             segmented = segment(image, made, self._pipeline(revision.captions_version))

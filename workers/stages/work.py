@@ -14,6 +14,7 @@ from tasks.cache import Cache
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor
 from tasks.hubness import ReferenceVectors
+from tasks.images.decoder import Decoder
 from tasks.message_parts import DerivedThresholds
 from tasks.messages import Embedded, Extracted, Retrieved, Submitted
 from tasks.pipeline import PipelineOptions
@@ -27,6 +28,7 @@ from workers.images.open_images import OpenImages
 from workers.lifecycle.outcomes import Accepted
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
+from workers.stages.slow_images import splitting
 from workers.stages.unusable import Triage
 
 
@@ -39,8 +41,10 @@ class Embedding:
     """Fetch the images that are still wanted, embed them, and send their vectors to the next stage."""
 
     def __init__(
-        self, fetcher: Fetcher, encoder: ImageEncoder, options: PipelineOptions, triage: Triage, handover: Handover
-    ) -> None:
+        self, fetcher: Fetcher, decode: Decoder, encoder: ImageEncoder, options: PipelineOptions, triage: Triage,
+        handover: Handover,
+    ) -> None:  # fmt: skip
+        self._decode = decode
         self._fetcher = fetcher
         self._triage = triage
         self._encoder = encoder
@@ -51,7 +55,8 @@ class Embedding:
         """See ``workers.stages.table.Work``."""
         batch, images, faults = self._fetcher(batch, accepted)
         start = time.perf_counter()
-        embedded, bad = pipeline.embedding(batch, images, self._encoder, self._options)
+        decode = self._decode if len(images) == 1 else splitting(self._decode)
+        embedded, bad = pipeline.embedding(batch, images, self._encoder, self._options, decode)
         embedded = embedded.timed("embedding", _since(start))
         data = {ref.id: image for ref, image in zip(batch.objects, images, strict=True)}
         self._handover.settle(batch, self._triage([*faults, *bad], data), accepted)

@@ -63,6 +63,7 @@ def services(wiring: Wiring) -> Services:
         coverage=coverage(wiring),
         spellings=spellings(wiring, unrecorded=True),
         ignored_by=wiring.object_filter.ignored_by,
+        decoders=wiring.decoders,
         clock=wiring.clock,
     )  # fmt: skip
 

@@ -30,6 +30,8 @@ def indexing(wiring: Wiring) -> Indexing:
     return Indexing(
         w.redis, w.keys, w.publisher, w.health, lambda: w.images,
         fetch=lambda refs: fetch(w.store, refs, w.settings.max_object_bytes, w.object_filter.content),
-        embed=lambda batch, images: pipeline.embedding(batch, images, w.image_encoder, w.pipeline_options),
+        embed=lambda batch, images: pipeline.embedding(
+            batch, images, w.image_encoder, w.pipeline_options, w.decoders
+        ),
         records=w.records.get, floors=floors, in_progress=record_versions(w).in_progress,
     )  # fmt: skip

@@ -13,8 +13,18 @@ from tasks.encoders.protocols import ImageEncoder, TextEncoder, Thresholds
 from tasks.message_parts import DerivedThresholds
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import PLAIN
+from workers.decoding.decoders import Decoders
+from workers.decoding.spawner import Spawner
 from workers.settings.settings import Settings
 from workers.wiring.thresholds import in_force, values
+
+DECODERS = 2  # processes that decode at a time, for each process that uses them
+
+
+def decoders(settings: Settings) -> Decoders:
+    """What decodes images, in processes of its own. Starts none."""
+    spawner = Spawner(settings.decode_memory_bytes, video=settings.video)
+    return Decoders(spawner, DECODERS, settings.decode_limit_s)
 
 
 def image_encoder(settings: Settings) -> ImageEncoder:

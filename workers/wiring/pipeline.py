@@ -18,4 +18,5 @@ def pipeline(
         w.image_encoder, w.text_encoder, index, captions_version, extractor=w.extractor, clock=clock,
         pipeline_options=w.options_for(captions_version), reference_vectors=w.reference_vectors,
         judge=w.confidence_model, background_vectors=sample(index) if w.confidence_model else None,
+        decode=w.decoders,
     )  # fmt: skip

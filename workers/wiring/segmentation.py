@@ -77,7 +77,7 @@ def segmenter(wiring: Wiring) -> Segmenter:
 
     s = wiring.settings
     return Segmenter(
-        SegmentationMethods(s), pipeline, lambda: wiring.chosen(), wiring.artifacts, wiring.records,  # noqa: PLW0108 -- opens the captions
+        wiring.decoders, SegmentationMethods(s), pipeline, lambda: wiring.chosen(), wiring.artifacts, wiring.records,  # noqa: PLW0108 -- opens the captions
         wiring.segmentation_requests, wiring.inbox, s.max_pixels, video=s.video,
     )  # fmt: skip
 

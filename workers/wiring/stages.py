@@ -67,6 +67,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
             cache(
                 lambda: Embedding(
                     fetcher(),
+                    w.decoders,
                     w.image_encoder,
                     w.pipeline_options,
                     Triage(w.store, s.grace_s, w.clock, video=s.video),
@@ -121,7 +122,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         lambda: w.indexes.open(w.chosen()),
         lambda: w.reference_vectors,
     )
-    query_embedding = QueryEmbedding(w.redis, w.keys, lambda: w.image_encoder, lambda: w.pipeline_options)
+    query_embedding = QueryEmbedding(w.redis, w.keys, w.decoders, lambda: w.image_encoder, lambda: w.pipeline_options)
     rpc = RpcServer(
         w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), lambda: w.text_encoder,
         query_embedding, text_search,

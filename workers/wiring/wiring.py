@@ -26,6 +26,7 @@ from workers.broker.celery_app import create_app
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import RemoteEncoder, RemoteIndex
 from workers.captions.versions import ActiveVersion, OpenIndexes, derived_for
+from workers.decoding.decoders import Decoders
 from workers.dispatch.removals import Holds
 from workers.events.sink import EventSink
 from workers.events.sources import EventProbes, Sources
@@ -47,7 +48,7 @@ from workers.stores.store import ObjectStore
 from workers.supervision.liveness_files import LivenessFiles
 from workers.wiring.captions import image_library_of, library_of
 from workers.wiring.lifecycle_wiring import LifecycleWiring
-from workers.wiring.models import confidence_model, image_encoder, pipeline_options, text_encoder_loader
+from workers.wiring.models import confidence_model, decoders, image_encoder, pipeline_options, text_encoder_loader
 from workers.wiring.probes import PATIENCE_S, probes
 from workers.wiring.stores import object_filter, open_s3, open_store
 
@@ -200,6 +201,11 @@ class Wiring(LifecycleWiring):
     @cached_property
     def image_encoder(self) -> ImageEncoder:
         return image_encoder(self.settings)
+
+    @cached_property
+    def decoders(self) -> Decoders:
+        """What decodes images, in processes of its own."""
+        return decoders(self.settings)
 
     @cached_property
     def text_encoder(self) -> TextEncoder:

@@ -42,6 +42,15 @@ def test_an_image_that_is_too_large_is_refused_unopened() -> None:
     assert (batch.objects, [fault.code for fault in faults]) == ((), ["too-many-pixels"] * 2)
 
 
+def test_very_large_images_are_not_held_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    together, _ = embed(submitted(4), [RED, BLUE, RED, BLUE], MadeUpImages())
+    monkeypatch.setattr("tasks.embedding.HELD", 20)
+    encoder = MadeUpImages()
+    apart, _ = embed(submitted(4), [RED, BLUE, RED, BLUE], encoder)
+    assert encoder.calls == 4
+    assert apart == together
+
+
 def test_a_batch_of_bad_images_is_an_empty_batch_to_the_end() -> None:
     scored, faults = pipeline().run(submitted(2), [b"", b"x"])
     assert (scored.objects, scored.tags, scored.hits, len(faults)) == ((), (), (), 2)

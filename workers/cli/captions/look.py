@@ -82,7 +82,6 @@ def _is_image_path(what: str) -> bool:
 def _nearest_to(image: Path, settings: Settings, index: CaptionIndex, limit: int) -> Neighbours:
     """The captions of an image, as the retrieval stage finds them."""
     from tasks.encoders.views import encoded_views  # noqa: PLC0415 -- keeps the command line quick
-    from tasks.images import decode_with_media  # noqa: PLC0415 -- as above
     from tasks.retrieval import nearest  # noqa: PLC0415 -- as above
     from workers.stores.folder_files import read_file  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
@@ -90,7 +89,7 @@ def _nearest_to(image: Path, settings: Settings, index: CaptionIndex, limit: int
     wiring = Wiring(settings)
     encoder = wiring.image_encoder
     data, _ = read_file(image, settings.max_object_bytes)
-    views, _ = decode_with_media(data, max_pixels=settings.max_pixels, near=encoder.side, video=settings.video)
+    views, _ = wiring.decoders(data, max_pixels=settings.max_pixels, near=encoder.side, video=settings.video)
     vectors = encoded_views([views], encoder.encode)
     (found,) = nearest(index, vectors, limit, wiring.reference_vectors)
     return found

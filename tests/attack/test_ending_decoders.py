@@ -1,0 +1,127 @@
+"""A decoder that crashes, hangs or takes too long costs one image. No other waits or is blamed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from tasks.images import BadImage
+from tests.attack import evil_images as evil
+from tests.eventually import eventually
+from workers.decoding.decoders import Decoders
+from workers.decoding.spawner import Spawner
+from workers.lifecycle.policy import Split, after_error
+from workers.stages.slow_images import SlowInBatch, splitting
+
+PIXELS = 150_000_000
+GOOD = evil.encoded(evil.noise(64, 48), "PNG")
+SLOW = evil.scans(90, 5000, 4000)  # within the limits; takes many seconds
+
+
+@pytest.fixture
+def decoders() -> Iterator[Decoders]:
+    made = Decoders(Spawner(2**30), 2, 30.0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def impatient() -> Iterator[Decoders]:
+    made = Decoders(Spawner(2**30), 2, 0.5)
+    yield made
+    made.close()
+
+
+def code(decoders: Decoders, data: bytes) -> str:
+    try:
+        decoders(data, max_pixels=PIXELS)
+    except BadImage as exc:
+        return exc.code
+    return "done"
+
+
+def child(decoders: Decoders) -> int:
+    """The process that is idle."""
+    (worker,) = decoders._idle
+    return worker.child.pid
+
+
+def in_thread(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_an_image_that_takes_too_long_is_ended_and_others_are_read_meanwhile(impatient: Decoders) -> None:
+    found: list[str] = []
+    thread = in_thread(lambda: found.append(code(impatient, SLOW)))
+    read = 0
+    while thread.is_alive():
+        assert code(impatient, GOOD) == "done"
+        read += bool(thread.is_alive())
+    thread.join()
+    assert found == ["too-slow"]
+    assert read > 1
+
+
+def test_a_decoder_that_waits_for_something_is_ended(impatient: Decoders) -> None:
+    impatient.warm()
+    os.kill(child(impatient), signal.SIGSTOP)
+    assert code(impatient, GOOD) == "too-slow"
+    assert code(impatient, GOOD) == "done"
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
+def test_an_image_is_not_blamed_for_the_crash_of_a_process_that_read_others(
+    decoders: Decoders, number: signal.Signals
+) -> None:
+    assert code(decoders, GOOD) == "done"
+    before = child(decoders)
+    os.kill(before, number)
+    assert code(decoders, GOOD) == "done"
+    assert child(decoders) != before
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(signal.SIGSEGV, "decoder-crashed"), (signal.SIGKILL, "too-much-memory")]
+)
+def test_an_image_at_which_a_new_process_crashes_fails_with_a_reason(
+    decoders: Decoders, number: signal.Signals, expected: str
+) -> None:
+    found: list[str] = []
+    decoders.warm()
+    pid = child(decoders)
+    thread = in_thread(lambda: found.append(code(decoders, SLOW)))
+    eventually(lambda: psutil.Process(pid).cpu_times().user > 0.2, 20)
+    os.kill(pid, number)
+    thread.join()
+    assert found == [expected]
+    assert code(decoders, GOOD) == "done"
+
+
+def test_the_fork_server_is_replaced_as_well(decoders: Decoders) -> None:
+    assert code(decoders, GOOD) == "done"
+    process = decoders._spawner._process
+    assert process is not None
+    process.kill()
+    process.wait()
+    assert code(decoders, GOOD) == "done"
+
+
+def test_nothing_is_left_when_the_pool_is_closed() -> None:
+    decoders = Decoders(Spawner(2**28), 2, 1.0)
+    decoders.warm()
+    pid = child(decoders)
+    decoders.close()
+    eventually(lambda: not psutil.pid_exists(pid), 10)
+
+
+def test_a_slow_image_of_a_batch_is_sent_again_alone(impatient: Decoders) -> None:
+    with pytest.raises(SlowInBatch) as caught:
+        splitting(impatient)(SLOW, max_pixels=PIXELS)
+    assert isinstance(after_error(caught.value, 3, 0), Split)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -74,6 +76,31 @@ def test_a_decoder_that_waits_for_something_is_ended(impatient: Decoders) -> Non
     os.kill(child(impatient), signal.SIGSTOP)
     assert code(impatient, GOOD) == "too-slow"
     assert code(impatient, GOOD) == "done"
+
+
+def test_an_order_whose_wait_is_interrupted_is_not_answered_later() -> None:
+    """A late answer would be taken for that of the next order: another process would be timed, and killed."""
+
+    class Interrupted(Spawner):
+        left = 1
+
+        def _answer(self, control: socket.socket) -> int:  # type: ignore[override]  # a static method otherwise
+            self.left -= 1
+            if self.left >= 0:
+                raise KeyboardInterrupt
+            return super()._answer(control)
+
+    spawner = Interrupted(2**30)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            spawner.child()
+        for _ in range(2):
+            child = spawner.child()
+            found = {one.stat().st_ino for one in Path(f"/proc/{child.pid}/fd").iterdir()}
+            assert os.fstat(child.given).st_ino in found
+            spawner.end(child)
+    finally:
+        spawner.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])

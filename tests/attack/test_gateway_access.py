@@ -207,6 +207,12 @@ def test_strangers_are_told_names_and_states_only(tmp_path: Path) -> None:
                     assert "unix" not in text, path
                     assert ".sock" not in text, path
                     assert str(tmp_path) not in text, path
+            tried = {"/v1/session": b'{"key": "wt_000000000000_0"}', f"/v1/uploads/{'0' * 48}": PIXEL}
+            as_json = {"Content-Type": "application/json"}
+            for path, content in tried.items():  # these need no key
+                answer = httpx.post(f"{gateway.url}{path}", content=content, headers=as_json, timeout=20)
+                assert problem(answer) == "unavailable", path
+                assert not [word for word in ("unix", ".sock", str(tmp_path)) if word in answer.text], path
             body = httpx.get(f"{gateway.url}/readyz", timeout=10).json()
             assert body["missing"]["redis"].startswith("away")
             assert all(one["waiting"] is None and one["reason"].startswith("away since") for one in body["outages"])

@@ -17,6 +17,7 @@ from tests.eventually import eventually
 from workers.dispatch.batch_room import OPEN, PREFIXES, BatchesFull, BatchRoom
 from workers.dispatch.object_batches import Batches
 from workers.gateway.api_keys import Scope
+from workers.gateway.upload_slots import Slot, UploadSlots
 from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
@@ -169,6 +170,26 @@ def test_a_form_takes_one_image_of_its_type_and_size(gateway: Running) -> None:
     assert gateway.http.get(done.headers["location"], headers=writer).json()["state"] == "queued"
     assert problem(sent(made, PIXEL)) == "not-found"  # once
     assert [path.read_bytes() for path in gateway.stored()] == [PIXEL]
+
+
+def test_a_form_that_is_sent_again_and_again_ends_when_it_was_to_end(gateway: Running) -> None:
+    now = time.time()
+    wiring = gateway.wiring
+    slots = UploadSlots(wiring.redis, wiring.keys, lambda: now)
+    slot = Slot("a.png", "image/png", 1, 9, "w", now + 100)
+    token = slots.create(slot)
+    (name,) = (key for key in wiring.redis.scan_iter() if b"upload-slot" in key)
+    for passed in (0, 60, 30):
+        now += passed
+        assert slots.look_up(token) == slot
+        assert slots.use_up(token)
+        assert not slots.use_up(token)
+        slots.put_back(token, slot)  # an upload that failed
+    assert 0 < wiring.redis.ttl(name) <= 10
+    now += 11
+    assert slots.use_up(token)
+    slots.put_back(token, slot)
+    assert slots.look_up(token) is None
 
 
 def test_a_large_body_for_a_small_form_is_not_kept(gateway: Running) -> None:

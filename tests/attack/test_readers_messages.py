@@ -92,6 +92,17 @@ def test_countless_labels_of_one_object(bucket: Bucket) -> None:
     assert len(reasons) == 3
 
 
+def test_labels_that_were_taken_back_leave_room_for_others(bucket: Bucket) -> None:
+    """Otherwise a label that was taken back would come back, once its object had seen many others."""
+    number = 0
+    for label in [*(f"cat{one}" for one in range(LABELS_MAX)), "dog", "horse"]:
+        for statement in (said(label), None):
+            bucket.write(msgspec.json.encode(Entry("a.jpg", label, NOW, statement)), number)
+            number += 1
+    entries, reasons = bucket.read()
+    assert (len(entries), reasons) == (number, [])
+
+
 def test_an_entry_that_is_a_link_to_a_file_outside(bucket: Bucket, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(msgspec.json.encode(Entry("a.jpg", "cat", NOW)))
     folder = tmp_path / "inbox" / ".wildtag" / "statements"

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ _ENVIRONMENT = {
     # memory of an image is kept for the next one: to get it from the kernel each time takes half a millisecond
     "MALLOC_MMAP_THRESHOLD_": "16777216", "MALLOC_TRIM_THRESHOLD_": "33554432", "MALLOC_TOP_PAD_": "2097152",
 }  # fmt: skip
+_LIBRARIES = ("LD_LIBRARY_PATH",)  # without it some builds of Python do not start
 _PROGRAM = (
     "import sys, json; sys.path[:] = json.loads(sys.argv.pop(1)); import runpy;"
     " runpy.run_module('workers.decoding.fork_server', run_name='__main__', alter_sys=False)"
@@ -54,10 +56,22 @@ class Child:
             os.close(one)
 
 
+_OWN = Path(__file__).parents[2]
+_PACKAGES = ("vectordb", "tasks", "workers")
+
+
 def folders() -> tuple[str, ...]:
     """Where Python looks for modules, without the current folder."""
-    own = str(Path(__file__).parents[2])
-    return tuple(dict.fromkeys([own, *(str(Path(one).resolve()) for one in sys.path if one)]))
+    return tuple(dict.fromkeys([str(_OWN), *(str(Path(one).resolve()) for one in sys.path if one)]))
+
+
+def readable() -> tuple[str, ...]:
+    """What a process that decodes may read. Of a checkout only the packages: it may have a ``.env``, or a home."""
+    packages = [str(_OWN / name) for name in _PACKAGES]
+    if _OWN.name in {"site-packages", "dist-packages"}:
+        packages = [str(_OWN)]
+    others = [one for one in folders() if one != str(_OWN)]
+    return tuple(dict.fromkeys([*packages, *others, sys.prefix, sys.base_prefix, *SYSTEM]))
 
 
 class Spawner:
@@ -65,8 +79,7 @@ class Spawner:
 
     def __init__(self, memory: int, *, video: bool = False) -> None:
         """``memory``: bytes that one image may take. ``video``: whether videos are decoded."""
-        readable = (*folders(), *map(str, {Path(sys.prefix), Path(sys.base_prefix)}), *SYSTEM)
-        self._limits = Limits(memory, readable, video)
+        self._limits = Limits(memory, readable(), video)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -93,11 +106,13 @@ class Spawner:
         with self._lock:
             child.connection.close()
             status = 0
-            if self._control is not None:
-                with suppress(OSError):
-                    self._control.sendall((b"K" if at_once else b"R") + struct.pack("<i", child.pid))
-                    status = self._answer(self._control)
-            child.close()
+            order = (b"K" if at_once else b"R") + struct.pack("<i", child.pid)
+            try:
+                if self._control is not None:
+                    with suppress(OSError):
+                        status = self._ordered(self._control, order)
+            finally:
+                child.close()
             return status
 
     def close(self) -> None:
@@ -115,10 +130,9 @@ class Spawner:
         fcntl.fcntl(made, _ADD_SEALS, _SEAL_SHRINK | _SEAL_SEAL)
         try:
             with theirs:
-                socket.send_fds(control, [b"F"], [theirs.fileno(), given, made])
-                pid = self._answer(control)
+                pid = self._ordered(control, b"F", [theirs.fileno(), given, made])
             return Child(pid, os.pidfd_open(pid), ours, given, made)
-        except OSError:
+        except BaseException:
             ours.close()
             os.close(given)
             os.close(made)
@@ -131,11 +145,21 @@ class Spawner:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _PROGRAM, msgspec.json.encode(folders()).decode(),
                  str(theirs.fileno()), msgspec.json.encode(self._limits).decode()],
-                env=_ENVIRONMENT, cwd="/", pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=_ENVIRONMENT | {name: os.environ[name] for name in _LIBRARIES if name in os.environ}, cwd="/",
+                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )  # fmt: skip
         self._control = ours
         return ours
+
+    def _ordered(self, control: socket.socket, order: bytes, descriptors: Sequence[int] = ()) -> int:
+        """The answer to an order. Without one the fork server ends: a late answer would be that of the next order."""
+        try:
+            socket.send_fds(control, [order], descriptors)
+            return self._answer(control)
+        except BaseException:  # also a wait that was interrupted
+            self._close()
+            raise
 
     @staticmethod
     def _answer(control: socket.socket) -> int:

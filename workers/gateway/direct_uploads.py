@@ -57,14 +57,15 @@ class Forms:
         await uploads.admission.admitted(caller, 1, wanted.segment)
         name, size = new_id(suffix), range(wanted.size or 1, (wanted.size or most) + 1)
         base = str(request.base_url).rstrip("/")
-        url, fields = await anyio.to_thread.run_sync(self._form, name, wanted, size, caller, base)
+        expires_at = self._clock() + LIFETIME_S
+        url, fields = await anyio.to_thread.run_sync(self._form, name, wanted, size, caller, base, expires_at)
         return name, {
             "id": name, "url": url, "method": "POST", "fields": fields, "max_bytes": size.stop - 1,
-            "expires_at": self._clock() + LIFETIME_S,
+            "expires_at": expires_at,
         }  # fmt: skip
 
     def _form(
-        self, name: str, wanted: UploadRequest, size: range, caller: Caller, base: str
+        self, name: str, wanted: UploadRequest, size: range, caller: Caller, base: str, expires_at: float
     ) -> tuple[str, dict[str, str]]:
         self._uploads.segments.request([self._images.oid(name)], wanted.segment)
         if hasattr(self._store, "upload_form"):
@@ -73,8 +74,8 @@ class Forms:
                 bucket, key, wanted.content_type, size, LIFETIME_S
             )
             return made
-        slot = Slot(name, wanted.content_type, size.start, size.stop - 1, caller.name)
-        return f"{base}/v1/uploads/{self._slots.create(slot, LIFETIME_S)}", {}
+        slot = Slot(name, wanted.content_type, size.start, size.stop - 1, caller.name, expires_at)
+        return f"{base}/v1/uploads/{self._slots.create(slot)}", {}
 
     async def upload(self, request: Request, token: str) -> Slot:
         """Store the image of a form. Raises ``Problem``."""
@@ -92,7 +93,7 @@ class Forms:
             await self._uploads.take_slot(request, slot, use_up)
         except Exception:
             if used:  # nothing is stored, so the form may be sent again
-                await anyio.to_thread.run_sync(self._slots.put_back, token, slot, LIFETIME_S)
+                await anyio.to_thread.run_sync(self._slots.put_back, token, slot)
             raise
         return slot
 

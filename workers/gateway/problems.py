@@ -102,7 +102,7 @@ def of(exc: Exception) -> Problem:
     return Problem("internal", "internal error; see the gateway's log")
 
 
-def anonymous(exc: Transient) -> Problem:
+def anonymous(exc: Exception) -> Problem:
     """The problem of an unavailable service for a caller who is not known: names no address."""
     return Problem.later("unavailable", f"{service_of(exc)} is unavailable", 2)
 
@@ -115,8 +115,10 @@ def service_of(exc: Exception) -> str:
 def install(app: FastAPI) -> None:
     """Make an application return all errors as problem documents."""
 
-    async def wildtag(_: Request, exc: Exception) -> Response:
-        return of(exc).response()
+    async def wildtag(request: Request, exc: Exception) -> Response:
+        # routes that need no key, such as signing in: their callers are told no address
+        stranger = isinstance(exc, Transient) and getattr(request.state, "caller", None) is None
+        return (anonymous(exc) if stranger else of(exc)).response()
 
     async def refused(_: Request, exc: Exception) -> Response:
         assert isinstance(exc, HTTPException)  # noqa: S101 -- for mypy: the handler is registered for this class

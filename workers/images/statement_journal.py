@@ -27,7 +27,7 @@ log = structlog.get_logger()
 FOLDER = "statements/"
 LONGEST = 64 * 1024  # bytes of an entry
 ENTRIES_MAX = 1_000_000  # of a journal; more are a fault of whoever writes to the bucket
-LABELS_MAX = 200  # of one object
+LABELS_MAX = 200  # of one object, at a time
 _KEY_MAX, _ETAG_MAX, _HASH = 1024, 200, 32  # bytes, characters, bytes
 _AHEAD_S = 86_400.0  # by which the clock of another machine may be ahead
 
@@ -81,9 +81,12 @@ class StatementJournal:
             except (ObjectError, BadLabel, BadEntry, msgspec.DecodeError, UnicodeDecodeError) as exc:
                 log.warning("entry of the journal not read", key=info.ref.key, reason=str(exc))
                 continue
-            known = labels.setdefault(entry.key, set())
-            known.add(index_form(entry.label))
-            if len(known) > LABELS_MAX:
+            known, form = labels.setdefault(entry.key, set()), index_form(entry.label)
+            if entry.statement is None:  # makes room for another label, and is never passed over
+                known.discard(form)
+            elif form in known or len(known) < LABELS_MAX:
+                known.add(form)
+            else:
                 log.warning("entry of the journal not read", key=info.ref.key, reason=f"over {LABELS_MAX} labels")
                 continue
             found.append(entry)

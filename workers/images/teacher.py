@@ -13,20 +13,21 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
+from tasks.labels.index_form import index_form
 from tasks.message_parts import Judgement, place_of
 from vectordb.decoders import from_msgpack
 from vectordb.errors import Permanent, Transient
 from workers.images.backlog import Backlog
 from workers.images.examples import ExampleBook, Near
-from workers.images.label_check import checked
+from workers.images.label_check import BadLabel, checked
 from workers.images.remote_images import OWNER
-from workers.images.statement_journal import Entry, StatementJournal
+from workers.images.statement_journal import LABELS_MAX, Entry, StatementJournal
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record import Record, decode
 from workers.lifecycle.record_reader import Records
-from workers.lifecycle.statements import Statement, Statements, composed, holding
+from workers.lifecycle.statements import Statement, Statements, composed, holding, read
 from workers.redis.rpc import RpcClient
 
 log = structlog.get_logger()
@@ -93,6 +94,8 @@ class Teacher:
         """
         oid, label = f"{bucket}/{key}", checked(label)
         record = self._tagged(oid)
+        if accepted is not None:
+            self._check_room(oid, label)
         there, problem = self._near(record)
         now = self._clock()
         statement = None
@@ -113,6 +116,12 @@ class Teacher:
         except NotTaggable:
             self._stored(f"{bucket}/{key}", checked(label), self._clock(), None)
             return None
+
+    def _check_room(self, oid: str, label: str) -> None:
+        """Raise ``BadLabel`` for one label more than the journal gives back after a loss of Redis."""
+        others = {index_form(one.label) for one in read(self._statements.stored([oid])[0])} - {index_form(label)}
+        if len(others) >= LABELS_MAX:
+            raise BadLabel(f"people have said something of {LABELS_MAX} labels of {oid}; take one back first")
 
     def _stored(
         self, oid: str, label: str, now: float, statement: Statement | None

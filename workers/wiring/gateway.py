@@ -42,7 +42,8 @@ def services(wiring: Wiring) -> Services:
         batching_writer=BatchingWriter(connect_async(s.redis_url), wiring.keys),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
         sources=wiring.sources, event_sink=wiring.event_sink, keys=wiring.api_keys,
-        idempotency=Idempotency(wiring.redis, wiring.keys), upload_slots=UploadSlots(wiring.redis, wiring.keys),
+        idempotency=Idempotency(wiring.redis, wiring.keys),
+        upload_slots=UploadSlots(wiring.redis, wiring.keys, wiring.clock),
         batches=Batches(
             wiring.redis, wiring.keys, progress, wiring.store, wiring.low_priority_inbox, s.bucket,
             wiring.object_filter.key, wiring.clock,

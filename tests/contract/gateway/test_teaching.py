@@ -12,6 +12,7 @@ import pytest
 from tests.contract.gateway.running import Running, emptied, problem, running, wired
 from workers.client import Client, Refused
 from workers.gateway.api_keys import Scope
+from workers.images.statement_journal import LABELS_MAX
 from workers.lifecycle.statements import Statement, Statements
 from workers.redis.rpc import RpcClient
 from workers.wiring.operations import teacher
@@ -66,6 +67,19 @@ def test_a_label_is_accepted_rejected_and_taken_back(gateway: Running) -> None:
         assert say(gateway, "2025/über cat.jpg", label, None).status_code == 200
     assert labels(gateway, "2025/über cat.jpg") == ["cat"]  # what was rejected comes with the next tagging
     assert gateway.http.get("/v1/statements").json() == {"statements": [], "cursor": None}
+
+
+def test_no_more_labels_than_come_back_after_a_loss(gateway: Running) -> None:
+    gateway.tagged("cat.jpg", "cat")
+    statements = Statements(gateway.wiring.redis, gateway.wiring.keys)
+    for number in range(LABELS_MAX):
+        statements.change("inbox/cat.jpg", f"cat{number}", Statement(f"cat{number}", True, "e", 1.0))
+    refused = say(gateway, "cat.jpg", "Chelsea")
+    assert problem(refused) == "bad-request"
+    assert "take one back" in refused.json()["detail"]
+    assert say(gateway, "cat.jpg", "cat7", False).status_code == 200  # one that is known already
+    assert say(gateway, "cat.jpg", "cat8", None).status_code == 200
+    assert say(gateway, "cat.jpg", "Chelsea").status_code == 200
 
 
 def test_who_polls_sees_that_something_was_said(gateway: Running) -> None:

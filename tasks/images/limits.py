@@ -25,7 +25,6 @@ MOST: Mapping[str, int] = MappingProxyType({
     "HEIC items": 1_024,
     "JPEG 2000 tiles": 16_384,
     "JPEG 2000 components": 16,
-    "TIFF directories": 10_000,
     "TIFF parts": 262_144,  # strips and tiles
     "TIFF bytes of parts": 2**30,  # parts may overlap, so that a small file holds as many as it likes
     "ICO entries": 256,

@@ -16,7 +16,7 @@ from tests.contract.gateway.running import PIXEL, Running, emptied, png, problem
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
 from vectordb.errors import Permanent
-from workers.gateway.access import FORWARDED
+from workers.gateway.access import BELIEVED_S, FORWARDED
 from workers.gateway.api_keys import Scope
 from workers.gateway.home_key import FILE, create_home_key, read_home_key
 from workers.settings.settings import Settings
@@ -171,6 +171,14 @@ def test_a_key_that_stays_keeps_its_stream(locked: Running) -> None:
             comments += line.startswith(":")
             if comments == 4:
                 break
+
+
+@pytest.mark.parametrize("seconds", [4.0, 10.0, 60.0])
+def test_a_removed_key_is_noticed_within_the_seconds_that_are_set(tmp_path: Path, seconds: float) -> None:
+    found = options(Wiring(Settings(home=tmp_path, recheck_access_s=seconds)))
+    assert BELIEVED_S + found.recheck_s + found.ping_s <= seconds  # the next message after a check may be a ping later
+    with pytest.raises(ValueError, match="greater than or equal to 4"):
+        Settings(recheck_access_s=3.9)
 
 
 @pytest.mark.parametrize("origin", ["*", "null", " * ", "https://ok.example,*", "NULL"])

@@ -45,7 +45,7 @@ class GatewaySettings(Topic):
         None, description="Requests per second allowed for each API key. Default: no limit."
     )
     recheck_access_s: float = Field(
-        10.0, ge=1, le=60,
+        10.0, ge=4, le=60,
         description="Seconds after which an open stream or download ends at the latest when its API key was removed.",
     )  # fmt: skip
     backlog_max: PositiveInt = Field(

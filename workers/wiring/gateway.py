@@ -113,7 +113,7 @@ def options(wiring: Wiring) -> Options:
             " could use it. Name the origins, or set WILDTAG_KEY_REQUIRED=true"
         )
     # half, because the first message after that may be as late again
-    recheck_s = max(s.recheck_access_s - BELIEVED_S, s.recheck_access_s / 2) / 2
+    recheck_s = (s.recheck_access_s - BELIEVED_S) / 2
     admin_keys = [key for key in (s.admin_key, read_home_key(s.home)) if key is not None]
     return Options(
         bucket=s.bucket, token=s.webhook_token, open=not needed, admin_keys=admin_keys, upload_prefix=s.upload_prefix,

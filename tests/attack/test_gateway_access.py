@@ -176,7 +176,8 @@ def test_a_key_that_stays_keeps_its_stream(locked: Running) -> None:
 @pytest.mark.parametrize("seconds", [4.0, 10.0, 60.0])
 def test_a_removed_key_is_noticed_within_the_seconds_that_are_set(tmp_path: Path, seconds: float) -> None:
     found = options(Wiring(Settings(home=tmp_path, recheck_access_s=seconds)))
-    assert BELIEVED_S + found.recheck_s + found.ping_s <= seconds  # the next message after a check may be a ping later
+    # the next message after a check may be a ping later
+    assert BELIEVED_S + found.recheck_s + found.ping_s <= seconds
     with pytest.raises(ValueError, match="greater than or equal to 4"):
         Settings(recheck_access_s=3.9)
 

@@ -43,10 +43,13 @@ def main(arguments: list[str]) -> int:
     known = baseline.load(baseline.load_from_file(str(BASELINE)), str(BASELINE))
     found = SecretsCollection(root=str(ROOT))
     found.scan_files(*files())
+    for name, secret in found:
+        secret.filename = name  # not where this checkout is
     if arguments == ["--update"]:
         baseline.save_to_file(found, str(BASELINE))
         return 0
-    new = [(name, secret) for name, secret in found if secret not in known[name]]
+    seen = {(name, secret.type, secret.secret_hash) for name, secret in known}
+    new = [(name, one) for name, one in found if (name, one.type, one.secret_hash) not in seen]
     for name, secret in new:
         print(f"{name}:{secret.line_number}: {secret.type}")
     if new:

@@ -1,7 +1,7 @@
 """Middleware for every request: limits on speed, UTF-8 paths, and security headers.
 
-A response is sent in pieces, each when the one before is on its way. A large one that was handed over as a whole would
-stay in memory for each client that does not read it, after its handler has ended.
+A response is sent in pieces, each when the one before is on its way. A large one that was handed over as a whole
+would stay in memory for each client that does not read it, after its handler has ended.
 """
 
 from __future__ import annotations

@@ -62,9 +62,10 @@ def _pixels(data: bytes) -> bytes:
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Marker, offset and end of each segment before the first scan. The end may be behind the data.
 
-    Raises ``DamagedImage`` for thousands of fill bytes, through which Pillow would walk one by one.
+    Raises ``DamagedImage`` for thousands of fill bytes, through which Pillow would walk one by one, and
+    ``TooComplex`` for more segments than images have.
     """
-    at = 2
+    at, count = 2, 0
     while at + 4 <= len(data) and data[at] == 0xFF:
         fill = at
         while at + 4 <= len(data) and data[at + 1] == 0xFF:
@@ -76,6 +77,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             return
         end = at + 2 + int(struct.unpack_from(">H", data, at + 2)[0])
         yield marker, at, end
+        count += 1
+        limits.check("JPEG segments", count)
         at = end
 
 

@@ -16,6 +16,7 @@ MOST: Mapping[str, int] = MappingProxyType({
     # a progressive JPEG has 10, one that is tuned by hand up to 40; each one runs over the whole picture
     "JPEG scans": 100,
     "JPEG pixels in all scans": 2_000_000_000,
+    "JPEG segments": 100_000,  # before the first scan; metadata come in pieces of up to 64 KB
     "PNG chunks": 100_000,
     "GIF blocks": 1_000_000,  # of up to 255 bytes
     "AVIF frames": 20_000,

@@ -52,6 +52,12 @@ def scans(count: int, width: int = 1024, height: int = 1024) -> bytes:
     return data[:last] + data[last:-2] * (count - data.count(b"\xff\xda") + 1) + data[-2:]
 
 
+def jpeg_segments() -> bytes:
+    """Nearly two million empty application segments before the picture."""
+    data = encoded(Image.new("RGB", (8, 8)), "JPEG")
+    return data[:2] + b"\xff\xe5\0\2" * 1_800_000 + data[2:]
+
+
 def jpeg2000_tiles() -> bytes:
     """A codestream whose header says a million tiles of one pixel."""
     data = bytearray(encoded(noise(64, 64), "JPEG2000", no_jp2=True))
@@ -142,6 +148,7 @@ def avif_items() -> bytes:
 TOO_COMPLEX: dict[str, Make] = {
     "thousands of scans": lambda: scans(4000),
     "a hundred scans of a large picture": lambda: scans(90, 6000, 4000),
+    "JPEG segments": jpeg_segments,
     "JPEG 2000 tiles": jpeg2000_tiles,
     "GIF blocks": gif_blocks,
     "PNG chunks": png_chunks,

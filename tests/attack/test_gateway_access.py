@@ -68,8 +68,27 @@ def test_nor_does_it_beside_the_cookie_of_the_page(locked: Running) -> None:
         assert page.delete("/v1/session", headers=headers).status_code == 403
 
 
+@pytest.mark.parametrize(("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 202),
+                                              ("none", 202)])  # fmt: skip
+def test_a_browser_that_tells_the_site_and_no_origin_is_believed(gateway: Running, site: str, status: int) -> None:
+    answer = gateway.http.post("/v1/images", content=PIXEL, headers={"Sec-Fetch-Site": site})
+    assert answer.status_code == status
+    own = {"Sec-Fetch-Site": site, "Origin": gateway.url}
+    assert gateway.http.post("/v1/images", content=PIXEL, headers=own).status_code == 202
+
+
 @pytest.mark.parametrize(
-    "header", [*sorted(FORWARDED), "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Whatever"]
+    "header",
+    [
+        *sorted(FORWARDED),
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Whatever",
+        "CF-Ray",
+        "X-Envoy-Internal",
+        "X-Auth-Request-User",
+        "Ngrok-Trace-Id",
+    ],
 )
 @pytest.mark.parametrize("value", ["127.0.0.1", ""])
 def test_what_a_proxy_forwards_needs_a_key(gateway: Running, header: str, value: str) -> None:

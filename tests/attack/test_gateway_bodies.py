@@ -108,8 +108,12 @@ def test_every_small_route_has_a_small_limit(gateway: Attacked) -> None:
         (b'{"keys":[' + b"[]," * VALUES + b"[]]}", 413),
         (b'["a",' * 30 + b'"\\', 422),
         (b"9" * 100_000, 422),
+        (('["\u2200",' + "[" * 5000).encode("utf-16"), 400),  # a byte of the sign is a quotation mark, if taken alone
+        (("[" * 5000).encode("utf-32-le"), 400),
+        (b'""' * (2 * VALUES + 1) + b"[" * (DEPTH + 1), 413),
     ],
-    ids=["deep", "objects", "deep beside strings", "strings", "many", "lists", "cut off", "a number"],
+    ids=["deep", "objects", "deep beside strings", "strings", "many", "lists", "cut off", "a number", "UTF-16",
+         "UTF-32", "texts"],
 )  # fmt: skip
 def test_json_has_a_depth_and_a_number_of_values(gateway: Attacked, path: str, body: bytes, status: int) -> None:
     headers = {"Authorization": f"Bearer {ADMIN}", "Content-Type": "application/json"}

@@ -101,6 +101,15 @@ def test_labels_that_were_taken_back_leave_room_for_others(bucket: Bucket) -> No
             number += 1
     entries, reasons = bucket.read()
     assert (len(entries), reasons) == (number, [])
+@pytest.mark.parametrize("target", ["000000000000001-00000001.json", "x" * 300])
+def test_an_entry_that_is_a_link_to_nowhere_does_not_cost_the_others(
+    bucket: Bucket, tmp_path: Path, target: str
+) -> None:
+    """A link to itself ended the restoration each time, and with it the dispatcher's start."""
+    good = Entry("a.jpg", "cat", NOW, said())
+    bucket.write(msgspec.json.encode(good))
+    (tmp_path / "inbox/.wildtag/statements/000000000000001-00000001.json").symlink_to(target)
+    assert bucket.read()[0] == [good]
 
 
 def test_an_entry_that_is_a_link_to_a_file_outside(bucket: Bucket, tmp_path: Path) -> None:

@@ -35,9 +35,12 @@ WITHOUT_KEY = Scope.WRITE  # the scope of requests that need no key: every user 
 # set by proxies; also every header that begins with one of the prefixes
 FORWARDED = frozenset({
     "forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-host", "x-original-for",
-    "true-client-ip", "cf-connecting-ip", "fastly-client-ip",
+    "true-client-ip", "cf-connecting-ip", "fastly-client-ip", "fly-client-ip", "client-ip", "x-remote-ip",
+    "x-remote-addr", "x-originating-ip", "x-proxyuser-ip", "x-real-port", "x-azure-clientip", "x-nginx-proxy",
+    "x-original-url", "x-rewrite-url", "x-arr-log-id", "x-arr-ssl", "x-varnish", "cdn-loop",
+    "remote-user", "x-remote-user", "forwarded-for",
 })  # fmt: skip
-FORWARDED_PREFIXES = ("x-forwarded", "x-envoy-external", "tailscale-")
+FORWARDED_PREFIXES = ("x-forwarded", "x-envoy-", "x-auth-request-", "x-vercel-", "cf-", "ngrok-", "tailscale-")
 
 # only documents the key in the OpenAPI document; ``Access`` reads it, because of the cookie
 bearer = HTTPBearer(
@@ -129,6 +132,8 @@ class Access:
     def same_origin(self, request: Request) -> None:
         """Raises ``Problem`` for a request from a page of another site."""
         origin = request.headers.get("origin")
+        if origin is None and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+            origin = "another site"
         if origin is None or origin in self._origins or _place(origin) == request.headers.get("host"):
             return
         raise Problem("forbidden", f"pages of {origin[:200]} are not allowed to send this request")

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import re
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import anyio.from_thread
 from fastapi import Request
@@ -25,6 +27,7 @@ from workers.gateway.problems import Problem
 HEAD = 2**18  # bytes that are read first; smaller images are kept in memory
 FIELDS = 2**16  # maximum bytes of a form besides its file
 PARTS = 32  # maximum number of fields before its file
+_EXTENDED = re.compile(rb";\s*filename\*\s*=\s*utf-8'[^';]*'([^\s;]*)", re.IGNORECASE)  # RFC 8187
 
 
 class Body:
@@ -243,6 +246,8 @@ class Form:
     def _headers_end(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         name, file_name = options.get(b"name", b"").decode(errors="replace"), options.get(b"filename")
+        if file_name is None:
+            file_name = _extended_name(self._headers.get(b"content-disposition", b""))
         self._field_name = ""
         if file_name is not None:
             if not self.begun:
@@ -263,3 +268,9 @@ class Form:
 
     def _part_end(self) -> None:
         self.ended = self.begun
+
+
+def _extended_name(disposition: bytes) -> bytes | None:
+    """The name of a file that is given as ``filename*`` only, which some clients send, as UTF-8."""
+    found = _EXTENDED.search(disposition)
+    return None if found is None else unquote_to_bytes(found[1])

@@ -19,6 +19,8 @@ DEPTH = 32  # nested arrays and objects
 VALUES = 25_000  # arrays, objects and their elements; a batch of 10,000 keys has 10,003
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{},]', re.DOTALL)
 _QUOTE, _COMMA = b'",'
+_STRINGS = 2 * VALUES  # each value may have a name
+_OTHER = (b"\xff\xfe", b"\xfe\xff")  # how UTF-16 and UTF-32 begin, unless with a zero among the first four bytes
 Receive = Callable[[], Awaitable[Any]]
 
 
@@ -46,14 +48,22 @@ async def read(receive: Receive, lease: Lease, limit: int, seconds: float) -> by
 
 
 def check(body: bytes) -> None:
-    """Raises ``Problem`` for JSON that is nested too deep or has too many values. Does not check the syntax."""
+    """Raises ``Problem`` for JSON that is nested too deep or has too many values. Does not check the syntax.
+
+    JSON is UTF-8 (RFC 8259). The parser would read UTF-16, too, in which brackets can be hidden from this check.
+    """
+    if body.startswith(_OTHER) or b"\0" in body[:4]:
+        raise Problem("bad-request", "the JSON body is not UTF-8")
     openings = body.count(b"[") + body.count(b"{")
     if openings <= DEPTH and openings + body.count(b",") <= VALUES:  # also counts what is in strings
         return
-    values = depth = 0
+    values = depth = strings = 0
     for found in _TOKEN.finditer(body):
         token = body[found.start()]
         if token == _QUOTE:
+            strings += 1
+            if strings > _STRINGS:
+                raise Problem("too-large", f"the JSON body has more than {_STRINGS:,} texts")
             continue
         if token in b"]}":
             depth -= 1

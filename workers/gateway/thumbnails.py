@@ -38,7 +38,8 @@ class Thumbnails:
         self._limit = options.max_object_bytes
         self._pixels = min(options.max_pixels, MOST_PIXELS)
         self._video = options.video
-        self._kept: OrderedDict[tuple[str, str, int], bytes | BadImage] = OrderedDict()
+        # a refusal is kept as its reason: an exception would keep the file itself, by its traceback
+        self._kept: OrderedDict[tuple[str, str, int], bytes | str] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
         self.threads = anyio.CapacityLimiter(AT_ONCE)  # separate, so that other routes do not wait for decoding
@@ -49,19 +50,19 @@ class Thumbnails:
         with self._lock:
             if (kept := self._kept.get(name)) is not None:
                 self._kept.move_to_end(name)
-                if isinstance(kept, BadImage):  # it may have taken long
-                    raise Problem("not-an-image", str(kept))
+                if isinstance(kept, str):  # it may have taken long
+                    raise Problem("not-an-image", kept)
                 return kept
         data, _ = self._store.get(bucket, key, self._limit)
         try:
             made = self._decoders.thumbnail(data, side, max_pixels=self._pixels, limit_s=LIMIT_S, video=self._video)
         except BadImage as exc:
-            self._keep(name, exc)
+            self._keep(name, str(exc))
             raise Problem("not-an-image", str(exc)) from exc
         self._keep(name, made)
         return made
 
-    def _keep(self, name: tuple[str, str, int], made: bytes | BadImage) -> None:
+    def _keep(self, name: tuple[str, str, int], made: bytes | str) -> None:
         with self._lock:
             self._bytes += _size(made) - _size(self._kept.pop(name, b""))
             self._kept[name] = made
@@ -69,7 +70,7 @@ class Thumbnails:
                 self._bytes -= _size(self._kept.popitem(last=False)[1])
 
 
-def _size(made: bytes | BadImage) -> int:
+def _size(made: bytes | str) -> int:
     """Bytes of memory, about."""
     return len(made) if isinstance(made, bytes) else 1024
 

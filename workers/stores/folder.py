@@ -192,13 +192,20 @@ class FolderStore:
     def _listed_output(self, bucket: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
         roots = dict.fromkeys([self._written(bucket, prefix), self._root(bucket)])
         for key in output_keys(roots, self._output, prefix):
-            if key.encode() > after.encode():
-                with contextlib.suppress(
-                    FileNotFoundError, NotADirectoryError, ObjectForbidden
-                ):  # removed or replaced meanwhile
-                    with self._descent(bucket, key).opened(name_of(key)) as opened:
-                        info = self._info(bucket, key, os.fstat(opened))
-                    yield info
+            if key.encode() > after.encode() and (info := self._output_info(bucket, key)) is not None:
+                yield info
+
+    def _output_info(self, bucket: str, key: str) -> ObjectInfo | None:
+        """``None`` for what was removed or replaced meanwhile, and for a link that cannot be followed."""
+        try:
+            with self._descent(bucket, key).opened(name_of(key)) as opened:
+                return self._info(bucket, key, os.fstat(opened))
+        except (FileNotFoundError, NotADirectoryError, ObjectForbidden):
+            return None
+        except OSError as exc:
+            if exc.errno in {errno.ELOOP, errno.ENAMETOOLONG}:  # it leads to itself, or to a name that cannot be
+                return None
+            raise StoreAway(f"the file {key} cannot be looked at: {exc.strerror}") from exc
 
     def _written(self, bucket: str, key: str) -> Path:
         """The folder to which a key is written."""

@@ -43,6 +43,15 @@ def test_a_name_that_is_given_comes_before_that_of_the_file(gateway: Running) ->
     assert kept(gateway) == UserMetadata("mine.png")
 
 
+def test_a_name_that_is_given_in_the_extended_notation_only(gateway: Running) -> None:
+    """Clients of Java and .NET send it so."""
+    plain, extended = b'filename="x.png"', b"filename*=utf-8''K%C3%A4se.png"
+    form = part("image", png(), "x.png").replace(plain, extended) + END
+    assert extended in form
+    assert gateway.http.post("/v1/images", content=form, headers=FORM).status_code == 202
+    assert kept(gateway) == UserMetadata("Käse.png")
+
+
 def test_an_upload_without_any_has_none(gateway: Running) -> None:
     gateway.upload()
     assert kept(gateway) is None

@@ -84,6 +84,7 @@ def test_the_last_record_stays_with_a_mark_while_the_image_is_tagged_again(visit
 def test_a_misspelt_tag_is_named_with_the_one_that_is_meant(visit: Visit, album: str) -> None:
     label = asked(album, "/v1/tags", limit="1")["tags"][0]["label"]
     page = visit(album).open(f"#/search?tag={label[0]}{label}")
-    expect(page.get_by_text(re.compile(f"No image has the tag .*did you mean .*{re.escape(label)}"))).to_be_visible()
+    view = page.locator("#view")
+    expect(view.get_by_text(re.compile(f"No image has the tag .*did you mean .*{re.escape(label)}"))).to_be_visible()
     page.goto(f"{album}/#/tag/{label[0]}{label}")
-    expect(page.get_by_text(re.compile(f"No image has this tag. Did you mean .*{re.escape(label)}"))).to_be_visible()
+    expect(view.get_by_text(re.compile(f"No image has this tag. Did you mean .*{re.escape(label)}"))).to_be_visible()

@@ -31,7 +31,7 @@ FILE = Path(__file__).parents[2] / "docs" / "images" / "page.png"
 PATIENCE_MS = 120_000
 COLOURS = 200
 LABELS = "labels"
-LABELLED = "h2, button, select option:checked"
+LABELLED = "header nav a, h2, button, select option:checked"
 SHOWN = {"chelsea.png": "cat.png", "coffee.png": "cup.png"}  # the last one comes first
 
 
@@ -47,6 +47,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=flags)
         page = browser.new_page(viewport={"width": 1200, "height": 860}, color_scheme="light")
+        page.set_default_timeout(PATIENCE_MS)
         shot = _shown(page, info.addresses["gateway"])
         labels = sorted({one.inner_text() for one in page.locator(LABELLED).all() if one.is_visible()})
         browser.close()

@@ -12,7 +12,7 @@ from rich.table import Table
 from workers.cli.connection import connected
 from workers.cli.panels import TAG
 from workers.cli.results import Json
-from workers.cli.show import clean, console, messages
+from workers.cli.show import clean, console, messages, named
 from workers.lifecycle.record import STATES, as_state
 from workers.stores.folder_names import key_text
 
@@ -116,14 +116,8 @@ def _show(page: FoundPage, *, json: bool) -> None:
         tags = ", ".join(f"{clean(tag.label)} [dim]{tag.strength:.2f}[/]" for tag in one.record.tags)
         if one.record.error is not None:
             tags = f"[red]{one.record.state}[/]: {clean(one.record.error.reason)}"
-        view.add_row(_name(one), _why(one), tags or "[yellow]unknown[/]")
+        view.add_row(named(one.record), _why(one), tags or "[yellow]unknown[/]")
     console.print(view)
-
-
-def _name(found: FoundImage) -> str:
-    """The key, and what an uploaded file was called."""
-    record = found.record
-    return clean(record.key) + (f"\n[dim]{clean(record.file_name)}[/]" if record.file_name else "")
 
 
 def _why(found: FoundImage) -> str:

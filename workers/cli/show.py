@@ -67,10 +67,21 @@ def print_table(records: Sequence[Record]) -> None:
 def add_row(view: Table, record: Record, notes: Footnotes | None = None) -> None:
     """One record as a row. ``notes``: of the table."""
     if record.error:
-        view.add_row(clean(record.key), _why(record.state, record.error, notes), "")
+        view.add_row(named(record), _why(record.state, record.error, notes), "")
         return
     best = [f"{clean(hit.caption)} [dim]{hit.similarity:.2f}[/]" for hit in record.evidence[:1]]
-    view.add_row(clean(record.key), _tags(record), *best)
+    view.add_row(named(record), _tags(record), *best)
+
+
+def named(record: Record, before: str = "\n", after: str = "") -> str:
+    """The key, and what an uploaded file was called unless the key ends so; safe to print.
+
+    ``before``, ``after``: what is put around the name.
+    """
+    called = record.file_name
+    if not called or record.key.rpartition("/")[2] == called:
+        return clean(record.key)
+    return f"{clean(record.key)}[dim]{before}{clean(called)}{after}[/]"
 
 
 def show(records: Iterable[Record], *, json: bool) -> int:
@@ -93,9 +104,10 @@ def print_json(record: Record) -> None:
 
 def line(record: Record) -> str:
     """A record in one line of markup."""
+    name = named(record, " (", ")")
     if record.error:
-        return f"[bold]{clean(record.key)}[/]  {_why(record.state, record.error)}"
-    return f"[bold]{clean(record.key)}[/]  {_tags(record)}"
+        return f"[bold]{name}[/]  {_why(record.state, record.error)}"
+    return f"[bold]{name}[/]  {_tags(record)}"
 
 
 def _why(state: State, error: Error, notes: Footnotes | None = None) -> str:

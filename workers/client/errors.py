@@ -98,8 +98,9 @@ def problem_of(answer: httpx.Response) -> ApiError:
     passing = answer.status_code in PASSING or (answer.status_code == HTTPStatus.CONFLICT and later is not None)
     error = Postponed if passing else Refused
     detail = problem.detail or f"{answer.status_code} {phrase}".rstrip()
-    if problem.errors:
-        detail += f" ({'; '.join(f'{invalid.where}: {invalid.reason}' for invalid in problem.errors)})"
+    faults = [f"{invalid.where}: {invalid.reason}" for invalid in problem.errors]
+    if more := [fault for fault in faults if fault not in detail]:  # the gateway's detail names the first ones
+        detail += f" ({'; '.join(more)})"
     return error(detail, problem.type.removeprefix(PREFIX), answer.status_code, later)
 
 

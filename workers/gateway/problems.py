@@ -47,6 +47,7 @@ from workers.stores.store import ObjectForbidden, ObjectGone, ObjectTooLarge
 log = structlog.get_logger()
 
 ERRORS = 20  # maximum number of listed errors
+NAMED = 3  # of them in ``detail``
 PREFIX = "urn:wildtag:problem:"
 MEDIA_TYPE = "application/problem+json"
 _STATUS = {
@@ -112,6 +113,18 @@ def service_of(exc: Exception) -> str:
     return getattr(exc, "service", None) or "redis"
 
 
+def of_invalid(exc: RequestValidationError) -> Problem:
+    """The problem of a request that does not match its specification; ``detail`` names the first faults."""
+    errors = [{"where": ".".join(map(str, e["loc"])), "reason": _reason(e, exc.body)} for e in exc.errors()[:ERRORS]]
+    return Problem("invalid", "; ".join(f"{e['where']}: {e['reason']}" for e in errors[:NAMED]), errors=errors)
+
+
+def _reason(error: Mapping[str, Any], body: object) -> str:
+    if error["loc"] == ("body",) and isinstance(body, bytes):  # the framework parses no other type
+        return "a JSON body needs the header Content-Type: application/json"
+    return "unknown field" if error["type"] == "extra_forbidden" else str(error["msg"])
+
+
 def install(app: FastAPI) -> None:
     """Make an application return all errors as problem documents."""
 
@@ -126,9 +139,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(_: Request, exc: Exception) -> Response:
         assert isinstance(exc, RequestValidationError)  # noqa: S101 -- as above
-        shown = exc.errors()[:ERRORS]
-        errors = [{"where": ".".join(map(str, e["loc"])), "reason": e["msg"]} for e in shown]
-        return Problem("invalid", "the request does not match the specification", errors=errors).response()
+        return of_invalid(exc).response()
 
     async def gone(_: Request, __: Exception) -> Response:
         return Response(status_code=400)  # the client is gone

@@ -67,7 +67,7 @@ class Filters:
                 SearchFilter.of(after=value)
             except BadTime as exc:
                 errors = [{"where": f"query.{name}", "reason": str(exc)}]
-                raise Problem("invalid", "the request does not match the specification", errors=errors) from exc
+                raise Problem("invalid", f"query.{name}: {exc}", errors=errors) from exc
         return SearchFilter.of(*self._given, self._after, self._before, self._state)
 
 

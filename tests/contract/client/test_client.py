@@ -152,6 +152,13 @@ def test_what_is_invalid_is_named(gateway: MadeUpGateway, client: Client) -> Non
         client.upload(CAT)
 
 
+def test_what_the_detail_names_is_said_once(gateway: MadeUpGateway, client: Client) -> None:
+    body = {"detail": "query.limit: 9", "errors": [{"where": "query.limit", "reason": "9"}]}
+    gateway.prepare(IMAGES, Answer(422, json.dumps(body).encode()))
+    with pytest.raises(Refused, match=r"^query\.limit: 9$"):
+        client.upload(CAT)
+
+
 def test_an_error_of_a_proxy_is_an_error_too(gateway: MadeUpGateway, client: Client) -> None:
     past = {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}
     gateway.prepare(IMAGES, Answer(502, b"<html>", past), Answer(404, b"\xff"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from rich.text import Text
 
@@ -83,3 +84,17 @@ def test_what_may_be_wrong_with_a_file_is_shown_beside_its_tags() -> None:
     record = Record(bucket="inbox", key="a.bmp", etag="1", state="done", space_id="s", captions_version="c@1",
                     tags=(Tag("cat", 0.5, 0.5, 0.5),), media=media)  # fmt: skip
     assert Text.from_markup(show.line(record)).plain == "a.bmp  cat 0.50; warning: [b]dark[/]"
+
+
+@pytest.mark.parametrize(
+    ("key", "called", "table", "line"),
+    [
+        ("uploads/01a2.jpg", "cat.jpg", "uploads/01a2.jpg[dim]\ncat.jpg[/]", "uploads/01a2.jpg[dim] (cat.jpg)[/]"),
+        ("holiday/cat.jpg", "cat.jpg", "holiday/cat.jpg", "holiday/cat.jpg"),  # its key says it
+        ("a.jpg", "[b]x\x1b", "a.jpg[dim]\n\\[b]x\N{REPLACEMENT CHARACTER}[/]", None),
+    ],
+)
+def test_an_upload_is_shown_with_the_name_of_its_file(key: str, called: str, table: str, line: str | None) -> None:
+    record = msgspec.structs.replace(skipped(key, "no"), file_name=called)
+    assert show.named(record) == table
+    assert line is None or show.line(record).startswith(f"[bold]{line}[/]  ")

@@ -81,7 +81,9 @@ function counted(count, { cursor, truncated, hint, incomplete }, parameters) {
     return `No image was found. ${filtered ? "Remove a filter, or search for other words." : "Try other words."}`;
   }
   const all = cursor ? " and more" : truncated ? "; there may be more: add a filter" : "";
-  return `${hint ? `${sentence(hint)} ` : ""}${plural(count, "image", "images")}${all}. Hover or focus an image to see why it was found.${missing}`;
+  // where nothing hovers, the reasons are always shown
+  const why = matchMedia("(hover: none)").matches ? "" : " Hover or focus an image to see why it was found.";
+  return `${hint ? `${sentence(hint)} ` : ""}${plural(count, "image", "images")}${all}.${why}${missing}`;
 }
 
 function advice(refused, { like }) {

@@ -101,6 +101,8 @@ def test_labels_that_were_taken_back_leave_room_for_others(bucket: Bucket) -> No
             number += 1
     entries, reasons = bucket.read()
     assert (len(entries), reasons) == (number, [])
+
+
 @pytest.mark.parametrize("target", ["000000000000001-00000001.json", "x" * 300])
 def test_an_entry_that_is_a_link_to_nowhere_does_not_cost_the_others(
     bucket: Bucket, tmp_path: Path, target: str

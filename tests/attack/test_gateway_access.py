@@ -62,7 +62,7 @@ def test_the_header_of_a_proxy_does_not_switch_the_origin_check_off(gateway: Run
 
 def test_nor_does_it_beside_the_cookie_of_the_page(locked: Running) -> None:
     headers = {"Origin": "https://evil.example", "Authorization": "Basic dXNlcjpwYXNz"}
-    with httpx.Client(base_url=locked.url, cookies={"wildtag_key": ADMIN}) as page:
+    with httpx.Client(base_url=locked.url, headers={"Cookie": locked.signed_in(ADMIN)}) as page:
         assert page.post("/v1/images", content=PIXEL, headers=headers).status_code == 403
         assert page.post("/v1/images", content=PIXEL, headers={**headers, "Origin": locked.url}).status_code == 202
         assert page.delete("/v1/session", headers=headers).status_code == 403
@@ -118,9 +118,10 @@ def test_the_key_of_the_home_is_admin_and_signs_the_page_in(gateway: Running) ->
         assert page.get(ADMIN_ROUTE).status_code == 200
 
 
-def test_the_cookie_of_another_stack_locks_nobody_out(gateway: Running) -> None:
-    """Cookies do not know ports. The gateway would answer without a key, so it does with one it does not know."""
-    with httpx.Client(base_url=gateway.url, cookies={"wildtag_key": "wh_" + "0" * 48}) as page:
+@pytest.mark.parametrize("shown", ["wh_" + "0" * 48, f"admin.{int(time.time())}.{'0' * 64}", "", "x" * 4000])
+def test_the_cookie_of_a_session_that_has_ended_locks_nobody_out(gateway: Running, shown: str) -> None:
+    """The gateway would answer without a cookie, so it does with one it does not know."""
+    with httpx.Client(base_url=gateway.url, cookies={f"wildtag_session_{gateway.port}": shown}) as page:
         assert page.get("/v1/status").status_code == 200
         assert page.get(ADMIN_ROUTE).status_code == 403
 
@@ -155,7 +156,7 @@ def test_a_removed_key_loses_what_is_open(locked: Running, path: str, by_cookie:
     ref = locked.put(f"{by_cookie}.png", png(path))  # emptying Redis would end a feed, too
     locked.enter(ref)
     key = locked.wiring.api_keys.create("leaver", Scope.READ)
-    given = {"Cookie": f"wildtag_key={key}"} if by_cookie else {"Authorization": f"Bearer {key}"}
+    given = {"Cookie": locked.signed_in(key)} if by_cookie else {"Authorization": f"Bearer {key}"}
     ended, statuses = threading.Event(), []
 
     def listen() -> None:

@@ -1,4 +1,4 @@
-"""Access control. A request presents its API key as ``Authorization: Bearer`` or, from the page, as a cookie.
+"""Access control. A request presents its API key as ``Authorization: Bearer``, or is of a session of the page.
 
 On the loopback address no key is required by default; such requests have the scope ``write``. Pages of other sites
 in a user's browser must not get access: requests for another host name (DNS rebinding) or from another origin are
@@ -17,19 +17,18 @@ from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel, Field
 from starlette.datastructures import Headers
 
-from workers.gateway import responses
+from workers.gateway import sessions
 from workers.gateway.addresses import loopback
 from workers.gateway.api_keys import ApiKey, ApiKeys, Scope
 from workers.gateway.problems import Problem
+from workers.gateway.sessions import Sessions
 
-COOKIE = "wildtag_key"
 _NEEDS = "__wildtag_scope__"
-BELIEVED_S = 2.0  # how long a removed key may still work
+BELIEVED_S = 2.0  # how long a removed key, or a session of it, may still work
 KNOWN_MAX = 1000
 WITHOUT_KEY = Scope.WRITE  # the scope of requests that need no key: every user of this machine can send them
 # set by proxies; also every header that begins with one of the prefixes
@@ -57,8 +56,11 @@ class Caller:
     scope: Scope
 
 
+BY_SETTINGS = Caller("admin", Scope.ADMIN)  # with an admin key of the settings or of the home
+
+
 class Access:
-    """Checks API keys, scopes, origins and rates.
+    """Checks API keys, sessions, scopes, origins and rates.
 
     ``admin_keys``: keys with every scope besides those in Redis. ``open_``: requests to the loopback address need no
     key. ``rate``: requests per second and caller. ``origins``: other sites whose pages may send requests that change
@@ -68,6 +70,7 @@ class Access:
     def __init__(
         self,
         keys: ApiKeys,
+        sessions: Sessions,
         *,
         admin_keys: Collection[str] = (),
         open_: bool,
@@ -76,6 +79,7 @@ class Access:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keys = keys
+        self._sessions = sessions
         self._admins = [hashlib.sha256(key.encode()).digest() for key in admin_keys]
         self._open = open_
         self._rate = rate
@@ -106,11 +110,11 @@ class Access:
 
     async def _found(self, request: Request) -> tuple[Caller | None, bool]:
         """The caller, and whether its key was in the Authorization header. Raises ``Problem`` if a key is missing."""
-        shown, cookie = _bearer(request.headers), request.cookies.get(COOKIE)
+        shown, cookie = _bearer(request.headers), request.cookies.get(cookie_name(request))
         if shown is not None:
             return await self.known(shown), True
-        found = None if cookie is None else await self.known(cookie)
-        # an open gateway gives more to requests without a cookie; the cookie may be of a stack on another port
+        found = None if cookie is None else await self._signed_in(cookie)
+        # an open gateway serves requests without a cookie, so also those whose session has ended
         if found is not None or (cookie is not None and not self._open):
             return found, False
         if not self._open:
@@ -142,10 +146,50 @@ class Access:
         """The caller with this key; ``None`` for an unknown key."""
         digest = hashlib.sha256(shown.encode()).digest()
         if sum(hmac.compare_digest(digest, admin) for admin in self._admins):  # compares with all
-            return Caller("admin", Scope.ADMIN)
+            return BY_SETTINGS
+        return await self._believed(digest, lambda: self._keys.look_up(shown))
+
+    async def begin(self, shown: str) -> str:
+        """Begin a session of the page with this key; gives its cookie. Raises ``Problem`` for an unknown key."""
+        caller = await self.known(shown) if shown.isascii() else None
+        if caller is None:
+            raise _no_key("unknown API key")
+        owner, binding = caller.name, b""
+        if caller == BY_SETTINGS:
+            owner, binding = sessions.ADMIN, hashlib.sha256(shown.encode()).digest()
+        return await anyio.to_thread.run_sync(self._sessions.create, owner, binding)
+
+    async def end(self, request: Request) -> None:
+        """End the session of a request, if it has one."""
+        shown = request.cookies.get(cookie_name(request))
+        if shown is not None:
+            for binding in self._bindings(shown):
+                await anyio.to_thread.run_sync(self._sessions.end, shown, binding)
+            self._known.pop(_digest_of_session(shown), None)
+
+    async def _signed_in(self, shown: str) -> Caller | None:
+        """The caller of a session; ``None`` if it has ended."""
+
+        def key() -> ApiKey | None:
+            owner = self._sessions.owner(shown)
+            if owner is None or not any(self._sessions.known(shown, binding) for binding in self._bindings(shown)):
+                return None
+            return (
+                ApiKey(BY_SETTINGS.name, "", BY_SETTINGS.scope, 0.0)
+                if owner == sessions.ADMIN
+                else self._keys.get(owner)
+            )
+
+        return await self._believed(_digest_of_session(shown), key)
+
+    def _bindings(self, shown: str) -> list[bytes]:
+        return self._admins if self._sessions.owner(shown) == sessions.ADMIN else [b""]
+
+    async def _believed(self, digest: bytes, look_up: Callable[[], ApiKey | None]) -> Caller | None:
+        """The caller that ``look_up`` finds, which is asked again after ``BELIEVED_S``."""
         caller, until = self._known.get(digest, (None, -1.0))
         if self._clock() >= until:
-            key: ApiKey | None = await anyio.to_thread.run_sync(self._keys.look_up, shown)
+            key = await anyio.to_thread.run_sync(look_up)
             caller = None if key is None else Caller(key.id, key.scope)
             self._known[digest] = caller, self._clock() + BELIEVED_S
             self._known.move_to_end(digest)
@@ -192,46 +236,22 @@ def forwarded(headers: Headers) -> str | None:
     return next((name for name in headers if name in FORWARDED or name.startswith(FORWARDED_PREFIXES)), None)
 
 
-class Session(BaseModel, extra="forbid"):
-    """An API key."""
-
-    key: str = Field(min_length=1, max_length=500)
-
-
-def router(access: Access) -> APIRouter:
-    """The routes that sign the page in and out: the key becomes a cookie that scripts cannot read."""
-    routes = APIRouter(tags=["access"])
-
-    refused = responses.problems(400, 408, 413, 422, 503)
-
-    @routes.post("/v1/session", status_code=204, responses=refused, operation_id="signIn", summary="Sign in")
-    async def sign_in(request: Request, session: Session) -> Response:
-        """Exchange an API key for a cookie. Only the web page needs this."""
-        access.same_origin(request)
-        if not session.key.isascii() or await access.known(session.key) is None:
-            raise _no_key("unknown API key")
-        answer = Response(status_code=204)
-        answer.set_cookie(
-            COOKIE, session.key, httponly=True, samesite="strict", secure=request.url.scheme == "https",
-            max_age=30 * 86_400,
-        )  # fmt: skip
-        return answer
-
-    @routes.delete("/v1/session", status_code=204, responses=responses.problems(422), operation_id="signOut",
-                   summary="Sign out")  # fmt: skip
-    async def sign_out(request: Request) -> Response:
-        """Delete the cookie."""
-        access.same_origin(request)
-        answer = Response(status_code=204)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
-        return answer
-
-    return routes
-
-
 def _bearer(headers: Headers) -> str | None:
     scheme, _, key = headers.get("authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" and key.strip() else None
+
+
+def cookie_name(request: Request) -> str:
+    """The name of the cookie: with the port that the browser knows, so that stacks on other ports keep theirs."""
+    try:
+        port = request.url.port
+    except ValueError:
+        port = None
+    return f"wildtag_session_{port or (443 if request.url.scheme == 'https' else 80)}"
+
+
+def _digest_of_session(shown: str) -> bytes:
+    return hashlib.sha256(b"session " + shown.encode("utf-8", "surrogatepass")).digest()
 
 
 def _no_key(detail: str) -> Problem:

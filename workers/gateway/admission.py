@@ -98,9 +98,15 @@ class Places:
     ``what``: the kind, in the plural. For one thread.
     """
 
-    def __init__(self, most: int, what: str) -> None:
+    def __init__(self, most: int, what: str, retry_s: int = 1) -> None:
         self._shares = Shares(most)
         self._what = what
+        self._retry_s = retry_s
+
+    @property
+    def used(self) -> int:
+        """The number of places in use."""
+        return self._shares.used
 
     @contextmanager
     def place(self, caller: Caller) -> Iterator[None]:
@@ -109,10 +115,14 @@ class Places:
         refusal = self._shares.refusal(who, 1)
         if refusal == "full":
             in_use = self._shares.used
-            raise Problem.later("too-many", f"{in_use} {self._what} are in progress, which is the limit", 1)
+            raise Problem.later(
+                "too-many", f"{in_use} {self._what} are in progress, which is the limit", self._retry_s
+            )
         if refusal == "share":
             held = self._shares.held(caller.name)
-            raise Problem.later("too-many", f"{held} {self._what} of this API key are in progress, its share", 1)
+            raise Problem.later(
+                "too-many", f"{held} {self._what} of this API key are in progress, its share", self._retry_s
+            )
         self._shares.take(who, 1)
         try:
             yield

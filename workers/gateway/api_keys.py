@@ -106,10 +106,21 @@ class ApiKeys:
         return tuple(sorted(found, key=lambda key: (key.created, key.id)))
 
     def remove(self, which: str) -> bool:
-        """Delete the key with this id or name. Whether it existed."""
+        """Delete the key with this id or name, and its sessions. Whether it existed."""
         ids = [key.id for key in self.list() if which in {key.id, key.name}]
+        if not ids:
+            return False
         with translated():
-            return bool(ids and self._redis.hdel(self._keys.api_keys, *ids))
+            pipe = self._redis.pipeline()
+            pipe.hdel(self._keys.api_keys, *ids)
+            pipe.delete(*map(self._keys.page_sessions, ids))
+            return bool(pipe.execute()[0])
+
+    def get(self, key_id: str) -> ApiKey | None:
+        """The key with this id; ``None`` if there is none."""
+        with translated():
+            body = self._redis.hget(self._keys.api_keys, key_id)
+        return None if body is None else from_json(body, _Stored).key(key_id)
 
     def look_up(self, presented: str) -> ApiKey | None:
         """The key that was presented; ``None`` if it is unknown. Takes the same time in both cases."""

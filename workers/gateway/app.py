@@ -29,6 +29,7 @@ from workers.gateway import (
     route_rules,
     search,
     segments,
+    sign_in,
     tags,
     teaching_routes,
     thumbnails,
@@ -53,8 +54,8 @@ def create_app(services: Services, options: Options) -> FastAPI:
     """The application with these services and options."""
     broadcaster = Broadcaster(services.records, services.progress, services.outages.own)
     streams = Streams(options.streams_max, options.ping_s)
-    doors = access.Access(services.keys, admin_keys=options.admin_keys, open_=options.open, rate=options.rate,
-                          origins=options.cors_origins)  # fmt: skip
+    doors = access.Access(services.keys, services.sessions, admin_keys=options.admin_keys, open_=options.open,
+                          rate=options.rate, origins=options.cors_origins)  # fmt: skip
     admission = Admission(services.progress, options)
     where = images.Images(services, options, broadcaster, admission)
     drawing = segments.Segments(services, options)
@@ -99,7 +100,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
         feed.router(services.records, broadcaster, doors, streams),
         captions.router(services.captions, doors),
         deliveries.router(services.dead_letters, doors),
-        access.router(doors),
+        sign_in.router(doors),
         health.router(services, options, doors, metrics),
     )
     for router in routers:

@@ -1,10 +1,10 @@
-"""Streams of server-sent events, with a limit on open streams and keep-alive comments."""
+"""Streams of server-sent events, with a limit on open streams, shared among API keys, and keep-alive comments."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
@@ -12,11 +12,14 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from vectordb.errors import WildtagError
+from workers.gateway.access import Caller
+from workers.gateway.admission import Places
 from workers.gateway.problems import Problem
 
 log = structlog.get_logger()
 
 STUCK_S = 60.0  # seconds without reading after which a client is disconnected
+RETRY_S = 5
 
 
 def event(data: bytes, *, name: str, id: str | None = None) -> bytes:  # noqa: A002 -- the name of the field
@@ -25,14 +28,18 @@ def event(data: bytes, *, name: str, id: str | None = None) -> bytes:  # noqa: A
 
 
 class Streams:
-    """Counts open streams and refuses more than ``most``."""
+    """Counts open streams. Refuses more than ``most``, and more than an API key's share of them."""
 
     def __init__(self, most: int, ping_s: float) -> None:
         """``ping_s``: seconds of silence after which a comment is sent, and access is checked."""
-        self._most = most
+        self._places = Places(most, "event streams", RETRY_S)
         self._ping_s = ping_s
         self._closing = asyncio.Event()
-        self.open = 0
+
+    @property
+    def open(self) -> int:
+        """The number of open streams."""
+        return self._places.used
 
     def response(self, events: AsyncIterator[bytes]) -> StreamingResponse:
         """A response that streams ``events``. Raises ``Problem`` at its start if too many are open."""
@@ -42,16 +49,9 @@ class Streams:
         """End all streams, because the server stops: it waits for open responses. Clients connect again."""
         self._closing.set()
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self, caller: Caller) -> AbstractContextManager[None]:
         """Occupy one stream. Raises ``Problem`` if there are too many."""
-        if self.open >= self._most:
-            raise Problem.later("too-many", f"{self.open} event streams are open, which is the limit", 5)
-        self.open += 1
-        try:
-            yield
-        finally:
-            self.open -= 1
+        return self._places.place(caller)
 
 
 class _Stream(StreamingResponse):
@@ -67,7 +67,7 @@ class _Stream(StreamingResponse):
             async with asyncio.timeout(STUCK_S):
                 await send(message)
 
-        with self._streams.place():
+        with self._streams.place(scope["state"]["caller"]):
             try:
                 await super().__call__(scope, receive, sending)
             except TimeoutError:

@@ -13,11 +13,12 @@ from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from tasks.message_parts import place_of
 from workers.gateway import responses
 from workers.gateway.access import Access
+from workers.gateway.admission import Places
 from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images, matches
 from workers.gateway.problems import Problem
@@ -48,17 +49,11 @@ def disposition(key: str, *, attachment: bool) -> str:
 def router(images: Images, store: ObjectStore, options: Options, access: Access) -> APIRouter:
     """The route."""
     routes = APIRouter(tags=["images"], dependencies=[Depends(access.needing(Scope.READ))])
-    sending = 0
+    places = Places(AT_ONCE, "downloads of originals")
 
-    async def place() -> AsyncIterator[None]:
-        nonlocal sending
-        if sending >= AT_ONCE:
-            raise Problem.later("too-many", f"{sending} originals are being sent", 1)
-        sending += 1
-        try:
+    async def place(request: Request) -> AsyncIterator[None]:
+        with places.place(request.state.caller):
             yield  # until the response is sent
-        finally:
-            sending -= 1
 
     @routes.get(
         "/v1/objects/{bucket}/{key:path}:content", response_class=Response, dependencies=[Depends(place)],

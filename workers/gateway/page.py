@@ -8,11 +8,12 @@ from __future__ import annotations
 from importlib import resources
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from workers.gateway import guards
+from workers.gateway.sign_in import OLD_COOKIE
 
 FILES = resources.files("workers.gateway") / "page_files"
 DOCS = "/docs"
@@ -20,9 +21,11 @@ FRESH = {"Cache-Control": "no-cache"}  # always revalidate: modules of two versi
 
 
 class _Files(StaticFiles):
-    def file_response(self, *arguments: Any, **named: Any) -> Response:
-        response = super().file_response(*arguments, **named)
+    def file_response(self, full_path: Any, stat_result: Any, scope: Any, status_code: int = 200) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers.update(FRESH)
+        if OLD_COOKIE in Request(scope).cookies:  # an API key, which the browser would send to other ports
+            response.delete_cookie(OLD_COOKIE, httponly=True, samesite="strict")
         return response
 
 

@@ -16,6 +16,7 @@ from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.idempotency import Idempotency
+from workers.gateway.sessions import Sessions
 from workers.gateway.upload_slots import UploadSlots
 from workers.images.coverage import CoverageReader
 from workers.images.duplicate_finder import DuplicateFinder
@@ -95,6 +96,7 @@ class Services:
     sources: Sources
     event_sink: EventSink
     keys: ApiKeys
+    sessions: Sessions
     idempotency: Idempotency
     upload_slots: UploadSlots
     batches: Batches

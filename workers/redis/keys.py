@@ -127,6 +127,8 @@ key                              type        holds
 ``P batch:ID:failed``            sorted set  its objects that finished without tags
 ``P api-keys``                   hash        id of an API key → JSON: ``sha256`` of its secret, ``name``, ``scope``,
                                              ``created``
+``P page-sessions:ID``           sorted set  digest of each session of the page → when it ends (Unix seconds). ``ID``
+                                             is that of its API key, or ``admin``; with a lifetime
 ``P rpc:ID``                     list        the answer to one request (``workers.redis.rpc``), with a lifetime
 ``P query-image:ID``             string      bytes of an image that is searched with, until its vector is made, with
                                              a lifetime (``workers.images.query_image``)
@@ -242,6 +244,9 @@ class Keys(ImageKeys, RecoveryKeys):
     @property
     def api_keys(self) -> str:
         return f"{self.prefix}api-keys"
+
+    def page_sessions(self, owner: str) -> str:
+        return f"{self.prefix}page-sessions:{owner}"
 
     def redis_target(self, key: str) -> str:
         return f"{self.prefix}redis-target:{key}"

@@ -12,6 +12,7 @@ from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.home_key import read_home_key
 from workers.gateway.idempotency import Idempotency
 from workers.gateway.services import Options, Services
+from workers.gateway.sessions import Sessions
 from workers.gateway.upload_slots import UploadSlots
 from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
@@ -42,6 +43,7 @@ def services(wiring: Wiring) -> Services:
         batching_writer=BatchingWriter(connect_async(s.redis_url), wiring.keys),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
         sources=wiring.sources, event_sink=wiring.event_sink, keys=wiring.api_keys,
+        sessions=Sessions(wiring.redis, wiring.keys, wiring.clock),
         idempotency=Idempotency(wiring.redis, wiring.keys),
         upload_slots=UploadSlots(wiring.redis, wiring.keys, wiring.clock),
         batches=Batches(

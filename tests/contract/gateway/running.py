@@ -78,6 +78,13 @@ class Running:
         """The bucket."""
         return self.wiring.settings.inbox_folder
 
+    def signed_in(self, key: str) -> str:
+        """The Cookie header of the page after signing in."""
+        answer = httpx.post(f"{self.url}/v1/session", json={"key": key})
+        assert answer.status_code == 204, answer.text
+        (cookie,) = [f"{name}={value}" for name, value in answer.cookies.items()]
+        return cookie
+
     def upload(self, image: bytes | None = None, **params: object) -> Json:
         """Upload an image of its own; gives the answer's body."""
         answer = self.http.post("/v1/images", content=image or png(str(time.monotonic_ns())), params=params)  # type: ignore[arg-type]  # numbers and texts

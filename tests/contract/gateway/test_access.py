@@ -117,7 +117,7 @@ def test_pages_of_other_sites_change_nothing(locked: Running, gateway: Running, 
     refused = gateway.http.post("/v1/images", content=PIXEL, headers=headers)
     assert (refused.status_code, problem(refused)) == (403, "forbidden")
     assert gateway.stored() == []
-    with httpx.Client(base_url=locked.url, cookies={"wildtag_key": ADMIN}) as page:
+    with httpx.Client(base_url=locked.url, headers={"Cookie": locked.signed_in(ADMIN)}) as page:
         assert page.post("/v1/images", content=PIXEL, headers=headers).status_code == 403
         assert page.post("/v1/session", json={"key": ADMIN}, headers=headers).status_code == 403
         assert page.post("/v1/images", content=PIXEL, headers=headers | bearer(ADMIN)).status_code == 202

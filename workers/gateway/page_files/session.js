@@ -1,4 +1,4 @@
-// Signs in with an API key, which becomes a cookie that scripts cannot read.
+// Signs in with an API key, which begins a session. Its cookie is not the key, and scripts cannot read it.
 
 import { call, post } from "./api.js";
 import * as connection from "./connection.js";
@@ -47,7 +47,12 @@ export async function install() {
     connection.unlocked();
   };
   out.onclick = async () => {
-    await call("DELETE", "/v1/session");
+    try {
+      await call("DELETE", "/v1/session");
+    } catch {
+      out.textContent = "Sign-out failed: try again"; // the session is still open
+      return;
+    }
     localStorage.removeItem(SIGNED_IN);
     location.reload();
   };

@@ -196,7 +196,7 @@ def test_the_password_of_flower_is_made_once_and_is_private(tmp_path: Path) -> N
     assert re.fullmatch(r"wildtag:[\w-]{30,}", made)
     assert flower_auth(settings) == made
     assert stat.S_IMODE(flower_auth_file(tmp_path).stat().st_mode) == 0o600
-    assert flower_auth(Settings(home=tmp_path, flower_auth="a:b")) == "a:b"
+    assert flower_auth(Settings(home=tmp_path, flower_auth="a:secret")) == "a:secret"
     flower_auth_file(tmp_path).write_text("")  # a start that was killed
     assert flower_auth(settings) != made
 

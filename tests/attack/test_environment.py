@@ -234,7 +234,8 @@ def test_with_a_folder_as_the_bucket_nobody_gets_keys_of_a_server() -> None:
     ("name", "passed"), [
         ("PATH", True), ("LC_TIME", True), ("PYTHONPATH", True), ("OMP_NUM_THREADS", True), ("HF_HOME", True),
         ("TOKENIZERS_PARALLELISM", True), ("HF_TOKEN", False), ("PYTHON_KEYRING_PASSWORD", False),
-        ("SSH_AUTH_SOCK", False),
+        ("SSH_AUTH_SOCK", False), ("HIP_VISIBLE_DEVICES", True), ("ROCR_VISIBLE_DEVICES", True),
+        ("HSA_OVERRIDE_GFX_VERSION", True),
         ("KUBECONFIG", False), ("WILDTAG_ADMIN_KEY", False), ("TORCH_API_KEY", False),
         ("HF_HUB_USER_CREDENTIALS", False),
     ],

@@ -217,9 +217,8 @@ class Finder:
                 ranks[oid] = 2
         best = max((hit.score for hit in hits), default=0.0)
         ahead = sorted((hit for hit in hits if hit.id in ranks), key=lambda hit: ranks[hit.id])
-        return [
-            *(msgspec.structs.replace(hit, score=best) for hit in ahead), *(hit for hit in hits if hit.id not in ranks),
-        ]  # fmt: skip
+        behind = [hit for hit in hits if hit.id not in ranks]
+        return [*(msgspec.structs.replace(hit, score=best) for hit in ahead), *behind]
 
     def _like(self, asked: Asked) -> tuple[Search, list[RankedHit]]:
         vector = self._vector_of(*asked.like) if asked.like else self._query_images.vector(asked.image or b"")

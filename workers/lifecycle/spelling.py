@@ -50,7 +50,7 @@ class Spellings:
         return others[0] if len(others) == 1 else key
 
     def near(self, bucket: str, key: str) -> dict[str, str | None]:
-        """Keys of objects that are probably meant, a few at most, with the name of the file that was uploaded, if any.
+        """Keys of objects that are probably meant, a few at most, with the name of the uploaded file, if any.
 
         Those whose file has exactly this name; else keys that differ from this one only by case or normalisation;
         else by folders before it or before them; else those whose file has nearly this name.

@@ -61,7 +61,8 @@ def test_the_key_of_an_upload_is_found_by_the_name_of_its_file(
         )  # fmt: skip
         assert ledger.finish([record], 2.0) == [True]
     environment = {
-        **os.environ, "WILDTAG_HOME": str(tmp_path), "WILDTAG_REDIS_URL": redis_url, "WILDTAG_KEY_PREFIX": keys.prefix,
+        **os.environ, "WILDTAG_HOME": str(tmp_path), "WILDTAG_REDIS_URL": redis_url,
+        "WILDTAG_KEY_PREFIX": keys.prefix,
     }  # fmt: skip
 
     def said(key: str) -> str:

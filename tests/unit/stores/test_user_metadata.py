@@ -100,7 +100,8 @@ def test_two_kilobytes_fit_into_the_headers_of_s3(metadata: dict[object, object]
         ({"metadata": {"a" * 129: "b"}}, "metadata", "129 bytes; the limit is 128"),
         ({"client_id": "a\x7fb"}, "client_id", "U+007F"), ({"client_id": " "}, "client_id", "empty"),
         ({"file_name": "a\nb.jpg"}, "file_name", "U+000A"), ({"file_name": "gpj\u202e.jpg"}, "file_name", "U+202E"),
-        ({"metadata": {"a": "b\u2066c"}}, "metadata", "U+2066"), ({"metadata": {"\u202d": "c"}}, "metadata", "U+202D"),
+        ({"metadata": {"a": "b\u2066c"}}, "metadata", "U+2066"),
+        ({"metadata": {"\u202d": "c"}}, "metadata", "U+202D"),
         ({"client_id": "a\u2069"}, "client_id", "U+2069"), ({"file_name": "ü" * 128}, "file_name", "256 bytes"),
     ],
 )  # fmt: skip

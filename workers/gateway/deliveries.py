@@ -24,7 +24,7 @@ def router(dead: DeadLetters, access: Access) -> APIRouter:
     ) -> Response:
         """Webhook deliveries that failed all attempts, newest first."""
         if cursor is not None and not is_id(cursor):
-            raise Problem("bad-request", "the cursor is not valid")
+            raise Problem("bad-request", paging.INVALID_CURSOR)
         found = dead.list(limit, cursor)
         return responses.json({"deliveries": found, "cursor": found[-1].id if len(found) == limit else None})
 

@@ -34,8 +34,9 @@ class _Named(msgspec.Struct):
 class Spellings:
     """Looks for keys. Raises ``StoreUnavailable``, and ``StoreAway`` if it is given a store."""
 
-    def __init__(self, records: Records, store: ObjectStore | None = None) -> None:
-        """``store``: also finds objects without a record."""
+    def __init__(self, records: Records, store: ObjectStore | None = None, *, names: bool = True) -> None:
+        """``store``: also finds objects without a record. ``names``: also finds names of files, by reading records."""
+        self._names = names
         self._records = records
         self._store = store
 
@@ -55,7 +56,7 @@ class Spellings:
         Those whose file has exactly this name; else keys that differ from this one only by case or normalisation;
         else by folders before it or before them; else those whose file has nearly this name.
         """
-        exact, similar = self._uploaded(bucket, key)
+        exact, similar = self._uploaded(bucket, key) if self._names else ({}, {})
         if exact:
             return exact
         found = self._near_keys(bucket, key)

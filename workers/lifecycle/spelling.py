@@ -35,7 +35,7 @@ class Spellings:
     """Looks for keys. Raises ``StoreUnavailable``, and ``StoreAway`` if it is given a store."""
 
     def __init__(self, records: Records, store: ObjectStore | None = None, *, names: bool = True) -> None:
-        """``store``: also finds objects without a record. ``names``: also finds names of files, by reading records."""
+        """``store``: also finds objects without a record. ``names``: also finds names of files, from records."""
         self._names = names
         self._records = records
         self._store = store

@@ -23,7 +23,6 @@ from tasks.images.structure import exif_structure
 from tasks.images.wide_png import deepened
 from tasks.message_parts import MediaWarning
 
-_USUAL_SCANS = 12  # of a progressive JPEG; more are refused where the picture is large
 _FILL = b"\xff" * 2**16
 # bytes of a pixel that the decoder itself takes: planes, and a canvas for each of two frames
 _DECODERS: dict[str, Callable[[bytes], int]] = {
@@ -46,11 +45,12 @@ def opened_jpeg(data: bytes, max_pixels: int, near: int | None) -> Source:
     except DamagedImage:
         header = jpeg.frame(data)
         if header[0] in range(9, 17):
+            jpeg.check_work(data, header[1:])
             return wide_jpeg.opened(data, header, exif, max_pixels)
         data = jpeg.without_metadata(data)
         image = _image(data, "JPEG", max_pixels)
     width, height = image.size
-    limits.check("JPEG pixels in all scans", scans * width * height if scans > _USUAL_SCANS else 0)
+    jpeg.check_work(data, image.size)
     if near is not None:
         image.draft(None, (2 * near, 2 * near))
     profile, xmp = image.info.get("icc_profile"), image.info.get("xmp")

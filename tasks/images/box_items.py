@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from itertools import islice
 
-from tasks.images import limits
 from tasks.images.boxes import boxes, brands
 from tasks.images.signalled import Signalled, of_codes
 
@@ -83,24 +81,6 @@ def coders(data: bytes) -> set[bytes]:
         return {kind for _, kind in _items(data, *inside[b"iinf"])} if b"iinf" in inside else set()
     except (struct.error, IndexError):  # a box that ends too early
         return set()
-
-
-def check_items(data: bytes, name: str) -> None:
-    """Raise ``TooComplex`` for too many items, cells of a grid, or frames of a sequence. ``name``: of the format."""
-    try:
-        inside = _meta(data)
-        if b"iinf" in inside:
-            limits.check(f"{name} items", sum(1 for _ in islice(_items(data, *inside[b"iinf"]), _MOST)))
-        if b"iref" in inside:  # a grid may name one item many times
-            begin, end = inside[b"iref"]
-            width = 4 if data[begin] else 2  # of a number
-            cells = [(until - at) // width - 2 for _, at, until in boxes(data, begin + 4, end)]
-            limits.check(f"{name} items", max(cells, default=0))
-    except (struct.error, IndexError):  # a box that ends too early
-        pass
-    at = data.find(b"stsz") if data.find(b"moov") >= 0 else -1
-    if 0 <= at <= len(data) - 16:
-        limits.check("AVIF frames", struct.unpack_from(">I", data, at + 12)[0])
 
 
 def branded(data: bytes, brand: bytes, known: frozenset[bytes]) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from PIL import Image
 
 from tasks.images import bitmap, heif, icons, jpeg2000, jxl, limits, netpbm, raw, tiff, truncation, webp
-from tasks.images.box_items import check_items
+from tasks.images.box_limits import check_items
 from tasks.images.containers import VIDEOS
 from tasks.images.containers import check as check_video
 from tasks.images.errors import DamagedImage, EmptyImage, TruncatedImage, UnsupportedImage, named, translated

@@ -74,6 +74,10 @@ class TooMuchMemory(BadImage):
     TEXT: ClassVar[str] = "decoding the image takes more memory than allowed"
 
 
+class MemoryShort(TooMuchMemory):
+    """The system has ended the decoder for lack of memory. The same image may be decoded later."""
+
+
 class TooSlow(BadImage):
     """Decoding the image takes more time than allowed."""
 

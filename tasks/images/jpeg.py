@@ -27,6 +27,7 @@ _MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 _BAND = 2**22  # pixels that are compared at a time
 _MOST_FILL = 1000  # bytes
+_USUAL_SCANS = 16  # of a progressive JPEG; more are refused where the picture is large
 _SCAN_HEADER = 14  # bytes at most: four components
 # two continuations without markers; no entropy-coded data decodes alike with both for long
 _TAILS = (bytes(512), bytes((index * 73 + 41) % 251 for index in range(512)))
@@ -172,6 +173,16 @@ def scan_count(data: bytes) -> int:
             limits.check("JPEG scans", count)
         at += 2
     return count
+
+
+def check_work(data: bytes, size: tuple[int, int]) -> None:
+    """Raise ``TooComplex`` if the first picture of a file has many scans over many pixels.
+
+    Other pictures of the file (previews, gain maps) do not count: they are not decoded.
+    """
+    count = sum(1 for marker, _ in _scans(data)[0] if marker == 0xDA)
+    if count > _USUAL_SCANS:
+        limits.check("JPEG pixels in all scans", count * size[0] * size[1])
 
 
 def check_scans(data: bytes, image: Image.Image, near: int | None) -> None:

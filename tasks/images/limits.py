@@ -15,7 +15,7 @@ from tasks.images.errors import TooComplex, TooMuchMemory
 MOST: Mapping[str, int] = MappingProxyType({
     # a progressive JPEG has 10, one that is tuned by hand up to 40; each one runs over the whole picture
     "JPEG scans": 100,
-    "JPEG pixels in all scans": 2_000_000_000,
+    "JPEG pixels in all scans": 600_000_000,  # of more than 16 scans; an ordinary picture may be of any size
     "JPEG segments": 100_000,  # before the first scan; metadata come in pieces of up to 64 KB
     "PNG chunks": 100_000,
     "GIF blocks": 1_000_000,  # of up to 255 bytes
@@ -24,6 +24,10 @@ MOST: Mapping[str, int] = MappingProxyType({
     "PNG frames": 20_000,
     "AVIF items": 1_024,  # a picture of 48 million pixels is a grid of 192
     "HEIC items": 1_024,
+    "AVIF boxes": 4_096,  # at the top of the file
+    "HEIC boxes": 4_096,
+    "BMP bytes in runs": 45_000_000,
+    "BMP pixels in runs": 40_000_000,  # a screen of 8K has 33 million; Pillow decodes runs in Python
     "JPEG 2000 tiles": 16_384,
     "JPEG 2000 components": 16,
     "TIFF parts": 262_144,  # strips and tiles

@@ -105,7 +105,7 @@ def _loaded(data: bytes, at: int, kind: int, shape: tuple[int, int], top: int) -
     if filled < count:
         raise TruncatedImage(f"the PPM image is truncated: {count - filled:,} of {count:,} values are missing")
     if kind == 1:
-        return Image.fromarray(np.where(values == 0, 255, 0).astype(np.uint8).reshape(shape)).convert("RGB")
+        return Image.fromarray(np.where(values == 0, np.uint8(255), np.uint8(0)).reshape(shape)).convert("RGB")
     return _scaled(values, (*shape, 3) if kind == 3 else shape, top)
 
 
@@ -140,14 +140,14 @@ def _without_comments(block: NDArray[np.uint8], *, comment: bool) -> tuple[NDArr
     return np.where(inside, np.uint8(32), block), bool(inside[-1])
 
 
-def _numbers(block: NDArray[np.uint8], *, single: bool) -> NDArray[np.int64]:
+def _numbers(block: NDArray[np.uint8], *, single: bool) -> NDArray[np.uint8] | NDArray[np.int64]:
     """The numbers of a text. ``single``: each digit is one."""
     digits = _DIGITS[block]
     strange = ~(digits | _SPACES[block])
     if strange.any():
         raise DamagedImage(f"the PPM image has the byte {int(block[strange.argmax()])} among its values")
     if single:
-        return block[digits].astype(np.int64) - _ZERO
+        return block[digits] - np.uint8(_ZERO)
     edges = np.flatnonzero(np.diff(digits.astype(np.int8), prepend=0, append=0))
     starts, ends = edges[::2], edges[1::2]
     lengths = ends - starts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from tasks.images import limits
 from tasks.images.errors import TruncatedImage
 from tasks.images.layouts import PALETTE, Layout
 from tasks.images.unwritten import Rows, check
@@ -21,6 +22,9 @@ def check_opened(kind: str, image: Any, data: bytes) -> MediaWarning | None:
     if kind not in {"BMP", "PPM"} or len(image.tile) != 1:
         return None
     codec, _, offset, args = image.tile[0]
+    if codec == "bmp_rle":
+        limits.check("BMP pixels in runs", image.width * image.height)
+        limits.check("BMP bytes in runs", len(data))
     if codec == "bmp_rle" and data.endswith(bytes(_ZEROS)) and not data.rstrip(b"\0").endswith(_END[1:]):
         raise TruncatedImage("the BMP image is truncated: zeros are in place of its end")
     if kind == "BMP":

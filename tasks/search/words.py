@@ -24,6 +24,7 @@ SHORTEST = 3  # letters of a word of a file name
 EDGES = '.,;:!?()[]{}"“”„«»…'  # of words
 _WORD = re.compile(r"[^\W\d_]+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_ENDING = re.compile(r"[A-Za-z][A-Za-z0-9]{1,4}")  # of file names
 _ID = re.compile(r"(?i)(?=.*\d)[0-9a-f-]{16,}")  # random, though it may have "face" or "cafe" in it
 # what cameras, phones and programs call files and folders
 _NAMES = """
@@ -59,6 +60,7 @@ def words_of(
             for broader in implied(label, captions):
                 add(broader, share * IMPLIED * strength)
     for name in (key, file_name):
+        add(whole_name(name), NAME)
         for form in _of_name(name):
             add(form, NAME)
     for text in written:
@@ -70,6 +72,12 @@ def words_of(
 def matching(asked: Mapping[str, float], has: Mapping[str, float]) -> float:
     """The score of an image for a query, as the index computes it: the sum of the products of weights."""
     return sum(weight * has[form] for form, weight in asked.items() if form in has)
+
+
+def whole_name(name: str) -> str:
+    """The form of a whole file name, by which numbers find it, too; empty for one without an ending, and for ids."""
+    stem, dot, end = name.rpartition("/")[2].rpartition(".")
+    return index_form(f"{stem}.{end}") if dot and stem and _ENDING.fullmatch(end) and not _ID.fullmatch(stem) else ""
 
 
 def _of_name(key: str) -> Iterable[str]:

@@ -52,6 +52,17 @@ def scans(count: int, width: int = 1024, height: int = 1024) -> bytes:
     return data[:last] + data[last:-2] * (count - data.count(b"\xff\xda") + 1) + data[-2:]
 
 
+def runs(width: int, height: int, codes: bytes) -> bytes:
+    """A BMP of 8 bits whose pixels are told by these codes of runs."""
+    head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 54 + 1024) + head + bytes(1024) + codes + b"\0\1"
+
+
+def empty_runs(width: int, height: int) -> bytes:
+    """A BMP whose rows end after their first pixel. Pillow fills them byte by byte."""
+    return runs(width, height, b"\1\1\0\0" * height)
+
+
 def jpeg_segments() -> bytes:
     """Nearly two million empty application segments before the picture."""
     data = encoded(Image.new("RGB", (8, 8)), "JPEG")
@@ -145,9 +156,30 @@ def avif_items() -> bytes:
     return struct.pack(">I4s4sI4s4s", 24, b"ftyp", b"avif", 0, b"avif", b"mif1") + meta
 
 
+def box(kind: bytes, body: bytes = b"") -> bytes:
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+def table(kind: bytes, *numbers: int) -> bytes:
+    return box(kind, struct.pack(f">{1 + len(numbers)}I", 0, *numbers))
+
+
+def avif_sequence(before: bytes = b"", **tables: tuple[int, ...]) -> bytes:
+    """A sequence with nothing but these tables of its samples. ``before``: boxes in front of them."""
+    moov = b"".join(table(name.encode(), *numbers) for name, numbers in tables.items())
+    for kind in (b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+        moov = box(kind, moov)
+    return box(b"ftyp", b"avis" + bytes(4) + b"avis" + b"avif" + b"msf1" + b"miaf") + before + moov
+
+
 TOO_COMPLEX: dict[str, Make] = {
     "thousands of scans": lambda: scans(4000),
     "a hundred scans of a large picture": lambda: scans(90, 6000, 4000),
+    "scans of a large picture": lambda: scans(31, 5000, 4000),
+    "rows of a large BMP that end early": lambda: empty_runs(12_000, 12_000),
+    "AVIF frames behind a box that is skipped": lambda: avif_sequence(
+        box(b"free", table(b"stsz", 0, 1)), stsz=(0, 2_000_000)
+    ),
     "JPEG segments": jpeg_segments,
     "JPEG 2000 tiles": jpeg2000_tiles,
     "GIF blocks": gif_blocks,
@@ -157,6 +189,8 @@ TOO_COMPLEX: dict[str, Make] = {
     "TIFF strips": tiff_parts,
     "ICO entries": ico_entries,
     "AVIF items": avif_items,
+    "AVIF frames in a chunk": lambda: avif_sequence(stsz=(1, 1), stsc=(1, 1, 2_000_000, 1), stco=(1, 0)),
+    "AVIF boxes before the frames": lambda: avif_sequence(box(b"free") * 12_000, stsz=(0, 2_000_000)),
 }
 TOO_LARGE: dict[str, Make] = {
     "ICO with a large PNG": ico_bomb,

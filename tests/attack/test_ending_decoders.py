@@ -14,15 +14,18 @@ import pytest
 
 from tasks.images import BadImage
 from tests.attack import evil_images as evil
+from tests.attack.conftest import MEMORY
 from tests.eventually import eventually
-from workers.decoding.decoders import Decoders
+from workers.decoding.decoders import WALL, Decoders
 from workers.decoding.spawner import Spawner
 from workers.lifecycle.policy import Split, after_error
-from workers.stages.slow_images import SlowInBatch, splitting
+from workers.settings.settings import Settings
+from workers.stages.slow_images import DECODING, SlowInBatch, splitting
+from workers.wiring.models import decoders as decoders_of
 
 PIXELS = 150_000_000
 GOOD = evil.encoded(evil.noise(64, 48), "PNG")
-SLOW = evil.scans(90, 5000, 4000)  # within the limits; takes many seconds
+SLOW = evil.empty_runs(6000, 6000)  # within the limits; takes seconds
 
 
 @pytest.fixture
@@ -150,5 +153,31 @@ def test_nothing_is_left_when_the_pool_is_closed() -> None:
 
 def test_a_slow_image_of_a_batch_is_sent_again_alone(impatient: Decoders) -> None:
     with pytest.raises(SlowInBatch) as caught:
-        splitting(impatient)(SLOW, max_pixels=PIXELS)
+        splitting(impatient, 60.0)(SLOW, max_pixels=PIXELS)
     assert isinstance(after_error(caught.value, 3, 0), Split)
+
+
+def test_images_of_a_batch_that_together_take_too_long_are_sent_again_alone(decoders: Decoders) -> None:
+    decode = splitting(decoders, 0.5)
+    decode(SLOW, max_pixels=PIXELS)  # within its own limit
+    with pytest.raises(SlowInBatch, match="batch") as caught:
+        decode(GOOD, max_pixels=PIXELS)
+    assert isinstance(after_error(caught.value, 3, 0), Split)
+    splitting(decoders, 0.5)(GOOD, max_pixels=PIXELS)  # another batch has all of its time
+
+
+def test_a_batch_has_time_left_when_the_budget_for_decoding_ends() -> None:
+    """The last image may begin just before, and may take three times its limit."""
+    settings = Settings()
+    longest = settings.decode_limit_s * WALL
+    assert DECODING * settings.task_time_limit_s + longest < 0.6 * settings.task_time_limit_s
+
+
+@pytest.mark.parametrize(("memory", "slow"), [(MEMORY, 1), (Settings().decode_memory_bytes, 2)])
+def test_with_little_memory_one_slow_image_is_decoded_at_a_time(memory: int, slow: int) -> None:
+    made = decoders_of(Settings(decode_memory_bytes=memory))
+    try:
+        assert made._slow._value == slow
+        assert made._quick._value == 2
+    finally:
+        made.close()

@@ -196,7 +196,7 @@ def test_the_password_of_flower_is_made_once_and_is_private(tmp_path: Path) -> N
     assert re.fullmatch(r"wildtag:[\w-]{30,}", made)
     assert flower_auth(settings) == made
     assert stat.S_IMODE(flower_auth_file(tmp_path).stat().st_mode) == 0o600
-    assert flower_auth(Settings(home=tmp_path, flower_auth="a:b")) == "a:b"
+    assert flower_auth(Settings(home=tmp_path, flower_auth="a:secret")) == "a:secret"
     flower_auth_file(tmp_path).write_text("")  # a start that was killed
     assert flower_auth(settings) != made
 
@@ -234,7 +234,8 @@ def test_with_a_folder_as_the_bucket_nobody_gets_keys_of_a_server() -> None:
     ("name", "passed"), [
         ("PATH", True), ("LC_TIME", True), ("PYTHONPATH", True), ("OMP_NUM_THREADS", True), ("HF_HOME", True),
         ("TOKENIZERS_PARALLELISM", True), ("HF_TOKEN", False), ("PYTHON_KEYRING_PASSWORD", False),
-        ("SSH_AUTH_SOCK", False),
+        ("SSH_AUTH_SOCK", False), ("HIP_VISIBLE_DEVICES", True), ("ROCR_VISIBLE_DEVICES", True),
+        ("HSA_OVERRIDE_GFX_VERSION", True),
         ("KUBECONFIG", False), ("WILDTAG_ADMIN_KEY", False), ("TORCH_API_KEY", False),
         ("HF_HUB_USER_CREDENTIALS", False),
     ],

@@ -6,8 +6,10 @@ import resource
 
 import psutil
 import pytest
+from PIL import Image
 
-from tasks.images import BadImage
+from tasks.images import BadImage, decode_with_media
+from tasks.images.errors import TooComplex
 from tests.attack import evil_images as evil
 from tests.attack.conftest import LIMIT_S, MEMORY
 from workers.decoding.decoders import Decoders
@@ -44,6 +46,32 @@ def test_too_many_parts_are_refused_before_they_are_decoded(decoders: Decoders, 
     assert outcome(decoders, data) == "too-complex"
     assert spent() - before < 5
     assert outcome(decoders, GOOD) == "done"
+
+
+def test_codes_of_runs_that_add_no_pixels_are_bounded() -> None:
+    with pytest.raises(TooComplex, match="bytes in runs"):
+        decode_with_media(evil.runs(6000, 6000, b"\xff\0" * 23_000_000))
+
+
+def ordinary() -> dict[str, bytes]:
+    """What programs write, near the limits."""
+    grey = Image.new("L", (12_000, 9_000), 90)
+    large = evil.encoded(grey, "JPEG", progressive=True)
+    gain_map = evil.encoded(evil.noise(64, 48), "JPEG", progressive=True)
+    frames = [Image.new("RGB", (16, 16), (90 * at, 0, 0)) for at in range(3)]
+    return {
+        "progressive": large,
+        "progressive with other pictures behind": large + gain_map * 2,
+        "progressive, tuned by hand": evil.scans(40, 3000, 2000),
+        "BMP with runs": evil.runs(7680, 4320, (b"\xff\x07" * 30 + b"\x1e\x09" + b"\0\0") * 4320),
+        "AVIF sequence": evil.encoded(frames[0], "AVIF", save_all=True, append_images=frames[1:]),
+    }
+
+
+@pytest.mark.parametrize("name", ordinary())
+def test_ordinary_pictures_are_within_the_limits(name: str) -> None:
+    views, _ = decode_with_media(ordinary()[name], near=320)
+    assert len(views) == 1
 
 
 def spent() -> float:

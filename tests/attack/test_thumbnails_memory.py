@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
+from tests.attack import evil_images as evil
 from tests.attack.conftest import LIMIT_S, MEMORY
+from tests.eventually import eventually
 from workers.decoding.decoders import Decoders
 from workers.decoding.spawner import Spawner
 from workers.gateway.problems import Problem
@@ -40,6 +44,36 @@ def thumbnails() -> Iterator[Thumbnails]:
     store: Any = Store()
     yield Thumbnails(store, decoders, options)
     decoders.close()
+
+
+def test_a_lack_of_memory_is_not_remembered() -> None:
+    """The system may end a decoder because others take its memory."""
+    data = evil.empty_runs(6000, 6000)
+    store: Any = SimpleNamespace(get=lambda *_: (data, None))
+    options: Any = SimpleNamespace(max_object_bytes=2**20, max_pixels=10**8, video=False)
+    decoders = Decoders(Spawner(2**30), 1, 60.0)
+    thumbnails = Thumbnails(store, decoders, options)
+    found: list[str] = []
+
+    def ask() -> None:
+        try:
+            thumbnails.of("inbox", "a.bmp", "1", 160)
+        except Problem as exc:
+            found.append(exc.detail)
+
+    try:
+        decoders.warm()
+        (worker,) = decoders._idle
+        thread = threading.Thread(target=ask)
+        thread.start()
+        eventually(lambda: psutil.Process(worker.child.pid).cpu_times().user > 0.2, 20)
+        psutil.Process(worker.child.pid).kill()
+        thread.join()
+        assert len(found) == 1
+        assert "memory" in found[0]
+        assert thumbnails.of("inbox", "a.bmp", "1", 160).startswith(b"RIFF")
+    finally:
+        decoders.close()
 
 
 def test_damaged_images_are_not_kept_in_memory(thumbnails: Thumbnails) -> None:

@@ -105,7 +105,8 @@ class MadeUpGateway:
                 first = asked.query.get("cursor") is None
                 images = [{"bucket": "inbox", "key": "one" if first else "two", "similarity": 0.5, "tags": ["cat"],
                            "all_tags": [{"label": "cat", "score": 0.5, "new": 1}], "new": 1}]  # fmt: skip
-                return _json({"images": images, "found_by": "text", "cursor": "next" if first else None})
+                return _json({"images": images, "found_by": "text", "cursor": "next" if first else None,
+                              "incomplete": "1 of 2 images can be found" if first else None})  # fmt: skip
             case "GET", ["v1", "tags", label, "objects"]:
                 first = asked.query.get("cursor") is None
                 objects = [{"score": 0.9 if first else 0.4, "record": record("one" if first else "two", label)}]

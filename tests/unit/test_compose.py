@@ -38,9 +38,10 @@ SECRET = re.compile(r"PASSWORD|SECRET|_KEY(?!_PREFIX|_REQUIRED)|_TOKEN|_AUTH|RED
 
 
 OPTIONAL = {
+    "HF_TOKEN",
     "WILDTAG_NOTIFY_SECRET",
     "WILDTAG_NOTIFY_URL",
-}  # only who starts a profile needs it; Compose would ask everybody for it
+}  # only who starts a profile, or fetches a model, needs it; Compose would ask everybody for it
 
 
 SETTINGS = {variable_of(name): name for name in Settings.model_fields}

@@ -24,7 +24,7 @@ from tests.unit.compose_file import (
 )
 from workers.broker.celery_app import configuration
 from workers.diagnostics.liveness import NAMES
-from workers.settings.process_environment import CAPTIONS, NEEDS, REDIS, SECRETS, STORE
+from workers.settings.process_environment import CAPTIONS, MODELS, NEEDS, PROXIES, REDIS, SECRETS, STORE
 from workers.settings.process_environment import needed as needed_by
 from workers.settings.settings import QUEUES
 from workers.settings.topic import variable as variable_of
@@ -139,6 +139,27 @@ def test_every_secret_is_told_only_to_those_who_use_it() -> None:
     root = {name for name, service in SERVICES.items() if "S3_ADMIN_SECRET_KEY" in str(service.get("environment"))}
     assert root == {"minio", "setup-bucket", "setup-user"}, "what runs on has no key of the administrator"
     assert root - {"minio"} <= ONE_SHOTS
+
+
+ABSENT = {
+    **dict.fromkeys(STORE.variables, "the key pair is given as settings"),
+    **dict.fromkeys(PROXIES, "a proxy would be asked for the servers in this file, too"),
+    "HF_TOKEN_PATH": "a path of the host", "HUGGING_FACE_HUB_TOKEN": "the old name of HF_TOKEN",
+}  # fmt: skip
+"""Variables of other programs that no service gets, and why."""
+
+
+def test_variables_of_other_programs_are_told_only_to_those_who_can_use_them() -> None:
+    """Only services that reach the outside can reach a model hub."""
+    known: frozenset[str] = frozenset().union(*(group.variables for needs in NEEDS.values() for group in needs))
+    assert set(ABSENT) < known
+    for name in OURS:
+        needs = () if name == "volumes" else NEEDS[PROCESSES.get(name, name)]
+        needed = {variable for group in needs for variable in group.variables} - set(ABSENT)
+        if "outside" not in SERVICES[name]["networks"]:
+            needed -= MODELS.variables
+        assert known & SERVICES[name].get("environment", {}).keys() == needed, name
+    assert environment("setup-captions", {**filled(), "HF_TOKEN": "a"})["HF_TOKEN"] == "a"  # noqa: S105 -- made up
 
 
 def test_what_many_services_share_holds_no_secret() -> None:

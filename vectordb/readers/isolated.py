@@ -94,7 +94,7 @@ def _asked(files: Sequence[Path], request: Request) -> Iterator[Piece]:
             if piece.done:
                 clean = True
                 return
-    except (_Ended, BrokenPipeError, msgspec.DecodeError) as exc:
+    except (_Ended, msgspec.DecodeError) as exc:
         raise BadSource(current(files, consumed), f"the file is damaged, or built to do harm: {exc}") from exc
     finally:
         process.give_back() if clean else process.kill()
@@ -127,9 +127,13 @@ class _Process:
         return self.owner == os.getpid() and self._process.poll() is None
 
     def send(self, data: bytes) -> None:
+        """Raises ``_Ended``."""
         assert self._process.stdin is not None  # noqa: S101 -- a pipe, see above
-        self._process.stdin.write(LENGTH.pack(len(data)) + data)
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(LENGTH.pack(len(data)) + data)
+            self._process.stdin.flush()
+        except BrokenPipeError as exc:
+            raise self._ended() from exc
 
     def frame(self) -> bytes:
         """The next answer. Raises ``_Ended``."""
@@ -152,6 +156,9 @@ class _Process:
             with contextlib.suppress(OSError):
                 pipe.close()
 
+    def _ended(self) -> _Ended:
+        return _Ended(f"its reader ended with status {self._process.wait()}")
+
     def _exactly(self, size: int, until: float) -> bytes:
         assert self._process.stdout is not None  # noqa: S101 -- as above
         pipe = self._process.stdout.fileno()
@@ -162,7 +169,7 @@ class _Process:
                 raise _Ended(f"reading took longer than {DEADLINE_S:.0f} seconds")
             piece = os.read(pipe, min(size - len(data), 1 << 20))
             if not piece:
-                raise _Ended(f"its reader ended with status {self._process.wait()}")
+                raise self._ended()
             data += piece
         return bytes(data)
 

@@ -67,19 +67,20 @@ def rebuild(
 def stats(json: Json = False) -> None:
     """Show the number of images in the index, its vector space, its size, and the last comparison."""
     from workers.wiring.images import size_on_disk  # noqa: PLC0415 -- keeps the command line quick
-    from workers.wiring.operations import images_standing, remote_images  # noqa: PLC0415 -- as above
+    from workers.wiring.operations import coverage, images_standing, remote_images  # noqa: PLC0415 -- as above
 
     wiring = connected()
     last, size = images_standing(wiring).read(), size_on_disk(wiring)
+    found = msgspec.structs.replace(coverage(wiring).read(), indexed=remote_images(wiring).count())
     details: dict[str, Any] = {
-        "images": remote_images(wiring).count(), "space_id": wiring.space.id, "dimension": wiring.space.dimension,
+        "images": found.indexed, **found.row(), "space_id": wiring.space.id, "dimension": wiring.space.dimension,
         "bytes": size, "last_comparison": last,
     }  # fmt: skip
     if json:
         console.out(msgspec.json.encode(details).decode(), highlight=False)
         return
     view = Table(show_header=False, box=None, pad_edge=False)
-    view.add_row("images", f"{details['images']:,}")
+    view.add_row("images", found.count)
     view.add_row("vector space", clean(wiring.space.id))
     view.add_row("dimension", str(wiring.space.dimension))
     if size is not None:
@@ -87,6 +88,8 @@ def stats(json: Json = False) -> None:
     if last is not None:
         view.add_row("last comparison", f"{last.indexed:,} of {last.records:,}, {wiring.clock() - last.at:.0f} s ago")
     console.print(view)
+    if found.incomplete is not None:
+        messages.print(f"[yellow]{clean(found.incomplete)}[/]", soft_wrap=True)
 
 
 def _run(wiring: Wiring, *, repair: bool) -> Findings:

@@ -16,6 +16,7 @@ from vectordb.errors import Transient
 from workers.cli.connection import connected
 from workers.cli.panels import OPERATE, TAG
 from workers.cli.show import clean, console, line, messages, print_json, show
+from workers.images.coverage import Coverage
 from workers.images.findings import Standing
 from workers.lifecycle.losses import Lost
 from workers.lifecycle.record import STATES, Record, State, as_state, decode
@@ -24,7 +25,7 @@ from workers.lifecycle.spelling import Spellings
 from workers.outages.board import Outage
 from workers.redis.streams import entry_order
 from workers.stores.folder_names import key_text
-from workers.wiring.operations import images_standing, losses, spellings
+from workers.wiring.operations import coverage, images_standing, losses, spellings
 from workers.wiring.wiring import Wiring
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
@@ -169,12 +170,12 @@ def status(json: Json = False) -> None:
     beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
     common = wiring.records.tag_index.common(10)
     sources, held = wiring.sources.conditions(), wiring.holds.active()
-    damaged, images = wiring.records.damaged.list(), images_standing(wiring).read()
+    damaged, images, found = wiring.records.damaged.list(), images_standing(wiring).read(), coverage(wiring).read()
     lost, refilling = losses(wiring).read(), wiring.refill.since()
     if json:
         body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "outages": standing,
                 "sources": sources, "held_removals": held, "damaged_records": damaged,
-                "image_index": images, "data_loss": lost, "refilling_since": refilling,
+                "image_index": images, "coverage": found.row(), "data_loss": lost, "refilling_since": refilling,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
@@ -183,7 +184,7 @@ def status(json: Json = False) -> None:
         view.add_row(name.replace("_", " "), f"{count:,}")
     view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
     view.add_row("last progress", ", ".join(f"{name} {ago:.0f} s ago" for name, ago in beats.items()) or "–")
-    view.add_row("images in the index", _indexed(images, now))
+    _add_index(view, found, images, now)
     for source, condition in sources.items():
         if condition.state != "working":
             since = datetime.fromtimestamp(condition.since, UTC).astimezone().isoformat(" ", "seconds")
@@ -191,6 +192,7 @@ def status(json: Json = False) -> None:
     console.print(view)
     _show_outages(standing, now)
     _show_loss(lost, refilling, now)
+    _show_incomplete(found)
     for hold in held:
         messages.print(f"[yellow]{clean(hold.summary)}[/]", soft_wrap=True)
     if damaged:
@@ -203,8 +205,16 @@ def status(json: Json = False) -> None:
         console.print(f"[dim]{clean(f'{pending.oid}  {pending.stage}, {attempts}{fault}')}[/]")
 
 
-def _indexed(last: Standing | None, now: float) -> str:
-    return "–" if last is None else f"{last.indexed:,} of {last.records:,}, compared {now - last.at:.0f} s ago"
+def _add_index(view: Table, found: Coverage, last: Standing | None, now: float) -> None:
+    """Rows of what is in the index of images now, and of when it was compared with the records."""
+    view.add_row("images in the index", found.count)
+    if last is not None:
+        view.add_row("last comparison", f"{last.indexed:,} of {last.records:,}, {now - last.at:.0f} s ago")
+
+
+def _show_incomplete(found: Coverage) -> None:
+    if found.incomplete is not None:
+        messages.print(f"[yellow]{clean(found.incomplete)}[/]", soft_wrap=True)
 
 
 def _show_loss(lost: Lost | None, refilling: float | None, now: float) -> None:

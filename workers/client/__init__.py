@@ -16,6 +16,7 @@ from workers.client.answers import (
 )
 from workers.client.client import Client
 from workers.client.errors import ApiError, Away, NotFinished, Postponed, Refused, StrangeAnswer
+from workers.client.search_results import SearchResults
 
 __all__ = [
     "ApiError",
@@ -31,6 +32,7 @@ __all__ = [
     "Postponed",
     "Record",
     "Refused",
+    "SearchResults",
     "StrangeAnswer",
     "Tag",
     "Taught",

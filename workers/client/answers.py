@@ -113,12 +113,14 @@ class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
 class FoundImages(msgspec.Struct, frozen=True):
     """A page of images. ``cursor``: pass it to get the next page; ``None`` on the last page.
 
-    ``hint``: which tags of the filter no image has.
+    ``hint``: which tags of the filter no image has. ``incomplete``: which images could not be found, and why;
+    ``None`` if all could.
     """
 
     images: tuple[FoundImage, ...]
     cursor: str | None = None
     hint: str | None = None
+    incomplete: str | None = None
 
 
 class Taught(msgspec.Struct, frozen=True):

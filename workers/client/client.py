@@ -18,7 +18,6 @@ from vectordb.errors import Transient
 from workers.client.answers import (
     FeedEntry,
     Found,
-    FoundImage,
     FoundImages,
     FoundPage,
     Image,
@@ -29,6 +28,7 @@ from workers.client.answers import (
 )
 from workers.client.body import opened, parameters
 from workers.client.errors import Away, NotFinished, Refused, StrangeAnswer
+from workers.client.search_results import SearchResults
 from workers.client.server_events import ServerEvent, server_events
 from workers.client.transport import Transport
 from workers.lifecycle.record import STATES
@@ -150,7 +150,7 @@ class Client:
         before: str | None = None,
         state: str | None = None,
         page: int = SEARCHED,
-    ) -> Iterator[FoundImage]:
+    ) -> SearchResults:
         """The images that a text describes, best first. Fetches pages of ``page`` images.
 
         Instead of a text: ``like``, the key of an object, or ``image``, a file of your own, find what looks like it;
@@ -165,25 +165,19 @@ class Client:
         given = {"q": query, "like": like, "bucket": bucket, "prefix": prefix, "after": after, "before": before}
         params: dict[str, str | list[str]] = {k: v for k, v in (given | {"state": state}).items() if v}
         params |= {"tag": list(tags), "not_tag": list(not_tags), "limit": str(page)}
-        return self._pages(params, image)
+
+        def page_at(cursor: str | None) -> FoundImages:
+            if cursor is not None:
+                rest = {"cursor": cursor, "limit": str(page)}
+                return _read(self._transport.ask("GET", "/v1/search", params=rest), FoundImages)
+            if image is None:
+                return _read(self._transport.ask("GET", "/v1/search", params=params), FoundImages)
+            with opened(image, None) as body:
+                return _read(self._transport.ask("POST", "/v1/search", body=body, params=params), FoundImages)
+
+        return SearchResults(page_at)
 
     find = search
-
-    def _pages(
-        self, params: dict[str, str | list[str]], image: str | os.PathLike[str] | bytes | BinaryIO | None
-    ) -> Iterator[FoundImage]:
-        if image is None:
-            answer = self._transport.ask("GET", "/v1/search", params=params)
-        else:
-            with opened(image, None) as body:
-                answer = self._transport.ask("POST", "/v1/search", body=body, params=params)
-        while True:
-            found = _read(answer, FoundImages)
-            yield from found.images
-            if found.cursor is None:
-                return
-            rest = {"cursor": found.cursor, "limit": params["limit"]}
-            answer = self._transport.ask("GET", "/v1/search", params=rest)
 
     def feed(self, after: str | None = None) -> Iterator[FeedEntry]:
         """Finished and removed objects as they happen, from now on or after the event ``after``. Never ends.

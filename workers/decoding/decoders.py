@@ -21,7 +21,7 @@ import structlog
 from PIL import Image
 
 from tasks.images import BadImage, EmptyImage
-from tasks.images.errors import DecoderCrashed, TooMuchMemory, TooSlow, of_code
+from tasks.images.errors import DecoderCrashed, MemoryShort, TooMuchMemory, TooSlow, of_code
 from tasks.message_parts import Media
 from workers.decoding.decode_messages import DecodeReply, DecodeRequest, Ended, Ready, receive, send
 from workers.decoding.spawner import Child, NoDecoder, Spawner
@@ -167,14 +167,14 @@ class Decoders:
     It is a ``tasks.images.decoder.Decoder``: called, it gives the views of an image and its media.
     """
 
-    def __init__(self, spawner: Spawner, most: int, limit_s: float) -> None:
-        """``most``: images at a time, and as many that take longer than ``SLOW_S``.
+    def __init__(self, spawner: Spawner, most: int, limit_s: float, slow: int | None = None) -> None:
+        """``most``: images at a time. ``slow``: how many more, that take longer than ``SLOW_S``; by default as many.
 
         ``limit_s``: seconds of processor time for one image, if none are named.
         """
         self._spawner = spawner
         self._limit_s = limit_s
-        self._quick, self._slow = threading.Semaphore(most), threading.Semaphore(most)
+        self._quick, self._slow = threading.Semaphore(most), threading.Semaphore(slow or most)
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._owner = os.getpid()
@@ -264,6 +264,6 @@ def _fault(status: int) -> BadImage:
     """The error for an image at which a new process has ended."""
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     if number == signal.SIGKILL:
-        return TooMuchMemory(f"{TooMuchMemory.TEXT}: the system has ended the decoder")
+        return MemoryShort(f"{TooMuchMemory.TEXT}: the system has ended the decoder")
     how = f"by signal {signal.Signals(number).name}" if number else f"with status {os.waitstatus_to_exitcode(status)}"
     return DecoderCrashed(f"the decoder ended {how} while it read the image")

@@ -8,6 +8,7 @@ from workers.gateway import models, paging, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.problems import Problem
+from workers.images.ranked_lists import INVALID_CURSOR
 from workers.notifying.dead_letters import DeadLetters, is_id
 
 
@@ -24,7 +25,7 @@ def router(dead: DeadLetters, access: Access) -> APIRouter:
     ) -> Response:
         """Webhook deliveries that failed all attempts, newest first."""
         if cursor is not None and not is_id(cursor):
-            raise Problem("bad-request", "the cursor is not valid")
+            raise Problem("bad-request", INVALID_CURSOR)
         found = dead.list(limit, cursor)
         return responses.json({"deliveries": found, "cursor": found[-1].id if len(found) == limit else None})
 

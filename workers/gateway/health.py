@@ -111,7 +111,7 @@ def held_removals(services: Services) -> list[dict[str, Any]]:
 def covered(services: Services) -> dict[str, Any]:
     """What can be found, in the form of the ``Coverage`` schema."""
     found = services.coverage.read()
-    return {"tagged": found.tagged, "indexed": found.indexed, "incomplete": found.incomplete}
+    return found.row()
 
 
 def described(standing: Iterable[Outage], now: float) -> list[dict[str, Any]]:

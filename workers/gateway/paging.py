@@ -10,6 +10,7 @@ from fastapi import Query
 
 from vectordb.decoders import from_json
 from workers.gateway.problems import Problem
+from workers.images.ranked_lists import INVALID_CURSOR
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ def position(cursor: str | None) -> int:
     if cursor is None:
         return 0
     if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 12:
-        raise Problem("bad-request", "the cursor is not valid")
+        raise Problem("bad-request", INVALID_CURSOR)
     return int(cursor)
 
 
@@ -36,4 +37,4 @@ def unpacked(cursor: str, kind: type[T]) -> T:
     try:
         return from_json(urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)), kind)
     except (ValueError, msgspec.DecodeError) as exc:
-        raise Problem("bad-request", "the cursor is not valid") from exc
+        raise Problem("bad-request", INVALID_CURSOR) from exc

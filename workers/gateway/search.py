@@ -107,7 +107,7 @@ class Searches:
             "images": [{"id": self._images.id(one.record.key), **one.row()} for one in page.images],
             "found_by": page.found_by,
             "truncated": page.truncated, "cursor": page.cursor, "hint": page.hint,
-            "tagged": page.coverage.tagged, "indexed": page.coverage.indexed, "incomplete": page.coverage.incomplete,
+            **page.coverage.row(),
         }  # fmt: skip
 
 

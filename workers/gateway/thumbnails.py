@@ -12,6 +12,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from tasks.images import BadImage
+from tasks.images.errors import MemoryShort
 from tasks.message_parts import place_of
 from workers.decoding.decoders import Decoders
 from workers.gateway import responses
@@ -57,7 +58,8 @@ class Thumbnails:
         try:
             made = self._decoders.thumbnail(data, side, max_pixels=self._pixels, limit_s=LIMIT_S, video=self._video)
         except BadImage as exc:
-            self._keep(name, str(exc))
+            if not isinstance(exc, MemoryShort):  # that depends on what else is decoded
+                self._keep(name, str(exc))
             raise Problem("not-an-image", str(exc)) from exc
         self._keep(name, made)
         return made

@@ -24,6 +24,15 @@ class Coverage(msgspec.Struct, frozen=True):
     refilling: bool = False
 
     @property
+    def count(self) -> str:
+        """The numbers, to be shown."""
+        return f"{'?' if self.indexed is None else f'{self.indexed:,}'} of {self.tagged:,}"
+
+    def row(self) -> dict[str, object]:
+        """The fields for JSON."""
+        return {"tagged": self.tagged, "indexed": self.indexed, "incomplete": self.incomplete}
+
+    @property
     def incomplete(self) -> str | None:
         """What is missing, as a sentence; ``None`` if nothing is."""
         reasons = []

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from tasks.search.fusion import RankedList, fused, reason
 from tasks.search.query import missing, read
+from tasks.search.words import whole_name
 from vectordb.errors import Permanent
 from vectordb.images import ImageSearch, image_id
 from vectordb.index import Floats
@@ -36,6 +38,8 @@ from workers.images.text_search import FoundByText, RemoteTextSearch
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.tag_entries import TagEntry, tag_entries
+
+NAMED = 200  # images with the words of a file name whose records are read
 
 
 class NoVector(Permanent):
@@ -195,9 +199,26 @@ class Finder:
             hits, truncated = self._newest.find(where)
             return Search("filters", asked.query, asked.text, asked.where, truncated), hits
         vector = self._text_vector(query.text)
-        found = self._text_search.find(vector, query.words, MOST + 1, where.where())
-        hits = _fused(found)
+        name = whole_name(asked.text)
+        asked_words = {**query.words, name: 1.0} if name else query.words
+        found = self._text_search.find(vector, asked_words, MOST + 1, where.where())
+        hits = self._named_first(_fused(found), found, asked.text) if name else _fused(found)
         return Search("text", asked.query, asked.text, asked.where, len(hits) > MOST), hits[:MOST]
+
+    def _named_first(self, hits: list[RankedHit], found: FoundByText, name: str) -> list[RankedHit]:
+        """The hits, those first whose file has exactly this name, then those that only write it otherwise."""
+        ids = [f"{entry.bucket}/{entry.key}" for entry in found.by_words.entries[:NAMED]]
+        ranks: dict[str, int] = {}
+        for oid, record in zip(ids, self._records.get(ids), strict=True):
+            names = [] if record is None else [record.file_name or "", record.key.rpartition("/")[2]]
+            if name in names:
+                ranks[oid] = names.index(name)
+            elif whole_name(name) in map(whole_name, names):
+                ranks[oid] = 2
+        best = max((hit.score for hit in hits), default=0.0)
+        ahead = sorted((hit for hit in hits if hit.id in ranks), key=lambda hit: ranks[hit.id])
+        behind = [hit for hit in hits if hit.id not in ranks]
+        return [*(msgspec.structs.replace(hit, score=best) for hit in ahead), *behind]
 
     def _like(self, asked: Asked) -> tuple[Search, list[RankedHit]]:
         vector = self._vector_of(*asked.like) if asked.like else self._query_images.vector(asked.image or b"")

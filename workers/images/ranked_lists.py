@@ -20,6 +20,7 @@ LIFETIME_S = 600  # without a request for a page
 KEPT = 500  # searches; the hits of each take 100 kB with usual keys, and 2 MB with the longest
 KEPT_BYTES = 64 * 2**20  # of all of them together
 
+INVALID_CURSOR = "the cursor is not valid: pass `cursor` of the previous page unchanged, or leave it out"
 _EXPIRED = "the cursor has expired, since hits are kept for ten minutes: search again"
 _CURSOR = re.compile(r"(?a)([0-9a-f]{32})-(\d{1,4})")
 
@@ -135,5 +136,5 @@ def place_of(cursor: str) -> tuple[str, int]:
     """The name and the position that a cursor stands for. Raises ``BadCursor``."""
     found = _CURSOR.fullmatch(cursor)
     if found is None:
-        raise BadCursor("the cursor is not valid")
+        raise BadCursor(INVALID_CURSOR)
     return found[1], int(found[2])

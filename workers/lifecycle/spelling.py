@@ -1,5 +1,7 @@
 """Finds objects whose key was written with another Unicode normalisation, and names keys that are nearly the same.
 
+An upload has a key of its own, so that people look for it by the name of its file, which its record has.
+
 macOS writes ``é`` as two characters (NFD), other systems as one (NFC). Both look the same, and both are valid keys of
 different objects: a look-up takes the exact key first.
 """
@@ -12,7 +14,10 @@ from contextlib import suppress
 from itertools import islice
 from typing import Literal
 
-from workers.lifecycle.record_reader import Records
+import msgspec
+
+from vectordb.decoders import from_json
+from workers.lifecycle.record_reader import PAGE, Records
 from workers.stores.store import ObjectError, ObjectStore
 
 FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
@@ -20,11 +25,18 @@ MOST = 10_000  # keys compared with one that was not found
 SHOWN = 3
 
 
+class _Named(msgspec.Struct):
+    bucket: str = ""
+    key: str = ""
+    file_name: str = ""
+
+
 class Spellings:
     """Looks for keys. Raises ``StoreUnavailable``, and ``StoreAway`` if it is given a store."""
 
-    def __init__(self, records: Records, store: ObjectStore | None = None) -> None:
-        """``store``: also finds objects without a record."""
+    def __init__(self, records: Records, store: ObjectStore | None = None, *, names: bool = True) -> None:
+        """``store``: also finds objects without a record. ``names``: also finds names of files, from records."""
+        self._names = names
         self._records = records
         self._store = store
 
@@ -38,11 +50,19 @@ class Spellings:
         others = self._exists(bucket, _forms(key)) or _equal(self._around(bucket, key, cased=True), key)
         return others[0] if len(others) == 1 else key
 
-    def near(self, bucket: str, key: str) -> list[str]:
-        """Keys of objects that are probably meant, a few at most.
+    def near(self, bucket: str, key: str) -> dict[str, str | None]:
+        """Keys of objects that are probably meant, a few at most, with the name of the uploaded file, if any.
 
-        They differ from this one only by case or normalisation; else, by folders before it or before them.
+        Those whose file has exactly this name; else keys that differ from this one only by case or normalisation;
+        else by folders before it or before them; else those whose file has nearly this name.
         """
+        exact, similar = self._uploaded(bucket, key) if self._names else ({}, {})
+        if exact:
+            return exact
+        found = self._near_keys(bucket, key)
+        return dict.fromkeys(found) if found else similar
+
+    def _near_keys(self, bucket: str, key: str) -> list[str]:
         folded = _folded(key)
         around = self._around(bucket, key)
         found = [other for other in around if other != key and _folded(other) == folded]
@@ -53,9 +73,32 @@ class Spellings:
     def hint(self, bucket: str, key: str) -> str:
         """``near`` as the end of a message; empty if there is no such key."""
         near = self.near(bucket, key)
-        # what differs by normalisation alone looks the same
-        shown = [ascii(other) if _equal([other], key) else repr(other) for other in near]
+        shown = []
+        for other, name in near.items():
+            # what differs by normalisation alone looks the same
+            said = ascii(other) if _equal([other], key) else repr(other)
+            shown.append(said if name is None else f"{said}, uploaded as {name}")
         return f"; did you mean {' or '.join(shown)}?" if near else ""
+
+    def _uploaded(self, bucket: str, key: str) -> tuple[dict[str, str | None], dict[str, str | None]]:
+        """Keys of objects whose file had this name, and of those whose had nearly this name, newest first."""
+        wanted = key.rpartition("/")[2]
+        exact: dict[str, str | None] = {}
+        similar: dict[str, str | None] = {}
+        for start in range(0, MOST, PAGE):
+            page = self._records.bodies(start, PAGE)
+            for body in page:
+                with suppress(msgspec.DecodeError):
+                    one = from_json(body or b"{}", _Named)
+                    if one.bucket != bucket or not one.file_name or one.key == key:
+                        continue
+                    if one.file_name == wanted:
+                        exact[one.key] = one.file_name
+                    elif _folded(one.file_name) == _folded(wanted):
+                        similar[one.key] = one.file_name
+            if len(page) < PAGE or len(exact) >= SHOWN:
+                break
+        return dict(islice(exact.items(), SHOWN)), dict(islice(similar.items(), SHOWN))
 
     def _exists(self, bucket: str, keys: Sequence[str]) -> list[str]:
         known = self._records.known([f"{bucket}/{key}" for key in keys])

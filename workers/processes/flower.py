@@ -27,19 +27,25 @@ from tornado.web import OutputTransform, RequestHandler
 from vectordb.errors import Permanent
 from workers.processes.logs import configure
 from workers.processes.request_host import served
+from workers.settings.monitoring import HIDDEN_FROM
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
 log = structlog.get_logger()
 
 OPEN = "/healthcheck"  # answers OK and nothing else; health checks have no password
-HIDDEN_FROM = 6  # characters; replacing shorter secrets would damage pages
 
 
 def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> None:
     """Run Flower. Raises ``Permanent`` without ``flower_auth``: Flower can stop workers."""
     if not settings.flower_auth:
         raise Permanent("Flower requires a user and a password: set WILDTAG_FLOWER_AUTH=USER:PASSWORD")
+    urls = settings.broker, settings.redis_url
+    if any(0 < len(form) < HIDDEN_FROM for one in passwords_of(*urls) for form in (one, unquote(one))):
+        raise Permanent(
+            f"the password of Redis is shorter than {HIDDEN_FROM} characters, and Flower could not hide it on its"
+            " pages: choose a longer one"
+        )
     configure()
     logging.getLogger("tornado.access").propagate = False
     options.port, options.address = port, address
@@ -47,7 +53,7 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
     options.max_tasks, options.natural_time = 20_000, True
     application = GuardedFlower(
         Wiring(settings).app, settings.flower_auth, host_of(settings.flower_url),
-        secrets_in(settings.broker, settings.redis_url, settings.flower_auth),
+        {*passwords_of(*urls), settings.flower_auth.partition(":")[2]},
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     application.start_http_server()
@@ -130,15 +136,9 @@ class _Hiding(OutputTransform):
         return status_code, headers, chunk
 
 
-def secrets_in(*values: str) -> set[str]:
-    """The passwords in URLs, and in USER:PASSWORD."""
-    found = set()
-    for value in values:
-        if "://" in value:
-            found.add(urlsplit(value).password or "")
-        else:
-            found.add(value.partition(":")[2])
-    return found
+def passwords_of(*urls: str) -> set[str]:
+    """The passwords in URLs, as they are written there; empty for a URL without one."""
+    return {urlsplit(url).password or "" for url in urls}
 
 
 def spellings(secrets: Iterable[str]) -> Mapping[bytes, bytes]:

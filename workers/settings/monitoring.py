@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from workers.settings.topic import Topic
+
+HIDDEN_FROM = 6  # characters of a password; to replace shorter ones would damage Flower's pages
 
 
 class MonitoringSettings(Topic):
@@ -19,9 +21,20 @@ class MonitoringSettings(Topic):
         None,
         repr=False,
         pattern=r"^[^:,]+:[^,]+$",
-        description="USER:PASSWORD that Flower requires."
+        description="USER:PASSWORD that Flower requires; the password has at least 6 characters."
         " Default: made by `wildtag up` and stored in the file flower.auth of the home folder.",
     )
+
+    @field_validator("flower_auth")
+    @classmethod
+    def _can_be_hidden(cls, value: str | None) -> str | None:
+        if value is not None and len(value.partition(":")[2]) < HIDDEN_FROM:
+            raise ValueError(
+                f"the password has fewer than {HIDDEN_FROM} characters, and Flower could not hide it on its pages:"
+                " choose a longer one"
+            )
+        return value
+
     flower_url: str | None = Field(
         None,
         description="URL at which people reach Flower. The gateway's page links to it, and Flower serves requests to"

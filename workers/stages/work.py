@@ -42,8 +42,10 @@ class Embedding:
 
     def __init__(
         self, fetcher: Fetcher, decode: Decoder, encoder: ImageEncoder, options: PipelineOptions, triage: Triage,
-        handover: Handover,
+        handover: Handover, *, decoding_s: float,
     ) -> None:  # fmt: skip
+        """``decoding_s``: seconds for decoding a batch, after which each of its objects is sent again, alone."""
+        self._decoding_s = decoding_s
         self._decode = decode
         self._fetcher = fetcher
         self._triage = triage
@@ -55,7 +57,7 @@ class Embedding:
         """See ``workers.stages.table.Work``."""
         batch, images, faults = self._fetcher(batch, accepted)
         start = time.perf_counter()
-        decode = self._decode if len(images) == 1 else splitting(self._decode)
+        decode = self._decode if len(images) == 1 else splitting(self._decode, self._decoding_s)
         embedded, bad = pipeline.embedding(batch, images, self._encoder, self._options, decode)
         embedded = embedded.timed("embedding", _since(start))
         data = {ref.id: image for ref, image in zip(batch.objects, images, strict=True)}

@@ -12,7 +12,6 @@ characters that no text has are replaced.
 from __future__ import annotations
 
 import re
-import unicodedata
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
@@ -25,6 +24,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from tasks.message_parts import UserMetadata
+from vectordb.control_characters import is_control
 from vectordb.decoders import from_json
 from vectordb.errors import Permanent
 
@@ -41,7 +41,6 @@ _PLAIN_NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 # as a header, an RFC 2047 word or percent-encoded text is read as another one
 _PLAIN_VALUE = re.compile(r"(?!.*(?:=\?|%|  ))[!-~](?:[ -~]*[!-~])?")
 _PERCENT = re.compile(r"%[C-Fc-f][0-9A-Fa-f]%[89ABab][0-9A-Fa-f]")
-_REFUSED = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, halves of characters, and ends of lines
 _WORD = 75  # characters of an encoded word, RFC 2047
 
 
@@ -157,7 +156,7 @@ def _base(name: str) -> str:
 
 def _check(field: str, what: str, text: str, limit: int) -> None:
     for char in text:
-        if unicodedata.category(char) in _REFUSED:
+        if is_control(char):
             raise BadMetadata(field, f"{what} has the character U+{ord(char):04X}, which is not allowed")
     if (size := len(text.encode())) > limit:
         raise BadMetadata(field, f"{what} has {size:,} bytes; the limit is {limit:,}")
@@ -209,7 +208,7 @@ def _decoded(value: str) -> str:
 
 
 def _cleaned(text: str, *, strip: bool = True) -> str:
-    found = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _REFUSED else c for c in text)
+    found = "".join("\N{REPLACEMENT CHARACTER}" if is_control(c) else c for c in text)
     return found.strip() if strip else found
 
 

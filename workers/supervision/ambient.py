@@ -18,7 +18,7 @@ NAMES = frozenset({
 
 PREFIXES = (
     "LC_", "PYTHON", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "TORCH", "PYTORCH_", "CUDA", "NVIDIA_",
-    "MALLOC_", "HF_", "TRANSFORMERS_", "TOKENIZERS_",
+    "HIP_", "ROCR_", "ROCM_", "HSA_", "MIOPEN_", "MALLOC_", "HF_", "TRANSFORMERS_", "TOKENIZERS_",
 )  # fmt: skip
 """Beginnings of the names of further ones, unless such a name looks like that of a secret."""
 

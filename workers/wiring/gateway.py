@@ -64,7 +64,7 @@ def services(wiring: Wiring) -> Services:
         refill=wiring.refill,
         images_standing=images_standing(wiring),
         coverage=coverage(wiring),
-        spellings=spellings(wiring, unrecorded=True),
+        spellings=spellings(wiring, unrecorded=True, names=False),
         ignored_by=wiring.object_filter.ignored_by,
         decoders=wiring.decoders,
         clock=wiring.clock,

@@ -19,12 +19,14 @@ from workers.settings.settings import Settings
 from workers.wiring.thresholds import in_force, values
 
 DECODERS = 2  # processes that decode at a time, for each process that uses them
+LITTLE = 512 * 2**20  # bytes for an image: with less, as in the gateway's container, one slow image at a time
 
 
 def decoders(settings: Settings) -> Decoders:
     """What decodes images, in processes of its own. Starts none."""
     spawner = Spawner(settings.decode_memory_bytes, video=settings.video)
-    return Decoders(spawner, DECODERS, settings.decode_limit_s)
+    slow = 1 if settings.decode_memory_bytes < LITTLE else DECODERS
+    return Decoders(spawner, DECODERS, settings.decode_limit_s, slow)
 
 
 def image_encoder(settings: Settings) -> ImageEncoder:

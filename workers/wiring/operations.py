@@ -30,9 +30,9 @@ from workers.wiring.wiring import Wiring
 COVERAGE_S = 1.0  # for the count of images in the index: an answer without it is better than none
 
 
-def spellings(wiring: Wiring, *, unrecorded: bool = False) -> Spellings:
-    """Looks for keys among the records; ``unrecorded``: in the store, too."""
-    return Spellings(wiring.records, wiring.store if unrecorded else None)
+def spellings(wiring: Wiring, *, unrecorded: bool = False, names: bool = True) -> Spellings:
+    """Looks for keys among the records; ``unrecorded``: in the store, too; ``names``: by names of files, too."""
+    return Spellings(wiring.records, wiring.store if unrecorded else None, names=names)
 
 
 def impatient_layout(wiring: Wiring) -> Layout:

@@ -18,6 +18,7 @@ from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
+from workers.stages.slow_images import DECODING
 from workers.stages.table import Stage
 from workers.stages.unusable import Triage
 from workers.stages.work import Embedding, Extraction, Retrieval, Scoring
@@ -72,6 +73,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
                     w.pipeline_options,
                     Triage(w.store, s.grace_s, w.clock, video=s.video),
                     handover,
+                    decoding_s=DECODING * s.task_time_limit_s,
                 )
             ),
         ),

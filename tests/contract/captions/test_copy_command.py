@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from tasks.encoders import space_of
 from tests.contract import real_servers
@@ -255,3 +256,21 @@ def test_a_snapshot_is_saved_and_taken_in_once(made: Path, tmp_path: Path) -> No
     assert "the version few@v1 already exists" in run(there, "restore", str(file), status=1).stderr
     file.write_bytes(file.read_bytes()[:-1])
     assert "snapshot" in run(tmp_path, "restore", str(file), status=1).stderr
+
+
+def test_the_list_says_which_version_is_in_use(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy activates nothing; the settings may name the version, by its name alone, or nothing that exists."""
+    monkeypatch.setenv("WILDTAG_HOME", str(made))
+
+    def in_use() -> list[str]:
+        said = io.StringIO()
+        monkeypatch.setattr("workers.cli.captions.keep.console", Console(file=said, width=500))
+        app(["captions", "list", "--json"], standalone_mode=False)
+        rows = [json.loads(line) for line in said.getvalue().splitlines()]
+        assert {"soups@v1", "few@v1"} <= {row["captions_version"] for row in rows}
+        return [row["captions_version"] for row in rows if row["active"]]
+
+    assert in_use() == []
+    for wanted, shown in (("few", ["few@v1"]), ("soups@v1", ["soups@v1"]), ("none", [])):
+        monkeypatch.setenv("WILDTAG_CAPTIONS", wanted)
+        assert in_use() == shown

@@ -91,7 +91,12 @@ def test_images_are_searched_page_by_page(gateway: MadeUpGateway, client: Client
     assert [asked.query for asked in gateway.asked] == [
         {"q": "a cat", "tag": "pet", "prefix": "2024/", "limit": "10"}, {"cursor": "next", "limit": "10"},
     ]  # fmt: skip
-    assert [one.key for one in client.find("a cat")] == ["one", "two"]
+    results = client.find("a cat")
+    asked = len(gateway.asked)
+    assert results.incomplete == "1 of 2 images can be results"
+    assert [one.key for one in results] == ["one", "two"]
+    assert len(gateway.asked) == asked + 2, "the first page is requested once"
+    assert results.incomplete is None, "as the last page says"
 
 
 def test_an_image_is_sent_once_to_search_with(gateway: MadeUpGateway, client: Client) -> None:

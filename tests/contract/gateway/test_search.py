@@ -99,6 +99,20 @@ def test_a_text_finds_what_the_images_show_and_says_why(gateway: Running) -> Non
     assert keys(search(gateway, q="bridge"))[0] == "my_cat.png"
 
 
+def test_the_name_of_a_file_finds_it_first_though_it_is_a_number(gateway: Running) -> None:
+    add(gateway, "p016.png", BLUE, "bridge", file_name="p017.JPG")
+    for number in range(5):
+        add(gateway, f"uploads/{number:032x}.jpg", RED, "pet", file_name=f"p01{number}.jpg")
+    add(gateway, f"uploads/{17:032x}.jpg", GREEN, "banana", file_name="p017.jpg")
+    add(gateway, "folder/my photo 1.jpg", BLUE, "bridge")
+    page = search(gateway, q="p017.jpg", limit=3)
+    assert keys(page)[:2] == [f"uploads/{17:032x}.jpg", "p016.png"]
+    scores = [image["score"] for image in page["images"]]
+    assert scores == sorted(scores, reverse=True)
+    assert keys(search(gateway, q="my photo 1.jpg"))[0] == "folder/my photo 1.jpg"
+    assert keys(search(gateway, q='"p013.jpg"')) == [f"uploads/{3:032x}.jpg"]
+
+
 def test_an_object_finds_what_looks_like_it_without_itself(gateway: Running) -> None:
     for lean in (0, 40, 80):
         add(gateway, f"red-{lean}.png", reddish(lean))

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from vectordb.errors import Permanent
 from workers.cli.main import app
-from workers.processes.flower import run_flower
+from workers.processes.flower import passwords_of, run_flower
 from workers.settings.settings import Settings
 
 
@@ -17,7 +17,7 @@ def test_it_does_not_listen_for_everybody(address: str) -> None:
         run_flower(Settings(), 5555, address)
 
 
-@pytest.mark.parametrize("wrong", ["password", "user:", ":password", "user:pass,word"])
+@pytest.mark.parametrize("wrong", ["password", "user:", ":password", "user:pass,word", "user:short", "u:a://b"])
 def test_a_wrong_value_is_refused_and_not_repeated(
     wrong: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -29,6 +29,18 @@ def test_a_wrong_value_is_refused_and_not_repeated(
     assert ended.value.code == 2
     assert "WILDTAG_FLOWER_AUTH=***" in said
     assert wrong not in said
+
+
+def test_a_password_of_redis_that_is_too_short_to_be_hidden_is_refused() -> None:
+    for password in ("short", "%61%62"):  # as it is written, and as it is shown
+        settings = Settings(redis_url=f"redis://:{password}@localhost:1/0", flower_auth="me:://secret")
+        with pytest.raises(Permanent, match="password of Redis is shorter"):
+            run_flower(settings, 5555)
+
+
+def test_a_password_may_look_like_a_url() -> None:
+    assert passwords_of("redis://:secret@h/0", "redis://h/0") == {"secret", ""}
+    assert Settings(flower_auth="me:http://a:bcd@h").flower_auth == "me:http://a:bcd@h"
 
 
 def test_doctor_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:

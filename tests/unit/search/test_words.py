@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.search.query import asked
-from tasks.search.words import IMPLIED, NAME, SEGMENT, WRITTEN, matching, words_of
+from tasks.search.words import IMPLIED, NAME, SEGMENT, WRITTEN, matching, whole_name, words_of
 
 
 def test_a_tag_weighs_its_confidence_and_what_it_implies_less() -> None:
@@ -19,9 +19,18 @@ def test_a_form_found_in_several_ways_has_its_best_weight() -> None:
 
 def test_names_of_files_give_words_and_pairs_but_not_what_cameras_call_them() -> None:
     found = words_of(key="2024/HolidayBeach/IMG_1234-red_cars.jpg")
-    assert {"red", "car", "red car", "holiday", "beach", "holiday beach"} == found.keys()
-    assert words_of(key="DCIM/DSC01234.JPG") == {}
+    whole = "img 1234 red cars.jpg"
+    assert {"red", "car", "red car", "holiday", "beach", "holiday beach", whole} == found.keys()
+    assert words_of(key="DCIM/DSC01234.JPG") == {"dsc01234.jpg": NAME}
     assert words_of(key=".hidden") == {"hidden": NAME}
+
+
+def test_a_whole_file_name_is_one_form_in_any_spelling() -> None:
+    for name in ("p017.jpg", "a/b/P017.JPG"):
+        assert whole_name(name) == "p017.jpg"
+    assert whole_name("my photo 1.jpeg") in words_of(key="uploads/x", file_name="My_Photo-1.JPEG")
+    for none in ("a red car", "p017", "f/1.8", ".jpg", "a car. A dog", "019a0cafe1face2dead3bee4fab5add6.jpg"):
+        assert whole_name(none) == ""
 
 
 def test_what_a_person_wrote_is_found_whole_and_by_its_words() -> None:

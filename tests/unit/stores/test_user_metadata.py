@@ -99,7 +99,10 @@ def test_two_kilobytes_fit_into_the_headers_of_s3(metadata: dict[object, object]
         ({"metadata": {1: "b"}}, "metadata", "is no name"),
         ({"metadata": {"a" * 129: "b"}}, "metadata", "129 bytes; the limit is 128"),
         ({"client_id": "a\x7fb"}, "client_id", "U+007F"), ({"client_id": " "}, "client_id", "empty"),
-        ({"file_name": "a\nb.jpg"}, "file_name", "U+000A"), ({"file_name": "ü" * 128}, "file_name", "256 bytes"),
+        ({"file_name": "a\nb.jpg"}, "file_name", "U+000A"), ({"file_name": "gpj\u202e.jpg"}, "file_name", "U+202E"),
+        ({"metadata": {"a": "b\u2066c"}}, "metadata", "U+2066"),
+        ({"metadata": {"\u202d": "c"}}, "metadata", "U+202D"),
+        ({"client_id": "a\u2069"}, "client_id", "U+2069"), ({"file_name": "ü" * 128}, "file_name", "256 bytes"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_stored_is_refused_with_a_reason(given_: dict[str, object], field: str, reason: str) -> None:

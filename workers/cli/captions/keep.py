@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -27,15 +27,21 @@ Version = Annotated[
 
 def list_(json: Json = False) -> None:
     """List caption databases and their versions, of all vector spaces."""
-    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- keeps the command line quick
+    from vectordb.index import IndexMissing  # noqa: PLC0415 -- keeps the command line quick
+    from workers.captions.versions import chosen  # noqa: PLC0415 -- as above
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
-    wiring = Wiring(Settings())
+    settings = Settings()
+    wiring = Wiring(settings)
     library, here = wiring.library, wiring.space.id
     view = Table(pad_edge=False)
     for name in ("", "captions", "count", "space", "created", "from"):
         view.add_column(name, justify="right" if name == "count" else "left", no_wrap=name in ("", "captions"))
+    in_use = {space: library.active(space) for space in {one.space_id for one in library.manifests()}}
+    with suppress(IndexMissing):  # WILDTAG_CAPTIONS names none of these
+        in_use[here] = chosen(library, here, settings.captions)
     for manifest in library.manifests():
-        active = library.active(manifest.space_id) == manifest.captions_version
+        active = in_use.get(manifest.space_id) == manifest.captions_version
         if json:
             row = {**msgspec.to_builtins(manifest), "captions_version": manifest.captions_version, "active": active}
             console.out(msgspec.json.encode(row).decode(), highlight=False)

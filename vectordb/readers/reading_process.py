@@ -28,10 +28,10 @@ def main() -> None:
     for limit, most in ((resource.RLIMIT_DATA, MEMORY_MAX), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)):
         resource.setrlimit(limit, (most, most))
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others reserve more than they use
-    requests: queue.Queue[bytes] = queue.Queue()
-    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    waiting: queue.Queue[bytes] = queue.Queue()
+    threading.Thread(target=_listen, args=(waiting,), daemon=True).start()
     while True:
-        request = from_msgpack(requests.get(), Request)
+        request = from_msgpack(waiting.get(), Request)
         for piece in _pieces(request):
             data = msgspec.msgpack.encode(piece)
             answers.write(LENGTH.pack(len(data)))
@@ -39,11 +39,11 @@ def main() -> None:
             answers.flush()
 
 
-def _listen(requests: queue.Queue[bytes]) -> None:
+def _listen(waiting: queue.Queue[bytes]) -> None:
     """Pass requests on, and end this process with the one that asks, also while a library works."""
     asked: BinaryIO = sys.stdin.buffer
     while len(head := asked.read(LENGTH.size)) == LENGTH.size:
-        requests.put(asked.read(*LENGTH.unpack(head)))
+        waiting.put(asked.read(*LENGTH.unpack(head)))
     os._exit(0)
 
 

@@ -33,8 +33,9 @@ LONGEST_S = 0.05  # nobody tags what is uploaded here, so waiting for it is cut 
 BEARER = {"Authorization": f"Bearer {ADMIN}"}
 # refusals of what the specification allows: what it names may not exist, or be no image
 REFUSED = {404, 409, 413, 415, 429, *AWAY}
-# and of what it cannot say: cursors, times, "exactly one of", forms, damaged images, keys to sign in with
-UNSAID = {400, 401, 410, 422}
+# and of what it cannot say: the length of a whole URL, and
+# cursors, times, "exactly one of", forms, damaged images, keys to sign in with
+UNSAID = {400, 401, 410, 414, 422}
 # bodies of any bytes: what is no image is refused, but the generator does not know that it made one
 ANY_BYTES = {"/v1/images", "/v1/search", "/v1/uploads/{token}", "/v1/events/minio"}
 

@@ -13,7 +13,8 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "Not modif
 _DESCRIPTIONS = {
     400: "The request cannot be read.", 401: "An API key is required.", 403: "Not allowed.", 404: "Not found.",
     408: "The body arrived too slowly.", 409: "A request with this Idempotency-Key is in progress.",
-    410: "The cursor has expired.", 413: "Too large.", 415: "Not an image.",
+    410: "The cursor has expired.", 413: "Too large.", 414: "The URL is too long.",
+    415: "Not an image.",
     422: "The request does not match the specification.",
     429: "Too many requests.", 501: "Not available in this deployment.",
     503: "A service is unavailable, or the queue is full.",
@@ -21,8 +22,8 @@ _DESCRIPTIONS = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The error responses of a route; 401 and 403 are included."""
-    return {status: problem(_DESCRIPTIONS[status]) for status in sorted({401, 403, *statuses})}
+    """The error responses of a route; 401, 403 and 414 are included."""
+    return {status: problem(_DESCRIPTIONS[status]) for status in sorted({401, 403, 414, *statuses})}
 
 
 def problem(description: str) -> dict[str, Any]:

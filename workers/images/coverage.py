@@ -74,7 +74,7 @@ class CoverageReader:
         if self._clock() - at > FRESH_S:
             try:
                 indexed = self._images.count()
-            except WildtagError:
+            except (WildtagError, msgspec.DecodeError):  # a worker of another version may answer otherwise
                 indexed = None
             self._known = self._clock(), indexed
         return Coverage(tagged, indexed, self._refilling())

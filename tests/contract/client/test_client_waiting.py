@@ -93,7 +93,7 @@ def test_images_are_searched_page_by_page(gateway: MadeUpGateway, client: Client
     ]  # fmt: skip
     results = client.find("a cat")
     asked = len(gateway.asked)
-    assert results.incomplete == "1 of 2 images can be results"
+    assert results.incomplete == "1 of 2 images can be found"
     assert [one.key for one in results] == ["one", "two"]
     assert len(gateway.asked) == asked + 2, "the first page is requested once"
     assert results.incomplete is None, "as the last page says"

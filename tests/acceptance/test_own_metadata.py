@@ -14,7 +14,7 @@ from tests.acceptance.stack import Json, Stack
 from tests.eventually import eventually
 from workers.client import Client
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 TEXTS = {"title": "Frühstück in Köln", "Order": "A-17"}
 

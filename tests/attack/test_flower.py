@@ -63,7 +63,7 @@ class Monitored:
         return found
 
 
-@pytest.fixture(scope="module", params=["socket", "tcp"])
+@pytest.fixture(scope="module", params=["socket", pytest.param("tcp", marks=pytest.mark.long)])
 def monitored(request: pytest.FixtureRequest) -> Iterator[Monitored]:
     """As the embedded stack has it, and as Compose has it, with a password of special characters."""
     folder = Path(tempfile.mkdtemp(prefix="wt-", dir="/tmp"))

@@ -19,6 +19,7 @@ def measured(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, l
     return {part: [row for row in rows if row["part"] == part] for part in PARTS}
 
 
+@pytest.mark.long
 def test_search_and_keeping_are_measured_and_the_other_parts_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -175,6 +175,7 @@ def test_the_usual_cosine_is_that_of_different_pictures() -> None:
     assert usual_cosine(hashes[:63], lambda at: vectors[at]) == NO_LIMIT
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_100_000_pictures_take_seconds_and_few_vectors() -> None:
     count, copies = 100_000, 5_000

@@ -117,6 +117,8 @@ def excluded(case: Any, status: int) -> list[Any]:
         names.add("not_a_server_error")  # what is away, or not to be had, is said by a 5xx
     if status in REFUSED | UNSAID:
         names.add("positive_data_acceptance")
+    if status in {413, 414}:
+        names.add("negative_data_rejection")  # it is refused, for its size before its form
     if case.operation.path in ANY_BYTES or case.meta.is_negative_at(
         ParameterLocation.HEADER
     ):  # the key is always sent

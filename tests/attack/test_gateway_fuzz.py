@@ -101,6 +101,8 @@ def held(case: Any, url: str) -> None:
     with requests.request(**sent, timeout=20, stream=True) as answer:
         where = f"{case.method} {answer.url} {answer.status_code}"
         assert answer.status_code < 500 or answer.status_code in AWAY, where
+        if "%0A" in answer.url.partition("?")[0] and answer.status_code == 404:
+            return  # no route has a line break in its path
         assert str(answer.status_code) in case.operation.definition.raw["responses"], where
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
             assert answer.status_code == 200

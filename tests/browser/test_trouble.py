@@ -58,7 +58,7 @@ def test_where_a_key_is_wanted_one_signs_in_and_out(make_gateway: Any, visit: Vi
     expect(page.get_by_role("dialog")).to_be_hidden()
     visitor.drop(("coffee.png", photograph("coffee.png")))
     assert "espresso" in visitor.labels(visitor.tagged("coffee.png"))
-    expect(page.locator("#wall a").first).to_be_visible()  # others may have been tagged since
+    expect(page.locator("#wall").get_by_text("espresso").first).to_be_visible(timeout=PATIENCE_MS)
     page.get_by_role("button", name="Sign out").click()
     expect(field).to_be_focused()
 

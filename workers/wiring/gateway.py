@@ -39,6 +39,7 @@ def services(wiring: Wiring) -> Services:
     s = wiring.settings
     progress = ProgressReader(wiring.redis, wiring.keys)
     rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, PATIENCE_S)
+    found = coverage(wiring)
     return Services(
         batching_writer=BatchingWriter(connect_async(s.redis_url), wiring.keys),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
@@ -51,7 +52,7 @@ def services(wiring: Wiring) -> Services:
             wiring.object_filter.key, wiring.clock,
         ),
         captions=caption_service(wiring),
-        finder=finder(wiring, rpc),
+        finder=finder(wiring, rpc, found),
         dead_letters=wiring.dead_letters,
         segmentation_requests=wiring.segmentation_requests,
         statements=wiring.statements,
@@ -63,7 +64,7 @@ def services(wiring: Wiring) -> Services:
         losses=losses(wiring),
         refill=wiring.refill,
         images_standing=images_standing(wiring),
-        coverage=coverage(wiring),
+        coverage=found,
         spellings=spellings(wiring, unrecorded=True, names=False),
         ignored_by=wiring.object_filter.ignored_by,
         decoders=wiring.decoders,

@@ -95,8 +95,8 @@ def images_standing(wiring: Wiring) -> StoredStanding:
     return StoredStanding(wiring.redis, wiring.keys)
 
 
-def finder(wiring: Wiring, rpc: RpcClient | None = None) -> Finder:
-    """Searches the images of a running stack."""
+def finder(wiring: Wiring, rpc: RpcClient | None = None, found: CoverageReader | None = None) -> Finder:
+    """Searches the images of a running stack. ``found``: tells how many of them it can find."""
     rpc = rpc or wiring.rpc
     encoder = RemoteEncoder(rpc, wiring.space)
     return Finder(
@@ -107,7 +107,7 @@ def finder(wiring: Wiring, rpc: RpcClient | None = None) -> Finder:
         wiring.records,
         Newest(wiring.records, wiring.redis, wiring.keys),
         RankedLists(wiring.redis, wiring.keys),
-        coverage(wiring),
+        found or coverage(wiring),
     )
 
 

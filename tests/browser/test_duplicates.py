@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.acceptance.stack import Stack
 from tests.browser import album as pictures
 from tests.browser.test_viewer import no_objection
-from tests.browser.visitor import PATIENCE_MS, Visitor
+from tests.browser.visitor import Visitor
 from tests.eventually import eventually
 
 Visit = Callable[..., Visitor]
@@ -29,7 +29,7 @@ def test_copies_are_shown_the_largest_first_and_deleted_after_a_question(
     page = visitor.open()
     page.get_by_role("link", name="Duplicates").click()
     group = page.get_by_role("region", name="Copies of 512.jpg")
-    expect(group.locator(".name")).to_have_text([f"album/{name}" for name in (largest, *others)], timeout=PATIENCE_MS)
+    expect(group.locator(".name")).to_have_text([f"album/{name}" for name in (largest, *others)])
     expect(group.get_by_text("the largest", exact=False).first).to_be_visible()
     expect(page.get_by_text("Look before deleting").first).to_be_visible()
     no_objection(page)

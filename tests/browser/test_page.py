@@ -57,7 +57,7 @@ def test_its_stages_are_shown_while_it_goes_through_them(visit: Visit, stack: St
     try:
         visitor.drop(("rocket.jpg", photograph("rocket.jpg")))
         card = visitor.card("rocket.jpg")
-        expect(card.locator("[aria-current=step]")).to_have_text("extraction", timeout=PATIENCE_MS)
+        expect(card.locator("[aria-current=step]")).to_have_text("extraction")
         expect(card.get_by_text("Extracting words from the captions")).to_be_visible()
         expect(card.locator(".thread [data-at=done]")).to_have_text(["embedding", "retrieval"])
         visitor.shot("on-its-way")
@@ -119,7 +119,7 @@ def test_an_image_that_cannot_be_tagged_says_why(visit: Visit) -> None:
     visitor.open()
     visitor.drop(("broken.png", photograph("chelsea.png")[:20_000]))
     card = visitor.card("broken.png")
-    expect(card).to_have_attribute("data-state", "failed", timeout=PATIENCE_MS)
+    expect(card).to_have_attribute("data-state", "failed")
     expect(card.get_by_text("Tagging failed:")).to_be_visible()
     visitor.shot("failed")
 
@@ -190,7 +190,7 @@ def test_the_wall_shows_what_comes_into_the_bucket_and_forgets_what_is_removed(v
     expect(tile.get_by_text("espresso")).to_be_visible(timeout=PATIENCE_MS)
     expect(tile.locator("img")).to_have_js_property("naturalWidth", 320)
     (stack.inbox / "from a camera.png").unlink()
-    expect(tile).to_have_count(0, timeout=PATIENCE_MS)
+    expect(tile).to_have_count(0)
 
 
 def test_the_wall_holds_still_when_asked(visit: Visit) -> None:

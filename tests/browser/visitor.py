@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
 
-PATIENCE_MS = 20_000  # for the tags of an image, on a busy machine
+PATIENCE_MS = 60_000  # for the tags of an image, on a busy machine
+expect.set_options(timeout=PATIENCE_MS)  # its own 5 s are exceeded whenever other tests keep the processors busy
 _REFUSED = re.compile(r"Failed to load resource: .*")  # Chromium says so of every answer that is an error
 
 _TRANSFER = """([files]) => {
@@ -63,7 +64,7 @@ class Visitor:
     def tagged(self, title: str) -> Locator:
         """The card of an image, once it has its tags."""
         card = self.card(title)
-        expect(card).to_have_attribute("data-state", "done", timeout=PATIENCE_MS)
+        expect(card).to_have_attribute("data-state", "done")
         return card
 
     def labels(self, within: Locator) -> list[str]:

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from tests.acceptance.images import drop, one_pixel, photograph
 from tests.acceptance.stack import Stack
 from tests.browser.conftest import LARGEST
-from tests.browser.visitor import PATIENCE_MS, Visitor
+from tests.browser.visitor import Visitor
 
 Visit = Callable[..., Visitor]
 CAT = "egyptian cat"
@@ -187,7 +187,7 @@ def test_the_wall_shows_what_comes_into_the_bucket_and_forgets_what_is_removed(v
     page = visitor.open()
     drop(stack.inbox, "from a camera.png", photograph("coffee.png"))
     tile = page.locator("#wall [data-oid='inbox/from a camera.png']")
-    expect(tile.get_by_text("espresso")).to_be_visible(timeout=PATIENCE_MS)
+    expect(tile.get_by_text("espresso")).to_be_visible()
     expect(tile.locator("img")).to_have_js_property("naturalWidth", 320)
     (stack.inbox / "from a camera.png").unlink()
     expect(tile).to_have_count(0)

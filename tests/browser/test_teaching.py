@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import album as pictures
 from tests.browser.test_viewer import no_objection
-from tests.browser.visitor import PATIENCE_MS, Visitor
+from tests.browser.visitor import Visitor
 from tests.eventually import eventually
 
 Visit = Callable[..., Visitor]
@@ -51,7 +51,7 @@ def test_a_typed_tag_is_marked_offers_what_looks_alike_and_can_be_taken_back(vis
     expect(near.get_by_role("heading", name=re.compile(r"^\d+ more looks? like this$"))).to_be_visible()
     expect(near.get_by_text("They gain “Chelsea” by themselves")).to_be_visible()
     eventually(lambda: "Chelsea" in pictures.labels(album, "cat darker.jpg"), 60)
-    expect(near.get_by_text(re.compile(r"have “Chelsea” now"))).to_be_visible(timeout=PATIENCE_MS)
+    expect(near.get_by_text(re.compile(r"have “Chelsea” now"))).to_be_visible()
     visitor.shot("taught-by-example")
     other = card_of(visit(album), "cat darker.jpg")
     example = said(other, "Chelsea")
@@ -102,7 +102,7 @@ def test_some_of_those_that_look_alike_are_accepted_or_rejected(visit: Visit, al
     near.get_by_role("button", name="Accept all").click()
     # the images are counted again as their records arrive
     said = re.compile(r"^(Accepted for \d+ images?\.|\d+ of \d+ have “Tibbles” now\.)$")
-    expect(near.get_by_text(said)).to_be_visible(timeout=PATIENCE_MS)
+    expect(near.get_by_text(said)).to_be_visible()
 
     def accepted() -> bool:
         tags = pictures.record(album, "cat darker.jpg")["tags"]

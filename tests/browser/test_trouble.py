@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import Stack
-from tests.browser.visitor import PATIENCE_MS, Visitor
+from tests.browser.visitor import Visitor
 from workers.embedded.stack import running
 from workers.outages.board import Outage, OutageBoard
 from workers.settings.settings import Settings
@@ -34,9 +34,9 @@ def test_when_the_server_goes_the_page_says_so_and_goes_on_when_it_is_back(
     drop(stack.inbox, "unseen.png", photograph("rocket.jpg"))  # tagged while the page hears of nothing
     visitor.shot("offline")
     gateway.start()
-    expect(page.locator("#banner")).to_be_hidden(timeout=PATIENCE_MS)
+    expect(page.locator("#banner")).to_be_hidden()
     assert "espresso" in visitor.labels(visitor.tagged("meanwhile.png"))
-    expect(page.locator("#wall [data-oid='inbox/unseen.png']")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#wall [data-oid='inbox/unseen.png']")).to_be_visible()
     assert len([key for key in stack.results() if key.startswith("uploads/")]) == len(
         list((stack.inbox / "uploads").glob("*"))
     )
@@ -58,7 +58,7 @@ def test_where_a_key_is_wanted_one_signs_in_and_out(make_gateway: Any, visit: Vi
     expect(page.get_by_role("dialog")).to_be_hidden()
     visitor.drop(("coffee.png", photograph("coffee.png")))
     assert "espresso" in visitor.labels(visitor.tagged("coffee.png"))
-    expect(page.locator("#wall").get_by_text("espresso").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#wall").get_by_text("espresso").first).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(field).to_be_focused()
 

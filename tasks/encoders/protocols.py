@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,38 @@ class Space:
     normalisation: Literal["softmax", "sigmoid"] = "softmax"
     thresholds: Thresholds = Thresholds()
     usual_distance: float | None = None
+
+
+@dataclass(frozen=True)
+class Description:
+    """How a model computes on this machine.
+
+    ``device``: by torch's name, such as ``cuda:0``. ``batch``: rows that it takes at once at most, at present.
+    ``hardware``: the name of the accelerator. ``reason``: why the CPU is used although an accelerator seems to be
+    present.
+    """
+
+    device: str
+    runtime: str
+    dtype: str
+    batch: int
+    hardware: str = ""
+    reason: str = ""
+
+    def __str__(self) -> str:
+        hardware = f" ({self.hardware})" if self.hardware else ""
+        reason = f"; {self.reason}" if self.reason else ""
+        return f"{self.device}{hardware}, {self.runtime}, {self.dtype}, batches of {self.batch}{reason}"
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A model that says how it computes. Encoders and the models of segmentation do."""
+
+    @property
+    def description(self) -> Description:
+        """At present: the batch shrinks when the memory of the device is full."""
+        ...
 
 
 class ImageEncoder(Protocol):

@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from workers.settings.topic import Topic, UserPath
 
+DEVICES = r"auto|cpu|mps|cuda(:\d{1,3})?"
 
 class MethodSettings(Topic):
     """Encoder and method. A threshold without a value is measured for the encoder, or derived for the captions."""
@@ -21,6 +22,11 @@ class MethodSettings(Topic):
         " the bundled encoder.",
     )
     threads: PositiveInt | None = Field(None, description="CPU threads that a model uses. Default: all cores.")
+    device: str = Field(
+        "auto", pattern=rf"^({DEVICES})$",
+        description="Device of the models of transformers: auto, cpu, cuda, cuda:N or mps. auto: the first GPU that"
+        " works, or else the CPU. The bundled encoder always uses the CPU.",
+    )  # fmt: skip
     retrieval_limit: PositiveInt = Field(10, description="Captions retrieved for each image (K in the paper).")
     duplicate_similarity: float = Field(
         0.94, gt=0, le=1, description="Cosine similarity above which two retrieved captions count as duplicates."

@@ -7,7 +7,8 @@ number format of the device: bfloat16 or float16 where it is fast in it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,15 +76,12 @@ class HFImageEncoder:
         with torch.inference_mode():
             for begin, inputs in self._pixels.batches(images, lambda: self._batch.size):
                 rows = len(inputs["pixel_values"])
-                parts = self._batch.parts(rows, lambda part, inputs=inputs: self._vectors(inputs, part))  # type: ignore[misc]  # of this round
+                parts = self._batch.parts(rows, partial(_vectors, self.tower, self._output, inputs))
                 made.add(slice(begin, begin + rows), torch.cat(list(parts)))
         if _overflowed(self.tower, made.all()):
             self._pixels.dtype = torch.float32
             return self._encode(images)
         return made.all()
-
-    def _vectors(self, inputs: dict[str, torch.Tensor], part: slice) -> torch.Tensor:
-        return _unit(getattr(self.tower(**{name: value[part] for name, value in inputs.items()}), self._output))
 
     def _blank(self, size: int) -> None:
         """Encode so many blank images, for a measurement."""
@@ -91,7 +89,7 @@ class HFImageEncoder:
 
         one = self._pixels.prepared(Image.new("RGB", (self.side, self.side)))
         with torch.inference_mode():
-            self._vectors(self._pixels.moved([one] * size), slice(size)).cpu()
+            _vectors(self.tower, self._output, self._pixels.moved([one] * size), slice(size)).cpu()
 
 
 class HFTextEncoder:
@@ -143,22 +141,20 @@ class HFTextEncoder:
         made = _Fetched((len(texts), self.space.dimension))
         with torch.inference_mode():
             for rows, ids, mask in in_batches_by_length(tokens, self._batch.size, padding):
-                moved = [_moved(values, self._device) for values in (ids, mask)]
-                parts = self._batch.parts(len(rows), lambda part, moved=moved: self._vectors(*moved, part))  # type: ignore[misc]  # of this round
+                inputs = {"input_ids": ids} if self._padded else {"input_ids": ids, "attention_mask": mask}
+                moved = {name: _moved(values, self._device) for name, values in inputs.items()}
+                parts = self._batch.parts(len(rows), partial(_vectors, self.tower, self._output, moved))
                 made.add(rows, torch.cat(list(parts)))
         return self.encode(texts) if _overflowed(self.tower, made.all()) else made.all()
-
-    def _vectors(self, ids: torch.Tensor, mask: torch.Tensor, part: slice) -> torch.Tensor:
-        inputs = {"input_ids": ids[part]} if self._padded else {"input_ids": ids[part], "attention_mask": mask[part]}
-        return _unit(getattr(self.tower(**inputs), self._output))
 
     def _blank(self, size: int) -> None:
         """Encode so many texts of full length, for a measurement."""
         import torch  # noqa: PLC0415 - as above
 
         ids = _moved(torch.zeros((size, self._positions), dtype=torch.int64), self._device)
+        inputs = {"input_ids": ids} if self._padded else {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         with torch.inference_mode():
-            self._vectors(ids, torch.ones_like(ids), slice(size)).cpu()
+            _vectors(self.tower, self._output, inputs, slice(size)).cpu()
 
 
 class _Fetched:
@@ -228,7 +224,9 @@ def _side(vision: Any) -> int:
     return int(math.isqrt(vision.num_patches) * vision.patch_size)
 
 
-def _unit(vectors: torch.Tensor) -> torch.Tensor:
+def _vectors(tower: Any, output: str, inputs: Mapping[str, torch.Tensor], part: slice) -> torch.Tensor:
+    """The unit vectors of some rows, float32, on the device."""
     import torch  # noqa: PLC0415 - as above
 
-    return torch.nn.functional.normalize(vectors.float(), dim=1)
+    found = getattr(tower(**{name: value[part] for name, value in inputs.items()}), output)
+    return torch.nn.functional.normalize(found.float(), dim=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from vectordb.errors import Transient
 from workers.cli.connection import connected
 from workers.cli.panels import OPERATE, TAG
 from workers.cli.show import clean, console, line, messages, print_json, show
+from workers.events.sources import Condition
 from workers.images.coverage import Coverage
 from workers.images.findings import Standing
 from workers.lifecycle.losses import Lost
@@ -23,6 +24,7 @@ from workers.lifecycle.record import STATES, Record, State, as_state, decode
 from workers.lifecycle.record_reader import PAGE, FeedItem, Records
 from workers.lifecycle.spelling import Spellings
 from workers.outages.board import Outage
+from workers.redis.models_in_use import ModelInUse
 from workers.redis.streams import entry_order
 from workers.stores.folder_names import key_text
 from workers.wiring.operations import coverage, images_standing, losses, spellings
@@ -172,9 +174,10 @@ def status(json: Json = False) -> None:
     sources, held = wiring.sources.conditions(), wiring.holds.active()
     damaged, images, found = wiring.records.damaged.list(), images_standing(wiring).read(), coverage(wiring).read()
     lost, refilling = losses(wiring).read(), wiring.refill.since()
+    models = wiring.models_in_use.read()
     if json:
         body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "outages": standing,
-                "sources": sources, "held_removals": held, "damaged_records": damaged,
+                "models": models, "sources": sources, "held_removals": held, "damaged_records": damaged,
                 "image_index": images, "coverage": found.row(), "data_loss": lost, "refilling_since": refilling,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
@@ -185,10 +188,8 @@ def status(json: Json = False) -> None:
     view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
     view.add_row("last progress", ", ".join(f"{name} {ago:.0f} s ago" for name, ago in beats.items()) or "–")
     _add_index(view, found, images, now)
-    for source, condition in sources.items():
-        if condition.state != "working":
-            since = datetime.fromtimestamp(condition.since, UTC).astimezone().isoformat(" ", "seconds")
-            view.add_row(source, clean(f"{condition.state} since {since}: {condition.reason}"))
+    _add_models(view, models)
+    _add_sources(view, sources)
     console.print(view)
     _show_outages(standing, now)
     _show_loss(lost, refilling, now)
@@ -210,6 +211,20 @@ def _add_index(view: Table, found: Coverage, last: Standing | None, now: float) 
     view.add_row("images in the index", found.count)
     if last is not None:
         view.add_row("last comparison", f"{last.indexed:,} of {last.records:,}, {now - last.at:.0f} s ago")
+
+
+def _add_sources(view: Table, sources: Mapping[str, Condition]) -> None:
+    """Rows of the event sources that do not work."""
+    for source, condition in sources.items():
+        if condition.state != "working":
+            since = datetime.fromtimestamp(condition.since, UTC).astimezone().isoformat(" ", "seconds")
+            view.add_row(source, clean(f"{condition.state} since {since}: {condition.reason}"))
+
+
+def _add_models(view: Table, models: Iterable[ModelInUse]) -> None:
+    """Rows of the models that workers have loaded: the device, the number format and the batch of each."""
+    for one in models:
+        view.add_row(f"{one.queue}: {one.model}", escape(str(one)))
 
 
 def _show_incomplete(found: Coverage) -> None:

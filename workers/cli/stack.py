@@ -145,6 +145,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             supervisor.start([redis.service()])
             wiring.layout.require()
             wiring.health.clear()
+            wiring.models_in_use.clear()
             supervisor.start(
                 services(here, redis, port),
                 {

@@ -214,6 +214,21 @@ class DataLoss(BaseModel):
     segmentation_requests: int = Field(description="Number of lost segmentation requests.")
 
 
+class ModelInUse(BaseModel):
+    """A model that a worker has loaded, and how it computes."""
+
+    queue: str = Field(description="The queue that the worker consumes.")
+    model: str = Field(description="Its role, such as `image encoder`.")
+    process: str
+    device: str = Field(description="Such as `cpu` or `cuda:0`.")
+    runtime: str
+    dtype: str = Field(description="The number format, such as `bfloat16`.")
+    batch: int = Field(description="Images, texts or points at once at most. Halved when memory was full.")
+    hardware: str
+    reason: str = Field(description="Why the CPU is used although an accelerator seems to be present, or empty.")
+    at: float = Field(description="When the worker last reported it, in Unix seconds.")
+
+
 class Status(BaseModel):
     """The state of the system."""
 
@@ -222,6 +237,7 @@ class Status(BaseModel):
     seconds_since_progress: dict[str, float] = Field(description="Seconds since the last progress, by stage.")
     captions_version: str | None
     flower: str | None = Field(description="The URL of Flower.")
+    models: list[ModelInUse]
     outages: list[Outage]
     held_removals: list[HeldRemovals]
     sources: dict[str, Source]

@@ -10,6 +10,7 @@ from workers.settings.topic import Topic, UserPath
 
 DEVICES = r"auto|cpu|mps|cuda(:\d{1,3})?"
 
+
 class MethodSettings(Topic):
     """Encoder and method. A threshold without a value is measured for the encoder, or derived for the captions."""
 

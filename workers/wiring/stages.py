@@ -16,6 +16,7 @@ from workers.images.text_search import TextSearch
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
+from workers.stages.model_reports import ModelReports
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
 from workers.stages.slow_images import DECODING
@@ -30,6 +31,7 @@ from workers.wiring.wiring import Wiring
 
 if TYPE_CHECKING:
     from workers.stages.segmenter import Segmenter, Segmenting
+    from workers.wiring.segmentation import SegmentationMethods
 
 
 def stage_worker(wiring: Wiring) -> StageWorker:
@@ -37,10 +39,20 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     w, s = wiring, wiring.settings
 
     @cache
-    def segmenter() -> Segmenter:
+    def segmentation_methods() -> SegmentationMethods:
         from workers.wiring import segmentation  # noqa: PLC0415 -- only who segments needs scipy
 
-        return segmentation.segmenter(w)
+        return segmentation.SegmentationMethods(s)
+
+    @cache
+    def segmenter() -> Segmenter:
+        from workers.wiring import segmentation  # noqa: PLC0415 -- as above
+
+        return segmentation.segmenter(w, segmentation_methods())
+
+    def loaded() -> Mapping[str, object]:
+        used = segmentation_methods().models if segmentation_methods.cache_info().currsize else {}
+        return {**w.loaded_models(), **used}
 
     @cache
     def segmenting() -> Segmenting:
@@ -117,6 +129,12 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         SEGMENTATION: lambda: None,
         INGESTION: lambda: w.text_encoder,
     }
+    reports = ModelReports(w.models_in_use, loaded, w.clock)
+    stages = {
+        queue: Stage(stage.decode, cache(lambda queue=queue, stage=stage: reports.after(queue, stage.work())))
+        for queue, stage in stages.items()
+    }
+    loads = {queue: reports.after(queue, load) for queue, load in loads.items()}
     runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
     archive = Archive(lambda: w.images, w.follow_jobs, lambda: w.publisher, lambda: w.reference_vectors)
     text_search = TextSearch(

@@ -30,8 +30,9 @@ from tasks.encoders.framing import framed, whiteness
 from tasks.encoders.long_pictures import encoded_whole
 from tasks.encoders.minilm import BATCH as TEXT_BATCH
 from tasks.encoders.minilm import DIMENSION, MiniLM
-from tasks.encoders.protocols import Description, Floats, Space, Thresholds
+from tasks.encoders.protocols import Floats, Space, Thresholds
 from tasks.encoders.requirements import need, use_threads
+from tasks.model_description import Description
 from tasks.vector_maths import unit
 
 LOGIT_SCALE = 10.0

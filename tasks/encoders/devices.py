@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.encoders.protocols import Description
 from tasks.encoders.requirements import fast_dtype, need
+from tasks.model_description import Description
 from vectordb.errors import Transient
 
 AUTO = "auto"
@@ -243,7 +243,7 @@ def _counted(torch: Any, machine: Machine) -> tuple[int, str | None]:
         return 0, _first_sentence(str(said[-1].message).partition("initialization: ")[2] or str(said[-1].message))
     if not (machine.accelerator() or "").endswith("driver"):
         return 0, "no driver for it reaches this process"
-    return 0, "its driver shows no device to this process; run nvidia-smi"
+    return 0, "it shows no device to this process; run nvidia-smi"
 
 
 def _cuda_fault(torch: Any, index: int, count: int) -> str | None:

@@ -19,9 +19,10 @@ from tasks.encoders.checkpoint import not_loaded, read_config, read_space
 from tasks.encoders.devices import Device, choose, placed
 from tasks.encoders.long_pictures import encoded_whole
 from tasks.encoders.pixels import Pixels
-from tasks.encoders.protocols import Description, Floats
+from tasks.encoders.protocols import Floats
 from tasks.encoders.requirements import use_threads
 from tasks.encoders.tokens import in_batches_by_length
+from tasks.model_description import Description
 
 if TYPE_CHECKING:
     import torch

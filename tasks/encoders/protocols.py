@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tasks.model_description import Description
+
 Floats = NDArray[np.float32]
 
 
@@ -47,28 +49,6 @@ class Space:
     normalisation: Literal["softmax", "sigmoid"] = "softmax"
     thresholds: Thresholds = Thresholds()
     usual_distance: float | None = None
-
-
-@dataclass(frozen=True)
-class Description:
-    """How a model computes on this machine.
-
-    ``device``: by torch's name, such as ``cuda:0``. ``batch``: rows that it takes at once at most, at present.
-    ``hardware``: the name of the accelerator. ``reason``: why the CPU is used although an accelerator seems to be
-    present.
-    """
-
-    device: str
-    runtime: str
-    dtype: str
-    batch: int
-    hardware: str = ""
-    reason: str = ""
-
-    def __str__(self) -> str:
-        hardware = f" ({self.hardware})" if self.hardware else ""
-        reason = f"; {self.reason}" if self.reason else ""
-        return f"{self.device}{hardware}, {self.runtime}, {self.dtype}, batches of {self.batch}{reason}"
 
 
 @runtime_checkable

@@ -17,12 +17,13 @@ from tasks.cache import Cache
 from tasks.encoders.batch_size import batch_size
 from tasks.encoders.devices import Device, choose, placed
 from tasks.encoders.hub import require_hub_for
-from tasks.encoders.protocols import Description, TextEncoder
+from tasks.encoders.protocols import TextEncoder
 from tasks.encoders.requirements import ModelNotLoaded, need, quiet_transformers
 from tasks.evaluation.answers import SHOWN, Answer, Pictures
 from tasks.extraction import OBJECT
 from tasks.message_parts import Candidate, Hit, Vectors
 from tasks.messages import Extracted
+from tasks.model_description import Description
 from tasks.scoring import score
 from vectordb.captions import caption_id
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 from tasks.encoders.batch_size import batch_size
 from tasks.encoders.devices import Device, choose
-from tasks.encoders.protocols import Description
 from tasks.encoders.requirements import ModelNotLoaded
 from tasks.message_parts import Floats
+from tasks.model_description import Description
 from tasks.segmenters.loading import load
 
 AT_ONCE = 8  # names per batch

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tasks.encoders.batch_size import batch_size
 from tasks.encoders.devices import Device, choose
-from tasks.encoders.protocols import Description
+from tasks.model_description import Description
 from tasks.segmentation.results import Mask
 from tasks.segmenters.loading import load
 

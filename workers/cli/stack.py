@@ -22,7 +22,7 @@ from workers.cli.show import console, messages
 from workers.gateway.home_key import FILE as HOME_KEY_FILE
 from workers.gateway.home_key import create_home_key
 from workers.settings.process_environment import environment_of
-from workers.settings.settings import Settings
+from workers.settings.settings import SEGMENTATION, Settings
 from workers.wiring.wiring import Wiring
 
 BETTER = "openai/clip-vit-large-patch14"  # the encoder of the paper
@@ -116,10 +116,13 @@ def _stack(settings: Settings) -> Iterator[_Up]:
     from workers.embedded.stack import command, services  # noqa: PLC0415 -- as above
     from workers.supervision.supervisor import Event, Supervisor  # noqa: PLC0415 -- as above
     from workers.wiring.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.model_devices import embedding_devices, require_device  # noqa: PLC0415 -- as above
 
     def say(event: Event) -> None:
         messages.print(f"[dim]{escape(str(event))}[/]")
 
+    require_device(settings, [SEGMENTATION])
+    devices = embedding_devices(settings)
     os.umask(0o077)  # of this process and all that it starts
     for one in private_home(settings):
         messages.print(f"[yellow]{escape(one)}[/]", soft_wrap=True)
@@ -147,7 +150,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             wiring.health.clear()
             wiring.models_in_use.clear()
             supervisor.start(
-                services(here, redis, port),
+                services(here, redis, port, devices),
                 {
                     "redis": redis.url,
                     "broker": redis.broker_url,

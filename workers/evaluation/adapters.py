@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from tasks.encoders import BUNDLED
+from tasks.encoders.devices import choose
 from tasks.encoders.requirements import quiet_transformers
+from tasks.evaluation.captioner import HFCaptioner
 from tasks.evaluation.methods import Tools
 from tasks.evaluation.results import Judge
 from tasks.evaluation.run import Source
@@ -65,6 +67,7 @@ def tools_of(
         labels,
         naming,
         on_progress,
+        captioner=lambda name: HFCaptioner(name, device=choose(wiring.settings.device)),
         reference_vectors=wiring.reference_vectors,
         background_vectors=sample(index) if wiring.confidence_model else None,
         judge=wiring.confidence_model,

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tasks.encoders.protocols import Description
+from tasks.model_description import Description
 from vectordb.decoders import from_msgpack
 from workers.redis.connection import Client, raw, translated
 from workers.redis.keys import Keys

@@ -9,7 +9,8 @@ from typing import ParamSpec, TypeVar
 
 import structlog
 
-from tasks.encoders.protocols import Described, Description
+from tasks.encoders.protocols import Described
+from tasks.model_description import Description
 from vectordb.errors import Transient
 from workers.redis.models_in_use import ModelBoard
 

@@ -13,6 +13,7 @@ BENCHMARKS = {
     "captions": "encode, import and search a million captions",
     "delay": "time from the end of an upload to its record, for each event source",
     "decoding": "cost of decoding in a process of its own",
+    "encoders": "images and texts per second of the bare model and of our encoders, on any device",
     "events": "throughput and latency of webhook events",
     "gateway": "throughput of uploads, event streams, and latency of one image on an idle stack",
     "reconcile": "duration of a sweep over a fully tagged bucket",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tasks.encoders.devices import Device
 from vectordb.errors import WildtagError
-from workers.diagnostics.doctor import Check
+from workers.diagnostics.check import Check
 from workers.redis.models_in_use import ModelInUse
 
 _BUILD = "install a build of torch for this GPU and its driver, or set WILDTAG_DEVICE=cpu"

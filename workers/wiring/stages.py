@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from tasks.encoders.requirements import cores
 from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
+from tasks.overlap import Ahead
 from workers.images.archive import Archive
 from workers.images.departures import Departures, StatementMover
 from workers.images.examples import ExampleBook
@@ -25,13 +28,15 @@ from workers.stages.unusable import Triage
 from workers.stages.work import Embedding, Extraction, Retrieval, Scoring
 from workers.stages.worker import StageWorker
 from workers.wiring.indexing import indexing
-from workers.wiring.models import pipeline_options
+from workers.wiring.models import DECODERS, decoded_ahead, decoders, pipeline_options
 from workers.wiring.operations import journal
 from workers.wiring.wiring import Wiring
 
 if TYPE_CHECKING:
     from workers.stages.segmenter import Segmenter, Segmenting
     from workers.wiring.segmentation import SegmentationMethods
+
+FETCHED_AT_ONCE = 8  # objects; a store on the network takes milliseconds for each
 
 
 def stage_worker(wiring: Wiring) -> StageWorker:
@@ -66,7 +71,18 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     handover = Handover(w.ledger, w.statements, w.publisher, w.inbox, late, s.deadline_s, w.clock)
 
     def fetcher() -> Fetcher:
-        return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content)
+        fetching = ThreadPoolExecutor(FETCHED_AT_ONCE, "fetch")
+        return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content, fetching)
+
+    def embedding() -> Embedding:
+        processes, group = decoded_ahead(w.image_encoder, cores())
+        decode = w.decoders if processes == DECODERS else decoders(s, processes)
+        overlap = Ahead(ThreadPoolExecutor(processes, "decode"), ThreadPoolExecutor(1, "embed"), group)
+        triage = Triage(w.store, s.grace_s, w.clock, video=s.video)
+        return Embedding(
+            fetcher(), decode, w.image_encoder, w.pipeline_options, triage, handover,
+            decoding_s=DECODING * s.task_time_limit_s, overlap=overlap,
+        )  # fmt: skip
 
     options = w.pipeline_options
     mover = StatementMover(w.statements, lambda: journal(w), lambda: w.store, w.backlog, w.clock)
@@ -77,17 +93,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     stages: Mapping[str, Stage[Any]] = {
         "embedding": Stage(
             Submitted.decode,
-            cache(
-                lambda: Embedding(
-                    fetcher(),
-                    w.decoders,
-                    w.image_encoder,
-                    w.pipeline_options,
-                    Triage(w.store, s.grace_s, w.clock, video=s.video),
-                    handover,
-                    decoding_s=DECODING * s.task_time_limit_s,
-                )
-            ),
+            cache(embedding),
         ),
         "retrieval": Stage(
             lambda data: decode_any(data, Embedded, Submitted),

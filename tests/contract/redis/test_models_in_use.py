@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from structlog.testing import capture_logs
@@ -93,12 +94,12 @@ def test_a_report_is_renewed_in_time_and_costs_nothing_in_between(client: Client
         reports.report("embedding")
         clock.now += 10
     assert len(written) == 2 * FRESH_S / RENEW_S
-    assert max(after - before for before, after in zip(written, written[1:], strict=False)) < FRESH_S / 5
+    assert max(after - before for before, after in pairwise(written)) < FRESH_S / 5
 
 
 def test_an_outage_of_redis_does_not_disturb_the_work(client: Client, keys: Keys) -> None:
     class Away(ModelBoard):
-        def write(self, queue: str, model: str, description: Description) -> None:
+        def write(self, *_: object) -> None:
             raise StoreUnavailable("Redis does not answer")
 
     clock = Clock()

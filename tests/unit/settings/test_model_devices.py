@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from tasks.encoders.devices import Device, DeviceUnavailable, Machine
+from tasks.model_description import Description
 from workers.settings.settings import QUEUES, Settings
 from workers.wiring.model_devices import device_finder, embedding_devices, require_device, uses_device
+from workers.wiring.models import DECODERS, ENCODED_AT_ONCE, decoded_ahead
 
 CLIP = "openai/clip-vit-base-patch32"
 
@@ -60,3 +62,15 @@ def test_one_embedding_worker_for_each_device(tmp_path: Path) -> None:
     assert embedding_devices(Settings(encoder=CLIP, device="cuda:1"), lambda _: gpus(3), with_gpu) == ["cuda:1"]
     with pytest.raises(DeviceUnavailable):
         embedding_devices(Settings(encoder=CLIP, device="cuda"), refuse, with_gpu)
+
+
+class Encoder:
+    def __init__(self, device: str, batch: int) -> None:
+        self.description = Description(device, "PyTorch", "bfloat16", batch)
+
+
+def test_all_cores_decode_for_an_accelerator_and_whole_batches_are_handed_over() -> None:
+    assert decoded_ahead(Encoder("cuda:0", 128), 8) == (7, 128)
+    assert decoded_ahead(Encoder("cuda:0", 128), 64) == (16, 128)
+    assert decoded_ahead(Encoder("cuda:0", 32), 1) == (DECODERS, 32)
+    assert decoded_ahead(Encoder("cpu", 4), 8) == decoded_ahead(object(), 8) == (DECODERS, ENCODED_AT_ONCE)

@@ -117,7 +117,7 @@ def test_the_smallest_of_the_fast_sizes_is_taken() -> None:
 
 
 def test_a_size_that_does_not_fit_ends_the_measurement() -> None:
-    device = MadeUpDevice(limit=40, overhead=1000)
+    device = MadeUpDevice(limit=40, overhead=900)
     assert device.fastest() == 32
     with pytest.raises(DeviceOutOfMemory, match="not even 8 rows"):
         MadeUpDevice(limit=7).fastest()

@@ -114,7 +114,8 @@ def test_an_overflow_of_float16_is_computed_again_in_float32(models: Path, kind:
         for module in encoder.tower.modules():
             if isinstance(module, torch.nn.LayerNorm):
                 module.weight.data.mul_(3e4)  # activations beyond 65,504
-    np.testing.assert_allclose(half.encode(images), exact.encode(images), atol=1e-4)
+    # its weights were rounded to float16 before
+    np.testing.assert_allclose(half.encode(images), exact.encode(images), atol=2e-3)
     assert half.description.dtype == "float32"
 
 

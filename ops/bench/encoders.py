@@ -259,8 +259,8 @@ def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         own = figures["description"]
         for name in ("encode", "with_decoding"):
             if name in figures:
-                title = f"our {what} encoder, {own['runtime']}, {own['dtype']}, batches of {own['batch']}"
-                yield title + (", decoding included" * (name != "encode")), f"{figures[name]['per_second']:,.1f}"
+                title = f"our {what} encoder, {own['dtype']}, batches of {own['batch']}"
+                yield title + ", decoding" * (name != "encode"), f"{figures[name]['per_second']:,.1f}"
     for name in ("ratio_image", "ratio_with_decoding", "ratio_text"):
         if found.get(name):
             yield name.replace("_", " "), f"{found[name]:.2f}"

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.compose_file import FILE, GPU_SERVICES, ROOT, SERVICES, filled, interpolated
+from tests.unit.compose_file import COMPOSE, FILE, GPU_SERVICES, ROOT, SERVICES, filled, interpolated
 from workers.settings.process_environment import SECRETS
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
 from workers.settings.topic import variable
+
+SECOND = "worker-embedding-2"
 
 
 def reserved(service: dict[str, Any], given: dict[str, str]) -> list[str]:
@@ -21,11 +23,18 @@ def reserved(service: dict[str, Any], given: dict[str, str]) -> list[str]:
 
 
 def test_the_workers_that_encode_images_get_a_gpu_each() -> None:
-    assert set(GPU_SERVICES) == {f"worker-{queue}" for queue in (STAGES[0], SEGMENTATION)}
-    for service in GPU_SERVICES.values():
-        assert reserved(service, {}) == ["0"]
-    chosen = {"EMBEDDING_GPU": "2", "SEGMENTATION_GPU": "3"}
-    assert [reserved(GPU_SERVICES[name], chosen) for name in sorted(GPU_SERVICES)] == [["2"], ["3"]]
+    assert set(GPU_SERVICES) - {SECOND} == {f"worker-{queue}" for queue in (STAGES[0], SEGMENTATION)}
+    assert [reserved(GPU_SERVICES[name], {}) for name in sorted(GPU_SERVICES)] == [["0"], ["1"], ["0"]]
+    chosen = {"EMBEDDING_GPU": "2", "SECOND_EMBEDDING_GPU": "3", "SEGMENTATION_GPU": "4"}
+    assert [reserved(GPU_SERVICES[name], chosen) for name in sorted(GPU_SERVICES)] == [["2"], ["3"], ["4"]]
+
+
+def test_a_second_gpu_is_for_a_second_embedding_worker_where_it_is_wanted() -> None:
+    first, second = GPU_SERVICES["worker-embedding"], dict(GPU_SERVICES[SECOND])
+    assert second.pop("extends") == {"file": COMPOSE.name, "service": "worker-embedding"}
+    assert second.pop("profiles") == ["second-gpu"]
+    assert (second["image"], second["environment"]) == (first["image"], first["environment"])
+    assert second["deploy"]["resources"]["limits"] == first["deploy"]["resources"]["limits"]
 
 
 def test_no_other_service_and_no_image_asks_for_a_gpu() -> None:
@@ -36,7 +45,7 @@ def test_no_other_service_and_no_image_asks_for_a_gpu() -> None:
     assert re.search(r"^ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility$", dockerfile, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", sorted(GPU_SERVICES))
+@pytest.mark.parametrize("name", sorted(set(GPU_SERVICES) - {SECOND}))
 def test_only_image_environment_and_resources_change(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     service = GPU_SERVICES[name]
     assert set(service) == {"image", "environment", "deploy"}

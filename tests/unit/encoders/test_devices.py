@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from tasks.encoders.devices import (
+    PATTERN,
     Device,
     DeviceUnavailable,
     Machine,
@@ -24,6 +25,7 @@ from tasks.encoders.devices import (
 )
 from tests.unit.encoders.made_up_torch import AMPERE, PASCAL, PASCAL_FAST, TURING, made_up_torch
 from vectordb.errors import Transient
+from workers.settings.method import DEVICES
 from workers.settings.settings import Settings
 
 
@@ -158,8 +160,9 @@ def test_an_impossible_number_is_refused_with_those_that_there_are(
 def test_another_word_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DeviceUnavailable, match="'gpu' is no device: choose auto, cpu"):
         choose("gpu", torch=made_up_torch())
+    assert DEVICES == PATTERN, "settings and models take the same words"
     monkeypatch.setenv("WILDTAG_DEVICE", "gpu")
-    with pytest.raises(ValueError, match="device"):
+    with pytest.raises(ValueError, match="is no device: choose auto, cpu"):
         Settings()
 
 

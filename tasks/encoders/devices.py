@@ -15,7 +15,8 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ _FULL = (
     "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "can't allocate memory",
     "not enough memory",
 )  # fmt: skip
+_FAILED = ("CUDA error", "CUDA driver error", "HIP error", "cuDNN error", "CUDNN_STATUS_", "CUBLAS_STATUS_")
 _LOOKING_S = 120.0
 
 
@@ -44,6 +46,10 @@ class DeviceUnavailable(Transient):
 
 class DeviceOutOfMemory(Transient):
     """A single row does not fit into the memory of the device, which others may use at present."""
+
+
+class DeviceFailed(Transient):
+    """The device fails every computation of this process from now on. Another process may be able to use it."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +208,20 @@ def _working(torch: Any, machine: Machine, wish: str, most: int | None) -> tuple
         if len(found) == most:
             break
     return found, fault, count
+
+
+@contextmanager
+def device_errors(device: Device) -> Iterator[None]:
+    """Errors of the device inside of it are raised as ``DeviceOutOfMemory`` and ``DeviceFailed``."""
+    try:
+        yield
+    except RuntimeError as exc:
+        said = str(exc).strip().partition("\n")[0]
+        if is_out_of_memory(exc):
+            raise DeviceOutOfMemory(f"the memory of {device.name} is full: {said}") from exc
+        if any(part in str(exc) for part in _FAILED):
+            raise DeviceFailed(f"the device {device.name} failed: {said}") from exc
+        raise
 
 
 def _cpu(reason: str = "") -> Device:

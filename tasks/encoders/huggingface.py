@@ -16,12 +16,12 @@ from PIL import Image
 
 from tasks.encoders.batch_size import batch_size
 from tasks.encoders.checkpoint import not_loaded, read_config, read_space
-from tasks.encoders.devices import Device, choose, placed
+from tasks.encoders.devices import Device, choose, device_errors, placed
 from tasks.encoders.long_pictures import encoded_whole
 from tasks.encoders.pixels import Pixels
 from tasks.encoders.protocols import Floats
 from tasks.encoders.requirements import use_threads
-from tasks.encoders.tokens import in_batches_by_length
+from tasks.encoders.tokens import Tokens, in_batches_by_length
 from tasks.model_description import Description
 
 if TYPE_CHECKING:
@@ -66,23 +66,26 @@ class HFImageEncoder:
     def encode(self, images: Sequence[Image.Image]) -> Floats:
         """RGB images of any size → (n, dimension) float32, unit length. See ``tasks.encoders.long_pictures``.
 
-        Raises ``DeviceOutOfMemory``.
+        Raises ``DeviceOutOfMemory``, ``DeviceFailed``.
         """
-        return encoded_whole(images, self._encode)
+        with device_errors(self._device):
+            return encoded_whole(images, self._encode)
 
     def _encode(self, images: Sequence[Image.Image]) -> Floats:
         import torch  # noqa: PLC0415 - torch is loaded only when needed
 
         made = _Fetched((len(images), self.space.dimension))
         with torch.inference_mode():
-            for begin, inputs in self._pixels.batches(images, lambda: self._batch.size):
-                rows = len(inputs["pixel_values"])
-                parts = self._batch.parts(rows, partial(_vectors, self.tower, self._output, inputs))
-                made.add(slice(begin, begin + rows), torch.cat(list(parts)))
+            for begin, prepared in self._pixels.batches(images, lambda: self._batch.size):
+                parts = self._batch.parts(len(prepared), partial(self._vectors, prepared))
+                made.add(slice(begin, begin + len(prepared)), torch.cat(list(parts)))
         if _overflowed(self.tower, made.all()):
             self._pixels.dtype = torch.float32
             return self._encode(images)
         return made.all()
+
+    def _vectors(self, prepared: Sequence[dict[str, torch.Tensor]], part: slice) -> torch.Tensor:
+        return _unit(self.tower, self._output, self._pixels.moved(prepared[part]))
 
     def _blank(self, size: int) -> None:
         """Encode so many blank images, for a measurement."""
@@ -90,7 +93,7 @@ class HFImageEncoder:
 
         one = self._pixels.prepared(Image.new("RGB", (self.side, self.side)))
         with torch.inference_mode():
-            _vectors(self.tower, self._output, self._pixels.moved([one] * size), slice(size)).cpu()
+            self._vectors([one] * size, slice(size)).cpu()
 
 
 class HFTextEncoder:
@@ -126,12 +129,16 @@ class HFTextEncoder:
     def encode(self, texts: Sequence[str]) -> Floats:
         """Texts → (n, dimension) float32, unit length. Longer texts are truncated to the model's length.
 
-        Raises ``DeviceOutOfMemory``.
+        Raises ``DeviceOutOfMemory``, ``DeviceFailed``.
         """
-        import torch  # noqa: PLC0415 - as above
-
         if not texts:
             return np.empty((0, self.space.dimension), np.float32)
+        with device_errors(self._device):
+            return self._encode(texts)
+
+    def _encode(self, texts: Sequence[str]) -> Floats:
+        import torch  # noqa: PLC0415 - as above
+
         tokens = self._tokenizer(
             list(texts),
             truncation=True,
@@ -142,20 +149,22 @@ class HFTextEncoder:
         made = _Fetched((len(texts), self.space.dimension))
         with torch.inference_mode():
             for rows, ids, mask in in_batches_by_length(tokens, self._batch.size, padding):
-                inputs = {"input_ids": ids} if self._padded else {"input_ids": ids, "attention_mask": mask}
-                moved = {name: _moved(values, self._device) for name, values in inputs.items()}
-                parts = self._batch.parts(len(rows), partial(_vectors, self.tower, self._output, moved))
+                parts = self._batch.parts(len(rows), partial(self._vectors, ids, mask))
                 made.add(rows, torch.cat(list(parts)))
-        return self.encode(texts) if _overflowed(self.tower, made.all()) else made.all()
+        return self._encode(texts) if _overflowed(self.tower, made.all()) else made.all()
+
+    def _vectors(self, ids: Tokens, mask: Tokens, part: slice) -> torch.Tensor:
+        inputs = {"input_ids": ids} if self._padded else {"input_ids": ids, "attention_mask": mask}
+        moved = {name: _moved(values[part], self._device) for name, values in inputs.items()}
+        return _unit(self.tower, self._output, moved)
 
     def _blank(self, size: int) -> None:
         """Encode so many texts of full length, for a measurement."""
         import torch  # noqa: PLC0415 - as above
 
-        ids = _moved(torch.zeros((size, self._positions), dtype=torch.int64), self._device)
-        inputs = {"input_ids": ids} if self._padded else {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        ids = np.zeros((size, self._positions), np.int64)
         with torch.inference_mode():
-            _vectors(self.tower, self._output, inputs, slice(size)).cpu()
+            self._vectors(ids, np.ones_like(ids), slice(size)).cpu()
 
 
 class _Fetched:
@@ -182,11 +191,11 @@ class _Fetched:
             self._last = None
 
 
-def _moved(values: Any, device: Device) -> torch.Tensor:
+def _moved(values: Tokens, device: Device) -> torch.Tensor:
     """Numbers as a tensor on the device. Does not wait for the transfer."""
     import torch  # noqa: PLC0415 - as above
 
-    tensor = torch.as_tensor(values)
+    tensor = torch.from_numpy(values)
     return (tensor.pin_memory() if device.kind == "cuda" else tensor).to(device.name, non_blocking=True)
 
 
@@ -225,9 +234,8 @@ def _side(vision: Any) -> int:
     return int(math.isqrt(vision.num_patches) * vision.patch_size)
 
 
-def _vectors(tower: Any, output: str, inputs: Mapping[str, torch.Tensor], part: slice) -> torch.Tensor:
-    """The unit vectors of some rows, float32, on the device."""
+def _unit(tower: Any, output: str, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """The unit vectors of a batch, float32, on the device."""
     import torch  # noqa: PLC0415 - as above
 
-    found = getattr(tower(**{name: value[part] for name, value in inputs.items()}), output)
-    return torch.nn.functional.normalize(found.float(), dim=1)
+    return torch.nn.functional.normalize(getattr(tower(**inputs), output).float(), dim=1)

@@ -39,8 +39,8 @@ class Pixels:
 
     def batches(
         self, images: Sequence[Image.Image], size: Callable[[], int]
-    ) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
-        """Yield the index of the first image of each batch, and the inputs of the model, on its device.
+    ) -> Iterator[tuple[int, list[dict[str, torch.Tensor]]]]:
+        """Yield the index of the first image of each batch, and what ``prepared`` gives for its images.
 
         ``size``: the number of images of the next batch.
         """
@@ -49,7 +49,7 @@ class Pixels:
             prepared = [one.result() for one in waiting]
             stop = begin + len(waiting)
             waiting = self._submitted(images[stop : stop + size()])
-            yield begin, self.moved(prepared)
+            yield begin, prepared
             begin = stop
 
     def moved(self, prepared: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tasks.cache import Cache
 from tasks.encoders.batch_size import batch_size
-from tasks.encoders.devices import Device, choose, placed
+from tasks.encoders.devices import Device, choose, device_errors, placed
 from tasks.encoders.hub import require_hub_for
 from tasks.encoders.protocols import TextEncoder
 from tasks.encoders.requirements import ModelNotLoaded, need, quiet_transformers
@@ -89,9 +89,10 @@ class HFCaptioner:
         return self._device.described(self._batch.size, self._model.dtype)
 
     def describe(self, pictures: Sequence[Image.Image]) -> list[str]:
-        """See ``Captioner``. Raises ``DeviceOutOfMemory``."""
-        parts = self._batch.parts(len(pictures), lambda part: self._answers(list(pictures[part])))
-        return [text for answers in parts for text in answers]
+        """See ``Captioner``. Raises ``DeviceOutOfMemory``, ``DeviceFailed``."""
+        with device_errors(self._device):
+            parts = self._batch.parts(len(pictures), lambda part: self._answers(list(pictures[part])))
+            return [text for answers in parts for text in answers]
 
     def _answers(self, pictures: list[Image.Image]) -> list[str]:
         import torch  # noqa: PLC0415 - torch is loaded only when needed

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from tasks.encoders.batch_size import batch_size
-from tasks.encoders.devices import Device, choose
+from tasks.encoders.devices import Device, choose, device_errors
 from tasks.encoders.requirements import ModelNotLoaded
 from tasks.message_parts import Floats
 from tasks.model_description import Description
@@ -45,11 +45,10 @@ class CLIPSeg:
         return self._device.described(self._batch.size, self._model.dtype)
 
     def draw(self, image: Image.Image, names: Sequence[str]) -> Floats:
-        """See ``OpenVocabularySegmenter.draw``. Raises ``DeviceOutOfMemory``."""
+        """See ``OpenVocabularySegmenter.draw``. Raises ``DeviceOutOfMemory``, ``DeviceFailed``."""
         import torch  # noqa: PLC0415 -- torch is loaded by those who need it
 
-        pixels = self._processor(image, return_tensors="pt")["pixel_values"]
-        pixels = pixels.to(self._device.name, self._model.dtype)
+        pixels = self._processor(image, return_tensors="pt")["pixel_values"].to(self._model.dtype)
 
         def planes(part: slice) -> torch.Tensor:
             some = list(names[part])
@@ -59,11 +58,11 @@ class CLIPSeg:
             found = self._model(
                 input_ids=tokens["input_ids"],
                 attention_mask=tokens["attention_mask"],
-                pixel_values=pixels.expand(len(some), -1, -1, -1),
+                pixel_values=pixels.to(self._device.name).expand(len(some), -1, -1, -1),
             )
             logits = found.logits.reshape(len(some), *found.logits.shape[-2:])  # a single name has no batch axis
             return torch.sigmoid(logits.float()).cpu()
 
-        with torch.inference_mode():
+        with device_errors(self._device), torch.inference_mode():
             drawn: Floats = torch.cat(list(self._batch.parts(len(names), planes))).numpy()
         return drawn

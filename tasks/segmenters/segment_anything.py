@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.encoders.batch_size import batch_size
-from tasks.encoders.devices import Device, choose
+from tasks.encoders.devices import Device, choose, device_errors
 from tasks.model_description import Description
 from tasks.segmentation.results import Mask
 from tasks.segmenters.loading import load
@@ -50,24 +50,23 @@ class SegmentAnything:
         return self._device.described(self._batch.size, self._model.dtype)
 
     def propose(self, image: Image.Image) -> Sequence[Mask]:
-        """See ``Proposer.propose``. Raises ``DeviceOutOfMemory``."""
+        """See ``Proposer.propose``. Raises ``DeviceOutOfMemory``, ``DeviceFailed``."""
         import torch  # noqa: PLC0415 -- torch is loaded only when needed
 
         inputs = self._processor(image, return_tensors="pt")
         high, wide = inputs["reshaped_input_sizes"][0].tolist()
         y, x = np.indices((self._points, self._points)).reshape(2, -1) + 0.5
         grid = torch.tensor(np.stack([x * wide, y * high], axis=1) / self._points, dtype=torch.float32)
-        grid = grid.to(self._device.name)
 
         def masks_of(part: slice) -> tuple[torch.Tensor, torch.Tensor]:
             """The scores and logits of the good masks of some points, on the CPU."""
-            found = self._model(input_points=grid[part, None][None], image_embeddings=seen)
+            found = self._model(input_points=grid[part, None][None].to(self._device.name), image_embeddings=seen)
             masks, sure = found.pred_masks[0].flatten(0, 1).float(), found.iou_scores[0].flatten().float()
             steady = (masks > 1).sum((1, 2)) / (masks > -1).sum((1, 2)).clamp(min=1)
             good = (sure >= self._score) & (steady >= self._stable)
             return sure[good].cpu(), masks[good].cpu()
 
-        with torch.inference_mode():
+        with device_errors(self._device), torch.inference_mode():
             pixels = inputs["pixel_values"].to(self._device.name, self._model.dtype)
             (seen,) = self._batch.parts(1, lambda _: self._model.get_image_embeddings(pixels))
             scores, logits = zip(*self._batch.parts(len(grid), masks_of), strict=True)

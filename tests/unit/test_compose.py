@@ -114,7 +114,7 @@ if COMPOSE_ITSELF := _compose():  # the schema is checked everywhere; Compose is
         for variant, status in ({"VARIANT": "cuda"}, 0), ({}, 1):
             env = tmp_path / "env"
             env.write_text("\n".join(f"{name}={value}" for name, value in (filled() | variant).items()))
-            files = ["--file", COMPOSE, "--file", GPU, "--env-file", env, "--profile", "second-gpu"]
+            files: list[str | Path] = ["--file", COMPOSE, "--file", GPU, "--env-file", env, "--profile", "second-gpu"]
             done = subprocess.run(
                 [*COMPOSE_ITSELF, *files, "config", "--quiet"],
                 capture_output=True, text=True, check=False,

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from tasks.encoders import load_image_encoder, load_text_encoder
-from tasks.encoders.devices import Device, DeviceOutOfMemory, DeviceUnavailable
+from tasks.encoders.devices import Device, DeviceFailed, DeviceOutOfMemory, DeviceUnavailable
 from tasks.encoders.huggingface import IMAGE_BATCH, TEXT_BATCH, HFImageEncoder, HFTextEncoder
 from tasks.encoders.pixels import Pixels
 from tasks.encoders.protocols import Described
@@ -142,7 +142,9 @@ def test_pixels_scaled_on_the_device_are_those_of_the_library(models: Path, kind
 
     processor = AutoImageProcessor.from_pretrained(models / kind)  # type: ignore[no-untyped-call]  # untyped
     images = pictures(3)
-    ((_, made),) = Pixels(processor, EXACT, torch.float32, 32).batches(images, lambda: 3)
+    pixels = Pixels(processor, EXACT, torch.float32, 32)
+    ((_, prepared),) = pixels.batches(images, lambda: 3)
+    made = pixels.moved(prepared)
     expected = processor(images, return_tensors="pt")
     assert made.keys() == expected.keys()
     for name, values in expected.items():
@@ -155,7 +157,8 @@ def test_what_does_not_normalise_is_left_to_the_library() -> None:
     processor = CLIPImageProcessorPil(
         size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, do_normalize=False
     )
-    ((_, made),) = Pixels(processor, EXACT, torch.float32, 32).batches(pictures(1), lambda: 3)
+    pixels = Pixels(processor, EXACT, torch.float32, 32)
+    made = pixels.moved([pixels.prepared(*pictures(1))])
     assert 0 <= made["pixel_values"].min() <= made["pixel_values"].max() <= 1
 
 
@@ -213,3 +216,46 @@ def test_a_device_that_is_not_there_is_refused_by_the_loaders(models: Path) -> N
     for load in (load_image_encoder, load_text_encoder):
         with pytest.raises(DeviceUnavailable, match="cuda:99"):
             load(str(models / "clip"), cache_dir=models, device="cuda:99")
+
+
+def test_images_whose_transfer_does_not_fit_are_moved_in_smaller_batches(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, images = HFImageEncoder(str(models / "clip"), device=EXACT), pictures(IMAGE_BATCH)
+    expected, move = encoder.encode(images), encoder._pixels.moved
+
+    def moved(prepared: Any) -> Any:
+        if len(prepared) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return move(prepared)
+
+    monkeypatch.setattr(encoder._pixels, "moved", moved)
+    np.testing.assert_allclose(encoder.encode(images), expected, atol=1e-6)
+    assert encoder.description.batch == 2
+
+
+BROKEN = "CUDA error: unspecified launch failure\nCUDA kernel errors might be asynchronously reported …"
+
+
+def test_a_device_that_fails_is_no_fault_of_an_image(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> Any:
+        raise RuntimeError(BROKEN)
+
+    image, text = (
+        HFImageEncoder(str(models / "clip"), device=EXACT),
+        HFTextEncoder(str(models / "clip"), device=EXACT),
+    )
+    sam, clipseg = SegmentAnything(str(models / "sam"), device=EXACT), CLIPSeg(str(models / "clipseg"), device=EXACT)
+    captioner = HFCaptioner(str(models / "captioner"), device=EXACT)
+    for owner, method in (
+        (image.tower, "forward"), (text.tower, "forward"), (sam._model, "get_image_embeddings"),
+        (clipseg._model, "forward"), (captioner._model, "generate"),
+    ):  # fmt: skip
+        monkeypatch.setattr(owner, method, broken)
+    calls: list[Callable[[], object]] = [
+        lambda: image.encode(pictures(1)), lambda: text.encode(["a"]), lambda: sam.propose(halves()),
+        lambda: clipseg.draw(halves(), ["cat"]), lambda: captioner.describe(pictures(1)),
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(DeviceFailed, match=r"^the device cpu failed: CUDA error: unspecified launch failure$"):
+            call()

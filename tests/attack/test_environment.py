@@ -22,7 +22,7 @@ from workers.embedded.redis_server import PrivateRedis
 from workers.embedded.stack import services
 from workers.settings.process_environment import NEEDS, SECRETS, environment_of, needed
 from workers.settings.settings import Settings
-from workers.settings.topic import variable
+from workers.settings.variables import variable
 from workers.stores.s3_user import policy_of
 from workers.supervision.ambient import ambient
 from workers.supervision.child import Child

@@ -16,7 +16,7 @@ from vectordb.errors import Permanent
 from workers.embedded.redis_server import PrivateRedis
 from workers.settings.process_environment import environment_of
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
-from workers.settings.topic import variable
+from workers.settings.variables import variable
 from workers.supervision.supervisor import Service, read_stack
 from workers.wiring.liveness import liveness_check
 from workers.wiring.wiring import Wiring

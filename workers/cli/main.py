@@ -65,11 +65,12 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """See Click: the command that is named in the arguments, to run it or to print its help."""
         name, _, rest = super().resolve_command(ctx, args)
+        if not ctx.resilient_parsing:  # else a shell completes it, and shows what is printed
+            _prepare()
         return name, self.commands[name] if name else None, rest
 
     def invoke(self, ctx: Any) -> Any:
         """See Click: here the arguments of the command are read, and it runs."""
-        _prepare()
         try:
             return super().invoke(ctx)
         except Exception as exc:

@@ -131,6 +131,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             # while the modules of the processes are imported by the process that forks them
             from workers.embedded.redis_server import PrivateRedis  # noqa: PLC0415 -- as above
 
+            port, gateway_port = _ports(settings)
             redis = PrivateRedis(settings.home)
             supervisor.begin([redis.service()])
             # while Redis loads its data
@@ -139,7 +140,6 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             from workers.wiring.captions import prepared  # noqa: PLC0415 -- as above
             from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
-            port, gateway_port = _ports(settings)
             here = settings.model_copy(update={
                 "redis_url": redis.url, "broker_url": redis.broker_url, "flower_port": port,
                 "gateway_port": gateway_port, "gateway_host": "127.0.0.1", "flower_auth": flower_auth(settings),
@@ -199,7 +199,7 @@ def _ports(settings: Settings) -> tuple[int, int]:
 
     A port that was set must be free. A default port that is in use is replaced by a free one, and a message says so.
     """
-    from workers.embedded.stack import free_port, required_port  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.ports import free_port, required_port  # noqa: PLC0415 -- keeps the command line quick
 
     moved: list[str] = []
 

@@ -35,6 +35,7 @@ def main(what):
         time.sleep(600)
 if __name__ == "__main__": main(sys.argv[1])
 """
+THREADED = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
 SHARED = "import os\nPID = os.getpid()\n"
 
 

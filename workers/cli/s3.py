@@ -19,7 +19,7 @@ from workers.gateway.addresses import loopback
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
-    from workers.diagnostics.doctor import Check
+    from workers.diagnostics.check import Check
     from workers.diagnostics.s3_existing import ExistingObject
     from workers.diagnostics.s3_probe import Probe
 

@@ -151,11 +151,10 @@ def test_the_log_takes_no_memory_once_a_shard_is_open(tmp_path: Path) -> None:
     index.add(captions(4_000), vectors_like_texts(4_000))
     index.close()
     index = EdgeIndex.open(tmp_path / "shard")
-    log, resident = str(tmp_path / "shard" / "shard" / "wal"), []
+    log = str(tmp_path / "shard" / "shard" / "wal")
     lines = iter(Path("/proc/self/smaps").read_text().splitlines())
-    for line in lines:
-        if log in line:
-            resident.append(next(int(one.split()[1]) for one in lines if one.startswith("Rss:")))
+    sizes = (one.split()[1] for line in lines if log in line for one in [next(x for x in lines if "Rss:" in x)])
+    resident = list(map(int, sizes))
     assert resident
     assert sum(resident) < 256, "kB"
     assert index.count() == 4_000

@@ -31,6 +31,11 @@ PRINTS = {
     "annotated_doc", "annotated_types", "attr", "markdown_it", "mdurl", "pydantic", "pydantic_core", "pygments",
     "rich", "shellingham", "typer", "typing_extensions", "typing_inspection",
 }  # fmt: skip
+HEAVY = (
+    "PIL", "celery", "fastapi", "flower", "httpx", "inflect", "kombu", "minio", "numpy", "onnxruntime", "pyarrow",
+    "prometheus_client", "qdrant_client", "redis", "scipy", "skimage", "spacy", "torch", "transformers", "uvicorn",
+    "workers.wiring.wiring",
+)  # fmt: skip
 OWN = {
     "workers.cli", "workers.cli.__main__", "workers.cli.lazy_commands", "workers.cli.main", "workers.cli.panels",
     "workers.cli.version", "workers.settings", "workers.settings.names", "workers.settings.variables",
@@ -67,6 +72,19 @@ def test_completing_the_name_of_a_command_imports_none() -> None:
     )  # fmt: skip
     assert names <= PRINTS
     assert own <= OWN
+
+
+def test_the_modules_of_commands_import_nothing_heavy() -> None:
+    """So ``wildtag COMMAND --help`` is quick, and so are mistakes. What a command needs is imported when it runs."""
+    code = (
+        "import sys; from workers.cli.lazy_commands import COMMANDS, commands_of\n"
+        "for module in sorted({command.module for command in COMMANDS}):\n"
+        "    commands_of(module)\n"
+        "    found = {*sys.argv[1:]} & set(sys.modules)\n"
+        "    assert not found, (module, found)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_list_has_the_commands_of_all_modules_as_they_are() -> None:

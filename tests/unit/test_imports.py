@@ -20,8 +20,8 @@ PROCESSES = [
     "workers.processes.worker", "workers.processes.writer",
 ]  # fmt: skip
 MODELS = [
-    "imagecodecs", "onnx", "onnxruntime", "pyarrow", "pycocotools", "qdrant_client", "qdrant_edge", "scipy", "skimage",
-    "spacy", "tokenizers", "torch", "transformers",
+    "imagecodecs", "onnx", "onnxruntime", "pyarrow", "pycocotools", "qdrant_client", "qdrant_edge", "scipy",
+    "skimage", "spacy", "tokenizers", "torch", "transformers",
 ]  # fmt: skip
 SERVERS = ["fastapi", "starlette", "uvicorn"]
 

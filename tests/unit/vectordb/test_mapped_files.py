@@ -13,9 +13,8 @@ SIZE = 8 * 2**20
 
 def resident(file: Path) -> int:
     """Bytes of a mapped file that are in the memory of this process."""
-    found = re.search(
-        rf"{re.escape(str(file))}\n.*?\nRss: +(\d+) kB", Path("/proc/self/smaps").read_text(), re.DOTALL
-    )
+    maps = Path("/proc/self/smaps").read_text()
+    found = re.search(rf"{re.escape(str(file))}\n.*?\nRss: +(\d+) kB", maps, re.DOTALL)
     assert found is not None
     return int(found[1]) * 1024
 

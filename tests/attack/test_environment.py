@@ -31,13 +31,15 @@ from workers.supervision.child import Child
 
 ROOT = Path(__file__).parents[2]
 SEED = "SeededValue-4d1f"
+SEEDS = (SEED.encode(), base64.b64encode(SEED.encode())[:16])
+"""How every seeded value begins, as it is and in base64. No value is the beginning of another one."""
 
 SEEDED = {
     "WILDTAG_S3_ACCESS_KEY": f"{SEED}-s3user", "WILDTAG_S3_SECRET_KEY": f"{SEED}-s3secret",
-    "WILDTAG_S3_ADMIN_ACCESS_KEY": f"{SEED}-root", "WILDTAG_S3_ADMIN_SECRET_KEY": f"{SEED}-rootsecret",
+    "WILDTAG_S3_ADMIN_ACCESS_KEY": f"{SEED}-rootuser", "WILDTAG_S3_ADMIN_SECRET_KEY": f"{SEED}-rootsecret",
     "WILDTAG_WEBHOOK_TOKEN": f"{SEED}-token", "WILDTAG_ADMIN_KEY": f"{SEED}-adminkey",
     "WILDTAG_API_KEY": f"{SEED}-api",
-    "WILDTAG_COPY_FROM_API_KEY": f"{SEED}-from", "WILDTAG_COPY_TO_API_KEY": f"{SEED}-to",
+    "WILDTAG_COPY_FROM_API_KEY": f"{SEED}-copyfrom", "WILDTAG_COPY_TO_API_KEY": f"{SEED}-copyto",
     "WILDTAG_FLOWER_AUTH": f"me:{SEED}-flower", "WILDTAG_QDRANT_API_KEY": f"{SEED}-qdrant",
     "WILDTAG_NOTIFY_SECRET": f"whsec_{base64.b64encode(f'{SEED}-signing-secret-of-webhooks'.encode()).decode()}",
     "WILDTAG_REDIS_TARGET_URL": f"redis://:{SEED}-target@127.0.0.1:1/0",
@@ -74,7 +76,8 @@ def in_memory(pid: int, values: Mapping[str, str]) -> set[str]:
                 start, end = (int(one, 16) for one in line.split()[0].split("-"))
                 with suppress(OSError):  # unmapped in the meantime
                     content = os.pread(memory.fileno(), end - start, start)
-                    found |= {name for name, value in values.items() if value.encode() in content}
+                    if any(one in content for one in SEEDS):
+                        found |= {name for name, value in values.items() if value.encode() in content}
     except PermissionError:  # such as what decodes images
         return set()
     return found
@@ -82,8 +85,7 @@ def in_memory(pid: int, values: Mapping[str, str]) -> set[str]:
 
 def seeds(environment: dict[str, str]) -> set[str]:
     """The names of the variables with a seeded value."""
-    encoded = base64.b64encode(SEED.encode()).decode()[:16]
-    return {name for name, value in environment.items() if SEED in value or encoded in value}
+    return {name for name, value in environment.items() if any(one in value.encode() for one in SEEDS)}
 
 
 @pytest.fixture(scope="module")

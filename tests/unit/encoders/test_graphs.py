@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tasks.encoders.efficientnet import BATCH, SIDES, EfficientNetLite
+from tasks.encoders.efficientnet import SIDES, EfficientNetLite
 from tasks.encoders.graphs import session, torch_file
 from tasks.encoders.graphs.torch_file import MAGIC, VERSION, read_tensors
 from tasks.encoders.minilm import MiniLM
@@ -50,7 +50,7 @@ def test_the_classifier_gives_the_probabilities_of_torch(tmp_path: Path) -> None
     rng, side = np.random.default_rng(0), SIDES[2]
     folder = Path(importlib.import_module("skimage.data").__file__ or "").parent
     squares = [Image.open(folder / name).convert("RGB").resize((side, side)) for name in ("coffee.png", "rocket.jpg")]
-    squares += [Image.fromarray(rng.integers(0, 256, (side, side, 3), np.uint8)) for _ in range(BATCH)]
+    squares += [Image.fromarray(rng.integers(0, 256, (side, side, 3), np.uint8)) for _ in range(4)]
     pixels = torch.from_numpy(np.stack([np.asarray(square) for square in squares])).permute(0, 3, 1, 2)
     with torch.inference_mode():
         expected = torch.log_softmax(net((pixels.float() - 127) / 128), dim=1).numpy()

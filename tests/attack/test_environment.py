@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 import base64
-import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import psutil
 import pytest
 
 from tests.acceptance.stack import Stack, started
+from tests.attack.process_contents import environ, in_memory
 from tests.contract.receiver import receiving
 from tests.contract.s3_server import moto, store_at
 from tests.eventually import eventually
@@ -53,34 +52,10 @@ OTHERS = {
 """What a shell may hold besides."""
 
 
-def environ(pid: int) -> dict[str, str]:
-    """The environment with which a process was started."""
-    text = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
-    return dict(entry.partition("=")[::2] for entry in text.split("\0") if entry)
-
-
 def begun(pid: int, program: str) -> dict[str, str]:
     """The environment of a process once it runs its program; until then the one before, or none, is there."""
     command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     return environ(pid) if command[0] == program.encode() and b"-S" not in command else {}
-
-
-def in_memory(pid: int, values: Mapping[str, str]) -> set[str]:
-    """The names of the values that a process has somewhere in its memory; none if it cannot be read."""
-    found: set[str] = set()
-    try:
-        with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-            for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-                if line.split()[1] != "rw-p":
-                    continue
-                start, end = (int(one, 16) for one in line.split()[0].split("-"))
-                with suppress(OSError):  # unmapped in the meantime
-                    content = os.pread(memory.fileno(), end - start, start)
-                    if any(one in content for one in SEEDS):
-                        found |= {name for name, value in values.items() if value.encode() in content}
-    except PermissionError:  # such as what decodes images
-        return set()
-    return found
 
 
 def seeds(environment: dict[str, str]) -> set[str]:
@@ -150,7 +125,7 @@ def test_each_process_has_the_secrets_that_it_needs_and_no_other(stack: tuple[St
             found = environ(process.pid)
             assert seeds(found) == set(), (name, process.cmdline())  # they are told after they have been forked
             assert password not in str(found), name
-            held = in_memory(process.pid, {**SEEDED, **OTHERS})
+            held = in_memory(process.pid, {**SEEDED, **OTHERS}, SEEDS)
             assert held <= expected(name), (name, process.cmdline())
             assert not any(SEED in word or password in word for word in process.cmdline()), name
 

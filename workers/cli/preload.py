@@ -8,9 +8,10 @@ from __future__ import annotations
 import importlib
 
 MODULES = (
-    "celery.apps.worker", "celery.app.amqp", "celery.app.control", "celery.app.log", "celery.app.trace",
-    "celery.bin.celery", "celery.concurrency.prefork", "celery.worker.autoscale", "celery.worker.components",
-    "celery.worker.consumer", "celery.worker.strategy", "kombu.transport.redis", "msgpack", "numpy",
+    "celery.apps.worker", "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log",
+    "celery.app.trace", "celery.bin.celery", "celery.concurrency.prefork", "celery.fixups.django",
+    "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer",
+    "celery.worker.consumer.delayed_delivery", "celery.worker.strategy", "kombu.transport.redis", "msgpack", "numpy",
     "workers.cli.main", "workers.cli.processes", "workers.processes.dispatcher", "workers.processes.watcher",
     "workers.processes.worker", "workers.wiring.dispatch", "workers.wiring.stages",
 )  # fmt: skip

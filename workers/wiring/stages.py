@@ -41,7 +41,7 @@ ENCODED_AT_ONCE = 8  # images in a group: the next one is decoded meanwhile
 
 def _parses(w: Wiring) -> bool:
     """Whether extraction has to expect captions that it must parse, for which a model is loaded."""
-    if w.settings.profile == "paper":
+    if w.settings.profile == "paper" or not w.owned:  # it would load gRPC to ask a server
         return True
     try:
         return not known_phrases(w.library, w.space.id, w.chosen())

@@ -31,6 +31,10 @@ _SERVER = "workers.supervision.prefork_server"
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 
 
+class ServerEnded(OSError):
+    """The process that forks the others has ended, or does not answer. What it forked has ended, or will."""
+
+
 class PreforkServer:
     """The server of ``python -P -m PROGRAM …``. ``preload``: the module that it imports first, with what is shared.
 
@@ -61,7 +65,7 @@ class PreforkServer:
         return tuple(command[:4]) == (sys.executable, "-P", "-m", self._program)
 
     def fork(self, command: Sequence[str], environment: Mapping[str, str], cwd: Path | None, log: int) -> int:
-        """The pid of a new process, reserved until ``ended`` reaps it. Raises ``OSError`` if the server has ended."""
+        """The pid of a new process, reserved until ``ended`` reaps it. Raises ``ServerEnded``, ``OSError``."""
         request = {
             "command": list(command), "arguments": list(command[4:]), "environment": dict(environment),
             "cwd": None if cwd is None else str(cwd),
@@ -70,17 +74,15 @@ class PreforkServer:
             file.write(json.dumps(request).encode())
             file.flush()
             file.seek(0)
-            socket.send_fds(self._control, [b"F" + PID.pack(0)], [log, file.fileno()])
-            (pid,) = PID.unpack(self._answer(PID.size))
+            (pid,) = PID.unpack(self._answer(PID.size, b"F" + PID.pack(0), log, file.fileno()))
         return int(pid)
 
     def ended(self, pid: int, *, reap: bool = False) -> int | None:
         """The return code of a process as subprocess gives it, ``None`` while it runs. ``reap``: release its pid.
 
-        Raises ``OSError`` if the server has ended.
+        Raises ``ServerEnded``.
         """
-        self._control.sendall((b"R" if reap else b"S") + PID.pack(pid))
-        code, status = ENDED.unpack(self._answer(ENDED.size))
+        code, status = ENDED.unpack(self._answer(ENDED.size, (b"R" if reap else b"S") + PID.pack(pid)))
         if not code:
             return None
         return int(status if code == os.CLD_EXITED else -status)
@@ -94,13 +96,17 @@ class PreforkServer:
             self._process.kill()
             self._process.wait()
 
-    def _answer(self, length: int) -> bytes:
+    def _answer(self, length: int, order: bytes, *descriptors: int) -> bytes:
         found = b""
-        while len(found) < length:
-            part = self._control.recv(length - len(found))
-            if not part:
-                raise ConnectionResetError("the process that forks the others has ended")
-            found += part
+        try:
+            socket.send_fds(self._control, [order], descriptors)
+            while len(found) < length:
+                part = self._control.recv(length - len(found))
+                if not part:
+                    raise ConnectionResetError("no answer")
+                found += part
+        except OSError as exc:
+            raise ServerEnded(f"the process that forks the others has ended: {exc}") from exc
         return found
 
 
@@ -108,7 +114,7 @@ class ForkedChild(Child):
     """A ``Child`` that a ``PreforkServer`` has forked."""
 
     def __init__(self, service: Service, log: Path, server: PreforkServer) -> None:
-        """Raises ``OSError`` if the server has ended."""
+        """Raises ``ServerEnded``, ``OSError``."""
         self._server = server
         self._code: int | None = None
         self._reaped = False
@@ -116,7 +122,11 @@ class ForkedChild(Child):
         with opened_log(log) as out:
             self._log, self._log_start = log, out.tell()
             self.pid = server.fork(service.command, environment, service.cwd, out.fileno())
-        self._handle = os.pidfd_open(self.pid)
+        try:
+            self._handle = os.pidfd_open(self.pid)
+        except OSError:  # too many open files
+            os.kill(self.pid, signal.SIGKILL)
+            raise
         found = look_up(self.pid)
         self.identity = found.identity if found else Identity(self.pid, 0)
 
@@ -125,7 +135,7 @@ class ForkedChild(Child):
         if self._code is None and not self._reaped and select.select([self._handle], [], [], 0)[0]:
             try:
                 self._code = self._server.ended(self.pid)
-            except OSError:  # the server has ended, and with it this process
+            except ServerEnded:
                 self._code = -signal.SIGKILL
         return None if self._code is None else in_words(self._code)
 
@@ -142,7 +152,7 @@ class ForkedChild(Child):
         self.signal(signal.SIGKILL)
         try:
             self._server.ended(self.pid)
-        except OSError:  # nobody keeps the pid any more
+        except ServerEnded:  # nobody keeps the pid any more
             for process in all_processes():
                 if process.group == self.pid and has_mark(process.identity.pid, self._server.token):
                     send(process.identity, signal.SIGKILL)
@@ -157,7 +167,7 @@ class ForkedChild(Child):
         self.kill()
         select.select([self._handle], [], [])  # until the kernel has ended it
         self.exit_status()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(ServerEnded):
             self._server.ended(self.pid, reap=True)
         self._reaped = True
         os.close(self._handle)

@@ -24,7 +24,7 @@ from workers.supervision.guardian import Guardian
 from workers.supervision.home import Home, StackInfo, phase_of, read_stack, this_process
 from workers.supervision.member import Member, State
 from workers.supervision.os_processes import end_all
-from workers.supervision.prefork import ForkedChild, PreforkServer
+from workers.supervision.prefork import ForkedChild, PreforkServer, ServerEnded
 from workers.supervision.service import (
     BadService,
     Event,
@@ -215,13 +215,13 @@ class Supervisor:
             self._server = PreforkServer(*self._prefork, self._log_of("prefork"), self._home.token)
 
     def _forked(self, service: Service) -> Child | None:
-        """The process of a service, forked. ``None`` if its program is another one, or forking fails."""
+        """The process of a service, forked. ``None`` if its program is another one, or no server runs."""
         for _ in range(2):
             if self._server is None or not self._server.forks(service.command):
                 return None
             try:
                 return ForkedChild(service, self._log_of(service.name), self._server)
-            except OSError:  # the server has ended
+            except ServerEnded:
                 self._server.close()
                 self._server = None
                 self._start_server()

@@ -14,9 +14,9 @@ import pytest
 from tests.eventually import eventually
 from workers.supervision.child import Child
 from workers.supervision.os_processes import alive, has_mark, look_up
-from workers.supervision.prefork import ForkedChild, PreforkServer
+from workers.supervision.prefork import ForkedChild, PreforkServer, ServerEnded
 from workers.supervision.service import Service
-from workers.supervision.supervisor import Event, Supervisor
+from workers.supervision.supervisor import Event, State, Supervisor
 
 PROGRAM = """
 import os, signal, sys, threading, time, shared
@@ -151,7 +151,7 @@ def test_what_the_server_forked_ends_with_it_and_its_group(server: PreforkServer
     assert child.exit_status() == "killed by SIGKILL"
     child.reap()
     eventually(lambda: not alive(found.identity))
-    with pytest.raises(ConnectionError):
+    with pytest.raises(ServerEnded):
         run(server, folder, "wait")
 
 
@@ -171,6 +171,17 @@ def test_a_supervisor_forks_what_runs_its_program_and_starts_the_rest(folder: Pa
         assert psutil.Process(restarted).parent() not in {None, mother, psutil.Process()}
         family = psutil.Process().children(recursive=True)
     assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_service_that_cannot_be_started_harms_no_other(folder: Path) -> None:
+    (folder / "logs" / "y.log").mkdir(parents=True)  # in place of a full disk: there is no log for it
+    events: list[Event] = []
+    bad = Service("y", service("wait").command, lambda: True, critical=False)
+    with Supervisor(folder, events.append, prefork=("program", "shared")) as stack:
+        stack.start([service("wait"), bad], {})
+        assert stack.run(until=lambda: any("cannot be started" in str(event) for event in events))
+        assert stack.states()["x"] == State.UP
+    assert [event.service for event in events if event.kind == "died"] == ["y"]
 
 
 def test_where_forking_is_not_safe_processes_are_started(folder: Path) -> None:

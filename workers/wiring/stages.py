@@ -11,6 +11,8 @@ from tasks.encoders.requirements import cores
 from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
 from tasks.overlap import Ahead
+from vectordb.errors import WildtagError
+from workers.captions.versions import known_phrases
 from workers.images.archive import Archive
 from workers.images.departures import Departures, StatementMover
 from workers.images.examples import ExampleBook
@@ -37,6 +39,16 @@ if TYPE_CHECKING:
     from workers.wiring.segmentation import SegmentationMethods
 
 FETCHED_AT_ONCE = 8  # objects; a store on the network takes milliseconds for each
+
+
+def _parses(w: Wiring) -> bool:
+    """Whether extraction has to expect captions that it must parse, for which a model is loaded."""
+    if w.settings.profile == "paper" or not w.owned:  # it would load gRPC to ask a server
+        return True
+    try:
+        return not known_phrases(w.library, w.space.id, w.chosen())
+    except WildtagError:  # such as an outage; each message reports it
+        return True
 
 
 def stage_worker(wiring: Wiring) -> StageWorker:
@@ -129,7 +141,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     loads: Mapping[str, Callable[[], object]] = {
         "embedding": stages["embedding"].work,
         "retrieval": lambda: (stages["retrieval"].work(), w.indexes.open(w.chosen())),
-        "extraction": lambda: w.extractor.warm(),  # noqa: PLW0108 -- made when it is asked for
+        "extraction": lambda: w.extractor.warm() if _parses(w) else None,
         "scoring": stages["scoring"].work,
         # the first image loads the models, so they use no memory where nothing is segmented
         SEGMENTATION: lambda: None,

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.compose_file import COMPOSE, FILE, GPU_SERVICES, ROOT, SERVICES, filled, interpolated
 from workers.settings.process_environment import SECRETS
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
-from workers.settings.topic import variable
+from workers.settings.variables import variable
 
 SECOND = "worker-embedding-2"
 

@@ -71,7 +71,7 @@ class Wiring(LifecycleWiring):
     @cached_property
     def app(self) -> Celery:
         s = self.settings
-        return create_app(s.broker, s.key_prefix, s.task_time_limit_s)
+        return create_app(s.broker, s.key_prefix, s.task_time_limit_s, s.broker_ca_file)
 
     @cached_property
     def segmentation_requests(self) -> SegmentationRequests:

@@ -28,7 +28,7 @@ class BrokerBlocked(Exception):
 
 
 class Refused(OSError):
-    """RabbitMQ refuses the connection. Kombu retries it, since somebody may correct the account."""
+    """RabbitMQ refuses the connection, or is not trusted. Kombu retries it, since somebody may correct the cause."""
 
 
 class Channel(pyamqp.Channel):  # type: ignore[misc]  # Kombu has no types
@@ -64,7 +64,8 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # Kombu has no types
             raise
         except (AMQPError, MessageNacked, OSError) as exc:
             connection.collect()
-            raise RecoverableConnectionError(f"not accepted: {exc or type(exc).__name__}") from exc
+            reason = f"{routing_key}: the message was not accepted: {str(exc) or type(exc).__name__}"
+            raise RecoverableConnectionError(reason) from exc
 
 
 class Connection(pyamqp.Connection):  # type: ignore[misc]  # Kombu has no types
@@ -94,9 +95,9 @@ class Transport(pyamqp.Transport):  # type: ignore[misc]  # Kombu has no types
 
     def establish_connection(self) -> Any:
         """See Kombu."""
-        client = self.client
+        client, host = self.client, self.client.hostname
         if isinstance(client.ssl, dict):  # of this host: after a failover it is another one
-            client.ssl = {**client.ssl, "server_hostname": client.hostname or "localhost"}
+            client.ssl = {**client.ssl, "server_hostname": host or "localhost"}
         try:
             return super().establish_connection()
         except (AccessRefused, NotAllowed) as exc:
@@ -108,3 +109,5 @@ class Transport(pyamqp.Transport):  # type: ignore[misc]  # Kombu has no types
                 f"RabbitMQ's certificate is not trusted ({exc.verify_message}): set WILDTAG_BROKER_CA_FILE to the"
                 " certificate of its authority, and use the host name that it was issued for"
             ) from exc
+        finally:
+            client.hostname = host  # Kombu puts an address in place of localhost, which no certificate is for

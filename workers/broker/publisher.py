@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from tasks.message_parts import ObjectRef
 from tasks.messages import Batch
 from vectordb.errors import Transient
-from workers.broker.amqp_transport import DELAYED, BrokerBlocked
+from workers.broker.amqp_transport import DELAYED, BrokerBlocked, Refused
 from workers.broker.depths import Depths, QueueDepth
 from workers.settings.dependencies import BROKER
 from workers.settings.settings import QUEUES
@@ -31,6 +31,10 @@ class BrokerUnavailable(Transient):
     """The broker did not accept the message, or cannot be reached."""
 
     service = BROKER
+
+
+class BrokerRefused(BrokerUnavailable):
+    """RabbitMQ refuses the user, the password, the virtual host or the trust in its certificate."""
 
 
 class Sender(Protocol):
@@ -175,6 +179,8 @@ def _translated() -> Iterator[None]:
     except BrokerBlocked as exc:
         raise BrokerUnavailable(str(exc)) from exc
     except FAULTS as exc:
+        if isinstance(exc.__cause__, Refused):
+            raise BrokerRefused(str(exc)) from exc
         raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
 
 

@@ -52,7 +52,7 @@ def doctor(
         console.print(view)
         console.print("\nSettings:")
         for name, value in _in_force(settings).environment().items():
-            shown = re.sub(r"(?<=:)[^:@/]+(?=@)", "***", value)  # a password in a URL
+            shown = re.sub(r"(?<=://)([^:@/]*:)[^/]*(?=@)", r"\1***", value)  # a password in a URL
             shown = "***" if settings.is_secret(name) else shown
             console.print(f"  {name}={shown}", style="dim", markup=False, highlight=False)
     if any(check.ok is False for check in checks):

@@ -111,6 +111,7 @@ def prepare() -> None:
 
 @contextmanager
 def _stack(settings: Settings) -> Iterator[_Up]:
+    from workers.embedded.broker import await_broker  # noqa: PLC0415 -- as above
     from workers.embedded.private_home import flower_auth, private_home  # noqa: PLC0415 -- as above
     from workers.embedded.redis_server import PrivateRedis  # noqa: PLC0415 -- as above
     from workers.embedded.stack import command, services  # noqa: PLC0415 -- as above
@@ -133,7 +134,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             redis = PrivateRedis(settings.home)
             port, gateway_port = _ports(settings)
             here = settings.model_copy(update={
-                "redis_url": redis.url, "broker_url": redis.broker_url, "flower_port": port,
+                "redis_url": redis.url, "broker_url": settings.broker_url or redis.broker_url, "flower_port": port,
                 "gateway_port": gateway_port, "gateway_host": "127.0.0.1", "flower_auth": flower_auth(settings),
                 "flower_url": settings.flower_url or f"http://127.0.0.1:{port}",
             })  # fmt: skip
@@ -142,6 +143,8 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             if not prepared(settings):
                 # in a process of its own, whose end frees the memory of the text encoder
                 subprocess.run(command("prepare"), env=environment_of("prepare", here), check=True)
+            if settings.broker_url is not None:
+                await_broker(wiring.publisher, messages.print)
             supervisor.start([redis.service()])
             wiring.layout.require()
             wiring.health.clear()
@@ -149,7 +152,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
                 services(here, redis, port),
                 {
                     "redis": redis.url,
-                    "broker": redis.broker_url,
+                    "broker": here.broker,
                     "inbox": str(here.inbox_folder),
                     **({"output": str(here.output_folder.absolute())} if here.output_folder else {}),
                     "flower": flower,

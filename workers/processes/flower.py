@@ -33,6 +33,7 @@ from workers.wiring.wiring import Wiring
 
 log = structlog.get_logger()
 
+PUBLIC = "guest"  # RabbitMQ's first user and password, which it accepts from its own machine only
 OPEN = "/healthcheck"  # answers OK and nothing else; health checks have no password
 
 
@@ -41,10 +42,11 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
     if not settings.flower_auth:
         raise Permanent("Flower requires a user and a password: set WILDTAG_FLOWER_AUTH=USER:PASSWORD")
     urls = settings.broker, settings.redis_url
-    if any(0 < len(form) < HIDDEN_FROM for one in passwords_of(*urls) for form in (one, unquote(one))):
+    secrets = passwords_of(*urls) - {PUBLIC}
+    if any(0 < len(form) < HIDDEN_FROM for one in secrets for form in (one, unquote(one))):
         raise Permanent(
-            f"the password of Redis is shorter than {HIDDEN_FROM} characters, and Flower could not hide it on its"
-            " pages: choose a longer one"
+            f"the password of Redis or of the broker is shorter than {HIDDEN_FROM} characters, and Flower could not"
+            " hide it on its pages: choose a longer one"
         )
     configure()
     logging.getLogger("tornado.access").propagate = False
@@ -53,7 +55,7 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
     options.max_tasks, options.natural_time = 20_000, True
     application = GuardedFlower(
         Wiring(settings).app, settings.flower_auth, host_of(settings.flower_url),
-        {*passwords_of(*urls), settings.flower_auth.partition(":")[2]},
+        {*secrets, settings.flower_auth.partition(":")[2]},
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     application.start_http_server()
@@ -138,7 +140,7 @@ class _Hiding(OutputTransform):
 
 def passwords_of(*urls: str) -> set[str]:
     """The passwords in URLs, as they are written there; empty for a URL without one."""
-    return {urlsplit(url).password or "" for url in urls}
+    return {urlsplit(one).password or "" for url in urls for one in url.split(";")}
 
 
 def spellings(secrets: Iterable[str]) -> Mapping[bytes, bytes]:

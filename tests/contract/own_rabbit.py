@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from amqp.exceptions import AMQPError
 from kombu import Connection
@@ -56,10 +56,18 @@ class OwnRabbit:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._server: subprocess.Popen[bytes] | None = None
+        self._vhosts = 0
 
     def url_of(self, password: str, vhost: str = VHOST) -> str:
         """The URL with this password and virtual host."""
         return f"amqp://{USER}:{quote(password, safe='')}@127.0.0.1:{self.port}/{quote(vhost, safe='')}"
+
+    def own_url(self) -> str:
+        """The URL of a new virtual host."""
+        self._vhosts += 1
+        name = f"{VHOST}/{self._vhosts}"
+        self._make_vhost(name)
+        return self.url_of(PASSWORD, name)
 
     def start(self) -> None:
         """Start it, wait until it takes connections, and make the user and the virtual host at the first start."""
@@ -70,9 +78,8 @@ class OwnRabbit:
             )  # fmt: skip
         eventually(lambda: self._takes(f"amqp://guest:guest@127.0.0.1:{self.port}//"), PATIENCE_S, self.said)
         if not self._takes(self.url):
-            self.control("add_vhost", VHOST)
             self.control("add_user", USER, PASSWORD)
-            self.control("set_permissions", "-p", VHOST, USER, ".*", ".*", ".*")
+            self._make_vhost(VHOST)
 
     def control(self, *arguments: str) -> str:
         """Run ``rabbitmqctl``. It takes two seconds of a core."""
@@ -83,7 +90,7 @@ class OwnRabbit:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def full(self, full: bool) -> None:  # noqa: FBT001 -- on and off
+    def full(self, full: bool) -> None:
         """Raise the alarm of memory, or end it."""
         self.control("set_vm_memory_high_watermark", "0.00001" if full else "0.4")
 
@@ -119,6 +126,10 @@ class OwnRabbit:
         """What it has printed."""
         return (self.folder / "out.log").read_text(errors="replace")[-3000:]
 
+    def _make_vhost(self, name: str) -> None:
+        self.control("add_vhost", name)
+        self.control("set_permissions", "-p", name, USER, ".*", ".*", ".*")
+
     def _takes(self, url: str) -> bool:
         try:
             with Connection(url, connect_timeout=2) as connection:
@@ -137,3 +148,8 @@ class OwnRabbit:
             self._signal(signal.SIGCONT)
             self._server.wait(30)
             self._server = None
+
+
+def vhost_of(url: str) -> str:
+    """The virtual host in a URL."""
+    return unquote(urlsplit(url).path.removeprefix("/"))

@@ -31,10 +31,13 @@ class Refused(OSError):
     """RabbitMQ refuses the connection, or is not trusted. Kombu retries it, since somebody may correct the cause."""
 
 
-class Channel(pyamqp.Channel):  # type: ignore[misc]  # Kombu has no types
+class Channel(pyamqp.Channel):
     """A channel that waits for the confirmation of tasks. Events and commands of Celery, on others, may be lost."""
 
-    def basic_publish(self, msg: Any, exchange: str = "", routing_key: str = "", **options: Any) -> None:
+    _confirm_selected: bool  # amqp's: whether the broker confirms what is published here
+    _basic_publish: Any  # amqp's: without waiting
+
+    def basic_publish(self, msg: Any, exchange: str = "", routing_key: str = "", *args: Any, **options: Any) -> None:
         """See amqp: messages for a queue are confirmed, and so is what is published on the same channel.
 
         Raises ``BrokerBlocked``, or ``RecoverableConnectionError`` if the message was not accepted, after closing the
@@ -42,7 +45,7 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # Kombu has no types
         """
         task = not exchange or exchange.endswith(DELAYED)
         if not task and not self._confirm_selected:
-            self._basic_publish(msg, exchange, routing_key, **options)
+            self._basic_publish(msg, exchange, routing_key, *args, **options)
             return
         self._publish_confirmed(msg, exchange, routing_key, mandatory=task)
 
@@ -68,7 +71,7 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # Kombu has no types
             raise RecoverableConnectionError(reason) from exc
 
 
-class Connection(pyamqp.Connection):  # type: ignore[misc]  # Kombu has no types
+class Connection(pyamqp.Connection):
     """A connection that says when RabbitMQ blocks it, but only to those who wait for a confirmation."""
 
     Channel = Channel
@@ -88,14 +91,15 @@ class Connection(pyamqp.Connection):  # type: ignore[misc]  # Kombu has no types
             raise BrokerBlocked("RabbitMQ accepts no messages, because it is short of memory or disk; see its log")
 
 
-class Transport(pyamqp.Transport):  # type: ignore[misc]  # Kombu has no types
+class Transport(pyamqp.Transport):
     """Connects with a checked certificate where the URL says ``amqps``. Raises ``Refused`` for a wrong account."""
 
     Connection = Connection
 
     def establish_connection(self) -> Any:
         """See Kombu."""
-        client, host = self.client, self.client.hostname
+        client: Any = self.client
+        host = client.hostname
         if isinstance(client.ssl, dict):  # of this host: after a failover it is another one
             client.ssl = {**client.ssl, "server_hostname": host or "localhost"}
         try:

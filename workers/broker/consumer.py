@@ -5,10 +5,10 @@ from __future__ import annotations
 from celery.worker import consumer
 
 
-class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery's has no types
-    """Celery's, without the 28 queues that it declares for delays of years: ours are short, and have their own queue."""
+class Consumer(consumer.Consumer):
+    """Celery's, without the 28 queues that it declares for delays of years: ours are short, and have a queue."""
 
-    class Blueprint(consumer.Consumer.Blueprint):  # type: ignore[misc]  # as above
+    class Blueprint(consumer.Consumer.Blueprint):  # type: ignore[valid-type, misc]  # Celery's types name no class
         """The steps of its start."""
 
         default_steps = [  # noqa: RUF012 -- as Celery has it

@@ -58,7 +58,8 @@ class Publisher:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._delayed: Queue | None = app.amqp.queues.aliases.get(DELAYED)  # RabbitMQ's
+        queues: Any = app.amqp.queues
+        self._delayed: Queue | None = queues.aliases.get(DELAYED)  # RabbitMQ's
 
     def send(self, stage: str, batch: Batch, *, pause: float = 0.0, retries: int = 0) -> None:
         """Send a batch to the queue of a stage. It is processed after ``pause`` seconds."""
@@ -72,9 +73,7 @@ class Publisher:
     def queued(self, stage: str) -> int:
         """Number of messages in the queue of a stage that no worker has received. Raises ``BrokerUnavailable``."""
         with self._connected() as connection:
-            # not passive: a passive declaration looks for a Redis queue without the key prefix
-            declared: Any = self._app.amqp.queues[stage].bind(connection.default_channel).queue_declare()
-            return int(declared.message_count)
+            return _declared(self._app, stage, connection.default_channel)
 
     def depths(self) -> Depths:
         """How many messages are on the queues. Raises ``BrokerUnavailable``."""
@@ -82,8 +81,7 @@ class Publisher:
             if self._delayed is not None:
                 return Depths({name: self._depth(connection, name) for name in QUEUES}, None)
             channel: Any = connection.default_channel
-            found = {name: QueueDepth(self._app.amqp.queues[name].bind(channel).queue_declare().message_count, None)
-                     for name in QUEUES}  # fmt: skip
+            found = {name: QueueDepth(_declared(self._app, name, channel), None) for name in QUEUES}
             if not hasattr(channel, "unacked_index_key"):
                 return Depths(found, None)
             with channel.conn_or_acquire() as client:
@@ -92,7 +90,7 @@ class Publisher:
     def _depth(self, connection: Any, name: str) -> QueueDepth:
         try:
             with connection.channel() as channel:
-                declared = self._app.amqp.queues[name].bind(channel).queue_declare(passive=True)
+                declared: Any = self._app.amqp.queues[name].bind(channel).queue_declare(passive=True)
         except NotFound:  # nobody has used it yet; the fault closes its channel
             return QueueDepth(0, 0)
         return QueueDepth(int(declared.message_count), int(declared.consumer_count))
@@ -182,6 +180,15 @@ def _translated() -> Iterator[None]:
         if isinstance(exc.__cause__, Refused):
             raise BrokerRefused(str(exc)) from exc
         raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
+
+
+def _declared(app: Celery, name: str, channel: Any) -> int:
+    """Number of messages in a queue, which is made if it does not exist.
+
+    Not passive: a passive declaration looks for a Redis queue without the key prefix.
+    """
+    declared: Any = app.amqp.queues[name].bind(channel).queue_declare()
+    return int(declared.message_count)
 
 
 def _move(pipe: Any, channel: Any, stage: str, delivery: str) -> bool:

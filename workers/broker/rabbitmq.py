@@ -13,10 +13,10 @@ from workers.broker.amqp_transport import DELAYED, HEARTBEAT_S, PATH, STALLED_S
 from workers.settings.settings import QUEUES
 
 REDELIVERIES = 3
-"""How often RabbitMQ delivers a message again that a worker did not finish; then it drops it, and the ledger takes over.
+"""How often RabbitMQ delivers a message again that a worker did not finish.
 
-Without a limit, an object that kills its worker would do so for ever: a redelivery counts as no attempt. The arguments
-of a queue cannot be changed while it exists.
+Then it drops the message, and the ledger takes over. Without a limit, an object that kills its worker would do so for
+ever, because a redelivery counts as no attempt. The arguments of a queue cannot be changed while it exists.
 """
 
 
@@ -35,9 +35,9 @@ def rabbitmq_configuration(prefix: str) -> dict[str, Any]:
         "worker_consumer": "workers.broker.consumer:Consumer",
         # a name may still be held by the connection that was lost
         "broker_channel_error_retry": True,
-        # several wildtags may share a virtual host, and newer servers refuse queues that are neither durable nor exclusive
+        # several wildtags may share a virtual host
         "control_exchange": f"{prefix}celery",
-        "control_queue_exclusive": True,
+        "control_queue_exclusive": True,  # RabbitMQ 4.3 refuses queues that are neither durable nor exclusive
         "event_exchange": f"{prefix}celeryev",
         "event_queue_prefix": f"{prefix}celeryev",
         "event_queue_exclusive": True,

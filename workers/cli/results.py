@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vectordb.errors import Transient
+from workers.broker.depths import Depths
 from workers.cli.connection import connected
 from workers.cli.panels import OPERATE, TAG
 from workers.cli.show import clean, console, line, messages, print_json, show
@@ -24,6 +25,8 @@ from workers.lifecycle.record_reader import PAGE, FeedItem, Records
 from workers.lifecycle.spelling import Spellings
 from workers.outages.board import Outage
 from workers.redis.streams import entry_order
+from workers.settings.dependencies import BROKER, REDIS
+from workers.settings.settings import STAGES
 from workers.stores.folder_names import key_text
 from workers.wiring.operations import coverage, images_standing, losses, spellings
 from workers.wiring.wiring import Wiring
@@ -157,7 +160,7 @@ def status(json: Json = False) -> None:
     """
     wiring = connected()
     now = wiring.clock()
-    standing = wiring.outages.active()
+    depths, standing = _standing(wiring)
     if any(one.name == "redis" for one in standing):
         standing = [
             msgspec.structs.replace(one, since=None) for one in standing
@@ -173,7 +176,8 @@ def status(json: Json = False) -> None:
     damaged, images, found = wiring.records.damaged.list(), images_standing(wiring).read(), coverage(wiring).read()
     lost, refilling = losses(wiring).read(), wiring.refill.since()
     if json:
-        body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "outages": standing,
+        body = {"counts": counts, "queues": depths, "seconds_since_progress": beats, "tags": dict(common),
+                "outages": standing,
                 "sources": sources, "held_removals": held, "damaged_records": damaged,
                 "image_index": images, "coverage": found.row(), "data_loss": lost, "refilling_since": refilling,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
@@ -182,6 +186,7 @@ def status(json: Json = False) -> None:
     view = Table(show_header=False, pad_edge=False, box=None)
     for name, count in counts.items():
         view.add_row(name.replace("_", " "), f"{count:,}")
+    view.add_row("queues", _queues(depths))
     view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
     view.add_row("last progress", ", ".join(f"{name} {ago:.0f} s ago" for name, ago in beats.items()) or "–")
     _add_index(view, found, images, now)
@@ -203,6 +208,30 @@ def status(json: Json = False) -> None:
         fault = f": {pending.fault}" if pending.fault else ""
         attempts = f"{pending.attempts} attempt{'' if pending.attempts == 1 else 's'}"
         console.print(f"[dim]{clean(f'{pending.oid}  {pending.stage}, {attempts}{fault}')}[/]")
+
+
+def _standing(wiring: Wiring) -> tuple[Depths | None, list[Outage]]:
+    """What is on the queues, and the current outages."""
+    depths, away = None, None
+    try:
+        depths = wiring.publisher.depths()
+    except Transient as exc:
+        away = Outage(name=BROKER, reason=str(exc), since=None)
+    standing = wiring.outages.active()
+    if away is not None and all(one.name not in {BROKER, REDIS} for one in standing):
+        standing.append(away)
+    return depths, standing
+
+
+def _queues(depths: Depths | None) -> str:
+    """The queues on which messages wait, and those that no worker consumes."""
+    if depths is None:
+        return "unknown"
+    found = [f"{name} {one.ready:,}" for name, one in depths.queues.items() if one.ready]
+    if depths.unacknowledged:
+        found.append(f"with workers {depths.unacknowledged:,}")
+    idle = [stage for stage in STAGES if depths.queues[stage].consumers == 0]
+    return "; ".join(filter(None, [", ".join(found) or "empty", f"no worker: {', '.join(idle)}" if idle else ""]))
 
 
 def _add_index(view: Table, found: Coverage, last: Standing | None, now: float) -> None:

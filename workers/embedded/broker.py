@@ -22,7 +22,10 @@ class Reachable(Protocol):
 
 
 def await_broker(broker: Reachable, say: Callable[[str], object], patience_s: float = PATIENCE_S) -> None:
-    """Wait until the broker takes messages. Raises ``Permanent`` after ``patience_s``, or if it refuses the account."""
+    """Wait until the broker takes messages.
+
+    Raises ``Permanent`` after ``patience_s`` seconds, or at once if the broker refuses the account.
+    """
     until = time.monotonic() + patience_s
     told = False
     while True:

@@ -1,4 +1,4 @@
-"""The Redis that holds the records and the ledger, and the broker of the queues: the same Redis, or another server."""
+"""The Redis that holds the records and the ledger, and the broker, which is the same Redis or another server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class RedisSettings(Topic):
     )
     broker_ca_file: UserPath | None = Field(
         None,
-        description="File of certificate authorities for a broker with TLS, PEM format. Default: those of the system.",
+        description="File of certificate authorities for a broker with TLS, in PEM format."
+        " Default: those of the system.",
     )
     key_prefix: str = Field(
         "wildtag:", description="Prefix of every Redis key, and of RabbitMQ's queues and exchanges."

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.stack import Stack, started
-from tests.contract import own_rabbit
+from tests.contract.rabbitmq_server import SERVER
 
 collect_ignore_glob: list[str] = []
-if own_rabbit.missing() and os.environ.get("CI") != "true":
+if not SERVER.exists() and os.environ.get("CI") != "true":
     collect_ignore_glob.append("test_rabbitmq.py")
 
 SHADOWING = ("tasks", "workers", "vectordb", "ops", "celeryconfig")

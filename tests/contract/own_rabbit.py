@@ -14,18 +14,13 @@ from amqp.exceptions import AMQPError
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
+from tests.contract.rabbitmq_server import SERVER
 from tests.eventually import eventually
 from workers.embedded.stack import free_port
 
-MISSING = "RabbitMQ was NOT tested: its server is missing (apt-get install rabbitmq-server)."
 USER, PASSWORD, VHOST = "wild", "p@ss/w:rd#1%?&=", "tag/one"  # what a URL must quote
 PATIENCE_S = 90
-_SCRIPTS = Path("/usr/lib/rabbitmq/bin")  # those on the PATH change to another user
-
-
-def missing() -> bool:
-    """Whether there is no server to test with."""
-    return not (_SCRIPTS / "rabbitmq-server").exists()
+CONTROL = SERVER.with_name("rabbitmqctl")
 
 
 class OwnRabbit:
@@ -73,7 +68,7 @@ class OwnRabbit:
         """Start it, wait until it takes connections, and make the user and the virtual host at the first start."""
         with (self.folder / "out.log").open("ab") as out:
             self._server = subprocess.Popen(
-                [_SCRIPTS / "rabbitmq-server"], env=self._environment, stdin=subprocess.DEVNULL,
+                [SERVER], env=self._environment, stdin=subprocess.DEVNULL,
                 stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
         eventually(lambda: self._takes(f"amqp://guest:guest@127.0.0.1:{self.port}//"), PATIENCE_S, self.said)
@@ -84,7 +79,7 @@ class OwnRabbit:
     def control(self, *arguments: str) -> str:
         """Run ``rabbitmqctl``. It takes two seconds of a core."""
         done = subprocess.run(
-            [_SCRIPTS / "rabbitmqctl", "--quiet", *arguments], env=self._environment, stdin=subprocess.DEVNULL,
+            [CONTROL, "--quiet", *arguments], env=self._environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from tests.contract import own_rabbit
+from tests.contract.rabbitmq_server import SERVER
 
 collect_ignore_glob: list[str] = []
-if own_rabbit.missing() and os.environ.get("CI") != "true":
+if not SERVER.exists() and os.environ.get("CI") != "true":
     collect_ignore_glob.append("test_rabbitmq*.py")

@@ -8,13 +8,14 @@ from typing import Any
 
 import stamina
 import structlog
+from amqp.exceptions import ConnectionError as AmqpConnectionError
 from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from vectordb.errors import Transient
 
-LOST = (RedisConnectionError, RedisTimeoutError, OperationalError, ConnectionError, Transient)
+LOST = (RedisConnectionError, RedisTimeoutError, OperationalError, AmqpConnectionError, ConnectionError, Transient)
 """Errors of a service that is unavailable."""
 
 

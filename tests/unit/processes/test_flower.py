@@ -34,7 +34,9 @@ def test_a_wrong_value_is_refused_and_not_repeated(
 @pytest.mark.parametrize("setting", ["redis_url", "broker_url"])
 def test_a_password_of_redis_or_the_broker_that_is_too_short_to_be_hidden_is_refused(setting: str) -> None:
     for password in ("short", "%61%62"):  # as it is written, and as it is shown
-        settings = Settings(flower_auth="me:://secret", **{setting: f"redis://:{password}@localhost:1/0"})
+        settings = Settings(flower_auth="me:://secret").model_copy(
+            update={setting: f"redis://:{password}@localhost:1/0"}
+        )  # fmt: skip
         with pytest.raises(Permanent, match="password of Redis or of the broker is shorter"):
             run_flower(settings, 5555)
 

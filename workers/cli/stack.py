@@ -153,6 +153,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
                 {
                     "redis": redis.url,
                     "broker": here.broker,
+                    **({"broker_ca_file": str(here.broker_ca_file.absolute())} if here.broker_ca_file else {}),
                     "inbox": str(here.inbox_folder),
                     **({"output": str(here.output_folder.absolute())} if here.output_folder else {}),
                     "flower": flower,

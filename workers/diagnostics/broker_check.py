@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from vectordb.errors import WildtagError
-from workers.diagnostics.doctor import Check
+from workers.diagnostics.check import Check
 
 
 def broker_check(url: str | None, reach: Callable[[], object]) -> Iterator[Check]:

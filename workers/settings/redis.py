@@ -20,8 +20,8 @@ class RedisSettings(Topic):
     )
     broker_url: str | None = Field(
         None,
-        description="URL of Celery's broker, which carries the queues: a Redis, or RabbitMQ (amqp://, or amqps:// with"
-        " TLS). Default: the Redis of redis_url.",
+        description="URL of Celery's broker, which carries the queues: a Redis, or RabbitMQ (amqp://, or amqps://"
+        " with TLS). Default: the Redis of redis_url.",
     )
     broker_ca_file: UserPath | None = Field(
         None,

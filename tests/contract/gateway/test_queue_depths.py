@@ -30,8 +30,7 @@ def test_messages_are_counted_by_queue(gateway: Running) -> None:
 @pytest.fixture
 def without_broker(redis_url: str, tmp_path: Path) -> Iterator[Running]:
     """A gateway whose broker is another server than its Redis, and away."""
-    settings = {"broker_url": "amqp://me:secret@127.0.0.1:1/v"}
-    with running(wired(tmp_path, redis_url, **settings)) as gateway:
+    with running(wired(tmp_path, redis_url, broker_url="amqp://me:secret@127.0.0.1:1/v")) as gateway:
         yield gateway
 
 

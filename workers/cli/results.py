@@ -186,7 +186,7 @@ def status(json: Json = False) -> None:
     view = Table(show_header=False, pad_edge=False, box=None)
     for name, count in counts.items():
         view.add_row(name.replace("_", " "), f"{count:,}")
-    view.add_row("queues", _queues(depths))
+    view.add_row("queues", queue_line(depths))
     view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
     view.add_row("last progress", ", ".join(f"{name} {ago:.0f} s ago" for name, ago in beats.items()) or "–")
     _add_index(view, found, images, now)
@@ -223,7 +223,7 @@ def _standing(wiring: Wiring) -> tuple[Depths | None, list[Outage]]:
     return depths, standing
 
 
-def _queues(depths: Depths | None) -> str:
+def queue_line(depths: Depths | None) -> str:
     """The queues on which messages wait, and those that no worker consumes."""
     if depths is None:
         return "unknown"

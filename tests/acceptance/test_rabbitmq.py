@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -62,6 +64,14 @@ def finished_once(stack: Stack, count: int) -> None:
     records = stack.settled(count, patience=240)
     assert {record["state"] for record in records.values()} == {"done"}
     assert Counter(stack.feed()) == Counter(f"inbox/{key}" for key in records)
+
+
+def flower_request(stack: Stack, path: str) -> urllib.request.Request:
+    """A request to Flower with its password."""
+    secret = b64encode((stack.home / "flower.auth").read_text().strip().encode()).decode()
+    return urllib.request.Request(
+        f"{stack.info().addresses['flower']}{path}", headers={"Authorization": f"Basic {secret}"}
+    )
 
 
 def status(stack: Stack) -> Json:
@@ -151,7 +161,17 @@ def test_depths_are_shown_and_no_password(make_stack: Callable[..., Stack]) -> N
         metrics = answer.read().decode()
     assert 'wildtag_queue_consumers{queue="embedding"} 1.0' in metrics
     assert 'wildtag_queue_messages{queue="embedding"} 0.0' in metrics
-    said = [stack.said(), metrics, stack.wildtag("status").stdout, stack.wildtag("doctor", check=False).stdout]
+    with pytest.raises(urllib.error.HTTPError, match="404"):  # Flower would ask another port, without encryption
+        urllib.request.urlopen(flower_request(stack, "/broker"), timeout=20)
+    with urllib.request.urlopen(flower_request(stack, "/workers"), timeout=20) as answer:
+        workers = answer.read().decode()
+    said = [
+        stack.said(),
+        metrics,
+        workers,
+        stack.wildtag("status").stdout,
+        stack.wildtag("doctor", check=False).stdout,
+    ]
     url = stack.environment["WILDTAG_BROKER_URL"]
     secret = url.split("://")[1].rpartition("@")[0].partition(":")[2]
     assert not [text for text in said if PASSWORD in text or secret in text]

@@ -34,6 +34,8 @@ from workers.wiring.wiring import Wiring
 log = structlog.get_logger()
 
 PUBLIC = "guest"  # RabbitMQ's first user and password, which it accepts from its own machine only
+BROKER_PATHS = frozenset({"/broker", "/api/queues/length"})
+"""Here Flower asks RabbitMQ's management plugin: without encryption, at a port that may be another server's."""
 OPEN = "/healthcheck"  # answers OK and nothing else; health checks have no password
 
 
@@ -79,6 +81,7 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
         super().__init__(options=options, capp=app, **flower_settings)
         self._expected = b"Basic " + b64encode(auth.encode())
         self._host = host
+        self._rabbitmq = app.connection_for_read().transport.driver_type == "amqp"
         hidden = spellings(secrets)
         self.add_transform(lambda _request: _Hiding(hidden))
 
@@ -92,9 +95,13 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
         if not served(request.headers.get("Host", ""), self._host):
             return 403, "This host name is not served. If it is yours, set WILDTAG_FLOWER_URL to its URL."
         shown = request.headers.get("Authorization", "").encode()
-        if request.path == OPEN or compare_digest(shown, self._expected):
+        if request.path == OPEN:
             return None
-        return 401, "A user and a password are required."
+        if not compare_digest(shown, self._expected):
+            return 401, "A user and a password are required."
+        if self._rabbitmq and request.path.rstrip("/") in BROKER_PATHS:
+            return 404, "The queues are shown by wildtag status and by the gateway's /metrics."
+        return None
 
 
 class _Refused(RequestHandler):

@@ -165,13 +165,8 @@ def test_depths_are_shown_and_no_password(make_stack: Callable[..., Stack]) -> N
         urllib.request.urlopen(flower_request(stack, "/broker"), timeout=20)
     with urllib.request.urlopen(flower_request(stack, "/workers"), timeout=20) as answer:
         workers = answer.read().decode()
-    said = [
-        stack.said(),
-        metrics,
-        workers,
-        stack.wildtag("status").stdout,
-        stack.wildtag("doctor", check=False).stdout,
-    ]
+    printed = [stack.wildtag(name, check=False).stdout for name in ("status", "doctor")]
+    said = [stack.said(), metrics, workers, *printed]
     url = stack.environment["WILDTAG_BROKER_URL"]
     secret = url.split("://")[1].rpartition("@")[0].partition(":")[2]
     assert not [text for text in said if PASSWORD in text or secret in text]

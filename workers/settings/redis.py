@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt, field_validator
 
 from workers.settings.topic import Topic, UserPath
 
-BROKERS = ("amqp", "amqps", "redis", "rediss", "redis+socket", "sentinel", "unix")
+BROKERS = ("amqp", "amqps", "redis", "rediss", "redis+socket", "unix")
 """The schemes of supported brokers."""
 
 

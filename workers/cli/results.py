@@ -18,9 +18,11 @@ from workers.cli.console import clean, console, messages
 from workers.cli.panels import OPERATE, TAG
 from workers.cli.show import line, print_json, show
 from workers.lifecycle.record import STATES, Record, State, as_state, decode
+from workers.settings.dependencies import BROKER, REDIS
 from workers.stores.folder_names import key_text
 
 if TYPE_CHECKING:
+    from workers.broker.depths import Depths
     from workers.images.coverage import Coverage
     from workers.images.findings import Standing
     from workers.lifecycle.losses import Lost
@@ -166,7 +168,7 @@ def status(json: Json = False) -> None:
 
     wiring = connected()
     now = wiring.clock()
-    standing = wiring.outages.active()
+    depths, standing = _standing(wiring)
     if any(one.name == "redis" for one in standing):
         standing = [
             msgspec.structs.replace(one, since=None) for one in standing
@@ -182,7 +184,8 @@ def status(json: Json = False) -> None:
     damaged, images, found = wiring.records.damaged.list(), images_standing(wiring).read(), coverage(wiring).read()
     lost, refilling = losses(wiring).read(), wiring.refill.since()
     if json:
-        body = {"counts": counts, "seconds_since_progress": beats, "tags": dict(common), "outages": standing,
+        body = {"counts": counts, "queues": depths, "seconds_since_progress": beats, "tags": dict(common),
+                "outages": standing,
                 "sources": sources, "held_removals": held, "damaged_records": damaged,
                 "image_index": images, "coverage": found.row(), "data_loss": lost, "refilling_since": refilling,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
@@ -191,6 +194,7 @@ def status(json: Json = False) -> None:
     view = Table(show_header=False, pad_edge=False, box=None)
     for name, count in counts.items():
         view.add_row(name.replace("_", " "), f"{count:,}")
+    view.add_row("queues", queue_line(depths))
     view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
     view.add_row("last progress", ", ".join(f"{name} {ago:.0f} s ago" for name, ago in beats.items()) or "–")
     _add_index(view, found, images, now)
@@ -212,6 +216,34 @@ def status(json: Json = False) -> None:
         fault = f": {pending.fault}" if pending.fault else ""
         attempts = f"{pending.attempts} attempt{'' if pending.attempts == 1 else 's'}"
         console.print(f"[dim]{clean(f'{pending.oid}  {pending.stage}, {attempts}{fault}')}[/]")
+
+
+def _standing(wiring: Wiring) -> tuple[Depths | None, list[Outage]]:
+    """What is on the queues, and the current outages."""
+    from workers.outages.board import Outage  # noqa: PLC0415 -- keeps the command line quick
+
+    depths, away = None, None
+    try:
+        depths = wiring.publisher.depths()
+    except Transient as exc:
+        away = Outage(name=BROKER, reason=str(exc), since=None)
+    standing = wiring.outages.active()
+    if away is not None and all(one.name not in {BROKER, REDIS} for one in standing):
+        standing.append(away)
+    return depths, standing
+
+
+def queue_line(depths: Depths | None) -> str:
+    """The queues on which messages wait, and those that no worker consumes."""
+    from workers.settings.settings import STAGES  # noqa: PLC0415 -- keeps the command line quick
+
+    if depths is None:
+        return "unknown"
+    found = [f"{name} {one.ready:,}" for name, one in depths.queues.items() if one.ready]
+    if depths.unacknowledged:
+        found.append(f"with workers {depths.unacknowledged:,}")
+    idle = [stage for stage in STAGES if depths.queues[stage].consumers == 0]
+    return "; ".join(filter(None, [", ".join(found) or "empty", f"no worker: {', '.join(idle)}" if idle else ""]))
 
 
 def _add_index(view: Table, found: Coverage, last: Standing | None, now: float) -> None:

@@ -26,7 +26,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from ops.bench import archive, latency
+from ops.bench import archive, index_latency
 from ops.bench.examples import example_figures
 from ops.bench.finding import Ways
 from ops.bench.keeping import keeping_figures
@@ -192,7 +192,7 @@ def _runs(chosen: argparse.Namespace) -> dict[str, Callable[[], Figures]]:
             return {"photographs": read, "skipped": skipped, **work(*tried[0], wiring, captions)}
 
     return {
-        "latency": lambda: latency.measured(chosen.folder, sizes.images, sizes.queries, sizes.new),
+        "latency": lambda: index_latency.measured(chosen.folder, sizes.images, sizes.queries, sizes.new),
         "keeping": lambda: keeping_figures(sizes.kept),
         # captions that are encoded already need not be encoded again
         "archive": lambda: archive.measured(sizes.photographs, sizes.archive, home=_home_with_captions()),

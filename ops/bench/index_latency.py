@@ -1,4 +1,4 @@
-"""``python -m ops.bench latency``: speed, recall and memory of searches in the embedded index of images.
+"""``python -m ops.bench index_latency``: speed, recall and memory of searches in the embedded index of images.
 
 The images are made (see ``ops.bench.image_vectors``). The index is built in the folder once, which takes ten minutes
 or more for a million, and may be interrupted. Queries are sent one at a time, without a filter and with a tag that is
@@ -63,7 +63,7 @@ def measured(folder: Path, images: int, queries: int, new: int = NEW) -> dict[st
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m ops.bench latency", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m ops.bench index_latency", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, default=1_000_000, help="number of images (default: %(default)s)")
     parser.add_argument("--queries", type=int, default=250, help="queries of each kind (default: %(default)s)")

@@ -37,21 +37,22 @@ class Checkout:
         Threads of OpenMP wait without using the CPU, in every process that is compared.
         """
         inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("WILDTAG_") or name in _KEPT
+            name: value for name, value in os.environ.items() if not name.startswith("WILDTAG_") or name in _KEPT
         }
         return {**inherited, "PYTHONPATH": str(self.path), "OMP_WAIT_POLICY": "PASSIVE", **settings}
 
     def wildtag(self, *arguments: str) -> list[str]:
-        """The command line of one of its commands."""
+        """The command line of one of its commands, to be run in the folder ``path``.
+
+        Older versions start their processes without ``-P``, so that modules of the current folder come first.
+        """
         return [self.python, "-P", "-m", "workers.cli", *arguments]
 
     def run(self, *arguments: str, settings: Mapping[str, str], timeout: float = 900.0) -> str:
         """Run a command and return what it prints. Raises ``Permanent`` when it fails."""
         done = subprocess.run(
-            self.wildtag(*arguments), env=self.environment(settings), capture_output=True, text=True, check=False,
-            timeout=timeout,
+            self.wildtag(*arguments), cwd=self.path, env=self.environment(settings), capture_output=True, text=True,
+            check=False, timeout=timeout,
         )  # fmt: skip
         if done.returncode:
             said = (done.stderr or done.stdout)[-2000:]
@@ -102,6 +103,4 @@ def compared(chosen: argparse.Namespace) -> Sequence[tuple[Checkout, Path | None
 
 def described(checkouts: Sequence[Checkout]) -> dict[str, Any]:
     """Path, interpreter and commit of each, by name."""
-    return {
-        one.name: {"path": str(one.path), "python": one.python, "commit": one.commit()} for one in checkouts
-    }
+    return {one.name: {"path": str(one.path), "python": one.python, "commit": one.commit()} for one in checkouts}

@@ -63,7 +63,9 @@ def measured(folder: Path, images: int, queries: int, new: int = NEW) -> dict[st
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m ops.bench index_latency", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m ops.bench index_latency",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--images", type=int, default=1_000_000, help="number of images (default: %(default)s)")
     parser.add_argument("--queries", type=int, default=250, help="queries of each kind (default: %(default)s)")

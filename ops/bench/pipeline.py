@@ -26,7 +26,8 @@ from rich.console import Console
 
 from ops.bench import checkouts
 from ops.bench.checkouts import Checkout
-from ops.bench.machine import machine, table, versions
+from ops.bench.machine import machine, shown, spread, table, versions
+from ops.bench.options import parser_of
 from ops.bench.processes import EMBEDDING, cpu_seconds
 from ops.bench.random_clip import SIZES, save
 from ops.bench.stacks import Stack, new_home, started
@@ -66,7 +67,10 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def measured(
-    sides: Sequence[tuple[Checkout, Path | None]], encoder: str, sizes: Sizes, settings: Mapping[str, str] | None = None
+    sides: Sequence[tuple[Checkout, Path | None]],
+    encoder: str,
+    sizes: Sizes,
+    settings: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """All rounds and their summary. ``sides``: checkouts, each with the home whose captions it copies."""
     rounds: list[dict[str, Any]] = []
@@ -125,8 +129,9 @@ def _bare_loop(checkout: Checkout, stack: Stack) -> Iterator[Ask]:
     """A function that sends files through the bare encoder. The model is loaded when it has answered once."""
     command = [checkout.python, "-P", str(Path(__file__).with_name("bare_loop.py"))]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=checkout.environment(stack.settings), text=True
-    ) as process:
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=checkout.path,
+        env=checkout.environment(stack.settings), text=True,
+    ) as process:  # fmt: skip
         assert process.stdin is not None  # noqa: S101 -- a pipe was asked for
         assert process.stdout is not None  # noqa: S101 -- the same
         given, made = process.stdin, process.stdout
@@ -162,11 +167,8 @@ class _Side:
     def round(self, files: Sequence[Path], warm: Sequence[Path], batch: int, number: int) -> dict[str, Any]:
         """Rates of both, and CPU milliseconds an image by service of the stack."""
         bare = self._ask(files, batch)
-        self._stack.resume()
-        try:
+        with self._stack.awake():
             through = through_stack(self._stack, files, warm, str(number))
-        finally:
-            self._stack.suspend()
         found = {**through, "bare_per_s": bare["images"] / bare["seconds"],
                  "bare_cpu_ms": 1000 * bare["cpu_seconds"] / bare["images"]}  # fmt: skip
         return {**found, "of_bare": found["per_s"] / found["bare_per_s"]}
@@ -196,7 +198,7 @@ def through_stack(stack: Stack, files: Sequence[Path], warm: Sequence[Path], nam
 
 
 def _steady(seen: Sequence[tuple[float, int]], images: int) -> float | None:
-    """Images a second between the looks that saw a tenth and nine tenths of the records; ``None`` for too few looks."""
+    """Images a second from a tenth to nine tenths of the records; ``None`` for too few looks."""
     first = next(((at, count) for at, count in seen if count >= images * 0.1), None)
     last = next(((at, count) for at, count in seen if count >= images * 0.9), None)
     if first is None or last is None or last[1] <= first[1]:
@@ -225,11 +227,6 @@ def summary(rounds: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict
     return found
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, least and greatest."""
-    return {"median": round(median(values), 3), "least": round(min(values), 3), "greatest": round(max(values), 3)}
-
-
 def _rows(found: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     names = {
         "per_s": "whole stack, images a second", "steady_per_s": "the same, without its begin and end",
@@ -240,25 +237,18 @@ def _rows(found: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     for side, figures in found.items():
         for key, name in names.items():
             if key in figures:
-                one = figures[key]
-                yield f"{side}: {name}", f"{one['median']:.2f} ({one['least']:.2f} to {one['greatest']:.2f})"
+                yield f"{side}: {name}", shown(figures[key])
         for service, spent in sorted(figures.get("cpu_ms", {}).items(), key=lambda one: -one[1]):
             yield f"{side}: CPU ms an image, {service}", f"{spent:.2f}"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m ops.bench pipeline", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("pipeline", __doc__, "8 photographs, one round")
     parser.add_argument(
         "--encoder", default=BUNDLED,
         help=f"as in WILDTAG_ENCODER, or {', '.join(SIZES)}: random weights (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--images", type=int, default=500, help="photographs per round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
-    parser.add_argument("--short", action="store_true", help="8 photographs, one round: only shows that it runs")
     checkouts.add_options(parser)
-    parser.add_argument("--json", action="store_true", help="print all figures and their conditions as JSON")
     return parser
-
-

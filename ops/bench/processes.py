@@ -6,7 +6,8 @@ that decode for it. ``supervisor`` is the process of ``wildtag up``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -50,28 +51,41 @@ def cpu_seconds(services: Services) -> dict[str, float]:
     return found
 
 
-def pss(services: Services) -> dict[str, float]:
-    """Memory of each service in MB (1,000,000 bytes): its proportional set size, in which shared pages are divided.
+@dataclass(frozen=True)
+class Memory:
+    """Memory of a service in MB (1,000,000 bytes): its proportional set size, in which shared pages are divided.
 
-    Where the kernel does not permit to read it, the resident memory is taken, which is larger.
+    ``own``: without pages of files, which the kernel may take back. Where the kernel does not permit to read the
+    proportional set size of a process, both are its resident memory, which is larger.
     """
-    found = {}
-    for name, processes in services.items():
-        total = 0
-        for process in processes:
-            try:
-                total += _pss(process.pid)
-            except (FileNotFoundError, ProcessLookupError):  # it has ended
-                continue
-        found[name] = total / 1e6
-    return found
+
+    pss: float
+    own: float
 
 
-def _pss(pid: int) -> int:
+def memory_of(services: Services) -> dict[str, Memory]:
+    """The memory of each service."""
+    return {name: _memory(processes) for name, processes in services.items()}
+
+
+def _memory(processes: Sequence[psutil.Process]) -> Memory:
+    pss = own = 0
+    for process in processes:
+        try:
+            figures = _rollup(process.pid)
+        except (FileNotFoundError, ProcessLookupError):  # it has ended
+            continue
+        pss += figures["Pss"]
+        own += figures["Pss"] - figures["Pss_File"]
+    return Memory(round(pss / 1e6, 1), round(own / 1e6, 1))
+
+
+def _rollup(pid: int) -> dict[str, int]:
     """Bytes."""
     folder = Path("/proc", str(pid))
     try:
         lines = (folder / "smaps_rollup").read_text().splitlines()
     except PermissionError:
-        return int((folder / "statm").read_text().split()[1]) * _PAGE
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+        return {"Pss": int((folder / "statm").read_text().split()[1]) * _PAGE, "Pss_File": 0}
+    fields = dict(line.split(":", 1) for line in lines[1:])
+    return {name: int(fields[name].split()[0]) * 1024 for name in ("Pss", "Pss_File")}

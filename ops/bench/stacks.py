@@ -106,6 +106,15 @@ class Stack:
         time.sleep(1.5)
         _signal(services[SUPERVISOR], signal.SIGCONT)
 
+    @contextmanager
+    def awake(self) -> Iterator[None]:
+        """Continue for the block, and suspend again."""
+        self.resume()
+        try:
+            yield
+        finally:
+            self.suspend()
+
     def said(self) -> str:
         """The end of what its processes logged."""
         logs = [self.home / "up.log", *sorted((self.home / "logs").glob("*.log"))]
@@ -154,8 +163,9 @@ def started(checkout: Checkout, home: Path, settings: Mapping[str, str]) -> Iter
     }  # fmt: skip
     with (home / "up.log").open("ab") as log:
         process = subprocess.Popen(
-            checkout.wildtag("up"), env=checkout.environment(chosen), stdout=log, stderr=log, start_new_session=True
-        )
+            checkout.wildtag("up"), cwd=checkout.path, env=checkout.environment(chosen), stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
         found: Stack | None = None
         try:
             found = _ready(home, chosen, process)

@@ -1,4 +1,4 @@
-"""Distinct photographs for benchmarks, made from those of scikit-image: cut, mirrored, brightened and saved as JPEG."""
+"""Distinct photographs for benchmarks, made from those of scikit-image: cut, mirrored, brightened, as JPEG."""
 
 from __future__ import annotations
 

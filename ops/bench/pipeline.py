@@ -191,13 +191,13 @@ def through_stack(stack: Stack, files: Sequence[Path], warm: Sequence[Path], nam
     used = {service: spent - before.get(service, 0.0) for service, spent in cpu_seconds(stack.services()).items()}
     cpu = {service: round(1000 * spent / len(files), 3) for service, spent in used.items()}
     return {
-        "per_s": len(files) / took, "steady_per_s": _steady(seen, len(files)), "cpu_ms": cpu,
+        "per_s": len(files) / took, "steady_per_s": steady(seen, len(files)), "cpu_ms": cpu,
         "cpu_ms_all": sum(cpu.values()),
         "cpu_ms_outside_embedding": sum(spent for service, spent in cpu.items() if service != EMBEDDING),
     }  # fmt: skip
 
 
-def _steady(seen: Sequence[tuple[float, int]], images: int) -> float | None:
+def steady(seen: Sequence[tuple[float, int]], images: int) -> float | None:
     """Images a second from a tenth to nine tenths of the records; ``None`` for too few looks."""
     first = next(((at, count) for at, count in seen if count >= images * 0.1), None)
     last = next(((at, count) for at, count in seen if count >= images * 0.9), None)

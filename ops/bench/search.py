@@ -33,6 +33,7 @@ from ops.bench.keeping import keeping_figures
 from ops.bench.labelled import Images, labelled_set, opened, tagged
 from ops.bench.machine import machine, versions
 from ops.bench.searching import NEW
+from ops.bench.stacks import COPIED
 from tasks.evaluation.manifest import BadManifest
 from vectordb.errors import WildtagError
 from workers.settings.settings import Settings
@@ -209,7 +210,7 @@ def _runs(chosen: argparse.Namespace) -> dict[str, Callable[[], Figures]]:
 
 def _home_with_captions() -> Path | None:
     home = Settings().home
-    return home if all((home / part).is_dir() for part in archive.COPIED) else None
+    return home if all((home / part).is_dir() for part in COPIED) else None
 
 
 def _row(

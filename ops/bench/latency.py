@@ -35,6 +35,7 @@ from workers.settings.settings import Settings
 WARM = 5  # images at the begin of each block, which are not counted
 PAUSE_S = (0.15, 0.3)  # between two images: the stack is idle again
 PATIENCE_MS = 60_000
+TOTAL = "total"
 BLOCK_MS = 2000  # less than the time limit of the client
 SETTLE_MS = int(Settings.model_fields["settle_ms"].default)
 # milliseconds; of a drop beyond the time for which a file must rest
@@ -42,8 +43,8 @@ TARGETS = {"upload": {"p50": 30.0, "p99": 120.0}, "drop": {"p50": SETTLE_MS + 15
 
 messages = Console(stderr=True)
 
-# milliseconds to the record, and in the embedding stage
-Took = tuple[float, float]
+# milliseconds until the record was seen, and those that it tells: of each stage, and ``total`` since it was accepted
+Took = tuple[float, Mapping[str, float]]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -83,11 +84,20 @@ def measured(
 
 
 def figures(way: str, took: Sequence[Took]) -> dict[str, Any]:
-    """Milliseconds: of the whole, in the embedding stage, and the whole beyond that, image by image."""
-    over = _percentiles([whole - embedding for whole, embedding in took])
+    """Milliseconds: of the whole, in the embedding stage, and the whole beyond that, image by image.
+
+    ``stages``: medians of each stage. ``between``: of what is neither in a stage nor before the object was accepted:
+    queues and hand-overs. ``around``: of the time before that, and from the record until it was seen.
+    """
+    over = _percentiles([whole - told["embedding"] for whole, told in took])
+    stages = {stage: median(told[stage] for _, told in took) for stage in took[0][1] if stage != TOTAL}
+    inside = [sum(spent for stage, spent in told.items() if stage != TOTAL) for _, told in took]
     return {
         "images": len(took), "whole": _percentiles([whole for whole, _ in took]),
-        "embedding": _percentiles([embedding for _, embedding in took]), "over": over,
+        "embedding": _percentiles([told["embedding"] for _, told in took]), "over": over,
+        "stages": {stage: round(spent, 2) for stage, spent in stages.items()},
+        "between": round(median(told[TOTAL] - spent for (_, told), spent in zip(took, inside, strict=True)), 2),
+        "around": round(median(whole - told[TOTAL] for whole, told in took), 2),
         "reached": {name: over[name] <= target for name, target in TARGETS[way].items()},
     }  # fmt: skip
 
@@ -107,7 +117,7 @@ def uploads(one: Stack, files: Sequence[Path]) -> list[Took]:
         record = json.loads(body).get("record") if answer.status < 300 else None
         if record is None or record["state"] != "done":
             raise Permanent(f"an upload was not tagged: {answer.status} {body[:500]!r}")
-        return whole, record["timings_ms"]["embedding"]
+        return whole, record["timings_ms"]
 
     try:
         return _one_by_one(files, send)
@@ -131,7 +141,7 @@ def drops(one: Stack, files: Sequence[Path], folder: str) -> list[Took]:
                     last[feed.decode()] = position
                     bucket, _, of = fields[b"oid"].decode().partition("/")
                     if of == key:
-                        return whole, _embedding(connection.netloc, bucket, key)
+                        return whole, _timings(connection.netloc, bucket, key)
         raise Permanent(f"{key} has no record after {whole / 1000:.0f} s: {one.said()}")
 
     return _one_by_one(files, drop)
@@ -152,15 +162,16 @@ def _newest(one: Stack, feed: str) -> bytes:
     return bytes(entries[0][0]) if entries else b"0"
 
 
-def _embedding(gateway: str, bucket: str, key: str) -> float:
-    """Milliseconds in the embedding stage, from the record."""
+def _timings(gateway: str, bucket: str, key: str) -> Mapping[str, float]:
+    """What the record tells."""
     connection = http.client.HTTPConnection(gateway, timeout=30)
     try:
         connection.request("GET", f"/v1/objects/{bucket}/{quote(key)}")
         found = json.loads(connection.getresponse().read())
     finally:
         connection.close()
-    return float(found.get("record", found)["timings_ms"]["embedding"])
+    told: dict[str, float] = found.get("record", found)["timings_ms"]
+    return told
 
 
 def _percentiles(values: Sequence[float]) -> dict[str, float]:
@@ -173,10 +184,11 @@ def _rows(found: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     for side, ways in found.items():
         for way, one in ways.items():
             for key, name in names.items():
-                yield (
-                    f"{side}: {way}, {name}, {one['images']} images",
-                    f"{one[key]['p50']:.1f}, {one[key]['p99']:.1f} ms",
-                )
+                took = f"{one[key]['p50']:.1f}, {one[key]['p99']:.1f} ms"
+                yield f"{side}: {way}, {name}, {one['images']} images", took
+            inside = ", ".join(f"{stage} {spent:.1f}" for stage, spent in one["stages"].items())
+            rest = f"between them {one['between']:.1f}, before and after {one['around']:.1f} ms"
+            yield f"{side}: {way}, medians", f"{inside}, {rest}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -62,11 +62,16 @@ def test_the_steady_rate_leaves_out_the_first_and_the_last_tenth() -> None:
 
 
 def test_the_time_beyond_the_encoder_is_that_of_each_image() -> None:
-    found = figures("upload", [(100.0, 80.0), (50.0, 10.0), (60.0, 50.0)])
+    def took(whole: float, embedding: float) -> tuple[float, dict[str, float]]:
+        return whole, {"embedding": embedding, "scoring": 2.0, "total": whole - 5}
+
+    found = figures("upload", [took(100.0, 80.0), took(50.0, 10.0), took(60.0, 50.0)])
     assert found["over"]["p50"] == 20.0
     assert found["over"]["p99"] == pytest.approx(40, abs=1)
     assert found["reached"] == {"p50": True, "p99": True}
-    assert not figures("upload", [(100.0, 60.0)])["reached"]["p50"]
+    assert found["stages"] == {"embedding": 50.0, "scoring": 2.0}
+    assert (found["between"], found["around"]) == (13.0, 5.0)
+    assert not figures("upload", [took(100.0, 60.0)])["reached"]["p50"]
 
 
 def test_a_process_that_grows_is_seen_and_redis_is_given_by_record() -> None:

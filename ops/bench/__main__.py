@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -54,5 +55,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _end(*_: object) -> None:
+    """End as by Ctrl-C: the stacks that were started, and perhaps suspended, are ended as well."""
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
     raise SystemExit(main(sys.argv[1:]))

@@ -171,9 +171,8 @@ def started(checkout: Checkout, home: Path, settings: Mapping[str, str]) -> Iter
             found = _ready(home, chosen, process)
             yield found
         finally:
-            if found is not None and process.poll() is None:
-                with suppress(psutil.NoSuchProcess):
-                    found.resume() if _stopped(process.pid) else None
+            if found is not None and _suspended(process.pid):  # it could not end
+                found.resume()
             process.send_signal(signal.SIGINT)
             try:
                 process.wait(60)
@@ -204,8 +203,11 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _stopped(pid: int) -> bool:
-    return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+def _suspended(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _signal(processes: Sequence[psutil.Process], number: int) -> None:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from ops.bench import latency, memory, pipeline, soak
@@ -18,6 +21,7 @@ from ops.bench.stacks import Stack as Measured
 from ops.bench.varied import Varied
 from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import ROOT, Stack
+from tests.eventually import eventually
 from tests.warm import wildtag
 
 pytestmark = pytest.mark.timeout(600)
@@ -91,6 +95,21 @@ def test_memory_soak_and_start_of_a_stack_of_their_own(prepared: Path) -> None:
     found = bench(prepared, "start", "--short")["figures"]["this"]
     assert all(found[part]["seconds"]["median"] > 0 for part in ("help", "tag", "up"))
     assert found["environment_mb"] > 100
+
+
+@pytest.mark.long
+def test_a_benchmark_that_is_ended_leaves_no_suspended_stack(prepared: Path) -> None:
+    environment = {**os.environ, "WILDTAG_HOME": str(prepared)}
+    command = [sys.executable, "-m", "ops.bench", "pipeline", "--images", "2000", "--rounds", "1"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
+        family = psutil.Process(process.pid)
+        try:
+            eventually(lambda: [one for one in family.children() if one.status() == psutil.STATUS_STOPPED], 120)
+            started = family.children(recursive=True)
+        finally:
+            process.terminate()
+        assert process.wait(90) != 0
+    eventually(lambda: not [one for one in started if one.is_running() and one.status() != psutil.STATUS_ZOMBIE], 30)
 
 
 @pytest.mark.long

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,9 +30,10 @@ from tasks.encoders.framing import framed, whiteness
 from tasks.encoders.long_pictures import encoded_whole
 from tasks.encoders.minilm import DIMENSION, MiniLM
 from tasks.encoders.protocols import Floats, Space, Thresholds
-from tasks.encoders.requirements import need
+from tasks.encoders.requirements import cores, need
 from tasks.vector_maths import unit
 
+BATCH = 2  # images that one thread encodes at a time
 LOGIT_SCALE = 10.0
 # chosen by measurement, see ops/decisions/0007-thresholds.md
 THRESHOLDS = Thresholds(unknown=0.45, synonym=0.7, score=0.02, head=0.75)
@@ -76,7 +78,8 @@ class BundledImageEncoder:
         self.space = bundled_space()
         self._mirrored = mirrored
         _, self._classes = class_vectors(cache_dir)
-        self._classifier = EfficientNetLite(RECIPE.classifier, cache_dir, threads=threads)
+        self._classifier = EfficientNetLite(RECIPE.classifier, cache_dir)
+        self._lanes = ThreadPoolExecutor(threads or cores(), "encode")
         self.side = self._classifier.side
         blank = Image.new("RGB", (self.side, self.side), "white")
         self._blank = self._classifier.log_probabilities([blank])
@@ -86,6 +89,11 @@ class BundledImageEncoder:
         return encoded_whole(images, self._encode)
 
     def _encode(self, images: Sequence[Image.Image]) -> Floats:
+        parts = [images[begin : begin + BATCH] for begin in range(0, len(images), BATCH)]
+        return np.concatenate([np.empty((0, DIMENSION), np.float32), *self._lanes.map(self._encode_few, parts)])
+
+    def _encode_few(self, images: Sequence[Image.Image]) -> Floats:
+        """Prepare and encode with one thread."""
         white = np.array([whiteness(image) for image in images], np.float32)
         squares = [
             framed(image, self.side, on_white=bool(share > 0.5)) for image, share in zip(images, white, strict=True)

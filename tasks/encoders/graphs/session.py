@@ -27,12 +27,12 @@ BUILT_BY = 1  # version of the code that builds graphs; another one builds them 
 
 
 class Session:
-    """A loaded graph with one output. ``threads``: at most so many compute one call; ``None``: one for each core."""
+    """A loaded graph with one output. Thread-safe. ``threads``: so many compute one call."""
 
-    def __init__(self, graph: Path | bytes, threads: int | None) -> None:
+    def __init__(self, graph: Path | bytes, threads: int) -> None:
         runtime = need("onnxruntime", "onnxruntime")
         options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors
         # threads that wait must not take the time of other processes
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -45,9 +45,7 @@ class Session:
         return np.asarray(self._session.run(None, dict(inputs))[0], np.float32)
 
 
-def load(
-    cache_dir: Path, name: str, package: str, build: Callable[[], onnx.ModelProto], threads: int | None
-) -> Session:
+def load(cache_dir: Path, name: str, package: str, build: Callable[[], onnx.ModelProto], threads: int) -> Session:
     """The session of the graph ``name``, whose weights are in ``package``; built if the folder does not have it.
 
     Several processes may do so at once: each writes its own file and renames it, the last one wins. A graph that
@@ -70,7 +68,7 @@ def load(
     return _checked(path, threads, name)
 
 
-def _checked(graph: Path | bytes, threads: int | None, name: str) -> Session:
+def _checked(graph: Path | bytes, threads: int, name: str) -> Session:
     try:
         return Session(graph, threads)
     except Exception as exc:  # as above

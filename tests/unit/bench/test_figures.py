@@ -38,7 +38,8 @@ def test_more_photographs_are_others(tmp_path: Path) -> None:
 def test_ratios_are_those_of_the_same_round() -> None:
     def side(rate: float, bare: float, redis: float) -> dict[str, object]:
         return {
-            "per_s": rate, "steady_per_s": None, "bare_per_s": bare, "of_bare": rate / bare, "bare_cpu_ms": 20.0,
+            "per_s": rate, "steady_per_s": None, "bare_per_s": bare, "of_bare": rate / bare, "of_bare_cpu": 0.5,
+            "bare_cpu_ms": 20.0,
             "cpu_ms": {"redis": redis}, "cpu_ms_all": redis, "cpu_ms_outside_embedding": redis,
         }  # fmt: skip
 

@@ -1,0 +1,184 @@
+"""Writes, changes and removes records, with all lists in which they are. The ledger decides which ones.
+
+A script needs the labels of a record that it replaces, to take it out of their lists, and cannot read them. So the
+record is read first, and the script refuses if there is another one by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from tasks.message_parts import ObjectRef, Revision
+from workers.lifecycle.object_numbers import member_of
+from workers.lifecycle.record import DamagedRecord, Record
+from workers.lifecycle.stored_record import head_of, packed_body, read_rows, score_of
+from workers.lifecycle.tag_entries import Row, added, removed, tag_entries
+from workers.redis import scripts
+from workers.redis.connection import Client, raw, text, translated
+from workers.redis.keys import Keys
+from workers.redis.script_calls import call_together
+
+log = structlog.get_logger()
+
+UNCHECKED = b"*"  # what people said is not part of a record
+AT_ONCE = 64
+"""Objects that one call of a script changes at most: others wait meanwhile, about 30 µs for each."""
+CHANGED = "changed"
+FORMS = 2000
+
+
+@dataclass(frozen=True)
+class Before:
+    """What there was of an object: what people said of it, and its stored record; empty without."""
+
+    said: bytes = b""
+    record: bytes = b""
+
+
+class RecordWriter:
+    """Writes records. Raises ``StoreUnavailable``."""
+
+    def __init__(self, client: Client, keys: Keys, feed_length: int) -> None:
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
+        self._feed_length = feed_length
+        self._finish = self._script("records", "tag_index", "finish")
+        self._remove = self._script("records", "tag_index", "remove")
+        self._revise = self._script("records", "tag_index", "revise")
+        self._adopt = self._script("records", "adopt")
+
+    def before(self, oids: Sequence[str]) -> list[Before]:
+        """What there is of objects now, for ``finish_said``."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.mget(self._keys.statements(oid), self._keys.record(oid))
+            return [Before(bytes(said or b""), bytes(record or b"")) for said, record in pipe.execute()]
+
+    def finish(self, records: Sequence[Record], now: float) -> list[bool]:
+        """Write final records. ``False`` for objects not in the ledger: nothing was written."""
+        answers = [CHANGED] * len(records)
+        while left := [place for place, answer in enumerate(answers) if answer == CHANGED]:
+            mine = [records[place] for place in left]
+            before = [Before(UNCHECKED, one.record) for one in self.before([record.id for record in mine])]
+            for place, answer in zip(left, self.finish_said(mine, before, now), strict=True):
+                answers[place] = answer
+        return [answer == "written" for answer in answers]
+
+    def finish_said(self, records: Sequence[Record], before: Sequence[Before], now: float) -> list[str]:
+        """Write final records that contain what people said. ``before``: what there was when they were composed.
+
+        Returns for each ``written``, ``refused`` (not in the ledger), or ``changed``: people have said something else
+        meanwhile, or there is another record, and nothing was written.
+        """
+        answers: list[str] = [""] * len(records)
+        for revision, places in _by_revision(records):
+            pairs = [(records[place], before[place]) for place in places]
+            for start in range(0, len(pairs), AT_ONCE):
+                part = pairs[start : start + AT_ONCE]
+                for place, answer in zip(places[start:], self._finished(part, revision, now), strict=False):
+                    answers[place] = answer
+        return answers
+
+    def _finished(self, part: Sequence[tuple[Record, Before]], revision: str, now: float) -> list[str]:
+        k = self._keys
+        keys = [k.ledger, k.segmenting, k.records, k.objects, k.damaged, k.feed, k.tags, k.last_number]
+        args: list[Any] = [k.prefix, revision, self._feed_length, now]
+        for record, before in part:
+            oid, entries = record.id, tag_entries(record)
+            keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid), k.statements(oid)]
+            args += [
+                raw(oid), record.etag, record.state, record.segmentation_method, score_of(record.state, now),
+                before.said, before.record, removed(self._rows(oid, before.record)), added(entries),
+                packed_body(record, [entry.row for entry in entries], now),
+            ]  # fmt: skip
+        with translated():
+            return [text(answer) for answer in self._finish(keys=keys, args=args)]
+
+    def revise(self, oid: str, stored: bytes, record: Record) -> bool:
+        """Replace a stored record by one with other labels. ``False`` if it has changed meanwhile."""
+        k, entries = self._keys, tag_entries(record)
+        head, rows = read_rows(stored)
+        body = packed_body(record, [entry.row for entry in entries], head.at)
+        args = [k.prefix, raw(oid), stored, self._feed_length, removed(rows), added(entries), body]
+        with translated():
+            return text(self._revise(keys=[k.record(oid), k.feed, k.tags], args=args)) == "revised"
+
+    def adopt(self, same: Sequence[tuple[ObjectRef, bytes]]) -> list[bool]:
+        """Give records the ETags of these objects, which have the same content. No entry is added to the feed.
+
+        ``same``: objects, each with its stored record. ``False`` if the record has changed meanwhile.
+        """
+        calls = [((self._keys.record(ref.id),), (stored, ref.etag)) for ref, stored in same]
+        with translated():
+            return [answer == b"adopted" for answer in call_together(self._redis, self._adopt, calls)]
+
+    def remove(self, oids: Sequence[str]) -> list[bool]:
+        """Remove objects that are gone from the bucket. ``False`` for unknown objects."""
+        answers = [CHANGED] * len(oids)
+        while left := [place for place, answer in enumerate(answers) if answer == CHANGED][:AT_ONCE]:
+            for place, answer in zip(left, self._removed([oids[place] for place in left]), strict=True):
+                answers[place] = answer
+        return [answer == "removed" for answer in answers]
+
+    def _removed(self, oids: Sequence[str]) -> list[str]:
+        k = self._keys
+        keys = [k.ledger, k.segmenting, k.records, k.objects, k.damaged, k.feed, k.tags,
+                k.segmentation_queue, k.segmentation_queue_forced]  # fmt: skip
+        args: list[Any] = [k.prefix, self._feed_length]
+        for oid, before in zip(oids, self.before(oids), strict=True):
+            keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid)]
+            args += [raw(oid), before.record, removed(self._rows(oid, before.record))]
+        with translated():
+            return [text(answer) for answer in self._remove(keys=keys, args=args)]
+
+    def _rows(self, oid: str, stored: bytes) -> list[Row]:
+        """The rows of a stored record. Those of a damaged one are sought in the whole index."""
+        if not stored:
+            return []
+        try:
+            return read_rows(stored)[1]
+        except DamagedRecord as exc:
+            log.warning("record damaged", object=oid, reason=str(exc), then="its labels are sought in the index")
+        try:
+            member = member_of(head_of(stored).number)
+        except DamagedRecord:  # the new record gets another number: what has the old one is passed over
+            return []
+        return list(self._sought(member))
+
+    def _sought(self, member: bytes) -> Iterator[Row]:
+        start = 0
+        while forms := self._page_of_forms(start):
+            with translated():
+                pipe = self._redis.pipeline(transaction=False)
+                for form in forms:
+                    pipe.zscore(self._keys.tag(form), member)
+                ranks = pipe.execute()
+            for form, rank in zip(forms, ranks, strict=True):
+                if rank is not None:  # a rank below 2 is that of an implied label
+                    yield form if rank >= 2 else (form, "", form)
+            start += FORMS
+
+    def _page_of_forms(self, start: int) -> list[str]:
+        with translated():
+            return [text(form) for form in self._redis.zrange(self._keys.tags, start, start + FORMS - 1)]
+
+    def _script(self, *names: str) -> Any:
+        return self._redis.register_script(scripts.source(*names))
+
+
+def _by_revision(records: Sequence[Record]) -> Iterator[tuple[str, list[int]]]:
+    """The positions of the records of each revision."""
+    found: dict[str, list[int]] = {}
+    for place, record in enumerate(records):
+        found.setdefault(token(Revision(record.space_id, record.captions_version)), []).append(place)
+    yield from found.items()
+
+
+def token(revision: Revision) -> str:
+    """One string for everything except the image that a result depends on."""
+    return f"{revision.space_id}/{revision.captions_version}"

@@ -16,7 +16,7 @@ from tasks.message_parts import ObjectRef, Revision
 from workers.lifecycle.object_numbers import member_of
 from workers.lifecycle.record import DamagedRecord, Record
 from workers.lifecycle.stored_record import head_of, packed_body, read_rows, score_of
-from workers.lifecycle.tag_entries import Row, added, removed, tag_entries
+from workers.lifecycle.tag_entries import SEGMENT, Row, added, rank_of, removed, tag_entries
 from workers.redis import scripts
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
@@ -159,8 +159,8 @@ class RecordWriter:
                     pipe.zscore(self._keys.tag(form), member)
                 ranks = pipe.execute()
             for form, rank in zip(forms, ranks, strict=True):
-                if rank is not None:  # a rank below 2 is that of an implied label
-                    yield form if rank >= 2 else (form, "", form)
+                if rank is not None:
+                    yield form if rank >= rank_of(SEGMENT, 0.0) else (form, "", form)
             start += FORMS
 
     def _page_of_forms(self, start: int) -> list[str]:

@@ -18,7 +18,7 @@ from workers.lifecycle.record import Record
 
 TAG, SEGMENT, IMPLIED = 4, 2, 0
 """Added to the strength of a label: tags come before labels of segments, and those before implied ones."""
-DIGITS = 6  # decimals of a rank
+MILLION = 1_000_000  # ranks are stored as integers: short lists of integers take half of the memory
 
 Row = str | tuple[str, ...]
 """A form; or (form, label) if the record spells it otherwise; or (form, '', by) if ``by`` implies it."""
@@ -33,7 +33,7 @@ class TagEntry:
 
     form: str
     label: str
-    rank: float
+    rank: int
     by: str = ""
 
     @property
@@ -80,9 +80,9 @@ def segments(record: Record) -> Sequence[Segment]:
     return [one for one in found if one.label != UNKNOWN]
 
 
-def rank_of(kind: int, strength: float) -> float:
-    """The rank of a label of this kind and strength (0 to 1)."""
-    return round(kind + min(1.0, max(0.0, strength)), DIGITS)
+def rank_of(kind: int, strength: float) -> int:
+    """The rank of a label of this kind and strength (0 to 1), in millionths."""
+    return round((kind + min(1.0, max(0.0, strength))) * MILLION)
 
 
 def _all(record: Record) -> Iterator[TagEntry]:

@@ -84,9 +84,9 @@ key                              type        holds
                                              their keys
 ``P damaged``                    set         OIDs whose record cannot be read, until it is written again
 ``P tag:FORM``                   sorted set  number → rank, of the records that are found by this form of a label
-                                             (``tasks.labels.index_form``): the confidence, or score, from 0 to 1;
-                                             and 4 more for a tag, 2 more for the label of a segment, nothing for
-                                             what one of them implies
+                                             (``tasks.labels.index_form``): the confidence, or score, from 0 to
+                                             1,000,000; 4,000,000 more for a tag, 2,000,000 more for the label of a
+                                             segment, nothing for what one of them implies
 ``P tags``                       sorted set  form → number of records with it as a tag or the label of a segment;
                                              0 if it is only implied
 ``P tag-spellings:FORM``         sorted set  label → number of records that spell it so, if not as the form

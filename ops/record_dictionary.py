@@ -27,9 +27,11 @@ BYTES = 16_384  # half of it would make records 2 % larger, twice of it 1 % smal
 SEEDS = (11, 12, 13)  # not those of the benchmark
 EACH = 1200
 AT = 1_790_000_000.0
+SUPPORTED = (
+    "a supported format (AVIF, BMP, GIF, ICO, JPEG, JPEG 2000, PNG, PPM, TIFF, WebP, HEIC, JPEG XL, camera raw)"
+)
 ERRORS = (
-    ("not-an-image", "neither its name nor its content is that of an image: not an image in a supported format (AVIF, "
-     "BMP, GIF, ICO, JPEG, JPEG 2000, PNG, PPM, TIFF, WebP, HEIC, JPEG XL, camera raw)"),
+    ("not-an-image", f"neither its name nor its content is that of an image: not an image in {SUPPORTED}"),
     ("truncated", "the image is truncated: 12345 of 67890 bytes could be read"),
     ("damaged", "the image is damaged: broken data stream when reading image file"),
     ("empty", "the object is empty"),
@@ -76,11 +78,11 @@ def samples() -> Iterator[Record]:
 
 def _described(record: Record, known: list[Concept], pick: random.Random) -> Record:
     """The record with captions as people write them."""
-    evidence = tuple(
-        Evidence(pick.choice(SENTENCES).format(*(one.label.lower() for one in pick.choices(known, k=2))), one.similarity)
-        for one in record.evidence
-    )  # fmt: skip
-    return msgspec.structs.replace(record, evidence=evidence)
+    evidence = []
+    for one in record.evidence:
+        labels = (concept.label.lower() for concept in pick.choices(known, k=2))
+        evidence.append(Evidence(pick.choice(SENTENCES).format(*labels), one.similarity))
+    return msgspec.structs.replace(record, evidence=tuple(evidence))
 
 
 def _other(record: Record, known: list[Concept], pick: random.Random) -> Record:
@@ -136,8 +138,8 @@ def _described_by_its_owner(record: Record, _: list[Concept], pick: random.Rando
         warnings=(MediaWarning("truncated", "the file ends before the image does"),),
     )  # fmt: skip
     return msgspec.structs.replace(
-        record, media=media, version_id=f"{pick.getrandbits(128):032x}", file_name=f"IMG_{pick.randrange(9999):04}.jpg",
-        client_id=f"{pick.getrandbits(64):016x}", metadata={"album": "holidays", "source": "upload"},
+        record, media=media, version_id=f"{pick.getrandbits(128):032x}",
+        file_name=f"IMG_{pick.randrange(9999):04}.jpg", client_id=f"{pick.getrandbits(64):016x}", metadata={"album": "holidays", "source": "upload"},
     )  # fmt: skip
 
 

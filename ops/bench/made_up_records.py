@@ -108,10 +108,10 @@ class MadeUpRecords:
 
     def _media(self) -> Media:
         pick = self._random
-        taken = f"20{pick.randrange(10, 27)}-{pick.randrange(1, 13):02}-{pick.randrange(1, 29):02}T12:{pick.randrange(60):02}:07"
+        day = f"20{pick.randrange(10, 27)}-{pick.randrange(1, 13):02}-{pick.randrange(1, 29):02}"
         return Media(
-            format=pick.choice(FORMATS), width=pick.choice((640, 1024, 4032, 6000)), height=pick.choice((480, 683, 3024)),
-            bytes=pick.randrange(40_000, 9_000_000), taken_at=taken, camera=pick.choice(CAMERAS),
+            format=pick.choice(FORMATS), width=pick.choice((640, 1024, 4032)), height=pick.choice((480, 683, 3024)),
+            bytes=pick.randrange(40_000, 9_000_000), taken_at=f"{day}T12:{pick.randrange(60):02}:07", camera=pick.choice(CAMERAS),
         )  # fmt: skip
 
 

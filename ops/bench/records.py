@@ -1,8 +1,8 @@
 """Memory of Redis per record: all that a tagged image leaves there, by family of keys.
 
-Records are written as the product writes them: entered in the ledger, and finished by its script. Two kinds: ``plain``
-has what version 0.1.0 stored (a record, five tags, its places in the lists), ``full`` also the facts of the file,
-confidences and the labels that tags imply. The feed is as long as it always is, so it is not counted.
+Records are written as the product writes them: entered in the ledger, and finished by its script. There are two
+kinds. ``plain`` has what version 0.1.0 stored: a record, five tags, its places in the lists. ``full`` also has the
+facts of the file, confidences and the labels that tags imply. The feed keeps its length, so it is not counted.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record
 from workers.redis.keys import Keys
 
+KINDS = ("plain", "full")
 PAGE = 200
 RECORDS, FEW = 20_000, 2_000
 FEED = 1000  # entries that the feed keeps
@@ -45,17 +46,15 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     count = given.records or (FEW if given.short else RECORDS)
     found: dict[str, Any] = {"machine": machine(), "versions": versions(), "records": count}
-    for kind in ("plain", "full"):
+    for kind in KINDS:
         found[kind] = measure(count, plain=kind == "plain")
     found["load_after"] = machine()["load"]
     if given.json:
         print(json.dumps(found, indent=2))
         return
-    names = sorted({name for kind in ("plain", "full") for name in found[kind]["families"]})
-    rows = [("bytes a record", *(f"{found[kind]['bytes']:,.0f}" for kind in ("plain", "full")))]
-    rows += [
-        (name, *(f"{found[kind]['families'].get(name, 0):,.0f}" for kind in ("plain", "full"))) for name in names
-    ]
+    names = sorted({name for kind in KINDS for name in found[kind]["families"]})
+    rows = [("bytes a record", *(f"{found[kind]['bytes']:,.0f}" for kind in KINDS))]
+    rows += [(name, *(f"{found[kind]['families'].get(name, 0):,.0f}" for kind in KINDS)) for name in names]
     Console().print(table(found, "plain / full", [(name, f"{plain} / {full}") for name, plain, full in rows]))
 
 
@@ -109,6 +108,6 @@ def by_family(client: redis.Redis) -> dict[str, float]:
         some = keys[:: max(1, len(keys) // SAMPLED)]
         pipe = client.pipeline(transaction=False)
         for key in some:
-            pipe.execute_command("MEMORY", "USAGE", key, "SAMPLES", 200)
+            pipe.memory_usage(key, samples=200)
         found[name] = sum(pipe.execute()) * len(keys) / len(some)
     return found

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from redis.exceptions import NoPermissionError
 from tasks.message_parts import ObjectRef, Revision
 from vectordb.decoders import from_msgpack
 from workers.lifecycle.outcomes import Acceptance
-from workers.lifecycle.record_writer import AT_ONCE, RecordWriter, token
+from workers.lifecycle.record_writer import AT_ONCE, RecordWriter, before_of, token
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.script_calls import Command, call_together
@@ -51,6 +52,19 @@ class Overdue:
     attempts: int
     accepted_at: float
     fault: str | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Numbers of objects. ``queued``: in progress, without those to be segmented, which are ``segmenting``.
+
+    ``segments``: on the segmentation queue. ``low_priority``: events in the low-priority inbox.
+    """
+
+    queued: int
+    segmenting: int
+    segments: int
+    low_priority: int
 
 
 class Ledger(RecordWriter):
@@ -95,11 +109,12 @@ class Ledger(RecordWriter):
         begin: bool = False,
         handed: bool = False,
         also: Sequence[Command] = (),
+        read_before: bool = False,
     ) -> list[Acceptance | None]:
         """Extend deadlines. Returns how each object was accepted, ``None`` for objects not in the ledger.
 
         ``begin``: count an attempt. ``handed``: the object is only put on the stage's queue; see ``extend``.
-        ``also``: commands that are sent in the same round trip.
+        ``also``: commands that are sent in the same round trip. ``read_before``: read what ``finish_said`` needs.
         """
         k, calls = self._keys, []
         for start in range(0, len(refs), AT_ONCE):
@@ -107,9 +122,15 @@ class Ledger(RecordWriter):
             keys = [k.ledger, k.segmenting, *(k.entry(ref.id) for ref in part)]
             args: list[Any] = [token(revision), stage, deadline, int(begin), now, int(handed)]
             calls.append((keys, [*args, *(one for ref in part for one in (raw(ref.id), ref.etag))]))
+        reads = self._asking([ref.id for ref in refs]) if read_before else []
         with translated():
-            answers = [one for page in call_together(self._redis, self._advance, calls, also) for one in page]
-        return [None if answer is None else Acceptance(float(answer[0]), text(answer[1])) for answer in answers]
+            answers = call_together(self._redis, self._advance, calls, [*also, *reads])[len(also) :]
+        before = map(before_of, answers[: len(reads)]) if reads else repeat(None)
+        advanced = chain.from_iterable(answers[len(reads) :])
+        return [
+            None if answer is None else Acceptance(float(answer[0]), text(answer[1]), known)
+            for answer, known in zip(advanced, before, strict=False)
+        ]
 
     def overdue(self, now: float, deadline: float, limit: int = 100) -> list[Overdue]:
         """Claim objects whose deadline has passed; their next deadline is ``deadline``."""
@@ -156,14 +177,16 @@ class Ledger(RecordWriter):
         with translated():
             return int(self._redis.zcard(self._keys.ledger))
 
-    def queued(self) -> int:
-        """The same, without objects to be segmented, which have their own queue."""
+    def waiting(self) -> Waiting:
+        """What the dispatcher looks at before it reads, in one round trip."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             pipe.zcard(self._keys.ledger)
             pipe.scard(self._keys.segmenting)
-            accepted, segmenting = map(int, pipe.execute())
-        return max(0, accepted - segmenting)
+            pipe.zcard(self._keys.segmentation_queue)
+            pipe.xlen(self._keys.low_priority_inbox)
+            accepted, segmenting, segments, low_priority = map(int, pipe.execute())
+        return Waiting(max(0, accepted - segmenting), segmenting, segments, low_priority)
 
     def server_run(self) -> str:
         """Identifies the run of the Redis server, which changes with a restart. Empty if it is not reported."""

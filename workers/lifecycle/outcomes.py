@@ -12,11 +12,22 @@ from tasks.messages import Batch, Scored
 from workers.lifecycle.record import Error, Evidence, Record, Segmentation, State
 
 
+class Before(NamedTuple):
+    """What there was of an object: what people said of it, and its stored record; empty without."""
+
+    said: bytes = b""
+    record: bytes = b""
+
+
 class Acceptance(NamedTuple):
-    """When the ledger has accepted an object (Unix seconds), and the method by which it is to be segmented, if any."""
+    """When the ledger has accepted an object (Unix seconds), and by which method it is to be segmented, if any.
+
+    ``before``: what there was of it then, if that was read.
+    """
 
     at: float
     method: str = ""
+    before: Before | None = None
 
 
 Accepted = Mapping[str, Acceptance]

@@ -7,20 +7,20 @@ record is read first, and the script refuses if there is another one by then.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from tasks.message_parts import ObjectRef, Revision
 from workers.lifecycle.object_numbers import member_of
+from workers.lifecycle.outcomes import Before
 from workers.lifecycle.record import DamagedRecord, Record
 from workers.lifecycle.stored_record import head_of, packed_body, read_rows, score_of
 from workers.lifecycle.tag_entries import SEGMENT, Row, added, rank_of, removed, tag_entries
 from workers.redis import scripts
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
-from workers.redis.script_calls import call_together
+from workers.redis.script_calls import Command, call_together
 
 log = structlog.get_logger()
 
@@ -29,14 +29,6 @@ AT_ONCE = 64
 """Objects that one call of a script changes at most: others wait meanwhile, about 30 µs for each."""
 CHANGED = "changed"
 FORMS = 2000
-
-
-@dataclass(frozen=True)
-class Before:
-    """What there was of an object: what people said of it, and its stored record; empty without."""
-
-    said: bytes = b""
-    record: bytes = b""
 
 
 class RecordWriter:
@@ -55,9 +47,12 @@ class RecordWriter:
         """What there is of objects now, for ``finish_said``."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
-            for oid in oids:
-                pipe.mget(self._keys.statements(oid), self._keys.record(oid))
-            return [Before(bytes(said or b""), bytes(record or b"")) for said, record in pipe.execute()]
+            for command in self._asking(oids):
+                pipe.execute_command(*command)
+            return list(map(before_of, pipe.execute()))
+
+    def _asking(self, oids: Sequence[str]) -> list[Command]:
+        return [("MGET", self._keys.statements(oid), self._keys.record(oid)) for oid in oids]
 
     def finish(self, records: Sequence[Record], now: float) -> list[bool]:
         """Write final records. ``False`` for objects not in the ledger: nothing was written."""
@@ -169,6 +164,12 @@ class RecordWriter:
 
     def _script(self, *names: str) -> Any:
         return self._redis.register_script(scripts.source(*names))
+
+
+def before_of(answer: Sequence[bytes | None]) -> Before:
+    """The answer to the command that reads what there is of an object."""
+    said, record = answer
+    return Before(bytes(said or b""), bytes(record or b""))
 
 
 def _by_revision(records: Sequence[Record]) -> Iterator[tuple[str, list[int]]]:

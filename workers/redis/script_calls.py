@@ -14,7 +14,7 @@ Call = tuple[Sequence[Any], Sequence[Any]]
 
 
 def call_together(client: Any, script: Any, calls: Sequence[Call], also: Sequence[Command] = ()) -> list[Any]:
-    """Send commands, then calls of one registered script, in one round trip. Returns the answers to the calls.
+    """Send commands, then calls of one registered script, in one round trip. Returns the answers to all, in order.
 
     redis-py's pipelines ask first whether the server knows their scripts, which is a round trip each time. Here a
     server that does not know the script gets it, and everything is sent once more. Raises redis-py's errors.
@@ -34,5 +34,5 @@ def call_together(client: Any, script: Any, calls: Sequence[Call], also: Sequenc
                 raise
             client.script_load(script.script)
         else:
-            return answers[len(also) :]
+            return answers
     raise AssertionError  # never reached

@@ -18,7 +18,7 @@ from workers.lifecycle.record import Error, Record, Segmentation
 from workers.lifecycle.record_writer import CHANGED
 from workers.lifecycle.statements import composed, holding, read
 from workers.redis.script_calls import Command
-from workers.settings.settings import SEGMENTATION
+from workers.settings.settings import SEGMENTATION, STAGES
 from workers.stages.unusable import Unusable
 
 log = structlog.get_logger()
@@ -55,8 +55,9 @@ class Handover:
         now = self._clock()
         deadline = now + self._deadline_s
         answers = self._ledger.advance(
-            batch.objects, batch.revision, stage, deadline, now=now, begin=begin, also=also
-        )
+            batch.objects, batch.revision, stage, deadline, now=now, begin=begin, also=also,
+            read_before=stage == STAGES[-1],
+        )  # fmt: skip
         return {ref.id: at for ref, at in zip(batch.objects, answers, strict=True) if at is not None}
 
     def go_on(self, ref: ObjectRef, stage: str) -> None:
@@ -101,7 +102,7 @@ class Handover:
         have = fits.method if fits else ""
         ready = batch.only([place for place, method in enumerate(methods) if method == have])
         now = self._clock()
-        written = self._write(ready, list(done(ready, now, accepted, fits)), now)
+        written = self._write(ready, list(done(ready, now, accepted, fits)), accepted, now)
         if written:
             log.info("done", objects=sum(written), late=len(written) - sum(written))
         fine = {ref.id for ref, there in zip(ready.objects, written, strict=True) if there}
@@ -109,19 +110,23 @@ class Handover:
             if ref.id not in fine and not self._segment(batch.only([place])) and drawn is not None:
                 self._late(ref)
 
-    def _write(self, batch: Scored, records: Sequence[Record], now: float) -> list[bool]:
+    def _write(self, batch: Scored, records: Sequence[Record], accepted: Accepted, now: float) -> list[bool]:
         """Write records with what people and exemplars say of the objects. Returns which of them were written."""
         judgements = batch.judgements or (NOTHING,) * len(records)
         hashes = batch.hashes or (None,) * len(records)
         answers = [CHANGED] * len(records)
+        read_first = [accepted[record.id].before if record.id in accepted else None for record in records]
         while left := [place for place, answer in enumerate(answers) if answer == CHANGED]:
-            before = self._ledger.before([records[place].id for place in left])
+            known_before = [one for place in left if (one := read_first[place]) is not None]
+            read_first = [None] * len(records)  # what has changed is read again
+            if len(known_before) < len(left):
+                known_before = self._ledger.before([records[place].id for place in left])
             complete = [
                 composed(record, holding(read(known.said), record.etag, hashes[place]), judgements[place])
-                for place, known in zip(left, before, strict=True)
+                for place, known in zip(left, known_before, strict=True)
                 if (record := records[place])
             ]
-            for place, answer in zip(left, self._ledger.finish_said(complete, before, now), strict=True):
+            for place, answer in zip(left, self._ledger.finish_said(complete, known_before, now), strict=True):
                 answers[place] = answer
         return [answer == "written" for answer in answers]
 

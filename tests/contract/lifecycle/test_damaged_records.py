@@ -1,4 +1,4 @@
-"""A record whose JSON is damaged stops nobody: it is named, counts as unknown, and its object is tagged again."""
+"""A record that is damaged stops nobody: it is named, counts as unknown, and its object is tagged again."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from tasks.message_parts import ObjectRef
 from tests.contract.dispatch.dispatching_world import World, created
 from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
+from tests.contract.stored_records import damage, rewrite
 from tests.contract.sweeping import swept
 from workers.cli.main import app
 from workers.dispatch.same_versions import SameVersions
@@ -36,7 +37,7 @@ def tagged(world: World, key: str) -> ObjectRef:
 def test_it_is_named_and_tagged_again(world: World, client: Client, keys: Keys, body: bytes) -> None:
     for key in ("a.png", "b.png"):
         tagged(world, key)
-    client.hset(keys.record("inbox/a.png"), "body", body)
+    damage(client, keys, "inbox/a.png", body)
     file = world.store._roots["inbox"] / "a.png"  # type: ignore[attr-defined]  # of a folder
     coarse = file.stat().st_mtime_ns // 10**9 * 10**9  # as a copy of it may have
     os.utime(file, ns=(coarse, coarse))
@@ -63,7 +64,7 @@ def test_an_unchanged_object_is_tagged_again_and_damaged_labels_do_not_prevent_i
     world: World, client: Client, keys: Keys
 ) -> None:
     ref = tagged(world, "a.png")
-    client.hset(keys.record(ref.id), mapping={"body": b"{", "labels": b"{"})
+    rewrite(client, keys, ref.id, b"{", b"{")
     assert world.records.get([ref.id]) == [None]
     assert world.records.labelled([ref.id])[0][2] == []
     swept(world.store, "inbox", client, keys)
@@ -87,7 +88,7 @@ def test_status_names_them(
     world: World, client: Client, keys: Keys, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ref = tagged(world, "a.png")
-    client.hset(keys.record(ref.id), "body", b"{")
+    damage(client, keys, ref.id)
     world.records.get([ref.id])
     monkeypatch.setenv("WILDTAG_REDIS_URL", redis_url)
     monkeypatch.setenv("WILDTAG_KEY_PREFIX", keys.prefix)

@@ -139,7 +139,8 @@ def _described_by_its_owner(record: Record, _: list[Concept], pick: random.Rando
     )  # fmt: skip
     return msgspec.structs.replace(
         record, media=media, version_id=f"{pick.getrandbits(128):032x}",
-        file_name=f"IMG_{pick.randrange(9999):04}.jpg", client_id=f"{pick.getrandbits(64):016x}", metadata={"album": "holidays", "source": "upload"},
+        file_name=f"IMG_{pick.randrange(9999):04}.jpg", client_id=f"{pick.getrandbits(64):016x}",
+        metadata={"album": "holidays", "source": "upload"},
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ BENCHMARKS = {
     "decoding": "cost of decoding in a process of its own",
     "events": "throughput and latency of webhook events",
     "gateway": "throughput of uploads, event streams, and latency of one image on an idle stack",
+    "records": "memory of Redis per record, by family of keys",
     "reconcile": "duration of a sweep over a fully tagged bucket",
     "quality": "sweep the parameters of the method on labelled images",
     "finding": "how well labelled images are found by their labels",

@@ -111,7 +111,8 @@ class MadeUpRecords:
         day = f"20{pick.randrange(10, 27)}-{pick.randrange(1, 13):02}-{pick.randrange(1, 29):02}"
         return Media(
             format=pick.choice(FORMATS), width=pick.choice((640, 1024, 4032)), height=pick.choice((480, 683, 3024)),
-            bytes=pick.randrange(40_000, 9_000_000), taken_at=f"{day}T12:{pick.randrange(60):02}:07", camera=pick.choice(CAMERAS),
+            bytes=pick.randrange(40_000, 9_000_000), taken_at=f"{day}T12:{pick.randrange(60):02}:07",
+            camera=pick.choice(CAMERAS),
         )  # fmt: skip
 
 

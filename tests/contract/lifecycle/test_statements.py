@@ -77,14 +77,14 @@ def test_no_record_is_written_without_what_is_said_meanwhile(
     ledger: Ledger, statements: Statements, records: Records
 ) -> None:
     enter(ledger)
-    (before,) = statements.stored([REF.id])
+    before = ledger.before([REF.id])
     statements.change(REF.id, "Chelsea", said("Chelsea"))
-    assert ledger.finish_said([record("cat")], [before], 101.0) == ["said"]
+    assert ledger.finish_said([record("cat")], before, 101.0) == ["changed"]
     assert records.get([REF.id]) == [None]
     assert ledger.in_flight() == 1
-    (now,) = statements.stored([REF.id])
-    assert ledger.finish_said([record("cat")], [now], 101.0) == ["written"]
-    assert ledger.finish_said([record("cat")], [now], 101.0) == ["refused"]
+    now = ledger.before([REF.id])
+    assert ledger.finish_said([record("cat")], now, 101.0) == ["written"]
+    assert ledger.finish_said([record("cat")], now, 101.0) == ["refused"]
 
 
 class Interrupting(Ledger):

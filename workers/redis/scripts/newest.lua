@@ -16,33 +16,38 @@ if only then
     return redis.call('ZREVRANGE', records, above + start, above + math.min(start + limit, there) - 1)
 end
 
--- the number of records newer than a time
-local function newer(at)
+-- Times count in ticks of 2^-17 s, which the scores of all states have exactly.
+local ticks = 131072
+
+-- the number of records newer than a tick
+local function newer(tick)
     local found = 0
     for state = 0, states - 1 do
-        found = found + redis.call('ZCOUNT', records, '(' .. bound(state, at), '(' .. bound(state + 1, 0))
+        found = found + redis.call('ZCOUNT', records, bound(state, (tick + 1) / ticks), '(' .. bound(state + 1, 0))
     end
     return found
 end
 
--- at most `start` records are newer than `late`, and more than that are newer than `early`
-local early, late, passed = -1, span - 1, 0
+-- the earliest tick that at most `start` records are newer than
+local early, late, passed = -1, span * ticks - 1, 0
 if start > 0 then
-    while late - early > 1e-6 do
-        local middle = (early + late) / 2
-        if middle == early or middle == late then break end
-        if newer(middle) > start then early = middle else late = middle end
+    while late > early do
+        local middle = math.floor((early + late) / 2)
+        if newer(middle) > start then early = middle + 1 else late = middle end
     end
     passed = newer(late)
 end
 local wanted = start - passed + limit
 local found = {}
 for state = 0, states - 1 do
-    local page = redis.call('ZREVRANGEBYSCORE', records, bound(state, late), bound(state, 0), 'WITHSCORES',
-        'LIMIT', 0, wanted)
-    for i = 1, #page, 2 do found[#found + 1] = {page[i + 1] - state * span, page[i]} end
+    local page = redis.call('ZREVRANGEBYSCORE', records, '(' .. bound(state, (late + 1) / ticks), bound(state, 0),
+        'WITHSCORES', 'LIMIT', 0, wanted)
+    for i = 1, #page, 2 do
+        found[#found + 1] = {page[i + 1] - state * span, struct.unpack('>I5', page[i]), page[i]}
+    end
 end
+-- by numbers: the order of strings depends on the locale of the server
 table.sort(found, function(a, b) return a[1] > b[1] or (a[1] == b[1] and a[2] > b[2]) end)
 local members = {}
-for i = start - passed + 1, math.min(wanted, #found) do members[#members + 1] = found[i][2] end
+for i = start - passed + 1, math.min(wanted, #found) do members[#members + 1] = found[i][3] end
 return members

@@ -12,7 +12,7 @@ import json
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -74,8 +74,14 @@ def measure(count: int, *, plain: bool) -> dict[str, Any]:
             "bytes": (after - before) / count,
             "families": {name: round((grown[name] - families.get(name, 0)) / count, 1) for name in sorted(grown)},
             "writing_ms": 1000 * spent / count,
-            "server": f"{server.get('server_name', 'redis')} {server['redis_version']}",
+            "server": _server(server),
         }
+
+
+def _server(info: Mapping[str, Any]) -> str:
+    if "valkey_version" in info:
+        return f"Valkey {info['valkey_version']}"
+    return f"Redis {info['redis_version']}"
 
 
 def write(ledger: Ledger, records: Iterable[Record]) -> None:

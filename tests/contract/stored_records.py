@@ -29,4 +29,4 @@ def rewrite(client: Any, keys: Keys, oid: str, body: bytes, rows: bytes = b"[]",
 
 def damage(client: Any, keys: Keys, oid: str, body: bytes = b"{") -> None:
     """Make the body of a record unreadable."""
-    rewrite(client, keys, oid, body)
+    rewrite(client, keys, oid, body, b"{")

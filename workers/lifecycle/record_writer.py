@@ -12,11 +12,11 @@ from typing import Any
 import structlog
 
 from tasks.message_parts import ObjectRef, Revision
-from workers.lifecycle.object_numbers import member_of
+from workers.lifecycle.lost_rows import LostRows
 from workers.lifecycle.outcomes import Before
-from workers.lifecycle.record import DamagedRecord, Record
-from workers.lifecycle.stored_record import head_of, packed_body, read_rows, score_of
-from workers.lifecycle.tag_entries import SEGMENT, Row, added, rank_of, removed, tag_entries
+from workers.lifecycle.record import Record
+from workers.lifecycle.stored_record import packed_body, read_rows, score_of
+from workers.lifecycle.tag_entries import added, removed, tag_entries
 from workers.redis import scripts
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
@@ -28,7 +28,6 @@ UNCHECKED = b"*"  # what people said is not part of a record
 AT_ONCE = 64
 """Objects that one call of a script changes at most: others wait meanwhile, about 30 µs for each."""
 CHANGED = "changed"
-FORMS = 2000
 
 
 class RecordWriter:
@@ -38,6 +37,7 @@ class RecordWriter:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._feed_length = feed_length
+        self._lost = LostRows(client, keys)
         self._finish = self._script("records", "tag_index", "finish")
         self._remove = self._script("records", "tag_index", "remove")
         self._revise = self._script("records", "tag_index", "revise")
@@ -88,7 +88,7 @@ class RecordWriter:
             keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid), k.statements(oid)]
             args += [
                 raw(oid), record.etag, record.state, record.segmentation_method, score_of(record.state, now),
-                before.said, before.record, removed(self._rows(oid, before.record)), added(entries),
+                before.said, before.record, removed(self._lost.rows(oid, before.record)), added(entries),
                 packed_body(record, [entry.row for entry in entries], now),
             ]  # fmt: skip
         with translated():
@@ -127,40 +127,9 @@ class RecordWriter:
         args: list[Any] = [k.prefix, self._feed_length]
         for oid, before in zip(oids, self.before(oids), strict=True):
             keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid)]
-            args += [raw(oid), before.record, removed(self._rows(oid, before.record))]
+            args += [raw(oid), before.record, removed(self._lost.rows(oid, before.record))]
         with translated():
             return [text(answer) for answer in self._remove(keys=keys, args=args)]
-
-    def _rows(self, oid: str, stored: bytes) -> list[Row]:
-        """The rows of a stored record. Those of a damaged one are sought in the whole index."""
-        if not stored:
-            return []
-        try:
-            return read_rows(stored)[1]
-        except DamagedRecord as exc:
-            log.warning("record damaged", object=oid, reason=str(exc), then="its labels are sought in the index")
-        try:
-            member = member_of(head_of(stored).number)
-        except DamagedRecord:  # the new record gets another number: what has the old one is passed over
-            return []
-        return list(self._sought(member))
-
-    def _sought(self, member: bytes) -> Iterator[Row]:
-        start = 0
-        while forms := self._page_of_forms(start):
-            with translated():
-                pipe = self._redis.pipeline(transaction=False)
-                for form in forms:
-                    pipe.zscore(self._keys.tag(form), member)
-                ranks = pipe.execute()
-            for form, rank in zip(forms, ranks, strict=True):
-                if rank is not None:
-                    yield form if rank >= rank_of(SEGMENT, 0.0) else (form, "", form)
-            start += FORMS
-
-    def _page_of_forms(self, start: int) -> list[str]:
-        with translated():
-            return [text(form) for form in self._redis.zrange(self._keys.tags, start, start + FORMS - 1)]
 
     def _script(self, *names: str) -> Any:
         return self._redis.register_script(scripts.source(*names))

@@ -265,8 +265,12 @@ class Keys(ImageKeys, RecoveryKeys):
     def last_number(self) -> str:
         return f"{self.prefix}object-number"
 
+    @property
+    def numbered_begin(self) -> str:
+        return f"{self.prefix}numbered:"
+
     def numbered(self, page: int) -> str:
-        return f"{self.prefix}numbered:{page}"
+        return f"{self.numbered_begin}{page}"
 
     def tag(self, form: str) -> str:
         return f"{self.prefix}tag:{form}"

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from tasks.message_parts import ObjectRef
-from tests.contract.dispatch.dispatching_world import World, created
+from tasks.message_parts import ObjectRef, Tag
+from tests.contract.dispatch.dispatching_world import REVISION, World, created
 from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
 from tests.contract.stored_records import damage, rewrite
 from tests.contract.sweeping import swept
 from workers.cli.main import app
 from workers.dispatch.same_versions import SameVersions
+from workers.lifecycle.ledger import Arrival
 from workers.lifecycle.progress import ProgressReader
+from workers.lifecycle.record import Record
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import VERSION
@@ -72,6 +75,49 @@ def test_an_unchanged_object_is_tagged_again_and_damaged_labels_do_not_prevent_i
     world.finish(ref)
     assert [record.etag for record in world.records.latest()] == [ref.etag]
     assert world.records.damaged.list() == []
+
+
+@pytest.mark.parametrize("damaged", ["body", "head", "all", "removed"])
+def test_nothing_is_left_of_a_damaged_record_that_is_replaced(
+    world: World, client: Client, keys: Keys, damaged: str
+) -> None:
+    """Its labels are not in it any more, and they are found in the index."""
+    ref = tagged(world, "a.png")
+    first = msgspec.structs.replace(done(ref), tags=(Tag("Egyptian cats", 0.5, 0.5, 0.5), Tag("sofa", 0.4, 0.5, 0.5)))
+    enter_again(world, ref)
+    assert world.ledger.finish([first], 2.0) == [True]
+    whole = client.get(keys.record(ref.id))
+    assert world.records.tag_index.hits("cat", 0.0, 0, 9)
+    if damaged == "body":
+        damage(client, keys, ref.id)
+    elif damaged == "head":
+        client.set(keys.record(ref.id), b"\x00\x10" + b"\xc1" * 16 + whole[200:])
+    elif damaged == "all":
+        client.set(keys.record(ref.id), b"x")
+    if damaged == "removed":
+        client.set(keys.record(ref.id), b"\xff")
+        assert world.ledger.remove([ref.id]) == [True]
+        assert set(client.scan_iter(f"{keys.prefix}tag*")) == set()
+    else:
+        enter_again(world, ref)
+        lamp = msgspec.structs.replace(first, tags=(Tag("lamp", 0.5, 0.5, 0.5),))
+        assert world.ledger.finish([lamp], 3.0) == [True]
+        assert [one for one, _ in world.records.tag_index.common()] == ["lamp"]
+        assert world.records.tag_index.hits("cat", 0.0, 0, 9) == []
+        assert world.records.newest(0, 9) == [ref.id]
+        world.ledger.remove([ref.id])
+    assert world.records.counts()["done"] == 0
+    assert not client.exists(keys.tags, keys.records, keys.objects)
+    assert list(client.scan_iter(f"{keys.numbered_begin}*")) == []
+
+
+def enter_again(world: World, ref: ObjectRef) -> None:
+    world.ledger.enter([Arrival(ref, verified=True, force=True)], REVISION, 1.0, 60.0)
+
+
+def done(ref: ObjectRef) -> Record:
+    return Record(bucket=ref.bucket, key=ref.key, etag=ref.etag, state="done",
+                  space_id=REVISION.space_id, captions_version=REVISION.captions_version)  # fmt: skip
 
 
 def test_damaged_entries_of_the_feed_are_passed_over(world: World, client: Client, keys: Keys) -> None:

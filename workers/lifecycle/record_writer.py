@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import structlog
-
 from tasks.message_parts import ObjectRef, Revision
 from workers.lifecycle.lost_rows import LostRows
 from workers.lifecycle.outcomes import Before
@@ -21,8 +19,6 @@ from workers.redis import scripts
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.script_calls import Command, call_together
-
-log = structlog.get_logger()
 
 UNCHECKED = b"*"  # what people said is not part of a record
 AT_ONCE = 64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import msgspec
 import pytest
@@ -86,7 +87,7 @@ def test_nothing_is_left_of_a_damaged_record_that_is_replaced(
     first = msgspec.structs.replace(done(ref), tags=(Tag("Egyptian cats", 0.5, 0.5, 0.5), Tag("sofa", 0.4, 0.5, 0.5)))
     enter_again(world, ref)
     assert world.ledger.finish([first], 2.0) == [True]
-    whole = client.get(keys.record(ref.id))
+    whole: Any = client.get(keys.record(ref.id))
     assert world.records.tag_index.hits("cat", 0.0, 0, 9)
     if damaged == "body":
         damage(client, keys, ref.id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -39,10 +41,11 @@ def test_pages_of_any_size_have_each_record_once_newest_first(
 ) -> None:
     client.flushall()
     known: dict[str, tuple[float, State]] = {}
-    for number, state, at in happens:
-        finish(ledger, f"{number}.png", state, at)
-        known[f"inbox/{number}.png"] = at, state
-    for state in (None, *STATES):
+    for number, its, at in happens:
+        finish(ledger, f"{number}.png", its, at)
+        known[f"inbox/{number}.png"] = at, its
+    listed: list[State | None] = [None, *STATES]
+    for state in listed:
         wanted = {oid for oid, (_, its) in known.items() if state in (None, its)}
         found: list[str] = []
         while page := records.newest(len(found), size, state):
@@ -59,7 +62,7 @@ def test_pages_of_any_size_have_each_record_once_newest_first(
 
 
 def test_an_object_keeps_its_number_until_it_is_removed(
-    ledger: Ledger, records: Records, client: Client, keys: Keys
+    ledger: Ledger, records: Records, client: Any, keys: Keys
 ) -> None:
     finish(ledger, "a.png", "done", 1.0)
     (first,) = client.zrange(keys.records, 0, -1)

@@ -16,9 +16,8 @@ from tests.unit.lifecycle.statements_samples import BUCKET, ETAG, KEY, gained, l
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.object_numbers import member_of
-from workers.lifecycle.outcomes import Acceptance
+from workers.lifecycle.outcomes import Acceptance, Before
 from workers.lifecycle.record_reader import Records
-from workers.lifecycle.record_writer import Before
 from workers.lifecycle.statements import Statements, composed
 from workers.lifecycle.stored_record import read_record
 from workers.redis.connection import Client

@@ -85,7 +85,7 @@ class Ledger(RecordWriter):
 
         ``waiting``: the object waits in ``Keys.segmentation_queue`` to be segmented.
         """
-        k, answers = self._keys, []
+        k, calls = self._keys, []
         for start in range(0, len(arrivals), AT_ONCE):
             keys = [k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced]
             args: list[Any] = [token(revision), now, deadline]
@@ -94,9 +94,9 @@ class Ledger(RecordWriter):
                 keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid)]
                 args += [raw(oid), a.ref.etag, a.sequence, msgspec.msgpack.encode(a.ref), int(a.verified),
                          int(a.force), a.rule, int(a.from_queue)]  # fmt: skip
-            with translated():
-                answers += self._enter(keys=keys, args=args)
-        return list(map(text, answers))
+            calls.append((keys, args))
+        with translated():
+            return [text(answer) for page in call_together(self._redis, self._enter, calls) for answer in page]
 
     def advance(
         self,

@@ -149,11 +149,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workers.redis.image_keys import ImageKeys
+from workers.redis.record_keys import RecordKeys
 from workers.redis.recovery_keys import RecoveryKeys
 
 
 @dataclass(frozen=True)
-class Keys(ImageKeys, RecoveryKeys):
+class Keys(ImageKeys, RecordKeys, RecoveryKeys):
     """The names of the keys under one prefix."""
 
     @property
@@ -187,10 +188,6 @@ class Keys(ImageKeys, RecoveryKeys):
     def artifacts(self) -> str:
         return f"{self.prefix}artifacts"
 
-    @property
-    def objects(self) -> str:
-        return f"{self.prefix}objects"
-
     def lock(self, name: str) -> str:
         return f"{self.prefix}lock:{name}"
 
@@ -217,14 +214,6 @@ class Keys(ImageKeys, RecoveryKeys):
     @property
     def ledger(self) -> str:
         return f"{self.prefix}ledger"
-
-    @property
-    def records(self) -> str:
-        return f"{self.prefix}records"
-
-    @property
-    def tags(self) -> str:
-        return f"{self.prefix}tags"
 
     @property
     def feed(self) -> str:
@@ -257,26 +246,6 @@ class Keys(ImageKeys, RecoveryKeys):
 
     def entry(self, oid: str) -> str:
         return f"{self.prefix}entry:{oid}"
-
-    def record(self, oid: str) -> str:
-        return f"{self.prefix}record:{oid}"
-
-    @property
-    def last_number(self) -> str:
-        return f"{self.prefix}object-number"
-
-    @property
-    def numbered_begin(self) -> str:
-        return f"{self.prefix}numbered:"
-
-    def numbered(self, page: int) -> str:
-        return f"{self.numbered_begin}{page}"
-
-    def tag(self, form: str) -> str:
-        return f"{self.prefix}tag:{form}"
-
-    def tag_spellings(self, form: str) -> str:
-        return f"{self.prefix}tag-spellings:{form}"
 
     def cache(self, key: str) -> str:
         return f"{self.prefix}cache:{key}"

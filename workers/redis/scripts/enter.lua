@@ -3,7 +3,8 @@
 --       request
 -- ARGV: revision, now, deadline, then of each object: oid, etag, sequence ('' unknown), ref, verified (1/0), force
 --       (1/0), rule (the method that the settings choose, or ''), queued (1: it comes from the segmentation queue)
--- Returns of each object: entered | known (entered; there is a record with tags of this version) | again | duplicate | done | stale | waiting (it is on the segmentation queue)
+-- Returns of each object: entered | known (entered; there is a record with tags of this version) | again | duplicate |
+--       done | stale | waiting (it is on the segmentation queue)
 local ledger, segmenting, queue, forced = unpack(KEYS, 1, 4)
 local revision, now, deadline = unpack(ARGV, 1, 3)
 local function space(of) return string.match(of, '^[^/]*') end

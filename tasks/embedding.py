@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image
 
-from tasks.encoders.protocols import ImageEncoder
+from tasks.encoders.protocols import Floats, ImageEncoder
 from tasks.encoders.views import encoded_views
 from tasks.images import MAX_PIXELS, BadImage, decode_with_media
 from tasks.images.decoder import Decoder
@@ -17,6 +19,7 @@ from tasks.images.perceptual_hash import perceptual_hash
 from tasks.images.small_grey import SmallGrey
 from tasks.message_parts import Fault, Media, ObjectRef, Vectors
 from tasks.messages import Embedded, Submitted, WrongSpace
+from tasks.overlap import InTurn, Overlap
 
 HELD = 64_000_000  # pixels of decoded images that are held at a time: 256 MB
 VIEW = "2"  # how images are read and encoded; to be changed when the same file gives other pixels, or other media
@@ -33,6 +36,7 @@ def embed(
     video: bool = False,
     detect_featureless: bool = False,
     view: str = "",
+    overlap: Overlap = InTurn(),  # noqa: B008 - has no state
 ) -> tuple[Embedded, tuple[Fault, ...]]:
     """Decode ``images[i]`` as ``batch.objects[i]`` and encode the valid ones, in one call unless they are very large.
 
@@ -40,7 +44,8 @@ def embed(
     images are decoded at a smaller size, at least twice the side that the encoder needs. ``decode``: decodes, by
     default in this process. ``gps``: the media hold the place where an image was taken. ``video``: videos are valid,
     too; the vector of one is the normalised mean of its views' vectors. ``detect_featureless``: test each image for
-    whether it shows nothing. Raises ``WrongSpace`` if the batch was submitted for another encoder.
+    whether it shows nothing. ``overlap``: decodes images ahead, and encodes in groups. Raises ``WrongSpace`` if the
+    batch was submitted for another encoder.
     """
     if encoder.space.id != batch.revision.space_id:
         raise WrongSpace(
@@ -49,28 +54,31 @@ def embed(
         )
     seen: list[_Seen] = []
     held: list[list[Image.Image]] = []
-    parts = [np.empty((0, encoder.space.dimension), dtype=np.float32)]
+    parts: list[Callable[[], Floats]] = []
     faults: list[Fault] = []
 
     def encode_held() -> None:
         if held:
-            parts.append(encoded_views(held, encoder.encode))
+            parts.append(overlap.encoded(partial(encoded_views, tuple(held), encoder.encode)))
             held.clear()
 
-    for ref, data in zip(batch.objects, images, strict=True):
-        try:
-            views, about = decode(data, max_pixels=max_pixels, near=encoder.side, gps=gps, video=video)
-        except BadImage as exc:
-            faults.append(Fault(ref, exc.code, str(exc)))
-        else:
-            if sum(map(_pixels, held)) + _pixels(views) > HELD:
-                encode_held()
-            held.append(views)
-            small = SmallGrey(views[0])
-            empty = detect_featureless and _featureless(views, small)
-            seen.append(_Seen(ref, about, empty, perceptual_hash(views[0], small)))
+    decoding = partial(decode, max_pixels=max_pixels, near=encoder.side, gps=gps, video=video)
+    with closing(overlap.decoded(partial(decoding, data) for data in images)) as decoded:
+        for ref, result in zip(batch.objects, decoded, strict=True):
+            try:
+                views, about = result()
+            except BadImage as exc:
+                faults.append(Fault(ref, exc.code, str(exc)))
+            else:
+                if len(held) == overlap.group or sum(map(_pixels, held)) + _pixels(views) > HELD:
+                    encode_held()
+                held.append(views)
+                small = SmallGrey(views[0])
+                empty = detect_featureless and _featureless(views, small)
+                seen.append(_Seen(ref, about, empty, perceptual_hash(views[0], small)))
     encode_held()
-    vectors = np.concatenate(parts)
+    nothing = np.empty((0, encoder.space.dimension), dtype=np.float32)
+    vectors = np.concatenate([nothing, *(part() for part in parts)])
     finite = np.flatnonzero(np.isfinite(vectors).all(axis=1)).tolist()
     if len(finite) < len(seen):  # half precision may overflow: only that image fails
         lost = sorted(set(range(len(seen))).difference(finite))

@@ -21,6 +21,7 @@ from tasks.images import MAX_PIXELS, decode_with_media
 from tasks.images.decoder import Decoder
 from tasks.message_parts import DerivedThresholds, Fault, Floats, Judgement, ObjectRef, Revision
 from tasks.messages import Batch, Embedded, Extracted, Retrieved, Scored, Submitted
+from tasks.overlap import InTurn, Overlap
 from tasks.retrieval import retrieve
 from tasks.scoring import PLAIN, Judge, score
 from vectordb.index import CaptionSearch
@@ -58,12 +59,13 @@ class PipelineOptions:
 
 def embedding(
     batch: Submitted, images: Sequence[bytes], encoder: ImageEncoder, options: PipelineOptions,
-    decode: Decoder = decode_with_media,
+    decode: Decoder = decode_with_media, overlap: Overlap = InTurn(),  # noqa: B008 - has no state
 ) -> tuple[Embedded, tuple[Fault, ...]]:  # fmt: skip
     """See ``tasks.embedding.embed``."""
     return embed(
         batch, images, encoder, decode=decode, max_pixels=options.max_pixels, gps=options.media_gps,
         video=options.video, detect_featureless=options.detect_featureless, view=options.view,
+        overlap=overlap,
     )  # fmt: skip
 
 

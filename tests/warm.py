@@ -1,4 +1,4 @@
-"""Commands of wildtag without the seconds that importing torch, transformers and spaCy costs each of them.
+"""Commands of wildtag without the seconds that importing ONNX Runtime and spaCy costs each of them.
 
 A server process imports the modules once and forks for every command. The command is otherwise run as by
 ``python -m workers.cli``: with its own environment, current folder, standard streams and exit status. Tests that show
@@ -24,8 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # not workers.cli: it reads the width of the terminal when it is imported
 MODULES = (
-    "workers.wiring.wiring", "workers.wiring.models", "torch", "transformers.models.bert.modeling_bert",
-    "transformers.models.auto.tokenization_auto", "efficientnet_lite_pytorch", "spacy.lang.en", "qdrant_client",
+    "workers.wiring.wiring", "workers.wiring.models", "onnxruntime", "tokenizers", "spacy.lang.en", "qdrant_client",
     "pyarrow.parquet", "minio", "typer.main", "rich.markdown", "rich.progress", "structlog",
 )  # fmt: skip
 
@@ -87,7 +86,6 @@ _held: list[object] = []  # open until this process ends
 
 
 def _serve(address: str) -> None:
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as the commands set it, before torch is loaded
     for module in MODULES:
         __import__(module)
     listener = socket.socket(socket.AF_UNIX)

@@ -28,6 +28,7 @@ from ops.bench.prepared import HELD_OUT, Prepared, folder_of
 from ops.bench.watched import watched
 from tasks.encoders.bundled import BundledTextEncoder, bundled_space
 from vectordb.options import IndexOptions
+from workers.settings.settings import Settings
 
 PARTS = ("import", "serve", "encode")
 TUNED = ("m", "ef_construct", "ef", "oversampling")  # index options that the command line accepts
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     found: dict[str, Any] = {"machine": machine(), "versions": versions()}
     if "encode" in chosen.part:
         sample = list(islice(texts(SEED), chosen.sample))
-        found["encode"] = encoding.compared(sample, chosen.rounds, chosen.threads)
+        found["encode"] = encoding.compared(sample, chosen.rounds, chosen.threads, Settings().cache_folder)
     if {"import", "serve"} & set(chosen.part):
         found["index"] = _index(chosen)
     found["load_after"] = machine()["load"]

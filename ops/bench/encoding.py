@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tasks.encoders.minilm import DIMENSION, MAX_TOKENS, MiniLM
-from tasks.encoders.requirements import fast_dtype, need, use_threads
+from tasks.encoders.requirements import need, use_threads
 from vectordb.index import Floats
 
 BATCH = 32  # the default of sentence-transformers
@@ -25,11 +25,11 @@ PLAIN = "its computation in plain transformers"
 Encode = Callable[[Sequence[str]], Floats]
 
 
-def compared(texts: Sequence[str], rounds: int, threads: int) -> dict[str, Any]:
+def compared(texts: Sequence[str], rounds: int, threads: int, cache_dir: Path) -> dict[str, Any]:
     """Captions per second of both, and the agreement of their vectors. A first round of each is not timed."""
     use_threads(threads)
     name, theirs = reference()
-    ours = MiniLM().encode
+    ours = MiniLM(cache_dir, threads=threads).encode
     agreement = (ours(texts) * theirs(texts)).sum(axis=1)
     seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
     for _ in range(rounds):
@@ -40,7 +40,7 @@ def compared(texts: Sequence[str], rounds: int, threads: int) -> dict[str, Any]:
     rates = {who: [len(texts) / taken for taken in found] for who, found in seconds.items()}
     return {
         "captions": len(texts), "mean_words": sum(len(text.split()) for text in texts) / len(texts),
-        "rounds": rounds, "threads": threads, "dtype": str(fast_dtype()), "reference": name,
+        "rounds": rounds, "threads": threads, "reference": name,
         "per_second": {who: median(found) for who, found in rates.items()}, "all_per_second": rates,
         "ratio": median(seconds["theirs"]) / median(seconds["ours"]),
         # adjacent rounds, so that other load affects both equally

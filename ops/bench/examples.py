@@ -41,7 +41,7 @@ def example_figures(
     acceptance: Acceptance | None = None,
 ) -> dict[str, Any]:
     """Teach at most ``count`` lessons, each alone. Raises ``BadManifest`` if tags are right for all labels."""
-    accepted = acceptance or Acceptance(sentences())
+    accepted = acceptance or Acceptance(sentences(wiring.settings.cache_folder))
     labels = [item.labels for images in (photographs, cutouts) if images for item in images.items]
     archive = np.concatenate([images.vectors for images in (photographs, cutouts) if images])
     shown = [[label for label, _, _ in found] for found in photographs.labels]

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
             profiles,
             wiring.text_encoder,
             grid,
-            judge(),
+            judge(settings.cache_folder),
             pipeline_options,
             wiring.reference_vectors,
         )

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,9 +30,10 @@ from tasks.encoders.framing import framed, whiteness
 from tasks.encoders.long_pictures import encoded_whole
 from tasks.encoders.minilm import DIMENSION, MiniLM
 from tasks.encoders.protocols import Floats, Space, Thresholds
-from tasks.encoders.requirements import need, use_threads
+from tasks.encoders.requirements import cores, need
 from tasks.vector_maths import unit
 
+BATCH = 2  # images that one thread encodes at a time
 LOGIT_SCALE = 10.0
 # chosen by measurement, see ops/decisions/0007-thresholds.md
 THRESHOLDS = Thresholds(unknown=0.45, synonym=0.7, score=0.02, head=0.75)
@@ -73,11 +75,11 @@ class BundledImageEncoder:
 
     def __init__(self, cache_dir: Path, *, threads: int | None = None, mirrored: bool = False) -> None:
         """``mirrored``: also encode each image's mirror image (test-time augmentation), which doubles the time."""
-        use_threads(threads)
         self.space = bundled_space()
         self._mirrored = mirrored
         _, self._classes = class_vectors(cache_dir)
-        self._classifier = EfficientNetLite(RECIPE.classifier)
+        self._classifier = EfficientNetLite(RECIPE.classifier, cache_dir)
+        self._lanes = ThreadPoolExecutor(threads or cores(), "encode")
         self.side = self._classifier.side
         blank = Image.new("RGB", (self.side, self.side), "white")
         self._blank = self._classifier.log_probabilities([blank])
@@ -87,6 +89,11 @@ class BundledImageEncoder:
         return encoded_whole(images, self._encode)
 
     def _encode(self, images: Sequence[Image.Image]) -> Floats:
+        parts = [images[begin : begin + BATCH] for begin in range(0, len(images), BATCH)]
+        return np.concatenate([np.empty((0, DIMENSION), np.float32), *self._lanes.map(self._encode_few, parts)])
+
+    def _encode_few(self, images: Sequence[Image.Image]) -> Floats:
+        """Prepare and encode with one thread."""
         white = np.array([whiteness(image) for image in images], np.float32)
         squares = [
             framed(image, self.side, on_white=bool(share > 0.5)) for image, share in zip(images, white, strict=True)
@@ -102,10 +109,9 @@ class BundledTextEncoder:
     """Texts → the centred sentence space."""
 
     def __init__(self, cache_dir: Path, *, threads: int | None = None) -> None:
-        use_threads(threads)
         self.space = bundled_space()
         self._centre, _ = class_vectors(cache_dir)
-        self._model = MiniLM()
+        self._model = MiniLM(cache_dir, threads=threads)
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Texts → (n, 384) float32, unit length."""
@@ -135,10 +141,7 @@ def class_vectors(cache_dir: Path) -> tuple[Floats, Floats]:
     """The centre to subtract from texts (d,), and the unit vectors of the classes (1000, d); cached on disk."""
 
     def compute() -> dict[str, Floats]:
-        import torch  # noqa: PLC0415 - torch is loaded only when needed
-
-        # always float32: the centre is part of every vector of the space
-        raw = MiniLM(dtype=torch.float32).encode(class_names())
+        raw = MiniLM(cache_dir).encode(class_names())
         centre = RECIPE.centring * raw.mean(axis=0)
         return {"centre": centre, "classes": unit(raw - centre)}
 

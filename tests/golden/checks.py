@@ -25,6 +25,7 @@ from tasks.retrieval import retrieve
 from tasks.scoring import score
 from tasks.segmentation.grids import accumulated, boxes_of, coverage, crops, grids
 from tests.golden.given import SPACE_ID, GivenEncoder, GivenExtractor, GivenIndex, embedded, unit
+from workers.settings.settings import Settings
 
 TOLERANCE = 2e-5  # the files' numbers are rounded to 6 or 7 digits
 CROP_SIDE = 6  # pixels, of the resized crops whose means the files hold
@@ -135,8 +136,6 @@ def dense_crops(case: Case) -> list[str]:
 
 @cache
 def _sentences() -> Callable[[Sequence[str]], Floats]:
-    import torch  # noqa: PLC0415 -- only this check needs it
+    from tasks.encoders.minilm import MiniLM  # noqa: PLC0415 -- only these checks need it
 
-    from tasks.encoders.minilm import MiniLM  # noqa: PLC0415 -- as above
-
-    return MiniLM(dtype=torch.float32).encode
+    return MiniLM(Settings().cache_folder).encode

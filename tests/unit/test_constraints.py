@@ -46,6 +46,12 @@ def test_everything_is_pinned_once() -> None:
     assert {n for n in installed({"embedded", "dev"}) if not CUDA.fullmatch(n)} <= set(names)
 
 
+def test_what_runs_by_default_needs_no_torch() -> None:
+    heavy = {"torch", "transformers", "sentence-transformers", "scikit-learn"}
+    assert heavy <= installed({"embedded", "dev"})  # so they would be seen
+    assert not {name for name in installed({"embedded"}) if name in heavy or CUDA.fullmatch(name)}
+
+
 def test_pins_are_what_is_installed() -> None:
     """So a pin that no marker keeps away from this Python can be installed on it."""
     wrong = {}

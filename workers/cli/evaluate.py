@@ -155,7 +155,7 @@ def _evaluate(
         raise typer.BadParameter(f"cannot write {report}: name a file in an existing folder")
     labelled = read(source, root)
     evaluation, conditions = _measured(labelled, names, settings, limit)
-    shown, curves = _shown(evaluation)
+    shown, curves = _shown(evaluation, settings.cache_folder)
     skipped = (*labelled.skipped, *evaluation.skipped)
     for one in skipped[:20]:
         messages.print(f"[yellow]skipped[/] {escape(str(one))}", soft_wrap=True)
@@ -211,17 +211,18 @@ def _measured(
         tools = tools_of(wiring, index, labelled.labels, encoded)
         methods = [make(name, tools) for name in names]
         items = labelled.spread(limit)
-        evaluation = run(items, source_of(wiring), methods, judge(), clock=time.perf_counter, on_progress=tried)
+        judging = judge(settings.cache_folder)
+        evaluation = run(items, source_of(wiring), methods, judging, clock=time.perf_counter, on_progress=tried)
         return evaluation, conditions(settings, wiring.space, wiring.revision, answering(wiring))
 
 
-def _shown(evaluation: Evaluation) -> tuple[list[ShownFigures], dict[str, Curves]]:
+def _shown(evaluation: Evaluation, cache_dir: Path) -> tuple[list[ShownFigures], dict[str, Curves]]:
     """The figures of the shown tags per method and subject, and the curves of each method."""
     from tasks.evaluation.acceptance import Acceptance  # noqa: PLC0415 -- keeps the command line quick
     from tasks.evaluation.shown import shown_figures  # noqa: PLC0415 -- as above
     from workers.evaluation.adapters import sentences  # noqa: PLC0415 -- as above
 
-    acceptance = Acceptance(sentences())
+    acceptance = Acceptance(sentences(cache_dir))
     figures: list[ShownFigures] = []
     curves = {}
     items = [one.item for one in evaluation.pictures]

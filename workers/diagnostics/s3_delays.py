@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from workers.diagnostics.doctor import Check
+from workers.diagnostics.check import Check
 from workers.events.sources import Condition, EventProbes, Sources
 from workers.stores.s3_notification import Entry
 

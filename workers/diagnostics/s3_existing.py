@@ -8,7 +8,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from vectordb.errors import WildtagError
-from workers.diagnostics.doctor import Check
+from workers.diagnostics.check import Check
 from workers.diagnostics.s3_delays import SourceDelays
 from workers.diagnostics.s3_probe import FORMATS
 from workers.diagnostics.s3_trail import Stack, Trail

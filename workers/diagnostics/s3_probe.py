@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFilter
 
 from vectordb.errors import WildtagError
-from workers.diagnostics.doctor import Check
+from workers.diagnostics.check import Check
 from workers.diagnostics.s3_delays import SourceDelays
 from workers.diagnostics.s3_trail import Stack, Trail
 from workers.events.sink import PROBE as NAME

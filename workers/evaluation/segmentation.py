@@ -103,6 +103,6 @@ def measured(
     settings = wiring.settings
     methods = methods_of(wiring, index, segmentation_methods, baseline=baseline)
     return measure(
-        maps, methods, sentences(), read=partial(read_limited, settings.max_object_bytes),
+        maps, methods, sentences(settings.cache_folder), read=partial(read_limited, settings.max_object_bytes),
         max_pixels=settings.max_pixels, decode=wiring.decoders, on_progress=on_progress,
     )  # fmt: skip

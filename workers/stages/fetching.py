@@ -15,7 +15,8 @@ the store is unavailable, or refuses the requests   ``fetch`` raises ``Transient
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import msgspec
@@ -51,28 +52,41 @@ class Fetched:
 
 
 def fetch(
-    store: ObjectStore, refs: Iterable[ObjectRef], limit: int, followed: Callable[[str | None], bool]
-) -> Fetched:
-    """Fetch objects of at most ``limit`` bytes. ``followed`` decides whether a content type is tagged."""
-    found = Fetched()
-    for ref in refs:
+    store: ObjectStore, refs: Sequence[ObjectRef], limit: int, followed: Callable[[str | None], bool],
+    executor: Executor | None = None,
+) -> Fetched:  # fmt: skip
+    """Fetch objects of at most ``limit`` bytes. ``followed`` decides whether a content type is tagged.
+
+    ``executor``: fetches several at a time. The order is kept.
+    """
+
+    def one(ref: ObjectRef) -> Fetched:
+        found = Fetched()
         try:
             _one(store, ref, limit, followed, found)
         except ObjectError as exc:
             found.faults.append(Fault(_met(ref, exc.met), exc.code, str(exc)))
-    return found
+        return found
+
+    together = Fetched()
+    for found in executor.map(one, refs) if executor and len(refs) > 1 else map(one, refs):
+        for name, values in vars(found).items():
+            getattr(together, name).extend(values)
+    return together
 
 
 class Fetcher:
-    """Fetches the objects of a batch that are still wanted. ``limit``, ``followed``: see ``fetch``."""
+    """Fetches the objects of a batch that are still wanted. The rest: see ``fetch``."""
 
     def __init__(
-        self, store: ObjectStore, handover: Handover, limit: int, followed: Callable[[str | None], bool]
-    ) -> None:
+        self, store: ObjectStore, handover: Handover, limit: int, followed: Callable[[str | None], bool],
+        executor: Executor | None = None,
+    ) -> None:  # fmt: skip
         self._store = store
         self._handover = handover
         self._limit = limit
         self._followed = followed
+        self._executor = executor
 
     def __call__(self, batch: Submitted, accepted: Accepted) -> tuple[Submitted, list[bytes], list[Fault]]:
         """Return the batch with the fetched objects, their images, and a fault for each object that cannot be read.
@@ -81,7 +95,7 @@ class Fetcher:
         as skipped.
         """
         wanted = [ref for ref in batch.objects if ref.id in accepted]
-        found = fetch(self._store, wanted, self._limit, self._followed)
+        found = fetch(self._store, wanted, self._limit, self._followed, self._executor)
         self._handover.append_events(found.events)
         for ref, fault in found.waiting:
             self._handover.postpone([ref], batch.revision, POSTPONED_S, fault)

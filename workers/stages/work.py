@@ -17,6 +17,7 @@ from tasks.hubness import ReferenceVectors
 from tasks.images.decoder import Decoder
 from tasks.message_parts import DerivedThresholds
 from tasks.messages import Embedded, Extracted, Retrieved, Submitted
+from tasks.overlap import Overlap
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import Judge
 from vectordb.images import ImageEntry
@@ -42,10 +43,11 @@ class Embedding:
 
     def __init__(
         self, fetcher: Fetcher, decode: Decoder, encoder: ImageEncoder, options: PipelineOptions, triage: Triage,
-        handover: Handover, *, decoding_s: float,
+        handover: Handover, *, decoding_s: float, overlap: Overlap,
     ) -> None:  # fmt: skip
         """``decoding_s``: seconds for decoding a batch, after which each of its objects is sent again, alone."""
         self._decoding_s = decoding_s
+        self._overlap = overlap
         self._decode = decode
         self._fetcher = fetcher
         self._triage = triage
@@ -58,7 +60,7 @@ class Embedding:
         batch, images, faults = self._fetcher(batch, accepted)
         start = time.perf_counter()
         decode = self._decode if len(images) == 1 else splitting(self._decode, self._decoding_s)
-        embedded, bad = pipeline.embedding(batch, images, self._encoder, self._options, decode)
+        embedded, bad = pipeline.embedding(batch, images, self._encoder, self._options, decode, self._overlap)
         embedded = embedded.timed("embedding", _since(start))
         data = {ref.id: image for ref, image in zip(batch.objects, images, strict=True)}
         self._handover.settle(batch, self._triage([*faults, *bad], data), accepted)

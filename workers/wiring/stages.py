@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
+from tasks.overlap import Ahead
 from workers.images.archive import Archive
 from workers.images.departures import Departures, StatementMover
 from workers.images.examples import ExampleBook
@@ -24,12 +26,15 @@ from workers.stages.unusable import Triage
 from workers.stages.work import Embedding, Extraction, Retrieval, Scoring
 from workers.stages.worker import StageWorker
 from workers.wiring.indexing import indexing
-from workers.wiring.models import pipeline_options
+from workers.wiring.models import DECODERS, pipeline_options
 from workers.wiring.operations import journal
 from workers.wiring.wiring import Wiring
 
 if TYPE_CHECKING:
     from workers.stages.segmenter import Segmenter, Segmenting
+
+FETCHED_AT_ONCE = 8  # objects; a store on the network takes milliseconds for each
+ENCODED_AT_ONCE = 8  # images in a group: the next one is decoded meanwhile
 
 
 def stage_worker(wiring: Wiring) -> StageWorker:
@@ -54,7 +59,8 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     handover = Handover(w.ledger, w.publisher, w.inbox, late, s.deadline_s, w.clock)
 
     def fetcher() -> Fetcher:
-        return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content)
+        fetching = ThreadPoolExecutor(FETCHED_AT_ONCE, "fetch")
+        return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content, fetching)
 
     options = w.pipeline_options
     mover = StatementMover(w.statements, lambda: journal(w), lambda: w.store, w.backlog, w.clock)
@@ -74,6 +80,9 @@ def stage_worker(wiring: Wiring) -> StageWorker:
                     Triage(w.store, s.grace_s, w.clock, video=s.video),
                     handover,
                     decoding_s=DECODING * s.task_time_limit_s,
+                    overlap=Ahead(
+                        ThreadPoolExecutor(DECODERS, "decode"), ThreadPoolExecutor(1, "embed"), ENCODED_AT_ONCE
+                    ),
                 )
             ),
         ),

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.message_parts import ObjectRef, Revision, UserMetadata
 from workers.cli.s3 import _trace
-from workers.diagnostics.doctor import Check
+from workers.diagnostics.check import Check
 from workers.diagnostics.s3_delays import SourceDelays
 from workers.diagnostics.s3_existing import ExistingObject, newest
 from workers.diagnostics.s3_probe import Probe, ProbeForm

@@ -22,14 +22,14 @@ TEXTS = [
 ] * 10
 
 
-def test_the_stand_in_gives_the_vectors_of_the_encoder() -> None:
+def test_the_stand_in_gives_the_vectors_of_the_encoder(tmp_path: Path) -> None:
     theirs = encoding.plain(Path(package.MODEL_DIR))(TEXTS)
-    np.testing.assert_allclose(theirs, MiniLM(torch.float32).encode(TEXTS), atol=1e-5)
+    np.testing.assert_allclose(theirs, MiniLM(tmp_path).encode(TEXTS), atol=1e-5)
 
 
-def test_both_are_timed_in_turns_and_agree() -> None:
+def test_both_are_timed_in_turns_and_agree(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
-    found = encoding.compared(TEXTS, rounds=2, threads=threads)
+    found = encoding.compared(TEXTS, rounds=2, threads=threads, cache_dir=tmp_path)
     assert all(len(found["all_per_second"][who]) == 2 for who in ("ours", "theirs"))
     assert found["ratio"] > 0
     assert found["cosine"]["least"] > 0.999

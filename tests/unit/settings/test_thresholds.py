@@ -16,7 +16,7 @@ from tasks.message_parts import DerivedThresholds
 from tasks.thresholds.derived import Derived, Threshold, UnreadableThresholds, read
 from vectordb.library import Manifest
 from workers.captions.thresholds_in_force import NOT_DERIVED, ThresholdInForce
-from workers.diagnostics.doctor import Check
+from workers.diagnostics.check import Check
 from workers.diagnostics.threshold_checks import threshold_checks
 from workers.settings.settings import Settings
 from workers.wiring.captions import deriving

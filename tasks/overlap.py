@@ -1,0 +1,75 @@
+"""Decoding the next images while earlier ones are encoded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+from tasks.encoders.protocols import Floats
+
+T = TypeVar("T")
+
+
+class Overlap(Protocol):
+    """How the two parts of embedding share time. ``group``: images in one call of the encoder; ``None``: all."""
+
+    @property
+    def group(self) -> int | None: ...
+
+    def decoded(self, calls: Iterable[Callable[[], T]]) -> Generator[Callable[[], T], None, None]:
+        """For each call, in order, a function that returns its result or raises its error."""
+        ...
+
+    def encoded(self, call: Callable[[], Floats]) -> Callable[[], Floats]:
+        """Begin to encode; the function returns the vectors."""
+        ...
+
+
+class InTurn:
+    """No overlap: everything in the calling thread, each call when its result is needed."""
+
+    group = None
+
+    def decoded(self, calls: Iterable[Callable[[], T]]) -> Generator[Callable[[], T], None, None]:
+        """See ``Overlap``."""
+        yield from calls
+
+    def encoded(self, call: Callable[[], Floats]) -> Callable[[], Floats]:
+        """See ``Overlap``."""
+        vectors = call()
+        return lambda: vectors
+
+
+class Ahead:
+    """``decoding``: decodes at most ``group`` images ahead. ``encoding``: encodes one group at a time."""
+
+    def __init__(self, decoding: Executor, encoding: Executor, group: int) -> None:
+        self._decoding = decoding
+        self._encoding = encoding
+        self.group = group
+        self._last: Future[Floats] | None = None
+
+    def decoded(self, calls: Iterable[Callable[[], T]]) -> Generator[Callable[[], T], None, None]:
+        """See ``Overlap``. Calls that have not begun when the iterator is closed are not made."""
+        begun: deque[Future[T]] = deque()
+        try:
+            for call in calls:
+                begun.append(self._decoding.submit(call))
+                if len(begun) > self.group:
+                    yield begun.popleft().result
+            while begun:
+                yield begun.popleft().result
+        finally:
+            for future in begun:
+                future.cancel()
+
+    def encoded(self, call: Callable[[], Floats]) -> Callable[[], Floats]:
+        """See ``Overlap``. Waits for the group before, so that the images of two groups are held at most."""
+        if self._last is not None:
+            with suppress(Exception):  # whoever asks for its vectors is told
+                self._last.result()
+        self._last = self._encoding.submit(call)
+        return self._last.result

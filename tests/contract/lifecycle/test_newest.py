@@ -96,3 +96,17 @@ def test_many_objects_are_written_and_removed_in_few_calls(ledger: Ledger, recor
     assert records.counts()["done"] == 200
     assert ledger.remove([ref.id for ref in refs] + ["inbox/nothing.png"]) == [True] * 200 + [False]
     assert records.counts()["done"] == 0
+
+
+def test_a_head_of_any_length_is_read(ledger: Ledger, records: Records) -> None:
+    """Longer than what is usually read of a record."""
+    ref = ObjectRef("inbox", "a.png", "e" * 700)
+    arrival = Arrival(ref, verified=True)
+    assert ledger.enter([arrival], REVISION, 1.0, 60.0) == ["entered"]
+    record = Record(
+        bucket="inbox", key="a.png", etag=ref.etag, state="done", space_id="space", captions_version="captions@1"
+    )
+    assert ledger.finish([record], 2.0) == [True]
+    assert ledger.enter([arrival], REVISION, 3.0, 60.0) == ["done"]
+    assert records.known([ref.id]) == [(ref.etag, "")]
+    assert [head and head.etag for head in records.heads.of([ref.id, "inbox/none.png"])] == [ref.etag, None]

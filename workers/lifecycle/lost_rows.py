@@ -45,7 +45,7 @@ class LostRows:
         try:
             member = member_of(head_of(stored).number)
         except DamagedRecord:
-            self._give_head(oid)
+            self._give_head(oid, stored)
             return []
         return list(self._found(member))
 
@@ -66,14 +66,20 @@ class LostRows:
         with translated():
             return [text(form) for form in self._redis.zrange(self._keys.tags, start, start + FORMS - 1)]
 
-    def _give_head(self, oid: str) -> None:
+    def _give_head(self, oid: str, stored: bytes) -> None:
         number = self._number(raw(oid))
         key = self._keys.record(oid)
+
+        def work(pipe: Any) -> None:
+            same = pipe.get(key) == stored
+            pipe.multi()
+            if same and number is None:
+                pipe.delete(key)
+            elif same:
+                pipe.set(key, packed(Head("", "", "", "dead", "", "", number, 0.0), unreadable_body(b"")))
+
         with translated():
-            if number is None:
-                self._redis.delete(key)
-            else:
-                self._redis.set(key, packed(Head("", "", "", "dead", "", "", number, 0.0), unreadable_body(b"")))
+            self._redis.transaction(work, key)
 
     def _number(self, oid: bytes) -> int | None:
         begin = self._keys.numbered_begin

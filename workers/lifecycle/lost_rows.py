@@ -75,7 +75,7 @@ class LostRows:
             pipe.multi()
             if same and number is None:
                 pipe.delete(key)
-            elif same:
+            elif same and number is not None:
                 pipe.set(key, packed(Head("", "", "", "dead", "", "", number, 0.0), unreadable_body(b"")))
 
         with translated():

@@ -43,7 +43,7 @@ RELEASED = {1: "0dd28e7fc44cca07446566e8adb924ec6be28bddfc5d3b047590a73da9abacd8
 def head(record: Record, **fields: object) -> Head:
     revision = f"{record.space_id}/{record.captions_version}"
     made = Head(record.etag, "0" * 32, revision, record.state, record.segmentation_method, "", 17, AT)
-    return msgspec.structs.replace(made, **fields)  # type: ignore[arg-type]  # the caller knows the fields
+    return msgspec.structs.replace(made, **fields)
 
 
 def stored(record: Record) -> bytes:

@@ -33,7 +33,7 @@ PAGE = 200
 RECORDS, FEW = 20_000, 2_000
 FEED = 1000  # entries that the feed keeps
 PREFIX = "wildtag:"
-SAMPLED = 1000  # keys of a family
+SAMPLED = 10_000  # keys of a family; lists of labels differ much in their sizes
 FIRST = 3 * FEED  # records that are there before it is measured
 
 

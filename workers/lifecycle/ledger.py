@@ -142,7 +142,10 @@ class Ledger(RecordWriter):
 
     def _claim(self, at: float, deadline: float, limit: int, *, untroubled: bool) -> list[Overdue]:
         with translated():
-            taken = self._overdue(args=[self._keys.prefix, at, deadline, limit, int(untroubled)])
+            taken = self._overdue(
+                keys=[self._keys.ledger, self._keys.segmenting],
+                args=[self._keys.entry(""), at, deadline, limit, int(untroubled)],
+            )
         return [
             Overdue(
                 from_msgpack(ref, ObjectRef), text(revision), text(stage), int(attempts),
@@ -153,7 +156,13 @@ class Ledger(RecordWriter):
 
     def postpone(self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str) -> None:
         """Retry these objects after ``until``, because ``fault`` is temporary."""
-        self._many(self._postpone, [(r.id, r.etag, token(revision), until, fault) for r in refs])
+        k = self._keys
+        calls = [
+            ((k.ledger, k.segmenting, k.entry(r.id)), (raw(r.id), r.etag, token(revision), until, fault))
+            for r in refs
+        ]
+        with translated():
+            call_together(self._redis, self._postpone, calls)
 
     def segmentation_methods(self, refs: Sequence[ObjectRef]) -> list[str]:
         """The segmentation method of each object; empty if it is not to be segmented."""
@@ -165,7 +174,9 @@ class Ledger(RecordWriter):
 
     def extend(self, ref: ObjectRef, stage: str, deadline: float) -> None:
         """Extend the deadline of a long-running object, and of those behind it on the queue."""
-        self._many(self._go_on, [(ref.id, stage, deadline)])
+        args = [self._keys.entry(""), raw(ref.id), stage, deadline]
+        with translated():
+            self._go_on(keys=[self._keys.ledger, self._keys.segmenting], args=args)
 
     def segmenting(self) -> int:
         """Number of objects in progress that are to be segmented."""
@@ -193,7 +204,3 @@ class Ledger(RecordWriter):
         with translated(), contextlib.suppress(NoPermissionError):
             return str(self._redis.info("server").get("run_id", ""))
         return ""
-
-    def _many(self, script: Any, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
-        with translated():
-            return call_together(self._redis, script, [((), (self._keys.prefix, *row)) for row in rows])

@@ -23,6 +23,7 @@ BENCHMARKS = {
     "delay": "time from the end of an upload to its record, for each event source of an S3 bucket",
     "events": "throughput and latency of webhook events",
     "gateway": "throughput of uploads, and event streams",
+    "records": "memory of Redis per record, by family of keys",
     "reconcile": "duration of a sweep over a fully tagged bucket",
     "quality": "sweep the parameters of the method on labelled images",
     "finding": "how well labelled images are found by their labels",

@@ -21,6 +21,7 @@ BENCHMARKS = {
     "decoding": "cost of decoding in a process of its own, and of a large JPEG against plain Pillow",
     "captions": "encode, import and search a million captions",
     "delay": "time from the end of an upload to its record, for each event source of an S3 bucket",
+    "encoders": "images and texts per second of the bare model and of our encoders, on any device",
     "events": "throughput and latency of webhook events",
     "gateway": "throughput of uploads, and event streams",
     "records": "memory of Redis per record, by family of keys",

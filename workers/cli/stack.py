@@ -17,7 +17,7 @@ from workers.cli.console import console, messages
 from workers.cli.first_start import prepare_captions
 from workers.cli.models import explain
 from workers.cli.panels import RUN
-from workers.settings.settings import Settings
+from workers.settings.settings import SEGMENTATION, Settings
 
 if TYPE_CHECKING:
     from workers.wiring.wiring import Wiring
@@ -114,10 +114,13 @@ def prepare() -> None:
 def _stack(settings: Settings) -> Iterator[_Up]:
     from workers.embedded.private_home import flower_auth, private_home  # noqa: PLC0415 -- as above
     from workers.supervision.supervisor import Event, Supervisor  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.model_devices import embedding_devices, require_device  # noqa: PLC0415 -- as above
 
     def say(event: Event) -> None:
         messages.print(f"[dim]{escape(str(event))}[/]")
 
+    require_device(settings, [SEGMENTATION])
+    devices = embedding_devices(settings)
     os.umask(0o077)  # of this process and all that it starts
     for one in private_home(settings):
         messages.print(f"[yellow]{escape(one)}[/]", soft_wrap=True)
@@ -157,8 +160,9 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             supervisor.start([])  # until Redis is ready
             wiring.layout.require()
             wiring.health.clear()
+            wiring.models_in_use.clear()
             supervisor.start(
-                services(here, redis, port),
+                services(here, redis, port, devices),
                 {
                     "redis": redis.url,
                     "broker": here.broker,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +24,32 @@ def command(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "workers.cli", *arguments)
 
 
-def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[Service]:
+def services(
+    settings: Settings, redis: PrivateRedis, flower_port: int, devices: Sequence[str] = ()
+) -> list[Service]:  # fmt: skip
     """All services but Redis: workers, dispatcher, the watcher or sweep of the bucket, gateway and Flower.
 
-    ``settings`` must contain the URL of the private Redis.
+    ``settings`` must contain the URL of the private Redis. ``devices``: one embedding worker for each, with this
+    value of ``WILDTAG_DEVICE``; by default one worker with that of the settings.
     """
     wiring = Wiring(settings)
     after = (redis.name,)
 
-    def member(name: str, beats_as: str, *arguments: str, **rest: Any) -> Service:
+    def member(name: str, beats_as: str, *arguments: str, device: str | None = None, **rest: Any) -> Service:
         liveness = liveness_check(wiring, beats_as)
-        env = environment_of(name, settings)
+        own = settings if device is None else settings.model_copy(update={"device": device})
+        env = environment_of(f"worker-{beats_as}" if arguments[0] == "worker" else name, own)
         if name.startswith("worker-"):  # their matrices are small: a second thread does not pay
             env |= {"OPENBLAS_NUM_THREADS": "1"}
         return Service(
             name, command(*arguments), liveness.ready, healthy=liveness.healthy, after=after, env=env, **rest
         )
+
+    def worker(stage: str, number: int = 1, device: str | None = None) -> Service:
+        name = f"worker-{stage}" if number == 1 else f"worker-{stage}-{number}"
+        if stage == STAGES[0] and number == 1 and devices:
+            device = devices[0]
+        return member(name, stage, "worker", stage, device=device, ready_timeout=180, stop_timeout=10)
 
     def bucket_service() -> Service:
         """The process that finds changes: the watcher of a folder, or the sweep of a bucket on a server."""
@@ -49,8 +59,8 @@ def services(settings: Settings, redis: PrivateRedis, flower_port: int) -> list[
 
     port = settings.gateway_port
     return [
-        *(member(f"worker-{stage}", stage, "worker", stage, ready_timeout=180, stop_timeout=10)
-          for stage in (*STAGES, SEGMENTATION)),
+        *(worker(stage) for stage in (*STAGES, SEGMENTATION)),
+        *(worker(STAGES[0], number, device) for number, device in enumerate(devices[1:], 2)),
         member("dispatcher", "dispatcher", "dispatcher"),
         bucket_service(),
         # Uvicorn gives requests in progress three seconds to end

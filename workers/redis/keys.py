@@ -100,6 +100,8 @@ key                              type        holds
 ``P notify:counts``              hash        attempts by outcome: ``delivered``, ``retried``, ``dead``; and
                                              ``lost``: feed entries that were trimmed before the notifier read them
 ``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
+``P models``                     hash        ``HOST-PID QUEUE MODEL`` → how a model of that process computes, and when
+                                             that was last reported (msgpack); see ``workers.redis.models_in_use``
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
                                              and when it last reported it (msgpack); see ``workers.outages.board``
 ``P statements:OID``             string      what people said of labels of the object (JSON list, see
@@ -225,6 +227,10 @@ class Keys(ImageKeys, RecordKeys, RecoveryKeys):
     @property
     def heartbeats(self) -> str:
         return f"{self.prefix}heartbeats"
+
+    @property
+    def models(self) -> str:
+        return f"{self.prefix}models"
 
     @property
     def outages(self) -> str:

@@ -76,7 +76,7 @@ COMMANDS = (
     Command("s3", "s3", BUCKET, "Set up and check a bucket on MinIO or another S3 server."),
     Command("segment", "segment", SEGMENT,
         "Segment images: a table of labelled segments, a label map and an overlay for each image."),
-    Command("status", "results", OPERATE,
+    Command("status", "status", OPERATE,
         "Show how many objects wait, are in progress or finished, each stage's last progress, and current outages."),
     Command("doctor", "doctor", OPERATE,
         "Check this machine and the running stack, and say how to fix what fails. Exit status 1: a check failed."),

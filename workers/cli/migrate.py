@@ -95,7 +95,7 @@ def _reached(settings: Settings, *, dry_run: bool) -> Iterator[Wiring | None]:
         with Supervisor(settings.home, on_event=lambda event: _report(str(event))) as supervisor:
             redis = PrivateRedis(settings.home)
             supervisor.start([redis.service()])
-            update = {"redis_url": redis.url, "broker_url": redis.broker_url}
+            update = {"redis_url": redis.url, "broker_url": settings.broker_url or redis.broker_url}
             yield Wiring(settings.model_copy(update=update))
 
 

@@ -144,7 +144,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
             here = settings.model_copy(update={
-                "redis_url": redis.url, "broker_url": redis.broker_url, "flower_port": port,
+                "redis_url": redis.url, "broker_url": settings.broker_url or redis.broker_url, "flower_port": port,
                 "gateway_port": gateway_port, "gateway_host": "127.0.0.1", "flower_auth": flower_auth(settings),
                 "flower_url": settings.flower_url or f"http://127.0.0.1:{port}",
             })  # fmt: skip
@@ -153,6 +153,10 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             if not prepared(settings):
                 # in a process of its own, whose end frees the memory of the text encoder
                 subprocess.run(command("prepare"), env=environment_of("prepare", here), check=True)
+            if settings.broker_url is not None:
+                from workers.embedded.broker import await_broker  # noqa: PLC0415 -- as above
+
+                await_broker(wiring.publisher, messages.print)
             supervisor.start([])  # until Redis is ready
             wiring.layout.require()
             wiring.health.clear()
@@ -161,7 +165,8 @@ def _stack(settings: Settings) -> Iterator[_Up]:
                 services(here, redis, port, devices),
                 {
                     "redis": redis.url,
-                    "broker": redis.broker_url,
+                    "broker": here.broker,
+                    **({"broker_ca_file": str(here.broker_ca_file.absolute())} if here.broker_ca_file else {}),
                     "inbox": str(here.inbox_folder),
                     **({"output": str(here.output_folder.absolute())} if here.output_folder else {}),
                     "flower": flower,

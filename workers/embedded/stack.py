@@ -95,6 +95,7 @@ def running(settings: Settings) -> Settings | None:
         update={
             "redis_url": info.addresses["redis"],
             "broker_url": info.addresses["broker"],
+            "broker_ca_file": Path(file) if (file := info.addresses.get("broker_ca_file")) else None,
             "inbox": Path(info.addresses["inbox"]),
             "output_folder": Path(output) if (output := info.addresses.get("output")) else None,
         }

@@ -214,6 +214,22 @@ class DataLoss(BaseModel):
     segmentation_requests: int = Field(description="Number of lost segmentation requests.")
 
 
+class QueueDepth(BaseModel):
+    """One queue."""
+
+    ready: int = Field(description="Messages that no worker has received.")
+    consumers: int | None = Field(description="Workers on the queue; `null` with Redis as the broker.")
+
+
+class Queues(BaseModel):
+    """What is on the queues."""
+
+    queues: dict[str, QueueDepth]
+    unacknowledged: int | None = Field(
+        description="Messages that workers hold, of all queues; `null` with RabbitMQ as the broker."
+    )
+
+
 class ModelInUse(BaseModel):
     """A model that a worker has loaded, and how it computes."""
 
@@ -237,6 +253,7 @@ class Status(BaseModel):
     seconds_since_progress: dict[str, float] = Field(description="Seconds since the last progress, by stage.")
     captions_version: str | None
     flower: str | None = Field(description="The URL of Flower.")
+    queues: Queues | None = Field(description="`null` while the message broker is away.")
     models: list[ModelInUse]
     outages: list[Outage]
     held_removals: list[HeldRemovals]

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from vectordb.captions import Caption
 from vectordb.errors import Permanent
+from workers.broker.depths import DepthReader
 from workers.decoding.decoders import Decoders
 from workers.dispatch.object_batches import Batches
 from workers.dispatch.removals import Holds
@@ -110,6 +111,7 @@ class Services:
     teacher: Teacher
     duplicates: DuplicateFinder
     outages: OutageReport
+    depths: DepthReader
     holds: Holds
     data_loss: DataLoss
     losses: Losses

@@ -43,11 +43,14 @@ def without_outage_traceback(*args: Any, **options: Any) -> logging.LogRecord:
 
 def _lost() -> tuple[type[BaseException], ...]:
     """Errors of a service that is unavailable."""
-    from kombu.exceptions import OperationalError  # noqa: PLC0415 -- keeps commands quick that have no broker
+    from amqp.exceptions import ConnectionError as AmqpConnectionError  # noqa: PLC0415 -- keeps commands quick
+    from kombu.exceptions import OperationalError  # noqa: PLC0415 -- as above
     from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: PLC0415 -- as above
     from redis.exceptions import TimeoutError as RedisTimeoutError  # noqa: PLC0415 -- as above
 
-    return RedisConnectionError, RedisTimeoutError, OperationalError, ConnectionError, Transient
+    return (
+        RedisConnectionError, RedisTimeoutError, OperationalError, AmqpConnectionError, ConnectionError, Transient,
+    )  # fmt: skip
 
 
 def without_celery_advice(record: logging.LogRecord) -> bool:

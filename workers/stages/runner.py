@@ -31,6 +31,7 @@ from workers.stages.table import Stage
 
 log = structlog.get_logger()
 
+AGAIN_S = 1.0  # seconds of work after which another heartbeat tells more than that of the beginning
 BEAT_S = 5.0  # between two heartbeats of a worker that waits for a service
 
 
@@ -107,11 +108,13 @@ class StageRunner:
     def _try(self, message: _Message) -> None:
         stage = self._stages[message.stage]
         message.batch = stage.decode(message.data)
-        self._health.beat(message.stage)
-        message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin)
+        began = time.monotonic()
+        beat = self._health.command(message.stage)
+        message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin, also=[beat])
         message.begin = False
         stage.work()(message.batch, message.accepted)
-        self._health.beat(message.stage)
+        if time.monotonic() - began > AGAIN_S:
+            self._health.beat(message.stage)
 
     def _outlasts(self, stage: str, service: str, until: float) -> bool:
         """Wait for a service, sending heartbeats. Returns whether it is available again before ``until``."""

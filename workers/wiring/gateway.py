@@ -60,6 +60,7 @@ def services(wiring: Wiring) -> Services:
         teacher=teacher(wiring, rpc),
         duplicates=duplicate_finder(wiring, rpc),
         outages=wiring.outages,
+        depths=wiring.depths,
         holds=wiring.holds,
         data_loss=wiring.data_loss,
         losses=losses(wiring),

@@ -92,4 +92,4 @@ def segmenter(wiring: Wiring, methods: SegmentationMethods) -> Segmenter:
 
 def segmenting(wiring: Wiring, segmenter: Segmenter, fetcher: Fetcher, handover: Handover) -> Segmenting:
     """The work of the segmentation stage."""
-    return Segmenting(fetcher, segmenter, wiring.ledger, wiring.health, handover, wiring.settings.deadline_s / 4)
+    return Segmenting(fetcher, segmenter, wiring.health, handover, wiring.settings.deadline_s / 4)

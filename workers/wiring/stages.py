@@ -80,7 +80,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     def late(ref: ObjectRef) -> None:
         segmenter().late(ref)
 
-    handover = Handover(w.ledger, w.statements, w.publisher, w.inbox, late, s.deadline_s, w.clock)
+    handover = Handover(w.ledger, w.publisher, w.inbox, late, s.deadline_s, w.clock)
 
     def fetcher() -> Fetcher:
         fetching = ThreadPoolExecutor(FETCHED_AT_ONCE, "fetch")

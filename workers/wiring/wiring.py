@@ -23,6 +23,7 @@ from tasks.message_parts import Revision
 from tasks.pipeline import PipelineOptions
 from vectordb.library import ChangeableLibrary
 from workers.broker.celery_app import create_app
+from workers.broker.depths import DepthReader
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import RemoteEncoder, RemoteIndex
 from workers.captions.versions import ActiveVersion, OpenIndexes, derived_for
@@ -72,7 +73,7 @@ class Wiring(LifecycleWiring):
     @cached_property
     def app(self) -> Celery:
         s = self.settings
-        return create_app(s.broker, s.key_prefix, s.task_time_limit_s)
+        return create_app(s.broker, s.key_prefix, s.task_time_limit_s, s.broker_ca_file)
 
     @cached_property
     def segmentation_requests(self) -> SegmentationRequests:
@@ -154,6 +155,11 @@ class Wiring(LifecycleWiring):
     @cached_property
     def publisher(self) -> Publisher:
         return Publisher(self.app)
+
+    @cached_property
+    def depths(self) -> DepthReader:
+        """How many messages are on the queues, for people and metrics."""
+        return DepthReader(self.publisher, self.outage_tracker)
 
     @cached_property
     def store(self) -> ObjectStore:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,7 +29,8 @@ from PIL import Image
 from rich.console import Console
 
 from ops.bench.machine import machine, table, versions
-from ops.bench.random_models import SHAPES, save_random
+from ops.bench.options import parser_of
+from ops.bench.random_clip import SIZES, save
 from tasks.embedding import embed
 from tasks.encoders import BUNDLED, load_image_encoder, load_text_encoder
 from tasks.encoders.batch_size import DeviceMemory
@@ -37,6 +38,7 @@ from tasks.encoders.devices import Device, choose, is_out_of_memory
 from tasks.encoders.protocols import Described, ImageEncoder, TextEncoder
 from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Submitted
+from vectordb.starter import captions
 
 BATCHES = (1, 8, 32, 128)
 TOKENS = 16  # of a short caption
@@ -79,12 +81,12 @@ def main(arguments: Sequence[str]) -> None:
 @contextmanager
 def _saved(model: str) -> Iterator[str]:
     """The model as a name that encoders take; random weights lie in a folder until the end."""
-    if model not in SHAPES:
+    if model not in SIZES:
         yield model
         return
     with tempfile.TemporaryDirectory(prefix="wildtag-random-") as folder:
         messages.print(f"making {model} …")
-        save_random(model, Path(folder))
+        save(Path(folder), model)
         yield folder
 
 
@@ -139,7 +141,8 @@ def _text(encoder: TextEncoder, plan: Plan) -> dict[str, Any]:
     """Our text encoder with short captions."""
     assert isinstance(encoder, Described)  # noqa: S101 -- narrows a type
     count = 4 * encoder.description.batch
-    texts = [f"no {number} of us"[: TOKENS - 2].ljust(TOKENS - 2, "x") for number in range(count)]
+    words = " ".join(caption.text for caption in islice(captions(), count * TOKENS)).split()
+    texts = [" ".join(words[at : at + TOKENS - 2]) for at in range(count)]
     return {
         "description": asdict(encoder.description), "texts": len(texts), "tokens": TOKENS,
         "encode": _rate(lambda: len(encoder.encode(texts)), plan),
@@ -267,14 +270,12 @@ def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m ops.bench encoders", description=__doc__)
+    parser = parser_of("encoders", __doc__, "a few batches")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--model", default="random-vit-b-32", help=f"{', '.join(SHAPES)}, bundled, or an encoder")
+    parser.add_argument("--model", default="random-vit-b-32", help=f"{', '.join(SIZES)}, bundled, or an encoder")
     parser.add_argument("--threads", type=int, help="CPU threads of the model")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="batch sizes of the bare loop")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of which the median is taken")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each round, at least")
     parser.add_argument("--images", type=int, default=64, help="different images at least")
-    parser.add_argument("--short", action="store_true", help="a few batches: shows that it works, not how fast")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser

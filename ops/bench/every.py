@@ -51,6 +51,7 @@ PLANS = {
     "reference": Plan(),
     "growth": Plan(),
     "decoding": Plan(),
+    "encoders": Plan((*SHORT, "--model", "random-tiny")),
     "captions": Plan(("--count", "2000", "--sample", "64", "--rounds", "1", "--work", FOLDER)),
     "delay": Plan(("--images", "2", "--away", "0", "--home", HOME), ("--home", HOME)),
     "events": Plan(("--rate", "100", "--seconds", "2")),

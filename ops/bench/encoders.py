@@ -45,8 +45,7 @@ BARE = "bare"
 WORDS = 12  # of a caption
 PICTURE = (640, 480)  # pixels
 
-console = Console()
-messages = Console(stderr=True)
+console, messages = Console(), Console(stderr=True)
 
 Rate = dict[str, Any]
 
@@ -206,8 +205,7 @@ def _by_batch(
 
     def rate(batch: int) -> Rate:
         run = partial(_forward, encoder.tower, _on(device, encoder, inputs_of(encoder, batch)), batch)
-        alone: Rate = _rates({"alone": run}, plan)["alone"]
-        return alone
+        return dict(_rates({"alone": run}, plan)["alone"])
 
     for batch in batches:
         try:
@@ -269,8 +267,8 @@ def _conditions(device: Device) -> dict[str, Any]:
     found: dict[str, Any] = {"threads": torch.get_num_threads(), "cuda": torch.version.cuda}
     if device.kind != "cuda":
         return found
-    memory = torch.cuda.get_device_properties(device.name).total_memory
-    return found | {"capability": torch.cuda.get_device_capability(device.name), "memory_gb": round(memory / 1e9, 1)}
+    memory_gb = round(torch.cuda.get_device_properties(device.name).total_memory / 1e9, 1)
+    return found | {"capability": torch.cuda.get_device_capability(device.name), "memory_gb": memory_gb}
 
 
 def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

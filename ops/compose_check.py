@@ -1,8 +1,8 @@
 """Checks a stack that runs by Docker Compose: ``python ops/compose_check.py secrets``, then ``… image``.
 
 ``secrets`` writes ``.env`` with random secrets for a temporary stack. ``image`` stores a photograph in the bucket
-without using the gateway, and waits until the gateway serves its record with tags. Requires only the standard library
-and ``docker compose``.
+without using the gateway, and waits until the gateway serves its record with tags. The variable ``COMPOSE_FILE`` of
+Compose names further files. Requires only the standard library and ``docker compose``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def filled(example: str) -> str:
         secret = secrets.token_hex(24)
         return f"{found[1]}={f'check:{secret}' if found[1].endswith('_AUTH') else secret}"
 
-    return re.sub(r"^([A-Z][A-Z0-9_]*)=$", one, example, flags=re.MULTILINE)
+    env = re.sub(r"^([A-Z][A-Z0-9_]*)=$", one, example, flags=re.MULTILINE)
+    return f"{env}RABBITMQ_PASSWORD={secrets.token_hex(24)}\n"  # of docker-compose.rabbitmq.yml alone
 
 
 def value(env: str, name: str, default: str = "") -> str:

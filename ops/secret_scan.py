@@ -18,7 +18,7 @@ BASELINE = ROOT / ".secrets.baseline"
 
 REASONS = {
     ".env.example": "names of variables, without values",
-    "docker-compose.yml": "names of variables, and sentences about them",
+    "docker-compose.": "names of variables, and sentences about them",
     "docs/": "a command that makes a secret",
     "tests/": "made up for the test: keys of servers that run only meanwhile, checksums and names of samples",
     "workers/cli/s3.py": "an explanation of what to put there",

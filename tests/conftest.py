@@ -20,6 +20,8 @@ import structlog
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it has no types
 
 from tests.browser import chromium
+from tests.contract.rabbitmq_server import MISSING as RABBITMQ_MISSING
+from tests.contract.rabbitmq_server import SERVER as RABBITMQ_SERVER
 from tests.eventually import eventually
 from workers.outages.tracker import OutageTracker
 from workers.redis.connection import Client, connect
@@ -71,6 +73,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     asked = any(browser.is_relative_to(Path(argument.partition("::")[0]).absolute()) for argument in config.args)
     if asked and (lacking := chromium.missing()) is not None:
         terminalreporter.write_line(chromium.MISSING.format(lacking), yellow=True, bold=True)
+    brokers = Path(__file__).parent / "contract" / "broker"
+    asked = any(brokers.is_relative_to(Path(argument.partition("::")[0]).absolute()) for argument in config.args)
+    if asked and config.option.markexpr != "not long" and not RABBITMQ_SERVER.exists():
+        terminalreporter.write_line(RABBITMQ_MISSING, yellow=True, bold=True)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,8 @@ from ops.bench.stacks import new_home
 from tasks.message_parts import ObjectRef, Tag
 from vectordb.errors import Permanent
 from vectordb.images import ImageEntry
-from workers.embedded.stack import command, free_port, running
+from workers.embedded.ports import free_port
+from workers.embedded.stack import command, running
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.ledger import Arrival
 from workers.lifecycle.record import Record

@@ -31,7 +31,8 @@ from ops.bench.made_up_minio import Server, made_up_minio
 from ops.bench.private_redis import wait_until
 from ops.bench.stacks import new_home
 from vectordb.errors import Permanent
-from workers.embedded.stack import command, free_port, running
+from workers.embedded.ports import free_port
+from workers.embedded.stack import command, running
 from workers.lifecycle.record_reader import Records
 from workers.settings.settings import Settings
 from workers.supervision.supervisor import read_stack

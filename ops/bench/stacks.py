@@ -26,7 +26,7 @@ import redis
 from ops.bench.checkouts import Checkout
 from ops.bench.processes import SUPERVISOR, Services, services_of
 from vectordb.errors import Permanent
-from workers.embedded.stack import free_port
+from workers.embedded.ports import free_port
 from workers.redis.keys import Keys
 from workers.settings.settings import Settings
 

@@ -1,11 +1,12 @@
 """Stacks of the tests' own, and one that runs for many.
 
-A stack takes twenty seconds to start. Tests that start, kill or configure one have their own; those that only use one
+A stack takes seconds to start. Tests that start, kill or configure one have their own; those that only use one
 share ``running``, and each has keys of its own there.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.stack import Stack, started
+from tests.contract.rabbitmq_server import SERVER
+
+collect_ignore_glob: list[str] = []
+if not SERVER.exists() and os.environ.get("CI") != "true":
+    collect_ignore_glob.append("test_rabbitmq.py")
 
 SHADOWING = ("tasks", "workers", "vectordb", "ops", "celeryconfig")
 

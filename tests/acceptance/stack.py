@@ -25,6 +25,7 @@ from vectordb.errors import Transient
 from workers.embedded.stack import command
 from workers.lifecycle.record import STATES
 from workers.lifecycle.record_reader import Pending, Records
+from workers.outages.board import Outage, OutageBoard
 from workers.redis.connection import connect
 from workers.redis.keys import Keys
 from workers.settings.settings import Settings
@@ -32,6 +33,7 @@ from workers.supervision.supervisor import StackInfo, read_stack
 
 ROOT = Path(__file__).parents[2]  # what is started elsewhere finds the code there, installed or not
 
+PREFIX: str = Settings.model_fields["key_prefix"].default
 Json = dict[str, Any]
 T = TypeVar("T")
 
@@ -128,6 +130,20 @@ class Stack:
         """The newest entry of the feed: a change means that something was reported."""
         return self._records().feed_end()
 
+    def feed(self) -> list[str]:
+        """The objects that the feed has reported, in its order: an object as often as it was."""
+        found: list[str] = []
+        after = "0"
+        while items := self._records().feed(after, block_ms=1):
+            found += [item.oid for item in items]
+            after = items[-1].id
+        return found
+
+    def outages(self) -> list[Outage]:
+        """The outages that its processes have noticed, to wait for one."""
+        address = self.info().addresses["redis"]
+        return OutageBoard(connect(address), Keys(PREFIX), "test", time.time).read()
+
     def pending(self) -> list[Pending]:
         """What is on its way, to wait for it."""
         return self._records().pending()
@@ -167,7 +183,7 @@ class Stack:
     def _records(self) -> Records:
         address = self.info().addresses["redis"]
         if address not in self._readers:
-            self._readers[address] = Records(connect(address), Keys(Settings.model_fields["key_prefix"].default))
+            self._readers[address] = Records(connect(address), Keys(PREFIX))
         return self._readers[address]
 
     def _up(self) -> StackInfo | None:

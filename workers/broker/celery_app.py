@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kombu
 from celery import Celery
@@ -10,6 +13,8 @@ from celery.app.amqp import AMQP
 from kombu import Queue
 from kombu.utils.url import maybe_sanitize_url
 
+from workers.broker.amqp_transport import PATH
+from workers.broker.rabbitmq import rabbitmq_configuration
 from workers.settings.settings import QUEUES
 
 RECONNECT_S = 1.0
@@ -32,6 +37,8 @@ class Connection(kombu.Connection):
         For ``redis+socket://`` and lists of brokers kombu's own contains whole URLs.
         """
         shown: dict[str, Any] = super().info()
+        if shown["transport"] == PATH:
+            shown["transport"] = "amqp"
         shown["hostname"] = maybe_sanitize_url(shown.get("hostname") or "") or None
         shown["alternates"] = [maybe_sanitize_url(url) for url in shown.get("alternates") or ()]
         return shown
@@ -43,19 +50,27 @@ class Transport(AMQP):
     Connection = Connection
 
 
-def create_app(broker: str, key_prefix: str, task_time_limit_s: int) -> Celery:
+def create_app(broker: str, key_prefix: str, task_time_limit_s: int, ca_file: Path | None = None) -> Celery:
     """A Celery app without tasks, for publishing and monitoring.
 
     Workers add their tasks (``workers.stages.registration``). ``broker``: a URL. ``key_prefix``: the prefix of all
-    keys if the broker is Redis.
+    keys of a Redis broker, and of all names in RabbitMQ. ``ca_file``: certificate authorities of the broker, in PEM
+    format; those of the system when not given.
     """
     app = Celery("wildtag", broker=broker, amqp=Transport, set_as_current=False)
     app.conf.update(configuration(key_prefix, task_time_limit_s))
+    scheme = urlsplit(broker).scheme
+    if scheme in {"amqp", "amqps"}:
+        app.conf.update(rabbitmq_configuration(key_prefix))
+    if scheme in {"amqps", "rediss"}:  # by default Kombu checks no certificate
+        prefix = "ssl_" if scheme == "rediss" else ""
+        tls = {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": None if ca_file is None else str(ca_file)}
+        app.conf.broker_use_ssl = {f"{prefix}{name}": value for name, value in tls.items()}
     return app
 
 
 def configuration(key_prefix: str, task_time_limit_s: int) -> dict[str, Any]:
-    """Celery's settings, with reasons."""
+    """Celery's settings, with reasons. What differs with RabbitMQ is in ``workers.broker.rabbitmq``."""
     return {
         # msgpack carries vectors as bytes; pickle and yaml could execute code from a message
         "task_serializer": "msgpack",

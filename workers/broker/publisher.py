@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 from uuid import uuid4
 
+from amqp.exceptions import AMQPError, NotFound
 from celery import Celery
+from kombu import Queue
 from kombu.exceptions import OperationalError
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
@@ -15,15 +18,23 @@ from redis.exceptions import RedisError
 from tasks.message_parts import ObjectRef
 from tasks.messages import Batch
 from vectordb.errors import Transient
+from workers.broker.amqp_transport import DELAYED, BrokerBlocked, Refused
+from workers.broker.depths import Depths, QueueDepth
 from workers.settings.dependencies import BROKER
+from workers.settings.settings import QUEUES
 
 PATIENCE_S = 5
+FAULTS = (OperationalError, RedisError, OSError, AMQPError)
 
 
 class BrokerUnavailable(Transient):
     """The broker did not accept the message, or cannot be reached."""
 
     service = BROKER
+
+
+class BrokerRefused(BrokerUnavailable):
+    """RabbitMQ refuses the user, the password, the virtual host or the trust in its certificate."""
 
 
 class Sender(Protocol):
@@ -47,6 +58,8 @@ class Publisher:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        queues: Any = app.amqp.queues
+        self._delayed: Queue | None = queues.aliases.get(DELAYED)  # RabbitMQ's
 
     def send(self, stage: str, batch: Batch, *, pause: float = 0.0, retries: int = 0) -> None:
         """Send a batch to the queue of a stage. It is processed after ``pause`` seconds."""
@@ -59,13 +72,28 @@ class Publisher:
 
     def queued(self, stage: str) -> int:
         """Number of messages in the queue of a stage that no worker has received. Raises ``BrokerUnavailable``."""
+        with self._connected() as connection:
+            return _declared(self._app, stage, connection.default_channel)
+
+    def depths(self) -> Depths:
+        """How many messages are on the queues. Raises ``BrokerUnavailable``."""
+        with self._connected() as connection:
+            if self._delayed is not None:
+                return Depths({name: self._depth(connection, name) for name in QUEUES}, None)
+            channel: Any = connection.default_channel
+            found = {name: QueueDepth(_declared(self._app, name, channel), None) for name in QUEUES}
+            if not hasattr(channel, "unacked_index_key"):
+                return Depths(found, None)
+            with channel.conn_or_acquire() as client:
+                return Depths(found, int(client.zcard(channel.unacked_index_key)))
+
+    def _depth(self, connection: Any, name: str) -> QueueDepth:
         try:
-            with self._app.connection_for_write() as connection:
-                # not passive: a passive declaration looks for a Redis queue without the key prefix
-                declared: Any = self._app.amqp.queues[stage].bind(connection.default_channel).queue_declare()
-                return int(declared.message_count)
-        except (OperationalError, RedisError, OSError) as exc:
-            raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
+            with connection.channel() as channel:
+                declared: Any = self._app.amqp.queues[name].bind(channel).queue_declare(passive=True)
+        except NotFound:  # nobody has used it yet; the fault closes its channel
+            return QueueDepth(0, 0)
+        return QueueDepth(int(declared.message_count), int(declared.consumer_count))
 
     def ask(self, queue: str, task: str, request: str, data: bytes, label: str, lifetime: float) -> None:
         """Send an RPC request to a queue. The answer comes under ``Keys.rpc(request)``; see ``workers.redis.rpc``."""
@@ -78,36 +106,32 @@ class Publisher:
         Redis. ``delivery``: the message's delivery tag. The message gets a new one, because the worker acknowledges
         the old tag at the end of its task, when another worker may already hold the message.
         """
-        try:
-            with self._app.connection_for_write() as connection:
-                channel: Any = connection.default_channel
-                if not hasattr(channel, "unacked_key"):  # only the Redis transport has it
-                    return False
-                with channel.conn_or_acquire() as client:
-                    return bool(client.transaction(
-                        lambda pipe: _move(pipe, channel, stage, delivery), channel.unacked_key,
-                        value_from_callable=True,
-                    ))  # fmt: skip
-        except (OperationalError, RedisError, OSError) as exc:
-            raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
+        if self._delayed is not None:
+            return False
+        with self._connected() as connection:
+            channel: Any = connection.default_channel
+            if not hasattr(channel, "unacked_key"):  # only the Redis transport has it
+                return False
+            with channel.conn_or_acquire() as client:
+                return bool(client.transaction(
+                    lambda pipe: _move(pipe, channel, stage, delivery), channel.unacked_key,
+                    value_from_callable=True,
+                ))  # fmt: skip
 
     def reach(self) -> None:
-        """Open a new connection to the broker and close it. Raises ``BrokerUnavailable``."""
-        try:
-            # options of the Redis transport; AMQP has no timeouts
-            patience = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": PATIENCE_S}
-            with self._app.connection_for_write(transport_options=patience) as connection:
-                connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=PATIENCE_S)
-                _ = connection.default_channel  # opening a channel sends a request to the broker
-        except (OperationalError, RedisError, OSError) as exc:
-            raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
+        """Open a new connection to the broker and close it. Raises ``BrokerUnavailable``.
+
+        To RabbitMQ it sends a message for nobody, since a broker that is short of memory still takes connections.
+        """
+        with self._connected(patience=PATIENCE_S) as connection:
+            channel: Any = connection.default_channel  # opening a channel sends a request to the broker
+            if self._delayed is not None:
+                channel.ask()
 
     def consumers(self, patience_s: float = 1.5) -> list[str]:
         """The names of the Celery workers that answer within ``patience_s``. Raises ``BrokerUnavailable``."""
-        try:
+        with _translated():
             answers = self._app.control.ping(timeout=patience_s)
-        except (OperationalError, RedisError, OSError) as exc:
-            raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
         return sorted({name for answer in answers or () for name in answer})
 
     def _send(
@@ -121,13 +145,50 @@ class Publisher:
         retries: int = 0,
         expires: float | None = None,
     ) -> None:
-        try:
+        options: dict[str, Any] = {"queue": queue, "countdown": pause or None, "expires": expires}
+        if pause and self._delayed is not None:
+            options = self._after_pause(queue, self._delayed, pause)
+        with _translated():
             self._app.send_task(
-                name, args=args, queue=queue, argsrepr=argsrepr, kwargsrepr="", ignore_result=True,
-                countdown=pause or None, retries=retries, expires=expires,
-            )  # fmt: skip
-        except (OperationalError, RedisError, OSError) as exc:
-            raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
+                name, args=args, argsrepr=argsrepr, kwargsrepr="", ignore_result=True, retries=retries, **options
+            )
+
+    def _after_pause(self, queue: str, delayed: Queue, pause: float) -> dict[str, Any]:
+        """Where RabbitMQ holds a message for ``pause`` seconds before it puts it on a queue."""
+        return {
+            "queue": delayed, "exchange": delayed.exchange.name, "exchange_type": delayed.exchange.type,
+            "routing_key": self._app.amqp.queues[queue].name, "expiration": pause,
+        }  # fmt: skip
+
+    @contextmanager
+    def _connected(self, patience: float | None = None) -> Iterator[Any]:
+        """A connection of its own, which is open. ``patience``: of the Redis transport, for each command, seconds."""
+        options = {} if patience is None else {"socket_timeout": patience, "socket_connect_timeout": patience}
+        with _translated(), self._app.connection_for_write(transport_options=options) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=PATIENCE_S)
+            yield connection
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise ``BrokerUnavailable`` for what a broker that is out of reach, or refuses what is asked, raises."""
+    try:
+        yield
+    except BrokerBlocked as exc:
+        raise BrokerUnavailable(str(exc)) from exc
+    except FAULTS as exc:
+        if isinstance(exc.__cause__, Refused):
+            raise BrokerRefused(str(exc)) from exc
+        raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
+
+
+def _declared(app: Celery, name: str, channel: Any) -> int:
+    """Number of messages in a queue, which is made if it does not exist.
+
+    Not passive: a passive declaration looks for a Redis queue without the key prefix.
+    """
+    declared: Any = app.amqp.queues[name].bind(channel).queue_declare()
+    return int(declared.message_count)
 
 
 def _move(pipe: Any, channel: Any, stage: str, delivery: str) -> bool:

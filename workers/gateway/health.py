@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import anyio.to_thread
+import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -55,9 +56,11 @@ class _Rest(Collector):
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily("wildtag_event_streams", "open event streams", value=self._streams.open)
+        yield from self._queues()
         yield from self._outages()
         try:
             counts, beats = self._services.records.counts(), self._services.health.beats()
+            models_in_use = self._services.models_in_use.read()
             sources, received = self._services.sources.conditions(), self._services.event_sink.counts()
             holds = self._services.holds.active()
         except Transient:
@@ -75,6 +78,13 @@ class _Rest(Collector):
         for name, at in beats.items():
             ago.add_metric([name], max(0.0, now - at))
         yield ago
+        batch = GaugeMetricFamily(
+            "wildtag_model_batch", "images, texts or points that a loaded model takes at once",
+            labels=["queue", "model", "process", "device", "runtime", "dtype"],
+        )  # fmt: skip
+        for one in models_in_use:
+            batch.add_metric([one.queue, one.model, one.process, one.device, one.runtime, one.dtype], one.batch)
+        yield batch
         works = GaugeMetricFamily("wildtag_event_source_works", "whether a source of events works", labels=["source"])
         for name, condition in sources.items():
             works.add_metric([name], float(condition.state == "working"))
@@ -89,6 +99,22 @@ class _Rest(Collector):
         for name, count in received.items():
             events.add_metric(list(name.partition(":")[::2]), count)
         yield events
+
+    def _queues(self) -> Iterable[Metric]:
+        depths = self._services.depths.read()
+        yield GaugeMetricFamily(
+            "wildtag_broker_up", "whether the message broker answers", value=float(depths is not None)
+        )
+        ready = GaugeMetricFamily("wildtag_queue_messages", "messages that no worker has received", labels=["queue"])
+        workers = GaugeMetricFamily("wildtag_queue_consumers", "workers on a queue; RabbitMQ only", labels=["queue"])
+        held = GaugeMetricFamily("wildtag_unacknowledged_messages", "messages that workers hold; Redis only")
+        for name, one in depths.queues.items() if depths else ():
+            ready.add_metric([name], one.ready)
+            if one.consumers is not None:
+                workers.add_metric([name], one.consumers)
+        if depths and depths.unacknowledged is not None:
+            held.add_metric([], depths.unacknowledged)
+        yield from (ready, workers, held)
 
     def _outages(self) -> Iterable[Metric]:
         lasting = GaugeMetricFamily("wildtag_outage_seconds", "duration of a service's outage", labels=["name"])
@@ -183,6 +209,7 @@ async def readiness(services: Services, *, known: bool) -> Response:
     store = await anyio.to_thread.run_sync(services.outages.look, "store")
     if store is not None:
         missing["store"] = store
+    await anyio.to_thread.run_sync(services.depths.read)  # a broker that is away becomes an outage
     standing = await anyio.to_thread.run_sync(services.outages.active)
     headers = {"Retry-After": "1"} if missing else None
     held = [] if "redis" in missing else await anyio.to_thread.run_sync(held_removals, services)
@@ -223,6 +250,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
     def status() -> Response:
         """The number of objects by state, the last progress of each stage, event sources and outages."""
         version: str | None = None
+        depths = services.depths.read()
         standing = services.outages.active()
         try:
             if all(one.name != "captions" for one in standing):  # otherwise the call would block
@@ -236,7 +264,8 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         return responses.json({
             "bucket": options.bucket, "counts": services.records.counts(),
             "seconds_since_progress": {n: round(now - at, 1) for n, at in services.health.beats().items()},
-            "captions_version": version, "flower": options.flower,
+            "captions_version": version, "flower": options.flower, "models": services.models_in_use.read(),
+            "queues": depths and msgspec.to_builtins(depths),
             "outages": described(standing, now), "held_removals": held_removals(services),
             "sources": dict(services.sources.conditions()), "image_index": services.images_standing.read(),
             "coverage": covered(services),

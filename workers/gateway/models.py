@@ -214,6 +214,37 @@ class DataLoss(BaseModel):
     segmentation_requests: int = Field(description="Number of lost segmentation requests.")
 
 
+class QueueDepth(BaseModel):
+    """One queue."""
+
+    ready: int = Field(description="Messages that no worker has received.")
+    consumers: int | None = Field(description="Workers on the queue; `null` with Redis as the broker.")
+
+
+class Queues(BaseModel):
+    """What is on the queues."""
+
+    queues: dict[str, QueueDepth]
+    unacknowledged: int | None = Field(
+        description="Messages that workers hold, of all queues; `null` with RabbitMQ as the broker."
+    )
+
+
+class ModelInUse(BaseModel):
+    """A model that a worker has loaded, and how it computes."""
+
+    queue: str = Field(description="The queue that the worker consumes.")
+    model: str = Field(description="Its role, such as `image encoder`.")
+    process: str
+    device: str = Field(description="Such as `cpu` or `cuda:0`.")
+    runtime: str
+    dtype: str = Field(description="The number format, such as `bfloat16`.")
+    batch: int = Field(description="Images, texts or points at once at most. Halved when memory was full.")
+    hardware: str
+    reason: str = Field(description="Why the CPU is used although an accelerator seems to be present, or empty.")
+    at: float = Field(description="When the worker last reported it, in Unix seconds.")
+
+
 class Status(BaseModel):
     """The state of the system."""
 
@@ -222,6 +253,8 @@ class Status(BaseModel):
     seconds_since_progress: dict[str, float] = Field(description="Seconds since the last progress, by stage.")
     captions_version: str | None
     flower: str | None = Field(description="The URL of Flower.")
+    queues: Queues | None = Field(description="`null` while the message broker is away.")
+    models: list[ModelInUse]
     outages: list[Outage]
     held_removals: list[HeldRemovals]
     sources: dict[str, Source]

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from vectordb.captions import Caption
 from vectordb.errors import Permanent
+from workers.broker.depths import DepthReader
 from workers.decoding.decoders import Decoders
 from workers.dispatch.object_batches import Batches
 from workers.dispatch.removals import Holds
@@ -33,6 +34,7 @@ from workers.notifying.dead_letters import DeadLetters
 from workers.outages.outage_report import OutageReport
 from workers.redis.data_loss import DataLoss, Refill
 from workers.redis.heartbeats import Health
+from workers.redis.models_in_use import ModelBoard
 from workers.segmentation.requests import SegmentationRequests
 from workers.stores.store import ObjectStore
 
@@ -93,6 +95,7 @@ class Services:
     inbox: Inbox
     store: ObjectStore
     health: Health
+    models_in_use: ModelBoard
     sources: Sources
     event_sink: EventSink
     keys: ApiKeys
@@ -108,6 +111,7 @@ class Services:
     teacher: Teacher
     duplicates: DuplicateFinder
     outages: OutageReport
+    depths: DepthReader
     holds: Holds
     data_loss: DataLoss
     losses: Losses

@@ -33,6 +33,9 @@ from workers.wiring.wiring import Wiring
 
 log = structlog.get_logger()
 
+PUBLIC = "guest"  # RabbitMQ's first user and password, which it accepts from its own machine only
+BROKER_PATHS = frozenset({"/broker", "/api/queues/length"})
+"""Here Flower asks RabbitMQ's management plugin: without encryption, at a port that may be another server's."""
 OPEN = "/healthcheck"  # answers OK and nothing else; health checks have no password
 
 
@@ -41,10 +44,11 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
     if not settings.flower_auth:
         raise Permanent("Flower requires a user and a password: set WILDTAG_FLOWER_AUTH=USER:PASSWORD")
     urls = settings.broker, settings.redis_url
-    if any(0 < len(form) < HIDDEN_FROM for one in passwords_of(*urls) for form in (one, unquote(one))):
+    secrets = passwords_of(*urls) - {PUBLIC}
+    if any(0 < len(form) < HIDDEN_FROM for one in secrets for form in (one, unquote(one))):
         raise Permanent(
-            f"the password of Redis is shorter than {HIDDEN_FROM} characters, and Flower could not hide it on its"
-            " pages: choose a longer one"
+            f"the password of Redis or of the broker is shorter than {HIDDEN_FROM} characters, and Flower could not"
+            " hide it on its pages: choose a longer one"
         )
     configure()
     logging.getLogger("tornado.access").propagate = False
@@ -53,7 +57,7 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
     options.max_tasks, options.natural_time = 20_000, True
     application = GuardedFlower(
         Wiring(settings).app, settings.flower_auth, host_of(settings.flower_url),
-        {*passwords_of(*urls), settings.flower_auth.partition(":")[2]},
+        {*secrets, settings.flower_auth.partition(":")[2]},
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     application.start_http_server()
@@ -77,6 +81,7 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
         super().__init__(options=options, capp=app, **flower_settings)
         self._expected = b"Basic " + b64encode(auth.encode())
         self._host = host
+        self._rabbitmq = app.connection_for_read().transport.driver_type == "amqp"
         hidden = spellings(secrets)
         self.add_transform(lambda _request: _Hiding(hidden))
 
@@ -90,9 +95,13 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
         if not served(request.headers.get("Host", ""), self._host):
             return 403, "This host name is not served. If it is yours, set WILDTAG_FLOWER_URL to its URL."
         shown = request.headers.get("Authorization", "").encode()
-        if request.path == OPEN or compare_digest(shown, self._expected):
+        if request.path == OPEN:
             return None
-        return 401, "A user and a password are required."
+        if not compare_digest(shown, self._expected):
+            return 401, "A user and a password are required."
+        if self._rabbitmq and request.path.rstrip("/") in BROKER_PATHS:
+            return 404, "The queues are shown by wildtag status and by the gateway's /metrics."
+        return None
 
 
 class _Refused(RequestHandler):
@@ -138,7 +147,7 @@ class _Hiding(OutputTransform):
 
 def passwords_of(*urls: str) -> set[str]:
     """The passwords in URLs, as they are written there; empty for a URL without one."""
-    return {urlsplit(url).password or "" for url in urls}
+    return {urlsplit(one).password or "" for url in urls for one in url.split(";")}
 
 
 def spellings(secrets: Iterable[str]) -> Mapping[bytes, bytes]:

@@ -1,12 +1,15 @@
-"""The Redis that holds the records, the ledger and the queues."""
+"""The Redis that holds the records and the ledger, and the broker, which is the same Redis or another server."""
 
 from __future__ import annotations
 
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 
-from workers.settings.topic import Topic
+from workers.settings.topic import Topic, UserPath
+
+BROKERS = ("amqp", "amqps", "redis", "rediss", "redis+socket", "unix")
+"""The schemes of supported brokers."""
 
 
 class RedisSettings(Topic):
@@ -15,11 +18,40 @@ class RedisSettings(Topic):
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0", description="URL of the Redis that stores the records, the ledger and the inbox."
     )
-    broker_url: str | None = Field(None, description="URL of Celery's broker. Default: the Redis of redis_url.")
-    key_prefix: str = Field("wildtag:", description="Prefix of every Redis key.")
+    broker_url: str | None = Field(
+        None,
+        description="URL of Celery's broker, which carries the queues: a Redis, or RabbitMQ (amqp://, or amqps://"
+        " with TLS). Default: the Redis of redis_url.",
+    )
+    broker_ca_file: UserPath | None = Field(
+        None,
+        description="File of certificate authorities for a broker with TLS, in PEM format."
+        " Default: those of the system.",
+    )
+    key_prefix: str = Field(
+        "wildtag:", description="Prefix of every Redis key, and of RabbitMQ's queues and exchanges."
+    )
     feed_length: PositiveInt = Field(
         10_000, description="Number of finished objects that the feed keeps for clients, the notifier and the writer."
     )
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_supported(cls, value: str | None) -> str | None:
+        for one in (value or "").split(";") if value else ():
+            scheme = one.partition("://")[0]
+            if "://" not in one or scheme not in BROKERS:
+                raise ValueError(f"the URL begins with none of: {', '.join(f'{name}://' for name in BROKERS)}")
+            try:
+                readable = bool(urlsplit(one).port or True)
+            except ValueError:
+                readable = False
+            if not readable or "#" in one:
+                raise ValueError(
+                    "the URL cannot be read: in the user, the password and the virtual host, write special characters"
+                    " as %XX, such as %2F for / and %40 for @"
+                )
+        return value
 
     @property
     def broker(self) -> str:

@@ -43,6 +43,7 @@ def services(wiring: Wiring) -> Services:
     return Services(
         batching_writer=BatchingWriter(connect_async(s.redis_url), wiring.keys),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
+        models_in_use=wiring.models_in_use,
         sources=wiring.sources, event_sink=wiring.event_sink, keys=wiring.api_keys,
         sessions=Sessions(wiring.redis, wiring.keys, wiring.clock),
         idempotency=Idempotency(wiring.redis, wiring.keys),
@@ -59,6 +60,7 @@ def services(wiring: Wiring) -> Services:
         teacher=teacher(wiring, rpc),
         duplicates=duplicate_finder(wiring, rpc),
         outages=wiring.outages,
+        depths=wiring.depths,
         holds=wiring.holds,
         data_loss=wiring.data_loss,
         losses=losses(wiring),

@@ -23,6 +23,7 @@ from tasks.message_parts import Revision
 from tasks.pipeline import PipelineOptions
 from vectordb.library import ChangeableLibrary
 from workers.broker.celery_app import create_app
+from workers.broker.depths import DepthReader
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import RemoteEncoder, RemoteIndex
 from workers.captions.versions import ActiveVersion, OpenIndexes, derived_for
@@ -41,6 +42,7 @@ from workers.outages.tracker import OutageTracker
 from workers.redis.cache import RedisCache
 from workers.redis.connection import connect
 from workers.redis.heartbeats import Health
+from workers.redis.models_in_use import ModelBoard
 from workers.redis.rpc import RpcClient
 from workers.segmentation.requests import SegmentationRequests
 from workers.stores.object_filter import ObjectFilter
@@ -71,7 +73,7 @@ class Wiring(LifecycleWiring):
     @cached_property
     def app(self) -> Celery:
         s = self.settings
-        return create_app(s.broker, s.key_prefix, s.task_time_limit_s)
+        return create_app(s.broker, s.key_prefix, s.task_time_limit_s, s.broker_ca_file)
 
     @cached_property
     def segmentation_requests(self) -> SegmentationRequests:
@@ -113,6 +115,16 @@ class Wiring(LifecycleWiring):
         return Health(self.redis, self.keys, self.clock, self.liveness)
 
     @cached_property
+    def models_in_use(self) -> ModelBoard:
+        """How the models of all processes compute."""
+        return ModelBoard(self.redis, self.keys, self.process_name, self.clock)
+
+    def loaded_models(self) -> dict[str, object]:
+        """The encoders that this process has loaded, by their role."""
+        roles = {"image encoder": "image_encoder", "text encoder": "text_encoder"}
+        return {role: self.__dict__[name] for role, name in roles.items() if name in self.__dict__}
+
+    @cached_property
     def liveness(self) -> LivenessFiles:
         """The liveness files of this process."""
         return LivenessFiles(self.settings.liveness_folder)
@@ -143,6 +155,11 @@ class Wiring(LifecycleWiring):
     @cached_property
     def publisher(self) -> Publisher:
         return Publisher(self.app)
+
+    @cached_property
+    def depths(self) -> DepthReader:
+        """How many messages are on the queues, for people and metrics."""
+        return DepthReader(self.publisher, self.outage_tracker)
 
     @cached_property
     def store(self) -> ObjectStore:

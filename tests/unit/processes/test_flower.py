@@ -31,15 +31,19 @@ def test_a_wrong_value_is_refused_and_not_repeated(
     assert wrong not in said
 
 
-def test_a_password_of_redis_that_is_too_short_to_be_hidden_is_refused() -> None:
+@pytest.mark.parametrize("setting", ["redis_url", "broker_url"])
+def test_a_password_of_redis_or_the_broker_that_is_too_short_to_be_hidden_is_refused(setting: str) -> None:
     for password in ("short", "%61%62"):  # as it is written, and as it is shown
-        settings = Settings(redis_url=f"redis://:{password}@localhost:1/0", flower_auth="me:://secret")
-        with pytest.raises(Permanent, match="password of Redis is shorter"):
+        settings = Settings(flower_auth="me:://secret").model_copy(
+            update={setting: f"redis://:{password}@localhost:1/0"}
+        )  # fmt: skip
+        with pytest.raises(Permanent, match="password of Redis or of the broker is shorter"):
             run_flower(settings, 5555)
 
 
 def test_a_password_may_look_like_a_url() -> None:
     assert passwords_of("redis://:secret@h/0", "redis://h/0") == {"secret", ""}
+    assert passwords_of("amqp://a:one@h/v;amqp://a:two@i/v") == {"one", "two"}
     assert Settings(flower_auth="me:http://a:bcd@h").flower_auth == "me:http://a:bcd@h"
 
 

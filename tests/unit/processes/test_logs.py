@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import redis
+from amqp.exceptions import ConnectionForced
 
 from workers.processes.logs import without_celery_advice, without_outage_traceback
 from workers.redis.connection import StoreUnavailable
@@ -25,7 +26,9 @@ def formatted(error: Exception) -> str:
 
 
 @pytest.mark.parametrize(
-    "error", [redis.ConnectionError("closed by server"), ConnectionResetError("reset"), StoreUnavailable("gone")]
+    "error",
+    [redis.ConnectionError("closed by server"), ConnectionResetError("reset"), StoreUnavailable("gone"),
+     ConnectionForced("broker forced connection closure")],
 )  # fmt: skip
 def test_a_lost_connection_is_one_line_with_its_reason(error: Exception) -> None:
     (line,) = formatted(error).splitlines()

@@ -39,7 +39,8 @@ from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Submitted
 
 BATCHES = (1, 8, 32, 128)
-TOKENS = 16  # of a short caption
+WORDS = ["a", "red", "cup", "and", "an", "old", "book", "on", "the", "table", "by", "the", "window", "today"]
+TOKENS = len(WORDS) + 2  # of a short caption: each word is one, and there are two more at its ends
 PICTURE = (640, 480)  # pixels
 
 console = Console()
@@ -139,7 +140,7 @@ def _text(encoder: TextEncoder, plan: Plan) -> dict[str, Any]:
     """Our text encoder with short captions."""
     assert isinstance(encoder, Described)  # noqa: S101 -- narrows a type
     count = 4 * encoder.description.batch
-    texts = [f"no {number} of us"[: TOKENS - 2].ljust(TOKENS - 2, "x") for number in range(count)]
+    texts = [" ".join(WORDS[number % len(WORDS) :] + WORDS[: number % len(WORDS)]) for number in range(count)]
     return {
         "description": asdict(encoder.description), "texts": len(texts), "tokens": TOKENS,
         "encode": _rate(lambda: len(encoder.encode(texts)), plan),

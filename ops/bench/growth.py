@@ -28,9 +28,10 @@ from rich.progress import track
 from ops.bench.composed import texts
 from ops.bench.image_vectors import MadeImages
 from ops.bench.machine import machine, shown, spread, table, versions
+from ops.bench.made_up_records import CAPTIONS_VERSION, SPACE, MadeUpRecords, ref_of
 from ops.bench.options import parser_of
 from ops.bench.private_redis import private_redis, wait_until
-from ops.bench.recorded import REVISION, Recorded
+from tasks.message_parts import Revision
 from vectordb.captions import Caption
 from vectordb.edge import EdgeIndex
 from vectordb.index import Floats
@@ -44,6 +45,8 @@ BATCH = int(Settings.model_fields["batch_max"].default)
 LIMIT = int(Settings.model_fields["retrieval_limit"].default)
 CALL = 2048  # captions per call of ``add``, as in an import
 FACTOR = 10
+MOST = 1_000_000_000  # records that are made at most
+REVISION = Revision(SPACE, CAPTIONS_VERSION)
 TARGETS = {"records": 1.1, "captions": 1.5}
 
 messages = Console(stderr=True)
@@ -92,7 +95,7 @@ class _Server:
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client
         self._ledger = Ledger(client, Keys("wildtag:"), FEED)
-        self._made = Recorded()
+        self._made = MadeUpRecords().records(MOST, time.time())
 
     def fill(self, count: int) -> None:
         """Write records, without an append-only file meanwhile."""
@@ -118,12 +121,12 @@ class _Server:
         return {"ms": 1000 * took / done, "server_cpu_ms": 1000 * (self._cpu() - before) / done}
 
     def _write(self, count: int, *, staged: bool) -> None:
-        page = list(islice(self._made, count))
-        refs, now = [ref for ref, _ in page], time.time()
+        page, now = list(islice(self._made, count)), time.time()
+        refs = [ref_of(record) for record in page]
         self._ledger.enter([Arrival(ref, verified=True) for ref in refs], REVISION, now, now + 60)
         for stage in STAGES if staged else ():
             self._ledger.advance(refs, REVISION, stage, now + 60, now=now, begin=stage == STAGES[0])
-        self._ledger.finish([record for _, record in page], now)
+        self._ledger.finish(page, now)
 
     def _cpu(self) -> float:
         """Seconds of CPU of the server, without its children."""

@@ -6,7 +6,7 @@
 # PIP_FLAGS options of pip, such as an index with torch for your hardware
 
 .POSIX:
-.PHONY: help demo up test test-long install develop lint audit docs clean constraints
+.PHONY: help demo up test test-long bench install develop lint audit docs clean constraints
 
 VENV = .venv
 ARGS =
@@ -44,6 +44,7 @@ help:
 	@echo 'make demo     tag sample photographs, show their tags, and stop'
 	@echo 'make up       run the whole stack on this machine until Ctrl-C'
 	@echo 'make test     run the tests; make test-long runs the long ones: fuzzing, storms, killed processes'
+	@echo 'make bench    run all benchmarks that this machine can, with small sizes; ARGS=--full: with those of the targets'
 	@echo 'make install  install into $(VENV), with PyTorch and transformers for models of your own'
 	@echo 'make lint     check style, types, import contracts, workflows, security and documentation'
 	@echo 'make audit    look up known vulnerabilities of the pinned packages'
@@ -64,6 +65,10 @@ test: $(VENV)/developing
 
 test-long: $(VENV)/developing
 	@$(TESTS) -m long $(ARGS)
+
+# Some minutes; ARGS=--full takes many hours. ops/bench/README.md lists the benchmarks.
+bench: $(VENV)/developing
+	@$(STORE_COMPILED); exec $(VENV)/bin/python -m ops.bench all $(ARGS)
 
 install: $(VENV)/models
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from tasks.labels.index_form import index_form
 
-Floats = NDArray[np.float32]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Floats: TypeAlias = "NDArray[np.float32]"
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,10 +65,14 @@ class Vectors(_Part, frozen=True):
     @classmethod
     def of(cls, matrix: Floats) -> Vectors:
         """Pack a matrix of shape (n, d)."""
+        import numpy as np  # noqa: PLC0415 -- most parts hold no vectors, and most commands need none
+
         return cls(matrix.shape[1], np.ascontiguousarray(matrix, dtype=np.float32).tobytes())
 
     def array(self) -> Floats:
         """The matrix, read-only, without a copy. Shape (n, dimension)."""
+        import numpy as np  # noqa: PLC0415 -- as above
+
         return np.frombuffer(self.data, dtype=np.float32).reshape(-1, self.dimension)
 
 

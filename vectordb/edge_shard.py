@@ -23,6 +23,9 @@ from pathlib import Path
 import qdrant_edge as edge
 
 from vectordb.index import IndexExists, IndexFault, IndexLocked, IndexMissing, WrongDimension
+from vectordb.mapped_files import release
+
+_LOG = "wal"  # read completely when a shard is opened: 57 MB for 30,000 captions
 
 
 class OpenShard:
@@ -35,6 +38,7 @@ class OpenShard:
         self._turn = threading.RLock()  # no calls by others while the shard is reopened
         with translated(path):
             self._shard = edge.EdgeShard.load(str(path))
+        release(path / _LOG)
         self._identity = _identity(path)
 
     @contextmanager
@@ -64,6 +68,7 @@ class OpenShard:
         closed()
         with translated(self._path):
             self._shard = edge.EdgeShard.load(str(self._path), config)
+        release(self._path / _LOG)
         self._identity = _identity(self._path)
         self._closed = False
 

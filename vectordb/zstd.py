@@ -5,11 +5,39 @@ from __future__ import annotations
 import sys
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import CompressionParameter, ZstdError, ZstdFile, compress
+    from compression.zstd import (
+        CompressionParameter,
+        ZstdCompressor,
+        ZstdDecompressor,
+        ZstdDict,
+        ZstdError,
+        ZstdFile,
+        compress,
+        train_dict,
+    )
 else:
-    from backports.zstd import CompressionParameter, ZstdError, ZstdFile, compress
+    from backports.zstd import (
+        CompressionParameter,
+        ZstdCompressor,
+        ZstdDecompressor,
+        ZstdDict,
+        ZstdError,
+        ZstdFile,
+        compress,
+        train_dict,
+    )
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 """The first bytes of a zstd file."""
 
-__all__ = ["MAGIC", "CompressionParameter", "ZstdError", "ZstdFile", "compress"]
+__all__ = [
+    "MAGIC",
+    "CompressionParameter",
+    "ZstdCompressor",
+    "ZstdDecompressor",
+    "ZstdDict",
+    "ZstdError",
+    "ZstdFile",
+    "compress",
+    "train_dict",
+]

@@ -14,7 +14,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,10 +26,12 @@ import numpy as np
 from PIL import Image
 
 from ops.bench.machine import machine, versions
+from ops.bench.stacks import new_home
 from tasks.message_parts import ObjectRef, Tag
 from vectordb.errors import Permanent
 from vectordb.images import ImageEntry
-from workers.embedded.stack import command, free_port, running
+from workers.embedded.ports import free_port
+from workers.embedded.stack import command, running
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.ledger import Arrival
 from workers.lifecycle.record import Record
@@ -45,7 +46,6 @@ PAGE = 1000
 NOISE = 0.35  # length of the noise that is added to a unit vector
 LINKS = 30_000  # of one file; ext4 allows 65,000
 PATIENCE_S = 900.0
-COPIED = ("captions", "cache")  # folders of a home
 LESSON = "a photo of a wildtag benchmark"
 
 
@@ -79,12 +79,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def measured(photographs: int, archive: int, folder: Path | None = None, home: Path | None = None) -> dict[str, Any]:
     """All figures but the conditions, from a stack of its own. See the options."""
-    with tempfile.TemporaryDirectory(prefix="archive-") as place:
-        if home is not None:
-            for part in COPIED:
-                shutil.copytree(home / part, Path(place) / part)
-        with _stack(Path(place)) as wiring:
-            return _measure(wiring, photographs, archive, folder)
+    with new_home(home) as place, _stack(place) as wiring:
+        return _measure(wiring, photographs, archive, folder)
 
 
 def _measure(wiring: Wiring, photographs: int, archive: int, folder: Path | None) -> dict[str, Any]:

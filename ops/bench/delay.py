@@ -14,7 +14,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -30,8 +29,10 @@ from PIL import Image
 from ops.bench.machine import machine, versions
 from ops.bench.made_up_minio import Server, made_up_minio
 from ops.bench.private_redis import wait_until
+from ops.bench.stacks import new_home
 from vectordb.errors import Permanent
-from workers.embedded.stack import command, free_port, running
+from workers.embedded.ports import free_port
+from workers.embedded.stack import command, running
 from workers.lifecycle.record_reader import Records
 from workers.settings.settings import Settings
 from workers.supervision.supervisor import read_stack
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--away", type=float, default=20.0, help="seconds to suspend the gateway; 0: skip (default: %(default)s)"
     )
-    parser.add_argument("--home", type=Path, help="home of the stack; with captions it starts faster")
+    parser.add_argument("--home", type=Path, help="home whose captions are copied; else they are encoded first")
     chosen = parser.parse_args(arguments)
     report = measure(chosen.images, chosen.away, chosen.home)
     print(msgspec.json.encode(report).decode() if chosen.json else _text(report))
@@ -104,12 +105,12 @@ def measure(images: int, away_s: float, home: Path | None) -> Report:
     """All phases on one stack."""
     conditions = machine()
     with (
-        tempfile.TemporaryDirectory(prefix="wt-", dir="/tmp") as folder,
+        new_home(home) as folder,
         _moto() as upstream,
         made_up_minio(upstream, BUCKET) as server,
     ):
         Minio(upstream.removeprefix("http://"), "a", "b", secure=False, region="us-east-1").make_bucket(BUCKET)
-        with _stack(home or Path(folder), server) as (records, wiring):
+        with _stack(folder, server) as (records, wiring):
             server.webhook = _webhook(wiring.settings.home)
             bench = Bench(server, records)
             bench.ready(wiring)

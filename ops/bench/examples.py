@@ -26,7 +26,7 @@ from tasks.exemplars.nearness import calibrate
 from tasks.images import decode
 from tasks.labels.index_form import index_form
 from tasks.message_parts import Floats
-from workers.cli.show import messages
+from workers.cli.console import messages
 from workers.evaluation.adapters import sentences
 from workers.wiring.wiring import Wiring
 

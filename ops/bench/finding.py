@@ -29,7 +29,7 @@ from tasks.search.fusion import DEPTH, RankedList, fused, reason
 from tasks.search.query import read
 from tasks.search.words import matching
 from vectordb.index import CaptionIndex, CaptionSearch
-from workers.cli.show import console, messages
+from workers.cli.console import console, messages
 from workers.evaluation.adapters import options_in_use
 from workers.evaluation.conditions import conditions
 from workers.settings.settings import Settings

@@ -1,7 +1,6 @@
-"""Performance of the gateway: upload throughput, memory, event streams, and latency of one image on an idle stack.
+"""Performance of the gateway alone: upload throughput, memory and event streams.
 
-The first three use the gateway with its own Redis and a folder, without workers; the last one uses the whole embedded
-stack.
+It has its own Redis and a folder, and no workers: ``ops.bench.latency`` measures one image through the whole stack.
 """
 
 from __future__ import annotations
@@ -11,11 +10,9 @@ import asyncio
 import io
 import os
 import statistics
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +24,18 @@ from PIL import Image
 from ops.bench.gateway_process import Measured, gateway, measured
 from ops.bench.machine import machine, versions
 from ops.bench.posting import offered, upload
-from ops.bench.private_redis import private_redis, wait_until
+from ops.bench.private_redis import private_redis
 from ops.bench.watched import memory
 from tasks.message_parts import ObjectRef, Revision
-from workers.embedded.stack import command, free_port
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record
 from workers.redis.keys import Keys
 from workers.settings.settings import Settings
-from workers.supervision.supervisor import read_stack
 
 SIZE = 100_000  # bytes of an uploaded image
 TARGET_RATE = 500  # uploads per second
 TARGET_P99_MS = 100.0
 TARGET_STREAMS = 200
-TARGET_OVERHEAD_MS = 60.0
 FLAT = 1.1  # allowed growth of memory between the first thousand uploads and the last
 SETTLED = 1000  # uploads before the first measurement of memory
 
@@ -63,15 +57,6 @@ class Streams(msgspec.Struct, frozen=True):
     worst_ms: float
 
 
-class Idle(msgspec.Struct, frozen=True):
-    """One image on an idle stack, in milliseconds from the first byte to the record, and the encoder's share."""
-
-    images: int
-    upload_to_record_p50: float
-    encoder_p50: float
-    overhead_p50: float
-
-
 class Report(msgspec.Struct, frozen=True):
     """All figures. ``disk_p99_ms``: time to write and sync one such file, the lower limit of an upload."""
 
@@ -82,7 +67,6 @@ class Report(msgspec.Struct, frozen=True):
     saturated: Measured
     memory: Memory
     streams: Streams
-    idle: Idle | None
     reached: dict[str, bool]
 
 
@@ -108,10 +92,6 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--streams", type=int, default=TARGET_STREAMS, help="concurrent event streams (default: %(default)s)"
     )
-    parser.add_argument(
-        "--images", type=int, default=50, help="images on the idle stack; 0: skip (default: %(default)s)"
-    )
-    parser.add_argument("--home", type=Path, help="home of the stack; with captions it starts faster")
     chosen = parser.parse_args(arguments)
     report = measure(chosen)
     print(msgspec.json.encode(report).decode() if chosen.json else _text(report))
@@ -142,16 +122,13 @@ def measure(chosen: argparse.Namespace) -> Report:
             uploads = warm + fixed.run.accepted + saturated.run.accepted
             seen = Memory(uploads, before, memory(process)["resident"])
             streams = asyncio.run(_streams(port, chosen.streams, Ledger(client, Keys("wildtag:"), 10_000)))
-    idle = _idle(chosen.home, chosen.images) if chosen.images else None
     reached = {
         "rate": fixed.run.per_second >= chosen.rate * 0.99 and not fixed.run.refused,
         "p99": fixed.run.p99_ms <= TARGET_P99_MS,
         "memory": seen.after <= seen.before * FLAT,
         "streams": streams.notified == streams.open >= TARGET_STREAMS,
     }
-    if idle is not None:
-        reached["latency"] = idle.overhead_p50 <= TARGET_OVERHEAD_MS
-    return Report(conditions, versions(), disk, fixed, saturated, seen, streams, idle, reached)
+    return Report(conditions, versions(), disk, fixed, saturated, seen, streams, reached)
 
 
 def picture(seed: int) -> bytes:
@@ -219,52 +196,6 @@ def _record(ledger: Ledger, number: int) -> None:
                           captions_version=revision.captions_version, finished_at=now)], now)  # fmt: skip
 
 
-def _idle(home: Path | None, images: int) -> Idle:
-    """Send photographs one by one through the whole stack. The encoder's time is taken from the records."""
-    from skimage import data  # noqa: PLC0415 -- heavy, and only here
-
-    file = io.BytesIO()
-    Image.fromarray(data.chelsea()).save(file, "JPEG", quality=90)  # type: ignore[no-untyped-call]  # scikit-image has no types
-    whole, encoder = [], []
-    with (
-        tempfile.TemporaryDirectory(prefix="wt-", dir="/tmp") as folder,
-        _stack(home or Path(folder)) as address,
-        httpx.Client(base_url=address, timeout=60) as client,
-    ):
-        for number in range(images + 5):
-            began = time.perf_counter()
-            # different bytes each time, to defeat caches
-            answer = client.post("/v1/images", params={"wait": 30}, content=file.getvalue() + bytes([number]))
-            took = (time.perf_counter() - began) * 1000
-            record = answer.raise_for_status().json()["record"]
-            client.delete(f"/v1/images/{answer.json()['id']}").raise_for_status()
-            if number >= 5:  # the first ones warm up models and caches
-                whole.append(took)
-                encoder.append(record["timings_ms"]["embedding"])
-            time.sleep(0.2)
-    over = [w - e for w, e in zip(whole, encoder, strict=True)]
-    p50 = [round(statistics.median(values), 1) for values in (whole, encoder, over)]
-    return Idle(images, *p50)
-
-
-@contextmanager
-def _stack(home: Path) -> Iterator[str]:
-    settings = Settings(home=home, gateway_port=free_port(8080))
-    with (home / "up.log").open("ab") as log:
-        process = subprocess.Popen(command("up"), env=settings.process_environment(), stdout=log, stderr=log)
-        try:
-            deadline = time.monotonic() + 300
-            while (info := read_stack(home)) is None and time.monotonic() < deadline and process.poll() is None:
-                time.sleep(0.2)
-            assert info is not None, (home / "up.log").read_text()[-2000:]  # noqa: S101 -- nothing to measure
-            address = info.addresses["gateway"]
-            wait_until(lambda: httpx.get(f"{address}/readyz", timeout=5).is_success)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
 def _text(report: Report) -> str:
     m, v = report.machine, report.versions
     lines = [
@@ -281,9 +212,5 @@ def _text(report: Report) -> str:
             f"p50 {report.streams.p50_ms} ms, worst {report.streams.worst_ms} ms"
         ),
     ]
-    if report.idle is not None:
-        i = report.idle
-        lines.append(f"idle       upload to record p50 {i.upload_to_record_p50} ms, encoder p50 {i.encoder_p50} ms, "
-                     f"above it p50 {i.overhead_p50} ms ({i.images} images)")  # fmt: skip
     lines.append(", ".join(f"{name}: {'reached' if ok else 'missed'}" for name, ok in report.reached.items()))
     return "\n".join(lines)

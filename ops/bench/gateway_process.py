@@ -17,7 +17,8 @@ import psutil
 
 from ops.bench.posting import Run
 from ops.bench.private_redis import wait_until
-from workers.embedded.stack import command, free_port
+from workers.embedded.ports import free_port
+from workers.embedded.stack import command
 from workers.settings.settings import Settings
 
 

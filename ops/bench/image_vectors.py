@@ -1,4 +1,4 @@
-"""Made image vectors with tags, for ``ops.bench latency``: deterministic, in pieces, and never stored.
+"""Made image vectors with tags, for ``ops.bench index_latency``: deterministic, in pieces, and never stored.
 
 **Vectors.** As those of images, they lie in clusters and close to a surface of few dimensions. Each of ``KINDS`` has
 a direction and a basis of ``INTRINSIC`` dimensions; each of its clusters has a centre in that basis, and an image is

@@ -24,7 +24,7 @@ from tasks.message_parts import Floats
 from tasks.messages import Scored
 from tasks.search.words import words_of
 from vectordb.index import CaptionIndex
-from workers.cli.show import messages
+from workers.cli.console import messages
 from workers.embedded.caption_access import captions_of
 from workers.evaluation.adapters import source_of
 from workers.settings.settings import Settings

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psutil
 from rich.table import Table
 
-PACKAGES = ("qdrant-edge-py", "torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
+PACKAGES = ("qdrant-edge-py", "onnxruntime", "torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
 
 
 def machine() -> dict[str, Any]:
@@ -24,6 +25,17 @@ def machine() -> dict[str, Any]:
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "load": [round(value, 2) for value in os.getloadavg()],
     }
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, least and greatest of repeated measurements."""
+    return {"median": round(median(values), 3), "least": round(min(values), 3), "greatest": round(max(values), 3)}
+
+
+def shown(figure: Mapping[str, float], unit: str = "", digits: int = 2) -> str:
+    """A ``spread`` as text."""
+    least, greatest = (f"{figure[name]:.{digits}f}" for name in ("least", "greatest"))
+    return f"{figure['median']:.{digits}f} ({least} to {greatest}) {unit}".rstrip()
 
 
 def table(found: Mapping[str, Any], column: str, rows: Iterable[tuple[str, str]]) -> Table:

@@ -27,7 +27,7 @@ from tasks.messages import Embedded
 from vectordb.exact import ExactIndex
 from vectordb.index import CaptionSearch
 from vectordb.starter import captions, version
-from workers.cli.show import console, messages
+from workers.cli.console import console, messages
 from workers.embedded.caption_access import captions_of
 from workers.evaluation.adapters import answering, judge, source_of
 from workers.evaluation.conditions import conditions

@@ -22,7 +22,7 @@ from ops.bench.private_redis import private_redis
 from ops.bench.watched import memory
 from tasks.message_parts import ObjectRef, Revision, Tag, UserMetadata
 from vectordb.errors import Permanent
-from workers.cli.show import console, messages
+from workers.cli.console import console, messages
 from workers.dispatch.removals import Holds
 from workers.dispatch.sweeper import Sweeper
 from workers.lifecycle.inbox import Inbox

@@ -26,13 +26,14 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from ops.bench import archive, latency
+from ops.bench import archive, index_latency
 from ops.bench.examples import example_figures
 from ops.bench.finding import Ways
 from ops.bench.keeping import keeping_figures
 from ops.bench.labelled import Images, labelled_set, opened, tagged
 from ops.bench.machine import machine, versions
 from ops.bench.searching import NEW
+from ops.bench.stacks import COPIED
 from tasks.evaluation.manifest import BadManifest
 from vectordb.errors import WildtagError
 from workers.settings.settings import Settings
@@ -192,7 +193,7 @@ def _runs(chosen: argparse.Namespace) -> dict[str, Callable[[], Figures]]:
             return {"photographs": read, "skipped": skipped, **work(*tried[0], wiring, captions)}
 
     return {
-        "latency": lambda: latency.measured(chosen.folder, sizes.images, sizes.queries, sizes.new),
+        "latency": lambda: index_latency.measured(chosen.folder, sizes.images, sizes.queries, sizes.new),
         "keeping": lambda: keeping_figures(sizes.kept),
         # captions that are encoded already need not be encoded again
         "archive": lambda: archive.measured(sizes.photographs, sizes.archive, home=_home_with_captions()),
@@ -209,7 +210,7 @@ def _runs(chosen: argparse.Namespace) -> dict[str, Callable[[], Figures]]:
 
 def _home_with_captions() -> Path | None:
     home = Settings().home
-    return home if all((home / part).is_dir() for part in archive.COPIED) else None
+    return home if all((home / part).is_dir() for part in COPIED) else None
 
 
 def _row(

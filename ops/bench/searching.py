@@ -1,4 +1,4 @@
-"""Search a finished index of images: the child process of ``ops.bench.latency``.
+"""Search a finished index of images: the child process of ``ops.bench.index_latency``.
 
 Prints one line when the index is open, one after all queries, and one after new images got a graph meanwhile.
 """

@@ -24,7 +24,7 @@ from tasks.segmentation.dense import Dense
 from tasks.segmentation.regions import Regions
 from tasks.segmentation.run import SegmentationMethod
 from tasks.segmenters.superpixels import Superpixels
-from workers.cli.show import console, messages
+from workers.cli.console import console, messages
 from workers.embedded.caption_access import captions_of
 from workers.settings.settings import Settings
 from workers.wiring.captions import prepare_captions

@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from ops.reference.markdown import code, plain, table
 from workers.settings.settings import Settings
-from workers.settings.topic import variable
+from workers.settings.variables import variable
 
 UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes", "_rate": "per second"}
 UNIT_WORDS = {

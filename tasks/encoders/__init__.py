@@ -24,20 +24,27 @@ def space_of(name: str) -> Space:
 
 
 def load_image_encoder(
-    name: str, *, cache_dir: Path, threads: int | None = None, test_time_augmentation: bool = False
+    name: str,
+    *,
+    cache_dir: Path,
+    threads: int | None = None,
+    test_time_augmentation: bool = False,
+    device: str = "auto",
 ) -> ImageEncoder:
-    """Load only the image side of an encoder. ``threads``: number of torch threads.
+    """Load only the image side of an encoder. ``threads``: number of CPU threads.
 
-    ``test_time_augmentation``: the bundled encoder averages an image and its mirror image. The space does not
-    change, so captions keep their vectors. Other encoders ignore it.
+    ``device``: see ``tasks.encoders.devices``; the bundled encoder always computes on the CPU. Raises
+    ``DeviceUnavailable``. ``test_time_augmentation``: the bundled encoder averages an image and its mirror image. The
+    space does not change, so captions keep their vectors. Other encoders ignore it.
     """
     if name == BUNDLED:
         from tasks.encoders.bundled import BundledImageEncoder  # noqa: PLC0415 - as above
 
         return BundledImageEncoder(cache_dir, threads=threads, mirrored=test_time_augmentation)
+    from tasks.encoders.devices import choose  # noqa: PLC0415 - as above
     from tasks.encoders.huggingface import HFImageEncoder  # noqa: PLC0415 - as above
 
-    return HFImageEncoder(name, threads=threads)
+    return HFImageEncoder(name, threads=threads, device=choose(device))
 
 
 def reference_vectors(name: str, *, cache_dir: Path) -> Floats | None:
@@ -53,12 +60,13 @@ def reference_vectors(name: str, *, cache_dir: Path) -> Floats | None:
     return class_vectors(cache_dir)[1]
 
 
-def load_text_encoder(name: str, *, cache_dir: Path, threads: int | None = None) -> TextEncoder:
-    """Load only the text side of an encoder. ``threads``: number of torch threads."""
+def load_text_encoder(name: str, *, cache_dir: Path, threads: int | None = None, device: str = "auto") -> TextEncoder:
+    """Load only the text side of an encoder. For ``threads`` and ``device`` see ``load_image_encoder``."""
     if name == BUNDLED:
         from tasks.encoders.bundled import BundledTextEncoder  # noqa: PLC0415 - as above
 
         return BundledTextEncoder(cache_dir, threads=threads)
+    from tasks.encoders.devices import choose  # noqa: PLC0415 - as above
     from tasks.encoders.huggingface import HFTextEncoder  # noqa: PLC0415 - as above
 
-    return HFTextEncoder(name, threads=threads)
+    return HFTextEncoder(name, threads=threads, device=choose(device))

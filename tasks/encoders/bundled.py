@@ -28,9 +28,11 @@ from tasks.encoders.disk_cache import cached_on_disk
 from tasks.encoders.efficientnet import CLASSES, EfficientNetLite
 from tasks.encoders.framing import framed, whiteness
 from tasks.encoders.long_pictures import encoded_whole
+from tasks.encoders.minilm import BATCH as TEXT_BATCH
 from tasks.encoders.minilm import DIMENSION, MiniLM
 from tasks.encoders.protocols import Floats, Space, Thresholds
 from tasks.encoders.requirements import cores, need
+from tasks.model_description import Description
 from tasks.vector_maths import unit
 
 BATCH = 2  # images that one thread encodes at a time
@@ -84,6 +86,11 @@ class BundledImageEncoder:
         blank = Image.new("RGB", (self.side, self.side), "white")
         self._blank = self._classifier.log_probabilities([blank])
 
+    @property
+    def description(self) -> Description:
+        """See ``Described``."""
+        return Description(device="cpu", runtime="ONNX Runtime", dtype="float32", batch=BATCH)
+
     def encode(self, images: Sequence[Image.Image]) -> Floats:
         """RGB images of any size → (n, 384) float32, unit length. See ``tasks.encoders.long_pictures``."""
         return encoded_whole(images, self._encode)
@@ -112,6 +119,11 @@ class BundledTextEncoder:
         self.space = bundled_space()
         self._centre, _ = class_vectors(cache_dir)
         self._model = MiniLM(cache_dir, threads=threads)
+
+    @property
+    def description(self) -> Description:
+        """See ``Described``."""
+        return Description(device="cpu", runtime="ONNX Runtime", dtype="float32", batch=TEXT_BATCH)
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Texts → (n, 384) float32, unit length."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from tasks.model_description import Description
 
 Floats = NDArray[np.float32]
 
@@ -47,6 +49,16 @@ class Space:
     normalisation: Literal["softmax", "sigmoid"] = "softmax"
     thresholds: Thresholds = Thresholds()
     usual_distance: float | None = None
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A model that says how it computes. Encoders and the models of segmentation do."""
+
+    @property
+    def description(self) -> Description:
+        """At present: the batch shrinks when the memory of the device is full."""
+        ...
 
 
 class ImageEncoder(Protocol):

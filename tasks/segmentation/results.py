@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeAlias
+
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 UNKNOWN = "unknown"  # label 0: no tag is sure enough, or no caption is close enough
 
-Mask = NDArray[np.bool_]
-LabelMap = NDArray[np.uint8 | np.uint16]
+Mask: TypeAlias = "NDArray[np.bool_]"
+LabelMap: TypeAlias = "NDArray[np.uint8 | np.uint16]"
 
 
 class RunLengths(msgspec.Struct, frozen=True):
@@ -24,7 +28,8 @@ class RunLengths(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, mask: Mask) -> RunLengths:
         """Encode a mask (h, w)."""
-        from pycocotools import mask as coco  # noqa: PLC0415 -- not needed to read records
+        import numpy as np  # noqa: PLC0415 -- not needed to read records
+        from pycocotools import mask as coco  # noqa: PLC0415 -- as above
 
         counts = coco.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"]
         height, width = mask.shape
@@ -80,6 +85,8 @@ class Segmented(msgspec.Struct, frozen=True, kw_only=True):
 
     def label_map(self) -> LabelMap:
         """Indexes into ``labels``, of ``shape``: uint8 for up to 256 labels, else uint16."""
+        import numpy as np  # noqa: PLC0415 -- as above
+
         kind = np.uint8 if len(self.labels) <= 256 else np.uint16
         pixels: LabelMap = np.zeros(self.shape, kind)
         number = {label: at for at, label in enumerate(self.labels)}

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tasks.encoders.devices import Device, placed
 from tasks.encoders.hub import HubUnreachable, require_hub_for
 from tasks.encoders.requirements import ModelNotLoaded, need, quiet_transformers, use_threads
 
-if TYPE_CHECKING:
-    import torch
 
+def load(name: str, kind: str, threads: int | None, device: Device) -> tuple[Any, Any]:
+    """The model ``kind`` (a class of transformers), on its device, and its image processor.
 
-def load(name: str, kind: str, threads: int | None) -> tuple[torch.nn.Module, Any]:
-    """The model ``kind`` (a class of transformers) and its image processor. Raises ``ModelNotLoaded``.
-
-    In float32: thresholds decide the result, and half precision shifts borders.
+    In ``exact_dtype`` of the device: thresholds decide the result, and bfloat16 shifts borders. Raises
+    ``ModelNotLoaded``, ``DeviceOutOfMemory``.
     """
     transformers = need("transformers", "transformers")
     quiet_transformers()
@@ -22,7 +21,9 @@ def load(name: str, kind: str, threads: int | None) -> tuple[torch.nn.Module, An
     try:
         require_hub_for(name)
         processor = transformers.AutoImageProcessor.from_pretrained(name)
-        model, info = getattr(transformers, kind).from_pretrained(name, output_loading_info=True)
+        model, info = getattr(transformers, kind).from_pretrained(
+            name, output_loading_info=True, dtype=device.exact_dtype
+        )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, HubUnreachable) as exc:
         cause = str(exc).strip().partition("\n")[0]
         raise ModelNotLoaded(f"the model {name!r} could not be loaded as a {kind}: {cause}") from exc
@@ -32,5 +33,4 @@ def load(name: str, kind: str, threads: int | None) -> tuple[torch.nn.Module, An
         raise ModelNotLoaded(
             f"the model {name!r} is not a {kind}: {len(lacking)} of its weights are missing, such as {some}"
         )
-    ready: torch.nn.Module = model.eval().requires_grad_(requires_grad=False)
-    return ready, processor
+    return placed(model, device), processor

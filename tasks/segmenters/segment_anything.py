@@ -11,6 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from tasks.encoders.batch_size import batch_size
+from tasks.encoders.devices import Device, choose, device_errors
+from tasks.model_description import Description
 from tasks.segmentation.results import Mask
 from tasks.segmenters.loading import load
 
@@ -33,31 +36,40 @@ class SegmentAnything:
         points: int = POINTS,
         least_score: float = LEAST_SCORE,
         least_stable: float = LEAST_STABLE,
+        device: Device | None = None,
     ) -> None:
-        """Raises ``ModelNotLoaded``."""
-        self._model, self._processor = load(name, "SamModel", threads)
+        """``device``: by default the best one. Raises ``ModelNotLoaded``, ``DeviceUnavailable``."""
+        self._device = device or choose()
+        self._model, self._processor = load(name, "SamModel", threads, self._device)
+        self._batch = batch_size(self._device, AT_ONCE)
         self._points, self._score, self._stable = points, least_score, least_stable
 
+    @property
+    def description(self) -> Description:
+        """See ``Described``. The batch is one of points."""
+        return self._device.described(self._batch.size, self._model.dtype)
+
     def propose(self, image: Image.Image) -> Sequence[Mask]:
-        """See ``Proposer.propose``."""
+        """See ``Proposer.propose``. Raises ``DeviceOutOfMemory``, ``DeviceFailed``."""
         import torch  # noqa: PLC0415 -- torch is loaded only when needed
 
         inputs = self._processor(image, return_tensors="pt")
         high, wide = inputs["reshaped_input_sizes"][0].tolist()
         y, x = np.indices((self._points, self._points)).reshape(2, -1) + 0.5
         grid = torch.tensor(np.stack([x * wide, y * high], axis=1) / self._points, dtype=torch.float32)
-        scores, logits = [], []
-        with torch.inference_mode():
-            # untyped in the library
-            seen = self._model.get_image_embeddings(inputs["pixel_values"])  # type: ignore[operator]
-            for begin in range(0, len(grid), AT_ONCE):
-                points = grid[begin : begin + AT_ONCE, None][None]
-                found = self._model(input_points=points, image_embeddings=seen)
-                masks, sure = found.pred_masks[0].flatten(0, 1), found.iou_scores[0].flatten()
-                steady = (masks > 1).sum((1, 2)) / (masks > -1).sum((1, 2)).clamp(min=1)
-                good = (sure >= self._score) & (steady >= self._stable)
-                scores.append(sure[good])
-                logits.append(masks[good])
+
+        def masks_of(part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+            """The scores and logits of the good masks of some points, on the CPU."""
+            found = self._model(input_points=grid[part, None][None].to(self._device.name), image_embeddings=seen)
+            masks, sure = found.pred_masks[0].flatten(0, 1).float(), found.iou_scores[0].flatten().float()
+            steady = (masks > 1).sum((1, 2)) / (masks > -1).sum((1, 2)).clamp(min=1)
+            good = (sure >= self._score) & (steady >= self._stable)
+            return sure[good].cpu(), masks[good].cpu()
+
+        with device_errors(self._device), torch.inference_mode():
+            pixels = inputs["pixel_values"].to(self._device.name, self._model.dtype)
+            (seen,) = self._batch.parts(1, lambda _: self._model.get_image_embeddings(pixels))
+            scores, logits = zip(*self._batch.parts(len(grid), masks_of), strict=True)
             sure, masks = torch.cat(scores), torch.cat(logits)
             order = torch.argsort(sure, descending=True, stable=True)[:MOST]
             chosen = masks[_distinct((masks[order] > 0).flatten(1).numpy(), order.tolist())]

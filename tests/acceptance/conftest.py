@@ -1,6 +1,6 @@
 """Stacks of the tests' own, and one that runs for many.
 
-A stack takes twenty seconds to start. Tests that start, kill or configure one have their own; those that only use one
+A stack takes seconds to start. Tests that start, kill or configure one have their own; those that only use one
 share ``running``, and each has keys of its own there.
 """
 

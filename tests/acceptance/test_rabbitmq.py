@@ -28,8 +28,9 @@ from tests.acceptance.test_way_of_an_image import (
 )
 from tests.contract.own_rabbit import PASSWORD, OwnRabbit, vhost_of
 from tests.eventually import eventually
+from workers.embedded.ports import free_port
 from workers.embedded.redis_server import PrivateRedis
-from workers.embedded.stack import command, free_port
+from workers.embedded.stack import command
 from workers.lifecycle.record_reader import Records
 from workers.redis.connection import connect
 from workers.redis.keys import Keys

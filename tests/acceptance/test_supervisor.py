@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +92,16 @@ def separate(tmp_path: Path) -> Iterator[Separate]:
     for process in made:
         process.kill()
         process.wait()
+
+
+def test_what_was_begun_is_awaited_by_the_next_start(tmp_path: Path) -> None:
+    ready = threading.Event()
+    with Supervisor(tmp_path) as stack:
+        stack.begin([service("early", ready=ready.is_set)])
+        assert stack.states() == {"early": State.STARTING}
+        threading.Timer(0.3, ready.set).start()
+        stack.start([service("late", after=("early",))], {})
+        assert set(stack.states().values()) == {State.UP}
 
 
 def test_services_start_in_order_and_stop_in_the_other(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from tasks.message_parts import ObjectRef
 from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import Stack, started
 from tests.contract.receiver import Receiver, receiving
+from tests.contract.stored_records import rewrite
 from tests.eventually import eventually
-from workers.lifecycle.record import Record
 from workers.redis.connection import connect
 from workers.redis.keys import Keys
 from workers.settings.settings import Settings
@@ -226,14 +226,10 @@ def test_etags_of_an_older_wildtag_are_rewritten_and_nobody_is_told(watched: Wat
     def written() -> bool:
         for number, record in enumerate(latest):
             old = f"{record.etag}-{number + 7:x}"
-            client.hset(keys.record(record.id), mapping={"etag": old, "body": with_etag(record, old)})
+            rewrite(client, keys, record.id, record.json(), etag=old)
         now = watched.stack.results().values()
         return all(record["etag"].count("-") == 2 for record in now if record["etag"][0] != "-")
 
     eventually(written)  # the watcher may still look at files that other tests touched, and rewrite their ETags
     assert watched.compared() == {"seen": len(records), "sent": 0, "gone": 0}
     assert (watched.stack.results(), watched.told()) == (records, told)
-
-
-def with_etag(record: Record, etag: str) -> str:
-    return json.dumps(json.loads(record.json()) | {"etag": etag})

@@ -14,7 +14,8 @@ import httpx
 import psutil
 
 from tests.eventually import eventually
-from workers.embedded.stack import command, free_port
+from workers.embedded.ports import free_port
+from workers.embedded.stack import command
 from workers.gateway.api_keys import Scope
 from workers.redis.connection import connect
 from workers.settings.settings import Settings

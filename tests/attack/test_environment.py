@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.acceptance.stack import Stack, started
+from tests.attack.process_contents import environ, in_memory
 from tests.contract.receiver import receiving
 from tests.contract.s3_server import moto, store_at
 from tests.eventually import eventually
@@ -22,20 +23,22 @@ from workers.embedded.redis_server import PrivateRedis
 from workers.embedded.stack import services
 from workers.settings.process_environment import NEEDS, SECRETS, environment_of, needed
 from workers.settings.settings import Settings
-from workers.settings.topic import variable
+from workers.settings.variables import variable
 from workers.stores.s3_user import policy_of
 from workers.supervision.ambient import ambient
 from workers.supervision.child import Child
 
 ROOT = Path(__file__).parents[2]
 SEED = "SeededValue-4d1f"
+SEEDS = (SEED.encode(), base64.b64encode(SEED.encode())[:16])
+"""How every seeded value begins, as it is and in base64. No value is the beginning of another one."""
 
 SEEDED = {
     "WILDTAG_S3_ACCESS_KEY": f"{SEED}-s3user", "WILDTAG_S3_SECRET_KEY": f"{SEED}-s3secret",
-    "WILDTAG_S3_ADMIN_ACCESS_KEY": f"{SEED}-root", "WILDTAG_S3_ADMIN_SECRET_KEY": f"{SEED}-rootsecret",
+    "WILDTAG_S3_ADMIN_ACCESS_KEY": f"{SEED}-rootuser", "WILDTAG_S3_ADMIN_SECRET_KEY": f"{SEED}-rootsecret",
     "WILDTAG_WEBHOOK_TOKEN": f"{SEED}-token", "WILDTAG_ADMIN_KEY": f"{SEED}-adminkey",
     "WILDTAG_API_KEY": f"{SEED}-api",
-    "WILDTAG_COPY_FROM_API_KEY": f"{SEED}-from", "WILDTAG_COPY_TO_API_KEY": f"{SEED}-to",
+    "WILDTAG_COPY_FROM_API_KEY": f"{SEED}-copyfrom", "WILDTAG_COPY_TO_API_KEY": f"{SEED}-copyto",
     "WILDTAG_FLOWER_AUTH": f"me:{SEED}-flower", "WILDTAG_QDRANT_API_KEY": f"{SEED}-qdrant",
     "WILDTAG_NOTIFY_SECRET": f"whsec_{base64.b64encode(f'{SEED}-signing-secret-of-webhooks'.encode()).decode()}",
     "WILDTAG_REDIS_TARGET_URL": f"redis://:{SEED}-target@127.0.0.1:1/0",
@@ -49,12 +52,6 @@ OTHERS = {
 """What a shell may hold besides."""
 
 
-def environ(pid: int) -> dict[str, str]:
-    """The environment with which a process was started."""
-    text = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
-    return dict(entry.partition("=")[::2] for entry in text.split("\0") if entry)
-
-
 def begun(pid: int, program: str) -> dict[str, str]:
     """The environment of a process once it runs its program; until then the one before, or none, is there."""
     command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -63,8 +60,7 @@ def begun(pid: int, program: str) -> dict[str, str]:
 
 def seeds(environment: dict[str, str]) -> set[str]:
     """The names of the variables with a seeded value."""
-    encoded = base64.b64encode(SEED.encode()).decode()[:16]
-    return {name for name, value in environment.items() if SEED in value or encoded in value}
+    return {name for name, value in environment.items() if any(one in value.encode() for one in SEEDS)}
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +123,10 @@ def test_each_process_has_the_secrets_that_it_needs_and_no_other(stack: tuple[St
     for name, pid in pids.items():
         for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
             found = environ(process.pid)
-            assert seeds(found) == expected(name), (name, process.cmdline())
-            assert (password in str(found)) == (name != "redis"), name
+            assert seeds(found) == set(), (name, process.cmdline())  # they are told after they have been forked
+            assert password not in str(found), name
+            held = in_memory(process.pid, {**SEEDED, **OTHERS}, SEEDS)
+            assert held <= expected(name), (name, process.cmdline())
             assert not any(SEED in word or password in word for word in process.cmdline()), name
 
 

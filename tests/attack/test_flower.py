@@ -17,7 +17,8 @@ import pytest
 from flower.urls import handlers  # type: ignore[import-untyped]  # it has no types
 
 from tests.eventually import eventually
-from workers.embedded.stack import command, free_port
+from workers.embedded.ports import free_port
+from workers.embedded.stack import command
 from workers.redis.connection import connect
 from workers.redis.server_program import choose_server
 from workers.settings.settings import Settings

@@ -16,7 +16,8 @@ from tests.acceptance.stack import Stack
 from tests.browser import album as filling
 from tests.browser import chromium
 from tests.eventually import eventually
-from workers.embedded.stack import command, free_port, running
+from workers.embedded.ports import free_port
+from workers.embedded.stack import command, running
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:  # it may not be installed

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from tasks.message_parts import ObjectRef, Tag
 from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.object_numbers import PAGE, member_of
 from workers.lifecycle.record import Record
+from workers.lifecycle.stored_record import read_record, read_rows
 from workers.redis.layout import VERSION
 
 OIDS: list[str | bytes] = ["inbox/a.png", "inbox/some folder/b é.png", b"inbox/\xff\xfe.png", "inbox/wish:c.png"]
@@ -20,6 +22,7 @@ RECORD = Record(
     bucket="inbox", key="b.png", etag="e", state="done", space_id="space", captions_version="c@1",
     tags=(Tag("Egyptian cats", 0.5, 0.5, 0.5),),
 ).json()  # fmt: skip
+RECORD_AT_1 = RECORD.replace(b'"finished_at":0.0', b'"finished_at":1.0')
 CELERY = ("embedding", "unacked", "unacked_index", "_kombu.binding.embedding")
 
 RENAMED = {
@@ -37,8 +40,9 @@ COUNTS = {
 }  # fmt: skip
 """Old names of hashes of counters → new name, and what they hold then."""
 
-HASHES = (b"entry:", b"record:")
+HASHES = (b"entry:",)
 TAGS = (b"tag:", b"tags", b"tag-spellings:")
+LISTS = (b"record:", b"records", b"objects", b"state:", b"numbered:", b"object-number")  # checked on their own
 FIELDS = {b"asked": b"requested", b"handed": b"queued_at"}
 Held = tuple[tuple[bytes, Any], bool]
 """The type of a key and what it holds; and whether it has a lifetime."""
@@ -136,6 +140,20 @@ def fill_tagged(client: Any, prefix: str, files: Mapping[str, os.stat_result]) -
         client.xadd(f"{prefix}feed", {"oid": oid, "state": "done", "body": body})
 
 
+def fill_version_2(client: Any, prefix: str, records: Sequence[Record], at: float) -> None:
+    """Records as version 2 of the layout held them: hashes, and lists of ids. The index by tag is left out."""
+    for record in records:
+        client.hset(f"{prefix}record:{record.id}", mapping={
+            "etag": record.etag, "revision": f"{record.space_id}/{record.captions_version}", "sequence": "0001",
+            "state": record.state, "labels": "[]", "body": record.json(), "segment": record.segmentation_method,
+            "requested": "",
+        })  # fmt: skip
+        client.zadd(f"{prefix}records", {record.id: at})
+        client.zadd(f"{prefix}objects", {record.id: 0})
+        client.zadd(f"{prefix}state:{record.state}", {record.id: at})
+    client.set(f"{prefix}layout-version", 2)
+
+
 def content(client: Any, prefix: str) -> dict[bytes, Held]:
     """By key, without the prefix. Not as ``DUMP``: an encoding may be another after a restart of Redis."""
     found = list(client.scan_iter(match=f"{prefix}*", count=5000))
@@ -177,11 +195,11 @@ def expected(before: dict[bytes, Held]) -> dict[bytes, Held]:
         if not key.startswith(HASHES):
             return value
         (kind, fields), lasts = value
-        return (kind, {FIELDS.get(name, name): one for name, one in fields.items() if name != b"labels"}), lasts
+        return (kind, {FIELDS.get(name, name): one for name, one in fields.items()}), lasts
 
     return {
         renamed(key): with_fields(key, value)
-        for key, value in before.items() if key not in gone and not key.startswith(TAGS)
+        for key, value in before.items() if key not in gone and not key.startswith((*TAGS, *LISTS))
     }  # fmt: skip
 
 
@@ -190,16 +208,24 @@ def verify(client: Any, prefix: str, before: dict[bytes, Held]) -> None:
     after = content(client, prefix)
     assert client.get(f"{prefix}layout-version") == str(VERSION).encode()
     tags = {key.decode(): after.pop(key)[0][1] for key in list(after) if key.startswith(TAGS)}
-    assert tags["tag:egyptian cat"] == [(b"inbox/b.png", 4.5)]
-    assert tags["tag:cat"] == [(b"inbox/b.png", 0.5)]
+    head, rows = read_rows(client.get(f"{prefix}record:inbox/b.png"))
+    member = member_of(head.number)
+    assert tags["tag:egyptian cat"] == [(member, 4_500_000)]
+    assert tags["tag:cat"] == [(member, 500_000)]
     assert tags["tag-spellings:egyptian cat"] == [(b"Egyptian cats", 1.0)]
     assert dict(tags["tags"]) == {
         **{name.removeprefix("tag:").encode(): 0.0 for name in tags if name.startswith("tag:")}, b"egyptian cat": 1.0
     }  # fmt: skip
-    (_, fields), _ = after[b"record:inbox/b.png"]
-    assert json.loads(fields.pop(b"labels"))[:2] == [
-        ["egyptian cat", "Egyptian cats"], ["domestic cat", "", "egyptian cat"]
-    ]  # fmt: skip
+    assert (head.etag, head.state, head.revision, head.at) == ("e", "done", "space/c@1", 1.0)
+    assert rows[:2] == [("egyptian cat", "Egyptian cats"), ("domestic cat", "", "egyptian cat")]
+    assert read_record("inbox/b.png", client.get(f"{prefix}record:inbox/b.png")).json() == RECORD_AT_1
+    lists = {key: after.pop(key)[0][1] for key in list(after) if key.startswith(LISTS)}
+    page, field = divmod(head.number, PAGE)
+    assert lists == {
+        b"record:inbox/b.png": client.get(f"{prefix}record:inbox/b.png"), b"records": [(member, 1.0)],
+        b"objects": [(b"inbox/b.png", 0.0)], f"numbered:{page}".encode(): {str(field).encode(): b"inbox/b.png"},
+        b"object-number": str(head.number).encode(),
+    }  # fmt: skip
     del after[b"layout-version"]
     after.pop(b"_kombu.binding_deadlines", None)  # what kombu notes for itself when workers are pinged
     for name, counts in COUNTS.values():

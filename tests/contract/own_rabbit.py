@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 
 from tests.contract.rabbitmq_server import SERVER
 from tests.eventually import eventually
-from workers.embedded.stack import free_port
+from workers.embedded.ports import free_port
 
 USER, PASSWORD, VHOST = "wild", "p@ss/w:rd#1%?&=", "tag/one"  # what a URL must quote
 PATIENCE_S = 90

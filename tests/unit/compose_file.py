@@ -21,6 +21,15 @@ TEXT = COMPOSE.read_text()
 FILE: dict[str, Any] = yaml.safe_load(TEXT)
 
 
+GPU = ROOT / "docker-compose.gpu.yml"
+
+
+GPU_TEXT = GPU.read_text()
+
+
+GPU_SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(GPU_TEXT)["services"]
+
+
 SERVICES: dict[str, dict[str, Any]] = FILE["services"]
 
 

@@ -19,6 +19,8 @@ import typer.main
 from tests.unit.compose_file import (
     COMPOSE,
     FILE,
+    GPU,
+    GPU_TEXT,
     OURS,
     ROOT,
     SERVICES,
@@ -32,7 +34,7 @@ from tests.unit.compose_file import (
 from workers.cli.main import app
 from workers.settings.names import FIXED, RENAMED, OldName
 from workers.settings.settings import Settings
-from workers.settings.topic import variable as variable_of
+from workers.settings.variables import variable as variable_of
 
 SECRET = re.compile(r"PASSWORD|SECRET|_KEY(?!_PREFIX|_REQUIRED)|_TOKEN|_AUTH|REDIS_URL")
 
@@ -77,9 +79,10 @@ def commands() -> Iterator[Any]:
             yield pytest.param([interpolated(part, {}) for part in service["command"]], id=name)
 
 
-def test_the_schema_of_compose_files_accepts_it() -> None:
+@pytest.mark.parametrize("file", [COMPOSE, GPU], ids=["docker-compose.yml", "docker-compose.gpu.yml"])
+def test_the_schema_of_compose_files_accepts_it(file: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE],
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", file],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -108,6 +111,17 @@ if COMPOSE_ITSELF := _compose():  # the schema is checked everywhere; Compose is
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
 
+    def test_compose_accepts_gpus_for_the_cuda_image_only(tmp_path: Path) -> None:
+        for variant, status in ({"VARIANT": "cuda"}, 0), ({}, 1):
+            env = tmp_path / "env"
+            env.write_text("\n".join(f"{name}={value}" for name, value in (filled() | variant).items()))
+            files: list[str | Path] = ["--file", COMPOSE, "--file", GPU, "--env-file", env, "--profile", "second-gpu"]
+            done = subprocess.run(
+                [*COMPOSE_ITSELF, *files, "config", "--quiet"],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert min(done.returncode, 1) == status, done.stderr
+
     def test_compose_says_which_secrets_are_missing(tmp_path: Path) -> None:
         (tmp_path / "env").touch()
         done = subprocess.run(
@@ -120,7 +134,9 @@ if COMPOSE_ITSELF := _compose():  # the schema is checked everywhere; Compose is
 
 def test_every_variable_is_documented_and_every_documented_one_is_used() -> None:
     override = (ROOT / "docker-compose.rabbitmq.yml").read_text()
-    assert {found["name"] for found in VARIABLE.finditer(TEXT + override)} | passed_on() == set(documented())
+    assert {found["name"] for found in VARIABLE.finditer(TEXT + GPU_TEXT + override)} | passed_on() == set(
+        documented()
+    )
 
 
 def test_every_setting_reaches_the_services_or_is_excluded_with_a_reason() -> None:
@@ -168,9 +184,11 @@ def test_what_every_process_gets_holds_no_secret() -> None:
 
 
 def test_what_is_shown_as_a_default_is_the_default() -> None:
-    for found in VARIABLE.finditer(TEXT):
+    for found in VARIABLE.finditer(TEXT + GPU_TEXT):
         default = documented()[found["name"]]
-        if found["how"] == "-":
+        if found["name"] == "VARIANT":  # docker-compose.gpu.yml refuses its default
+            assert (found["how"], found["rest"]) in {("-", default), ("?", "set it in .env to cuda")}
+        elif found["how"] == "-":
             assert found["rest"] == default, found["name"]
         else:
             assert found["how"] == "?", f"{found['name']} has neither a default nor a hint"

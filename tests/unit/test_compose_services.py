@@ -27,7 +27,7 @@ from workers.diagnostics.liveness import NAMES
 from workers.settings.process_environment import CAPTIONS, MODELS, NEEDS, PROXIES, REDIS, SECRETS, STORE
 from workers.settings.process_environment import needed as needed_by
 from workers.settings.settings import QUEUES
-from workers.settings.topic import variable as variable_of
+from workers.settings.variables import variable as variable_of
 
 DOCKERFILE = ROOT / "ops" / "docker" / "Dockerfile"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 LIGHT = [
     "vectordb.library", "vectordb.starter", "tasks.messages", "tasks.retrieval", "tasks.scoring", "tasks.encoders",
     "workers.broker.celery_app", "workers.wiring.wiring", "workers.processes.dispatcher",
@@ -12,6 +14,16 @@ LIGHT = [
     "workers.gateway.serving", "workers.gateway.api_keys", "workers.client", "workers.events.listener",
     "workers.processes.notifier", "workers.notifying.dead_letters",
 ]  # fmt: skip
+PROCESSES = [
+    "workers.cli.preload", "workers.processes.dispatcher", "workers.processes.listener", "workers.processes.notifier",
+    "workers.processes.reconcile", "workers.processes.redis_target", "workers.processes.watcher",
+    "workers.processes.worker", "workers.processes.writer",
+]  # fmt: skip
+MODELS = [
+    "imagecodecs", "onnx", "onnxruntime", "pyarrow", "pycocotools", "qdrant_client", "qdrant_edge", "scipy",
+    "skimage", "spacy", "tokenizers", "torch", "transformers",
+]  # fmt: skip
+SERVERS = ["fastapi", "starlette", "uvicorn"]
 
 CHECK = """
 import importlib, socket, sys
@@ -29,6 +41,28 @@ def test_imports_are_light() -> None:
     done = subprocess.run(
         [sys.executable, "-c", CHECK, *LIGHT], env=environment, capture_output=True, text=True, check=False
     )
+    assert done.returncode == 0, done.stderr
+
+
+ONLY = """
+import importlib, sys
+names, refused = (one.split() for one in sys.argv[1:])
+for name in names:
+    importlib.import_module(name)
+    found = set(refused) & set(sys.modules)
+    assert not found, (name, found)
+"""
+
+
+@pytest.mark.parametrize(
+    ("processes", "refused"), [(PROCESSES, MODELS + SERVERS), (["workers.processes.gateway"], MODELS),
+                               (["workers.processes.flower"], MODELS + SERVERS)],
+    ids=["loops and workers", "gateway", "flower"],
+)  # fmt: skip
+def test_a_process_imports_only_what_it_runs(processes: list[str], refused: list[str]) -> None:
+    """A worker imports the models of its own queue when the first message comes."""
+    arguments = [" ".join(processes), " ".join(refused)]
+    done = subprocess.run([sys.executable, "-c", ONLY, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -1,6 +1,6 @@
 """Celery's settings for RabbitMQ: quorum queues, a queue for short pauses, and names of our own in a virtual host.
 
-See ops/decisions/0040-rabbitmq.md.
+See ops/decisions/0039-rabbitmq.md.
 """
 
 from __future__ import annotations

@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import structlog
 
+from tasks.extraction.phrases import BY
 from tasks.message_parts import DerivedThresholds
 from tasks.thresholds.derived import UnreadableThresholds, read
 from vectordb.errors import Permanent
 from vectordb.index import CaptionIndex, Floats, IndexMissing, sample
 from vectordb.library import ChangeableLibrary, Library
-from vectordb.starter import NAME, version
+from vectordb.starter import NAME, TEMPLATE, version
 
 log = structlog.get_logger()
 
@@ -60,6 +61,15 @@ def derived_for(library: Library, space_id: str, captions_version: str) -> Deriv
         log.warning("thresholds not used", captions_version=captions_version, reason=str(exc))
         return None
     return None if derived is None else derived.thresholds
+
+
+def known_phrases(library: Library, space_id: str, captions_version: str) -> bool:
+    """Whether the phrases of a version's captions are known without a parser, but for those that were taught.
+
+    They are if they were parsed when they were imported, or if all of them are definitions.
+    """
+    manifest = library.find(space_id, captions_version)
+    return manifest is not None and (manifest.profile == BY or manifest.template == TEMPLATE)
 
 
 def only(library: Library, space_id: str, wanted: str) -> str:

@@ -9,8 +9,8 @@ from rich.markup import escape
 
 from vectordb.errors import Transient
 from workers.cli.connection import stack_settings
+from workers.cli.console import messages
 from workers.cli.panels import OPERATE
-from workers.cli.show import messages
 
 
 def alive(

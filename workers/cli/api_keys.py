@@ -10,10 +10,9 @@ import typer
 from rich.table import Table
 
 from workers.cli.connection import connected
+from workers.cli.console import clean, console, messages
 from workers.cli.panels import OPERATE
 from workers.cli.results import Json
-from workers.cli.show import clean, console, messages
-from workers.gateway.api_keys import Scope
 
 app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys of the gateway.")
 
@@ -27,6 +26,8 @@ def create(
     ],
 ) -> None:
     """Create a key and print it. Only its hash is stored, so it cannot be shown again."""
+    from workers.gateway.api_keys import Scope  # noqa: PLC0415 -- keeps the command line quick
+
     key = connected().api_keys.create(name, Scope.named(scope))
     console.out(key, highlight=False)
     messages.print("[dim]Save this key now: it cannot be shown again.[/]")

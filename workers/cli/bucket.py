@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vectordb.errors import Transient
 from workers.cli.connection import connected
+from workers.cli.console import clean, console, messages
 from workers.cli.panels import BUCKET, RUN
-from workers.cli.show import clean, console, messages
 from workers.lifecycle.record import STATES, as_state
 from workers.settings.settings import Settings
 

@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from vectordb.errors import WildtagError
+from workers.cli.console import console, messages
 from workers.cli.first_start import prepare_captions
 from workers.cli.panels import TAG
-from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
 from vectordb.errors import Transient
-from workers.cli.show import messages
+from workers.cli.console import messages
 from workers.settings.settings import Settings
-from workers.wiring.wiring import Wiring
+
+if TYPE_CHECKING:
+    from workers.wiring.wiring import Wiring
 
 
 def connected() -> Wiring:
@@ -18,6 +21,8 @@ def connected() -> Wiring:
 
     Raises ``OtherLayout`` if another version of wildtag wrote its keys, ``typer.Exit`` if no stack is ready.
     """
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- keeps the command line quick
+
     wiring = Wiring(stack_settings())
     with suppress(Transient):  # the command itself reports the outage
         wiring.layout.require()

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from tasks.message_parts import place_of
 from workers.cli.connection import connected
+from workers.cli.console import clean, console, messages
 from workers.cli.panels import TAG
-from workers.cli.show import clean, console, messages
 
 
 def duplicates(

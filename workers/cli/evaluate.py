@@ -16,10 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from vectordb.errors import WildtagError
+from workers.cli.console import console, messages
 from workers.cli.evaluate_segmentation import evaluate_segmentation, source_of
 from workers.cli.first_start import prepare_captions
 from workers.cli.panels import TAG
-from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:

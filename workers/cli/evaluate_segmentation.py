@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from workers.cli.console import console, messages
 from workers.cli.first_start import prepare_captions
-from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -11,10 +11,12 @@ from rich.table import Table
 
 from vectordb.errors import Permanent
 from workers.cli.connection import connected
+from workers.cli.console import Footnotes, clean, console, messages
 from workers.cli.panels import BUCKET
 from workers.cli.results import Json
-from workers.cli.show import Footnotes, clean, console, messages
-from workers.events.sink import EventSink
+
+if TYPE_CHECKING:
+    from workers.events.sink import EventSink
 
 app = typer.Typer(
     no_args_is_help=True, help="Notifications of MinIO and other servers: counts, and what was rejected."

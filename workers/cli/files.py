@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from workers.cli.show import clean, messages
+from workers.cli.console import clean, messages
 from workers.stores.folder_names import hidden
 from workers.stores.key_patterns import SIDE
 

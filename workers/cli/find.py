@@ -10,9 +10,10 @@ import typer
 from rich.table import Table
 
 from workers.cli.connection import connected
+from workers.cli.console import clean, console, messages
 from workers.cli.panels import TAG
 from workers.cli.results import Json
-from workers.cli.show import clean, console, messages, named
+from workers.cli.show import named
 from workers.lifecycle.record import STATES, as_state
 from workers.stores.folder_names import key_text
 

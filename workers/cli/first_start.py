@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from workers.cli.show import messages
+from workers.cli.console import messages
 from workers.settings.settings import Settings
 
 

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from workers.cli.connection import connected
+from workers.cli.console import clean, console, messages
 from workers.cli.panels import OPERATE
-from workers.cli.show import clean, console, messages
 
 if TYPE_CHECKING:
     from workers.images.findings import Findings

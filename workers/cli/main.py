@@ -4,43 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from typing import Any
 
 import typer
-from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from vectordb.errors import WildtagError
-from workers.cli import (
-    alive,
-    api_keys,
-    bucket,
-    calibrate,
-    captions,
-    doctor,
-    duplicates,
-    evaluate,
-    events,
-    find,
-    images,
-    migrate,
-    models,
-    one_process,
-    processes,
-    results,
-    s3,
-    segment,
-    stack,
-    teach,
-    upload,
-    version,
-    webhooks,
-)
-from workers.cli.panels import PANELS
-from workers.processes.logs import configure
+from workers.cli import version
+from workers.cli.lazy_commands import COMMANDS, LazyCommands
 from workers.settings.names import OldName, old_option, unknown
-from workers.settings.settings import Settings
-from workers.settings.topic import variable
+from workers.settings.variables import PREFIX, variable
+
+_LISTED = {command.name: command for command in COMMANDS}
 
 
 class _App(typer.Typer):
@@ -50,34 +26,48 @@ class _App(typer.Typer):
         # must be set before torch is loaded: its threads spin while they wait, which made encoding ten times slower
         # with several processes on few cores
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        configure(logging.ERROR)  # commands print; long-running processes configure logging again
-        if "_WILDTAG_COMPLETE" not in os.environ:  # a shell that completes a command shows what is printed
-            for warning in unknown(os.environ, Settings.model_fields):
-                typer.secho(f"wildtag: {warning}", fg="yellow", err=True)
         try:
             return super().__call__(*args, **kwargs)
         except WildtagError as exc:
             _say(str(exc))
             raise SystemExit(2 if isinstance(exc, OldName) else 1) from None
-        except ValidationError as exc:  # only settings are validated by pydantic
-            for error in exc.errors():
-                name = variable(str(error["loc"][0]))  # further items are positions in a list
-                _say(f"{name}={_shown(name, error['input'])}: {_reason(error['msg'])}")
-            raise SystemExit(2) from None
         except OSError as exc:
             if exc.filename is None:
                 raise
             _say(f"{exc.filename}: {exc.strerror}")
             raise SystemExit(1) from None
+        except ValueError as exc:
+            pydantic = sys.modules.get("pydantic")  # if it was not imported, the error is another one
+            if pydantic is None or not isinstance(exc, pydantic.ValidationError):
+                raise
+            for error in exc.errors():  # only settings are validated by pydantic
+                name = variable(str(error["loc"][0]))  # further items are positions in a list
+                _say(f"{name}={_shown(name, error['input'])}: {_reason(error['msg'])}")
+            raise SystemExit(2) from None
 
 
 class _Commands(TyperGroup):
-    """All commands, by topic. An option that was renamed is refused with its new name."""
+    """All commands, by topic, each imported when it is needed. A renamed option is refused with its new name."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands = LazyCommands()
+
+    def get_command(self, _: Any, cmd_name: str) -> Any:
+        """See Click: for help and completion, which list a command without running it."""
+        found = _LISTED.get(cmd_name)
+        return found and found.listed()
+
+    def list_commands(self, _: Any) -> list[str]:
         """See Click: their order in the help."""
-        panels = {name: getattr(command, "rich_help_panel", None) for name, command in self.commands.items()}
-        return sorted(super().list_commands(ctx), key=lambda name: PANELS.index(panels[name]))
+        return list(self.commands)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """See Click: the command that is named in the arguments, to run it or to print its help."""
+        name, _, rest = super().resolve_command(ctx, args)
+        if not ctx.resilient_parsing:  # else a shell completes it, and shows what is printed
+            _prepare()
+        return name, self.commands[name] if name else None, rest
 
     def invoke(self, ctx: Any) -> Any:
         """See Click: here the arguments of the command are read, and it runs."""
@@ -94,8 +84,22 @@ class _Commands(TyperGroup):
             raise OldName(message) from None
 
 
+def _prepare() -> None:
+    """Prepare this process for a command."""
+    from workers.processes.logs import configure  # noqa: PLC0415 -- keeps the help quick
+
+    configure(logging.ERROR)  # commands print; long-running processes configure logging again
+    if any(name.upper().startswith(PREFIX) for name in os.environ):
+        from workers.settings.settings import Settings  # noqa: PLC0415 -- as above
+
+        for warning in unknown(os.environ, Settings.model_fields):
+            typer.secho(f"wildtag: {warning}", fg="yellow", err=True)
+
+
 def _shown(name: str, value: object) -> str:
     """The value of a setting with secrets masked. URLs may contain a password or a key."""
+    from workers.settings.settings import Settings  # noqa: PLC0415 -- keeps the help quick
+
     text = str(value)
     hides = name.endswith(("_URL", "_ENDPOINT")) and not {"@", "?", "#"}.isdisjoint(text)
     return "***" if hides or Settings.is_secret(name) else text
@@ -117,8 +121,4 @@ app = _App(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for module in (
-    stack, processes, one_process, upload, results, find, duplicates, evaluate, calibrate, captions, teach, bucket,
-    events, s3, segment, images, doctor, models, api_keys, webhooks, alive, migrate, version,
-):  # fmt: skip
-    module.add_to(app)
+version.add_to(app)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 from rich.markup import escape
 
 from vectordb.errors import Permanent
+from workers.cli.console import messages
 from workers.cli.panels import OPERATE
-from workers.cli.show import messages
-from workers.redis.migration import Done, Outcome
 from workers.settings.settings import Settings
-from workers.wiring import operations
-from workers.wiring.wiring import Wiring
 
-NOTHING = Outcome(None, None, ())
+if TYPE_CHECKING:
+    from workers.redis.migration import Done, Outcome
+    from workers.wiring.wiring import Wiring
 
 
 def migrate(
@@ -29,9 +28,11 @@ def migrate(
 
     An interrupted migration continues when the command runs again.
     """
+    from workers.redis.migration import Outcome  # noqa: PLC0415 -- keeps the command line quick
+
     settings = Settings()
     with _reached(settings, dry_run=dry_run) as wiring:
-        outcome = NOTHING if wiring is None else _migrated(wiring, dry_run=dry_run)
+        outcome = Outcome(None, None, ()) if wiring is None else _migrated(wiring, dry_run=dry_run)
     if json:
         typer.echo(msgspec.json.encode({
             "from": outcome.before, "to": outcome.after, "dry_run": dry_run,
@@ -48,6 +49,8 @@ def migrate(
 
 
 def _migrated(wiring: Wiring, *, dry_run: bool) -> Outcome:
+    from workers.wiring import operations  # noqa: PLC0415 -- as above
+
     migrator = operations.migrator(wiring, _report)
     if dry_run:
         outcome = migrator.plan()
@@ -76,6 +79,7 @@ def _reached(settings: Settings, *, dry_run: bool) -> Iterator[Wiring | None]:
     from workers.embedded.stack import running  # noqa: PLC0415 -- as above
     from workers.redis.server_paths import data_folder  # noqa: PLC0415 -- as above
     from workers.supervision.supervisor import Supervisor  # noqa: PLC0415 -- as above
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     if "redis_url" in settings.model_fields_set:
         yield Wiring(settings)

@@ -8,9 +8,8 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from tasks.encoders import BUNDLED
+from workers.cli.console import console, messages
 from workers.cli.panels import OPERATE
-from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
 
@@ -18,6 +17,7 @@ def models(
     json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List encoders with size, dimension, licence, and what is known of their quality and speed."""
+    from tasks.encoders import BUNDLED  # noqa: PLC0415 -- as above
     from tasks.encoders.known import is_cached, known_models  # noqa: PLC0415 -- keeps the command line quick
 
     chosen, listed = Settings().encoder, known_models()
@@ -51,6 +51,7 @@ def models(
 
 def explain(name: str) -> None:
     """Say what choosing this encoder will download and compute, before anything is loaded."""
+    from tasks.encoders import BUNDLED  # noqa: PLC0415 -- as above
     from tasks.encoders.known import is_cached, known_models  # noqa: PLC0415 -- as above
 
     model = known_models().get(name)

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 from rich.progress import track
 
+from workers.cli.console import messages
 from workers.cli.files import expanded
 from workers.cli.first_start import prepare_captions
 from workers.cli.own_metadata import ClientId, Metadata, described
 from workers.cli.panels import TAG
-from workers.cli.show import messages, print_json, print_table
+from workers.cli.show import print_json, print_table
 from workers.lifecycle.record import Record
 from workers.settings.settings import Settings
 

@@ -11,17 +11,15 @@ import typer
 from rich.markup import escape
 
 from workers.cli.connection import connected
+from workers.cli.console import clean, console
 from workers.cli.doctor import MARKS
 from workers.cli.panels import BUCKET
 from workers.cli.results import Json
-from workers.cli.show import clean, console
-from workers.diagnostics.check import Check
 from workers.gateway.addresses import loopback
 from workers.settings.settings import Settings
-from workers.stores.store import ObjectForbidden
-from workers.wiring.wiring import Wiring
 
 if TYPE_CHECKING:
+    from workers.diagnostics.check import Check
     from workers.diagnostics.s3_existing import ExistingObject
     from workers.diagnostics.s3_probe import Probe
 
@@ -69,6 +67,7 @@ def setup(
     """Enable event notifications of a bucket. Existing entries are kept; a second run changes nothing."""
     from workers.diagnostics.s3_setup import set_up  # noqa: PLC0415 -- keeps the command line quick
     from workers.stores.s3_notification import Entry, arn_of, server_environment  # noqa: PLC0415 -- as above
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     if arn is not None and (not arn.startswith("arn:") or len(arn.split(":")) < 6):
         raise typer.BadParameter(f"{arn!r} is not an ARN such as arn:minio:sqs:us-east-1:WILDTAG:webhook")
@@ -170,6 +169,7 @@ def doctor(
     from workers.diagnostics.s3_setup import inspect_bucket, notification_entries  # noqa: PLC0415 -- as above
     from workers.stores.s3_notification import Entry  # noqa: PLC0415 -- as above
     from workers.wiring.s3_tracing import tracing  # noqa: PLC0415 -- as above
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = _settings(bucket)
     store = Wiring(settings).s3
@@ -192,6 +192,8 @@ def doctor(
 
 
 def _trace(probe: Probe, existing: ExistingObject) -> Iterator[Check]:
+    from workers.stores.store import ObjectForbidden  # noqa: PLC0415 -- as above
+
     try:
         yield from probe.follow()
     except ObjectForbidden as exc:

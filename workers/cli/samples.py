@@ -6,14 +6,18 @@ import io
 import time
 from collections.abc import Callable
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vectordb.errors import Permanent
-from workers.cli.show import add_row, console, table
-from workers.wiring.wiring import Wiring
+from workers.cli.console import console
+from workers.cli.show import add_row, table
+
+if TYPE_CHECKING:
+    from workers.wiring.wiring import Wiring
 
 PHOTOGRAPHS = (
     "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "astronaut.png", "camera.png", "coins.png",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec import structs
@@ -14,20 +14,19 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from workers.cli.connection import connected
+from workers.cli.console import clean, console, messages
 from workers.cli.files import expanded
 from workers.cli.first_start import prepare_captions
 from workers.cli.one_process import Json
 from workers.cli.panels import SEGMENT
-from workers.cli.show import clean, console, messages, print_json
-from workers.lifecycle.event import ObjectEvent
+from workers.cli.show import print_json
 from workers.lifecycle.record import ArtifactKeys, Record
-from workers.redis.rpc import RpcTimeout
-from workers.segmentation.artifacts import LABELS, OVERLAY
 from workers.settings.segmentation import METHODS
 from workers.settings.settings import Settings
 from workers.stores.folder_names import key_text
-from workers.wiring.operations import spellings
-from workers.wiring.wiring import Wiring
+
+if TYPE_CHECKING:
+    from workers.wiring.wiring import Wiring
 
 POLL_S = 0.2
 MOST_SHOWN = 12  # segments per image in the table
@@ -86,6 +85,9 @@ def _files(paths: Sequence[Path], method: str, out: Path, settings: Settings) ->
 
 def _objects(keys: Sequence[str], method: str, out: Path, timeout: float) -> Iterator[Record]:
     """The records of objects of the running stack, in order. All segmentations are requested first."""
+    from workers.lifecycle.event import ObjectEvent  # noqa: PLC0415 -- as above
+    from workers.wiring.operations import spellings  # noqa: PLC0415 -- as above
+
     if not keys:
         return
     wiring = connected()
@@ -131,6 +133,8 @@ def _awaited(wiring: Wiring, key: str, since: float, timeout: float) -> Record:
             pending = wiring.records.on_its_way(oid)
             bar.update(task, description=f"{clean(key)}: {pending.stage if pending else 'queued'}")
             time.sleep(POLL_S)
+    from workers.redis.rpc import RpcTimeout  # noqa: PLC0415 -- as above
+
     raise RpcTimeout(f"{key} has no new record after {timeout:.0f} s. The request stays queued; see `wildtag status`")
 
 
@@ -143,6 +147,8 @@ def _keep(record: Record, out: Path, name: str, label_map: bytes, overlay: bytes
 
 def _write(out: Path, name: str, label_map: bytes, overlay: bytes) -> tuple[Path, Path]:
     """Write both artifacts, replacing those of an earlier run. Returns their paths."""
+    from workers.segmentation.artifacts import LABELS, OVERLAY  # noqa: PLC0415 -- as above
+
     out.mkdir(parents=True, exist_ok=True)
     path = out / name
     label_map_path, overlay_path = path.with_name(path.name + LABELS), path.with_name(path.name + OVERLAY)

@@ -18,7 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from workers.cli.show import messages
+from workers.cli.console import messages
 
 
 class SendingBars:

@@ -7,26 +7,24 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from tasks.encoders import BUNDLED
 from vectordb.errors import Permanent
+from workers.cli.console import console, messages
 from workers.cli.first_start import prepare_captions
 from workers.cli.models import explain
 from workers.cli.panels import RUN
-from workers.cli.samples import PATIENCE_S, tag_samples
-from workers.cli.show import console, messages
-from workers.gateway.home_key import FILE as HOME_KEY_FILE
-from workers.gateway.home_key import create_home_key
-from workers.settings.process_environment import environment_of
-from workers.settings.settings import Settings
-from workers.wiring.wiring import Wiring
+from workers.settings.settings import SEGMENTATION, Settings
+
+if TYPE_CHECKING:
+    from workers.wiring.wiring import Wiring
 
 BETTER = "openai/clip-vit-large-patch14"  # the encoder of the paper
 FLOWER_PORT = 5555  # unless another one is set, or this one is in use
+PREFORK = ("workers.cli", "workers.cli.preload")
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,10 @@ def up(
 
 def demo() -> None:
     """Start the stack, tag 13 sample photographs, show the results, and stop."""
-    from workers.embedded.stack import running  # noqa: PLC0415 -- keeps the command line quick
+    from tasks.encoders import BUNDLED  # noqa: PLC0415 -- keeps the command line quick
+    from workers.cli.samples import PATIENCE_S, tag_samples  # noqa: PLC0415 -- as above
+    from workers.embedded.stack import running  # noqa: PLC0415 -- as above
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = Settings()
     already = running(settings)
@@ -111,16 +112,15 @@ def prepare() -> None:
 
 @contextmanager
 def _stack(settings: Settings) -> Iterator[_Up]:
-    from workers.embedded.broker import await_broker  # noqa: PLC0415 -- as above
     from workers.embedded.private_home import flower_auth, private_home  # noqa: PLC0415 -- as above
-    from workers.embedded.redis_server import PrivateRedis  # noqa: PLC0415 -- as above
-    from workers.embedded.stack import command, services  # noqa: PLC0415 -- as above
-    from workers.supervision.supervisor import Event, Supervisor  # noqa: PLC0415 -- as above
-    from workers.wiring.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
+    from workers.supervision.supervisor import Event, Supervisor  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.model_devices import embedding_devices, require_device  # noqa: PLC0415 -- as above
 
     def say(event: Event) -> None:
         messages.print(f"[dim]{escape(str(event))}[/]")
 
+    require_device(settings, [SEGMENTATION])
+    devices = embedding_devices(settings)
     os.umask(0o077)  # of this process and all that it starts
     for one in private_home(settings):
         messages.print(f"[yellow]{escape(one)}[/]", soft_wrap=True)
@@ -130,9 +130,19 @@ def _stack(settings: Settings) -> Iterator[_Up]:
         # not created: in place of an unmounted disk it would hide the fault, and hold all removals
         raise Permanent(f"the inbox {settings.inbox} is not an existing folder: create it, or change WILDTAG_INBOX")
     try:
-        with Supervisor(settings.home, on_event=say) as supervisor:
-            redis = PrivateRedis(settings.home)
+        with Supervisor(settings.home, on_event=say, prefork=PREFORK) as supervisor:
+            # while the modules of the processes are imported by the process that forks them
+            from workers.embedded.redis_server import PrivateRedis  # noqa: PLC0415 -- as above
+
             port, gateway_port = _ports(settings)
+            redis = PrivateRedis(settings.home)
+            supervisor.begin([redis.service()])
+            # while Redis loads its data
+            from workers.embedded.stack import command, services  # noqa: PLC0415 -- as above
+            from workers.settings.process_environment import environment_of  # noqa: PLC0415 -- as above
+            from workers.wiring.captions import prepared  # noqa: PLC0415 -- as above
+            from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
+
             here = settings.model_copy(update={
                 "redis_url": redis.url, "broker_url": settings.broker_url or redis.broker_url, "flower_port": port,
                 "gateway_port": gateway_port, "gateway_host": "127.0.0.1", "flower_auth": flower_auth(settings),
@@ -144,12 +154,15 @@ def _stack(settings: Settings) -> Iterator[_Up]:
                 # in a process of its own, whose end frees the memory of the text encoder
                 subprocess.run(command("prepare"), env=environment_of("prepare", here), check=True)
             if settings.broker_url is not None:
+                from workers.embedded.broker import await_broker  # noqa: PLC0415 -- as above
+
                 await_broker(wiring.publisher, messages.print)
-            supervisor.start([redis.service()])
+            supervisor.start([])  # until Redis is ready
             wiring.layout.require()
             wiring.health.clear()
+            wiring.models_in_use.clear()
             supervisor.start(
-                services(here, redis, port),
+                services(here, redis, port, devices),
                 {
                     "redis": redis.url,
                     "broker": here.broker,
@@ -169,6 +182,8 @@ def _stack(settings: Settings) -> Iterator[_Up]:
 
 
 def _home_key(settings: Settings) -> str | None:
+    from workers.gateway.home_key import create_home_key  # noqa: PLC0415 -- as above
+
     try:
         return create_home_key(settings.home)
     except OSError as exc:  # the stack works without it
@@ -178,6 +193,8 @@ def _home_key(settings: Settings) -> str | None:
 
 def _offer(key: str, here: Settings) -> None:
     """Print the link that signs the page in as administrator, if only a person can see it."""
+    from workers.gateway.home_key import FILE as HOME_KEY_FILE  # noqa: PLC0415 -- as above
+
     if console.is_terminal:  # a fragment is not sent, and the page removes it from the address
         link = f"http://127.0.0.1:{here.gateway_port}/#key={key}"
         console.print("to administer it  ", end="", markup=False, highlight=False)
@@ -191,7 +208,7 @@ def _ports(settings: Settings) -> tuple[int, int]:
 
     A port that was set must be free. A default port that is in use is replaced by a free one, and a message says so.
     """
-    from workers.embedded.stack import free_port, required_port  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.ports import free_port, required_port  # noqa: PLC0415 -- keeps the command line quick
 
     moved: list[str] = []
 

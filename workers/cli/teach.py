@@ -16,8 +16,9 @@ from tasks.message_parts import place_of
 from vectordb.decoders import from_json
 from vectordb.errors import Permanent
 from workers.cli.connection import connected
+from workers.cli.console import clean, console, messages
 from workers.cli.panels import CAPTIONS
-from workers.cli.show import clean, console, line, messages
+from workers.cli.show import line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

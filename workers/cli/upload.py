@@ -14,12 +14,13 @@ from rich.table import Table
 from tasks.message_parts import UserMetadata
 from vectordb.errors import Permanent
 from workers.cli.connection import no_stack
+from workers.cli.console import clean, console, messages
 from workers.cli.files import expanded
 from workers.cli.own_metadata import ClientId, Metadata, described
 from workers.cli.panels import TAG
 from workers.cli.results import Json
 from workers.cli.sending_bars import SendingBars
-from workers.cli.show import clean, console, messages, print_table
+from workers.cli.show import print_table
 from workers.gateway.home_key import read_home_key
 from workers.settings.segmentation import METHODS
 from workers.settings.settings import Settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import Annotated
 
 import typer
@@ -10,7 +9,9 @@ import typer
 
 def _print(value: bool) -> None:
     if value:
-        typer.echo(f"wildtag {importlib.metadata.version('wildtag')}")
+        from importlib.metadata import version  # noqa: PLC0415 -- keeps the help quick
+
+        typer.echo(f"wildtag {version('wildtag')}")
         raise typer.Exit
 
 

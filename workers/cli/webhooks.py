@@ -7,18 +7,20 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 from rich.table import Table
 
 from workers.cli.connection import connected
+from workers.cli.console import Footnotes, clean, console, messages
 from workers.cli.panels import OPERATE, RUN
 from workers.cli.results import Json
-from workers.cli.show import Footnotes, clean, console, messages
-from workers.notifying.dead_letters import DeadLetter, DeadLetters
 from workers.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from workers.notifying.dead_letters import DeadLetter, DeadLetters
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and test deliveries to WILDTAG_NOTIFY_URL.")
 

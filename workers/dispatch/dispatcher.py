@@ -25,7 +25,7 @@ from workers.dispatch.same_versions import Adopt, nothing
 from workers.events.sink import EventSink, ReceivedEvents
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox, added_at
-from workers.lifecycle.ledger import Arrival, Ledger
+from workers.lifecycle.ledger import Arrival, Ledger, Waiting
 from workers.outages.tracker import OutageTracker
 from workers.redis.streams import Leftovers
 from workers.segmentation.artifacts import Artifacts
@@ -143,13 +143,13 @@ class Dispatcher:
         return stack
 
     def _step(self, block_ms: int) -> int:
-        segmented = self._segment()
-        in_flight = self._ledger.queued()
+        waiting = self._ledger.waiting()
+        segmented, in_flight = self._segment(waiting), waiting.queued
         capacity = self._pace.in_flight_max - in_flight
         if capacity <= 0:
             time.sleep(0.05)  # the queues are full: events wait in the inbox
             return segmented or 0
-        again = self._low_priority_inbox.length() > 0
+        again = waiting.low_priority > 0
         # few at a time, so that new events do not wait behind them
         room = min(capacity, self._window.room(in_flight)) if again else 0
         events = self._inbox.read(self._consumer, capacity, None) if room else []
@@ -184,9 +184,9 @@ class Dispatcher:
                 count += len(events)
         return count
 
-    def _segment(self) -> int | None:
+    def _segment(self, waiting: Waiting) -> int | None:
         """Send the next segmentation requests; ``None`` if none is waiting."""
-        events = self._segments.poll()
+        events = self._segments.poll(waiting)
         if events:
             arrivals, removals, left = self._look([(event.id, event) for event in events], from_queue=True)
             handled = {arrival.ref.id for arrival in arrivals} | {*removals} | left

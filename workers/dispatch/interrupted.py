@@ -15,8 +15,9 @@ import structlog
 from tasks.message_parts import place_of
 from workers.lifecycle.record_reader import PAGE
 from workers.redis import scripts
-from workers.redis.connection import Client, text, translated
+from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
+from workers.redis.script_calls import call_together
 
 log = structlog.get_logger()
 
@@ -36,11 +37,11 @@ class Interrupted:
         """
         if not oids:
             return
+        k = self._keys
+        lists = (k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced, k.interrupted(bucket))
+        calls = [((*lists, k.entry(oid)), (raw(oid), int(oid in again))) for oid in oids]
         with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for oid in oids:
-                self._interrupt(args=[self._keys.prefix, bucket, oid, int(oid in again)], client=pipe)
-            put = pipe.execute().count(b"interrupted")
+            put = call_together(self._redis, self._interrupt, calls).count(b"interrupted")
         if put:
             log.info("tagging interrupted", bucket=bucket, objects=put, then="queued again when the hold ends")
 

@@ -21,7 +21,7 @@ from workers.broker.publisher import Sender
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Ledger, Overdue
-from workers.lifecycle.outcomes import failed
+from workers.lifecycle.outcomes import Acceptance, failed
 from workers.lifecycle.policy import Dead, Wait, after_deadline
 from workers.redis.connection import StoreUnavailable
 from workers.redis.heartbeats import Health
@@ -142,7 +142,7 @@ class Keeper:
                     then=type(action).__name__.lower())  # fmt: skip
         if isinstance(action, Dead):
             fault = Fault(self._described(overdue.ref), action.code, action.reason)
-            accepted = {overdue.ref.id: overdue.accepted_at}
+            accepted = {overdue.ref.id: Acceptance(overdue.accepted_at)}
             self._ledger.finish(list(failed([fault], _submitted(overdue), now, accepted, "dead")), now)
         else:
             self._resend(overdue)

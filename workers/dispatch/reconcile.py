@@ -53,7 +53,6 @@ def reconcile(
     Adds an event for every object that is ``wanted``, has no record of this ETag and is not in progress. Adds every
     key that has a record and no object to ``missing``. ``adopt``: recognises a new ETag of the same content.
     """
-    records.complete_order()
     seen = sent = 0
     for page in in_pages(store.list(bucket, prefix, after), PAGE):
         last = page[-1].ref.key

@@ -13,9 +13,10 @@ import structlog
 
 from tasks.message_parts import ObjectRef
 from workers.lifecycle.ledger import Ledger
-from workers.lifecycle.record import Record, decode
+from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.statements import Statements
+from workers.lifecycle.stored_record import head_of
 
 log = structlog.get_logger()
 
@@ -69,7 +70,7 @@ class SameVersions:
         if self._statements is not None:
             for ref, body in same:
                 if ref.id in adopted:
-                    self._statements.adopt(ref.id, decode(body).etag, ref.etag)
+                    self._statements.adopt(ref.id, head_of(body).etag, ref.etag)
         if adopted:
             log.info("same content under another etag", objects=len(adopted), example=min(adopted))
             before = {ref.id: etag for ref, (etag, _) in zip(refs, known, strict=True) if ref.id in adopted}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +36,17 @@ BUCKET = "files"
 
 @contextmanager
 def tagging(settings: Settings) -> Iterator[Tagger]:
-    """A tagger that uses the captions of these settings."""
+    """A tagger that uses the captions of these settings.
+
+    Both encoders are loaded in a thread, one after the other: a library that both use must not be imported twice.
+    """
     wiring = Wiring(settings)
+    pool = ThreadPoolExecutor()
+    pool.submit(wiring.decoders.warm)  # if it fails, decoding reports it
+    encoders = pool.submit(lambda: (wiring.image_encoder, wiring.text_encoder))
+    pool.shutdown(wait=False)
     with captions_of(wiring) as captions:
+        encoders.result()
         yield Tagger(
             pipeline_of(wiring, captions, wiring.revision.captions_version, time.perf_counter),
             settings.max_object_bytes,

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from tasks.encoders import BUNDLED
+from tasks.encoders.devices import choose
+from tasks.evaluation.captioner import HFCaptioner
 from tasks.evaluation.methods import Tools
 from tasks.evaluation.results import Judge
 from tasks.evaluation.run import Source
@@ -64,6 +66,7 @@ def tools_of(
         labels,
         naming,
         on_progress,
+        captioner=lambda name: HFCaptioner(name, device=choose(wiring.settings.device)),
         reference_vectors=wiring.reference_vectors,
         background_vectors=sample(index) if wiring.confidence_model else None,
         judge=wiring.confidence_model,

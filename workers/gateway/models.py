@@ -230,6 +230,21 @@ class Queues(BaseModel):
     )
 
 
+class ModelInUse(BaseModel):
+    """A model that a worker has loaded, and how it computes."""
+
+    queue: str = Field(description="The queue that the worker consumes.")
+    model: str = Field(description="Its role, such as `image encoder`.")
+    process: str
+    device: str = Field(description="Such as `cpu` or `cuda:0`.")
+    runtime: str
+    dtype: str = Field(description="The number format, such as `bfloat16`.")
+    batch: int = Field(description="Images, texts or points at once at most. Halved when memory was full.")
+    hardware: str
+    reason: str = Field(description="Why the CPU is used although an accelerator seems to be present, or empty.")
+    at: float = Field(description="When the worker last reported it, in Unix seconds.")
+
+
 class Status(BaseModel):
     """The state of the system."""
 
@@ -239,6 +254,7 @@ class Status(BaseModel):
     captions_version: str | None
     flower: str | None = Field(description="The URL of Flower.")
     queues: Queues | None = Field(description="`null` while the message broker is away.")
+    models: list[ModelInUse]
     outages: list[Outage]
     held_removals: list[HeldRemovals]
     sources: dict[str, Source]

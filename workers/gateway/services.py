@@ -34,6 +34,7 @@ from workers.notifying.dead_letters import DeadLetters
 from workers.outages.outage_report import OutageReport
 from workers.redis.data_loss import DataLoss, Refill
 from workers.redis.heartbeats import Health
+from workers.redis.models_in_use import ModelBoard
 from workers.segmentation.requests import SegmentationRequests
 from workers.stores.store import ObjectStore
 
@@ -94,6 +95,7 @@ class Services:
     inbox: Inbox
     store: ObjectStore
     health: Health
+    models_in_use: ModelBoard
     sources: Sources
     event_sink: EventSink
     keys: ApiKeys

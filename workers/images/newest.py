@@ -9,9 +9,10 @@ from typing import Any
 from tasks.message_parts import place_of
 from workers.images.ranked_lists import MOST, RankedHit
 from workers.images.search_filter import SearchFilter
+from workers.lifecycle.object_numbers import member_of
 from workers.lifecycle.record import State
 from workers.lifecycle.record_reader import Records, in_pages
-from workers.redis.connection import Client, text, translated
+from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
 
 FEW = 20_000  # objects with a tag, or below a prefix, that are read and sorted instead of going through all records
@@ -57,15 +58,18 @@ class Newest:
 
     def _labelled(self, oids: Sequence[str], where: SearchFilter) -> list[str]:
         """Those that have the tags and none of the unwanted ones."""
-        left = list(oids)
         wanted = [(form, True) for form in where.tags] + [(form, False) for form in where.not_tags]
+        if not wanted or not oids:
+            return list(oids)
+        heads = zip(oids, self._records.heads.of(oids), strict=True)
+        left = [(oid, member_of(head.number)) for oid, head in heads if head is not None]
         for form, has in wanted:
             if not left:
                 break
             with translated():
-                ranks = self._redis.zmscore(self._keys.tag(form), left)
-            left = [oid for oid, rank in zip(left, ranks, strict=True) if (rank is not None) == has]
-        return left
+                ranks = self._redis.zmscore(self._keys.tag(form), [member for _, member in left])
+            left = [one for one, rank in zip(left, ranks, strict=True) if (rank is not None) == has]
+        return [oid for oid, _ in left]
 
     def _candidates(self, where: SearchFilter) -> Iterator[str]:
         """The objects that may fulfil it, newest record first."""
@@ -73,11 +77,15 @@ class Newest:
         if few is None:
             yield from self._all(where.state or "done")
             return
+        state = where.state or "done"
         times: list[tuple[float, str]] = []
         for page in in_pages(few, PAGE):
-            with translated():
-                scores = self._redis.zmscore(self._keys.state(where.state or "done"), page)
-            times += [(score, oid) for score, oid in zip(scores, page, strict=True) if score is not None]
+            heads = self._records.heads.of(page)
+            times += [
+                (head.at, oid)
+                for head, oid in zip(heads, page, strict=True)
+                if head is not None and head.state == state
+            ]
         yield from (oid for _, oid in sorted(times, reverse=True))
 
     def _few(self, where: SearchFilter) -> Iterator[str] | None:
@@ -97,10 +105,6 @@ class Newest:
 
     def _all(self, state: State) -> Iterator[str]:
         start = 0
-        while True:
-            with translated():
-                page = self._redis.zrevrange(self._keys.state(state), start, start + PAGE - 1)
-            yield from map(text, page)
-            if len(page) < PAGE:
-                return
+        while page := self._records.newest(start, PAGE, state):
+            yield from page
             start += PAGE

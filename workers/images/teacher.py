@@ -25,9 +25,10 @@ from workers.images.statement_journal import LABELS_MAX, Entry, StatementJournal
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Ledger
-from workers.lifecycle.record import Record, decode
+from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.statements import Statement, Statements, composed, holding, read
+from workers.lifecycle.stored_record import read_record
 from workers.redis.rpc import RpcClient
 
 log = structlog.get_logger()
@@ -160,11 +161,11 @@ class Teacher:
         """Write what is said into the record as it is now. ``there``: what the index says of this one."""
         oid, looked_at = record.id, record.etag
         while True:
-            (body,) = self._records.stored([oid])
-            if body is None:
+            (stored,) = self._records.stored([oid])
+            if stored is None:
                 raise NotTaggable(f"{oid} was removed")
-            record = decode(body)
+            record = read_record(oid, stored)
             number = there.hash if there is not None and record.etag == looked_at else None
             revised = composed(record, holding(said, record.etag, number), Judgement())
-            if revised == record or self._ledger.revise(oid, body, revised):
+            if revised == record or self._ledger.revise(oid, stored, revised):
                 return revised

@@ -65,21 +65,18 @@ class Verifier:
         space_id: str,
         batch_max: int,
         aside: Aside,
-        prepare: Callable[[], object] = lambda: None,
         refilling: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``prepare``: called before a pass. ``refilling``: whether records are missing that will be made again."""
+        """``refilling``: whether records are missing that will be made again."""
         self._refilling = refilling
         self._comparison = comparison
         self._pages = pages
         self._space_id = space_id
         self._batch_max = batch_max
         self._aside = aside
-        self._prepare = prepare
 
     def run(self, findings: Findings, *, repair: bool) -> Verification:
         """Verify the index once, and repair it if wanted. ``findings`` is updated meanwhile."""
-        self._prepare()
         yield from self._orphans(findings, repair=repair)
         for oids in self._pages(PAGE):
             yield from self._records(oids, findings, repair=repair)

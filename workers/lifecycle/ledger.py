@@ -12,20 +12,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from itertools import chain, repeat
+from typing import Any
 
 import msgspec
 from redis.exceptions import NoPermissionError
 
 from tasks.message_parts import ObjectRef, Revision
 from vectordb.decoders import from_msgpack
-from workers.lifecycle.record import Record, decode
-from workers.lifecycle.tag_entries import as_arguments, tag_entries
-from workers.redis import scripts
-from workers.redis.connection import Client, text, translated
+from workers.lifecycle.outcomes import Acceptance
+from workers.lifecycle.record_writer import AT_ONCE, RecordWriter, before_of, token
+from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
-
-UNCHECKED = b"*"  # what people said is not part of a record
+from workers.redis.script_calls import Command, call_together
 
 
 @dataclass(frozen=True)
@@ -55,22 +54,29 @@ class Overdue:
     fault: str | None
 
 
-class Ledger:
+@dataclass(frozen=True)
+class Waiting:
+    """Numbers of objects. ``queued``: in progress, without those to be segmented, which are ``segmenting``.
+
+    ``segments``: on the segmentation queue. ``low_priority``: events in the low-priority inbox.
+    """
+
+    queued: int
+    segmenting: int
+    segments: int
+    low_priority: int
+
+
+class Ledger(RecordWriter):
     """Enters, advances, finishes and removes objects, and finds overdue ones."""
 
     def __init__(self, client: Client, keys: Keys, feed_length: int) -> None:
-        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
-        self._keys = keys
-        self._feed_length = feed_length
-        self._enter = self._script("enter")
+        super().__init__(client, keys, feed_length)
+        self._enter = self._script("records", "enter")
         self._advance = self._script("advance")
-        self._finish = self._script("tag_index", "finish")
-        self._remove = self._script("tag_index", "remove")
-        self._revise = self._script("tag_index", "revise")
         self._overdue = self._script("overdue")
         self._postpone = self._script("postpone")
         self._go_on = self._script("go_on")
-        self._adopt = self._script("adopt")
 
     def enter(self, arrivals: Sequence[Arrival], revision: Revision, now: float, deadline: float) -> list[str]:
         """Accept objects and return each one's outcome. Send only ``entered``, ``known`` and ``again`` (forced) ones.
@@ -79,12 +85,18 @@ class Ledger:
 
         ``waiting``: the object waits in ``Keys.segmentation_queue`` to be segmented.
         """
-        rows = [
-            (a.ref.id, a.ref.etag, token(revision), a.sequence, msgspec.msgpack.encode(a.ref), now, deadline,
-             int(a.verified), int(a.force), a.rule, int(a.from_queue))
-            for a in arrivals
-        ]  # fmt: skip
-        return [text(answer) for answer in self._many(self._enter, rows)]
+        k, calls = self._keys, []
+        for start in range(0, len(arrivals), AT_ONCE):
+            keys = [k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced]
+            args: list[Any] = [token(revision), now, deadline]
+            for a in arrivals[start : start + AT_ONCE]:
+                oid = a.ref.id
+                keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid)]
+                args += [raw(oid), a.ref.etag, a.sequence, msgspec.msgpack.encode(a.ref), int(a.verified),
+                         int(a.force), a.rule, int(a.from_queue)]  # fmt: skip
+            calls.append((keys, args))
+        with translated():
+            return [text(answer) for page in call_together(self._redis, self._enter, calls) for answer in page]
 
     def advance(
         self,
@@ -96,51 +108,29 @@ class Ledger:
         now: float,
         begin: bool = False,
         handed: bool = False,
-    ) -> list[float | None]:
-        """Extend deadlines. Returns when each object was accepted, ``None`` for objects not in the ledger.
+        also: Sequence[Command] = (),
+        read_before: bool = False,
+    ) -> list[Acceptance | None]:
+        """Extend deadlines. Returns how each object was accepted, ``None`` for objects not in the ledger.
 
         ``begin``: count an attempt. ``handed``: the object is only put on the stage's queue; see ``extend``.
+        ``also``: commands that are sent in the same round trip. ``read_before``: read what ``finish_said`` needs.
         """
-        rows = [(r.id, r.etag, token(revision), stage, deadline, int(begin), now, int(handed)) for r in refs]
-        return [None if answer is None else float(answer) for answer in self._many(self._advance, rows)]
-
-    def finish(self, records: Sequence[Record], now: float) -> list[bool]:
-        """Write final records. ``False`` for objects not in the ledger: nothing was written."""
-        return [answer == "written" for answer in self.finish_said(records, [UNCHECKED] * len(records), now)]
-
-    def finish_said(self, records: Sequence[Record], said: Sequence[bytes], now: float) -> list[str]:
-        """Write final records that contain what people said, ``said`` as it was stored (``Statements.stored``).
-
-        Returns for each ``written``, ``refused`` (not in the ledger), or ``said``: people have said something else
-        meanwhile, and nothing was written.
-        """
-        rows = [
-            (r.id, r.etag, token(Revision(r.space_id, r.captions_version)), r.state, r.json(), now,
-             self._feed_length, r.segmentation_method, known, *as_arguments(tag_entries(r)))
-            for r, known in zip(records, said, strict=True)
-        ]  # fmt: skip
-        return [text(answer) for answer in self._many(self._finish, rows)]
-
-    def revise(self, oid: str, body: bytes, record: Record) -> bool:
-        """Replace the JSON ``body`` of a record by one with other labels. ``False`` if it has changed meanwhile."""
-        row = (oid, body, record.json(), self._feed_length, *as_arguments(tag_entries(record)))
-        return [text(answer) for answer in self._many(self._revise, [row])] == ["revised"]
-
-    def adopt(self, same: Sequence[tuple[ObjectRef, bytes]]) -> list[bool]:
-        """Give records the ETags of these objects, which have the same content. No entry is added to the feed.
-
-        ``same``: objects, each with the JSON of its record. ``False`` if the record has changed meanwhile.
-        """
-        rows = [
-            (ref.id, body, ref.etag, msgspec.structs.replace(decode(body), etag=ref.etag).json())
-            for ref, body in same
-        ]  # fmt: skip
-        return [answer == b"adopted" for answer in self._many(self._adopt, rows)]
-
-    def remove(self, oids: Sequence[str]) -> list[bool]:
-        """Remove objects that are gone from the bucket. ``False`` for unknown objects."""
-        rows = [(oid, self._feed_length) for oid in oids]
-        return [answer == b"removed" for answer in self._many(self._remove, rows)]
+        k, calls = self._keys, []
+        for start in range(0, len(refs), AT_ONCE):
+            part = refs[start : start + AT_ONCE]
+            keys = [k.ledger, k.segmenting, *(k.entry(ref.id) for ref in part)]
+            args: list[Any] = [token(revision), stage, deadline, int(begin), now, int(handed)]
+            calls.append((keys, [*args, *(one for ref in part for one in (raw(ref.id), ref.etag))]))
+        reads = self._asking([ref.id for ref in refs]) if read_before else []
+        with translated():
+            answers = call_together(self._redis, self._advance, calls, [*also, *reads])[len(also) :]
+        before = map(before_of, answers[: len(reads)]) if reads else repeat(None)
+        advanced = chain.from_iterable(answers[len(reads) :])
+        return [
+            None if answer is None else Acceptance(float(answer[0]), text(answer[1]), known)
+            for answer, known in zip(advanced, before, strict=False)
+        ]
 
     def overdue(self, now: float, deadline: float, limit: int = 100) -> list[Overdue]:
         """Claim objects whose deadline has passed; their next deadline is ``deadline``."""
@@ -152,7 +142,10 @@ class Ledger:
 
     def _claim(self, at: float, deadline: float, limit: int, *, untroubled: bool) -> list[Overdue]:
         with translated():
-            taken = self._overdue(args=[self._keys.prefix, at, deadline, limit, int(untroubled)])
+            taken = self._overdue(
+                keys=[self._keys.ledger, self._keys.segmenting],
+                args=[self._keys.entry(""), at, deadline, limit, int(untroubled)],
+            )
         return [
             Overdue(
                 from_msgpack(ref, ObjectRef), text(revision), text(stage), int(attempts),
@@ -163,7 +156,13 @@ class Ledger:
 
     def postpone(self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str) -> None:
         """Retry these objects after ``until``, because ``fault`` is temporary."""
-        self._many(self._postpone, [(r.id, r.etag, token(revision), until, fault) for r in refs])
+        k = self._keys
+        calls = [
+            ((k.ledger, k.segmenting, k.entry(r.id)), (raw(r.id), r.etag, token(revision), until, fault))
+            for r in refs
+        ]
+        with translated():
+            call_together(self._redis, self._postpone, calls)
 
     def segmentation_methods(self, refs: Sequence[ObjectRef]) -> list[str]:
         """The segmentation method of each object; empty if it is not to be segmented."""
@@ -175,7 +174,9 @@ class Ledger:
 
     def extend(self, ref: ObjectRef, stage: str, deadline: float) -> None:
         """Extend the deadline of a long-running object, and of those behind it on the queue."""
-        self._many(self._go_on, [(ref.id, stage, deadline)])
+        args = [self._keys.entry(""), raw(ref.id), stage, deadline]
+        with translated():
+            self._go_on(keys=[self._keys.ledger, self._keys.segmenting], args=args)
 
     def segmenting(self) -> int:
         """Number of objects in progress that are to be segmented."""
@@ -187,34 +188,19 @@ class Ledger:
         with translated():
             return int(self._redis.zcard(self._keys.ledger))
 
-    def queued(self) -> int:
-        """The same, without objects to be segmented, which have their own queue."""
+    def waiting(self) -> Waiting:
+        """What the dispatcher looks at before it reads, in one round trip."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             pipe.zcard(self._keys.ledger)
             pipe.scard(self._keys.segmenting)
-            accepted, segmenting = map(int, pipe.execute())
-        return max(0, accepted - segmenting)
+            pipe.zcard(self._keys.segmentation_queue)
+            pipe.xlen(self._keys.low_priority_inbox)
+            accepted, segmenting, segments, low_priority = map(int, pipe.execute())
+        return Waiting(max(0, accepted - segmenting), segmenting, segments, low_priority)
 
     def server_run(self) -> str:
         """Identifies the run of the Redis server, which changes with a restart. Empty if it is not reported."""
         with translated(), contextlib.suppress(NoPermissionError):
             return str(self._redis.info("server").get("run_id", ""))
         return ""
-
-    def _script(self, *names: str) -> Any:
-        return self._redis.register_script(scripts.source(*names))
-
-    def _many(self, script: Any, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
-        if not rows:
-            return []
-        with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for row in rows:
-                script(args=[self._keys.prefix, *row], client=pipe)
-            return cast("list[Any]", pipe.execute())
-
-
-def token(revision: Revision) -> str:
-    """One string for everything except the image that a result depends on."""
-    return f"{revision.space_id}/{revision.captions_version}"

@@ -1,13 +1,10 @@
-"""The migrations of the Redis layout, and the step that makes the index by tag anew."""
+"""The migrations of the Redis layout."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from workers.lifecycle.record import DamagedRecord, decode
-from workers.lifecycle.tag_entries import as_arguments, tag_entries
-from workers.redis import scripts
+from workers.lifecycle.record_migrations import PackRecords, RemakeLists, RemakeTagIndex
 from workers.redis.migration import Migration
 from workers.redis.migration_steps import (
     Delete,
@@ -15,55 +12,7 @@ from workers.redis.migration_steps import (
     RenameFamily,
     RenameFields,
     RenameInFamily,
-    pages,
 )
-
-PAGE = 200  # records; each is decoded
-
-
-class RemakeTagIndex:
-    """Delete the index by tag and make it anew from the records; a damaged record is listed as such.
-
-    Where it was interrupted it begins again, with the same result.
-    """
-
-    name = "tag:*, tags: made anew from the records"
-
-    def left(self, client: Any, prefix: str) -> int:
-        """The number of records."""
-        return int(client.zcard(f"{prefix}records"))
-
-    def run(self, client: Any, prefix: str) -> Iterator[int]:
-        """Yields the number of records per batch."""
-        for family in ("tag:", "tag-spellings:"):
-            for page in pages(client, prefix + family):
-                if page:
-                    client.unlink(*page)
-                yield 0
-        client.unlink(f"{prefix}tags")
-        start = 0
-        while oids := client.zrange(f"{prefix}records", start, start + PAGE - 1):
-            yield self._index(client, prefix, oids)
-            start += PAGE
-
-    def _index(self, client: Any, prefix: str, oids: Sequence[bytes]) -> int:
-        pipe = client.pipeline(transaction=False)
-        for oid in oids:
-            pipe.hget(f"{prefix}record:".encode() + oid, "body")
-        script = client.register_script(scripts.source("tag_index", "reindex"))
-        changes = client.pipeline(transaction=False)
-        for oid, body in zip(oids, pipe.execute(), strict=True):
-            if body is None:
-                continue
-            try:
-                entries = tag_entries(decode(body))
-            except DamagedRecord:
-                entries = []
-                changes.sadd(f"{prefix}damaged", oid)
-            script(args=[prefix, oid, body, *as_arguments(entries)], client=changes)
-        changes.execute()
-        return len(oids)
-
 
 MIGRATIONS: Sequence[Migration] = (
     Migration(
@@ -91,6 +40,7 @@ MIGRATIONS: Sequence[Migration] = (
             Delete("obstacles"),
         ),
     ),
-    Migration(2, (RemakeTagIndex(),)),
+    Migration(2, ()),  # made the index by tag anew, as version 3 does
+    Migration(3, (PackRecords(), RemakeLists(), RemakeTagIndex())),
 )
 """In order of their versions, without a gap."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import UNSET
 
@@ -10,8 +11,27 @@ from tasks.message_parts import Fault, Media, ObjectRef, Tag, Unknown, UserMetad
 from tasks.messages import Batch, Scored
 from workers.lifecycle.record import Error, Evidence, Record, Segmentation, State
 
-Accepted = Mapping[str, float]
-"""Object id → when it was accepted, in Unix seconds."""
+
+class Before(NamedTuple):
+    """What there was of an object: what people said of it, and its stored record; empty without."""
+
+    said: bytes = b""
+    record: bytes = b""
+
+
+class Acceptance(NamedTuple):
+    """When the ledger has accepted an object (Unix seconds), and by which method it is to be segmented, if any.
+
+    ``before``: what there was of it then, if that was read.
+    """
+
+    at: float
+    method: str = ""
+    before: Before | None = None
+
+
+Accepted = Mapping[str, Acceptance]
+"""By object id."""
 
 
 def done(batch: Scored, now: float, accepted: Accepted, segmentation: Segmentation | None = None) -> Iterator[Record]:
@@ -50,7 +70,7 @@ def _record(
 ) -> Record:
     shares = {stage: round(ms / max(1, len(batch.objects)), 3) for stage, ms in batch.timings_ms.items()}
     if ref.id in accepted:
-        shares["total"] = round((now - accepted[ref.id]) * 1000, 3)
+        shares["total"] = round((now - accepted[ref.id].at) * 1000, 3)
     user = ref.user_metadata or UserMetadata()
     return Record(
         bucket=ref.bucket, key=ref.key, etag=ref.etag, version_id=ref.version_id, state=state,

@@ -10,6 +10,7 @@ import msgspec
 from tasks.message_parts import place_of
 from workers.lifecycle.damaged_records import DamagedRecords
 from workers.lifecycle.record import STATES
+from workers.lifecycle.stored_record import HEAD_BYTES, head_bytes, readable
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 from workers.settings.settings import SEGMENTATION, STAGES
@@ -66,11 +67,10 @@ class ProgressReader:
             for oid in oids:
                 pipe.hmget(self._keys.entry(oid), "etag", "stage", "attempts", "accepted_at", "fault", *TIMES)
                 pipe.zrank(self._keys.ledger, oid)
-                pipe.hmget(self._keys.record(oid), "etag", "state", "body")
-                pipe.zscore(self._keys.records, oid)
+                pipe.get(self._keys.record(oid))
                 pipe.zrank(self._keys.segmentation_queue, oid)
             answers = pipe.execute()
-        rows = [answers[i : i + 5] for i in range(0, len(answers), 5)]
+        rows = [answers[i : i + 4] for i in range(0, len(answers), 4)]
         return [_progress(oid, since, self._damaged, *row) for oid, row in zip(oids, rows, strict=True)]
 
     def tokens(self, oids: Sequence[str]) -> list[str]:
@@ -81,10 +81,11 @@ class ProgressReader:
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
                 pipe.hmget(self._keys.entry(oid), "etag", "stage", "attempts", "fault")
-                pipe.zscore(self._keys.records, oid)
+                pipe.getrange(self._keys.record(oid), 0, HEAD_BYTES)
                 pipe.zscore(self._keys.segmentation_queue, oid)
             answers = pipe.execute()
-        return [f"{answers[i]}{answers[i + 1]}{answers[i + 2]}" for i in range(0, len(answers), 3)]
+        rows = [answers[i : i + 3] for i in range(0, len(answers), 3)]
+        return [f"{entry}{head_bytes(stored)!r}{segmented}" for entry, stored, segmented in rows]
 
     def waiting(self, *, segmented: bool = False) -> int:
         """Number of objects in the inbox and the ledger that no worker has started.
@@ -106,14 +107,15 @@ def _progress(
     damaged: DamagedRecords,
     entry: list[bytes | None],
     rank: int | None,
-    record: list[bytes | None],
-    at: float | None,
+    stored: bytes | None,
     segmented: int | None,
 ) -> Progress | None:
     bucket, key = place_of(oid)
     etag, stage, attempts, accepted, fault, *times = entry
-    stored = None if record[2] is None or at is None else damaged.current(oid, record[2])
-    previous = None if stored is None else msgspec.Raw(stored)
+    head = None if stored is None else readable(stored)[0]
+    json = None if stored is None else damaged.json(oid, stored)
+    previous = None if json is None else msgspec.Raw(json)
+    finished = "" if head is None else head.etag
     if stage is not None:
         state = text(stage)
         return Progress(
@@ -121,16 +123,12 @@ def _progress(
             position=rank if state in ("queued", "waiting") else None,
             accepted_at=float(accepted or 0), attempts=int(attempts or 0), fault=text(fault) if fault else None,
             stages={name: float(t) for name, t in zip(ALL_STAGES, times, strict=True) if t is not None},
-            previous=previous if etag == record[0] else None,
+            previous=previous if text(etag or b"") == finished else None,
         )  # fmt: skip
     if segmented is not None:  # it waits in the segmentation queue
-        return Progress(bucket=bucket, key=key, etag=text(record[0] or b""), state="queued", position=segmented,
-                        previous=previous)  # fmt: skip
-    if record[2] is None or at is None:
+        return Progress(bucket=bucket, key=key, etag=finished, state="queued", position=segmented, previous=previous)
+    if stored is None:
         return None
-    if at <= since or previous is None:  # of an earlier tagging, or damaged: it is tagged again
-        return Progress(bucket=bucket, key=key, etag=text(record[0] or b""), state="queued", previous=previous)
-    return Progress(
-        bucket=bucket, key=key, etag=text(record[0] or b""), state=text(record[1] or b""),
-        record=previous, finished_at=at,
-    )  # fmt: skip
+    if head is None or head.at <= since or previous is None:  # of an earlier tagging, or damaged: it is tagged again
+        return Progress(bucket=bucket, key=key, etag=finished, state="queued", previous=previous)
+    return Progress(bucket=bucket, key=key, etag=finished, state=head.state, record=previous, finished_at=head.at)

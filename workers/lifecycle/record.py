@@ -13,7 +13,6 @@ from vectordb.decoders import from_json
 from vectordb.errors import Permanent
 
 State = Literal["done", "failed", "dead", "skipped"]
-_OLD_SEGMENTATION = b'"segmentation":{"way":'  # quotes in strings are escaped: no key or caption can contain it
 STATES: tuple[State, ...] = ("done", "failed", "dead", "skipped")
 
 
@@ -133,14 +132,6 @@ def decode(body: bytes) -> Record:
         return from_json(body, Record)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise DamagedRecord(f"the record cannot be read: {exc}") from exc
-
-
-def current(body: bytes) -> bytes:
-    """The JSON of a record with the current field names; without old names it is returned unchanged and unread.
-
-    Raises ``DamagedRecord``.
-    """
-    return decode(body).json() if _OLD_SEGMENTATION in body else body
 
 
 def as_state(value: str) -> State | None:

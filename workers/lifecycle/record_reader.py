@@ -9,10 +9,14 @@ from typing import Any, TypeVar
 
 from tasks.message_parts import place_of
 from workers.lifecycle.damaged_records import DamagedRecords, read_copy
+from workers.lifecycle.object_numbers import ObjectNumbers
 from workers.lifecycle.record import STATES, Record, State
-from workers.lifecycle.tag_entries import stored_entries
+from workers.lifecycle.stored_heads import StoredHeads
+from workers.lifecycle.stored_record import PLACES, STATE_SPAN, readable, state_range
+from workers.lifecycle.tag_entries import forms
 from workers.lifecycle.tag_hints import TagHints
 from workers.lifecycle.tag_index import TagIndex
+from workers.redis import scripts
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.streams import Entries, entries
@@ -57,8 +61,11 @@ class Records:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self.damaged = DamagedRecords(client, keys)
-        self.tag_index = TagIndex(client, keys, self.damaged)
+        self.numbers = ObjectNumbers(client, keys)
+        self.heads = StoredHeads(client, keys)
+        self.tag_index = TagIndex(client, keys, self.damaged, self.numbers)
         self.tag_hints = TagHints(client, keys)
+        self._newest = self._redis.register_script(scripts.source("newest"))
 
     def get(self, oids: Sequence[str]) -> list[Record | None]:
         """The record of each object, ``None`` if there is none."""
@@ -68,12 +75,11 @@ class Records:
         ]
 
     def stored(self, oids: Sequence[str]) -> list[bytes | None]:
-        """The JSON of each object's record as it is stored, ``None`` if there is none."""
+        """Each object's record as it is stored (``workers.lifecycle.stored_record``), ``None`` if there is none."""
+        if not oids:
+            return []
         with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for oid in oids:
-                pipe.hget(self._keys.record(oid), "body")
-            return list(pipe.execute())
+            return list(self._redis.mget([self._keys.record(oid) for oid in oids]))
 
     def keys(self, bucket: str, prefix: str = "", after: str = "", upto: str | None = None) -> Iterator[str]:
         """Yield the keys of a bucket that have records, in byte order, in pages.
@@ -98,62 +104,52 @@ class Records:
         with translated():
             return int(self._redis.zlexcount(self._keys.objects, b"[" + start, b"(" + start + b"\xff"))
 
-    def complete_order(self) -> None:
-        """Add records of older versions of wildtag to the index by key."""
-        with translated():
-            if self._redis.zcard(self._keys.objects) >= self._redis.zcard(self._keys.records):
-                return
-            for members in in_pages((m for m, _ in self._redis.zscan_iter(self._keys.records, count=PAGE)), PAGE):
-                self._redis.zadd(self._keys.objects, dict.fromkeys(members, 0))
-
     def known(self, oids: Sequence[str]) -> list[tuple[str, str]]:
         """The ETag of each object's record and of its version in progress; empty if there is none."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
-                pipe.hget(self._keys.record(oid), "etag")
                 pipe.hget(self._keys.entry(oid), "etag")
-            answers = [text(etag) if etag is not None else "" for etag in pipe.execute()]
-        return list(zip(answers[::2], answers[1::2], strict=True))
+            self.heads.ask(pipe, oids)
+            answers = pipe.execute()
+        heads = self.heads.answered(oids, answers[len(oids) :])
+        return [
+            ("" if head is None else head.etag, text(etag or b""))
+            for head, etag in zip(heads, answers[: len(oids)], strict=True)
+        ]
 
     def labelled(self, oids: Sequence[str]) -> list[tuple[str, str, list[str]]]:
         """The state and captions version of each record, and the forms of the labels by which it is found.
 
         Empty if there is none. Forms: ``tasks.labels.index_form``.
         """
-        with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for oid in oids:
-                pipe.hmget(self._keys.record(oid), "state", "revision", "labels")
-            answers = pipe.execute()
-        return [
-            (text(state or b""), text(revision or b"").partition("/")[2], list(stored_entries(labels)))
-            for state, revision, labels in answers
-        ]
+        return [_labelled(stored) for stored in self.stored(oids)]
 
     def bodies(self, start: int, limit: int, state: State | None = None) -> list[bytes | None]:
         """The JSON of ``limit`` records from position ``start``, newest first; ``None`` for one that is damaged."""
+        oids = self.newest(start, limit, state)
+        return [
+            None if stored is None else self.damaged.json(oid, stored)
+            for oid, stored in zip(oids, self.stored(oids), strict=True)
+        ]
+
+    def newest(self, start: int, limit: int, state: State | None = None) -> list[str]:
+        """The ids of ``limit`` objects from position ``start``, newest record first."""
+        args = [STATE_SPAN, len(PLACES), start, limit, "" if state is None else PLACES[state]]
         with translated():
-            oids = self._redis.zrevrange(
-                self._keys.state(state) if state else self._keys.records, start, start + limit - 1
-            )
-            pipe = self._redis.pipeline(transaction=False)
-            for oid in oids:
-                pipe.hget(self._keys.record(text(oid)), "body")
-            return [self._body(text(oid), body) for oid, body in zip(oids, pipe.execute(), strict=True)]
+            members = self._newest(keys=[self._keys.records], args=args)
+        return self.numbers.known(members)
 
     def latest(self, limit: int | None = None, state: State | None = None) -> Iterator[Record]:
         """Yield records, newest first."""
-        key = self._keys.state(state) if state else self._keys.records
-        with translated():
-            start, wanted = 0, limit if limit is not None else 2**62
-            while wanted > 0:
-                page = min(wanted, 500)
-                oids = [text(o) for o in self._redis.zrevrange(key, start, start + page - 1)]
-                if not oids:
-                    return
-                yield from (record for record in self.get(oids) if record is not None)
-                start, wanted = start + page, wanted - page
+        start, wanted = 0, limit if limit is not None else 2**62
+        while wanted > 0:
+            page = min(wanted, PAGE)
+            oids = self.newest(start, page, state)
+            if not oids:
+                return
+            yield from (record for record in self.get(oids) if record is not None)
+            start, wanted = start + page, wanted - page
 
     def pending(self, limit: int = 100) -> list[Pending]:
         """Objects in the ledger, earliest deadline first."""
@@ -185,7 +181,7 @@ class Records:
             pipe.zcard(self._keys.segmentation_queue)
             pipe.zcard(self._keys.ledger)
             for state in STATES:
-                pipe.zcard(self._keys.state(state))
+                pipe.zcount(self._keys.records, *state_range(state))
             return dict(zip(("inbox", "segments", "in_flight", *STATES), pipe.execute(), strict=True))
 
     def feed_end(self) -> str:
@@ -218,8 +214,10 @@ class Records:
                 return items if found else []
             after = text(found[-1][0])
 
-    def _body(self, oid: str, body: bytes | None) -> bytes | None:
-        return None if body is None else self.damaged.current(oid, body)
+
+def _labelled(stored: bytes | None) -> tuple[str, str, list[str]]:
+    head, rows = readable(stored) if stored is not None else (None, [])
+    return ("", "", []) if head is None else (head.state, head.captions_version, list(forms(rows)))
 
 
 def _items(found: Entries) -> list[FeedItem]:

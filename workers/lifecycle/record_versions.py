@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.message_parts import place_of
-from workers.lifecycle.tag_entries import stored_entries
-from workers.redis.connection import Client, raw, text, translated
+from workers.lifecycle.stored_heads import StoredHeads
+from workers.lifecycle.stored_record import readable, state_range
+from workers.lifecycle.tag_entries import forms
+from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 
 
@@ -38,11 +40,12 @@ class RecordVersions:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._space = space_id + "/"
+        self._heads = StoredHeads(client, keys)
 
     def count(self) -> int:
         """Number of records in the state ``done``, of all spaces."""
         with translated():
-            return int(self._redis.zcard(self._keys.state("done")))
+            return int(self._redis.zcount(self._keys.records, *state_range("done")))
 
     def busy(self) -> bool:
         """Whether objects wait or are in progress, also at low priority."""
@@ -68,22 +71,16 @@ class RecordVersions:
 
     def of(self, oids: Sequence[str]) -> list[RecordVersion | None]:
         """The version of each object; ``None`` for one without a record in this space, or whose record has failed."""
+        if not oids:
+            return []
         with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for oid in oids:
-                pipe.hmget(self._keys.record(oid), "etag", "revision", "state", "labels")
-            answers = pipe.execute()
-        return [self._version(oid, fields) for oid, fields in zip(oids, answers, strict=True)]
+            stored = self._redis.mget([self._keys.record(oid) for oid in oids])
+        return [self._version(oid, one) for oid, one in zip(oids, stored, strict=True)]
 
     def moving(self, oids: Sequence[str], since: float) -> list[bool]:
         """Whether each object is in the ledger, or its record was written after ``since`` (Unix seconds)."""
-        with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for oid in oids:
-                pipe.zscore(self._keys.records, raw(oid))
-            scores = pipe.execute()
-        pairs = zip(self.in_progress(oids), scores, strict=True)
-        return [busy or (score or 0.0) > since for busy, score in pairs]
+        pairs = zip(self.in_progress(oids), self._heads.of(oids), strict=True)
+        return [busy or (head is not None and head.at > since) for busy, head in pairs]
 
     def in_progress(self, oids: Sequence[str]) -> list[bool]:
         """Whether the ledger has a version of each object."""
@@ -93,9 +90,10 @@ class RecordVersions:
                 pipe.exists(self._keys.entry(oid))
             return list(map(bool, pipe.execute()))
 
-    def _version(self, oid: str, fields: Sequence[bytes | None]) -> RecordVersion | None:
-        etag, revision, state, labels = fields
-        if state != b"done" or not text(revision or b"").startswith(self._space):
+    def _version(self, oid: str, stored: bytes | None) -> RecordVersion | None:
+        if stored is None:
             return None
-        captions = text(revision or b"").removeprefix(self._space)
-        return RecordVersion(oid, text(etag or b""), captions, tuple(stored_entries(labels)))
+        head, rows = readable(stored)
+        if head is None or head.state != "done" or not head.revision.startswith(self._space):
+            return None
+        return RecordVersion(oid, head.etag, head.revision.removeprefix(self._space), tuple(forms(rows)))

@@ -6,7 +6,7 @@ What is stored is a function of the record alone, so that the index can be made 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -14,14 +14,14 @@ import msgspec
 from tasks.labels.implied import implied
 from tasks.labels.index_form import index_form
 from tasks.segmentation.results import UNKNOWN, Segment
-from vectordb.decoders import from_json
 from workers.lifecycle.record import Record
 
 TAG, SEGMENT, IMPLIED = 4, 2, 0
 """Added to the strength of a label: tags come before labels of segments, and those before implied ones."""
-DIGITS = 6  # decimals of a rank
+MILLION = 1_000_000  # ranks are stored as integers: short lists of integers take half of the memory
 
-Row = str | tuple[str, str] | tuple[str, str, str]
+Row = str | tuple[str, ...]
+"""A form; or (form, label) if the record spells it otherwise; or (form, '', by) if ``by`` implies it."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,15 @@ class TagEntry:
 
     form: str
     label: str
-    rank: float
+    rank: int
     by: str = ""
+
+    @property
+    def row(self) -> Row:
+        """As it is stored with the record."""
+        if self.by:
+            return (self.form, "", self.by)
+        return self.form if self.label == self.form else (self.form, self.label)
 
 
 def tag_entries(record: Record) -> list[TagEntry]:
@@ -46,26 +53,25 @@ def tag_entries(record: Record) -> list[TagEntry]:
     return list(found.values())
 
 
-def as_arguments(entries: Sequence[TagEntry]) -> list[bytes | float]:
-    """The rows as JSON and their ranks, as ``tag_index.lua`` takes them."""
-    rows: list[Row] = []
-    for one in entries:
-        if one.by:
-            rows.append((one.form, "", one.by))
-        else:
-            rows.append(one.form if one.label == one.form else (one.form, one.label))
-    return [msgspec.json.encode(rows), *(one.rank for one in entries)]
+def parts_of(row: Row) -> tuple[str, str, str]:
+    """Form, label (empty if it is the form, or implied), and the form that implies it, or empty."""
+    form, label, by = (row, "", "") if isinstance(row, str) else (*row, "", "", "")[:3]
+    return form, label, by
 
 
-def stored_entries(rows: bytes | None) -> dict[str, str]:
-    """Stored rows: form → the form that implies it, or empty. Empty for what is damaged: it is written again."""
-    try:
-        found = from_json(rows or b"[]", list[str | tuple[str, ...]])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return {}
-    return dict(
-        (one, "") if isinstance(one, str) else (one[0], one[2] if len(one) > 2 else "") for one in found if one
-    )
+def added(entries: Sequence[TagEntry]) -> bytes:
+    """What ``tag_index.lua`` adds: form, label, by and rank of each entry (msgpack)."""
+    return msgspec.msgpack.encode([(*parts_of(one.row), one.rank) for one in entries])
+
+
+def removed(rows: Iterable[Row]) -> bytes:
+    """What ``tag_index.lua`` removes: the same without ranks."""
+    return msgspec.msgpack.encode(list(map(parts_of, rows)))
+
+
+def forms(rows: Iterable[Row]) -> dict[str, str]:
+    """Form → the form that implies it, or empty."""
+    return {form: by for form, _, by in map(parts_of, rows)}
 
 
 def segments(record: Record) -> Sequence[Segment]:
@@ -74,9 +80,9 @@ def segments(record: Record) -> Sequence[Segment]:
     return [one for one in found if one.label != UNKNOWN]
 
 
-def rank_of(kind: int, strength: float) -> float:
-    """The rank of a label of this kind and strength (0 to 1)."""
-    return round(kind + min(1.0, max(0.0, strength)), DIGITS)
+def rank_of(kind: int, strength: float) -> int:
+    """The rank of a label of this kind and strength (0 to 1), in millionths."""
+    return round((kind + min(1.0, max(0.0, strength))) * MILLION)
 
 
 def _all(record: Record) -> Iterator[TagEntry]:

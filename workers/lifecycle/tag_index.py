@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from tasks.labels.index_form import folded, index_form
 from workers.lifecycle.damaged_records import DamagedRecords
-from workers.lifecycle.record import Record, current
-from workers.lifecycle.tag_entries import IMPLIED, SEGMENT, TAG, rank_of, segments, stored_entries
+from workers.lifecycle.object_numbers import ObjectNumbers, member_of
+from workers.lifecycle.record import Record
+from workers.lifecycle.stored_record import readable
+from workers.lifecycle.tag_entries import IMPLIED, SEGMENT, TAG, forms, rank_of, segments
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 
@@ -48,16 +51,18 @@ class TagCount:
 class TagIndex:
     """The index. Raises ``StoreUnavailable``."""
 
-    def __init__(self, client: Client, keys: Keys, damaged: DamagedRecords) -> None:
+    def __init__(self, client: Client, keys: Keys, damaged: DamagedRecords, numbers: ObjectNumbers) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._damaged = damaged
+        self._numbers = numbers
 
     def tagged(self, label: str) -> Iterator[str]:
         """Yield the ids of the records that are found by a label, unordered."""
         with translated():
-            for member, _ in self._redis.zscan_iter(self._keys.tag(index_form(label)), count=PAGE):
-                yield text(member)
+            found = self._redis.zscan_iter(self._keys.tag(index_form(label)), count=PAGE)
+            while page := list(islice(found, PAGE)):
+                yield from self._numbers.known([member for member, _ in page])
 
     def hits(self, label: str, min_score: float, start: int, limit: int) -> list[TagHit | None]:
         """Records that are found by a label, from position ``start``, best first: tags, segments, then implied.
@@ -67,14 +72,13 @@ class TagIndex:
         """
         form = index_form(label)
         with translated():
-            oids = [text(oid) for oid in self._ranked(form, min_score, start, limit)]
-            pipe = self._redis.pipeline(transaction=False)
-            for oid in oids:
-                pipe.hmget(self._keys.record(oid), "body", "labels")
-            answers = pipe.execute()
+            members = self._ranked(form, min_score, start, limit)
+            oids = self._numbers.oids(members)
+            known = [oid for oid in oids if oid is not None]
+            stored = iter(self._redis.mget([self._keys.record(oid) for oid in known]) if known else [])
         return [
-            None if body is None else self._hit(form, oid, body, stored_entries(rows))
-            for oid, (body, rows) in zip(oids, answers, strict=True)
+            None if oid is None or (body := next(stored)) is None else self._hit(form, member, oid, body)
+            for member, oid in zip(members, oids, strict=True)
         ]
 
     def spelling(self, label: str) -> str:
@@ -137,12 +141,15 @@ class TagIndex:
             start = max(0, start - count)
         return found
 
-    def _hit(self, form: str, oid: str, body: bytes, entries: Mapping[str, str]) -> TagHit | None:
-        record = self._damaged.read(oid, body)
-        by = entries.get(form)
-        if record is None or by is None:
+    def _hit(self, form: str, member: bytes, oid: str, stored: bytes) -> TagHit | None:
+        record = self._damaged.read(oid, stored)
+        if record is None:
             return None
-        return _found(record, by or form, current(body), implied=bool(by))
+        head, rows = readable(stored)
+        by = forms(rows).get(form)
+        if head is None or by is None or member_of(head.number) != member:
+            return None
+        return _found(record, by or form, record.json(), implied=bool(by))
 
 
 def _found(record: Record, form: str, body: bytes, *, implied: bool) -> TagHit | None:

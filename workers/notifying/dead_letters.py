@@ -67,7 +67,12 @@ class DeadLetters:
                 return False
             fresh = msgspec.structs.replace(_delivery(found[0][1]), attempts=0, reason="")
             packed = msgspec.msgpack.encode(fresh)
-            return bool(self._replay(args=[self._keys.prefix, letter, fresh.id, packed, self._clock()]))
+            return bool(
+                self._replay(
+                    keys=[self._keys.notify(name) for name in ("waiting", "due", "dead")],
+                    args=[letter, fresh.id, packed, self._clock()],
+                )
+            )
 
 
 def _delivery(fields: Any) -> Delivery:

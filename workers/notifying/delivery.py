@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from workers.lifecycle.record import current, decode
+from workers.lifecycle.damaged_records import record_in_feed
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -33,16 +33,18 @@ class _Event(msgspec.Struct):
     data: msgspec.Raw
 
 
-def delivery_of(entry: str, record: bytes, now: float) -> Delivery:
-    """The delivery of a feed entry whose body is a record's JSON. The same entry always has the same id.
+def delivery_of(entry: str, oid: str, body: bytes, now: float) -> Delivery:
+    """The delivery of a feed entry with a record. The same entry always has the same id.
 
-    The id includes a digest, because two feeds may use the same numbers and have one receiver.
+    The id includes a digest, because two feeds may use the same numbers and have one receiver. Raises
+    ``DamagedRecord``.
     """
-    read = decode(record)
+    read = record_in_feed(oid, body)
     kind = f"object.{read.state}"
     at = int(entry.partition("-")[0]) / 1000
-    digest = hashlib.sha256(_body(kind, at, record)).hexdigest()[:16]
-    body = _body(kind, at, current(record))
+    # of what is stored: another version of wildtag may write the same record in other words
+    digest = hashlib.sha256(_body(kind, at, body) if body.startswith(b"{") else body).hexdigest()[:16]
+    body = _body(kind, at, read.json())
     return Delivery(f"msg_{entry.replace('-', '_')}_{digest}", kind, read.bucket, read.key, body, now)
 
 

@@ -149,9 +149,9 @@ class Notifier:
         for entry, fields in entries:
             if not fields:
                 lost += 1  # it was trimmed from the feed after it was read
-            elif record := fields.get(b"body"):  # none: the object was removed
+            elif body := fields.get(b"body"):  # none: the object was removed
                 try:
-                    deliveries.append(delivery_of(text(entry), record, now))
+                    deliveries.append(delivery_of(text(entry), text(fields[b"oid"]), body, now))
                 except DamagedRecord as exc:
                     log.warning("record unreadable, not delivered", reason=str(exc))
                     lost += 1

@@ -43,14 +43,17 @@ class Outbox:
     def take(self, now: float, again: float, limit: int) -> list[Delivery]:
         """Claim due deliveries; if they are not settled, they are due again at ``again``."""
         with translated():
-            taken = self._take(args=[self._keys.prefix, now, again, limit])
+            taken = self._take(keys=self._named("waiting", "due"), args=[now, again, limit])
         return [from_msgpack(one, Delivery) for one in taken]
 
     def settle(self, delivery: Delivery, verdict: Verdict) -> None:
         """Store the result of an attempt."""
         packed = msgspec.msgpack.encode(delivery)
         with translated():
-            self._settle(args=[self._keys.prefix, delivery.id, verdict.outcome, verdict.at, packed, self._dead_kept])
+            self._settle(
+                keys=self._named("waiting", "due", "dead", "counts"),
+                args=[delivery.id, verdict.outcome, verdict.at, packed, self._dead_kept],
+            )
 
     def waiting(self) -> int:
         """Number of deliveries that are neither delivered nor dead."""
@@ -63,3 +66,6 @@ class Outbox:
             counts = {text(name): int(n) for name, n in self._redis.hgetall(self._keys.notify("counts")).items()}
         names = ("delivered", "retried", "dead", "lost")
         return {"waiting": self.waiting()} | {name: counts.get(name, 0) for name in names}
+
+    def _named(self, *names: str) -> list[str]:
+        return [self._keys.notify(name) for name in names]

@@ -160,7 +160,6 @@ class Writer:
 
     def _gap(self, reason: str) -> None:
         """Schedule a pass over all records: now, or after the current pass."""
-        self._records.complete_order()
         with translated():
             new = self._redis.hsetnx(self._catching_up, "after", b"") or self._redis.hset(
                 self._catching_up, "again", 1

@@ -8,15 +8,8 @@ from typing import Any
 
 import stamina
 import structlog
-from amqp.exceptions import ConnectionError as AmqpConnectionError
-from kombu.exceptions import OperationalError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from vectordb.errors import Transient
-
-LOST = (RedisConnectionError, RedisTimeoutError, OperationalError, AmqpConnectionError, ConnectionError, Transient)
-"""Errors of a service that is unavailable."""
 
 
 class OnceAMinute(logging.Filter):
@@ -42,10 +35,22 @@ def without_outage_traceback(*args: Any, **options: Any) -> logging.LogRecord:
     """Make a log record. The traceback of a lost connection becomes the error's text: the outage is not a bug."""
     record = logging.LogRecord(*args, **options)
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, LOST):
+    if error is not None and isinstance(error, _lost()):
         record.msg = " ".join(f"{record.getMessage()} ({type(error).__name__}: {error})".split())
         record.args, record.exc_info = (), None
     return record
+
+
+def _lost() -> tuple[type[BaseException], ...]:
+    """Errors of a service that is unavailable."""
+    from amqp.exceptions import ConnectionError as AmqpConnectionError  # noqa: PLC0415 -- keeps commands quick
+    from kombu.exceptions import OperationalError  # noqa: PLC0415 -- as above
+    from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: PLC0415 -- as above
+    from redis.exceptions import TimeoutError as RedisTimeoutError  # noqa: PLC0415 -- as above
+
+    return (
+        RedisConnectionError, RedisTimeoutError, OperationalError, AmqpConnectionError, ConnectionError, Transient,
+    )  # fmt: skip
 
 
 def without_celery_advice(record: logging.LogRecord) -> bool:

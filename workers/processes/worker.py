@@ -14,6 +14,7 @@ from workers.processes.loops import retrying, until_stopped
 from workers.settings.settings import Settings
 from workers.stages.registration import register
 from workers.wiring.liveness import worker_liveness
+from workers.wiring.model_devices import require_device
 from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
 
@@ -21,6 +22,7 @@ from workers.wiring.wiring import Wiring
 def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     """Run a Celery worker for some queues, in prefork mode. Models are loaded after the fork."""
     configure()
+    require_device(settings, queues)
     own = Wiring(settings)
     own.liveness.begin(*queues)
 
@@ -41,9 +43,11 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     if settings.liveness_folder is not None:  # otherwise the supervisor probes
         keep(app, worker_liveness(own, queues))
     register(app, cache(lambda: stage_worker(Wiring(settings))))
+    # embedding workers of one machine differ in the number of their device
+    number = [settings.device.replace(":", "-")] if ":" in settings.device else []
     try:
         app.worker_main([
-            "worker", "--queues", ",".join(queues), "--hostname", f"{'-'.join(queues)}@%h",
+            "worker", "--queues", ",".join(queues), "--hostname", f"{'-'.join([*queues, *number])}@%h",
             "--pool", "prefork", "--concurrency", str(concurrency), "--loglevel", "INFO",
             "--task-events", "--without-gossip", "--without-mingle",
         ])  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
+from workers.redis.script_calls import Command
 from workers.supervision.liveness_files import LivenessFiles
 
 
@@ -23,9 +24,14 @@ class Health:
 
     def beat(self, name: str) -> None:
         """Record progress of ``name`` in Redis and in its liveness file; the file also if Redis is unavailable."""
-        self._files.touch(name)
+        command = self.command(name)
         with translated():
-            self._redis.hset(self._key, name, self._clock())
+            self._redis.execute_command(*command)
+
+    def command(self, name: str) -> Command:
+        """The same, as a command to be sent with others; the liveness file is touched at once."""
+        self._files.touch(name)
+        return ("HSET", self._key, name, self._clock())
 
     def clear(self) -> None:
         """Delete all heartbeats, before a stack starts."""

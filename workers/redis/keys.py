@@ -1,7 +1,7 @@
 """The Redis layout: every key that wildtag writes. Nothing else may write them.
 
-``P`` is the key prefix of the settings, ``OID`` is ``bucket/key``. The scripts in ``workers/redis/scripts`` build
-key names themselves, so all keys must be on one server (a primary with replicas, not a cluster).
+``P`` is the key prefix of the settings, ``OID`` is ``bucket/key``. All keys must be on one server
+(a primary with replicas, not a cluster). Scripts are given their keys, apart from those of labels and of numbers.
 
 A change of this layout needs a new version and the steps that lead to it (``workers.redis.migration``).
 
@@ -73,24 +73,25 @@ key                              type        holds
 ``P segmentation-request:OID``   string      the requested segmentation method, or ``none``; removed with the next
                                              record, with a lifetime
 ``P artifacts``                  set         OIDs whose artifacts (label map, overlay) are in the store, or may be
-``P record:OID``                 hash        the final result: ``etag``, ``revision``, ``sequence``, ``state``,
-                                             ``segment`` and ``requested`` as in an entry, ``body`` (JSON record),
-                                             ``labels`` (JSON list: the rows of the index by tag, see
-                                             ``workers/redis/scripts/tag_index.lua``)
-``P records``                    sorted set  OID → time of its record (Unix seconds)
-``P objects``                    sorted set  the same OIDs, all with score 0: in byte order, as buckets list their
-                                             keys
+``P record:OID``                 string      the final result: a head that the scripts read, and a compressed body
+                                             (``workers.lifecycle.stored_record``)
+``P object-number``              string      the last number that was given to an object. An object keeps its number
+                                             until its record is removed; numbers are not given twice
+``P numbered:PAGE``              hash        number modulo 64 → OID, of the numbers from 64 × PAGE on
+``P records``                    sorted set  number (5 bytes) → time of its record (Unix seconds), plus 2^33 for each
+                                             place of its state in the order done, failed, dead, skipped
+``P objects``                    sorted set  OID of each record, all with score 0: in byte order, as buckets list
+                                             their keys
 ``P damaged``                    set         OIDs whose record cannot be read, until it is written again
-``P state:STATE``                sorted set  OID → time, of the records in one state: done, failed, dead, skipped
-``P tag:FORM``                   sorted set  OID → rank, of the records that are found by this form of a label
-                                             (``tasks.labels.index_form``): the confidence, or score, from 0 to 1;
-                                             and 4 more for a tag, 2 more for the label of a segment, nothing for
-                                             what one of them implies
+``P tag:FORM``                   sorted set  number → rank, of the records that are found by this form of a label
+                                             (``tasks.labels.index_form``): the confidence, or score, from 0 to
+                                             1,000,000; 4,000,000 more for a tag, 2,000,000 more for the label of a
+                                             segment, nothing for what one of them implies
 ``P tags``                       sorted set  form → number of records with it as a tag or the label of a segment;
                                              0 if it is only implied
 ``P tag-spellings:FORM``         sorted set  label → number of records that spell it so, if not as the form
 ``P feed``                       stream      finished objects, newest last, trimmed; fields ``oid``, ``state``,
-                                             ``body``
+                                             ``body``: the stored record
 ``P notify:waiting``             hash        id of a webhook delivery → the delivery (msgpack), until it is
                                              delivered or dead
 ``P notify:due``                 sorted set  the same ids → time of the next attempt (Unix seconds)
@@ -99,6 +100,8 @@ key                              type        holds
 ``P notify:counts``              hash        attempts by outcome: ``delivered``, ``retried``, ``dead``; and
                                              ``lost``: feed entries that were trimmed before the notifier read them
 ``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
+``P models``                     hash        ``HOST-PID QUEUE MODEL`` → how a model of that process computes, and when
+                                             that was last reported (msgpack); see ``workers.redis.models_in_use``
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
                                              and when it last reported it (msgpack); see ``workers.outages.board``
 ``P statements:OID``             string      what people said of labels of the object (JSON list, see
@@ -148,11 +151,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workers.redis.image_keys import ImageKeys
+from workers.redis.record_keys import RecordKeys
 from workers.redis.recovery_keys import RecoveryKeys
 
 
 @dataclass(frozen=True)
-class Keys(ImageKeys, RecoveryKeys):
+class Keys(ImageKeys, RecordKeys, RecoveryKeys):
     """The names of the keys under one prefix."""
 
     @property
@@ -175,6 +179,9 @@ class Keys(ImageKeys, RecoveryKeys):
     def segmentation_queue_forced(self) -> str:
         return f"{self.prefix}segmentation-queue:forced"
 
+    def segmentation_request(self, oid: str) -> str:
+        return f"{self.prefix}segmentation-request:{oid}"
+
     @property
     def segmenting(self) -> str:
         return f"{self.prefix}segmenting"
@@ -182,10 +189,6 @@ class Keys(ImageKeys, RecoveryKeys):
     @property
     def artifacts(self) -> str:
         return f"{self.prefix}artifacts"
-
-    @property
-    def objects(self) -> str:
-        return f"{self.prefix}objects"
 
     def lock(self, name: str) -> str:
         return f"{self.prefix}lock:{name}"
@@ -215,14 +218,6 @@ class Keys(ImageKeys, RecoveryKeys):
         return f"{self.prefix}ledger"
 
     @property
-    def records(self) -> str:
-        return f"{self.prefix}records"
-
-    @property
-    def tags(self) -> str:
-        return f"{self.prefix}tags"
-
-    @property
     def feed(self) -> str:
         return f"{self.prefix}feed"
 
@@ -232,6 +227,10 @@ class Keys(ImageKeys, RecoveryKeys):
     @property
     def heartbeats(self) -> str:
         return f"{self.prefix}heartbeats"
+
+    @property
+    def models(self) -> str:
+        return f"{self.prefix}models"
 
     @property
     def outages(self) -> str:
@@ -253,18 +252,6 @@ class Keys(ImageKeys, RecoveryKeys):
 
     def entry(self, oid: str) -> str:
         return f"{self.prefix}entry:{oid}"
-
-    def record(self, oid: str) -> str:
-        return f"{self.prefix}record:{oid}"
-
-    def state(self, state: str) -> str:
-        return f"{self.prefix}state:{state}"
-
-    def tag(self, form: str) -> str:
-        return f"{self.prefix}tag:{form}"
-
-    def tag_spellings(self, form: str) -> str:
-        return f"{self.prefix}tag-spellings:{form}"
 
     def cache(self, key: str) -> str:
         return f"{self.prefix}cache:{key}"

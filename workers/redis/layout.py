@@ -13,7 +13,7 @@ from vectordb.errors import Permanent
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 
-VERSION = 2
+VERSION = 3
 """The version that this code reads and writes: the last one of ``workers.lifecycle.migrations``."""
 
 # the names in version 0. Not listed: `probe`, `lock:NAME`, `cache:KEY` and `rpc:ID`. They are the same in all

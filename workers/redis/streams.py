@@ -166,7 +166,7 @@ def skip_lost(client: Any, key: str, group: str) -> int:
     (Redis before 7). 0 if there is no such stream or group.
     """
     with translated():
-        return int(client.register_script(_skip_lost())(args=[key, group]))
+        return int(client.register_script(_skip_lost())(keys=[key], args=[group]))
 
 
 def entry_order(entry: Any) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.message_parts import place_of
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.ledger import Ledger, Waiting
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 
@@ -29,12 +29,15 @@ class SegmentQueue:
         self._clock = clock
         self._resting_until = 0.0
 
-    def poll(self) -> list[ObjectEvent] | None:
-        """The objects to segment next, oldest first; ``None`` if there are none. They stay queued until entered."""
-        with translated():
-            if not self._redis.zcard(self._keys.segmentation_queue):
-                return None
-        free = self._at_once - self._ledger.segmenting()
+    def poll(self, waiting: Waiting | None = None) -> list[ObjectEvent] | None:
+        """The objects to segment next, oldest first; ``None`` if there are none. They stay queued until entered.
+
+        ``waiting``: as it was read a moment ago.
+        """
+        waiting = waiting or self._ledger.waiting()
+        if not waiting.segments:
+            return None
+        free = self._at_once - waiting.segmenting
         if free <= 0 or self._clock() < self._resting_until:
             return []
         with translated():

@@ -12,6 +12,7 @@ from typing import Any
 from workers.redis import scripts
 from workers.redis.connection import Client, raw, translated
 from workers.redis.keys import Keys
+from workers.redis.script_calls import call_together
 
 LIFETIME_S = 7 * 86_400
 NONE = "none"  # do not segment, regardless of the previous record and of WILDTAG_SEGMENT_PREFIXES
@@ -22,13 +23,15 @@ class SegmentationRequests:
 
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
-        self._prefix = keys.prefix
+        self._keys = keys
         self._ask = self._redis.register_script(scripts.source("ask"))
 
     def ask(self, oids: Sequence[str], method: str) -> None:
         """Request a segmentation of these objects. Their events must be appended after this."""
+        k = self._keys
+        calls = [
+            ((k.segmenting, k.entry(oid), k.segmentation_request(oid)), (raw(oid), method, LIFETIME_S))
+            for oid in oids
+        ]
         with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for oid in oids:
-                self._ask(args=[self._prefix, raw(oid), method, LIFETIME_S], client=pipe)
-            pipe.execute()
+            call_together(self._redis, self._ask, calls)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
 from workers.settings.topic import Topic, UserPath
+
+DEVICES = r"auto|cpu|mps|cuda(:\d{1,3})?"
+
+
+def _device(wish: str) -> str:
+    if re.fullmatch(DEVICES, wish) is None:
+        raise ValueError("is no device: choose auto, cpu, cuda, cuda:N or mps")
+    return wish
 
 
 class MethodSettings(Topic):
@@ -21,6 +30,11 @@ class MethodSettings(Topic):
         " the bundled encoder.",
     )
     threads: PositiveInt | None = Field(None, description="CPU threads that a model uses. Default: all cores.")
+    device: Annotated[str, AfterValidator(_device)] = Field(
+        "auto",
+        description="Device of the models of transformers: auto, cpu, cuda, cuda:N or mps. auto: the first GPU that"
+        " works, or else the CPU. The bundled encoder always uses the CPU.",
+    )  # fmt: skip
     retrieval_limit: PositiveInt = Field(10, description="Captions retrieved for each image (K in the paper).")
     duplicate_similarity: float = Field(
         0.94, gt=0, le=1, description="Cosine similarity above which two retrieved captions count as duplicates."

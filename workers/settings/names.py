@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from vectordb.errors import Permanent
-from workers.settings.topic import PREFIX, variable
+from workers.settings.variables import PREFIX, variable
 
 RENAMED = {
     "dimmed": ("background_dimming", ""),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from workers.settings.settings import Settings
-from workers.settings.topic import variable
+from workers.settings.variables import variable
 from workers.supervision.ambient import ambient
 
 

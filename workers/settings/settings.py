@@ -17,7 +17,7 @@ from workers.settings.names import refuse_old_names
 from workers.settings.object_store import StoreSettings
 from workers.settings.redis import RedisSettings
 from workers.settings.segmentation import SegmentSettings
-from workers.settings.topic import PREFIX, variable
+from workers.settings.variables import PREFIX, variable
 from workers.settings.webhooks import WebhookSettings
 
 STAGES = ("embedding", "retrieval", "extraction", "scoring")

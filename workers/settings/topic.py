@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-PREFIX = "WILDTAG_"
+from workers.settings.variables import PREFIX
 
 
 def _words(value: object) -> object:
@@ -33,8 +33,3 @@ class Topic(BaseSettings):
     """The settings of one topic: a part of ``Settings``, where their names are flat."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
-
-
-def variable(name: str) -> str:
-    """The environment variable of a setting."""
-    return f"{PREFIX}{name.upper()}"

@@ -15,13 +15,14 @@ from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.outcomes import Accepted, done, failed
 from workers.lifecycle.record import Error, Record, Segmentation
-from workers.lifecycle.statements import Statements, composed, holding, read
-from workers.settings.settings import SEGMENTATION
+from workers.lifecycle.record_writer import CHANGED
+from workers.lifecycle.statements import composed, holding, read
+from workers.redis.script_calls import Command
+from workers.settings.settings import SEGMENTATION, STAGES
 from workers.stages.unusable import Unusable
 
 log = structlog.get_logger()
 
-SAID = "said"
 NOTHING = Judgement()
 
 
@@ -31,7 +32,6 @@ class Handover:
     def __init__(
         self,
         ledger: Ledger,
-        statements: Statements,
         publisher: Publisher,
         inbox: Inbox,
         late: Callable[[ObjectRef], None],
@@ -40,21 +40,24 @@ class Handover:
     ) -> None:
         """``late``: called for an object whose segmentation ended when it was no longer wanted."""
         self._ledger = ledger
-        self._statements = statements
         self._publisher = publisher
         self._inbox = inbox
         self._late = late
         self._deadline_s = deadline_s
         self._clock = clock
 
-    def accept(self, stage: str, batch: Batch, *, begin: bool) -> Accepted:
+    def accept(self, stage: str, batch: Batch, *, begin: bool, also: Sequence[Command] = ()) -> Accepted:
         """Record that a stage works on these objects. Returns those that are still wanted.
 
         ``begin``: this is the first attempt for this message, so an attempt is counted.
+        ``also``: commands for the same round trip.
         """
         now = self._clock()
         deadline = now + self._deadline_s
-        answers = self._ledger.advance(batch.objects, batch.revision, stage, deadline, now=now, begin=begin)
+        answers = self._ledger.advance(
+            batch.objects, batch.revision, stage, deadline, now=now, begin=begin, also=also,
+            read_before=stage == STAGES[-1],
+        )  # fmt: skip
         return {ref.id: at for ref, at in zip(batch.objects, answers, strict=True) if at is not None}
 
     def go_on(self, ref: ObjectRef, stage: str) -> None:
@@ -91,12 +94,15 @@ class Handover:
         An object whose requested segmentation is not ``drawn`` is sent to the segmentation queue instead. ``drawn``:
         the segmentation of the only object of the batch.
         """
-        methods = self._ledger.segmentation_methods(batch.objects)
+        if drawn is None:  # a request that came since is met by the ledger, which then refuses the record
+            methods = [accepted[ref.id].method if ref.id in accepted else "" for ref in batch.objects]
+        else:
+            methods = self._ledger.segmentation_methods(batch.objects)
         fits = drawn if drawn is not None and methods[0] else None  # otherwise the request was withdrawn
         have = fits.method if fits else ""
         ready = batch.only([place for place, method in enumerate(methods) if method == have])
         now = self._clock()
-        written = self._write(ready, list(done(ready, now, accepted, fits)), now)
+        written = self._write(ready, list(done(ready, now, accepted, fits)), accepted, now)
         if written:
             log.info("done", objects=sum(written), late=len(written) - sum(written))
         fine = {ref.id for ref, there in zip(ready.objects, written, strict=True) if there}
@@ -104,19 +110,23 @@ class Handover:
             if ref.id not in fine and not self._segment(batch.only([place])) and drawn is not None:
                 self._late(ref)
 
-    def _write(self, batch: Scored, records: Sequence[Record], now: float) -> list[bool]:
+    def _write(self, batch: Scored, records: Sequence[Record], accepted: Accepted, now: float) -> list[bool]:
         """Write records with what people and exemplars say of the objects. Returns which of them were written."""
         judgements = batch.judgements or (NOTHING,) * len(records)
         hashes = batch.hashes or (None,) * len(records)
-        answers = [SAID] * len(records)
-        while left := [place for place, answer in enumerate(answers) if answer == SAID]:
-            stored = self._statements.stored([records[place].id for place in left])
+        answers = [CHANGED] * len(records)
+        read_first = [accepted[record.id].before if record.id in accepted else None for record in records]
+        while left := [place for place, answer in enumerate(answers) if answer == CHANGED]:
+            known_before = [one for place in left if (one := read_first[place]) is not None]
+            read_first = [None] * len(records)  # what has changed is read again
+            if len(known_before) < len(left):
+                known_before = self._ledger.before([records[place].id for place in left])
             complete = [
-                composed(record, holding(read(said), record.etag, hashes[place]), judgements[place])
-                for place, said in zip(left, stored, strict=True)
+                composed(record, holding(read(known.said), record.etag, hashes[place]), judgements[place])
+                for place, known in zip(left, known_before, strict=True)
                 if (record := records[place])
             ]
-            for place, answer in zip(left, self._ledger.finish_said(complete, stored, now), strict=True):
+            for place, answer in zip(left, self._ledger.finish_said(complete, known_before, now), strict=True):
                 answers[place] = answer
         return [answer == "written" for answer in answers]
 

@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
+from tasks.encoders.devices import DeviceFailed
 from tasks.message_parts import Fault
 from tasks.messages import Batch, Scored
 from vectordb.errors import Transient
@@ -28,7 +31,14 @@ from workers.stages.table import Stage
 
 log = structlog.get_logger()
 
+AGAIN_S = 1.0  # seconds of work after which another heartbeat tells more than that of the beginning
 BEAT_S = 5.0  # between two heartbeats of a worker that waits for a service
+
+
+def end_process() -> None:
+    """End this process of the pool at once. Celery replaces it."""
+    sys.stdout.flush()
+    os._exit(1)
 
 
 @dataclass
@@ -59,7 +69,10 @@ class StageRunner:
         health: Health,
         outage_tracker: OutageTracker,
         time_limit_s: float,
+        end: Callable[[], None] = end_process,
     ) -> None:
+        """``end``: ends this process, which another one replaces."""
+        self._end = end
         self._stages = stages
         self._handover = handover
         self._publisher = publisher
@@ -82,6 +95,9 @@ class StageRunner:
                 patience = 0.0 if service is None else patience_for(service, stage, self._time_limit_s)
                 if service is None or not self._outlasts(stage, service, began + patience):
                     self._after(message, exc, away=service is not None)
+                    if isinstance(exc, DeviceFailed):
+                        log.warning("this process ends, because only a new one may use its device again", stage=stage)
+                        self._end()
                     return
                 message.service = service
             else:
@@ -92,11 +108,13 @@ class StageRunner:
     def _try(self, message: _Message) -> None:
         stage = self._stages[message.stage]
         message.batch = stage.decode(message.data)
-        self._health.beat(message.stage)
-        message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin)
+        began = time.monotonic()
+        beat = self._health.command(message.stage)
+        message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin, also=[beat])
         message.begin = False
         stage.work()(message.batch, message.accepted)
-        self._health.beat(message.stage)
+        if time.monotonic() - began > AGAIN_S:
+            self._health.beat(message.stage)
 
     def _outlasts(self, stage: str, service: str, until: float) -> bool:
         """Wait for a service, sending heartbeats. Returns whether it is available again before ``until``."""

@@ -16,7 +16,6 @@ from vectordb.index import IndexMissing
 from workers.captions.versions import CaptionsDropped
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
-from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.outcomes import Accepted
 from workers.lifecycle.record import Segmentation
 from workers.lifecycle.record_reader import Records
@@ -103,7 +102,6 @@ class Segmenting:
         self,
         fetcher: Fetcher,
         segmenter: Segmenter,
-        ledger: Ledger,
         health: Health,
         handover: Handover,
         alive_s: float,
@@ -111,7 +109,6 @@ class Segmenting:
         """``alive_s``: seconds between two progress reports while an image is being segmented."""
         self._fetcher = fetcher
         self._segmenter = segmenter
-        self._ledger = ledger
         self._health = health
         self._handover = handover
         self._alive_s = alive_s
@@ -119,7 +116,7 @@ class Segmenting:
     def __call__(self, batch: Scored, accepted: Accepted) -> None:
         """See ``workers.stages.table.Work``."""
         (ref,) = batch.objects
-        (method,) = self._ledger.segmentation_methods([ref])
+        method = accepted[ref.id].method if ref.id in accepted else ""
         if not method:  # no longer wanted
             self._handover.finish(batch, accepted)
             return

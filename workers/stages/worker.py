@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from workers.redis.heartbeats import Health
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
+from workers.supervision.memory import give_back
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class StageWorker:
     loads: Mapping[str, Callable[[], object]]
 
     def warm(self, queue: str) -> None:
-        """Load the models for a queue, then send a heartbeat."""
+        """Load the models for a queue, and give back the memory that loading took. Then send a heartbeat."""
         self.loads[queue]()
+        give_back()
         self.health.beat(queue)

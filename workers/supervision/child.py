@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 from workers.supervision import launch
 from workers.supervision.ambient import ambient
@@ -20,16 +21,14 @@ _TAIL = 16_384  # bytes to search for the last lines
 
 
 class Child:
-    """A process that leads its own session and process group.
+    """A process that leads its own session and process group, started by running its program.
 
     Create it in a thread that lives as long as the supervisor: the kernel ends the child with that thread.
     """
 
     def __init__(self, service: Service, log: Path, token: str) -> None:
-        rotate(log)
-        self._log = log
-        with open(log, "ab", opener=_private) as out:
-            self._log_start = out.tell()
+        with opened_log(log) as out:
+            self._log, self._log_start = log, out.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), *service.command],
                 stdin=subprocess.DEVNULL,
@@ -47,11 +46,11 @@ class Child:
     def exit_status(self) -> str | None:
         """How it ended, as text; ``None`` while it runs. Does not reap the process."""
         if self._process.returncode is not None:
-            return _in_words(self._process.returncode)
+            return in_words(self._process.returncode)
         result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if result is None:
             return None
-        return _in_words(result.si_status if result.si_code == os.CLD_EXITED else -result.si_status)
+        return in_words(result.si_status if result.si_code == os.CLD_EXITED else -result.si_status)
 
     def signal(self, signum: signal.Signals) -> None:
         """Send a signal to the process, not to its group."""
@@ -89,12 +88,18 @@ def rotate(log: Path, limit: int = LOG_LIMIT, kept: int = LOGS_KEPT) -> None:
             newer.replace(older)
 
 
+def opened_log(log: Path) -> IO[bytes]:
+    """A log, rotated if it is long, to be continued at its end. Only its owner can read it."""
+    rotate(log)
+    return open(log, "ab", opener=_private)
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _in_words(code: int) -> str:
-    """Describe a return code of subprocess; a negative one is a signal."""
+def in_words(code: int) -> str:
+    """Describes a return code of subprocess; a negative one is a signal."""
     if code >= 0:
         return f"exit code {code}"
     try:

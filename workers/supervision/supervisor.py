@@ -24,6 +24,7 @@ from workers.supervision.guardian import Guardian
 from workers.supervision.home import Home, StackInfo, phase_of, read_stack, this_process
 from workers.supervision.member import Member, State
 from workers.supervision.os_processes import end_all
+from workers.supervision.prefork import ForkedChild, PreforkServer, ServerEnded
 from workers.supervision.service import (
     BadService,
     Event,
@@ -46,7 +47,11 @@ LAST_RESORT = 1.0  # seconds until the kernel must have ended the killed ones
 
 
 class Supervisor:
-    """The processes of one home folder. ``on_event`` receives events; each event's text is one line."""
+    """The processes of one home folder. ``on_event`` receives events; each event's text is one line.
+
+    ``prefork``: a program, and the module to import for it (``PreforkServer``). Services that run the program with
+    ``python -P -m PROGRAM`` are then forked.
+    """
 
     def __init__(
         self,
@@ -55,7 +60,10 @@ class Supervisor:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        prefork: tuple[str, str] | None = None,
     ) -> None:
+        self._prefork = prefork
+        self._server: PreforkServer | None = None
         self._home = Home(home)
         self._on_event = on_event
         self._clock = clock
@@ -63,6 +71,7 @@ class Supervisor:
         self._looked = clock()
         self._attended = 0.0
         self._members: dict[str, Member] = {}
+        self._begun: list[Member] = []
         self._addresses: dict[str, str] = {}
         self._published: dict[str, int] | None = None
         self._ready_at = ""
@@ -76,6 +85,7 @@ class Supervisor:
         for identity in sorted(self._home.end_leftovers()):
             self._emit(Event("leftover", "supervisor", f"ended pid {identity.pid}, left by an earlier run"))
         self._home.record({})
+        self._start_server()  # it imports while the caller prepares
         self._guardian = Guardian(self._home)
         self._signals.install()
         return self
@@ -89,6 +99,18 @@ class Supervisor:
             self._signals.restore()
             self._home.unlock()
 
+    def begin(self, services: Iterable[Service]) -> None:
+        """Start these services and return at once; the next ``start`` waits for them. Raises ``BadService``."""
+        added = tuple(services)
+        check_order([*(member.service for member in self._members.values()), *added])
+        new = [Member(service, self._spawn, self._emit) for service in added]
+        self._members.update((member.service.name, member) for member in new)
+        self._begun += new
+        with self._signals.noted():
+            self.watch()
+        if self._signals.count:
+            raise KeyboardInterrupt
+
     def start(self, services: Iterable[Service], addresses: Mapping[str, str] | None = None) -> None:
         """Start these services, in parallel if independent, and return when all critical ones are ready.
 
@@ -96,17 +118,15 @@ class Supervisor:
         (``read_stack``) until it stops. Raises ``StartFailed`` with the last lines of the log, ``BadService``,
         ``KeyboardInterrupt`` on a signal.
         """
-        added = tuple(services)
-        check_order([*(member.service for member in self._members.values()), *added])
-        new = [Member(service, self._spawn, self._emit) for service in added]
-        self._members.update((member.service.name, member) for member in new)
+        self.begin(services)
+        new, self._begun = self._begun, []
         with self._signals.noted():
             while not all(member.state is State.UP or not member.service.critical for member in new):
                 self.watch()
                 for member in new:
                     if member.failures and member.service.critical:
-                        log = self._home.logs / f"{member.service.name}.log"
-                        raise StartFailed(f"{member.service.name}: {member.trouble}\n(full log: {log})")
+                        name = member.service.name
+                        raise StartFailed(f"{name}: {member.trouble}\n(full log: {self._log_of(name)})")
                 if self._signals.count:
                     break
                 self._sleep(ROUND)
@@ -158,6 +178,9 @@ class Supervisor:
                     member.step(now)
                 self._sleep(ROUND)
                 now = self._now()
+            if self._server is not None:
+                self._server.close()
+                self._server = None
             end_all(self._home.token, [])
             self._home.forget()
             if self._guardian is not None:
@@ -176,7 +199,7 @@ class Supervisor:
         return self._attended
 
     def _spawn(self, service: Service) -> Child:
-        child = Child(service, self._home.logs / f"{service.name}.log", self._home.token)
+        child = self._forked(service) or Child(service, self._log_of(service.name), self._home.token)
         running = {name: m.child.identity for name, m in self._members.items() if m.child and m.running}
         try:
             self._home.record({**running, service.name: child.identity})
@@ -184,6 +207,29 @@ class Supervisor:
             child.reap()
             raise
         return child
+
+    def _start_server(self) -> None:
+        if self._prefork is None:
+            return
+        with contextlib.suppress(OSError):
+            self._server = PreforkServer(*self._prefork, self._log_of("prefork"), self._home.token)
+
+    def _forked(self, service: Service) -> Child | None:
+        """The process of a service, forked. ``None`` if its program is another one, or no server runs."""
+        for _ in range(2):
+            if self._server is None or not self._server.forks(service.command):
+                return None
+            try:
+                return ForkedChild(service, self._log_of(service.name), self._server)
+            except ServerEnded:
+                self._server.close()
+                self._server = None
+                self._start_server()
+        self._emit(Event("stuck", "supervisor", "cannot fork processes, see prefork.log; they start one by one"))
+        return None
+
+    def _log_of(self, name: str) -> Path:
+        return self._home.logs / f"{name}.log"
 
     def _pids(self) -> dict[str, int]:
         return {name: m.child.pid for name, m in self._members.items() if m.child and m.running}

@@ -43,6 +43,7 @@ def services(wiring: Wiring) -> Services:
     return Services(
         batching_writer=BatchingWriter(connect_async(s.redis_url), wiring.keys),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
+        models_in_use=wiring.models_in_use,
         sources=wiring.sources, event_sink=wiring.event_sink, keys=wiring.api_keys,
         sessions=Sessions(wiring.redis, wiring.keys, wiring.clock),
         idempotency=Idempotency(wiring.redis, wiring.keys),

@@ -26,7 +26,7 @@ def verifier(wiring: Wiring) -> Verifier:
     w, versions = wiring, record_versions(wiring)
     comparison = Comparison(versions.of, versions.moving, w.records.get, w.clock)
     return Verifier(
-        comparison, versions.pages, w.space.id, w.settings.batch_max, Aside(time.monotonic), w.records.complete_order,
+        comparison, versions.pages, w.space.id, w.settings.batch_max, Aside(time.monotonic),
         lambda: w.refill.since() is not None,
     )  # fmt: skip
 

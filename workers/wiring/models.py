@@ -9,7 +9,8 @@ from functools import partial
 from tasks.confidence import ConfidenceModel, load, shipped
 from tasks.embedding import VIEW
 from tasks.encoders import load_image_encoder, load_text_encoder
-from tasks.encoders.protocols import ImageEncoder, TextEncoder, Thresholds
+from tasks.encoders.devices import CPU
+from tasks.encoders.protocols import Described, ImageEncoder, TextEncoder, Thresholds
 from tasks.message_parts import DerivedThresholds
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import PLAIN
@@ -19,14 +20,26 @@ from workers.settings.settings import Settings
 from workers.wiring.thresholds import in_force, values
 
 DECODERS = 2  # processes that decode at a time, for each process that uses them
+DECODERS_MOST = 16  # beside an accelerator; each takes 100 MB and more
+ENCODED_AT_ONCE = 8  # images in a group on the CPU: the next one is decoded meanwhile
 LITTLE = 512 * 2**20  # bytes for an image: with less, as in the gateway's container, one slow image at a time
 
 
-def decoders(settings: Settings) -> Decoders:
+def decoders(settings: Settings, processes: int = DECODERS) -> Decoders:
     """What decodes images, in processes of its own. Starts none."""
     spawner = Spawner(settings.decode_memory_bytes, video=settings.video)
     slow = 1 if settings.decode_memory_bytes < LITTLE else DECODERS
-    return Decoders(spawner, DECODERS, settings.decode_limit_s, slow)
+    return Decoders(spawner, processes, settings.decode_limit_s, slow)
+
+
+def decoded_ahead(encoder: object, cores: int) -> tuple[int, int]:
+    """The processes that decode for an encoder, and the images in a group that it encodes while the next is decoded.
+
+    An accelerator takes its whole batch at once, and all cores but one decode for it.
+    """
+    if not isinstance(encoder, Described) or encoder.description.device == CPU:
+        return DECODERS, ENCODED_AT_ONCE
+    return min(max(DECODERS, cores - 1), DECODERS_MOST), encoder.description.batch
 
 
 def image_encoder(settings: Settings) -> ImageEncoder:
@@ -37,13 +50,14 @@ def image_encoder(settings: Settings) -> ImageEncoder:
         cache_dir=s.cache_folder,
         threads=s.threads,
         test_time_augmentation=s.test_time_augmentation,
+        device=s.device,
     )
 
 
 def text_encoder_loader(settings: Settings) -> Callable[..., TextEncoder]:
     """Returns a function that loads the text encoder. A call may override ``threads``. It can be pickled."""
     s = settings
-    return partial(load_text_encoder, s.encoder, cache_dir=s.cache_folder, threads=s.threads)
+    return partial(load_text_encoder, s.encoder, cache_dir=s.cache_folder, threads=s.threads, device=s.device)
 
 
 def confidence_model(settings: Settings, space_id: str) -> ConfidenceModel | None:

@@ -27,6 +27,8 @@ class SegmentationMethods:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._made: dict[str, SegmentationMethod] = {}
+        self.models: dict[str, object] = {}
+        """The models that are loaded, by their role."""
 
     def __call__(self, name: str) -> SegmentationMethod:
         """The method of this name. Raises ``MethodUnknown``, ``ModelNotLoaded``, ``MissingPackage``."""
@@ -43,9 +45,12 @@ class SegmentationMethods:
             return Dense(sizes=s.segment_grids, cells=s.segment_map, refine=s.segment_refine, naming=naming)
         if name == "regions":
             return Regions(self._proposer(), most=s.regions_max, dimming=s.background_dimming, naming=naming)
+        from tasks.encoders.devices import choose  # noqa: PLC0415 -- only models need it
         from tasks.segmenters.clipseg import CLIPSeg  # noqa: PLC0415 -- loads torch
 
-        return Prompted(CLIPSeg(s.clipseg_model or "", threads=s.threads))
+        segmenter = CLIPSeg(s.clipseg_model or "", threads=s.threads, device=choose(s.device))
+        self.models["CLIPSeg"] = segmenter
+        return Prompted(segmenter)
 
     def _proposer(self) -> Proposer:
         s = self._settings
@@ -57,12 +62,15 @@ class SegmentationMethods:
             from tasks.segmenters.superpixels import Superpixels  # noqa: PLC0415 -- as above
 
             return Superpixels()
+        from tasks.encoders.devices import choose  # noqa: PLC0415 -- as above
         from tasks.segmenters.segment_anything import SegmentAnything  # noqa: PLC0415 -- loads torch
 
-        return SegmentAnything(s.proposals, threads=s.threads)
+        proposer = SegmentAnything(s.proposals, threads=s.threads, device=choose(s.device))
+        self.models["Segment Anything"] = proposer
+        return proposer
 
 
-def segmenter(wiring: Wiring) -> Segmenter:
+def segmenter(wiring: Wiring, methods: SegmentationMethods) -> Segmenter:
     """A segmenter that searches through the retrieval worker or a Qdrant server. Loads models for the first image."""
 
     remote = lru_cache(maxsize=OPEN_MAX)(wiring.remote_index)
@@ -77,11 +85,11 @@ def segmenter(wiring: Wiring) -> Segmenter:
 
     s = wiring.settings
     return Segmenter(
-        wiring.decoders, SegmentationMethods(s), pipeline, lambda: wiring.chosen(), wiring.artifacts, wiring.records,  # noqa: PLW0108 -- opens the captions
+        wiring.decoders, methods, pipeline, lambda: wiring.chosen(), wiring.artifacts, wiring.records,  # noqa: PLW0108 -- opens the captions
         wiring.segmentation_requests, wiring.inbox, s.max_pixels, video=s.video,
     )  # fmt: skip
 
 
 def segmenting(wiring: Wiring, segmenter: Segmenter, fetcher: Fetcher, handover: Handover) -> Segmenting:
     """The work of the segmentation stage."""
-    return Segmenting(fetcher, segmenter, wiring.ledger, wiring.health, handover, wiring.settings.deadline_s / 4)
+    return Segmenting(fetcher, segmenter, wiring.health, handover, wiring.settings.deadline_s / 4)

@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from tasks.encoders.requirements import cores
 from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
 from tasks.overlap import Ahead
+from vectordb.errors import WildtagError
+from workers.captions.versions import known_phrases
 from workers.images.archive import Archive
 from workers.images.departures import Departures, StatementMover
 from workers.images.examples import ExampleBook
@@ -18,6 +21,7 @@ from workers.images.text_search import TextSearch
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
+from workers.stages.model_reports import ModelReports
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
 from workers.stages.slow_images import DECODING
@@ -26,15 +30,25 @@ from workers.stages.unusable import Triage
 from workers.stages.work import Embedding, Extraction, Retrieval, Scoring
 from workers.stages.worker import StageWorker
 from workers.wiring.indexing import indexing
-from workers.wiring.models import DECODERS, pipeline_options
+from workers.wiring.models import DECODERS, decoded_ahead, decoders, pipeline_options
 from workers.wiring.operations import journal
 from workers.wiring.wiring import Wiring
 
 if TYPE_CHECKING:
     from workers.stages.segmenter import Segmenter, Segmenting
+    from workers.wiring.segmentation import SegmentationMethods
 
 FETCHED_AT_ONCE = 8  # objects; a store on the network takes milliseconds for each
-ENCODED_AT_ONCE = 8  # images in a group: the next one is decoded meanwhile
+
+
+def _parses(w: Wiring) -> bool:
+    """Whether extraction has to expect captions that it must parse, for which a model is loaded."""
+    if w.settings.profile == "paper" or not w.owned:  # it would load gRPC to ask a server
+        return True
+    try:
+        return not known_phrases(w.library, w.space.id, w.chosen())
+    except WildtagError:  # such as an outage; each message reports it
+        return True
 
 
 def stage_worker(wiring: Wiring) -> StageWorker:
@@ -42,10 +56,20 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     w, s = wiring, wiring.settings
 
     @cache
-    def segmenter() -> Segmenter:
+    def segmentation_methods() -> SegmentationMethods:
         from workers.wiring import segmentation  # noqa: PLC0415 -- only who segments needs scipy
 
-        return segmentation.segmenter(w)
+        return segmentation.SegmentationMethods(s)
+
+    @cache
+    def segmenter() -> Segmenter:
+        from workers.wiring import segmentation  # noqa: PLC0415 -- as above
+
+        return segmentation.segmenter(w, segmentation_methods())
+
+    def loaded() -> Mapping[str, object]:
+        used = segmentation_methods().models if segmentation_methods.cache_info().currsize else {}
+        return {**w.loaded_models(), **used}
 
     @cache
     def segmenting() -> Segmenting:
@@ -56,11 +80,21 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     def late(ref: ObjectRef) -> None:
         segmenter().late(ref)
 
-    handover = Handover(w.ledger, w.statements, w.publisher, w.inbox, late, s.deadline_s, w.clock)
+    handover = Handover(w.ledger, w.publisher, w.inbox, late, s.deadline_s, w.clock)
 
     def fetcher() -> Fetcher:
         fetching = ThreadPoolExecutor(FETCHED_AT_ONCE, "fetch")
         return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content, fetching)
+
+    def embedding() -> Embedding:
+        processes, group = decoded_ahead(w.image_encoder, cores())
+        decode = w.decoders if processes == DECODERS else decoders(s, processes)
+        overlap = Ahead(ThreadPoolExecutor(processes, "decode"), ThreadPoolExecutor(1, "embed"), group)
+        triage = Triage(w.store, s.grace_s, w.clock, video=s.video)
+        return Embedding(
+            fetcher(), decode, w.image_encoder, w.pipeline_options, triage, handover,
+            decoding_s=DECODING * s.task_time_limit_s, overlap=overlap,
+        )  # fmt: skip
 
     options = w.pipeline_options
     mover = StatementMover(w.statements, lambda: journal(w), lambda: w.store, w.backlog, w.clock)
@@ -71,20 +105,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     stages: Mapping[str, Stage[Any]] = {
         "embedding": Stage(
             Submitted.decode,
-            cache(
-                lambda: Embedding(
-                    fetcher(),
-                    w.decoders,
-                    w.image_encoder,
-                    w.pipeline_options,
-                    Triage(w.store, s.grace_s, w.clock, video=s.video),
-                    handover,
-                    decoding_s=DECODING * s.task_time_limit_s,
-                    overlap=Ahead(
-                        ThreadPoolExecutor(DECODERS, "decode"), ThreadPoolExecutor(1, "embed"), ENCODED_AT_ONCE
-                    ),
-                )
-            ),
+            cache(embedding),
         ),
         "retrieval": Stage(
             lambda data: decode_any(data, Embedded, Submitted),
@@ -120,12 +141,18 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     loads: Mapping[str, Callable[[], object]] = {
         "embedding": stages["embedding"].work,
         "retrieval": lambda: (stages["retrieval"].work(), w.indexes.open(w.chosen())),
-        "extraction": lambda: w.extractor.warm(),  # noqa: PLW0108 -- made when it is asked for
+        "extraction": lambda: w.extractor.warm() if _parses(w) else None,
         "scoring": stages["scoring"].work,
         # the first image loads the models, so they use no memory where nothing is segmented
         SEGMENTATION: lambda: None,
         INGESTION: lambda: w.text_encoder,
     }
+    reports = ModelReports(w.models_in_use, loaded, w.clock)
+    stages = {
+        queue: Stage(stage.decode, cache(lambda queue=queue, stage=stage: reports.after(queue, stage.work())))
+        for queue, stage in stages.items()
+    }
+    loads = {queue: reports.after(queue, load) for queue, load in loads.items()}
     runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
     archive = Archive(lambda: w.images, w.follow_jobs, lambda: w.publisher, lambda: w.reference_vectors)
     text_search = TextSearch(

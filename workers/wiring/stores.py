@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from vectordb.errors import Permanent
 from workers.settings.settings import Settings
-from workers.settings.topic import variable
+from workers.settings.variables import variable
 from workers.stores.folder import FolderStore
 from workers.stores.key_patterns import SIDE_FILES, KeyPatterns
 from workers.stores.object_filter import ObjectFilter

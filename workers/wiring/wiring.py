@@ -42,6 +42,7 @@ from workers.outages.tracker import OutageTracker
 from workers.redis.cache import RedisCache
 from workers.redis.connection import connect
 from workers.redis.heartbeats import Health
+from workers.redis.models_in_use import ModelBoard
 from workers.redis.rpc import RpcClient
 from workers.segmentation.requests import SegmentationRequests
 from workers.stores.object_filter import ObjectFilter
@@ -112,6 +113,16 @@ class Wiring(LifecycleWiring):
     @cached_property
     def health(self) -> Health:
         return Health(self.redis, self.keys, self.clock, self.liveness)
+
+    @cached_property
+    def models_in_use(self) -> ModelBoard:
+        """How the models of all processes compute."""
+        return ModelBoard(self.redis, self.keys, self.process_name, self.clock)
+
+    def loaded_models(self) -> dict[str, object]:
+        """The encoders that this process has loaded, by their role."""
+        roles = {"image encoder": "image_encoder", "text encoder": "text_encoder"}
+        return {role: self.__dict__[name] for role, name in roles.items() if name in self.__dict__}
 
     @cached_property
     def liveness(self) -> LivenessFiles:

@@ -19,7 +19,7 @@ from tests.contract.client.gateway_and_client import gateway as gateway  # noqa:
 from tests.contract.made_up_gateway import Answer, MadeUpGateway, problem
 from vectordb.errors import Permanent, Transient
 from workers.client import ApiError, Away, Client, Postponed, Refused, StrangeAnswer
-from workers.embedded.stack import free_port
+from workers.embedded.ports import free_port
 
 
 def pipe(data: bytes) -> BinaryIO:

@@ -17,7 +17,8 @@ from tests import warm
 from tests.acceptance.images import one_pixel
 from tests.contract.own_redis import OwnRedis
 from workers.client import Client, NotFinished, Record, Refused
-from workers.embedded.stack import command, free_port
+from workers.embedded.ports import free_port
+from workers.embedded.stack import command
 from workers.gateway.api_keys import Scope
 from workers.lifecycle.ledger import Arrival
 from workers.settings.settings import Settings

@@ -15,7 +15,8 @@ import pytest
 from tests import warm
 from tests.contract.made_up_gateway import MadeUpGateway, made_up_gateway, problem
 from tests.eventually import eventually
-from workers.embedded.stack import command, free_port
+from workers.embedded.ports import free_port
+from workers.embedded.stack import command
 
 Run = subprocess.CompletedProcess[str]
 Wildtag = Callable[..., Run]

@@ -136,14 +136,6 @@ def test_a_prefix_is_compared_alone(world: World) -> None:
     assert sorted(world.inbox_events()) == [("created", "in/new.jpg"), ("removed", "in/gone.jpg")]
 
 
-def test_records_of_an_older_wildtag_are_put_in_order_first(world: World, client: Client, keys: Keys) -> None:
-    world.tag(*(world.put(f"{number}.jpg") for number in range(5)))
-    client.delete(keys.objects)
-    world.store.remove("inbox", "3.jpg")
-    swept(world.store, "inbox", world.client, world.keys)
-    assert world.inbox_events() == [("removed", "3.jpg")]
-
-
 def test_a_pass_that_is_interrupted_goes_on_where_it_was(world: World, client: Client, keys: Keys) -> None:
     names = world.many(1100)
     root = world.store._roots["inbox"]

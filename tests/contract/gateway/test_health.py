@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
+from tasks.model_description import Description
 from tests.contract.gateway.running import Running
 from tests.eventually import eventually
 from workers.outages.board import Outage, OutageBoard
+from workers.redis.models_in_use import ModelBoard
 
 
 def board(gateway: Running) -> OutageBoard:
@@ -38,6 +40,24 @@ def test_what_another_process_cannot_reach_is_told(gateway: Running) -> None:
     notes.write([])
     assert gateway.http.get("/v1/status").json()["outages"] == []
     assert "wildtag_outage_seconds{" not in gateway.http.get("/metrics").text
+
+
+def test_the_models_in_use_are_told(gateway: Running) -> None:
+    assert gateway.http.get("/v1/status").json()["models"] == []
+    elsewhere = ModelBoard(gateway.wiring.redis, gateway.wiring.keys, "elsewhere-1", time.time)
+    elsewhere.write(
+        "embedding", "image encoder", Description("cuda:1", "PyTorch", "bfloat16", 64, hardware="Made-up")
+    )
+    (model,) = gateway.http.get("/v1/status").json()["models"]
+    at = model.pop("at")
+    assert model == {
+        "queue": "embedding", "model": "image encoder", "process": "elsewhere-1", "device": "cuda:1",
+        "runtime": "PyTorch", "dtype": "bfloat16", "batch": 64, "hardware": "Made-up", "reason": "",
+    }  # fmt: skip
+    assert abs(time.time() - at) < 60
+    metrics = gateway.http.get("/metrics").text
+    labels = 'device="cuda:1",dtype="bfloat16",model="image encoder",process="elsewhere-1",queue="embedding"'
+    assert f'wildtag_model_batch{{{labels},runtime="PyTorch"}} 64.0' in metrics
 
 
 def test_a_store_that_is_away_is_named_and_found_again(gateway: Running) -> None:

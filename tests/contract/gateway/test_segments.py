@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import json
 import time
-from typing import Any
 
+import msgspec
 import pytest
 from PIL import Image
 
 from tasks.message_parts import ObjectRef
 from tasks.segmentation.results import RunLengths, Segment, Segmented
 from tests.contract.gateway.running import Running, png
+from tests.contract.stored_records import rewrite, rows
 from workers.segmentation.methods import recorded
 
 OF_HALF = Segmented(
@@ -118,14 +119,15 @@ def test_the_old_name_of_the_method_is_refused_and_the_new_one_named(gateway: Ru
 
 
 def test_a_record_of_an_older_version_is_sent_with_todays_names(gateway: Running, drawn: ObjectRef) -> None:
-    key = gateway.wiring.keys.record(drawn.id)
-    redis: Any = gateway.wiring.redis
-    body = redis.hget(key, "body")
+    redis, keys = gateway.wiring.redis, gateway.wiring.keys
+    (record,) = gateway.wiring.records.get([drawn.id])
+    assert record is not None
+    body = record.json()
     old = body.replace(b'"segmentation":{"method":', b'"segmentation":{"way":').replace(
         b'"artifacts":', b'"pictures":'
     )
     assert old != body
-    redis.hset(key, "body", old)
+    rewrite(redis, keys, drawn.id, old, msgspec.json.encode(rows(redis, keys, drawn.id)))
     sent = [
         gateway.http.get(f"/v1/objects/{drawn.id}").json()["record"],
         gateway.http.get("/v1/objects").json()["objects"][0],

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.contract.gateway.running import Json, Running
+from tests.contract.stored_records import damage
 from workers.dispatch.retag import Selection, selected
 from workers.events.sink import ReceivedEvents
 from workers.lifecycle.record import Evidence
@@ -134,7 +135,7 @@ def test_metrics_say_whether_each_source_of_events_works(gateway: Running) -> No
 
 def test_a_damaged_record_damages_no_list(gateway: Running) -> None:
     good, bad = (gateway.tagged(f"list/{name}.png", "yak") for name in ("good", "bad"))
-    gateway.wiring.redis.hset(gateway.wiring.keys.record(bad.id), "body", b'{"bucket":')
+    damage(gateway.wiring.redis, gateway.wiring.keys, bad.id, b'{"bucket":')
     objects = gateway.http.get("/v1/objects").json()["objects"]
     assert [one["key"] for one in objects if one["key"].startswith("list/")] == [good.key]
     assert [one["record"]["key"] for one in gateway.http.get("/v1/tags/yak/objects").json()["objects"]] == [good.key]

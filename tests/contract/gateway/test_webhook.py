@@ -20,7 +20,8 @@ from tests.contract.gateway.running import PIXEL, running, wired
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
 from tests.unit.events.samples import BUCKET, body, record
-from workers.embedded.stack import command, free_port
+from workers.embedded.ports import free_port
+from workers.embedded.stack import command
 from workers.events.notification import LARGEST
 from workers.events.sink import EventSink
 from workers.lifecycle.inbox import Inbox

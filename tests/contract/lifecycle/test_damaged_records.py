@@ -1,21 +1,26 @@
-"""A record whose JSON is damaged stops nobody: it is named, counts as unknown, and its object is tagged again."""
+"""A record that is damaged stops nobody: it is named, counts as unknown, and its object is tagged again."""
 
 from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from tasks.message_parts import ObjectRef
-from tests.contract.dispatch.dispatching_world import World, created
+from tasks.message_parts import ObjectRef, Tag
+from tests.contract.dispatch.dispatching_world import REVISION, World, created
 from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
+from tests.contract.stored_records import damage, rewrite
 from tests.contract.sweeping import swept
 from workers.cli.main import app
 from workers.dispatch.same_versions import SameVersions
+from workers.lifecycle.ledger import Arrival
 from workers.lifecycle.progress import ProgressReader
+from workers.lifecycle.record import Record
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import VERSION
@@ -36,7 +41,7 @@ def tagged(world: World, key: str) -> ObjectRef:
 def test_it_is_named_and_tagged_again(world: World, client: Client, keys: Keys, body: bytes) -> None:
     for key in ("a.png", "b.png"):
         tagged(world, key)
-    client.hset(keys.record("inbox/a.png"), "body", body)
+    damage(client, keys, "inbox/a.png", body)
     file = world.store._roots["inbox"] / "a.png"  # type: ignore[attr-defined]  # of a folder
     coarse = file.stat().st_mtime_ns // 10**9 * 10**9  # as a copy of it may have
     os.utime(file, ns=(coarse, coarse))
@@ -63,7 +68,7 @@ def test_an_unchanged_object_is_tagged_again_and_damaged_labels_do_not_prevent_i
     world: World, client: Client, keys: Keys
 ) -> None:
     ref = tagged(world, "a.png")
-    client.hset(keys.record(ref.id), mapping={"body": b"{", "labels": b"{"})
+    rewrite(client, keys, ref.id, b"{", b"{")
     assert world.records.get([ref.id]) == [None]
     assert world.records.labelled([ref.id])[0][2] == []
     swept(world.store, "inbox", client, keys)
@@ -71,6 +76,49 @@ def test_an_unchanged_object_is_tagged_again_and_damaged_labels_do_not_prevent_i
     world.finish(ref)
     assert [record.etag for record in world.records.latest()] == [ref.etag]
     assert world.records.damaged.list() == []
+
+
+@pytest.mark.parametrize("damaged", ["body", "head", "all", "removed"])
+def test_nothing_is_left_of_a_damaged_record_that_is_replaced(
+    world: World, client: Client, keys: Keys, damaged: str
+) -> None:
+    """Its labels are not in it any more, and they are found in the index."""
+    ref = tagged(world, "a.png")
+    first = msgspec.structs.replace(done(ref), tags=(Tag("Egyptian cats", 0.5, 0.5, 0.5), Tag("sofa", 0.4, 0.5, 0.5)))
+    enter_again(world, ref)
+    assert world.ledger.finish([first], 2.0) == [True]
+    whole: Any = client.get(keys.record(ref.id))
+    assert world.records.tag_index.hits("cat", 0.0, 0, 9)
+    if damaged == "body":
+        damage(client, keys, ref.id)
+    elif damaged == "head":
+        client.set(keys.record(ref.id), b"\x00\x10" + b"\xc1" * 16 + whole[200:])
+    elif damaged == "all":
+        client.set(keys.record(ref.id), b"x")
+    if damaged == "removed":
+        client.set(keys.record(ref.id), b"\xff")
+        assert world.ledger.remove([ref.id]) == [True]
+        assert set(client.scan_iter(f"{keys.prefix}tag*")) == set()
+    else:
+        enter_again(world, ref)
+        lamp = msgspec.structs.replace(first, tags=(Tag("lamp", 0.5, 0.5, 0.5),))
+        assert world.ledger.finish([lamp], 3.0) == [True]
+        assert [one for one, _ in world.records.tag_index.common()] == ["lamp"]
+        assert world.records.tag_index.hits("cat", 0.0, 0, 9) == []
+        assert world.records.newest(0, 9) == [ref.id]
+        world.ledger.remove([ref.id])
+    assert world.records.counts()["done"] == 0
+    assert not client.exists(keys.tags, keys.records, keys.objects)
+    assert list(client.scan_iter(f"{keys.numbered_begin}*")) == []
+
+
+def enter_again(world: World, ref: ObjectRef) -> None:
+    world.ledger.enter([Arrival(ref, verified=True, force=True)], REVISION, 1.0, 60.0)
+
+
+def done(ref: ObjectRef) -> Record:
+    return Record(bucket=ref.bucket, key=ref.key, etag=ref.etag, state="done",
+                  space_id=REVISION.space_id, captions_version=REVISION.captions_version)  # fmt: skip
 
 
 def test_damaged_entries_of_the_feed_are_passed_over(world: World, client: Client, keys: Keys) -> None:
@@ -87,7 +135,7 @@ def test_status_names_them(
     world: World, client: Client, keys: Keys, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ref = tagged(world, "a.png")
-    client.hset(keys.record(ref.id), "body", b"{")
+    damage(client, keys, ref.id)
     world.records.get([ref.id])
     monkeypatch.setenv("WILDTAG_REDIS_URL", redis_url)
     monkeypatch.setenv("WILDTAG_KEY_PREFIX", keys.prefix)

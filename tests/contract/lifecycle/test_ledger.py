@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tasks.message_parts import ObjectRef, Revision, Tag
 from workers.lifecycle.ledger import Arrival, Ledger
+from workers.lifecycle.outcomes import Acceptance
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client
@@ -137,7 +138,7 @@ def test_removing_forgets_everything(ledger: Ledger, records: Records, client: C
     enter(ledger, Arrival(ref("b")))
     assert ledger.remove(["inbox/cat.jpg", "inbox/unknown"]) == [True, False]
     assert ledger.finish([record(ref("b"), "late")], 102.0) == [False]
-    assert set(client.scan_iter()) == {keys.feed.encode()}
+    assert set(client.scan_iter()) == {keys.feed.encode(), keys.last_number.encode()}
     assert [item.record is None for item in records.feed("0-0", block_ms=1)] == [False, True]
 
 
@@ -145,7 +146,7 @@ def test_deadlines(ledger: Ledger) -> None:
     enter(ledger, Arrival(ref("a")), Arrival(ref("x", "dog.jpg")))
     assert ledger.overdue(159.0, 300.0) == []
     begun = ledger.advance([ref("a"), ref("gone", "no.jpg")], REVISION, "embedding", 200.0, now=100.0, begin=True)
-    assert begun == [100.0, None]
+    assert begun == [Acceptance(100.0), None]
     (taken,) = ledger.overdue(161.0, 300.0)
     assert (taken.ref.key, taken.stage, taken.attempts) == ("dog.jpg", "queued", 0)
     assert ledger.overdue(161.0, 300.0) == []

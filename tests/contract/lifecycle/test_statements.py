@@ -11,12 +11,15 @@ import pytest
 from tasks.message_parts import Hit, Judgement, ObjectRef, Revision, Tag
 from tasks.messages import Scored
 from tests.contract.queues import Queues
+from tests.contract.stored_records import head
 from tests.unit.lifecycle.statements_samples import BUCKET, ETAG, KEY, gained, like, record, said
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
-from workers.lifecycle.record import decode
+from workers.lifecycle.object_numbers import member_of
+from workers.lifecycle.outcomes import Acceptance, Before
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.statements import Statements, composed
+from workers.lifecycle.stored_record import read_record
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.stages.handover import Handover
@@ -73,27 +76,28 @@ def test_no_record_is_written_without_what_is_said_meanwhile(
     ledger: Ledger, statements: Statements, records: Records
 ) -> None:
     enter(ledger)
-    (before,) = statements.stored([REF.id])
+    before = ledger.before([REF.id])
     statements.change(REF.id, "Chelsea", said("Chelsea"))
-    assert ledger.finish_said([record("cat")], [before], 101.0) == ["said"]
+    assert ledger.finish_said([record("cat")], before, 101.0) == ["changed"]
     assert records.get([REF.id]) == [None]
     assert ledger.in_flight() == 1
-    (now,) = statements.stored([REF.id])
-    assert ledger.finish_said([record("cat")], [now], 101.0) == ["written"]
-    assert ledger.finish_said([record("cat")], [now], 101.0) == ["refused"]
+    now = ledger.before([REF.id])
+    assert ledger.finish_said([record("cat")], now, 101.0) == ["written"]
+    assert ledger.finish_said([record("cat")], now, 101.0) == ["refused"]
 
 
-class Interrupting(Statements):
+class Interrupting(Ledger):
     """Somebody says something each time what is stored was read, for a while."""
 
     labels: tuple[str, ...] = ("one", "two", "three")
+    statements: Statements
 
-    def stored(self, oids: Any) -> list[bytes]:
-        found = super().stored(oids)
+    def before(self, oids: Any) -> list[Before]:
+        found = super().before(oids)
         if self.labels:
             label, *rest = self.labels
             self.labels = tuple(rest)
-            self.change(REF.id, label, said(label))
+            self.statements.change(REF.id, label, said(label))
         return found
 
 
@@ -101,14 +105,14 @@ def test_the_record_of_a_tagged_image_is_complete_however_often_somebody_interru
     client: Client, keys: Keys, ledger: Ledger, records: Records
 ) -> None:
     enter(ledger)
-    handover = Handover(
-        ledger, Interrupting(client, keys), Queues(), Inbox(client, keys.inbox), lambda _: None, 60.0, lambda: 101.0
-    )
+    interrupting = Interrupting(client, keys, 100)
+    interrupting.statements = Statements(client, keys)
+    handover = Handover(interrupting, Queues(), Inbox(client, keys.inbox), lambda _: None, 60.0, lambda: 101.0)
     scored = Scored(
         objects=(REF,), revision=REVISION, hits=((Hit(1, "a cat", 0.5),),), tags=((Tag("cat", 0.5, 0.5, 0.5),),),
         judgements=(gained(like("tabby")),),
     )  # fmt: skip
-    handover.finish(scored, {REF.id: 100.0})
+    handover.finish(scored, {REF.id: Acceptance(100.0)})
     (found,) = records.get([REF.id])
     assert found is not None
     assert [tag.label for tag in found.tags] == ["one", "two", "three", "tabby", "cat"]
@@ -124,10 +128,10 @@ def test_a_revised_record_keeps_its_state_version_and_time_and_is_found_by_its_n
     (body,) = records.stored([REF.id])
     assert body is not None
     end = records.feed_end()
-    revised = composed(decode(body), [said("Chelsea"), said("sofa", accepted=False)], NOTHING)
+    revised = composed(read_record(REF.id, body), [said("Chelsea"), said("sofa", accepted=False)], NOTHING)
     assert ledger.revise(REF.id, body, revised)
     assert records.get([REF.id]) == [revised]
-    assert client.zscore(keys.records, REF.id) == client.zscore(keys.state("done"), REF.id) == 101.0
+    assert client.zscore(keys.records, member_of(head(client, keys, REF.id).number)) == 101.0
     assert records.counts()["done"] == 1
     assert records.known([REF.id]) == [(ETAG, "")]
     assert [label for label, _ in records.tag_index.common()] == ["Chelsea", "cat"]

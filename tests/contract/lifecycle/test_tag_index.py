@@ -12,10 +12,15 @@ from hypothesis import strategies as st
 from tasks.message_parts import ObjectRef, Revision, Tag
 from tasks.segmentation.results import Evidence as Named
 from tasks.segmentation.results import RunLengths, Segment
+from tests.contract import old_home
+from tests.contract.stored_records import damage, rewrite
 from workers.lifecycle.ledger import Arrival, Ledger
-from workers.lifecycle.migrations import MIGRATIONS, RemakeTagIndex
+from workers.lifecycle.migrations import MIGRATIONS
+from workers.lifecycle.object_numbers import member_of
 from workers.lifecycle.record import Record, Segmentation
+from workers.lifecycle.record_migrations import RemakeTagIndex
 from workers.lifecycle.record_reader import Records
+from workers.lifecycle.stored_record import read_rows
 from workers.lifecycle.tag_entries import tag_entries
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
@@ -54,10 +59,17 @@ def found(records: Records, label: str, min_score: float = 0.0) -> list[tuple[st
 
 
 def index(client: Any, keys: Keys) -> dict[bytes, Any]:
-    """Everything under which records are found, with the rows of the records."""
-    held = {key: client.zrange(key, 0, -1, withscores=True) for key in client.scan_iter(f"{keys.prefix}tag*")}
-    rows = {key: client.hget(key, "labels") for key in client.scan_iter(f"{keys.prefix}record:*")}
-    return held | rows
+    """Everything under which records are found, with the rows of the records. Objects by their ids."""
+    stored = {key: read_rows(client.get(key)) for key in client.scan_iter(f"{keys.prefix}record:*")}
+    oids = {
+        member_of(head.number): key.removeprefix(f"{keys.prefix}record:".encode())
+        for key, (head, _) in stored.items()
+    }
+    held: dict[bytes, Any] = {
+        key: sorted((oids.get(member, member), score) for member, score in client.zrange(key, 0, -1, withscores=True))
+        for key in (*client.scan_iter(f"{keys.prefix}tag*"), keys.records.encode())
+    }
+    return held | {key: rows for key, (_, rows) in stored.items()}
 
 
 def test_tags_come_first_then_segments_then_what_is_implied(ledger: Ledger, records: Records) -> None:
@@ -101,36 +113,37 @@ def test_a_tag_is_listed_once_in_its_most_common_spelling(ledger: Ledger, record
 
 def test_a_damaged_or_changed_record_is_no_hit(ledger: Ledger, records: Records, client: Client, keys: Keys) -> None:
     finish(ledger, record("a.png", "cat"), record("b.png", "cat"))
-    client.hset(keys.record("inbox/a.png"), "body", b"{")
-    client.hset(keys.record("inbox/b.png"), "labels", "[]")
+    damage(client, keys, "inbox/a.png")
+    rewrite(client, keys, "inbox/b.png", record("b.png", "cat").json())
     assert records.tag_index.hits("cat", 0.0, 0, 10) == [None, None]
 
 
-def test_an_old_home_gets_the_index_that_the_ledger_writes(
+def test_an_old_home_gets_the_lists_that_the_ledger_writes(
     ledger: Ledger, records: Records, client: Client, keys: Keys
 ) -> None:
-    """From version 1, with tags under their spellings and what an old fault left; damaged records are listed."""
+    """From versions 1 and 2, with what an old fault left in the index; damaged records are listed."""
     done = [record(f"{n}.png", LABELS[n % 8], LABELS[n % 3], parts=["oak tree"] * (n % 2)) for n in range(450)]
     finish(ledger, *done)
     wanted = index(client, keys)
-    for key in client.scan_iter(f"{keys.prefix}tag*"):
-        client.delete(key)
-    for one in done:
-        labels = [tag.label for tag in one.tags]
-        client.hset(keys.record(one.id), "labels", msgspec.json.encode(labels))
-        for label in labels:
-            client.zadd(f"{keys.prefix}tag:{label}", {one.id: 0.5})
-            client.zincrby(keys.tags, 1, label)
-    client.zadd(f"{keys.prefix}tag:stale", {"inbox/gone.png": 0.5})
-    client.hset(keys.record("inbox/damaged.png"), mapping={"state": "done", "labels": '["cat"]', "body": "{"})
-    client.zadd(keys.records, {"inbox/damaged.png": 1.0})
-    client.set(keys.layout_version, 1)
-    interrupted = RemakeTagIndex().run(client, keys.prefix)
-    next(count for count in interrupted if count)
-    assert Migrator(client, keys, MIGRATIONS).run().steps[-1].changed == len(done) + 1
-    client.delete(keys.record("inbox/damaged.png"))
-    assert index(client, keys) == wanted
-    assert records.damaged.list() == ["inbox/damaged.png"]
+    for version in (1, 2):
+        client.flushall()
+        old_home.fill_version_2(client, keys.prefix, done, at=101.0)
+        client.zadd(f"{keys.prefix}tag:stale", {"inbox/gone.png": 0.5})
+        client.hset(keys.record("inbox/damaged.png"), mapping={"state": "done", "labels": '["cat"]', "body": "{"})
+        client.zadd(keys.records, {"inbox/damaged.png": 1.0})
+        client.set(keys.layout_version, version)
+        assert Migrator(client, keys, MIGRATIONS).run().steps[-1].changed == len(done) + 1
+        assert records.damaged.list() == ["inbox/damaged.png"]
+        assert records.get(["inbox/damaged.png"]) == [None]
+        assert len(list(records.latest())) == len(done)
+        ledger.remove(["inbox/damaged.png"])
+        assert index(client, keys) == wanted
+        assert records.get([one.id for one in done]) == [
+            msgspec.structs.replace(one, finished_at=101.0) for one in done
+        ]
+        assert list(records.keys("inbox")) == sorted(one.key for one in done)
+        ledger.remove([one.id for one in done])
+        assert set(client.keys()) == {keys.feed.encode(), keys.last_number.encode(), keys.layout_version.encode()}
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -157,7 +170,7 @@ def test_whatever_happens_the_index_is_that_of_the_records(
     list(RemakeTagIndex().run(client, keys.prefix))
     assert index(client, keys) == held
     ledger.remove([f"inbox/{key}" for key in "abc"])
-    assert set(client.keys()) <= {keys.feed.encode()}
+    assert set(client.keys()) <= {keys.feed.encode(), keys.last_number.encode()}
 
 
 def test_the_rows_of_a_record_name_each_form_once() -> None:
@@ -165,5 +178,5 @@ def test_the_rows_of_a_record_name_each_form_once() -> None:
     forms = [one.form for one in entries]
     assert len(forms) == len(set(forms))
     assert [(one.form, one.label, one.rank, one.by) for one in entries if one.form in {"cat", "unknown"}] == [
-        ("cat", "cat", 4.9, "")
+        ("cat", "cat", 4_900_000, "")
     ]

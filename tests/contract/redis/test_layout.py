@@ -17,7 +17,7 @@ from tests.contract.redis.layout_processes import Run
 from tests.contract.redis.layout_processes import environment as environment  # noqa: PLC0414 -- a fixture
 from tests.contract.redis.layout_processes import wildtag as wildtag  # noqa: PLC0414 -- a fixture
 from tests.eventually import eventually_while
-from workers.embedded.stack import free_port
+from workers.embedded.ports import free_port
 from workers.lifecycle.migrations import MIGRATIONS
 from workers.redis.connection import Client
 from workers.redis.keys import Keys

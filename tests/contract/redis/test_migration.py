@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tasks.message_parts import Tag
 from tests.contract import old_home
 from tests.contract.redis.layout_processes import Run
 from tests.contract.redis.layout_processes import environment as environment  # noqa: PLC0414 -- a fixture
@@ -16,6 +17,10 @@ from tests.contract.redis.layout_processes import wildtag as wildtag  # noqa: PL
 from tests.eventually import eventually_while
 from vectordb.errors import Permanent
 from workers.lifecycle.migrations import MIGRATIONS
+from workers.lifecycle.object_numbers import ObjectNumbers, member_of
+from workers.lifecycle.record import Record
+from workers.lifecycle.record_migrations import PackRecords
+from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import VERSION, Layout, OtherLayout
@@ -39,8 +44,8 @@ def test_an_old_home_has_the_same_content_afterwards(client: Client, keys: Keys)
     old_home.verify(client, keys.prefix, before)
     assert old_home.content(client, "other:") == other
     assert (outcome.before, outcome.after) == (planned.before, planned.after) == (0, VERSION)
-    records = 1
-    assert sum(one.changed for one in outcome.steps) == len(old_home.RENAMED) + len(old_home.OIDS) + 7 + records
+    remade = 3  # the only record, and its places in the lists and in the index by tag
+    assert sum(one.changed for one in outcome.steps) == len(old_home.RENAMED) + len(old_home.OIDS) + 7 + remade
     # what a plan cannot count is in a key that has its old name still
     assert [(p.step, p.changed) for p in planned.steps if not p.step.startswith("events:counts")] == [
         (d.step, d.changed) for d in outcome.steps if not d.step.startswith("events:counts")
@@ -101,6 +106,58 @@ def test_killed_again_and_again_it_comes_to_its_end(
     assert (body["from"], body["to"], body["dry_run"]) == (0, VERSION, False)
     assert {"version": 1, "step": "wish:* -> segmentation-request:*", "changed": left} in body["steps"]
     old_home.verify(client, keys.prefix, before)
+
+
+def records_of_version_2(count: int) -> list[Record]:
+    return [
+        Record(bucket="inbox", key=f"{number:05}.png", etag=f"e{number}", state=("done", "failed")[number % 7 == 0],
+               space_id="space", captions_version="c@1", tags=(Tag(f"thing {number % 5}", 0.5, 0.5, 0.5),),
+               finished_at=100.0)
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def has_all(client: Client, keys: Keys, made: list[Record]) -> None:
+    """That all records are as they were, each with a number of its own, and are listed and found."""
+    records = Records(client, keys)
+    assert records.get([one.id for one in made]) == made
+    numbers = [head.number for head in records.heads.of([one.id for one in made]) if head is not None]
+    assert len(set(numbers)) == len(made)
+    assert ObjectNumbers(client, keys).oids([member_of(number) for number in numbers]) == [one.id for one in made]
+    assert list(records.keys("inbox")) == [one.key for one in made]
+    assert records.counts()["failed"] == sum(one.state == "failed" for one in made)
+    assert sorted(records.newest(0, 10_000_000)) == [one.id for one in made]
+    assert sum(count for _, count in records.tag_index.common()) == len(made)
+    assert not client.exists(f"{keys.prefix}state:done", f"{keys.prefix}state:failed")
+
+
+def test_packing_goes_on_in_its_middle(client: Client, keys: Keys) -> None:
+    made = records_of_version_2(1200)
+    old_home.fill_version_2(client, keys.prefix, made, at=100.0)
+    packing = PackRecords().run(client, keys.prefix)
+    assert 0 < next(packing) < len(made)
+    left = PackRecords().left(client, keys.prefix)
+    assert 0 < left < len(made)
+    steps = Migrator(client, keys, MIGRATIONS).run().steps
+    assert [(one.version, one.changed) for one in steps] == [(3, left), (3, len(made)), (3, len(made))]
+    has_all(client, keys, made)
+
+
+@pytest.mark.long
+def test_killed_while_it_packs_it_comes_to_its_end(
+    client: Client, keys: Keys, environment: dict[str, str], wildtag: Run
+) -> None:
+    wildtag("version")
+    made = records_of_version_2(20_000)
+    old_home.fill_version_2(client, keys.prefix, made, at=100.0)
+    process = subprocess.Popen([sys.executable, "-m", "workers.cli", "migrate"], env=environment)
+    eventually_while(process, lambda: client.exists(keys.last_number), 40)
+    process.kill()
+    process.communicate()
+    assert PackRecords().left(client, keys.prefix) > 0, "it was not killed in the middle"
+    done = wildtag("migrate", "--json")
+    assert done.returncode == 0, done.stderr
+    has_all(client, keys, made)
 
 
 def test_only_one_runs(client: Client, keys: Keys) -> None:

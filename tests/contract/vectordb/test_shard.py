@@ -143,3 +143,19 @@ def test_threads_may_search_while_another_adds(tmp_path: Path) -> None:
             done.result()
     assert index.count() == 1300
     index.close()
+
+
+def test_the_log_takes_no_memory_once_a_shard_is_open(tmp_path: Path) -> None:
+    """The library reads all of it, and keeps it mapped."""
+    index = EdgeIndex.create(tmp_path / "shard", DIMENSION)
+    index.add(captions(4_000), vectors_like_texts(4_000))
+    index.close()
+    index = EdgeIndex.open(tmp_path / "shard")
+    log = str(tmp_path / "shard" / "shard" / "wal")
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    sizes = (one.split()[1] for line in lines if log in line for one in [next(x for x in lines if "Rss:" in x)])
+    resident = list(map(int, sizes))
+    assert resident
+    assert sum(resident) < 256, "kB"
+    assert index.count() == 4_000
+    index.close()

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
+from tasks.extraction.parse import definition
+from tasks.extraction.phrases import BY
 from vectordb.exact import ExactIndex
 from vectordb.index import CaptionIndex, IndexMissing
 from vectordb.library import Manifest, split
-from workers.captions.versions import ActiveVersion, OpenIndexes, SeveralVersions, chosen, only, starter
+from vectordb.starter import TEMPLATE, captions
+from workers.captions.versions import (
+    ActiveVersion,
+    OpenIndexes,
+    SeveralVersions,
+    chosen,
+    known_phrases,
+    only,
+    starter,
+)
 
 
 class Index(ExactIndex):
@@ -138,3 +149,23 @@ def test_a_version_that_is_missing_is_not_remembered() -> None:
         indexes.open("cars@1")
     shelf.versions.append(("mini", "cars@1"))
     indexes.open("cars@1")
+
+
+@pytest.mark.parametrize(
+    ("template", "profile", "known"),
+    [(TEMPLATE, None, True), (None, BY, True), (None, None, False), ("a photo of {}", None, False),
+     (None, "phrases/1/another-model", False)],
+)  # fmt: skip
+def test_captions_that_are_definitions_or_were_parsed_need_no_parser(
+    template: str | None, profile: str | None, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf([("space", "soups@1")])
+    manifest = replace(shelf.manifests()[0], template=template, profile=profile)
+    monkeypatch.setattr(shelf, "find", lambda _, version: manifest if version == "soups@1" else None)
+    assert known_phrases(shelf, "space", "soups@1") == known
+    assert not known_phrases(shelf, "space", "unknown@1")
+
+
+def test_every_starter_caption_is_a_definition() -> None:
+    """So the extraction worker loads no parser where they are in use."""
+    assert [caption.text for caption in captions() if definition(caption.text) is None] == []

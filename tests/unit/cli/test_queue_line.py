@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workers.broker.depths import Depths, QueueDepth
-from workers.cli.results import queue_line
+from workers.cli.status import queue_line
 from workers.settings.settings import QUEUES
 
 

@@ -9,6 +9,7 @@ from rich.text import Text
 from tasks.message_parts import Likeness, Media, MediaWarning, Tag
 from tasks.segmentation.results import RunLengths, Segment
 from workers.cli import show
+from workers.cli.console import console
 from workers.lifecycle.record import Error, Record, Segmentation
 
 LONG = "neither its name nor its content is that of an image: [bold]text[/]"
@@ -22,7 +23,7 @@ def skipped(key: str, reason: str) -> Record:
 def test_a_long_reason_of_many_rows_is_said_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(show.console, "_width", 200, raising=False)
+    monkeypatch.setattr(console, "_width", 200, raising=False)
     records = [skipped("a.txt", LONG), skipped("b.txt", LONG), skipped("c.txt", "short"), skipped("d.txt", "short")]
     show.show([*records, skipped("e.txt", f"another: {LONG}")], json=False)
     lines = [" ".join(line.replace("│", " ").split()) for line in capsys.readouterr().out.splitlines()]

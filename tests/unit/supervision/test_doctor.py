@@ -70,7 +70,7 @@ def test_torch_is_missed_only_by_those_who_use_it(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
     for encoder, ok in (("bundled", None), ("nobody/nothing", False)):
         found = {check.name: check for check in examine(Settings(home=tmp_path, encoder=encoder))}["torch"]
-        assert (found.ok, found.remedy) == (ok, "pip install 'wildtag[models]'")
+        assert (found.ok, found.remedy) == (ok, "make install")
 
 
 def test_an_inbox_that_is_only_read_is_fit_where_uploads_go_elsewhere(tmp_path: Path) -> None:

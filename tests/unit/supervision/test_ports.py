@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.warm import wildtag
-from workers.embedded.stack import PortInUse, free_port, required_port
+from workers.embedded.ports import PortInUse, free_port, required_port
 
 
 def test_a_port_that_is_chosen_and_not_yet_listened_to_is_not_chosen_again() -> None:

@@ -31,3 +31,18 @@ def test_the_gateway_may_end_requests_in_progress_before_it_is_killed(tmp_path: 
     stack = services(Settings(home=tmp_path), PrivateRedis(tmp_path), 5555)
     (gateway,) = (service for service in stack if service.name == "gateway")
     assert gateway.stop_timeout > SERVER["timeout_graceful_shutdown"]
+
+
+def test_there_is_one_embedding_worker_for_each_device(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, device="auto")
+    found = {
+        service.name: service
+        for service in services(settings, PrivateRedis(tmp_path), 5555, ["cuda:0", "cuda:1", "cuda:2"])
+    }
+    embedding = [service for name, service in found.items() if name.startswith("worker-embedding")]
+    assert [service.name for service in embedding] == ["worker-embedding", "worker-embedding-2", "worker-embedding-3"]
+    devices = [service.env["WILDTAG_DEVICE"] for service in embedding]
+    assert devices == ["cuda:0", "cuda:1", "cuda:2"]
+    assert len({(service.command, tuple(sorted(set(service.env)))) for service in embedding}) == 1
+    assert found["worker-scoring"].env["WILDTAG_DEVICE"] == "auto"
+    assert names(tmp_path) == set(found) - {"worker-embedding-2", "worker-embedding-3"}

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from vectordb.errors import Transient
 from workers.cli.captions.thresholds import note_missing, table_of
 from workers.cli.connection import stack_settings
-from workers.cli.show import console, messages
+from workers.cli.console import console, messages
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:

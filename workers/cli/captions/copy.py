@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from workers.cli.show import console, messages
+from workers.cli.console import console, messages
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:

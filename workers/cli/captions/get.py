@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from workers.cli.captions.build import import_, put_in_use
 from workers.cli.connection import stack_settings
-from workers.cli.show import console, messages
+from workers.cli.console import console, messages
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:

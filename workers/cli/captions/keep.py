@@ -15,8 +15,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from workers.cli.captions.thresholds import note_missing
+from workers.cli.console import console, messages
 from workers.cli.first_start import prepare_captions
-from workers.cli.show import console, messages
 from workers.settings.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]

@@ -15,7 +15,7 @@ from rich.table import Table
 from vectordb.captions import CANDIDATES, SOURCE
 from vectordb.errors import Permanent
 from workers.cli.captions.thresholds import as_json, table_of
-from workers.cli.show import console, messages
+from workers.cli.console import console, messages
 from workers.lifecycle.skipping import IMAGE_SUFFIXES, VIDEO_SUFFIXES, suffix_of
 from workers.settings.settings import Settings
 

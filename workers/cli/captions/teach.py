@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vectordb.captions import SOURCE
-from workers.cli.show import console, messages
+from workers.cli.console import console, messages
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:

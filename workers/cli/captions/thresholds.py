@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from workers.cli.show import console, messages
+from workers.cli.console import console, messages
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:

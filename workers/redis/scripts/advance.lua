@@ -1,16 +1,27 @@
--- Record that an object starts a stage, and extend its deadline. Versions and revisions that the ledger does not wait
+-- Record that objects start a stage, and extend their deadlines. Versions and revisions that the ledger does not wait
 -- for are ignored.
--- ARGV: prefix, oid, etag, revision, stage, deadline, begin (1: count an attempt), now, queued (1: it is put on the
---       queue of the stage and has not started)
--- Returns: accepted_at, or false if the result is no longer wanted
-local prefix, oid = ARGV[1], ARGV[2]
-local entry_key = prefix .. 'entry:' .. oid
-local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'accepted_at', 'segment')
-if entry[1] ~= ARGV[3] or entry[2] ~= ARGV[4] then return false end
-redis.call('HSET', entry_key, 'stage', ARGV[5], 'at:' .. ARGV[5], ARGV[8])
-redis.call('HDEL', entry_key, 'fault')
-if ARGV[9] == '1' then redis.call('HSET', entry_key, 'queued_at', ARGV[8]) end
-if entry[4] and entry[4] ~= '' then redis.call('SADD', prefix .. 'segmenting', oid) end
-if ARGV[7] == '1' then redis.call('HINCRBY', entry_key, 'attempts', 1) end
-redis.call('ZADD', prefix .. 'ledger', ARGV[6], oid)
-return entry[3]
+-- KEYS: ledger, segmenting, then the entry of each object
+-- ARGV: revision, stage, deadline, begin (1: count an attempt), now, queued (1: they are put on the queue of the stage
+--       and have not started), then of each object: oid, etag
+-- Returns of each object: {accepted_at, segmentation method or ''}, or false if the result is no longer wanted
+local ledger, segmenting = KEYS[1], KEYS[2]
+local revision, stage, deadline, now = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
+local begin, queued = ARGV[4] == '1', ARGV[6] == '1'
+local times = {'stage', stage, 'at:' .. stage, now, queued and 'queued_at' or nil, queued and now or nil}
+
+local answers = {}
+for n = 1, #KEYS - 2 do
+    local entry_key, oid, etag = KEYS[2 + n], ARGV[5 + 2 * n], ARGV[6 + 2 * n]
+    local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'accepted_at', 'segment', 'fault')
+    if entry[1] ~= etag or entry[2] ~= revision then
+        answers[n] = false
+    else
+        redis.call('HSET', entry_key, unpack(times))
+        if entry[5] then redis.call('HDEL', entry_key, 'fault') end
+        if entry[4] and entry[4] ~= '' then redis.call('SADD', segmenting, oid) end
+        if begin then redis.call('HINCRBY', entry_key, 'attempts', 1) end
+        redis.call('ZADD', ledger, deadline, oid)
+        answers[n] = {entry[3], entry[4] or ''}
+    end
+end
+return answers

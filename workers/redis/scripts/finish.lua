@@ -1,34 +1,53 @@
--- Write the final record of one object and remove its ledger entry, atomically.
+-- Write the final records of some objects and remove their ledger entries, atomically.
 -- Refused unless the ledger waits for exactly this version and revision, so a record is written once and a late result
 -- never overwrites a newer one. A record with tags must also have the segmentation that the ledger entry wants.
--- ARGV: prefix, oid, etag, revision, state, body, now, feed_length, method ('' not segmented), what people said of the
---       object that is part of the record ('*' nothing is), labels (see tag_index), rank of each of the labels, …
--- Returns: written | refused | said (people have said something else meanwhile)
-local prefix, oid, etag, revision, state, body, now = unpack(ARGV, 1, 7)
-local entry_key, record_key = prefix .. 'entry:' .. oid, prefix .. 'record:' .. oid
-local method = ARGV[9]
-local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'segment', 'requested')
-if entry[1] ~= etag or entry[2] ~= revision then return 'refused' end
-if state == 'done' and (entry[4] or '') ~= method then return 'refused' end
-if ARGV[10] ~= '*' and (redis.call('GET', prefix .. 'statements:' .. oid) or '') ~= ARGV[10] then return 'said' end
+-- KEYS: ledger, segmenting, records, objects, damaged, feed, tags, last number, then of each object: entry, record,
+--       segmentation request, statements
+-- ARGV: prefix, revision, feed_length, time, then of each object: oid, etag, state, method ('' not segmented), score
+--       in the list of records, what people said of it that is part of the record ('*' nothing is), the stored record
+--       that was there before ('' none), the rows of that, the rows of the new one (see tag_index), the body
+-- Returns of each object: written | refused | changed (people have said something else, or there is another record)
+local prefix, revision, at = ARGV[1], ARGV[2], tonumber(ARGV[4])
+local ledger, segmenting, records, objects, damaged, feed, tags, last = unpack(KEYS, 1, 8)
 
-unindex(prefix, oid)
-index(prefix, oid, ARGV[11], 12)
-redis.call('HSET', record_key, 'etag', etag, 'revision', revision, 'sequence', entry[3], 'state', state,
-    'labels', ARGV[11], 'body', body, 'segment', method,
-    'requested', entry[5] or '')
-redis.call('ZADD', prefix .. 'records', now, oid)
-redis.call('ZADD', prefix .. 'objects', 0, oid)
-redis.call('ZADD', prefix .. 'state:' .. state, now, oid)
-redis.call('XADD', prefix .. 'feed', 'MAXLEN', '~', ARGV[8], '*', 'oid', oid, 'state', state, 'body', body)
-redis.call('DEL', entry_key)
--- keep a request that came too late for this record
-local request_key = prefix .. 'segmentation-request:' .. oid
-local request = redis.call('GET', request_key)
-if request and (state ~= 'done' or method == (request ~= 'none' and request or '')) then
-    redis.call('DEL', request_key)
+local function finish(keys, oid, etag, state, method, score, said, known, old, new, body)
+    local entry_key, record_key, request_key, statements_key = unpack(keys)
+    local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'segment', 'requested')
+    if entry[1] ~= etag or entry[2] ~= revision then return 'refused' end
+    if state == 'done' and (entry[4] or '') ~= method then return 'refused' end
+    if said ~= '*' and (redis.call('GET', statements_key) or '') ~= said then return 'changed' end
+    local before = redis.call('GET', record_key) or ''
+    if before ~= known then return 'changed' end
+
+    local was = head_of(before)
+    local number = was and was[NUMBER]
+    if not number then
+        number = redis.call('INCR', last)
+        local page, field = place_of(prefix, number)
+        redis.call('HSET', page, field, oid)
+    end
+    local member = member_of(number)
+    unindex(prefix, tags, member, old)
+    index(prefix, tags, member, new)
+    local value = with_head({etag, entry[3] or '', revision, state, method, entry[5] or '', number, at}, body)
+    redis.call('SET', record_key, value)
+    redis.call('ZADD', records, score, member)
+    redis.call('ZADD', objects, 0, oid)
+    redis.call('XADD', feed, 'MAXLEN', '~', ARGV[3], '*', 'oid', oid, 'state', state, 'body', value)
+    redis.call('DEL', entry_key)
+    -- keep a request that came too late for this record
+    local request = redis.call('GET', request_key)
+    if request and (state ~= 'done' or method == (request ~= 'none' and request or '')) then
+        redis.call('DEL', request_key)
+    end
+    redis.call('ZREM', ledger, oid)
+    redis.call('SREM', damaged, oid)
+    redis.call('SREM', segmenting, oid)
+    return 'written'
 end
-redis.call('ZREM', prefix .. 'ledger', oid)
-redis.call('SREM', prefix .. 'damaged', oid)
-redis.call('SREM', prefix .. 'segmenting', oid)
-return 'written'
+
+local answers = {}
+for n = 0, (#KEYS - 8) / 4 - 1 do
+    answers[n + 1] = finish({unpack(KEYS, 9 + 4 * n, 12 + 4 * n)}, unpack(ARGV, 5 + 10 * n, 14 + 10 * n))
+end
+return answers

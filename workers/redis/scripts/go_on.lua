@@ -1,16 +1,17 @@
 -- Record progress with an object of a stage: extend its deadline, and those of all objects that were queued after it.
 -- An object that was queued before it and has not started has lost its message; it stays overdue.
--- ARGV: prefix, oid, stage, deadline
-local prefix = ARGV[1]
+-- KEYS: ledger, segmenting. ARGV: what the keys of entries begin with, oid, stage, deadline
+local ledger, segmenting = unpack(KEYS)
+local begin, stage = ARGV[1], ARGV[3]
 local function queued_at(oid)
-    local entry = redis.call('HMGET', prefix .. 'entry:' .. oid, 'stage', 'queued_at')
-    return entry[1] == ARGV[3] and tonumber(entry[2]) or nil
+    local entry = redis.call('HMGET', begin .. oid, 'stage', 'queued_at')
+    return entry[1] == stage and tonumber(entry[2]) or nil
 end
 local mine = queued_at(ARGV[2])
 if not mine then return end
-for _, oid in ipairs(redis.call('SMEMBERS', prefix .. 'segmenting')) do
+for _, oid in ipairs(redis.call('SMEMBERS', segmenting)) do
     local theirs = queued_at(oid)
     if oid == ARGV[2] or (theirs and theirs >= mine) then
-        redis.call('ZADD', prefix .. 'ledger', 'XX', ARGV[4], oid)
+        redis.call('ZADD', ledger, 'XX', ARGV[4], oid)
     end
 end

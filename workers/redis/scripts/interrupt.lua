@@ -1,12 +1,14 @@
 -- Stop working on an object whose removal is held: it leaves the ledger and the segmentation queue without a record.
 -- It is remembered if it was in progress, or was to be tagged again. Its record and its segmentation request stay.
--- ARGV: prefix, bucket, oid, again (1: it was to be tagged again)
+-- KEYS: ledger, segmenting, segmentation queue, its forced objects, interrupted objects of the bucket, entry
+-- ARGV: oid, again (1: it was to be tagged again)
 -- Returns: interrupted | idle
-local prefix, bucket, oid = ARGV[1], ARGV[2], ARGV[3]
-local waited = redis.call('DEL', prefix .. 'entry:' .. oid) + redis.call('ZREM', prefix .. 'segmentation-queue', oid)
-redis.call('SREM', prefix .. 'segmentation-queue:forced', oid)
-redis.call('ZREM', prefix .. 'ledger', oid)
-redis.call('SREM', prefix .. 'segmenting', oid)
-if waited == 0 and ARGV[4] ~= '1' then return 'idle' end
-redis.call('ZADD', prefix .. 'interrupted:' .. bucket, 0, oid)
+local ledger, segmenting, queue, forced, interrupted, entry_key = unpack(KEYS)
+local oid = ARGV[1]
+local waited = redis.call('DEL', entry_key) + redis.call('ZREM', queue, oid)
+redis.call('SREM', forced, oid)
+redis.call('ZREM', ledger, oid)
+redis.call('SREM', segmenting, oid)
+if waited == 0 and ARGV[2] ~= '1' then return 'idle' end
+redis.call('ZADD', interrupted, 0, oid)
 return 'interrupted'

@@ -1,19 +1,19 @@
 -- Take up to LIMIT overdue objects and extend their deadlines, so that two keepers never take the same one.
--- ARGV: prefix, now, deadline, limit, untroubled (1: leave objects that wait after a fault or are being segmented)
+-- KEYS: ledger, segmenting. ARGV: what the keys of entries begin with, now, deadline, limit, untroubled (1: leave objects
+--       that wait after a fault or are being segmented)
 -- Returns: a list of [oid, ref, revision, stage, attempts, accepted_at, fault]
-local prefix = ARGV[1]
+local ledger, segmenting = unpack(KEYS)
 local taken = {}
-for _, oid in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'ledger', '-inf', ARGV[2], 'LIMIT', 0, ARGV[4])) do
-    local entry = redis.call('HMGET', prefix .. 'entry:' .. oid, 'ref', 'revision', 'stage', 'attempts',
-        'accepted_at', 'fault')
+for _, oid in ipairs(redis.call('ZRANGEBYSCORE', ledger, '-inf', ARGV[2], 'LIMIT', 0, ARGV[4])) do
+    local entry = redis.call('HMGET', ARGV[1] .. oid, 'ref', 'revision', 'stage', 'attempts', 'accepted_at', 'fault')
     if entry[1] and ARGV[5] == '1' and (entry[6] or entry[3] == 'segmentation') then
         -- it keeps its deadline
     elseif entry[1] then
-        redis.call('ZADD', prefix .. 'ledger', ARGV[3], oid)
+        redis.call('ZADD', ledger, ARGV[3], oid)
         taken[#taken + 1] = {oid, entry[1], entry[2], entry[3], entry[4], entry[5], entry[6] or ''}
     else
-        redis.call('ZREM', prefix .. 'ledger', oid)
-        redis.call('SREM', prefix .. 'segmenting', oid)
+        redis.call('ZREM', ledger, oid)
+        redis.call('SREM', segmenting, oid)
     end
 end
 return taken

@@ -1,18 +1,38 @@
--- Forget a removed object: delete its record, its ledger entry and its requests.
--- ARGV: prefix, oid, feed_length
--- Returns: removed | unknown
-local prefix, oid = ARGV[1], ARGV[2]
-local waited = redis.call('DEL', prefix .. 'entry:' .. oid) == 1
-redis.call('DEL', prefix .. 'segmentation-request:' .. oid)
-redis.call('ZREM', prefix .. 'segmentation-queue', oid)
-redis.call('SREM', prefix .. 'segmentation-queue:forced', oid)
-redis.call('ZREM', prefix .. 'ledger', oid)
-redis.call('SREM', prefix .. 'segmenting', oid)
-local known = unindex(prefix, oid)
-redis.call('DEL', prefix .. 'record:' .. oid)
-redis.call('ZREM', prefix .. 'records', oid)
-redis.call('ZREM', prefix .. 'objects', oid)
-redis.call('SREM', prefix .. 'damaged', oid)
-if not known and not waited then return 'unknown' end
-redis.call('XADD', prefix .. 'feed', 'MAXLEN', '~', ARGV[3], '*', 'oid', oid, 'state', 'removed', 'body', '')
-return 'removed'
+-- Forget removed objects: delete their records, their ledger entries and their requests.
+-- KEYS: ledger, segmenting, records, objects, damaged, feed, tags, segmentation queue, its forced objects, then of
+--       each object: entry, record, segmentation request
+-- ARGV: prefix, feed_length, then of each object: oid, the stored record that was there before ('' none), its rows
+-- Returns of each object: removed | unknown | changed (there is another record)
+local prefix = ARGV[1]
+local ledger, segmenting, records, objects, damaged, feed, tags, queue, forced = unpack(KEYS, 1, 9)
+
+local function remove(keys, oid, known, rows)
+    local entry_key, record_key, request_key = unpack(keys)
+    local before = redis.call('GET', record_key) or ''
+    if before ~= known then return 'changed' end
+    local waited = redis.call('DEL', entry_key) == 1
+    redis.call('DEL', request_key)
+    redis.call('ZREM', queue, oid)
+    redis.call('SREM', forced, oid)
+    redis.call('ZREM', ledger, oid)
+    redis.call('SREM', segmenting, oid)
+    local head = head_of(before)
+    if head then
+        local member, page, field = member_of(head[NUMBER]), place_of(prefix, head[NUMBER])
+        unindex(prefix, tags, member, rows)
+        redis.call('ZREM', records, member)
+        redis.call('HDEL', page, field)
+    end
+    redis.call('DEL', record_key)
+    redis.call('ZREM', objects, oid)
+    redis.call('SREM', damaged, oid)
+    if before == '' and not waited then return 'unknown' end
+    redis.call('XADD', feed, 'MAXLEN', '~', ARGV[2], '*', 'oid', oid, 'state', 'removed', 'body', '')
+    return 'removed'
+end
+
+local answers = {}
+for n = 0, (#KEYS - 9) / 3 - 1 do
+    answers[n + 1] = remove({unpack(KEYS, 10 + 3 * n, 12 + 3 * n)}, unpack(ARGV, 3 + 3 * n, 5 + 3 * n))
+end
+return answers

@@ -1,8 +1,7 @@
 -- Move a delivery from the dead letters to the due ones.
--- ARGV: prefix, letter, id, delivery, now
+-- KEYS: waiting, due, dead. ARGV: letter, id, delivery, now
 -- Returns: 1, or 0 if the dead letter does not exist any more
-local prefix = ARGV[1]
-if redis.call('XDEL', prefix .. 'notify:dead', ARGV[2]) == 0 then return 0 end
-redis.call('HSET', prefix .. 'notify:waiting', ARGV[3], ARGV[4])
-redis.call('ZADD', prefix .. 'notify:due', ARGV[5], ARGV[3])
+if redis.call('XDEL', KEYS[3], ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+redis.call('ZADD', KEYS[2], ARGV[4], ARGV[2])
 return 1

@@ -1,14 +1,15 @@
 -- Replace the labels of a record, because of what people said of the object. Its version and its time stay.
 -- Refused where the record has changed meanwhile.
--- ARGV: prefix, oid, body, new body, feed_length, labels (see tag_index), rank of each of the labels, …
+-- KEYS: record, feed, tags
+-- ARGV: prefix, oid, the stored record, feed_length, its rows, the new rows (see tag_index), the new body
 -- Returns: revised | refused
+local record_key, feed, tags = unpack(KEYS)
 local prefix, oid = ARGV[1], ARGV[2]
-local record_key = prefix .. 'record:' .. oid
-local record = redis.call('HMGET', record_key, 'body', 'state')
-if record[1] ~= ARGV[3] then return 'refused' end
-unindex(prefix, oid)
-index(prefix, oid, ARGV[6], 7)
-redis.call('ZADD', prefix .. 'state:' .. record[2], redis.call('ZSCORE', prefix .. 'records', oid) or 0, oid)
-redis.call('HSET', record_key, 'body', ARGV[4], 'labels', ARGV[6])
-redis.call('XADD', prefix .. 'feed', 'MAXLEN', '~', ARGV[5], '*', 'oid', oid, 'state', record[2], 'body', ARGV[4])
+if redis.call('GET', record_key) ~= ARGV[3] then return 'refused' end
+local head = head_of(ARGV[3])
+local member, value = member_of(head[NUMBER]), with_head(head, ARGV[7])
+unindex(prefix, tags, member, ARGV[5])
+index(prefix, tags, member, ARGV[6])
+redis.call('SET', record_key, value)
+redis.call('XADD', feed, 'MAXLEN', '~', ARGV[4], '*', 'oid', oid, 'state', head[STATE], 'body', value)
 return 'revised'

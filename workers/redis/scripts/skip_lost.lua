@@ -1,7 +1,7 @@
 -- When a stream was trimmed past the position of a group: move the group to the oldest entry that is left.
 -- The script is atomic, so no reader moves the group meanwhile, and a loss is reported once. From version 7.0 on Redis
 -- counts the entries that a group has read; with an older one a loss is detected, but not its size.
--- ARGV: stream, group
+-- KEYS: stream. ARGV: group
 -- Returns: the number of lost entries; 1 if it cannot be known
 local function map(list)
     local found = {}
@@ -13,7 +13,7 @@ local function numbers(id)
     return tonumber(ms), tonumber(seq)
 end
 
-local key, name, group = ARGV[1], ARGV[2], nil
+local key, name, group = KEYS[1], ARGV[1], nil
 if redis.call('EXISTS', key) == 0 then return 0 end
 for _, one in ipairs(redis.call('XINFO', 'GROUPS', key)) do
     local found = map(one)

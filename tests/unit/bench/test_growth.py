@@ -1,0 +1,34 @@
+"""What one more image costs is measured with two numbers of records, and of captions."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from ops.bench import growth
+from ops.bench.recorded import Recorded
+
+
+def test_records_have_keys_of_35_characters_five_tags_and_ten_captions() -> None:
+    made = list(islice(Recorded(), 500))
+    assert {len(ref.key) for ref, _ in made} == {35}
+    assert len({ref.id for ref, _ in made}) == 500
+    assert {len(record.evidence) for _, record in made} == {10}
+    assert all(len({tag.label for tag in record.tags}) == len(record.tags) for _, record in made)
+    assert sum(len(record.tags) == 5 for _, record in made) > 450
+
+
+@pytest.mark.usefixtures("redis_url")  # skips where there is no Redis
+def test_more_images_are_written_to_both_servers_in_turns() -> None:
+    found = growth.records(large=200, images=16, rounds=1)
+    assert set(found["sizes"]) == {"20", "200"}
+    assert all(one["least"] > 0 for one in found["ratio"].values())
+
+
+def test_an_index_of_captions_is_built_once(tmp_path: Path) -> None:
+    found = growth.captions(tmp_path, large=200, images=16, rounds=1)
+    done = (tmp_path / "growth-200.done").stat().st_mtime_ns
+    assert growth.captions(tmp_path, large=200, images=16, rounds=1)["sizes"].keys() == found["sizes"].keys()
+    assert (tmp_path / "growth-200.done").stat().st_mtime_ns == done

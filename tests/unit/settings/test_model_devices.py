@@ -1,0 +1,76 @@
+"""Shows which workers need the device of the settings, and how many embedding workers a machine gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.encoders.devices import Device, DeviceUnavailable, Machine
+from tasks.model_description import Description
+from workers.settings.settings import QUEUES, Settings
+from workers.wiring.model_devices import device_finder, embedding_devices, require_device, uses_device
+from workers.wiring.models import DECODERS, ENCODED_AT_ONCE, decoded_ahead
+
+CLIP = "openai/clip-vit-base-patch32"
+
+
+def refuse(wish: str) -> list[Device]:
+    raise DeviceUnavailable(f"the device {wish} cannot be used")
+
+
+def gpus(count: int) -> list[Device]:
+    return [Device(f"cuda:{number}", "bfloat16") for number in range(count)]
+
+
+def test_who_loads_a_model_of_torch_uses_the_device() -> None:
+    encoding = {"embedding", "scoring", "segmentation", "ingestion"}
+    assert {queue for queue in QUEUES if uses_device(Settings(encoder=CLIP), [queue])} == encoding
+    assert not uses_device(Settings(), QUEUES)
+    for settings in (Settings(clipseg_model="/models/clipseg"), Settings(proposals="/models/sam")):
+        assert {queue for queue in QUEUES if uses_device(settings, [queue])} == {"segmentation"}
+        assert device_finder(settings) is not None
+    assert device_finder(Settings()) is None
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps"])
+def test_a_named_device_is_tested_before_the_worker_starts(device: str) -> None:
+    with pytest.raises(DeviceUnavailable, match=device):
+        require_device(Settings(encoder=CLIP, device=device), ["embedding"], refuse)
+    require_device(Settings(encoder=CLIP, device=device), ["retrieval"], refuse)
+    require_device(Settings(device=device), QUEUES, refuse)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_what_is_always_there_is_not_tested(device: str) -> None:
+    require_device(Settings(encoder=CLIP, device=device), QUEUES, refuse)
+
+
+def test_one_embedding_worker_for_each_device(tmp_path: Path) -> None:
+    driver = tmp_path / "dev" / "nvidiactl"
+    driver.parent.mkdir()
+    driver.touch()
+    with_gpu, without = Machine(tmp_path), Machine(tmp_path / "nothing")
+    for wish in ("auto", "cuda"):
+        settings = Settings(encoder=CLIP, device=wish)
+        assert embedding_devices(settings, lambda _: gpus(3), with_gpu) == ["cuda:0", "cuda:1", "cuda:2"]
+        assert embedding_devices(settings, lambda _: gpus(1), with_gpu) == [wish]
+    assert embedding_devices(Settings(encoder=CLIP), refuse, without) == ["auto"], (
+        "without a look, which takes seconds"
+    )
+    assert embedding_devices(Settings(device="cuda"), refuse, with_gpu) == ["cuda"], "the bundled encoder"
+    assert embedding_devices(Settings(encoder=CLIP, device="cuda:1"), lambda _: gpus(3), with_gpu) == ["cuda:1"]
+    with pytest.raises(DeviceUnavailable):
+        embedding_devices(Settings(encoder=CLIP, device="cuda"), refuse, with_gpu)
+
+
+class Encoder:
+    def __init__(self, device: str, batch: int) -> None:
+        self.description = Description(device, "PyTorch", "bfloat16", batch)
+
+
+def test_all_cores_decode_for_an_accelerator_and_whole_batches_are_handed_over() -> None:
+    assert decoded_ahead(Encoder("cuda:0", 128), 8) == (7, 128)
+    assert decoded_ahead(Encoder("cuda:0", 128), 64) == (16, 128)
+    assert decoded_ahead(Encoder("cuda:0", 32), 1) == (DECODERS, 32)
+    assert decoded_ahead(Encoder("cpu", 4), 8) == decoded_ahead(object(), 8) == (DECODERS, ENCODED_AT_ONCE)

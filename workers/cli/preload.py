@@ -1,0 +1,20 @@
+"""Imports what the processes of the embedded stack share, for the process that forks them (``PreforkServer``).
+
+Nothing here reads the environment or a setting, opens anything or starts a thread.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+MODULES = (
+    "celery.apps.worker", "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log",
+    "celery.app.trace", "celery.bin.celery", "celery.concurrency.prefork", "celery.fixups.django",
+    "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer",
+    "celery.worker.consumer.delayed_delivery", "celery.worker.strategy", "kombu.transport.redis", "msgpack", "numpy",
+    "workers.cli.main", "workers.cli.processes", "workers.processes.dispatcher", "workers.processes.watcher",
+    "workers.processes.worker", "workers.wiring.dispatch", "workers.wiring.stages",
+)  # fmt: skip
+
+for _name in MODULES:
+    importlib.import_module(_name)

@@ -1,0 +1,169 @@
+"""``status``: the state of a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from vectordb.errors import Transient
+from workers.cli.connection import connected
+from workers.cli.console import clean, console, messages
+from workers.cli.panels import OPERATE
+from workers.cli.results import Json
+from workers.settings.dependencies import BROKER, REDIS
+
+if TYPE_CHECKING:
+    from workers.broker.depths import Depths
+    from workers.events.sources import Condition
+    from workers.images.coverage import Coverage
+    from workers.images.findings import Standing
+    from workers.lifecycle.losses import Lost
+    from workers.outages.board import Outage
+    from workers.redis.models_in_use import ModelInUse
+    from workers.wiring.wiring import Wiring
+
+
+def status(json: Json = False) -> None:
+    """Show how many objects wait, are in progress or finished, each stage's last progress, and current outages.
+
+    Exit status 1: Redis is unavailable, so nothing else is known.
+    """
+    from workers.wiring.operations import coverage, images_standing, losses  # noqa: PLC0415 -- keeps the command line quick
+
+    wiring = connected()
+    now = wiring.clock()
+    depths, standing = _standing(wiring)
+    if any(one.name == "redis" for one in standing):
+        standing = [
+            msgspec.structs.replace(one, since=None) for one in standing
+        ]  # not known: this command has just started
+        if json:
+            console.out(msgspec.json.encode({"outages": standing}).decode(), highlight=False)
+        _show_outages(standing, now)
+        raise typer.Exit(1)
+    counts = wiring.records.counts()
+    beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
+    common = wiring.records.tag_index.common(10)
+    sources, held = wiring.sources.conditions(), wiring.holds.active()
+    damaged, images, found = wiring.records.damaged.list(), images_standing(wiring).read(), coverage(wiring).read()
+    lost, refilling = losses(wiring).read(), wiring.refill.since()
+    models = wiring.models_in_use.read()
+    if json:
+        body = {"counts": counts, "queues": depths, "seconds_since_progress": beats, "tags": dict(common),
+                "outages": standing, "models": models,
+                "sources": sources, "held_removals": held, "damaged_records": damaged,
+                "image_index": images, "coverage": found.row(), "data_loss": lost, "refilling_since": refilling,
+                "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
+        console.out(msgspec.json.encode(body).decode(), highlight=False)
+        return
+    view = Table(show_header=False, pad_edge=False, box=None)
+    for name, count in counts.items():
+        view.add_row(name.replace("_", " "), f"{count:,}")
+    view.add_row("queues", queue_line(depths))
+    view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
+    view.add_row("last progress", ", ".join(f"{name} {ago:.0f} s ago" for name, ago in beats.items()) or "–")
+    _add_index(view, found, images, now)
+    _add_models(view, models)
+    _add_sources(view, sources)
+    console.print(view)
+    _show_outages(standing, now)
+    _show_loss(lost, refilling, now)
+    _show_incomplete(found)
+    for hold in held:
+        messages.print(f"[yellow]{clean(hold.summary)}[/]", soft_wrap=True)
+    if damaged:
+        shown = ", ".join(damaged[:5]) + (" …" if len(damaged) > 5 else "")
+        number = f"{len(damaged):,} damaged record{'' if len(damaged) == 1 else 's'}"
+        messages.print(f"[yellow]{number}[/], tagged again after the next comparison: {clean(shown)}", soft_wrap=True)
+    for pending in wiring.records.pending(10):
+        fault = f": {pending.fault}" if pending.fault else ""
+        attempts = f"{pending.attempts} attempt{'' if pending.attempts == 1 else 's'}"
+        console.print(f"[dim]{clean(f'{pending.oid}  {pending.stage}, {attempts}{fault}')}[/]")
+
+
+def _standing(wiring: Wiring) -> tuple[Depths | None, list[Outage]]:
+    """What is on the queues, and the current outages."""
+    from workers.outages.board import Outage  # noqa: PLC0415 -- keeps the command line quick
+
+    depths, away = None, None
+    try:
+        depths = wiring.publisher.depths()
+    except Transient as exc:
+        away = Outage(name=BROKER, reason=str(exc), since=None)
+    standing = wiring.outages.active()
+    if away is not None and all(one.name not in {BROKER, REDIS} for one in standing):
+        standing.append(away)
+    return depths, standing
+
+
+def queue_line(depths: Depths | None) -> str:
+    """The queues on which messages wait, and those that no worker consumes."""
+    from workers.settings.settings import STAGES  # noqa: PLC0415 -- keeps the command line quick
+
+    if depths is None:
+        return "unknown"
+    found = [f"{name} {one.ready:,}" for name, one in depths.queues.items() if one.ready]
+    if depths.unacknowledged:
+        found.append(f"with workers {depths.unacknowledged:,}")
+    idle = [stage for stage in STAGES if depths.queues[stage].consumers == 0]
+    return "; ".join(filter(None, [", ".join(found) or "empty", f"no worker: {', '.join(idle)}" if idle else ""]))
+
+
+def _add_index(view: Table, found: Coverage, last: Standing | None, now: float) -> None:
+    """Rows of what is in the index of images now, and of when it was compared with the records."""
+    view.add_row("images in the index", found.count)
+    if last is not None:
+        view.add_row("last comparison", f"{last.indexed:,} of {last.records:,}, {now - last.at:.0f} s ago")
+
+
+def _add_sources(view: Table, sources: Mapping[str, Condition]) -> None:
+    """Rows of the event sources that do not work."""
+    for source, condition in sources.items():
+        if condition.state != "working":
+            since = datetime.fromtimestamp(condition.since, UTC).astimezone().isoformat(" ", "seconds")
+            view.add_row(source, clean(f"{condition.state} since {since}: {condition.reason}"))
+
+
+def _add_models(view: Table, models: Iterable[ModelInUse]) -> None:
+    """Rows of the models that workers have loaded: the device, the number format and the batch of each."""
+    for one in models:
+        view.add_row(f"{one.queue}: {one.model}", escape(str(one)))
+
+
+def _show_incomplete(found: Coverage) -> None:
+    if found.incomplete is not None:
+        messages.print(f"[yellow]{clean(found.incomplete)}[/]", soft_wrap=True)
+
+
+def _show_loss(lost: Lost | None, refilling: float | None, now: float) -> None:
+    """Print what the last loss of all keys has cost, and whether records are being made again."""
+    if lost is not None:
+        when = datetime.fromtimestamp(lost.at, UTC).astimezone().isoformat(" ", "seconds")
+        messages.print(f"[yellow]{clean(str(lost))}[/] ({when})", soft_wrap=True)
+    if refilling is not None:
+        messages.print(
+            f"[yellow]Records are incomplete:[/] Redis was empty {now - refilling:.0f} s ago, and the bucket was not"
+            " compared completely since",
+            soft_wrap=True,
+        )
+
+
+def _show_outages(standing: Iterable[Outage], now: float) -> None:
+    """Print each outage: the service, its duration, and how many objects wait for it."""
+    for one in standing:
+        since = "" if one.since is None else f" for {now - one.since:.0f} s"
+        waiting = "" if one.waiting is None else f"; {one.waiting:,} objects are waiting"
+        messages.print(
+            f"[red]{clean(one.name)} is unavailable{since}[/]{waiting}: {clean(one.reason)}", soft_wrap=True
+        )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's command."""
+    app.command(rich_help_panel=OPERATE)(status)

@@ -31,7 +31,7 @@ from rich.console import Console
 
 from ops.bench.machine import machine, table, versions
 from ops.bench.options import parser_of
-from ops.bench.random_clip import SIZES, save
+from ops.bench.random_models import SHAPES, save_random
 from tasks.embedding import embed
 from tasks.encoders import BUNDLED, load_image_encoder, load_text_encoder
 from tasks.encoders.batch_size import DeviceMemory
@@ -81,12 +81,12 @@ def main(arguments: Sequence[str]) -> None:
 @contextmanager
 def _saved(model: str) -> Iterator[str]:
     """The model as a name that encoders take; random weights lie in a folder until the end."""
-    if model not in SIZES:
+    if model not in SHAPES:
         yield model
         return
     with tempfile.TemporaryDirectory(prefix="wildtag-random-") as folder:
         messages.print(f"making {model} …")
-        save(Path(folder), model)
+        save_random(model, Path(folder))
         yield folder
 
 
@@ -290,7 +290,7 @@ def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _parser() -> argparse.ArgumentParser:
     parser = parser_of("encoders", __doc__, "a few batches")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--model", default="random-vit-b-32", help=f"{', '.join(SIZES)}, bundled, or an encoder")
+    parser.add_argument("--model", default="random-vit-b-32", help=f"{', '.join(SHAPES)}, bundled, or an encoder")
     parser.add_argument("--threads", type=int, help="CPU threads of the model")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="batch sizes of the bare loop")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of which the median is taken")

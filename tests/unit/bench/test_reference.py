@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ops.bench.random_clip import save
+from ops.bench.random_models import save_random
 from ops.bench.reference import Padded, Sizes, measured, ours, theirs
 from ops.bench.varied import Varied
 from tasks.encoders.huggingface import HFTextEncoder
@@ -18,7 +18,7 @@ from vectordb.starter import captions
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("model")
-    save(folder, "random-tiny")
+    save_random("random-tiny", folder)
     return str(folder)
 
 

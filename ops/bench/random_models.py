@@ -45,11 +45,12 @@ def save_random(name: str, folder: Path) -> None:
         "hidden_size": shape.text_width, "intermediate_size": 4 * shape.text_width,
         "num_hidden_layers": shape.text_layers, "num_attention_heads": shape.text_width // HEAD,
         "vocab_size": shape.vocabulary, "max_position_embeddings": shape.positions,
-        "bos_token_id": 1, "eos_token_id": 3, "pad_token_id": 0,
+        "bos_token_id": 1, "eos_token_id": 3, "pad_token_id": 0, "projection_dim": shape.dimension,
     }  # fmt: skip
     vision = {
         "hidden_size": shape.width, "intermediate_size": 4 * shape.width, "num_hidden_layers": shape.layers,
         "num_attention_heads": shape.width // HEAD, "image_size": shape.side, "patch_size": shape.patch,
+        "projection_dim": shape.dimension,
     }  # fmt: skip
     torch.manual_seed(7)
     model: Any = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=shape.dimension))

@@ -169,8 +169,8 @@ def test_a_supervisor_forks_what_runs_its_program_and_starts_the_rest(folder: Pa
         assert stack.run(until=lambda: any(event.kind == "restarted" for event in events))
         restarted = next(event.pid for event in events if event.kind == "restarted")
         assert psutil.Process(restarted).parent() not in {None, mother, psutil.Process()}
-        family = [look_up(process.pid) for process in psutil.Process().children(recursive=True)]
-    eventually(lambda: not any(alive(process.identity) for process in family if process))
+        left = [look_up(pid) for pid in (restarted, psutil.Process(restarted).ppid(), pids["other"]) if pid]
+    eventually(lambda: not any(alive(process.identity) for process in left if process))
 
 
 def test_a_service_that_cannot_be_started_harms_no_other(folder: Path) -> None:

@@ -22,6 +22,7 @@ from vectordb.exact import ExactIndex
 from vectordb.image_edge import EdgeImages
 from vectordb.image_library import ImageLibrary
 from vectordb.images import ImageEntry
+from workers.broker.depths import DepthReader
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import ENCODE
 from workers.images import image_requests, query_image, text_search
@@ -73,6 +74,11 @@ class SearchingWorld(Wiring):
     @cached_property
     def publisher(self) -> Publisher:
         return cast("Publisher", self)
+
+    @cached_property
+    def depths(self) -> DepthReader:
+        real = Wiring.publisher.func(self)  # type: ignore[attr-defined]  # a cached property has it
+        return DepthReader(real, self.outage_tracker)
 
     @cached_property
     def embedding(self) -> QueryEmbedding:

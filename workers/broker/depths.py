@@ -11,7 +11,7 @@ import msgspec
 
 from vectordb.errors import Transient
 from workers.outages.tracker import OutageTracker
-from workers.settings.dependencies import BROKER
+from workers.settings.dependencies import BROKER, REDIS
 
 FRESH_S = 1.0  # for which depths are kept
 
@@ -51,9 +51,9 @@ class DepthReader:
     def read(self) -> Depths | None:
         """The depths; ``None`` if the broker is away, which starts an outage.
 
-        Does not ask a broker that is known to be away.
+        Does not ask a broker that is known to be away, nor while Redis is, which often is the broker.
         """
-        if self._outage_tracker.is_active(BROKER, probed=True):
+        if self._outage_tracker.is_active(BROKER, probed=True) or self._outage_tracker.is_active(REDIS):
             return None
         with self._lock:
             if time.monotonic() - self._read_at >= FRESH_S:

@@ -209,7 +209,8 @@ async def readiness(services: Services, *, known: bool) -> Response:
     store = await anyio.to_thread.run_sync(services.outages.look, "store")
     if store is not None:
         missing["store"] = store
-    await anyio.to_thread.run_sync(services.depths.read)  # a broker that is away becomes an outage
+    if "redis" not in missing:
+        await anyio.to_thread.run_sync(services.depths.read)  # a broker that is away becomes an outage
     standing = await anyio.to_thread.run_sync(services.outages.active)
     headers = {"Retry-After": "1"} if missing else None
     held = [] if "redis" in missing else await anyio.to_thread.run_sync(held_removals, services)

@@ -51,13 +51,16 @@ def image_encoder(settings: Settings) -> ImageEncoder:
         threads=s.threads,
         test_time_augmentation=s.test_time_augmentation,
         device=s.device,
+        runtime=s.runtime,
     )
 
 
 def text_encoder_loader(settings: Settings) -> Callable[..., TextEncoder]:
     """Returns a function that loads the text encoder. A call may override ``threads``. It can be pickled."""
     s = settings
-    return partial(load_text_encoder, s.encoder, cache_dir=s.cache_folder, threads=s.threads, device=s.device)
+    return partial(
+        load_text_encoder, s.encoder, cache_dir=s.cache_folder, threads=s.threads, device=s.device, runtime=s.runtime
+    )
 
 
 def confidence_model(settings: Settings, space_id: str) -> ConfidenceModel | None:

@@ -51,21 +51,29 @@ def load(cache_dir: Path, name: str, package: str, build: Callable[[], onnx.Mode
     Several processes may do so at once: each writes its own file and renames it, the last one wins. A graph that
     cannot be loaded is built again. If the folder is not writable, the graph is built at every start.
     """
+
+    def built() -> bytes:
+        need("onnx", "onnx")
+        return build().SerializeToString()
+
+    return load_kept(cache_dir / "graphs" / f"{name}-{_key(package)}.onnx", built, threads)
+
+
+def load_kept(path: Path, build: Callable[[], bytes], threads: int) -> Session:
+    """The session of the graph in a file; built if the file is missing or cannot be loaded. See ``load``."""
     need("onnxruntime", "onnxruntime")
-    path = cache_dir / "graphs" / f"{name}-{_key(package)}.onnx"
     if path.is_file():
         try:
             return Session(path, threads)
         # the runtime's errors have no common class below it; a file that was cut off raises several of them
         except Exception:
             path.unlink(missing_ok=True)
-    need("onnx", "onnx")
-    built = build().SerializeToString()
+    built = build()
     try:
-        _write(path, built)
+        write_atomically(path, built)
     except OSError:
-        return _checked(built, threads, name)
-    return _checked(path, threads, name)
+        return _checked(built, threads, path.stem)
+    return _checked(path, threads, path.stem)
 
 
 def _checked(graph: Path | bytes, threads: int, name: str) -> Session:
@@ -84,7 +92,8 @@ def _key(package: str) -> str:
     return hashlib.blake2b(f"{package} {has} {BUILT_BY}".encode(), digest_size=6).hexdigest()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file, with its folder, so that others see the whole content or none. Raises ``OSError``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
     try:

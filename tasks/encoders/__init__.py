@@ -6,9 +6,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.encoders.protocols import Floats, ImageEncoder, Space, TextEncoder
+from tasks.encoders.requirements import ModelNotLoaded
 from tasks.encoders.runtimes import AUTO, in_space
+
+if TYPE_CHECKING:
+    from tasks.encoders.devices import Device
 
 BUNDLED = "bundled"
 
@@ -50,10 +55,9 @@ def load_image_encoder(
 
         sizes = bundled_plan(cache_dir, bundled_space().id, "image", threads)
         return BundledImageEncoder(cache_dir, threads=threads, mirrored=test_time_augmentation, plan=sizes)
-    from tasks.encoders.devices import choose  # noqa: PLC0415 - as above
     from tasks.encoders.huggingface import HFImageEncoder  # noqa: PLC0415 - as above
 
-    chosen = choose(device)
+    chosen = _device(device, runtime)
     plan = None if chosen.accelerated else plan_for(cache_dir, space_of(name).id, "image", runtime, threads)
     return HFImageEncoder(name, threads=threads, device=chosen, plan=plan, cache_dir=cache_dir)
 
@@ -82,9 +86,22 @@ def load_text_encoder(
 
         sizes = bundled_plan(cache_dir, bundled_space().id, "text", threads)
         return BundledTextEncoder(cache_dir, threads=threads, plan=sizes)
-    from tasks.encoders.devices import choose  # noqa: PLC0415 - as above
     from tasks.encoders.huggingface import HFTextEncoder  # noqa: PLC0415 - as above
 
-    chosen = choose(device)
+    chosen = _device(device, runtime)
     plan = None if chosen.accelerated else plan_for(cache_dir, space_of(name).id, "text", runtime, threads)
     return HFTextEncoder(name, threads=threads, device=chosen, plan=plan, cache_dir=cache_dir)
+
+
+def _device(wish: str, runtime: str) -> Device:
+    """The device of an encoder. Raises ``DeviceUnavailable``, and ``ModelNotLoaded`` if the runtime needs a CPU."""
+    from tasks.encoders.devices import CPU, choose  # noqa: PLC0415 - as above
+
+    if runtime == AUTO:
+        return choose(wish)
+    if wish not in {AUTO, CPU}:
+        raise ModelNotLoaded(
+            f"the runtime {runtime} computes on the CPU, not on the device {wish}: set WILDTAG_RUNTIME=auto or"
+            " WILDTAG_DEVICE=cpu"
+        )
+    return choose(CPU)

@@ -34,6 +34,12 @@ class Plan:
     lanes: int = 1
     threads: int = 1
 
+    def __str__(self) -> str:
+        if not self.onnx:
+            return f"{self.runtime}, batches of {self.rows}"
+        threads = f" with {self.threads} threads" if self.threads > 1 else ""
+        return f"{self.runtime}, {self.lanes} × {self.rows}{threads}"
+
     @property
     def batch(self) -> int:
         """Rows that all lanes take together."""

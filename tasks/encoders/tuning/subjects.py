@@ -33,7 +33,7 @@ _PHOTOGRAPHS = (
     "hubble_deep_field.jpg",
 )  # fmt: skip
 _SIDE = 512  # pixels at most: their resizing is no part of what is compared
-_CAPTIONS, _EVERY = 64, 499
+_CAPTIONS, _EVERY = 64, 450
 _COMPILERS = ("c++", "g++", "clang++")
 _OPT_IN = {
     ONNX_INT8: "less exact, so a space of its own: WILDTAG_RUNTIME=onnx-int8 takes it",

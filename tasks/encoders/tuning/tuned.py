@@ -35,7 +35,7 @@ def tune(
     ``at_start``: takes about ``START_S`` at most. ``thorough``: more sizes and candidates, minutes. ``said`` is
     called with each measurement.
     """
-    limits = Limits(seconds=0.2, rounds=2, deadline=clock() + START_S) if at_start else Limits()
+    limits = Limits(seconds=0.1, deadline=clock() + START_S) if at_start else Limits()
     if name == BUNDLED:
         limits = replace(limits, difference=_EXACT_BUNDLED)
     measured: list[Measured] = []

@@ -20,7 +20,7 @@ from tasks.encoders.tuning.remembered import Measured
 
 LEAST_COSINE = 0.999
 TOO_LONG = "not measured: it would take too long at a start"
-BETTER = 1.05  # another runtime must be faster than the usual one by this factor
+BETTER = 1.1  # another plan must be faster than the usual one by this factor
 _EXPORTED = 3.0  # a candidate may take so many times as long as the reference
 
 Encode = Callable[[Sequence[Any]], Floats]
@@ -67,9 +67,7 @@ def measure(subject: Subject, limits: Limits, clock: Callable[[], float]) -> Ite
     for _, plans in groupby(subject.candidates, key=lambda plan: plan.runtime):
         for plan in plans:
             if clock() + _EXPORTED * cost > limits.deadline and plan != subject.usual:
-                yield Measured(
-                    side=subject.side, plan=plan, refused=TOO_LONG
-                )
+                yield Measured(side=subject.side, plan=plan, refused=TOO_LONG)
                 continue
             found = _measured(subject, plan, expected, limits, clock)
             yield found
@@ -78,16 +76,13 @@ def measure(subject: Subject, limits: Limits, clock: Callable[[], float]) -> Ite
 
 
 def chosen(subject: Subject, measured: Sequence[Measured]) -> Plan:
-    """The fastest plan that was not refused. The usual runtime keeps its place unless another is clearly faster."""
+    """The fastest plan that was not refused. The usual one keeps its place unless another is clearly faster."""
     fit = [one for one in measured if one.side == subject.side and not one.refused]
     if not fit:
         return subject.reference
     best = max(fit, key=lambda one: one.rate)
-    own = [one for one in fit if one.plan.runtime == subject.usual.runtime]
-    if own:
-        steady = max(own, key=lambda one: one.rate)
-        return best.plan if best.rate > steady.rate * BETTER else steady.plan
-    return best.plan
+    usual = next((one for one in fit if one.plan == subject.usual), None)
+    return subject.usual if usual is not None and best.rate <= usual.rate * BETTER else best.plan
 
 
 def _measured(subject: Subject, plan: Plan, expected: Floats, limits: Limits, clock: Callable[[], float]) -> Measured:

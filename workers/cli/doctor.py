@@ -49,11 +49,7 @@ def doctor(
         *examine(settings, prepared, beats_at),
         *broker_check(settings.broker_url, reach),
         *device_checks(settings.device, device_finder(settings), lambda: models_of_stack(settings)),
-        *(
-            tuning_check(settings.runtime, settings.encoder, lambda: read_tuning(settings))
-            if on_cpu(settings)
-            else ()
-        ),
+        *tuning_check(settings.runtime, settings.encoder, lambda: read_tuning(settings), on_cpu=on_cpu(settings)),
         *threshold_checks(lambda: thresholds_in_force(settings)),
         *(check_env_file(env_file, Settings.model_fields) if env_file else ()),
     ]

@@ -36,8 +36,15 @@ def device_checks(
         yield check(f"{one.queue}: {one.model}", str(one))
 
 
-def tuning_check(wish: str, encoder: str, tuned: Callable[[], Tuning | None]) -> Iterator[Check]:
-    """What `wildtag tune` measured. ``wish``: the runtime that the settings name. ``tuned``: reads the measurement."""
+def tuning_check(
+    wish: str, encoder: str, tuned: Callable[[], Tuning | None], *, on_cpu: bool = True
+) -> Iterator[Check]:
+    """What `wildtag tune` measured; nothing if the encoder does not compute ``on_cpu``.
+
+    ``wish``: the runtime that the settings name. ``tuned``: reads the measurement.
+    """
+    if not on_cpu:
+        return
     if wish != AUTO and encoder != BUNDLED:
         yield Check.passed("runtime", f"{wish}, as WILDTAG_RUNTIME says")
         return

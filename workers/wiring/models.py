@@ -37,8 +37,10 @@ def decoded_ahead(encoder: object, cores: int) -> tuple[int, int]:
 
     An accelerator takes its whole batch at once, and all cores but one decode for it.
     """
-    if not isinstance(encoder, Described) or encoder.description.device == CPU:
+    if not isinstance(encoder, Described):
         return DECODERS, ENCODED_AT_ONCE
+    if encoder.description.device == CPU:
+        return DECODERS, max(ENCODED_AT_ONCE, encoder.description.batch)
     return min(max(DECODERS, cores - 1), DECODERS_MOST), encoder.description.batch
 
 

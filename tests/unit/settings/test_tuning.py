@@ -77,7 +77,8 @@ def test_the_command_prints_what_is_remembered(home: Path, capsys: pytest.Captur
     assert "0.99120" in shown
 
 
-def test_a_first_start_measures_and_remembers(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("home")
+def test_a_first_start_measures_and_remembers(capsys: pytest.CaptureFixture[str]) -> None:
     tune_encoder(Settings())
     said = capsys.readouterr().err
     assert "first start only" in said
@@ -106,7 +107,7 @@ def test_int8_has_captions_of_its_own(home: Path) -> None:
 
 def test_a_named_runtime_has_one_worker_on_the_cpu() -> None:
     settings = Settings(encoder="some/model", runtime="onnx-float32")
-    assert embedding_devices(settings, look=lambda wish: pytest.fail(wish)) == ["auto"]
+    assert embedding_devices(settings, look=pytest.fail) == ["auto"]
 
 
 def test_the_settings_name_every_runtime() -> None:

@@ -62,7 +62,7 @@ def exported(tower: Any, output: str, inputs: Sequence[str], sample: Sequence[to
         name: {0: "n", 1: "tokens"} if value.dim() == 2 else {0: "n"}
         for name, value in zip(inputs, sample, strict=True)
     }
-    file = io.BytesIO()
+    file: Any = io.BytesIO()  # its signature names paths only
     try:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on values that are constants, and on the age of this exporter
@@ -74,13 +74,13 @@ def exported(tower: Any, output: str, inputs: Sequence[str], sample: Sequence[to
     except Exception as exc:  # the exporter's errors have no class of their own
         first = str(exc).strip().partition("\n")[0]
         raise NotExportable(f"torch cannot export it to ONNX: {first}") from exc
-    return file.getvalue()
+    return bytes(file.getvalue())
 
 
 def quantised(graph: bytes) -> bytes:
     """The graph with weights in int8; activations are quantised while it runs."""
     need("onnx", "onnx")
-    from onnxruntime.quantization import quantize_dynamic  # noqa: PLC0415 - onnx is needed once only
+    quantize_dynamic = need("onnxruntime.quantization", "onnxruntime").quantize_dynamic
 
     with tempfile.TemporaryDirectory(prefix="wildtag-int8-") as folder:
         whole, small = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")

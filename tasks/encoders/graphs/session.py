@@ -54,7 +54,7 @@ def load(cache_dir: Path, name: str, package: str, build: Callable[[], onnx.Mode
 
     def built() -> bytes:
         need("onnx", "onnx")
-        return build().SerializeToString()
+        return bytes(build().SerializeToString())
 
     return load_kept(cache_dir / "graphs" / f"{name}-{_key(package)}.onnx", built, threads)
 

@@ -65,7 +65,7 @@ def subjects(
 
     def load(kind: type[HFImageEncoder | HFTextEncoder], plan: Plan) -> Encode:
         encoder = kind(name, threads=threads, device=Device(), plan=plan, cache_dir=cache_dir)
-        return encoder.encode  # type: ignore[return-value]  # of images or of texts, as the samples
+        return encoder.encode
 
     own = f"torch-{str(fast_dtype()).removeprefix('torch.')}"
     refused = dict(_OPT_IN)

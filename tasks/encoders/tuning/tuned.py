@@ -35,12 +35,14 @@ def tune(
     ``at_start``: takes about ``START_S`` at most. ``thorough``: more sizes and candidates, minutes. ``said`` is
     called with each measurement.
     """
-    limits = Limits(seconds=0.1, deadline=clock() + START_S) if at_start else Limits()
+    limits, begun = Limits(seconds=0.1) if at_start else Limits(), clock()
     if name == BUNDLED:
         limits = replace(limits, difference=_EXACT_BUNDLED)
     measured: list[Measured] = []
     plans: dict[Side, Plan] = {}
-    for subject in _subjects(name, cache_dir, threads, thorough=thorough):
+    for number, subject in enumerate(_subjects(name, cache_dir, threads, thorough=thorough), 1):
+        if at_start:  # each side has its share
+            limits = replace(limits, deadline=begun + START_S * number / len(SIDES))
         for found in measure(subject, limits, clock):
             measured.append(found)
             said(found)

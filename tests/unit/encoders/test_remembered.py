@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from tasks.encoders.runtimes import ONNX_FLOAT32, TORCH_BFLOAT16, TORCH_FLOAT32, Plan, usual
-from tasks.encoders.tuning import remembered
 from tasks.encoders.tuning.remembered import Measured, Tuning, key_of, plan_for, read_tuning, write_tuning
 
 FAST, WIDE, OTHER = Plan(TORCH_BFLOAT16, 8), Plan(ONNX_FLOAT32, 4, 2), Plan(ONNX_FLOAT32, 2, 2)
@@ -77,4 +77,4 @@ def test_the_key_follows_the_processor(tmp_path: Path) -> None:
         found.append(key_of("x", 2, cpu))
     assert found[0] == found[1]
     assert len({repr(key) for key in found}) == 3
-    assert key_of("x", 2, tmp_path / "missing")["cpu"] == (remembered.platform.processor() or os.uname().machine)
+    assert key_of("x", 2, tmp_path / "missing")["cpu"] == (platform.processor() or os.uname().machine)

@@ -53,8 +53,8 @@ class World:
 
         return encode
 
-    def subject(self, *plans: Plan, usual: Plan = EXACT, **refused: str) -> Subject:
-        return Subject("image", self.load, ["a", "b", "c"], EXACT, usual, plans, refused)
+    def subject(self, *plans: Plan, usual: Plan = EXACT, refused: dict[str, str] | None = None) -> Subject:
+        return Subject("image", self.load, ["a", "b", "c"], EXACT, usual, plans, refused or {})
 
     def measured(self, subject: Subject, limits: Limits = LIMITS) -> list[Measured]:
         return list(measure(subject, limits, self.clock))
@@ -95,7 +95,7 @@ def test_a_difference_may_be_limited_too() -> None:
 def test_what_is_opt_in_is_never_chosen_however_fast() -> None:
     opt_in = Plan(ONNX_INT8, 4)
     world = World({EXACT: 0.1, opt_in: 0.001})
-    subject = world.subject(EXACT, opt_in, **{ONNX_INT8: "a space of its own"})
+    subject = world.subject(EXACT, opt_in, refused={ONNX_INT8: "a space of its own"})
     found = world.measured(subject)
     assert (found[1].refused, found[1].rate > 0) == ("a space of its own", True)
     assert chosen(subject, found) == EXACT
